@@ -1,0 +1,35 @@
+"""The REST API's authorizer: x-api-key → caller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from likeness.runtime import bootstrap
+from likeness.runtime.logging import logger
+
+authorize = bootstrap.authorize()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Allows or denies the whole stage: the answer is cached for every route. Whose what is, the steps decide."""
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    caller = authorize(headers.get("x-api-key") or "")
+    api, stage = event["methodArn"].split("/")[:2]
+    found = {}
+    if caller:
+        found = {
+            "client_id": caller.client_id,
+            "session_id": caller.session_id or "",
+            "return_origins": " ".join(caller.return_origins),
+        }
+    statement = {
+        "Action": "execute-api:Invoke",
+        "Effect": "Allow" if caller else "Deny",
+        "Resource": f"{api}/{stage}/*",
+    }
+    return {
+        "principalId": caller.client_id if caller else "unknown",
+        "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
+        "context": found,
+    }

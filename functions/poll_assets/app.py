@@ -1,0 +1,17 @@
+"""State PollAssets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from likeness.runtime import bootstrap
+from likeness.runtime.logging import logger
+
+poll_assets = bootstrap.poll_assets()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """One round."""
+    logger.append_keys(session_id=event["session_id"], execution=event["execution"])
+    return poll_assets(event["session_id"], event["execution"], event["round"])

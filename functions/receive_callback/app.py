@@ -1,0 +1,36 @@
+"""GET /callback/{session_id}/{attempt}/{signature}: public, one route, so no router."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from likeness.errors import LikenessError
+from likeness.runtime import bootstrap, settings
+from likeness.runtime.logging import logger, report
+from likeness.runtime.pages import error_page
+from likeness.runtime.problems import base_url
+
+receive_callback = bootstrap.receive_callback()
+public_base_url = settings.text("PUBLIC_BASE_URL", may_be_empty=True)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """303 to where the person goes on, or a page that says what to do. A browser reads it: never JSON."""
+    path = event["pathParameters"]
+    try:
+        location = receive_callback(
+            path["session_id"],
+            path["attempt"],
+            path["signature"],
+            event.get("multiValueQueryStringParameters") or {},
+            base_url(event, public_base_url),
+        )
+    except LikenessError as error:
+        report(error)
+        return error_page(error.status, error.retry_after)
+    return {
+        "statusCode": 303,
+        "headers": {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
+        "body": "",
+    }

@@ -1,0 +1,29 @@
+"""POST /sessions/{session_id}/assets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from likeness.contracts.http import AssetRegistration, parse_body
+from likeness.runtime import bootstrap
+from likeness.runtime.http import answer, caller_of, make_app
+from likeness.runtime.logging import logger
+
+app = make_app()
+register_asset = bootstrap.register_asset()
+
+
+@app.post("/sessions/<session_id>/assets")
+def register(session_id: str) -> Response[str]:
+    """Registers one asset."""
+    caller = caller_of(app.current_event.raw_event)
+    body = parse_body(AssetRegistration, app.current_event.decoded_body)
+    return answer(register_asset(caller, session_id, body), 201)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Routes the request."""
+    return app.resolve(event, context)

@@ -1,0 +1,42 @@
+"""Clients with bounded waits, and the one place where an AWS error becomes one of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from likeness.errors import ConditionFailed, StorageUnavailable
+
+#: Connect and read timeouts times attempts stay below the shortest function timeout that uses them.
+_CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=3,
+    retries={"mode": "standard", "max_attempts": 3},
+    s3={"addressing_style": "path"},
+    signature_version=None,
+)
+
+
+def make_client(service: str) -> Any:
+    """A low-level client of ``service``. S3 addresses buckets by path, which the emulator understands too."""
+    return botocore.session.get_session().create_client(service, config=_CONFIG)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns ClientError into ConditionFailed or StorageUnavailable; the AWS code stands in the message."""
+    try:
+        yield
+    except ClientError as exc:
+        code = exc.response.get("Error", {}).get("Code", "Unknown")
+        reasons = [reason.get("Code") for reason in exc.response.get("CancellationReasons", [])]
+        if code == "ConditionalCheckFailedException" or "ConditionalCheckFailed" in reasons:
+            raise ConditionFailed(code) from exc
+        raise StorageUnavailable(f"AWS answered {code}", retry_after=5) from exc
+    except BotoCoreError as exc:
+        raise StorageUnavailable(f"AWS did not answer ({type(exc).__name__})", retry_after=5) from exc

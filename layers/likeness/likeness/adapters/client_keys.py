@@ -1,0 +1,26 @@
+"""Client keys in the table: one partition, one item for each key's SHA-256."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from likeness.adapters.aws import translated
+from likeness.adapters.items import decode_item, encode_item
+from likeness.domain.caller import Caller
+
+
+class DynamoClientKeys:
+    """The port ``ClientKeys``."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client, self._table = client, table
+
+    def find(self, key_hash: str) -> Caller | None:
+        """See the port."""
+        key = encode_item({"pk": "CLIENT_KEYS", "sk": key_hash})
+        with translated():
+            item = self._client.get_item(TableName=self._table, Key=key).get("Item")
+        values = decode_item(item) if item else {}
+        if not values or values.get("revoked_at"):
+            return None
+        return Caller(values["client_id"], tuple(values.get("return_origins", ())))

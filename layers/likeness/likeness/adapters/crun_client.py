@@ -1,0 +1,111 @@
+"""crun.ai over HTTPS: one kept-alive connection, bounded waits, no redirects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from likeness.contracts.crun import read_asset_report, read_envelope
+from likeness.errors import UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
+from likeness.ports import AssetReport, H5Session, UpstreamProblem
+
+CONNECT_TIMEOUT_SECONDS = 3.05
+READ_TIMEOUT_SECONDS = 12.0
+_LARGEST_ANSWER = 1 << 20
+_PARALLEL = 8
+
+
+class CrunClient:
+    """The port ``Crun``. ``api_key(fresh=True)`` fetches the key anew: after a 401 it may have been rotated.
+
+    ``admit(n)`` is the rate governor: it returns when ``n`` calls may go out, or raises RateLimited.
+    """
+
+    def __init__(
+        self, base_url: str, api_key: Callable[[bool], str], admit: Callable[[int], None], *, trust_env: bool = False
+    ) -> None:
+        self._base = base_url.rstrip("/") + "/api/v1/client/job/"
+        self._api_key = api_key
+        self._admit = admit
+        self._http = requests.Session()
+        self._http.trust_env = trust_env
+        for scheme in ("https://", "http://"):
+            self._http.mount(scheme, HTTPAdapter(pool_maxsize=_PARALLEL, max_retries=0))
+
+    def create_validation(self, callback_url: str) -> H5Session:
+        """See the port."""
+        self._admit(1)
+        data = self._call("POST", "visual-validate-session", "BytedToken", json={"callback_url": callback_url})
+        link = data.get("H5Link")
+        if not isinstance(link, str) or not link.startswith(("https://", "http://")):
+            raise UpstreamAmbiguous("crun's answer lacks H5Link")
+        return H5Session(str(data["BytedToken"]), link)
+
+    def group_of(self, byted_token: str) -> str:
+        """See the port."""
+        self._admit(1)
+        query = f"visual-validate-result?byted_token={quote(byted_token, safe='')}"
+        return str(self._call("GET", query, "GroupId")["GroupId"])
+
+    def upload_asset(self, *, name: str, asset_type: str, asset_url: str, group_id: str) -> str:
+        """See the port."""
+        self._admit(1)
+        body = {"name": name, "asset_type": asset_type, "asset_url": asset_url, "group_id": group_id}
+        return str(self._call("POST", "asset-upload", "AssetId", json=body)["AssetId"])
+
+    def asset_reports(self, crun_asset_ids: Sequence[str]) -> dict[str, AssetReport | UpstreamProblem]:
+        """See the port."""
+        self._admit(len(crun_asset_ids))
+        with ThreadPoolExecutor(max_workers=min(_PARALLEL, len(crun_asset_ids))) as pool:
+            return dict(zip(crun_asset_ids, pool.map(self._report, crun_asset_ids), strict=True))
+
+    def _report(self, crun_asset_id: str) -> AssetReport | UpstreamProblem:
+        try:
+            return read_asset_report(
+                self._call("GET", f"asset-info?asset_id={quote(crun_asset_id, safe='')}", "Status")
+            )
+        except UpstreamError as problem:
+            return problem
+
+    def _call(self, method: str, path: str, promised: str, json: dict[str, Any] | None = None) -> Any:
+        try:
+            return self._send(method, path, promised, json, fresh_key=False)
+        except UpstreamRefused as refusal:
+            if refusal.upstream_code != requests.codes.unauthorized:
+                raise
+            return self._send(method, path, promised, json, fresh_key=True)
+
+    def _send(self, method: str, path: str, promised: str, json: dict[str, Any] | None, *, fresh_key: bool) -> Any:
+        try:
+            with self._http.request(
+                method,
+                self._base + path,
+                json=json,
+                headers={"x-api-key": self._api_key(fresh_key)},
+                timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = response.raw.read(_LARGEST_ANSWER, decode_content=True)
+                retry_after = response.headers.get("Retry-After", "")
+        except requests.ConnectTimeout as exc:
+            raise UpstreamDeferred(retry_after=10) from exc
+        except requests.ConnectionError as exc:
+            # urllib3 says NewConnectionError or NameResolutionError when nothing was sent.
+            if "NewConnectionError" in repr(exc) or "NameResolutionError" in repr(exc):
+                raise UpstreamDeferred(retry_after=10) from None
+            raise UpstreamAmbiguous(retry_after=10) from None
+        except (requests.RequestException, OSError, ValueError) as exc:
+            # from None: the text of these errors holds the URL, and that holds the byted token.
+            raise UpstreamAmbiguous(f"crun's answer was lost ({type(exc).__name__})", retry_after=10) from None
+        except Exception as exc:
+            if type(exc).__module__.startswith("urllib3"):
+                raise UpstreamAmbiguous(f"crun's answer was lost ({type(exc).__name__})", retry_after=10) from None
+            raise
+        seconds = int(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
+        return read_envelope(response.status_code, body, promised=promised, retry_after=seconds and min(seconds, 3600))

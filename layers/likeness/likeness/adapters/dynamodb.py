@@ -1,0 +1,404 @@
+"""The inventory in one DynamoDB table.
+
+A session is one item (its attempts are a map inside it, so that a callback is one atomic write), an asset is one
+item of the same partition. Conditions name the states a write may start from, *including* the state it leads to: when
+a reply is lost, the SDK's own retry must recognise its own write.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from likeness.adapters.aws import translated
+from likeness.adapters.items import (
+    Item,
+    asset_from,
+    asset_item,
+    asset_key,
+    attempt_map,
+    encode,
+    encode_item,
+    problem_map,
+    session_from,
+    session_item,
+    session_key,
+)
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.session import MAX_ASSETS_PER_SESSION, Attempt, AttemptStatus, Problem, Session
+from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
+from likeness.ports import Page
+
+_OPEN_SESSION = "#status IN (:requires_input, :processing)"
+_INDEX = "ClientSessions"
+#: A listing with a filter reads at most this many pages before it hands out a cursor.
+_PAGES_PER_CALL = 5
+_STATUS = {"#status": "status"}
+
+
+def _values(**values: Any) -> Item:
+    return {f":{name}": encode(value) for name, value in values.items()}
+
+
+def _open_session() -> Item:
+    return _values(requires_input="requires_input", processing="processing")
+
+
+class DynamoStore:
+    """The port ``Store`` on table ``table`` by a low-level DynamoDB client."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    # -- sessions ---------------------------------------------------------------------------------------------
+
+    def create_session(self, session: Session, assets: Sequence[Asset]) -> None:
+        """See the port. One PutItem, or one transaction when assets come along."""
+        items = [session_item(session), *(asset_item(asset) for asset in assets)]
+        # The caller's retry brings a new id, so a row that is there can only be our own first write.
+        with translated():
+            if len(items) == 1:
+                self._client.put_item(TableName=self._table, Item=items[0])
+            else:
+                puts = [{"Put": {"TableName": self._table, "Item": item}} for item in items]
+                self._client.transact_write_items(TransactItems=puts, ClientRequestToken=session.id)
+
+    def get_session(self, session_id: str) -> Session | None:
+        """See the port."""
+        item = self._get(session_key(session_id))
+        return session_from(item) if item else None
+
+    def list_sessions(
+        self, client_id: str, *, limit: int, cursor: str | None, status: str | None, reference: str | None
+    ) -> Page:
+        """See the port. The cursor is opaque to the caller and only good for the same client."""
+        query: Item = {
+            "TableName": self._table,
+            "IndexName": _INDEX,
+            "KeyConditionExpression": "client_id = :client",
+            "ExpressionAttributeValues": _values(client=client_id),
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        filters = {name: value for name, value in {"status": status, "reference": reference}.items() if value}
+        if filters:
+            query["FilterExpression"] = " AND ".join(f"#{name} = :{name}" for name in filters)
+            query["ExpressionAttributeNames"] = {f"#{name}": name for name in filters}
+            query["ExpressionAttributeValues"] |= _values(**filters)
+        start = _start_key(cursor, client_id)
+        found: list[Session] = []
+        for _ in range(_PAGES_PER_CALL):
+            with translated():
+                page = self._client.query(**query, **({"ExclusiveStartKey": start} if start else {}))
+            found += [session_from(item) for item in page["Items"]]
+            start = page.get("LastEvaluatedKey")
+            if not start or len(found) >= limit:
+                break
+        if len(found) > limit:
+            found = found[:limit]
+            start = {"client_id": {"S": client_id}, "id": {"S": found[-1].id}} | session_key(found[-1].id)
+        return Page(found, _cursor(start["id"]["S"]) if start else None)
+
+    def add_attempt(self, session_id: str, attempt: Attempt, now: float) -> None:
+        """See the port."""
+        self._update(
+            session_key(session_id),
+            "SET attempts.#n = :attempt, attempt_count = :number, updated_at = :now, #status = :requires_input"
+            " REMOVE last_error",
+            f"attempt_count = :before AND attribute_not_exists(group_id) AND {_OPEN_SESSION}",
+            _values(attempt=attempt_map(attempt), number=attempt.number, before=attempt.number - 1, now=now)
+            | _open_session(),
+            {"#n": str(attempt.number)},
+        )
+
+    def record_pass(self, session_id: str, number: int, result_code: str, now: float) -> Session:
+        """See the port."""
+        item = self._update(
+            session_key(session_id),
+            "SET attempts.#n.#status = :passed, attempts.#n.result_code = :code, #status = :processing,"
+            " updated_at = :now REMOVE last_error",
+            "attribute_exists(attempts.#n) AND attribute_not_exists(group_id)"
+            f" AND attempts.#n.#status IN (:open, :lapsed, :failed, :passed) AND {_OPEN_SESSION}",
+            _values(
+                passed=AttemptStatus.PASSED,
+                open=AttemptStatus.OPEN,
+                lapsed=AttemptStatus.LAPSED,
+                failed=AttemptStatus.FAILED,
+                code=result_code,
+                now=now,
+            )
+            | _open_session(),
+            {"#n": str(number)},
+            ReturnValues="ALL_NEW",
+        )
+        return session_from(item)
+
+    def record_failed_attempt(
+        self, session_id: str, number: int, status: AttemptStatus, result_code: str | None, why: Problem, now: float
+    ) -> None:
+        """See the port. A pass that was only reported gives way to ``lost`` and ``failed`` after its look-up."""
+        starts = {AttemptStatus.OPEN, status}
+        if result_code is None:
+            starts |= {AttemptStatus.PASSED} - ({AttemptStatus.PASSED} if status is AttemptStatus.LAPSED else set())
+        names = {f"from{index}": each for index, each in enumerate(sorted(starts))}
+        self._update(
+            session_key(session_id),
+            "SET attempts.#n.#status = :to, #status = :requires_input, last_error = :why, updated_at = :now"
+            + (", attempts.#n.result_code = :code" if result_code else "")
+            + " REMOVE attempts.#n.lookup_by, attempts.#n.lookup_until",
+            f"attempt_count = :number AND attribute_not_exists(group_id) AND {_OPEN_SESSION}"
+            f" AND attempts.#n.#status IN ({', '.join(f':{name}' for name in names)})",
+            _values(to=status, why=problem_map(why), now=now, number=number, **names)
+            | (_values(code=result_code) if result_code else {})
+            | _open_session(),
+            {"#n": str(number)},
+        )
+
+    # -- who works on what ------------------------------------------------------------------------------------
+
+    def lease_lookup(self, session_id: str, number: int, owner: str, now: float, until: float) -> Session:
+        """See the port."""
+        item = self._update(
+            session_key(session_id),
+            "SET attempts.#n.lookup_by = :owner, attempts.#n.lookup_until = :until",
+            "attribute_exists(attempts.#n) AND (attribute_not_exists(attempts.#n.lookup_by)"
+            " OR attempts.#n.lookup_by = :owner OR attempts.#n.lookup_until < :now)",
+            _values(owner=owner, until=until, now=now),
+            {"#n": str(number)},
+            ReturnValues="ALL_OLD",
+            status=False,
+        )
+        return session_from(item)
+
+    def release_lookup(self, session_id: str, number: int, owner: str) -> None:
+        """See the port."""
+        self._update_if(
+            session_key(session_id),
+            "REMOVE attempts.#n.lookup_by, attempts.#n.lookup_until",
+            "attempts.#n.lookup_by = :owner",
+            _values(owner=owner),
+            {"#n": str(number)},
+        )
+
+    def claim_driver(self, session_id: str, execution: str, takes_over: str | None) -> bool:
+        """See the port. A new driver opens a new generation, which names the execution after it."""
+        key = session_key(session_id)
+        if self._update_if(key, "SET driver = :me", "driver = :me", _values(me=execution)):
+            return True
+        return self._update_if(
+            key,
+            "SET driver = :me ADD generation :one",
+            "attribute_exists(pk) AND (attribute_not_exists(driver)" + (" OR driver = :dead)" if takes_over else ")"),
+            _values(me=execution, one=1) | (_values(dead=takes_over) if takes_over else {}),
+        )
+
+    def release_driver(self, session_id: str, execution: str) -> None:
+        """See the port."""
+        self._update_if(session_key(session_id), "REMOVE driver", "driver = :me", _values(me=execution))
+
+    def next_generation(self, session_id: str, generation: int) -> None:
+        """See the port."""
+        self._update_if(
+            session_key(session_id),
+            "SET generation = :next",
+            "generation = :now",
+            _values(now=generation, next=generation + 1),
+        )
+
+    # -- assets -----------------------------------------------------------------------------------------------
+
+    def add_asset(self, asset: Asset) -> bool:
+        """See the port. One transaction: the asset, and its place in the session's count."""
+        count = {
+            "Update": {
+                "TableName": self._table,
+                "Key": session_key(asset.session_id),
+                "UpdateExpression": "ADD asset_count :one",
+                "ConditionExpression": "attribute_exists(pk) AND asset_count < :most"
+                " AND NOT #status IN (:canceled, :redacted)",
+                "ExpressionAttributeNames": _STATUS,
+                "ExpressionAttributeValues": _values(
+                    one=1, most=MAX_ASSETS_PER_SESSION, canceled="canceled", redacted="redacted"
+                ),
+            }
+        }
+        put = {
+            "Put": {
+                "TableName": self._table,
+                "Item": asset_item(asset),
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        }
+        try:
+            with translated():
+                self._client.transact_write_items(TransactItems=[put, count])
+        except ConditionFailed:
+            if self.get_asset(asset.session_id, asset.id):
+                return False
+            session = self.get_session(asset.session_id)
+            if session and session.asset_count >= MAX_ASSETS_PER_SESSION:
+                raise TooManyAttempts(f"A session holds at most {MAX_ASSETS_PER_SESSION} assets") from None
+            raise
+        return True
+
+    def get_asset(self, session_id: str, asset_id: str) -> Asset | None:
+        """See the port."""
+        item = self._get(asset_key(session_id, asset_id))
+        return asset_from(item) if item else None
+
+    def list_assets(self, session_id: str) -> list[Asset]:
+        """See the port."""
+        query: Item = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": _values(pk=f"SESSION#{session_id}", prefix="ASSET#"),
+            "ConsistentRead": True,
+        }
+        found: list[Asset] = []
+        while True:
+            with translated():
+                page = self._client.query(**query)
+            found += [asset_from(item) for item in page["Items"]]
+            if not page.get("LastEvaluatedKey"):
+                return found
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def change_asset(self, asset: Asset, expected: Sequence[AssetStatus]) -> None:
+        """See the port."""
+        starts = {f":from{index}": encode(status) for index, status in enumerate(expected)}
+        with translated():
+            self._client.put_item(
+                TableName=self._table,
+                Item=asset_item(asset),
+                ConditionExpression=f"#status IN ({', '.join(starts)}) OR (#status = :to AND updated_at = :now)",
+                ExpressionAttributeNames=_STATUS,
+                ExpressionAttributeValues=starts | _values(to=asset.status, now=asset.updated_at),
+            )
+
+    # -- helpers ----------------------------------------------------------------------------------------------
+
+    def _get(self, key: Item) -> Item | None:
+        with translated():
+            answer = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        item: Item | None = answer.get("Item")
+        return item
+
+    def _update(
+        self,
+        key: Item,
+        update: str,
+        condition: str,
+        values: Item,
+        names: dict[str, str] | None = None,
+        *,
+        status: bool = True,
+        **options: str,
+    ) -> Item:
+        used = (names or {}) | (_STATUS if status and "#status" in update + condition else {})
+        with translated():
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=key,
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                **({"ExpressionAttributeNames": used} if used else {}),
+                **options,
+            )
+        attributes: Item = answer.get("Attributes", {})
+        return attributes
+
+    def _update_if(
+        self, key: Item, update: str, condition: str, values: Item, names: dict[str, str] | None = None
+    ) -> bool:
+        try:
+            self._update(key, update, condition, values, names)
+        except ConditionFailed:
+            return False
+        return True
+
+
+def _cursor(session_id: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([session_id]).encode()).decode()
+
+
+def _start_key(cursor: str | None, client_id: str) -> Item | None:
+    if not cursor:
+        return None
+    try:
+        (session_id,) = json.loads(base64.urlsafe_b64decode(cursor))
+        if not isinstance(session_id, str):
+            raise ValueError
+    except (ValueError, TypeError, binascii.Error):
+        raise InvalidRequest("The cursor is not one of ours", field="cursor") from None
+    return {"client_id": encode(client_id), "id": encode(session_id)} | session_key(session_id)
+
+
+class Governor:
+    """Keeps all functions together under ``per_10s`` crun calls in any ten seconds.
+
+    A leaky bucket (GCRA) in one item: ``free_at`` is when the next call may go out if nobody came before. A quarter of
+    the allowance may burst, the rest is spread evenly, so that burst plus spread never exceeds the allowance.
+    """
+
+    def __init__(self, client: Any, table: str, per_10s: int, now: Any, sleep: Any, max_wait: float) -> None:
+        self._client, self._table = client, table
+        self._now, self._sleep, self._max_wait = now, sleep, max_wait
+        burst = max(1, per_10s // 4)
+        self._interval = 10 / max(1, per_10s - burst)
+        self._burst = burst * self._interval
+
+    def admit(self, calls: int) -> None:
+        """Returns when ``calls`` calls may go out; RateLimited when that is more than ``max_wait`` seconds away."""
+        from likeness.errors import RateLimited
+
+        for _ in range(5):
+            now = self._now()
+            cost = calls * self._interval
+            free_at = self._reserve(now, cost)
+            if free_at is not None:
+                self._sleep(max(0.0, free_at - cost - self._burst - now))
+                return
+            if self._restart(now, cost):
+                return
+        raise RateLimited(retry_after=max(2, round(self._max_wait)))
+
+    def _reserve(self, now: float, cost: float) -> float | None:
+        """Takes the next place in a line that is not empty; when the place ends, or None."""
+        try:
+            with translated():
+                answer = self._client.update_item(
+                    TableName=self._table,
+                    Key=_GOVERNOR,
+                    UpdateExpression="SET free_at = free_at + :cost",
+                    ConditionExpression="free_at >= :now AND free_at <= :latest",
+                    ExpressionAttributeValues=_values(
+                        cost=float(cost), now=float(now), latest=now + self._burst + self._max_wait
+                    ),
+                    ReturnValues="UPDATED_NEW",
+                )
+        except ConditionFailed:
+            return None
+        return float(answer["Attributes"]["free_at"]["N"])
+
+    def _restart(self, now: float, cost: float) -> bool:
+        """Opens a new line when the old one has run empty."""
+        try:
+            with translated():
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_GOVERNOR,
+                    UpdateExpression="SET free_at = :next",
+                    ConditionExpression="attribute_not_exists(free_at) OR free_at < :now",
+                    ExpressionAttributeValues=_values(next=now + cost, now=float(now)),
+                )
+        except ConditionFailed:
+            return False
+        return True
+
+
+_GOVERNOR = encode_item({"pk": "GOVERNOR", "sk": "crun"})

@@ -1,0 +1,105 @@
+"""The upload bucket on S3."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, BinaryIO, cast
+
+from likeness.adapters.aws import translated
+from likeness.ports import UploadForm
+
+UPLOAD_FORM_SECONDS = 3600
+#: crun fetches a file some time after it was told of it; the credentials that sign live at least this long.
+DOWNLOAD_URL_SECONDS = 900
+_BLOCK = 256 * 1024
+
+
+class S3Files:
+    """The port ``Files`` on bucket ``bucket``."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client, self._bucket = client, bucket
+
+    def upload_form(self, key: str, content_type: str, size_bytes: int, now: float) -> UploadForm:
+        """See the port. The policy allows this key, type and size and nothing else."""
+        post = self._client.generate_presigned_post(
+            self._bucket,
+            key,
+            Fields={"Content-Type": content_type},
+            Conditions=[{"Content-Type": content_type}, ["content-length-range", size_bytes, size_bytes]],
+            ExpiresIn=UPLOAD_FORM_SECONDS,
+        )
+        return UploadForm(post["url"], post["fields"], now + UPLOAD_FORM_SECONDS)
+
+    def download_url(self, key: str, version_id: str | None) -> str:
+        """See the port."""
+        version = {"VersionId": version_id} if version_id else {}
+        return str(
+            self._client.generate_presigned_url(
+                "get_object", {"Bucket": self._bucket, "Key": key, **version}, ExpiresIn=DOWNLOAD_URL_SECONDS
+            )
+        )
+
+    def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
+        """See the port."""
+        version = {"VersionId": version_id} if version_id else {}
+        return cast(BinaryIO, _RangedObject(self._client, {"Bucket": self._bucket, "Key": key, **version}, size_bytes))
+
+
+class _RangedObject(io.RawIOBase):
+    """One object version as a file: reads fetch whole blocks, and keep the last few."""
+
+    _KEPT_BLOCKS = 8
+
+    def __init__(self, client: Any, target: dict[str, str], size: int) -> None:
+        super().__init__()
+        self._client, self._target, self._size = client, target, size
+        self._position = 0
+        self._blocks: dict[int, bytes] = {}
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def read(self, size: int | None = -1) -> bytes:
+        end = self._size if size is None or size < 0 else min(self._size, self._position + size)
+        if end - self._position > self._KEPT_BLOCKS * _BLOCK:
+            data = self._fetch(self._position, end)
+        else:
+            data = b"".join(self._block(index) for index in range(self._position // _BLOCK, -(-end // _BLOCK)))
+            start = self._position % _BLOCK
+            data = data[start : start + max(0, end - self._position)]
+        self._position += len(data)
+        return data
+
+    def readall(self) -> bytes:
+        return self.read()
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _block(self, index: int) -> bytes:
+        if index not in self._blocks:
+            while len(self._blocks) >= self._KEPT_BLOCKS:
+                del self._blocks[next(iter(self._blocks))]
+            self._blocks[index] = self._fetch(index * _BLOCK, min(self._size, (index + 1) * _BLOCK))
+        return self._blocks[index]
+
+    def _fetch(self, start: int, end: int) -> bytes:
+        if start >= end:
+            return b""
+        with translated():
+            answer = self._client.get_object(**self._target, Range=f"bytes={start}-{end - 1}")
+            return bytes(answer["Body"].read())

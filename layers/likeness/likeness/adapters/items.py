@@ -1,0 +1,207 @@
+"""Sessions and assets as DynamoDB items, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.media.types import AssetType
+from likeness.domain.session import (
+    Attempt,
+    AttemptStatus,
+    Consent,
+    Language,
+    Problem,
+    Session,
+    SessionStatus,
+)
+
+Item = dict[str, Any]
+
+#: A session without news for this long is deleted by DynamoDB (longer than any link, token or execution lives).
+RETENTION_SECONDS = 400 * 86_400
+
+
+def encode(value: Any) -> Item:
+    """A JSON-like value as a DynamoDB attribute value. None and absent are the same: leave it out."""
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, str):
+        return {"S": str(value)}
+    if isinstance(value, (int, float)):
+        return {"N": f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)}
+    if isinstance(value, dict):
+        return {"M": {str(name): encode(each) for name, each in value.items() if each is not None}}
+    return {"L": [encode(each) for each in value]}
+
+
+def encode_item(values: Item) -> Item:
+    """A mapping as an item, without its empty values."""
+    return {name: encode(value) for name, value in values.items() if value is not None}
+
+
+def decode(value: Item) -> Any:
+    """The JSON-like value of an attribute value; numbers become int where they are whole, else float."""
+    kind, content = next(iter(value.items()))
+    if kind == "N":
+        number = float(content)
+        return int(number) if number.is_integer() else number
+    if kind == "M":
+        return {name: decode(each) for name, each in content.items()}
+    if kind == "L":
+        return [decode(each) for each in content]
+    return content
+
+
+def decode_item(item: Item) -> Item:
+    """An item as a mapping of plain values."""
+    return {name: decode(value) for name, value in item.items()}
+
+
+def session_key(session_id: str) -> Item:
+    """The primary key of a session."""
+    return {"pk": {"S": f"SESSION#{session_id}"}, "sk": {"S": "SESSION"}}
+
+
+def asset_key(session_id: str, asset_id: str) -> Item:
+    """The primary key of an asset."""
+    return {"pk": {"S": f"SESSION#{session_id}"}, "sk": {"S": f"ASSET#{asset_id}"}}
+
+
+def problem_map(problem: Problem | None) -> Item | None:
+    """A problem as a plain mapping."""
+    if problem is None:
+        return None
+    return {
+        "code": problem.code,
+        "message": problem.message,
+        "upstream_code": problem.upstream_code,
+        "retryable": problem.retryable,
+    }
+
+
+def _problem(values: Item | None) -> Problem | None:
+    if not values:
+        return None
+    return Problem(
+        values["code"], values["message"], values.get("upstream_code"), bool(values.get("retryable", False))
+    )
+
+
+def attempt_map(attempt: Attempt) -> Item:
+    """An attempt as a plain mapping (its number is the key it stands under)."""
+    return {
+        "status": attempt.status,
+        "byted_token": attempt.byted_token,
+        "created_at": attempt.created_at,
+        "expires_at": attempt.expires_at,
+        "result_code": attempt.result_code,
+    }
+
+
+def _attempt(number: str, values: Item) -> Attempt:
+    return Attempt(
+        number=int(number),
+        status=AttemptStatus(values["status"]),
+        byted_token=values["byted_token"],
+        created_at=values["created_at"],
+        expires_at=values["expires_at"],
+        result_code=values.get("result_code"),
+        lookup_by=values.get("lookup_by"),
+        lookup_until=values.get("lookup_until", 0),
+    )
+
+
+def session_item(session: Session) -> Item:
+    """The item of a new session."""
+    consent = session.consent
+    return encode_item(
+        {
+            "id": session.id,
+            "client_id": session.client_id,
+            "status": session.status,
+            "language": session.language,
+            "reference": session.reference,
+            "return_url": session.return_url,
+            "consent": consent and {"text_version": consent.text_version, "given_at": consent.given_at},
+            "attempts": {number: attempt_map(each) for number, each in session.attempts.items()},
+            "attempt_count": len(session.attempts),
+            "asset_count": session.asset_count,
+            "generation": session.generation,
+            "created_at": session.created_at,
+            "updated_at": session.updated_at,
+            "ttl": int(session.created_at) + RETENTION_SECONDS,
+        }
+    ) | session_key(session.id)
+
+
+def session_from(item: Item) -> Session:
+    """The session in an item of the table or of its index (which holds no attempts)."""
+    values = decode_item(item)
+    consent = values.get("consent")
+    return Session(
+        id=values["id"],
+        client_id=values["client_id"],
+        status=SessionStatus(values["status"]),
+        language=Language(values["language"]),
+        created_at=values["created_at"],
+        updated_at=values["updated_at"],
+        reference=values.get("reference"),
+        return_url=values.get("return_url"),
+        consent=Consent(consent["text_version"], consent["given_at"]) if consent else None,
+        group_id=values.get("group_id"),
+        last_error=_problem(values.get("last_error")),
+        driver=values.get("driver"),
+        generation=values.get("generation", 0),
+        asset_count=values.get("asset_count", 0),
+        attempts={int(n): _attempt(n, each) for n, each in values.get("attempts", {}).items()},
+    )
+
+
+def asset_item(asset: Asset) -> Item:
+    """The whole item of an asset."""
+    return encode_item(
+        {
+            "id": asset.id,
+            "session_id": asset.session_id,
+            "name": asset.name,
+            "asset_type": asset.asset_type,
+            "content_type": asset.content_type,
+            "status": asset.status,
+            "object_key": asset.object_key,
+            "version_id": asset.version_id,
+            "size_bytes": asset.size_bytes,
+            "crun_asset_id": asset.crun_asset_id,
+            "error": problem_map(asset.error),
+            "created_at": asset.created_at,
+            "updated_at": asset.updated_at,
+            "submitted_at": asset.submitted_at,
+            "activated_at": asset.activated_at,
+            "ambiguous_submissions": asset.ambiguous_submissions,
+            "resubmissions": asset.resubmissions,
+        }
+    ) | asset_key(asset.session_id, asset.id)
+
+
+def asset_from(item: Item) -> Asset:
+    """The asset in an item."""
+    values = decode_item(item)
+    return Asset(
+        id=values["id"],
+        session_id=values["session_id"],
+        name=values["name"],
+        asset_type=AssetType(values["asset_type"]),
+        content_type=values["content_type"],
+        status=AssetStatus(values["status"]),
+        object_key=values["object_key"],
+        created_at=values["created_at"],
+        updated_at=values["updated_at"],
+        size_bytes=values.get("size_bytes", 0),
+        version_id=values.get("version_id"),
+        crun_asset_id=values.get("crun_asset_id"),
+        error=_problem(values.get("error")),
+        submitted_at=values.get("submitted_at"),
+        activated_at=values.get("activated_at"),
+        ambiguous_submissions=values.get("ambiguous_submissions", 0),
+        resubmissions=values.get("resubmissions", 0),
+    )

@@ -1,0 +1,50 @@
+"""Secrets with a short memory: a rotation is noticed within five minutes, or at once when asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from likeness.adapters.aws import translated
+
+KEPT_SECONDS = 300
+
+
+class Secret:
+    """One secret of Secrets Manager, by ARN."""
+
+    def __init__(self, client: Any, arn: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._arn, self._monotonic = client, arn, monotonic
+        self._kept: dict[str, tuple[float, str | None]] = {}
+
+    def value(self, fresh: bool = False, stage: str = "AWSCURRENT") -> str | None:
+        """The secret's text at ``stage``, or None where that stage has no version."""
+        until, text = self._kept.get(stage, (0.0, None))
+        if fresh or self._monotonic() >= until:
+            text = self._fetch(stage)
+            self._kept[stage] = (self._monotonic() + KEPT_SECONDS, text)
+        return text
+
+    def _fetch(self, stage: str) -> str | None:
+        with translated():
+            try:
+                return str(self._client.get_secret_value(SecretId=self._arn, VersionStage=stage)["SecretString"])
+            except ClientError as exc:
+                if stage != "AWSCURRENT" and exc.response["Error"]["Code"] == "ResourceNotFoundException":
+                    return None
+                raise
+
+
+class RotatingKeys:
+    """The port ``SigningKeys``: the current key signs, the previous one still verifies."""
+
+    def __init__(self, secret: Secret) -> None:
+        self._secret = secret
+
+    def current(self) -> Sequence[bytes]:
+        """See the port."""
+        texts = (self._secret.value(), self._secret.value(stage="AWSPREVIOUS"))
+        return [text.encode() for text in texts if text]

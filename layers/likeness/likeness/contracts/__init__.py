@@ -1,0 +1,1 @@
+"""Pydantic models of everything that comes from outside or goes there."""

@@ -1,0 +1,1 @@
+"""What Likeness is about, without any input or output."""

@@ -1,0 +1,77 @@
+"""An asset: one picture, clip or voice sample on its way to an ``asset://`` id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from likeness.domain.media.types import AssetType
+from likeness.domain.session import Problem
+
+NAME_LIMIT = 64
+#: An ambiguous upload to crun is repeated at most once: it has no idempotency key and no list call.
+MAX_AMBIGUOUS_SUBMISSIONS = 2
+
+
+class AssetStatus(StrEnum):
+    """``awaiting_upload → uploaded → submitting → processing → active | failed``."""
+
+    AWAITING_UPLOAD = "awaiting_upload"
+    UPLOADED = "uploaded"
+    SUBMITTING = "submitting"
+    PROCESSING = "processing"
+    ACTIVE = "active"
+    FAILED = "failed"
+
+
+SETTLED = frozenset({AssetStatus.ACTIVE, AssetStatus.FAILED})
+#: What an execution still has to move; ``awaiting_upload`` is the person's turn.
+OPEN_WORK = frozenset({AssetStatus.UPLOADED, AssetStatus.SUBMITTING})
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file. ``object_key`` and ``version_id`` name the very bytes that were checked. Times are epoch seconds."""
+
+    id: str
+    session_id: str
+    name: str
+    asset_type: AssetType
+    content_type: str
+    status: AssetStatus
+    object_key: str
+    created_at: float
+    updated_at: float
+    size_bytes: int = 0
+    version_id: str | None = None
+    crun_asset_id: str | None = None
+    error: Problem | None = None
+    submitted_at: float | None = None
+    activated_at: float | None = None
+    ambiguous_submissions: int = 0
+    resubmissions: int = 0
+
+    @property
+    def uri(self) -> str | None:
+        """What a generation request takes, once the asset is active."""
+        return f"asset://{self.crun_asset_id}" if self.status is AssetStatus.ACTIVE else None
+
+
+# What crun says of a file that it did not take, in words for the person who sent it.
+_CRUN_FAILURES = {
+    "FaceMismatch": ("face_mismatch", "The face in this file is not the one that was validated.", False),
+    "MultipleFaces": ("multiple_faces", "There is more than one face in this file.", False),
+    "DownloadFailed": ("download_failed", "The file could not be fetched; please upload it again.", True),
+    "FormatUnsupported": ("format_unsupported", "This kind of file is not supported.", False),
+    "FileSizeTooLarge": ("file_too_large", "The file is too large.", False),
+    "DurationTooLong": ("duration_out_of_range", "The recording is too long.", False),
+}
+
+
+def crun_failure(code: str | None, message: str | None) -> Problem:
+    """The problem of an asset that crun has failed; ``message`` is crun's own text, kept short."""
+    known = _CRUN_FAILURES.get(code or "")
+    if known:
+        return Problem(known[0], known[1], code, known[2])
+    text = (message or "The file was not accepted.")[:200]
+    return Problem("rejected", text, (code or "")[:64] or None, retryable=False)

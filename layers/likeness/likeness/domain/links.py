@@ -1,0 +1,88 @@
+"""URLs: the language of an H5 link, the query of a callback, and where a browser may be sent back to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from likeness.domain.session import Language
+
+_LNG = re.compile(r"(?<=[?&])lng=[^&#]*")
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]|[^\x21-\x7e]")
+_PASSED = "10000"
+
+
+def with_language(h5_link: str, language: Language) -> str:
+    """``h5_link`` with its ``lng`` parameter set to ``language`` and every other byte as it was.
+
+    Works on the text, not on a parsed query: some links carry signatures whose encoding must not change.
+    The first ``lng`` is replaced and repeated ones go; without one it is appended before the fragment.
+    """
+    link, hash_sign, fragment = h5_link.partition("#")
+    setting = f"lng={language.value}"
+    if _LNG.search(link):
+        first, *rest = _LNG.finditer(link)
+        for extra in reversed(rest):
+            link = link[: extra.start() - 1] + link[extra.end() :]
+        link = link[: first.start()] + setting + link[first.end() :]
+    else:
+        separator = "" if link.endswith(("?", "&")) else "&" if "?" in link else "?"
+        link += separator + setting
+    return link + hash_sign + fragment
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackResult:
+    """What the browser brought: never proof, only a reason to look up. ``result_code`` is the raw value, cut."""
+
+    result_code: str | None
+    passed: bool
+
+
+def read_callback(parameters: dict[str, list[str]]) -> CallbackResult:
+    """The H5 page's parameters, from the query as API Gateway parsed it.
+
+    A second ``?`` counts as ``&``: it is unknown whether the page looks for a query that is already there. A
+    parameter that comes twice with different values proves nothing, so it is not a pass.
+    """
+    values: list[str] = []
+    for name, found in parameters.items():
+        for value in found:
+            pairs = parse_qsl(f"{name}={value}".replace("?", "&"), keep_blank_values=True, max_num_fields=50)
+            values += [each for key, each in pairs if key == "resultCode"]
+    code = values[0].strip()[:32] if values else None
+    return CallbackResult(code or None, passed=bool(values) and set(values) == {_PASSED})
+
+
+def origin_of(url: str) -> str | None:
+    """``scheme://host[:port]`` of a URL that a browser may be sent to, or None.
+
+    Only https, or http to the same machine. No user info, backslash, white space, control or non-ASCII character:
+    browsers and parsers disagree on those, and a disagreement is an open redirect.
+    """
+    if len(url) > 2048 or _UNSAFE.search(url) or not url.startswith(("https://", "http://")):
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc
+    if not host or "@" in parts.netloc or parts.netloc.endswith(":") or host != host.lower():
+        return None
+    if parts.scheme == "http" and host not in _LOOPBACK:
+        return None
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def may_return_to(url: str, origins: Sequence[str]) -> bool:
+    """Whether the exact origin of ``url`` is on the client's list, and the URL has no fragment."""
+    return "#" not in url and origin_of(url) in origins
+
+
+def return_location(url: str, session_id: str, status: str) -> str:
+    """``url`` with ``session_id`` and ``status`` added to its query."""
+    return f"{url}{'&' if '?' in url else '?'}session_id={session_id}&status={status}"

@@ -1,0 +1,125 @@
+"""A session: one person on the way from the first link to a verified group.
+
+``requires_input → processing → verified``, back to ``requires_input`` with ``last_error`` after an attempt that
+failed or lapsed. The words are Stripe Identity's (https://docs.stripe.com/identity/verification-sessions).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+#: The H5 link dies 120 s after crun made it (source: the vendor's page on visual validation).
+LINK_LIFETIME_SECONDS = 120
+MAX_ASSETS_PER_SESSION = 200
+SESSION_TOKEN_LIFETIME_SECONDS = 7 * 86_400
+
+
+class SessionStatus(StrEnum):
+    """Where a session stands."""
+
+    REQUIRES_INPUT = "requires_input"
+    PROCESSING = "processing"
+    VERIFIED = "verified"
+    CANCELED = "canceled"
+    REDACTED = "redacted"
+
+
+class AttemptStatus(StrEnum):
+    """Where one pass at the face check stands.
+
+    ``open`` link made; ``passed`` an authentic callback said 10000; ``failed`` it said something else;
+    ``lapsed`` no callback came and the last-chance look-up found no pass; ``verified`` the group is known;
+    ``lost`` the person passed but crun no longer answers for the byted token.
+    """
+
+    OPEN = "open"
+    PASSED = "passed"
+    FAILED = "failed"
+    LAPSED = "lapsed"
+    VERIFIED = "verified"
+    LOST = "lost"
+
+
+class Language(StrEnum):
+    """Languages of the H5 page (its ``lng`` parameter)."""
+
+    ZH = "zh"
+    EN = "en"
+    ZH_HANT = "zh-Hant"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something went wrong, for machines (``code``) and people (``message``)."""
+
+    code: str
+    message: str
+    upstream_code: str | None = None
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One H5 link and what became of it. Times are epoch seconds."""
+
+    number: int
+    status: AttemptStatus
+    byted_token: str
+    created_at: float
+    expires_at: float
+    result_code: str | None = None
+    lookup_by: str | None = None
+    lookup_until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The proof that the person agreed: which text, and when (ISO 8601)."""
+
+    text_version: str
+    given_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One person's onboarding. Times are epoch seconds; ``driver`` names the execution that moves its assets."""
+
+    id: str
+    client_id: str
+    status: SessionStatus
+    language: Language
+    created_at: float
+    updated_at: float
+    reference: str | None = None
+    return_url: str | None = None
+    consent: Consent | None = None
+    group_id: str | None = None
+    last_error: Problem | None = None
+    driver: str | None = None
+    generation: int = 0
+    asset_count: int = 0
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The newest attempt, if any was made."""
+        return self.attempts[max(self.attempts)] if self.attempts else None
+
+    @property
+    def accepts_uploads(self) -> bool:
+        """Whether files may still be added."""
+        return self.status not in (SessionStatus.CANCELED, SessionStatus.REDACTED)
+
+
+_FAILURES = {
+    "attempt_failed": "The face check was not passed. Try again in good light, with only one face in view.",
+    "link_expired": "The link was not used in time. Ask for a fresh one.",
+    "result_lost": "The check was passed, but its result got lost on the way. Please do it once more.",
+    "result_unavailable": "The validation service did not give the result in time. Please do the check again.",
+}
+
+
+def failure(code: str, upstream_code: str | None = None) -> Problem:
+    """The problem that a session shows after an attempt that led nowhere."""
+    return Problem(code, _FAILURES[code], upstream_code, retryable=True)

@@ -1,0 +1,201 @@
+"""What the steps need from outside. Adapters implement these for AWS and crun; tests implement them in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.session import Attempt, AttemptStatus, Problem, Session
+
+
+class Clock(Protocol):
+    """The only source of time and randomness."""
+
+    def now(self) -> float:
+        """Epoch seconds, UTC."""
+        ...
+
+    def entropy(self) -> bytes:
+        """Ten random bytes for a ULID."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing; ``cursor`` is None on the last one."""
+
+    sessions: list[Session]
+    cursor: str | None
+
+
+class Store(Protocol):
+    """The inventory. Every change is one conditional write and safe to repeat."""
+
+    def create_session(self, session: Session, assets: Sequence[Asset]) -> None:
+        """Stores a session and its first assets, all or nothing."""
+        ...
+
+    def get_session(self, session_id: str) -> Session | None:
+        """The session as it is now (strongly consistent)."""
+        ...
+
+    def list_sessions(
+        self, client_id: str, *, limit: int, cursor: str | None, status: str | None, reference: str | None
+    ) -> Page:
+        """A client's sessions, newest first."""
+        ...
+
+    def add_attempt(self, session_id: str, attempt: Attempt, now: float) -> None:
+        """Adds attempt ``attempt.number``; ConditionFailed when it exists or the session has moved on."""
+        ...
+
+    def record_pass(self, session_id: str, number: int, result_code: str, now: float) -> Session:
+        """An authentic callback said 10000. Repeating it succeeds until the group is known, so that the
+
+        message behind it is sent again. ConditionFailed when the session has moved on.
+        """
+        ...
+
+    def record_failed_attempt(
+        self, session_id: str, number: int, status: AttemptStatus, result_code: str | None, why: Problem, now: float
+    ) -> None:
+        """The newest attempt led nowhere; ConditionFailed when it is not the newest or something better is known."""
+        ...
+
+    def lease_lookup(self, session_id: str, number: int, owner: str, now: float, until: float) -> Session:
+        """Makes ``owner`` the only one to look this attempt up until ``until``; the session *before* the lease.
+
+        ConditionFailed when another owner's lease is still good.
+        """
+        ...
+
+    def release_lookup(self, session_id: str, number: int, owner: str) -> None:
+        """Gives the lease back after a look-up that certainly did not happen."""
+        ...
+
+    def claim_driver(self, session_id: str, execution: str, takes_over: str | None) -> bool:
+        """Makes ``execution`` the one that moves this session's assets; False when another one does."""
+        ...
+
+    def release_driver(self, session_id: str, execution: str) -> None:
+        """Nobody moves the assets any more; nothing happens when ``execution`` was not the driver."""
+        ...
+
+    def next_generation(self, session_id: str, generation: int) -> None:
+        """Moves on from a generation whose execution ended before it claimed anything."""
+        ...
+
+    def add_asset(self, asset: Asset) -> bool:
+        """Registers an asset and counts it in its session; False when it is there already.
+
+        TooManyAttempts when the session is full, ConditionFailed when it takes no uploads.
+        """
+        ...
+
+    def get_asset(self, session_id: str, asset_id: str) -> Asset | None:
+        """The asset as it is now (strongly consistent)."""
+        ...
+
+    def list_assets(self, session_id: str) -> list[Asset]:
+        """All assets of a session, in the order of their registration (strongly consistent)."""
+        ...
+
+    def change_asset(self, asset: Asset, expected: Sequence[AssetStatus]) -> None:
+        """Writes ``asset`` if its status is still one of ``expected``; ConditionFailed otherwise."""
+        ...
+
+
+class Queue(Protocol):
+    """The onboarding queue."""
+
+    def send(self, body: str, *, delay_seconds: int = 0) -> None:
+        """Puts a message (see contracts/messages.py) on the queue."""
+        ...
+
+
+class Workflows(Protocol):
+    """Executions of the state machine ``onboard_person``."""
+
+    def start(self, name: str, document: str) -> bool:
+        """Starts an execution; False when one of that name exists, running or ended."""
+        ...
+
+    def is_running(self, name: str) -> bool:
+        """Whether the execution of that name has not ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UploadForm:
+    """A presigned POST: the URL and the fields to send before the file. ``expires_at`` in epoch seconds."""
+
+    url: str
+    fields: dict[str, str]
+    expires_at: float
+
+
+class Files(Protocol):
+    """The upload bucket."""
+
+    def upload_form(self, key: str, content_type: str, size_bytes: int, now: float) -> UploadForm:
+        """A presigned POST for exactly this key, type and size."""
+        ...
+
+    def download_url(self, key: str, version_id: str | None) -> str:
+        """A presigned GET of one version, good for 15 minutes at most. A secret."""
+        ...
+
+    def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
+        """A seekable view of one version that fetches only the ranges that are read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class H5Session:
+    """What crun answers to a new validation session. Both fields are secrets."""
+
+    byted_token: str
+    h5_link: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssetReport:
+    """What crun says of an asset: ``status`` as it came, and why it failed."""
+
+    status: str
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+class Crun(Protocol):
+    """The vendor's API. Every call raises UpstreamRefused, UpstreamDeferred or UpstreamAmbiguous."""
+
+    def create_validation(self, callback_url: str) -> H5Session:
+        """POST visual-validate-session."""
+        ...
+
+    def group_of(self, byted_token: str) -> str:
+        """GET visual-validate-result: the GroupId. May consume the token."""
+        ...
+
+    def upload_asset(self, *, name: str, asset_type: str, asset_url: str, group_id: str) -> str:
+        """POST asset-upload: the AssetId. Not idempotent."""
+        ...
+
+    def asset_reports(self, crun_asset_ids: Sequence[str]) -> dict[str, AssetReport | UpstreamProblem]:
+        """GET asset-info for several assets side by side; what went wrong stands in the place of the report."""
+        ...
+
+
+#: An error of the upstream tree, held as a value.
+UpstreamProblem = Exception
+
+
+class SigningKeys(Protocol):
+    """The keys behind callback signatures and session tokens."""
+
+    def current(self) -> Sequence[bytes]:
+        """Valid keys, newest first."""
+        ...

@@ -1,0 +1,167 @@
+"""The one place that makes clients. Each function calls its maker once, while it starts."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from likeness.adapters.aws import make_client
+from likeness.adapters.dynamodb import DynamoStore, Governor
+from likeness.domain.polling import Schedule
+from likeness.runtime.logging import count
+from likeness.runtime.settings import number, text
+from likeness.runtime.system import SystemClock
+
+#: How long a call waits for its place under CrunRequestsPer10s before it gives up with RateLimited.
+_GOVERNOR_PATIENCE_SECONDS = 8.0
+# botocore makes a client from 20 ms of parsed models: once for each service.
+_clients: dict[str, Any] = {}
+
+
+def client(service: str) -> Any:
+    """The low-level client of ``service``, made once for the life of the function."""
+    if service not in _clients:
+        _clients[service] = make_client(service)
+    return _clients[service]
+
+
+def store() -> DynamoStore:
+    """The inventory."""
+    return DynamoStore(client("dynamodb"), text("TABLE_NAME"))
+
+
+def _secret(name: str) -> Any:
+    from likeness.adapters.secrets import Secret
+
+    return Secret(client("secretsmanager"), text(name))
+
+
+def _signing_keys() -> Any:
+    from likeness.adapters.secrets import RotatingKeys
+
+    return RotatingKeys(_secret("SIGNING_KEY_SECRET_ARN"))
+
+
+def _crun() -> Any:
+    from likeness.adapters.crun_client import CrunClient
+
+    secret = _secret("CRUN_API_KEY_SECRET_ARN")
+    governor = Governor(
+        client("dynamodb"),
+        text("TABLE_NAME"),
+        int(number("CRUN_REQUESTS_PER_10S")),
+        time.time,
+        time.sleep,
+        _GOVERNOR_PATIENCE_SECONDS,
+    )
+    return CrunClient(text("CRUN_BASE_URL"), secret.value, governor.admit)
+
+
+def _queue() -> Any:
+    from likeness.adapters.queue import SqsQueue
+
+    return SqsQueue(client("sqs"), text("ONBOARDING_QUEUE_URL"))
+
+
+def _files() -> Any:
+    from likeness.adapters.files import S3Files
+
+    return S3Files(client("s3"), text("UPLOAD_BUCKET_NAME"))
+
+
+def _schedule() -> Schedule:
+    return Schedule(
+        number("POLL_FIRST_DELAY_SECONDS"),
+        number("POLL_BACKOFF_RATE"),
+        number("POLL_MAX_DELAY_SECONDS"),
+        number("POLL_DEADLINE_SECONDS"),
+    )
+
+
+def authorize() -> Any:
+    """The step behind functions/authorize."""
+    from likeness.adapters.client_keys import DynamoClientKeys
+    from likeness.steps.authorize import Authorize
+
+    keys = DynamoClientKeys(client("dynamodb"), text("TABLE_NAME"))
+    return Authorize(keys, _signing_keys(), SystemClock())
+
+
+def create_session() -> Any:
+    """The step behind functions/create_session."""
+    from likeness.steps.create_session import CreateSession
+
+    return CreateSession(
+        store(),
+        _crun(),
+        _queue(),
+        _files(),
+        _signing_keys(),
+        SystemClock(),
+        int(number("LINK_CHECK_DELAY_SECONDS")),
+        int(number("MAX_ATTEMPTS_PER_SESSION")),
+    )
+
+
+def get_session() -> Any:
+    """The step behind functions/get_session."""
+    from likeness.steps.get_session import GetSession
+
+    return GetSession(store())
+
+
+def register_asset() -> Any:
+    """The step behind functions/register_asset."""
+    from likeness.steps.register_asset import RegisterAsset
+
+    return RegisterAsset(store(), _files(), SystemClock())
+
+
+def receive_callback() -> Any:
+    """The step behind functions/receive_callback."""
+    from likeness.steps.receive_callback import ReceiveCallback
+
+    return ReceiveCallback(store(), _queue(), _signing_keys(), SystemClock())
+
+
+def check_upload() -> Any:
+    """The step behind functions/check_upload."""
+    from likeness.steps.check_upload import CheckUpload
+
+    return CheckUpload(store(), _files(), _queue(), SystemClock())
+
+
+def start_onboarding() -> Any:
+    """The step behind functions/start_onboarding."""
+    from likeness.adapters.workflows import StepFunctions
+    from likeness.steps.start_onboarding import StartOnboarding
+
+    return StartOnboarding(store(), StepFunctions(client("stepfunctions"), text("STATE_MACHINE_ARN")))
+
+
+def look_up_result() -> Any:
+    """The step behind functions/look_up_result."""
+    from likeness.steps.look_up_result import LookUpResult
+
+    return LookUpResult(store(), _crun(), SystemClock())
+
+
+def claim_assets() -> Any:
+    """The step behind functions/claim_assets."""
+    from likeness.steps.claim_assets import ClaimAssets
+
+    return ClaimAssets(store(), SystemClock(), _schedule())
+
+
+def submit_asset() -> Any:
+    """The step behind functions/submit_asset."""
+    from likeness.steps.submit_asset import SubmitAsset
+
+    return SubmitAsset(store(), _crun(), _files(), SystemClock(), lambda: count("PossibleOrphan"))
+
+
+def poll_assets() -> Any:
+    """The step behind functions/poll_assets."""
+    from likeness.steps.poll_assets import PollAssets
+
+    return PollAssets(store(), _crun(), _queue(), SystemClock(), _schedule())

@@ -1,0 +1,54 @@
+"""The HTTP edge: routing, who calls, and how an error is answered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+
+from likeness.domain.caller import Caller
+from likeness.errors import LikenessError, NotFound
+from likeness.runtime.logging import logger, report
+from likeness.runtime.problems import HEADERS, PROBLEM, problem
+
+def answer(body: object, status: int = 200, headers: dict[str, Any] | None = None) -> Response[str]:
+    """A JSON answer that nobody caches."""
+    text = json.dumps(body, ensure_ascii=False)
+    return Response(status, content_type="application/json", body=text, headers={**HEADERS, **(headers or {})})
+
+
+def make_app() -> APIGatewayRestResolver:
+    """A resolver whose errors are problem documents."""
+    app = APIGatewayRestResolver(strip_prefixes=["/v1"])
+
+    @app.exception_handler(LikenessError)
+    def on_likeness_error(error: LikenessError) -> Response[str]:
+        report(error)
+        shown = problem(error)
+        return Response(shown["statusCode"], PROBLEM, shown["body"], headers=shown["headers"])
+
+    @app.exception_handler(Exception)
+    def on_any_other(error: Exception) -> Response[str]:
+        logger.exception("unexpected", exc_info=error)
+        shown = problem(LikenessError())
+        return Response(500, PROBLEM, shown["body"], headers=shown["headers"])
+
+    @app.not_found
+    def on_unknown_route(_: Exception) -> Response[str]:
+        shown = problem(NotFound("There is no such route"))
+        return Response(404, PROBLEM, shown["body"], headers=shown["headers"])
+
+    return app
+
+
+def caller_of(event: dict[str, Any]) -> Caller:
+    """Who the authorizer found behind the request."""
+    found = event.get("requestContext", {}).get("authorizer") or {}
+    if not found.get("client_id"):
+        raise NotFound("There is no such thing")  # no authorizer ran: fail closed
+    return Caller(
+        client_id=found["client_id"],
+        return_origins=tuple((found.get("return_origins") or "").split()),
+        session_id=found.get("session_id") or None,
+    )

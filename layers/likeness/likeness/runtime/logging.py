@@ -1,0 +1,27 @@
+"""Structured logs of facts: ids, codes, durations. Never events, URLs, tokens, names or faces."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+from likeness.errors import ACCOUNT_REFUSALS, LikenessError, RequestError, UpstreamError
+
+#: One logger for a function; POWERTOOLS_SERVICE_NAME and LOG_LEVEL come from the template.
+logger = Logger(log_uncaught_exceptions=False)
+
+
+def count(name: str, **dimensions: str) -> None:
+    """Adds one to metric ``name`` of namespace POWERTOOLS_METRICS_NAMESPACE by an EMF log line."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
+        for key, value in dimensions.items():
+            metric.add_dimension(key, value)
+
+
+def report(error: LikenessError) -> None:
+    """Logs an error's facts and counts what an operator must know of."""
+    upstream = error.upstream_code if isinstance(error, UpstreamError) else None
+    level = logger.info if isinstance(error, RequestError) else logger.warning
+    level("refused", extra={"code": error.code, "status": error.status, "upstream_code": upstream})
+    if upstream in ACCOUNT_REFUSALS:
+        count("CrunAccountRefused")

@@ -1,0 +1,36 @@
+"""Pages for people: small, static, without a script of anybody else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+_FOLDER = Path(__file__).parent.parent / "pages"
+_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".json": "application/json"}
+_CSP = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:;"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def page(name: str, status: int = 200, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """The file ``name`` of the pages folder as an API Gateway proxy answer."""
+    file = _FOLDER / name
+    return {
+        "statusCode": status,
+        "headers": {
+            "Content-Type": {**_TYPES, ".css": "text/css; charset=utf-8"}[file.suffix],
+            "Content-Security-Policy": _CSP,
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "public, max-age=300" if status == 200 else "no-store",
+            **(headers or {}),
+        },
+        "body": file.read_text("utf-8"),
+    }
+
+
+def error_page(status: int, retry_after: int | None = None) -> dict[str, Any]:
+    """What a browser gets when a callback cannot be served. Nothing of the request is shown."""
+    name = "try_again.html" if status in (429, 503) else "not_valid.html"
+    return page(name, status, {"Retry-After": str(retry_after)} if retry_after else None)

@@ -1,0 +1,18 @@
+"""The real clock."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+
+class SystemClock:
+    """The port ``Clock``."""
+
+    def now(self) -> float:
+        """See the port."""
+        return time.time()
+
+    def entropy(self) -> bytes:
+        """See the port."""
+        return secrets.token_bytes(10)

@@ -1,0 +1,1 @@
+"""One callable for each arrow of the flow."""

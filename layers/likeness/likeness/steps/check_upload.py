@@ -1,0 +1,133 @@
+"""S3 ObjectCreated: is this file what it says, and fit for crun? A bad file never gets there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from likeness.contracts.messages import AssetsReady
+from likeness.domain.asset import NAME_LIMIT, Asset, AssetStatus
+from likeness.domain.ids import ASSET_ID, SESSION_ID, dropped_asset_id
+from likeness.domain.media import MAX_BYTES, MediaRefused, content_type_of, inspect
+from likeness.domain.media.types import AssetType
+from likeness.domain.session import Problem
+from likeness.errors import ConditionFailed, TooManyAttempts
+from likeness.ports import Clock, Files, Queue, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One object version that S3 told of. ``at`` is the event's time in epoch seconds."""
+
+    key: str
+    version_id: str | None
+    size_bytes: int
+    at: float
+
+    @classmethod
+    def from_event(cls, detail: dict[str, object], time: str) -> Upload:
+        """Reads an EventBridge event ``Object Created`` (its keys are not URL-encoded)."""
+        about = detail["object"]
+        if not isinstance(about, dict):
+            raise TypeError("detail.object")
+        return cls(
+            key=str(about["key"]),
+            version_id=about.get("version-id"),
+            size_bytes=int(about.get("size", 0)),
+            at=datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckUpload:
+    """Checks a file and sets its asset going."""
+
+    store: Store
+    files: Files
+    queue: Queue
+    clock: Clock
+
+    def __call__(self, upload: Upload) -> str:
+        """What became of it: ``ignored``, ``failed``, ``waiting`` (for the validation) or ``ready``."""
+        asset = self._registered(upload) or self._dropped(upload)
+        if asset is None:
+            return "ignored"
+        if asset.status is AssetStatus.AWAITING_UPLOAD:
+            asset = self._check(asset, upload)
+        if asset.status is AssetStatus.FAILED:
+            return "failed"
+        # Read after the write above: either we see the group here, or the validation sees the asset when it claims.
+        session = self.store.get_session(asset.session_id)
+        if session is None or session.group_id is None or asset.status is not AssetStatus.UPLOADED:
+            return "waiting"
+        self.queue.send(AssetsReady(session_id=session.id).model_dump_json())
+        return "ready"
+
+    def _registered(self, upload: Upload) -> Asset | None:
+        folder, session_id, asset_id, *rest = [*upload.key.split("/"), "", "", ""][:5]
+        if folder != "uploads" or rest[0] != "file" or not SESSION_ID.fullmatch(session_id):
+            return None
+        asset = self.store.get_asset(session_id, asset_id) if ASSET_ID.fullmatch(asset_id) else None
+        # Another version than the one that was checked changes nothing: what was checked is what is submitted.
+        if asset and asset.version_id not in (None, upload.version_id):
+            return None
+        return asset
+
+    def _dropped(self, upload: Upload) -> Asset | None:
+        folder, session_id, name, *more = [*upload.key.split("/"), "", ""]
+        if folder != "inbox" or not SESSION_ID.fullmatch(session_id) or not name or any(more):
+            return None
+        session = self.store.get_session(session_id)
+        if session is None or not session.accepts_uploads:
+            return None
+        made = dropped_asset_id(int(upload.at * 1000), upload.key, upload.version_id or "")
+        known = self.store.get_asset(session_id, made)
+        if known:
+            return known
+        now = self.clock.now()
+        asset = Asset(
+            id=made,
+            session_id=session_id,
+            name=re.sub(r"[\x00-\x1f\x7f]", "", name)[:NAME_LIMIT] or "file",
+            asset_type=self._kind(upload),
+            content_type=content_type_of(name) or "application/octet-stream",
+            status=AssetStatus.AWAITING_UPLOAD,
+            object_key=upload.key,
+            created_at=now,
+            updated_at=now,
+            size_bytes=upload.size_bytes,
+        )
+        try:
+            self.store.add_asset(asset)
+        except (ConditionFailed, TooManyAttempts):
+            return None
+        return asset
+
+    def _kind(self, upload: Upload) -> AssetType:
+        try:
+            return self._inspect(upload, None)[0]
+        except MediaRefused:
+            return AssetType.IMAGE  # the check that follows fails it with the reason
+
+    def _inspect(self, upload: Upload, declared: AssetType | None) -> tuple[AssetType, str]:
+        if upload.size_bytes > max(MAX_BYTES.values()):
+            raise MediaRefused("file_too_large", "The file is too large.")
+        file = self.files.open(upload.key, upload.version_id, upload.size_bytes)
+        facts = inspect(file, size_bytes=upload.size_bytes, declared=declared)
+        return facts.asset_type, facts.content_type
+
+    def _check(self, asset: Asset, upload: Upload) -> Asset:
+        now = self.clock.now()
+        checked = replace(asset, version_id=upload.version_id, size_bytes=upload.size_bytes, updated_at=now)
+        dropped = asset.object_key.startswith("inbox/")
+        try:
+            kind, content_type = self._inspect(upload, None if dropped else asset.asset_type)
+            checked = replace(checked, status=AssetStatus.UPLOADED, asset_type=kind, content_type=content_type)
+        except MediaRefused as refused:
+            checked = replace(checked, status=AssetStatus.FAILED, error=Problem(refused.code, refused.message))
+        try:
+            self.store.change_asset(checked, [AssetStatus.AWAITING_UPLOAD])
+        except ConditionFailed:
+            return self.store.get_asset(asset.session_id, asset.id) or checked
+        return checked

@@ -1,0 +1,143 @@
+"""POST /sessions and POST /sessions/{id}/attempts: a link that a person can open.
+
+Order of the effects: first the delayed link check (a message about nothing is harmless), then crun, then the table,
+then the answer. Whatever dies in between, no link is out that we know nothing of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from likeness.contracts.http import NewSession, asset_view, iso, session_view
+from likeness.contracts.messages import LinkCheck
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.caller import Caller
+from likeness.domain.ids import asset_id, session_id
+from likeness.domain.links import may_return_to, with_language
+from likeness.domain.media.types import AssetType
+from likeness.domain.session import (
+    LINK_LIFETIME_SECONDS,
+    SESSION_TOKEN_LIFETIME_SECONDS,
+    Attempt,
+    AttemptStatus,
+    Consent,
+    Language,
+    Session,
+    SessionStatus,
+)
+from likeness.domain.signing import issue_session_token, sign_callback
+from likeness.errors import ConditionFailed, Conflict, InvalidRequest, TooManyAttempts
+from likeness.ports import Clock, Crun, Files, Queue, SigningKeys, Store
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSession:
+    """Makes sessions and attempts. ``link_check_delay`` in seconds; ``max_attempts`` per session."""
+
+    store: Store
+    crun: Crun
+    queue: Queue
+    files: Files
+    keys: SigningKeys
+    clock: Clock
+    link_check_delay: int
+    max_attempts: int
+
+    def create(self, caller: Caller, body: NewSession, base_url: str) -> dict[str, Any]:
+        """The new session's view, with its links and upload forms. Raises RequestError and UpstreamError."""
+        caller.require_client()
+        if body.return_url and not may_return_to(body.return_url, caller.return_origins):
+            raise InvalidRequest(
+                "return_url: its origin is not on this client's list of return origins", field="return_url"
+            )
+        now = self.clock.now()
+        session = Session(
+            id=session_id(int(now * 1000), self.clock.entropy()),
+            client_id=caller.client_id,
+            status=SessionStatus.REQUIRES_INPUT,
+            language=Language(body.language),
+            created_at=now,
+            updated_at=now,
+            reference=body.reference,
+            return_url=body.return_url,
+            consent=Consent(body.consent.text_version, str(iso(body.consent.given_at.timestamp())))
+            if body.consent
+            else None,
+            asset_count=len(body.assets),
+        )
+        assets = [self._asset(session, each, now) for each in body.assets]
+        h5_link = None
+        if body.start == "now":
+            attempt, h5_link = self._open_link(session, 1, base_url, now)
+            session = replace(session, attempts={1: attempt})
+        self.store.create_session(session, assets)
+        views = [
+            asset_view(each, self.files.upload_form(each.object_key, each.content_type, each.size_bytes, now))
+            for each in assets
+        ]
+        return session_view(session, views, h5_link=h5_link, invite_url=self._invite_url(session, base_url, now))
+
+    def create_attempt(self, caller: Caller, wanted: str, base_url: str) -> dict[str, Any]:
+        """The session's view with a fresh H5 link. Conflict when there is nothing left to validate."""
+        session = caller.own(self.store.get_session(wanted))
+        if session.status not in (SessionStatus.REQUIRES_INPUT, SessionStatus.PROCESSING) or session.group_id:
+            raise Conflict(f"A session that is {session.status.value} takes no further attempt")
+        number = len(session.attempts) + 1
+        if number > self.max_attempts:
+            raise TooManyAttempts(f"This session has used its {self.max_attempts} attempts")
+        if session.attempt and session.attempt.status is AttemptStatus.PASSED:
+            raise Conflict("The check was passed; its result is on the way", retry_after=5)
+        now = self.clock.now()
+        attempt, h5_link = self._open_link(session, number, base_url, now)
+        try:
+            self.store.add_attempt(session.id, attempt, now)
+        except ConditionFailed:
+            raise Conflict("Another attempt was started at the same time", retry_after=1) from None
+        session = replace(
+            session,
+            status=SessionStatus.REQUIRES_INPUT,
+            attempts=session.attempts | {number: attempt},
+            last_error=None,
+            updated_at=now,
+        )
+        return session_view(session, [asset_view(each) for each in self.store.list_assets(wanted)], h5_link=h5_link)
+
+    def _open_link(self, session: Session, number: int, base_url: str, now: float) -> tuple[Attempt, str]:
+        check = LinkCheck(session_id=session.id, attempt=number)
+        self.queue.send(check.model_dump_json(), delay_seconds=self.link_check_delay)
+        signature = sign_callback(self.keys.current(), session.id, number)
+        made = self.crun.create_validation(f"{base_url}/callback/{session.id}/{number}/{signature}")
+        attempt = Attempt(
+            number=number,
+            status=AttemptStatus.OPEN,
+            byted_token=made.byted_token,
+            created_at=now,
+            expires_at=now + LINK_LIFETIME_SECONDS,
+        )
+        return attempt, with_language(made.h5_link, session.language)
+
+    def _asset(self, session: Session, body: Any, now: float) -> Asset:
+        return new_asset(session.id, body, now, self.clock.entropy())
+
+    def _invite_url(self, session: Session, base_url: str, now: float) -> str:
+        expiry = int(now) + SESSION_TOKEN_LIFETIME_SECONDS
+        token = issue_session_token(self.keys.current(), session.id, session.client_id, expiry)
+        return f"{base_url}/invite#{token}"
+
+
+def new_asset(session: str, body: Any, now: float, entropy: bytes) -> Asset:
+    """An asset that waits for its file; ``body`` is an AssetRegistration. The key holds nothing the caller wrote."""
+    made = asset_id(int(now * 1000), entropy)
+    return Asset(
+        id=made,
+        session_id=session,
+        name=body.name,
+        asset_type=AssetType(body.asset_type),
+        content_type=body.content_type,
+        status=AssetStatus.AWAITING_UPLOAD,
+        object_key=f"uploads/{session}/{made}/file",
+        created_at=now,
+        updated_at=now,
+        size_bytes=body.size_bytes,
+    )

@@ -1,0 +1,58 @@
+"""GET /sessions, /sessions/{id} and /sessions/{id}/assets/{asset_id}: reading never changes anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from likeness.contracts.http import asset_view, session_view
+from likeness.domain.caller import Caller
+from likeness.domain.ids import ASSET_ID, SESSION_ID
+from likeness.domain.session import Session, SessionStatus
+from likeness.errors import InvalidRequest, NotFound
+from likeness.ports import Store
+
+_LARGEST_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class GetSession:
+    """Reads sessions and assets of the caller's own."""
+
+    store: Store
+
+    def one(self, caller: Caller, session_id: str) -> dict[str, Any]:
+        """A session with its assets."""
+        session = self._own(caller, session_id)
+        return session_view(session, [asset_view(each) for each in self.store.list_assets(session.id)])
+
+    def asset(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
+        """One asset."""
+        session = self._own(caller, session_id)
+        asset = self.store.get_asset(session.id, asset_id) if ASSET_ID.fullmatch(asset_id) else None
+        if asset is None:
+            raise NotFound("There is no such asset")
+        return asset_view(asset)
+
+    def list(
+        self,
+        caller: Caller,
+        *,
+        limit: str | None = None,
+        cursor: str | None = None,
+        status: str | None = None,
+        reference: str | None = None,
+    ) -> dict[str, Any]:
+        """``{"sessions": […], "next_cursor": …}``, newest first; the query's values as they came."""
+        caller.require_client()
+        if limit is not None and not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _LARGEST_PAGE):
+            raise InvalidRequest(f"limit: a whole number from 1 to {_LARGEST_PAGE}", field="limit")
+        if status is not None and status not in list(SessionStatus):
+            raise InvalidRequest(f"status: one of {', '.join(SessionStatus)}", field="status")
+        page = self.store.list_sessions(
+            caller.client_id, limit=int(limit or 20), cursor=cursor, status=status, reference=reference
+        )
+        return {"sessions": [session_view(each) for each in page.sessions], "next_cursor": page.cursor}
+
+    def _own(self, caller: Caller, session_id: str) -> Session:
+        return caller.own(self.store.get_session(session_id) if SESSION_ID.fullmatch(session_id) else None)

@@ -1,0 +1,100 @@
+"""State PollAssets: one round asks crun for all of a session's processing assets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from likeness.contracts.messages import AssetsReady
+from likeness.domain.asset import Asset, AssetStatus, crun_failure
+from likeness.domain.polling import Schedule
+from likeness.domain.session import Problem
+from likeness.errors import ConditionFailed, UpstreamError, UpstreamRefused
+from likeness.ports import AssetReport, Clock, Crun, Queue, Store, UpstreamProblem
+from likeness.steps.rounds import finish, plan
+
+#: A round costs about 9 history events and Step Functions allows 25,000: long before that a fresh execution goes on.
+MAX_ROUNDS = 1000
+#: crun may not know an asset in the first moments after it gave out the id.
+_NOT_FOUND_PATIENCE_SECONDS = 60
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True)
+class PollAssets:
+    """Asks, writes what changed, says what comes next."""
+
+    store: Store
+    crun: Crun
+    queue: Queue
+    clock: Clock
+    schedule: Schedule
+
+    def __call__(self, session_id: str, execution: str, round_: int) -> dict[str, Any]:
+        """See rounds.py."""
+        now = self.clock.now()
+        if not self.store.claim_driver(session_id, execution, None):
+            return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": round_}
+        assets = self.store.list_assets(session_id)
+        pending = [each for each in assets if each.status is AssetStatus.PROCESSING and each.crun_asset_id]
+        try:
+            reports = self.crun.asset_reports([str(each.crun_asset_id) for each in pending]) if pending else {}
+        except UpstreamError as problem:  # the governor has no place left
+            reports = {str(each.crun_asset_id): problem for each in pending}
+        moved = {each.id: self._move(each, reports[str(each.crun_asset_id)], now) for each in pending}
+        after = [moved.get(each.id, each) for each in assets]
+        retry_after = max((getattr(each, "retry_after", None) or 0 for each in reports.values()), default=0)
+        following = plan(after, self.schedule, now, round_ + 1, retry_after)
+        if following["next"] == "done":
+            return finish(self.store, session_id, execution, self.schedule, now, round_ + 1)
+        if round_ + 1 >= MAX_ROUNDS:
+            return self._hand_over(session_id, execution)
+        return following
+
+    def _hand_over(self, session_id: str, execution: str) -> dict[str, Any]:
+        # Let go first: the reader of the message starts nothing while it sees a running driver.
+        self.store.release_driver(session_id, execution)
+        self.queue.send(AssetsReady(session_id=session_id).model_dump_json(), delay_seconds=5)
+        return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": MAX_ROUNDS}
+
+    def _move(self, asset: Asset, report: AssetReport | UpstreamProblem, now: float) -> Asset:
+        changed = self._judge(asset, report, now)
+        if changed is asset:
+            return asset
+        try:
+            self.store.change_asset(changed, [AssetStatus.PROCESSING])
+        except ConditionFailed:
+            return self.store.get_asset(asset.session_id, asset.id) or asset
+        return changed
+
+    def _judge(self, asset: Asset, report: AssetReport | UpstreamProblem, now: float) -> Asset:
+        age = now - (asset.submitted_at or now)
+        if isinstance(report, AssetReport) and report.status == "Active":
+            return replace(asset, status=AssetStatus.ACTIVE, activated_at=now, updated_at=now)
+        if isinstance(report, AssetReport) and report.status == "Failed":
+            return self._failed(asset, crun_failure(report.error_code, report.error_message), now)
+        if (
+            isinstance(report, UpstreamRefused)
+            and report.upstream_code == _NOT_FOUND
+            and age > _NOT_FOUND_PATIENCE_SECONDS
+        ):
+            return self._failed(asset, Problem(report.code, report.title, str(_NOT_FOUND)), now)
+        if self.schedule.expired(age):
+            late = Problem("activation_timeout", "The file was not activated in time.", retryable=True)
+            return self._failed(asset, late, now)
+        # Processing, a status nobody has documented, or no answer: ask again, until the deadline.
+        return asset
+
+    @staticmethod
+    def _failed(asset: Asset, problem: Problem, now: float) -> Asset:
+        if problem.code == "download_failed" and asset.resubmissions == 0:
+            # The presigned URL may have died with the credentials that signed it: sign and submit once more.
+            return replace(
+                asset,
+                status=AssetStatus.UPLOADED,
+                resubmissions=1,
+                ambiguous_submissions=0,
+                crun_asset_id=None,
+                updated_at=now,
+            )
+        return replace(asset, status=AssetStatus.FAILED, error=problem, updated_at=now)

@@ -1,0 +1,74 @@
+"""GET /callback/{session_id}/{attempt}/{signature}: the person's browser comes back from the H5 page.
+
+What the browser says is never proof. An authentic URL with ``resultCode=10000`` is a reason to look the result up on
+the server side; anything else only tells the person what to do next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from likeness.contracts.messages import PassReported
+from likeness.domain.ids import SESSION_ID
+from likeness.domain.links import read_callback, return_location
+from likeness.domain.session import AttemptStatus, Session, SessionStatus, failure
+from likeness.domain.signing import callback_is_authentic
+from likeness.errors import ConditionFailed, NotFound
+from likeness.ports import Clock, Queue, SigningKeys, Store
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveCallback:
+    """Takes the browser's word, sends it on."""
+
+    store: Store
+    queue: Queue
+    keys: SigningKeys
+    clock: Clock
+
+    def __call__(
+        self, session_id: str, attempt: str, signature: str, parameters: dict[str, list[str]], base_url: str
+    ) -> str:
+        """The URL to send the browser to. NotFound, always with the same words, when we did not make this callback."""
+        number = int(attempt) if attempt.isascii() and attempt.isdigit() and len(attempt) < 4 else 0
+        if not SESSION_ID.fullmatch(session_id) or not callback_is_authentic(
+            self.keys.current(), session_id, number, signature
+        ):
+            raise NotFound("This link is not valid")
+        result = read_callback(parameters)
+        session = None
+        if result.passed:
+            session = self._passed(session_id, number, str(result.result_code))
+        elif result.result_code is not None:
+            self._failed(session_id, number, result.result_code)
+        session = session or self.store.get_session(session_id)
+        if session is None:
+            raise NotFound("This link is not valid")
+        return self._location(session, base_url)
+
+    def _passed(self, session_id: str, number: int, code: str) -> Session | None:
+        try:
+            session = self.store.record_pass(session_id, number, code, self.clock.now())
+        except ConditionFailed:
+            return None
+        # A duplicate sends again: the first write may have lost its message, and the reader is idempotent.
+        self.queue.send(PassReported(session_id=session_id, attempt=number).model_dump_json())
+        return session
+
+    def _failed(self, session_id: str, number: int, code: str) -> None:
+        try:
+            self.store.record_failed_attempt(
+                session_id,
+                number,
+                AttemptStatus.FAILED,
+                code,
+                failure("attempt_failed", upstream_code=code),
+                self.clock.now(),
+            )
+        except ConditionFailed:
+            pass  # an older attempt, a repeated callback after a pass, or a session that has moved on
+
+    def _location(self, session: Session, base_url: str) -> str:
+        if session.return_url and session.status is not SessionStatus.REDACTED:
+            return return_location(session.return_url, session.id, session.status.value)
+        return f"{base_url}/invite?status={session.status.value}"

@@ -1,0 +1,87 @@
+"""State SubmitAsset: hand one checked file to crun.
+
+asset-upload has no idempotency key and no list call, so the intent is recorded first: who finds ``submitting`` knows
+that a call may have happened, and repeats it at most once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from likeness.domain.asset import MAX_AMBIGUOUS_SUBMISSIONS, OPEN_WORK, Asset, AssetStatus
+from likeness.domain.session import Problem
+from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamDeferred, UpstreamRefused
+from likeness.ports import Clock, Crun, Files, Store
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitAsset:
+    """Submits one asset. ``possible_orphan()`` counts an upload that may live at crun without our knowing its id."""
+
+    store: Store
+    crun: Crun
+    files: Files
+    clock: Clock
+    possible_orphan: Callable[[], None]
+
+    def __call__(self, session_id: str, asset_id: str) -> dict[str, Any]:
+        """``{"outcome": "submitted" | "failed" | "nothing"}``. Raises what is worth repeating."""
+        session = self.store.get_session(session_id)
+        asset = self.store.get_asset(session_id, asset_id)
+        if session is None or session.group_id is None or asset is None or asset.status not in OPEN_WORK:
+            return {"outcome": "nothing"}
+        if asset.status is AssetStatus.SUBMITTING:
+            self.possible_orphan()
+            if asset.ambiguous_submissions >= MAX_AMBIGUOUS_SUBMISSIONS:
+                problem = Problem("submission_unknown", "It is not known whether the file arrived.", retryable=True)
+                return self._fail(asset, problem)
+        try:
+            intent = self._intend(asset)
+        except ConditionFailed:
+            return {"outcome": "nothing"}
+        try:
+            crun_asset_id = self.crun.upload_asset(
+                name=asset.name,
+                asset_type=asset.asset_type.value,
+                asset_url=self.files.download_url(asset.object_key, asset.version_id),
+                group_id=session.group_id,
+            )
+        except UpstreamDeferred:
+            self._take_back(intent, asset)
+            raise
+        except UpstreamRefused as refusal:
+            if refusal.upstream_code in ACCOUNT_REFUSALS:
+                self._take_back(intent, asset)
+                raise
+            code = str(refusal.upstream_code)
+            return self._fail(intent, Problem(refusal.code, refusal.title, code, retryable=False))
+        now = self.clock.now()
+        submitted = replace(
+            intent, status=AssetStatus.PROCESSING, crun_asset_id=crun_asset_id, submitted_at=now, updated_at=now
+        )
+        self.store.change_asset(submitted, [AssetStatus.SUBMITTING])
+        return {"outcome": "submitted"}
+
+    def _intend(self, asset: Asset) -> Asset:
+        intent = replace(
+            asset,
+            status=AssetStatus.SUBMITTING,
+            updated_at=self.clock.now(),
+            ambiguous_submissions=asset.ambiguous_submissions + 1,
+        )
+        self.store.change_asset(intent, [asset.status])
+        return intent
+
+    def _take_back(self, intent: Asset, before: Asset) -> None:
+        """The call certainly did not happen: the asset waits as before, and nothing counts as ambiguous."""
+        undone = replace(before, status=before.status, updated_at=self.clock.now())
+        if before.status is AssetStatus.SUBMITTING:
+            undone = replace(undone, ambiguous_submissions=before.ambiguous_submissions)
+        self.store.change_asset(undone, [intent.status])
+
+    def _fail(self, asset: Asset, problem: Problem) -> dict[str, Any]:
+        failed = replace(asset, status=AssetStatus.FAILED, error=problem, updated_at=self.clock.now())
+        self.store.change_asset(failed, [asset.status])
+        return {"outcome": "failed"}

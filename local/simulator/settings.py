@@ -1,0 +1,79 @@
+"""What can be varied about the simulated upstream, at construction and while it runs."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+CallName = Literal["session", "result", "upload", "info", "balance"]
+RefusalStyle = Literal["http", "body", "both"]
+
+
+class AssetOutcome(BaseModel):
+    """What becomes of uploaded assets whose name matches, instead of what their content says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="shell pattern that the asset's name matches, such as `slow-*`")
+    outcome: Literal["active", "failed", "never"]
+    code: str = Field("FaceMismatch", description="error code when the outcome is `failed`")
+    message: str = Field("the simulator was told to fail this asset")
+    after_seconds: float | None = Field(None, ge=0, description="time until it settles; None: as drawn")
+    times: int | None = Field(None, ge=1, description="how many uploads it applies to; None: all")
+
+
+class SimulatorSettings(BaseModel):
+    """All the unknowns of the vendor's contract, each with its most probable value.
+
+    Times are seconds. An unknown field or a wrong type raises `pydantic.ValidationError`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # links and tokens
+    link_seconds: float = Field(120, gt=0, description="an H5 link opens for so long (vendor's page)")
+    token_seconds: float = Field(1800, gt=0, description="a byted token lives for so long")
+    token_mode: Literal["single_use", "reusable"] = Field(
+        "single_use", description="single_use: a lookup consumes the token, even when nobody passed"
+    )
+    not_passed_code: int = Field(404, description="code of a lookup before the check was passed")
+    callback_join: Literal["&", "?"] = Field(
+        "&", description="joins the result parameters to a callback URL that already has a query"
+    )
+    failure_includes_token: bool = Field(True, description="False: callbacks of failures lack bytedToken")
+    fail_result_code: str = Field("10010", description="resultCode after `Fail`; the vendor lists none")
+    cancel_result_code: str = Field("10020", description="resultCode after `Cancel`; the vendor lists none")
+    fail_algorithm_code: str = Field("1105", description="algorithmBaseRespCode after `Fail`")
+    default_person: str = Field("alice", pattern=r"^[a-z0-9_-]{1,32}$")
+
+    # answers
+    refusal_style: RefusalStyle = Field(
+        "both", description="a refusal is the HTTP status, `code` in an HTTP 200 body, or both"
+    )
+    create_time_format: Literal["iso", "epoch"] = "iso"
+    update_time_format: Literal["iso", "epoch"] = "epoch"
+    error_shape: Literal["Error", "error", "ErrorMessage", "FailedReason", "none"] = "Error"
+    balance: float = Field(1000.0, description="credits; at 0 or less, session and upload answer 402")
+    rate_limit_per_10s: int | None = Field(None, ge=1, description="more calls than this answer 429")
+    rate_limit_retry_after: int | None = Field(None, ge=0, description="Retry-After of such a 429")
+
+    # assets
+    seed: int = Field(0, description="of the times drawn between the two settle bounds")
+    fetch_delay_seconds: float = Field(0.2, ge=0, description="from the upload's answer to the download")
+    settle_min_seconds: float = Field(1.0, ge=0)
+    settle_max_seconds: float = Field(4.0, ge=0)
+    download_timeout_seconds: float = Field(15.0, gt=0, description="for a whole download")
+    fetch_skew_seconds: float = Field(0.0, description="by how much the downloader's clock is ahead")
+    max_image_bytes: int = Field(30_000_000, gt=0)
+    max_video_bytes: int = Field(50_000_000, gt=0)
+    max_audio_bytes: int = Field(15_000_000, gt=0)
+    asset_outcomes: tuple[AssetOutcome, ...] = ()
+
+    @model_validator(mode="after")
+    def _settle_bounds_in_order(self) -> "SimulatorSettings":
+        if self.settle_min_seconds > self.settle_max_seconds:
+            raise ValueError("settle_min_seconds is greater than settle_max_seconds")
+        return self
+
+    def updated(self, changes: dict[str, object]) -> "SimulatorSettings":
+        """Return these settings with some fields replaced, validated anew."""
+        return SimulatorSettings.model_validate({**self.model_dump(), **changes})

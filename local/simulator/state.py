@@ -1,0 +1,215 @@
+"""What the simulated upstream remembers: validations, groups, assets, and the calls it received."""
+
+import hashlib
+import secrets
+import string
+import threading
+import time
+from collections import Counter, deque
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+Outcome = Literal["pass", "fail", "cancel"]
+AssetStatus = Literal["Processing", "Active", "Failed"]
+
+_LOG_LIMIT = 100_000
+_SUFFIX_ALPHABET = string.ascii_lowercase + string.digits
+
+
+def hash_token(token: str) -> str:
+    """Return the short hash under which a byted token appears in the log and the counts."""
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
+
+
+class Clock:
+    """UTC now, moved by an offset so that links and tokens age without waiting. Seconds since 1970."""
+
+    def __init__(self) -> None:
+        self.offset_seconds = 0.0
+
+    def now(self) -> float:
+        """Return the simulated time."""
+        return time.time() + self.offset_seconds
+
+
+@dataclass
+class Validation:
+    """One real-person check, from its session to its group."""
+
+    token: str = field(repr=False)
+    link_query: str = field(repr=False)
+    callback_url: str = field(repr=False)
+    issued_at: float
+    outcome: Outcome | None = None
+    result_code: str | None = None
+    algorithm_code: str = "0"
+    person: str | None = field(default=None, repr=False)
+    group_id: str | None = None
+    burned: bool = False
+    lookups: int = 0
+    successful_lookups: int = 0
+    page_views: int = 0
+
+
+@dataclass
+class Group:
+    """An asset group, bound to the one person who stood before the camera."""
+
+    id: str
+    person: str = field(repr=False)
+
+
+@dataclass
+class Asset:
+    """One uploaded asset. `error` is (code, message) once it is Failed."""
+
+    id: str
+    number: int
+    name: str
+    asset_type: str
+    group_id: str
+    created_at: float
+    updated_at: float
+    status: AssetStatus = "Processing"
+    error: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One call received. `at` is monotonic seconds; `code` the envelope's code; `status` the HTTP status.
+
+    `status` is None when the connection was closed without an answer.
+    """
+
+    number: int
+    at: float
+    method: str
+    call: str
+    status: int | None
+    code: int | None
+    fault: str | None
+    asset_id: str | None
+    token_hash: str | None
+
+
+class Store:
+    """Everything remembered, behind one lock that callers hold while they change what they got from it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.lock = threading.RLock()
+        self._clock = clock
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self.lock:
+            self.validations: dict[str, Validation] = {}
+            self.groups: dict[str, Group] = {}
+            self.assets: dict[str, Asset] = {}
+            self._log: deque[LogEntry] = deque(maxlen=_LOG_LIMIT)
+            self._calls = 0
+
+    def open_validation(self, callback_url: str) -> Validation:
+        """Start a validation and issue its token and its link's query (`lng` is not part of it)."""
+        with self.lock:
+            # the vendor's example: 14 digits of the time, then capital hexadecimal digits, 36 in all
+            token = self._time_stamp() + secrets.token_hex(11).upper()
+            validation = Validation(token, _signed_query(token), callback_url, self._clock.now())
+            self.validations[token] = validation
+            return validation
+
+    def open_group(self, person: str) -> Group:
+        """Make a group bound to a person."""
+        with self.lock:
+            group = Group(f"group-{self._time_stamp()}-{_suffix()}", person)
+            self.groups[group.id] = group
+            return group
+
+    def add_asset(self, name: str, asset_type: str, group_id: str) -> Asset:
+        """Make an asset that is Processing."""
+        with self.lock:
+            now = self._clock.now()
+            asset_id = f"asset-{self._time_stamp()}-{_suffix()}"
+            asset = Asset(asset_id, len(self.assets) + 1, name, asset_type, group_id, now, now)
+            self.assets[asset_id] = asset
+            return asset
+
+    def settle_asset(self, asset: Asset, error: tuple[str, str] | None) -> None:
+        """Turn an asset Active, or Failed with an error."""
+        with self.lock:
+            asset.status, asset.error = ("Failed", error) if error else ("Active", None)
+            asset.updated_at = self._clock.now()
+
+    def record(
+        self,
+        method: str,
+        call: str,
+        at: float,
+        *,
+        status: int | None,
+        code: int | None,
+        fault: str | None,
+        asset_id: str | None,
+        token_hash: str | None,
+    ) -> None:
+        """Add one call to the log; `at` is the monotonic time of its arrival."""
+        with self.lock:
+            self._calls += 1
+            self._log.append(
+                LogEntry(self._calls, at, method, call, status, code, fault, asset_id, token_hash)
+            )
+
+    def log(self) -> list[LogEntry]:
+        """Return the calls received, in the order of their answers."""
+        with self.lock:
+            return list(self._log)
+
+    def summary(self) -> dict[str, object]:
+        """Return the counts that black-box tests assert on; tokens are hashed, persons are left out."""
+        with self.lock:
+            validations = {hash_token(each.token): each for each in self.validations.values()}
+            groups: dict[str, dict[str, int]] = {
+                group_id: {"processing": 0, "active": 0, "failed": 0} for group_id in self.groups
+            }
+            for asset in self.assets.values():
+                groups[asset.group_id][asset.status.lower()] += 1
+            return {
+                "calls": dict(Counter(entry.call for entry in self._log)),
+                "sessions": len(validations),
+                "outcomes": {key: each.outcome for key, each in validations.items()},
+                "page_views": {key: each.page_views for key, each in validations.items()},
+                "lookups": {key: each.lookups for key, each in validations.items()},
+                "successful_lookups": {key: each.successful_lookups for key, each in validations.items()},
+                "uploads": len(self.assets),
+                "groups": groups,
+                "assets": {
+                    asset.id: {
+                        "status": asset.status,
+                        "asset_type": asset.asset_type,
+                        "group_id": asset.group_id,
+                        "error_code": asset.error[0] if asset.error else None,
+                    }
+                    for asset in self.assets.values()
+                },
+            }
+
+    def log_as_dicts(self) -> list[dict[str, object]]:
+        """Return the log as JSON values."""
+        return [asdict(entry) for entry in self.log()]
+
+    def _time_stamp(self) -> str:
+        return datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y%m%d%H%M%S")
+
+
+def _suffix() -> str:
+    return "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(5))
+
+
+def _signed_query(token: str) -> str:
+    """Return a query like the upstream's, with the characters that careless rewriting of URLs breaks."""
+    part = secrets.token_urlsafe
+    return (
+        f"X-Algorithm=HMAC-SHA256&X-Credential={part(9)}%2Fcn-north-1%2Fvisual%2Frequest"
+        f"&X-Signature={part(12)}%2F{part(12)}+{part(6)}=&region=cn%2Dnorth&region=&bytedToken={token}"
+    )
