@@ -58,7 +58,9 @@ def create() -> Response[str]:
     try:
         return answer(once(request=request), 201)
     except IdempotencyAlreadyInProgressError:
-        raise Conflict("The same request is being served", code="request_in_progress", retry_after=1) from None
+        raise Conflict(
+            "The same request is being served", code="request_in_progress", retry_after=1
+        ) from None
     except IdempotencyValidationError:
         message = "This Idempotency-Key was used with another body"
         raise Conflict(message, code="idempotency_key_reused") from None
@@ -68,7 +70,9 @@ def create() -> Response[str]:
 def create_attempt(session_id: str) -> Response[str]:
     """A fresh H5 link for the same session."""
     event = app.current_event.raw_event
-    return answer(sessions.create_attempt(caller_of(event), session_id, base_url(event, public_base_url)), 201)
+    return answer(
+        sessions.create_attempt(caller_of(event), session_id, base_url(event, public_base_url)), 201
+    )
 
 
 @logger.inject_lambda_context(clear_state=True)

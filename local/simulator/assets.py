@@ -33,8 +33,7 @@ class AssetWorker:
         """Start the threads."""
         self._stopping = False
         self._threads = [
-            threading.Thread(target=self._run, name=f"crun-asset-{number}", daemon=True)
-            for number in range(_THREADS)
+            threading.Thread(target=self._run, name=f"crun-asset-{number}", daemon=True) for number in range(_THREADS)
         ]
         for thread in self._threads:
             thread.start()

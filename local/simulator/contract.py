@@ -116,7 +116,7 @@ class Contract:
             aged = self._clock.now() - validation.issued_at
             if validation.burned or aged > settings.token_seconds:
                 return Answer(404, "byted_token expired or already used")
-            validation.burned = settings.token_mode == "single_use"
+            validation.burned = settings.token_mode == "single_use"  # noqa: S105 - a mode
             if validation.outcome != "pass" or validation.group_id is None:
                 return Answer(settings.not_passed_code, "validation was not passed")
             validation.successful_lookups += 1

@@ -17,8 +17,8 @@ _EARLY_SECONDS = 900
 def download(url: str, *, limit_bytes: int, timeout_seconds: float, now: float) -> bytes:
     """Fetch an asset.
 
-    `now` (seconds since 1970) is the downloader's clock, against which a presigned URL's expiry is held: local
-    S3 emulators do not enforce it. Raises `Refused` with `DownloadFailed` or `FileSizeTooLarge`.
+    `now` (seconds since 1970) is the downloader's clock, against which a presigned URL's expiry is held:
+    local S3 emulators do not enforce it. Raises `Refused` with `DownloadFailed` or `FileSizeTooLarge`.
     """
     _check_expiry(url, now)
     deadline = time.monotonic() + timeout_seconds

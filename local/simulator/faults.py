@@ -44,8 +44,8 @@ class FaultRule(BaseModel):
     - `hang`: the answer comes `seconds` late; `reset`: the connection is reset without an answer;
     - `extra_fields`, `no_data`, `wrong_types`: a successful answer of another shape.
 
-    `work_done` says whether the call took effect before it went wrong. None means: yes for truncated, corrupt,
-    oversize, hang, reset (a lost answer) and for the three shapes, no for the rest.
+    `work_done` says whether the call took effect before it went wrong. None means: yes for truncated,
+    corrupt, oversize, hang, reset (a lost answer) and for the three shapes, no for the rest.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

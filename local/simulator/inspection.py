@@ -1,8 +1,8 @@
 """What the upstream sees in a file: its real type, its size in pixels or seconds, and whose likeness it is.
 
-Faces are not compared: media made for the simulator say in their metadata whom they show, as the ASCII text
-`likeness-person:<name>;` (a JPEG comment, a PNG text chunk, an MP4 comment, a WAV INFO chunk). A file that says
-nothing is accepted, so that anybody's own pictures can be used.
+Faces are not compared: media made for the simulator say in their metadata whom they show, as the ASCII
+text `likeness-person:<name>;` (a JPEG comment, a PNG text chunk, an MP4 comment, a WAV INFO chunk). A file
+that says nothing is accepted, so that anybody's own pictures can be used.
 """
 
 import io
@@ -37,8 +37,8 @@ def marker(person: str) -> str:
 def inspect(content: bytes, asset_type: str, person: str) -> None:
     """Hold a file against its declared type, the media limits and the person of its group.
 
-    Raises `Refused` with FormatUnsupported, ImageSizeInvalid, DurationTooShort, DurationTooLong, MultipleFaces
-    or FaceMismatch.
+    Raises `Refused` with FormatUnsupported, ImageSizeInvalid, DurationTooShort, DurationTooLong,
+    MultipleFaces or FaceMismatch.
     """
     kind = kind_of(content)
     if kind is None or kind[0] != asset_type:

@@ -156,9 +156,7 @@ class Store:
         """Add one call to the log; `at` is the monotonic time of its arrival."""
         with self.lock:
             self._calls += 1
-            self._log.append(
-                LogEntry(self._calls, at, method, call, status, code, fault, asset_id, token_hash)
-            )
+            self._log.append(LogEntry(self._calls, at, method, call, status, code, fault, asset_id, token_hash))
 
     def log(self) -> list[LogEntry]:
         """Return the calls received, in the order of their answers."""

@@ -59,7 +59,13 @@ class Store(Protocol):
         ...
 
     def record_failed_attempt(
-        self, session_id: str, number: int, status: AttemptStatus, result_code: str | None, why: Problem, now: float
+        self,
+        session_id: str,
+        number: int,
+        status: AttemptStatus,
+        result_code: str | None,
+        why: Problem,
+        now: float,
     ) -> None:
         """The newest attempt led nowhere; ConditionFailed when it is not the newest or something better is known."""
         ...

@@ -43,7 +43,9 @@ class S3Files:
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
         """See the port."""
         version = {"VersionId": version_id} if version_id else {}
-        return cast(BinaryIO, _RangedObject(self._client, {"Bucket": self._bucket, "Key": key, **version}, size_bytes))
+        return cast(
+            BinaryIO, _RangedObject(self._client, {"Bucket": self._bucket, "Key": key, **version}, size_bytes)
+        )
 
 
 class _RangedObject(io.RawIOBase):
@@ -76,7 +78,9 @@ class _RangedObject(io.RawIOBase):
         if end - self._position > self._KEPT_BLOCKS * _BLOCK:
             data = self._fetch(self._position, end)
         else:
-            data = b"".join(self._block(index) for index in range(self._position // _BLOCK, -(-end // _BLOCK)))
+            data = b"".join(
+                self._block(index) for index in range(self._position // _BLOCK, -(-end // _BLOCK))
+            )
             start = self._position % _BLOCK
             data = data[start : start + max(0, end - self._position)]
         self._position += len(data)

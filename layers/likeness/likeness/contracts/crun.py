@@ -67,7 +67,11 @@ def _integer(value: object) -> int | None:
 
 
 def _text(value: object) -> str | None:
-    return str(value)[:4096] if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" else None
+    return (
+        str(value)[:4096]
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
+        else None
+    )
 
 
 def read_asset_report(data: Mapping[str, Any]) -> AssetReport:

@@ -74,7 +74,9 @@ def parse_body(model: type[Model], body: str | None) -> Model:
 
 def iso(seconds: float | None) -> str | None:
     """Epoch seconds as ISO 8601 UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    return (
+        None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    )
 
 
 def problem_view(problem: Problem | None, *, of_asset: bool = False) -> dict[str, Any] | None:
@@ -137,4 +139,3 @@ def session_view(
     if invite_url:
         view["invite_url"] = invite_url
     return view
-

@@ -12,23 +12,26 @@ from likeness.errors import LikenessError, NotFound
 from likeness.runtime.logging import logger, report
 from likeness.runtime.problems import HEADERS, PROBLEM, problem
 
+
 def answer(body: object, status: int = 200, headers: dict[str, Any] | None = None) -> Response[str]:
     """A JSON answer that nobody caches."""
     text = json.dumps(body, ensure_ascii=False)
-    return Response(status, content_type="application/json", body=text, headers={**HEADERS, **(headers or {})})
+    return Response(
+        status, content_type="application/json", body=text, headers={**HEADERS, **(headers or {})}
+    )
 
 
 def make_app() -> APIGatewayRestResolver:
     """A resolver whose errors are problem documents."""
     app = APIGatewayRestResolver(strip_prefixes=["/v1"])
 
-    @app.exception_handler(LikenessError)
+    @app.exception_handler(LikenessError)  # type: ignore[untyped-decorator]
     def on_likeness_error(error: LikenessError) -> Response[str]:
         report(error)
         shown = problem(error)
         return Response(shown["statusCode"], PROBLEM, shown["body"], headers=shown["headers"])
 
-    @app.exception_handler(Exception)
+    @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
     def on_any_other(error: Exception) -> Response[str]:
         logger.exception("unexpected", exc_info=error)
         shown = problem(LikenessError())

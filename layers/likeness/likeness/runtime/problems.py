@@ -11,7 +11,6 @@ PROBLEM = "application/problem+json"
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
-
 def problem(error: LikenessError) -> dict[str, Any]:
     """The problem document of an error, as an API Gateway proxy answer."""
     document: dict[str, Any] = {

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from likeness.domain.session import Attempt, AttemptStatus, Problem, SessionStatus, failure
-from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamDeferred, UpstreamRefused, WorkInProgress
+from likeness.errors import (
+    ACCOUNT_REFUSALS,
+    ConditionFailed,
+    UpstreamDeferred,
+    UpstreamRefused,
+    WorkInProgress,
+)
 from likeness.ports import Clock, Crun, Store
 
 #: A little more than the function may run (30 s): after it the holder is dead.
@@ -40,7 +46,10 @@ class LookUpResult:
         if session.group_id:
             return {"outcome": "known"}
         allowed = (AttemptStatus.PASSED, AttemptStatus.OPEN) if last_chance else (AttemptStatus.PASSED,)
-        if attempt.status not in allowed or session.status in (SessionStatus.CANCELED, SessionStatus.REDACTED):
+        if attempt.status not in allowed or session.status in (
+            SessionStatus.CANCELED,
+            SessionStatus.REDACTED,
+        ):
             return {"outcome": "not_verified"}
         try:
             group_id = self.crun.group_of(attempt.byted_token)

@@ -13,16 +13,22 @@ from likeness.domain.polling import Schedule
 from likeness.ports import Store
 
 
-def plan(assets: Sequence[Asset], schedule: Schedule, now: float, round_: int, retry_after: float = 0) -> dict[str, Any]:
+def plan(
+    assets: Sequence[Asset], schedule: Schedule, now: float, round_: int, retry_after: float = 0
+) -> dict[str, Any]:
     """Submit what is uploaded; else wait for what crun still looks at; else there is nothing to do."""
     submit = [asset.id for asset in assets if asset.status in OPEN_WORK]
-    waiting = [now - (asset.submitted_at or now) for asset in assets if asset.status is AssetStatus.PROCESSING]
+    waiting = [
+        now - (asset.submitted_at or now) for asset in assets if asset.status is AssetStatus.PROCESSING
+    ]
     following = "submit" if submit else "wait" if waiting else "done"
     delay = schedule.next_delay(min(waiting, default=0), retry_after=retry_after)
     return {"next": following, "asset_ids": submit, "wait_seconds": delay, "round": round_}
 
 
-def finish(store: Store, session_id: str, execution: str, schedule: Schedule, now: float, round_: int) -> dict[str, Any]:
+def finish(
+    store: Store, session_id: str, execution: str, schedule: Schedule, now: float, round_: int
+) -> dict[str, Any]:
     """Lets go of the session, then looks once more: an upload that came in between saw a driver and started nothing."""
     store.release_driver(session_id, execution)
     following = plan(store.list_assets(session_id), schedule, now, round_)

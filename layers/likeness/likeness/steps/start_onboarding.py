@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
 from likeness.domain.session import AttemptStatus, Session
@@ -29,14 +30,27 @@ class StartOnboarding:
         if session.group_id or attempt is None:
             return "nothing"
         if isinstance(message, PassReported):
-            return self._validate(session, message.attempt, "") if attempt.status is AttemptStatus.PASSED else "nothing"
+            return (
+                self._validate(session, message.attempt, "")
+                if attempt.status is AttemptStatus.PASSED
+                else "nothing"
+            )
         if attempt.status is AttemptStatus.PASSED:
             return self._validate(session, message.attempt, "")
-        return self._validate(session, message.attempt, "-check") if attempt.status is AttemptStatus.OPEN else "nothing"
+        return (
+            self._validate(session, message.attempt, "-check")
+            if attempt.status is AttemptStatus.OPEN
+            else "nothing"
+        )
 
     def _validate(self, session: Session, number: int, suffix: str) -> str:
         name = f"{session.id}-a{number}{suffix}"
-        document = {"attempt": number, "last_chance": bool(suffix), "session_id": session.id, "work": "validate"}
+        document = {
+            "attempt": number,
+            "last_chance": bool(suffix),
+            "session_id": session.id,
+            "work": "validate",
+        }
         return "started" if self.workflows.start(name, _canonical(document)) else "exists"
 
     def _assets(self, session: Session) -> str:
@@ -55,5 +69,5 @@ class StartOnboarding:
         raise WorkInProgress("An execution ended without claiming; try again under a new name")
 
 
-def _canonical(document: dict[str, object]) -> str:
+def _canonical(document: dict[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"))

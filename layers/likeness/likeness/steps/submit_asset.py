@@ -35,7 +35,9 @@ class SubmitAsset:
         if asset.status is AssetStatus.SUBMITTING:
             self.possible_orphan()
             if asset.ambiguous_submissions >= MAX_AMBIGUOUS_SUBMISSIONS:
-                problem = Problem("submission_unknown", "It is not known whether the file arrived.", retryable=True)
+                problem = Problem(
+                    "submission_unknown", "It is not known whether the file arrived.", retryable=True
+                )
                 return self._fail(asset, problem)
         try:
             intent = self._intend(asset)
@@ -59,7 +61,11 @@ class SubmitAsset:
             return self._fail(intent, Problem(refusal.code, refusal.title, code, retryable=False))
         now = self.clock.now()
         submitted = replace(
-            intent, status=AssetStatus.PROCESSING, crun_asset_id=crun_asset_id, submitted_at=now, updated_at=now
+            intent,
+            status=AssetStatus.PROCESSING,
+            crun_asset_id=crun_asset_id,
+            submitted_at=now,
+            updated_at=now,
         )
         self.store.change_asset(submitted, [AssetStatus.SUBMITTING])
         return {"outcome": "submitted"}

@@ -1,0 +1,49 @@
+"""`python -m local.simulator`: serve the crun simulator until SIGTERM or SIGINT."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+
+from local.simulator.server import Simulator
+
+
+def main() -> int:
+    """Serve until told to end; 1 when the port cannot be had."""
+    parser = argparse.ArgumentParser(prog="python -m local.simulator", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one and prints it")
+    parser.add_argument(
+        "--api-key",
+        default=os.environ.get("CRUN_SIMULATOR_API_KEY"),
+        help="the x-api-key to accept; default: $CRUN_SIMULATOR_API_KEY",
+    )
+    parser.add_argument("--public-base-url", help="what H5 links start with, behind a gateway")
+    parser.add_argument("--verbose", action="store_true", help="print method, route and status of each request")
+    options = parser.parse_args()
+    if not options.api_key:
+        parser.error("an --api-key is needed")
+    simulator = Simulator(
+        options.host,
+        options.port,
+        api_key=options.api_key,
+        public_base_url=options.public_base_url,
+        verbose=options.verbose,
+    )
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    try:
+        simulator.start()
+    except OSError as exc:
+        print(f"crun simulator: cannot listen on {options.host}:{options.port}: {exc.strerror}", file=sys.stderr)
+        return 1
+    print(f"crun simulator: listening on {simulator.url}", flush=True)
+    done.wait()
+    simulator.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""The control API under `/_sim/`, for tests that see the simulator only over HTTP. Loopback clients only."""
+
+import ipaddress
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
+
+from local.simulator.faults import FaultRule
+from local.simulator.wire import Reply, Request, json_reply
+
+if TYPE_CHECKING:
+    from local.simulator.server import Simulator
+
+PREFIX = "/_sim/"
+_RULES = TypeAdapter(list[FaultRule])
+_OBJECT = TypeAdapter(dict[str, object])
+
+
+class _ClockBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    offset_seconds: float
+
+
+class _KeyBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    api_key: SecretStr
+
+
+class Control:
+    """Answers the control API.
+
+    - `POST faults`: a rule, a list of rules, or `{"rules": [...]}`; `GET` and `DELETE faults`
+    - `POST settings`: some fields of `SimulatorSettings`; `GET settings`
+    - `POST clock` `{"offset_seconds": n}`: ages links and tokens (not the downloader's clock, which is
+      the setting `fetch_skew_seconds`)
+    - `POST key` `{"api_key": "…"}`: rotates the key; `POST reset`: forgets all but settings and key
+    - `GET log`, `GET state`, `GET health`
+    """
+
+    def __init__(self, simulator: "Simulator") -> None:
+        self._simulator = simulator
+        self._routes: dict[tuple[str, str], Callable[[bytes], object]] = {
+            ("GET", "health"): lambda _: {"ok": True},
+            ("GET", "log"): lambda _: {"entries": simulator.store.log_as_dicts()},
+            ("GET", "state"): lambda _: simulator.state(),
+            ("GET", "settings"): lambda _: simulator.settings.model_dump(mode="json"),
+            ("POST", "settings"): self._change_settings,
+            ("GET", "faults"): lambda _: {"rules": simulator.faults.in_force()},
+            ("POST", "faults"): self._add_faults,
+            ("DELETE", "faults"): self._clear_faults,
+            ("POST", "clock"): self._set_clock,
+            ("POST", "key"): self._change_key,
+            ("POST", "reset"): self._reset,
+        }
+
+    def handle(self, request: Request) -> Reply:
+        """Answer one control request; 403 for other machines, 422 naming the field for a bad body."""
+        if not _is_local(request):
+            return json_reply(403, {"error": "the control API is for loopback clients"})
+        route = self._routes.get((request.method, request.path.removeprefix(PREFIX)))
+        if route is None:
+            return json_reply(404, {"error": "no such control call"})
+        try:
+            return json_reply(200, route(request.body))
+        except ValidationError as exc:
+            problems = [
+                {"field": ".".join(str(part) for part in each["loc"]), "problem": each["msg"]}
+                for each in exc.errors(include_input=False, include_url=False, include_context=False)
+            ]
+            return json_reply(422, {"error": "bad body", "problems": problems})
+        except ValueError:
+            return json_reply(422, {"error": "the body is not JSON"})
+
+    def _add_faults(self, body: bytes) -> object:
+        value = json.loads(body)
+        if isinstance(value, dict):
+            value = value.get("rules", [value])
+        self._simulator.add_faults(*_RULES.validate_python(value))
+        return {"rules": self._simulator.faults.in_force()}
+
+    def _clear_faults(self, _: bytes) -> object:
+        self._simulator.clear_faults()
+        return {"rules": []}
+
+    def _change_settings(self, body: bytes) -> object:
+        return self._simulator.update_settings(**_OBJECT.validate_json(body)).model_dump(mode="json")
+
+    def _set_clock(self, body: bytes) -> object:
+        offset = _ClockBody.model_validate_json(body).offset_seconds
+        self._simulator.set_clock(offset)
+        return {"offset_seconds": offset}
+
+    def _change_key(self, body: bytes) -> object:
+        self._simulator.change_key(_KeyBody.model_validate_json(body).api_key.get_secret_value())
+        return {"ok": True}
+
+    def _reset(self, _: bytes) -> object:
+        self._simulator.reset()
+        return {"ok": True}
+
+
+def _is_local(request: Request) -> bool:
+    """Tell whether peer and Host are loopback; the Host keeps out pages that rebind a name to loopback."""
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    return _is_loopback(request.client_host) and (host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
