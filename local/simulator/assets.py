@@ -16,6 +16,15 @@ from local.simulator.state import Asset, Store
 _THREADS = 6
 
 
+def settle_seconds(settings: SimulatorSettings, number: int) -> float:
+    """Return how long the asset of this number is Processing.
+
+    It is drawn by the number, so that a run's times do not depend on the order of the threads.
+    """
+    drawn = random.Random(f"{settings.seed}:{number}")  # noqa: S311 - a duration, not a secret
+    return drawn.uniform(settings.settle_min_seconds, settings.settle_max_seconds)
+
+
 class AssetWorker:
     """Runs the checks of uploaded assets on a few threads, each at its time."""
 
@@ -57,9 +66,7 @@ class AssetWorker:
         """Check an asset against the person of its group, after the settings' delays."""
         settings = self._settings()
         received = time.monotonic()
-        # seeded by the asset's number, so that a run's times do not depend on the order of the threads
-        drawn = random.Random(f"{settings.seed}:{asset.number}")  # noqa: S311 - a duration, not a secret
-        after = drawn.uniform(settings.settle_min_seconds, settings.settle_max_seconds)
+        after = settle_seconds(settings, asset.number)
         told = self._told_outcome(asset.name, settings)
         if told is not None:
             if told.outcome != "never":

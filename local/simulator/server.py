@@ -72,7 +72,7 @@ class Simulator:
         self.stopping.clear()
         self._server = _Server(self._address, self)
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="crun", daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="crun", daemon=True
         )
         self._thread.start()
         self._worker.start()

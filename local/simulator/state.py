@@ -209,5 +209,5 @@ def _signed_query(token: str) -> str:
     part = secrets.token_urlsafe
     return (
         f"X-Algorithm=HMAC-SHA256&X-Credential={part(9)}%2Fcn-north-1%2Fvisual%2Frequest"
-        f"&X-Signature={part(12)}%2F{part(12)}+{part(6)}=&region=cn%2Dnorth&region=&bytedToken={token}"
+        f"&X-Signature={part(12)}%2F{part(12)}+{part(6)}=&region=cn-north-1&region=&bytedToken={token}"
     )

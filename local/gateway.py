@@ -1,0 +1,99 @@
+"""One friendly origin in front of the emulator's API (/v1) and the simulator (/crun)."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import signal
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+_HOP_BY_HOP = frozenset(
+    {
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "trailers",
+        "transfer-encoding", "upgrade", "host", "content-length", "date", "server",
+    }
+)  # fmt: skip
+_TIMEOUT_SECONDS = 35
+_LARGEST_BODY = 10 * 1024 * 1024
+_INDEX = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Likeness on one machine</title>
+<body style="font:17px/1.5 system-ui;max-width:40rem;margin:2rem auto;padding:0 1rem"><h1>Likeness on one machine</h1>
+<ul><li><a href="/v1/docs">The API</a></li><li><a href="/v1/invite">The person's page</a> (needs an invite link)</li>
+</ul></body></html>"""
+
+
+class Gateway(BaseHTTPRequestHandler):
+    """Passes a request on and its answer back. Redirects are passed on too, never followed."""
+
+    protocol_version = "HTTP/1.1"
+    # prefix → (origin, the path that takes the prefix's place)
+    targets: ClassVar[dict[str, tuple[str, str]]] = {}
+
+    def _pass_on(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        if length > _LARGEST_BODY:
+            return self._answer(413, {}, b"")
+        body = self.rfile.read(length)
+        for prefix, (origin, path) in self.targets.items():
+            if self.path == prefix or self.path.startswith((f"{prefix}/", f"{prefix}?")):
+                return self._forward(origin, path + self.path[len(prefix) :], body)
+        if self.path == "/":
+            return self._answer(200, {"Content-Type": "text/html"}, _INDEX)
+        return self._answer(404, {"Content-Type": "text/plain"}, b"Try / for what is here.\n")
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = _pass_on
+
+    def _forward(self, origin: str, path: str, body: bytes) -> None:
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+        connection = http.client.HTTPConnection(urlsplit(origin).netloc, timeout=_TIMEOUT_SECONDS)
+        try:
+            connection.request(self.command, path, body=body or None, headers=headers)
+            response = connection.getresponse()
+            answer = response.read()
+        except OSError:
+            return self._answer(502, {"Content-Type": "text/plain"}, b"The service behind this does not answer.\n")
+        finally:
+            connection.close()
+        kept = {name: value for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP}
+        return self._answer(response.status, kept, answer)
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Method, prefix and status: paths and queries hold signatures and tokens."""
+        prefix = "/".join(urlsplit(self.path).path.split("/")[:3])
+        status = args[1] if len(args) > 1 else ""
+        sys.stderr.write(f"{self.command} {prefix} {status}\n")
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def main() -> None:
+    """Serves until it is told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m local.gateway")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--target", action="append", default=[], help="prefix=origin/path", metavar="P=URL")
+    options = parser.parse_args()
+    for target in options.target:
+        prefix, _, url = target.partition("=")
+        parts = urlsplit(url)
+        Gateway.targets[prefix] = (f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with _Server(("127.0.0.1", options.port), Gateway) as server:
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

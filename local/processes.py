@@ -1,0 +1,111 @@
+"""Child processes that die with their parent, listen on loopback and know nothing of the user's AWS account."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_PR_SET_PDEATHSIG = 1
+_STOP_SECONDS = 10
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "PIP_CERT", "PIP_INDEX_URL", "SSL_CERT_FILE")
+
+
+class StackError(RuntimeError):
+    """When the stack cannot be started; the message is one line for the user."""
+
+
+def environment(state_dir: Path, emulator_endpoint: str) -> dict[str, str]:
+    """A clean environment: dummy credentials, no profile, no proxy, tools' own files under ``state_dir``."""
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    return kept | {
+        "HOME": str(state_dir / "home"),
+        "AWS_ENDPOINT_URL": emulator_endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "*",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "SAM_CLI_TELEMETRY": "0",
+        "__SAM_CLI_APP_DIR": str(state_dir / "sam"),
+    }
+
+
+def spawn(command: list[str], *, log: Path, env: dict[str, str], cwd: Path = ROOT) -> subprocess.Popen[bytes]:
+    """Starts a child in its own process group; its complete output goes to ``log``."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
+            preexec_fn=(lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)) if libc else None,  # noqa: PLW1509
+        )
+
+
+def stop(child: subprocess.Popen[bytes]) -> None:
+    """Ends a child and its whole group, politely first."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, sign)
+        except (ProcessLookupError, PermissionError):
+            break
+        try:
+            child.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+    try:
+        os.killpg(child.pid, signal.SIGKILL)  # grandchildren that outlived their parent
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def started_at(pid: int) -> str:
+    """A mark of this very process: a pid alone may be somebody else's by now."""
+    answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return answer.stdout.strip()
+
+
+def require_free(port: int, flag: str) -> None:
+    """Raises StackError when something listens on ``port`` already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise StackError(f"port {port} is in use; choose another with {flag}") from None
+
+
+def free_port() -> int:
+    """A port that is free at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_listening(child: subprocess.Popen[bytes], port: int, what: str, log: Path, seconds: float) -> None:
+    """Returns when ``port`` answers; StackError when the child ends first or the time is up."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            raise StackError(f"{what} ended while starting; see {log}")
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise StackError(f"{what} did not come up within {seconds:.0f} s; see {log}")

@@ -1,0 +1,97 @@
+"""Client keys: made, listed and revoked. Only a key's SHA-256 is stored; the key itself is shown once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from likeness.adapters.items import decode_item, encode, encode_item
+from likeness.domain.links import origin_of
+
+_PARTITION = "CLIENT_KEYS"
+CLIENT_ID = re.compile(r"[a-z0-9-]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKey:
+    """What is known of a key. ``revoked_at`` is None while it works."""
+
+    key_id: str
+    client_id: str
+    return_origins: tuple[str, ...]
+    created_at: str
+    revoked_at: str | None
+
+
+class ClientKeys:
+    """The keys in table ``table``, by a low-level DynamoDB client."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client, self._table = client, table
+
+    def add(self, client_id: str, return_origins: Sequence[str] = ()) -> str:
+        """Makes a key for ``client_id`` and returns it: the only time it can be seen.
+
+        Raises ValueError when the id or an origin is not well-formed.
+        """
+        if not CLIENT_ID.fullmatch(client_id):
+            raise ValueError(f"client id {client_id!r}: 1 to 32 of a-z, 0-9 and -")
+        for origin in return_origins:
+            if origin_of(origin) != origin:
+                raise ValueError(f"return origin {origin!r}: https://host[:port], nothing after it")
+        key = f"lk_{secrets.token_urlsafe(32)}"
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        item = {
+            "pk": _PARTITION,
+            "sk": digest,
+            "key_id": digest[:12],
+            "client_id": client_id,
+            "return_origins": list(return_origins),
+            "created_at": _now(),
+        }
+        self._client.put_item(
+            TableName=self._table, Item=encode_item(item), ConditionExpression="attribute_not_exists(pk)"
+        )
+        return key
+
+    def list(self) -> list[ClientKey]:
+        """Every key, revoked ones too."""
+        return [
+            ClientKey(
+                each["key_id"],
+                each["client_id"],
+                tuple(each["return_origins"]),
+                each["created_at"],
+                each.get("revoked_at"),
+            )
+            for each in self._items("")
+        ]
+
+    def revoke(self, key_id: str) -> bool:
+        """Ends a key (the authorizer's cache may know it for five more minutes); False when there is none."""
+        found = [each for each in self._items(key_id) if each["key_id"] == key_id]
+        for each in found:
+            self._client.update_item(
+                TableName=self._table,
+                Key=encode_item({"pk": _PARTITION, "sk": each["sk"]}),
+                UpdateExpression="SET revoked_at = if_not_exists(revoked_at, :now)",
+                ExpressionAttributeValues={":now": encode(_now())},
+            )
+        return bool(found)
+
+    def _items(self, prefix: str) -> list[dict[str, Any]]:
+        condition = "pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else "")
+        values = {":pk": encode(_PARTITION)} | ({":prefix": encode(prefix)} if prefix else {})
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table, KeyConditionExpression=condition, ExpressionAttributeValues=values
+        )
+        return [decode_item(item) for page in pages for item in page["Items"]]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,184 @@
+"""Uploaded assets: really downloaded, checked by content, and told about in every known shape."""
+
+import struct
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from local import media
+from local.simulator import AssetOutcome, SimulatorSettings
+from local.simulator.assets import settle_seconds
+from tests.simulator.conftest import Crun
+
+Serve = Callable[[str, bytes], str]
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, bytes]:
+    """Media of alice, and a picture of bob."""
+    return {
+        "a.jpg": media.portrait("alice", 400, 500),
+        "a.png": media.portrait("alice", 400, 500, "PNG"),
+        "a.mp4": media.clip("alice", 2, 320, 400),
+        "a.wav": media.voice("alice", 2),
+        "b.jpg": media.portrait("bob", 400, 500),
+        "long.wav": media.voice("alice", 16),
+        "short.wav": media.voice("alice", 1),
+        "long.mp4": media.clip("alice", 16, 300, 300, 24),
+        "small.jpg": media.portrait("alice", 299, 400),
+        "wide.png": media.portrait("alice", 900, 300, "PNG"),
+        "page.jpg": b"<!doctype html><html></html>",
+        "empty.jpg": b"",
+        "two.jpg": media.portrait("alice", 400, 500) + b"likeness-person:bob;",
+        "plain.jpg": media.portrait("alice", 400, 500).replace(b"likeness-person:", b"just-somebody---"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "code"),
+    [
+        ("a.jpg", "Image", None),
+        ("a.png", "Image", None),
+        ("a.mp4", "Video", None),
+        ("a.wav", "Audio", None),
+        ("plain.jpg", "Image", None),
+        ("b.jpg", "Image", "FaceMismatch"),
+        ("two.jpg", "Image", "MultipleFaces"),
+        ("a.jpg", "Video", "FormatUnsupported"),
+        ("page.jpg", "Image", "FormatUnsupported"),
+        ("empty.jpg", "Image", "FormatUnsupported"),
+        ("long.wav", "Audio", "DurationTooLong"),
+        ("short.wav", "Audio", "DurationTooShort"),
+        ("long.mp4", "Video", "DurationTooLong"),
+        ("small.jpg", "Image", "ImageSizeInvalid"),
+        ("wide.png", "Image", "ImageSizeInvalid"),
+    ],
+)
+def test_content_decides(
+    crun: Crun, serve: Serve, files: dict[str, bytes], file: str, kind: str, code: str | None
+) -> None:
+    asset = crun.settled(serve(file, files[file]), crun.group("alice"), kind)
+    assert asset["Status"] == ("Failed" if code else "Active")
+    assert asset.get("Error", {}).get("Code") == code
+
+
+def test_another_persons_group_takes_that_persons_picture(crun: Crun, serve: Serve, files: dict[str, bytes]) -> None:
+    assert crun.settled(serve("b.jpg", files["b.jpg"]), crun.group("bob"))["Status"] == "Active"
+
+
+def test_a_file_that_is_too_large_is_not_read_to_its_end(crun: Crun, serve: Serve, files: dict[str, bytes]) -> None:
+    crun.simulator.update_settings(max_image_bytes=1000)
+    asset = crun.settled(serve("a.jpg", files["a.jpg"]), crun.group())
+    assert asset["Error"]["Code"] == "FileSizeTooLarge"
+
+
+def test_what_cannot_be_fetched_fails_without_showing_the_address(crun: Crun, serve: Serve) -> None:
+    group = crun.group()
+    for url in (serve("a", b"") + "-missing?secret=1", "http://127.0.0.1:9/a?secret=1"):
+        asset = crun.settled(url, group)
+        assert asset["Error"]["Code"] == "DownloadFailed"
+        assert "secret" not in str(asset)
+
+
+def signed(url: str, at: float, expires: int) -> str:
+    """Return a URL with the parameters of a presigned one."""
+    date = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{url}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={date}&X-Amz-Expires={expires}&X-Amz-Signature=0"
+
+
+def test_a_presigned_url_is_held_against_the_downloaders_clock(
+    crun: Crun, serve: Serve, files: dict[str, bytes]
+) -> None:
+    group, url, now = crun.group(), serve("a.jpg", files["a.jpg"]), time.time()
+    assert crun.settled(signed(url, now, 300), group)["Status"] == "Active"
+    assert crun.settled(signed(url, now - 400, 300), group)["Error"]["Code"] == "DownloadFailed"
+    assert crun.settled(signed(url, now + 1000, 300), group)["Error"]["Code"] == "DownloadFailed"
+    assert crun.settled(f"{url}?Expires={int(now) - 5}&Signature=0", group)["Status"] == "Failed"
+    assert crun.settled(f"{url}?Expires={int(now) + 60}&Signature=0", group)["Status"] == "Active"
+    assert crun.settled(f"{url}?X-Amz-Date=yesterday&X-Amz-Expires=1", group)["Status"] == "Failed"
+    crun.simulator.update_settings(fetch_skew_seconds=400)
+    assert crun.settled(signed(url, now, 300), group)["Error"]["Code"] == "DownloadFailed"
+    crun.simulator.update_settings(fetch_skew_seconds=0)
+    crun.simulator.advance(10_000)
+    assert crun.settled(signed(url, now, 300), crun.group())["Status"] == "Active"
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ("Error", {"Error": {"Code": "FaceMismatch", "Message": "m"}}),
+        ("error", {"error": {"code": "FaceMismatch", "message": "m"}}),
+        ("ErrorMessage", {"ErrorMessage": "FaceMismatch: m"}),
+        ("FailedReason", {"FailedReason": "FaceMismatch: m"}),
+        ("none", {}),
+    ],
+)
+def test_error_shapes(crun: Crun, shape: str, expected: dict[str, Any]) -> None:
+    told = AssetOutcome(name="front", outcome="failed", message="m", after_seconds=0)
+    crun.simulator.update_settings(error_shape=shape, asset_outcomes=(told,))
+    asset = crun.settled("http://127.0.0.1:9/", crun.group())
+    known = {"AssetId", "Name", "AssetType", "Status", "CreateTime", "UpdateTime"}
+    assert known <= asset.keys()
+    assert {key: value for key, value in asset.items() if key not in known} == expected
+
+
+def test_both_forms_of_time(crun: Crun, serve: Serve, files: dict[str, bytes]) -> None:
+    asset = crun.settled(serve("a.jpg", files["a.jpg"]), crun.group())
+    created = datetime.strptime(asset["CreateTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    assert abs(created.timestamp() - time.time()) < 10
+    assert abs(asset["UpdateTime"] - time.time()) < 10
+    crun.simulator.update_settings(create_time_format="epoch", update_time_format="iso")
+    asset = crun.info(asset["AssetId"])
+    assert isinstance(asset["CreateTime"], int)
+    assert asset["UpdateTime"].endswith("Z")
+
+
+def test_outcomes_can_be_told_by_name(crun: Crun, serve: Serve, files: dict[str, bytes]) -> None:
+    group, url = crun.group(), serve("a.jpg", files["a.jpg"])
+    crun.simulator.update_settings(
+        asset_outcomes=(
+            AssetOutcome(name="stuck-*", outcome="never"),
+            AssetOutcome(name="once", outcome="failed", code="DownloadFailed", times=1),
+        )
+    )
+    stuck = crun.upload(url, group, name="stuck-1").json()["data"]["AssetId"]
+    assert crun.settled(url, group, name="once")["Error"]["Code"] == "DownloadFailed"
+    assert crun.settled(url, group, name="once")["Status"] == "Active"
+    assert crun.info(stuck)["Status"] == "Processing"
+
+
+def test_times_until_settled_are_drawn_from_the_seed() -> None:
+    def drawn(seed: int) -> list[float]:
+        return [settle_seconds(SimulatorSettings(seed=seed), number) for number in range(20)]
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert all(1 <= each <= 4 for each in drawn(1))
+    assert len(set(drawn(1))) == 20
+
+
+def test_an_asset_does_not_settle_early(crun: Crun, serve: Serve, files: dict[str, bytes]) -> None:
+    crun.simulator.update_settings(settle_min_seconds=0.3, settle_max_seconds=0.3)
+    group, started = crun.group(), time.monotonic()
+    assert crun.settled(serve("a.jpg", files["a.jpg"]), group)["Status"] == "Active"
+    assert time.monotonic() - started >= 0.3
+
+
+def test_an_asset_is_processing_until_it_settles(crun: Crun, serve: Serve, files: dict[str, bytes]) -> None:
+    crun.simulator.update_settings(settle_min_seconds=60, settle_max_seconds=60)
+    group = crun.group()
+    answer = crun.upload(serve("a.jpg", files["a.jpg"]), group)
+    assert crun.info(answer.json()["data"]["AssetId"])["Status"] == "Processing"
+    assert crun.simulator.state()["groups"] == {group: {"processing": 1, "active": 0, "failed": 0}}
+
+
+def test_a_wav_header_without_a_rate_does_not_break_the_check(crun: Crun, serve: Serve) -> None:
+    wave = b"RIFF" + struct.pack("<I", 20) + b"WAVEfmt " + struct.pack("<I", 2) + b"\0\0data\0\0\0\0"
+    assert crun.settled(serve("odd.wav", wave), crun.group(), "Audio")["Status"] == "Active"
+
+
+def test_settings_refuse_bounds_out_of_order() -> None:
+    with pytest.raises(ValueError, match="settle_min_seconds"):
+        SimulatorSettings(settle_min_seconds=5, settle_max_seconds=1)

@@ -1,0 +1,176 @@
+"""The control API, what is remembered for asserting, and the command."""
+
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import requests
+
+from local.simulator import Simulator, hash_token
+from tests.simulator.conftest import API_KEY, JOB, Crun
+
+BALANCE = "/api/v1/client/account/balance"
+
+
+def control(crun: Crun, method: str, call: str, body: Any = None, **options: Any) -> requests.Response:
+    """Call the control API, without a key."""
+    return crun.request(method, f"/_sim/{call}", json=body, headers=options.get("headers", {}))
+
+
+def test_faults_are_added_listed_and_cleared(crun: Crun) -> None:
+    rule = {"call": "balance", "kind": "body", "code": 429, "times": 1}
+    assert len(control(crun, "POST", "faults", rule).json()["rules"]) == 1
+    assert len(control(crun, "POST", "faults", {"rules": [rule]}).json()["rules"]) == 2
+    assert len(control(crun, "POST", "faults", [rule, rule]).json()["rules"]) == 4
+    assert crun.request("GET", BALANCE).json()["code"] == 429
+    assert [each["hit"] for each in control(crun, "GET", "faults").json()["rules"]] == [1, 0, 0, 0]
+    assert control(crun, "DELETE", "faults").json() == {"rules": []}
+    assert crun.request("GET", BALANCE).json()["code"] == 200
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "field"),
+    [
+        ("faults", {"kind": "explode"}, "kind"),
+        ("faults", {"kind": "html", "tims": 1}, "tims"),
+        ("faults", {"rules": 3}, ""),
+        ("settings", {"link_second": 1}, "link_second"),
+        ("settings", {"token_mode": "thrice"}, "token_mode"),
+        ("settings", [1], ""),
+        ("clock", {}, "offset_seconds"),
+        ("key", {"api_key": 1}, "api_key"),
+    ],
+)
+def test_a_bad_control_body_is_refused_by_field(crun: Crun, call: str, body: Any, field: str) -> None:
+    answer = control(crun, "POST", call, body)
+    assert answer.status_code == 422
+    assert any(each["field"].endswith(field) for each in answer.json()["problems"])
+
+
+def test_a_control_body_that_is_not_json(crun: Crun) -> None:
+    assert crun.request("POST", "/_sim/faults", data=b"{").status_code == 422
+
+
+def test_settings_change_while_it_runs(crun: Crun) -> None:
+    answer = control(
+        crun, "POST", "settings", {"link_seconds": 5, "asset_outcomes": [{"name": "*", "outcome": "never"}]}
+    )
+    assert answer.json()["link_seconds"] == 5
+    assert control(crun, "GET", "settings").json() == answer.json()
+    assert crun.simulator.settings.asset_outcomes[0].outcome == "never"
+
+
+def test_the_clock_ages_links(crun: Crun) -> None:
+    link = crun.create()["H5Link"]
+    control(crun, "POST", "clock", {"offset_seconds": 121})
+    assert crun.session.get(link, timeout=5).status_code == 410
+    control(crun, "POST", "clock", {"offset_seconds": 0})
+    assert crun.session.get(link, timeout=5).status_code == 200
+
+
+def test_the_key_is_rotated(crun: Crun) -> None:
+    assert control(crun, "POST", "key", {"api_key": "next"}).json() == {"ok": True}
+    assert crun.request("GET", BALANCE).status_code == 401
+
+
+def test_the_log_tells_calls_but_no_secrets(crun: Crun) -> None:
+    data = crun.create()
+    crun.check(data["H5Link"], outcome="pass", person="dorothea")
+    group = crun.look_up(data["BytedToken"]).json()["data"]["GroupId"]
+    asset = crun.upload("http://127.0.0.1:9/secret-object?X-Amz-Signature=secret", group).json()["data"]["AssetId"]
+    crun.info(asset)
+    crun.info("unknown-asset")
+    log, state = control(crun, "GET", "log"), control(crun, "GET", "state")
+    entries = log.json()["entries"]
+    assert [(each["call"], each["code"]) for each in entries] == [
+        ("session", 200),
+        ("result", 200),
+        ("upload", 200),
+        ("info", 200),
+        ("info", 404),
+    ]
+    assert [each["asset_id"] for each in entries] == [None, None, asset, asset, None]
+    assert entries[0]["token_hash"] == entries[1]["token_hash"] == hash_token(data["BytedToken"])
+    assert [each["at"] for each in entries] == sorted(each["at"] for each in entries)
+    assert state.json()["calls"] == {"session": 1, "result": 1, "upload": 1, "info": 2}
+    signature = data["H5Link"].split("X-Signature=")[1].split("&")[0]
+    for secret in (data["BytedToken"], signature, "secret", "dorothea", API_KEY, "callback"):
+        assert secret not in log.text + state.text
+
+
+def test_reset_forgets_all_but_settings_and_key(crun: Crun) -> None:
+    control(crun, "POST", "settings", {"balance": 7})
+    group = crun.group()
+    crun.simulator.advance(100)
+    control(crun, "POST", "faults", {"kind": "html"})
+    control(crun, "POST", "reset")
+    assert crun.request("GET", BALANCE).json()["data"] == {"balance": 7}
+    assert crun.upload("http://127.0.0.1:9/", group).json()["code"] == 404
+    assert crun.simulator.state()["sessions"] == 0
+    assert crun.simulator.clock.offset_seconds == 0
+    assert len(crun.simulator.log()) == 2
+
+
+def test_control_is_for_loopback_names_alone(crun: Crun) -> None:
+    assert control(crun, "GET", "health").json() == {"ok": True}
+    assert control(crun, "GET", "state", headers={"Host": "evil.example"}).status_code == 403
+    assert control(crun, "GET", "state", headers={"Host": "localhost:1"}).status_code == 200
+    assert control(crun, "GET", "nothing").status_code == 404
+
+
+def test_it_stops_with_open_connections_and_starts_again(crun: Crun) -> None:
+    assert crun.request("GET", BALANCE).status_code == 200
+    crun.simulator.stop()
+    crun.simulator.stop()
+    with pytest.raises(RuntimeError):
+        _ = crun.simulator.url
+    crun.simulator.start()
+    assert crun.request("GET", BALANCE).status_code == 200
+
+
+def test_a_port_that_is_taken_is_an_error(crun: Crun) -> None:
+    port = int(crun.simulator.url.rpartition(":")[2])
+    with pytest.raises(OSError, match="in use"):
+        Simulator(port=port, api_key="k").start()
+
+
+def test_the_command_serves_until_it_is_told_to_end() -> None:
+    command = [sys.executable, "-m", "local.simulator", "--port", "0", "--verbose"]
+    environment = {**os.environ, "CRUN_SIMULATOR_API_KEY": API_KEY}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[-1]
+            answer = requests.get(
+                f"{url}{JOB}/visual-validate-result?byted_token=secret-token",
+                headers={"x-api-key": API_KEY},
+                timeout=5,
+            )
+            assert answer.status_code == 404
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert f"GET {JOB}/visual-validate-result 404" in errors
+    assert "secret-token" not in errors
+    assert API_KEY not in errors
+
+
+def test_the_command_says_that_a_port_is_taken(crun: Crun) -> None:
+    port = crun.simulator.url.rpartition(":")[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "local.simulator", "--port", port, "--api-key", "k"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "cannot listen" in done.stderr
+    assert "Traceback" not in done.stderr
