@@ -18,13 +18,16 @@ _CONFIG = Config(
     read_timeout=3,
     retries={"mode": "standard", "max_attempts": 3},
     s3={"addressing_style": "path"},
-    signature_version=None,
 )
+#: Presigned forms and URLs by Signature Version 4: the older version cannot bind a version id or a size.
+_S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
 
 
 def make_client(service: str) -> Any:
     """A low-level client of ``service``. S3 addresses buckets by path, which the emulator understands too."""
-    return botocore.session.get_session().create_client(service, config=_CONFIG)
+    return botocore.session.get_session().create_client(
+        service, config=_S3_CONFIG if service == "s3" else _CONFIG
+    )
 
 
 @contextmanager

@@ -115,26 +115,28 @@ def session_view(
     h5_link: str | None = None,
     invite_url: str | None = None,
 ) -> dict[str, Any]:
-    """A session; the two links only in the answer that made them. A listing has no assets."""
+    """A session; the two links only in the answer that made them. A listing (``assets`` is None) shows neither
+
+    assets nor the attempt."""
     attempt = session.attempt
     view: dict[str, Any] = {
         "id": session.id,
         "status": session.status.value,
         "language": session.language.value,
         "reference": session.reference,
-        "attempt": attempt
-        and {
-            "number": attempt.number,
-            "status": attempt.status.value,
-            "expires_at": iso(attempt.expires_at),
-        }
-        | ({"h5_link": h5_link} if h5_link else {}),
         "group_id": session.group_id,
         "last_error": problem_view(session.last_error),
         "created_at": iso(session.created_at),
         "updated_at": iso(session.updated_at),
     }
     if assets is not None:
+        view["attempt"] = attempt and {
+            "number": attempt.number,
+            "status": attempt.status.value,
+            "expires_at": iso(attempt.expires_at),
+        }
+        if attempt and h5_link:
+            view["attempt"]["h5_link"] = h5_link
         view["assets"] = assets
     if invite_url:
         view["invite_url"] = invite_url

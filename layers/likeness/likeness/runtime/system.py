@@ -10,8 +10,8 @@ class SystemClock:
     """The port ``Clock``."""
 
     def now(self) -> float:
-        """See the port."""
-        return time.time()
+        """See the port. Whole milliseconds: what is stored is what was answered."""
+        return round(time.time(), 3)
 
     def entropy(self) -> bytes:
         """See the port."""

@@ -1,0 +1,205 @@
+"""``make demo``: one person through the whole flow, with real files, over HTTP and S3 as a customer would do it."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from local import emulator
+from local.media import DemoMedia, make_media
+from local.processes import free_port
+from local.stack import Options, Stack, running_stack
+
+_HTTP_SECONDS = 30
+_PATIENCE_SECONDS = 120
+_SETTLED = ("active", "failed")
+_STYLES = {"active": "green", "failed": "red", "processing": "yellow", "submitting": "yellow"}
+
+
+class DemoFailed(RuntimeError):
+    """When something that the demo promises did not happen."""
+
+
+@dataclass
+class Customer:
+    """A developer's program: calls the API with its client key, and remembers when it handed each file over."""
+
+    stack: Stack
+    http: requests.Session = field(default_factory=requests.Session)
+    handed_over: dict[str, float] = field(default_factory=dict)
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One API call; DemoFailed with the problem's text when it is refused."""
+        headers = {"x-api-key": self.stack.api_key}
+        url = self.stack.api_url + path
+        answer = self.http.request(method, url, json=body, headers=headers, timeout=_HTTP_SECONDS)
+        if not answer.ok:
+            raise DemoFailed(f"{method} {path.split('/')[1]} answered {answer.status_code}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def upload(self, form: dict[str, Any], file: Path) -> None:
+        """Sends a file with a presigned form."""
+        with file.open("rb") as content:
+            answer = self.http.post(
+                form["url"], data=form["fields"], files={"file": content}, timeout=_HTTP_SECONDS
+            )
+        if not answer.ok:
+            raise DemoFailed(f"the upload of {file.name} answered {answer.status_code}")
+        self.handed_over[file.name] = time.monotonic()
+
+    def register(self, session_id: str, file: Path, asset_type: str, content_type: str) -> None:
+        """Registers a file under its name and uploads it."""
+        body = registration(file, asset_type, content_type)
+        self.upload(self.call("POST", f"/sessions/{session_id}/assets", body)["upload"], file)
+
+    def drop(self, session_id: str, file: Path) -> None:
+        """Puts a file into the bucket's inbox, as a pipeline with IAM access does."""
+        s3 = emulator.client("s3", self.stack.emulator_endpoint)
+        s3.upload_file(str(file), self.stack.outputs["UploadBucketName"], f"inbox/{session_id}/{file.name}")
+        self.handed_over[file.name] = time.monotonic()
+
+
+def registration(file: Path, asset_type: str, content_type: str) -> dict[str, Any]:
+    """The body that registers ``file``."""
+    size = file.stat().st_size
+    return {"name": file.name, "asset_type": asset_type, "content_type": content_type, "size_bytes": size}
+
+
+class Progress:
+    """A live table in a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.seconds: dict[str, float] = {}
+        self._seen: dict[str, str] = {}
+        self._live: Live | None = None
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Draws while the block runs."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with Live(console=self.console, refresh_per_second=4) as self._live:
+            yield
+
+    def update(self, session: dict[str, Any], customer: Customer) -> None:
+        """Notes what has changed since the last look."""
+        for asset in session["assets"]:
+            name, status = asset["name"], asset["status"]
+            if self._seen.get(name) == status:
+                continue
+            self._seen[name] = status
+            since = time.monotonic() - customer.handed_over.get(name, time.monotonic())
+            if status in _SETTLED:
+                self.seconds[name] = since
+            if self._live is None:
+                self.console.print(f"  {name}: {status}" + (f" after {since:.1f} s" if status in _SETTLED else ""))
+        if self._live:
+            self._live.update(self.table(session))
+
+    def table(self, session: dict[str, Any]) -> Table:
+        """One line for each asset."""
+        table = Table(title=f"{session['id']} · {session['status']}", title_justify="left")
+        for column in ("file", "status", "seconds", "asset id, or why not"):
+            table.add_column(column, overflow="fold")
+        for asset in session["assets"]:
+            status, error = asset["status"], asset["error"]
+            why = f"{error['code']}: {error['message']}" if error else asset["uri"] or ""
+            seconds = self.seconds.get(asset["name"])
+            style = _STYLES.get(status, "")
+            table.add_row(asset["name"], f"[{style}]{status}[/]" if style else status, f"{seconds:.1f}" if seconds else "", why)
+        return table
+
+
+def main(port: int = 0) -> int:
+    """Runs the demo on a stack of its own; the exit code is 0 only if all of it really happened."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    with tempfile.TemporaryDirectory() as folder:
+        options = Options(
+            state_file=Path(".local/demo.json"), port=port or free_port(), emulator_port=free_port()
+        )
+        with running_stack(options, lambda line: console.print(f"· {line}")) as stack:
+            try:
+                _run(stack, make_media(Path(folder)), console)
+            except (DemoFailed, requests.RequestException, KeyError) as problem:
+                # A request's error text holds URLs, which are secrets here.
+                text = problem if isinstance(problem, DemoFailed) else type(problem).__name__
+                console.print(f"[red]the demo failed:[/] {text} (logs: {stack.log_dir})")
+                return 1
+    return 0
+
+
+def _run(stack: Stack, media: DemoMedia, console: Console) -> None:
+    customer, progress = Customer(stack), Progress(console)
+    began = time.monotonic()
+    portrait = registration(media.portrait_jpeg, "Image", "image/jpeg")
+    session = customer.call("POST", "/sessions", {"language": "en", "reference": "demo", "assets": [portrait]})
+    console.print(f"\n[bold]1[/] POST /sessions → {session['id']}, with a link for the person and a form for the portrait")
+    customer.upload(session["assets"][0]["upload"], media.portrait_jpeg)
+    console.print("[bold]2[/] the portrait is uploaded before the validation: it waits")
+    _pass_face_check(session["attempt"]["h5_link"])
+    console.print("[bold]3[/] the person passes the face check; the browser comes back to our callback")
+    with progress.shown():
+        session = _follow(customer, session["id"], progress, lambda found: found["status"] == "verified")
+        verified = time.monotonic() - began
+        customer.register(session["id"], media.clip_mp4, "Video", "video/mp4")
+        customer.register(session["id"], media.portrait_png, "Image", "image/png")
+        customer.register(session["id"], media.stranger_jpeg, "Image", "image/jpeg")
+        customer.drop(session["id"], media.voice_wav)
+        session = _follow(
+            customer,
+            session["id"],
+            progress,
+            lambda found: len(found["assets"]) == 5 and all(each["status"] in _SETTLED for each in found["assets"]),
+        )
+    if not console.is_terminal:
+        console.print(progress.table(session))
+    _judge(session, media)
+    console.print(f"verified after {verified:.1f} s, everything settled after {time.monotonic() - began:.1f} s")
+    console.print("[green]4 assets are ready for generation; the stranger's picture was refused.[/]")
+
+
+def _pass_face_check(h5_link: str) -> None:
+    """What the person does on the phone: pass, then follow the redirect to our callback."""
+    back = requests.post(
+        h5_link, data={"outcome": "pass", "person": "alice"}, timeout=_HTTP_SECONDS, allow_redirects=False
+    )
+    if back.status_code != requests.codes.see_other:
+        raise DemoFailed(f"the H5 page answered {back.status_code}")
+    answer = requests.get(back.headers["Location"], timeout=_HTTP_SECONDS, allow_redirects=False)
+    if answer.status_code != requests.codes.see_other:
+        raise DemoFailed(f"our callback answered {answer.status_code}")
+
+
+def _follow(customer: Customer, session_id: str, progress: Progress, done: Any) -> dict[str, Any]:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        session = customer.call("GET", f"/sessions/{session_id}")
+        progress.update(session, customer)
+        if done(session):
+            return session
+        time.sleep(0.5)
+    states = ", ".join(f"{each['name']} {each['status']}" for each in session["assets"])
+    raise DemoFailed(f"not settled after {_PATIENCE_SECONDS} s: session {session['status']}, {states}")
+
+
+def _judge(session: dict[str, Any], media: DemoMedia) -> None:
+    for asset in session["assets"]:
+        stranger = asset["name"] == media.stranger_jpeg.name
+        if stranger and (asset["error"] or {}).get("code") != "face_mismatch":
+            raise DemoFailed("the stranger's picture was not refused for its face")
+        if not stranger and not str(asset["uri"]).startswith("asset://"):
+            raise DemoFailed(f"{asset['name']} did not become active: {asset['error']}")
