@@ -1,0 +1,184 @@
+"""The deployed stack, once for the whole tier, and callers that behave like customers do."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local import emulator
+from local.media import DemoMedia, make_media
+from local.processes import free_port
+from local.stack import Options, Stack, running_stack
+from ops.client_keys import ClientKeys
+
+#: Long enough that a person who passes at once is never overtaken, short enough to wait for in a test.
+LINK_CHECK_SECONDS = 20
+PATIENCE_SECONDS = 90
+
+
+@dataclass
+class Canaries:
+    """Every secret that a test has seen; none may turn up in a log."""
+
+    secrets: set[str] = field(default_factory=set)
+
+    def notice(self, document: Any) -> None:
+        """Collects keys, tokens, links and signatures out of an answer."""
+        text = str(document)
+        for pattern in (r"st_ses_[\w.-]+", r"bytedToken=(\w+)", r"X-Signature=[^&\s']+", r"x-amz-signature': '(\w+)"):
+            self.secrets |= set(re.findall(pattern, text, re.IGNORECASE))
+
+
+@dataclass
+class Api:
+    """A caller with one credential."""
+
+    stack: Stack
+    credential: str | None
+    canaries: Canaries
+
+    def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
+        """One request, with the credential; never follows a redirect."""
+        headers = ({"x-api-key": self.credential} if self.credential else {}) | options.pop("headers", {})
+        answer = requests.request(
+            method, self.stack.api_url + path, headers=headers, timeout=40, allow_redirects=False, **options
+        )
+        if answer.headers.get("Content-Type", "").startswith("application/json"):
+            self.canaries.notice(answer.json())
+        return answer
+
+    def session(self, **body: Any) -> dict[str, Any]:
+        """A new session's view."""
+        answer = self("POST", "/sessions", json=body)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    def get(self, session_id: str) -> dict[str, Any]:
+        """The session as it is now."""
+        answer = self("GET", f"/sessions/{session_id}")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def wait(self, session_id: str, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The session as soon as ``done`` says so."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            found = self.get(session_id)
+            if done(found):
+                return found
+            time.sleep(0.3)
+        raise AssertionError(f"not so within {PATIENCE_SECONDS} s: {found['status']}, {found['assets']}")
+
+    def with_credential(self, credential: str | None) -> Api:
+        """The same API for somebody else."""
+        return Api(self.stack, credential, self.canaries)
+
+
+@dataclass
+class SimulatorControl:
+    """The simulator's control API."""
+
+    url: str
+
+    def fault(self, **rule: Any) -> None:
+        """Adds one rule."""
+        requests.post(f"{self.url}/_sim/faults", json=[rule], timeout=10).raise_for_status()
+
+    def calm(self) -> None:
+        """Takes all rules away."""
+        requests.delete(f"{self.url}/_sim/faults", timeout=10).raise_for_status()
+
+    def calls(self, name: str) -> int:
+        """How many calls of that name have arrived."""
+        log = requests.get(f"{self.url}/_sim/log", timeout=10).json()
+        entries = log if isinstance(log, list) else log.get("calls") or log.get("log")
+        return sum(1 for each in entries if each.get("call") == name)
+
+
+@pytest.fixture(scope="session")
+def canaries() -> Canaries:
+    return Canaries()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    options = Options(
+        # Beside the other stacks' files, so that an unchanged template is built once.
+        state_file=Path(".local/test.json"),
+        port=free_port(),
+        emulator_port=free_port(),
+        parameters=(f"LinkCheckDelaySeconds={LINK_CHECK_SECONDS}", "PollFirstDelaySeconds=1", "CrunRequestsPer10s=200"),
+    )
+    with running_stack(options) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def keys(stack: Stack) -> ClientKeys:
+    return ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), stack.outputs["TableName"])
+
+
+@pytest.fixture(scope="session")
+def api(stack: Stack, canaries: Canaries) -> Api:
+    canaries.secrets |= {stack.api_key, stack.crun_api_key}
+    return Api(stack, stack.api_key, canaries)
+
+
+@pytest.fixture(scope="session")
+def other_client(api: Api, keys: ClientKeys, canaries: Canaries) -> Api:
+    key = keys.add("other", ["https://app.example.com"])
+    canaries.secrets.add(key)
+    return api.with_credential(key)
+
+
+@pytest.fixture
+def crun(stack: Stack) -> Iterator[SimulatorControl]:
+    assert stack.simulator_url
+    control = SimulatorControl(stack.simulator_url)
+    control.calm()
+    yield control
+    control.calm()
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> DemoMedia:
+    return make_media(tmp_path_factory.mktemp("media"))
+
+
+def face_check(h5_link: str, outcome: str = "pass", person: str = "alice") -> str:
+    """What the person does on the phone; the callback URL that the browser is sent to."""
+    back = requests.post(
+        h5_link, data={"outcome": outcome, "person": person}, timeout=30, allow_redirects=False
+    )
+    assert back.status_code == 303, back.status_code
+    return back.headers["Location"]
+
+
+def come_back(callback_url: str) -> requests.Response:
+    """The browser follows the redirect to our callback."""
+    return requests.get(callback_url, timeout=30, allow_redirects=False)
+
+
+def registration(file: Path, asset_type: str, content_type: str, name: str | None = None) -> dict[str, Any]:
+    """The body that registers ``file``."""
+    size = file.stat().st_size
+    return {"name": name or file.name, "asset_type": asset_type, "content_type": content_type, "size_bytes": size}
+
+
+def send_file(form: dict[str, Any], content: bytes) -> requests.Response:
+    """Uploads by a presigned form."""
+    return requests.post(form["url"], data=form["fields"], files={"file": content}, timeout=30)
+
+
+def settled(session: dict[str, Any]) -> bool:
+    """Whether every asset is active or failed."""
+    return all(each["status"] in ("active", "failed") for each in session["assets"])
