@@ -99,9 +99,8 @@ class SimulatorControl:
 
     def calls(self, name: str) -> int:
         """How many calls of that name have arrived."""
-        log = requests.get(f"{self.url}/_sim/log", timeout=10).json()
-        entries = log if isinstance(log, list) else log.get("calls") or log.get("log")
-        return sum(1 for each in entries if each.get("call") == name)
+        state = requests.get(f"{self.url}/_sim/state", timeout=10).json()
+        return int(state["calls"].get(name, 0))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,207 @@
+"""The real state machine with the real handlers, in moto, against the simulator over HTTP.
+
+moto interprets the ASL and calls each Lambda by its "simple" backend, whose ``invoke`` is replaced here, in one place,
+by the handler of functions/<name>/app.py.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from moto.awslambda_simple.models import LambdaSimpleBackend
+
+from likeness.runtime import bootstrap
+from local.simulator import Simulator, SimulatorSettings
+from tests.template.test_template import ROOT, TEMPLATE
+
+KEY = "key-of-the-simulator"
+TASKS = ("look_up_result", "claim_assets", "submit_asset", "poll_assets")
+FUNCTIONS = (*TASKS, "create_session", "receive_callback", "check_upload", "start_onboarding")
+
+
+class Context:
+    """What the handlers use of Lambda's context."""
+
+    function_name = "workflow"
+    memory_limit_in_mb = 256
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:workflow"
+    aws_request_id = "00000000-0000-0000-0000-000000000000"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+@dataclass
+class World:
+    """Everything in one process: moto's AWS, the simulator, the functions."""
+
+    simulator: Simulator
+    table: str
+    queue_url: str
+    bucket: str
+    machine_arn: str
+    apps: dict[str, ModuleType] = field(default_factory=dict)
+
+    def call(self, function: str, event: dict[str, Any]) -> Any:
+        """Runs a handler as Lambda does: JSON in, JSON out."""
+        return json.loads(json.dumps(self.apps[function].handler(json.loads(json.dumps(event)), Context())))
+
+    def drain(self) -> int:
+        """Delivers what waits on the queue to start_onboarding, twice each as SQS may; how many messages there were."""
+        sqs = boto3.client("sqs")
+        found = sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages", [])
+        records = [
+            {"messageId": each["MessageId"], "body": each["Body"], "eventSource": "aws:sqs", "attributes": {}}
+            for each in found
+        ]
+        if records:
+            assert self.call("start_onboarding", {"Records": records * 2}) == {"batchItemFailures": []}
+        for each in found:
+            sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=each["ReceiptHandle"])
+        return len(found)
+
+    def executions(self) -> list[dict[str, Any]]:
+        """All executions, newest first."""
+        found: list[dict[str, Any]] = boto3.client("stepfunctions").list_executions(stateMachineArn=self.machine_arn)[
+            "executions"
+        ]
+        return found
+
+    def wait(self, seconds: float = 60) -> list[dict[str, Any]]:
+        """The executions, once none runs any more."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = self.executions()
+            if found and all(each["status"] != "RUNNING" for each in found):
+                return found
+            time.sleep(0.1)
+        raise AssertionError(f"still running: {self.executions()}")
+
+
+def _arn(function: str) -> str:
+    return f"arn:aws:lambda:us-east-1:123456789012:function:{function}"
+
+
+def _load(function: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"workflow_{function}", ROOT / "functions" / function / "app.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def make_tables() -> str:
+    """The template's tables in moto; the name of the inventory."""
+    dynamodb = boto3.client("dynamodb")
+    kept = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    for name in ("Table", "IdempotencyTable"):
+        properties = TEMPLATE["Resources"][name]["Properties"]
+        dynamodb.create_table(TableName=name, **{each: properties[each] for each in kept if each in properties})
+    return "Table"
+
+
+def _machine(table: str) -> str:
+    text = (ROOT / "statemachine/onboard_person.asl.json").read_text().replace("${TableName}", table)
+    iam = boto3.client("iam")
+    role = iam.create_role(RoleName="any", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    for task in TASKS:
+        boto3.client("lambda").create_function(
+            FunctionName=task, Runtime="python3.13", Role=role, Handler="app.handler", Code={"ZipFile": b"-"}
+        )
+        placeholder = "".join(part.capitalize() for part in task.split("_")) + "FunctionArn"
+        text = text.replace("${" + placeholder + "}", _arn(task))
+    arn: str = boto3.client("stepfunctions").create_state_machine(name="machine", definition=text, roleArn=role)[
+        "stateMachineArn"
+    ]
+    return arn
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    # What becomes of an asset is told by its name here: moto's S3 cannot be downloaded from.
+    outcomes = [
+        {"name": "good*", "outcome": "active", "after_seconds": 0.5},
+        {"name": "stranger*", "outcome": "failed", "code": "FaceMismatch", "after_seconds": 0.5},
+        {"name": "lost*", "outcome": "failed", "code": "DownloadFailed", "after_seconds": 0.2, "times": 1},
+        {"name": "lost*", "outcome": "active", "after_seconds": 0.2},
+        {"name": "never*", "outcome": "never"},
+    ]
+    settings = SimulatorSettings.model_validate({"asset_outcomes": outcomes})
+    with Simulator("127.0.0.1", 0, api_key=KEY, settings=settings) as running:
+        yield running
+
+
+@pytest.fixture
+def world(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    config: Any = {
+        "lambda": {"use_docker": False},
+        "stepfunctions": {"execute_state_machine": True},
+        "core": {"mock_credentials": True},
+    }
+    with mock_aws(config=config):
+        table = make_tables()
+        queue_url = boto3.client("sqs").create_queue(QueueName="onboarding")["QueueUrl"]
+        boto3.client("s3").create_bucket(Bucket="uploads")
+        boto3.client("s3").put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
+        secrets = boto3.client("secretsmanager")
+        made = World(simulator, table, queue_url, "uploads", _machine(table))
+        environment = {
+            "TABLE_NAME": table,
+            "IDEMPOTENCY_TABLE_NAME": "IdempotencyTable",
+            "ONBOARDING_QUEUE_URL": queue_url,
+            "UPLOAD_BUCKET_NAME": "uploads",
+            "STATE_MACHINE_ARN": made.machine_arn,
+            "CRUN_BASE_URL": simulator.url,
+            "CRUN_API_KEY_SECRET_ARN": secrets.create_secret(Name="crun", SecretString=KEY)["ARN"],
+            "SIGNING_KEY_SECRET_ARN": secrets.create_secret(Name="signing", SecretString="k" * 64)["ARN"],
+            "PUBLIC_BASE_URL": "https://likeness.example/v1",
+            "LINK_CHECK_DELAY_SECONDS": "0",
+            "MAX_ATTEMPTS_PER_SESSION": "10",
+            "CRUN_REQUESTS_PER_10S": "1000",
+            "POLL_FIRST_DELAY_SECONDS": "1",
+            "POLL_BACKOFF_RATE": "1",
+            "POLL_MAX_DELAY_SECONDS": "1",
+            "POLL_DEADLINE_SECONDS": "6",
+            "POWERTOOLS_SERVICE_NAME": "likeness",
+            "POWERTOOLS_METRICS_NAMESPACE": "Likeness",
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(bootstrap, "_clients", {})
+        made.apps = {name: _load(name) for name in FUNCTIONS}
+
+        def invoke(
+            _: LambdaSimpleBackend, function_name: str, qualifier: str | None, body: Any, headers: Any, response: Any
+        ) -> bytes:
+            try:
+                return json.dumps(made.call(function_name.rsplit(":", 1)[-1], json.loads(body))).encode()
+            except Exception as exc:
+                traceback.print_exc()
+                response["x-amz-function-error"] = "Unhandled"
+                return json.dumps({"errorType": type(exc).__name__, "errorMessage": str(exc)}).encode()
+
+        monkeypatch.setattr(LambdaSimpleBackend, "invoke", invoke)
+        yield made
+        if made.executions():
+            made.wait()
+
+
+def events(name: str) -> dict[str, Any]:
+    """The event file of a function."""
+    found: dict[str, Any] = json.loads((Path(ROOT) / "events" / f"{name}.json").read_text())
+    return found
