@@ -52,9 +52,7 @@ class Customer:
     def upload(self, form: dict[str, Any], file: Path) -> None:
         """Sends a file with a presigned form."""
         with file.open("rb") as content:
-            answer = self.http.post(
-                form["url"], data=form["fields"], files={"file": content}, timeout=_HTTP_SECONDS
-            )
+            answer = self.http.post(form["url"], data=form["fields"], files={"file": content}, timeout=_HTTP_SECONDS)
         if not answer.ok:
             raise DemoFailed(f"the upload of {file.name} answered {answer.status_code}")
         self.handed_over[file.name] = time.monotonic()
@@ -120,7 +118,9 @@ class Progress:
             why = f"{error['code']}: {error['message']}" if error else asset["uri"] or ""
             seconds = self.seconds.get(asset["name"])
             style = _STYLES.get(status, "")
-            table.add_row(asset["name"], f"[{style}]{status}[/]" if style else status, f"{seconds:.1f}" if seconds else "", why)
+            table.add_row(
+                asset["name"], f"[{style}]{status}[/]" if style else status, f"{seconds:.1f}" if seconds else "", why
+            )
         return table
 
 
@@ -128,9 +128,7 @@ def main(port: int = 0) -> int:
     """Runs the demo on a stack of its own; the exit code is 0 only if all of it really happened."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     with tempfile.TemporaryDirectory() as folder:
-        options = Options(
-            state_file=Path(".local/demo.json"), port=port or free_port(), emulator_port=free_port()
-        )
+        options = Options(state_file=Path(".local/demo.json"), port=port or free_port(), emulator_port=free_port())
         with running_stack(options, lambda line: console.print(f"· {line}")) as stack:
             try:
                 _run(stack, make_media(Path(folder)), console)
@@ -147,7 +145,9 @@ def _run(stack: Stack, media: DemoMedia, console: Console) -> None:
     began = time.monotonic()
     portrait = registration(media.portrait_jpeg, "Image", "image/jpeg")
     session = customer.call("POST", "/sessions", {"language": "en", "reference": "demo", "assets": [portrait]})
-    console.print(f"\n[bold]1[/] POST /sessions → {session['id']}, with a link for the person and a form for the portrait")
+    console.print(
+        f"\n[bold]1[/] POST /sessions → {session['id']}, with a link for the person and a form for the portrait"
+    )
     customer.upload(session["assets"][0]["upload"], media.portrait_jpeg)
     console.print("[bold]2[/] the portrait is uploaded before the validation: it waits")
     _pass_face_check(session["attempt"]["h5_link"])

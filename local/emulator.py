@@ -41,7 +41,7 @@ def start(port: int, log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
 
 def client(service: str, endpoint: str) -> Any:
     """A boto3 client of the emulator, whatever the user's own configuration says."""
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")  # noqa: S106
+    session: Any = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")  # noqa: S106
     return session.client(service, endpoint_url=endpoint)
 
 

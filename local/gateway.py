@@ -43,7 +43,7 @@ class Gateway(BaseHTTPRequestHandler):
             return self._answer(200, {"Content-Type": "text/html"}, _INDEX)
         return self._answer(404, {"Content-Type": "text/plain"}, b"Try / for what is here.\n")
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = _pass_on
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = _pass_on  # noqa: N815
 
     def _forward(self, origin: str, path: str, body: bytes) -> None:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
@@ -68,7 +68,7 @@ class Gateway(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002
         """Method, prefix and status: paths and queries hold signatures and tokens."""
         prefix = "/".join(urlsplit(self.path).path.split("/")[:3])
         status = args[1] if len(args) > 1 else ""

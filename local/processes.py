@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,7 +54,7 @@ def spawn(command: list[str], *, log: Path, env: dict[str, str], cwd: Path = ROO
             env=env,
             cwd=cwd,
             start_new_session=True,
-            preexec_fn=(lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)) if libc else None,  # noqa: PLW1509
+            preexec_fn=(lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)) if libc else None,
         )
 
 
@@ -68,10 +69,8 @@ def stop(child: subprocess.Popen[bytes]) -> None:
             child.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             continue
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)  # grandchildren that outlived their parent
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def started_at(pid: int) -> str:

@@ -67,8 +67,6 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
 
     Raises StackError, with one line for the user, when it cannot be started.
     """
-    if sys.version_info < (3, 11):
-        raise StackError(f"Python 3.11 or newer is needed, this is {platform.python_version()}")
     require_free(options.port, "--port")
     require_free(options.emulator_port, "--emulator-port")
     state_dir = options.state_file.resolve().parent

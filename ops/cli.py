@@ -28,7 +28,11 @@ def _keys(stack_name: str, state_file: Path | None) -> ClientKeys:
         if not state_file.exists():
             raise click.ClickException(f"{state_file} does not exist: is the local stack up?")
         state = json.loads(state_file.read_text())
-        local = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+        local: dict[str, Any] = {
+            "aws_access_key_id": "test",
+            "aws_secret_access_key": "test",
+            "region_name": "us-east-1",
+        }
         client = boto3.client("dynamodb", endpoint_url=state["emulator_endpoint"], **local)
         return ClientKeys(client, state["outputs"]["TableName"])
     stacks = boto3.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
@@ -62,7 +66,7 @@ def add(client_id: str, origins: tuple[str, ...], stack_name: str, state_file: P
 @_with_stack
 def list_keys(stack_name: str, state_file: Path | None) -> None:
     """Show every key's id, client and state."""
-    for key in _keys(stack_name, state_file).list():
+    for key in _keys(stack_name, state_file).known():
         state = f"revoked {key.revoked_at}" if key.revoked_at else "active"
         click.echo(f"{key.key_id}  {key.client_id:<32}  {key.created_at}  {state}  {' '.join(key.return_origins)}")
 

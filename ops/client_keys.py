@@ -59,7 +59,7 @@ class ClientKeys:
         )
         return key
 
-    def list(self) -> list[ClientKey]:
+    def known(self) -> list[ClientKey]:
         """Every key, revoked ones too."""
         return [
             ClientKey(

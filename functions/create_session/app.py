@@ -32,9 +32,7 @@ idempotency = IdempotencyConfig(
     expires_after_seconds=86_400,
     raise_on_no_idempotency_key=True,
 )
-answers = DynamoDBPersistenceLayer(
-    settings.text("IDEMPOTENCY_TABLE_NAME"), boto3_client=bootstrap.client("dynamodb")
-)
+answers = DynamoDBPersistenceLayer(settings.text("IDEMPOTENCY_TABLE_NAME"), boto3_client=bootstrap.client("dynamodb"))
 
 
 @app.post("/sessions")
@@ -50,7 +48,9 @@ def create() -> Response[str]:
         raise InvalidRequest("Idempotency-Key: 1 to 255 printable ASCII characters", field="Idempotency-Key")
     request = {"client_id": caller.client_id, "key": key, "body": json.loads(body.model_dump_json())}
 
-    @idempotent_function(data_keyword_argument="request", config=idempotency, persistence_store=answers)
+    @idempotent_function(  # type: ignore[untyped-decorator]
+        data_keyword_argument="request", config=idempotency, persistence_store=answers
+    )
     def once(*, request: dict[str, Any]) -> dict[str, Any]:
         view: dict[str, Any] = sessions.create(caller, body, base_url(event, public_base_url))
         return view
@@ -58,9 +58,7 @@ def create() -> Response[str]:
     try:
         return answer(once(request=request), 201)
     except IdempotencyAlreadyInProgressError:
-        raise Conflict(
-            "The same request is being served", code="request_in_progress", retry_after=1
-        ) from None
+        raise Conflict("The same request is being served", code="request_in_progress", retry_after=1) from None
     except IdempotencyValidationError:
         message = "This Idempotency-Key was used with another body"
         raise Conflict(message, code="idempotency_key_reused") from None
@@ -70,9 +68,7 @@ def create() -> Response[str]:
 def create_attempt(session_id: str) -> Response[str]:
     """A fresh H5 link for the same session."""
     event = app.current_event.raw_event
-    return answer(
-        sessions.create_attempt(caller_of(event), session_id, base_url(event, public_base_url)), 201
-    )
+    return answer(sessions.create_attempt(caller_of(event), session_id, base_url(event, public_base_url)), 201)
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -23,9 +23,7 @@ def _start(record: SQSRecord) -> None:
         logger.warning("poison message", extra={"message_id": record.message_id})
         raise
     outcome = start_onboarding(message)
-    logger.info(
-        "message read", extra={"type": message.type, "session_id": message.session_id, "outcome": outcome}
-    )
+    logger.info("message read", extra={"type": message.type, "session_id": message.session_id, "outcome": outcome})
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -14,9 +14,7 @@ submit_asset = bootstrap.submit_asset()
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Submits one asset."""
-    logger.append_keys(
-        session_id=event["session_id"], asset_id=event["asset_id"], execution=event["execution"]
-    )
+    logger.append_keys(session_id=event["session_id"], asset_id=event["asset_id"], execution=event["execution"])
     try:
         return submit_asset(event["session_id"], event["asset_id"])
     except LikenessError as error:

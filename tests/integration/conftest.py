@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -15,6 +16,7 @@ import requests
 from local import emulator
 from local.media import DemoMedia, make_media
 from local.processes import free_port
+from local.simulator import hash_token
 from local.stack import Options, Stack, running_stack
 from ops.client_keys import ClientKeys
 
@@ -102,6 +104,12 @@ class SimulatorControl:
         state = requests.get(f"{self.url}/_sim/state", timeout=10).json()
         return int(state["calls"].get(name, 0))
 
+    def lookups(self, h5_link: str) -> int:
+        """How many result look-ups have come for the byted token of that link."""
+        (token,) = parse_qs(urlsplit(h5_link).query)["bytedToken"]
+        entries = requests.get(f"{self.url}/_sim/log", timeout=10).json()["entries"]
+        return sum(each["call"] == "result" and each["token_hash"] == hash_token(token) for each in entries)
+
 
 @pytest.fixture(scope="session")
 def canaries() -> Canaries:
@@ -155,9 +163,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> DemoMedia:
 
 def face_check(h5_link: str, outcome: str = "pass", person: str = "alice") -> str:
     """What the person does on the phone; the callback URL that the browser is sent to."""
-    back = requests.post(
-        h5_link, data={"outcome": outcome, "person": person}, timeout=30, allow_redirects=False
-    )
+    back = requests.post(h5_link, data={"outcome": outcome, "person": person}, timeout=30, allow_redirects=False)
     assert back.status_code == 303, back.status_code
     return back.headers["Location"]
 

@@ -24,7 +24,7 @@ def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
     else:
-        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+        value = loader.construct_mapping(node, deep=True)
     return {suffix if suffix == "Ref" else f"Fn::{suffix}": value}
 
 

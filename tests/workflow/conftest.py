@@ -73,10 +73,8 @@ class World:
 
     def executions(self) -> list[dict[str, Any]]:
         """All executions, newest first."""
-        found: list[dict[str, Any]] = boto3.client("stepfunctions").list_executions(stateMachineArn=self.machine_arn)[
-            "executions"
-        ]
-        return found
+        found: Any = boto3.client("stepfunctions").list_executions(stateMachineArn=self.machine_arn)["executions"]
+        return list(found)
 
     def wait(self, seconds: float = 60) -> list[dict[str, Any]]:
         """The executions, once none runs any more."""

@@ -31,7 +31,12 @@ def create(world: World, *names: str, start: str = "now") -> dict[str, Any]:
         "multiValueQueryStringParameters": None,
         "body": json.dumps({"start": start, "assets": [{"name": name, **image} for name in names]}),
         "isBase64Encoded": False,
-        "requestContext": {"authorizer": {"client_id": "acme"}, "stage": "v1", "requestId": "r", "path": "/v1/sessions"},
+        "requestContext": {
+            "authorizer": {"client_id": "acme"},
+            "stage": "v1",
+            "requestId": "r",
+            "path": "/v1/sessions",
+        },
     }
     answer = world.call("create_session", event)
     assert answer["statusCode"] == 201, answer
@@ -160,7 +165,12 @@ def test_who_did_not_pass_is_never_verified(world: World) -> None:
 def test_the_link_check_looks_up_once_when_no_callback_came(world: World, passed: bool) -> None:
     session = create(world)
     if passed:
-        requests.post(session["attempt"]["h5_link"], data={"outcome": "pass", "person": "alice"}, timeout=10, allow_redirects=False)
+        requests.post(
+            session["attempt"]["h5_link"],
+            data={"outcome": "pass", "person": "alice"},
+            timeout=10,
+            allow_redirects=False,
+        )
     world.drain()
     (execution,) = world.wait()
     assert execution["name"] == f"{session['id']}-a1-check"

@@ -26,9 +26,7 @@ class LikenessError(Exception):
     code = "internal_error"
     title = "Something went wrong on our side"
 
-    def __init__(
-        self, message: str = "", *, field: str | None = None, retry_after: int | None = None
-    ) -> None:
+    def __init__(self, message: str = "", *, field: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(message or self.title)
         self.message = message or self.title
         self.field = field
@@ -94,9 +92,7 @@ class UpstreamError(LikenessError):
     code = "upstream_unavailable"
     title = "The validation service does not answer; try again later"
 
-    def __init__(
-        self, message: str = "", *, upstream_code: int | None = None, retry_after: int | None = None
-    ) -> None:
+    def __init__(self, message: str = "", *, upstream_code: int | None = None, retry_after: int | None = None) -> None:
         super().__init__(message, retry_after=retry_after)
         self.upstream_code = upstream_code
 

@@ -25,9 +25,7 @@ _S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
 
 def make_client(service: str) -> Any:
     """A low-level client of ``service``. S3 addresses buckets by path, which the emulator understands too."""
-    return botocore.session.get_session().create_client(
-        service, config=_S3_CONFIG if service == "s3" else _CONFIG
-    )
+    return botocore.session.get_session().create_client(service, config=_S3_CONFIG if service == "s3" else _CONFIG)
 
 
 @contextmanager

@@ -45,9 +45,7 @@ class CrunClient:
     def create_validation(self, callback_url: str) -> H5Session:
         """See the port."""
         self._admit(1)
-        data = self._call(
-            "POST", "visual-validate-session", "BytedToken", json={"callback_url": callback_url}
-        )
+        data = self._call("POST", "visual-validate-session", "BytedToken", json={"callback_url": callback_url})
         link = data.get("H5Link")
         if not isinstance(link, str) or not link.startswith(("https://", "http://")):
             raise UpstreamAmbiguous("crun's answer lacks H5Link")
@@ -87,9 +85,7 @@ class CrunClient:
                 raise
             return self._send(method, path, promised, json, fresh_key=True)
 
-    def _send(
-        self, method: str, path: str, promised: str, json: dict[str, Any] | None, *, fresh_key: bool
-    ) -> Any:
+    def _send(self, method: str, path: str, promised: str, json: dict[str, Any] | None, *, fresh_key: bool) -> Any:
         try:
             with self._http.request(
                 method,
@@ -111,16 +107,10 @@ class CrunClient:
             raise UpstreamAmbiguous(retry_after=10) from None
         except (requests.RequestException, OSError, ValueError) as exc:
             # from None: the text of these errors holds the URL, and that holds the byted token.
-            raise UpstreamAmbiguous(
-                f"crun's answer was lost ({type(exc).__name__})", retry_after=10
-            ) from None
+            raise UpstreamAmbiguous(f"crun's answer was lost ({type(exc).__name__})", retry_after=10) from None
         except Exception as exc:
             if type(exc).__module__.startswith("urllib3"):
-                raise UpstreamAmbiguous(
-                    f"crun's answer was lost ({type(exc).__name__})", retry_after=10
-                ) from None
+                raise UpstreamAmbiguous(f"crun's answer was lost ({type(exc).__name__})", retry_after=10) from None
             raise
         seconds = int(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
-        return read_envelope(
-            response.status_code, body, promised=promised, retry_after=seconds and min(seconds, 3600)
-        )
+        return read_envelope(response.status_code, body, promised=promised, retry_after=seconds and min(seconds, 3600))

@@ -149,9 +149,7 @@ class DynamoStore:
         """See the port. A pass that was only reported gives way to ``lost`` and ``failed`` after its look-up."""
         starts = {AttemptStatus.OPEN, status}
         if result_code is None:
-            starts |= {AttemptStatus.PASSED} - (
-                {AttemptStatus.PASSED} if status is AttemptStatus.LAPSED else set()
-            )
+            starts |= {AttemptStatus.PASSED} - ({AttemptStatus.PASSED} if status is AttemptStatus.LAPSED else set())
         names = {f"from{index}": each for index, each in enumerate(sorted(starts))}
         self._update(
             session_key(session_id),
@@ -200,8 +198,7 @@ class DynamoStore:
         return self._update_if(
             key,
             "SET driver = :me ADD generation :one",
-            "attribute_exists(pk) AND (attribute_not_exists(driver)"
-            + (" OR driver = :dead)" if takes_over else ")"),
+            "attribute_exists(pk) AND (attribute_not_exists(driver)" + (" OR driver = :dead)" if takes_over else ")"),
             _values(me=execution, one=1) | (_values(dead=takes_over) if takes_over else {}),
         )
 

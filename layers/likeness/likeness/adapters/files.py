@@ -44,7 +44,7 @@ class S3Files:
         """See the port."""
         version = {"VersionId": version_id} if version_id else {}
         return cast(
-            BinaryIO, _RangedObject(self._client, {"Bucket": self._bucket, "Key": key, **version}, size_bytes)
+            "BinaryIO", _RangedObject(self._client, {"Bucket": self._bucket, "Key": key, **version}, size_bytes)
         )
 
 
@@ -78,9 +78,7 @@ class _RangedObject(io.RawIOBase):
         if end - self._position > self._KEPT_BLOCKS * _BLOCK:
             data = self._fetch(self._position, end)
         else:
-            data = b"".join(
-                self._block(index) for index in range(self._position // _BLOCK, -(-end // _BLOCK))
-            )
+            data = b"".join(self._block(index) for index in range(self._position // _BLOCK, -(-end // _BLOCK)))
             start = self._position % _BLOCK
             data = data[start : start + max(0, end - self._position)]
         self._position += len(data)

@@ -83,9 +83,7 @@ def problem_map(problem: Problem | None) -> Item | None:
 def _problem(values: Item | None) -> Problem | None:
     if not values:
         return None
-    return Problem(
-        values["code"], values["message"], values.get("upstream_code"), bool(values.get("retryable", False))
-    )
+    return Problem(values["code"], values["message"], values.get("upstream_code"), bool(values.get("retryable", False)))
 
 
 def attempt_map(attempt: Attempt) -> Item:

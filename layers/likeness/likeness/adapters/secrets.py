@@ -31,9 +31,7 @@ class Secret:
     def _fetch(self, stage: str) -> str | None:
         with translated():
             try:
-                return str(
-                    self._client.get_secret_value(SecretId=self._arn, VersionStage=stage)["SecretString"]
-                )
+                return str(self._client.get_secret_value(SecretId=self._arn, VersionStage=stage)["SecretString"])
             except ClientError as exc:
                 if stage != "AWSCURRENT" and exc.response["Error"]["Code"] == "ResourceNotFoundException":
                     return None

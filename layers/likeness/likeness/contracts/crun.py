@@ -15,9 +15,7 @@ _RATE_LIMITED, _MAINTENANCE = 429, 455
 _ANSWERS_ABOVE_500 = frozenset({501, 505})
 
 
-def read_envelope(
-    status: int, body: bytes, *, promised: str, retry_after: int | None = None
-) -> Mapping[str, Any]:
+def read_envelope(status: int, body: bytes, *, promised: str, retry_after: int | None = None) -> Mapping[str, Any]:
     """The ``data`` of a successful answer.
 
     A call succeeded only when the HTTP status is 2xx *and* ``code`` is 200 *and* the promised field is there;
@@ -67,11 +65,7 @@ def _integer(value: object) -> int | None:
 
 
 def _text(value: object) -> str | None:
-    return (
-        str(value)[:4096]
-        if isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
-        else None
-    )
+    return str(value)[:4096] if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" else None
 
 
 def read_asset_report(data: Mapping[str, Any]) -> AssetReport:
@@ -80,9 +74,7 @@ def read_asset_report(data: Mapping[str, Any]) -> AssetReport:
         error = data.get(name)
         if isinstance(error, dict):
             code = _text(error.get("Code")) or _text(error.get("code"))
-            return AssetReport(
-                str(data["Status"]), code, _text(error.get("Message")) or _text(error.get("message"))
-            )
+            return AssetReport(str(data["Status"]), code, _text(error.get("Message")) or _text(error.get("message")))
         if _text(error):
             return AssetReport(str(data["Status"]), *_split(str(error)))
     for name in ("ErrorMessage", "FailedReason"):

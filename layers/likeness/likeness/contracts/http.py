@@ -56,9 +56,7 @@ class NewSession(_Body):
     return_url: Annotated[str, Field(max_length=2048)] | None = None
     start: Literal["now", "on_open"] = "now"
     consent: ConsentGiven | None = None
-    assets: Annotated[list[AssetRegistration], Field(max_length=MAX_ASSETS_PER_REQUEST)] = Field(
-        default_factory=list
-    )
+    assets: Annotated[list[AssetRegistration], Field(max_length=MAX_ASSETS_PER_REQUEST)] = Field(default_factory=list)
 
 
 def parse_body(model: type[Model], body: str | None) -> Model:
@@ -74,9 +72,7 @@ def parse_body(model: type[Model], body: str | None) -> Model:
 
 def iso(seconds: float | None) -> str | None:
     """Epoch seconds as ISO 8601 UTC."""
-    return (
-        None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-    )
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def problem_view(problem: Problem | None, *, of_asset: bool = False) -> dict[str, Any] | None:

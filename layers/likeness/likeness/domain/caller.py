@@ -23,10 +23,6 @@ class Caller:
 
     def own(self, session: Session | None) -> Session:
         """``session`` if the caller may see it; NotFound otherwise, so that foreign ids look like missing ones."""
-        if (
-            session is None
-            or session.client_id != self.client_id
-            or self.session_id not in (None, session.id)
-        ):
+        if session is None or session.client_id != self.client_id or self.session_id not in (None, session.id):
             raise NotFound("There is no such session")
         return session

@@ -16,9 +16,7 @@ from likeness.runtime.problems import HEADERS, PROBLEM, problem
 def answer(body: object, status: int = 200, headers: dict[str, Any] | None = None) -> Response[str]:
     """A JSON answer that nobody caches."""
     text = json.dumps(body, ensure_ascii=False)
-    return Response(
-        status, content_type="application/json", body=text, headers={**HEADERS, **(headers or {})}
-    )
+    return Response(status, content_type="application/json", body=text, headers={**HEADERS, **(headers or {})})
 
 
 def make_app() -> APIGatewayRestResolver:

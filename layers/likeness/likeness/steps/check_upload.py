@@ -123,13 +123,9 @@ class CheckUpload:
         dropped = asset.object_key.startswith("inbox/")
         try:
             kind, content_type = self._inspect(upload, None if dropped else asset.asset_type)
-            checked = replace(
-                checked, status=AssetStatus.UPLOADED, asset_type=kind, content_type=content_type
-            )
+            checked = replace(checked, status=AssetStatus.UPLOADED, asset_type=kind, content_type=content_type)
         except MediaRefused as refused:
-            checked = replace(
-                checked, status=AssetStatus.FAILED, error=Problem(refused.code, refused.message)
-            )
+            checked = replace(checked, status=AssetStatus.FAILED, error=Problem(refused.code, refused.message))
         try:
             self.store.change_asset(checked, [AssetStatus.AWAITING_UPLOAD])
         except ConditionFailed:

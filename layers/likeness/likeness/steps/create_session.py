@@ -76,9 +76,7 @@ class CreateSession:
             asset_view(each, self.files.upload_form(each.object_key, each.content_type, each.size_bytes, now))
             for each in assets
         ]
-        return session_view(
-            session, views, h5_link=h5_link, invite_url=self._invite_url(session, base_url, now)
-        )
+        return session_view(session, views, h5_link=h5_link, invite_url=self._invite_url(session, base_url, now))
 
     def create_attempt(self, caller: Caller, wanted: str, base_url: str) -> dict[str, Any]:
         """The session's view with a fresh H5 link. Conflict when there is nothing left to validate."""
@@ -103,9 +101,7 @@ class CreateSession:
             last_error=None,
             updated_at=now,
         )
-        return session_view(
-            session, [asset_view(each) for each in self.store.list_assets(wanted)], h5_link=h5_link
-        )
+        return session_view(session, [asset_view(each) for each in self.store.list_assets(wanted)], h5_link=h5_link)
 
     def _open_link(self, session: Session, number: int, base_url: str, now: float) -> tuple[Attempt, str]:
         check = LinkCheck(session_id=session.id, attempt=number)

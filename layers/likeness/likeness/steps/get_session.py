@@ -45,9 +45,7 @@ class GetSession:
     ) -> dict[str, Any]:
         """``{"sessions": […], "next_cursor": …}``, newest first; the query's values as they came."""
         caller.require_client()
-        if limit is not None and not (
-            limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _LARGEST_PAGE
-        ):
+        if limit is not None and not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _LARGEST_PAGE):
             raise InvalidRequest(f"limit: a whole number from 1 to {_LARGEST_PAGE}", field="limit")
         if status is not None and status not in list(SessionStatus):
             raise InvalidRequest(f"status: one of {', '.join(SessionStatus)}", field="status")

@@ -6,6 +6,7 @@ lease; an ambiguous try is repeated, since there is no other way to the group.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,10 +72,9 @@ class LookUpResult:
 
     def _not_verified(self, session_id: str, attempt: Attempt, refusal: UpstreamRefused) -> dict[str, Any]:
         status, why = self._verdict(attempt, str(refusal.upstream_code))
-        try:
+        # a newer attempt is on its way, or something better is known
+        with suppress(ConditionFailed):
             self.store.record_failed_attempt(session_id, attempt.number, status, None, why, self.clock.now())
-        except ConditionFailed:
-            pass  # a newer attempt is on its way, or something better is known
         return {"outcome": "not_verified"}
 
     @staticmethod

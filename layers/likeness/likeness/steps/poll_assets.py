@@ -38,9 +38,7 @@ class PollAssets:
         assets = self.store.list_assets(session_id)
         pending = [each for each in assets if each.status is AssetStatus.PROCESSING and each.crun_asset_id]
         try:
-            reports = (
-                self.crun.asset_reports([str(each.crun_asset_id) for each in pending]) if pending else {}
-            )
+            reports = self.crun.asset_reports([str(each.crun_asset_id) for each in pending]) if pending else {}
         except UpstreamError as problem:  # the governor has no place left
             reports = {str(each.crun_asset_id): problem for each in pending}
         moved = {each.id: self._move(each, reports[str(each.crun_asset_id)], now) for each in pending}

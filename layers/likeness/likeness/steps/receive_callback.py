@@ -6,6 +6,7 @@ the server side; anything else only tells the person what to do next.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from likeness.contracts.messages import PassReported
@@ -56,7 +57,8 @@ class ReceiveCallback:
         return session
 
     def _failed(self, session_id: str, number: int, code: str) -> None:
-        try:
+        # an older attempt, a repeated callback after a pass, or a session that has moved on
+        with suppress(ConditionFailed):
             self.store.record_failed_attempt(
                 session_id,
                 number,
@@ -65,8 +67,6 @@ class ReceiveCallback:
                 failure("attempt_failed", upstream_code=code),
                 self.clock.now(),
             )
-        except ConditionFailed:
-            pass  # an older attempt, a repeated callback after a pass, or a session that has moved on
 
     def _location(self, session: Session, base_url: str) -> str:
         if session.return_url and session.status is not SessionStatus.REDACTED:

@@ -31,6 +31,4 @@ class RegisterAsset:
             self.store.add_asset(asset)
         except ConditionFailed:
             raise Conflict("The session takes no uploads") from None
-        return asset_view(
-            asset, self.files.upload_form(asset.object_key, asset.content_type, asset.size_bytes, now)
-        )
+        return asset_view(asset, self.files.upload_form(asset.object_key, asset.content_type, asset.size_bytes, now))

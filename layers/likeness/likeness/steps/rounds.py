@@ -18,9 +18,7 @@ def plan(
 ) -> dict[str, Any]:
     """Submit what is uploaded; else wait for what crun still looks at; else there is nothing to do."""
     submit = [asset.id for asset in assets if asset.status in OPEN_WORK]
-    waiting = [
-        now - (asset.submitted_at or now) for asset in assets if asset.status is AssetStatus.PROCESSING
-    ]
+    waiting = [now - (asset.submitted_at or now) for asset in assets if asset.status is AssetStatus.PROCESSING]
     following = "submit" if submit else "wait" if waiting else "done"
     delay = schedule.next_delay(min(waiting, default=0), retry_after=retry_after)
     return {"next": following, "asset_ids": submit, "wait_seconds": delay, "round": round_}

@@ -30,18 +30,10 @@ class StartOnboarding:
         if session.group_id or attempt is None:
             return "nothing"
         if isinstance(message, PassReported):
-            return (
-                self._validate(session, message.attempt, "")
-                if attempt.status is AttemptStatus.PASSED
-                else "nothing"
-            )
+            return self._validate(session, message.attempt, "") if attempt.status is AttemptStatus.PASSED else "nothing"
         if attempt.status is AttemptStatus.PASSED:
             return self._validate(session, message.attempt, "")
-        return (
-            self._validate(session, message.attempt, "-check")
-            if attempt.status is AttemptStatus.OPEN
-            else "nothing"
-        )
+        return self._validate(session, message.attempt, "-check") if attempt.status is AttemptStatus.OPEN else "nothing"
 
     def _validate(self, session: Session, number: int, suffix: str) -> str:
         name = f"{session.id}-a{number}{suffix}"

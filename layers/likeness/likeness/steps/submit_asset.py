@@ -35,9 +35,7 @@ class SubmitAsset:
         if asset.status is AssetStatus.SUBMITTING:
             self.possible_orphan()
             if asset.ambiguous_submissions >= MAX_AMBIGUOUS_SUBMISSIONS:
-                problem = Problem(
-                    "submission_unknown", "It is not known whether the file arrived.", retryable=True
-                )
+                problem = Problem("submission_unknown", "It is not known whether the file arrived.", retryable=True)
                 return self._fail(asset, problem)
         try:
             intent = self._intend(asset)

@@ -1,75 +1,199 @@
-"""Pictures: their sides from the header, and whether the file ends where it should. Nothing is decoded."""
+"""Width and height of still pictures from their headers, and whether the file is all there. Nothing is decoded.
+
+One reader per container. Each checks the limits as soon as it knows the sides, before it looks for the file's end:
+a picture of 60,000 x 60,000 pixels is refused for that, whatever follows its header.
+
+The orientation that cameras note in Exif is not applied: sides are reported as stored (the limits are symmetric).
+"""
 
 from __future__ import annotations
 
-import io
 import struct
-from typing import BinaryIO
+import zlib
 
-import imagesize
+from likeness.domain.media.limits import check_sides
+from likeness.domain.media.source import Source, riff_chunks
+from likeness.domain.media.types import AssetType, MediaRefused, damaged, truncated
 
-from likeness.domain.media.types import MediaRefused
+Sides = tuple[int, int]
 
-#: Enough for the header of every format, with an EXIF block, an ICC profile and a preview before it.
-_HEAD_BYTES = 512 * 1024
-
-
-def sides(file: BinaryIO) -> tuple[int, int]:
-    """Width and height in pixels. MediaRefused when the header tells none."""
-    file.seek(0)
-    width, height = imagesize.get(io.BytesIO(file.read(_HEAD_BYTES)))
-    if width <= 0 or height <= 0:
-        raise MediaRefused("file_damaged", "The picture cannot be read; please choose another one.")
-    return int(width), int(height)
+# Markers without a length (ITU-T T.81, table B.1): TEM and RST0..RST7.
+_JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
+# Start of frame, without DHT (C4), JPG (C8) and DAC (CC), which share the range.
+_JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_SOS, _JPEG_EOI = 0xDA, 0xD9
+_MAX_JPEG_SEGMENTS = 4000
 
 
-def is_complete(file: BinaryIO, content_type: str, size: int) -> bool:
-    """Whether the picture's end is there."""
-    check = {
-        "image/jpeg": _jpeg_ends,
-        "image/png": _png_ends,
-        "image/gif": _gif_ends,
-        "image/webp": _riff_fits,
-        "image/bmp": _bmp_fits,
-    }.get(content_type)
-    return check is None or check(file, size)
+def jpeg(source: Source) -> Sides:
+    """A JPEG's sides; it must go on to a scan and an end-of-image mark."""
+    sides: Sides | None = None
+    offset = 2
+    for _ in range(_MAX_JPEG_SEGMENTS):
+        prefix, marker = source.read(offset, 2)
+        if prefix != 0xFF:
+            raise damaged()
+        if marker == 0xFF or marker in _JPEG_BARE:  # fill bytes may stand before any marker
+            offset += 1 if marker == 0xFF else 2
+            continue
+        if marker == _JPEG_EOI:
+            raise damaged()
+        (length,) = source.unpack(">H", offset + 2)
+        if length < 2:
+            raise damaged()
+        if marker in _JPEG_SOF and sides is None:
+            height, width = source.unpack(">HH", offset + 5)
+            sides = width, height
+            check_sides(width, height, AssetType.IMAGE)
+        offset += 2 + length
+        if marker == _JPEG_SOS:
+            if sides is None:
+                raise damaged()
+            # In a scan FF is always followed by 00 or a restart mark, so FF D9 can't be picture data.
+            if offset >= source.size or source.find(b"\xff\xd9", offset) < 0:
+                raise truncated()
+            return sides
+    raise damaged()
 
 
-def _jpeg_ends(file: BinaryIO, _size: int) -> bool:
-    """An end-of-image marker stands behind the start of the scan; phones may append more behind it."""
-    file.seek(0)
-    data = file.read()
-    position = 2
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker == 0xDA:
-            # Inside the scan 0xFF is stuffed, so the first FFD9 is the end.
-            return data.find(b"\xff\xd9", position + 2 + length) >= 0
-        position += 1 if marker == 0xFF else 2 + max(2, length)
-    return False
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
-def _png_ends(file: BinaryIO, size: int) -> bool:
-    position = 8
-    while position + 12 <= size:
-        file.seek(position)
-        length, kind = struct.unpack(">I4s", file.read(8))
-        position += 12 + length
+def png(source: Source) -> Sides:
+    """A PNG's sides; its header's checksum must hold and its last chunk must be there."""
+    length, header = source.unpack(">I17s", 8)
+    (checksum,) = source.unpack(">I", 29)
+    if length != 13 or header[:4] != b"IHDR" or zlib.crc32(header) != checksum:
+        raise damaged()
+    width, height = struct.unpack_from(">II", header, 4)
+    check_sides(width, height, AssetType.IMAGE)
+    if source.size >= 45 and source.read(source.size - 12, 12) == _PNG_END:
+        return width, height
+    # Something follows the last chunk, or it is missing: only then is the whole chain worth its reads.
+    offset = 33
+    while True:
+        length, kind = source.unpack(">I4s", offset)
+        offset += 12 + length
+        if offset > source.size:
+            raise truncated()
         if kind == b"IEND":
-            return position <= size
-    return False
+            return width, height
 
 
-def _gif_ends(file: BinaryIO, size: int) -> bool:
-    file.seek(max(0, size - 1024))
-    return b"\x3b" in file.read(1024).rstrip(b"\0")[-1:]
+def gif(source: Source) -> Sides:
+    """A GIF's canvas; at least one picture must follow and the trailer byte must end the file."""
+    width, height, flags = source.unpack("<HHB", 6)
+    check_sides(width, height, AssetType.IMAGE)
+    colours = 3 * (2 << (flags & 7)) if flags & 0x80 else 0
+    if source.read(13 + colours, 1) not in (b"\x21", b"\x2c"):
+        raise damaged()
+    start = max(0, source.size - 1024)
+    if not source.read(start, source.size - start).rstrip(b"\0").endswith(b";"):
+        raise truncated()
+    return width, height
 
 
-def _riff_fits(file: BinaryIO, size: int) -> bool:
-    file.seek(4)
-    return int.from_bytes(file.read(4), "little") + 8 <= size
+_BMP_UNCOMPRESSED = frozenset({0, 3, 6})  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
 
 
-def _bmp_fits(file: BinaryIO, size: int) -> bool:
-    file.seek(2)
-    return int.from_bytes(file.read(4), "little") <= size
+def bmp(source: Source) -> Sides:
+    """A Windows or OS/2 bitmap's sides; the size it claims and the rows it needs must be there."""
+    (claimed, _, pixels, header) = source.unpack("<IIII", 2)
+    if header == 12:  # OS/2 1.x
+        width, height, _, depth = source.unpack("<HHHH", 18)
+        compression = 0
+    else:
+        width, height, _, depth, compression = source.unpack("<iiHHI", 18)
+    height = abs(height)  # negative: rows from the top
+    if width <= 0 or height == 0 or depth == 0:
+        raise damaged()
+    check_sides(width, height, AssetType.IMAGE)
+    needed = pixels + (width * depth + 31) // 32 * 4 * height if compression in _BMP_UNCOMPRESSED else claimed
+    if max(needed, claimed) > source.size:
+        raise truncated()
+    return width, height
+
+
+def webp(source: Source) -> Sides:
+    """A WebP's canvas; the RIFF length must fit the file and picture data must be among the chunks."""
+    (claimed,) = source.unpack("<I", 4)
+    sides: Sides | None = None
+    for chunk in riff_chunks(source):
+        if chunk.kind in (b"VP8X", b"VP8 ", b"VP8L") and sides is None:
+            sides = _webp_sides(source, chunk.kind, chunk.start)
+            check_sides(*sides, AssetType.IMAGE)
+            if claimed + 8 > source.size:
+                raise truncated()
+        if chunk.kind in (b"VP8 ", b"VP8L", b"ANMF"):
+            if sides is None:
+                raise damaged()
+            if chunk.start + chunk.length > source.size:
+                raise truncated()
+            return sides
+    raise truncated() if claimed + 8 > source.size else damaged()
+
+
+def _webp_sides(source: Source, kind: bytes, start: int) -> Sides:
+    if kind == b"VP8X":  # canvas minus one in two 24-bit numbers
+        raw = source.read(start + 4, 6)
+        return int.from_bytes(raw[:3], "little") + 1, int.from_bytes(raw[3:], "little") + 1
+    if kind == b"VP8L":
+        signature, bits = source.unpack("<BI", start)
+        if signature != 0x2F:
+            raise damaged()
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    mark, width, height = source.unpack("<3sHH", start + 3)
+    if mark != b"\x9d\x01\x2a":
+        raise damaged()
+    return width & 0x3FFF, height & 0x3FFF  # the two top bits are a scaling hint
+
+
+# Tags of TIFF 6.0, section 8; DNGVersion of the DNG specification.
+_WIDTH, _HEIGHT = 256, 257
+_STRIP_OFFSETS, _STRIP_COUNTS, _TILE_OFFSETS, _TILE_COUNTS = 273, 279, 324, 325
+_DNG_VERSION = 50706
+_TIFF_TYPES = {3: "H", 4: "I"}  # SHORT, LONG
+_MAX_TIFF_ENTRIES = 1000
+_MAX_TIFF_PIECES = 200_000  # 6000 x 6000 in tiles of 16 x 16 are 140,625
+
+_Entry = tuple[int, int, bytes]  # type, count, value or offset
+
+
+def tiff(source: Source) -> Sides:
+    """A TIFF's sides (first page); its strips or tiles must lie inside the file."""
+    order = "<" if source.read(0, 2) == b"II" else ">"
+    (directory,) = source.unpack(order + "I", 4)
+    (count,) = source.unpack(order + "H", directory)
+    if not 0 < count <= _MAX_TIFF_ENTRIES:
+        raise damaged()
+    raw = source.read(directory + 2, 12 * count)
+    entries: dict[int, _Entry] = {
+        tag: (kind, number, value) for tag, kind, number, value in struct.iter_unpack(order + "HHI4s", raw)
+    }
+    if _DNG_VERSION in entries:
+        raise MediaRefused("format_unsupported", "This is a raw camera file; please send the picture as JPEG.")
+    if _WIDTH not in entries or _HEIGHT not in entries:
+        raise damaged()
+    (width,), (height,) = (_tiff_numbers(source, order, entries[tag], most=1) for tag in (_WIDTH, _HEIGHT))
+    check_sides(width, height, AssetType.IMAGE)
+    places, lengths = (_TILE_OFFSETS, _TILE_COUNTS) if _TILE_OFFSETS in entries else (_STRIP_OFFSETS, _STRIP_COUNTS)
+    if places not in entries or lengths not in entries:
+        raise damaged()
+    starts = _tiff_numbers(source, order, entries[places], most=_MAX_TIFF_PIECES)
+    sizes = _tiff_numbers(source, order, entries[lengths], most=_MAX_TIFF_PIECES)
+    if len(starts) != len(sizes):
+        raise damaged()
+    if any(start + size > source.size for start, size in zip(starts, sizes, strict=True)):
+        raise truncated()
+    return width, height
+
+
+def _tiff_numbers(source: Source, order: str, entry: _Entry, *, most: int) -> tuple[int, ...]:
+    kind, count, value = entry
+    if kind not in _TIFF_TYPES or not 0 < count <= most:
+        raise damaged()
+    layout = f"{order}{count}{_TIFF_TYPES[kind]}"
+    length = struct.calcsize(layout)
+    if length <= 4:  # short enough to stand in the entry itself
+        return struct.unpack(layout, value[:length])
+    return source.unpack(layout, struct.unpack(order + "I", value)[0])

@@ -1,123 +1,156 @@
-"""The boxes of ISO base media files (ISO/IEC 14496-12): MP4, QuickTime and HEIC."""
+"""ISO base media files (ISO/IEC 14496-12): the box walk, brands, and the sides of HEIC and HEIF pictures.
+
+Boxes are named by paths of fixed depth, never by recursion, and a container of too many is refused, so that hostile
+sizes (0, 64-bit, past the end), long chains and deep nesting cost nothing.
+"""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
-from likeness.domain.media.types import MediaRefused
+from likeness.domain.media.limits import check_sides
+from likeness.domain.media.source import Source
+from likeness.domain.media.types import AssetType, damaged, truncated
 
-_MOST_BOXES = 4096
-_LARGEST_TABLE = 8 * 1024 * 1024
-_PARENTS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"iprp", b"ipco"})
-_META_IS_FULL_BOX = 4
+MAX_BOXES = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box's kind, and where its content starts and ends in the file."""
+    """A box of the four-character ``kind``; its payload is the bytes from ``start`` to before ``end``."""
 
     kind: bytes
     start: int
     end: int
+    open_ended: bool = False
 
 
-def _truncated() -> MediaRefused:
-    return MediaRefused("file_truncated", "The file is not complete; please upload it again.")
+def boxes(source: Source, start: int, end: int) -> Iterator[Box]:
+    """The boxes between two positions, in order.
 
-
-def walk(file: BinaryIO, start: int, end: int, budget: list[int]) -> Iterator[Box]:
-    """The boxes between two positions. ``budget`` bounds the boxes of a whole file."""
-    while start + 8 <= end:
-        budget[0] -= 1
-        if budget[0] < 0:
-            raise MediaRefused("file_damaged", "The file cannot be read; please choose another one.")
-        file.seek(start)
-        size, kind = struct.unpack(">I4s", file.read(8))
-        header = 8
+    A box that leaves the file is ``file_truncated``, one that leaves its parent ``file_damaged``. Bytes that can't be
+    a box end the walk: QuickTime closes some lists with four zero bytes, and some programs append their own data.
+    """
+    top = end == source.size
+    offset = start
+    for _ in range(MAX_BOXES):
+        if end - offset < 8:
+            return
+        size, kind = source.unpack(">I4s", offset)
+        if not all(0x20 <= byte < 0x7F or byte == 0xA9 for byte in kind):
+            return
+        header, open_ended = 8, size == 0
         if size == 1:
-            size, header = struct.unpack(">Q", file.read(8))[0], 16
-        elif size == 0:
-            size = end - start
-        if size < header or start + size > end:
-            raise _truncated()
-        yield Box(kind, start + header, start + size)
-        start += size
+            header = 16
+            (size,) = source.unpack(">Q", offset + 8)
+        elif open_ended:
+            size = end - offset
+        if size < header:
+            raise damaged()
+        if offset + size > end:
+            raise truncated() if top else damaged()
+        yield Box(kind, offset + header, offset + size, open_ended)
+        offset += size
+    raise damaged()
 
 
-def find(file: BinaryIO, size: int) -> list[tuple[tuple[bytes, ...], Box]]:
-    """Every box outside the media data with the path to it, depth first."""
-    budget = [_MOST_BOXES]
-    found: list[tuple[tuple[bytes, ...], Box]] = []
-
-    def descend(path: tuple[bytes, ...], start: int, end: int) -> None:
-        for box in walk(file, start, end, budget):
-            found.append(((*path, box.kind), box))
-            if box.kind in _PARENTS:
-                descend((*path, box.kind), box.start, box.end)
-            elif box.kind == b"meta":
-                descend((*path, box.kind), box.start + _META_IS_FULL_BOX, box.end)
-
-    descend((), 0, size)
-    return found
+def children(source: Source, box: Box, *path: bytes, skip: int = 0) -> Iterator[Box]:
+    """Every box at ``path`` below ``box``; ``skip`` is the length of the fields before its first child."""
+    for child in boxes(source, box.start + skip, box.end):
+        if child.kind == path[0]:
+            if len(path) == 1:
+                yield child
+            else:
+                yield from children(source, child, *path[1:])
 
 
-def _content(file: BinaryIO, box: Box, most: int = 1024) -> bytes:
-    file.seek(box.start)
-    return file.read(min(box.end - box.start, most))
+def child(source: Source, box: Box, *path: bytes) -> Box | None:
+    """The first box at ``path`` below ``box``."""
+    return next(children(source, box, *path), None)
 
 
-def heic_sides(file: BinaryIO, size: int) -> tuple[int, int]:
-    """The sides of the largest picture in a HEIC file."""
-    sides = [
-        struct.unpack(">II", _content(file, box)[4:12]) for path, box in find(file, size) if path[-1] == b"ispe"
-    ]
-    if not sides:
-        raise MediaRefused("file_damaged", "The picture cannot be read; please choose another one.")
-    width, height = max(sides, key=lambda each: each[0] * each[1])
-    return int(width), int(height)
+def field(source: Source, box: Box, layout: str, offset: int = 0) -> tuple[int, ...]:
+    """``struct.unpack`` of a field of ``box``, ``offset`` bytes into its payload; the field must lie inside it."""
+    values = source.unpack(layout, box.start + offset)
+    if box.start + offset + sum(4 if code == "I" else 8 if code in "Qq" else 2 for code in layout[1:]) > box.end:
+        raise damaged()
+    return values
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A video's duration in seconds, sides in pixels and mean frame rate."""
+_HEIC = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"})
+_HEIF = frozenset({b"mif1", b"mif2", b"msf1"})
+_QUICKTIME = b"qt  "
+_MP4 = frozenset(
+    {
+        b"isom",
+        b"avc1",
+        b"mp41",
+        b"mp42",
+        b"mp71",
+        b"M4V ",
+        b"M4VH",
+        b"M4VP",
+        b"mmp4",
+        b"MSNV",
+        b"dash",
+        b"f4v ",
+        b"F4V ",
+    }
+    | {b"iso%d" % number for number in range(2, 10)}
+)
+# Formats of their own that name an MP4 brand among the compatible ones: sound, Canon's raw pictures, AVIF, JPEG 2000.
+_OTHERS = frozenset({b"M4A ", b"M4B ", b"M4P ", b"crx ", b"avif", b"avis", b"jp2 ", b"jpx ", b"jpm ", b"F4A ", b"f4a "})
+# What QuickTime files from before ftyp start with.
+_OLD_QUICKTIME = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 
-    duration: float
-    width: int
-    height: int
-    rate: float
+
+def content_type(head: bytes) -> str | None:
+    """``image/heic``, ``image/heif``, ``video/mp4`` or ``video/quicktime`` by a file's first bytes; else None."""
+    if len(head) < 8:
+        return None
+    size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+    if kind in _OLD_QUICKTIME:
+        # The size keeps a sentence with the word "free" in it out: letters make more than 500 MB.
+        return "video/quicktime" if size in (0, 1) or 8 <= size < 0x20000000 else None
+    if kind != b"ftyp" or size < 12:
+        return None
+    major = head[8:12]
+    brands = {head[at : at + 4] for at in range(16, min(size, len(head)), 4)}
+    if major in _OTHERS:
+        return None
+    if major in _HEIC:
+        return "image/heic"
+    if major in _HEIF:  # AVIF pictures share these
+        return "image/heif" if brands & _HEIC else None
+    if major == _QUICKTIME:
+        return "video/quicktime"
+    return "video/mp4" if major in _MP4 or brands & _MP4 else None
 
 
-def clip(file: BinaryIO, size: int) -> Clip:
-    """What the first video track says. MediaRefused when there is none, or the film's parts are missing."""
-    boxes = find(file, size)
-    kinds = {path[0] for path, _ in boxes}
-    if b"moov" not in kinds or b"mdat" not in kinds:
-        raise _truncated()
-    tracks: list[dict[bytes, Box]] = []
-    for path, box in boxes:
-        if path == (b"moov", b"trak"):
-            tracks.append({})
-        elif path[:2] == (b"moov", b"trak") and tracks:
-            tracks[-1].setdefault(path[-1], box)
-    for track in tracks:
-        if b"hdlr" in track and _content(file, track[b"hdlr"])[8:12] == b"vide":
-            return _video(file, track)
-    raise MediaRefused("format_unsupported", "There is no picture in this film.")
-
-
-def _video(file: BinaryIO, track: dict[bytes, Box]) -> Clip:
-    header = _content(file, track[b"mdhd"])
-    scale, length = struct.unpack(">IQ" if header[0] else ">II", header[20:32] if header[0] else header[12:20])
-    shown = _content(file, track[b"tkhd"])
-    matrix_at = 52 if shown[0] else 40
-    a, b = struct.unpack(">ii", shown[matrix_at : matrix_at + 8])
-    width, height = (side >> 16 for side in struct.unpack(">II", shown[matrix_at + 36 : matrix_at + 44]))
-    if a == 0 and b != 0:  # turned by a quarter
-        width, height = height, width
-    table = _content(file, track[b"stts"], _LARGEST_TABLE)
-    frames = sum(count for count, _ in struct.iter_unpack(">II", table[8 : 8 + (len(table) - 8) // 8 * 8]))
-    duration = length / scale
-    return Clip(duration, width, height, frames / duration if duration else 0.0)
+def heif(source: Source) -> tuple[int, int]:
+    """The sides of a HEIF picture in pixels: the largest ``ispe`` (ISO/IEC 23008-12), since thumbnails and the tiles
+    of a large picture have their own."""
+    meta: Box | None = None
+    sides: tuple[int, int] | None = None
+    has_data = False
+    for box in boxes(source, 0, source.size):
+        has_data = has_data or box.kind == b"mdat"
+        if box.kind == b"meta" and meta is None:
+            meta = box
+            found = [
+                field(source, item, ">II", 4)
+                for properties in children(source, box, b"iprp", skip=4)
+                for item in children(source, properties, b"ipco", b"ispe")
+            ]
+            if found:
+                width, height = max(found, key=lambda pair: pair[0] * pair[1])
+                sides = width, height
+                check_sides(width, height, AssetType.IMAGE)
+    if meta is None:
+        raise truncated()
+    if sides is None:
+        raise damaged()
+    if not has_data and not any(children(source, meta, b"idat", skip=4)):
+        raise truncated()
+    return sides

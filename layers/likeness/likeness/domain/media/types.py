@@ -1,14 +1,15 @@
-"""What kinds of media there are, which are accepted, and what a check found out."""
+"""What a media file is, in the product's own words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class AssetType(StrEnum):
-    """The three kinds that crun takes."""
+    """The kinds of asset that crun knows, spelled as its API spells them."""
 
     IMAGE = "Image"
     VIDEO = "Video"
@@ -17,57 +18,94 @@ class AssetType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MediaFacts:
-    """What the content says: type, sides in pixels, duration in seconds; None where it does not tell."""
+    """What a file turned out to be.
+
+    ``content_type`` comes from the content, not from a name. ``width`` and ``height`` are pixels: as stored for a
+    picture, as displayed (after the track's rotation) for a video, None for sound. ``duration_seconds`` is None for
+    a picture, ``frames_per_second`` (the average) is None for everything but a video.
+    """
 
     asset_type: AssetType
     content_type: str
     size_bytes: int
-    width: int | None = None
-    height: int | None = None
-    duration_seconds: float | None = None
-    frames_per_second: float | None = None
+    width: int | None
+    height: int | None
+    duration_seconds: float | None
+    frames_per_second: float | None
 
 
 class MediaRefused(Exception):
-    """When a file is not fit for crun: a stable ``code``, and one sentence for the person who sent it."""
+    """When a file can't become an asset. ``code`` is stable, ``message`` is for the person who sent the file."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(code, message)
         self.code = code
         self.message = message
 
-
-#: Every content type that a registration may name.
-CONTENT_TYPES: Mapping[str, AssetType] = {
-    "image/jpeg": AssetType.IMAGE,
-    "image/png": AssetType.IMAGE,
-    "image/webp": AssetType.IMAGE,
-    "image/bmp": AssetType.IMAGE,
-    "image/tiff": AssetType.IMAGE,
-    "image/gif": AssetType.IMAGE,
-    "image/heic": AssetType.IMAGE,
-    "image/heif": AssetType.IMAGE,
-    "video/mp4": AssetType.VIDEO,
-    "video/quicktime": AssetType.VIDEO,
-    "audio/mpeg": AssetType.AUDIO,
-    "audio/wav": AssetType.AUDIO,
-    "audio/x-wav": AssetType.AUDIO,
-}
-
-#: Inclusive limits in bytes. A megabyte is taken as 1,000,000, the stricter reading; pictures are "< 30 MB".
-MAX_BYTES: Mapping[AssetType, int] = {
-    AssetType.IMAGE: 30_000_000 - 1,
-    AssetType.VIDEO: 50_000_000,
-    AssetType.AUDIO: 15_000_000,
-}
-
-_EXTENSIONS = {
-    "jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "bmp": "image/bmp",
-    "tif": "image/tiff", "tiff": "image/tiff", "gif": "image/gif", "heic": "image/heic", "heif": "image/heif",
-    "mp4": "video/mp4", "m4v": "video/mp4", "mov": "video/quicktime", "mp3": "audio/mpeg", "wav": "audio/wav",
-}  # fmt: skip
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
 
 
-def content_type_of(filename: str) -> str | None:
-    """The content type that a file name's ending stands for."""
-    return _EXTENSIONS.get(filename.rpartition(".")[2].lower())
+def truncated() -> MediaRefused:
+    """The file ends before its content does."""
+    return MediaRefused("file_truncated", "The file is incomplete: its end is missing, so please upload it again.")
+
+
+def damaged() -> MediaRefused:
+    """The file contradicts itself or its format."""
+    return MediaRefused("file_damaged", "The file is damaged and can't be read; please export or record it again.")
+
+
+#: Every content type that a registration may name. Browsers and phones disagree on some of them.
+CONTENT_TYPES: Mapping[str, AssetType] = MappingProxyType(
+    {
+        "image/jpeg": AssetType.IMAGE,
+        "image/png": AssetType.IMAGE,
+        "image/webp": AssetType.IMAGE,
+        "image/bmp": AssetType.IMAGE,
+        "image/x-ms-bmp": AssetType.IMAGE,
+        "image/tiff": AssetType.IMAGE,
+        "image/gif": AssetType.IMAGE,
+        "image/heic": AssetType.IMAGE,
+        "image/heif": AssetType.IMAGE,
+        "video/mp4": AssetType.VIDEO,
+        "video/x-m4v": AssetType.VIDEO,
+        "video/quicktime": AssetType.VIDEO,
+        "audio/mpeg": AssetType.AUDIO,
+        "audio/mp3": AssetType.AUDIO,
+        "audio/wav": AssetType.AUDIO,
+        "audio/x-wav": AssetType.AUDIO,
+        "audio/wave": AssetType.AUDIO,
+        "audio/vnd.wave": AssetType.AUDIO,
+    }
+)
+
+_EXTENSIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "jpg": "image/jpeg",
+        "jpeg": "image/jpeg",
+        "jpe": "image/jpeg",
+        "jfif": "image/jpeg",
+        "png": "image/png",
+        "webp": "image/webp",
+        "bmp": "image/bmp",
+        "tif": "image/tiff",
+        "tiff": "image/tiff",
+        "gif": "image/gif",
+        "heic": "image/heic",
+        "heif": "image/heif",
+        "hif": "image/heif",
+        "mp4": "video/mp4",
+        "m4v": "video/mp4",
+        "mov": "video/quicktime",
+        "qt": "video/quicktime",
+        "mp3": "audio/mpeg",
+        "wav": "audio/wav",
+        "wave": "audio/wav",
+    }
+)
+
+
+def content_type_of(extension_or_filename: str) -> str | None:
+    """The content type that ``jpg``, ``.JPG`` or ``holiday/Anna.jpg`` promises; None when we accept no such file."""
+    return _EXTENSIONS.get(extension_or_filename.strip().rpartition(".")[2].lower())

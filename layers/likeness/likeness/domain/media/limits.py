@@ -1,0 +1,106 @@
+"""The upstream's media limits and the words for breaking them.
+
+The figures are the strictest that the vendor and the other doors to the same upstream publish. All are inclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from likeness.domain.media.types import AssetType, MediaFacts, MediaRefused
+
+#: Nobody says whether "30 MB" is 30,000,000 or 31,457,280 bytes. The smaller reading is right under both: a file that
+#: is refused here can be made smaller, one that the upstream refuses after the check has already cost the person time.
+MEGABYTE = 1_000_000
+
+#: Largest size in bytes, inclusive. Pictures must be *under* 30 MB, hence the missing byte.
+MAX_BYTES: Mapping[AssetType, int] = MappingProxyType(
+    {
+        AssetType.IMAGE: 30 * MEGABYTE - 1,
+        AssetType.VIDEO: 50 * MEGABYTE,
+        AssetType.AUDIO: 15 * MEGABYTE,
+    }
+)
+
+MIN_SIDE, MAX_SIDE = 300, 6000
+MIN_RATIO, MAX_RATIO = 0.4, 2.5
+MIN_SECONDS, MAX_SECONDS = 2.0, 15.0
+MIN_RATE, MAX_RATE = 24.0, 60.0
+
+#: A clip cut "at 15 s" ends on a whole picture (42 ms at 24 per second) and a whole block of sound (64 ms for AAC at
+#: 16 kHz; MP3 pads at both ends), so honest files measure up to 0.1 s off.
+DURATION_TOLERANCE = 0.1
+#: A rate counts when it rounds to an allowed whole number: 24000/1001 = 23.976 is what cameras mean by 24, and phones
+#: drop a picture now and then.
+RATE_TOLERANCE = 0.5
+
+NOUNS: Mapping[AssetType, str] = MappingProxyType(
+    {AssetType.IMAGE: "picture", AssetType.VIDEO: "video", AssetType.AUDIO: "sound recording"}
+)
+
+
+def check_size(size_bytes: int, kind: AssetType | None) -> None:
+    """Refuse an empty file or one over its kind's limit; over every kind's when ``kind`` is not known yet."""
+    if size_bytes <= 0:
+        raise MediaRefused("empty_file", "The file is empty (0 bytes); please upload it again.")
+    limit = max(MAX_BYTES.values()) if kind is None else MAX_BYTES[kind]
+    if size_bytes > limit:
+        noun = "file" if kind is None else NOUNS[kind]
+        # One decimal would print 30,000,001 bytes as the allowed 30.0: name the bytes when it is that close.
+        found = _number(size_bytes / MEGABYTE, 1)
+        allowed = f"{round(limit / MEGABYTE)} MB"
+        shown = f"{size_bytes:,} bytes" if size_bytes - limit < MEGABYTE else f"{found} MB"
+        under = "under" if kind is AssetType.IMAGE else "at most"
+        raise MediaRefused("file_too_large", f"The {noun} has {shown}; allowed are {under} {allowed}.")
+
+
+def check_sides(width: int, height: int, kind: AssetType) -> None:
+    """Refuse a frame (``width`` x ``height`` pixels) that is too small, too large (a pixel bomb too) or too narrow."""
+    found = f"The {NOUNS[kind]} is {width} x {height} pixels"
+    if not (MIN_SIDE <= width <= MAX_SIDE and MIN_SIDE <= height <= MAX_SIDE):
+        raise MediaRefused("dimensions_out_of_range", f"{found}; each side must have {MIN_SIDE} to {MAX_SIDE} pixels.")
+    # The range is its own mirror image (1/2.5 = 0.4), so it does not matter whether a rotation has been applied.
+    if not MIN_RATIO <= width / height <= MAX_RATIO:
+        raise MediaRefused(
+            "aspect_ratio_out_of_range",
+            f"{found}: its width is {_number(width / height, 3)} times its height, "
+            f"allowed are {MIN_RATIO} to {MAX_RATIO} times.",
+        )
+
+
+def check_duration(seconds: float, kind: AssetType) -> None:
+    """Refuse a clip or recording shorter than 2 s or longer than 15 s (give or take DURATION_TOLERANCE)."""
+    if not MIN_SECONDS - DURATION_TOLERANCE <= seconds <= MAX_SECONDS + DURATION_TOLERANCE:
+        raise MediaRefused(
+            "duration_out_of_range",
+            f"The {NOUNS[kind]} lasts {_number(seconds, 2)} seconds; "
+            f"allowed are {MIN_SECONDS:.0f} to {MAX_SECONDS:.0f} seconds.",
+        )
+
+
+def check_rate(frames_per_second: float) -> None:
+    """Refuse a video under 24 or over 60 frames per second (give or take RATE_TOLERANCE)."""
+    if not MIN_RATE - RATE_TOLERANCE <= frames_per_second <= MAX_RATE + RATE_TOLERANCE:
+        raise MediaRefused(
+            "frame_rate_out_of_range",
+            f"The video has {_number(frames_per_second, 2)} frames per second; "
+            f"allowed are {MIN_RATE:.0f} to {MAX_RATE:.0f}.",
+        )
+
+
+def check(facts: MediaFacts) -> MediaFacts:
+    """The same facts, when every limit of their kind holds; MediaRefused otherwise."""
+    check_size(facts.size_bytes, facts.asset_type)
+    if facts.width is not None and facts.height is not None:
+        check_sides(facts.width, facts.height, facts.asset_type)
+    if facts.duration_seconds is not None:
+        check_duration(facts.duration_seconds, facts.asset_type)
+    if facts.frames_per_second is not None:
+        check_rate(facts.frames_per_second)
+    return facts
+
+
+def _number(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
