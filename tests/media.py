@@ -6,13 +6,13 @@ import io
 import math
 import struct
 import wave
+from array import array
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Literal, cast
 
 import av
-import av.filter
-import numpy as np
+import av.codec.context
 from PIL import Image, ImageDraw
 
 
@@ -113,16 +113,15 @@ def mp4(
         stream = cast("av.VideoStream", target.add_stream(codec, rate=rate, options=options))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         voice = cast("av.AudioStream", target.add_stream("aac", rate=16000, layout="mono")) if sound else None
-        luma = np.tile(np.linspace(40, 200, width, dtype=np.uint8), (height, 1))
-        planes = np.concatenate([luma, np.full((height // 2, width), 128, np.uint8)])
         for number in range(round(seconds * rate)):
-            planes[: height // 8] = number % 200 + 20
-            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            frame = av.VideoFrame(width, height, "yuv420p")
+            for plane, value in zip(frame.planes, (number % 200 + 20, 110, 150), strict=True):
+                plane.update(bytes([value]) * plane.buffer_size)
             frame.pts, frame.time_base = number, 1 / rate
             target.mux(stream.encode(frame))
         target.mux(stream.encode(None))
         if voice is not None:
-            for sheet in _tone_frames(seconds, 16000, voice.codec_context.frame_size or 1024, "fltp"):
+            for sheet in _tone_frames(seconds, 16000, voice.codec_context.frame_size or 1024):
                 target.mux(voice.encode(sheet))
             target.mux(voice.encode(None))
     return out.getvalue()
@@ -133,16 +132,17 @@ def mov(seconds: float = 3.0, fps: float = 24.0, width: int = 320, height: int =
     return mp4(seconds, fps, width, height, container="mov")
 
 
-def _tone(seconds: float, hertz: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    times = np.arange(round(seconds * hertz)) / hertz
-    return (0.3 * np.sin(2 * math.pi * 220 * times)).astype(np.float32)
+def _tone(seconds: float, hertz: int) -> list[float]:
+    return [0.3 * math.sin(2 * math.pi * 220 * number / hertz) for number in range(round(seconds * hertz))]
 
 
-def _tone_frames(seconds: float, hertz: int, samples: int, layout: str) -> list[av.AudioFrame]:
+def _tone_frames(seconds: float, hertz: int, samples: int) -> list[av.AudioFrame]:
     tone = _tone(seconds, hertz)
     frames = []
     for start in range(0, len(tone), samples):
-        frame = av.AudioFrame.from_ndarray(tone[start : start + samples].reshape(1, -1), format=layout, layout="mono")
+        part = array("f", tone[start : start + samples])
+        frame = av.AudioFrame(format="fltp", layout="mono", samples=len(part))
+        frame.planes[0].update(part.tobytes().ljust(frame.planes[0].buffer_size, b"\0"))
         frame.sample_rate, frame.pts, frame.time_base = hertz, start, Fraction(1, hertz)
         frames.append(frame)
     return frames
@@ -156,11 +156,11 @@ def wav(seconds: float = 3.0, *, hertz: int = 16000, channels: int = 1, width: i
         target.setnchannels(channels)
         target.setsampwidth(width)
         target.setframerate(hertz)
-        samples = (_tone(seconds, hertz) * 32767).astype("<i2")
-        if width == 2:
-            target.writeframes(np.repeat(samples, channels).tobytes())
-        else:
-            target.writeframes(bytes(len(samples) * channels * width))
+        # Samples of the widths 2 and up are signed: the loudest bits come last in each.
+        frames = (
+            int(value * 32767).to_bytes(2, "little", signed=True).rjust(width, b"\0") for value in _tone(seconds, hertz)
+        )
+        target.writeframes(b"".join(frame * channels for frame in frames))
     return out.getvalue()
 
 
@@ -180,7 +180,7 @@ def mp3(
             stream.codec_context.flags |= av.codec.context.Flags.qscale
         else:
             stream.bit_rate = kbits * 1000
-        for frame in _tone_frames(seconds, hertz, stream.codec_context.frame_size or 1152, "fltp"):
+        for frame in _tone_frames(seconds, hertz, stream.codec_context.frame_size or 1152):
             target.mux(stream.encode(frame))
         target.mux(stream.encode(None))
     return out.getvalue()
