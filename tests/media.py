@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import tempfile
 import wave
 from array import array
 from fractions import Fraction
@@ -106,13 +107,16 @@ def mp4(
     sound: bool = False,
 ) -> bytes:
     """A video. ``movflags`` are ffmpeg's: ``faststart``, ``frag_keyframe+empty_moov``..."""
-    out = io.BytesIO()
     rate = Fraction(fps).limit_denominator(1001)
-    with av.open(out, "w", format=container, options={"movflags": movflags} if movflags else {}) as target:
+    # A file, not memory: for faststart the muxer opens what it wrote a second time.
+    with (
+        tempfile.NamedTemporaryFile(suffix=f".{container}") as out,
+        av.open(out.name, "w", format=container, options={"movflags": movflags} if movflags else {}) as target,
+    ):
         options = {"preset": "ultrafast", "crf": "40"} if codec == "libx264" else {}
         stream = cast("av.VideoStream", target.add_stream(codec, rate=rate, options=options))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        voice = cast("av.AudioStream", target.add_stream("aac", rate=16000, layout="mono")) if sound else None
+        voice = target.add_stream("aac", rate=16000, layout="mono") if sound else None
         for number in range(round(seconds * rate)):
             frame = av.VideoFrame(width, height, "yuv420p")
             for plane, value in zip(frame.planes, (number % 200 + 20, 110, 150), strict=True):
@@ -121,10 +125,11 @@ def mp4(
             target.mux(stream.encode(frame))
         target.mux(stream.encode(None))
         if voice is not None:
-            for sheet in _tone_frames(seconds, 16000, voice.codec_context.frame_size or 1024):
-                target.mux(voice.encode(sheet))
+            for part in _tone_frames(seconds, 16000, voice.codec_context.frame_size or 1024):
+                target.mux(voice.encode(part))
             target.mux(voice.encode(None))
-    return out.getvalue()
+        target.close()
+        return out.read()
 
 
 def mov(seconds: float = 3.0, fps: float = 24.0, width: int = 320, height: int = 400) -> bytes:
@@ -173,7 +178,7 @@ def mp3(
     with av.open(out, "w", format="mp3", options={} if tags else {"id3v2_version": "0"}) as target:
         if tags:
             target.metadata["title"] = "voice sample"
-        stream = cast("av.AudioStream", target.add_stream("libmp3lame", rate=hertz, layout="mono"))
+        stream = target.add_stream("libmp3lame", rate=hertz, layout="mono")
         stream.format = "fltp"
         if variable:
             stream.codec_context.global_quality = 4 * 118

@@ -355,8 +355,9 @@ class Governor:
         self._client, self._table = client, table
         self._now, self._sleep, self._max_wait = now, sleep, max_wait
         burst = max(1, per_10s // 4)
-        self._interval = 10 / max(1, per_10s - burst)
-        self._burst = burst * self._interval
+        # A millisecond more than the even spread: times are stored in whole milliseconds.
+        self._interval = 10 / max(1, per_10s - burst) + 0.001
+        self._burst = (burst - 1) * self._interval
 
     def admit(self, calls: int) -> None:
         """Returns when ``calls`` calls may go out; RateLimited when that is more than ``max_wait`` seconds away."""

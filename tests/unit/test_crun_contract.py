@@ -1,0 +1,86 @@
+"""crun's answers: every code of the vendor's page, in every way that it may come."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from likeness.contracts.crun import read_asset_report, read_envelope
+from likeness.errors import UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
+
+CLASSES: dict[int, type[UpstreamError]] = {
+    401: UpstreamRefused,
+    402: UpstreamRefused,
+    404: UpstreamRefused,
+    422: UpstreamRefused,
+    429: UpstreamDeferred,
+    455: UpstreamDeferred,
+    500: UpstreamAmbiguous,
+    501: UpstreamRefused,
+    505: UpstreamRefused,
+    502: UpstreamAmbiguous,
+    418: UpstreamRefused,
+}
+
+
+def body(code: Any, data: Any = None) -> bytes:
+    return json.dumps({"code": code, "message": "m", "data": data}).encode()
+
+
+@pytest.mark.parametrize("where", ["http", "body", "both", "text"])
+@pytest.mark.parametrize("code", CLASSES)
+def test_each_code_has_its_class(code: int, where: str) -> None:
+    status = 200 if where in ("body", "text") else code
+    inside: Any = {"http": 200, "text": str(code)}.get(where, code)
+    with pytest.raises(CLASSES[code]) as caught:
+        read_envelope(status, body(inside, {"GroupId": "g"}), promised="GroupId", retry_after=None)
+    assert caught.value.upstream_code == code
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"", b"<html>proxy</html>", b"null", b"[]", b'"text"', b"{", b"\xff\xfe", b"[" * 100_000,
+        body(200), body(200, []), body(200, {}), body(200, {"GroupId": None}), body(200, {"GroupId": ""}),
+        body(200, {"GroupId": {"a": 1}}), body(None, {"GroupId": "g"}), body(True, {"GroupId": "g"}),
+        json.dumps({"data": {"GroupId": "g"}}).encode(),
+    ],
+)  # fmt: skip
+def test_a_success_that_breaks_the_contract_is_ambiguous(answer: bytes) -> None:
+    with pytest.raises(UpstreamAmbiguous):
+        read_envelope(200, answer, promised="GroupId")
+
+
+def test_a_proxys_page_is_judged_by_its_status() -> None:
+    with pytest.raises(UpstreamAmbiguous):
+        read_envelope(503, b"<html>", promised="GroupId")
+    with pytest.raises(UpstreamDeferred) as caught:
+        read_envelope(429, b"<html>", promised="GroupId", retry_after=7)
+    assert caught.value.retry_after == 7
+
+
+def test_unknown_fields_and_string_numbers_are_fine() -> None:
+    answer = json.dumps({"code": "200", "message": None, "data": {"GroupId": "g", "New": 1}, "trace": "x"}).encode()
+    assert read_envelope(201, answer, promised="GroupId")["GroupId"] == "g"
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "message"),
+    [
+        ({"Error": {"Code": "FaceMismatch", "Message": "m"}}, "FaceMismatch", "m"),
+        ({"error": {"code": "FaceMismatch", "message": "m"}}, "FaceMismatch", "m"),
+        ({"Error": "FaceMismatch: m"}, "FaceMismatch", "m"),
+        ({"ErrorMessage": "FaceMismatch: m"}, "FaceMismatch", "m"),
+        ({"FailedReason": "the face differs"}, None, "the face differs"),
+        ({"Error": {}}, None, None),
+        ({"Error": None, "ErrorMessage": None}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_why_an_asset_failed_is_read_in_every_shape(
+    data: dict[str, Any], code: str | None, message: str | None
+) -> None:
+    report = read_asset_report({"Status": "Failed", "CreateTime": 1, "UpdateTime": "2026-01-01T00:00:00Z", **data})
+    assert (report.status, report.error_code, report.error_message) == ("Failed", code, message)

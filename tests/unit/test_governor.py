@@ -1,0 +1,71 @@
+"""The rate governor: no ten seconds with more calls than allowed, and nobody starves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from likeness.adapters.dynamodb import Governor
+from likeness.errors import RateLimited
+
+
+class Time:
+    """A clock that sleeping moves on."""
+
+    def __init__(self) -> None:
+        self.at = 1_000_000.0
+
+    def now(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.at += seconds
+
+
+@pytest.fixture
+def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1")
+        client.create_table(
+            TableName="table",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+        yield client
+
+
+def _admit(governor: Governor, times: int) -> None:
+    for _ in range(times):
+        governor.admit(1)
+
+
+@pytest.mark.parametrize("allowance", [1, 4, 20])
+def test_no_ten_seconds_see_more_than_the_allowance(dynamodb: Any, allowance: int) -> None:
+    time = Time()
+    governor = Governor(dynamodb, "table", allowance, time.now, time.sleep, max_wait=1000)
+    calls = []
+    for index in range(60):
+        governor.admit(1)
+        calls.append(time.at)
+        if index == 30:
+            time.at += 60  # a quiet minute does not save up a larger burst
+    for start in calls:
+        assert sum(start <= each < start + 10 for each in calls) <= allowance
+
+
+def test_who_would_wait_too_long_is_told_so_and_takes_no_place(dynamodb: Any) -> None:
+    time = Time()
+    governor = Governor(dynamodb, "table", 4, time.now, lambda _: None, max_wait=1)
+    with pytest.raises(RateLimited) as caught:
+        _admit(governor, 20)
+    assert caught.value.retry_after
+    time.at += 10
+    governor.admit(1)

@@ -1,0 +1,183 @@
+"""Client keys: what the operator's commands store, show and end, against moto's DynamoDB."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+from moto import mock_aws
+
+from likeness.adapters.client_keys import DynamoClientKeys
+from ops.cli import main
+from ops.client_keys import ClientKeys
+
+TABLE = "inventory"
+
+
+@pytest.fixture
+def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of an account with the table; whatever this machine is set up for is not asked."""
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1")
+        client.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+        yield client
+
+
+@pytest.fixture
+def keys(dynamodb: Any) -> ClientKeys:
+    return ClientKeys(dynamodb, TABLE)
+
+
+@pytest.fixture
+def run(dynamodb: Any, tmp_path: Path) -> Callable[..., Result]:
+    """Runs `python -m ops client …` on the stack of a state file."""
+    endpoint = dynamodb.meta.endpoint_url
+    state = tmp_path / "stack.json"
+    state.write_text(json.dumps({"emulator_endpoint": endpoint, "outputs": {"TableName": TABLE}}))
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["client", *arguments, "--state-file", str(state)])
+
+    return run
+
+
+def stored(dynamodb: Any) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = dynamodb.scan(TableName=TABLE)["Items"]
+    return items
+
+
+def test_only_the_hash_of_a_key_is_stored(keys: ClientKeys, dynamodb: Any) -> None:
+    key = keys.add("acme", ["https://app.acme.com"])
+
+    assert re.fullmatch(r"lk_[A-Za-z0-9_-]{43}", key)
+    (item,) = stored(dynamodb)
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", item.pop("created_at")["S"])
+    assert item == {
+        "pk": {"S": "CLIENT_KEYS"},
+        "sk": {"S": digest},
+        "key_id": {"S": digest[:12]},
+        "client_id": {"S": "acme"},
+        "return_origins": {"L": [{"S": "https://app.acme.com"}]},
+    }
+
+
+def test_the_authorizer_knows_a_key_until_it_is_revoked(keys: ClientKeys, dynamodb: Any) -> None:
+    hash_of_key = hashlib.sha256(keys.add("acme", ["https://app.acme.com"]).encode()).hexdigest()
+    other = hashlib.sha256(keys.add("acme").encode()).hexdigest()
+    authorizer = DynamoClientKeys(dynamodb, TABLE)
+
+    caller = authorizer.find(hash_of_key)
+    assert caller is not None
+    assert (caller.client_id, caller.return_origins) == ("acme", ("https://app.acme.com",))
+
+    assert keys.revoke(hash_of_key[:12])
+    assert authorizer.find(hash_of_key) is None
+    assert authorizer.find(other) is not None
+
+
+def test_the_first_time_of_a_revocation_stays(keys: ClientKeys, dynamodb: Any) -> None:
+    key_id = hashlib.sha256(keys.add("acme").encode()).hexdigest()[:12]
+    (item,) = stored(dynamodb)
+    dynamodb.put_item(TableName=TABLE, Item=item | {"revoked_at": {"S": "2020-01-01T00:00:00Z"}})
+
+    assert keys.revoke(key_id)
+    assert [each.revoked_at for each in keys.known()] == ["2020-01-01T00:00:00Z"]
+
+
+@pytest.mark.parametrize("key_id", ["", "0", "000000000000", "no-such-key"])
+def test_revoking_what_is_no_whole_key_id_ends_no_key(keys: ClientKeys, key_id: str) -> None:
+    for _ in range(20):
+        keys.add("acme")
+
+    assert not keys.revoke(key_id)
+    assert all(each.revoked_at is None for each in keys.known())
+
+
+@pytest.mark.parametrize("client_id", ["", "Acme", "a" * 33, "acme/other", "acme\n", "ümlaut", "../acme"])
+def test_an_ill_formed_client_id_is_refused(keys: ClientKeys, dynamodb: Any, client_id: str) -> None:
+    with pytest.raises(ValueError, match="client id"):
+        keys.add(client_id)
+    assert stored(dynamodb) == []
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://app.acme.com",
+        "https://app.acme.com/",
+        "https://app.acme.com/path",
+        "https://app.acme.com?x=1",
+        "https://app.acme.com#x",
+        "https://user@app.acme.com",
+        "https://app.acme.com:",
+        "https://app.acme.com:99999",
+        "https://",
+        "//app.acme.com",
+        "https:\\\\app.acme.com",
+        "https://app.acme.com\r\nX: y",
+        "javascript:alert(1)",
+        "http://localhost.acme.com",
+        "*",
+        "",
+    ],
+)
+def test_an_origin_that_is_no_exact_origin_is_refused(keys: ClientKeys, dynamodb: Any, origin: str) -> None:
+    with pytest.raises(ValueError, match="return origin"):
+        keys.add("acme", ["https://app.acme.com", origin])
+    assert stored(dynamodb) == []
+
+
+@pytest.mark.parametrize("origin", ["https://app.acme.com:8443", "http://127.0.0.1:8080", "http://localhost:3000"])
+def test_https_with_a_port_and_http_to_this_machine_are_accepted(keys: ClientKeys, origin: str) -> None:
+    keys.add("acme", [origin])
+    assert [each.return_origins for each in keys.known()] == [(origin,)]
+
+
+def test_the_commands_show_a_key_once_and_its_id_from_then_on(run: Callable[..., Result]) -> None:
+    added = run(
+        "add", "--client-id", "acme", "--return-origin", "https://a.example", "--return-origin", "https://b.example"
+    )
+    assert added.exit_code == 0, added.output
+    (key,) = re.findall(r"lk_[A-Za-z0-9_-]{43}", added.output)
+    key_id = hashlib.sha256(key.encode()).hexdigest()[:12]
+
+    listed = run("list")
+    assert listed.exit_code == 0, listed.output
+    assert key not in listed.output
+    assert all(each in listed.output for each in (key_id, "acme", "active", "https://a.example https://b.example"))
+
+    assert run("revoke", "--key-id", key_id).exit_code == 0
+    assert "revoked 20" in run("list").output
+
+
+def test_the_commands_say_in_one_line_what_is_wrong(run: Callable[..., Result]) -> None:
+    cases = [
+        (["add", "--client-id", "Acme"], "client id 'Acme'"),
+        (["add", "--client-id", "acme", "--return-origin", "http://a.example"], "return origin 'http://a.example'"),
+        (["revoke", "--key-id", "000000000000"], "there is no key 000000000000"),
+    ]
+    for arguments, message in cases:
+        result = run(*arguments)
+        assert (result.exit_code, result.output.count("\n")) == (1, 1), result.output
+        assert message in result.output
+
+
+def test_a_state_file_that_is_not_there_means_no_stack_is_up(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["client", "list", "--state-file", str(tmp_path / "none.json")])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "is the local stack up?" in result.output
