@@ -91,9 +91,11 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
         if crun_url is None:
             say("starting the crun simulator")
             crun_url = f"http://127.0.0.1:{simulator_port}"
-            command = [sys.executable, "-m", "local.simulator", "--port", str(simulator_port), "--api-key", crun_key]
+            command = [sys.executable, "-m", "local.simulator", "--port", str(simulator_port)]
             command += ["--public-base-url", f"http://127.0.0.1:{options.port}/crun"]
-            keep("simulator", spawn(command, log=logs / "simulator.log", env=env))
+            keep(
+                "simulator", spawn(command, log=logs / "simulator.log", env=env | {"CRUN_SIMULATOR_API_KEY": crun_key})
+            )
         say("building and deploying the template")
         built = _build(state_dir, logs, env)
         parameters = {

@@ -108,6 +108,10 @@ class Store(Protocol):
         """All assets of a session, in the order of their registration (strongly consistent)."""
         ...
 
+    def load(self, session_id: str) -> tuple[Session | None, list[Asset]]:
+        """The session and all its assets in one read (strongly consistent)."""
+        ...
+
     def change_asset(self, asset: Asset, expected: Sequence[AssetStatus]) -> None:
         """Writes ``asset`` if its status is still one of ``expected``; ConditionFailed otherwise."""
         ...

@@ -258,17 +258,26 @@ class DynamoStore:
 
     def list_assets(self, session_id: str) -> list[Asset]:
         """See the port."""
+        return [asset_from(item) for item in self._partition(session_id, "ASSET#")]
+
+    def load(self, session_id: str) -> tuple[Session | None, list[Asset]]:
+        """See the port."""
+        items = self._partition(session_id, "")
+        sessions = [session_from(item) for item in items if item["sk"]["S"] == "SESSION"]
+        return next(iter(sessions), None), [asset_from(item) for item in items if item["sk"]["S"] != "SESSION"]
+
+    def _partition(self, session_id: str, prefix: str) -> list[Item]:
         query: Item = {
             "TableName": self._table,
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-            "ExpressionAttributeValues": _values(pk=f"SESSION#{session_id}", prefix="ASSET#"),
+            "KeyConditionExpression": "pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
+            "ExpressionAttributeValues": _values(pk=f"SESSION#{session_id}", **({"prefix": prefix} if prefix else {})),
             "ConsistentRead": True,
         }
-        found: list[Asset] = []
+        found: list[Item] = []
         while True:
             with translated():
                 page = self._client.query(**query)
-            found += [asset_from(item) for item in page["Items"]]
+            found += page["Items"]
             if not page.get("LastEvaluatedKey"):
                 return found
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -9,7 +9,7 @@ from datetime import datetime
 from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import NAME_LIMIT, Asset, AssetStatus
 from likeness.domain.ids import ASSET_ID, SESSION_ID, dropped_asset_id
-from likeness.domain.media import MAX_BYTES, MediaRefused, content_type_of, inspect
+from likeness.domain.media import CONTENT_TYPES, MAX_BYTES, MediaRefused, content_type_of, inspect
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Problem
 from likeness.errors import ConditionFailed, TooManyAttempts
@@ -86,12 +86,14 @@ class CheckUpload:
         if known:
             return known
         now = self.clock.now()
+        content_type = content_type_of(name) or "application/octet-stream"
         asset = Asset(
             id=made,
             session_id=session_id,
             name=re.sub(r"[\x00-\x1f\x7f]", "", name)[:NAME_LIMIT] or "file",
-            asset_type=self._kind(upload),
-            content_type=content_type_of(name) or "application/octet-stream",
+            # By the name for now; the check that follows puts what the content says.
+            asset_type=CONTENT_TYPES.get(content_type, AssetType.IMAGE),
+            content_type=content_type,
             status=AssetStatus.AWAITING_UPLOAD,
             object_key=upload.key,
             created_at=now,
@@ -103,12 +105,6 @@ class CheckUpload:
         except (ConditionFailed, TooManyAttempts):
             return None
         return asset
-
-    def _kind(self, upload: Upload) -> AssetType:
-        try:
-            return self._inspect(upload, None)[0]
-        except MediaRefused:
-            return AssetType.IMAGE  # the check that follows fails it with the reason
 
     def _inspect(self, upload: Upload, declared: AssetType | None) -> tuple[AssetType, str]:
         if upload.size_bytes > max(MAX_BYTES.values()):

@@ -33,9 +33,11 @@ class PollAssets:
     def __call__(self, session_id: str, execution: str, round_: int) -> dict[str, Any]:
         """See rounds.py."""
         now = self.clock.now()
-        if not self.store.claim_driver(session_id, execution, None):
+        session, assets = self.store.load(session_id)
+        # A round that is repeated after it let go of the session claims it again; else nothing is written here.
+        mine = session and (session.driver == execution or self.store.claim_driver(session_id, execution, None))
+        if not mine:
             return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": round_}
-        assets = self.store.list_assets(session_id)
         pending = [each for each in assets if each.status is AssetStatus.PROCESSING and each.crun_asset_id]
         try:
             reports = self.crun.asset_reports([str(each.crun_asset_id) for each in pending]) if pending else {}
