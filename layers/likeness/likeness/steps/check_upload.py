@@ -65,9 +65,10 @@ class CheckUpload:
         return "ready"
 
     def _registered(self, upload: Upload) -> Asset | None:
-        folder, session_id, asset_id, *rest = [*upload.key.split("/"), "", "", ""][:5]
-        if folder != "uploads" or rest[0] != "file" or not SESSION_ID.fullmatch(session_id):
+        parts = upload.key.split("/")
+        if len(parts) != 4 or (parts[0], parts[3]) != ("uploads", "file") or not SESSION_ID.fullmatch(parts[1]):
             return None
+        _, session_id, asset_id, _ = parts
         asset = self.store.get_asset(session_id, asset_id) if ASSET_ID.fullmatch(asset_id) else None
         # Another version than the one that was checked changes nothing: what was checked is what is submitted.
         if asset and asset.version_id not in (None, upload.version_id):
@@ -75,9 +76,10 @@ class CheckUpload:
         return asset
 
     def _dropped(self, upload: Upload) -> Asset | None:
-        folder, session_id, name, *more = [*upload.key.split("/"), "", ""]
-        if folder != "inbox" or not SESSION_ID.fullmatch(session_id) or not name or any(more):
+        parts = upload.key.split("/")
+        if len(parts) != 3 or parts[0] != "inbox" or not SESSION_ID.fullmatch(parts[1]) or not parts[2]:
             return None
+        _, session_id, name = parts
         session = self.store.get_session(session_id)
         if session is None or not session.accepts_uploads:
             return None

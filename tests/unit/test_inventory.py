@@ -1,0 +1,208 @@
+"""The inventory's conditional writes, in moto: who may change what, and what a repetition does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from likeness.adapters.dynamodb import DynamoStore
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.ids import asset_id, session_id
+from likeness.domain.media.types import AssetType
+from likeness.domain.session import (
+    MAX_ASSETS_PER_SESSION,
+    Attempt,
+    AttemptStatus,
+    Language,
+    Session,
+    SessionStatus,
+    failure,
+)
+from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
+from likeness.steps.check_upload import CheckUpload, Upload
+from tests.template.test_template import TEMPLATE
+
+NOW = 1_800_000_000.0
+
+
+def attempt(number: int = 1) -> Attempt:
+    return Attempt(number, AttemptStatus.OPEN, f"token-{number}", NOW, NOW + 120)
+
+
+def session(index: int = 1, client: str = "acme", **changes: object) -> Session:
+    made = Session(
+        id=session_id(int(NOW * 1000) + index, bytes([index] * 10)),
+        client_id=client,
+        status=SessionStatus.REQUIRES_INPUT,
+        language=Language.EN,
+        created_at=NOW,
+        updated_at=NOW,
+        attempts={1: attempt()},
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def asset(of: Session, index: int = 1) -> Asset:
+    made = asset_id(int(NOW * 1000), bytes([index] * 10))
+    return Asset(
+        id=made,
+        session_id=of.id,
+        name=f"asset {index}",
+        asset_type=AssetType.IMAGE,
+        content_type="image/jpeg",
+        status=AssetStatus.AWAITING_UPLOAD,
+        object_key=f"uploads/{of.id}/{made}/file",
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoStore]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1")
+        properties = TEMPLATE["Resources"]["Table"]["Properties"]
+        kept = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+        client.create_table(TableName="table", **{name: properties[name] for name in kept})
+        yield DynamoStore(client, "table")
+
+
+def test_a_session_comes_back_as_it_was_stored(store: DynamoStore) -> None:
+    stored = session(reference="order 1", return_url="https://a/b", last_error=None)
+    store.create_session(stored, [asset(stored)])
+    assert store.get_session(stored.id) == stored
+    assert store.load(stored.id) == (stored, [asset(stored)])
+    assert store.load(session(2).id) == (None, [])
+
+
+def test_a_listing_is_the_clients_own_newest_first_and_filtered(store: DynamoStore) -> None:
+    for index in range(1, 8):
+        store.create_session(session(index, reference="odd" if index % 2 else "even"), [])
+    store.create_session(session(9, client="other"), [])
+    seen, cursor = [], None
+    while True:
+        page = store.list_sessions("acme", limit=3, cursor=cursor, status=None, reference=None)
+        seen += [each.id for each in page.sessions]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert seen == [session(index).id for index in range(7, 0, -1)]
+    odd = store.list_sessions("acme", limit=10, cursor=None, status="requires_input", reference="odd")
+    assert [each.id for each in odd.sessions] == [session(index).id for index in (7, 5, 3, 1)]
+    assert store.list_sessions("acme", limit=10, cursor=None, status="verified", reference=None).sessions == []
+    with pytest.raises(InvalidRequest):
+        store.list_sessions("acme", limit=3, cursor="bm9uc2Vuc2U=", status=None, reference=None)
+
+
+def test_a_pass_may_be_recorded_again_and_is_never_downgraded(store: DynamoStore) -> None:
+    one = session()
+    store.create_session(one, [])
+    for _ in range(2):
+        assert store.record_pass(one.id, 1, "10000", NOW).status is SessionStatus.PROCESSING
+    with pytest.raises(ConditionFailed):
+        store.record_failed_attempt(one.id, 1, AttemptStatus.FAILED, "10010", failure("attempt_failed"), NOW)
+    with pytest.raises(ConditionFailed):
+        store.record_failed_attempt(one.id, 1, AttemptStatus.LAPSED, None, failure("link_expired"), NOW)
+    with pytest.raises(ConditionFailed):
+        store.record_pass(one.id, 2, "10000", NOW)
+
+
+def test_a_late_pass_counts_after_a_lapse_and_an_old_failure_does_not_touch_a_new_attempt(store: DynamoStore) -> None:
+    one = session()
+    store.create_session(one, [])
+    store.record_failed_attempt(one.id, 1, AttemptStatus.LAPSED, None, failure("link_expired"), NOW)
+    store.add_attempt(one.id, attempt(2), NOW)
+    with pytest.raises(ConditionFailed):
+        store.add_attempt(one.id, attempt(2), NOW)
+    with pytest.raises(ConditionFailed):
+        store.record_failed_attempt(one.id, 1, AttemptStatus.FAILED, "10010", failure("attempt_failed"), NOW)
+    found = store.record_pass(one.id, 1, "10000", NOW)
+    assert found.attempts[1].status is AttemptStatus.PASSED
+    assert found.attempts[2].status is AttemptStatus.OPEN
+
+
+def test_one_worker_looks_up_until_its_lease_ends(store: DynamoStore) -> None:
+    one = session()
+    store.create_session(one, [])
+    assert store.lease_lookup(one.id, 1, "a", NOW, NOW + 40).attempts[1].lookup_by is None
+    assert store.lease_lookup(one.id, 1, "a", NOW, NOW + 40).attempts[1].lookup_by == "a"
+    with pytest.raises(ConditionFailed):
+        store.lease_lookup(one.id, 1, "b", NOW + 39, NOW + 80)
+    assert store.lease_lookup(one.id, 1, "b", NOW + 41, NOW + 80).attempts[1].lookup_by == "a"
+    store.release_lookup(one.id, 1, "a")  # not the owner any more: nothing happens
+    with pytest.raises(ConditionFailed):
+        store.lease_lookup(one.id, 1, "c", NOW + 42, NOW + 80)
+    store.release_lookup(one.id, 1, "b")
+    assert store.lease_lookup(one.id, 1, "c", NOW + 42, NOW + 80).attempts[1].lookup_by is None
+
+
+def test_one_execution_drives_and_a_dead_one_is_named(store: DynamoStore) -> None:
+    one = session()
+    store.create_session(one, [])
+    assert store.claim_driver(one.id, "a", None)
+    assert store.claim_driver(one.id, "a", None)
+    assert not store.claim_driver(one.id, "b", None)
+    assert not store.claim_driver(one.id, "b", "somebody")
+    assert store.claim_driver(one.id, "b", "a")
+    store.release_driver(one.id, "a")
+    found = store.get_session(one.id)
+    assert found
+    assert (found.driver, found.generation) == ("b", 2)
+    store.next_generation(one.id, 1)  # late: nothing happens
+    store.next_generation(one.id, 2)
+    found = store.get_session(one.id)
+    assert found
+    assert found.generation == 3
+    assert not store.claim_driver(session(2).id, "a", None)
+
+
+def test_assets_are_counted_once_and_capped(store: DynamoStore) -> None:
+    one = session()
+    store.create_session(one, [])
+    assert store.add_asset(asset(one))
+    assert not store.add_asset(asset(one))
+    found = store.get_session(one.id)
+    assert found
+    assert found.asset_count == 1
+    full = session(2, asset_count=MAX_ASSETS_PER_SESSION)
+    store.create_session(full, [])
+    with pytest.raises(TooManyAttempts):
+        store.add_asset(asset(full))
+    closed = session(3, status=SessionStatus.REDACTED)
+    store.create_session(closed, [])
+    with pytest.raises(ConditionFailed):
+        store.add_asset(asset(closed))
+
+
+def test_a_change_starts_from_an_expected_state_or_is_its_own_repetition(store: DynamoStore) -> None:
+    one = session()
+    store.create_session(one, [asset(one)])
+    uploaded = replace(asset(one), status=AssetStatus.UPLOADED, updated_at=NOW + 1)
+    for _ in range(2):
+        store.change_asset(uploaded, [AssetStatus.AWAITING_UPLOAD])
+    with pytest.raises(ConditionFailed):
+        store.change_asset(replace(uploaded, updated_at=NOW + 2), [AssetStatus.AWAITING_UPLOAD])
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "uploads/{s}/{a}/other", "uploads/{s}/{a}/file/more", "uploads/{s}/../{a}/file", "uploads/{s}/ast_x/file",
+        "uploads/ses_x/{a}/file", "uploads/{other}/{a}/file", "inbox/{other}/x.jpg", "inbox/{s}/a/b.jpg", "inbox/{s}/",
+        "inbox/../{s}/x.jpg", "elsewhere/{s}/{a}/file", "uploads/{s}%2f{a}/file", "file", "",
+    ],
+)  # fmt: skip
+def test_a_key_that_is_not_ours_changes_nothing(store: DynamoStore, key: str) -> None:
+    one = session()
+    store.create_session(one, [asset(one)])
+    name = key.format(s=one.id, a=asset(one).id, other=session(2).id)
+    nobody: object = None  # neither files nor queue may be touched
+    check = CheckUpload(store, nobody, nobody, nobody)  # type: ignore[arg-type]
+    assert check(Upload(name, "v1", 10, NOW)) == "ignored"
+    assert store.list_assets(one.id) == [asset(one)]
