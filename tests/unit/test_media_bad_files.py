@@ -53,6 +53,22 @@ def nested(depth: int) -> bytes:
     return inner
 
 
+def with_notes(data: bytes) -> bytes:
+    """A WAV with a chunk of text behind its sound, as recorders write it."""
+    whole = data + b"LIST" + struct.pack("<I", 100) + b"INFO" + bytes(96)
+    return whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:]
+
+
+def fragment_flood() -> bytes:
+    """12 million pictures in fragments: 48 MB of durations that a reader might add up one by one."""
+    data = media.mp4(movflags="frag_keyframe+empty_moov")
+    at = data.index(b"tfhd") - 4
+    header = data[at : at + struct.unpack_from(">I", data, at)[0]]
+    count = 260_000
+    run = media.box(b"trun", struct.pack(">II", 0x100, count) + bytes(4 * count))
+    return data + media.box(b"moof", media.box(b"traf", header + run)) * 46
+
+
 FTYP = media.box(b"ftyp", b"isom\0\0\0\0isommp41")
 FREE = media.box(b"free")
 HUGE = struct.pack(">I4sQ", 1, b"mdat", 1 << 63)
@@ -106,6 +122,7 @@ REFUSALS: dict[str, tuple[Callable[[], bytes], AssetType | None, str]] = {
     "mp4 of only a mark": (lambda: FTYP, VIDEO, "file_truncated"),
     "mp4 with a box of 2^63 bytes": (lambda: FTYP + HUGE, VIDEO, "file_truncated"),
     "wav cut": (lambda: media.wav()[:-100], AUDIO, "file_truncated"),
+    "wav cut behind its sound": (lambda: with_notes(media.wav())[:-50], AUDIO, "file_truncated"),
     "wav without sound": (lambda: media.wav()[:36], AUDIO, "file_truncated"),
     "mp3 cut": (lambda: media.mp3()[:-5000], AUDIO, "file_truncated"),
     # damaged
@@ -125,6 +142,7 @@ REFUSALS: dict[str, tuple[Callable[[], bytes], AssetType | None, str]] = {
     "heic without sides": (lambda: media.heic().replace(b"ispe", b"free"), IMAGE, "file_damaged"),
     "mp4 without a time scale": (lambda: media.mp4().replace(b"mdhd", b"free"), VIDEO, "file_damaged"),
     "mp4 with a box of 3 bytes": (lambda: FTYP + b"\0\0\0\3moov" + bytes(40), VIDEO, "file_damaged"),
+    "mp4 with 12 million pictures": (fragment_flood, VIDEO, "file_damaged"),
     "wav without a format": (lambda: media.wav().replace(b"fmt ", b"junk"), AUDIO, "file_damaged"),
     "wav at 0 Hz": (lambda: media.wav().replace(struct.pack("<I", 16000), bytes(4), 1), AUDIO, "file_damaged"),
     "mp3 with a hole": (lambda: media.mp3()[:9000] + bytes(9000) + media.mp3()[9000:], AUDIO, "file_damaged"),
@@ -177,7 +195,7 @@ def test_a_bad_file_is_refused_with_its_code(make: Callable[[], bytes], declared
     data = make()
     started = time.process_time()
     assert refused(data, declared).code == code
-    assert time.process_time() - started < 2.0  # hostile or not
+    assert time.process_time() - started < 1.0  # hostile or not
 
 
 @pytest.mark.parametrize(

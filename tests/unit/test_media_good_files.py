@@ -170,6 +170,13 @@ def test_a_wav_whose_writer_could_not_go_back_lasts_to_the_end_of_the_file(lengt
     assert look(bytes(data)).duration_seconds == pytest.approx(3.0)
 
 
+def test_a_wav_may_end_with_a_chunk_of_notes_and_count_itself_wrongly() -> None:
+    whole = bytearray(media.wav(3.0) + b"LIST" + struct.pack("<I", 100) + b"INFO" + bytes(96))
+    for claimed in (len(whole) - 8, len(whole), len(media.wav(3.0)) - 8):  # right; with its header; sound only
+        struct.pack_into("<I", whole, 4, claimed)
+        assert look(bytes(whole)).duration_seconds == pytest.approx(3.0)
+
+
 class CountingFile(io.BytesIO):
     """A file that counts the bytes asked of it."""
 

@@ -158,6 +158,7 @@ _OPEN_LENGTHS = frozenset({0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF, 0x
 
 def wav_seconds(source: Source) -> float:
     """Duration in seconds of a RIFF/WAVE file."""
+    (claimed,) = source.unpack("<I", 4)
     bytes_per_second = 0
     for chunk in riff_chunks(source):
         if chunk.kind == b"fmt ":
@@ -170,8 +171,11 @@ def wav_seconds(source: Source) -> float:
             if not bytes_per_second:
                 raise damaged()
             rest = source.size - chunk.start
-            length = rest if chunk.length in _OPEN_LENGTHS else chunk.length
-            if length > rest:
+            if chunk.length in _OPEN_LENGTHS:
+                return rest / bytes_per_second
+            # The file's own length leaves out its first 8 bytes and a last pad byte may be missing: writers that get
+            # this wrong lose no sound, so only a claim beyond all of that means that chunks behind the sound are cut.
+            if chunk.length > rest or claimed > source.size:
                 raise truncated()
-            return length / bytes_per_second
+            return chunk.length / bytes_per_second
     raise truncated()

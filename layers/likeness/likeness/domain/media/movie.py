@@ -6,6 +6,7 @@ read, never samples. Field positions: ISO/IEC 14496-12 section 8; QuickTime shar
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ from likeness.domain.media.source import Source
 from likeness.domain.media.types import MediaRefused, damaged, truncated
 
 _MAX_TRACKS = 64
-_MAX_SAMPLES = 10_000_000
+#: Pictures per track: 4.6 hours at 60 per second.
+_MAX_SAMPLES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,8 @@ def _fragmented(source: Source, index: Box, fragments: list[Box], track: _Track)
             count, duration = _fragment(source, part, track.number, default)
             samples += count
             ticks += duration
+            if samples > _MAX_SAMPLES:
+                raise damaged()
     return _Track(track.number, track.width, track.height, track.timescale, ticks, samples, track.edited)
 
 
@@ -184,7 +188,7 @@ def _fragment(source: Source, part: Box, number: int, default: int) -> tuple[int
         samples += count
         if flags & _TRUN_DURATION:
             raw = source.read(start, stride * count)
-            ticks += sum(int.from_bytes(raw[at : at + 4], "big") for at in range(0, len(raw), stride))
+            ticks += sum(duration for (duration,) in struct.iter_unpack(f">I{stride - 4}x", raw))
         else:
             ticks += count * default
     return samples, ticks

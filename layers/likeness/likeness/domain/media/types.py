@@ -106,6 +106,6 @@ _EXTENSIONS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def content_type_of(extension_or_filename: str) -> str | None:
-    """The content type that ``jpg``, ``.JPG`` or ``holiday/Anna.jpg`` promises; None when we accept no such file."""
-    return _EXTENSIONS.get(extension_or_filename.strip().rpartition(".")[2].lower())
+def content_type_of(filename: str) -> str | None:
+    """The content type that ``holiday/Anna.jpg`` (or its mere ending: ``.JPG``, ``jpg``) promises; None when we accept no such file."""
+    return _EXTENSIONS.get(filename.strip().rpartition(".")[2].lower())

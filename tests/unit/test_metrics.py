@@ -1,0 +1,33 @@
+"""What the alarms count is what the functions write."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from likeness.errors import InvalidRequest, UpstreamRefused
+from likeness.runtime.logging import report
+from tests.template.test_template import RESOURCES
+
+
+@pytest.mark.parametrize(("code", "alarming"), [(401, True), (402, True), (505, True), (422, False), (404, False)])
+def test_a_refusal_of_the_account_is_counted_as_the_alarm_expects(
+    code: int, alarming: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "likeness")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Likeness")
+    report(UpstreamRefused(code))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    assert len(lines) == alarming
+    for line in lines:
+        (metric,) = line["_aws"]["CloudWatchMetrics"]
+        alarm = RESOURCES["CrunAccountRefusedAlarm"]["Properties"]
+        assert (metric["Namespace"], metric["Metrics"][0]["Name"]) == (alarm["Namespace"], alarm["MetricName"])
+        assert metric["Dimensions"] == [[each["Name"] for each in alarm["Dimensions"]]]
+        assert line["service"] == alarm["Dimensions"][0]["Value"]
+
+
+def test_a_callers_mistake_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    report(InvalidRequest("x", field="y"))
+    assert "_aws" not in capsys.readouterr().out
