@@ -54,6 +54,7 @@ check: setup ## lint, types, import directions, template
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate --lint
 
 build: setup ## what `sam deploy` sends to AWS
+	@find functions -name __pycache__ -prune -exec rm -rf {} + # a function is its app.py and nothing else
 	PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build
 
 lock: setup ## new lock files from the .in files

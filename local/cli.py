@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     demo.add_argument("--port", type=int, default=0, help="0 chooses a free one")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)  # the terminal was closed
     try:
         if options.command == "down":
             return _down(options.state_file)

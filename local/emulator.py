@@ -1,4 +1,4 @@
-"""MiniStack, and what it lacks: SAM's authorizer is attached after the deploy."""
+"""MiniStack, and what it lacks: the template's gateway responses are put after the deploy."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import botocore.exceptions
+import yaml
 
 from local.processes import StackError, spawn, wait_until_listening
 
@@ -18,11 +19,13 @@ _SERVICES = (
     "states,sts"
 )
 _START_SECONDS = 60
-_PUBLIC = frozenset({"/invite", "/invite.js", "/style.css", "/docs", "/docs.js", "/openapi.json"})
 
 
-def start(port: int, log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Starts MiniStack on loopback alone and waits until it answers."""
+def start(port: int, log: Path, scratch: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Starts MiniStack on loopback alone.
+
+    It unpacks 30 MB for each running function into ``scratch`` and leaves them there.
+    """
     settings = {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
@@ -31,12 +34,11 @@ def start(port: int, log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
         "IOT_MTLS_ENABLED": "0",
         "SERVICES": _SERVICES,
         "LOG_LEVEL": "INFO",
-        "TMPDIR": str(log.parent),
+        "TMPDIR": str(scratch),
+        "STATE_DIR": str(scratch),
     }
     inherited = {name: value for name, value in env.items() if name != "AWS_ENDPOINT_URL"}
-    child = spawn([sys.executable, "-m", "ministack"], log=log, env=inherited | settings)
-    wait_until_listening(child, port, "the emulator", log, _START_SECONDS)
-    return child
+    return spawn([sys.executable, "-m", "ministack"], log=log, env=inherited | settings)
 
 
 def client(service: str, endpoint: str) -> Any:
@@ -54,43 +56,36 @@ def outputs(endpoint: str, stack_name: str) -> dict[str, str]:
     return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
 
 
-def attach_authorizer(endpoint: str, rest_api_id: str, stack_name: str) -> None:
-    """Puts the REQUEST authorizer before every method that is not public, as the template says."""
+def put_gateway_responses(endpoint: str, rest_api_id: str, template: Path) -> None:
+    """Puts the template's GatewayResponses: MiniStack serves them, but does not read them from SAM's OpenAPI body.
+
+    The authorizer needs nothing of the kind: it is read from the body, so a route without one shows.
+    """
     api = client("apigateway", endpoint)
-    if api.get_authorizers(restApiId=rest_api_id).get("items"):
-        (authorizer,) = api.get_authorizers(restApiId=rest_api_id)["items"]
-    else:
-        found = client("cloudformation", endpoint).describe_stack_resource(
-            StackName=stack_name, LogicalResourceId="AuthorizeFunction"
-        )
-        name = found["StackResourceDetail"]["PhysicalResourceId"]
-        arn = client("lambda", endpoint).get_function(FunctionName=name)["Configuration"]["FunctionArn"]
-        uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations"
-        authorizer = api.create_authorizer(
+    properties = yaml.load(template.read_text(), _TemplateLoader)["Resources"]["Api"]["Properties"]  # noqa: S506
+    for response_type, response in properties.get("GatewayResponses", {}).items():
+        headers = response.get("ResponseParameters", {}).get("Headers", {})
+        status = {"statusCode": str(response["StatusCode"])} if "StatusCode" in response else {}
+        api.put_gateway_response(
             restApiId=rest_api_id,
-            name="Credential",
-            type="REQUEST",
-            authorizerUri=uri,
-            identitySource="method.request.header.x-api-key",
-            authorizerResultTtlInSeconds=300,
+            responseType=response_type,
+            responseTemplates=response["ResponseTemplates"],
+            responseParameters={f"gatewayresponse.header.{name}": value for name, value in headers.items()},
+            **status,
         )
-    for resource in api.get_resources(restApiId=rest_api_id, limit=500, embed=["methods"])["items"]:
-        if resource["path"] in _PUBLIC or resource["path"].startswith("/callback"):
-            continue
-        for method in resource.get("resourceMethods", {}):
-            api.update_method(
-                restApiId=rest_api_id,
-                resourceId=resource["id"],
-                httpMethod=method,
-                patchOperations=[
-                    {"op": "replace", "path": "/authorizationType", "value": "CUSTOM"},
-                    {"op": "replace", "path": "/authorizerId", "value": authorizer["id"]},
-                ],
-            )
+    api.create_deployment(restApiId=rest_api_id, stageName=properties["StageName"])
 
 
-def wait_for_health(endpoint: str) -> None:
+class _TemplateLoader(yaml.SafeLoader):
+    """Reads a template; what a short form stands for is not asked here."""
+
+
+_TemplateLoader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+
+
+def wait_until_ready(child: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:
     """Returns when S3 answers: the port listens a moment before the services do."""
+    wait_until_listening(child, int(endpoint.rpartition(":")[2]), "the emulator", log, _START_SECONDS)
     for _ in range(100):
         try:
             client("s3", endpoint).list_buckets()

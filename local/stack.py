@@ -84,8 +84,13 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
             pids[name] = (child.pid, started_at(child.pid))
 
         say("starting the emulator")
-        keep("emulator", emulator.start(options.emulator_port, logs / "emulator.log", env))
-        emulator.wait_for_health(endpoint)
+        log = logs / "emulator.log"
+        scratch = Path(
+            cleanup.enter_context(tempfile.TemporaryDirectory(prefix="likeness-", ignore_cleanup_errors=True))
+        )
+        child = emulator.start(options.emulator_port, log, scratch, env)
+        keep("emulator", child)  # before the wait: a start that fails or is interrupted ends it too
+        emulator.wait_until_ready(child, endpoint, log)
         crun_key = options.crun_api_key or secrets.token_urlsafe(24)
         crun_url, simulator_port = options.crun_base_url, free_port()
         if crun_url is None:
@@ -107,7 +112,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
         } | dict(each.split("=", 1) for each in options.parameters)
         _deploy(built, parameters, logs, env, endpoint)
         outputs = emulator.outputs(endpoint, STACK_NAME)
-        emulator.attach_authorizer(endpoint, outputs["RestApiId"], STACK_NAME)
+        emulator.put_gateway_responses(endpoint, outputs["RestApiId"], built)
         say("starting the gateway")
         api = f"{endpoint}/restapis/{outputs['RestApiId']}/v1/_user_request_"
         command = [sys.executable, "-m", "local.gateway", "--port", str(options.port), "--target", f"/v1={api}"]

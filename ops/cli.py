@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.exceptions
 import click
 
 from ops.client_keys import ClientKeys
@@ -35,8 +36,13 @@ def _keys(stack_name: str, state_file: Path | None) -> ClientKeys:
         }
         client = boto3.client("dynamodb", endpoint_url=state["emulator_endpoint"], **local)
         return ClientKeys(client, state["outputs"]["TableName"])
-    stacks = boto3.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in stacks[0].get("Outputs", [])}
+    try:
+        (stack,) = boto3.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as exc:
+        raise click.ClickException(f"the stack {stack_name} cannot be read: {exc}") from exc
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+    if "TableName" not in outputs:
+        raise click.ClickException(f"the stack {stack_name} has no output TableName: is it a Likeness stack?")
     return ClientKeys(boto3.client("dynamodb"), outputs["TableName"])
 
 
