@@ -107,5 +107,5 @@ _EXTENSIONS: Mapping[str, str] = MappingProxyType(
 
 
 def content_type_of(filename: str) -> str | None:
-    """The content type that ``holiday/Anna.jpg`` (or its mere ending: ``.JPG``, ``jpg``) promises; None when we accept no such file."""
+    """The content type that ``holiday/Anna.jpg``, ``.JPG`` or ``jpg`` promises; None when we accept no such file."""
     return _EXTENSIONS.get(filename.strip().rpartition(".")[2].lower())
