@@ -13,11 +13,12 @@ from aws_lambda_powertools.utilities.idempotency import (
 )
 from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyAlreadyInProgressError,
+    IdempotencyPersistenceLayerError,
     IdempotencyValidationError,
 )
 
 from likeness.contracts.http import NewSession, parse_body
-from likeness.errors import Conflict, InvalidRequest
+from likeness.errors import Conflict, InvalidRequest, StorageUnavailable
 from likeness.runtime import bootstrap, settings
 from likeness.runtime.http import answer, caller_of, make_app
 from likeness.runtime.logging import logger
@@ -59,6 +60,8 @@ def create() -> Response[str]:
         return answer(once(request=request), 201)
     except IdempotencyAlreadyInProgressError:
         raise Conflict("The same request is being served", code="request_in_progress", retry_after=1) from None
+    except IdempotencyPersistenceLayerError:
+        raise StorageUnavailable(retry_after=5) from None
     except IdempotencyValidationError:
         message = "This Idempotency-Key was used with another body"
         raise Conflict(message, code="idempotency_key_reused") from None
