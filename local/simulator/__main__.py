@@ -1,12 +1,16 @@
 """`python -m local.simulator`: serve the crun simulator until SIGTERM or SIGINT."""
 
 import argparse
+import json
 import os
 import signal
 import sys
 import threading
 
+from pydantic import ValidationError
+
 from local.simulator.server import Simulator
+from local.simulator.settings import SimulatorSettings
 
 
 def main() -> int:
@@ -21,14 +25,26 @@ def main() -> int:
     )
     parser.add_argument("--public-base-url", help="what H5 links start with, behind a gateway")
     parser.add_argument("--verbose", action="store_true", help="print method, route and status of each request")
+    parser.add_argument(
+        "--setting",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a field of SimulatorSettings, its value in JSON or as plain text; may be given again",
+    )
     options = parser.parse_args()
     if not options.api_key:
         parser.error("an --api-key is needed")
+    try:
+        settings = SimulatorSettings.model_validate(dict(_setting(each) for each in options.setting))
+    except ValidationError as exc:
+        parser.error("; ".join(f"--setting {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in exc.errors()))
     simulator = Simulator(
         options.host,
         options.port,
         api_key=options.api_key,
         public_base_url=options.public_base_url,
+        settings=settings,
         verbose=options.verbose,
     )
     done = threading.Event()
@@ -43,6 +59,15 @@ def main() -> int:
     done.wait()
     simulator.stop()
     return 0
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """Split `name=value`; a value that is not JSON is taken as it stands, so that words need no quotes."""
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 if __name__ == "__main__":

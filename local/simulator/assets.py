@@ -106,6 +106,8 @@ class AssetWorker:
             inspect(content, asset.asset_type, person)
         except Refused as refused:
             error = (refused.code, refused.message)
+        except Exception as exc:  # a file that breaks the checks must not end a thread that others wait for
+            error = ("InternalError", f"the check broke ({type(exc).__name__})")
         self._at(settle_at, lambda: self._store.settle_asset(asset, error))
 
     def _at(self, when: float, job: Callable[[], None]) -> None:

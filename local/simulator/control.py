@@ -57,9 +57,12 @@ class Control:
         }
 
     def handle(self, request: Request) -> Reply:
-        """Answer one control request; 403 for other machines, 422 naming the field for a bad body."""
+        """Answer one control request; 403 for other machines and web pages, 422 naming the field for a bad body."""
         if not _is_local(request):
             return json_reply(403, {"error": "the control API is for loopback clients"})
+        if "origin" in request.headers:
+            # a page of any site can post to loopback, or to the gateway, without having to read the answer
+            return json_reply(403, {"error": "the control API is not for web pages"})
         route = self._routes.get((request.method, request.path.removeprefix(PREFIX)))
         if route is None:
             return json_reply(404, {"error": "no such control call"})

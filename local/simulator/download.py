@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import requests
+import urllib3
 
 from local.simulator.inspection import Refused
 
@@ -22,15 +23,17 @@ def download(url: str, *, limit_bytes: int, timeout_seconds: float, now: float) 
     """
     _check_expiry(url, now)
     deadline = time.monotonic() + timeout_seconds
+    wait = min(_READ_SECONDS, timeout_seconds)
     try:
         with requests.Session() as session:
             # a proxy from the environment would stand between this machine's servers
             session.trust_env = False
-            with session.get(url, stream=True, timeout=(_READ_SECONDS, _READ_SECONDS)) as response:
+            with session.get(url, stream=True, timeout=(wait, wait)) as response:
                 if response.status_code != 200:
                     raise Refused("DownloadFailed", f"the server answered HTTP {response.status_code}")
                 return _read(response, limit_bytes, deadline)
-    except (requests.RequestException, OSError, ValueError) as exc:
+    # urllib3's own: the body is read beneath requests, which would otherwise translate them
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
         # the class alone: the text of such an error holds the URL
         raise Refused("DownloadFailed", f"the file could not be fetched ({type(exc).__name__})") from None
 

@@ -1,8 +1,11 @@
 """Uploaded assets: really downloaded, checked by content, and told about in every known shape."""
 
+import socket
 import struct
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,6 +84,56 @@ def test_what_cannot_be_fetched_fails_without_showing_the_address(crun: Crun, se
         asset = crun.settled(url, group)
         assert asset["Error"]["Code"] == "DownloadFailed"
         assert "secret" not in str(asset)
+
+
+@contextmanager
+def broken_server(answer: bytes, hold_seconds: float = 0.0) -> Iterator[str]:
+    """Answer every connection with these bytes, hold it for a while, and reset it."""
+    done = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+                done.wait(hold_seconds)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/a?secret=1"
+        finally:
+            done.set()
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "hold_seconds"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\nabc", 0.1),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc", 0.1),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\nabc", 60),
+    ],
+    ids=["reset", "not-chunks", "stalled"],
+)
+def test_a_download_that_breaks_in_the_middle_fails_and_later_ones_go_on(
+    crun: Crun, serve: Serve, files: dict[str, bytes], answer: bytes, hold_seconds: float
+) -> None:
+    crun.simulator.update_settings(download_timeout_seconds=0.4)
+    group = crun.group()
+    with broken_server(answer, hold_seconds) as url:
+        for _ in range(8 if hold_seconds < 1 else 1):  # more than there are threads
+            asset = crun.settled(url, group)
+            assert asset["Error"]["Code"] == "DownloadFailed"
+            assert "secret" not in str(asset)
+    assert crun.settled(serve("a.jpg", files["a.jpg"]), group)["Status"] == "Active"
 
 
 def signed(url: str, at: float, expires: int) -> str:

@@ -121,6 +121,12 @@ def test_control_is_for_loopback_names_alone(crun: Crun) -> None:
     assert control(crun, "GET", "nothing").status_code == 404
 
 
+def test_control_is_not_for_web_pages(crun: Crun) -> None:
+    answer = control(crun, "POST", "settings", {"balance": 0}, headers={"Origin": "https://evil.example"})
+    assert answer.status_code == 403
+    assert crun.simulator.settings.balance > 0
+
+
 def test_it_stops_with_open_connections_and_starts_again(crun: Crun) -> None:
     assert crun.request("GET", BALANCE).status_code == 200
     crun.simulator.stop()
@@ -139,6 +145,7 @@ def test_a_port_that_is_taken_is_an_error(crun: Crun) -> None:
 
 def test_the_command_serves_until_it_is_told_to_end() -> None:
     command = [sys.executable, "-m", "local.simulator", "--port", "0", "--verbose"]
+    command += ["--setting", "refusal_style=body", "--setting", "link_seconds=2.5"]
     environment = {**os.environ, "CRUN_SIMULATOR_API_KEY": API_KEY}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -151,13 +158,14 @@ def test_the_command_serves_until_it_is_told_to_end() -> None:
                 headers={"x-api-key": API_KEY},
                 timeout=5,
             )
-            assert answer.status_code == 404
+            assert (answer.status_code, answer.json()["code"]) == (200, 404)
+            assert requests.get(f"{url}/_sim/settings", timeout=5).json()["link_seconds"] == 2.5
             process.send_signal(signal.SIGTERM)
             _, errors = process.communicate(timeout=10)
         finally:
             process.kill()
     assert process.returncode == 0
-    assert f"GET {JOB}/visual-validate-result 404" in errors
+    assert f"GET {JOB}/visual-validate-result 200" in errors
     assert "secret-token" not in errors
     assert API_KEY not in errors
 
@@ -174,3 +182,19 @@ def test_the_command_says_that_a_port_is_taken(crun: Crun) -> None:
     assert done.returncode == 1
     assert "cannot listen" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("link_second=1", "link_second: Extra"), ("token_mode=thrice", "token_mode: Input"), ("seed", "seed: Input")],
+)
+def test_the_command_names_a_setting_it_does_not_understand(setting: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "local.simulator", "--api-key", "k", "--setting", setting],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"--setting {said}" in done.stderr
