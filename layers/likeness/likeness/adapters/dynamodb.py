@@ -122,7 +122,9 @@ class DynamoStore:
             "SET attempts.#n.#status = :passed, attempts.#n.result_code = :code, #status = :processing,"
             " updated_at = :now REMOVE last_error",
             "attribute_exists(attempts.#n) AND attribute_not_exists(group_id)"
-            f" AND attempts.#n.#status IN (:open, :lapsed, :failed, :passed) AND {_OPEN_SESSION}",
+            f" AND attempts.#n.#status IN (:open, :lapsed, :failed, :passed) AND {_OPEN_SESSION}"
+            # Failed with this very code means that a look-up has refused the pass: a reload must not reopen it.
+            " AND (attempts.#n.#status <> :failed OR attempts.#n.result_code <> :code)",
             _values(
                 passed=AttemptStatus.PASSED,
                 open=AttemptStatus.OPEN,

@@ -86,7 +86,8 @@ class CreateSession:
         number = len(session.attempts) + 1
         if number > self.max_attempts:
             raise TooManyAttempts(f"This session has used its {self.max_attempts} attempts")
-        if session.attempt and session.attempt.status is AttemptStatus.PASSED:
+        waiting = session.status is SessionStatus.PROCESSING  # after RecordFailure the result is not on its way
+        if waiting and session.attempt and session.attempt.status is AttemptStatus.PASSED:
             raise Conflict("The check was passed; its result is on the way", retry_after=5)
         now = self.clock.now()
         attempt, h5_link = self._open_link(session, number, base_url, now)
