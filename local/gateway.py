@@ -32,10 +32,18 @@ class Gateway(BaseHTTPRequestHandler):
     targets: ClassVar[dict[str, tuple[str, str]]] = {}
 
     def _pass_on(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        if length > _LARGEST_BODY:
-            return self._answer(413, {}, b"")
-        body = self.rfile.read(length)
+        length = self.headers.get("Content-Length") or "0"
+        refused = 0
+        if "Transfer-Encoding" in self.headers:
+            refused = 411
+        elif not (length.isascii() and length.isdecimal()):
+            refused = 400
+        elif int(length) > _LARGEST_BODY:
+            refused = 413
+        if refused:
+            # The body stays unread: on a kept connection it would be taken for the next request.
+            return self._answer(refused, {"Connection": "close"}, b"")
+        body = self.rfile.read(int(length))
         for prefix, (origin, path) in self.targets.items():
             if self.path == prefix or self.path.startswith((f"{prefix}/", f"{prefix}?")):
                 return self._forward(origin, path + self.path[len(prefix) :], body)
@@ -52,7 +60,7 @@ class Gateway(BaseHTTPRequestHandler):
             connection.request(self.command, path, body=body or None, headers=headers)
             response = connection.getresponse()
             answer = response.read()
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return self._answer(502, {"Content-Type": "text/plain"}, b"The service behind this does not answer.\n")
         finally:
             connection.close()
@@ -68,11 +76,13 @@ class Gateway(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002
-        """Method, prefix and status: paths and queries hold signatures and tokens."""
-        prefix = "/".join(urlsplit(self.path).path.split("/")[:3])
-        status = args[1] if len(args) > 1 else ""
-        sys.stderr.write(f"{self.command} {prefix} {status}\n")
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Says nothing: the standard texts quote what was sent, and that holds signatures and tokens."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002
+        """Method, prefix and status. A request that cannot be parsed has neither of the first two."""
+        prefix = "/".join(self.path.partition("?")[0].split("/")[:3]) if self.command else "-"
+        sys.stderr.write(f"{self.command or '-'} {prefix} {int(code)}\n")
 
 
 class _Server(ThreadingHTTPServer):

@@ -74,9 +74,13 @@ def stop(child: subprocess.Popen[bytes]) -> None:
 
 
 def started_at(pid: int) -> str:
-    """A mark of this very process: a pid alone may be somebody else's by now."""
-    answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return answer.stdout.strip()
+    """A mark of this very process: a pid alone may be somebody else's by now. Empty when it has ended.
+
+    A child that ended and was not waited for yet has ended, though ps still shows it (state Z).
+    """
+    command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
+    state, _, mark = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip().partition(" ")
+    return "" if state.startswith("Z") else mark.strip()
 
 
 def require_free(port: int, flag: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import platform
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
 
     Raises StackError, with one line for the user, when it cannot be started.
     """
+    _require_unused(options.state_file)
     require_free(options.port, "--port")
     require_free(options.emulator_port, "--emulator-port")
     state_dir = options.state_file.resolve().parent
@@ -102,7 +104,9 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
                 "simulator", spawn(command, log=logs / "simulator.log", env=env | {"CRUN_SIMULATOR_API_KEY": crun_key})
             )
         say("building and deploying the template")
-        built = _build(state_dir, logs, env)
+        with (state_dir / "build.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another stack of this folder may be building the same
+            built = _build(state_dir, logs, env)
         parameters = {
             "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
             "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
@@ -138,6 +142,14 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
         _write_state(options.state_file, stack)
         cleanup.callback(options.state_file.unlink, missing_ok=True)
         yield stack
+
+
+def _require_unused(state_file: Path) -> None:
+    """Raises StackError when the stack of ``state_file`` runs: `down` could not find it any more."""
+    with suppress(OSError, ValueError, KeyError, TypeError):  # a broken file holds no running stack
+        pids = json.loads(state_file.read_text())["pids"].values()
+        if any(mark and started_at(pid) == mark for pid, mark in pids):
+            raise StackError(f"the stack of {state_file} is running; choose another --state-file, or end it first")
 
 
 def _write_state(file: Path, stack: Stack) -> None:

@@ -46,7 +46,17 @@ def _keys(stack_name: str, state_file: Path | None) -> ClientKeys:
     return ClientKeys(boto3.client("dynamodb"), outputs["TableName"])
 
 
-@click.group()
+class _Commands(click.Group):
+    """Says in one line what AWS refused, or that it did not answer."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as exc:
+            raise click.ClickException(str(exc)) from exc
+
+
+@click.group(cls=_Commands)
 def main() -> None:
     """Operate a Likeness stack."""
 
