@@ -84,3 +84,50 @@ def test_why_an_asset_failed_is_read_in_every_shape(
 ) -> None:
     report = read_asset_report({"Status": "Failed", "CreateTime": 1, "UpdateTime": "2026-01-01T00:00:00Z", **data})
     assert (report.status, report.error_code, report.error_message) == ("Failed", code, message)
+
+
+@pytest.mark.parametrize(("code", "default"), [(429, 10), (455, 60)])
+@pytest.mark.parametrize("where", ["http", "body"])
+def test_a_deferral_says_when_to_come_back(code: int, default: int, where: str) -> None:
+    status, inside = (code, 200) if where == "http" else (200, code)
+    for given, expected in ((None, default), (0, default), (7, 7)):
+        with pytest.raises(UpstreamDeferred) as caught:
+            read_envelope(status, body(inside), promised="GroupId", retry_after=given)
+        assert caught.value.retry_after == expected
+
+
+def test_a_body_code_decides_before_the_status() -> None:
+    with pytest.raises(UpstreamRefused) as caught:
+        read_envelope(503, body(402), promised="GroupId")
+    assert caught.value.upstream_code == 402
+    with pytest.raises(UpstreamAmbiguous):
+        read_envelope(500, body(200, {"GroupId": "g"}), promised="GroupId")
+
+
+@pytest.mark.parametrize(("depth", "is_read"), [(50, True), (200_000, False)])
+def test_deep_nesting_beside_the_promised_field(depth: int, is_read: bool) -> None:
+    deep = "[" * depth + "]" * depth
+    answer = f'{{"code": 200, "data": {{"GroupId": "g", "deep": {deep}}}}}'.encode()
+    if is_read:
+        assert read_envelope(200, answer, promised="GroupId")["GroupId"] == "g"
+    else:
+        with pytest.raises(UpstreamAmbiguous):
+            read_envelope(200, answer, promised="GroupId")
+
+
+@pytest.mark.parametrize("code", [0, -1, 302, 400, 418, 499, "418"])
+def test_an_undocumented_code_is_a_refusal(code: Any) -> None:
+    with pytest.raises(UpstreamRefused) as caught:
+        read_envelope(200, body(code, {"GroupId": "g"}), promised="GroupId")
+    assert caught.value.code == "upstream_refused"
+    assert caught.value.upstream_code == int(code)
+
+
+@pytest.mark.parametrize("status", ["Processing", "Active", "Reviewing", "active", "", 5])
+def test_a_status_is_handed_on_as_it_came(status: Any) -> None:
+    assert read_asset_report({"Status": status}).status == str(status)
+
+
+def test_an_empty_error_object_does_not_hide_the_message() -> None:
+    report = read_asset_report({"Status": "Failed", "Error": {}, "ErrorMessage": "FaceMismatch: m"})
+    assert report.error_code == "FaceMismatch"

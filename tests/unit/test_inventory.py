@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -206,3 +207,28 @@ def test_a_key_that_is_not_ours_changes_nothing(store: DynamoStore, key: str) ->
     check = CheckUpload(store, nobody, nobody, nobody)  # type: ignore[arg-type]
     assert check(Upload(name, "v1", 10, NOW)) == "ignored"
     assert store.list_assets(one.id) == [asset(one)]
+
+
+def _cursor_of(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "=", "A===", "é", _cursor_of("5"), _cursor_of("[]"), _cursor_of("[1]"), _cursor_of('["a", "b"]'),
+        _cursor_of("[" * 4000),
+        _cursor_of('[""]'),
+    ],
+)  # fmt: skip
+def test_a_cursor_that_is_not_ours_is_refused(store: DynamoStore, cursor: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        store.list_sessions("acme", limit=3, cursor=cursor, status=None, reference=None)
+    assert caught.value.field == "cursor"
+
+
+def test_a_cursor_of_another_client_shows_nothing_of_that_client(store: DynamoStore) -> None:
+    for index in range(1, 4):
+        store.create_session(session(index, client="other"), [])
+    cursor = store.list_sessions("other", limit=1, cursor=None, status=None, reference=None).cursor
+    assert store.list_sessions("acme", limit=3, cursor=cursor, status=None, reference=None).sessions == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,26 +12,29 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from likeness.contracts.crun import read_asset_report, read_envelope
-from likeness.errors import UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
+from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, H5Session, UpstreamProblem
 
 CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 12.0
 _LARGEST_ANSWER = 1 << 20
 _PARALLEL = 8
+#: No further batch of questions begins after this: with one slow batch it still fits into the function's minute.
+_REPORTS_SECONDS = 25.0
 
 
 class CrunClient:
     """The port ``Crun``. ``api_key(fresh=True)`` fetches the key anew: after a 401 it may have been rotated.
 
-    ``admit(n)`` is the rate governor: it returns when ``n`` calls may go out, or raises RateLimited.
+    ``admit(n)`` is the rate governor: it returns, perhaps after a while, how many of ``n`` calls may go out now, or
+    raises RateLimited.
     """
 
     def __init__(
         self,
         base_url: str,
         api_key: Callable[[bool], str],
-        admit: Callable[[int], None],
+        admit: Callable[[int], int],
         *,
         trust_env: bool = False,
     ) -> None:
@@ -65,9 +69,20 @@ class CrunClient:
 
     def asset_reports(self, crun_asset_ids: Sequence[str]) -> dict[str, AssetReport | UpstreamProblem]:
         """See the port."""
-        self._admit(len(crun_asset_ids))
-        with ThreadPoolExecutor(max_workers=min(_PARALLEL, len(crun_asset_ids))) as pool:
-            return dict(zip(crun_asset_ids, pool.map(self._report, crun_asset_ids), strict=True))
+        found: dict[str, AssetReport | UpstreamProblem] = {}
+        waiting = list(crun_asset_ids)
+        until = time.monotonic() + _REPORTS_SECONDS
+        with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
+            while waiting:
+                try:
+                    if time.monotonic() > until:
+                        raise RateLimited(retry_after=1)
+                    admitted = self._admit(min(len(waiting), _PARALLEL))
+                except RateLimited as problem:
+                    return found | dict.fromkeys(waiting, problem)
+                batch, waiting = waiting[:admitted], waiting[admitted:]
+                found |= zip(batch, pool.map(self._report, batch), strict=True)
+        return found
 
     def _report(self, crun_asset_id: str) -> AssetReport | UpstreamProblem:
         try:

@@ -28,12 +28,15 @@ from likeness.adapters.items import (
     session_key,
 )
 from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.ids import SESSION_ID
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, Attempt, AttemptStatus, Problem, Session
-from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
+from likeness.errors import ConditionFailed, InvalidRequest, RateLimited, TooManyAttempts
 from likeness.ports import Page
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
 _INDEX = "ClientSessions"
+#: How often a governor that loses a race for its place tries again.
+_RACES = 5
 #: A listing with a filter reads at most this many pages before it hands out a cursor.
 _PAGES_PER_CALL = 5
 _STATUS = {"#status": "status"}
@@ -348,9 +351,9 @@ def _start_key(cursor: str | None, client_id: str) -> Item | None:
         return None
     try:
         (session_id,) = json.loads(base64.urlsafe_b64decode(cursor))
-        if not isinstance(session_id, str):
+        if not (isinstance(session_id, str) and SESSION_ID.fullmatch(session_id)):
             raise ValueError
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, RecursionError, binascii.Error):
         raise InvalidRequest("The cursor is not one of ours", field="cursor") from None
     return {"client_id": encode(client_id), "id": encode(session_id)} | session_key(session_id)
 
@@ -368,21 +371,25 @@ class Governor:
         burst = max(1, per_10s // 4)
         # A millisecond more than the even spread: times are stored in whole milliseconds.
         self._interval = 10 / max(1, per_10s - burst) + 0.001
+        self._batch = burst
         self._burst = (burst - 1) * self._interval
 
-    def admit(self, calls: int) -> None:
-        """Returns when ``calls`` calls may go out; RateLimited when that is more than ``max_wait`` seconds away."""
-        from likeness.errors import RateLimited
+    def admit(self, calls: int) -> int:
+        """Returns how many of ``calls`` calls may go out now: at most one burst, so ask again for the rest.
 
-        for _ in range(5):
+        Waits for its place in the line; RateLimited when that is more than ``max_wait`` seconds away.
+        """
+        admitted = min(calls, self._batch)
+        cost = admitted * self._interval
+        for _ in range(_RACES):
             now = self._now()
-            cost = calls * self._interval
             free_at = self._reserve(now, cost)
             if free_at is not None:
-                self._sleep(max(0.0, free_at - cost - self._burst - now))
-                return
+                # The last of the batch has to wait the longest; the others go with it.
+                self._sleep(max(0.0, free_at - self._interval - self._burst - now))
+                return admitted
             if self._restart(now, cost):
-                return
+                return admitted
         raise RateLimited(retry_after=max(2, round(self._max_wait)))
 
     def _reserve(self, now: float, cost: float) -> float | None:

@@ -74,8 +74,10 @@ def read_asset_report(data: Mapping[str, Any]) -> AssetReport:
         error = data.get(name)
         if isinstance(error, dict):
             code = _text(error.get("Code")) or _text(error.get("code"))
-            return AssetReport(str(data["Status"]), code, _text(error.get("Message")) or _text(error.get("message")))
-        if _text(error):
+            message = _text(error.get("Message")) or _text(error.get("message"))
+            if code or message:
+                return AssetReport(str(data["Status"]), code, message)
+        elif _text(error):
             return AssetReport(str(data["Status"]), *_split(str(error)))
     for name in ("ErrorMessage", "FailedReason"):
         text = _text(data.get(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from likeness.domain.asset import NAME_LIMIT, Asset
 from likeness.domain.media import CONTENT_TYPES, MAX_BYTES
@@ -41,11 +41,18 @@ class AssetRegistration(_Body):
         return self
 
 
+def _in_utc(given: datetime) -> datetime:
+    try:
+        return given.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time that UTC has no year for") from None
+
+
 class ConsentGiven(_Body):
     """The person's consent, as the caller recorded it."""
 
     text_version: Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTABLE)]
-    given_at: Annotated[AwareDatetime, Field(strict=False)]
+    given_at: Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_utc)]
 
 
 class NewSession(_Body):

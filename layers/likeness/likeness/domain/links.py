@@ -13,6 +13,7 @@ _LNG = re.compile(r"(?<=[?&])lng=[^&#]*")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]|[^\x21-\x7e]")
 _PASSED = "10000"
+_MOST_FIELDS = 50
 
 
 def with_language(h5_link: str, language: Language) -> str:
@@ -46,15 +47,21 @@ def read_callback(parameters: dict[str, list[str]]) -> CallbackResult:
     """The H5 page's parameters, from the query as API Gateway parsed it.
 
     A second ``?`` counts as ``&``: it is unknown whether the page looks for a query that is already there. A
-    parameter that comes twice with different values proves nothing, so it is not a pass.
+    result that comes twice with different values, or in a flood of fields, says nothing at all.
     """
     values: list[str] = []
     for name, found in parameters.items():
         for value in found:
-            pairs = parse_qsl(f"{name}={value}".replace("?", "&"), keep_blank_values=True, max_num_fields=50)
-            values += [each for key, each in pairs if key == "resultCode"]
-    code = values[0].strip()[:32] if values else None
-    return CallbackResult(code or None, passed=bool(values) and set(values) == {_PASSED})
+            try:
+                pairs = parse_qsl(
+                    f"{name}={value}".replace("?", "&"), keep_blank_values=True, max_num_fields=_MOST_FIELDS
+                )
+            except ValueError:
+                return CallbackResult(None, passed=False)
+            values += [each.strip() for key, each in pairs if key == "resultCode"]
+    if len(set(values)) != 1:
+        return CallbackResult(None, passed=False)
+    return CallbackResult(values[0][:32] or None, passed=values[0] == _PASSED)
 
 
 def origin_of(url: str) -> str | None:

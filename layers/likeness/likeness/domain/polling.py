@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: Past this age the pause grows with the age: who waited ten minutes can wait another minute. It keeps a day of
-#: waiting for one stuck asset under 60 rounds, where a fixed 30 s would take 2,880.
+#: waiting for one stuck asset at about 62 rounds, where a fixed 30 s would take 2,880.
 _PATIENT_AFTER = 8.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from likeness.errors import InvalidRequest, NotFound
 from likeness.ports import Store
 
 _LARGEST_PAGE = 100
+_PAGE_SIZE = re.compile("[1-9][0-9]?|100")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class GetSession:
     ) -> dict[str, Any]:
         """``{"sessions": […], "next_cursor": …}``, newest first; the query's values as they came."""
         caller.require_client()
-        if limit is not None and not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _LARGEST_PAGE):
+        if limit is not None and not _PAGE_SIZE.fullmatch(limit):
             raise InvalidRequest(f"limit: a whole number from 1 to {_LARGEST_PAGE}", field="limit")
         if status is not None and status not in list(SessionStatus):
             raise InvalidRequest(f"status: one of {', '.join(SessionStatus)}", field="status")

@@ -45,22 +45,24 @@ class LookUpResult:
             raise WorkInProgress("Another execution looks this attempt up") from None
         attempt = session.attempts[number]
         if session.group_id:
+            self._let_go(session_id, attempt, execution)
             return {"outcome": "known"}
         allowed = (AttemptStatus.PASSED, AttemptStatus.OPEN) if last_chance else (AttemptStatus.PASSED,)
         if attempt.status not in allowed or session.status in (
             SessionStatus.CANCELED,
             SessionStatus.REDACTED,
         ):
+            self._let_go(session_id, attempt, execution)
             return {"outcome": "not_verified"}
         try:
             group_id = self.crun.group_of(attempt.byted_token)
         except UpstreamDeferred:
-            self.store.release_lookup(session_id, number, execution)
+            self._let_go(session_id, attempt, execution)
             raise
         except UpstreamRefused as refusal:
             if refusal.upstream_code in ACCOUNT_REFUSALS:
                 # It is the account that was refused, not the person: wait for the operator as long as the token lives.
-                self.store.release_lookup(session_id, number, execution)
+                self._let_go(session_id, attempt, execution)
                 raise
             return self._not_verified(session_id, attempt, refusal)
         return {
@@ -69,6 +71,14 @@ class LookUpResult:
             "attempt": str(number),
             "at": f"{self.clock.now():.3f}",
         }
+
+    def _let_go(self, session_id: str, attempt: Attempt, execution: str) -> None:
+        """Gives the lease back after a look-up that did not happen, unless an earlier one may have: a lease that was
+
+        there before is the memory of that, and stays until it runs out.
+        """
+        if not attempt.lookup_by:
+            self.store.release_lookup(session_id, attempt.number, execution)
 
     def _not_verified(self, session_id: str, attempt: Attempt, refusal: UpstreamRefused) -> dict[str, Any]:
         status, why = self._verdict(attempt, str(refusal.upstream_code))

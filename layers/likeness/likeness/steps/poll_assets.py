@@ -18,6 +18,8 @@ MAX_ROUNDS = 1000
 #: crun may not know an asset in the first moments after it gave out the id.
 _NOT_FOUND_PATIENCE_SECONDS = 60
 _NOT_FOUND = 404
+#: How far the beginning of a round moves on; prime, so that it comes by everywhere.
+_STEP = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,7 @@ class PollAssets:
         if not mine:
             return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": round_}
         pending = [each for each in assets if each.status is AssetStatus.PROCESSING and each.crun_asset_id]
-        try:
-            reports = self.crun.asset_reports([str(each.crun_asset_id) for each in pending]) if pending else {}
-        except UpstreamError as problem:  # the governor has no place left
-            reports = {str(each.crun_asset_id): problem for each in pending}
+        reports = self._ask(pending, round_)
         moved = {each.id: self._move(each, reports[str(each.crun_asset_id)], now) for each in pending}
         after = [moved.get(each.id, each) for each in assets]
         retry_after = max((getattr(each, "retry_after", None) or 0 for each in reports.values()), default=0)
@@ -52,6 +51,15 @@ class PollAssets:
         if round_ + 1 >= MAX_ROUNDS:
             return self._hand_over(session_id, execution)
         return following
+
+    def _ask(self, pending: list[Asset], round_: int) -> dict[str, AssetReport | UpstreamProblem]:
+        # The governor may not have room for all of them: each round begins elsewhere, so everybody's turn comes.
+        start = round_ * _STEP % len(pending) if pending else 0
+        wanted = [str(each.crun_asset_id) for each in pending[start:] + pending[:start]]
+        try:
+            return self.crun.asset_reports(wanted) if wanted else {}
+        except UpstreamError as problem:
+            return dict.fromkeys(wanted, problem)
 
     def _hand_over(self, session_id: str, execution: str) -> dict[str, Any]:
         # Let go first: the reader of the message starts nothing while it sees a running driver.

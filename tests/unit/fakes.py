@@ -1,0 +1,144 @@
+"""Second implementations of the ports: in memory, scripted, and honest about what they were asked."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, TypeVar
+
+from likeness.errors import UpstreamError
+from likeness.ports import (
+    AssetReport,
+    Clock,
+    Crun,
+    Files,
+    H5Session,
+    Queue,
+    SigningKeys,
+    UploadForm,
+    UpstreamProblem,
+    Workflows,
+)
+
+Answer = TypeVar("Answer")
+
+
+@dataclass
+class FakeClock:
+    """Stands still until it is moved. ``at`` in epoch seconds; its entropy counts up."""
+
+    at: float = 1_800_000_000.0
+    drawn: itertools.count[int] = field(default_factory=itertools.count)
+
+    def now(self) -> float:
+        return round(self.at, 3)
+
+    def entropy(self) -> bytes:
+        return next(self.drawn).to_bytes(10, "big")
+
+
+@dataclass
+class FakeQueue:
+    """Keeps what was sent, with its delay in seconds."""
+
+    sent: list[tuple[str, int]] = field(default_factory=list)
+
+    def send(self, body: str, *, delay_seconds: int = 0) -> None:
+        self.sent.append((body, delay_seconds))
+
+
+@dataclass
+class FakeWorkflows:
+    """Executions by name: the document each was started with. ``ended`` names those that run no more."""
+
+    started: dict[str, str] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+
+    def start(self, name: str, document: str) -> bool:
+        # As Step Functions does: with the same input, a name that is still running answers as if new.
+        if name in self.started:
+            return name not in self.ended and self.started[name] == document
+        self.started[name] = document
+        return True
+
+    def is_running(self, name: str) -> bool:
+        return name in self.started and name not in self.ended
+
+
+@dataclass
+class FakeCrun:
+    """Gives out the scripted answers in order; an error among them is raised. An unscripted call fails the test."""
+
+    sessions: deque[H5Session | UpstreamError] = field(default_factory=deque)
+    groups: deque[str | UpstreamError] = field(default_factory=deque)
+    uploads: deque[str | UpstreamError] = field(default_factory=deque)
+    reports: dict[str, AssetReport | UpstreamProblem] = field(default_factory=dict)
+    no_place: UpstreamError | None = None
+    callback_urls: list[str] = field(default_factory=list)
+    looked_up: list[str] = field(default_factory=list)
+    uploaded: list[tuple[str, str, str, str]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def create_validation(self, callback_url: str) -> H5Session:
+        self.callback_urls.append(callback_url)
+        return _given(self.sessions)
+
+    def group_of(self, byted_token: str) -> str:
+        self.looked_up.append(byted_token)
+        return _given(self.groups)
+
+    def upload_asset(self, *, name: str, asset_type: str, asset_url: str, group_id: str) -> str:
+        self.uploaded.append((name, asset_type, asset_url, group_id))
+        return _given(self.uploads)
+
+    def asset_reports(self, crun_asset_ids: Sequence[str]) -> dict[str, AssetReport | UpstreamProblem]:
+        if self.no_place:
+            raise self.no_place
+        self.asked += crun_asset_ids
+        return {each: self.reports[each] for each in crun_asset_ids}
+
+
+def _given(script: deque[Answer | UpstreamError]) -> Answer:
+    answer = script.popleft()
+    if isinstance(answer, UpstreamError):
+        raise answer
+    return answer
+
+
+@dataclass
+class FakeFiles:
+    """Objects by key. Every download URL is another one, as signatures are."""
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+    signed: itertools.count[int] = field(default_factory=itertools.count)
+
+    def upload_form(self, key: str, content_type: str, size_bytes: int, now: float) -> UploadForm:
+        return UploadForm("https://bucket.test/", {"key": key, "Content-Type": content_type}, now + 3600)
+
+    def download_url(self, key: str, version_id: str | None) -> str:
+        return f"https://bucket.test/{key}?versionId={version_id}&X-Amz-Signature={next(self.signed)}"
+
+    def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
+        return io.BytesIO(self.objects[key])
+
+
+@dataclass
+class FixedKeys:
+    """Signing keys, newest first."""
+
+    keys: tuple[bytes, ...] = (b"k" * 32,)
+
+    def current(self) -> Sequence[bytes]:
+        return self.keys
+
+
+#: The type checker's proof that each fake is the port.
+CLOCK: type[Clock] = FakeClock
+QUEUE: type[Queue] = FakeQueue
+WORKFLOWS: type[Workflows] = FakeWorkflows
+CRUN: type[Crun] = FakeCrun
+FILES: type[Files] = FakeFiles
+KEYS: type[SigningKeys] = FixedKeys

@@ -1,0 +1,645 @@
+"""The steps of the flow, on moto's table and the ports' in-memory twins: what each does to the row and the queue."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.items import session_key
+from likeness.contracts.http import NewSession, parse_body
+from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.caller import Caller
+from likeness.domain.ids import asset_id, session_id
+from likeness.domain.media.types import AssetType
+from likeness.domain.polling import Schedule
+from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus, failure
+from likeness.domain.signing import sign_callback
+from likeness.errors import (
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    UpstreamAmbiguous,
+    UpstreamDeferred,
+    UpstreamRefused,
+    WorkInProgress,
+)
+from likeness.ports import AssetReport, H5Session
+from likeness.steps.claim_assets import ClaimAssets
+from likeness.steps.create_session import CreateSession
+from likeness.steps.get_session import GetSession
+from likeness.steps.look_up_result import LEASE_SECONDS, LookUpResult
+from likeness.steps.poll_assets import MAX_ROUNDS, PollAssets
+from likeness.steps.receive_callback import ReceiveCallback
+from likeness.steps.start_onboarding import StartOnboarding
+from likeness.steps.submit_asset import SubmitAsset
+from tests.template.test_template import ASL
+from tests.unit.conftest import TABLE
+from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakeQueue, FakeWorkflows, FixedKeys
+
+BASE = "https://api.test"
+PASS = {"resultCode": ["10000"], "bytedToken": ["t"]}
+_COUNTER = itertools.count(1)
+
+
+@dataclass
+class World:
+    """One session's surroundings. ``dynamodb`` only where a test plays a state that Step Functions runs by itself."""
+
+    store: DynamoStore
+    dynamodb: Any
+    clock: FakeClock = field(default_factory=FakeClock)
+    queue: FakeQueue = field(default_factory=FakeQueue)
+    crun: FakeCrun = field(default_factory=FakeCrun)
+    files: FakeFiles = field(default_factory=FakeFiles)
+    workflows: FakeWorkflows = field(default_factory=FakeWorkflows)
+    keys: FixedKeys = field(default_factory=FixedKeys)
+    orphans: list[int] = field(default_factory=list)
+    schedule: Schedule = field(default_factory=Schedule)
+
+    def session(self, *statuses: AttemptStatus, **changes: Any) -> Session:
+        """A stored session with one attempt for each of ``statuses`` (one open attempt without any)."""
+        now = self.clock.now()
+        attempts = {
+            number: Attempt(number, status, f"token-{number}", now, now + 120)
+            for number, status in enumerate(statuses or (AttemptStatus.OPEN,), 1)
+        }
+        made = Session(
+            id=session_id(int(now * 1000), next(_COUNTER).to_bytes(10, "big")), client_id="acme",
+            status=SessionStatus.REQUIRES_INPUT, language=Language.EN, created_at=now, updated_at=now,
+            attempts=attempts,
+        )  # fmt: skip
+        made = replace(made, **changes)
+        self.store.create_session(made, [])
+        return made
+
+    def verified(self, *statuses: AssetStatus) -> tuple[Session, list[Asset]]:
+        """A verified session, and an asset in each of ``statuses``."""
+        made = self.session()
+        self.store.record_pass(made.id, 1, "10000", self.clock.now())
+        self.play("SaveGroup", made.id, {"$.lookup.result.attempt": "1", "$.lookup.result.group_id": "group-1"})
+        return self.row(made), [self.asset(made, status) for status in statuses]
+
+    def asset(self, of: Session, status: AssetStatus) -> Asset:
+        now, number = self.clock.now(), next(_COUNTER)
+        made = asset_id(int(now * 1000), number.to_bytes(10, "big"))
+        sent = status in (AssetStatus.PROCESSING, AssetStatus.ACTIVE)
+        asset = Asset(
+            id=made, session_id=of.id, name="front", asset_type=AssetType.IMAGE, content_type="image/jpeg",
+            status=status, object_key=f"uploads/{of.id}/{made}/file", created_at=now, updated_at=now,
+            version_id="v1", crun_asset_id=f"asset-{number}" if sent else None, submitted_at=now if sent else None,
+        )  # fmt: skip
+        assert self.store.add_asset(asset)
+        return asset
+
+    def play(self, state: str, session: str, values: dict[str, str]) -> None:
+        """Does what the state machine's own DynamoDB write does, with the expressions of its definition."""
+        parameters = ASL["States"][state]["Parameters"]
+        given = {"$.lookup.result.at": str(self.clock.now()), **values}
+
+        def filled(node: Any) -> Any:
+            if not isinstance(node, dict):
+                return node
+            return {
+                name.removesuffix(".$"): given[each] if name.endswith(".$") else filled(each)
+                for name, each in node.items()
+            }
+
+        self.dynamodb.update_item(
+            TableName=TABLE,
+            Key=session_key(session),
+            **{name: filled(each) for name, each in parameters.items() if name not in ("TableName", "Key")},
+        )
+
+    def row(self, of: Session) -> Session:
+        found = self.store.get_session(of.id)
+        assert found
+        return found
+
+    def file(self, of: Asset) -> Asset:
+        found = self.store.get_asset(of.session_id, of.id)
+        assert found
+        return found
+
+    def callback(self, of: Session, number: int = 1, parameters: dict[str, list[str]] | None = None) -> str:
+        step = ReceiveCallback(self.store, self.queue, self.keys, self.clock)
+        signature = sign_callback(self.keys.current(), of.id, number)
+        return step(of.id, str(number), signature, PASS if parameters is None else parameters, BASE)
+
+    def onboard(self, message: PassReported | LinkCheck | AssetsReady) -> str:
+        return StartOnboarding(self.store, self.workflows)(message)
+
+    def look_up(self, of: Session, number: int = 1, execution: str = "a", *, last_chance: bool = False) -> Any:
+        return LookUpResult(self.store, self.crun, self.clock)(of.id, number, execution, last_chance=last_chance)
+
+    def claim(self, of: Session, execution: str = "a", takes_over: str | None = None) -> Any:
+        return ClaimAssets(self.store, self.clock, self.schedule)(of.id, execution, takes_over=takes_over)
+
+    def submit(self, asset: Asset) -> Any:
+        step = SubmitAsset(self.store, self.crun, self.files, self.clock, lambda: self.orphans.append(1))
+        return step(asset.session_id, asset.id)["outcome"]
+
+    def poll(self, of: Session, execution: str = "a", round_: int = 0) -> Any:
+        return PollAssets(self.store, self.crun, self.queue, self.clock, self.schedule)(of.id, execution, round_)
+
+    def attempt_again(self, of: Session) -> Any:
+        self.crun.sessions.append(H5Session("token-new", "https://h5.test/?lng=zh"))
+        step = CreateSession(self.store, self.crun, self.queue, self.files, self.keys, self.clock, 420, 5)
+        return step.create_attempt(Caller("acme"), of.id, BASE)
+
+
+@pytest.fixture
+def world(store: DynamoStore, dynamodb: Any) -> World:
+    return World(store, dynamodb)
+
+
+# -- the callback -------------------------------------------------------------------------------------------------
+
+
+def test_a_pass_is_stored_and_sent_and_sent_again(world: World) -> None:
+    one = world.session()
+    assert world.callback(one) == f"{BASE}/invite?status=processing"
+    assert world.row(one).attempts[1].status is AttemptStatus.PASSED
+    world.callback(one)
+    expected = PassReported(session_id=one.id, attempt=1).model_dump_json()
+    assert world.queue.sent == [(expected, 0)] * 2
+
+
+@pytest.mark.parametrize(
+    ("attempt", "signature"),
+    [("1", "x" * 43), ("1", ""), ("2", None), ("0", None), ("", None), ("-1", None), ("x", None), ("1000", None),
+     ("\u0661", None)],
+)  # fmt: skip
+def test_a_forged_callback_is_not_found_and_changes_nothing(world: World, attempt: str, signature: str | None) -> None:
+    one = world.session()
+    good = sign_callback(world.keys.current(), one.id, 1)
+    step = ReceiveCallback(world.store, world.queue, world.keys, world.clock)
+    with pytest.raises(NotFound):
+        step(one.id, attempt, good if signature is None else signature, PASS, BASE)
+    assert (world.row(one), world.queue.sent) == (one, [])
+
+
+def test_an_authentic_callback_of_a_session_that_is_gone_is_not_found(world: World) -> None:
+    gone = session_id(1, bytes(10))
+    step = ReceiveCallback(world.store, world.queue, world.keys, world.clock)
+    with pytest.raises(NotFound):
+        step(gone, "1", sign_callback(world.keys.current(), gone, 1), PASS, BASE)
+    assert world.queue.sent == []
+
+
+def test_a_failed_callback_asks_for_another_attempt(world: World) -> None:
+    one = world.session(return_url="https://app.test/done?x=1")
+    place = world.callback(one, parameters={"resultCode": ["10010"]})
+    assert place == f"https://app.test/done?x=1&session_id={one.id}&status=requires_input"
+    found = world.row(one)
+    assert (found.status, found.attempts[1].status) == (SessionStatus.REQUIRES_INPUT, AttemptStatus.FAILED)
+    assert found.last_error == failure("attempt_failed", "10010")
+    assert world.queue.sent == []
+
+
+def test_a_callback_without_a_result_changes_nothing(world: World) -> None:
+    one = world.session()
+    assert world.callback(one, parameters={}) == f"{BASE}/invite?status=requires_input"
+    assert world.row(one) == one
+
+
+def test_a_callback_after_the_group_is_known_changes_nothing(world: World) -> None:
+    one, _ = world.verified()
+    for parameters in (PASS, {"resultCode": ["10010"]}):
+        assert world.callback(one, parameters=parameters) == f"{BASE}/invite?status=verified"
+    assert (world.row(one), world.queue.sent) == (one, [])
+
+
+def test_a_failure_after_a_pass_does_not_downgrade(world: World) -> None:
+    one = world.session()
+    world.callback(one)
+    world.callback(one, parameters={"resultCode": ["10010"]})
+    assert world.row(one).attempts[1].status is AttemptStatus.PASSED
+
+
+def test_a_late_pass_counts_after_its_link_lapsed(world: World) -> None:
+    one = world.session()
+    world.crun.groups.append(UpstreamRefused(404))
+    assert world.look_up(one, last_chance=True) == {"outcome": "not_verified"}
+    assert world.row(one).attempts[1].status is AttemptStatus.LAPSED
+    world.callback(one)
+    assert world.onboard(PassReported(session_id=one.id, attempt=1)) == "started"
+    world.crun.groups.append("group-9")
+    assert world.look_up(one, execution=f"{one.id}-a1")["group_id"] == "group-9"
+
+
+def test_a_callback_with_a_flood_of_fields_is_still_answered(world: World) -> None:
+    one = world.session()
+    assert world.callback(one, parameters={"x": ["&a=1" * 60]}).startswith(BASE)
+
+
+# -- the queue ----------------------------------------------------------------------------------------------------
+
+
+def test_a_message_starts_one_execution(world: World) -> None:
+    one = world.session()
+    message = PassReported(session_id=one.id, attempt=1)
+    assert world.onboard(message) == "nothing", "the row says open"
+    world.callback(one)
+    assert world.onboard(message) == "started"
+    document = json.loads(world.workflows.started[f"{one.id}-a1"])
+    assert document == {"attempt": 1, "last_chance": False, "session_id": one.id, "work": "validate"}
+    world.workflows.ended.add(f"{one.id}-a1")
+    assert world.onboard(message) == "exists"
+    assert len(world.workflows.started) == 1
+
+
+def test_a_link_check_asks_only_for_what_was_never_answered(world: World) -> None:
+    expected = {
+        AttemptStatus.OPEN: "started", AttemptStatus.PASSED: "started", AttemptStatus.FAILED: "nothing",
+        AttemptStatus.LAPSED: "nothing", AttemptStatus.LOST: "nothing",
+    }  # fmt: skip
+    for status, outcome in expected.items():
+        one = world.session(status)
+        assert world.onboard(LinkCheck(session_id=one.id, attempt=1)) == outcome
+        names = [name for name in world.workflows.started if name.startswith(one.id)]
+        suffix = "-a1-check" if status is AttemptStatus.OPEN else "-a1"
+        assert names == ([one.id + suffix] if outcome == "started" else [])
+
+
+def test_messages_about_nothing_start_nothing(world: World) -> None:
+    one, gone = world.session(), session_id(1, bytes(10))
+    assert world.onboard(LinkCheck(session_id=gone, attempt=1)) == "nothing"
+    assert world.onboard(LinkCheck(session_id=one.id, attempt=2)) == "nothing"
+    assert world.onboard(AssetsReady(session_id=one.id)) == "nothing", "not verified yet"
+    known, _ = world.verified()
+    assert world.onboard(PassReported(session_id=known.id, attempt=1)) == "nothing"
+    assert world.workflows.started == {}
+
+
+def test_assets_get_an_execution_unless_one_is_driving(world: World) -> None:
+    one, _ = world.verified(AssetStatus.UPLOADED)
+    message = AssetsReady(session_id=one.id)
+    assert world.onboard(message) == "started"
+    assert world.onboard(message) == "started", "the same execution, still running"
+    assert list(world.workflows.started) == [f"{one.id}-g0"]
+    assert world.claim(one, f"{one.id}-g0")["next"] == "submit"
+    assert world.onboard(message) == "nothing"
+
+
+def test_a_dead_driver_is_taken_over(world: World) -> None:
+    one, _ = world.verified(AssetStatus.UPLOADED)
+    world.onboard(AssetsReady(session_id=one.id))
+    dead = f"{one.id}-g0"
+    world.claim(one, dead)
+    world.workflows.ended.add(dead)
+    assert world.onboard(AssetsReady(session_id=one.id)) == "started"
+    assert json.loads(world.workflows.started[f"{one.id}-g1"])["takes_over"] == dead
+    assert world.claim(one, f"{one.id}-g1", dead)["next"] == "submit"
+    assert world.row(one).driver == f"{one.id}-g1"
+
+
+def test_an_execution_that_died_unclaimed_gives_way_to_another_name(world: World) -> None:
+    one, _ = world.verified(AssetStatus.UPLOADED)
+    world.onboard(AssetsReady(session_id=one.id))
+    world.workflows.ended.add(f"{one.id}-g0")
+    with pytest.raises(WorkInProgress):
+        world.onboard(AssetsReady(session_id=one.id))
+    assert world.onboard(AssetsReady(session_id=one.id)) == "started"
+    assert f"{one.id}-g1" in world.workflows.started
+
+
+# -- the look-up --------------------------------------------------------------------------------------------------
+
+
+def test_a_pass_becomes_a_group(world: World) -> None:
+    one = world.session()
+    world.callback(one)
+    world.crun.groups.append("group-1")
+    found = world.look_up(one)
+    assert found == {"outcome": "verified", "group_id": "group-1", "attempt": "1", "at": f"{world.clock.now():.3f}"}
+    assert world.crun.looked_up == ["token-1"]
+    values = {"$.lookup.result.attempt": found["attempt"], "$.lookup.result.group_id": found["group_id"]}
+    world.play("SaveGroup", one.id, values)
+    row = world.row(one)
+    assert (row.status, row.group_id) == (SessionStatus.VERIFIED, "group-1")
+    assert (row.attempts[1].status, row.attempts[1].lookup_by) == (AttemptStatus.VERIFIED, None)
+    assert world.look_up(one, execution="b") == {"outcome": "known"}
+    assert len(world.crun.looked_up) == 1, "the token is not burned again"
+
+
+@pytest.mark.parametrize("status", [AttemptStatus.OPEN, AttemptStatus.FAILED, AttemptStatus.LAPSED, AttemptStatus.LOST])
+def test_no_token_is_spent_before_a_pass(world: World, status: AttemptStatus) -> None:
+    one = world.session(status)
+    assert world.look_up(one) == {"outcome": "not_verified"}
+    assert world.crun.looked_up == []
+
+
+def test_one_worker_looks_up(world: World) -> None:
+    one = world.session(AttemptStatus.PASSED)
+    world.crun.groups.append(UpstreamAmbiguous())
+    with pytest.raises(UpstreamAmbiguous):
+        world.look_up(one, execution="a")
+    with pytest.raises(WorkInProgress):
+        world.look_up(one, execution="b")
+    world.clock.at += LEASE_SECONDS + 1
+    world.crun.groups.append("group-1")
+    assert world.look_up(one, execution="b")["outcome"] == "verified"
+
+
+@pytest.mark.parametrize("error", [UpstreamDeferred(), RateLimited(), *map(UpstreamRefused, (401, 402, 505))])
+def test_a_look_up_that_did_not_happen_gives_its_lease_back(world: World, error: UpstreamDeferred) -> None:
+    one = world.session(AttemptStatus.PASSED, status=SessionStatus.PROCESSING)
+    world.crun.groups.append(error)
+    with pytest.raises(type(error)):
+        world.look_up(one)
+    assert world.row(one) == one, "not even a lease is left"
+
+
+@pytest.mark.parametrize("code", [404, 422, 501, 418])
+def test_a_refusal_asks_for_another_attempt(world: World, code: int) -> None:
+    one = world.session()
+    world.callback(one)
+    world.crun.groups.append(UpstreamRefused(code))
+    assert world.look_up(one) == {"outcome": "not_verified"}
+    found = world.row(one)
+    assert (found.status, found.attempts[1].status) == (SessionStatus.REQUIRES_INPUT, AttemptStatus.FAILED)
+    assert found.last_error == failure("attempt_failed", str(code))
+    assert world.attempt_again(one)["attempt"]["number"] == 2
+
+
+@pytest.mark.parametrize("execution", ["a", "b"])
+def test_a_refusal_after_an_interrupted_look_up_means_the_result_is_lost(world: World, execution: str) -> None:
+    one = world.session()
+    world.callback(one)
+    world.crun.groups.append(UpstreamAmbiguous())
+    with pytest.raises(UpstreamAmbiguous):
+        world.look_up(one, execution="a")
+    world.clock.at += LEASE_SECONDS + 1
+    world.crun.groups.append(UpstreamRefused(404))
+    assert world.look_up(one, execution=execution) == {"outcome": "not_verified"}
+    found = world.row(one)
+    assert found.attempts[1].status is AttemptStatus.LOST
+    assert found.last_error == failure("result_lost", "404")
+
+
+def test_a_deferral_in_between_does_not_hide_an_interrupted_look_up(world: World) -> None:
+    one = world.session()
+    world.callback(one)
+    world.crun.groups.extend([UpstreamAmbiguous(), UpstreamDeferred(), UpstreamRefused(404)])
+    for error in (UpstreamAmbiguous, UpstreamDeferred):
+        with pytest.raises(error):
+            world.look_up(one)
+    world.look_up(one)
+    assert world.row(one).attempts[1].status is AttemptStatus.LOST
+
+
+def test_a_refreshed_callback_after_a_refused_look_up_does_not_hang_the_session(world: World) -> None:
+    one = world.session()
+    world.callback(one)
+    world.onboard(PassReported(session_id=one.id, attempt=1))
+    world.crun.groups.append(UpstreamRefused(404))
+    world.look_up(one, execution=f"{one.id}-a1")
+    world.workflows.ended.add(f"{one.id}-a1")
+    world.callback(one)
+    assert world.row(one).status is SessionStatus.REQUIRES_INPUT or world.workflows.is_running(f"{one.id}-a1")
+    assert world.attempt_again(one)["attempt"]["number"] == 2
+
+
+def test_after_a_result_that_never_came_the_person_can_try_again(world: World) -> None:
+    one = world.session()
+    world.callback(one)
+    world.play("RecordFailure", one.id, {"$.lookup.result.attempt": "1", "States.Format('{}', $.attempt)": "1"})
+    assert world.row(one).status is SessionStatus.REQUIRES_INPUT
+    assert world.attempt_again(one)["attempt"]["number"] == 2
+
+
+def test_a_look_up_that_asked_nobody_leaves_no_lease(world: World) -> None:
+    one = world.session(AttemptStatus.FAILED)
+    world.look_up(one, execution="check", last_chance=True)
+    assert world.crun.looked_up == []
+    world.callback(one)
+    world.crun.groups.append("group-1")
+    assert world.look_up(one, execution="a")["outcome"] == "verified"
+
+
+# -- the assets ---------------------------------------------------------------------------------------------------
+
+
+def test_nobody_claims_while_another_drives(world: World) -> None:
+    one, _ = world.verified(AssetStatus.UPLOADED, AssetStatus.PROCESSING)
+    assert world.claim(one, "a")["next"] == "submit"
+    assert world.claim(one, "b") == {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": 0}
+    assert world.poll(one, "b")["next"] == "done"
+    assert world.crun.asked == []
+    assert world.row(one).driver == "a"
+
+
+def test_a_claim_names_what_to_do(world: World) -> None:
+    one, (waiting, uploaded, submitting, processing) = world.verified(
+        AssetStatus.AWAITING_UPLOAD, AssetStatus.UPLOADED, AssetStatus.SUBMITTING, AssetStatus.PROCESSING
+    )
+    following = world.claim(one)
+    assert sorted(following["asset_ids"]) == sorted([uploaded.id, submitting.id])
+    assert waiting.id not in following["asset_ids"]
+    assert processing.id not in following["asset_ids"]
+    idle, _ = world.verified(AssetStatus.AWAITING_UPLOAD, AssetStatus.ACTIVE, AssetStatus.FAILED)
+    assert world.claim(idle)["next"] == "done"
+    assert world.row(idle).driver is None
+    busy, _ = world.verified(AssetStatus.PROCESSING)
+    assert world.claim(busy)["next"] == "wait"
+
+
+class _LateUpload(DynamoStore):
+    """An inventory in which a file is checked in the moment before the driver lets go."""
+
+    late: Asset
+
+    def release_driver(self, session_id: str, execution: str) -> None:
+        self.add_asset(self.late)
+        super().release_driver(session_id, execution)
+
+
+@pytest.mark.parametrize("step", ["claim", "poll"])
+def test_an_upload_that_came_while_letting_go_is_not_forgotten(world: World, step: str) -> None:
+    one, _ = world.verified(AssetStatus.ACTIVE)
+    late = _LateUpload(world.dynamodb, TABLE)
+    late.late = replace(world.asset(world.session(), AssetStatus.UPLOADED), session_id=one.id)
+    world.store = late
+    following = world.claim(one) if step == "claim" else world.poll(one)
+    assert (following["next"], following["asset_ids"]) == ("submit", [late.late.id])
+    assert world.row(one).driver == "a"
+
+
+def test_a_file_goes_to_crun_once(world: World) -> None:
+    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+    world.crun.uploads.append("asset-new")
+    assert world.submit(asset) == "submitted"
+    assert world.submit(asset) == "nothing"
+    found = world.file(asset)
+    assert (found.status, found.crun_asset_id) == (AssetStatus.PROCESSING, "asset-new")
+    assert found.submitted_at == world.clock.now()
+    ((name, kind, url, group),) = world.crun.uploaded
+    assert (name, kind, group) == ("front", "Image", "group-1")
+    assert f"{asset.object_key}?versionId=v1" in url
+    assert world.orphans == []
+
+
+def test_nothing_is_submitted_without_a_group(world: World) -> None:
+    asset = world.asset(world.session(), AssetStatus.UPLOADED)
+    assert world.submit(asset) == "nothing"
+    assert world.crun.uploaded == []
+
+
+def test_an_ambiguous_upload_is_repeated_once(world: World) -> None:
+    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+    world.crun.uploads = deque([UpstreamAmbiguous(), UpstreamAmbiguous()])
+    for _ in range(2):
+        with pytest.raises(UpstreamAmbiguous):
+            world.submit(asset)
+    assert world.submit(asset) == "failed"
+    error = world.file(asset).error
+    assert error
+    assert error.code == "submission_unknown"
+    assert (len(world.crun.uploaded), len(world.orphans)) == (2, 2)
+
+
+def test_an_ambiguous_upload_may_succeed_the_second_time(world: World) -> None:
+    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+    world.crun.uploads = deque([UpstreamAmbiguous(), "asset-new"])
+    with pytest.raises(UpstreamAmbiguous):
+        world.submit(asset)
+    assert world.submit(asset) == "submitted"
+
+
+@pytest.mark.parametrize("error", [UpstreamDeferred(), *map(UpstreamRefused, (401, 402, 505))])
+def test_an_upload_that_did_not_happen_leaves_the_asset_as_it_was(world: World, error: UpstreamDeferred) -> None:
+    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+    world.crun.uploads = deque([error] * 3)
+    for _ in range(3):
+        with pytest.raises(type(error)):
+            world.submit(asset)
+    found = world.file(asset)
+    assert (found.status, found.ambiguous_submissions, world.orphans) == (AssetStatus.UPLOADED, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("code", "why"), [(404, "upstream_not_found"), (422, "upstream_rejected"), (418, "upstream_refused")]
+)
+def test_a_refused_upload_fails_its_asset(world: World, code: int, why: str) -> None:
+    _, (asset, other) = world.verified(AssetStatus.UPLOADED, AssetStatus.UPLOADED)
+    world.crun.uploads = deque([UpstreamRefused(code), "asset-new"])
+    assert world.submit(asset) == "failed"
+    error = world.file(asset).error
+    assert error
+    assert (error.code, error.upstream_code) == (why, str(code))
+    assert world.submit(other) == "submitted"
+
+
+def test_a_round_moves_each_asset_by_its_own_report(world: World) -> None:
+    one, (active, failed, unknown, silent, refused) = world.verified(*[AssetStatus.PROCESSING] * 5)
+    reports: list[AssetReport | Exception] = [
+        AssetReport("Active"), AssetReport("Failed", "FaceMismatch", "m"), AssetReport("Reviewing"),
+        UpstreamAmbiguous(retry_after=17), UpstreamRefused(404),
+    ]  # fmt: skip
+    assets = (active, failed, unknown, silent, refused)
+    world.crun.reports = {str(each.crun_asset_id): report for each, report in zip(assets, reports, strict=True)}
+    world.clock.at += 5
+    following = world.poll(one)
+    assert [world.file(each).status.value for each in assets] == ["active", "failed", *["processing"] * 3]
+    assert world.file(active).uri == f"asset://{active.crun_asset_id}"
+    error = world.file(failed).error
+    assert error
+    assert (error.code, error.retryable) == ("face_mismatch", False)
+    assert (following["next"], following["round"], following["wait_seconds"]) == ("wait", 1, 17)
+    world.clock.at += 60
+    world.poll(one)
+    assert world.file(refused).status is AssetStatus.FAILED, "crun has had its minute to know the id"
+    world.clock.at += world.schedule.deadline
+    assert world.poll(one)["next"] == "done"
+    codes = {each.error.code for each in map(world.file, (unknown, silent)) if each.error}
+    assert codes == {"activation_timeout"}
+    assert world.row(one).driver is None
+
+
+def test_a_failed_download_is_submitted_once_more(world: World) -> None:
+    one, (asset,) = world.verified(AssetStatus.UPLOADED)
+    urls = []
+    for round_ in range(2):
+        world.crun.uploads.append(f"asset-{round_}")
+        assert world.submit(asset) == "submitted"
+        urls.append(world.crun.uploaded[-1][2])
+        world.crun.reports[f"asset-{round_}"] = AssetReport("Failed", "DownloadFailed", None)
+        world.clock.at += 5
+        following = world.poll(one)
+        assert following["next"] == ("submit", "done")[round_]
+    assert urls[0] != urls[1], "signed anew"
+    error = world.file(asset).error
+    assert error
+    assert (error.code, error.retryable, world.file(asset).status) == ("download_failed", True, AssetStatus.FAILED)
+
+
+def test_a_round_without_a_place_waits(world: World) -> None:
+    one, (asset,) = world.verified(AssetStatus.PROCESSING)
+    world.crun.no_place = RateLimited(retry_after=9)
+    following = world.poll(one)
+    assert (following["next"], following["wait_seconds"]) == ("wait", 9)
+    assert world.file(asset) == asset
+
+
+def test_after_many_rounds_another_execution_goes_on(world: World) -> None:
+    one, (asset,) = world.verified(AssetStatus.PROCESSING)
+    world.crun.reports[str(asset.crun_asset_id)] = AssetReport("Processing")
+    assert world.poll(one, round_=MAX_ROUNDS - 1)["next"] == "done"
+    assert world.row(one).driver is None
+    assert world.queue.sent == [(AssetsReady(session_id=one.id).model_dump_json(), 5)]
+
+
+# -- making sessions ----------------------------------------------------------------------------------------------
+
+
+def test_a_new_link_is_checked_on_later_and_bound_to_its_attempt(world: World) -> None:
+    one = world.session(AttemptStatus.FAILED)
+    view = world.attempt_again(one)
+    assert view["attempt"]["h5_link"] == "https://h5.test/?lng=en"
+    signature = sign_callback(world.keys.current(), one.id, 2)
+    assert world.crun.callback_urls == [f"{BASE}/callback/{one.id}/2/{signature}"]
+    assert world.queue.sent == [(LinkCheck(session_id=one.id, attempt=2).model_dump_json(), 420)]
+    assert world.row(one).attempts[2].byted_token == "token-new"
+
+
+@pytest.mark.parametrize("given_at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_consent_at_the_edge_of_time_is_the_callers_mistake(given_at: str) -> None:
+    body = {"start": "on_open", "consent": {"text_version": "1", "given_at": given_at}}
+    with pytest.raises(InvalidRequest) as caught:
+        parse_body(NewSession, json.dumps(body))
+    assert caught.value.field == "consent.given_at"
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        "0", "101", "-1", "", "ten", "1.5", "\u0661", "1e1", "99999999999",
+        "0000000011999",
+    ],
+)  # fmt: skip
+def test_a_page_has_a_size(world: World, limit: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        GetSession(world.store).list(Caller("acme"), limit=limit)
+    assert caught.value.field == "limit"
+
+
+def test_what_belongs_to_somebody_else_looks_missing(world: World) -> None:
+    one, (asset,) = world.verified(AssetStatus.PROCESSING)
+    step = GetSession(world.store)
+    assert step.one(Caller("acme"), one.id)["assets"][0]["id"] == asset.id
+    assert step.asset(Caller("acme", session_id=one.id), one.id, asset.id)["status"] == "processing"
+    for stranger in (Caller("evil"), Caller("acme", session_id=world.session().id)):
+        with pytest.raises(NotFound):
+            step.one(stranger, one.id)
+        with pytest.raises(NotFound):
+            step.asset(stranger, one.id, asset.id)
+    with pytest.raises(Forbidden):
+        step.list(Caller("acme", session_id=one.id))
