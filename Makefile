@@ -48,8 +48,7 @@ test-integration: setup ## the deployed stack on the emulator
 check: setup ## lint, types, import directions, template
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy layers/likeness/likeness functions local ops
-	$(RUN) -m mypy tests
+	$(RUN) -m mypy $(SOURCES)
 	PYTHONPATH=layers/likeness $(VENV)/bin/lint-imports
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate --lint
 

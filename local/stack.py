@@ -32,6 +32,8 @@ from ops.client_keys import ClientKeys
 
 STACK_NAME = "likeness"
 _BUILD_SECONDS = 600
+_ARM = platform.machine() in ("arm64", "aarch64")
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _SOURCES = ("template.yaml", "layers", "functions", "statemachine")
 
 
@@ -77,71 +79,90 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
     logs.mkdir(parents=True)
     (state_dir / "home").mkdir(exist_ok=True)
     endpoint = f"http://127.0.0.1:{options.emulator_port}"
-    env = environment(state_dir, endpoint)
+    origin = f"http://127.0.0.1:{options.port}"
+    crun_key = options.crun_api_key or secrets.token_urlsafe(24)
     with ExitStack() as cleanup:
-        pids: dict[str, tuple[int, str]] = {}
-
-        def keep(name: str, child: subprocess.Popen[bytes]) -> None:
-            cleanup.callback(stop, child)
-            pids[name] = (child.pid, started_at(child.pid))
-
+        parts = _Parts(logs, environment(state_dir, endpoint), cleanup)
         say("starting the emulator")
-        log = logs / "emulator.log"
-        scratch = Path(
-            cleanup.enter_context(tempfile.TemporaryDirectory(prefix="likeness-", ignore_cleanup_errors=True))
-        )
-        child = emulator.start(options.emulator_port, log, scratch, env)
-        keep("emulator", child)  # before the wait: a start that fails or is interrupted ends it too
-        emulator.wait_until_ready(child, endpoint, log)
-        crun_key = options.crun_api_key or secrets.token_urlsafe(24)
-        crun_url, simulator_port = options.crun_base_url, free_port()
-        if crun_url is None:
+        _start_emulator(parts, options.emulator_port, endpoint)
+        simulator = None
+        if options.crun_base_url is None:
             say("starting the crun simulator")
-            crun_url = f"http://127.0.0.1:{simulator_port}"
-            command = [sys.executable, "-m", "local.simulator", "--port", str(simulator_port)]
-            command += ["--public-base-url", f"http://127.0.0.1:{options.port}/crun"]
-            keep(
-                "simulator", spawn(command, log=logs / "simulator.log", env=env | {"CRUN_SIMULATOR_API_KEY": crun_key})
-            )
+            simulator = _start_simulator(parts, crun_key, f"{origin}/crun")
         say("building and deploying the template")
         with (state_dir / "build.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another stack of this folder may be building the same
-            built = _build(state_dir, logs, env)
+            built = _build(state_dir, logs, parts.env)
         parameters = {
-            "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
-            "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
-            "PublicBaseUrl": f"http://127.0.0.1:{options.port}/v1",
-            "CrunBaseUrl": crun_url,
+            "PythonRuntime": f"python{_PYTHON}",
+            "Architecture": "arm64" if _ARM else "x86_64",
+            "PublicBaseUrl": f"{origin}/v1",
+            "CrunBaseUrl": str(options.crun_base_url or simulator),
             "CrunApiKey": crun_key,
         } | dict(each.split("=", 1) for each in options.parameters)
-        _deploy(built, parameters, logs, env, endpoint)
+        _deploy(built, parameters, logs, parts.env, endpoint)
         outputs = emulator.outputs(endpoint, STACK_NAME)
         emulator.put_gateway_responses(endpoint, outputs["RestApiId"], built)
         say("starting the gateway")
         api = f"{endpoint}/restapis/{outputs['RestApiId']}/v1/_user_request_"
-        command = [sys.executable, "-m", "local.gateway", "--port", str(options.port), "--target", f"/v1={api}"]
-        if options.crun_base_url is None:
-            command += ["--target", f"/crun={crun_url}"]
-        gateway = spawn(command, log=logs / "gateway.log", env=env)
-        keep("gateway", gateway)
-        wait_until_listening(gateway, options.port, "the gateway", logs / "gateway.log", 20)
-        keys = ClientKeys(emulator.client("dynamodb", endpoint), outputs["TableName"])
-        key = keys.add("demo", [f"http://127.0.0.1:{options.port}"])
-        simulator = None if options.crun_base_url else crun_url
+        _start_gateway(parts, options.port, {"/v1": api} | ({"/crun": simulator} if simulator else {}))
+        key = ClientKeys(emulator.client("dynamodb", endpoint), outputs["TableName"]).add("demo", [origin])
         stack = Stack(
-            f"http://127.0.0.1:{options.port}/v1",
-            key,
-            endpoint,
-            STACK_NAME,
-            outputs,
-            simulator,
-            crun_key,
-            str(logs),
-            pids,
+            api_url=f"{origin}/v1",
+            api_key=key,
+            emulator_endpoint=endpoint,
+            stack_name=STACK_NAME,
+            outputs=outputs,
+            simulator_url=simulator,
+            crun_api_key=crun_key,
+            log_dir=str(logs),
+            pids=parts.pids,
         )
         _write_state(options.state_file, stack)
         cleanup.callback(options.state_file.unlink, missing_ok=True)
         yield stack
+
+
+@dataclass
+class _Parts:
+    """The processes of one stack: where they log, their environment, and who ends them."""
+
+    logs: Path
+    env: dict[str, str]
+    cleanup: ExitStack
+    pids: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def keep(self, name: str, child: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+        """Ends ``child`` with the stack, from now on: a start that fails or is interrupted ends it too."""
+        self.cleanup.callback(stop, child)
+        self.pids[name] = (child.pid, started_at(child.pid))
+        return child
+
+
+def _start_emulator(parts: _Parts, port: int, endpoint: str) -> None:
+    scratch = tempfile.TemporaryDirectory(prefix="likeness-", ignore_cleanup_errors=True)
+    folder = Path(parts.cleanup.enter_context(scratch))
+    log = parts.logs / "emulator.log"
+    child = parts.keep("emulator", emulator.start(port, log, folder, parts.env))
+    emulator.wait_until_ready(child, endpoint, log)
+
+
+def _start_simulator(parts: _Parts, crun_key: str, public_base_url: str) -> str:
+    """The simulator's URL; its key travels by the environment, which other users of the machine cannot read."""
+    port = free_port()
+    command = [sys.executable, "-m", "local.simulator", "--port", str(port), "--public-base-url", public_base_url]
+    env = parts.env | {"CRUN_SIMULATOR_API_KEY": crun_key}
+    parts.keep("simulator", spawn(command, log=parts.logs / "simulator.log", env=env))
+    return f"http://127.0.0.1:{port}"
+
+
+def _start_gateway(parts: _Parts, port: int, targets: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "local.gateway", "--port", str(port)]
+    for prefix, url in targets.items():
+        command += ["--target", f"{prefix}={url}"]
+    log = parts.logs / "gateway.log"
+    child = parts.keep("gateway", spawn(command, log=log, env=parts.env))
+    wait_until_listening(child, port, "the gateway", log, 20)
 
 
 def _require_unused(state_file: Path) -> None:
@@ -174,10 +195,9 @@ def _build(state_dir: Path, logs: Path, env: dict[str, str]) -> Path:
     folder = state_dir / "build" / _digest()
     if not (folder / "template.yaml").exists():
         shutil.rmtree(state_dir / "build", ignore_errors=True)
-        machine = "aarch64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
         target = {
-            "LAYER_PYTHON_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}",
-            "LAYER_PLATFORM": f"manylinux2014_{machine}",
+            "LAYER_PYTHON_VERSION": _PYTHON,
+            "LAYER_PLATFORM": f"manylinux2014_{'aarch64' if _ARM else 'x86_64'}",
             "PYTHON": sys.executable,
         }
         command = [_sam(), "build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(folder)]

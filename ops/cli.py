@@ -28,14 +28,10 @@ def _keys(stack_name: str, state_file: Path | None) -> ClientKeys:
     if state_file:
         if not state_file.exists():
             raise click.ClickException(f"{state_file} does not exist: is the local stack up?")
+        from local import emulator  # only where there is a local stack
+
         state = json.loads(state_file.read_text())
-        local: dict[str, Any] = {
-            "aws_access_key_id": "test",
-            "aws_secret_access_key": "test",
-            "region_name": "us-east-1",
-        }
-        client = boto3.client("dynamodb", endpoint_url=state["emulator_endpoint"], **local)
-        return ClientKeys(client, state["outputs"]["TableName"])
+        return ClientKeys(emulator.client("dynamodb", state["emulator_endpoint"]), state["outputs"]["TableName"])
     try:
         (stack,) = boto3.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as exc:

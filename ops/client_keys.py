@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from collections.abc import Sequence
@@ -10,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from likeness.adapters.items import decode_item, encode, encode_item
+from likeness.adapters.items import CLIENT_KEYS, client_key_key, decode_item, encode, encode_item
+from likeness.domain.caller import key_digest
 from likeness.domain.links import origin_of
 
-_PARTITION = "CLIENT_KEYS"
 CLIENT_ID = re.compile(r"[a-z0-9-]{1,32}")
 
 
@@ -45,17 +44,17 @@ class ClientKeys:
             if origin_of(origin) != origin:
                 raise ValueError(f"return origin {origin!r}: https://host[:port], nothing after it")
         key = f"lk_{secrets.token_urlsafe(32)}"
-        digest = hashlib.sha256(key.encode()).hexdigest()
+        digest = key_digest(key)
         item = {
-            "pk": _PARTITION,
-            "sk": digest,
             "key_id": digest[:12],
             "client_id": client_id,
             "return_origins": list(return_origins),
             "created_at": _now(),
         }
         self._client.put_item(
-            TableName=self._table, Item=encode_item(item), ConditionExpression="attribute_not_exists(pk)"
+            TableName=self._table,
+            Item=encode_item(item) | client_key_key(digest),
+            ConditionExpression="attribute_not_exists(pk)",
         )
         return key
 
@@ -78,7 +77,7 @@ class ClientKeys:
         for each in found:
             self._client.update_item(
                 TableName=self._table,
-                Key=encode_item({"pk": _PARTITION, "sk": each["sk"]}),
+                Key=client_key_key(each["sk"]),
                 UpdateExpression="SET revoked_at = if_not_exists(revoked_at, :now)",
                 ExpressionAttributeValues={":now": encode(_now())},
             )
@@ -86,7 +85,7 @@ class ClientKeys:
 
     def _items(self, prefix: str) -> list[dict[str, Any]]:
         condition = "pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else "")
-        values = {":pk": encode(_PARTITION)} | ({":prefix": encode(prefix)} if prefix else {})
+        values = {":pk": encode(CLIENT_KEYS)} | ({":prefix": encode(prefix)} if prefix else {})
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table, KeyConditionExpression=condition, ExpressionAttributeValues=values
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from likeness.adapters.aws import translated
-from likeness.adapters.items import decode_item, encode_item
+from likeness.adapters.items import client_key_key, decode_item
 from likeness.domain.caller import Caller
 
 
@@ -17,9 +17,8 @@ class DynamoClientKeys:
 
     def find(self, key_hash: str) -> Caller | None:
         """See the port."""
-        key = encode_item({"pk": "CLIENT_KEYS", "sk": key_hash})
         with translated():
-            item = self._client.get_item(TableName=self._table, Key=key).get("Item")
+            item = self._client.get_item(TableName=self._table, Key=client_key_key(key_hash)).get("Item")
         values = decode_item(item) if item else {}
         if not values or values.get("revoked_at"):
             return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from likeness.adapters.aws import translated
@@ -153,8 +153,8 @@ class DynamoStore:
     ) -> None:
         """See the port. A pass that was only reported gives way to ``lost`` and ``failed`` after its look-up."""
         starts = {AttemptStatus.OPEN, status}
-        if result_code is None:
-            starts |= {AttemptStatus.PASSED} - ({AttemptStatus.PASSED} if status is AttemptStatus.LAPSED else set())
+        if result_code is None and status is not AttemptStatus.LAPSED:
+            starts.add(AttemptStatus.PASSED)
         names = {f"from{index}": each for index, each in enumerate(sorted(starts))}
         self._update(
             session_key(session_id),
@@ -181,7 +181,6 @@ class DynamoStore:
             _values(owner=owner, until=until, now=now),
             {"#n": str(number)},
             ReturnValues="ALL_OLD",
-            status=False,
         )
         return session_from(item)
 
@@ -198,14 +197,14 @@ class DynamoStore:
     def claim_driver(self, session_id: str, execution: str, takes_over: str | None) -> bool:
         """See the port. A new driver opens a new generation, which names the execution after it."""
         key = session_key(session_id)
-        if self._update_if(key, "SET driver = :me", "driver = :me", _values(me=execution)):
-            return True
-        return self._update_if(
+        claimed = self._update_if(
             key,
             "SET driver = :me ADD generation :one",
             "attribute_exists(pk) AND (attribute_not_exists(driver)" + (" OR driver = :dead)" if takes_over else ")"),
             _values(me=execution, one=1) | (_values(dead=takes_over) if takes_over else {}),
         )
+        # Repeated by the same execution, the claim stands and opens no further generation.
+        return claimed or self._update_if(key, "SET driver = :me", "driver = :me", _values(me=execution))
 
     def release_driver(self, session_id: str, execution: str) -> None:
         """See the port."""
@@ -314,11 +313,9 @@ class DynamoStore:
         condition: str,
         values: Item,
         names: dict[str, str] | None = None,
-        *,
-        status: bool = True,
         **options: str,
     ) -> Item:
-        used = (names or {}) | (_STATUS if status and "#status" in update + condition else {})
+        used = (names or {}) | (_STATUS if "#status" in update + condition else {})
         with translated():
             answer = self._client.update_item(
                 TableName=self._table,
@@ -365,7 +362,15 @@ class Governor:
     the allowance may burst, the rest is spread evenly, so that burst plus spread never exceeds the allowance.
     """
 
-    def __init__(self, client: Any, table: str, per_10s: int, now: Any, sleep: Any, max_wait: float) -> None:
+    def __init__(
+        self,
+        client: Any,
+        table: str,
+        per_10s: int,
+        now: Callable[[], float],
+        sleep: Callable[[float], None],
+        max_wait: float,
+    ) -> None:
         self._client, self._table = client, table
         self._now, self._sleep, self._max_wait = now, sleep, max_wait
         burst = max(1, per_10s // 4)

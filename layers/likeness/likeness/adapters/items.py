@@ -68,6 +68,15 @@ def asset_key(session_id: str, asset_id: str) -> Item:
     return {"pk": {"S": f"SESSION#{session_id}"}, "sk": {"S": f"ASSET#{asset_id}"}}
 
 
+#: The partition of all client keys: few, and listed without a scan.
+CLIENT_KEYS = "CLIENT_KEYS"
+
+
+def client_key_key(digest: str) -> Item:
+    """The primary key of a client key, by its SHA-256."""
+    return {"pk": {"S": CLIENT_KEYS}, "sk": {"S": digest}}
+
+
 def problem_map(problem: Problem | None) -> Item | None:
     """A problem as a plain mapping."""
     if problem is None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from likeness.domain.session import Session
 from likeness.errors import Forbidden, NotFound
+
+
+def key_digest(client_key: str) -> str:
+    """The SHA-256 of a client key, in hex: all that is stored of it."""
+    return hashlib.sha256(client_key.encode("utf-8", "replace")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

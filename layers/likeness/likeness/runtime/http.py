@@ -13,10 +13,10 @@ from likeness.runtime.logging import logger, report
 from likeness.runtime.problems import HEADERS, PROBLEM, problem
 
 
-def answer(body: object, status: int = 200, headers: dict[str, Any] | None = None) -> Response[str]:
+def answer(body: object, status: int = 200) -> Response[str]:
     """A JSON answer that nobody caches."""
     text = json.dumps(body, ensure_ascii=False)
-    return Response(status, content_type="application/json", body=text, headers={**HEADERS, **(headers or {})})
+    return Response(status, content_type="application/json", body=text, headers=HEADERS)
 
 
 def make_app() -> APIGatewayRestResolver:
@@ -26,21 +26,23 @@ def make_app() -> APIGatewayRestResolver:
     @app.exception_handler(LikenessError)  # type: ignore[untyped-decorator]
     def on_likeness_error(error: LikenessError) -> Response[str]:
         report(error)
-        shown = problem(error)
-        return Response(shown["statusCode"], PROBLEM, shown["body"], headers=shown["headers"])
+        return _problem_response(error)
 
     @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
     def on_any_other(error: Exception) -> Response[str]:
         logger.exception("unexpected", exc_info=error)
-        shown = problem(LikenessError())
-        return Response(500, PROBLEM, shown["body"], headers=shown["headers"])
+        return _problem_response(LikenessError())
 
     @app.not_found
     def on_unknown_route(_: Exception) -> Response[str]:
-        shown = problem(NotFound("There is no such route"))
-        return Response(404, PROBLEM, shown["body"], headers=shown["headers"])
+        return _problem_response(NotFound("There is no such route"))
 
     return app
+
+
+def _problem_response(error: LikenessError) -> Response[str]:
+    shown = problem(error)
+    return Response(shown["statusCode"], PROBLEM, shown["body"], headers=shown["headers"])
 
 
 def caller_of(event: dict[str, Any]) -> Caller:

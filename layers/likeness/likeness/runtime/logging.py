@@ -11,11 +11,10 @@ from likeness.errors import ACCOUNT_REFUSALS, LikenessError, RequestError, Upstr
 logger = Logger(log_uncaught_exceptions=False)
 
 
-def count(name: str, **dimensions: str) -> None:
+def count(name: str) -> None:
     """Adds one to metric ``name`` of namespace POWERTOOLS_METRICS_NAMESPACE by an EMF log line."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
-        for key, value in dimensions.items():
-            metric.add_dimension(key, value)
+    with single_metric(name=name, unit=MetricUnit.Count, value=1):
+        pass  # written when the block ends
 
 
 def report(error: LikenessError) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 _FOLDER = Path(__file__).parent.parent / "pages"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
 }
@@ -23,7 +24,7 @@ def page(name: str, status: int = 200, headers: dict[str, str] | None = None) ->
     return {
         "statusCode": status,
         "headers": {
-            "Content-Type": {**_TYPES, ".css": "text/css; charset=utf-8"}[file.suffix],
+            "Content-Type": _TYPES[file.suffix],
             "Content-Security-Policy": _CSP,
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",

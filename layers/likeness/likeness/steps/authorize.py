@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
-from likeness.domain.caller import Caller
+from likeness.domain.caller import Caller, key_digest
 from likeness.domain.signing import read_session_token
 from likeness.ports import Clock, SigningKeys
 
@@ -34,6 +33,6 @@ class Authorize:
         if len(credential) > _LONGEST_CREDENTIAL:
             return None
         if credential.startswith("lk_"):
-            return self.client_keys.find(hashlib.sha256(credential.encode("utf-8", "replace")).hexdigest())
+            return self.client_keys.find(key_digest(credential))
         token = read_session_token(self.keys.current(), credential, self.clock.now())
         return Caller(token.client_id, session_id=token.session_id) if token else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from likeness.domain.polling import Schedule
 from likeness.ports import Clock, Store
-from likeness.steps.rounds import finish, plan
+from likeness.steps.rounds import done, finish, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class ClaimAssets:
         """See rounds.py. ``takes_over`` names a driver that has died."""
         now = self.clock.now()
         if not self.store.claim_driver(session_id, execution, takes_over):
-            return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": 0}
+            return done(0)
         following = plan(self.store.list_assets(session_id), self.schedule, now, 0)
         if following["next"] == "done":
             return finish(self.store, session_id, execution, self.schedule, now, 0)

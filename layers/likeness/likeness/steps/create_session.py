@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from likeness.contracts.http import NewSession, asset_view, iso, session_view
+from likeness.contracts.http import AssetRegistration, NewSession, asset_view, iso, session_view
 from likeness.contracts.messages import LinkCheck
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
@@ -66,7 +66,7 @@ class CreateSession:
             else None,
             asset_count=len(body.assets),
         )
-        assets = [self._asset(session, each, now) for each in body.assets]
+        assets = [new_asset(session.id, each, now, self.clock.entropy()) for each in body.assets]
         h5_link = None
         if body.start == "now":
             attempt, h5_link = self._open_link(session, 1, base_url, now)
@@ -118,17 +118,14 @@ class CreateSession:
         )
         return attempt, with_language(made.h5_link, session.language)
 
-    def _asset(self, session: Session, body: Any, now: float) -> Asset:
-        return new_asset(session.id, body, now, self.clock.entropy())
-
     def _invite_url(self, session: Session, base_url: str, now: float) -> str:
         expiry = int(now) + SESSION_TOKEN_LIFETIME_SECONDS
         token = issue_session_token(self.keys.current(), session.id, session.client_id, expiry)
         return f"{base_url}/invite#{token}"
 
 
-def new_asset(session: str, body: Any, now: float, entropy: bytes) -> Asset:
-    """An asset that waits for its file; ``body`` is an AssetRegistration. The key holds nothing the caller wrote."""
+def new_asset(session: str, body: AssetRegistration, now: float, entropy: bytes) -> Asset:
+    """An asset that waits for its file. The key holds nothing the caller wrote."""
     made = asset_id(int(now * 1000), entropy)
     return Asset(
         id=made,

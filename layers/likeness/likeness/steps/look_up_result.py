@@ -20,8 +20,8 @@ from likeness.errors import (
 )
 from likeness.ports import Clock, Crun, Store
 
-#: A little more than the function may run (30 s): after it the holder is dead.
-LEASE_SECONDS = 40
+#: More than the function may run (its Timeout in the template): after it the holder is dead.
+LEASE_SECONDS = 50
 
 
 @dataclass(frozen=True, slots=True)

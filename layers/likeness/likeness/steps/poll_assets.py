@@ -11,7 +11,7 @@ from likeness.domain.polling import Schedule
 from likeness.domain.session import Problem
 from likeness.errors import ConditionFailed, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, Clock, Crun, Queue, Store, UpstreamProblem
-from likeness.steps.rounds import finish, plan
+from likeness.steps.rounds import done, finish, plan
 
 #: A round costs about 9 history events and Step Functions allows 25,000: long before that a fresh execution goes on.
 MAX_ROUNDS = 1000
@@ -39,7 +39,7 @@ class PollAssets:
         # A round that is repeated after it let go of the session claims it again; else nothing is written here.
         mine = session and (session.driver == execution or self.store.claim_driver(session_id, execution, None))
         if not mine:
-            return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": round_}
+            return done(round_)
         pending = [each for each in assets if each.status is AssetStatus.PROCESSING and each.crun_asset_id]
         reports = self._ask(pending, round_)
         moved = {each.id: self._move(each, reports[str(each.crun_asset_id)], now) for each in pending}
@@ -65,7 +65,7 @@ class PollAssets:
         # Let go first: the reader of the message starts nothing while it sees a running driver.
         self.store.release_driver(session_id, execution)
         self.queue.send(AssetsReady(session_id=session_id).model_dump_json(), delay_seconds=5)
-        return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": MAX_ROUNDS}
+        return done(MAX_ROUNDS)
 
     def _move(self, asset: Asset, report: AssetReport | UpstreamProblem, now: float) -> Asset:
         changed = self._judge(asset, report, now)

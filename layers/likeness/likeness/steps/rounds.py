@@ -13,6 +13,11 @@ from likeness.domain.polling import Schedule
 from likeness.ports import Store
 
 
+def done(round_: int) -> dict[str, Any]:
+    """Nothing is left for this execution."""
+    return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": round_}
+
+
 def plan(
     assets: Sequence[Asset], schedule: Schedule, now: float, round_: int, retry_after: float = 0
 ) -> dict[str, Any]:
@@ -32,4 +37,4 @@ def finish(
     following = plan(store.list_assets(session_id), schedule, now, round_)
     if following["next"] == "done" or store.claim_driver(session_id, execution, None):
         return following
-    return {**following, "next": "done", "asset_ids": []}  # somebody else has taken over
+    return done(round_)  # somebody else has taken over

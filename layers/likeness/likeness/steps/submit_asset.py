@@ -80,10 +80,7 @@ class SubmitAsset:
 
     def _take_back(self, intent: Asset, before: Asset) -> None:
         """The call certainly did not happen: the asset waits as before, and nothing counts as ambiguous."""
-        undone = replace(before, status=before.status, updated_at=self.clock.now())
-        if before.status is AssetStatus.SUBMITTING:
-            undone = replace(undone, ambiguous_submissions=before.ambiguous_submissions)
-        self.store.change_asset(undone, [intent.status])
+        self.store.change_asset(replace(before, updated_at=self.clock.now()), [intent.status])
 
     def _fail(self, asset: Asset, problem: Problem) -> dict[str, Any]:
         failed = replace(asset, status=AssetStatus.FAILED, error=problem, updated_at=self.clock.now())
