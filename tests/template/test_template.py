@@ -9,30 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from likeness.steps.look_up_result import LEASE_SECONDS
+from tests.template_file import ASL, RESOURCES, ROOT, TEMPLATE
 
-
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as {"Fn::…": value}."""
-
-
-def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        assert isinstance(node, yaml.MappingNode)
-        value = loader.construct_mapping(node, deep=True)
-    return {suffix if suffix == "Ref" else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _short_form)
-TEMPLATE: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _Loader)  # noqa: S506
-RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
-ASL: dict[str, Any] = json.loads((ROOT / "statemachine/onboard_person.asl.json").read_text())
 FUNCTIONS = {
     name: resource["Properties"]
     for name, resource in RESOURCES.items()
@@ -105,6 +85,10 @@ def test_task_timeouts_are_longer_than_their_functions() -> None:
             continue
         function = FUNCTIONS[arn.removeprefix("${").removesuffix("Arn}")]
         assert function["Timeout"] < state["TimeoutSeconds"], name
+
+
+def test_a_lookups_lease_outlives_the_function_that_holds_it() -> None:
+    assert FUNCTIONS["LookUpResultFunction"]["Timeout"] < LEASE_SECONDS
 
 
 def test_the_machines_substitutions_are_those_of_the_template() -> None:

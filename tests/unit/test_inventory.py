@@ -6,9 +6,7 @@ import base64
 from collections.abc import Iterator
 from dataclasses import replace
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.domain.asset import Asset, AssetStatus
@@ -25,7 +23,7 @@ from likeness.domain.session import (
 )
 from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
 from likeness.steps.check_upload import CheckUpload, Upload
-from tests.template.test_template import TEMPLATE
+from tests.aws import inventory
 
 NOW = 1_800_000_000.0
 
@@ -63,14 +61,9 @@ def asset(of: Session, index: int = 1) -> Asset:
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoStore]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
-        client = boto3.client("dynamodb", region_name="us-east-1")
-        properties = TEMPLATE["Resources"]["Table"]["Properties"]
-        kept = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-        client.create_table(TableName="table", **{name: properties[name] for name in kept})
+def store() -> Iterator[DynamoStore]:
+    """A table of its own for each test: their sessions have the same ids."""
+    with inventory("table") as client:
         yield DynamoStore(client, "table")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from likeness.errors import InvalidRequest, UpstreamRefused
 from likeness.runtime.logging import report
-from tests.template.test_template import RESOURCES
+from tests.template_file import RESOURCES
 
 
 @pytest.mark.parametrize(("code", "alarming"), [(401, True), (402, True), (505, True), (422, False), (404, False)])

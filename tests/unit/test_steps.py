@@ -40,7 +40,7 @@ from likeness.steps.poll_assets import MAX_ROUNDS, PollAssets
 from likeness.steps.receive_callback import ReceiveCallback
 from likeness.steps.start_onboarding import StartOnboarding
 from likeness.steps.submit_asset import SubmitAsset
-from tests.template.test_template import ASL
+from tests.template_file import ASL
 from tests.unit.conftest import TABLE
 from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakeQueue, FakeWorkflows, FixedKeys
 

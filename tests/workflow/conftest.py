@@ -23,7 +23,8 @@ from moto.awslambda_simple.models import LambdaSimpleBackend
 
 from likeness.runtime import bootstrap
 from local.simulator import Simulator, SimulatorSettings
-from tests.template.test_template import ROOT, TEMPLATE
+from tests.aws import make_table
+from tests.template_file import ROOT
 
 KEY = "key-of-the-simulator"
 TASKS = ("look_up_result", "claim_assets", "submit_asset", "poll_assets")
@@ -100,16 +101,6 @@ def _load(function: str) -> ModuleType:
     return module
 
 
-def make_tables() -> str:
-    """The template's tables in moto; the name of the inventory."""
-    dynamodb = boto3.client("dynamodb")
-    kept = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-    for name in ("Table", "IdempotencyTable"):
-        properties = TEMPLATE["Resources"][name]["Properties"]
-        dynamodb.create_table(TableName=name, **{each: properties[each] for each in kept if each in properties})
-    return "Table"
-
-
 def _machine(table: str) -> str:
     text = (ROOT / "statemachine/onboard_person.asl.json").read_text().replace("${TableName}", table)
     iam = boto3.client("iam")
@@ -152,7 +143,9 @@ def world(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
         "core": {"mock_credentials": True},
     }
     with mock_aws(config=config):
-        table = make_tables()
+        table = "Table"
+        for name in (table, "IdempotencyTable"):
+            make_table(name, name)
         queue_url = boto3.client("sqs").create_queue(QueueName="onboarding")["QueueUrl"]
         boto3.client("s3").create_bucket(Bucket="uploads")
         boto3.client("s3").put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})

@@ -1,0 +1,44 @@
+"""An AWS account in moto that holds the template's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.template_file import RESOURCES
+
+_REGION = "us-east-1"
+
+
+@contextmanager
+def no_account_of_this_machine() -> Iterator[None]:
+    """Whatever AWS configuration this machine has, the block does not see it."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            environment.delenv(name, raising=False)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            environment.setenv(name, "testing")
+        environment.setenv("AWS_DEFAULT_REGION", _REGION)
+        yield
+
+
+def make_table(logical_id: str, name: str) -> None:
+    """Makes one of the template's tables under ``name``: the template is the only place of a key schema."""
+    properties = RESOURCES[logical_id]["Properties"]
+    kept = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    boto3.client("dynamodb").create_table(
+        TableName=name, **{each: properties[each] for each in kept if each in properties}
+    )
+
+
+@contextmanager
+def inventory(name: str) -> Iterator[Any]:
+    """A DynamoDB client of an account whose only table is the inventory, called ``name``."""
+    with no_account_of_this_machine(), mock_aws():
+        make_table("Table", name)
+        yield boto3.client("dynamodb")
