@@ -72,7 +72,7 @@ class AssetWorker:
             if told.outcome != "never":
                 error = (told.code, told.message) if told.outcome == "failed" else None
                 wait = after if told.after_seconds is None else told.after_seconds
-                self._at(received + wait, lambda: self._store.settle_asset(asset, error))
+                self._store.settle_later(asset, wait, error)
             return
         self._at(
             received + settings.fetch_delay_seconds,

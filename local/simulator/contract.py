@@ -146,7 +146,7 @@ class Contract:
             asset = self._store.assets.get(asset_id)
             if asset is None:
                 return Answer(404, "asset_id: asset not found")
-            return Answer(200, data=_asset_data(asset, self._settings()), asset_id=asset.id)
+            return Answer(200, data=_asset_data(self._store.ripen(asset), self._settings()), asset_id=asset.id)
 
     def balance(self, request: Request) -> Answer:  # noqa: ARG002 - all calls share one signature
         """GET account/balance: the credits left."""

@@ -17,7 +17,7 @@ class AssetOutcome(BaseModel):
     outcome: Literal["active", "failed", "never"]
     code: str = Field("FaceMismatch", description="error code when the outcome is `failed`")
     message: str = Field("the simulator was told to fail this asset")
-    after_seconds: float | None = Field(None, ge=0, description="time until it settles; None: as drawn")
+    after_seconds: float | None = Field(None, ge=0, description="simulated time until it settles; None: as drawn")
     times: int | None = Field(None, ge=1, description="how many uploads it applies to; None: all")
 
 

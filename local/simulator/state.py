@@ -62,7 +62,7 @@ class Group:
 
 @dataclass
 class Asset:
-    """One uploaded asset. `error` is (code, message) once it is Failed."""
+    """One uploaded asset. `error` is (code, message) once it is Failed; `due` when a fate it was told comes true."""
 
     id: str
     number: int
@@ -73,6 +73,8 @@ class Asset:
     updated_at: float
     status: AssetStatus = "Processing"
     error: tuple[str, str] | None = None
+    due: float | None = None
+    fate: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,18 @@ class Store:
             asset.status, asset.error = ("Failed", error) if error else ("Active", None)
             asset.updated_at = self._clock.now()
 
+    def settle_later(self, asset: Asset, seconds: float, error: tuple[str, str] | None) -> None:
+        """Settle an asset once the simulated clock, not the real one, is `seconds` further."""
+        with self.lock:
+            asset.due, asset.fate = self._clock.now() + seconds, error
+
+    def ripen(self, asset: Asset) -> Asset:
+        """Return the asset as it is by now."""
+        if asset.due is not None and asset.due <= self._clock.now():
+            asset.due = None
+            self.settle_asset(asset, asset.fate)
+        return asset
+
     def record(
         self,
         method: str,
@@ -170,7 +184,7 @@ class Store:
             groups: dict[str, dict[str, int]] = {
                 group_id: {"processing": 0, "active": 0, "failed": 0} for group_id in self.groups
             }
-            for asset in self.assets.values():
+            for asset in map(self.ripen, self.assets.values()):
                 groups[asset.group_id][asset.status.lower()] += 1
             return {
                 "calls": dict(Counter(entry.call for entry in self._log)),

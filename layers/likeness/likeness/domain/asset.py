@@ -24,9 +24,10 @@ class AssetStatus(StrEnum):
     FAILED = "failed"
 
 
-SETTLED = frozenset({AssetStatus.ACTIVE, AssetStatus.FAILED})
-#: What an execution still has to move; ``awaiting_upload`` is the person's turn.
+#: What an execution still has to hand to crun; ``awaiting_upload`` is the person's turn.
 OPEN_WORK = frozenset({AssetStatus.UPLOADED, AssetStatus.SUBMITTING})
+#: What an execution still has to see through to ``active`` or ``failed``.
+IN_PROGRESS = OPEN_WORK | {AssetStatus.PROCESSING}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
+from likeness.domain.asset import IN_PROGRESS, Asset
 from likeness.domain.session import AttemptStatus, Session
 from likeness.errors import WorkInProgress
 from likeness.ports import Store, Workflows
@@ -21,11 +22,11 @@ class StartOnboarding:
 
     def __call__(self, message: PassReported | LinkCheck | AssetsReady) -> str:
         """What was done: ``started``, ``exists`` or ``nothing``. Raises what should bring the message back."""
+        if isinstance(message, AssetsReady):
+            return self._assets(*self.store.load(message.session_id))
         session = self.store.get_session(message.session_id)
         if session is None:
             return "nothing"
-        if isinstance(message, AssetsReady):
-            return self._assets(session)
         attempt = session.attempts.get(message.attempt)
         if session.group_id or attempt is None:
             return "nothing"
@@ -45,9 +46,11 @@ class StartOnboarding:
         }
         return "started" if self.workflows.start(name, _canonical(document)) else "exists"
 
-    def _assets(self, session: Session) -> str:
-        if session.group_id is None:
+    def _assets(self, session: Session | None, assets: list[Asset]) -> str:
+        if session is None or session.group_id is None:
             return "nothing"  # the validation claims every uploaded asset once it has saved the group
+        if not any(each.status in IN_PROGRESS for each in assets):
+            return "nothing"  # a message that came twice, or late: somebody has done the work
         if session.driver and self.workflows.is_running(session.driver):
             return "nothing"  # the driver looks for new uploads before and after it lets go
         name = f"{session.id}-g{session.generation}"

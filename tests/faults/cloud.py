@@ -1,0 +1,398 @@
+"""AWS around the functions, in simulated time: who calls them, and how it comes back when they fail.
+
+One thread and one clock: things happen in the order of their times, so a scenario runs the same way every time.
+"""
+
+from __future__ import annotations
+
+import heapq
+import io
+import itertools
+import json
+import logging
+import random
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+import time_machine
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from likeness.adapters.aws import make_client
+from likeness.adapters.dynamodb import DynamoStore
+from likeness.runtime import bootstrap
+from likeness.runtime.logging import logger
+from local.simulator import Simulator, SimulatorSettings
+from ops.client_keys import ClientKeys
+from tests.aws import make_table, no_account_of_this_machine
+from tests.faults.machine import Machine, StateError
+from tests.faults.wire import Fault, Killed, LostByAws, Wire
+from tests.functions import ACCOUNT, CRUN_KEY, REGION, cold_start, environment, event_of_request, invoke
+from tests.template_file import RESOURCES
+
+LINK_CHECK_SECONDS = 330.0
+START = 1_800_000_000.0
+#: An asynchronous invocation that failed is repeated after one minute, and after two more (Lambda's guide).
+_ASYNC_RETRIES = (60.0, 120.0)
+_VISIBILITY_SECONDS = float(RESOURCES["OnboardingQueue"]["Properties"]["VisibilityTimeout"])
+_MOST_RECEIVES = RESOURCES["OnboardingQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+_WATCHED = ("dynamodb", "sqs", "s3", "secretsmanager", "stepfunctions")
+#: Longer than any wait of the product: what has not ended by then never will.
+_LONGEST = 40 * 86_400.0
+
+Story = Generator[float, None, None]
+
+
+@dataclass
+class Answer:
+    """What an HTTP caller gets. ``body`` is JSON where the function answers JSON."""
+
+    status: int
+    body: Any = None
+    location: str | None = None
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A look-up that reached crun: how old the token was (seconds), and whether nobody had passed at that time."""
+
+    age: float
+    before_pass: bool
+
+
+@dataclass
+class Cloud:
+    """The account, the platform and crun."""
+
+    simulator: Simulator
+    clock: time_machine.Traveller
+    store: DynamoStore
+    wire: Wire
+    queue_url: str
+    dead_letter_url: str
+    bucket: str
+    client_key: str
+    machine: Machine
+    now: float = START
+    warm: dict[str, ModuleType] = field(default_factory=dict)
+    executions: dict[str, str] = field(default_factory=dict)
+    metrics: list[str] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+    undelivered: list[dict[str, Any]] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    uploads: list[dict[str, Any]] = field(default_factory=list)
+    callbacks: list[str] = field(default_factory=list)
+    lookups: list[Lookup] = field(default_factory=list)
+    _visited: set[str] = field(default_factory=set)
+    _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _order: Iterator[int] = field(default_factory=itertools.count)
+
+    # -- time -------------------------------------------------------------------------------------------------
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Puts an action on the agenda."""
+        heapq.heappush(self._agenda, (self.now + seconds, next(self._order), action))
+
+    def tell(self, story: Story) -> None:
+        """Lets a story go on at its own pace: it yields the seconds until its next step."""
+        pause = next(story, None)
+        if pause is not None:
+            self.after(pause, lambda: self.tell(story))
+
+    def settle(self, seconds: float = _LONGEST) -> None:
+        """Lets time pass until nothing is left to happen, or ``seconds`` are over."""
+        end = self.now + seconds
+        while self._agenda and self._agenda[0][0] <= end:
+            self.now, _, action = heapq.heappop(self._agenda)
+            self.clock.move_to(self.now)
+            action()
+        if seconds < _LONGEST:
+            self.now = end
+            self.clock.move_to(end)
+        else:
+            assert not self._agenda, "something goes on for ever"
+
+    # -- a scenario -------------------------------------------------------------------------------------------
+
+    def begin(self, plan: Mapping[int, Fault]) -> None:
+        """A new scenario: the functions are cold, the records empty; the table keeps what it holds."""
+        self.wire.begin(plan)
+        self.simulator.reset()
+        for record in (self.metrics, self.logs, self.undelivered, self.sent, self.uploads, self.callbacks, self.lookups):
+            record.clear()
+        self._visited.clear()
+        self.warm.clear()
+        self.executions.clear()
+        self._agenda.clear()
+        self.machine.chance.seed(1)
+
+    # -- functions --------------------------------------------------------------------------------------------
+
+    def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
+        """One invocation. StateError when it failed or died; a dead environment starts cold the next time."""
+        said = io.StringIO()
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(said)
+        try:
+            with self.wire.inside(function), redirect_stdout(said):
+                if function not in self.warm:
+                    self.warm[function] = cold_start(function)
+                return invoke(self.warm[function], event)
+        except Killed:
+            self.warm.pop(function, None)
+            raise StateError("Lambda.Unknown", "the process died") from None
+        except Exception as exc:
+            raise StateError(type(exc).__name__, str(exc)) from exc
+        finally:
+            self._hear(said.getvalue())
+
+    def _hear(self, text: str) -> None:
+        for line in text.splitlines():
+            self.logs.append(line)
+            if '"_aws"' in line:
+                directives = json.loads(line)["_aws"]["CloudWatchMetrics"]
+                self.metrics += [each["Name"] for directive in directives for each in directive["Metrics"]]
+
+    # -- API Gateway ------------------------------------------------------------------------------------------
+
+    def api(
+        self, method: str, resource: str, *, key: str = "", idempotency_key: str = "", body: object = None, **path: str
+    ) -> Answer:
+        """A request with a credential (the client's by default), through the authorizer."""
+        credential = {"x-api-key": key or self.client_key}
+        arn = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:api/v1/{method}{resource}"
+        try:
+            found = self.invoke("authorize", {"methodArn": arn, "headers": credential})
+        except StateError:
+            return Answer(500)
+        if found["policyDocument"]["Statement"][0]["Effect"] != "Allow":
+            return Answer(403)
+        event = event_of_request(
+            method,
+            resource,
+            resource.format(**path),
+            body=None if body is None else json.dumps(body),
+            headers={"Idempotency-Key": idempotency_key} if idempotency_key else {},
+            authorizer=found["context"],
+            parameters=path,
+        )
+        return self._integration(_FUNCTION_OF[method, resource], event)
+
+    def browser(self, url: str) -> Answer:
+        """A browser opens a callback URL."""
+        path, _, query = url.partition("/callback/")[2].partition("?")
+        self._visited.add(url.partition("?")[0])
+        parts = dict(zip(("session_id", "attempt", "signature"), path.split("/"), strict=True))
+        values: dict[str, list[str]] = {}
+        for pair in filter(None, query.split("&")):
+            name, _, value = pair.partition("=")
+            values.setdefault(name, []).append(value)
+        event = event_of_request(
+            "GET", "/callback/{session_id}/{attempt}/{signature}", path, parameters=parts, query=values
+        )
+        return self._integration("receive_callback", event)
+
+    def _integration(self, function: str, event: Mapping[str, Any]) -> Answer:
+        try:
+            found = self.invoke(function, event)
+        except StateError:
+            return Answer(502)
+        body = found["body"]
+        headers = found.get("headers", {}) | {
+            name: values[0] for name, values in (found.get("multiValueHeaders") or {}).items()
+        }
+        return Answer(
+            found["statusCode"], json.loads(body) if body.startswith("{") else body, headers.get("Location")
+        )
+
+    # -- S3 ---------------------------------------------------------------------------------------------------
+
+    def put_object(self, key: str, content: bytes) -> None:
+        """A file arrives in the bucket; EventBridge tells of it."""
+        put = boto3.client("s3").put_object(Bucket=self.bucket, Key=key, Body=content)
+        about = {"key": key, "size": len(content), "version-id": put["VersionId"]}
+        event = {
+            "detail": {"bucket": {"name": self.bucket}, "object": about},
+            "time": datetime.fromtimestamp(self.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        self.uploads.append(event)
+        self.deliver_upload(event)
+
+    def deliver_upload(self, event: dict[str, Any]) -> None:
+        """One event, with the retries of an asynchronous invocation."""
+        self.after(1, lambda: self._check_upload(event, 0))
+
+    def _check_upload(self, event: dict[str, Any], tries: int) -> None:
+        try:
+            self.invoke("check_upload", event)
+        except StateError:
+            if tries < len(_ASYNC_RETRIES):
+                self.after(_ASYNC_RETRIES[tries], lambda: self._check_upload(event, tries + 1))
+            else:
+                self.undelivered.append(event)
+
+    # -- SQS --------------------------------------------------------------------------------------------------
+
+    def send(self, body: str) -> None:
+        """The queue delivers a message once more."""
+        boto3.client("sqs").send_message(QueueUrl=self.queue_url, MessageBody=body)
+        self.after(0.1, self._pump)
+
+    def _pump(self) -> None:
+        sqs = boto3.client("sqs")
+        found = sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages", [])
+        if not found:
+            return
+        records = [
+            {"messageId": each["MessageId"], "body": each["Body"], "eventSource": "aws:sqs", "attributes": {}}
+            for each in found
+        ]
+        try:
+            failed = {
+                each["itemIdentifier"] for each in self.invoke("start_onboarding", {"Records": records})["batchItemFailures"]
+            }
+        except StateError:
+            failed = {each["MessageId"] for each in found}
+        for each in found:
+            if each["MessageId"] not in failed:
+                sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=each["ReceiptHandle"])
+        if failed:
+            self.after(_VISIBILITY_SECONDS + 1, self._pump)
+        self.after(0.1, self._pump)
+
+    def waiting(self, url: str) -> int:
+        """How many messages a queue holds, hidden and delayed ones too."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        names.append("ApproximateNumberOfMessagesDelayed")
+        found = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]  # type: ignore[arg-type]
+        return sum(int(each) for each in found.values())
+
+    # -- Step Functions ---------------------------------------------------------------------------------------
+
+    def _start(self, name: str, document: str, arn: str) -> None:
+        if name not in self.executions:
+            self.executions[name] = "RUNNING"
+            self.after(0.05, lambda: self.tell(self._execute(name, json.loads(document), arn)))
+
+    def _execute(self, name: str, document: dict[str, Any], machine_arn: str) -> Story:
+        self.executions[name] = yield from self.machine.execute(name, document)
+        # moto keeps the names; that it calls an ended execution ABORTED makes no difference to anybody here.
+        arn = f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+        boto3.client("stepfunctions").stop_execution(executionArn=arn)
+
+    def looked_up(self, token: str) -> None:
+        """A look-up goes out to crun."""
+        validation = self.simulator.store.validations[token]
+        self.lookups.append(Lookup(self.now - validation.issued_at, validation.callback_url not in self._visited))
+
+    def happened(self, service: str, operation: str, body: dict[str, Any]) -> None:
+        """A call of the functions that took effect."""
+        if operation == "SendMessage":
+            self.sent.append(body["MessageBody"])
+            self.after(float(body.get("DelaySeconds", 0)) + 0.1, self._pump)
+        elif operation == "StartExecution":
+            self._start(body["name"], body["input"], body["stateMachineArn"])
+
+
+_FUNCTION_OF = {
+    ("POST", "/sessions"): "create_session",
+    ("POST", "/sessions/{session_id}/attempts"): "create_session",
+    ("POST", "/sessions/{session_id}/assets"): "register_asset",
+    ("GET", "/sessions"): "get_session",
+    ("GET", "/sessions/{session_id}"): "get_session",
+    ("GET", "/sessions/{session_id}/assets/{asset_id}"): "get_session",
+}
+
+
+def _integrations(wire: Wire) -> Callable[[dict[str, Any]], Any]:
+    dynamodb = boto3.client("dynamodb")
+
+    def update_item(parameters: dict[str, Any]) -> Any:
+        try:
+            return wire.integration("UpdateItem", lambda: dynamodb.update_item(**parameters))
+        except LostByAws:
+            raise StateError("DynamoDB.SdkClientException") from None
+        except ClientError as exc:
+            raise StateError(f"DynamoDB.{exc.response['Error']['Code']}") from exc
+
+    return update_item
+
+
+def _queues() -> tuple[str, str]:
+    sqs = boto3.client("sqs")
+    dead = sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": _MOST_RECEIVES})
+    attributes = {"VisibilityTimeout": str(int(_VISIBILITY_SECONDS)), "RedrivePolicy": redrive}
+    return sqs.create_queue(QueueName="onboarding", Attributes=attributes)["QueueUrl"], dead  # type: ignore[arg-type]
+
+
+def _state_machine() -> str:
+    role = boto3.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    # moto only keeps the executions' names; tests/faults/machine.py interprets the real document.
+    made = boto3.client("stepfunctions").create_state_machine(
+        name="onboard", definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}', roleArn=role
+    )
+    return str(made["stateMachineArn"])
+
+
+@contextmanager
+def cloud(settings: Mapping[str, Any], **parameters: str) -> Iterator[Cloud]:
+    """An account with everything in it. ``settings`` are the simulator's, ``parameters`` the functions' variables."""
+    with (
+        no_account_of_this_machine(),
+        pytest.MonkeyPatch.context() as patch,
+        mock_aws(config={"lambda": {"use_docker": False}, "core": {"mock_credentials": True}}),
+        Simulator(api_key=CRUN_KEY, settings=SimulatorSettings.model_validate(settings)) as simulator,
+        time_machine.travel(START, tick=False) as clock,
+    ):
+        for name in ("Table", "IdempotencyTable"):
+            make_table(name, name)
+        queue_url, dead = _queues()
+        boto3.client("s3").create_bucket(Bucket="uploads")
+        boto3.client("s3").put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
+        variables = environment(
+            table="Table",
+            idempotency_table="IdempotencyTable",
+            queue_url=queue_url,
+            bucket="uploads",
+            machine_arn=_state_machine(),
+            crun=simulator.url,
+            secrets=boto3.client("secretsmanager"),
+        ) | {
+            "LINK_CHECK_DELAY_SECONDS": str(int(LINK_CHECK_SECONDS)),
+            "CRUN_REQUESTS_PER_10S": "10000",  # the governor sleeps in real time; it has tests of its own
+            "POLL_FIRST_DELAY_SECONDS": "3",
+            "POLL_BACKOFF_RATE": "1.5",
+            "POLL_MAX_DELAY_SECONDS": "30",
+            "POLL_DEADLINE_SECONDS": "86400",
+            **parameters,
+        }
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        patch.setattr(bootstrap, "_clients", {})
+        wire = Wire(lambda *_: None, lambda _: None)
+        for service in _WATCHED:
+            wire.watch(service, bootstrap.client(service))
+        made = Cloud(
+            simulator=simulator,
+            clock=clock,
+            store=DynamoStore(make_client("dynamodb"), "Table"),
+            wire=wire,
+            queue_url=queue_url,
+            dead_letter_url=dead,
+            bucket="uploads",
+            client_key=ClientKeys(boto3.client("dynamodb"), "Table").add("acme", ["https://shop.example"]),
+            machine=Machine(lambda *_: None, _integrations(wire), "Table", random.Random(1)),
+        )
+        made.machine.call = made.invoke
+        wire.happened, wire.looked_up = made.happened, made.looked_up
+        with wire.over_http():
+            yield made

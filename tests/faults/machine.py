@@ -1,0 +1,175 @@
+"""The state machine of statemachine/onboard_person.asl.json, interpreted in simulated time.
+
+A second interpreter beside moto's (tests/workflow), because this one can be stopped at every call. It knows what the
+document uses and refuses everything else.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import random
+import re
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.functions import task_of
+from tests.template_file import ROOT
+
+#: A generator that yields pauses in seconds.
+Steps = Generator[float, None, Any]
+_TASK = re.compile(r"\$\{(\w+FunctionArn)\}")
+
+
+class StateError(Exception):
+    """A state's error name, as Retry and Catch know it."""
+
+    def __init__(self, name: str, cause: str = "") -> None:
+        super().__init__(f"{name}: {cause}")
+        self.name = name
+
+    def matches(self, names: list[str]) -> bool:
+        """Whether an ErrorEquals list covers it."""
+        return bool({self.name, "States.ALL"} & set(names)) or (
+            "States.TaskFailed" in names and self.name != "States.Timeout"
+        )
+
+
+@dataclass
+class Machine:
+    """``call(function, payload)`` invokes a Lambda, ``update_item(parameters)`` writes to DynamoDB; StateError."""
+
+    call: Callable[[str, Any], Any]
+    update_item: Callable[[dict[str, Any]], Any]
+    table: str
+    chance: random.Random
+
+    def __post_init__(self) -> None:
+        text = (ROOT / "statemachine/onboard_person.asl.json").read_text("utf-8")
+        self.document: dict[str, Any] = json.loads(text.replace("${TableName}", self.table))
+
+    def execute(self, name: str, document: dict[str, Any]) -> Steps:
+        """Runs to the end; returns ``SUCCEEDED`` or ``FAILED``."""
+        result = yield from self._run(self.document, document, {"Execution": {"Name": name}})
+        return result
+
+    def _run(self, machine: dict[str, Any], data: Any, context: dict[str, Any]) -> Steps:
+        state_name = machine["StartAt"]
+        while True:
+            state = machine["States"][state_name]
+            if state["Type"] == "Fail":
+                return "FAILED"
+            if state["Type"] == "Succeed":
+                return "SUCCEEDED"
+            if state["Type"] == "Choice":
+                state_name = _choose(state, data)
+                continue
+            try:
+                data = yield from self._attempts(state, data, context)
+            except StateError as error:
+                handler = next((each for each in state.get("Catch", []) if error.matches(each["ErrorEquals"])), None)
+                if handler is None:
+                    return "FAILED"
+                data, state_name = _put(data, handler.get("ResultPath", "$"), {"Error": error.name}), handler["Next"]
+                continue
+            if state.get("End"):
+                return "SUCCEEDED"
+            state_name = state["Next"]
+
+    def _attempts(self, state: dict[str, Any], data: Any, context: dict[str, Any]) -> Steps:
+        tries = [0] * len(state.get("Retry", []))
+        while True:
+            try:
+                result = yield from self._work(state, data, context)
+            except StateError as error:
+                index, rule = next(
+                    (pair for pair in enumerate(state.get("Retry", [])) if error.matches(pair[1]["ErrorEquals"])),
+                    (0, None),
+                )
+                if rule is None or tries[index] >= rule.get("MaxAttempts", 3):
+                    raise
+                pause = min(rule["IntervalSeconds"] * rule["BackoffRate"] ** tries[index], rule["MaxDelaySeconds"])
+                tries[index] += 1
+                # Full jitter: anything between nothing and the whole pause.
+                yield self.chance.uniform(0, pause)
+            else:
+                if "ResultSelector" in state:
+                    result = _fill(state["ResultSelector"], result, context)
+                return _put(data, state.get("ResultPath", "$"), result)
+
+    def _work(self, state: dict[str, Any], data: Any, context: dict[str, Any]) -> Steps:
+        if state["Type"] == "Wait":
+            yield float(_at(state["SecondsPath"], data, context))
+            return data
+        if state["Type"] == "Pass":
+            return data
+        if state["Type"] == "Map":
+            items = _at(state["ItemsPath"], data, context)
+            result = yield from _together([self._item(state, data, context, each) for each in items])
+            return result
+        assert state["Type"] == "Task", state
+        parameters = _fill(state["Parameters"], data, context)
+        if state["Resource"] == "arn:aws:states:::dynamodb:updateItem":
+            return self.update_item(parameters)
+        assert state["Resource"] == "arn:aws:states:::lambda:invoke", state
+        found = _TASK.fullmatch(parameters["FunctionName"])
+        assert found, parameters
+        return {"Payload": self.call(task_of(found[1]), parameters.get("Payload", {}))}
+
+    def _item(self, state: dict[str, Any], data: Any, context: dict[str, Any], item: Any) -> Steps:
+        inner = context | {"Map": {"Item": {"Value": item}}}
+        ended = yield from self._run(state["ItemProcessor"], _fill(state["ItemSelector"], data, inner), inner)
+        if ended != "SUCCEEDED":
+            raise StateError("States.TaskFailed", "an item failed")
+
+
+def _together(runs: list[Steps]) -> Steps:
+    """Runs generators side by side on one clock."""
+    heap = [(0.0, index, run) for index, run in enumerate(runs)]
+    now = 0.0
+    while heap:
+        due, index, run = heapq.heappop(heap)
+        if due > now:
+            yield due - now
+            now = due
+        try:
+            heapq.heappush(heap, (now + next(run), index, run))
+        except StopIteration:
+            continue
+    return [None] * len(runs)
+
+
+def _choose(state: dict[str, Any], data: Any) -> str:
+    for choice in state["Choices"]:
+        if _at(choice["Variable"], data, {}) == choice["StringEquals"]:
+            return str(choice["Next"])
+    return str(state["Default"])
+
+
+def _at(path: str, data: Any, context: dict[str, Any]) -> Any:
+    if path.startswith("States.Format("):
+        template, argument = re.fullmatch(r"States\.Format\('(.*)', (\S+)\)", path).groups()  # type: ignore[union-attr]
+        return template.replace("{}", str(_at(argument, data, context)))
+    here = context if path.startswith("$$") else data
+    for part in path.lstrip("$").strip(".").split("."):
+        here = here[part] if part else here
+    return here
+
+
+def _fill(template: Any, data: Any, context: dict[str, Any]) -> Any:
+    if isinstance(template, dict):
+        return {
+            name.removesuffix(".$"): _at(value, data, context) if name.endswith(".$") else _fill(value, data, context)
+            for name, value in template.items()
+        }
+    return [_fill(each, data, context) for each in template] if isinstance(template, list) else template
+
+
+def _put(data: Any, path: str | None, result: Any) -> Any:
+    if path is None:
+        return data
+    if path == "$":
+        return result
+    assert re.fullmatch(r"\$\.\w+", path), path
+    return data | {path[2:]: result}

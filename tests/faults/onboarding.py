@@ -1,0 +1,126 @@
+"""One person's way, as the developer and the person make it happen, trying again as people do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from likeness.domain.asset import IN_PROGRESS
+from likeness.domain.session import Session
+from local.media import portrait
+from tests.faults.cloud import Cloud, Story
+
+FACES = [portrait("alice", 600 + 10 * index, 800, image_format="JPEG") for index in range(3)]
+_TRIES = 40
+#: How long the developer's page looks for news, in seconds.
+_PATIENCE = 4 * 3600
+
+
+class Gave(Exception):
+    """Somebody tried again and again, and never got an answer."""
+
+
+@dataclass
+class Onboarding:
+    """A session with three files: one uploaded before the check, one after it, one dropped into the inbox."""
+
+    cloud: Cloud
+    reloads: bool = True
+    session_id: str = ""
+    passed: list[str] = field(default_factory=list)
+    ended: bool = False
+
+    def story(self) -> Story:
+        """From the first call to the last upload."""
+        view = yield from self._until_created(
+            "/sessions", idempotency_key=f"order-{self.cloud.now}", body={"assets": [_registration(0)]}
+        )
+        self.session_id = view["id"]
+        yield 5
+        self.cloud.put_object(view["assets"][0]["upload"]["fields"]["key"], FACES[0])
+        yield from self._pass(view["attempt"]["h5_link"])
+        yield from self._until_verified()
+        view = yield from self._until_created(
+            "/sessions/{session_id}/assets", body=_registration(1), session_id=self.session_id
+        )
+        self.cloud.put_object(view["upload"]["fields"]["key"], FACES[1])
+        yield 40
+        self.cloud.put_object(f"inbox/{self.session_id}/third.jpg", FACES[2])
+        self.ended = True
+
+    def _until_created(self, resource: str, **options: Any) -> Any:
+        for _ in range(_TRIES):
+            answer = self.cloud.api("POST", resource, **options)
+            if answer.status == 201:
+                return answer.body
+            assert answer.status in (409, 429, 500, 502, 503), answer
+            yield 5
+        raise Gave(resource)
+
+    def _pass(self, h5_link: str) -> Story:
+        yield 10
+        callback = take_check(h5_link, "pass")
+        self.passed.append(callback)
+        self.cloud.callbacks.append(callback)
+        for _ in range(_TRIES if self.reloads else 1):
+            if self.cloud.browser(callback).status == 303:
+                break
+            yield 4
+
+    def _until_verified(self) -> Story:
+        for _ in range(_PATIENCE // 5):
+            yield 5
+            session = self.session()
+            if session.group_id:
+                return
+            if session.last_error:
+                view = yield from self._until_created("/sessions/{session_id}/attempts", session_id=session.id)
+                yield from self._pass(view["attempt"]["h5_link"])
+        raise Gave("the session was never verified")
+
+    def session(self) -> Session:
+        """The session as it is now."""
+        found = self.cloud.store.get_session(self.session_id)
+        assert found
+        return found
+
+    def redeliver(self) -> None:
+        """Everything that was delivered comes a second time: messages, S3's events, the browser's requests."""
+        for body in list(self.cloud.sent):
+            self.cloud.send(body)
+        for event in self.cloud.uploads:
+            self.cloud.deliver_upload(event)
+        for url in self.cloud.callbacks:
+            self.cloud.browser(url)
+
+    def snapshot(self) -> object:
+        """All that a redelivery may not change, as plain data."""
+        session, assets = self.cloud.store.load(self.session_id)
+        store = self.cloud.simulator.store
+        tokens = {each.token: each.successful_lookups for each in store.validations.values()}
+        return session, assets, tokens, sorted(store.assets)
+
+    def unsettled(self) -> list[str]:
+        """The assets that somebody still has to move."""
+        assets = self.cloud.store.list_assets(self.session_id)
+        # What was registered twice because the answer got lost waits for a file that nobody will send.
+        return [f"{each.name} is {each.status.value}" for each in assets if each.status in IN_PROGRESS]
+
+
+def take_check(h5_link: str, outcome: str) -> str:
+    """The person does the face check on the H5 page; where the browser is sent."""
+    back = requests.post(
+        h5_link, data={"outcome": outcome, "person": "alice"}, allow_redirects=False, timeout=10
+    )
+    return back.headers["Location"]
+
+
+def _registration(index: int) -> dict[str, Any]:
+    return {
+        "name": f"face {index}",
+        "asset_type": "Image",
+        "content_type": "image/jpeg",
+        "size_bytes": len(FACES[index]),
+    }

@@ -1,0 +1,213 @@
+"""Every call that the functions make to the outside, numbered, and broken where a plan says so.
+
+AWS calls are seen by botocore's events, crun's by the HTTP library: the product's own code runs as it is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import requests
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from moto.core.models import botocore_stubber
+
+_CRUN_CALLS = "/api/v1/client/"
+_THROTTLED = b'{"code": 429, "message": "rate limited", "data": null}'
+
+
+class Fault(StrEnum):
+    """What becomes of a call."""
+
+    FAILS = "fails before it happens"
+    LOST = "happens, the answer is lost"
+    DIES = "happens, the process dies right after"
+    #: AWS: the SDK's own retry makes the call a second time. crun: a 429, and nothing happened.
+    REPEATED = "repeated by the SDK, or throttled"
+
+
+class Killed(BaseException):
+    """The invocation ends here, as by a time-out: nothing that catches Exception sees it."""
+
+
+class LostByAws(Exception):
+    """An integration of the state machine itself did not get its answer."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One numbered call. ``by`` names the function, or the state machine."""
+
+    number: int
+    service: str
+    operation: str
+    by: str
+
+    def __str__(self) -> str:
+        return f"{self.by}: {self.service}.{self.operation}"
+
+
+@dataclass
+class Wire:
+    """Numbers calls from 1. ``plan`` says which of them break and how; ``fired`` which of those came about.
+
+    ``happened(service, operation, body)`` hears of each AWS call that took effect, whoever else hears of it;
+    ``looked_up(byted_token)`` of each look-up on its way to crun.
+    """
+
+    happened: Callable[[str, str, dict[str, Any]], None]
+    looked_up: Callable[[str], None]
+    plan: Mapping[int, Fault] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    fired: list[tuple[Call, Fault]] = field(default_factory=list)
+    _by: str | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _again: threading.local = field(default_factory=threading.local)
+    _send: Any = None
+
+    def begin(self, plan: Mapping[int, Fault]) -> None:
+        """Forgets everything and numbers from 1 again."""
+        self.plan, self.calls, self.fired = plan, [], []
+
+    @contextmanager
+    def inside(self, function: str) -> Iterator[None]:
+        """What is called in the block is called by ``function``; calls outside of any block are not counted."""
+        self._by = function
+        try:
+            yield
+        finally:
+            self._by = None
+
+    def _number(self, service: str, operation: str) -> Fault | None:
+        with self._lock:
+            call = Call(len(self.calls) + 1, service, operation, str(self._by))
+            self.calls.append(call)
+            fault = self.plan.get(call.number)
+            if fault:
+                self.fired.append((call, fault))
+            return fault
+
+    # -- AWS --------------------------------------------------------------------------------------------------
+
+    def watch(self, service: str, client: Any) -> None:
+        """Listens to a client of the functions."""
+        events = client.meta.events
+        events.register_first(f"before-call.{service}", self._before_call)
+        events.register_first(f"after-call.{service}", self._after_call)
+        events.register_first(f"before-send.{service}", self._before_send)
+        events.register_first(f"needs-retry.{service}", self._needs_retry)
+
+    def _before_call(self, model: Any, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        if self._by is None:
+            return
+        service = model.service_model.service_name
+        fault = self._number(service, model.name)
+        context["likeness_call"] = (service, model.name, params.get("body"), fault)
+        if fault is Fault.FAILS:
+            raise EndpointConnectionError(endpoint_url="https://aws.test")
+        if fault is Fault.REPEATED:
+            self._again.due = True
+
+    def _before_send(self, event_name: str, request: Any, **_: Any) -> None:
+        if getattr(self._again, "due", False):
+            self._again.due, self._again.now = False, True
+            botocore_stubber(event_name, request)
+            raise ReadTimeoutError(endpoint_url="https://aws.test")
+
+    def _needs_retry(self, **_: Any) -> float | None:
+        if getattr(self._again, "now", False):
+            self._again.now = False
+            return 1e-9  # at once: the SDK sleeps in real time
+        return None
+
+    def _after_call(self, http_response: Any, context: dict[str, Any], **_: Any) -> None:
+        found = context.pop("likeness_call", None)
+        if found is None:
+            return
+        service, operation, body, fault = found
+        if http_response.status_code < 300:
+            self.happened(service, operation, json.loads(body) if isinstance(body, bytes) and body[:1] == b"{" else {})
+        if fault is Fault.LOST:
+            raise ReadTimeoutError(endpoint_url="https://aws.test")
+        if fault is Fault.DIES:
+            raise Killed
+
+    def integration(self, operation: str, call: Callable[[], Any]) -> Any:
+        """A call that the state machine makes itself. It does not die, so DIES is a lost answer too."""
+        with self.inside("onboard_person"):
+            fault = self._number("dynamodb", operation)
+        if fault is Fault.FAILS:
+            raise LostByAws
+        for _ in range(2 if fault is Fault.REPEATED else 1):
+            answer = call()
+        if fault in (Fault.LOST, Fault.DIES):
+            raise LostByAws
+        return answer
+
+    # -- crun -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def over_http(self) -> Iterator[None]:
+        """In the block, requests to crun are numbered too."""
+        real = requests.Session.send
+
+        def send(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+            if self._by is None or _CRUN_CALLS not in str(request.url):
+                return real(session, request, **options)
+            return self._crun(lambda: real(session, request, **options), request)
+
+        requests.Session.send = send  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            requests.Session.send = real  # type: ignore[method-assign]
+
+    def _crun(self, real: Callable[[], requests.Response], request: requests.PreparedRequest) -> requests.Response:
+        fault = self._number("crun", str(request.path_url).partition("?")[0].rpartition("/")[2])
+        if fault is Fault.FAILS:
+            raise requests.ConnectTimeout
+        if fault is Fault.REPEATED:
+            return _answer(429, _THROTTLED)
+        if "byted_token=" in str(request.url):
+            self.looked_up(str(request.url).partition("byted_token=")[2])
+        answer = real()
+        if fault is Fault.LOST:
+            answer.close()
+            raise requests.ReadTimeout
+        if fault is Fault.DIES:
+            answer.close()
+            raise Killed
+        return answer
+
+
+class _Body:
+    """The raw body of an answer that no server sent."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read(self, *_: Any, **__: Any) -> bytes:
+        return self._content
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    release_conn = close
+
+
+def _answer(status: int, content: bytes) -> requests.Response:
+    made = requests.Response()
+    made.status_code, made.raw = status, _Body(content)
+    return made
+
+
+def plans(numbers: int) -> Iterator[dict[int, Fault]]:
+    """One plan for every call and every fault."""
+    for number, fault in itertools.product(range(1, numbers + 1), Fault):
+        yield {number: fault}

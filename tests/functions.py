@@ -1,0 +1,122 @@
+"""The functions as Lambda runs them: each app.py loaded by itself, JSON in and JSON out."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from tests.template_file import ROOT
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+#: The states' functions, and those that something else than the state machine calls.
+TASKS = ("look_up_result", "claim_assets", "submit_asset", "poll_assets")
+FUNCTIONS = (
+    *TASKS,
+    "authorize",
+    "create_session",
+    "get_session",
+    "register_asset",
+    "receive_callback",
+    "check_upload",
+    "start_onboarding",
+)
+
+
+class Context:
+    """What the handlers use of Lambda's context."""
+
+    function_name = "function"
+    memory_limit_in_mb = 256
+    invoked_function_arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:function"
+    aws_request_id = "00000000-0000-0000-0000-000000000000"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+def cold_start(function: str) -> ModuleType:
+    """Executes functions/<function>/app.py anew, in the environment that is set at this moment."""
+    path = ROOT / "functions" / function / "app.py"
+    spec = importlib.util.spec_from_file_location(f"function_{function}", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def invoke(app: ModuleType, event: Mapping[str, Any]) -> Any:
+    """Runs a handler as Lambda does."""
+    return json.loads(json.dumps(app.handler(json.loads(json.dumps(event)), Context())))
+
+
+def task_of(placeholder: str) -> str:
+    """``LookUpResultFunctionArn``, as the state machine's placeholders are called → ``look_up_result``."""
+    words = placeholder.removesuffix("FunctionArn")
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in words).lstrip("_")
+
+
+def event_of_request(
+    method: str,
+    resource: str,
+    path: str,
+    *,
+    body: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    authorizer: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
+    query: Mapping[str, list[str]] | None = None,
+) -> dict[str, Any]:
+    """The event that API Gateway's proxy integration makes of a request."""
+    return {
+        "resource": resource,
+        "path": path,
+        "httpMethod": method,
+        "headers": {"Content-Type": "application/json", **(headers or {})},
+        "multiValueHeaders": {},
+        "queryStringParameters": {name: values[-1] for name, values in (query or {}).items()} or None,
+        "multiValueQueryStringParameters": dict(query or {}) or None,
+        "pathParameters": dict(parameters or {}) or None,
+        "body": body,
+        "isBase64Encoded": False,
+        "requestContext": {
+            "authorizer": dict(authorizer or {}),
+            "stage": "v1",
+            "requestId": "r",
+            "path": f"/v1{path}",
+            "domainName": "likeness.example",
+        },
+    }
+
+
+def environment(
+    *, table: str, idempotency_table: str, queue_url: str, bucket: str, machine_arn: str, crun: str, secrets: Any
+) -> dict[str, str]:
+    """What the template sets for the functions, with pauses of seconds. ``secrets`` is a Secrets Manager client."""
+    return {
+        "TABLE_NAME": table,
+        "IDEMPOTENCY_TABLE_NAME": idempotency_table,
+        "ONBOARDING_QUEUE_URL": queue_url,
+        "UPLOAD_BUCKET_NAME": bucket,
+        "STATE_MACHINE_ARN": machine_arn,
+        "CRUN_BASE_URL": crun,
+        "CRUN_API_KEY_SECRET_ARN": secrets.create_secret(Name="crun", SecretString=CRUN_KEY)["ARN"],
+        "SIGNING_KEY_SECRET_ARN": secrets.create_secret(Name="signing", SecretString="k" * 64)["ARN"],
+        "PUBLIC_BASE_URL": "https://likeness.example/v1",
+        "LINK_CHECK_DELAY_SECONDS": "0",
+        "MAX_ATTEMPTS_PER_SESSION": "10",
+        "CRUN_REQUESTS_PER_10S": "1000",
+        "POLL_FIRST_DELAY_SECONDS": "1",
+        "POLL_BACKOFF_RATE": "1",
+        "POLL_MAX_DELAY_SECONDS": "1",
+        "POLL_DEADLINE_SECONDS": "6",
+        "POWERTOOLS_SERVICE_NAME": "likeness",
+        "POWERTOOLS_METRICS_NAMESPACE": "Likeness",
+    }
+
+
+CRUN_KEY = "key-of-the-simulator"
