@@ -6,7 +6,7 @@ PORT ?= 8080
 TIERS := tests/unit tests/simulator tests/workflow tests/template
 SOURCES := layers/likeness/likeness functions local ops tests
 
-.PHONY: help setup demo up down test test-unit test-workflow test-template test-integration check build lock clean
+.PHONY: help setup demo up down test test-unit test-workflow test-template test-integration faults check build lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -41,6 +41,9 @@ test-workflow: setup ## the real state machine with the real handlers in moto
 
 test-template: setup ## what the template promises
 	$(RUN) -m pytest tests/template
+
+faults: setup ## every call of an onboarding broken in every way, and pairs of faults; prints a table
+	$(RUN) -m tests.faults
 
 test-integration: setup ## the deployed stack on the emulator
 	$(RUN) -m pytest tests/integration

@@ -13,7 +13,7 @@ import logging
 import random
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
@@ -89,6 +89,9 @@ class Cloud:
     uploads: list[dict[str, Any]] = field(default_factory=list)
     callbacks: list[str] = field(default_factory=list)
     lookups: list[Lookup] = field(default_factory=list)
+    #: Functions that get another store than theirs: to see whether a mistake would be found.
+    spoiled: dict[str, type[DynamoStore]] = field(default_factory=dict)
+    _clients: dict[str, Any] = field(default_factory=dict)
     _visited: set[str] = field(default_factory=set)
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=itertools.count)
@@ -118,13 +121,27 @@ class Cloud:
         else:
             assert not self._agenda, "something goes on for ever"
 
+    def aws(self, service: str) -> Any:
+        """The platform's own client of a service: its calls are not numbered."""
+        if service not in self._clients:
+            self._clients[service] = boto3.client(service)  # type: ignore[call-overload]
+        return self._clients[service]
+
     # -- a scenario -------------------------------------------------------------------------------------------
 
     def begin(self, plan: Mapping[int, Fault]) -> None:
         """A new scenario: the functions are cold, the records empty; the table keeps what it holds."""
         self.wire.begin(plan)
         self.simulator.reset()
-        for record in (self.metrics, self.logs, self.undelivered, self.sent, self.uploads, self.callbacks, self.lookups):
+        for record in (
+            self.metrics,
+            self.logs,
+            self.undelivered,
+            self.sent,
+            self.uploads,
+            self.callbacks,
+            self.lookups,
+        ):
             record.clear()
         self._visited.clear()
         self.warm.clear()
@@ -143,7 +160,7 @@ class Cloud:
         try:
             with self.wire.inside(function), redirect_stdout(said):
                 if function not in self.warm:
-                    self.warm[function] = cold_start(function)
+                    self.warm[function] = self._start(function)
                 return invoke(self.warm[function], event)
         except Killed:
             self.warm.pop(function, None)
@@ -152,6 +169,13 @@ class Cloud:
             raise StateError(type(exc).__name__, str(exc)) from exc
         finally:
             self._hear(said.getvalue())
+
+    def _start(self, function: str) -> ModuleType:
+        app = cold_start(function)
+        if function in self.spoiled:
+            store = self.spoiled[function](bootstrap.client("dynamodb"), "Table")
+            setattr(app, function, replace(getattr(app, function), store=store))
+        return app
 
     def _hear(self, text: str) -> None:
         for line in text.splitlines():
@@ -208,15 +232,13 @@ class Cloud:
         headers = found.get("headers", {}) | {
             name: values[0] for name, values in (found.get("multiValueHeaders") or {}).items()
         }
-        return Answer(
-            found["statusCode"], json.loads(body) if body.startswith("{") else body, headers.get("Location")
-        )
+        return Answer(found["statusCode"], json.loads(body) if body.startswith("{") else body, headers.get("Location"))
 
     # -- S3 ---------------------------------------------------------------------------------------------------
 
     def put_object(self, key: str, content: bytes) -> None:
         """A file arrives in the bucket; EventBridge tells of it."""
-        put = boto3.client("s3").put_object(Bucket=self.bucket, Key=key, Body=content)
+        put = self.aws("s3").put_object(Bucket=self.bucket, Key=key, Body=content)
         about = {"key": key, "size": len(content), "version-id": put["VersionId"]}
         event = {
             "detail": {"bucket": {"name": self.bucket}, "object": about},
@@ -242,11 +264,11 @@ class Cloud:
 
     def send(self, body: str) -> None:
         """The queue delivers a message once more."""
-        boto3.client("sqs").send_message(QueueUrl=self.queue_url, MessageBody=body)
+        self.aws("sqs").send_message(QueueUrl=self.queue_url, MessageBody=body)
         self.after(0.1, self._pump)
 
     def _pump(self) -> None:
-        sqs = boto3.client("sqs")
+        sqs = self.aws("sqs")
         found = sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages", [])
         if not found:
             return
@@ -256,7 +278,8 @@ class Cloud:
         ]
         try:
             failed = {
-                each["itemIdentifier"] for each in self.invoke("start_onboarding", {"Records": records})["batchItemFailures"]
+                each["itemIdentifier"]
+                for each in self.invoke("start_onboarding", {"Records": records})["batchItemFailures"]
             }
         except StateError:
             failed = {each["MessageId"] for each in found}
@@ -271,12 +294,12 @@ class Cloud:
         """How many messages a queue holds, hidden and delayed ones too."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         names.append("ApproximateNumberOfMessagesDelayed")
-        found = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]  # type: ignore[arg-type]
+        found = self.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         return sum(int(each) for each in found.values())
 
     # -- Step Functions ---------------------------------------------------------------------------------------
 
-    def _start(self, name: str, document: str, arn: str) -> None:
+    def _begin_execution(self, name: str, document: str, arn: str) -> None:
         if name not in self.executions:
             self.executions[name] = "RUNNING"
             self.after(0.05, lambda: self.tell(self._execute(name, json.loads(document), arn)))
@@ -285,7 +308,7 @@ class Cloud:
         self.executions[name] = yield from self.machine.execute(name, document)
         # moto keeps the names; that it calls an ended execution ABORTED makes no difference to anybody here.
         arn = f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
-        boto3.client("stepfunctions").stop_execution(executionArn=arn)
+        self.aws("stepfunctions").stop_execution(executionArn=arn)
 
     def looked_up(self, token: str) -> None:
         """A look-up goes out to crun."""
@@ -298,7 +321,7 @@ class Cloud:
             self.sent.append(body["MessageBody"])
             self.after(float(body.get("DelaySeconds", 0)) + 0.1, self._pump)
         elif operation == "StartExecution":
-            self._start(body["name"], body["input"], body["stateMachineArn"])
+            self._begin_execution(body["name"], body["input"], body["stateMachineArn"])
 
 
 _FUNCTION_OF = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -18,7 +19,7 @@ _TRIES = 40
 _PATIENCE = 4 * 3600
 
 
-class Gave(Exception):
+class GaveUp(Exception):
     """Somebody tried again and again, and never got an answer."""
 
 
@@ -29,11 +30,17 @@ class Onboarding:
     cloud: Cloud
     reloads: bool = True
     session_id: str = ""
-    passed: list[str] = field(default_factory=list)
+    passed_at: float = 0.0
+    verified_at: float = 0.0
     ended: bool = False
 
     def story(self) -> Story:
-        """From the first call to the last upload."""
+        """From the first call to the last upload; ``ended`` stays False when somebody gave up."""
+        with suppress(GaveUp):
+            yield from self._way()
+            self.ended = True
+
+    def _way(self) -> Story:
         view = yield from self._until_created(
             "/sessions", idempotency_key=f"order-{self.cloud.now}", body={"assets": [_registration(0)]}
         )
@@ -48,7 +55,6 @@ class Onboarding:
         self.cloud.put_object(view["upload"]["fields"]["key"], FACES[1])
         yield 40
         self.cloud.put_object(f"inbox/{self.session_id}/third.jpg", FACES[2])
-        self.ended = True
 
     def _until_created(self, resource: str, **options: Any) -> Any:
         for _ in range(_TRIES):
@@ -57,12 +63,12 @@ class Onboarding:
                 return answer.body
             assert answer.status in (409, 429, 500, 502, 503), answer
             yield 5
-        raise Gave(resource)
+        raise GaveUp(resource)
 
     def _pass(self, h5_link: str) -> Story:
         yield 10
         callback = take_check(h5_link, "pass")
-        self.passed.append(callback)
+        self.passed_at = self.cloud.now
         self.cloud.callbacks.append(callback)
         for _ in range(_TRIES if self.reloads else 1):
             if self.cloud.browser(callback).status == 303:
@@ -74,11 +80,12 @@ class Onboarding:
             yield 5
             session = self.session()
             if session.group_id:
+                self.verified_at = self.cloud.now
                 return
             if session.last_error:
                 view = yield from self._until_created("/sessions/{session_id}/attempts", session_id=session.id)
                 yield from self._pass(view["attempt"]["h5_link"])
-        raise Gave("the session was never verified")
+        raise GaveUp("the session was never verified")
 
     def session(self) -> Session:
         """The session as it is now."""
@@ -111,9 +118,7 @@ class Onboarding:
 
 def take_check(h5_link: str, outcome: str) -> str:
     """The person does the face check on the H5 page; where the browser is sent."""
-    back = requests.post(
-        h5_link, data={"outcome": outcome, "person": "alice"}, allow_redirects=False, timeout=10
-    )
+    back = requests.post(h5_link, data={"outcome": outcome, "person": "alice"}, allow_redirects=False, timeout=10)
     return back.headers["Location"]
 
 

@@ -162,7 +162,7 @@ class Wire:
                 return real(session, request, **options)
             return self._crun(lambda: real(session, request, **options), request)
 
-        requests.Session.send = send  # type: ignore[method-assign]
+        requests.Session.send = send  # type: ignore[assignment, method-assign]
         try:
             yield
         finally:

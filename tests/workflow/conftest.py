@@ -6,7 +6,6 @@ by the handler of functions/<name>/app.py.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import time
 import traceback
@@ -24,23 +23,8 @@ from moto.awslambda_simple.models import LambdaSimpleBackend
 from likeness.runtime import bootstrap
 from local.simulator import Simulator, SimulatorSettings
 from tests.aws import make_table
+from tests.functions import ACCOUNT, CRUN_KEY, FUNCTIONS, REGION, TASKS, cold_start, environment, invoke
 from tests.template_file import ROOT
-
-KEY = "key-of-the-simulator"
-TASKS = ("look_up_result", "claim_assets", "submit_asset", "poll_assets")
-FUNCTIONS = (*TASKS, "create_session", "receive_callback", "check_upload", "start_onboarding")
-
-
-class Context:
-    """What the handlers use of Lambda's context."""
-
-    function_name = "workflow"
-    memory_limit_in_mb = 256
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:workflow"
-    aws_request_id = "00000000-0000-0000-0000-000000000000"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 30_000
 
 
 @dataclass
@@ -56,7 +40,7 @@ class World:
 
     def call(self, function: str, event: dict[str, Any]) -> Any:
         """Runs a handler as Lambda does: JSON in, JSON out."""
-        return json.loads(json.dumps(self.apps[function].handler(json.loads(json.dumps(event)), Context())))
+        return invoke(self.apps[function], event)
 
     def drain(self) -> int:
         """Delivers what waits on the queue to start_onboarding, twice each as SQS may; how many messages there were."""
@@ -88,19 +72,6 @@ class World:
         raise AssertionError(f"still running: {self.executions()}")
 
 
-def _arn(function: str) -> str:
-    return f"arn:aws:lambda:us-east-1:123456789012:function:{function}"
-
-
-def _load(function: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"workflow_{function}", ROOT / "functions" / function / "app.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def _machine(table: str) -> str:
     text = (ROOT / "statemachine/onboard_person.asl.json").read_text().replace("${TableName}", table)
     iam = boto3.client("iam")
@@ -110,7 +81,7 @@ def _machine(table: str) -> str:
             FunctionName=task, Runtime="python3.13", Role=role, Handler="app.handler", Code={"ZipFile": b"-"}
         )
         placeholder = "".join(part.capitalize() for part in task.split("_")) + "FunctionArn"
-        text = text.replace("${" + placeholder + "}", _arn(task))
+        text = text.replace("${" + placeholder + "}", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{task}")
     arn: str = boto3.client("stepfunctions").create_state_machine(name="machine", definition=text, roleArn=role)[
         "stateMachineArn"
     ]
@@ -128,7 +99,7 @@ def simulator() -> Iterator[Simulator]:
         {"name": "never*", "outcome": "never"},
     ]
     settings = SimulatorSettings.model_validate({"asset_outcomes": outcomes})
-    with Simulator("127.0.0.1", 0, api_key=KEY, settings=settings) as running:
+    with Simulator("127.0.0.1", 0, api_key=CRUN_KEY, settings=settings) as running:
         yield running
 
 
@@ -149,34 +120,22 @@ def world(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
         queue_url = boto3.client("sqs").create_queue(QueueName="onboarding")["QueueUrl"]
         boto3.client("s3").create_bucket(Bucket="uploads")
         boto3.client("s3").put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
-        secrets = boto3.client("secretsmanager")
         made = World(simulator, table, queue_url, "uploads", _machine(table))
-        environment = {
-            "TABLE_NAME": table,
-            "IDEMPOTENCY_TABLE_NAME": "IdempotencyTable",
-            "ONBOARDING_QUEUE_URL": queue_url,
-            "UPLOAD_BUCKET_NAME": "uploads",
-            "STATE_MACHINE_ARN": made.machine_arn,
-            "CRUN_BASE_URL": simulator.url,
-            "CRUN_API_KEY_SECRET_ARN": secrets.create_secret(Name="crun", SecretString=KEY)["ARN"],
-            "SIGNING_KEY_SECRET_ARN": secrets.create_secret(Name="signing", SecretString="k" * 64)["ARN"],
-            "PUBLIC_BASE_URL": "https://likeness.example/v1",
-            "LINK_CHECK_DELAY_SECONDS": "0",
-            "MAX_ATTEMPTS_PER_SESSION": "10",
-            "CRUN_REQUESTS_PER_10S": "1000",
-            "POLL_FIRST_DELAY_SECONDS": "1",
-            "POLL_BACKOFF_RATE": "1",
-            "POLL_MAX_DELAY_SECONDS": "1",
-            "POLL_DEADLINE_SECONDS": "6",
-            "POWERTOOLS_SERVICE_NAME": "likeness",
-            "POWERTOOLS_METRICS_NAMESPACE": "Likeness",
-        }
-        for name, value in environment.items():
+        variables = environment(
+            table=table,
+            idempotency_table="IdempotencyTable",
+            queue_url=queue_url,
+            bucket="uploads",
+            machine_arn=made.machine_arn,
+            crun=simulator.url,
+            secrets=boto3.client("secretsmanager"),
+        )
+        for name, value in variables.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(bootstrap, "_clients", {})
-        made.apps = {name: _load(name) for name in FUNCTIONS}
+        made.apps = {name: cold_start(name) for name in FUNCTIONS}
 
-        def invoke(
+        def run(
             _: LambdaSimpleBackend, function_name: str, qualifier: str | None, body: Any, headers: Any, response: Any
         ) -> bytes:
             try:
@@ -186,7 +145,7 @@ def world(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
                 response["x-amz-function-error"] = "Unhandled"
                 return json.dumps({"errorType": type(exc).__name__, "errorMessage": str(exc)}).encode()
 
-        monkeypatch.setattr(LambdaSimpleBackend, "invoke", invoke)
+        monkeypatch.setattr(LambdaSimpleBackend, "invoke", run)
         yield made
         if made.executions():
             made.wait()

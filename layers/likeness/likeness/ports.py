@@ -180,7 +180,10 @@ class AssetReport:
 
 
 class Crun(Protocol):
-    """The vendor's API. Every call raises UpstreamRefused, UpstreamDeferred or UpstreamAmbiguous."""
+    """The vendor's API. Every call raises UpstreamRefused, UpstreamDeferred or UpstreamAmbiguous.
+
+    StorageUnavailable says that what a call needs before it goes out (the key, a place in the line) was not to be had.
+    """
 
     def create_validation(self, callback_url: str) -> H5Session:
         """POST visual-validate-session."""

@@ -14,6 +14,7 @@ from likeness.domain.session import Attempt, AttemptStatus, Problem, SessionStat
 from likeness.errors import (
     ACCOUNT_REFUSALS,
     ConditionFailed,
+    StorageUnavailable,
     UpstreamDeferred,
     UpstreamRefused,
     WorkInProgress,
@@ -56,7 +57,7 @@ class LookUpResult:
             return {"outcome": "not_verified"}
         try:
             group_id = self.crun.group_of(attempt.byted_token)
-        except UpstreamDeferred:
+        except (UpstreamDeferred, StorageUnavailable):
             self._let_go(session_id, attempt, execution)
             raise
         except UpstreamRefused as refusal:

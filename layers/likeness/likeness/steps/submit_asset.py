@@ -12,7 +12,7 @@ from typing import Any
 
 from likeness.domain.asset import MAX_AMBIGUOUS_SUBMISSIONS, OPEN_WORK, Asset, AssetStatus
 from likeness.domain.session import Problem
-from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamDeferred, UpstreamRefused
+from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, StorageUnavailable, UpstreamDeferred, UpstreamRefused
 from likeness.ports import Clock, Crun, Files, Store
 
 
@@ -48,7 +48,7 @@ class SubmitAsset:
                 asset_url=self.files.download_url(asset.object_key, asset.version_id),
                 group_id=session.group_id,
             )
-        except UpstreamDeferred:
+        except (UpstreamDeferred, StorageUnavailable):
             self._take_back(intent, asset)
             raise
         except UpstreamRefused as refusal:

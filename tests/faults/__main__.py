@@ -1,0 +1,67 @@
+"""``python -m tests.faults``: every call of an onboarding broken in every way, then pairs of faults; prints a table."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+import click
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from tests.faults.explore import INVARIANTS, Outcome, Scenario, explore, number_calls, pairs, singles
+from tests.faults.wire import Call, Fault
+
+
+@click.command(help=__doc__)
+@click.option("--pairs", "wanted", default=300, show_default=True, help="How many pairs of faults to try.")
+@click.option("--seed", type=int, help="Of the pairs that are drawn; by default another one every time.")
+@click.option("--workers", default=os.cpu_count() or 1, show_default=True, help="Processes side by side.")
+def main(wanted: int, seed: int | None, workers: int) -> None:
+    console = Console(width=120)
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    started = time.monotonic()
+    calls = number_calls()
+    scenarios = [Scenario(), *singles(calls), *pairs(calls, wanted, seed)]
+    played = explore(scenarios, workers=workers)
+    outcomes = list(track(played, "playing", total=len(scenarios), console=console, disable=not console.is_terminal))
+    console.print(_calls(calls), _results(calls, outcomes))
+    broken = [each for each in outcomes if each.broken]
+    for outcome in broken[:20]:
+        console.print(f"[red]{outcome.scenario}[/] {outcome.fired}")
+        for invariant, seen in outcome.broken.items():
+            console.print(f"    not true that {invariant}: {seen}", markup=False)
+    console.print(f"seed of the pairs: {seed}; {time.monotonic() - started:.0f} s on {workers} processes")
+    raise SystemExit(1 if broken else 0)
+
+
+def _calls(calls: Iterable[Call]) -> Table:
+    table = Table("function", "calls in the order in which they are made", title="Calls to the outside")
+    for function, made in itertools.groupby(calls, lambda each: each.by):
+        table.add_row(function, ", ".join(f"{each.number} {each.service}.{each.operation}" for each in made))
+    return table
+
+
+def _results(calls: list[Call], outcomes: list[Outcome]) -> Table:
+    table = Table("", "", title="Crash points", show_header=False)
+    failures = sum(bool(each.broken) for each in outcomes)
+    kinds = Counter(fault for each in outcomes for _, fault in each.scenario.plan)
+    table.add_row("calls numbered", str(len(calls)))
+    table.add_row("scenarios run", str(len(outcomes)))
+    for fault in Fault:
+        table.add_row(f"  a call {fault}", str(kinds[fault]))
+    table.add_row("faults that came about", str(sum(len(each.fired) for each in outcomes)))
+    table.add_row("invariants checked", str(len(outcomes) * len(INVARIANTS)))
+    table.add_row("survivors", str(len(outcomes) - failures))
+    table.add_row("  verified at the first attempt", str(sum(each.verified_at_once for each in outcomes)))
+    table.add_row("failures", f"[{'red' if failures else 'green'}]{failures}[/]")
+    return table
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Whatever dies in between, a person who passed is verified: every call of an onboarding, broken in every way."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from likeness.adapters.dynamodb import DynamoStore
+from likeness.domain.session import AttemptStatus, Session
+from likeness.errors import ConditionFailed
+from tests.faults.cloud import cloud
+from tests.faults.explore import SETTINGS, Scenario, explore, number_calls, pairs, play, singles
+from tests.faults.wire import Call, Fault
+
+WORKERS = os.cpu_count() or 1
+SEED = 20_261_124
+PAIRS = 240
+
+
+@pytest.fixture(scope="module")
+def calls() -> list[Call]:
+    return number_calls()
+
+
+@pytest.mark.timeout(1800)
+def test_no_single_fault_at_any_call_breaks_a_promise(calls: list[Call]) -> None:
+    outcomes = list(explore(singles(calls), workers=WORKERS))
+    assert all(each.fired for each in outcomes), "a planned fault did not come about"
+    assert {str(each.scenario): each.broken for each in outcomes if each.broken} == {}
+    assert len(outcomes) >= len(calls) * len(Fault)
+
+
+@pytest.mark.timeout(1800)
+def test_no_drawn_pair_of_faults_breaks_a_promise(calls: list[Call]) -> None:
+    outcomes = explore(pairs(calls, PAIRS, SEED), workers=WORKERS)
+    assert {str(each.scenario): each.broken for each in outcomes if each.broken} == {}, f"seed {SEED}"
+
+
+def test_every_kind_of_outside_call_is_numbered(calls: list[Call]) -> None:
+    assert {each.service for each in calls} == {"dynamodb", "sqs", "s3", "secretsmanager", "stepfunctions", "crun"}
+    assert [each.number for each in calls] == list(range(1, len(calls) + 1))
+
+
+# -- the harness itself: it finds the mistakes that it is there for ------------------------------------------------
+
+
+class Forgetful(DynamoStore):
+    """The trap: "ConditionalCheckFailed means duplicate", so a pass that is there already sends no message."""
+
+    def record_pass(self, session_id: str, number: int, result_code: str, now: float) -> Session:
+        session = self.get_session(session_id)
+        if session and session.attempts[number].status is AttemptStatus.PASSED:
+            raise ConditionFailed
+        return super().record_pass(session_id, number, result_code, now)
+
+
+class Careless(DynamoStore):
+    """Lets everybody look the result up at any time, and remembers nothing of it."""
+
+    def record_failed_attempt(self, *_: object) -> None:
+        """Nothing is written."""
+
+
+@pytest.mark.parametrize(
+    ("function", "store", "operation", "fault", "found"),
+    [
+        pytest.param("receive_callback", Forgetful, "SendMessage", Fault.FAILS, "link check", id="the trap"),
+        pytest.param("look_up_result", Careless, "visual-validate-result", Fault.LOST, "came to its end", id="silence"),
+    ],
+)
+def test_the_harness_finds_a_broken_promise(
+    function: str, store: type[DynamoStore], operation: str, fault: Fault, found: str
+) -> None:
+    with cloud(SETTINGS) as where:
+        where.spoiled = {function: store}
+        assert not play(where, Scenario()).broken, "without a fault the mistake does not show"
+        number = next(each.number for each in where.wire.calls if (each.by, each.operation) == (function, operation))
+        outcome = play(where, Scenario(((number, fault),)))
+    assert any(found in name for name in outcome.broken), outcome
