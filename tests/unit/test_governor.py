@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
+import random
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from likeness.adapters.dynamodb import Governor
+from likeness.adapters.governor import ClientThrottle, Governor, Lane
 from likeness.errors import RateLimited
 from tests.aws import inventory
 
@@ -41,7 +43,7 @@ def _admit(governor: Governor, times: int) -> None:
 @pytest.mark.parametrize("allowance", [1, 4, 20])
 def test_no_ten_seconds_see_more_than_the_allowance(dynamodb: Any, allowance: int) -> None:
     time = Time()
-    governor = Governor(dynamodb, "table", allowance, time.now, time.sleep, max_wait=1000)
+    governor = Governor(dynamodb, "table", allowance, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
     calls = []
     for index in range(60):
         governor.admit(1)
@@ -54,7 +56,7 @@ def test_no_ten_seconds_see_more_than_the_allowance(dynamodb: Any, allowance: in
 
 def test_who_would_wait_too_long_is_told_so_and_takes_no_place(dynamodb: Any) -> None:
     time = Time()
-    governor = Governor(dynamodb, "table", 4, time.now, lambda _: None, max_wait=1)
+    governor = Governor(dynamodb, "table", 4, Lane.INTERACTIVE, time.now, lambda _: None, max_wait=1)
     with pytest.raises(RateLimited) as caught:
         _admit(governor, 20)
     assert caught.value.retry_after
@@ -69,7 +71,7 @@ def test_who_would_wait_too_long_is_told_so_and_takes_no_place(dynamodb: Any) ->
 def test_batches_keep_to_the_allowance_too(dynamodb: Any, allowance: int, batch: int) -> None:
     # A poll round asks for all of a session's assets in one admission, and a session may hold 200.
     time = Time()
-    governor = Governor(dynamodb, "table", allowance, time.now, time.sleep, max_wait=1000)
+    governor = Governor(dynamodb, "table", allowance, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
     calls = []
     for _ in range(8):
         waiting = batch
@@ -83,10 +85,105 @@ def test_batches_keep_to_the_allowance_too(dynamodb: Any, allowance: int, batch:
 
 def test_many_workers_take_turns(dynamodb: Any) -> None:
     time = Time()
-    workers = [Governor(dynamodb, "table", 4, time.now, time.sleep, max_wait=1000) for _ in range(3)]
+    lanes = (Lane.INTERACTIVE, Lane.BACKGROUND, Lane.BACKGROUND)
+    workers = [Governor(dynamodb, "table", 20, lane, time.now, time.sleep, max_wait=1000) for lane in lanes]
     calls = []
     for index in range(30):
         workers[index % 3].admit(1)
         calls.append(time.at)
-    assert max(sum(start <= each < start + 10 for each in calls) for start in calls) <= 4
-    assert calls[-1] - calls[0] < 30 / 3 * 10 + 1, "three quarters of the allowance are really given out"
+    assert max(sum(start <= each < start + 10 for each in calls) for start in calls) <= 20
+    assert calls[-1] - calls[0] < 30 / 20 * 10 * 2, "most of the allowance is really given out"
+
+
+class Flood:
+    """Workers on one clock, as a simulation of events: each waits for its place without holding up the others."""
+
+    def __init__(self, dynamodb: Any, allowance: int) -> None:
+        self.dynamodb, self.allowance = dynamodb, allowance
+        self.at = 1_000_000.0
+        self.agenda: list[tuple[float, int, Lane]] = []
+        self.calls: list[tuple[float, int, Lane]] = []
+        self.refused: list[tuple[float, int, Lane]] = []
+
+    def ask(self, at: float, number: int, lane: Lane) -> None:
+        heapq.heappush(self.agenda, (at, number, lane))
+
+    def run(self, most: float) -> None:
+        """Until everybody has had a turn: who is refused comes back after ``most`` seconds at most."""
+        chance = random.Random(1)
+        slept: list[float] = []
+        governors = {
+            lane: Governor(self.dynamodb, "table", self.allowance, lane, lambda: self.at, slept.append, max_wait=5)
+            for lane in Lane
+        }
+        while self.agenda:
+            self.at, number, lane = heapq.heappop(self.agenda)
+            try:
+                governors[lane].admit(1)
+                self.calls.append((self.at + slept.pop(), number, lane))
+            except RateLimited:
+                self.refused.append((self.at, number, lane))
+                # With jitter, as the state machine's Retry has it.
+                self.ask(self.at + chance.uniform(0, most), number, lane)
+
+
+def test_two_hundred_submissions_at_once_keep_to_the_allowance_and_all_get_through(dynamodb: Any) -> None:
+    flood = Flood(dynamodb, 20)
+    for number in range(200):
+        flood.ask(1_000_000 + number / 1000, number, Lane.BACKGROUND)
+    flood.run(most=15)
+    times = [at for at, _, _ in flood.calls]
+    assert sorted(number for _, number, _ in flood.calls) == list(range(200))
+    assert max(sum(start <= each < start + 10 for each in times) for start in times) <= 20
+    assert max(times) - min(times) < 200 / 20 * 10 * 1.7, "an idle line lends its places"
+
+
+def test_in_a_flood_of_workflows_a_person_is_served_at_once(dynamodb: Any) -> None:
+    flood = Flood(dynamodb, 20)
+    for number in range(90):
+        flood.ask(1_000_000 + number / 1000, number, Lane.BACKGROUND)
+    people = {1000 + second: 1_000_000.0 + 5 * second for second in range(8)}
+    for number, at in people.items():
+        flood.ask(at, number, Lane.INTERACTIVE)
+    flood.run(most=15)
+    waited = {number: at - people[number] for at, number, lane in flood.calls if lane is Lane.INTERACTIVE}
+    assert set(waited) == set(people)
+    assert not [each for each in flood.refused if each[2] is Lane.INTERACTIVE], "no person is sent away"
+    times = [at for at, _, _ in flood.calls]
+    assert max(sum(start <= each < start + 10 for each in times) for start in times) <= 20
+
+
+def test_in_a_flood_of_people_no_workflow_starves(dynamodb: Any) -> None:
+    flood = Flood(dynamodb, 20)
+    for number in range(160):
+        flood.ask(1_000_000 + number / 10, number, Lane.INTERACTIVE)
+    for number in range(10):
+        flood.ask(1_000_005 + number, 1000 + number, Lane.BACKGROUND)
+    flood.run(most=12)
+    served = [at for at, _, lane in flood.calls if lane is Lane.BACKGROUND]
+    assert len(served) == 10
+    assert max(served) < 1_000_055, "workflows go on while the flood lasts"
+    assert min(at for at, number, _ in flood.calls if number == 159) > 1_000_060, "the flood did last"
+
+
+def test_one_client_leaves_a_quarter_to_the_others(dynamodb: Any) -> None:
+    time = Time()
+    throttle = ClientThrottle(dynamodb, "table", 20, time.now, time.sleep, max_wait=1000)
+    calls = []
+    for _ in range(60):
+        throttle("greedy")
+        calls.append(time.at)
+    assert max(sum(start <= each < start + 10 for each in calls) for start in calls) <= 15
+    before = time.at
+    throttle("modest")
+    assert time.at == before, "another client does not wait"
+
+
+def test_a_client_over_its_share_is_told_when_to_come_back(dynamodb: Any) -> None:
+    time = Time()
+    throttle = ClientThrottle(dynamodb, "table", 20, time.now, lambda _: None, max_wait=3)
+    for _ in range(6):  # three at once, and those who wait no longer than three seconds
+        throttle("greedy")
+    with pytest.raises(RateLimited) as caught:
+        throttle("greedy")
+    assert caught.value.retry_after == 3

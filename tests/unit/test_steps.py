@@ -62,6 +62,7 @@ class World:
     workflows: FakeWorkflows = field(default_factory=FakeWorkflows)
     keys: FixedKeys = field(default_factory=FixedKeys)
     orphans: list[int] = field(default_factory=list)
+    throttled: list[str] = field(default_factory=list)
     schedule: Schedule = field(default_factory=Schedule)
 
     def session(self, *statuses: AttemptStatus, **changes: Any) -> Session:
@@ -151,7 +152,8 @@ class World:
 
     def attempt_again(self, of: Session) -> Any:
         self.crun.sessions.append(H5Session("token-new", "https://h5.test/?lng=zh"))
-        step = CreateSession(self.store, self.crun, self.queue, self.files, self.keys, self.clock, 420, 5)
+        made = (self.store, self.crun, self.queue, self.files, self.keys, self.clock, self.throttled.append)
+        step = CreateSession(*made, link_check_delay=420, max_attempts=5)
         return step.create_attempt(Caller("acme"), of.id, BASE)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from likeness.adapters.aws import translated
@@ -21,7 +21,6 @@ from likeness.adapters.items import (
     asset_key,
     attempt_map,
     encode,
-    encode_item,
     problem_map,
     session_from,
     session_item,
@@ -30,13 +29,11 @@ from likeness.adapters.items import (
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.ids import SESSION_ID
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, Attempt, AttemptStatus, Problem, Session
-from likeness.errors import ConditionFailed, InvalidRequest, RateLimited, TooManyAttempts
+from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
 from likeness.ports import Page
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
 _INDEX = "ClientSessions"
-#: How often a governor that loses a race for its place tries again.
-_RACES = 5
 #: A listing with a filter reads at most this many pages before it hands out a cursor.
 _PAGES_PER_CALL = 5
 _STATUS = {"#status": "status"}
@@ -353,82 +350,3 @@ def _start_key(cursor: str | None, client_id: str) -> Item | None:
     except (ValueError, TypeError, RecursionError, binascii.Error):
         raise InvalidRequest("The cursor is not one of ours", field="cursor") from None
     return {"client_id": encode(client_id), "id": encode(session_id)} | session_key(session_id)
-
-
-class Governor:
-    """Keeps all functions together under ``per_10s`` crun calls in any ten seconds.
-
-    A leaky bucket (GCRA) in one item: ``free_at`` is when the next call may go out if nobody came before. A quarter of
-    the allowance may burst, the rest is spread evenly, so that burst plus spread never exceeds the allowance.
-    """
-
-    def __init__(
-        self,
-        client: Any,
-        table: str,
-        per_10s: int,
-        now: Callable[[], float],
-        sleep: Callable[[float], None],
-        max_wait: float,
-    ) -> None:
-        self._client, self._table = client, table
-        self._now, self._sleep, self._max_wait = now, sleep, max_wait
-        burst = max(1, per_10s // 4)
-        # A millisecond more than the even spread: times are stored in whole milliseconds.
-        self._interval = 10 / max(1, per_10s - burst) + 0.001
-        self._batch = burst
-        self._burst = (burst - 1) * self._interval
-
-    def admit(self, calls: int) -> int:
-        """Returns how many of ``calls`` calls may go out now: at most one burst, so ask again for the rest.
-
-        Waits for its place in the line; RateLimited when that is more than ``max_wait`` seconds away.
-        """
-        admitted = min(calls, self._batch)
-        cost = admitted * self._interval
-        for _ in range(_RACES):
-            now = self._now()
-            free_at = self._reserve(now, cost)
-            if free_at is not None:
-                # The last of the batch has to wait the longest; the others go with it.
-                self._sleep(max(0.0, free_at - self._interval - self._burst - now))
-                return admitted
-            if self._restart(now, cost):
-                return admitted
-        raise RateLimited(retry_after=max(2, round(self._max_wait)))
-
-    def _reserve(self, now: float, cost: float) -> float | None:
-        """Takes the next place in a line that is not empty; when the place ends, or None."""
-        try:
-            with translated():
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key=_GOVERNOR,
-                    UpdateExpression="SET free_at = free_at + :cost",
-                    ConditionExpression="free_at >= :now AND free_at <= :latest",
-                    ExpressionAttributeValues=_values(
-                        cost=float(cost), now=float(now), latest=now + self._burst + self._max_wait
-                    ),
-                    ReturnValues="UPDATED_NEW",
-                )
-        except ConditionFailed:
-            return None
-        return float(answer["Attributes"]["free_at"]["N"])
-
-    def _restart(self, now: float, cost: float) -> bool:
-        """Opens a new line when the old one has run empty."""
-        try:
-            with translated():
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=_GOVERNOR,
-                    UpdateExpression="SET free_at = :next",
-                    ConditionExpression="attribute_not_exists(free_at) OR free_at < :now",
-                    ExpressionAttributeValues=_values(next=now + cost, now=float(now)),
-                )
-        except ConditionFailed:
-            return False
-        return True
-
-
-_GOVERNOR = encode_item({"pk": "GOVERNOR", "sk": "crun"})

@@ -6,14 +6,16 @@ import time
 from typing import Any
 
 from likeness.adapters.aws import make_client
-from likeness.adapters.dynamodb import DynamoStore, Governor
+from likeness.adapters.dynamodb import DynamoStore
 from likeness.domain.polling import Schedule
 from likeness.runtime.logging import count
 from likeness.runtime.settings import number, text
 from likeness.runtime.system import SystemClock
 
 #: How long a call waits for its place under CrunRequestsPer10s before it gives up with RateLimited.
-_GOVERNOR_PATIENCE_SECONDS = 8.0
+_GOVERNOR_PATIENCE_SECONDS = 5.0
+#: The same for a client's own share. Both and one call to crun fit into API Gateway's 29 s.
+_CLIENT_PATIENCE_SECONDS = 3.0
 # botocore makes a client from 20 ms of parsed models: once for each service.
 _clients: dict[str, Any] = {}
 
@@ -42,14 +44,17 @@ def _signing_keys() -> Any:
     return RotatingKeys(_secret("SIGNING_KEY_SECRET_ARN"))
 
 
-def _crun() -> Any:
+def _crun(lane: str) -> Any:
+    """``lane``: whose calls they are, ``interactive`` or ``background`` (see adapters/governor.py)."""
     from likeness.adapters.crun_client import CrunClient
+    from likeness.adapters.governor import Governor, Lane
 
     secret = _secret("CRUN_API_KEY_SECRET_ARN")
     governor = Governor(
         client("dynamodb"),
         text("TABLE_NAME"),
         int(number("CRUN_REQUESTS_PER_10S")),
+        Lane(lane),
         time.time,
         time.sleep,
         _GOVERNOR_PATIENCE_SECONDS,
@@ -89,15 +94,25 @@ def authorize() -> Any:
 
 def create_session() -> Any:
     """The step behind functions/create_session."""
+    from likeness.adapters.governor import ClientThrottle
     from likeness.steps.create_session import CreateSession
 
+    throttle = ClientThrottle(
+        client("dynamodb"),
+        text("TABLE_NAME"),
+        int(number("CRUN_REQUESTS_PER_10S")),
+        time.time,
+        time.sleep,
+        _CLIENT_PATIENCE_SECONDS,
+    )
     return CreateSession(
         store(),
-        _crun(),
+        _crun("interactive"),
         _queue(),
         _files(),
         _signing_keys(),
         SystemClock(),
+        throttle,
         int(number("LINK_CHECK_DELAY_SECONDS")),
         int(number("MAX_ATTEMPTS_PER_SESSION")),
     )
@@ -143,7 +158,7 @@ def look_up_result() -> Any:
     """The step behind functions/look_up_result."""
     from likeness.steps.look_up_result import LookUpResult
 
-    return LookUpResult(store(), _crun(), SystemClock())
+    return LookUpResult(store(), _crun("background"), SystemClock())
 
 
 def claim_assets() -> Any:
@@ -157,11 +172,11 @@ def submit_asset() -> Any:
     """The step behind functions/submit_asset."""
     from likeness.steps.submit_asset import SubmitAsset
 
-    return SubmitAsset(store(), _crun(), _files(), SystemClock(), lambda: count("PossibleOrphan"))
+    return SubmitAsset(store(), _crun("background"), _files(), SystemClock(), lambda: count("PossibleOrphan"))
 
 
 def poll_assets() -> Any:
     """The step behind functions/poll_assets."""
     from likeness.steps.poll_assets import PollAssets
 
-    return PollAssets(store(), _crun(), _queue(), SystemClock(), _schedule())
+    return PollAssets(store(), _crun("background"), _queue(), SystemClock(), _schedule())

@@ -6,6 +6,7 @@ then the answer. Whatever dies in between, no link is out that we know nothing o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +34,10 @@ from likeness.ports import Clock, Crun, Files, Queue, SigningKeys, Store
 
 @dataclass(frozen=True, slots=True)
 class CreateSession:
-    """Makes sessions and attempts. ``link_check_delay`` in seconds; ``max_attempts`` per session."""
+    """Makes sessions and attempts. ``link_check_delay`` in seconds; ``max_attempts`` per session.
+
+    ``throttle(client_id)`` raises RateLimited when a client opens links too fast: before anything is asked of crun.
+    """
 
     store: Store
     crun: Crun
@@ -41,6 +45,7 @@ class CreateSession:
     files: Files
     keys: SigningKeys
     clock: Clock
+    throttle: Callable[[str], None]
     link_check_delay: int
     max_attempts: int
 
@@ -105,6 +110,7 @@ class CreateSession:
         return session_view(session, [asset_view(each) for each in self.store.list_assets(wanted)], h5_link=h5_link)
 
     def _open_link(self, session: Session, number: int, base_url: str, now: float) -> tuple[Attempt, str]:
+        self.throttle(session.client_id)
         check = LinkCheck(session_id=session.id, attempt=number)
         self.queue.send(check.model_dump_json(), delay_seconds=self.link_check_delay)
         signature = sign_callback(self.keys.current(), session.id, number)
