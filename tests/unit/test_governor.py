@@ -162,8 +162,8 @@ def test_in_a_flood_of_people_no_workflow_starves(dynamodb: Any) -> None:
     flood.run(most=12)
     served = [at for at, _, lane in flood.calls if lane is Lane.BACKGROUND]
     assert len(served) == 10
-    assert max(served) < 1_000_055, "workflows go on while the flood lasts"
-    assert min(at for at, number, _ in flood.calls if number == 159) > 1_000_060, "the flood did last"
+    people = [at for at, _, lane in flood.calls if lane is Lane.INTERACTIVE]
+    assert sum(at > max(served) for at in people) > 50, "workflows are served while the flood lasts"
 
 
 def test_one_client_leaves_a_quarter_to_the_others(dynamodb: Any) -> None:
