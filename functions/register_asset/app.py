@@ -17,10 +17,11 @@ register_asset = bootstrap.register_asset()
 
 @app.post("/sessions/<session_id>/assets")
 def register(session_id: str) -> Response[str]:
-    """Registers one asset."""
+    """Registers one asset: 201, or 200 with the asset that has the same bytes already."""
     caller = caller_of(app.current_event.raw_event)
     body = parse_body(AssetRegistration, app.current_event.decoded_body)
-    return answer(register_asset(caller, session_id, body), 201)
+    asset, is_new = register_asset(caller, session_id, body)
+    return answer(asset, 201 if is_new else 200)
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -42,7 +42,7 @@ class Onboarding:
 
     def _way(self) -> Story:
         view = yield from self._until_created(
-            "/sessions", idempotency_key=f"order-{self.cloud.now}", body={"assets": [_registration(0)]}
+            "/sessions", idempotency_key=f"order-{self.cloud.now}", body={"assets": [registration(0)]}
         )
         self.session_id = view["id"]
         yield 5
@@ -50,7 +50,7 @@ class Onboarding:
         yield from self._pass(view["attempt"]["h5_link"])
         yield from self._until_verified()
         view = yield from self._until_created(
-            "/sessions/{session_id}/assets", body=_registration(1), session_id=self.session_id
+            "/sessions/{session_id}/assets", body=registration(1), session_id=self.session_id
         )
         self.cloud.put_object(view["upload"]["fields"]["key"], FACES[1])
         yield 40
@@ -122,9 +122,10 @@ def take_check(h5_link: str, outcome: str) -> str:
     return back.headers["Location"]
 
 
-def _registration(index: int) -> dict[str, Any]:
+def registration(index: int, name: str | None = None) -> dict[str, Any]:
+    """What registers ``FACES[index]``."""
     return {
-        "name": f"face {index}",
+        "name": name or f"face {index}",
         "asset_type": "Image",
         "content_type": "image/jpeg",
         "size_bytes": len(FACES[index]),

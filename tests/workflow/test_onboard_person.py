@@ -46,10 +46,12 @@ def create(world: World, *names: str, start: str = "now") -> dict[str, Any]:
 
 def upload(world: World, session: dict[str, Any]) -> None:
     """Uploads every registered file and delivers S3's events."""
-    for asset in session["assets"]:
+    for index, asset in enumerate(session["assets"]):
         key = asset["upload"]["fields"]["key"]
-        put = boto3.client("s3").put_object(Bucket=world.bucket, Key=key, Body=FACE)
-        about = {"key": key, "size": len(FACE), "version-id": put["VersionId"]}
+        # Files of different bytes: the same bytes would be one asset.
+        content = portrait("alice", 600 + index, 800, image_format="JPEG")
+        put = boto3.client("s3").put_object(Bucket=world.bucket, Key=key, Body=content)
+        about = {"key": key, "size": len(content), "version-id": put["VersionId"]}
         detail = {"bucket": {"name": world.bucket}, "object": about}
         world.call("check_upload", {"detail": detail, "time": "2026-01-01T00:00:00Z"})
 

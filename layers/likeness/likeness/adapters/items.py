@@ -186,6 +186,7 @@ def asset_item(asset: Asset) -> Item:
             "activated_at": asset.activated_at,
             "ambiguous_submissions": asset.ambiguous_submissions,
             "resubmissions": asset.resubmissions,
+            "sha256": asset.sha256,
         }
     ) | asset_key(asset.session_id, asset.id)
 
@@ -211,4 +212,5 @@ def asset_from(item: Item) -> Asset:
         activated_at=values.get("activated_at"),
         ambiguous_submissions=values.get("ambiguous_submissions", 0),
         resubmissions=values.get("resubmissions", 0),
+        sha256=values.get("sha256"),
     )

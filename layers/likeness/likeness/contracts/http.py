@@ -30,6 +30,8 @@ class AssetRegistration(_Body):
     asset_type: Literal["Image", "Video", "Audio"]
     content_type: str
     size_bytes: Annotated[int, Field(ge=1)]
+    #: Of the file's bytes, in hex. Whoever registers the same bytes again gets the asset that is there.
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")
     def _check_media(self) -> AssetRegistration:

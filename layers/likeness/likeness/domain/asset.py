@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,11 +29,15 @@ class AssetStatus(StrEnum):
 OPEN_WORK = frozenset({AssetStatus.UPLOADED, AssetStatus.SUBMITTING})
 #: What an execution still has to see through to ``active`` or ``failed``.
 IN_PROGRESS = OPEN_WORK | {AssetStatus.PROCESSING}
+_BEFORE_ITS_TWINS = IN_PROGRESS | {AssetStatus.ACTIVE}
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file. ``object_key`` and ``version_id`` name the very bytes that were checked. Times are epoch seconds."""
+    """One file. ``object_key`` and ``version_id`` name the very bytes that were checked, ``sha256`` (hex) is their
+
+    digest, or what the registration said it would be. Times are epoch seconds.
+    """
 
     id: str
     session_id: str
@@ -51,11 +56,26 @@ class Asset:
     activated_at: float | None = None
     ambiguous_submissions: int = 0
     resubmissions: int = 0
+    sha256: str | None = None
 
     @property
     def uri(self) -> str | None:
         """What a generation request takes, once the asset is active."""
         return f"asset://{self.crun_asset_id}" if self.status is AssetStatus.ACTIVE else None
+
+
+def twin_of(asset: Asset, assets: Iterable[Asset]) -> Asset | None:
+    """The asset of the same session that brings the same bytes already: the one that is on its way to crun or there,
+
+    else the one that was registered first. A file that failed stands in nobody's way: its bytes may be tried again.
+    """
+    twins = [
+        each
+        for each in assets
+        if each.sha256 and each.sha256 == asset.sha256 and each.id != asset.id and each.status in _BEFORE_ITS_TWINS
+    ]
+    ahead = [each for each in twins if each.status is not AssetStatus.UPLOADED or each.id < asset.id]
+    return min(ahead, key=lambda each: (not each.crun_asset_id, each.id), default=None)
 
 
 # What crun says of a file that it did not take, in words for the person who sent it.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import BinaryIO
 
 from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import NAME_LIMIT, Asset, AssetStatus
@@ -14,6 +16,17 @@ from likeness.domain.media.types import AssetType
 from likeness.domain.session import Problem
 from likeness.errors import ConditionFailed, TooManyAttempts
 from likeness.ports import Clock, Files, Queue, Store
+
+#: More than a file keeps in memory at a time: each read is one request.
+_CHUNK = 4 << 20
+
+
+def _digest(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    file.seek(0)
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +121,24 @@ class CheckUpload:
             return None
         return asset
 
-    def _inspect(self, upload: Upload, declared: AssetType | None) -> tuple[AssetType, str]:
+    def _inspect(self, upload: Upload, declared: AssetType | None) -> tuple[AssetType, str, str]:
         if upload.size_bytes > max(MAX_BYTES.values()):
             raise MediaRefused("file_too_large", "The file is too large.")
         file = self.files.open(upload.key, upload.version_id, upload.size_bytes)
         facts = inspect(file, size_bytes=upload.size_bytes, declared=declared)
-        return facts.asset_type, facts.content_type
+        return facts.asset_type, facts.content_type, _digest(file)
 
     def _check(self, asset: Asset, upload: Upload) -> Asset:
         now = self.clock.now()
         checked = replace(asset, version_id=upload.version_id, size_bytes=upload.size_bytes, updated_at=now)
         dropped = asset.object_key.startswith("inbox/")
         try:
-            kind, content_type = self._inspect(upload, None if dropped else asset.asset_type)
-            checked = replace(checked, status=AssetStatus.UPLOADED, asset_type=kind, content_type=content_type)
+            kind, content_type, digest = self._inspect(upload, None if dropped else asset.asset_type)
+            if asset.sha256 not in (None, digest):
+                raise MediaRefused("content_mismatch", "This is not the file that was registered.")
+            checked = replace(
+                checked, status=AssetStatus.UPLOADED, asset_type=kind, content_type=content_type, sha256=digest
+            )
         except MediaRefused as refused:
             checked = replace(checked, status=AssetStatus.FAILED, error=Problem(refused.code, refused.message))
         try:

@@ -144,4 +144,5 @@ def new_asset(session: str, body: AssetRegistration, now: float, entropy: bytes)
         created_at=now,
         updated_at=now,
         size_bytes=body.size_bytes,
+        sha256=body.sha256,
     )

@@ -55,7 +55,8 @@ class PollAssets:
     def _ask(self, pending: list[Asset], round_: int) -> dict[str, AssetReport | UpstreamProblem]:
         # The governor may not have room for all of them: each round begins elsewhere, so everybody's turn comes.
         start = round_ * _STEP % len(pending) if pending else 0
-        wanted = [str(each.crun_asset_id) for each in pending[start:] + pending[:start]]
+        # Files with the same bytes share an AssetId.
+        wanted = list(dict.fromkeys(str(each.crun_asset_id) for each in pending[start:] + pending[:start]))
         try:
             return self.crun.asset_reports(wanted) if wanted else {}
         except UpstreamError as problem:

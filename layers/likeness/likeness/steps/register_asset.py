@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from likeness.contracts.http import AssetRegistration, asset_view
+from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.errors import ConditionFailed, Conflict
 from likeness.ports import Clock, Files, Store
@@ -20,15 +21,32 @@ class RegisterAsset:
     files: Files
     clock: Clock
 
-    def __call__(self, caller: Caller, session_id: str, body: AssetRegistration) -> dict[str, Any]:
-        """The new asset's view with its ``upload`` form. NotFound, Conflict or TooManyAttempts."""
+    def __call__(self, caller: Caller, session_id: str, body: AssetRegistration) -> tuple[dict[str, Any], bool]:
+        """The asset's view, with its ``upload`` form while it waits for its file, and whether it is new: the same
+
+        bytes are the same asset. NotFound, Conflict or TooManyAttempts.
+        """
         session = caller.own(self.store.get_session(session_id))
         if not session.accepts_uploads:
             raise Conflict(f"A session that is {session.status.value} takes no uploads")
         now = self.clock.now()
+        known = self._known(session.id, body.sha256)
+        if known:
+            return self._view(known, now), False
         asset = new_asset(session.id, body, now, self.clock.entropy())
         try:
             self.store.add_asset(asset)
         except ConditionFailed:
             raise Conflict("The session takes no uploads") from None
-        return asset_view(asset, self.files.upload_form(asset.object_key, asset.content_type, asset.size_bytes, now))
+        return self._view(asset, now), True
+
+    def _known(self, session_id: str, sha256: str | None) -> Asset | None:
+        """The asset that has these bytes, or is to get them, unless it failed."""
+        assets = self.store.list_assets(session_id) if sha256 else []
+        found = (each for each in assets if each.sha256 == sha256 and each.status is not AssetStatus.FAILED)
+        return next(found, None)
+
+    def _view(self, asset: Asset, now: float) -> dict[str, Any]:
+        waits = asset.status is AssetStatus.AWAITING_UPLOAD
+        form = self.files.upload_form(asset.object_key, asset.content_type, asset.size_bytes, now) if waits else None
+        return asset_view(asset, form)

@@ -1,0 +1,133 @@
+"""The same bytes twice for one person (double click, re-drop, retry) are one asset at crun."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from likeness.domain.asset import Asset
+from tests.faults.cloud import Cloud, cloud
+from tests.faults.onboarding import FACES, registration, take_check
+
+OUTCOMES = [
+    {"name": "stranger*", "outcome": "failed", "code": "FaceMismatch", "after_seconds": 5},
+    {"name": "lost*", "outcome": "failed", "code": "DownloadFailed", "after_seconds": 5, "times": 1},
+    {"name": "*", "outcome": "active", "after_seconds": 5},
+]
+DIGEST = hashlib.sha256(FACES[0]).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Cloud]:
+    with cloud({"asset_outcomes": OUTCOMES}) as where:
+        yield where
+
+
+@pytest.fixture
+def where(account: Cloud) -> Cloud:
+    account.begin({})
+    return account
+
+
+def _create(where: Cloud, *names: str) -> dict[str, Any]:
+    """A session with a registration of the same picture for each name."""
+    answer = where.api("POST", "/sessions", body={"assets": [registration(0, name) for name in names]})
+    assert answer.status == 201
+    made: dict[str, Any] = answer.body
+    return made
+
+
+def _key(asset: dict[str, Any]) -> str:
+    return str(asset["upload"]["fields"]["key"])
+
+
+def _verify(where: Cloud, session: dict[str, Any]) -> None:
+    where.browser(take_check(session["attempt"]["h5_link"], "pass"))
+    where.settle()
+
+
+def _assets(where: Cloud, session: dict[str, Any]) -> dict[str, Asset]:
+    return {each.name: each for each in where.store.list_assets(session["id"])}
+
+
+def test_a_double_click_before_the_check_is_one_upload(where: Cloud) -> None:
+    session = _create(where, "first", "second", "third")
+    for asset in session["assets"]:
+        where.put_object(_key(asset), FACES[0])
+    where.settle(5)
+    _verify(where, session)
+    assets = _assets(where, session)
+    assert {each.status.value for each in assets.values()} == {"active"}
+    assert len({each.uri for each in assets.values()}) == 1
+    assert len(where.simulator.store.assets) == 1
+
+
+def test_the_same_file_dropped_again_later_answers_with_the_first_ones_id(where: Cloud) -> None:
+    session = _create(where, "first")
+    where.put_object(_key(session["assets"][0]), FACES[0])
+    _verify(where, session)
+    for _ in range(2):
+        where.put_object(f"inbox/{session['id']}/again.jpg", FACES[0])
+        where.settle()
+    found = where.store.list_assets(session["id"])
+    assert [each.status.value for each in found] == ["active"] * 3
+    assert len({each.uri for each in found}) == 1
+    assert len(where.simulator.store.assets) == 1
+
+
+def test_other_bytes_are_another_asset(where: Cloud) -> None:
+    session = _create(where, "first", "second")
+    for asset, content in zip(session["assets"], FACES, strict=False):
+        where.put_object(_key(asset), content)
+    _verify(where, session)
+    assert len({each.uri for each in _assets(where, session).values()}) == 2
+
+
+def test_a_failed_file_does_not_stand_in_the_way_of_another_try(where: Cloud) -> None:
+    session = _create(where, "stranger", "good")
+    where.put_object(_key(session["assets"][0]), FACES[0])
+    _verify(where, session)
+    where.put_object(_key(session["assets"][1]), FACES[0])
+    where.settle()
+    assets = _assets(where, session)
+    assert (assets["stranger"].status.value, assets["good"].status.value) == ("failed", "active")
+
+
+def test_twins_share_the_second_submission_after_a_failed_download_too(where: Cloud) -> None:
+    session = _create(where, "lost 1", "lost 2")
+    for asset in session["assets"]:
+        where.put_object(_key(asset), FACES[0])
+    _verify(where, session)
+    assets = _assets(where, session)
+    assert {each.status.value for each in assets.values()} == {"active"}
+    assert len({each.uri for each in assets.values()}) == 1
+    assert len(where.simulator.store.assets) == 2, "the one that could not be fetched, and its second try"
+
+
+def test_a_registration_with_a_known_digest_answers_with_the_asset_that_is_there(where: Cloud) -> None:
+    session = _create(where, "other")
+    body = registration(0, "first") | {"sha256": DIGEST}
+    first = where.api("POST", "/sessions/{session_id}/assets", body=body, session_id=session["id"])
+    again = where.api("POST", "/sessions/{session_id}/assets", body=body, session_id=session["id"])
+    assert (first.status, again.status) == (201, 200)
+    assert again.body["id"] == first.body["id"]
+    assert again.body["upload"]["fields"]["key"] == _key(first.body), "its file may still be sent"
+    where.put_object(_key(first.body), FACES[0])
+    _verify(where, session)
+    late = where.api("POST", "/sessions/{session_id}/assets", body=body, session_id=session["id"])
+    assert (late.status, late.body["id"], late.body["status"]) == (200, first.body["id"], "active")
+    assert "upload" not in late.body
+
+
+def test_another_file_than_the_registered_one_is_refused(where: Cloud) -> None:
+    session = _create(where)
+    body = registration(1, "swapped") | {"sha256": DIGEST}
+    asset = where.api("POST", "/sessions/{session_id}/assets", body=body, session_id=session["id"]).body
+    where.put_object(_key(asset), FACES[1])
+    where.settle(5)
+    swapped = _assets(where, session)["swapped"]
+    assert swapped.error
+    assert (swapped.status.value, swapped.error.code) == ("failed", "content_mismatch")
