@@ -18,6 +18,7 @@ FUNCTIONS = (
     *TASKS,
     "authorize",
     "create_session",
+    "erase_session",
     "get_session",
     "register_asset",
     "receive_callback",

@@ -85,7 +85,7 @@ class Cloud:
     metrics: list[str] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     undelivered: list[dict[str, Any]] = field(default_factory=list)
-    sent: list[str] = field(default_factory=list)
+    delivered: list[str] = field(default_factory=list)
     uploads: list[dict[str, Any]] = field(default_factory=list)
     callbacks: list[str] = field(default_factory=list)
     lookups: list[Lookup] = field(default_factory=list)
@@ -137,7 +137,7 @@ class Cloud:
             self.metrics,
             self.logs,
             self.undelivered,
-            self.sent,
+            self.delivered,
             self.uploads,
             self.callbacks,
             self.lookups,
@@ -276,6 +276,7 @@ class Cloud:
             {"messageId": each["MessageId"], "body": each["Body"], "eventSource": "aws:sqs", "attributes": {}}
             for each in found
         ]
+        self.delivered += [each["Body"] for each in found if each["Body"] not in self.delivered]
         try:
             failed = {
                 each["itemIdentifier"]
@@ -305,21 +306,30 @@ class Cloud:
             self.after(0.05, lambda: self.tell(self._execute(name, json.loads(document), arn)))
 
     def _execute(self, name: str, document: dict[str, Any], machine_arn: str) -> Story:
-        self.executions[name] = yield from self.machine.execute(name, document)
+        run = self.machine.execute(name, document)
+        while self.executions[name] == "RUNNING":
+            try:
+                yield next(run)
+            except StopIteration as ended:
+                self.executions[name] = ended.value
         # moto keeps the names; that it calls an ended execution ABORTED makes no difference to anybody here.
         arn = f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
         self.aws("stepfunctions").stop_execution(executionArn=arn)
 
-    def looked_up(self, token: str) -> None:
-        """A look-up goes out to crun."""
-        validation = self.simulator.store.validations[token]
+    def asking(self, call: str, url: str) -> None:
+        """A call goes out to crun: how old is the token that it asks for?"""
+        if call != "visual-validate-result":
+            return
+        validation = self.simulator.store.validations[url.partition("byted_token=")[2]]
         self.lookups.append(Lookup(self.now - validation.issued_at, validation.callback_url not in self._visited))
 
     def happened(self, service: str, operation: str, body: dict[str, Any]) -> None:
         """A call of the functions that took effect."""
         if operation == "SendMessage":
-            self.sent.append(body["MessageBody"])
             self.after(float(body.get("DelaySeconds", 0)) + 0.1, self._pump)
+        elif operation == "StopExecution":
+            name = body["executionArn"].rpartition(":")[2]
+            self.executions[name] = "ABORTED"
         elif operation == "StartExecution":
             self._begin_execution(body["name"], body["input"], body["stateMachineArn"])
 
@@ -329,6 +339,7 @@ _FUNCTION_OF = {
     ("POST", "/sessions/{session_id}/attempts"): "create_session",
     ("POST", "/sessions/{session_id}/assets"): "register_asset",
     ("GET", "/sessions"): "get_session",
+    ("DELETE", "/sessions/{session_id}"): "erase_session",
     ("GET", "/sessions/{session_id}"): "get_session",
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): "get_session",
 }
@@ -401,7 +412,7 @@ def cloud(settings: Mapping[str, Any], **parameters: str) -> Iterator[Cloud]:
         for name, value in variables.items():
             patch.setenv(name, value)
         patch.setattr(bootstrap, "_clients", {})
-        wire = Wire(lambda *_: None, lambda _: None)
+        wire = Wire(lambda *_: None, lambda *_: None)
         for service in _WATCHED:
             wire.watch(service, bootstrap.client(service))
         made = Cloud(
@@ -416,6 +427,6 @@ def cloud(settings: Mapping[str, Any], **parameters: str) -> Iterator[Cloud]:
             machine=Machine(lambda *_: None, _integrations(wire), "Table", random.Random(1)),
         )
         made.machine.call = made.invoke
-        wire.happened, wire.looked_up = made.happened, made.looked_up
+        wire.happened, wire.asking = made.happened, made.asking
         with wire.over_http():
             yield made

@@ -9,7 +9,7 @@ from typing import Any
 import requests
 
 from likeness.domain.asset import IN_PROGRESS
-from likeness.domain.session import Session
+from likeness.domain.session import Session, SessionStatus
 from local.media import portrait
 from tests.faults.cloud import Cloud, Story
 
@@ -82,6 +82,8 @@ class Onboarding:
             if session.group_id:
                 self.verified_at = self.cloud.now
                 return
+            if session.status is SessionStatus.REDACTED:
+                raise GaveUp("the session was erased")
             if session.last_error:
                 view = yield from self._until_created("/sessions/{session_id}/attempts", session_id=session.id)
                 yield from self._pass(view["attempt"]["h5_link"])
@@ -95,7 +97,7 @@ class Onboarding:
 
     def redeliver(self) -> None:
         """Everything that was delivered comes a second time: messages, S3's events, the browser's requests."""
-        for body in list(self.cloud.sent):
+        for body in list(self.cloud.delivered):
             self.cloud.send(body)
         for event in self.cloud.uploads:
             self.cloud.deliver_upload(event)

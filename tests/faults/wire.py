@@ -58,11 +58,11 @@ class Wire:
     """Numbers calls from 1. ``plan`` says which of them break and how; ``fired`` which of those came about.
 
     ``happened(service, operation, body)`` hears of each AWS call that took effect, whoever else hears of it;
-    ``looked_up(byted_token)`` of each look-up on its way to crun.
+    ``asking(call, url)`` of each call on its way to crun.
     """
 
     happened: Callable[[str, str, dict[str, Any]], None]
-    looked_up: Callable[[str], None]
+    asking: Callable[[str, str], None]
     plan: Mapping[int, Fault] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     fired: list[tuple[Call, Fault]] = field(default_factory=list)
@@ -78,11 +78,11 @@ class Wire:
     @contextmanager
     def inside(self, function: str) -> Iterator[None]:
         """What is called in the block is called by ``function``; calls outside of any block are not counted."""
-        self._by = function
+        before, self._by = self._by, function
         try:
             yield
         finally:
-            self._by = None
+            self._by = before
 
     def _number(self, service: str, operation: str) -> Fault | None:
         with self._lock:
@@ -169,13 +169,13 @@ class Wire:
             requests.Session.send = real  # type: ignore[method-assign]
 
     def _crun(self, real: Callable[[], requests.Response], request: requests.PreparedRequest) -> requests.Response:
-        fault = self._number("crun", str(request.path_url).partition("?")[0].rpartition("/")[2])
+        operation = str(request.path_url).partition("?")[0].rpartition("/")[2]
+        fault = self._number("crun", operation)
         if fault is Fault.FAILS:
             raise requests.ConnectTimeout
         if fault is Fault.REPEATED:
             return _answer(429, _THROTTLED)
-        if "byted_token=" in str(request.url):
-            self.looked_up(str(request.url).partition("byted_token=")[2])
+        self.asking(operation, str(request.url))
         answer = real()
         if fault is Fault.LOST:
             answer.close()

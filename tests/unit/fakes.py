@@ -67,6 +67,9 @@ class FakeWorkflows:
     def is_running(self, name: str) -> bool:
         return name in self.started and name not in self.ended
 
+    def stop(self, name: str) -> None:
+        self.ended |= {name} & set(self.started)
+
 
 @dataclass
 class FakeCrun:
@@ -120,6 +123,12 @@ class FakeFiles:
 
     def download_url(self, key: str, version_id: str | None) -> str:
         return f"https://bucket.test/{key}?versionId={version_id}&X-Amz-Signature={next(self.signed)}"
+
+    def erase(self, prefix: str) -> None:
+        self.objects = {key: content for key, content in self.objects.items() if not key.startswith(prefix)}
+
+    def delete(self, key: str, version_id: str | None) -> None:
+        self.objects.pop(key, None)
 
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
         return io.BytesIO(self.objects[key])

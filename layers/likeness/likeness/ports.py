@@ -112,6 +112,22 @@ class Store(Protocol):
         """The session and all its assets in one read (strongly consistent)."""
         ...
 
+    def redact_session(self, session: Session, now: float) -> bool:
+        """Takes everything personal out of a session that is as given; False when it has changed: read it again."""
+        ...
+
+    def redact_asset(self, asset: Asset, now: float) -> None:
+        """Takes everything personal out of an asset, whatever its status."""
+        ...
+
+    def record_late_submission(self, asset: Asset) -> None:
+        """Keeps the AssetId of a file that reached crun while its session was erased: it has to be asked for there."""
+        ...
+
+    def record_erasure(self, session_id: str, now: float) -> Session:
+        """Every part of an erasure is done; the tombstone. The first time stands."""
+        ...
+
     def change_asset(self, asset: Asset, expected: Sequence[AssetStatus]) -> None:
         """Writes ``asset`` if its status is still one of ``expected``; ConditionFailed otherwise."""
         ...
@@ -136,6 +152,10 @@ class Workflows(Protocol):
         """Whether the execution of that name has not ended."""
         ...
 
+    def stop(self, name: str) -> None:
+        """Ends the execution of that name, if there is one."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class UploadForm:
@@ -155,6 +175,14 @@ class Files(Protocol):
 
     def download_url(self, key: str, version_id: str | None) -> str:
         """A presigned GET of one version, good for 15 minutes at most. A secret."""
+        ...
+
+    def erase(self, prefix: str) -> None:
+        """Deletes all versions of all objects whose keys begin with ``prefix``."""
+        ...
+
+    def delete(self, key: str, version_id: str | None) -> None:
+        """Deletes one version."""
         ...
 
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:

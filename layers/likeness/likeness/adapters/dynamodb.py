@@ -197,8 +197,10 @@ class DynamoStore:
         claimed = self._update_if(
             key,
             "SET driver = :me ADD generation :one",
-            "attribute_exists(pk) AND (attribute_not_exists(driver)" + (" OR driver = :dead)" if takes_over else ")"),
-            _values(me=execution, one=1) | (_values(dead=takes_over) if takes_over else {}),
+            "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)"
+            " AND (attribute_not_exists(driver)" + (" OR driver = :dead)" if takes_over else ")"),
+            _values(me=execution, one=1, canceled="canceled", redacted="redacted")
+            | (_values(dead=takes_over) if takes_over else {}),
         )
         # Repeated by the same execution, the claim stands and opens no further generation.
         return claimed or self._update_if(key, "SET driver = :me", "driver = :me", _values(me=execution))
@@ -215,6 +217,50 @@ class DynamoStore:
             "generation = :now",
             _values(now=generation, next=generation + 1),
         )
+
+    # -- erasure ----------------------------------------------------------------------------------------------
+
+    def redact_session(self, session: Session, now: float) -> bool:
+        """See the port. Attempts stay as numbers and outcomes; their tokens go."""
+        numbers = {f"#n{number}": str(number) for number in session.attempts}
+        tokens = "".join(f", attempts.{name}.byted_token = :gone" for name in numbers)
+        return self._update_if(
+            session_key(session.id),
+            f"SET #status = :redacted, updated_at = :now{tokens} REMOVE #reference, return_url, last_error, driver",
+            "attribute_exists(pk) AND attempt_count = :count",
+            _values(redacted="redacted", now=now, count=len(numbers)) | (_values(gone="") if numbers else {}),
+            numbers | {"#reference": "reference"},
+        )
+
+    def redact_asset(self, asset: Asset, now: float) -> None:
+        """See the port. The digest and crun's id stay: they are the proof, and what to ask crun to delete."""
+        self._update_if(
+            asset_key(asset.session_id, asset.id),
+            "SET #status = :redacted, #name = :gone, object_key = :gone, updated_at = :now REMOVE #error, version_id",
+            "attribute_exists(pk)",
+            _values(redacted="redacted", gone="", now=now),
+            {"#name": "name", "#error": "error"},
+        )
+
+    def record_late_submission(self, asset: Asset) -> None:
+        """See the port."""
+        self._update_if(
+            asset_key(asset.session_id, asset.id),
+            "SET crun_asset_id = :id",
+            "#status = :redacted AND attribute_not_exists(crun_asset_id)",
+            _values(redacted="redacted", id=asset.crun_asset_id),
+        )
+
+    def record_erasure(self, session_id: str, now: float) -> Session:
+        """See the port."""
+        item = self._update(
+            session_key(session_id),
+            "SET erased_at = if_not_exists(erased_at, :now)",
+            "#status = :redacted",
+            _values(now=now, redacted="redacted"),
+            ReturnValues="ALL_NEW",
+        )
+        return session_from(item)
 
     # -- assets -----------------------------------------------------------------------------------------------
 

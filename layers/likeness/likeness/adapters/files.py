@@ -40,6 +40,20 @@ class S3Files:
             )
         )
 
+    def erase(self, prefix: str) -> None:
+        """See the port."""
+        with translated():
+            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
+            for page in pages:
+                for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                    self.delete(found["Key"], found["VersionId"])
+
+    def delete(self, key: str, version_id: str | None) -> None:
+        """See the port."""
+        version = {"VersionId": version_id} if version_id else {}
+        with translated():
+            self._client.delete_object(Bucket=self._bucket, Key=key, **version)
+
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
         """See the port."""
         version = {"VersionId": version_id} if version_id else {}

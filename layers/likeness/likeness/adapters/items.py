@@ -161,6 +161,7 @@ def session_from(item: Item) -> Session:
         driver=values.get("driver"),
         generation=values.get("generation", 0),
         asset_count=values.get("asset_count", 0),
+        erased_at=values.get("erased_at"),
         attempts={int(n): _attempt(n, each) for n, each in values.get("attempts", {}).items()},
     )
 

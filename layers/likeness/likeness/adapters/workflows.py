@@ -26,15 +26,25 @@ class StepFunctions:
                 raise
         return True
 
+    def stop(self, name: str) -> None:
+        """See the port."""
+        with translated():
+            try:
+                self._client.stop_execution(executionArn=self._execution(name), error="Erased")
+            except ClientError as exc:
+                if exc.response["Error"]["Code"] != "ExecutionDoesNotExist":
+                    raise
+
     def is_running(self, name: str) -> bool:
         """See the port."""
         with translated():
             try:
-                found = self._client.describe_execution(
-                    executionArn=f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
-                )
+                found = self._client.describe_execution(executionArn=self._execution(name))
             except ClientError as exc:
                 if exc.response["Error"]["Code"] == "ExecutionDoesNotExist":
                     return False
                 raise
         return bool(found["status"] in ("RUNNING", "PENDING_REDRIVE"))
+
+    def _execution(self, name: str) -> str:
+        return f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"

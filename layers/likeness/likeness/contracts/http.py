@@ -143,6 +143,9 @@ def session_view(
         if attempt and h5_link:
             view["attempt"]["h5_link"] = h5_link
         view["assets"] = assets
+    if session.erased_at:
+        # crun has no call to delete a group or an asset: these ids are what to ask its support for.
+        view["erasure"] = {"erased_at": iso(session.erased_at), "upstream": "not_supported_by_provider"}
     if invite_url:
         view["invite_url"] = invite_url
     return view

@@ -15,7 +15,7 @@ MAX_AMBIGUOUS_SUBMISSIONS = 2
 
 
 class AssetStatus(StrEnum):
-    """``awaiting_upload → uploaded → submitting → processing → active | failed``."""
+    """``awaiting_upload → uploaded → submitting → processing → active | failed``; ``redacted`` once erased."""
 
     AWAITING_UPLOAD = "awaiting_upload"
     UPLOADED = "uploaded"
@@ -23,6 +23,7 @@ class AssetStatus(StrEnum):
     PROCESSING = "processing"
     ACTIVE = "active"
     FAILED = "failed"
+    REDACTED = "redacted"
 
 
 #: What an execution still has to hand to crun; ``awaiting_upload`` is the person's turn.

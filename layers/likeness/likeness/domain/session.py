@@ -99,6 +99,7 @@ class Session:
     driver: str | None = None
     generation: int = 0
     asset_count: int = 0
+    erased_at: float | None = None
     attempts: dict[int, Attempt] = field(default_factory=dict)
 
     @property

@@ -125,6 +125,15 @@ def get_session() -> Any:
     return GetSession(store())
 
 
+def erase_session() -> Any:
+    """The step behind functions/erase_session."""
+    from likeness.adapters.workflows import StepFunctions
+    from likeness.steps.erase_session import EraseSession
+
+    workflows = StepFunctions(client("stepfunctions"), text("STATE_MACHINE_ARN"))
+    return EraseSession(store(), _files(), workflows, SystemClock())
+
+
 def register_asset() -> Any:
     """The step behind functions/register_asset."""
     from likeness.steps.register_asset import RegisterAsset

@@ -13,7 +13,7 @@ from likeness.domain.asset import NAME_LIMIT, Asset, AssetStatus
 from likeness.domain.ids import ASSET_ID, SESSION_ID, dropped_asset_id
 from likeness.domain.media import CONTENT_TYPES, MAX_BYTES, MediaRefused, content_type_of, inspect
 from likeness.domain.media.types import AssetType
-from likeness.domain.session import Problem
+from likeness.domain.session import Problem, SessionStatus
 from likeness.errors import ConditionFailed, TooManyAttempts
 from likeness.ports import Clock, Files, Queue, Store
 
@@ -62,10 +62,10 @@ class CheckUpload:
     clock: Clock
 
     def __call__(self, upload: Upload) -> str:
-        """What became of it: ``ignored``, ``failed``, ``waiting`` (for the validation) or ``ready``."""
+        """What became of it: ``ignored``, ``erased``, ``failed``, ``waiting`` (for the validation) or ``ready``."""
         asset = self._registered(upload) or self._dropped(upload)
         if asset is None:
-            return "ignored"
+            return self._erased(upload) or "ignored"
         if asset.status is AssetStatus.AWAITING_UPLOAD:
             asset = self._check(asset, upload)
         if asset.status is AssetStatus.FAILED:
@@ -77,6 +77,15 @@ class CheckUpload:
         self.queue.send(AssetsReady(session_id=session.id).model_dump_json())
         return "ready"
 
+    def _erased(self, upload: Upload) -> str | None:
+        """A file that comes after its session was erased goes too."""
+        session_id = upload.key.split("/")[1]
+        session = self.store.get_session(session_id) if SESSION_ID.fullmatch(session_id) else None
+        if session is None or session.status is not SessionStatus.REDACTED:
+            return None
+        self.files.delete(upload.key, upload.version_id)
+        return "erased"
+
     def _registered(self, upload: Upload) -> Asset | None:
         parts = upload.key.split("/")
         if len(parts) != 4 or (parts[0], parts[3]) != ("uploads", "file") or not SESSION_ID.fullmatch(parts[1]):
@@ -84,7 +93,7 @@ class CheckUpload:
         _, session_id, asset_id, _ = parts
         asset = self.store.get_asset(session_id, asset_id) if ASSET_ID.fullmatch(asset_id) else None
         # Another version than the one that was checked changes nothing: what was checked is what is submitted.
-        if asset and asset.version_id not in (None, upload.version_id):
+        if asset and (asset.version_id not in (None, upload.version_id) or asset.status is AssetStatus.REDACTED):
             return None
         return asset
 

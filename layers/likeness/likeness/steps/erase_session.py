@@ -1,0 +1,60 @@
+"""DELETE /sessions/{id}: a person's data go; a tombstone stays that proves it.
+
+Marked first, so that whatever is under way finds the session erased and stops; then the executions, the files and the
+assets; the time of the erasure last. Each part may be repeated: who dies in the middle deletes again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from likeness.contracts.http import asset_view, session_view
+from likeness.domain.asset import AssetStatus
+from likeness.domain.caller import Caller
+from likeness.domain.session import Session, SessionStatus
+from likeness.errors import Conflict
+from likeness.ports import Clock, Files, Store, Workflows
+
+#: How often an erasure looks again when a fresh attempt comes in between.
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class EraseSession:
+    """Erases sessions of the caller's own."""
+
+    store: Store
+    files: Files
+    workflows: Workflows
+    clock: Clock
+
+    def __call__(self, caller: Caller, session_id: str) -> dict[str, Any]:
+        """The tombstone's view. NotFound; Forbidden for a person."""
+        caller.require_client()
+        session = self._mark(caller, session_id)
+        for name in _executions(session):
+            self.workflows.stop(name)
+        self.files.erase(f"uploads/{session.id}/")
+        self.files.erase(f"inbox/{session.id}/")
+        now = self.clock.now()
+        for asset in self.store.list_assets(session.id):
+            if asset.status is not AssetStatus.REDACTED:
+                self.store.redact_asset(asset, now)
+        tombstone = self.store.record_erasure(session.id, now)
+        return session_view(tombstone, [asset_view(each) for each in self.store.list_assets(session.id)])
+
+    def _mark(self, caller: Caller, session_id: str) -> Session:
+        """The session, marked as erased."""
+        for _ in range(_TRIES):
+            session = caller.own(self.store.get_session(session_id))
+            if session.status is SessionStatus.REDACTED or self.store.redact_session(session, self.clock.now()):
+                return session
+        raise Conflict("A fresh attempt was started at the same time", retry_after=1)
+
+
+def _executions(session: Session) -> list[str]:
+    """Every execution that may still be at work: of each attempt, and the newest of the assets'."""
+    validations = [f"{session.id}-a{number}{suffix}" for number in session.attempts for suffix in ("", "-check")]
+    newest = range(max(0, session.generation - 1), session.generation + 1)
+    return validations + [f"{session.id}-g{generation}" for generation in newest]

@@ -1,0 +1,121 @@
+"""DELETE /sessions/{id} at any moment: what is personal goes and stays away, whatever dies in the middle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from likeness.domain.asset import AssetStatus
+from likeness.domain.session import SessionStatus
+from tests.faults.cloud import Answer, Cloud, cloud
+from tests.faults.explore import SETTINGS
+from tests.faults.onboarding import FACES, Onboarding
+from tests.faults.wire import Fault
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Cloud]:
+    with cloud(SETTINGS) as where:
+        yield where
+
+
+def _onboard(where: Cloud, seconds: float) -> Onboarding:
+    where.begin({})
+    story = Onboarding(where)
+    where.tell(story.story())
+    where.settle(seconds)
+    return story
+
+
+def _erase(where: Cloud, story: Onboarding) -> Answer:
+    return where.api("DELETE", "/sessions/{session_id}", session_id=story.session_id)
+
+
+def _objects(where: Cloud, story: Onboarding) -> int:
+    pages = [
+        where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"{folder}/{story.session_id}/")
+        for folder in ("uploads", "inbox")
+    ]
+    return sum(len(page.get("Versions", [])) + len(page.get("DeleteMarkers", [])) for page in pages)
+
+
+def _check_gone(where: Cloud, story: Onboarding) -> None:
+    session, assets = where.store.load(story.session_id)
+    assert session
+    assert session.status is SessionStatus.REDACTED
+    assert session.erased_at
+    assert not any((session.reference, session.return_url, session.last_error, session.driver))
+    assert not any(each.byted_token for each in session.attempts.values())
+    assert {each.status for each in assets} <= {AssetStatus.REDACTED}
+    assert not any(each.name or each.object_key or each.version_id for each in assets)
+    assert _objects(where, story) == 0
+    assert "RUNNING" not in where.executions.values()
+
+
+def test_the_tombstone_says_what_to_ask_crun_for(account: Cloud) -> None:
+    story = _onboard(account, 600)
+    before = account.store.list_assets(story.session_id)
+    answer = _erase(account, story)
+    assert answer.status == 200
+    _check_gone(account, story)
+    assert answer.body["status"] == "redacted"
+    assert answer.body["group_id"]
+    assert answer.body["erasure"]["upstream"] == "not_supported_by_provider"
+    assert {each["crun_asset_id"] for each in answer.body["assets"]} == {each.crun_asset_id for each in before}
+    kept = {each.id: each.sha256 for each in account.store.list_assets(story.session_id)}
+    assert kept == {each.id: each.sha256 for each in before}, "digests stay as proof"
+
+
+def test_a_second_erasure_changes_nothing(account: Cloud) -> None:
+    story = _onboard(account, 600)
+    first = _erase(account, story)
+    account.settle(60)
+    assert _erase(account, story) == first
+
+
+@pytest.mark.parametrize("seconds", [0, 6.5, 15.05, 15.5, 16, 17, 19, 25, 30, 62, 63, 64, 66])
+def test_whatever_is_under_way_stops_and_late_events_change_nothing(account: Cloud, seconds: float) -> None:
+    story = _onboard(account, seconds)
+    assert _erase(account, story).status == 200
+    story.redeliver()
+    account.put_object(f"inbox/{story.session_id}/late.jpg", FACES[0])
+    account.settle()
+    _check_gone(account, story)
+    assert account.waiting(account.queue_url) == account.waiting(account.dead_letter_url) == 0
+    refused = account.api("POST", "/sessions/{session_id}/attempts", session_id=story.session_id)
+    assert refused.status == 409
+
+
+def test_an_erasure_that_dies_anywhere_is_finished_by_the_next(account: Cloud) -> None:
+    story = _onboard(account, 600)
+    begin = len(account.wire.calls)
+    _erase(account, story)
+    calls = len(account.wire.calls) - begin
+    assert calls > 8
+    for number in range(1, calls + 1):
+        for fault in Fault:
+            story = _onboard(account, 30)
+            account.wire.plan = {len(account.wire.calls) + number: fault}
+            for _ in range(3):
+                if _erase(account, story).status == 200:
+                    break
+            assert account.wire.fired, "the fault came about"
+            _check_gone(account, story)
+
+
+def test_an_upload_on_its_way_to_crun_is_known_to_the_tombstone(account: Cloud) -> None:
+    story = _onboard(account, 14)
+    erased: list[Answer] = []
+
+    def erase_first(call: str, _: str) -> None:
+        if call == "asset-upload":
+            erased.append(_erase(account, story))
+
+    account.wire.asking = erase_first
+    account.settle(30)
+    account.wire.asking = account.asking
+    assert [each.status for each in erased] == [200]
+    _check_gone(account, story)
+    (sent,) = account.simulator.store.assets
+    assert [each.crun_asset_id for each in account.store.list_assets(story.session_id)] == [sent]
