@@ -182,7 +182,7 @@ def test_one_client_leaves_a_quarter_to_the_others(dynamodb: Any) -> None:
 def test_a_client_over_its_share_is_told_when_to_come_back(dynamodb: Any) -> None:
     time = Time()
     throttle = ClientThrottle(dynamodb, "table", 20, time.now, lambda _: None, max_wait=3)
-    for _ in range(6):  # three at once, and those who wait no longer than three seconds
+    for _ in range(8):  # six at once, and those who wait no longer than three seconds
         throttle("greedy")
     with pytest.raises(RateLimited) as caught:
         throttle("greedy")

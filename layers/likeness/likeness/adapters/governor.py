@@ -29,13 +29,14 @@ class Lane(StrEnum):
 class Line:
     """One line of callers that lets at most ``per_10s`` calls go in any ten seconds.
 
-    A quarter of the allowance may burst, the rest is spread evenly, so that burst plus spread never exceeds it.
+    Two fifths of the allowance may burst, so that one person's files go at once; the rest is spread evenly: burst plus
+    spread never exceed the allowance.
     """
 
     def __init__(self, client: Any, table: str, name: str, per_10s: int, now: Callable[[], float]) -> None:
         self._client, self._table, self._now = client, table, now
         self._key = encode_item({"pk": "GOVERNOR", "sk": name})
-        self.burst = max(1, per_10s // 4)
+        self.burst = max(1, per_10s * 2 // 5)
         # A millisecond more than the even spread: times are stored in whole milliseconds.
         self._interval = 10 / max(1, per_10s - self.burst) + 0.001
         self._span = (self.burst - 1) * self._interval

@@ -79,7 +79,8 @@ class CheckUpload:
 
     def _erased(self, upload: Upload) -> str | None:
         """A file that comes after its session was erased goes too."""
-        session_id = upload.key.split("/")[1]
+        _, _, rest = upload.key.partition("/")
+        session_id = rest.partition("/")[0]
         session = self.store.get_session(session_id) if SESSION_ID.fullmatch(session_id) else None
         if session is None or session.status is not SessionStatus.REDACTED:
             return None
