@@ -1,23 +1,29 @@
-# `make help` lists what there is. Everything runs in .venv, which `make setup` makes from the locked requirements.
+# `make help` lists what there is. Everything runs in .venv, which `make setup` makes from the locked requirements;
+# checkov alone has an environment of its own.
 PYTHON ?= python3
 VENV := .venv
+CHECKOV := .venv-checkov
 RUN := $(VENV)/bin/python
 PORT ?= 8080
 TIERS := tests/unit tests/simulator tests/workflow tests/template
 SOURCES := layers/likeness/likeness functions local ops tests
 
-.PHONY: help setup demo up down test test-unit test-workflow test-template test-integration faults check build lock clean
+.PHONY: help setup setup-check demo up down test test-unit test-workflow test-template test-integration faults check build lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 setup: $(VENV)/.ready ## the virtual environment
 
+setup-check: setup $(CHECKOV)/.ready ## what `make check` needs besides
+
 $(VENV)/.ready: requirements-dev.txt
+$(CHECKOV)/.ready: requirements-checkov.txt
+$(VENV)/.ready $(CHECKOV)/.ready: %/.ready:
 	@command -v $(PYTHON) >/dev/null || { echo "likeness: $(PYTHON) is not here; Python 3.11 or newer is needed (make PYTHON=...)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "likeness: Python 3.11 or newer is needed (make PYTHON=...)" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --only-binary=:all: --requirement requirements-dev.txt
+	$(PYTHON) -m venv $*
+	$*/bin/python -m pip install -qq --disable-pip-version-check --only-binary=:all: --requirement $<
 	@touch $@
 
 demo: setup ## one person through the whole flow, with real files
@@ -48,12 +54,25 @@ faults: setup ## every call of an onboarding broken in every way, and pairs of f
 test-integration: setup ## the deployed stack on the emulator
 	$(RUN) -m pytest tests/integration
 
-check: setup ## lint, types, import directions, template
-	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy $(SOURCES)
-	PYTHONPATH=layers/likeness $(VENV)/bin/lint-imports
-	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate --lint
+# Each gate is a command that fails when it finds something. They run side by side, the slowest first.
+GATES := mypy checkov sam cfn-lint ruff format imports statelint
+mypy := $(RUN) -m mypy $(SOURCES)
+checkov := $(CHECKOV)/bin/checkov
+sam := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate
+cfn-lint := $(VENV)/bin/cfn-lint
+ruff := $(RUN) -m ruff check .
+format := $(RUN) -m ruff format --check .
+imports := PYTHONPATH=layers/likeness $(VENV)/bin/lint-imports
+statelint := $(VENV)/bin/statelint statemachine/onboard_person.asl.json
+
+check: setup-check ## lint, types, import directions, template, state machine, security
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(GATES:%=gate-%)
+
+.PHONY: $(GATES:%=gate-%)
+$(GATES:%=gate-%): gate-%:
+	@began=$$(date +%s); said=$$(AWS_DEFAULT_REGION=us-east-1 $($*) 2>&1) && word=ok || word=FAILED; \
+	printf '%-10s %-6s %3d s\n' $* $$word $$(($$(date +%s) - began)); \
+	test $$word = ok || { printf '%s\n' "$$said"; exit 1; }
 
 build: setup ## what `sam deploy` sends to AWS
 	@find functions -name __pycache__ -prune -exec rm -rf {} + # a function is its app.py and nothing else
@@ -61,6 +80,7 @@ build: setup ## what `sam deploy` sends to AWS
 
 lock: setup ## new lock files from the .in files
 	$(VENV)/bin/pip-compile $(LOCK) --output-file requirements-dev.txt requirements-dev.in
+	$(VENV)/bin/pip-compile $(LOCK) --output-file requirements-checkov.txt requirements-checkov.in
 	$(VENV)/bin/pip-compile $(LOCK) --output-file layers/dependencies/requirements.txt layers/dependencies/requirements.in
 LOCK := --quiet --upgrade --strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	--no-emit-options --pip-args=--only-binary=:all:

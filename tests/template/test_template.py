@@ -1,17 +1,14 @@
-"""What the template promises, read from the template, the state machine and the code themselves."""
+"""What the template promises, read from the template and the code themselves."""
 
 from __future__ import annotations
 
 import ast
-import json
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from likeness.steps.look_up_result import LEASE_SECONDS
-from tests.template_file import ASL, RESOURCES, ROOT, TEMPLATE
+from tests.template_file import RESOURCES, ROOT, TEMPLATE
 
 FUNCTIONS = {
     name: resource["Properties"]
@@ -23,25 +20,11 @@ FUNCTIONS = {
 WILDCARDS_ALLOWED = {"LogDelivery"}
 
 
-def _states(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Every state of the machine and of its Map states."""
-    found = dict(machine["States"])
-    for state in machine["States"].values():
-        if "ItemProcessor" in state:
-            found |= _states(state["ItemProcessor"])
-    return found
-
-
-def _followers(state: dict[str, Any]) -> set[str]:
-    choices = state.get("Choices", []) + state.get("Catch", [])
-    return {each["Next"] for each in choices} | {state[key] for key in ("Next", "Default") if key in state}
-
-
 def test_the_contract_of_parameters_and_outputs() -> None:
     assert set(TEMPLATE["Parameters"]) == {
         "CrunBaseUrl", "CrunApiKey", "PublicBaseUrl", "PythonRuntime", "Architecture", "LinkCheckDelaySeconds",
         "PollFirstDelaySeconds", "PollBackoffRate", "PollMaxDelaySeconds", "PollDeadlineSeconds", "UploadRetentionDays",
-        "MaxAttemptsPerSession", "CrunRequestsPer10s", "LogLevel",
+        "MaxAttemptsPerSession", "CrunRequestsPer10s", "CreateSessionConcurrency", "LogLevel",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl", "RestApiId", "TableName", "UploadBucketName", "OnboardingQueueUrl", "OnboardingDeadLetterQueueUrl",
@@ -51,54 +34,6 @@ def test_the_contract_of_parameters_and_outputs() -> None:
     assert defaults["LinkCheckDelaySeconds"] == 330
     assert (defaults["PythonRuntime"], defaults["Architecture"]) == ("python3.13", "arm64")
     assert TEMPLATE["Parameters"]["CrunApiKey"]["NoEcho"] is True
-
-
-@pytest.mark.parametrize("machine", [ASL, ASL["States"]["SubmitAssets"]["ItemProcessor"]], ids=["machine", "map"])
-def test_every_state_can_be_reached_and_every_target_exists(machine: dict[str, Any]) -> None:
-    states = machine["States"]
-    reached, todo = set(), {machine["StartAt"]}
-    while todo:
-        name = todo.pop()
-        assert name in states, name
-        reached.add(name)
-        todo |= _followers(states[name]) - reached
-    assert reached == set(states)
-
-
-def test_every_task_is_bounded_retried_and_caught() -> None:
-    assert ASL["TimeoutSeconds"] <= 14 * 86_400
-    for name, state in _states(ASL).items():
-        if state["Type"] != "Task":
-            continue
-        assert 0 < state["TimeoutSeconds"] < 120, name
-        assert state["Catch"], name
-        last = state["Retry"][-1]
-        assert last["JitterStrategy"] == "FULL", name
-        assert {"MaxDelaySeconds", "MaxAttempts", "BackoffRate"} <= set(last), name
-        assert set(last["ErrorEquals"]) >= {"States.TaskFailed"} or last["ErrorEquals"] == ["States.ALL"], name
-
-
-def test_task_timeouts_are_longer_than_their_functions() -> None:
-    for name, state in _states(ASL).items():
-        arn = state.get("Parameters", {}).get("FunctionName")
-        if not isinstance(arn, str):
-            continue
-        function = FUNCTIONS[arn.removeprefix("${").removesuffix("Arn}")]
-        assert function["Timeout"] < state["TimeoutSeconds"], name
-
-
-def test_a_lookups_lease_outlives_the_function_that_holds_it() -> None:
-    assert FUNCTIONS["LookUpResultFunction"]["Timeout"] < LEASE_SECONDS
-
-
-def test_the_machines_substitutions_are_those_of_the_template() -> None:
-    used = set(re.findall(r"\$\{(\w+)\}", json.dumps(ASL)))
-    assert used == set(RESOURCES["OnboardPerson"]["Properties"]["DefinitionSubstitutions"])
-
-
-def test_no_secret_travels_through_the_machine() -> None:
-    text = json.dumps(ASL).lower()
-    assert not {word for word in ("byted_token", "asset_url", "h5_link", "api_key") if word in text}
 
 
 def _statements() -> list[tuple[str, dict[str, Any]]]:
@@ -167,14 +102,57 @@ def test_one_name_runs_through_everything(name: str) -> None:
     assert "".join(part.capitalize() for part in folder.split("_")) + "Function" == name
     assert [file.name for file in (ROOT / "functions" / folder).glob("*.py")] == ["app.py"]
     assert (ROOT / "events" / f"{folder}.json").is_file()
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_each_function_writes_to_a_log_group_that_forgets(name: str) -> None:
+    assert FUNCTIONS[name]["LoggingConfig"]["LogGroup"] == {"Ref": f"{name}Logs"}
     assert RESOURCES[f"{name}Logs"]["Properties"]["RetentionInDays"] > 0
 
 
-def test_the_queue_waits_six_times_as_long_as_its_consumer_may_run() -> None:
-    visibility = RESOURCES["OnboardingQueue"]["Properties"]["VisibilityTimeout"]
-    assert visibility >= 6 * FUNCTIONS["StartOnboardingFunction"]["Timeout"]
-    (event,) = FUNCTIONS["StartOnboardingFunction"]["Events"].values()
-    assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+def test_what_fails_in_the_background_is_kept() -> None:
+    called_later = {
+        name: function
+        for name, function in FUNCTIONS.items()
+        if any(event["Type"] not in ("Api", "SQS") for event in function.get("Events", {}).values())
+    }
+    assert set(called_later) == {"CheckUploadFunction"}
+    for name, function in called_later.items():
+        places = [function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"]]
+        places += [event["Properties"]["DeadLetterConfig"]["Arn"] for event in function["Events"].values()]
+        for place in places:
+            assert RESOURCES[place["Fn::GetAtt"].split(".")[0]]["Type"] == "AWS::SQS::Queue", name
+
+
+def _dead_letters_of(queue: str) -> str:
+    target: str = RESOURCES[queue]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
+    return target.split(".")[0]
+
+
+def test_every_queue_that_is_read_has_dead_letters_and_gives_back_what_failed_alone() -> None:
+    events = [event for function in FUNCTIONS.values() for event in function.get("Events", {}).values()]
+    read = [event["Properties"] for event in events if event["Type"] == "SQS"]
+    assert len(read) == 1
+    for properties in read:
+        dead_letters = _dead_letters_of(properties["Queue"]["Fn::GetAtt"].split(".")[0])
+        assert RESOURCES[dead_letters]["Type"] == "AWS::SQS::Queue"
+        assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_every_queue_is_encrypted() -> None:
+    queues = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::SQS::Queue"]
+    assert len(queues) == 3
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues)
+
+
+def test_sessions_are_bounded_when_the_operator_says_so_and_nothing_is_reserved_otherwise() -> None:
+    assert TEMPLATE["Parameters"]["CreateSessionConcurrency"]["Default"] == 0
+    unbounded = {"Fn::Equals": [{"Ref": "CreateSessionConcurrency"}, 0]}
+    assert TEMPLATE["Conditions"]["CreateSessionIsReserved"] == {"Fn::Not": [unbounded]}
+    key = "ReservedConcurrentExecutions"
+    either = ["CreateSessionIsReserved", {"Ref": "CreateSessionConcurrency"}, {"Ref": "AWS::NoValue"}]
+    reserved = {name: each[key] for name, each in FUNCTIONS.items() if key in each}
+    assert reserved == {"CreateSessionFunction": {"Fn::If": either}}
 
 
 def test_alarms_point_at_things_that_exist() -> None:

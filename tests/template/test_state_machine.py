@@ -1,0 +1,147 @@
+"""The workflow's definition: what statelint finds in it, and what we ask of it besides."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from statelint.linter import Linter
+
+from tests.template_file import ASL, RESOURCES
+
+Machine = dict[str, Any]
+
+
+def _states(machine: Machine) -> dict[str, dict[str, Any]]:
+    """Every state of the machine and of its Map states."""
+    found = dict(machine["States"])
+    for state in machine["States"].values():
+        if "ItemProcessor" in state:
+            found |= _states(state["ItemProcessor"])
+    return found
+
+
+def _unreached(machine: Machine) -> list[str]:
+    """States that no path from StartAt leads to; statelint is content with any transition, so with a ring of two."""
+    found, reached, todo = [], set(), {machine["StartAt"]}
+    while todo:
+        name = todo.pop()
+        reached.add(name)
+        state = machine["States"].get(name, {})
+        exits = [state, *state.get("Choices", []), *state.get("Catch", [])]
+        todo |= {each[key] for each in exits for key in ("Next", "Default") if key in each} - reached
+        if "ItemProcessor" in state:
+            found += _unreached(state["ItemProcessor"])
+    return found + [f"{name}: no path leads here" for name in machine["States"] if name not in reached]
+
+
+def _unbounded(machine: Machine) -> list[str]:
+    """Where a task could wait or repeat without a bound, or fail without an exit: "state: what it lacks"."""
+    found = []
+    for name, state in _states(machine).items():
+        if state["Type"] != "Task":
+            continue
+        retries = state.get("Retry", [])
+        found += [f"{name}: {field}" for field in ("Retry", "Catch") if not state.get(field)]
+        if not 0 < state.get("TimeoutSeconds", 0) < 120:
+            found.append(f"{name}: TimeoutSeconds")
+        found += [f"{name}: MaxAttempts" for each in retries if "MaxAttempts" not in each]
+        # The first retriers may say what is never repeated; the last one says how all else is.
+        wanted = ("IntervalSeconds", "BackoffRate", "MaxDelaySeconds")
+        found += [f"{name}: {field}" for each in retries[-1:] for field in wanted if field not in each]
+        found += [f"{name}: JitterStrategy" for each in retries[-1:] if each.get("JitterStrategy") != "FULL"]
+        if not any({"States.ALL", "States.TaskFailed"} & set(each["ErrorEquals"]) for each in retries[-1:]):
+            found.append(f"{name}: a retry of whatever else fails")
+    return found
+
+
+def _findings(machine: Machine) -> list[str]:
+    linted: list[str] = Linter.validate(machine)
+    return linted + _unreached(machine) + _unbounded(machine)
+
+
+def test_nothing_is_found_in_the_workflow() -> None:
+    assert _findings(ASL) == []
+    assert ASL["TimeoutSeconds"] <= 14 * 86_400
+
+
+def _inner(machine: Machine) -> dict[str, Any]:
+    states: dict[str, Any] = machine["States"]["SubmitAssets"]["ItemProcessor"]["States"]
+    return states
+
+
+FAULTS: dict[str, tuple[Callable[[Machine], Any], str]] = {
+    "a dangling Next": (
+        lambda machine: machine["States"]["LookUpResult"].update(Next="Nowhere"),
+        'No state found named "Nowhere", referenced at State Machine.States.LookUpResult.Next',
+    ),
+    "a dangling Default": (
+        lambda machine: machine["States"]["RoutePlan"].update(Default="Nowhere"),
+        'No state found named "Nowhere", referenced at State Machine.States.RoutePlan.Default',
+    ),
+    "a Catch that leaves its Map": (
+        lambda machine: _inner(machine)["SubmitAsset"]["Catch"][0].update(Next="Done"),
+        'No state found named "Done"',
+    ),
+    "an unreachable state": (
+        lambda machine: machine["States"].update(Island={"Type": "Succeed"}),
+        "No transition found to state State Machine.Island",
+    ),
+    "an unreachable state in a Map": (
+        lambda machine: _inner(machine).update(Island={"Type": "Succeed"}),
+        "No transition found to state State Machine.States.SubmitAssets.ItemProcessor.Island",
+    ),
+    "a ring of states that nothing leads to": (
+        lambda machine: machine["States"].update(
+            Ring={"Type": "Pass", "Next": "OfTwo"}, OfTwo={"Type": "Pass", "Next": "Ring"}
+        ),
+        "OfTwo: no path leads here",
+    ),
+    "a Retry without MaxAttempts": (
+        lambda machine: machine["States"]["PollAssets"]["Retry"][0].pop("MaxAttempts"),
+        "PollAssets: MaxAttempts",
+    ),
+    "a Retry without MaxAttempts in a Map": (
+        lambda machine: _inner(machine)["GiveUpAsset"]["Retry"][0].pop("MaxAttempts"),
+        "GiveUpAsset: MaxAttempts",
+    ),
+    "a Retry without jitter": (
+        lambda machine: machine["States"]["SaveGroup"]["Retry"][-1].update(JitterStrategy="NONE"),
+        "SaveGroup: JitterStrategy",
+    ),
+    "a Retry that knows some errors alone": (
+        lambda machine: machine["States"]["ClaimAssets"]["Retry"][0].update(ErrorEquals=["Lambda.Unknown"]),
+        "ClaimAssets: a retry of whatever else fails",
+    ),
+    "a Task without a timeout": (
+        lambda machine: machine["States"]["ClaimAssets"].pop("TimeoutSeconds"),
+        "ClaimAssets: TimeoutSeconds",
+    ),
+    "a Task without a Catch": (lambda machine: _inner(machine)["SubmitAsset"].pop("Catch"), "SubmitAsset: Catch"),
+    "a misspelt field": (
+        lambda machine: machine["States"]["PollAssets"]["Retry"][0].update(MaxDelay=60),
+        'Field "MaxDelay" not allowed',
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_the_workflow_would_be_found(fault: str) -> None:
+    spoil, expected = FAULTS[fault]
+    machine = copy.deepcopy(ASL)
+    spoil(machine)
+    assert any(finding.startswith(expected) for finding in _findings(machine)), _findings(machine)
+
+
+def test_the_machines_substitutions_are_those_of_the_template() -> None:
+    used = set(re.findall(r"\$\{(\w+)\}", json.dumps(ASL)))
+    assert used == set(RESOURCES["OnboardPerson"]["Properties"]["DefinitionSubstitutions"])
+
+
+def test_no_secret_travels_through_the_machine() -> None:
+    text = json.dumps(ASL).lower()
+    assert not {word for word in ("byted_token", "asset_url", "h5_link", "api_key") if word in text}

@@ -1,0 +1,102 @@
+"""Who outlives whom: a function its calls to AWS and crun, a state its function, API Gateway those behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from likeness.adapters import crun_client
+from likeness.adapters.aws import make_client
+from likeness.runtime import bootstrap
+from likeness.steps.look_up_result import LEASE_SECONDS
+from tests.template_file import ASL, RESOURCES
+
+FUNCTIONS: dict[str, dict[str, Any]] = {
+    name: resource["Properties"]
+    for name, resource in RESOURCES.items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+CALLS_AWS = sorted(name for name, function in FUNCTIONS.items() if "Policies" in function)
+CALLS_CRUN = sorted(
+    name
+    for name, function in FUNCTIONS.items()
+    if "CRUN_BASE_URL" in function.get("Environment", {}).get("Variables", {})
+)
+BEHIND_THE_API = sorted(
+    name
+    for name, function in FUNCTIONS.items()
+    if any(event["Type"] == "Api" for event in function.get("Events", {}).values())
+)
+#: The longest that a call to crun may take once it was admitted.
+CRUN_SECONDS = crun_client.CONNECT_TIMEOUT_SECONDS + crun_client.READ_TIMEOUT_SECONDS
+#: API Gateway's own limit for an integration.
+API_GATEWAY_SECONDS = 29
+
+
+def _tasks(machine: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    """Each state that runs a function, with its TimeoutSeconds and the function's name."""
+    found: dict[str, tuple[int, str]] = {}
+    for name, state in machine["States"].items():
+        if "ItemProcessor" in state:
+            found |= _tasks(state["ItemProcessor"])
+        function = state.get("Parameters", {}).get("FunctionName")
+        if function:
+            found[name] = (state["TimeoutSeconds"], function.removeprefix("${").removesuffix("Arn}"))
+    return found
+
+
+TASKS = _tasks(ASL)
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "s3", "secretsmanager", "sqs", "stepfunctions"])
+def test_every_function_outlives_a_try_to_reach_aws(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    config = make_client(service).meta.config
+    shortest = min(FUNCTIONS[name]["Timeout"] for name in CALLS_AWS)
+    assert config.connect_timeout + config.read_timeout < shortest
+
+
+@pytest.mark.parametrize("name", CALLS_CRUN)
+def test_a_function_outlives_its_wait_for_the_governor_and_a_call_to_crun(name: str) -> None:
+    assert FUNCTIONS[name]["Timeout"] > bootstrap._GOVERNOR_PATIENCE_SECONDS + CRUN_SECONDS
+
+
+def test_polling_outlives_its_last_batch_of_questions() -> None:
+    last_batch = bootstrap._GOVERNOR_PATIENCE_SECONDS + CRUN_SECONDS
+    assert crun_client._REPORTS_SECONDS + last_batch < FUNCTIONS["PollAssetsFunction"]["Timeout"]
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_a_state_outlives_its_function(name: str) -> None:
+    seconds, function = TASKS[name]
+    assert FUNCTIONS[function]["Timeout"] < seconds < 120
+
+
+def test_every_function_of_the_workflow_is_held_against_its_state() -> None:
+    given = set(RESOURCES["OnboardPerson"]["Properties"]["DefinitionSubstitutions"]) - {"TableName"}
+    assert {f"{function}Arn" for _, function in TASKS.values()} == given
+    assert set(CALLS_CRUN) == {
+        "CreateSessionFunction", "LookUpResultFunction", "PollAssetsFunction", "SubmitAssetFunction",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*BEHIND_THE_API, "AuthorizeFunction"])
+def test_a_function_answers_before_api_gateway_gives_up(name: str) -> None:
+    assert FUNCTIONS[name]["Timeout"] < API_GATEWAY_SECONDS
+
+
+def test_a_lookups_lease_outlives_the_function_that_holds_it() -> None:
+    assert FUNCTIONS["LookUpResultFunction"]["Timeout"] < LEASE_SECONDS
+
+
+def test_a_queue_waits_six_times_as_long_as_its_consumer_may_run() -> None:
+    read = {
+        event["Properties"]["Queue"]["Fn::GetAtt"].split(".")[0]: function["Timeout"]
+        for function in FUNCTIONS.values()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "SQS"
+    }
+    assert set(read) == {"OnboardingQueue"}
+    for queue, timeout in read.items():
+        assert RESOURCES[queue]["Properties"]["VisibilityTimeout"] >= 6 * timeout
