@@ -8,7 +8,7 @@ PORT ?= 8080
 TIERS := tests/unit tests/simulator tests/workflow tests/template
 SOURCES := layers/likeness/likeness functions local ops tests
 
-.PHONY: help setup setup-check demo up down test test-unit test-workflow test-template test-integration faults check build lock clean
+.PHONY: help setup setup-check demo up down test test-unit test-workflow test-template test-integration test-faults faults check build lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -35,9 +35,10 @@ up: setup ## the same stack, staying, with pages to click
 down: setup ## ends what `make up` started
 	@$(RUN) -m local down
 
+# The deployed stack mostly waits, the faults mostly calculate: the two go side by side.
 test: setup ## every tier, with coverage
-	$(RUN) -m pytest $(TIERS) --cov --cov-report=term:skip-covered --durations=10
-	$(RUN) -m pytest tests/integration --durations=10
+	$(RUN) -m pytest $(TIERS) --numprocesses=2 --cov --cov-report=term:skip-covered --durations=10
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-faults test-integration
 
 test-unit: setup ## pure logic and moto
 	$(RUN) -m pytest tests/unit tests/simulator
@@ -48,11 +49,14 @@ test-workflow: setup ## the real state machine with the real handlers in moto
 test-template: setup ## what the template promises
 	$(RUN) -m pytest tests/template
 
+test-faults: setup ## whatever dies in between: crash points, interleavings, outages, limits
+	$(RUN) -m pytest tests/faults --durations=10
+
 faults: setup ## every call of an onboarding broken in every way, and pairs of faults; prints a table
 	$(RUN) -m tests.faults
 
 test-integration: setup ## the deployed stack on the emulator
-	$(RUN) -m pytest tests/integration
+	$(RUN) -m pytest tests/integration --durations=10
 
 # Each gate is a command that fails when it finds something. They run side by side, the slowest first.
 GATES := mypy checkov sam cfn-lint ruff format imports statelint
