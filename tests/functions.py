@@ -95,13 +95,22 @@ def event_of_request(
 
 
 def environment(
-    *, table: str, idempotency_table: str, queue_url: str, bucket: str, machine_arn: str, crun: str, secrets: Any
+    *,
+    table: str,
+    idempotency_table: str,
+    queue_url: str,
+    dead_letter_url: str,
+    bucket: str,
+    machine_arn: str,
+    crun: str,
+    secrets: Any,
 ) -> dict[str, str]:
     """What the template sets for the functions, with pauses of seconds. ``secrets`` is a Secrets Manager client."""
     return {
         "TABLE_NAME": table,
         "IDEMPOTENCY_TABLE_NAME": idempotency_table,
         "ONBOARDING_QUEUE_URL": queue_url,
+        "DEAD_LETTER_QUEUE_URL": dead_letter_url,
         "UPLOAD_BUCKET_NAME": bucket,
         "STATE_MACHINE_ARN": machine_arn,
         "CRUN_BASE_URL": crun,

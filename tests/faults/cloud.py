@@ -269,11 +269,18 @@ class Cloud:
 
     def _pump(self) -> None:
         sqs = self.aws("sqs")
-        found = sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages", [])
+        found = sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"]).get(
+            "Messages", []
+        )
         if not found:
             return
         records = [
-            {"messageId": each["MessageId"], "body": each["Body"], "eventSource": "aws:sqs", "attributes": {}}
+            {
+                "messageId": each["MessageId"],
+                "body": each["Body"],
+                "eventSource": "aws:sqs",
+                "attributes": each["Attributes"],
+            }
             for each in found
         ]
         self.delivered += [each["Body"] for each in found if each["Body"] not in self.delivered]
@@ -396,6 +403,7 @@ def cloud(settings: Mapping[str, Any], **parameters: str) -> Iterator[Cloud]:
             table="Table",
             idempotency_table="IdempotencyTable",
             queue_url=queue_url,
+            dead_letter_url=dead,
             bucket="uploads",
             machine_arn=_state_machine(),
             crun=simulator.url,

@@ -73,7 +73,9 @@ def _settings_of(function: str) -> set[str]:
     """What functions/<function>/app.py reads, itself and through its maker in bootstrap."""
     source = ROOT / "layers/likeness/likeness/runtime/bootstrap.py"
     makers = {node.name: node for node in ast.parse(source.read_text()).body if isinstance(node, ast.FunctionDef)}
-    found, seen, todo = _names_read(ROOT / "functions" / function / "app.py"), set(), {function}
+    app = ROOT / "functions" / function / "app.py"
+    called_here = [node.func for node in ast.walk(ast.parse(app.read_text())) if isinstance(node, ast.Call)]
+    found, seen, todo = _names_read(app), set(), {getattr(each, "attr", "") for each in called_here}
     while todo:
         name = todo.pop()
         if name not in makers or name in seen:

@@ -125,6 +125,7 @@ def world(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
             table=table,
             idempotency_table="IdempotencyTable",
             queue_url=queue_url,
+            dead_letter_url=boto3.client("sqs").create_queue(QueueName="dead-letters")["QueueUrl"],
             bucket="uploads",
             machine_arn=made.machine_arn,
             crun=simulator.url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import boto3
 import pytest
 
 from likeness.errors import WorkInProgress
@@ -38,8 +39,10 @@ def test_a_lookup_of_nobodys_attempt_fails_and_is_repeated(world: World) -> None
         world.call("look_up_result", events("look_up_result"))
 
 
-def test_a_message_that_cannot_be_read_comes_back_alone(world: World) -> None:
+def test_a_message_that_cannot_be_read_goes_to_the_dead_letters_alone(world: World) -> None:
     event = events("start_onboarding")
     event["Records"][1]["body"] = "{not json"
-    answer = world.call("start_onboarding", event)
-    assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][1]["messageId"]}]}
+    assert world.call("start_onboarding", event) == {"batchItemFailures": []}
+    sqs = boto3.client("sqs")
+    dead = sqs.receive_message(QueueUrl=sqs.get_queue_url(QueueName="dead-letters")["QueueUrl"])["Messages"]
+    assert [each["Body"] for each in dead] == ["{not json"]

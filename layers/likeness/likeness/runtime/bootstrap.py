@@ -163,6 +163,13 @@ def start_onboarding() -> Any:
     return StartOnboarding(store(), StepFunctions(client("stepfunctions"), text("STATE_MACHINE_ARN")))
 
 
+def dead_letters() -> Any:
+    """Where functions/start_onboarding puts the messages that it gives up."""
+    from likeness.adapters.queue import SqsQueue
+
+    return SqsQueue(client("sqs"), text("DEAD_LETTER_QUEUE_URL"))
+
+
 def look_up_result() -> Any:
     """The step behind functions/look_up_result."""
     from likeness.steps.look_up_result import LookUpResult
