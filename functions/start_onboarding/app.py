@@ -34,7 +34,7 @@ def _start(record: SQSRecord) -> None:
         raise
     except Exception:
         # A fault of ours in this very message: it gets few tries, so that somebody looks at it.
-        if int(record.attributes.get("ApproximateReceiveCount", "1")) < _TRIES:
+        if int(record.attributes.get("ApproximateReceiveCount") or 1) < _TRIES:
             raise
         _give_up(record)
         return

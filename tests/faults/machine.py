@@ -10,8 +10,9 @@ import heapq
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.functions import task_of
@@ -44,6 +45,10 @@ class Machine:
     update_item: Callable[[dict[str, Any]], Any]
     table: str
     chance: random.Random
+    #: The largest input or output of any state so far, in bytes; Step Functions allows 262,144.
+    largest: int = 0
+    #: History events of each execution, as Step Functions writes them; it allows 25,000.
+    events: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         text = (ROOT / "statemachine/onboard_person.asl.json").read_text("utf-8")
@@ -58,6 +63,7 @@ class Machine:
         state_name = machine["StartAt"]
         while True:
             state = machine["States"][state_name]
+            self._note(state, data, context)
             if state["Type"] == "Fail":
                 return "FAILED"
             if state["Type"] == "Succeed":
@@ -77,10 +83,17 @@ class Machine:
                 return "SUCCEEDED"
             state_name = state["Next"]
 
+    def _note(self, state: dict[str, Any], data: Any, context: dict[str, Any]) -> None:
+        self.largest = max(self.largest, len(json.dumps(data)))
+        # Entered and exited; the last state of an execution is followed by the execution's own end.
+        self.events[context["Execution"]["Name"]] += 2
+
     def _attempts(self, state: dict[str, Any], data: Any, context: dict[str, Any]) -> Steps:
         tries = [0] * len(state.get("Retry", []))
         while True:
             try:
+                # Scheduled, started, and succeeded or failed: of each try of a task, and of a map with its items.
+                self.events[context["Execution"]["Name"]] += 3 if state["Type"] in ("Task", "Map") else 0
                 result = yield from self._work(state, data, context)
             except StateError as error:
                 index, rule = next(
@@ -118,6 +131,7 @@ class Machine:
         return {"Payload": self.call(task_of(found[1]), parameters.get("Payload", {}))}
 
     def _item(self, state: dict[str, Any], data: Any, context: dict[str, Any], item: Any) -> Steps:
+        self.events[context["Execution"]["Name"]] += 2
         inner = context | {"Map": {"Item": {"Value": item}}}
         ended = yield from self._run(state["ItemProcessor"], _fill(state["ItemSelector"], data, inner), inner)
         if ended != "SUCCEEDED":

@@ -55,7 +55,9 @@ class Call:
 
 @dataclass
 class Wire:
-    """Numbers calls from 1. ``plan`` says which of them break and how; ``fired`` which of those came about.
+    """Numbers calls from 1. ``plan`` says which of them break and how, ``weather(service, call)`` what else does at the
+
+    moment; ``fired`` which of those came about.
 
     ``happened(service, operation, body)`` hears of each AWS call that took effect, whoever else hears of it;
     ``asking(call, url)`` of each call on its way to crun.
@@ -64,6 +66,7 @@ class Wire:
     happened: Callable[[str, str, dict[str, Any]], None]
     asking: Callable[[str, str], None]
     plan: Mapping[int, Fault] = field(default_factory=dict)
+    weather: Callable[[str, str], Fault | None] = lambda *_: None
     calls: list[Call] = field(default_factory=list)
     fired: list[tuple[Call, Fault]] = field(default_factory=list)
     _by: str | None = None
@@ -74,6 +77,7 @@ class Wire:
     def begin(self, plan: Mapping[int, Fault]) -> None:
         """Forgets everything and numbers from 1 again."""
         self.plan, self.calls, self.fired = plan, [], []
+        self.weather = lambda *_: None
 
     @contextmanager
     def inside(self, function: str) -> Iterator[None]:
@@ -88,7 +92,7 @@ class Wire:
         with self._lock:
             call = Call(len(self.calls) + 1, service, operation, str(self._by))
             self.calls.append(call)
-            fault = self.plan.get(call.number)
+            fault = self.plan.get(call.number) or self.weather(service, operation)
             if fault:
                 self.fired.append((call, fault))
             return fault

@@ -36,8 +36,9 @@ from likeness.steps.claim_assets import ClaimAssets
 from likeness.steps.create_session import CreateSession
 from likeness.steps.get_session import GetSession
 from likeness.steps.look_up_result import LEASE_SECONDS, LookUpResult
-from likeness.steps.poll_assets import MAX_ROUNDS, PollAssets
+from likeness.steps.poll_assets import PollAssets
 from likeness.steps.receive_callback import ReceiveCallback
+from likeness.steps.rounds import MAX_ROUNDS
 from likeness.steps.start_onboarding import StartOnboarding
 from likeness.steps.submit_asset import SubmitAsset
 from tests.template_file import ASL
@@ -62,6 +63,7 @@ class World:
     workflows: FakeWorkflows = field(default_factory=FakeWorkflows)
     keys: FixedKeys = field(default_factory=FixedKeys)
     orphans: list[int] = field(default_factory=list)
+    refusals: list[int] = field(default_factory=list)
     throttled: list[str] = field(default_factory=list)
     schedule: Schedule = field(default_factory=Schedule)
 
@@ -148,7 +150,8 @@ class World:
         return step(asset.session_id, asset.id)["outcome"]
 
     def poll(self, of: Session, execution: str = "a", round_: int = 0) -> Any:
-        return PollAssets(self.store, self.crun, self.queue, self.clock, self.schedule)(of.id, execution, round_)
+        step = PollAssets(self.store, self.crun, self.queue, self.clock, self.schedule, lambda: self.refusals.append(1))
+        return step(of.id, execution, round_)
 
     def attempt_again(self, of: Session) -> Any:
         self.crun.sessions.append(H5Session("token-new", "https://h5.test/?lng=zh"))
@@ -594,9 +597,9 @@ def test_a_round_without_a_place_waits(world: World) -> None:
 def test_after_many_rounds_another_execution_goes_on(world: World) -> None:
     one, (asset,) = world.verified(AssetStatus.PROCESSING)
     world.crun.reports[str(asset.crun_asset_id)] = AssetReport("Processing")
-    assert world.poll(one, round_=MAX_ROUNDS - 1)["next"] == "done"
+    assert world.poll(one, round_=MAX_ROUNDS)["next"] == "done"
     assert world.row(one).driver is None
-    assert world.queue.sent == [(AssetsReady(session_id=one.id).model_dump_json(), 5)]
+    assert world.queue.sent == [(AssetsReady(session_id=one.id).model_dump_json(), 1)]
 
 
 # -- making sessions ----------------------------------------------------------------------------------------------

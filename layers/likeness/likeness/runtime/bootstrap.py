@@ -8,7 +8,7 @@ from typing import Any
 from likeness.adapters.aws import make_client
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.domain.polling import Schedule
-from likeness.runtime.logging import count
+from likeness.runtime.logging import ACCOUNT_REFUSED, count
 from likeness.runtime.settings import number, text
 from likeness.runtime.system import SystemClock
 
@@ -195,4 +195,5 @@ def poll_assets() -> Any:
     """The step behind functions/poll_assets."""
     from likeness.steps.poll_assets import PollAssets
 
-    return PollAssets(store(), _crun("background"), _queue(), SystemClock(), _schedule())
+    crun = _crun("background")
+    return PollAssets(store(), crun, _queue(), SystemClock(), _schedule(), lambda: count(ACCOUNT_REFUSED))

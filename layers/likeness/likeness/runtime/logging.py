@@ -11,6 +11,10 @@ from likeness.errors import ACCOUNT_REFUSALS, LikenessError, RequestError, Upstr
 logger = Logger(log_uncaught_exceptions=False)
 
 
+#: crun refused our key, credits or feature: somebody has to act (docs/operations.md).
+ACCOUNT_REFUSED = "CrunAccountRefused"
+
+
 def count(name: str) -> None:
     """Adds one to metric ``name`` of namespace POWERTOOLS_METRICS_NAMESPACE by an EMF log line."""
     with single_metric(name=name, unit=MetricUnit.Count, value=1):
@@ -23,4 +27,4 @@ def report(error: LikenessError) -> None:
     level = logger.info if isinstance(error, RequestError) else logger.warning
     level("refused", extra={"code": error.code, "status": error.status, "upstream_code": upstream})
     if upstream in ACCOUNT_REFUSALS:
-        count("CrunAccountRefused")
+        count(ACCOUNT_REFUSED)

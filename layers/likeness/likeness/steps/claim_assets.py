@@ -23,7 +23,7 @@ class ClaimAssets:
         now = self.clock.now()
         if not self.store.claim_driver(session_id, execution, takes_over):
             return done(0)
-        following = plan(self.store.list_assets(session_id), self.schedule, now, 0)
+        following = plan(self.store, self.store.list_assets(session_id), self.schedule, now, 0)
         if following["next"] == "done":
             return finish(self.store, session_id, execution, self.schedule, now, 0)
         return following

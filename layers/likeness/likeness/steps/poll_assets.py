@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,12 +10,10 @@ from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import Asset, AssetStatus, crun_failure
 from likeness.domain.polling import Schedule
 from likeness.domain.session import Problem
-from likeness.errors import ConditionFailed, UpstreamError, UpstreamRefused
+from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, Clock, Crun, Queue, Store, UpstreamProblem
-from likeness.steps.rounds import done, finish, plan
+from likeness.steps.rounds import MAX_ROUNDS, done, finish, plan
 
-#: A round costs about 9 history events and Step Functions allows 25,000: long before that a fresh execution goes on.
-MAX_ROUNDS = 1000
 #: crun may not know an asset in the first moments after it gave out the id.
 _NOT_FOUND_PATIENCE_SECONDS = 60
 _NOT_FOUND = 404
@@ -24,13 +23,14 @@ _STEP = 13
 
 @dataclass(frozen=True, slots=True)
 class PollAssets:
-    """Asks, writes what changed, says what comes next."""
+    """Asks, writes what changed, says what comes next. ``refused()`` counts rounds in which crun refused us."""
 
     store: Store
     crun: Crun
     queue: Queue
     clock: Clock
     schedule: Schedule
+    refused: Callable[[], None]
 
     def __call__(self, session_id: str, execution: str, round_: int) -> dict[str, Any]:
         """See rounds.py."""
@@ -42,13 +42,17 @@ class PollAssets:
             return done(round_)
         pending = [each for each in assets if each.status is AssetStatus.PROCESSING and each.crun_asset_id]
         reports = self._ask(pending, round_)
+        if any(
+            isinstance(each, UpstreamRefused) and each.upstream_code in ACCOUNT_REFUSALS for each in reports.values()
+        ):
+            self.refused()
         moved = {each.id: self._move(each, reports[str(each.crun_asset_id)], now) for each in pending}
         after = [moved.get(each.id, each) for each in assets]
         retry_after = max((getattr(each, "retry_after", None) or 0 for each in reports.values()), default=0)
-        following = plan(after, self.schedule, now, round_ + 1, retry_after)
+        following = plan(self.store, after, self.schedule, now, round_ + 1, retry_after)
         if following["next"] == "done":
             return finish(self.store, session_id, execution, self.schedule, now, round_ + 1)
-        if round_ + 1 >= MAX_ROUNDS:
+        if following["round"] > MAX_ROUNDS:
             return self._hand_over(session_id, execution)
         return following
 
@@ -65,8 +69,8 @@ class PollAssets:
     def _hand_over(self, session_id: str, execution: str) -> dict[str, Any]:
         # Let go first: the reader of the message starts nothing while it sees a running driver.
         self.store.release_driver(session_id, execution)
-        self.queue.send(AssetsReady(session_id=session_id).model_dump_json(), delay_seconds=5)
-        return done(MAX_ROUNDS)
+        self.queue.send(AssetsReady(session_id=session_id).model_dump_json(), delay_seconds=1)
+        return done(0)
 
     def _move(self, asset: Asset, report: AssetReport | UpstreamProblem, now: float) -> Asset:
         changed = self._judge(asset, report, now)

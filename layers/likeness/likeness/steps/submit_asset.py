@@ -7,11 +7,10 @@ that a call may have happened, and repeats it at most once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from likeness.domain.asset import MAX_AMBIGUOUS_SUBMISSIONS, OPEN_WORK, Asset, AssetStatus, twin_of
+from likeness.domain.asset import MAX_AMBIGUOUS_SUBMISSIONS, OPEN_WORK, Asset, AssetStatus
 from likeness.domain.session import Problem
 from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, StorageUnavailable, UpstreamDeferred, UpstreamRefused
 from likeness.ports import Clock, Crun, Files, Store
@@ -28,14 +27,11 @@ class SubmitAsset:
     possible_orphan: Callable[[], None]
 
     def __call__(self, session_id: str, asset_id: str) -> dict[str, Any]:
-        """``{"outcome": "submitted" | "shared" | "failed" | "nothing"}``. Raises what is worth repeating."""
-        session, assets = self.store.load(session_id)
-        asset = next((each for each in assets if each.id == asset_id), None)
+        """``{"outcome": "submitted" | "failed" | "nothing"}``. Raises what is worth repeating."""
+        session = self.store.get_session(session_id)
+        asset = self.store.get_asset(session_id, asset_id)
         if session is None or session.group_id is None or asset is None or asset.status not in OPEN_WORK:
             return {"outcome": "nothing"}
-        twin = twin_of(asset, assets) if asset.status is AssetStatus.UPLOADED else None
-        if twin:
-            return self._share(asset, twin)
         if asset.status is AssetStatus.SUBMITTING:
             self.possible_orphan()
             if asset.ambiguous_submissions >= MAX_AMBIGUOUS_SUBMISSIONS:
@@ -76,18 +72,6 @@ class SubmitAsset:
             self.store.record_late_submission(submitted)
             return {"outcome": "nothing"}
         return {"outcome": "submitted"}
-
-    def _share(self, asset: Asset, twin: Asset) -> dict[str, Any]:
-        """The same bytes are at crun already, or on their way: one AssetId for both, and no second upload."""
-        if twin.crun_asset_id:
-            now = self.clock.now()
-            shared = replace(
-                asset, status=twin.status, crun_asset_id=twin.crun_asset_id, submitted_at=twin.submitted_at,
-                activated_at=now if twin.status is AssetStatus.ACTIVE else None, updated_at=now,
-            )  # fmt: skip
-            with suppress(ConditionFailed):
-                self.store.change_asset(shared, [asset.status])
-        return {"outcome": "shared" if twin.crun_asset_id else "nothing"}
 
     def _intend(self, asset: Asset) -> Asset:
         intent = replace(

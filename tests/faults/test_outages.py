@@ -1,0 +1,335 @@
+"""An hour without crun, or without a service of AWS; credits, keys and answers that go bad in the middle.
+
+Recovery is automatic wherever it can be; where it cannot, the session says so and a fresh attempt works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from likeness.domain.asset import AssetStatus
+from likeness.domain.session import AttemptStatus, SessionStatus
+from local.simulator import FaultRule
+from tests.faults.cloud import LINK_CHECK_SECONDS, Cloud, cloud
+from tests.faults.explore import INVARIANTS, Invariants, Scenario
+from tests.faults.onboarding import Onboarding, take_check
+from tests.faults.wire import Fault
+from tests.functions import CRUN_KEY
+
+HOUR = 3600.0
+#: As in explore.SETTINGS, with tokens that outlive an outage.
+SETTINGS = {
+    "asset_outcomes": [{"name": "*", "outcome": "active", "after_seconds": 5}],
+    "token_seconds": 86_400,
+}
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Cloud]:
+    with cloud(SETTINGS) as where:
+        yield where
+
+
+@pytest.fixture
+def where(account: Cloud) -> Iterator[Cloud]:
+    account.settle()
+    account.begin({})
+    yield account
+    account.simulator.clear_faults()
+    account.simulator.update_settings(**SETTINGS, token_mode="single_use", balance=1000.0)
+
+
+def _created(where: Cloud) -> Onboarding:
+    """A story that has got its session: from now on anything may break."""
+    story = Onboarding(where)
+    where.tell(story.story())
+    where.settle(2)
+    return story
+
+
+def _check(story: Onboarding, *, but: tuple[str, ...] = ()) -> None:
+    """All invariants of the crash points hold in the end; ``prompt`` is asked of single faults alone."""
+    story.cloud.settle()
+    found = Invariants(story, Scenario())
+    for name in set(INVARIANTS) - {"prompt", *but}:
+        assert getattr(found, name)() is None, name
+
+
+def _for(where: Cloud, seconds: float, broken: Callable[[str, str], Fault | None]) -> None:
+    """Bad weather from now on, for so long."""
+    where.wire.weather = broken
+    where.after(seconds, lambda: setattr(where.wire, "weather", lambda *_: None))
+
+
+CALLS = {
+    "look-up": "result",
+    "submission": "upload",
+    "polling": "info",
+    "everything": "any",
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
+@pytest.mark.parametrize("kind", ["http", "body", "both"])
+def test_an_hour_of_maintenance_passes_by_itself(where: Cloud, call: str, kind: str) -> None:
+    story = _created(where)
+    where.simulator.add_faults(FaultRule.model_validate({"call": call, "kind": kind, "code": 455, "times": None}))
+    where.after(HOUR, where.simulator.clear_faults)
+    _check(story)
+    assert len(story.session().attempts) == 1, "the person has nothing to do"
+    assert where.metrics.count("PossibleOrphan") == 0
+
+
+def test_an_hour_without_a_connection_passes_by_itself(where: Cloud) -> None:
+    story = _created(where)
+    _for(where, HOUR, lambda service, _: Fault.FAILS if service == "crun" else None)
+    _check(story)
+    assert len(story.session().attempts) == 1
+    assert where.metrics.count("PossibleOrphan") == 0
+
+
+def test_a_token_that_dies_in_the_outage_is_said_honestly_and_a_fresh_attempt_works(where: Cloud) -> None:
+    where.simulator.update_settings(token_seconds=1800)
+    story = _created(where)
+    where.simulator.add_faults(FaultRule(call="result", kind="both", code=455, times=None))
+    where.after(HOUR, where.simulator.clear_faults)
+    where.settle()
+    session = story.session()
+    assert session.status is SessionStatus.VERIFIED
+    assert session.attempts[1].status is AttemptStatus.FAILED
+    assert session.attempts[max(session.attempts)].status is AttemptStatus.VERIFIED
+    assert story.unsettled() == []
+
+
+@pytest.mark.parametrize("retry_after", [None, 7, 120])
+def test_ten_minutes_of_throttling_cost_no_token_and_no_orphan(where: Cloud, retry_after: int | None) -> None:
+    story = _created(where)
+    where.simulator.add_faults(FaultRule(call="any", kind="both", code=429, times=None, retry_after=retry_after))
+    where.after(600, where.simulator.clear_faults)
+    _check(story)
+    assert len(story.session().attempts) == 1
+    assert where.metrics.count("PossibleOrphan") == 0
+    assert all(each.ambiguous_submissions == 1 for each in where.store.list_assets(story.session_id))
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
+@pytest.mark.parametrize("code", [401, 402, 505])
+def test_a_refused_account_parks_the_work_until_the_operator_acted(where: Cloud, call: str, code: int) -> None:
+    story = _created(where)
+    where.simulator.add_faults(FaultRule.model_validate({"call": call, "kind": "both", "code": code, "times": None}))
+    where.after(HOUR / 2, where.simulator.clear_faults)
+    _check(story)
+    assert where.metrics.count("CrunAccountRefused") > 0, "an alarm tells the operator"
+    assert len(story.session().attempts) == 1
+
+
+def test_without_credits_no_session_is_made_and_the_caller_knows_when_to_come_back(where: Cloud) -> None:
+    where.simulator.update_settings(balance=0.0)
+    answer = where.api("POST", "/sessions", body={})
+    assert (answer.status, answer.body["code"]) == (503, "upstream_credits_exhausted")
+    assert where.api("GET", "/sessions").status == 200
+    where.settle()
+    assert where.executions == {}
+
+
+@pytest.mark.parametrize("kind", ["no_data", "html", "truncated", "corrupt", "empty", "wrong_types"])
+def test_a_spoiled_answer_to_the_lookup_never_verifies_anybody_by_itself(where: Cloud, kind: str) -> None:
+    story = _created(where)
+    where.simulator.add_faults(FaultRule.model_validate({"call": "result", "kind": kind, "times": 1}))
+    where.settle()
+    session = story.session()
+    # The work was done at crun in some of them, and the answer lost: then the token is burned, which is said.
+    assert session.status is SessionStatus.VERIFIED
+    assert {each.status for each in session.attempts.values()} <= {AttemptStatus.VERIFIED, AttemptStatus.LOST}
+    groups = {each.group_id for each in where.simulator.store.validations.values()}
+    assert session.group_id in groups
+
+
+@pytest.mark.parametrize("kind", ["no_data", "html", "truncated", "corrupt", "empty", "oversize"])
+def test_spoiled_answers_to_uploads_and_questions_are_outlived(where: Cloud, kind: str) -> None:
+    story = _created(where)
+    for call in ("upload", "info"):
+        rule = {"call": call, "kind": kind, "times": 1, "size_bytes": 3_000_000}
+        where.simulator.add_faults(FaultRule.model_validate(rule))
+    _check(story)
+
+
+@pytest.mark.parametrize("code", [299, 418, 999])
+def test_a_code_nobody_documented_ends_honestly(where: Cloud, code: int) -> None:
+    story = _created(where)
+    where.simulator.add_faults(FaultRule(call="result", kind="body", code=code, times=1))
+    where.settle()
+    session = story.session()
+    assert session.status is SessionStatus.VERIFIED, "by the fresh attempt that it asked for, or the next try"
+    assert set(where.executions.values()) == {"SUCCEEDED"}
+
+
+def test_credits_that_go_in_the_middle_come_back(where: Cloud) -> None:
+    story = _created(where)
+    where.simulator.update_settings(balance=0.0)
+    where.after(HOUR / 2, lambda: _set(where, balance=100.0))
+    _check(story)
+    assert where.metrics.count("CrunAccountRefused") > 0
+
+
+def test_a_key_that_is_changed_at_crun_and_then_here_is_taken_up(where: Cloud) -> None:
+    story = _created(where)
+    where.simulator.change_key("a-new-key")
+    where.after(HOUR / 2, lambda: _store_key(where, "a-new-key"))
+    _check(story)
+    _store_key(where, CRUN_KEY)
+    where.simulator.change_key(CRUN_KEY)
+
+
+def _store_key(where: Cloud, key: str) -> None:
+    where.aws("secretsmanager").put_secret_value(SecretId="crun", SecretString=key)
+
+
+def _set(where: Cloud, **settings: float) -> None:
+    where.simulator.update_settings(**settings)
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "stepfunctions", "sqs", "secretsmanager"])
+def test_an_hour_without_a_service_of_aws_loses_nobody(where: Cloud, service: str) -> None:
+    """From the moment at which the callback was taken in: what waits, waits in the queue and in executions."""
+    story = _created(where)
+    where.settle(13.05)  # the browser has been here; its message is on the queue
+    assert story.session().status is SessionStatus.PROCESSING
+    _for(where, HOUR, lambda of, _: Fault.FAILS if of == service else None)
+    where.settle(HOUR + 4 * 3600)
+    session = story.session()
+    assert session.status is SessionStatus.VERIFIED
+    assert len(session.attempts) == 1
+    assert where.waiting(where.dead_letter_url) == 0
+    assert "FAILED" not in where.executions.values()
+
+
+def test_an_hour_without_the_queue_costs_the_reload_or_the_link_check_but_no_pass(where: Cloud) -> None:
+    story = Onboarding(where, reloads=False)
+    where.tell(story.story())
+    where.settle(2)
+    _for(where, 60, lambda service, _: Fault.FAILS if service == "sqs" else None)
+    _check(story)
+    assert story.verified_at - story.passed_at > LINK_CHECK_SECONDS - 60, "the delayed check found the pass"
+
+
+def test_messages_that_waited_are_drained_oldest_first(where: Cloud) -> None:
+    stories = []
+    for _ in range(5):
+        story = Onboarding(where)
+        where.tell(story.story())
+        where.settle(20)
+        stories.append(story)
+    links = [where.store.get_session(each.session_id) for each in stories]
+    assert all(links)
+    for story in stories:
+        where.settle(60)
+        assert story.session().status is SessionStatus.VERIFIED
+    where.settle()
+    assert where.waiting(where.queue_url) == 0
+
+
+# -- the callback that never comes, comes late, or comes for another attempt ---------------------------------------
+
+
+def _session(where: Cloud) -> tuple[str, str]:
+    view = where.api("POST", "/sessions", body={}).body
+    return view["id"], view["attempt"]["h5_link"]
+
+
+def _again(where: Cloud, session_id: str) -> str:
+    view = where.api("POST", "/sessions/{session_id}/attempts", session_id=session_id)
+    assert view.status == 201, view
+    return str(view.body["attempt"]["h5_link"])
+
+
+def _code(where: Cloud, session_id: str) -> str | None:
+    session = where.store.get_session(session_id)
+    assert session
+    return session.last_error.code if session.last_error else session.status.value
+
+
+@pytest.mark.parametrize("token_mode", ["single_use", "reusable"])
+def test_a_callback_that_never_comes_is_found_by_one_lookup(where: Cloud, token_mode: str) -> None:
+    where.simulator.update_settings(token_mode=token_mode)
+    session_id, link = _session(where)
+    take_check(link, "pass")
+    where.settle()
+    assert _code(where, session_id) == "verified"
+    assert [each.age >= LINK_CHECK_SECONDS for each in where.lookups] == [True]
+
+
+@pytest.mark.parametrize("token_mode", ["single_use", "reusable"])
+def test_an_abandoned_link_is_said_to_have_expired(where: Cloud, token_mode: str) -> None:
+    where.simulator.update_settings(token_mode=token_mode)
+    session_id, _ = _session(where)
+    where.settle()
+    assert _code(where, session_id) == "link_expired"
+    assert len(where.lookups) == 1
+
+
+@pytest.mark.parametrize("outcome", ["pass", "fail"])
+def test_a_callback_after_the_check_changes_nothing_for_the_worse(where: Cloud, outcome: str) -> None:
+    session_id, link = _session(where)
+    callback = take_check(link, outcome)
+    where.settle()
+    before = where.store.get_session(session_id)
+    for _ in range(2):
+        assert where.browser(callback).status == 303
+        where.settle()
+    after = where.store.get_session(session_id)
+    assert after
+    assert before
+    assert after.status is before.status
+    assert after.group_id == before.group_id
+
+
+def test_a_pass_reported_after_its_link_lapsed_still_counts_with_a_reusable_token(where: Cloud) -> None:
+    where.simulator.update_settings(token_mode="reusable", link_seconds=10_000)
+    session_id, link = _session(where)
+    where.settle()
+    assert _code(where, session_id) == "link_expired"
+    where.browser(take_check(link, "pass"))
+    where.settle()
+    assert _code(where, session_id) == "verified"
+    where.simulator.update_settings(link_seconds=120)
+
+
+def test_attempt_one_reported_after_attempt_two_passed_changes_nothing(where: Cloud) -> None:
+    session_id, first = _session(where)
+    failed = take_check(first, "fail")
+    second = _again(where, session_id)
+    where.browser(take_check(second, "pass"))
+    where.settle(30)
+    assert _code(where, session_id) == "verified"
+    before = where.store.get_session(session_id)
+    where.browser(failed)
+    where.settle()
+    assert where.store.get_session(session_id) == before
+
+
+def test_two_attempts_that_both_passed_give_one_group(where: Cloud) -> None:
+    session_id, first = _session(where)
+    one = take_check(first, "pass")
+    second = _again(where, session_id)
+    two = take_check(second, "pass")
+    where.browser(two)
+    where.browser(one)
+    where.settle()
+    session = where.store.get_session(session_id)
+    assert session
+    assert session.status is SessionStatus.VERIFIED
+    assert session.group_id in {each.group_id for each in where.simulator.store.validations.values()}
+    assert set(where.executions.values()) == {"SUCCEEDED"}
+
+
+def test_files_that_never_turn_active_fail_at_the_deadline(where: Cloud) -> None:
+    where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "never"}])
+    story = _created(where)
+    where.settle()
+    failed = where.store.list_assets(story.session_id)
+    assert {each.status for each in failed} == {AssetStatus.FAILED}
+    assert {each.error.code for each in failed if each.error} == {"activation_timeout"}
+    assert set(where.executions.values()) == {"SUCCEEDED"}
