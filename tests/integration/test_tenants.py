@@ -13,7 +13,7 @@ from ops.client_keys import ClientKeys
 from tests.integration.conftest import Api, Canaries
 from tests.template_file import RESOURCES
 
-IMAGE = {"name": "front", "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000}
+IMAGE = {"name": "front of alice", "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000}
 NOBODYS = {"session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "asset_id": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
 ILL_FORMED = {"session_id": "ses_1", "asset_id": "ast_1"}
 #: What may differ from one answer to the next.
