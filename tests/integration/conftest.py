@@ -27,15 +27,31 @@ PATIENCE_SECONDS = 90
 
 @dataclass
 class Canaries:
-    """Every secret that a test has seen; none may turn up in a log."""
+    """What the tests have seen that may turn up in no log: secrets in none at all, personal data in none of ours."""
 
     secrets: set[str] = field(default_factory=set)
+    personal: set[str] = field(default_factory=set)
 
     def notice(self, document: Any) -> None:
         """Collects keys, tokens, links and signatures out of an answer."""
         text = str(document)
-        for pattern in (r"st_ses_[\w.-]+", r"bytedToken=(\w+)", r"X-Signature=[^&\s']+", r"x-amz-signature': '(\w+)"):
+        for pattern in (
+            r"st_ses_[\w.-]+",
+            r"bytedToken=(\w+)",
+            r"X-Signature=[^&\s']+",
+            r"x-amz-signature': '(\w+)",
+            r"'policy': '([\w=+/]+)",
+            r"'h5_link': '([^']+)",
+        ):
             self.secrets |= set(re.findall(pattern, text, re.IGNORECASE))
+
+    def notice_request(self, body: Any) -> None:
+        """Collects what a caller has written about a person: references, names of files, return URLs."""
+        if isinstance(body, dict):
+            written = [body.get("reference"), body.get("return_url"), body.get("name")]
+            written += [each.get("name") for each in body.get("assets") or []]
+            # A word of a few letters stands in many a harmless line.
+            self.personal |= {each for each in written if isinstance(each, str) and len(each) >= 8}
 
 
 @dataclass
@@ -49,6 +65,7 @@ class Api:
     def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
         """One request, with the credential; never follows a redirect."""
         headers = ({"x-api-key": self.credential} if self.credential else {}) | options.pop("headers", {})
+        self.canaries.notice_request(options.get("json"))
         answer = requests.request(
             method, self.stack.api_url + path, headers=headers, timeout=40, allow_redirects=False, **options
         )

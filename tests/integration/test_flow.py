@@ -32,7 +32,7 @@ def test_files_before_and_after_the_validation_become_active_and_a_stranger_is_r
     api: Api, media: DemoMedia
 ) -> None:
     first = registration(media.portrait_jpeg, "Image", "image/jpeg")
-    session = api.session(language="en", reference="order-17", assets=[first])
+    session = api.session(language="en", reference="order-17-of-alice", assets=[first])
     assert session["status"] == "requires_input"
     assert send_file(session["assets"][0]["upload"], media.portrait_jpeg.read_bytes()).ok
     api.wait(session["id"], lambda found: found["assets"][0]["status"] == "uploaded")

@@ -2,36 +2,118 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from local import emulator
 from tests.integration.conftest import Api, Canaries
 
+#: What Powertools puts on every line of its own.
+STANDARD = {
+    "level", "location", "message", "timestamp", "service", "cold_start", "function_name", "function_memory_size",
+    "function_arn", "function_request_id",
+}  # fmt: skip
+#: What our functions add: ids and codes.
+FACTS = {
+    "asset_id", "code", "execution", "message_id", "outcome", "session_id", "status", "type", "upstream_code",
+}  # fmt: skip
+MESSAGES = {"message read", "poison message", "refused", "upload checked"}
+METRICS = {"CrunAccountRefused", "PossibleOrphan"}
+DIMENSIONS = {"service": "likeness"}
+#: What Lambda itself writes around a run, and for an error that a task raised to be repeated.
+OF_THE_RUNTIME = re.compile(r"(START|END|REPORT) RequestId: [0-9a-f-]{36}\b|INIT_START |$")
+EXECUTION_NAME = re.compile(r"ses_[0-9A-HJKMNP-TV-Z]{26}-(a\d+(-check)?|g\d+)")
+IDS_AND_CODES = re.compile(r"[\w:./-]{0,120}")
 
-def _all_logs(api: Api) -> str:
-    texts = [each.read_text("utf-8", "replace") for each in Path(api.stack.log_dir).glob("*.log")]
+
+@dataclass(frozen=True)
+class Remains:
+    """What was written: ``lines`` by our functions, ``histories`` by execution name, ``logs`` by local processes."""
+
+    lines: list[str]
+    histories: dict[str, str]
+    logs: str
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """The functions' lines that are JSON."""
+        return [json.loads(each) for each in self.lines if each.startswith("{")]
+
+
+@pytest.fixture(scope="module")
+def remains(api: Api) -> Remains:
     logs = emulator.client("logs", api.stack.emulator_endpoint)
+    lines: list[str] = []
     for page in logs.get_paginator("describe_log_groups").paginate():
         for group in page["logGroups"]:
             for events in logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"]):
-                texts += [event["message"] for event in events["events"]]
+                lines += [line for event in events["events"] for line in event["message"].splitlines()]
+    local = "\n".join(each.read_text("utf-8", "replace") for each in Path(api.stack.log_dir).glob("*.log"))
+    return Remains(lines, _histories(api), local)
+
+
+def _histories(api: Api) -> dict[str, str]:
     sfn = emulator.client("stepfunctions", api.stack.emulator_endpoint)
-    machine = api.stack.outputs["StateMachineArn"]
-    for execution in sfn.list_executions(stateMachineArn=machine)["executions"]:
-        history = sfn.get_execution_history(executionArn=execution["executionArn"], includeExecutionData=True)
-        texts.append(str(history["events"]))
-    return "\n".join(texts)
+    pages = sfn.get_paginator("list_executions").paginate(stateMachineArn=api.stack.outputs["StateMachineArn"])
+    found = {}
+    for execution in [each for page in pages for each in page["executions"]]:
+        arn = execution["executionArn"]
+        told = [sfn.describe_execution(executionArn=arn)]
+        told += sfn.get_paginator("get_execution_history").paginate(executionArn=arn, includeExecutionData=True)
+        found[execution["name"]] = str(told)
+    return found
 
 
-def test_no_secret_is_in_any_log_or_execution(api: Api, canaries: Canaries) -> None:
-    text = _all_logs(api)
+def test_no_secret_is_in_any_log_or_execution(remains: Remains, canaries: Canaries) -> None:
+    text = "\n".join([*remains.lines, *remains.histories, *remains.histories.values(), remains.logs])
     assert "message read" in text, "the functions' logs are part of what is searched"
     assert len(canaries.secrets) > 20
     leaked = {secret[:6] + "…" for secret in canaries.secrets if secret in text}
     assert not leaked
     assert not re.search(r"X-Amz-Signature=[0-9a-f]{16}", text)
     assert "/callback/ses_" not in text
+
+
+def test_no_name_and_no_reference_is_in_a_log_or_an_execution_of_ours(remains: Remains, canaries: Canaries) -> None:
+    text = "\n".join([*remains.lines, *remains.histories, *remains.histories.values()])
+    assert len(canaries.personal) > 5
+    assert not {each for each in canaries.personal if each in text}
+
+
+def test_a_line_of_a_function_holds_allowed_facts_only(remains: Remains) -> None:
+    facts = [each for each in remains.facts if "_aws" not in each]
+    assert len(facts) > 50
+    assert {key for each in facts for key in each} <= STANDARD | FACTS
+    assert {each["message"] for each in facts} <= MESSAGES
+    values = {str(each[key]) for each in facts for key in FACTS & set(each)}
+    assert not {each for each in values if not IDS_AND_CODES.fullmatch(each)}
+
+
+def test_what_is_no_json_was_written_by_the_runtime(remains: Remains) -> None:
+    assert not [each for each in remains.lines if not each.startswith("{") and not OF_THE_RUNTIME.match(each)]
+
+
+def test_metrics_have_allowed_names_and_dimensions_only(remains: Remains) -> None:
+    metrics = [each for each in remains.facts if "_aws" in each]
+    assert metrics
+    for each in metrics:
+        (described,) = each["_aws"]["CloudWatchMetrics"]
+        names = {metric["Name"] for metric in described["Metrics"]}
+        assert described["Namespace"] == "Likeness"
+        assert names <= METRICS
+        assert described["Dimensions"] == [list(DIMENSIONS)]
+        assert set(each) == {"_aws", *DIMENSIONS, *names}
+        assert DIMENSIONS.items() <= each.items()
+
+
+def test_an_execution_is_named_by_ids_alone(remains: Remains) -> None:
+    assert remains.histories
+    assert not {name for name in remains.histories if not EXECUTION_NAME.fullmatch(name)}
 
 
 def test_the_dead_letter_queues_are_empty(api: Api) -> None:

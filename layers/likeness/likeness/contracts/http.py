@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from likeness.domain.asset import NAME_LIMIT, Asset
 from likeness.domain.media import CONTENT_TYPES, MAX_BYTES
@@ -23,13 +32,18 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def _whole(given: object) -> object:
+    # To JSON Schema, and to languages with one kind of number, 1000.0 is an integer.
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
 class AssetRegistration(_Body):
     """A file that will be uploaded."""
 
     name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT, pattern=_PRINTABLE)]
     asset_type: Literal["Image", "Video", "Audio"]
     content_type: str
-    size_bytes: Annotated[int, Field(ge=1)]
+    size_bytes: Annotated[int, BeforeValidator(_whole), Field(ge=1)]
     #: Of the file's bytes, in hex. Whoever registers the same bytes again gets the asset that is there.
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 

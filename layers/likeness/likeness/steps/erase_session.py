@@ -31,7 +31,6 @@ class EraseSession:
 
     def __call__(self, caller: Caller, session_id: str) -> dict[str, Any]:
         """The tombstone's view. NotFound; Forbidden for a person."""
-        caller.require_client()
         session = self._mark(caller, session_id)
         for name in _executions(session):
             self.workflows.stop(name)
@@ -48,6 +47,7 @@ class EraseSession:
         """The session, marked as erased."""
         for _ in range(_TRIES):
             session = caller.own(self.store.get_session(session_id))
+            caller.require_client()
             if session.status is SessionStatus.REDACTED or self.store.redact_session(session, self.clock.now()):
                 return session
         raise Conflict("A fresh attempt was started at the same time", retry_after=1)

@@ -1,0 +1,138 @@
+"""The deployed API against the contract that it serves itself: schemathesis invents the requests, good and bad."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from hypothesis import given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import CheckFunction, not_a_server_error
+from schemathesis.specs.openapi import checks
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+from tests.integration.conftest import Api
+from tests.template_file import RESOURCES, ROOT
+
+#: For each route, once with good requests and once with bad ones; the boundary cases of schemathesis come on top.
+EXAMPLES = 20
+CHECKS: list[CheckFunction] = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.negative_data_rejection,
+    checks.positive_data_acceptance,
+]
+SHIPPED: dict[str, Any] = json.loads((ROOT / "layers/likeness/likeness/pages/openapi.json").read_text())
+ROUTES = [(path, method) for path, item in SHIPPED["paths"].items() for method in item]
+
+
+@pytest.fixture(scope="module")
+def contract(api: Api) -> OpenApiSchema:
+    """The contract as the service gives it out, with a client's key and ids that exist."""
+    served = api.with_credential(None)("GET", "/openapi.json").json()
+    assert served == SHIPPED
+    schema: OpenApiSchema = schemathesis.openapi.from_dict(served)
+    schema.config.update(base_url=api.stack.api_url, headers={"x-api-key": str(api.credential)})
+    schema.config.generation.update(with_security_parameters=False)
+    image = {"name": "front", "asset_type": "Image", "content_type": "image/png", "size_bytes": 1000}
+    session = api.session(start="on_open", assets=[image])
+    known = {"session_id": session["id"], "asset_id": session["assets"][0]["id"]}
+
+    @schema.hook
+    def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+        # An invented id is never a real one: half of the good ones become one, so that the good answers are seen too.
+        return path_parameters and {
+            name: known[name] if name in known and re.search("[02468ACEGJMPRTWY]$", str(value)) else value
+            for name, value in path_parameters.items()
+        }
+
+    api.session(start="on_open")
+    cursor = api("GET", "/sessions?limit=1").json()["next_cursor"]
+
+    @schema.hook
+    def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
+        return query | {"cursor": cursor} if query and "cursor" in query else query  # no schema can say how one is made
+
+    @schema.hook
+    def map_body(context: Any, body: Any) -> Any:
+        # Nor which return URLs a client has registered.
+        good = isinstance(body, dict) and str(body.get("return_url", "")).startswith("https://")
+        return body | {"return_url": f"{api.stack.api_url.removesuffix('/v1')}/done"} if good else body
+
+    return schema
+
+
+def boundary_cases(contract: OpenApiSchema, path: str, method: str, mode: GenerationMode) -> Iterator[Case[Any]]:
+    """Schemathesis' systematic cases, without those that call the route by another method."""
+    cases = contract.iter_coverage_cases(
+        contract[path][method], generation_modes=[mode], generation_config=contract.config.generation
+    )
+    return (case for case in cases if case.method.lower() == method)
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])
+@pytest.mark.parametrize(("path", "method"), ROUTES)
+def test_every_route_answers_as_its_contract_says(
+    contract: OpenApiSchema, path: str, method: str, mode: GenerationMode
+) -> None:
+    strategy = contract[path][method].as_strategy(generation_mode=mode)
+
+    @settings(max_examples=EXAMPLES, derandomize=True)
+    @given(case=strategy)
+    def invented(case: Case[Any]) -> None:
+        case.call_and_validate(checks=CHECKS, allow_redirects=False)
+
+    if mode is GenerationMode.POSITIVE or SHIPPED["paths"][path][method].get("parameters"):
+        invented()
+    for case in boundary_cases(contract, path, method, mode):
+        case.call_and_validate(checks=CHECKS, allow_redirects=False)
+
+
+@pytest.mark.parametrize(("path", "method"), ROUTES)
+def test_a_method_that_a_route_does_not_have_is_a_404_problem(api: Api, path: str, method: str) -> None:
+    # API Gateway does not tell a wrong method from a wrong path, so there is no 405.
+    for other in {"GET", "POST", "PUT", "PATCH", "DELETE"} - {each.upper() for each in SHIPPED["paths"][path]}:
+        answer = api(other, re.sub(r"\{\w+\}", "1", path))
+        assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json"), other
+        assert answer.json()["code"] == "not_found"
+
+
+def test_the_contract_names_every_route_of_the_template_and_no_other() -> None:
+    events = [each for found in RESOURCES.values() for each in found["Properties"].get("Events", {}).values()]
+    routes = {
+        (each["Properties"]["Path"], each["Properties"]["Method"].lower()) for each in events if each["Type"] == "Api"
+    }
+    assert set(ROUTES) == routes
+
+
+def _media() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, method in ROUTES:
+        operation = SHIPPED["paths"][path][method]
+        for media_type, media in operation.get("requestBody", {}).get("content", {}).items():
+            yield f"{method} {path} request {media_type}", media
+        for status, answer in operation["responses"].items():
+            for media_type, media in answer.get("content", {}).items():
+                yield f"{method} {path} {status} {media_type}", media
+
+
+@pytest.mark.parametrize("media", [media for _, media in _media()], ids=[name for name, _ in _media()])
+def test_every_body_of_the_contract_has_examples_that_fit_its_schema(media: dict[str, Any]) -> None:
+    shown = [SHIPPED["components"]["examples"][name]["value"] for name in media.get("examples", {})]
+    shown += [media["example"]] if "example" in media else []
+    assert shown
+    assert [f"#/components/examples/{name}" for name in media.get("examples", {})] == [
+        each["$ref"] for each in media.get("examples", {}).values()
+    ]
+    validator = jsonschema_rs.validator_for(
+        media["schema"] | {"components": SHIPPED["components"]}, validate_formats=True
+    )
+    for each in shown:
+        validator.validate(each)

@@ -1,0 +1,243 @@
+"""Two clients and their persons, on every route of the template: nobody sees, changes or infers what is another's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from ops.client_keys import ClientKeys
+from tests.integration.conftest import Api, Canaries
+from tests.template_file import RESOURCES
+
+IMAGE = {"name": "front of alice", "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000}
+NOBODYS = {"session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "asset_id": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
+ILL_FORMED = {"session_id": "ses_1", "asset_id": "ast_1"}
+#: What may differ from one answer to the next.
+OF_THE_REQUEST = {"date", "x-amz-request-id", "x-amzn-requestid", "x-amz-apigw-id", "x-amzn-trace-id"}
+
+Route = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a route answers to the client that owns the session, and to the session's person."""
+
+    client: int
+    person: int
+    body: dict[str, Any] | None = None
+
+
+TABLE: dict[Route, Row] = {
+    ("POST", "/sessions"): Row(client=201, person=403, body={"start": "on_open"}),
+    ("GET", "/sessions"): Row(client=200, person=403),
+    ("GET", "/sessions/{session_id}"): Row(client=200, person=200),
+    ("DELETE", "/sessions/{session_id}"): Row(client=200, person=403),
+    ("POST", "/sessions/{session_id}/attempts"): Row(client=201, person=201),
+    ("POST", "/sessions/{session_id}/assets"): Row(client=201, person=201, body=IMAGE),
+    ("GET", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=200),
+}
+#: No credential needed, and none makes a difference. The callback has its signature.
+PUBLIC: dict[Route, int] = {
+    ("GET", "/callback/{session_id}/{attempt}/{signature}"): 404,
+    ("GET", "/invite"): 200,
+    ("GET", "/invite.js"): 200,
+    ("GET", "/style.css"): 200,
+    ("GET", "/docs"): 200,
+    ("GET", "/docs.js"): 200,
+    ("GET", "/openapi.json"): 200,
+}
+ON_A_SESSION = [route for route in TABLE if "{session_id}" in route[1]]
+EVENTS = [
+    each["Properties"]
+    for resource in RESOURCES.values()
+    for each in resource["Properties"].get("Events", {}).values()
+    if each["Type"] == "Api"
+]
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A client, one of its sessions, and that session's person."""
+
+    client: Api
+    person: Api
+    ids: dict[str, str]
+    reference: str
+
+    def seen(self) -> tuple[Any, Any]:
+        """All that there is to change: the session, and the client's list."""
+        return self.client.get(self.ids["session_id"]), self.client("GET", "/sessions").json()
+
+
+def make_tenant(api: Api, key: str, reference: str) -> Tenant:
+    client = api.with_credential(key)
+    session = client.session(start="on_open", reference=reference, assets=[IMAGE])
+    person = client.with_credential(urlsplit(session["invite_url"]).fragment)
+    return Tenant(
+        client, person, {"session_id": session["id"], "asset_id": session["assets"][0]["id"]}, reference=reference
+    )
+
+
+@pytest.fixture(scope="module")
+def client_keys(keys: ClientKeys, canaries: Canaries) -> dict[str, str]:
+    made = {name: keys.add(name) for name in ("tenant-a", "tenant-b", "tenant-gone")}
+    canaries.secrets |= set(made.values())
+    return made
+
+
+@pytest.fixture(scope="module")
+def alice(api: Api, client_keys: dict[str, str]) -> Tenant:
+    return make_tenant(api, client_keys["tenant-a"], "alice-of-a")
+
+
+@pytest.fixture(scope="module")
+def anna(api: Api, client_keys: dict[str, str], alice: Tenant) -> Tenant:
+    """Another person of Alice's client."""
+    return make_tenant(api, client_keys["tenant-a"], "anna-of-a")
+
+
+@pytest.fixture(scope="module")
+def bob(api: Api, client_keys: dict[str, str], alice: Tenant) -> Tenant:
+    return make_tenant(api, client_keys["tenant-b"], "bob-of-b")
+
+
+def ask(caller: Api, route: Route, ids: dict[str, str]) -> requests.Response:
+    path = route[1].format(attempt="1", signature="A" * 43, **ids)
+    return caller(route[0], path, json=TABLE[route].body if route in TABLE else None)
+
+
+def shape(answer: requests.Response) -> tuple[int, dict[str, str], str]:
+    """All of an answer that could tell one case from another."""
+    kept = {name.lower(): value for name, value in answer.headers.items() if name.lower() not in OF_THE_REQUEST}
+    return answer.status_code, kept, answer.text
+
+
+def test_every_route_of_the_template_has_its_row() -> None:
+    routes = {(each["Method"], each["Path"]): each.get("Auth", {}).get("Authorizer") for each in EVENTS}
+    assert set(PUBLIC) == {route for route, authorizer in routes.items() if authorizer == "NONE"}
+    assert set(TABLE) == {route for route, authorizer in routes.items() if authorizer is None}
+
+
+@pytest.mark.parametrize("route", [each for each in TABLE if each[0] != "DELETE"], ids=str)
+def test_the_client_and_its_person_get_what_is_theirs(alice: Tenant, route: Route) -> None:
+    assert ask(alice.client, route, alice.ids).status_code == TABLE[route].client
+    assert ask(alice.person, route, alice.ids).status_code == TABLE[route].person
+
+
+def test_a_session_is_erased_by_its_client_alone(api: Api, client_keys: dict[str, str]) -> None:
+    carol = make_tenant(api, client_keys["tenant-a"], "carol-of-a")
+    route = ("DELETE", "/sessions/{session_id}")
+    assert ask(carol.person, route, carol.ids).status_code == TABLE[route].person
+    tombstone = ask(carol.client, route, carol.ids)
+    assert tombstone.status_code == TABLE[route].client
+    assert carol.reference not in tombstone.text
+    assert tombstone.json()["status"] == "redacted"
+    assert ask(carol.client, route, carol.ids).json() == tombstone.json()
+
+
+@pytest.mark.parametrize("route", PUBLIC, ids=str)
+def test_a_credential_makes_no_difference_on_a_public_route(alice: Tenant, bob: Tenant, route: Route) -> None:
+    nobody = alice.client.with_credential(None)
+    answers = [shape(ask(each, route, alice.ids)) for each in (nobody, alice.client, bob.client, bob.person)]
+    assert answers[0][0] == PUBLIC[route]
+    assert answers == answers[:1] * 4
+    assert shape(ask(nobody, route, NOBODYS)) == answers[0]
+
+
+@pytest.mark.parametrize("route", ON_A_SESSION, ids=str)
+def test_what_is_anothers_cannot_be_told_from_what_is_not_there(
+    alice: Tenant, anna: Tenant, bob: Tenant, route: Route
+) -> None:
+    before = alice.seen()
+    for stranger in (bob.client, bob.person, anna.person):
+        foreign = shape(ask(stranger, route, alice.ids))
+        assert foreign[0] == 404
+        assert foreign == shape(ask(stranger, route, NOBODYS)) == shape(ask(stranger, route, ILL_FORMED))
+    assert alice.seen() == before
+
+
+def test_an_asset_is_not_found_by_way_of_another_session(alice: Tenant, anna: Tenant, bob: Tenant) -> None:
+    route = ("GET", "/sessions/{session_id}/assets/{asset_id}")
+    for caller, own, other in (
+        (bob.client, bob, alice),
+        (bob.person, bob, alice),
+        (alice.person, alice, anna),
+        (alice.client, alice, anna),
+    ):
+        foreign = shape(ask(caller, route, own.ids | {"asset_id": other.ids["asset_id"]}))
+        assert foreign[0] == 404
+        assert foreign == shape(ask(caller, route, own.ids | {"asset_id": NOBODYS["asset_id"]}))
+
+
+@pytest.mark.parametrize("route", TABLE, ids=str)
+def test_without_a_good_credential_nothing_is_told(
+    alice: Tenant, keys: ClientKeys, client_keys: dict[str, str], route: Route
+) -> None:
+    (gone,) = [each.key_id for each in keys.known() if each.client_id == "tenant-gone"]
+    keys.revoke(gone)
+    before = alice.seen()
+    token = str(alice.person.credential)
+    for credential, status in (
+        (None, 401),
+        ("lk_unknown", 403),
+        (client_keys["tenant-gone"], 403),
+        (token[:-1] + ("A" if token[-1] != "A" else "B"), 403),
+        (token.replace("tenant-a", "tenant-b"), 403),
+    ):
+        caller = alice.client.with_credential(credential)
+        answer = shape(ask(caller, route, alice.ids))
+        assert answer[0] == status
+        assert answer == shape(ask(caller, route, NOBODYS))
+    assert alice.seen() == before
+
+
+def test_a_session_token_neither_lists_nor_creates(alice: Tenant) -> None:
+    before = alice.seen()
+    for route in (("GET", "/sessions"), ("POST", "/sessions")):
+        answer = ask(alice.person, route, alice.ids)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert alice.seen() == before
+
+
+def test_a_list_holds_the_clients_own_whatever_is_asked_for(alice: Tenant, anna: Tenant, bob: Tenant) -> None:
+    foreign = {alice.ids["session_id"], anna.ids["session_id"]}
+    for query in ("", "?limit=100", "?status=requires_input", f"?reference={bob.reference}"):
+        listed = bob.client("GET", f"/sessions{query}").json()["sessions"]
+        found = {each["id"] for each in listed}
+        assert bob.ids["session_id"] in found
+        assert not found & foreign
+        assert {each["reference"] for each in listed} <= {bob.reference, None}
+    empty = shape(bob.client("GET", "/sessions?reference=nobodys"))
+    assert empty[2] == '{"sessions": [], "next_cursor": null}'
+    assert shape(bob.client("GET", f"/sessions?reference={alice.reference}")) == empty
+
+
+def test_a_cursor_of_another_client_leads_into_ones_own_list(alice: Tenant, anna: Tenant, bob: Tenant) -> None:
+    first = alice.client("GET", "/sessions?limit=1").json()
+    assert first["next_cursor"]
+    theirs = bob.client("GET", "/sessions", params={"cursor": first["next_cursor"]}).json()
+    everything = bob.client("GET", "/sessions?limit=100").json()["sessions"]
+    older = [each for each in everything if each["id"] < first["sessions"][0]["id"]]
+    assert theirs == {"sessions": older, "next_cursor": None}
+
+
+def test_two_clients_may_use_the_same_idempotency_key(alice: Tenant, bob: Tenant) -> None:
+    headers = {"Idempotency-Key": "same-for-both"}
+    body = {"start": "on_open", "reference": "idempotent"}
+    made = [each.client("POST", "/sessions", json=body, headers=headers) for each in (alice, bob)]
+    assert [each.status_code for each in made] == [201, 201]
+    assert made[0].json()["id"] != made[1].json()["id"]
+    # A body that differs is a conflict with one's own request only.
+    changed = bob.client(
+        "POST", "/sessions", json=body | {"language": "en"}, headers=headers | {"Idempotency-Key": "b"}
+    )
+    assert changed.status_code == 201
+    assert alice.client("POST", "/sessions", json=body, headers={"Idempotency-Key": "b"}).status_code == 201
+    for tenant, answer in zip((alice, bob), made, strict=True):
+        again = tenant.client("POST", "/sessions", json=body, headers=headers)
+        assert again.json() == answer.json()
+        assert tenant.client.get(answer.json()["id"])["reference"] == "idempotent"
