@@ -1,0 +1,107 @@
+"""Messages that cannot be read: each fails by itself, and ends in the dead-letter queue after three tries."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local import emulator
+from tests.integration.conftest import PATIENCE_SECONDS, Api
+
+NOBODYS = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+POISON = {
+    "not JSON": "{",
+    "no object": "[1, 2]",
+    "nothing in it": "{}",
+    "unknown type": json.dumps({"type": "erase_everything", "session_id": NOBODYS}),
+    "no type": json.dumps({"session_id": NOBODYS, "attempt": 1}),
+    "wrong session id": json.dumps({"type": "pass_reported", "session_id": "ses_1", "attempt": 1}),
+    "line break after the id": json.dumps({"type": "assets_ready", "session_id": NOBODYS + "\n"}),
+    "wrong attempt": json.dumps({"type": "pass_reported", "session_id": NOBODYS, "attempt": 0}),
+    "huge": json.dumps({"type": "assets_ready", "session_id": "x" * 200_000}),
+    "deep": "[" * 50_000,
+}
+TRIES = 3
+#: More than the consumer's cold start takes, or good messages would come back as well.
+RETURNS_AFTER_SECONDS = "6"
+
+
+@pytest.fixture
+def sqs(api: Api) -> Iterator[Any]:
+    """A client, while a message that failed comes back after some seconds and not after two minutes."""
+    client = emulator.client("sqs", api.stack.emulator_endpoint)
+    url = api.stack.outputs["OnboardingQueueUrl"]
+    patient = client.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    client.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": RETURNS_AFTER_SECONDS})
+    yield client
+    client.set_queue_attributes(QueueUrl=url, Attributes=patient)
+
+
+def dead_letters(api: Api, sqs: Any, expected: int) -> dict[str, str]:
+    """Takes ``expected`` messages out of the dead-letter queue; bodies by message id."""
+    url = api.stack.outputs["OnboardingDeadLetterQueueUrl"]
+    found: dict[str, str] = {}
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(found) < expected and time.monotonic() < deadline:
+        for each in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", []):
+            found[each["MessageId"]] = each["Body"]
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
+    return found
+
+
+def lines_about(api: Api, message: str) -> list[dict[str, Any]]:
+    """What the queue's consumer has logged under ``message``."""
+    logs = emulator.client("logs", api.stack.emulator_endpoint)
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName="/aws/cloudformation/likeness/StartOnboardingFunctionLogs"
+    )
+    texts = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+    facts = [json.loads(each) for each in texts if each.startswith("{")]
+    return [each for each in facts if each["message"] == message]
+
+
+def wait_until_read(api: Api, session_ids: list[str]) -> None:
+    """Returns when the consumer has read that many messages about each of the sessions."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if Counter(each["session_id"] for each in lines_about(api, "message read")) >= Counter(session_ids):
+            return
+        time.sleep(0.3)
+    pytest.fail(f"not read within {PATIENCE_SECONDS} s")
+
+
+def test_one_poison_message_among_nine_good_ones_stops_none_of_them(api: Api, sqs: Any) -> None:
+    sessions = [api.session(start="on_open")["id"] for _ in range(9)]  # nothing else sends a message about these
+    bodies = [json.dumps({"type": "link_check", "session_id": each, "attempt": 1}) for each in sessions]
+    bodies.insert(4, "poison among good ones")
+    entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+    sent = sqs.send_message_batch(QueueUrl=api.stack.outputs["OnboardingQueueUrl"], Entries=entries)["Successful"]
+    (poison,) = [each["MessageId"] for each in sent if each["Id"] == "4"]
+    wait_until_read(api, sessions)
+    assert dead_letters(api, sqs, 1) == {poison: "poison among good ones"}
+
+
+def test_poison_is_given_up_after_three_tries_and_kept_as_it_was(api: Api, sqs: Any) -> None:
+    url = api.stack.outputs["OnboardingQueueUrl"]
+    sent = {sqs.send_message(QueueUrl=url, MessageBody=body)["MessageId"]: body for body in POISON.values()}
+    assert dead_letters(api, sqs, len(sent)) == sent
+    tries = Counter(each["message_id"] for each in lines_about(api, "poison message"))
+    assert {message_id: tries[message_id] for message_id in sent} == dict.fromkeys(sent, TRIES)
+
+
+def test_a_message_about_nothing_is_no_poison(api: Api, sqs: Any) -> None:
+    url = api.stack.outputs["OnboardingQueueUrl"]
+    known, nobodys = api.session(start="on_open")["id"], NOBODYS
+    for body in (
+        {"type": "pass_reported", "session_id": nobodys, "attempt": 1},
+        {"type": "pass_reported", "session_id": known, "attempt": 10**30},
+        {"type": "assets_ready", "session_id": known, "of_a_newer_version": True},
+    ):
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+    wait_until_read(api, [nobodys, known, known])
+    assert api.get(known)["status"] == "requires_input"
