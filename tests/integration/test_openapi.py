@@ -64,7 +64,8 @@ def contract(api: Api) -> OpenApiSchema:
     @schema.hook
     def map_body(context: Any, body: Any) -> Any:
         # Nor which return URLs a client has registered.
-        good = isinstance(body, dict) and str(body.get("return_url", "")).startswith("https://")
+        url = str(body.get("return_url", "")) if isinstance(body, dict) else ""
+        good = url.startswith("https://") and len(url) <= 2048
         return body | {"return_url": f"{api.stack.api_url.removesuffix('/v1')}/done"} if good else body
 
     return schema

@@ -22,7 +22,7 @@ STANDARD = {
 FACTS = {
     "asset_id", "code", "execution", "message_id", "outcome", "session_id", "status", "type", "upstream_code",
 }  # fmt: skip
-MESSAGES = {"message read", "poison message", "refused", "upload checked"}
+MESSAGES = {"message read", "message given up", "refused", "upload checked"}
 METRICS = {"CrunAccountRefused", "PossibleOrphan"}
 DIMENSIONS = {"service": "likeness"}
 #: What Lambda itself writes around a run, and the trace of an error that a task raised to be repeated: places, and an
