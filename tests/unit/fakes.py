@@ -143,6 +143,9 @@ class FixedKeys:
     def current(self) -> Sequence[bytes]:
         return self.keys
 
+    def fresh(self) -> Sequence[bytes]:
+        return self.keys
+
 
 #: The type checker's proof that each fake is the port.
 CLOCK: type[Clock] = FakeClock

@@ -240,3 +240,7 @@ class SigningKeys(Protocol):
     def current(self) -> Sequence[bytes]:
         """Valid keys, newest first."""
         ...
+
+    def fresh(self) -> Sequence[bytes]:
+        """The same, after a look whether they were rotated: for a signature that fits none of ``current()``."""
+        ...

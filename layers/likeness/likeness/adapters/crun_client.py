@@ -11,7 +11,7 @@ from urllib.parse import quote
 import requests
 from requests.adapters import HTTPAdapter
 
-from likeness.contracts.crun import read_asset_report, read_envelope
+from likeness.contracts.crun import read_asset_report, read_envelope, read_id, read_link
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, H5Session, UpstreamProblem
 
@@ -50,22 +50,19 @@ class CrunClient:
         """See the port."""
         self._admit(1)
         data = self._call("POST", "visual-validate-session", "BytedToken", json={"callback_url": callback_url})
-        link = data.get("H5Link")
-        if not isinstance(link, str) or not link.startswith(("https://", "http://")):
-            raise UpstreamAmbiguous("crun's answer lacks H5Link")
-        return H5Session(str(data["BytedToken"]), link)
+        return H5Session(read_id(data, "BytedToken", longest=4096), read_link(data, "H5Link"))
 
     def group_of(self, byted_token: str) -> str:
         """See the port."""
         self._admit(1)
         query = f"visual-validate-result?byted_token={quote(byted_token, safe='')}"
-        return str(self._call("GET", query, "GroupId")["GroupId"])
+        return read_id(self._call("GET", query, "GroupId"), "GroupId")
 
     def upload_asset(self, *, name: str, asset_type: str, asset_url: str, group_id: str) -> str:
         """See the port."""
         self._admit(1)
         body = {"name": name, "asset_type": asset_type, "asset_url": asset_url, "group_id": group_id}
-        return str(self._call("POST", "asset-upload", "AssetId", json=body)["AssetId"])
+        return read_id(self._call("POST", "asset-upload", "AssetId", json=body), "AssetId")
 
     def asset_reports(self, crun_asset_ids: Sequence[str]) -> dict[str, AssetReport | UpstreamProblem]:
         """See the port."""

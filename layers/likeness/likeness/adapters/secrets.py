@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from likeness.adapters.aws import translated
 
 KEPT_SECONDS = 300
+_FRESH_SECONDS = 30
 
 
 class Secret:
@@ -41,10 +42,21 @@ class Secret:
 class RotatingKeys:
     """The port ``SigningKeys``: the current key signs, the previous one still verifies."""
 
-    def __init__(self, secret: Secret) -> None:
-        self._secret = secret
+    def __init__(self, secret: Secret, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._secret, self._monotonic = secret, monotonic
+        self._look_again = 0.0
 
     def current(self) -> Sequence[bytes]:
         """See the port."""
-        texts = (self._secret.value(), self._secret.value(stage="AWSPREVIOUS"))
+        return self._keys(fresh=False)
+
+    def fresh(self) -> Sequence[bytes]:
+        """See the port. Forged signatures can't make it ask more than twice a minute."""
+        due = self._monotonic() >= self._look_again
+        if due:
+            self._look_again = self._monotonic() + _FRESH_SECONDS
+        return self._keys(fresh=due)
+
+    def _keys(self, *, fresh: bool) -> Sequence[bytes]:
+        texts = (self._secret.value(fresh), self._secret.value(fresh, stage="AWSPREVIOUS"))
         return [text.encode() for text in texts if text]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, Up
 from likeness.ports import AssetReport
 
 _OK = 200
+_ID = re.compile(r"[\x21-\x7e]+")
+_LINK = re.compile(r"https?://[\w.:\[\]-]+([/?#][\x21-\x5b\x5d-\x7e]*)?", re.ASCII)
+_LONGEST_LINK = 8192
 _RATE_LIMITED, _MAINTENANCE = 429, 455
 #: Codes above this are a server's trouble, but for these two, which are answers (source: the vendor's code list).
 _ANSWERS_ABOVE_500 = frozenset({501, 505})
@@ -31,6 +35,22 @@ def read_envelope(status: int, body: bytes, *, promised: str, retry_after: int |
     if code != _OK or not isinstance(data, dict) or not _text(data.get(promised)):
         raise UpstreamAmbiguous(f"crun's answer lacks {promised}", upstream_code=code or status)
     return data
+
+
+def read_id(data: Mapping[str, Any], name: str, longest: int = 256) -> str:
+    """An id of crun's: visible ASCII, of bounded length. UpstreamAmbiguous otherwise: nothing else may travel on."""
+    text = _text(data.get(name)) or ""
+    if len(text) > longest or not _ID.fullmatch(text):
+        raise UpstreamAmbiguous(f"crun's {name} is not of the form of an id")
+    return text
+
+
+def read_link(data: Mapping[str, Any], name: str) -> str:
+    """A link that a browser is sent to, byte for byte. UpstreamAmbiguous when it is none."""
+    link = data.get(name)
+    if not isinstance(link, str) or len(link) > _LONGEST_LINK or not _LINK.fullmatch(link):
+        raise UpstreamAmbiguous(f"crun's {name} is not a link")
+    return link
 
 
 def _is_success(code: int) -> bool:

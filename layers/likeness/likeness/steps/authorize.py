@@ -34,5 +34,8 @@ class Authorize:
             return None
         if credential.startswith("lk_"):
             return self.client_keys.find(key_digest(credential))
-        token = read_session_token(self.keys.current(), credential, self.clock.now())
+        now = self.clock.now()
+        token = read_session_token(self.keys.current(), credential, now)
+        if token is None and credential.startswith("st_"):
+            token = read_session_token(self.keys.fresh(), credential, now)
         return Caller(token.client_id, session_id=token.session_id) if token else None

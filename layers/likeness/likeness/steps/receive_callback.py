@@ -32,8 +32,9 @@ class ReceiveCallback:
     ) -> str:
         """The URL to send the browser to. NotFound, always with the same words, when we did not make this callback."""
         number = int(attempt) if attempt.isascii() and attempt.isdigit() and len(attempt) < 4 else 0
-        if not SESSION_ID.fullmatch(session_id) or not callback_is_authentic(
-            self.keys.current(), session_id, number, signature
+        if not SESSION_ID.fullmatch(session_id) or not (
+            callback_is_authentic(self.keys.current(), session_id, number, signature)
+            or callback_is_authentic(self.keys.fresh(), session_id, number, signature)
         ):
             raise NotFound("This link is not valid")
         result = read_callback(parameters)

@@ -1,0 +1,88 @@
+"""Signing keys rotate while functions run: nobody who holds a good link is turned away (ASVS 5.0, 9.1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from likeness.adapters.secrets import KEPT_SECONDS, RotatingKeys, Secret
+from likeness.domain.caller import Caller
+from likeness.domain.signing import callback_is_authentic, issue_session_token, sign_callback
+from likeness.steps.authorize import Authorize
+from tests.aws import no_account_of_this_machine
+from tests.unit.fakes import FakeClock
+
+SESSION = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
+
+class Keys:
+    """A secret at moto, and functions that started at some time and remember what they saw."""
+
+    def __init__(self) -> None:
+        self.client = boto3.client("secretsmanager")
+        self.arn = self.client.create_secret(Name="signing", SecretString="first")["ARN"]
+        self.at = 1000.0
+        self.asked = 0
+        self.client.meta.events.register("before-call.secretsmanager.GetSecretValue", self._count)
+
+    def _count(self, **_: Any) -> None:
+        self.asked += 1
+
+    def function(self) -> RotatingKeys:
+        return RotatingKeys(Secret(self.client, self.arn, lambda: self.at), lambda: self.at)
+
+    def rotate(self, text: str) -> None:
+        self.client.put_secret_value(SecretId=self.arn, SecretString=text)
+
+
+@pytest.fixture
+def keys() -> Iterator[Keys]:
+    with no_account_of_this_machine(), mock_aws():
+        yield Keys()
+
+
+def test_the_old_key_verifies_for_one_rotation(keys: Keys) -> None:
+    signature = sign_callback(keys.function().current(), SESSION, 1)
+    keys.rotate("second")
+    assert callback_is_authentic(keys.function().current(), SESSION, 1, signature)
+    keys.rotate("third")
+    assert not callback_is_authentic(keys.function().current(), SESSION, 1, signature)
+
+
+def test_a_function_with_the_old_key_in_its_memory_takes_what_the_new_one_signed(keys: Keys) -> None:
+    early = keys.function()
+    assert early.current() == [b"first"]
+    keys.rotate("second")
+    token = issue_session_token(keys.function().current(), SESSION, "acme", 2_000_000_000)
+    found = Authorize(_NoClients(), early, FakeClock())(token)
+    assert found
+    assert (found.client_id, found.session_id) == ("acme", SESSION)
+
+
+def test_forged_signatures_do_not_hammer_the_secret(keys: Keys) -> None:
+    function = keys.function()
+    function.current()
+    before = keys.asked
+    for _ in range(1000):
+        assert not callback_is_authentic(function.fresh(), SESSION, 1, "x" * 43)
+    assert keys.asked - before <= 2
+    keys.at += 31
+    function.fresh()
+    assert 2 <= keys.asked - before <= 4
+
+
+def test_a_rotation_is_noticed_within_five_minutes_anyway(keys: Keys) -> None:
+    function = keys.function()
+    function.current()
+    keys.rotate("second")
+    keys.at += KEPT_SECONDS
+    assert function.current() == [b"second", b"first"]
+
+
+class _NoClients:
+    def find(self, key_hash: str) -> Caller | None:
+        return None
