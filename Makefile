@@ -6,7 +6,7 @@ PORT ?= 8080
 TIERS := tests/unit tests/simulator tests/workflow tests/template
 SOURCES := layers/likeness/likeness functions local ops tests
 
-.PHONY: help setup demo up down test test-unit test-workflow test-template test-integration check build lock clean
+.PHONY: help setup demo up down redrive test test-unit test-workflow test-template test-integration check build lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -28,6 +28,9 @@ up: setup ## the same stack, staying, with pages to click
 
 down: setup ## ends what `make up` started
 	@$(RUN) -m local down
+
+redrive: setup ## dead letters go back to their readers (STACK=..., or STATE_FILE=... for a local stack)
+	@$(RUN) -m ops redrive $(if $(STATE_FILE),--state-file $(STATE_FILE),--stack-name $(or $(STACK),likeness))
 
 test: setup ## every tier, with coverage
 	$(RUN) -m pytest $(TIERS) --cov --cov-report=term:skip-covered --durations=10
