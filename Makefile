@@ -8,7 +8,7 @@ PORT ?= 8080
 TIERS := tests/unit tests/simulator tests/workflow tests/template
 SOURCES := layers/likeness/likeness functions local ops tests
 
-.PHONY: help setup setup-check demo up down test test-unit test-workflow test-template test-integration test-faults faults check build lock clean
+.PHONY: help setup setup-check demo up down test test-unit test-workflow test-template test-integration test-faults faults redrive check build lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -36,6 +36,9 @@ down: setup ## ends what `make up` started
 	@$(RUN) -m local down
 
 # The deployed stack mostly waits, the faults mostly calculate: the two go side by side.
+redrive: setup ## dead letters go back to their readers (STACK=..., or STATE_FILE=... for a local stack)
+	@$(RUN) -m ops redrive $(if $(STATE_FILE),--state-file $(STATE_FILE),--stack-name $(or $(STACK),likeness))
+
 test: setup ## every tier, with coverage
 	$(RUN) -m pytest $(TIERS) --numprocesses=2 --cov --cov-report=term:skip-covered --durations=10
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-faults test-integration

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import botocore.exceptions
 import click
 
 from ops.client_keys import ClientKeys
+from ops.redrive import Redriven, redrive_onboarding, redrive_uploads
 
 _where = [
     click.option("--stack-name", default="likeness", show_default=True, help="The stack on AWS."),
@@ -24,14 +27,32 @@ def _with_stack(command: Any) -> Any:
     return command
 
 
-def _keys(stack_name: str, state_file: Path | None) -> ClientKeys:
+@dataclass(frozen=True)
+class _Stack:
+    """A stack that was found: how to make its clients, and its outputs."""
+
+    name: str
+    client: Callable[[str], Any]
+    outputs: dict[str, str]
+
+    def resource(self, logical_id: str) -> str:
+        """The physical id of a resource: a queue's URL, a function's name."""
+        found = self.client("cloudformation").describe_stack_resource(StackName=self.name, LogicalResourceId=logical_id)
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def _reach(stack_name: str, state_file: Path | None) -> _Stack:
     if state_file:
         if not state_file.exists():
             raise click.ClickException(f"{state_file} does not exist: is the local stack up?")
         from local import emulator  # only where there is a local stack
 
         state = json.loads(state_file.read_text())
-        return ClientKeys(emulator.client("dynamodb", state["emulator_endpoint"]), state["outputs"]["TableName"])
+        return _Stack(
+            state.get("stack_name", stack_name),
+            lambda service: emulator.client(service, state["emulator_endpoint"]),
+            state["outputs"],
+        )
     try:
         (stack,) = boto3.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as exc:
@@ -39,7 +60,13 @@ def _keys(stack_name: str, state_file: Path | None) -> ClientKeys:
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
     if "TableName" not in outputs:
         raise click.ClickException(f"the stack {stack_name} has no output TableName: is it a Likeness stack?")
-    return ClientKeys(boto3.client("dynamodb"), outputs["TableName"])
+    make: Any = boto3.client  # its stubs know one overload for each service
+    return _Stack(stack_name, make, outputs)
+
+
+def _keys(stack_name: str, state_file: Path | None) -> ClientKeys:
+    stack = _reach(stack_name, state_file)
+    return ClientKeys(stack.client("dynamodb"), stack.outputs["TableName"])
 
 
 class _Commands(click.Group):
@@ -91,3 +118,25 @@ def revoke(key_id: str, stack_name: str, state_file: Path | None) -> None:
     if not _keys(stack_name, state_file).revoke(key_id):
         raise click.ClickException(f"there is no key {key_id}")
     click.echo(f"{key_id} is revoked; cached answers may honour it for five more minutes")
+
+
+@main.command()
+@click.option("--queue", type=click.Choice(["onboarding", "upload", "all"]), default="all", show_default=True)
+@_with_stack
+def redrive(queue: str, stack_name: str, state_file: Path | None) -> None:
+    """Give dead letters back to their readers, after the cause is mended."""
+    stack = _reach(stack_name, state_file)
+    sqs = stack.client("sqs")
+    redriven: dict[str, Redriven] = {}
+    if queue != "upload":
+        redriven["onboarding"] = redrive_onboarding(
+            sqs, stack.outputs["OnboardingDeadLetterQueueUrl"], stack.outputs["OnboardingQueueUrl"]
+        )
+    if queue != "onboarding":
+        redriven["upload"] = redrive_uploads(
+            sqs, stack.client("lambda"), stack.resource("UploadDeadLetterQueue"), stack.resource("CheckUploadFunction")
+        )
+    for name, found in redriven.items():
+        click.echo(f"{name}: {found.given_back} given back, {found.left} left")
+    if any(found.left for found in redriven.values()):
+        raise click.ClickException("what is left holds no event that its reader knows; look at it by hand")

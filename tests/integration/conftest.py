@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,3 +206,24 @@ def send_file(form: dict[str, Any], content: bytes) -> requests.Response:
 def settled(session: dict[str, Any]) -> bool:
     """Whether every asset is active or failed."""
     return all(each["status"] in ("active", "failed") for each in session["assets"])
+
+
+def lines_about(api: Api, message: str) -> list[dict[str, Any]]:
+    """What the onboarding queue's consumer has logged under ``message``."""
+    logs = emulator.client("logs", api.stack.emulator_endpoint)
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName="/aws/cloudformation/likeness/StartOnboardingFunctionLogs"
+    )
+    texts = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+    facts = [json.loads(each) for each in texts if each.startswith("{")]
+    return [each for each in facts if each["message"] == message]
+
+
+def wait_until_read(api: Api, session_ids: list[str]) -> None:
+    """Returns when the consumer has read that many messages about each of the sessions."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if Counter(each["session_id"] for each in lines_about(api, "message read")) >= Counter(session_ids):
+            return
+        time.sleep(0.3)
+    raise AssertionError(f"not read within {PATIENCE_SECONDS} s")

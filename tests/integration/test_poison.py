@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local import emulator
-from tests.integration.conftest import PATIENCE_SECONDS, Api
+from tests.integration.conftest import PATIENCE_SECONDS, Api, lines_about, wait_until_read
 
 NOBODYS = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 POISON = {
@@ -42,27 +42,6 @@ def dead_letters(api: Api, sqs: Any, expected: int) -> list[str]:
             found[each["MessageId"]] = each["Body"]
             sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
     return sorted(found.values())
-
-
-def lines_about(api: Api, message: str) -> list[dict[str, Any]]:
-    """What the queue's consumer has logged under ``message``."""
-    logs = emulator.client("logs", api.stack.emulator_endpoint)
-    pages = logs.get_paginator("filter_log_events").paginate(
-        logGroupName="/aws/cloudformation/likeness/StartOnboardingFunctionLogs"
-    )
-    texts = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
-    facts = [json.loads(each) for each in texts if each.startswith("{")]
-    return [each for each in facts if each["message"] == message]
-
-
-def wait_until_read(api: Api, session_ids: list[str]) -> None:
-    """Returns when the consumer has read that many messages about each of the sessions."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if Counter(each["session_id"] for each in lines_about(api, "message read")) >= Counter(session_ids):
-            return
-        time.sleep(0.3)
-    pytest.fail(f"not read within {PATIENCE_SECONDS} s")
 
 
 def test_one_poison_message_among_nine_good_ones_stops_none_of_them(api: Api, sqs: Any) -> None:
