@@ -35,10 +35,10 @@ up: setup ## the same stack, staying, with pages to click
 down: setup ## ends what `make up` started
 	@$(RUN) -m local down
 
-# The deployed stack mostly waits, the faults mostly calculate: the two go side by side.
 redrive: setup ## dead letters go back to their readers (STACK=..., or STATE_FILE=... for a local stack)
 	@$(RUN) -m ops redrive $(if $(STATE_FILE),--state-file $(STATE_FILE),--stack-name $(or $(STACK),likeness))
 
+# The deployed stack mostly waits, the faults mostly calculate: the two go side by side.
 test: setup ## every tier, with coverage
 	$(RUN) -m pytest $(TIERS) --numprocesses=2 --cov --cov-report=term:skip-covered --durations=10
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-faults test-integration
