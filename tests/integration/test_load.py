@@ -1,0 +1,107 @@
+"""Three hundred persons at once, from the first call to the Active file: counted, and nothing is lost.
+
+Times mean nothing on a shared machine; the figures are printed as ratios to what the emulator does in the same run when
+a function does nothing but hand out a page.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import pytest
+import requests
+
+from local import emulator
+from local.media import portrait
+from tests.integration.conftest import Api, SimulatorControl, come_back, face_check, send_file, settled
+
+PERSONS = 300
+#: Callers side by side; the links live 120 s, so each person goes all the way to the callback in one go.
+CALLERS = 6
+NO_OPS = 160
+PATIENCE_SECONDS = 600
+FACE = portrait("alice", 400, 500, image_format="PNG")
+IMAGE = {"name": "load", "asset_type": "Image", "content_type": "image/png", "size_bytes": len(FACE)}
+Found = TypeVar("Found")
+
+
+def side_by_side(work: Callable[[Any], Found], items: Iterable[Any]) -> tuple[list[Found], float]:
+    """The answers, and how many of them came in a second."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(CALLERS) as pool:
+        found = list(pool.map(work, items))
+    return found, len(found) / (time.monotonic() - began)
+
+
+def again_when_told(ask: Callable[[], requests.Response]) -> requests.Response:
+    """What a caller does that reads Retry-After, and a browser whose person reloads."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        answer = ask()
+        # The emulator has a limited number of processes; who finds none of them free gets no answer in time.
+        if answer.status_code not in (409, 429, 502, 503, 504):
+            return answer
+        time.sleep(int(answer.headers.get("Retry-After", 2)))
+    raise AssertionError("no place for ten minutes")
+
+
+@pytest.mark.timeout(1800)
+def test_three_hundred_persons_at_once_lose_nothing(
+    api: Api, crun: SimulatorControl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uploads_before = crun.calls("upload")
+
+    def onboard(number: int) -> str:
+        key = {"Idempotency-Key": f"load-{number}"}
+        made = again_when_told(lambda: api("POST", "/sessions", json={"assets": [IMAGE]}, headers=key))
+        assert made.status_code == 201, made.text
+        session = made.json()
+        assert send_file(session["assets"][0]["upload"], FACE).ok
+        callback = face_check(session["attempt"]["h5_link"])
+        assert again_when_told(lambda: come_back(callback)).status_code == 303
+        return str(session["id"])
+
+    def ended(session_id: str) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            session = api.get(session_id)
+            if session["status"] == "verified" and settled(session):
+                return session
+            time.sleep(2)
+        raise AssertionError(f"not so within {PATIENCE_SECONDS} s: {session['status']}, {session['assets']}")
+
+    pages, no_ops = side_by_side(lambda _: api("GET", "/openapi.json").status_code, range(NO_OPS))
+    assert Counter(pages) == {200: NO_OPS}
+    began = time.monotonic()
+    ids, callbacks = side_by_side(onboard, range(PERSONS))
+    sessions, _ = side_by_side(ended, ids)
+    persons = PERSONS / (time.monotonic() - began)
+    with capsys.disabled():
+        print(
+            f"\n{PERSONS} persons: {no_ops:.1f} no-ops/s; one person to the callback costs {no_ops / callbacks:.1f}"
+            f" no-ops, to the Active file {no_ops / persons:.1f}"
+        )
+
+    assert len(set(ids)) == PERSONS
+    assert Counter(each["status"] for each in sessions) == {"verified": PERSONS}
+    assert Counter(asset["status"] for each in sessions for asset in each["assets"]) == {"active": PERSONS}
+    assert len({asset["uri"] for each in sessions for asset in each["assets"]}) == PERSONS
+    assert crun.calls("upload") - uploads_before == PERSONS, "no file was sent twice"
+    _nothing_is_left(api)
+
+
+def _nothing_is_left(api: Api) -> None:
+    sqs = emulator.client("sqs", api.stack.emulator_endpoint)
+    names = ["ApproximateNumberOfMessages"]
+    dead = sqs.get_queue_attributes(QueueUrl=api.stack.outputs["OnboardingDeadLetterQueueUrl"], AttributeNames=names)[
+        "Attributes"
+    ]
+    assert dead == {"ApproximateNumberOfMessages": "0"}
+    sfn = emulator.client("stepfunctions", api.stack.emulator_endpoint)
+    for status in ("FAILED", "TIMED_OUT", "ABORTED"):
+        found = sfn.list_executions(stateMachineArn=api.stack.outputs["StateMachineArn"], statusFilter=status)
+        assert found["executions"] == []
