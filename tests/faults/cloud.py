@@ -5,6 +5,7 @@ One thread and one clock: things happen in the order of their times, so a scenar
 
 from __future__ import annotations
 
+import functools
 import heapq
 import io
 import itertools
@@ -34,6 +35,7 @@ from tests.aws import make_table, no_account_of_this_machine
 from tests.faults.machine import Machine, StateError
 from tests.faults.wire import Fault, Killed, LostByAws, Wire
 from tests.functions import ACCOUNT, CRUN_KEY, REGION, cold_start, environment, event_of_request, invoke
+from tests.roles import Permission, Usage, deployed, granted, names_of, template
 from tests.template_file import RESOURCES
 
 LINK_CHECK_SECONDS = 330.0
@@ -79,6 +81,7 @@ class Cloud:
     bucket: str
     client_key: str
     machine: Machine
+    usage: Usage
     now: float = START
     warm: dict[str, ModuleType] = field(default_factory=dict)
     executions: dict[str, str] = field(default_factory=dict)
@@ -231,6 +234,8 @@ class Cloud:
         except StateError:
             return Answer(502)
         body = found["body"]
+        if body.startswith("{"):
+            self.usage.note_forms(function, json.loads(body))
         headers = found.get("headers", {}) | {
             name: values[0] for name, values in (found.get("multiValueHeaders") or {}).items()
         }
@@ -399,9 +404,17 @@ def _state_machine() -> str:
     return str(made["stateMachineArn"])
 
 
+@functools.cache
+def _granted() -> frozenset[Permission]:
+    return frozenset(granted(deployed(template())))
+
+
 @contextmanager
 def cloud(settings: Mapping[str, Any], **parameters: str) -> Iterator[Cloud]:
-    """An account with everything in it. ``settings`` are the simulator's, ``parameters`` the functions' variables."""
+    """An account with everything in it. ``settings`` are the simulator's, ``parameters`` the functions' variables.
+
+    Whatever is played in it, in the end every call has been one that its function's role allows.
+    """
     with (
         no_account_of_this_machine(),
         pytest.MonkeyPatch.context() as patch,
@@ -435,7 +448,8 @@ def cloud(settings: Mapping[str, Any], **parameters: str) -> Iterator[Cloud]:
         for name, value in variables.items():
             patch.setenv(name, value)
         patch.setattr(bootstrap, "_clients", {})
-        wire = Wire(lambda *_: None, lambda *_: None)
+        usage = Usage(names_of(variables))
+        wire = Wire(lambda *_: None, lambda *_: None, usage.note)
         for service in _WATCHED:
             wire.watch(service, bootstrap.client(service))
         made = Cloud(
@@ -448,8 +462,11 @@ def cloud(settings: Mapping[str, Any], **parameters: str) -> Iterator[Cloud]:
             bucket="uploads",
             client_key=ClientKeys(boto3.client("dynamodb"), "Table").add("acme", ["https://shop.example"]),
             machine=Machine(lambda *_: None, _integrations(wire), "Table", random.Random(1)),
+            usage=usage,
         )
         made.machine.call = made.invoke
         wire.happened, wire.asking = made.happened, made.asking
         with wire.over_http():
             yield made
+        beyond = sorted(map(str, usage.seen - _granted()))
+        assert not beyond, f"no role allows {beyond}"

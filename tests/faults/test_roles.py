@@ -1,240 +1,280 @@
-"""Each function's role allows what the function does, and nothing else: recorded over everything that it can do."""
+"""Least privilege: each role allows what its function has been seen to do, on the resources it did it to, nothing else.
+
+``used`` plays what reaches every AWS call of every function. That no call of any other scenario of this folder goes
+beyond the roles, ``cloud()`` itself checks.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+import hashlib
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from likeness.steps import poll_assets
+from likeness.runtime import bootstrap
+from likeness.steps.rounds import MAX_ROUNDS
+from local.simulator import FaultRule
 from tests.faults.cloud import Cloud, cloud
 from tests.faults.explore import SETTINGS
 from tests.faults.onboarding import FACES, Onboarding, registration, take_check
 from tests.faults.wire import Fault
-from tests.functions import FUNCTIONS, task_of
-from tests.template_file import ASL, RESOURCES
+from tests.roles import (
+    Permission,
+    deployed,
+    granted,
+    holders,
+    roles,
+    template,
+    used_by_the_machine,
+    used_by_the_platform,
+)
+from tests.template_file import ROOT
 
-#: What the platform does with a function's role, on its behalf: it never passes through the function's clients.
-PLATFORM = {
-    # The event source mapping reads the queue (Lambda guide, "Using Lambda with Amazon SQS").
-    ("start_onboarding", "sqs:ReceiveMessage", "OnboardingQueue"),
-    ("start_onboarding", "sqs:DeleteMessage", "OnboardingQueue"),
-    ("start_onboarding", "sqs:GetQueueAttributes", "OnboardingQueue"),
-    # EventInvokeConfig's destination for events that failed.
-    ("check_upload", "sqs:SendMessage", "UploadDeadLetterQueue"),
-    # Powertools reads a record where DynamoDB does not hand it out with the failed condition.
-    ("create_session", "dynamodb:GetItem", "IdempotencyTable"),
-    # Presigning calls nobody: whoever holds the form or the URL acts with the role of the function that signed it.
-    ("create_session", "s3:PutObject", "UploadBucket/uploads"),
-    ("register_asset", "s3:PutObject", "UploadBucket/uploads"),
-    ("submit_asset", "s3:GetObjectVersion", "UploadBucket/uploads"),
-    ("submit_asset", "s3:GetObjectVersion", "UploadBucket/inbox"),
-}
-_TABLES = {"Table": "Table", "IdempotencyTable": "IdempotencyTable"}
-_PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
-Used = set[tuple[str, str, str]]
+SESSION = "/sessions/{session_id}"
 
 
-class Recorder:
-    """Hears each call of the functions with its parameters, as (function, IAM action, resource of the template)."""
-
-    def __init__(self, where: Cloud) -> None:
-        self.where, self.used = where, set[tuple[str, str, str]]()
-        for service in ("dynamodb", "sqs", "s3", "secretsmanager", "stepfunctions"):
-            events = where.functions_client(service).meta.events
-            events.register_last(f"provide-client-params.{service}", self._hear)
-
-    def _hear(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        function = self.where.wire.by
-        if function is None:
-            return
-        service, operation = model.service_model.service_name, model.name
-        if operation == "CreateBucket":
-            return  # what botocore looks up for a presigned form; nothing is called
-        for action, resource in _needs(service, operation, params, self.where):
-            self.used.add((function, action, resource))
+def _verified(where: Cloud, *names: str) -> dict[str, Any]:
+    """A session whose person has passed, and places for ``names``: nothing is under way any more."""
+    answer = where.api("POST", "/sessions", body={"assets": [registration(0, name) for name in names]})
+    where.browser(take_check(answer.body["attempt"]["h5_link"], "pass"))
+    where.settle()
+    made: dict[str, Any] = answer.body
+    return made
 
 
-def _needs(service: str, operation: str, params: dict[str, Any], where: Cloud) -> Iterator[tuple[str, str]]:
-    if operation == "TransactWriteItems":
-        for item in params["TransactItems"]:
-            for kind, part in item.items():
-                yield f"dynamodb:{_PARTS[kind]}", _TABLES[part["TableName"]]
-    elif service == "dynamodb":
-        index = params.get("IndexName")
-        yield f"dynamodb:{operation}", _TABLES[params["TableName"]] + (f"/index/{index}" if index else "")
-    elif service == "sqs":
-        dead = params["QueueUrl"] == where.dead_letter_url
-        yield f"sqs:{operation}", "OnboardingDeadLetterQueue" if dead else "OnboardingQueue"
-    elif service == "secretsmanager":
-        name = "CrunApiKeySecret" if ":secret:crun" in params["SecretId"] else "SigningKeySecret"
-        yield f"secretsmanager:{operation}", name
-    elif service == "stepfunctions":
-        yield f"states:{operation}", "OnboardPerson" if operation == "StartExecution" else "OnboardPerson/executions"
-    elif operation == "ListObjectVersions":
-        yield "s3:ListBucketVersions", "UploadBucket"
-    else:
-        version = "Version" if params.get("VersionId") else ""
-        yield f"s3:{operation}{version}", f"UploadBucket/{params['Key'].split('/')[0]}"
+def _upload(where: Cloud, asset: dict[str, Any], content: bytes) -> None:
+    where.put_object(asset["upload"]["fields"]["key"], content)
 
 
-def _resource(value: Any) -> Iterator[str]:
-    """The template's resources in a statement, in the words of ``_needs``."""
-    if isinstance(value, list):
-        for each in value:
-            yield from _resource(each)
-        return
-    text = next(iter(value.values()))
-    name = text if isinstance(text, str) else ".".join(text)
-    if found := re.fullmatch(r"\$\{(\w+)\.Arn\}/(.*?)/?\*?", name):
-        yield f"{found[1]}/{found[2]}"
-    elif "execution:${OnboardPerson.Name}:*" in name:
-        yield "OnboardPerson/executions"
-    else:
-        yield name.removesuffix(".Arn")
+def _before(operation: str, function: str, action: Callable[[], object], where: Cloud) -> None:
+    """Does something once, right before a function's next call to DynamoDB of that name."""
+    events, name = bootstrap.client("dynamodb").meta.events, f"before-call.dynamodb.{operation}"
+
+    def act(**_: Any) -> None:
+        if where.wire.caller == function:
+            events.unregister(name, act)
+            action()
+
+    events.register_first(name, act)
 
 
-def _allowed() -> Used:
-    found: Used = set()
-    for resource in RESOURCES.values():
-        if resource["Type"] != "AWS::Serverless::Function":
-            continue
-        function = resource["Properties"]["CodeUri"].removeprefix("functions/")
-        for policy in resource["Properties"].get("Policies", []):
-            for statement in policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]:
-                for action in statement["Action"]:
-                    found |= {(function, action, each) for each in _resource(statement["Resource"])}
-    return found
-
-
-# -- everything that the functions can do ------------------------------------------------------------------------
-
-
-def _onboardings(where: Cloud) -> None:
-    """Files before and after the check and from the inbox; a throttled and an ambiguous upload; an erasure."""
+def _an_onboarding(where: Cloud) -> None:
     story = Onboarding(where)
     where.tell(story.story())
     where.settle()
-    view = where.api("POST", "/sessions", body={"start": "on_open"}).body
-    token = view["invite_url"].partition("#")[2]
-    assert where.api("GET", "/sessions/{session_id}", session_id=view["id"], key=token).status == 200
-    for path in ("/sessions/{session_id}", "/sessions"):
-        where.api("GET", path, session_id=story.session_id)
-    asset = where.store.list_assets(story.session_id)[0]
-    where.api("GET", "/sessions/{session_id}/assets/{asset_id}", session_id=story.session_id, asset_id=asset.id)
-    where.put_object(f"inbox/{story.session_id}/bad.jpg", b"no picture")
-    where.settle()
-    where.api("DELETE", "/sessions/{session_id}", session_id=story.session_id)
-    where.put_object(f"inbox/{story.session_id}/late.jpg", FACES[0])
-    where.put_object(f"uploads/{story.session_id}/{asset.id}/file", FACES[0])
-    where.settle()
+    assert story.ended
+    for resource in ("/sessions", SESSION):
+        assert where.api("GET", resource, session_id=story.session_id).status == 200
+    asset = where.store.list_assets(story.session_id)[0].id
+    found = where.api("GET", f"{SESSION}/assets/{{asset_id}}", session_id=story.session_id, asset_id=asset)
+    assert found.status == 200
+    assert where.api("DELETE", SESSION, session_id=story.session_id).status == 200
 
 
-def _attempts(where: Cloud) -> None:
-    """A failed check, a fresh attempt, an abandoned link; a creation that fails and comes again by its key."""
-    view = where.api("POST", "/sessions", idempotency_key="a", body={}).body
-    where.browser(take_check(view["attempt"]["h5_link"], "fail"))
-    where.api("POST", "/sessions/{session_id}/attempts", session_id=view["id"])
-    where.settle()
-    where.wire.weather = lambda service, _: Fault.FAILS if service == "crun" else None
-    where.api("POST", "/sessions", idempotency_key="b", body={})
-    where.wire.weather = lambda *_: None
-    where.api("POST", "/sessions", idempotency_key="b", body={})
+def _an_idempotency_key_after_a_failure(where: Cloud) -> None:
+    where.simulator.add_faults(FaultRule(call="session", kind="both", code=422, times=1))
+    body = {"reference": "order-1"}
+    answers = [where.api("POST", "/sessions", idempotency_key="order-1", body=body).status for _ in range(3)]
+    other = where.api("POST", "/sessions", idempotency_key="order-1", body={}).status
+    assert [*answers, other] == [502, 201, 201, 409]
     where.settle()
 
 
-def _executions(where: Cloud) -> None:
-    """An execution that hands over, a driver that died, a claim that lost its race; a message nobody can read."""
-    view = where.api("POST", "/sessions", body={"assets": [registration(0), registration(1)]}).body
-    keys = [each["upload"]["fields"]["key"] for each in view["assets"]]
-    where.put_object(keys[0], FACES[0])
-    where.settle(2)
-    where.browser(take_check(view["attempt"]["h5_link"], "pass"))
+def _a_person_who_fails_and_one_who_stays_away(where: Cloud) -> None:
+    session = where.api("POST", "/sessions", body={"start": "on_open"}).body
+    person = session["invite_url"].partition("#")[2]
+    made = where.api("POST", f"{SESSION}/attempts", key=person, session_id=session["id"])
+    assert where.browser(take_check(made.body["attempt"]["h5_link"], "fail")).status == 303
+    where.settle()
+    made = where.api("POST", f"{SESSION}/attempts", key=person, session_id=session["id"])
+    assert made.status == 201
+    where.settle()
+    assert where.lookups, "the link check has asked for the one who did not come"
+
+
+def _the_same_bytes_again(where: Cloud) -> None:
+    session = _verified(where, "first", "second")
+    first, second = session["assets"]
+    _upload(where, first, FACES[0])
+    where.settle()
+    _upload(where, second, FACES[0])
+    where.settle()
+    assert len({each.crun_asset_id for each in where.store.list_assets(session["id"])}) == 1
+    body = registration(0) | {"sha256": hashlib.sha256(FACES[0]).hexdigest()}
+    known = where.api("POST", f"{SESSION}/assets", session_id=session["id"], body=body)
+    assert known.status == 200
+
+
+def _bad_files(where: Cloud) -> None:
+    session = _verified(where, "bad")
+    _upload(where, session["assets"][0], b"no picture")
+    where.put_object(f"inbox/{session['id']}/bad.jpg", b"no picture")
+    where.settle()
+    assert {each.status.value for each in where.store.list_assets(session["id"])} == {"failed"}
+
+
+def _an_execution_that_grows_long(where: Cloud) -> None:
+    session = _verified(where, "slow")
+    _upload(where, session["assets"][0], FACES[0])
     where.settle(3)
-    (running,) = [name for name, status in where.executions.items() if status == "RUNNING"]
-    where.abort(running)
-    where.put_object(keys[1], FACES[1])
+    row = where.store.get_session(session["id"])
+    assert row
+    assert row.driver
+    last = {"session_id": row.id, "execution": row.driver, "round": MAX_ROUNDS}
+    assert where.invoke("poll_assets", last)["next"] == "done"
     where.settle()
-    where.send("{poison")
+    assert [each.status.value for each in where.store.list_assets(row.id)] == ["active"]
+
+
+def _an_execution_that_dies_before_it_claims(where: Cloud) -> None:
+    session = _verified(where, "early", "late")
+    where.wire.weather = lambda *_: Fault.FAILS if where.wire.caller == "claim_assets" else None
+    _upload(where, session["assets"][0], FACES[0])
     where.settle()
-
-
-def _dead_claim(where: Cloud) -> None:
-    """A generation whose execution ended before it claimed anything."""
-    view = where.api("POST", "/sessions", body={"assets": [registration(0)]}).body
-    where.browser(take_check(view["attempt"]["h5_link"], "pass"))
+    assert "FAILED" in where.executions.values()
+    where.wire.weather = lambda *_: None
+    _upload(where, session["assets"][1], FACES[1])
     where.settle()
-    where.on_start = where.abort
-    where.put_object(view["assets"][0]["upload"]["fields"]["key"], FACES[0])
-    where.settle(1.5)
-    where.on_start = lambda _: None
-    where.send(f'{{"type": "assets_ready", "session_id": "{view["id"]}"}}')
+    assert {each.status.value for each in where.store.list_assets(session["id"])} == {"active"}
+
+
+def _an_erasure_in_between(where: Cloud, operation: str, function: str) -> None:
+    """The function finds changed what it has just read."""
+    session = _verified(where, "first", "second")
+    first, second = session["assets"]
+    erased: list[int] = []
+    _upload(where, first, FACES[0])
+    if function == "claim_assets":
+        where.settle()
+        _upload(where, second, FACES[0])
+
+    def erase() -> None:
+        erased.append(where.api("DELETE", SESSION, session_id=session["id"]).status)
+
+    _before(operation, function, erase, where)
     where.settle()
-    assert [each.status.value for each in where.store.list_assets(view["id"])] == ["active"]
-
-
-def _race(where: Cloud) -> None:
-    """An erasure between a poll round's reading and its writing."""
-    view = where.api("POST", "/sessions", body={"assets": [registration(0)]}).body
-    where.put_object(view["assets"][0]["upload"]["fields"]["key"], FACES[0])
-    where.settle(2)
-    where.browser(take_check(view["attempt"]["h5_link"], "pass"))
-
-    def erase_first(call: str, _: str) -> None:
-        if call == "asset-info" and where.now > asked + 4:
-            where.api("DELETE", "/sessions/{session_id}", session_id=view["id"])
-
-    asked, where.wire.asking = where.now, erase_first
+    assert erased == [200]
+    _upload(where, second, FACES[1])
+    where.put_object(f"inbox/{session['id']}/late.jpg", FACES[2])
     where.settle()
-    where.wire.asking = where.asking
+    assert (
+        where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"inbox/{session['id']}/").get("Versions") is None
+    )
 
 
-STORIES: tuple[Callable[[Cloud], None], ...] = (_onboardings, _attempts, _executions, _dead_claim, _race)
+def _poison(where: Cloud) -> None:
+    where.send("nobody can read this")
+    where.settle()
+    assert where.waiting(where.dead_letter_url) == 1
+
+
+SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
+    _an_onboarding,
+    _an_idempotency_key_after_a_failure,
+    _a_person_who_fails_and_one_who_stays_away,
+    _the_same_bytes_again,
+    _bad_files,
+    _an_execution_that_grows_long,
+    _an_execution_that_dies_before_it_claims,
+    lambda where: _an_erasure_in_between(where, "PutItem", "claim_assets"),
+    lambda where: _an_erasure_in_between(where, "PutItem", "poll_assets"),
+    lambda where: _an_erasure_in_between(where, "PutItem", "submit_asset"),
+    _poison,
+)
 
 
 @pytest.fixture(scope="module")
-def used() -> Used:
-    """What was used over all stories, with calls that die in between where a branch needs that."""
-    with cloud(SETTINGS) as where, pytest.MonkeyPatch.context() as patch:
-        recorder = Recorder(where)
-        for story in STORIES:
+def used() -> set[Permission]:
+    """Every permission that was needed: by the functions, the state machine and the platform."""
+    resources = deployed(template())
+    with cloud(SETTINGS) as where:
+        for play in SCENARIOS:
             where.begin({})
-            story(where)
-        patch.setattr(poll_assets, "MAX_ROUNDS", 1)
-        where.begin({})
-        _onboardings(where)
-        return recorder.used | PLATFORM
+            play(where)
+    return where.usage.seen | used_by_the_machine(resources) | used_by_the_platform(resources)
 
 
-def test_everything_that_is_used_is_allowed(used: Used) -> None:
-    assert used - _allowed() == set()
+def _beyond(used: set[Permission], source: dict[str, Any]) -> list[str]:
+    """What a template's roles do not allow, although it was needed."""
+    return sorted(map(str, used - set(granted(deployed(source)))))
 
 
-def test_everything_that_is_allowed_is_used(used: Used) -> None:
-    assert _allowed() - used == set()
+def _idle(used: set[Permission], source: dict[str, Any]) -> list[str]:
+    """What a template's roles allow, although nothing needed it."""
+    return sorted(map(str, set(granted(deployed(source))) - used))
 
 
-def test_every_function_with_a_role_of_its_own_was_heard(used: Used) -> None:
-    assert {function for function, _, _ in used} == set(FUNCTIONS)
+def test_every_used_permission_is_allowed(used: set[Permission]) -> None:
+    assert _beyond(used, template()) == []
 
 
-def test_the_state_machine_may_call_its_four_functions_and_write_the_table() -> None:
-    statements = RESOURCES["OnboardPersonRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-    allowed = {
-        (action, each)
-        for statement in statements
-        if statement.get("Sid") != "LogDelivery"
-        for action in statement["Action"]
-        for each in _resource(statement["Resource"])
-    }
-    called = {task_of(each) for each in re.findall(r"\$\{(\w+FunctionArn)\}", str(ASL))}
-    functions = {"".join(word.capitalize() for word in each.split("_")) + "Function" for each in called}
-    assert allowed == {("dynamodb:UpdateItem", "Table")} | {("lambda:InvokeFunction", each) for each in functions}
+def test_every_allowed_permission_is_used(used: set[Permission]) -> None:
+    assert _idle(used, template()) == []
 
 
-def test_a_planted_permission_is_found(used: Used) -> None:
-    planted = ("get_session", "dynamodb:DeleteItem", "Table")
-    assert (_allowed() | {planted}) - used == {planted}
-    assert used - (_allowed() - {("get_session", "dynamodb:GetItem", "Table")}) != set()
+def test_no_permission_is_granted_twice() -> None:
+    twice = [str(each) for each, times in Counter(granted(deployed(template()))).items() if times > 1]
+    assert twice == []
+
+
+def test_functions_may_write_their_logs_and_have_no_other_policy_of_aws() -> None:
+    resources = deployed(template())
+    functions = {name: role for name, role in roles(resources) if resources[name]["Type"] == "AWS::Lambda::Function"}
+    assert len(functions) == len(list((ROOT / "functions").glob("*/app.py")))
+    for name, role in functions.items():
+        (policy,) = role["ManagedPolicyArns"]
+        text = policy if isinstance(policy, str) else policy["Fn::Sub"]
+        assert text.endswith(":aws:policy/service-role/AWSLambdaBasicExecutionRole"), name
+
+
+def test_every_role_belongs_to_somebody_who_was_looked_at() -> None:
+    resources = deployed(template())
+    made = {name for name, each in resources.items() if each["Type"] == "AWS::IAM::Role"}
+    # API Gateway has one too, by AWS's policy for it alone.
+    assert made - {role for _, role in holders(resources)} == {"ApiGatewayLogRole"}
+
+
+# -- the comparison finds what it is there for -------------------------------------------------------------------
+
+
+def _statement(source: dict[str, Any], function: str, action: str) -> dict[str, Any]:
+    """The first statement of a function's policies that has an action."""
+    statements = source["Resources"][function]["Properties"]["Policies"][0]["Statement"]
+    found: dict[str, Any] = next(each for each in statements if action in each["Action"])
+    return found
+
+
+def test_the_comparison_finds_an_action_too_many(used: set[Permission]) -> None:
+    source = template()
+    _statement(source, "GetSessionFunction", "dynamodb:GetItem")["Action"].append("dynamodb:DeleteItem")
+    assert _idle(used, source) == ["GetSessionFunction: dynamodb:DeleteItem on Table"]
+    assert _beyond(used, source) == []
+
+
+def test_the_comparison_finds_an_action_that_is_missing(used: set[Permission]) -> None:
+    source = template()
+    _statement(source, "PollAssetsFunction", "dynamodb:GetItem")["Action"].remove("dynamodb:GetItem")
+    assert _beyond(used, source) == ["PollAssetsFunction: dynamodb:GetItem on Table"]
+    assert _idle(used, source) == []
+
+
+@pytest.mark.parametrize(
+    ("resource", "wide"),
+    [
+        ({"Fn::Sub": "${UploadBucket.Arn}/*"}, "UploadBucket/*"),
+        ({"Fn::Sub": "${UploadBucket.Arn}/inbox/*"}, "UploadBucket/inbox/*"),
+        ("*", "*"),
+    ],
+)
+def test_the_comparison_finds_another_resource(used: set[Permission], resource: Any, wide: str) -> None:
+    source = template()
+    _statement(source, "RegisterAssetFunction", "s3:PutObject")["Resource"] = resource
+    assert _idle(used, source) == [f"RegisterAssetFunction: s3:PutObject on {wide}"]
+    assert _beyond(used, source) == ["RegisterAssetFunction: s3:PutObject on UploadBucket/uploads/*"]
+
+
+def test_an_account_in_which_a_call_went_beyond_its_role_does_not_close_quietly() -> None:
+    with pytest.raises(AssertionError, match="GetSessionFunction: dynamodb:DeleteItem on Table"), cloud({}) as where:
+        where.usage.note("get_session", "dynamodb", "DeleteItem", {"TableName": "Table"})

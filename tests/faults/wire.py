@@ -60,11 +60,13 @@ class Wire:
     moment; ``fired`` which of those came about.
 
     ``happened(service, operation, body)`` hears of each AWS call that took effect, whoever else hears of it;
-    ``asking(call, url)`` of each call on its way to crun.
+    ``asking(call, url)`` of each call on its way to crun; ``needs(function, service, operation, parameters)`` of each
+    AWS call before anything happens, and of each presigned URL.
     """
 
     happened: Callable[[str, str, dict[str, Any]], None]
     asking: Callable[[str, str], None]
+    needs: Callable[[str, str, str, dict[str, Any]], None] = lambda *_: None
     plan: Mapping[int, Fault] = field(default_factory=dict)
     weather: Callable[[str, str], Fault | None] = lambda *_: None
     calls: list[Call] = field(default_factory=list)
@@ -78,6 +80,11 @@ class Wire:
         """Forgets everything and numbers from 1 again."""
         self.plan, self.calls, self.fired = plan, [], []
         self.weather = lambda *_: None
+
+    @property
+    def caller(self) -> str | None:
+        """The function that runs at the moment."""
+        return self._by
 
     @contextmanager
     def inside(self, function: str) -> Iterator[None]:
@@ -107,10 +114,16 @@ class Wire:
     def watch(self, service: str, client: Any) -> None:
         """Listens to a client of the functions."""
         events = client.meta.events
+        events.register_first(f"provide-client-params.{service}", self._parameters)
         events.register_first(f"before-call.{service}", self._before_call)
         events.register_first(f"after-call.{service}", self._after_call)
         events.register_first(f"before-send.{service}", self._before_send)
         events.register_first(f"needs-retry.{service}", self._needs_retry)
+
+    def _parameters(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        # For a presigned form botocore names CreateBucket, whatever the form is for: Cloud reads the form itself.
+        if self._by and model.name != "CreateBucket":
+            self.needs(self._by, model.service_model.service_name, model.name, params)
 
     def _before_call(self, model: Any, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         if self._by is None:

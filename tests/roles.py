@@ -1,0 +1,252 @@
+"""Who may do what: the roles as SAM deploys them, and the permissions that calls to AWS need.
+
+Resources are named by their logical ids: ``Table``, ``Table/index/ClientSessions``, ``UploadBucket/inbox/*``,
+``OnboardPerson:execution:*``. A grant is compared with a use by equality: a wider pattern than the one that is used is
+as wrong as a missing one.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
+from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
+from tests.aws import no_account_of_this_machine
+from tests.template_file import ASL, RESOURCES, ROOT
+
+#: Where a Ref is an ARN; of anything else it is a name, and a policy that has it allows nothing.
+_REF_IS_ARN = ("AWS::SecretsManager::Secret", "AWS::Serverless::StateMachine")
+_ROLE_OF = {"AWS::Lambda::Function": "Role", "AWS::StepFunctions::StateMachine": "RoleArn"}
+_EXECUTIONS = re.compile(
+    r"arn:\$\{AWS::Partition\}:states:\$\{AWS::Region\}:\$\{AWS::AccountId\}:execution:\$\{(\w+)\.Name\}:\*"
+)
+_IN_TRANSACTION = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+_LOG_DELIVERY = (
+    "CreateLogDelivery", "DeleteLogDelivery", "DescribeLogGroups", "DescribeResourcePolicies", "GetLogDelivery",
+    "ListLogDeliveries", "PutResourcePolicy", "UpdateLogDelivery",
+)  # fmt: skip
+
+
+class Permission(NamedTuple):
+    """``role`` is the logical id of the function or state machine that has the role."""
+
+    role: str
+    action: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.action} on {self.resource}"
+
+
+def template() -> dict[str, Any]:
+    """The template as SAM reads it, to be changed at will."""
+    read: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    return read
+
+
+def deployed(source: Mapping[str, Any]) -> dict[str, Any]:
+    """The resources that SAM makes of a template: also the roles that nobody wrote down."""
+    document = copy.deepcopy(dict(source))
+    for resource in document["Resources"].values():
+        for place in ("CodeUri", "ContentUri", "DefinitionUri"):
+            if place in resource.get("Properties", {}):
+                resource["Properties"][place] = "s3://bucket/key"  # what `sam package` puts there
+    # Given managed policies by name, the translator asks nobody.
+    with no_account_of_this_machine():
+        made: dict[str, Any] = Translator({}, Parser()).translate(document, {"CrunApiKey": "key"})["Resources"]
+    return made
+
+
+def holders(resources: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each function and state machine, with its role's logical id."""
+    for name, resource in resources.items():
+        place = _ROLE_OF.get(resource["Type"])
+        if place:
+            yield name, resource["Properties"][place]["Fn::GetAtt"][0]
+
+
+def roles(resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each function and state machine, with its role's properties."""
+    for name, role in holders(resources):
+        yield name, resources[role]["Properties"]
+
+
+def granted(resources: Mapping[str, Any]) -> list[Permission]:
+    """Every permission of every role, as often as it is granted; managed policies have a test of their own."""
+    found = []
+    for name, role in roles(resources):
+        for policy in role.get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                assert statement["Effect"] == "Allow", name
+                found += [
+                    Permission(name, action, symbol(resource))
+                    for action in _listed(statement["Action"])
+                    for resource in _listed(statement["Resource"])
+                ]
+    return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def symbol(resource: Any) -> str:
+    """A policy's resource by its logical id."""
+    if resource == "*":
+        return "*"
+    ((function, value),) = resource.items()
+    if function == "Ref":
+        assert RESOURCES[value]["Type"] in _REF_IS_ARN, value
+        return str(value)
+    if function == "Fn::GetAtt":
+        name, attribute = value
+        assert attribute == "Arn", value
+        return str(name)
+    assert function == "Fn::Sub", resource
+    executions = _EXECUTIONS.fullmatch(value)
+    if executions:
+        return f"{executions[1]}:execution:*"
+    named = re.fullmatch(r"\$\{(\w+)\.Arn\}(/[\w/*]+)", value)
+    assert named, value
+    return named[1] + named[2]
+
+
+def used_by_the_platform(resources: Mapping[str, Any]) -> set[Permission]:
+    """What AWS itself does in a role's name: Lambda polls a queue and reports failures, Step Functions keeps a log."""
+    found = set()
+    for name, resource in resources.items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Lambda::EventSourceMapping":
+            queue = symbol(properties["EventSourceArn"])
+            actions = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+            found |= {Permission(properties["FunctionName"]["Ref"], f"sqs:{action}", queue) for action in actions}
+        elif resource["Type"] == "AWS::Lambda::EventInvokeConfig":
+            queue = symbol(properties["DestinationConfig"]["OnFailure"]["Destination"])
+            found.add(Permission(properties["FunctionName"]["Ref"], "sqs:SendMessage", queue))
+        elif "LoggingConfiguration" in properties and resource["Type"] == "AWS::StepFunctions::StateMachine":
+            found |= {Permission(name, f"logs:{action}", "*") for action in _LOG_DELIVERY}
+    return found
+
+
+def used_by_the_machine(resources: Mapping[str, Any]) -> set[Permission]:
+    """What the states of the state machine call."""
+    name = "OnboardPerson"
+    meant = resources[name]["Properties"]["DefinitionSubstitutions"]
+    found = set()
+    for state in _states(ASL):
+        if state.get("Resource") == "arn:aws:states:::dynamodb:updateItem":
+            placeholder, action = state["Parameters"]["TableName"], "dynamodb:UpdateItem"
+        elif state.get("Resource") == "arn:aws:states:::lambda:invoke":
+            placeholder, action = state["Parameters"]["FunctionName"], "lambda:InvokeFunction"
+        else:
+            assert state["Type"] != "Task", state
+            continue
+        ((_, value),) = meant[placeholder.strip("${}")].items()
+        found.add(Permission(name, action, value[0] if isinstance(value, list) else value))
+    return found
+
+
+def _states(machine: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for state in machine["States"].values():
+        yield state
+        if "ItemProcessor" in state:
+            yield from _states(state["ItemProcessor"])
+
+
+# -- what calls need ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Usage:
+    """The permissions that calls needed. ``names`` maps what the functions' variables hold to logical ids."""
+
+    names: Mapping[str, str]
+    seen: set[Permission] = field(default_factory=set)
+
+    def note(self, function: str, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
+        """A call, or the signature for one that somebody else makes: S3 asks the signer's role, not the caller's."""
+        role = "".join(part.capitalize() for part in function.split("_")) + "Function"
+        for action, resource in _NEEDS[service](self.names, operation, parameters):
+            self.seen.add(Permission(role, action, resource))
+
+    def note_forms(self, function: str, answer: Any) -> None:
+        """The upload forms in an answer: what a form's policy allows its holder, its signer must be allowed."""
+        views = answer.get("assets", [answer]) if isinstance(answer, dict) else []
+        for form in filter(None, (view.get("upload") for view in views)):
+            conditions = json.loads(base64.b64decode(form["fields"]["policy"]))["conditions"]
+            bound = {name: each[name] for each in conditions if isinstance(each, dict) for name in each}
+            self.note(function, "s3", "PutObject", {"Bucket": bound["bucket"], "Key": bound["key"]})
+
+
+def names_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """What each variable stands for, by the template: the value of ``TABLE_NAME`` is the resource ``Table``."""
+    found = {}
+    for resource in RESOURCES.values():
+        environment = resource.get("Properties", {}).get("Environment", {}).get("Variables", {})
+        for variable, value in environment.items():
+            if isinstance(value, dict) and value.get("Ref") in RESOURCES:
+                found[variables[variable]] = value["Ref"]
+    return found
+
+
+Needs = Iterator[tuple[str, str]]
+
+
+def _dynamodb(names: Mapping[str, str], operation: str, parameters: Mapping[str, Any]) -> Needs:
+    if operation == "TransactWriteItems":
+        for item in parameters["TransactItems"]:
+            ((kind, part),) = item.items()
+            yield f"dynamodb:{_IN_TRANSACTION[kind]}", names[part["TableName"]]
+        return
+    assert operation in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"), operation
+    index = f"/index/{parameters['IndexName']}" if "IndexName" in parameters else ""
+    yield f"dynamodb:{operation}", names[parameters["TableName"]] + index
+
+
+def _s3(names: Mapping[str, str], operation: str, parameters: Mapping[str, Any]) -> Needs:
+    if operation == "ListObjectVersions":
+        yield "s3:ListBucketVersions", names[parameters["Bucket"]]
+        return
+    assert operation in ("GetObject", "PutObject", "DeleteObject"), operation
+    # A request for a version needs the version's action, and the other one not (S3's reference, GetObject).
+    version = "Version" if "VersionId" in parameters else ""
+    yield f"s3:{operation}{version}", f"{names[parameters['Bucket']]}/{parameters['Key'].partition('/')[0]}/*"
+
+
+def _stepfunctions(names: Mapping[str, str], operation: str, parameters: Mapping[str, Any]) -> Needs:
+    if operation == "StartExecution":
+        yield "states:StartExecution", names[parameters["stateMachineArn"]]
+        return
+    assert operation in ("DescribeExecution", "StopExecution"), operation
+    machine = parameters["executionArn"].replace(":execution:", ":stateMachine:").rpartition(":")[0]
+    yield f"states:{operation}", f"{names[machine]}:execution:*"
+
+
+def _sqs(names: Mapping[str, str], operation: str, parameters: Mapping[str, Any]) -> Needs:
+    yield f"sqs:{operation}", names[parameters["QueueUrl"]]
+
+
+def _secretsmanager(names: Mapping[str, str], operation: str, parameters: Mapping[str, Any]) -> Needs:
+    yield f"secretsmanager:{operation}", names[parameters["SecretId"]]
+
+
+_NEEDS = {
+    "dynamodb": _dynamodb,
+    "s3": _s3,
+    "sqs": _sqs,
+    "stepfunctions": _stepfunctions,
+    "secretsmanager": _secretsmanager,
+}
