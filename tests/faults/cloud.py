@@ -92,8 +92,6 @@ class Cloud:
     uploads: list[dict[str, Any]] = field(default_factory=list)
     callbacks: list[str] = field(default_factory=list)
     lookups: list[Lookup] = field(default_factory=list)
-    #: Hears the name of each execution before its first state.
-    on_start: Callable[[str], None] = lambda _: None
     #: Functions that get another store than theirs: to see whether a mistake would be found.
     spoiled: dict[str, type[DynamoStore]] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict)
@@ -320,7 +318,6 @@ class Cloud:
             self.after(0.05, lambda: self.tell(self._execute(name, json.loads(document), arn)))
 
     def _execute(self, name: str, document: dict[str, Any], machine_arn: str) -> Story:
-        self.on_start(name)
         run = self.machine.execute(name, document)
         while self.executions[name] == "RUNNING":
             try:
@@ -337,18 +334,6 @@ class Cloud:
             return
         validation = self.simulator.store.validations[url.partition("byted_token=")[2]]
         self.lookups.append(Lookup(self.now - validation.issued_at, validation.callback_url not in self._visited))
-
-    def abort(self, name: str) -> None:
-        """Somebody stops an execution by hand."""
-        self.executions[name] = "ABORTED"
-        found = self.aws("stepfunctions").list_state_machines()["stateMachines"][0]["stateMachineArn"]
-        arn = f"{found.replace(':stateMachine:', ':execution:')}:{name}"
-        self.aws("stepfunctions").stop_execution(executionArn=arn)
-
-    @staticmethod
-    def functions_client(service: str) -> Any:
-        """The client that the functions share."""
-        return bootstrap.client(service)
 
     def happened(self, service: str, operation: str, body: dict[str, Any]) -> None:
         """A call of the functions that took effect."""

@@ -88,7 +88,7 @@ def test_whatever_is_under_way_stops_and_late_events_change_nothing(account: Clo
 
 
 def test_an_erasure_that_dies_anywhere_is_finished_by_the_next(account: Cloud) -> None:
-    story = _onboard(account, 600)
+    story = _onboard(account, 30)
     begin = len(account.wire.calls)
     _erase(account, story)
     calls = len(account.wire.calls) - begin

@@ -95,11 +95,6 @@ class Wire:
         finally:
             self._by = before
 
-    @property
-    def by(self) -> str | None:
-        """The function that runs at this moment."""
-        return self._by
-
     def _number(self, service: str, operation: str) -> Fault | None:
         with self._lock:
             call = Call(len(self.calls) + 1, service, operation, str(self._by))
