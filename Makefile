@@ -8,7 +8,7 @@ PORT ?= 8080
 TIERS := tests/unit tests/simulator tests/workflow tests/template
 SOURCES := layers/likeness/likeness functions local ops tests
 
-.PHONY: help setup setup-check demo up down test test-unit test-workflow test-template test-integration test-faults faults redrive check build lock clean
+.PHONY: help setup setup-check demo up down test test-unit test-workflow test-template test-integration test-faults test-load faults redrive check build lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -42,6 +42,7 @@ redrive: setup ## dead letters go back to their readers (STACK=..., or STATE_FIL
 test: setup ## every tier, with coverage
 	$(RUN) -m pytest $(TIERS) --numprocesses=2 --cov --cov-report=term:skip-covered --durations=10
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-faults test-integration
+	@$(MAKE) --no-print-directory test-load
 
 test-unit: setup ## pure logic and moto
 	$(RUN) -m pytest tests/unit tests/simulator
@@ -59,7 +60,10 @@ faults: setup ## every call of an onboarding broken in every way, and pairs of f
 	$(RUN) -m tests.faults
 
 test-integration: setup ## the deployed stack on the emulator
-	$(RUN) -m pytest tests/integration --durations=10
+	$(RUN) -m pytest tests/integration --ignore tests/integration/test_load.py --durations=10
+
+test-load: setup ## three hundred persons at once; alone, since the figures are ratios
+	$(RUN) -m pytest tests/integration/test_load.py
 
 # Each gate is a command that fails when it finds something. They run side by side, the slowest first.
 GATES := mypy checkov sam cfn-lint ruff format imports statelint
