@@ -333,3 +333,11 @@ def test_files_that_never_turn_active_fail_at_the_deadline(where: Cloud) -> None
     assert {each.status for each in failed} == {AssetStatus.FAILED}
     assert {each.error.code for each in failed if each.error} == {"activation_timeout"}
     assert set(where.executions.values()) == {"SUCCEEDED"}
+
+
+def test_a_redirect_of_cruns_is_never_followed(where: Cloud) -> None:
+    story = _created(where)
+    elsewhere = f"{where.simulator.url}/api/v1/client/account/balance"
+    where.simulator.add_faults(FaultRule(call="info", kind="redirect", location=elsewhere, times=2))
+    _check(story)
+    assert not [each for each in where.simulator.log() if each.call == "balance"]

@@ -131,3 +131,18 @@ def test_another_file_than_the_registered_one_is_refused(where: Cloud) -> None:
     swapped = _assets(where, session)["swapped"]
     assert swapped.error
     assert (swapped.status.value, swapped.error.code) == ("failed", "content_mismatch")
+
+
+def test_a_file_that_is_replaced_after_its_check_is_not_what_is_submitted(where: Cloud) -> None:
+    session = _create(where, "first")
+    key = _key(session["assets"][0])
+    where.put_object(key, FACES[0])
+    where.settle(5)
+    checked = _assets(where, session)["first"]
+    where.put_object(key, b"something else")
+    where.put_object(key, FACES[1])
+    _verify(where, session)
+    submitted = _assets(where, session)["first"]
+    assert (submitted.version_id, submitted.sha256) == (checked.version_id, DIGEST)
+    assert submitted.status.value == "active"
+    assert len(where.simulator.store.assets) == 1

@@ -9,11 +9,13 @@ from dataclasses import replace
 import pytest
 
 from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.items import session_item
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import (
     MAX_ASSETS_PER_SESSION,
+    SESSION_TOKEN_LIFETIME_SECONDS,
     Attempt,
     AttemptStatus,
     Language,
@@ -24,6 +26,7 @@ from likeness.domain.session import (
 from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
 from likeness.steps.check_upload import CheckUpload, Upload
 from tests.aws import inventory
+from tests.template_file import ASL
 
 NOW = 1_800_000_000.0
 
@@ -225,3 +228,10 @@ def test_a_cursor_of_another_client_shows_nothing_of_that_client(store: DynamoSt
         store.create_session(session(index, client="other"), [])
     cursor = store.list_sessions("other", limit=1, cursor=None, status=None, reference=None).cursor
     assert store.list_sessions("acme", limit=3, cursor=cursor, status=None, reference=None).sessions == []
+
+
+def test_nothing_that_lives_is_deleted_by_its_time_to_live() -> None:
+    # DynamoDB deletes at any time within two days after it (DynamoDB guide, "Using time to live").
+    longest = max(SESSION_TOKEN_LIFETIME_SECONDS, ASL["TimeoutSeconds"]) + 14 * 86_400  # a redrive comes that late
+    stored = session_item(session())
+    assert int(stored["ttl"]["N"]) - float(stored["created_at"]["N"]) > longest + 7 * 86_400

@@ -1,0 +1,63 @@
+"""A deployment in mid-flight: what the previous version wrote is still read (items, messages, executions' payloads)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from likeness.adapters.items import asset_from, session_from
+from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported, read_message
+from likeness.domain.asset import AssetStatus
+from likeness.domain.polling import Schedule
+from likeness.domain.session import AttemptStatus, SessionStatus
+from likeness.steps.rounds import plan
+
+SESSION_ID = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+#: As version 0.1.0 stored them, before files had digests and sessions could be erased.
+SESSION: dict[str, Any] = {
+    "pk": {"S": f"SESSION#{SESSION_ID}"}, "sk": {"S": "SESSION"}, "id": {"S": SESSION_ID}, "client_id": {"S": "acme"},
+    "status": {"S": "processing"}, "language": {"S": "zh"}, "attempt_count": {"N": "1"}, "asset_count": {"N": "1"},
+    "generation": {"N": "0"}, "created_at": {"N": "1800000000"}, "updated_at": {"N": "1800000000.5"},
+    "ttl": {"N": "1834560000"},
+    "attempts": {"M": {"1": {"M": {
+        "status": {"S": "passed"}, "byted_token": {"S": "t"}, "created_at": {"N": "1800000000"},
+        "expires_at": {"N": "1800000120"}, "result_code": {"S": "10000"},
+    }}}},
+}  # fmt: skip
+ASSET: dict[str, Any] = {
+    "pk": {"S": f"SESSION#{SESSION_ID}"}, "sk": {"S": "ASSET#ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"},
+    "id": {"S": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"}, "session_id": {"S": SESSION_ID}, "name": {"S": "front"},
+    "asset_type": {"S": "Image"}, "content_type": {"S": "image/jpeg"}, "status": {"S": "uploaded"},
+    "object_key": {"S": "uploads/x/y/file"}, "version_id": {"S": "v"}, "size_bytes": {"N": "1000"},
+    "created_at": {"N": "1800000000"}, "updated_at": {"N": "1800000000"}, "ambiguous_submissions": {"N": "0"},
+    "resubmissions": {"N": "0"},
+}  # fmt: skip
+
+
+def test_items_without_the_newer_attributes_are_read() -> None:
+    session, asset = session_from(SESSION), asset_from(ASSET)
+    assert (session.status, session.attempts[1].status) == (SessionStatus.PROCESSING, AttemptStatus.PASSED)
+    assert (asset.status, asset.sha256) == (AssetStatus.UPLOADED, None)
+
+
+def test_files_without_a_digest_are_nobodys_twins() -> None:
+    first = asset_from(ASSET)
+    second = asset_from(ASSET | {"id": {"S": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAW"}})
+    store: Any = None  # nothing is shared, so nothing is written
+    assert plan(store, [first, second], Schedule(), 1.8e9, 0)["asset_ids"] == [first.id, second.id]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"type": "pass_reported", "attempt": 1}, PassReported),
+        ({"type": "link_check", "attempt": 1}, LinkCheck),
+        ({"type": "assets_ready"}, AssetsReady),
+    ],
+)
+def test_messages_of_older_and_newer_versions_are_read(body: dict[str, Any], kind: type) -> None:
+    older = body | {"session_id": SESSION_ID}
+    assert isinstance(read_message(json.dumps(older)), kind)
+    assert isinstance(read_message(json.dumps(older | {"of_the_next_version": [1]})), kind)
