@@ -1,0 +1,79 @@
+"""A flood of requests ends at our own limits: the stage's throttle first, then the governor. crun hears none of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from local import emulator
+from tests.integration.conftest import Api, SimulatorControl
+
+#: Few at a time: each call that is served needs a process of its own on this machine.
+REQUESTS, AT_ONCE = 500, 8
+#: Requests per second, and at once: less than the template's 100 and 200, so that one machine can be too much for it.
+RATE, BURST = 5, 20
+
+
+@pytest.fixture
+def narrow_stage(api: Api) -> Iterator[None]:
+    """The stage's throttle with smaller figures than the template's, which come back."""
+    gateway = emulator.client("apigateway", api.stack.emulator_endpoint)
+    stage = {"restApiId": api.stack.outputs["RestApiId"], "stageName": "v1"}
+    settings = gateway.get_stage(**stage)["methodSettings"]["*/*"]
+
+    def throttle(rate: float, burst: int) -> None:
+        figures = {"rateLimit": str(rate), "burstLimit": str(burst)}
+        changes = [
+            {"op": "replace", "path": f"/*/*/throttling/{name}", "value": value} for name, value in figures.items()
+        ]
+        gateway.update_stage(**stage, patchOperations=changes)
+
+    throttle(RATE, BURST)
+    yield
+    throttle(settings["throttlingRateLimit"], settings["throttlingBurstLimit"])
+
+
+@pytest.fixture
+def full_line(api: Api) -> Iterator[None]:
+    """Every place that the governor could give is taken: what is ahead takes longer than anybody waits."""
+    table: dict[str, Any] = {"TableName": api.stack.outputs["TableName"]}
+    dynamodb = emulator.client("dynamodb", api.stack.emulator_endpoint)
+    key = {"pk": {"S": "GOVERNOR"}, "sk": {"S": "crun"}}
+
+    def line_ends(seconds_from_now: float) -> None:
+        dynamodb.put_item(**table, Item=key | {"free_at": {"N": str(round(time.time() + seconds_from_now, 3))}})
+
+    line_ends(600)
+    yield
+    line_ends(0)
+
+
+def test_five_hundred_requests_at_once_reach_crun_not_once_while_the_line_is_full(
+    api: Api, crun: SimulatorControl, narrow_stage: None, full_line: None
+) -> None:
+    before = crun.calls("session")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(
+            pool.map(lambda _: api("POST", "/sessions", json={"reference": "flood-of-alice"}), range(REQUESTS))
+        )
+    assert {each.status_code for each in answers} == {429}, {each.text for each in answers if each.status_code != 429}
+    assert {each.headers["Content-Type"] for each in answers} == {"application/problem+json"}
+    by_code = {
+        code: [each for each in answers if each.json()["code"] == code] for code in ("throttled", "rate_limited")
+    }
+    assert sum(map(len, by_code.values())) == REQUESTS
+    # The throttle lets a few through, and only those cost a run of the function.
+    assert BURST <= len(by_code["rate_limited"]) < len(by_code["throttled"])
+    assert all(int(each.headers["Retry-After"]) > 0 for each in by_code["rate_limited"])
+    assert crun.calls("session") == before
+
+
+def test_after_the_flood_the_next_request_is_served(api: Api, crun: SimulatorControl) -> None:
+    before = crun.calls("session")
+    assert api.session()["attempt"]["h5_link"]
+    assert crun.calls("session") == before + 1
+    assert api("GET", "/sessions", params={"reference": "flood-of-alice"}).json()["sessions"] == []
