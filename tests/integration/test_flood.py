@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from likeness.adapters.governor import Lane
 from local import emulator
 from tests.integration.conftest import Api, SimulatorControl
 
@@ -42,10 +43,12 @@ def full_line(api: Api) -> Iterator[None]:
     """Every place that the governor could give is taken: what is ahead takes longer than anybody waits."""
     table: dict[str, Any] = {"TableName": api.stack.outputs["TableName"]}
     dynamodb = emulator.client("dynamodb", api.stack.emulator_endpoint)
-    key = {"pk": {"S": "GOVERNOR"}, "sk": {"S": "crun"}}
 
     def line_ends(seconds_from_now: float) -> None:
-        dynamodb.put_item(**table, Item=key | {"free_at": {"N": str(round(time.time() + seconds_from_now, 3))}})
+        ends = {"free_at": {"N": str(round(time.time() + seconds_from_now, 3))}}
+        for lane in Lane:
+            key = {"pk": {"S": "GOVERNOR"}, "sk": {"S": f"crun#{lane}"}}
+            dynamodb.put_item(**table, Item=key | ends)
 
     line_ends(600)
     yield
