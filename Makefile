@@ -6,6 +6,7 @@ CHECKOV := .venv-checkov
 RUN := $(VENV)/bin/python
 PORT ?= 8080
 TIERS := tests/unit tests/simulator tests/workflow tests/template
+ALONE := tests/integration/test_flood.py tests/integration/test_load.py
 SOURCES := layers/likeness/likeness functions local ops tests
 
 .PHONY: help setup setup-check demo up down test test-unit test-workflow test-template test-integration test-faults test-load faults redrive check build lock clean
@@ -60,10 +61,10 @@ faults: setup ## every call of an onboarding broken in every way, and pairs of f
 	$(RUN) -m tests.faults
 
 test-integration: setup ## the deployed stack on the emulator
-	$(RUN) -m pytest tests/integration --ignore tests/integration/test_load.py --durations=10
+	$(RUN) -m pytest tests/integration $(ALONE:%=--ignore=%) --durations=10
 
-test-load: setup ## three hundred persons at once; alone, since the figures are ratios
-	$(RUN) -m pytest tests/integration/test_load.py
+test-load: setup ## a flood, and three hundred persons at once; alone, since they need the whole machine
+	$(RUN) -m pytest $(ALONE)
 
 # Each gate is a command that fails when it finds something. They run side by side, the slowest first.
 GATES := mypy checkov sam cfn-lint ruff format imports statelint
