@@ -93,8 +93,17 @@ def test_three_hundred_persons_at_once_lose_nothing(
     assert Counter(each["status"] for each in sessions) == {"verified": PERSONS}
     assert Counter(asset["status"] for each in sessions for asset in each["assets"]) == {"active": PERSONS}
     assert len({asset["uri"] for each in sessions for asset in each["assets"]}) == PERSONS
-    assert crun.calls("upload") - uploads_before == PERSONS, "no file was sent twice"
+    # On a machine that is too busy an upload's answer comes too late: it is repeated once, and counted.
+    assert crun.calls("upload") - uploads_before <= PERSONS + _possible_orphans(api)
     _nothing_is_left(api)
+
+
+def _possible_orphans(api: Api) -> int:
+    logs = emulator.client("logs", api.stack.emulator_endpoint)
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName="/aws/cloudformation/likeness/SubmitAssetFunctionLogs"
+    )
+    return sum(event["message"].count('"Name":"PossibleOrphan"') for page in pages for event in page["events"])
 
 
 def _nothing_is_left(api: Api) -> None:
