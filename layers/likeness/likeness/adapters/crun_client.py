@@ -33,7 +33,7 @@ class CrunClient:
     """The port ``Crun``. ``api_key(fresh=True)`` fetches the key anew: after a 401 it may have been rotated.
 
     ``admit(n)`` is the rate governor: it returns, perhaps after a while, how many of ``n`` calls may go out now, or
-    raises RateLimited.
+    raises RateLimited. ``read_timeout`` in seconds, between two bytes.
     """
 
     def __init__(
@@ -43,10 +43,12 @@ class CrunClient:
         admit: Callable[[int], int],
         *,
         trust_env: bool = False,
+        read_timeout: float = READ_TIMEOUT_SECONDS,
     ) -> None:
         self._base = base_url.rstrip("/") + "/api/v1/client/job/"
         self._api_key = api_key
         self._admit = admit
+        self._timeouts = (CONNECT_TIMEOUT_SECONDS, read_timeout)
         self._http = requests.Session()
         self._http.trust_env = trust_env
         for scheme in ("https://", "http://"):
@@ -110,7 +112,7 @@ class CrunClient:
                 self._base + path,
                 json=json,
                 headers={"x-api-key": self._api_key(fresh_key)},
-                timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+                timeout=self._timeouts,
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -131,7 +133,10 @@ class CrunClient:
                 raise UpstreamAmbiguous(f"crun's answer was lost ({type(exc).__name__})", retry_after=10) from None
             raise
         return read_envelope(
-            response.status_code, body, promised=promised, retry_after=_seconds_to_wait(retry_after, time.time())
+            response.status_code,
+            body,
+            promised=promised,
+            retry_after=_seconds_to_wait(retry_after.strip(), time.time()),
         )
 
 
