@@ -6,9 +6,9 @@ from typing import Any
 
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap, settings
-from likeness.runtime.logging import logger, report
+from likeness.runtime.logging import logger, report, report_unexpected
 from likeness.runtime.pages import error_page
-from likeness.runtime.problems import base_url
+from likeness.runtime.problems import base_url, request_id_of
 
 receive_callback = bootstrap.receive_callback()
 public_base_url = settings.text("PUBLIC_BASE_URL", may_be_empty=True)
@@ -17,8 +17,8 @@ public_base_url = settings.text("PUBLIC_BASE_URL", may_be_empty=True)
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """303 to where the person goes on, or a page that says what to do. A browser reads it: never JSON."""
-    path = event["pathParameters"]
     try:
+        path = event["pathParameters"]
         location = receive_callback(
             path["session_id"],
             path["attempt"],
@@ -29,6 +29,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except LikenessError as error:
         report(error)
         return error_page(error.status, error.retry_after)
+    except Exception as error:
+        request_id = request_id_of(event)
+        report_unexpected(error, request_id)
+        return error_page(500, request_id=request_id)
     return {
         "statusCode": 303,
         "headers": {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},

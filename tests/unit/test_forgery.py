@@ -1,8 +1,15 @@
-"""Every way to change a good signature or token by a little: none is taken, and all are answered alike (ASVS 7.2.3)."""
+"""Every way to change a good signature or token by a little: none is taken, and all are answered alike.
+
+ASVS 5.0: 7.2.3 and 9.1.1 (tokens and their MAC), 3.5.3 (a GET alone changes nothing), 2.3.1 (no step is skipped).
+"""
 
 from __future__ import annotations
 
+import ast
 import base64
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -10,12 +17,16 @@ import pytest
 from likeness.adapters.aws import make_client
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.contracts.crun import read_id, read_link
+from likeness.domain.ids import session_id
 from likeness.domain.links import return_location
+from likeness.domain.session import Attempt, AttemptStatus
 from likeness.domain.signing import callback_is_authentic, issue_session_token, read_session_token, sign_callback
 from likeness.errors import NotFound, UpstreamAmbiguous
 from likeness.steps.receive_callback import ReceiveCallback
 from tests.aws import inventory
+from tests.template_file import ROOT
 from tests.unit.fakes import FakeClock, FakeQueue, FixedKeys
+from tests.unit.service import KEY, Service, service
 
 KEYS = (b"k" * 64,)
 SESSION, OTHER = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "ses_01ARZ3NDEKTSV4RRFFQ69G5FAW"
@@ -123,3 +134,104 @@ def test_a_location_is_one_line_whatever_the_return_url_holds() -> None:
     location = return_location("https://app.example/a?b=c", SESSION, "verified")
     assert location.isprintable()
     assert "\n" not in location
+
+
+# -- through the handlers: one answer, whatever is wrong ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Service]:
+    with service() as running:
+        yield running
+
+
+def _forged_callbacks(mine: str, others: str) -> list[tuple[str, str, str]]:
+    """Session, attempt and signature of callbacks that we never made."""
+    first, second = sign_callback([KEY], mine, 1), sign_callback([KEY], mine, 2)
+    return [
+        (mine, "1", second), (mine, "2", first), (others, "1", first), (mine, "1", sign_callback([KEY], others, 1)),
+        (mine.lower(), "1", first), (mine, "1", first.lower()), (mine, "1", first.upper()), (mine, "1", ""),
+        (mine, "1", f"{first}="), (mine, "1", f"{first}=="), (mine, "1", f"{first}%3D"), (mine, "1", first * 2),
+        (mine, "1", f"{first}/../{first}"), (mine, "1", f"{first}?x"), (mine, "1", "A" * 100_000),
+        (mine, "\u0661", first), (mine, "\uff11", first), (mine, "\u00b9", first), (mine, "+1", first), (mine, " 1", first),
+        (mine, "1.0", first), (mine, "-1", first), (mine, "0", first), (mine, "1e0", first), (mine, "9" * 5000, first),
+        (mine.replace("0", "O"), "1", first), (mine.replace("0", "\uff10"), "1", first), (f"{mine}\n", "1", first),
+        (mine.replace("s", "\u0455"), "1", first), (f"{mine}%00", "1", first), (f"{mine}/", "1", first),
+        (mine[:-1], "1", first), ("", "", ""), (mine, "1", f"{first[:-1]}\ud800"), ("../" + mine, "1", first),
+    ]  # fmt: skip
+
+
+def test_every_forged_callback_gets_the_very_same_page_and_changes_nothing(api: Service) -> None:
+    mine, others = api.session(), api.session()
+    before = [api.store.get_session(each) for each in (mine, others)]
+    answers = [
+        api.callback(session, attempt, signature, {"resultCode": ["10000"]})
+        for session, attempt, signature in _forged_callbacks(mine, others)
+    ]
+    assert {each.status for each in answers} == {404}
+    assert all(each == answers[0] for each in answers)
+    assert [api.store.get_session(each) for each in (mine, others)] == before
+    nobody = session_id(1, bytes(10))
+    assert api.callback(nobody) == answers[0], "an authentic link of a session that is gone looks the same"
+
+
+def test_a_replayed_callback_gets_the_same_answer_and_reopens_nothing(api: Service) -> None:
+    session = api.session()
+    api.store.add_attempt(session, Attempt(1, AttemptStatus.OPEN, "token", 0, 120), 1.0)
+    first, *again = [api.callback(session, query={"resultCode": ["10000"]}) for _ in range(3)]
+    assert first.headers["location"].endswith("?status=processing")
+    assert again == [first, first]
+    found = api.store.get_session(session)
+    assert found
+    assert found.attempts[1].status is AttemptStatus.PASSED
+
+
+def _wrong_tokens(session: str, now: int) -> list[str]:
+    """Session tokens that we never made, or that are over."""
+    good = issue_session_token([KEY], session, "acme", now + 1000)
+    _, client, expiry, mac = good.split(".")
+    return [
+        "", "st_", "st_...", "lk_", "lk_" + "x" * 43, good[3:], f"ST_{good[3:]}", f" {good}", f"{good} ", f"{good}=",
+        f"{good}.", good.replace(".", "\uff0e"), good.replace(client, "evil"), good.replace(client, "\ud800"),
+        good.replace(client, "acme\nx"), good.replace(client, "\u0430cme"), good.replace(expiry, str(now + 999_999)),
+        good.replace(expiry, f"0{expiry}"), good.replace(expiry, "9" * 100), good.replace(expiry, "\u0661" * 10),
+        good.replace(mac, mac[:-1]), good.replace(mac, mac.swapcase()), good.replace(mac, sign_callback([KEY], session, 1)),
+        issue_session_token([KEY], session, "acme", now - 1), issue_session_token([b"f" * 64], session, "acme", now + 9),
+        "x" * 100_000, f"{good}\r\nx-api-key: {good}", quote(good).replace("_", "%5F"),
+    ]  # fmt: skip
+
+
+def test_the_authorizer_denies_every_wrong_token_alike(api: Service) -> None:
+    now, session = int(time.time()), api.session()
+    good = issue_session_token([KEY], session, "acme", now + 1000)
+    allowed = api.allows(good)
+    assert allowed["policyDocument"]["Statement"][0]["Effect"] == "Allow"
+    assert allowed["context"] == {"client_id": "acme", "session_id": session, "return_origins": ""}
+    answers = [api.allows(each) for each in _wrong_tokens(session, now)]
+    assert {each["policyDocument"]["Statement"][0]["Effect"] for each in answers} == {"Deny"}
+    assert all(each == answers[0] for each in answers)
+
+
+def test_a_persons_token_opens_no_other_session(api: Service) -> None:
+    mine, others = api.session(), api.session()
+    authorizer = api.allows(issue_session_token([KEY], mine, "acme", int(time.time()) + 1000))["context"]
+    person = replace(api, authorizer=authorizer)
+    seen = {
+        session: person.request("get_session", "GET", "/sessions/{session_id}", f"/sessions/{session}")
+        for session in (mine, others, session_id(1, bytes(10)))
+    }
+    assert [each.status for each in seen.values()] == [200, 404, 404]
+    assert seen[others].body == seen[session_id(1, bytes(10))].body
+    assert person.create().status == 403
+
+
+def test_macs_are_compared_in_constant_time_and_nowhere_else() -> None:
+    tree = ast.parse((ROOT / "layers/likeness/likeness/domain/signing.py").read_text("utf-8"))
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    called = {name: {getattr(each.func, "attr", getattr(each.func, "id", "")) for each in ast.walk(node)
+              if isinstance(each, ast.Call)} for name, node in functions.items()}  # fmt: skip
+    assert {name for name, calls in called.items() if "compare_digest" in calls} == {"_matches"}
+    assert {name for name, calls in called.items() if "_mac" in calls} == {
+        "_matches", "sign_callback", "issue_session_token",
+    }  # fmt: skip
+    assert not [each for each in ast.walk(functions["_matches"]) if isinstance(each, ast.Compare)]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import calendar
+import math
+import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +23,8 @@ CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 12.0
 _LARGEST_ANSWER = 1 << 20
 _PARALLEL = 8
+_SECONDS = re.compile("[0-9]+")
+_LONGEST_WAIT_SECONDS = 3600
 #: No further batch of questions begins after this: with one slow batch it still fits into the function's minute.
 _REPORTS_SECONDS = 25.0
 
@@ -27,7 +33,7 @@ class CrunClient:
     """The port ``Crun``. ``api_key(fresh=True)`` fetches the key anew: after a 401 it may have been rotated.
 
     ``admit(n)`` is the rate governor: it returns, perhaps after a while, how many of ``n`` calls may go out now, or
-    raises RateLimited.
+    raises RateLimited. ``read_timeout`` in seconds, between two bytes.
     """
 
     def __init__(
@@ -37,10 +43,12 @@ class CrunClient:
         admit: Callable[[int], int],
         *,
         trust_env: bool = False,
+        read_timeout: float = READ_TIMEOUT_SECONDS,
     ) -> None:
         self._base = base_url.rstrip("/") + "/api/v1/client/job/"
         self._api_key = api_key
         self._admit = admit
+        self._timeouts = (CONNECT_TIMEOUT_SECONDS, read_timeout)
         self._http = requests.Session()
         self._http.trust_env = trust_env
         for scheme in ("https://", "http://"):
@@ -104,14 +112,14 @@ class CrunClient:
                 self._base + path,
                 json=json,
                 headers={"x-api-key": self._api_key(fresh_key)},
-                timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+                timeout=self._timeouts,
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 body = response.raw.read(_LARGEST_ANSWER, decode_content=True)
                 retry_after = response.headers.get("Retry-After", "")
-        except requests.ConnectTimeout as exc:
-            raise UpstreamDeferred(retry_after=10) from exc
+        except requests.ConnectTimeout:
+            raise UpstreamDeferred(retry_after=10) from None
         except requests.ConnectionError as exc:
             # urllib3 says NewConnectionError or NameResolutionError when nothing was sent.
             if "NewConnectionError" in repr(exc) or "NameResolutionError" in repr(exc):
@@ -124,5 +132,22 @@ class CrunClient:
             if type(exc).__module__.startswith("urllib3"):
                 raise UpstreamAmbiguous(f"crun's answer was lost ({type(exc).__name__})", retry_after=10) from None
             raise
-        seconds = int(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
-        return read_envelope(response.status_code, body, promised=promised, retry_after=seconds and min(seconds, 3600))
+        return read_envelope(
+            response.status_code,
+            body,
+            promised=promised,
+            retry_after=_seconds_to_wait(retry_after.strip(), time.time()),
+        )
+
+
+def _seconds_to_wait(retry_after: str, now: float) -> int | None:
+    """What a Retry-After header asks for, in seconds or as a date (RFC 9110, 10.2.3); None when it says nothing."""
+    if _SECONDS.fullmatch(retry_after):
+        seconds = int(retry_after[:9])
+    else:
+        try:
+            # A date without a zone is GMT, as all dates of HTTP are, whatever this machine's own zone is.
+            seconds = math.ceil(calendar.timegm(parsedate_to_datetime(retry_after).utctimetuple()) - now)
+        except (ValueError, OverflowError):
+            return None
+    return min(max(seconds, 0), _LONGEST_WAIT_SECONDS)

@@ -12,6 +12,7 @@ from likeness.ports import AssetReport
 
 _OK = 200
 _ID = re.compile(r"[\x21-\x7e]+")
+_CODE = re.compile(r"-?[0-9]{1,6}", re.ASCII)
 _LINK = re.compile(r"https?://[\w.:\[\]-]+([/?#][\x21-\x5b\x5d-\x7e]*)?", re.ASCII)
 _LONGEST_LINK = 8192
 _RATE_LIMITED, _MAINTENANCE = 429, 455
@@ -39,7 +40,8 @@ def read_envelope(status: int, body: bytes, *, promised: str, retry_after: int |
 
 def read_id(data: Mapping[str, Any], name: str, longest: int = 256) -> str:
     """An id of crun's: visible ASCII, of bounded length. UpstreamAmbiguous otherwise: nothing else may travel on."""
-    text = _text(data.get(name)) or ""
+    given = data.get(name)
+    text = str(given) if isinstance(given, (str, int)) and not isinstance(given, bool) else ""
     if len(text) > longest or not _ID.fullmatch(text):
         raise UpstreamAmbiguous(f"crun's {name} is not of the form of an id")
     return text
@@ -78,32 +80,36 @@ def _json_object(body: bytes) -> dict[str, Any]:
 def _integer(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
-    try:
-        return int(value)
-    except ValueError:
-        return None
+    text = str(value)
+    # Not int() alone: that reads "2_00" and the digits of every script.
+    return int(text) if _CODE.fullmatch(text) else None
 
 
 def _text(value: object) -> str | None:
-    return str(value)[:4096] if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" else None
+    """A text to show: bounded, and of one line. Control characters, overrides of the direction and halves of surrogate
+
+    pairs become spaces: it is stored, answered as JSON and read by people."""
+    if not isinstance(value, (str, int)) or isinstance(value, bool) or value == "":
+        return None
+    return "".join(each if each.isprintable() else " " for each in str(value)[:4096])
 
 
 def read_asset_report(data: Mapping[str, Any]) -> AssetReport:
     """An asset's status and, where it failed, why: crun's page shows no error field, so every known shape is read."""
+    status = _text(data["Status"]) or ""
     for name in ("Error", "error"):
         error = data.get(name)
         if isinstance(error, dict):
             code = _text(error.get("Code")) or _text(error.get("code"))
             message = _text(error.get("Message")) or _text(error.get("message"))
             if code or message:
-                return AssetReport(str(data["Status"]), code, message)
-        elif _text(error):
-            return AssetReport(str(data["Status"]), *_split(str(error)))
+                return AssetReport(status, code, message)
+        elif text := _text(error):
+            return AssetReport(status, *_split(text))
     for name in ("ErrorMessage", "FailedReason"):
-        text = _text(data.get(name))
-        if text:
-            return AssetReport(str(data["Status"]), *_split(text))
-    return AssetReport(str(data["Status"]))
+        if text := _text(data.get(name)):
+            return AssetReport(status, *_split(text))
+    return AssetReport(status)
 
 
 def _split(text: str) -> tuple[str | None, str]:

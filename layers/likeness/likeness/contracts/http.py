@@ -24,8 +24,8 @@ from likeness.ports import UploadForm
 
 MAX_ASSETS_PER_REQUEST = 20
 Model = TypeVar("Model", bound=BaseModel)
-# No control characters: names reach crun and pages.
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+# No control characters, line separators or overrides of the direction of what follows: names reach crun and pages.
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+$"
 
 
 class _Body(BaseModel):
@@ -76,7 +76,7 @@ class NewSession(_Body):
 
     language: Literal["zh", "en", "zh-Hant"] = "zh"
     reference: Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE)] | None = None
-    return_url: Annotated[str, Field(max_length=2048)] | None = None
+    return_url: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
     start: Literal["now", "on_open"] = "now"
     consent: ConsentGiven | None = None
     assets: Annotated[list[AssetRegistration], Field(max_length=MAX_ASSETS_PER_REQUEST)] = Field(default_factory=list)

@@ -37,7 +37,9 @@ def with_language(h5_link: str, language: Language) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CallbackResult:
-    """What the browser brought: never proof, only a reason to look up. ``result_code`` is the raw value, cut."""
+    """What the browser brought: never proof, only a reason to look up. ``result_code`` is the raw value, cut,
+
+    and of one line: it is stored and shown."""
 
     result_code: str | None
     passed: bool
@@ -61,7 +63,8 @@ def read_callback(parameters: dict[str, list[str]]) -> CallbackResult:
             values += [each.strip() for key, each in pairs if key == "resultCode"]
     if len(set(values)) != 1:
         return CallbackResult(None, passed=False)
-    return CallbackResult(values[0][:32] or None, passed=values[0] == _PASSED)
+    shown = "".join(each if each.isprintable() else "\ufffd" for each in values[0][:32])
+    return CallbackResult(shown or None, passed=values[0] == _PASSED)
 
 
 def origin_of(url: str) -> str | None:

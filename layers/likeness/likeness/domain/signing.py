@@ -58,7 +58,7 @@ def issue_session_token(keys: Keys, session_id: str, client_id: str, expires_at:
 def read_session_token(keys: Keys, token: str, now: float) -> SessionToken | None:
     """The token's content, or None when it is malformed, forged or expired."""
     parts = token.removeprefix("st_").split(".")
-    if not token.startswith("st_") or len(parts) != 4:
+    if not token.startswith("st_") or len(parts) != 4 or not (token.isascii() and token.isprintable()):
         return None
     session_id, client_id, expiry, mac = parts
     if not SESSION_ID.fullmatch(session_id) or not (expiry.isascii() and expiry.isdigit()):

@@ -9,8 +9,8 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
 from likeness.domain.caller import Caller
 from likeness.errors import LikenessError, NotFound
-from likeness.runtime.logging import logger, report
-from likeness.runtime.problems import HEADERS, PROBLEM, problem
+from likeness.runtime.logging import report, report_unexpected
+from likeness.runtime.problems import HEADERS, PROBLEM, problem, request_id_of
 
 
 def answer(body: object, status: int = 200) -> Response[str]:
@@ -30,8 +30,9 @@ def make_app() -> APIGatewayRestResolver:
 
     @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
     def on_any_other(error: Exception) -> Response[str]:
-        logger.exception("unexpected", exc_info=error)
-        return _problem_response(LikenessError())
+        request_id = request_id_of(app.current_event.raw_event)
+        report_unexpected(error, request_id)
+        return _problem_response(LikenessError(), request_id)
 
     @app.not_found
     def on_unknown_route(_: Exception) -> Response[str]:
@@ -40,8 +41,8 @@ def make_app() -> APIGatewayRestResolver:
     return app
 
 
-def _problem_response(error: LikenessError) -> Response[str]:
-    shown = problem(error)
+def _problem_response(error: LikenessError, request_id: str | None = None) -> Response[str]:
+    shown = problem(error, request_id)
     return Response(shown["statusCode"], PROBLEM, shown["body"], headers=shown["headers"])
 
 

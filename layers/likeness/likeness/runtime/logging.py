@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
@@ -28,3 +30,9 @@ def report(error: LikenessError) -> None:
     level("refused", extra={"code": error.code, "status": error.status, "upstream_code": upstream})
     if upstream in ACCOUNT_REFUSALS:
         count(ACCOUNT_REFUSED)
+
+
+def report_unexpected(error: Exception, request_id: str | None) -> None:
+    """Logs where a fault of ours was raised, not what it said: its words may quote a token, a URL or a name."""
+    places = [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]
+    logger.error("unexpected", extra={"error": type(error).__name__, "places": places, "request_id": request_id})

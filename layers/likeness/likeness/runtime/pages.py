@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,13 @@ def page(name: str, status: int = 200, headers: dict[str, str] | None = None) ->
     }
 
 
-def error_page(status: int, retry_after: int | None = None) -> dict[str, Any]:
-    """What a browser gets when a callback cannot be served. Nothing of the request is shown."""
-    name = "try_again.html" if status in (429, 503) else "not_valid.html"
-    return page(name, status, {"Retry-After": str(retry_after)} if retry_after else None)
+def error_page(status: int, retry_after: int | None = None, request_id: str | None = None) -> dict[str, Any]:
+    """What a browser gets when a callback cannot be served. Nothing of what the browser sent is shown.
+
+    After a fault of ours (500) the request's id stands below: the person can name it to who asked for the check.
+    """
+    name = "try_again.html" if status in (429, 500, 503) else "not_valid.html"
+    shown = page(name, status, {"Retry-After": str(retry_after)} if retry_after else None)
+    if request_id:
+        shown["body"] = shown["body"].replace("</body>", f"<p><small>{escape(request_id)}</small></p>\n</body>")
+    return shown

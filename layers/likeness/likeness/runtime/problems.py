@@ -11,8 +11,11 @@ PROBLEM = "application/problem+json"
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
-def problem(error: LikenessError) -> dict[str, Any]:
-    """The problem document of an error, as an API Gateway proxy answer."""
+def problem(error: LikenessError, request_id: str | None = None) -> dict[str, Any]:
+    """The problem document of an error, as an API Gateway proxy answer.
+
+    ``request_id`` names the request in our logs: for what only we can mend.
+    """
     document: dict[str, Any] = {
         "type": "about:blank",
         "title": error.title,
@@ -22,10 +25,18 @@ def problem(error: LikenessError) -> dict[str, Any]:
     }
     if error.field:
         document["field"] = error.field
+    if request_id:
+        document["request_id"] = request_id
     headers = {**HEADERS, "Content-Type": PROBLEM}
     if error.retry_after:
         headers["Retry-After"] = str(error.retry_after)
     return {"statusCode": error.status, "headers": headers, "body": json.dumps(document, ensure_ascii=False)}
+
+
+def request_id_of(event: dict[str, Any]) -> str | None:
+    """What API Gateway calls the request; its access log says the same."""
+    found: str | None = (event.get("requestContext") or {}).get("requestId")
+    return found
 
 
 def base_url(event: dict[str, Any], configured: str) -> str:
