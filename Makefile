@@ -39,10 +39,11 @@ down: setup ## ends what `make up` started
 redrive: setup ## dead letters go back to their readers (STACK=..., or STATE_FILE=... for a local stack)
 	@$(RUN) -m ops redrive $(if $(STATE_FILE),--state-file $(STATE_FILE),--stack-name $(or $(STACK),likeness))
 
-# The deployed stack mostly waits, the faults mostly calculate: the two go side by side.
+# The deployed stack mostly waits, the faults mostly calculate: the two go side by side. The load wants a calm machine.
 test: setup ## every tier, with coverage
 	$(RUN) -m pytest $(TIERS) --numprocesses=2 --cov --cov-report=term:skip-covered --durations=10
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-faults test-integration
+	@$(MAKE) --no-print-directory test-load
 
 test-unit: setup ## pure logic and moto
 	$(RUN) -m pytest tests/unit tests/simulator
@@ -62,8 +63,8 @@ faults: setup ## every call of an onboarding broken in every way, and pairs of f
 test-integration: setup ## the deployed stack on the emulator
 	$(RUN) -m pytest tests/integration $(ALONE:%=--ignore=%) --durations=10
 
-test-load: setup ## a flood, and three hundred persons at once: not part of `make test`, since they need a calm machine
-	$(RUN) -m pytest $(ALONE)
+test-load: setup ## a flood, and three hundred persons at once
+	$(RUN) -m pytest $(ALONE) --durations=3
 
 # Each gate is a command that fails when it finds something. They run side by side, the slowest first.
 GATES := mypy checkov sam cfn-lint ruff format imports statelint

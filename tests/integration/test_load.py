@@ -38,7 +38,7 @@ def side_by_side(work: Callable[[Any], Found], items: Iterable[Any]) -> tuple[li
 
 
 def again_when_told(ask: Callable[[], requests.Response]) -> requests.Response:
-    """What a caller does that reads Retry-After, and a browser whose person reloads."""
+    """What a caller does that reads Retry-After and names its request by a key, and a browser whose person reloads."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         # The emulator has a limited number of processes; who finds none of them free gets no answer in time.
@@ -46,7 +46,7 @@ def again_when_told(ask: Callable[[], requests.Response]) -> requests.Response:
             answer = ask()
         except requests.Timeout:
             continue
-        if answer.status_code not in (409, 429, 502, 503, 504):
+        if answer.status_code not in (409, 429) and answer.status_code < 500:
             return answer
         time.sleep(int(answer.headers.get("Retry-After", 2)))
     raise AssertionError("no place for ten minutes")
