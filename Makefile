@@ -9,7 +9,7 @@ TIERS := tests/unit tests/simulator tests/workflow tests/template
 ALONE := tests/integration/test_flood.py tests/integration/test_load.py
 SOURCES := layers/likeness/likeness functions local ops tests
 
-.PHONY: help setup setup-check demo up down test test-unit test-workflow test-template test-integration test-faults test-load faults redrive check build lock clean
+.PHONY: help setup setup-check setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser test-faults test-deployed test-load faults redrive check build lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -27,6 +27,11 @@ $(VENV)/.ready $(CHECKOV)/.ready: %/.ready:
 	$*/bin/python -m pip install -qq --disable-pip-version-check --only-binary=:all: --requirement $<
 	@touch $@
 
+setup-browser: ## Chromium for the browser tests, by Debian's packages where that is possible
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get update -qq && apt-get install -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } \
+		|| { echo "likeness: chromium is missing (apt-get install chromium, or CHROMIUM=/path/to/a/browser)" >&2; exit 1; }
+
 demo: setup ## one person through the whole flow, with real files
 	@$(RUN) -m local demo
 
@@ -42,7 +47,7 @@ redrive: setup ## dead letters go back to their readers (STACK=..., or STATE_FIL
 # The deployed stack mostly waits, the faults mostly calculate: the two go side by side. The load wants a calm machine.
 test: setup ## every tier, with coverage
 	$(RUN) -m pytest $(TIERS) --numprocesses=2 --cov --cov-report=term:skip-covered --durations=10
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-faults test-integration
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-faults test-deployed
 	@$(MAKE) --no-print-directory test-load
 
 test-unit: setup ## pure logic and moto
@@ -62,6 +67,14 @@ faults: setup ## every call of an onboarding broken in every way, and pairs of f
 
 test-integration: setup ## the deployed stack on the emulator
 	$(RUN) -m pytest tests/integration $(ALONE:%=--ignore=%) --durations=10
+
+test-browser: setup setup-browser ## the pages in a real browser, on the deployed stack
+	$(RUN) -m pytest tests/browser --durations=10
+
+# One after the other: each has a stack of its own.
+test-deployed:
+	@$(MAKE) --no-print-directory test-integration
+	@$(MAKE) --no-print-directory test-browser
 
 test-load: setup ## a flood, and three hundred persons at once
 	$(RUN) -m pytest $(ALONE) --durations=3

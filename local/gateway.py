@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import http.client
 import signal
 import sys
@@ -18,10 +19,13 @@ _HOP_BY_HOP = frozenset(
 )  # fmt: skip
 _TIMEOUT_SECONDS = 35
 _LARGEST_BODY = 10 * 1024 * 1024
+#: The template's MinimumCompressionSize, which the emulator does not know.
+_SMALLEST_COMPRESSED = 1024
 _INDEX = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Likeness on one machine</title>
 <body style="font:17px/1.5 system-ui;max-width:40rem;margin:2rem auto;padding:0 1rem"><h1>Likeness on one machine</h1>
-<ul><li><a href="/v1/docs">The API</a></li><li><a href="/v1/invite">The person's page</a> (needs an invite link)</li>
-</ul></body></html>"""
+<ul><li><a href="/v1/docs">The API</a></li>
+<li><a href="/v1/console">The operator's console</a> (needs a client key)</li>
+<li><a href="/v1/invite">The person's page</a> (needs an invite link)</li></ul></body></html>"""
 
 
 class Gateway(BaseHTTPRequestHandler):
@@ -65,6 +69,9 @@ class Gateway(BaseHTTPRequestHandler):
         finally:
             connection.close()
         kept = {name: value for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP}
+        if len(answer) >= _SMALLEST_COMPRESSED and "gzip" in self.headers.get("Accept-Encoding", ""):
+            answer = gzip.compress(answer, mtime=0)
+            kept |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return self._answer(response.status, kept, answer)
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:

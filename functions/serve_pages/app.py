@@ -1,23 +1,30 @@
-"""GET /invite, /docs and /openapi.json: static files of the product itself."""
+"""GET /invite, /console, /docs, /openapi.json and what they load: static files of the product itself."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from likeness.runtime.logging import logger
-from likeness.runtime.pages import page
+from likeness.errors import LikenessError
+from likeness.runtime import settings
+from likeness.runtime.logging import logger, report
+from likeness.runtime.problems import problem
+from likeness.runtime.site import Site
 
-FILES = {
-    "/invite": "invite.html",
-    "/invite.js": "invite.js",
-    "/style.css": "style.css",
-    "/docs": "docs.html",
-    "/docs.js": "docs.js",
-    "/openapi.json": "openapi.json",
-}
+HTML = {"/invite": "invite.html", "/console": "console.html", "/docs": "docs.html"}
+# Where AWS has another address (an emulator, a VPC endpoint), forms lead there too.
+site = Site(os.environ.get("AWS_ENDPOINT_URL") or settings.text("UPLOAD_ADDRESSES"))
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Serves one file by the route's name."""
-    return page(FILES[event["resource"]])
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    if event["resource"] in HTML:
+        return site.html(HTML[event["resource"]], headers)
+    try:
+        path = event.get("pathParameters") or {"version": "", "file": "openapi.json"}
+        return site.file(path["version"], path["file"])
+    except LikenessError as error:
+        report(error)
+        return problem(error)

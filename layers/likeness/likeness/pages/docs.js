@@ -1,6 +1,4 @@
 // Draws the routes of openapi.json as text.
-"use strict";
-
 function add(parent, tag, text) {
   const made = parent.appendChild(document.createElement(tag));
   made.textContent = text;

@@ -6,33 +6,42 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-_FOLDER = Path(__file__).parent.parent / "pages"
+FOLDER = Path(__file__).parent.parent / "pages"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
+    ".svg": "image/svg+xml",
 }
-_CSP = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:;"
-    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 
 
-def page(name: str, status: int = 200, headers: dict[str, str] | None = None) -> dict[str, Any]:
-    """The file ``name`` of the pages folder as an API Gateway proxy answer."""
-    file = _FOLDER / name
+def policy(upload_addresses: str = "") -> str:
+    """The Content-Security-Policy of a page, which may also send files to ``upload_addresses`` (space-separated)."""
+    reached = f"'self' {upload_addresses}".strip()
+    return (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' blob: data:; media-src blob:;"
+        f" connect-src {reached};"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def page(
+    name: str, status: int = 200, headers: dict[str, str] | None = None, body: str | None = None
+) -> dict[str, Any]:
+    """The file ``name`` of the pages folder, or ``body`` in its place, as an API Gateway proxy answer."""
+    file = FOLDER / name
     return {
         "statusCode": status,
         "headers": {
             "Content-Type": _TYPES[file.suffix],
-            "Content-Security-Policy": _CSP,
+            "Content-Security-Policy": policy(),
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "public, max-age=300" if status == 200 else "no-store",
+            "Cache-Control": "no-store",
             **(headers or {}),
         },
-        "body": file.read_text("utf-8"),
+        "body": file.read_text("utf-8") if body is None else body,
     }
 
 

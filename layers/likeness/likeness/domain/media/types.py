@@ -80,7 +80,8 @@ CONTENT_TYPES: Mapping[str, AssetType] = MappingProxyType(
     }
 )
 
-_EXTENSIONS: Mapping[str, str] = MappingProxyType(
+#: What the end of a file's name promises.
+EXTENSIONS: Mapping[str, str] = MappingProxyType(
     {
         "jpg": "image/jpeg",
         "jpeg": "image/jpeg",
@@ -108,4 +109,4 @@ _EXTENSIONS: Mapping[str, str] = MappingProxyType(
 
 def content_type_of(filename: str) -> str | None:
     """The content type that ``holiday/Anna.jpg``, ``.JPG`` or ``jpg`` promises; None when we accept no such file."""
-    return _EXTENSIONS.get(filename.strip().rpartition(".")[2].lower())
+    return EXTENSIONS.get(filename.strip().rpartition(".")[2].lower())

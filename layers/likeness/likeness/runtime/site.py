@@ -1,0 +1,84 @@
+"""The product's own pages. What they load is addressed by a digest of all of it, so browsers may keep it for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from likeness.domain.media import MAX_BYTES
+from likeness.domain.media.limits import MAX_RATIO, MAX_SECONDS, MAX_SIDE, MIN_RATIO, MIN_SECONDS, MIN_SIDE
+from likeness.domain.media.types import CONTENT_TYPES, EXTENSIONS, AssetType
+from likeness.errors import NotFound
+from likeness.runtime.pages import FOLDER, page, policy
+
+_VERSION = "__VERSION__"
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def limits() -> dict[str, Any]:
+    """What a file may be, by asset type: the page checks it before an upload, ``check_upload`` after it.
+
+    Sizes in bytes, sides in pixels, ratios width to height, durations in seconds; all inclusive.
+    """
+    frame = {"min_side": MIN_SIDE, "max_side": MAX_SIDE, "min_ratio": MIN_RATIO, "max_ratio": MAX_RATIO}
+    length = {"min_seconds": MIN_SECONDS, "max_seconds": MAX_SECONDS}
+    bounds: dict[AssetType, dict[str, float]] = {
+        AssetType.IMAGE: frame,
+        AssetType.VIDEO: frame | length,
+        AssetType.AUDIO: length,
+    }
+    return {
+        kind.value: {
+            "max_bytes": MAX_BYTES[kind],
+            "content_types": [each for each, its in CONTENT_TYPES.items() if its is kind],
+            "extensions": {end: each for end, each in EXTENSIONS.items() if CONTENT_TYPES[each] is kind},
+            **bound,
+        }
+        for kind, bound in bounds.items()
+    }
+
+
+class Site:
+    """The files of the pages folder. ``upload_addresses``: where the pages send files besides this API."""
+
+    def __init__(self, upload_addresses: str) -> None:
+        self._policy = policy(upload_addresses)
+        self._files = {file.name: file for file in sorted(FOLDER.iterdir()) if file.suffix != ".html"}
+
+    @cached_property
+    def version(self) -> str:
+        """A digest of all that the pages consist of."""
+        digest = hashlib.sha256(self._policy.encode() + self._limits.encode())
+        for file in sorted(FOLDER.iterdir()):
+            digest.update(file.name.encode() + file.read_bytes())
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def _limits(self) -> str:
+        return json.dumps(limits(), separators=(",", ":"))
+
+    def html(self, name: str, headers: Mapping[str, str]) -> dict[str, Any]:
+        """The page ``name``, which browsers ask for each time; 304 when theirs is this very one."""
+        tag = f'"{self.version}"'
+        more = {"Cache-Control": "no-cache", "ETag": tag, "Content-Security-Policy": self._policy}
+        # API Gateway weakens the tag of what it compresses.
+        if headers.get("if-none-match", "").removeprefix("W/") == tag:
+            return {"statusCode": 304, "headers": more, "body": ""}
+        shown = page(name, headers=more)
+        shown["body"] = shown["body"].replace(_VERSION, self.version)
+        return shown
+
+    def file(self, version: str, name: str) -> dict[str, Any]:
+        """What a page loads. Asked by another version's page it is this version's file, which nobody keeps.
+
+        NotFound for anything that is no file of ours.
+        """
+        kept = {"Cache-Control": _FOR_EVER if version == self.version else "no-store"}
+        if name == "limits.json":
+            return page(name, headers=kept, body=self._limits)
+        if name not in self._files:
+            raise NotFound("There is no such file")
+        return page(name, headers=kept)

@@ -1,0 +1,184 @@
+"""A real browser before the deployed stack. A page's faults that nobody would see fail the test that met them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request, sync_playwright
+
+from local import emulator
+from local.processes import free_port
+from local.stack import Options, Stack, running_stack
+from ops.client_keys import ClientKeys
+from tests.integration.conftest import Api, Canaries, SimulatorControl
+
+#: Chromium's own talk with its maker's servers, and what a container does not have.
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+}
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
+_SERIOUS = ("serious", "critical")
+PATIENCE_MS = 30_000
+
+
+def chromium() -> str:
+    """The browser's path. Without one the tests fail: a skip would hide that nothing was looked at."""
+    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    if found is None:
+        pytest.fail("chromium is missing: `apt-get install chromium`, or set CHROMIUM to a browser", pytrace=False)
+    return found
+
+
+@dataclass
+class Watched:
+    """A page, and what went wrong in it: console errors, exceptions, breaches of its policy, requests elsewhere.
+
+    ``allowed`` are regular expressions for what a test brings about on purpose.
+    """
+
+    page: Page
+    origins: set[str]
+    allowed: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    def listen(self) -> None:
+        """Notes everything from now on."""
+        self.page.on("console", lambda said: self._note(said.text) if said.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self._note(str(error)))
+        self.page.on("request", self._asked)
+        self.page.add_init_script(
+            "addEventListener('securitypolicyviolation', (breach) =>"
+            " console.error(`policy: ${breach.violatedDirective} ${breach.blockedURI}`))"
+        )
+
+    def _asked(self, request: Request) -> None:
+        self.requests.append(request)
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https") and f"{parts.scheme}://{parts.netloc}" not in self.origins:
+            self._note(f"a request to {parts.netloc}")
+
+    def _note(self, text: str) -> None:
+        self.problems.append(text)
+
+    def unexpected(self) -> list[str]:
+        """What no test has asked for."""
+        return [each for each in self.problems if not any(re.search(allowed, each) for allowed in self.allowed)]
+
+    def accessible(self, where: str) -> None:
+        """Fails when axe-core finds a serious violation in the page as it is now."""
+        found = Axe().run(self.page).response["violations"]
+        serious = [f"{each['id']}: {each['help']}" for each in found if each["impact"] in _SERIOUS]
+        details = [node["html"][:160] for each in found if each["impact"] in _SERIOUS for node in each["nodes"]]
+        assert serious == [], f"{where}: {serious} {details}"
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    options = Options(
+        state_file=Path(".local/browser.json"),
+        port=free_port(),
+        emulator_port=free_port(),
+        parameters=("LinkCheckDelaySeconds=20", "PollFirstDelaySeconds=1", "CrunRequestsPer10s=200"),
+    )
+    with running_stack(options) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def api(stack: Stack) -> Api:
+    return Api(stack, stack.api_key, Canaries())
+
+
+@pytest.fixture
+def fresh_client(stack: Stack, api: Api) -> Api:
+    """A client of its own: its list and its numbers hold what this test has made and nothing else."""
+    keys = ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), stack.outputs["TableName"])
+    return api.with_credential(keys.add(f"client-{free_port()}", [_origin(stack)]))
+
+
+@pytest.fixture
+def crun(stack: Stack) -> Iterator[SimulatorControl]:
+    assert stack.simulator_url
+    control = SimulatorControl(stack.simulator_url)
+    control.calm()
+    yield control
+    control.calm()
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    running = playwright.chromium.launch(executable_path=chromium(), args=list(_FLAGS))
+    yield running
+    running.close()
+
+
+def _origin(stack: Stack) -> str:
+    parts = urlsplit(stack.api_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+OpenPage = Callable[..., Watched]
+
+
+@pytest.fixture
+def open_page(browser: Browser, stack: Stack) -> Iterator[OpenPage]:
+    """Opens a page: ``open_page(url, phone=False, allowed=[…], context=None, **context options)``.
+
+    ``context`` puts a second tab beside a first one. Every page is judged when the test ends.
+    """
+    contexts: list[BrowserContext] = []
+    pages: list[Watched] = []
+    origins = {_origin(stack), stack.emulator_endpoint}
+
+    def opened(
+        url: str,
+        *,
+        phone: bool = True,
+        allowed: list[str] | None = None,
+        context: BrowserContext | None = None,
+        **options: Any,
+    ) -> Watched:
+        if context is None:
+            context = browser.new_context(**((PHONE if phone else DESKTOP) | options))
+            context.set_default_timeout(PATIENCE_MS)
+            contexts.append(context)
+        watched = Watched(context.new_page(), origins, allowed or [])
+        watched.listen()
+        pages.append(watched)
+        watched.page.goto(url)
+        return watched
+
+    yield opened
+    found = {index: each.unexpected() for index, each in enumerate(pages) if each.unexpected()}
+    for context in contexts:
+        context.close()
+    assert found == {}

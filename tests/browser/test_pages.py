@@ -1,0 +1,67 @@
+"""What all pages have in common: small, alone with their own origin, kept by browsers, readable by everybody."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import requests
+
+from local.stack import Stack
+from tests.browser.conftest import OpenPage
+
+PAGES = ("invite", "console", "docs")
+LARGEST_BYTES = 100_000
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_weighs_little_and_asks_nobody_else(open_page: OpenPage, stack: Stack, name: str) -> None:
+    # A request to another origin fails every test that opens a page (conftest.py).
+    watched = open_page(f"{stack.api_url}/{name}", phone=False)
+    watched.page.wait_for_load_state("networkidle")
+    sizes = {each.url: each.sizes()["responseBodySize"] for each in watched.requests}
+    assert len(sizes) > 2
+    assert 0 < sum(sizes.values()) < LARGEST_BYTES, sizes
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_what_browsers_and_readers_need(open_page: OpenPage, stack: Stack, name: str) -> None:
+    watched = open_page(f"{stack.api_url}/{name}")
+    page = watched.page
+    page.wait_for_load_state("networkidle")
+    assert page.locator("html").get_attribute("lang")
+    assert len(page.title()) > 5
+    assert "width=device-width" in str(page.locator("meta[name=viewport]").get_attribute("content"))
+    assert page.locator("h1").count() == 1
+    watched.accessible(name)
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_wider_than_the_screen(open_page: OpenPage, stack: Stack, name: str, width: int) -> None:
+    page = open_page(f"{stack.api_url}/{name}", viewport={"width": width, "height": 640}).page
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_page_loads_is_compressed_and_kept_and_the_page_itself_is_asked_for(stack: Stack, name: str) -> None:
+    html = requests.get(f"{stack.api_url}/{name}", timeout=30)
+    assert html.headers["Cache-Control"] == "no-cache"
+    again = requests.get(f"{stack.api_url}/{name}", headers={"If-None-Match": html.headers["ETag"]}, timeout=30)
+    assert (again.status_code, again.text) == (304, "")
+    loaded = re.findall(r'(?:href|src)="(pages/[^"]+)"', html.text)
+    assert len(loaded) >= 2
+    for each in loaded:
+        file = requests.get(f"{stack.api_url}/{each}", timeout=30)
+        assert "immutable" in file.headers["Cache-Control"], each
+        if len(file.content) >= 1024:
+            assert file.headers["Content-Encoding"] == "gzip", each
+        older = requests.get(f"{stack.api_url}/{re.sub('pages/[^/]+', 'pages/0', each)}", timeout=30)
+        assert (older.text, older.headers["Cache-Control"]) == (file.text, "no-store")
+
+
+def test_no_other_file_is_served(stack: Stack) -> None:
+    for name in ("..%2Fruntime%2Fpages.py", "invite.html", "nothing.js", "qr.js%00", "%2E%2E"):
+        answer = requests.get(f"{stack.api_url}/pages/0/{name}", timeout=30)
+        assert answer.status_code in (400, 403, 404), name
