@@ -54,7 +54,7 @@ def test_a_consent_that_dies_anywhere_is_recorded_once_by_who_presses_again(acco
         for fault in Fault:
             session_id, person = _person(account)
             account.wire.plan = {len(account.wire.calls) + number: fault}
-            answers = []
+            answers: list[int] = []
             while not answers or answers[-1] not in (200, 201):
                 assert len(answers) < 3, answers
                 assert _ledger(account, session_id) == [] or answers, "nothing is recorded that nobody said"
