@@ -23,8 +23,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if event["resource"] in HTML:
         return site.html(HTML[event["resource"]], headers)
     try:
-        path = event.get("pathParameters") or {"version": "", "file": "openapi.json"}
-        return site.file(path["version"], path["file"])
+        if event["resource"] == "/openapi.json":
+            return site.contract()
+        return site.file(event["pathParameters"]["version"], event["pathParameters"]["file"])
     except LikenessError as error:
         report(error)
         return problem(error)

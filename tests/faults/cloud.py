@@ -349,6 +349,8 @@ class Cloud:
 _FUNCTION_OF = {
     ("POST", "/sessions"): "create_session",
     ("POST", "/sessions/{session_id}/attempts"): "create_session",
+    ("GET", "/consent"): "record_consent",
+    ("POST", "/sessions/{session_id}/consent"): "record_consent",
     ("POST", "/sessions/{session_id}/assets"): "register_asset",
     ("GET", "/sessions"): "get_session",
     ("DELETE", "/sessions/{session_id}"): "erase_session",

@@ -85,6 +85,12 @@ def _an_idempotency_key_after_a_failure(where: Cloud) -> None:
 def _a_person_who_fails_and_one_who_stays_away(where: Cloud) -> None:
     session = where.api("POST", "/sessions", body={"start": "on_open"}).body
     person = session["invite_url"].partition("#")[2]
+    assert where.api("POST", f"{SESSION}/attempts", key=person, session_id=session["id"]).status == 409
+    text = where.api("GET", "/consent").body
+    agreed = {name: text[name] for name in ("text_version", "language", "sha256")}
+    for status in (201, 200):
+        answer = where.api("POST", f"{SESSION}/consent", key=person, session_id=session["id"], body=agreed)
+        assert answer.status == status
     made = where.api("POST", f"{SESSION}/attempts", key=person, session_id=session["id"])
     assert where.browser(take_check(made.body["attempt"]["h5_link"], "fail")).status == 303
     where.settle()

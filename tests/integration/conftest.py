@@ -192,6 +192,16 @@ def come_back(callback_url: str) -> requests.Response:
     return requests.get(callback_url, timeout=30, allow_redirects=False)
 
 
+def agree(person: Api, session_id: str, language: str = "en") -> dict[str, Any]:
+    """The person agrees to the text in force; the consent on record."""
+    text = person("GET", "/consent", params={"language": language}).json()
+    agreed = {name: text[name] for name in ("text_version", "language", "sha256")}
+    answer = person("POST", f"/sessions/{session_id}/consent", json=agreed)
+    assert answer.status_code in (200, 201), answer.text
+    recorded: dict[str, Any] = answer.json()
+    return recorded
+
+
 def registration(file: Path, asset_type: str, content_type: str, name: str | None = None) -> dict[str, Any]:
     """The body that registers ``file``."""
     size = file.stat().st_size

@@ -12,6 +12,7 @@ from local.media import DemoMedia
 from tests.integration.conftest import (
     Api,
     SimulatorControl,
+    agree,
     come_back,
     face_check,
     registration,
@@ -82,6 +83,9 @@ def test_on_open_makes_the_link_later_and_the_person_may_ask_for_it(api: Api, cr
     assert crun.calls("session") == before
     token = urlsplit(session["invite_url"]).fragment
     person = api.with_credential(token)
+    refused = person("POST", f"/sessions/{session['id']}/attempts")
+    assert (refused.status_code, refused.json()["code"]) == (409, "consent_required")
+    agree(person, session["id"])
     made = person("POST", f"/sessions/{session['id']}/attempts")
     assert made.status_code == 201, made.text
     link = made.json()["attempt"]["h5_link"]

@@ -14,6 +14,8 @@ from tests.integration.conftest import Api, Canaries
 from tests.template_file import RESOURCES
 
 IMAGE = {"name": "front of alice", "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000}
+#: Nobody agrees to this one; the route is told from others by its 409.
+ANOTHER_TEXT = {"text_version": "none", "language": "en", "sha256": "0" * 64}
 NOBODYS = {"session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "asset_id": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
 ILL_FORMED = {"session_id": "ses_1", "asset_id": "ast_1"}
 #: What may differ from one answer to the next.
@@ -36,7 +38,9 @@ TABLE: dict[Route, Row] = {
     ("GET", "/sessions"): Row(client=200, person=403),
     ("GET", "/sessions/{session_id}"): Row(client=200, person=200),
     ("DELETE", "/sessions/{session_id}"): Row(client=200, person=403),
-    ("POST", "/sessions/{session_id}/attempts"): Row(client=201, person=201),
+    # The person has not consented.
+    ("POST", "/sessions/{session_id}/attempts"): Row(client=201, person=409),
+    ("POST", "/sessions/{session_id}/consent"): Row(client=409, person=409, body=ANOTHER_TEXT),
     ("POST", "/sessions/{session_id}/assets"): Row(client=201, person=201, body=IMAGE),
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=200),
 }
@@ -44,10 +48,10 @@ TABLE: dict[Route, Row] = {
 PUBLIC: dict[Route, int] = {
     ("GET", "/callback/{session_id}/{attempt}/{signature}"): 404,
     ("GET", "/invite"): 200,
-    ("GET", "/invite.js"): 200,
-    ("GET", "/style.css"): 200,
+    ("GET", "/console"): 200,
+    ("GET", "/pages/{version}/{file}"): 404,
     ("GET", "/docs"): 200,
-    ("GET", "/docs.js"): 200,
+    ("GET", "/consent"): 200,
     ("GET", "/openapi.json"): 200,
 }
 ON_A_SESSION = [route for route in TABLE if "{session_id}" in route[1]]
@@ -106,7 +110,7 @@ def bob(api: Api, client_keys: dict[str, str], alice: Tenant) -> Tenant:
 
 
 def ask(caller: Api, route: Route, ids: dict[str, str]) -> requests.Response:
-    path = route[1].format(attempt="1", signature="A" * 43, **ids)
+    path = route[1].format(attempt="1", signature="A" * 43, version="0", file="none.js", **ids)
     return caller(route[0], path, json=TABLE[route].body if route in TABLE else None)
 
 

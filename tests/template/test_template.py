@@ -24,7 +24,8 @@ def test_the_contract_of_parameters_and_outputs() -> None:
     assert set(TEMPLATE["Parameters"]) == {
         "CrunBaseUrl", "CrunApiKey", "PublicBaseUrl", "PythonRuntime", "Architecture", "LinkCheckDelaySeconds",
         "PollFirstDelaySeconds", "PollBackoffRate", "PollMaxDelaySeconds", "PollDeadlineSeconds", "UploadRetentionDays",
-        "MaxAttemptsPerSession", "CrunRequestsPer10s", "CreateSessionConcurrency", "LogLevel",
+        "MaxAttemptsPerSession", "CrunRequestsPer10s", "CreateSessionConcurrency", "ConsentVersion",
+        "OperatorName", "OperatorContact", "LogLevel",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl", "RestApiId", "TableName", "UploadBucketName", "OnboardingQueueUrl", "OnboardingDeadLetterQueueUrl",

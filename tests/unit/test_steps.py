@@ -632,13 +632,13 @@ def test_a_consent_at_the_edge_of_time_is_the_callers_mistake(given_at: str) -> 
 )  # fmt: skip
 def test_a_page_has_a_size(world: World, limit: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        GetSession(world.store).list(Caller("acme"), limit=limit)
+        GetSession(world.store, 10).list(Caller("acme"), limit=limit)
     assert caught.value.field == "limit"
 
 
 def test_what_belongs_to_somebody_else_looks_missing(world: World) -> None:
     one, (asset,) = world.verified(AssetStatus.PROCESSING)
-    step = GetSession(world.store)
+    step = GetSession(world.store, 10)
     assert step.one(Caller("acme"), one.id)["assets"][0]["id"] == asset.id
     assert step.asset(Caller("acme", session_id=one.id), one.id, asset.id)["status"] == "processing"
     for stranger in (Caller("evil"), Caller("acme", session_id=world.session().id)):

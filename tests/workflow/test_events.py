@@ -17,6 +17,7 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "create_session": {"statusCode": 201},
     "get_session": {"statusCode": 404},
     "erase_session": {"statusCode": 404},
+    "record_consent": {"statusCode": 404},
     "register_asset": {"statusCode": 404},
     "receive_callback": {"statusCode": 404},
     "check_upload": None,

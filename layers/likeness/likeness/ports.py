@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from likeness.domain.asset import Asset, AssetStatus
-from likeness.domain.session import Attempt, AttemptStatus, Problem, Session
+from likeness.domain.consent import ConsentText
+from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session
 
 
 class Clock(Protocol):
@@ -70,6 +71,17 @@ class Store(Protocol):
         """The newest attempt led nowhere; ConditionFailed when it is not the newest or something better is known."""
         ...
 
+    def keep_consent_text(self, text: ConsentText) -> None:
+        """Keeps the words that somebody is about to agree to, for ever."""
+        ...
+
+    def record_consent(self, session: Session, consent: Consent) -> None:
+        """Adds to the ledger, and shows it in the session. ConditionFailed when the same text was agreed to already,
+
+        or the session takes none any more.
+        """
+        ...
+
     def lease_lookup(self, session_id: str, number: int, owner: str, now: float, until: float) -> Session:
         """Makes ``owner`` the only one to look this attempt up until ``until``; the session *before* the lease.
 
@@ -130,6 +142,14 @@ class Store(Protocol):
 
     def change_asset(self, asset: Asset, expected: Sequence[AssetStatus]) -> None:
         """Writes ``asset`` if its status is still one of ``expected``; ConditionFailed otherwise."""
+        ...
+
+
+class ConsentTexts(Protocol):
+    """What the operator asks people to agree to."""
+
+    def current(self, language: Language) -> ConsentText:
+        """The text in force."""
         ...
 
 

@@ -20,6 +20,9 @@ from likeness.adapters.items import (
     asset_item,
     asset_key,
     attempt_map,
+    consent_item,
+    consent_map,
+    consent_text_item,
     encode,
     problem_map,
     session_from,
@@ -27,8 +30,9 @@ from likeness.adapters.items import (
     session_key,
 )
 from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.consent import ConsentText
 from likeness.domain.ids import SESSION_ID
-from likeness.domain.session import MAX_ASSETS_PER_SESSION, Attempt, AttemptStatus, Problem, Session
+from likeness.domain.session import MAX_ASSETS_PER_SESSION, Attempt, AttemptStatus, Consent, Problem, Session
 from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
 from likeness.ports import Page
 
@@ -57,8 +61,10 @@ class DynamoStore:
     # -- sessions ---------------------------------------------------------------------------------------------
 
     def create_session(self, session: Session, assets: Sequence[Asset]) -> None:
-        """See the port. One PutItem, or one transaction when assets come along."""
+        """See the port. One PutItem, or one transaction when assets or a consent come along."""
         items = [session_item(session), *(asset_item(asset) for asset in assets)]
+        if session.consent:
+            items.append(consent_item(session, session.consent))
         # The caller's retry brings a new id, so a row that is there can only be our own first write.
         with translated():
             if len(items) == 1:
@@ -120,7 +126,8 @@ class DynamoStore:
         item = self._update(
             session_key(session_id),
             "SET attempts.#n.#status = :passed, attempts.#n.result_code = :code, #status = :processing,"
-            " updated_at = :now REMOVE last_error",
+            " attempts.#n.answered_at = if_not_exists(attempts.#n.answered_at, :now), updated_at = :now"
+            " REMOVE last_error",
             "attribute_exists(attempts.#n) AND attribute_not_exists(group_id)"
             f" AND attempts.#n.#status IN (:open, :lapsed, :failed, :passed) AND {_OPEN_SESSION}"
             # Failed with this very code means that a look-up has refused the pass: a reload must not reopen it.
@@ -156,7 +163,7 @@ class DynamoStore:
         self._update(
             session_key(session_id),
             "SET attempts.#n.#status = :to, #status = :requires_input, last_error = :why, updated_at = :now"
-            + (", attempts.#n.result_code = :code" if result_code else "")
+            + (", attempts.#n.result_code = :code, attempts.#n.answered_at = :now" if result_code else "")
             + " REMOVE attempts.#n.lookup_by, attempts.#n.lookup_until",
             f"attempt_count = :number AND attribute_not_exists(group_id) AND {_OPEN_SESSION}"
             f" AND attempts.#n.#status IN ({', '.join(f':{name}' for name in names)})",
@@ -165,6 +172,37 @@ class DynamoStore:
             | _open_session(),
             {"#n": str(number)},
         )
+
+    # -- consent ----------------------------------------------------------------------------------------------
+
+    def keep_consent_text(self, text: ConsentText) -> None:
+        """See the port. The digest is the key, so who writes it again writes the same."""
+        with translated():
+            self._client.put_item(TableName=self._table, Item=consent_text_item(text))
+
+    def record_consent(self, session: Session, consent: Consent) -> None:
+        """See the port. One transaction: the ledger's entry, and what the session shows."""
+        entry = {
+            "Put": {
+                "TableName": self._table,
+                "Item": consent_item(session, consent),
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        }
+        shown = {
+            "Update": {
+                "TableName": self._table,
+                "Key": session_key(session.id),
+                "UpdateExpression": "SET consent = :consent",
+                "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)",
+                "ExpressionAttributeNames": _STATUS,
+                "ExpressionAttributeValues": _values(
+                    consent=consent_map(consent), canceled="canceled", redacted="redacted"
+                ),
+            }
+        }
+        with translated():
+            self._client.transact_write_items(TransactItems=[entry, shown])
 
     # -- who works on what ------------------------------------------------------------------------------------
 

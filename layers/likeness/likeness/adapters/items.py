@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.consent import ConsentText
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import (
     Attempt,
@@ -103,6 +104,7 @@ def attempt_map(attempt: Attempt) -> Item:
         "created_at": attempt.created_at,
         "expires_at": attempt.expires_at,
         "result_code": attempt.result_code,
+        "answered_at": attempt.answered_at,
     }
 
 
@@ -114,14 +116,58 @@ def _attempt(number: str, values: Item) -> Attempt:
         created_at=values["created_at"],
         expires_at=values["expires_at"],
         result_code=values.get("result_code"),
+        answered_at=values.get("answered_at"),
         lookup_by=values.get("lookup_by"),
         lookup_until=values.get("lookup_until", 0),
     )
 
 
+def consent_map(consent: Consent) -> Item:
+    """A consent as a plain mapping."""
+    return {
+        "text_version": consent.text_version,
+        "given_at": consent.given_at,
+        "sha256": consent.sha256,
+        "language": consent.language,
+        "source": consent.source,
+    }
+
+
+def _consent(values: Item | None) -> Consent | None:
+    if not values:
+        return None
+    return Consent(
+        text_version=values["text_version"],
+        given_at=values["given_at"],
+        sha256=values.get("sha256"),
+        language=values.get("language"),
+        source=values.get("source", "client"),
+    )
+
+
+def consent_item(session: Session, consent: Consent) -> Item:
+    """An entry of the ledger. Nothing changes or deletes one; it outlives its session, and holds nothing personal."""
+    of = {"session_id": session.id, "client_id": session.client_id}
+    key = {"pk": f"CONSENT#{session.id}", "sk": consent.sha256 or f"version#{consent.text_version}"}
+    return encode_item(key | of | consent_map(consent))
+
+
+def consent_text_item(text: ConsentText) -> Item:
+    """A text that somebody has agreed to, under its digest: the words behind the ledger's entries."""
+    return encode_item(
+        {
+            "pk": "CONSENT_TEXTS",
+            "sk": text.sha256,
+            "text_version": text.version,
+            "language": text.language,
+            "title": text.title,
+            "text": text.text,
+        }
+    )
+
+
 def session_item(session: Session) -> Item:
     """The item of a new session."""
-    consent = session.consent
     return encode_item(
         {
             "id": session.id,
@@ -130,7 +176,7 @@ def session_item(session: Session) -> Item:
             "language": session.language,
             "reference": session.reference,
             "return_url": session.return_url,
-            "consent": consent and {"text_version": consent.text_version, "given_at": consent.given_at},
+            "consent": session.consent and consent_map(session.consent),
             "attempts": {number: attempt_map(each) for number, each in session.attempts.items()},
             "attempt_count": len(session.attempts),
             "asset_count": session.asset_count,
@@ -145,7 +191,6 @@ def session_item(session: Session) -> Item:
 def session_from(item: Item) -> Session:
     """The session in an item of the table or of its index (which holds no attempts)."""
     values = decode_item(item)
-    consent = values.get("consent")
     return Session(
         id=values["id"],
         client_id=values["client_id"],
@@ -155,8 +200,9 @@ def session_from(item: Item) -> Session:
         updated_at=values["updated_at"],
         reference=values.get("reference"),
         return_url=values.get("return_url"),
-        consent=Consent(consent["text_version"], consent["given_at"]) if consent else None,
+        consent=_consent(values.get("consent")),
         group_id=values.get("group_id"),
+        verified_at=values.get("verified_at"),
         last_error=_problem(values.get("last_error")),
         driver=values.get("driver"),
         generation=values.get("generation", 0),
@@ -183,6 +229,7 @@ def asset_item(asset: Asset) -> Item:
             "error": problem_map(asset.error),
             "created_at": asset.created_at,
             "updated_at": asset.updated_at,
+            "uploaded_at": asset.uploaded_at,
             "submitted_at": asset.submitted_at,
             "activated_at": asset.activated_at,
             "ambiguous_submissions": asset.ambiguous_submissions,
@@ -209,6 +256,7 @@ def asset_from(item: Item) -> Asset:
         version_id=values.get("version_id"),
         crun_asset_id=values.get("crun_asset_id"),
         error=_problem(values.get("error")),
+        uploaded_at=values.get("uploaded_at"),
         submitted_at=values.get("submitted_at"),
         activated_at=values.get("activated_at"),
         ambiguous_submissions=values.get("ambiguous_submissions", 0),

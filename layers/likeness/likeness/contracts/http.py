@@ -18,7 +18,7 @@ from pydantic import (
 
 from likeness.domain.asset import NAME_LIMIT, Asset
 from likeness.domain.media import CONTENT_TYPES, MAX_BYTES
-from likeness.domain.session import Problem, Session
+from likeness.domain.session import Attempt, Consent, Problem, Session
 from likeness.errors import InvalidRequest
 from likeness.ports import UploadForm
 
@@ -71,6 +71,14 @@ class ConsentGiven(_Body):
     given_at: Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_utc)]
 
 
+class ConsentAgreed(_Body):
+    """The body of POST /sessions/{session_id}/consent: the text that the person has read, as GET /consent named it."""
+
+    text_version: Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTABLE)]
+    language: Literal["zh", "en", "zh-Hant"]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 class NewSession(_Body):
     """The body of POST /sessions. Everything is optional."""
 
@@ -114,12 +122,15 @@ def asset_view(asset: Asset, upload: UploadForm | None = None) -> dict[str, Any]
         "name": asset.name,
         "asset_type": asset.asset_type.value,
         "content_type": asset.content_type,
+        "size_bytes": asset.size_bytes,
         "status": asset.status.value,
         "crun_asset_id": asset.crun_asset_id,
         "uri": asset.uri,
         "error": problem_view(asset.error, of_asset=True),
         "created_at": iso(asset.created_at),
         "updated_at": iso(asset.updated_at),
+        "uploaded_at": iso(asset.uploaded_at),
+        "submitted_at": iso(asset.submitted_at),
         "activated_at": iso(asset.activated_at),
     }
     if upload:
@@ -127,16 +138,40 @@ def asset_view(asset: Asset, upload: UploadForm | None = None) -> dict[str, Any]
     return view
 
 
+def consent_view(consent: Consent) -> dict[str, Any]:
+    """A consent, as the session and the answer that recorded it show it."""
+    return {
+        "text_version": consent.text_version,
+        "given_at": consent.given_at,
+        "sha256": consent.sha256,
+        "language": consent.language,
+        "source": consent.source,
+    }
+
+
+def _attempt_view(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "status": attempt.status.value,
+        "created_at": iso(attempt.created_at),
+        "expires_at": iso(attempt.expires_at),
+        "answered_at": iso(attempt.answered_at),
+        "result_code": attempt.result_code,
+    }
+
+
 def session_view(
     session: Session,
     assets: list[dict[str, Any]] | None = None,
     *,
+    max_attempts: int = 0,
     h5_link: str | None = None,
     invite_url: str | None = None,
 ) -> dict[str, Any]:
     """A session; the two links only in the answer that made them. A listing (``assets`` is None) shows neither
 
-    assets nor the attempt."""
+    assets nor attempts nor the consent. ``max_attempts`` per session, for ``attempts_left``.
+    """
     attempt = session.attempt
     view: dict[str, Any] = {
         "id": session.id,
@@ -156,7 +191,13 @@ def session_view(
         }
         if attempt and h5_link:
             view["attempt"]["h5_link"] = h5_link
-        view["assets"] = assets
+        view |= {
+            "attempts": [_attempt_view(each) for _, each in sorted(session.attempts.items())],
+            "attempts_left": session.attempts_left(max_attempts),
+            "consent": session.consent and consent_view(session.consent),
+            "verified_at": iso(session.verified_at),
+            "assets": assets,
+        }
     if session.erased_at:
         # crun has no call to delete a group or an asset: these ids are what to ask its support for.
         view["erasure"] = {"erased_at": iso(session.erased_at), "upstream": "not_supported_by_provider"}

@@ -53,6 +53,7 @@ class Asset:
     version_id: str | None = None
     crun_asset_id: str | None = None
     error: Problem | None = None
+    uploaded_at: float | None = None
     submitted_at: float | None = None
     activated_at: float | None = None
     ambiguous_submissions: int = 0

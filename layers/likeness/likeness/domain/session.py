@@ -71,14 +71,22 @@ class Attempt:
     result_code: str | None = None
     lookup_by: str | None = None
     lookup_until: float = 0.0
+    answered_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """The proof that the person agreed: which text, and when (ISO 8601)."""
+    """The proof that the person agreed: which text, and when (ISO 8601).
+
+    ``sha256`` (hex, of the very words) and ``language`` are there when our own page has asked; ``source`` is
+    ``person`` then, and ``client`` when the caller has told of it.
+    """
 
     text_version: str
     given_at: str
+    sha256: str | None = None
+    language: str | None = None
+    source: str = "client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,7 @@ class Session:
     return_url: str | None = None
     consent: Consent | None = None
     group_id: str | None = None
+    verified_at: float | None = None
     last_error: Problem | None = None
     driver: str | None = None
     generation: int = 0
@@ -106,6 +115,11 @@ class Session:
     def attempt(self) -> Attempt | None:
         """The newest attempt, if any was made."""
         return self.attempts[max(self.attempts)] if self.attempts else None
+
+    def attempts_left(self, most: int) -> int:
+        """How many more links the person may be given, of ``most`` in all."""
+        waits = self.group_id is None and self.accepts_uploads
+        return max(0, most - len(self.attempts)) if waits else 0
 
     @property
     def accepts_uploads(self) -> bool:

@@ -122,7 +122,21 @@ def get_session() -> Any:
     """The step behind functions/get_session."""
     from likeness.steps.get_session import GetSession
 
-    return GetSession(store())
+    return GetSession(store(), int(number("MAX_ATTEMPTS_PER_SESSION")))
+
+
+def record_consent() -> Any:
+    """The step behind functions/record_consent."""
+    from likeness.adapters.consent_texts import ConsentTexts
+    from likeness.steps.record_consent import RecordConsent
+
+    texts = ConsentTexts(
+        text("CONSENT_VERSION"),
+        text("OPERATOR_NAME", may_be_empty=True),
+        text("OPERATOR_CONTACT", may_be_empty=True),
+        int(number("UPLOAD_RETENTION_DAYS")),
+    )
+    return RecordConsent(store(), texts, SystemClock())
 
 
 def erase_session() -> Any:

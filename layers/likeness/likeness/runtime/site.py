@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,8 @@ from likeness.errors import NotFound
 from likeness.runtime.pages import FOLDER, page, policy
 
 _VERSION = "__VERSION__"
+_DIGEST = re.compile("[0-9a-f]{16}")
+_LIMITS = "limits.json"
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -46,7 +49,7 @@ class Site:
 
     def __init__(self, upload_addresses: str) -> None:
         self._policy = policy(upload_addresses)
-        self._files = {file.name: file for file in sorted(FOLDER.iterdir()) if file.suffix != ".html"}
+        self.files = {file.name for file in FOLDER.iterdir() if file.suffix in (".css", ".js", ".svg")} | {_LIMITS}
 
     @cached_property
     def version(self) -> str:
@@ -76,9 +79,13 @@ class Site:
 
         NotFound for anything that is no file of ours.
         """
-        kept = {"Cache-Control": _FOR_EVER if version == self.version else "no-store"}
-        if name == "limits.json":
-            return page(name, headers=kept, body=self._limits)
-        if name not in self._files:
+        if not _DIGEST.fullmatch(version) or name not in self.files:
             raise NotFound("There is no such file")
+        kept = {"Cache-Control": _FOR_EVER if version == self.version else "no-store"}
+        if name == _LIMITS:
+            return page(name, headers=kept, body=self._limits)
         return page(name, headers=kept)
+
+    def contract(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        return page("openapi.json")

@@ -147,7 +147,12 @@ class CheckUpload:
             if asset.sha256 not in (None, digest):
                 raise MediaRefused("content_mismatch", "This is not the file that was registered.")
             checked = replace(
-                checked, status=AssetStatus.UPLOADED, asset_type=kind, content_type=content_type, sha256=digest
+                checked,
+                status=AssetStatus.UPLOADED,
+                asset_type=kind,
+                content_type=content_type,
+                sha256=digest,
+                uploaded_at=now,
             )
         except MediaRefused as refused:
             checked = replace(checked, status=AssetStatus.FAILED, error=Problem(refused.code, refused.message))

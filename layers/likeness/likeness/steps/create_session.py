@@ -81,13 +81,24 @@ class CreateSession:
             asset_view(each, self.files.upload_form(each.object_key, each.content_type, each.size_bytes, now))
             for each in assets
         ]
-        return session_view(session, views, h5_link=h5_link, invite_url=self._invite_url(session, base_url, now))
+        return session_view(
+            session,
+            views,
+            max_attempts=self.max_attempts,
+            h5_link=h5_link,
+            invite_url=self._invite_url(session, base_url, now),
+        )
 
     def create_attempt(self, caller: Caller, wanted: str, base_url: str) -> dict[str, Any]:
-        """The session's view with a fresh H5 link. Conflict when there is nothing left to validate."""
+        """The session's view with a fresh H5 link. Conflict when there is nothing left to validate, or when a person
+
+        asks whose consent nobody has recorded.
+        """
         session = caller.own(self.store.get_session(wanted))
         if session.status not in (SessionStatus.REQUIRES_INPUT, SessionStatus.PROCESSING) or session.group_id:
             raise Conflict(f"A session that is {session.status.value} takes no further attempt")
+        if caller.session_id is not None and session.consent is None:
+            raise Conflict("The person's consent comes first", code="consent_required")
         number = len(session.attempts) + 1
         if number > self.max_attempts:
             raise TooManyAttempts(f"This session has used its {self.max_attempts} attempts")
@@ -107,7 +118,8 @@ class CreateSession:
             last_error=None,
             updated_at=now,
         )
-        return session_view(session, [asset_view(each) for each in self.store.list_assets(wanted)], h5_link=h5_link)
+        assets = [asset_view(each) for each in self.store.list_assets(wanted)]
+        return session_view(session, assets, max_attempts=self.max_attempts, h5_link=h5_link)
 
     def _open_link(self, session: Session, number: int, base_url: str, now: float) -> tuple[Attempt, str]:
         self.throttle(session.client_id)

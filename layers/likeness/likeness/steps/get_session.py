@@ -22,11 +22,13 @@ class GetSession:
     """Reads sessions and assets of the caller's own."""
 
     store: Store
+    max_attempts: int
 
     def one(self, caller: Caller, session_id: str) -> dict[str, Any]:
         """A session with its assets."""
         session = self._own(caller, session_id)
-        return session_view(session, [asset_view(each) for each in self.store.list_assets(session.id)])
+        assets = [asset_view(each) for each in self.store.list_assets(session.id)]
+        return session_view(session, assets, max_attempts=self.max_attempts)
 
     def asset(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
         """One asset."""

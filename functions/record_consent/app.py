@@ -1,0 +1,36 @@
+"""GET /consent and POST /sessions/{session_id}/consent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from likeness.contracts.http import ConsentAgreed, parse_body
+from likeness.runtime import bootstrap
+from likeness.runtime.http import answer, caller_of, make_app
+from likeness.runtime.logging import logger
+
+app = make_app()
+record_consent = bootstrap.record_consent()
+
+
+@app.get("/consent")
+def read() -> Response[str]:
+    """The text in force."""
+    query = app.current_event.query_string_parameters or {}
+    return answer(record_consent.text(query.get("language")))
+
+
+@app.post("/sessions/<session_id>/consent")
+def agree(session_id: str) -> Response[str]:
+    """The person has agreed to the text."""
+    body = parse_body(ConsentAgreed, app.current_event.decoded_body)
+    shown, new = record_consent(caller_of(app.current_event.raw_event), session_id, body)
+    return answer(shown, 201 if new else 200)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Routes the request."""
+    return app.resolve(event, context)

@@ -1,0 +1,61 @@
+"""The person's consent: which text, in which language, when. Kept in a ledger that is only ever added to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from likeness.contracts.http import ConsentAgreed, consent_view, iso
+from likeness.domain.caller import Caller
+from likeness.domain.session import Consent, Language
+from likeness.errors import ConditionFailed, Conflict, InvalidRequest
+from likeness.ports import Clock, ConsentTexts, Store
+
+
+@dataclass(frozen=True, slots=True)
+class RecordConsent:
+    """Shows the text, takes the consent."""
+
+    store: Store
+    texts: ConsentTexts
+    clock: Clock
+
+    def text(self, language: str | None) -> dict[str, Any]:
+        """The text in force, in ``language`` (zh when it is not said). InvalidRequest for another language."""
+        if language is not None and language not in list(Language):
+            raise InvalidRequest(f"language: one of {', '.join(Language)}", field="language")
+        found = self.texts.current(Language(language or Language.ZH))
+        return {
+            "text_version": found.version,
+            "language": found.language.value,
+            "sha256": found.sha256,
+            "title": found.title,
+            "text": found.text,
+        }
+
+    def __call__(self, caller: Caller, session_id: str, body: ConsentAgreed) -> tuple[dict[str, Any], bool]:
+        """The consent's view, and whether it is new: the same text is agreed to once. NotFound; Conflict when the
+
+        text is not the one in force, so nobody agrees to words that the operator has taken back.
+        """
+        session = caller.own(self.store.get_session(session_id))
+        if not session.accepts_uploads:
+            raise Conflict(f"A session that is {session.status.value} takes no consent")
+        text = self.texts.current(Language(body.language))
+        if (body.text_version, body.sha256) != (text.version, text.sha256):
+            raise Conflict("The text has changed; read it again", code="consent_text_changed")
+        if session.consent and session.consent.sha256 == text.sha256:
+            return consent_view(session.consent), False
+        consent = Consent(
+            text_version=text.version,
+            given_at=str(iso(self.clock.now())),
+            sha256=text.sha256,
+            language=text.language.value,
+            source="client" if caller.session_id is None else "person",
+        )
+        self.store.keep_consent_text(text)
+        try:
+            self.store.record_consent(session, consent)
+        except ConditionFailed:
+            raise Conflict("The session has changed at the same time", retry_after=1) from None
+        return consent_view(consent), True

@@ -1,0 +1,202 @@
+"""Consent comes first, names the very words, and stays."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from likeness.adapters.consent_texts import ConsentTexts
+from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.items import decode_item
+from likeness.contracts.http import AssetRegistration, ConsentAgreed, ConsentGiven, NewSession, parse_body
+from likeness.domain.caller import Caller
+from likeness.domain.consent import ConsentText
+from likeness.domain.session import Language
+from likeness.errors import Conflict, InvalidRequest, NotFound
+from likeness.ports import H5Session
+from likeness.steps.create_session import CreateSession
+from likeness.steps.erase_session import EraseSession
+from likeness.steps.record_consent import RecordConsent
+from tests.aws import make_table, no_account_of_this_machine
+from tests.template_file import TEMPLATE
+from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakeQueue, FakeWorkflows, FixedKeys
+
+BASE = "https://likeness.example/v1"
+CLIENT = Caller("acme")
+DEFAULTS = {name: each.get("Default") for name, each in TEMPLATE["Parameters"].items()}
+
+
+@dataclass
+class Texts:
+    """The port ``ConsentTexts``: one text, which can be changed."""
+
+    text: ConsentText = ConsentText("1", Language.EN, "Title", "First.\n\nSecond.")  # noqa: RUF009 - frozen
+
+    def current(self, language: Language) -> ConsentText:
+        return replace(self.text, language=language)
+
+
+@dataclass
+class World:
+    """A stack with one session that opens its link later."""
+
+    dynamodb: Any
+    clock: FakeClock
+    texts: Texts
+    crun: FakeCrun
+
+    def __post_init__(self) -> None:
+        self.store = DynamoStore(self.dynamodb, "Table")
+        self.step = RecordConsent(self.store, self.texts, self.clock)
+        self.sessions = CreateSession(
+            self.store, self.crun, FakeQueue(), FakeFiles(), FixedKeys(), self.clock, lambda _: None, 330, 10
+        )
+        self.id: str = self.sessions.create(CLIENT, NewSession(start="on_open"), BASE)["id"]
+        self.person = Caller("acme", session_id=self.id)
+
+    def agreed(self, language: str = "en") -> ConsentAgreed:
+        text = self.step.text(language)
+        return ConsentAgreed(text_version=text["text_version"], language=language, sha256=text["sha256"])  # type: ignore[arg-type]
+
+    def ledger(self) -> list[dict[str, Any]]:
+        found = self.dynamodb.query(
+            TableName="Table",
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": f"CONSENT#{self.id}"}},
+        )
+        return [decode_item(each) for each in found["Items"]]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with no_account_of_this_machine(), mock_aws():
+        make_table("Table", "Table")
+        yield World(boto3.client("dynamodb"), FakeClock(), Texts(), FakeCrun())
+
+
+def test_a_person_gets_a_link_only_after_the_consent(world: World) -> None:
+    world.crun.sessions.append(H5Session("token", "https://h5.test/?bytedToken=token"))
+    with pytest.raises(Conflict) as refused:
+        world.sessions.create_attempt(world.person, world.id, BASE)
+    assert refused.value.code == "consent_required"
+    assert world.crun.callback_urls == []
+    world.step(world.person, world.id, world.agreed())
+    assert world.sessions.create_attempt(world.person, world.id, BASE)["attempt"]["h5_link"]
+
+
+def test_the_ledger_holds_version_digest_language_time_and_who_said_so(world: World) -> None:
+    shown, new = world.step(world.person, world.id, world.agreed("zh"))
+    digest = hashlib.sha256(b"Title\n\nFirst.\n\nSecond.").hexdigest()
+    assert new
+    assert shown == {
+        "text_version": "1", "given_at": "2027-01-15T08:00:00Z", "sha256": digest, "language": "zh", "source": "person"
+    }  # fmt: skip
+    (entry,) = world.ledger()
+    assert shown.items() <= entry.items()
+    assert (entry["session_id"], entry["client_id"]) == (world.id, "acme")
+    kept = world.dynamodb.get_item(TableName="Table", Key={"pk": {"S": "CONSENT_TEXTS"}, "sk": {"S": digest}})["Item"]
+    assert kept["text"]["S"] == "First.\n\nSecond."
+
+
+def test_agreeing_twice_is_agreeing_once_and_the_first_time_stands(world: World) -> None:
+    first, _ = world.step(world.person, world.id, world.agreed())
+    world.clock.at += 60
+    again, new = world.step(world.person, world.id, world.agreed())
+    assert (again, new) == (first, False)
+    assert len(world.ledger()) == 1
+
+
+def test_a_text_that_has_changed_is_not_agreed_to_by_who_read_the_old_one(world: World) -> None:
+    old = world.agreed()
+    first, _ = world.step(world.person, world.id, old)
+    world.texts.text = ConsentText("2", Language.EN, "Title", "Other words.")
+    with pytest.raises(Conflict) as refused:
+        world.step(world.person, world.id, old)
+    assert refused.value.code == "consent_text_changed"
+    second, _ = world.step(world.person, world.id, world.agreed())
+    assert {each["text_version"] for each in world.ledger()} == {"1", "2"}
+    session = world.store.get_session(world.id)
+    assert session
+    assert session.consent
+    assert session.consent.sha256 == second["sha256"] != first["sha256"]
+
+
+def test_a_consent_that_the_client_tells_of_is_in_the_ledger_too(world: World) -> None:
+    body = parse_body(
+        NewSession, '{"start":"on_open","consent":{"text_version":"v7","given_at":"2026-01-15T09:30:00Z"}}'
+    )
+    assert isinstance(body.consent, ConsentGiven)
+    world.id = world.sessions.create(CLIENT, body, BASE)["id"]
+    (entry,) = world.ledger()
+    assert (entry["text_version"], entry["source"], entry.get("sha256")) == ("v7", "client", None)
+    world.crun.sessions.append(H5Session("token", "https://h5.test/?bytedToken=token"))
+    assert world.sessions.create_attempt(Caller("acme", session_id=world.id), world.id, BASE)["attempt"]["h5_link"]
+
+
+def test_the_ledger_outlives_the_session(world: World) -> None:
+    world.step(world.person, world.id, world.agreed())
+    before = world.ledger()
+    erased = EraseSession(world.store, FakeFiles(), FakeWorkflows(), world.clock)(CLIENT, world.id)
+    assert erased["status"] == "redacted"
+    assert world.ledger() == before
+    with pytest.raises(Conflict):
+        world.step(world.person, world.id, world.agreed())
+
+
+def test_nobody_agrees_for_somebody_elses_session(world: World) -> None:
+    for stranger in (Caller("other"), Caller("acme", session_id="ses_01ARZ3NDEKTSV4RRFFQ69G5FAV")):
+        with pytest.raises(NotFound):
+            world.step(stranger, world.id, world.agreed())
+    assert world.ledger() == []
+
+
+@pytest.mark.parametrize("language", ["", "fr", "EN", "zh-hant"])
+def test_another_language_is_refused_by_name(world: World, language: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        world.step.text(language)
+    assert refused.value.field == "language"
+
+
+def test_what_a_session_is_registered_with_does_not_come_into_the_way(world: World) -> None:
+    image = AssetRegistration(name="a", asset_type="Image", content_type="image/png", size_bytes=9)
+    consent = parse_body(ConsentGiven, '{"text_version":"v7","given_at":"2026-01-15T09:30:00Z"}')
+    made = world.sessions.create(CLIENT, NewSession(start="on_open", consent=consent, assets=[image]), BASE)
+    session, assets = world.store.load(made["id"])
+    assert session
+    assert [each.name for each in assets] == ["a"]
+
+
+def _shipped(operator: str = "", contact: str = "") -> ConsentTexts:
+    return ConsentTexts(str(DEFAULTS["ConsentVersion"]), operator, contact, int(DEFAULTS["UploadRetentionDays"]))
+
+
+@pytest.mark.parametrize("operator", ["", "Acme Studios Ltd."])
+@pytest.mark.parametrize("language", Language)
+def test_the_shipped_text_says_who_what_and_how_long(language: Language, operator: str) -> None:
+    text = _shipped(operator, "privacy@acme.example" if operator else "").current(language)
+    assert text.title
+    assert len(text.text.split("\n\n")) == 5
+    assert "30" in text.text
+    assert "{" not in text.title + text.text
+    assert (operator in text.text) is True
+    assert ("privacy@acme.example" in text.text) is bool(operator)
+
+
+def test_every_text_has_its_own_digest() -> None:
+    digests = {_shipped(operator).current(each).sha256 for operator in ("", "Acme") for each in Language}
+    assert len(digests) == 6
+
+
+def test_every_version_has_every_language() -> None:
+    folder = Path("layers/likeness/likeness/consent")
+    versions = [each for each in folder.iterdir() if each.is_dir()]
+    assert str(DEFAULTS["ConsentVersion"]) in {each.name for each in versions}
+    for version in versions:
+        assert {file.stem for file in version.iterdir()} == set(Language)

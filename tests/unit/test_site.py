@@ -1,0 +1,107 @@
+"""The product's own pages: what is served, for how long it is kept, and whom a page may reach."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from likeness.adapters.aws import make_client
+from likeness.adapters.files import S3Files
+from likeness.domain.media import CONTENT_TYPES
+from likeness.domain.media.limits import check_duration, check_sides, check_size
+from likeness.domain.media.types import AssetType
+from likeness.errors import NotFound
+from likeness.runtime.site import Site, limits
+from tests.template_file import RESOURCES, ROOT
+
+PAGES = ROOT / "layers/likeness/likeness/pages"
+
+
+def allowed(policy: str) -> list[str]:
+    (found,) = re.findall("connect-src ([^;]+)", policy)
+    return list(found.split())
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "ap-southeast-1", "cn-north-1"])
+def test_a_page_may_send_files_where_presigned_forms_lead(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    variables = RESOURCES["ServePagesFunction"]["Properties"]["Environment"]["Variables"]
+    addresses: str = variables["UPLOAD_ADDRESSES"]["Fn::Sub"]
+    for name, value in (("AWS::Region", region), ("AWS::URLSuffix", suffix), ("UploadBucket", "uploads")):
+        addresses = addresses.replace(f"${{{name}}}", value)
+    form = S3Files(make_client("s3"), "uploads").upload_form("uploads/a/b/file", "image/png", 5, 0)
+    served = Site(addresses).html("invite.html", {})
+    assert form.url in allowed(served["headers"]["Content-Security-Policy"])
+
+
+def test_a_page_reaches_nobody_else() -> None:
+    policy = Site("https://s3.test/uploads").html("invite.html", {})["headers"]["Content-Security-Policy"]
+    assert allowed(policy) == ["'self'", "https://s3.test/uploads"]
+    sources = {each for part in policy.split(";") for each in part.split()[1:]}
+    assert sources == {"'none'", "'self'", "blob:", "data:", "https://s3.test/uploads"}
+
+
+@pytest.mark.parametrize("name", ["invite.html", "console.html", "docs.html"])
+def test_a_page_names_files_that_there_are_and_holds_no_script_or_style_of_its_own(name: str) -> None:
+    site = Site("https://s3.test/uploads")
+    body = site.html(name, {})["body"]
+    named = re.findall(r'(?:href|src)="pages/([^/"]+)/([^"]+)"', body)
+    assert named
+    for version, file in named:
+        assert version == site.version
+        assert site.file(version, file)["statusCode"] == 200
+    assert not re.search(r"<style|<script(?![^>]* src=)|\sstyle=|\son[a-z]+=|https?://", body)
+
+
+def test_modules_import_files_that_there_are() -> None:
+    site = Site("https://s3.test/uploads")
+    for script in PAGES.glob("*.js"):
+        for imported in re.findall(r'(?:from|import)\s*\(?"\./([^"]+)"', script.read_text()):
+            assert imported in site.files, (script.name, imported)
+
+
+def test_whoever_has_this_version_gets_no_second_copy_and_whoever_has_another_does() -> None:
+    site = Site("https://s3.test/uploads")
+    tag = site.html("invite.html", {})["headers"]["ETag"]
+    for sent in (tag, f"W/{tag}"):
+        again = site.html("invite.html", {"if-none-match": sent})
+        assert (again["statusCode"], again["body"]) == (304, "")
+    assert site.html("invite.html", {"if-none-match": '"0"'})["statusCode"] == 200
+    assert Site("https://s3.test/other").version != site.version
+
+
+@pytest.mark.parametrize("name", ["../runtime/pages.py", "invite.html", "openapi.json", "", ".", "style.css\0"])
+def test_nothing_but_the_pages_own_files_is_served(name: str) -> None:
+    site = Site("https://s3.test/uploads")
+    with pytest.raises(NotFound):
+        site.file(site.version, name)
+    with pytest.raises(NotFound):
+        site.file(f"{site.version}/", "style.css")
+
+
+def test_the_contract_names_the_files() -> None:
+    contract: dict[str, Any] = json.loads((PAGES / "openapi.json").read_text())
+    _, file = contract["paths"]["/pages/{version}/{file}"]["get"]["parameters"]
+    assert file["schema"]["enum"] == sorted(Site("https://s3.test/uploads").files)
+
+
+def test_what_the_pages_check_is_what_the_check_of_uploads_checks() -> None:
+    shown = limits()
+    assert set(shown) == set(AssetType)
+    for name, bounds in shown.items():
+        kind = AssetType(name)
+        check_size(bounds["max_bytes"], kind)
+        assert {CONTENT_TYPES[each] for each in bounds["content_types"]} == {kind}
+        assert set(bounds["extensions"].values()) <= set(bounds["content_types"])
+        if "min_side" in bounds:
+            for side in (bounds["min_side"], bounds["max_side"]):
+                check_sides(side, side, kind)
+        if "min_seconds" in bounds:
+            for seconds in (bounds["min_seconds"], bounds["max_seconds"]):
+                check_duration(seconds, kind)
