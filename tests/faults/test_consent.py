@@ -1,0 +1,75 @@
+"""The person's consent with every call behind it broken in every way: on record once, and the link comes after it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.faults.cloud import Cloud, cloud
+from tests.faults.explore import SETTINGS
+from tests.faults.wire import Fault
+from tests.functions import event_of_request
+
+SESSION = "/sessions/{session_id}"
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Cloud]:
+    with cloud(SETTINGS) as where:
+        yield where
+
+
+def _ledger(where: Cloud, session_id: str) -> list[dict[str, Any]]:
+    found = where.aws("dynamodb").query(
+        TableName="Table",
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"CONSENT#{session_id}"}},
+    )
+    return list(found["Items"])
+
+
+def _agree(where: Cloud, session_id: str, person: str) -> int:
+    text = where.invoke("record_consent", event_of_request("GET", "/consent", "/consent"))
+    agreed = {name: json.loads(text["body"])[name] for name in ("text_version", "language", "sha256")}
+    return where.api("POST", f"{SESSION}/consent", key=person, session_id=session_id, body=agreed).status
+
+
+def _person(where: Cloud) -> tuple[str, str]:
+    """A session that waits for its person, and the session token."""
+    where.begin({})
+    made = where.api("POST", "/sessions", body={"start": "on_open"}).body
+    return made["id"], made["invite_url"].partition("#")[2]
+
+
+def test_a_consent_that_dies_anywhere_is_recorded_once_by_who_presses_again(account: Cloud) -> None:
+    session_id, person = _person(account)
+    begin = len(account.wire.calls)
+    assert _agree(account, session_id, person) == 201
+    calls = len(account.wire.calls) - begin
+    assert calls >= 3
+    for number in range(1, calls + 1):
+        for fault in Fault:
+            session_id, person = _person(account)
+            account.wire.plan = {len(account.wire.calls) + number: fault}
+            answers: list[int] = []
+            while not answers or answers[-1] not in (200, 201):
+                assert len(answers) < 3, answers
+                assert _ledger(account, session_id) == [] or answers, "nothing is recorded that nobody said"
+                answers.append(_agree(account, session_id, person))
+            assert account.wire.fired, "the fault came about"
+            assert len(_ledger(account, session_id)) == 1, (number, fault)
+            session = account.store.get_session(session_id)
+            assert session
+            assert session.consent
+            made = account.api("POST", f"{SESSION}/attempts", key=person, session_id=session_id)
+            assert made.status == 201
+
+
+def test_without_a_consent_no_link_is_asked_for(account: Cloud) -> None:
+    session_id, person = _person(account)
+    refused = account.api("POST", f"{SESSION}/attempts", key=person, session_id=session_id)
+    assert (refused.status, refused.body["code"]) == (409, "consent_required")
+    assert not any(call.service == "crun" for call in account.wire.calls)
