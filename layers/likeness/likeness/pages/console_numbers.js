@@ -82,7 +82,7 @@ export class Numbers {
     if (text === this.#shown) return;
     this.#shown = text;
     const all = summary(days);
-    say(byId("numbers-range"), `Sessions made from ${dayText(days[0].date)} to ${dayText(days.at(-1).date)}, and what became of them.`);
+    say(byId("numbers-range"), `What was made from ${dayText(days[0].date)} to ${dayText(days.at(-1).date)}, and what became of it.`);
     showTiles(all);
     showDays(days);
     showSpeed(all);
@@ -142,7 +142,7 @@ function showDays(days) {
 
 function showSpeed(all) {
   const found = histogram(all.buckets);
-  const between = (column) => `${durationText(column.from)} to ${durationText(column.to)}`;
+  const between = (column) => (column.from < 1 ? `up to ${durationText(column.to)}` : `${durationText(column.from)} to ${durationText(column.to)}`);
   const columns = found.map((column) => ({
     name: `≤ ${durationText(column.to)}`,
     title: `${between(column)}: ${column.count} assets`,

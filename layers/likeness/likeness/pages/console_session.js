@@ -25,7 +25,7 @@ export class SessionView {
     this.#api = api;
     this.#live = live;
     byId("session-id").parentElement.querySelector("button")?.remove();
-    byId("session-id").after(" ", copyButton("the session’s id", () => this.#id ?? ""));
+    byId("session-id").after(" ", copyButton("the session id", () => this.#id ?? ""));
   }
 
   /** The session that is shown, as it was read last. */
@@ -49,7 +49,7 @@ export class SessionView {
     byId("session").hidden = false;
     byId("detail-note").hidden = true;
     this.#empty();
-    if (known) this.#head({ ...known, attempts: [], assets: [] });
+    if (known) this.#head(known);
     this.#poller = this.#live.add(() => this.#refresh(id), () => this.#pause());
   }
 
@@ -82,6 +82,8 @@ export class SessionView {
     byId("session").classList.remove("is-loading");
     byId("session").hidden = false;
     byId("detail-note").hidden = true;
+    byId("erase").disabled = Boolean(session.erasure);
+    byId("fresh").disabled = !canTryAgain(session);
     this.#head(session);
     this.#timeline(session);
     this.#assets(session);
@@ -126,12 +128,11 @@ export class SessionView {
     showBadge(byId("session-status"), "loading");
   }
 
+  /** What the list knows as well. */
   #head(session) {
     const erased = session.status === "redacted";
     say(byId("session-title"), session.reference ?? (erased ? "Erased session" : "Session without reference"));
     showBadge(byId("session-status"), session.status);
-    byId("erase").disabled = erased && Boolean(session.erasure);
-    byId("fresh").disabled = !canTryAgain(session);
     const problem = session.last_error;
     byId("session-problem").hidden = !problem;
     if (problem) {
@@ -221,7 +222,7 @@ function showConsent(consent) {
     fact("Language", consent.language ? `${LANGUAGES[consent.language] ?? ""} (${consent.language})`.trim() : "not said"),
     fact("How", SOURCES[consent.source] ?? consent.source),
     consent.sha256
-      ? fact("SHA-256 of the text", h("code", {}, consent.sha256), " ", copyButton("the consent’s hash", () => consent.sha256))
+      ? fact("SHA-256 of the text", h("code", {}, consent.sha256), " ", copyButton("the consent hash", () => consent.sha256))
       : fact("SHA-256 of the text", "not on record"));
 }
 

@@ -4,7 +4,7 @@ import { serverNow } from "./api.js";
 
 /** How many times a run of pages waits for the service before it gives up for this round. */
 const PATIENCE = 3;
-/** The buckets of `seconds_to_active` grow by this factor. */
+/** The buckets of `seconds_to_active` grow by this factor; the first one reaches from nothing to one second. */
 const BUCKET_FACTOR = 2 ** 0.25;
 const DAY_MS = 86_400_000;
 
@@ -77,17 +77,19 @@ export function passRate(day) {
   return ended ? verified / ended : null;
 }
 
-/** The value below which a share of the times lies; within a bucket they are taken to be spread evenly by ratio. */
+/** The value below which a share of the times lies; within a bucket they are taken to be spread evenly (by ratio). */
 export function quantile(buckets, share) {
   const sorted = [...buckets].sort(([one], [other]) => one - other);
   const wanted = sorted.reduce((sum, [, count]) => sum + count, 0) * share;
   let before = 0;
   for (const [bound, count] of sorted) {
-    if (count && before + count >= wanted) return (bound / BUCKET_FACTOR) * BUCKET_FACTOR ** ((wanted - before) / count);
+    if (count && before + count >= wanted) return within(bound, (wanted - before) / count);
     before += count;
   }
   return null;
 }
+
+const within = (bound, part) => (bound <= 1 ? bound * part : bound * BUCKET_FACTOR ** (part - 1));
 
 /** The buckets without holes, wider ones where there are many: [{ from, to, count }], in seconds. */
 export function histogram(buckets, most = 24) {
