@@ -182,6 +182,10 @@ def test_the_list_is_filtered_searched_and_counted(enter: Any, fresh_client: Api
     filters.get_by_role("button", name="redacted").click()
     expect(_rows(page)).to_have_count(1)
     expect(_rows(page)).to_contain_text("erased")
+    filters.get_by_role("button", name="requires input").click()
+    expect(_rows(page)).to_have_count(2)
+    fresh_client("DELETE", f"/sessions/{first['id']}")
+    expect(_rows(page)).to_have_count(1)  # what has left the filter leaves the list
     filters.get_by_role("button", name="all").click()
     expect(_rows(page)).to_have_count(3)
     search = page.get_by_role("searchbox")
@@ -190,7 +194,7 @@ def test_the_list_is_filtered_searched_and_counted(enter: Any, fresh_client: Api
     search.fill("order")
     expect(page.get_by_text("No session has exactly this reference.")).to_be_visible()
     search.fill(first["id"])
-    expect(page.locator("#session-title")).to_have_text("order-1")
+    expect(page.locator("#session-id")).to_have_text(first["id"])
 
 
 def test_a_longer_list_is_paged_and_new_sessions_move_nothing(enter: Any, fresh_client: Api) -> None:
@@ -215,10 +219,11 @@ def test_a_longer_list_is_paged_and_new_sessions_move_nothing(enter: Any, fresh_
     assert references == ["the-newest", *(f"order-{number:02}" for number in reversed(range(27)))]
 
 
-def test_a_hidden_page_asks_for_nothing(enter: Any, fresh_client: Api) -> None:
+def test_a_hidden_page_asks_for_nothing_and_catches_up_without_a_gap(enter: Any, fresh_client: Api) -> None:
+    fresh_client.session(start="on_open", reference="made-before")
     watched = enter(fresh_client, **ALONE)
     page = watched.page
-    expect(page.get_by_text("No session was made yet.")).to_be_visible()
+    expect(_rows(page)).to_have_count(1)
     page.clock.install()
     hide = "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: true }});"
     hide += " document.dispatchEvent(new Event('visibilitychange'))"
@@ -228,9 +233,11 @@ def test_a_hidden_page_asks_for_nothing(enter: Any, fresh_client: Api) -> None:
     before = _asked(watched, "sessions"), _asked(watched, "stats")
     page.clock.fast_forward("10:00")
     assert (_asked(watched, "sessions"), _asked(watched, "stats")) == before
-    fresh_client.session(start="on_open", reference="made-meanwhile")
+    for number in range(26):  # more than one page
+        fresh_client.session(start="on_open", reference=f"made-meanwhile-{number}")
     page.evaluate(hide.format("false"))
-    expect(_rows(page)).to_have_count(1)
+    expect(_rows(page)).to_have_count(27)
+    expect(page.get_by_role("button", name="More")).to_be_hidden()
     expect(page.locator("#health")).to_have_text("Live")
 
 
@@ -345,11 +352,10 @@ def test_a_session_is_followed_live_until_its_assets_are_active(
 
     person = _person(fresh_client, made)
     agree(person, made["id"])
-    expect(page.locator("#consent")).to_contain_text("given on the invite page")
     link = person("POST", f"/sessions/{made['id']}/attempts", json={}).json()["attempt"]["h5_link"]
     expect(page.locator("#attempts > li")).to_contain_text("open")
+    expect(page.locator("#consent")).to_contain_text("given on the invite page")
     send_file(made["assets"][0]["upload"], media.portrait_jpeg.read_bytes())
-    expect(timeline).to_contain_text("front.jpg: file arrived and was found fit")
     come_back(face_check(link))
     expect(status).to_have_text("verified")
     expect(page.locator("#assets .badge")).to_have_text("active")
@@ -357,7 +363,8 @@ def test_a_session_is_followed_live_until_its_assets_are_active(
 
     for mark in (
         "Session created", "Consent given", "Attempt 1: link made", "Attempt 1: the person came back, result 10000",
-        "Verified: group known", "front.jpg: handed to crun", "front.jpg: Active",
+        "front.jpg: file arrived and was found fit", "Verified: group known", "front.jpg: handed to crun",
+        "front.jpg: Active",
     ):  # fmt: skip
         expect(timeline).to_contain_text(mark)
     bars = page.locator("#timeline svg .lane").filter(has_text="front.jpg").locator("rect.span")
@@ -384,6 +391,36 @@ def test_why_an_asset_failed_and_how_a_check_went_is_told(
     expect(page.locator("#session-problem")).to_contain_text("The face check was not passed.")
     expect(page.locator("#session-problem")).to_contain_text("attempt_failed")
     expect(page.locator("#attempts > li")).to_contain_text("failed")
+
+
+def test_a_pause_of_days_leaves_room_for_what_took_seconds(enter: Any, fresh_client: Api) -> None:
+    made = fresh_client.session(start="on_open", reference="order-11")
+    page = enter(fresh_client).page
+
+    def later(route: Route) -> None:
+        """The session as it will be three days on: files right away, the check and 40 assets then."""
+        view = route.fetch().json()
+        at = [f"2026-11-2{day}T09:00:{second:02}.000Z" for day, second in ((1, 0), (1, 5), (4, 10), (4, 30), (4, 36))]
+        asset = {"asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000, "error": None}
+        asset |= {"status": "active", "created_at": at[0], "uploaded_at": at[1], "submitted_at": at[3]}
+        asset |= {"activated_at": at[4], "updated_at": at[4], "crun_asset_id": "asset-1", "uri": "asset://asset-1"}
+        attempt = {"number": 1, "status": "verified", "created_at": at[2], "expires_at": at[4], "answered_at": at[3]}
+        view |= {"status": "verified", "created_at": at[0], "verified_at": at[3], "group_id": "group-1"}
+        view["attempts"] = [attempt | {"result_code": "10000"}]
+        view["assets"] = [asset | {"id": f"ast_{number:026}", "name": f"file-{number}"} for number in range(40)]
+        route.fulfill(json=view)
+
+    page.route(f"**/v1/sessions/{made['id']}", later)
+    _open(page, "order-11")
+    lane = page.locator("#timeline .lane").filter(has_text="file-0")
+    expect(lane.locator("rect.span")).to_have_count(3)
+    waiting, checked, at_crun = (each.bounding_box() or {} for each in lane.locator("rect.span").all())
+    expect(page.locator("#timeline .cut")).to_contain_text("3\u00a0d")
+    assert at_crun["width"] > 60  # six seconds of three days
+    assert waiting["x"] < checked["x"] < at_crun["x"]
+    expect(page.locator("#timeline svg")).to_contain_text("and 17 more, see the table")
+    expect(page.locator("#timeline-rows tr")).to_have_count(4 + 4 * 40)
+    expect(page.locator("#assets > li")).to_have_count(40)
 
 
 def test_without_a_clipboard_what_is_copied_is_copied_the_old_way(enter: Any, fresh_client: Api) -> None:

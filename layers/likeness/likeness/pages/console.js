@@ -211,6 +211,7 @@ async function knock(event) {
 byId("sign-in").addEventListener("submit", knock);
 byId("sign-out").addEventListener("click", () => leave("Signed out. The key is forgotten.", "calm"));
 prepareDialogs();
+history.scrollRestoration = "manual";
 const kept = keptKey();
 if (kept) enter(kept);
 else showView("door");

@@ -7,10 +7,10 @@ import {
 import { h, say } from "./dom.js";
 import { drawTimeline, timelineOf, timelineRows } from "./console_timeline.js";
 
-const MOVING_PAUSE_MS = 2_500;
+const UNSETTLED_PAUSE_MS = 2_500;
 const SETTLED_PAUSE_MS = 15_000;
-const OPEN_ASSETS = ["uploaded", "submitting", "processing"];
-const LINK_PAUSE_MS = 5_000;
+const OPEN_SESSION = ["requires_input", "processing"];
+const OPEN_ASSET = ["awaiting_upload", "uploaded", "submitting", "processing"];
 const LANGUAGES = { zh: "简体中文", "zh-Hant": "繁體中文", en: "English" };
 
 export class SessionView {
@@ -105,11 +105,9 @@ export class SessionView {
 
   #pause() {
     const session = this.#session;
-    if (!session) return SETTLED_PAUSE_MS;
-    const moving = session.status === "processing"
-      || (session.group_id && session.assets.some((asset) => OPEN_ASSETS.includes(asset.status)));
-    if (moving) return MOVING_PAUSE_MS;
-    return session.status === "requires_input" ? LINK_PAUSE_MS : SETTLED_PAUSE_MS;
+    const unsettled = session && (OPEN_SESSION.includes(session.status)
+      || (session.status === "verified" && session.assets.some((asset) => OPEN_ASSET.includes(asset.status))));
+    return unsettled ? UNSETTLED_PAUSE_MS : SETTLED_PAUSE_MS;
   }
 
   /** Runs `draw` when `data` is not what was drawn before. */
