@@ -28,6 +28,7 @@ export class FilesStep {
     this.app = app;
     this.limits = null;
     this.rows = new Map();
+    this.order = [];
     const limits = loadLimits();
     limits.then((found) => {
       this.limits = found;
@@ -160,7 +161,7 @@ export class FilesStep {
   show() {
     if (!this.list) return;
     const { session, t } = this.app;
-    const models = this.models(session);
+    const models = this.inOrder(this.models(session));
     const asked = models.filter((each) => each.asked);
     const others = models.filter((each) => !each.asked);
     this.place(this.asked, asked);
@@ -177,6 +178,12 @@ export class FilesStep {
     say(this.heading, t(done ? "files_heading_done" : "files_heading"));
     say(this.lead, t(done ? "files_done" : "files_lead"));
     this.tell(models);
+  }
+
+  /** Rows stay where they appeared first: nothing jumps when two files overtake each other on their way. */
+  inOrder(models) {
+    this.order.push(...models.map((each) => each.key).filter((key) => !this.order.includes(key)));
+    return models.sort((one, other) => this.order.indexOf(one.key) - this.order.indexOf(other.key));
   }
 
   /** Says aloud what has come to an end since the last time. */

@@ -9,7 +9,7 @@ import { LANGUAGES, languageOf, problemWords, wordsIn } from "./texts.js";
 import { consentView, explainIn, openView, readyView, retryView, sentenceView, waitingView } from "./views.js";
 
 const STATUSES = ["requires_input", "processing", "verified", "canceled", "redacted"];
-const LONGEST_PAUSE_MS = 60_000;
+const OFFLINE_MS = 15_000;
 const TOAST_MS = 6000;
 /** How long a redirect may take before its button is given back. */
 const LEAVING_MS = 10_000;
@@ -54,7 +54,9 @@ class App {
     this.shown = null;
     this.changedAt = Date.now();
     this.failures = 0;
+    this.epoch = 0;
     this.texts = new Map();
+    this.consentWhy = null;
   }
 
   // --- words
@@ -96,8 +98,12 @@ class App {
   }
 
   async ask() {
+    const { epoch } = this;
     try {
-      this.take(await call(this.key, "GET", this.path()));
+      const session = await call(this.key, "GET", this.path());
+      // What was asked for before this page changed something may not know of the change.
+      if (epoch !== this.epoch) return this.ask();
+      this.take(session);
       this.settle(null);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -122,8 +128,6 @@ class App {
     const { text, detail } = error ? this.troubleWords(error) : {};
     this.trouble = error && (detail ? `${text} ${detail}` : text);
     notice(this.trouble);
-    if (!error || this.session) return;
-    say(element("loading-detail"), this.trouble);
   }
 
   troubleWords(error) {
@@ -138,12 +142,13 @@ class App {
 
   plan() {
     clearTimeout(this.timer);
-    if (document.hidden || !navigator.onLine || this.refused) return;
+    if (document.hidden || this.refused) return;
     const still = Date.now() - this.changedAt;
     const regular = this.session ? pollDelay(this.place(), this.session, this.sending, still) : 0;
     if (regular === null) return;
     const spread = 0.9 + Math.random() / 5; // many pages that lost the same server do not all come back at once
-    const wait = this.failures ? Math.min(this.pauseMs, Math.max(LONGEST_PAUSE_MS, this.pauseMs)) : regular;
+    // The browser says when the connection is back; some are wrong about it, so it is tried all the same.
+    const wait = this.failures && !navigator.onLine ? OFFLINE_MS : this.failures ? this.pauseMs : regular;
     this.timer = setTimeout(() => this.refresh(), wait * spread);
   }
 
@@ -168,33 +173,41 @@ class App {
 
   // --- consent
 
-  /** The operator's text in the present language; asked for until it comes. `fresh` asks again. */
-  async consentText(fresh = false) {
+  /** The operator's text in the present language, if it is here already; if not it is drawn when it comes. */
+  consentText() {
     const { language } = this.t;
-    if (fresh) this.texts.clear();
     if (!this.texts.has(language)) this.texts.set(language, this.fetchConsent(language));
-    const found = await this.texts.get(language);
-    if (language !== this.t.language) throw new Error("the language was changed meanwhile");
-    return found;
+    return this.texts.get(language) instanceof Promise ? null : this.texts.get(language);
   }
 
   async fetchConsent(language) {
     for (let wait = 2; ; wait = Math.min(30, wait * 2)) {
       try {
-        return await call(null, "GET", `consent?language=${language}`);
+        this.texts.set(language, await call(null, "GET", `consent?language=${language}`));
+        return this.draw();
       } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
         this.settle(error);
         await new Promise((resolve) => setTimeout(resolve, 1000 * (error.retryAfter ?? wait)));
       }
     }
   }
 
+  /** Stores the person's consent to `text`. A text that is not in force any more is fetched anew and asked again. */
   async agree({ text_version, language, sha256 }) {
-    const consent = await call(this.key, "POST", this.path("/consent"), { text_version, language, sha256 });
-    this.consentWasNeeded = false;
-    this.tellOthers();
-    this.take({ ...this.session, consent });
-    await this.refresh();
+    try {
+      const consent = await call(this.key, "POST", this.path("/consent"), { text_version, language, sha256 });
+      this.epoch += 1;
+      this.consentWhy = null;
+      this.tellOthers();
+      this.take({ ...this.session, consent });
+    } catch (error) {
+      if (error.code !== "consent_text_changed") throw error;
+      this.consentWhy = "consent_changed";
+      this.texts.clear();
+      this.consentText();
+    }
+    this.refresh();
   }
 
   // --- the face check
@@ -222,12 +235,13 @@ class App {
     }
     try {
       const session = await call(this.key, "POST", this.path("/attempts"));
+      this.epoch += 1;
       const { number, h5_link: link } = session.attempt;
       this.memory.set("link", { session: this.sessionId, number, link });
       this.tellOthers();
       return link;
     } catch (error) {
-      this.consentWasNeeded = error.code === "consent_required";
+      if (error.code === "consent_required") this.consentWhy = "consent_needed";
       // Whatever it was, the session knows better: another tab was faster, or no attempt is left.
       if (error.status === 409 || error.code === "too_many_attempts") await this.refresh();
       throw error;
@@ -250,7 +264,10 @@ class App {
 
   draw() {
     if (this.leaving) return;
+    if (!this.session && !this.refused) return;
     const place = this.refused ? "refused" : this.place();
+    // The text takes its place at once: nothing moves under a finger that was about to press.
+    if (place === "consent" && !this.consentText()) return;
     const key = this.viewKey(place);
     if (key !== this.shown?.key) this.change(place, key);
     this.view.update();
@@ -259,6 +276,7 @@ class App {
   /** What a view is made of: it is drawn anew when this changes, and only brought up to date when not. */
   viewKey(place) {
     const parts = [place, this.t.language];
+    if (place === "consent") parts.push(this.consentText().sha256, this.consentWhy);
     if (["ready", "open", "retry"].includes(place)) {
       const { attempt, attempts_left: left, last_error: error, consent } = this.session;
       parts.push(attempt?.number, attempt?.status, left, error?.code, Boolean(this.keptLink()), consent?.given_at);
@@ -276,13 +294,13 @@ class App {
     card.dataset.place = place;
     card.replaceChildren(this.view.element);
     card.removeAttribute("aria-busy");
-    showSteps(this.t, stepOf(place), place);
+    showSteps(this.t, stepOf(place));
     const heading = card.querySelector("h1");
     document.title = `${heading.textContent} · ${this.t("title")}`;
     showPhone(this, place);
-    if (!before || (before.place === place && !hadFocus)) return;
+    if (!before || (before.place === place && !hadFocus && !this.view.focus)) return;
     if (before.place !== place) scrollTo({ top: 0 });
-    heading.focus({ preventScroll: true });
+    (this.view.focus ?? heading).focus({ preventScroll: before.place !== place });
   }
 
   makeView(place) {
@@ -300,9 +318,9 @@ class App {
     element("language").addEventListener("change", (event) => {
       this.memory.set("language", event.target.value);
       this.useLanguage(event.target.value);
-      if (this.shown) this.draw();
-      showPhone(this, this.shown?.place);
+      this.draw();
     });
+    showPhone(this, null);
     this.listen();
     this.refresh();
     // The clock of an open link moves by itself, and runs out without any news.
@@ -362,9 +380,9 @@ function frameWords(t) {
   });
 }
 
-function showSteps(t, current, place) {
+function showSteps(t, current) {
   const steps = element("steps");
-  steps.classList.toggle("over", current === null || place === "refused");
+  steps.classList.toggle("over", current === null);
   [...steps.children].forEach((each, index) => {
     const done = current !== null && index < current;
     each.classList.toggle("done", done);
@@ -407,7 +425,7 @@ function showStatus() {
   const draw = (language) => {
     const t = wordsIn(language);
     frameWords(t);
-    showSteps(t, null, null);
+    showSteps(t, null);
     const view = sentenceView({ t }, words, sign);
     document.body.dataset.place = words;
     element("view").replaceChildren(view.element);
@@ -419,7 +437,7 @@ function showStatus() {
 }
 
 function takeToken(memory) {
-  const given = decodeURIComponent(location.hash.slice(1));
+  const given = location.hash.slice(1);
   if (given.startsWith("st_") && given !== memory.get("token")) {
     for (const name of ["link", "replaced", "language"]) memory.set(name, null);
     memory.set("token", given);
@@ -433,12 +451,13 @@ function takeToken(memory) {
 function main() {
   const language = element("language");
   language.replaceChildren(...Object.entries(LANGUAGES).map(([code, name]) => h("option", { value: code, lang: code }, name)));
-  const token = takeToken(new Memory());
+  const memory = new Memory();
+  const token = takeToken(memory);
   // Another invitation pasted into the same tab changes the fragment only.
   addEventListener("hashchange", () => {
     if (location.hash.startsWith("#st_")) location.reload();
   });
-  if (token) new App(new Memory(), token).run();
+  if (token) new App(memory, token).run();
   else showStatus();
 }
 

@@ -21,7 +21,7 @@ export function placeOf(session, now) {
 
 /** Which of the three steps a place belongs to, counted from 0; null where there is nothing left to do. */
 export function stepOf(place) {
-  if (place === "canceled" || place === "redacted") return null;
+  if (["canceled", "redacted", "refused"].includes(place)) return null;
   return place === "consent" ? 0 : place === "files" ? 2 : 1;
 }
 

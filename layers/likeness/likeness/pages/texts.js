@@ -34,14 +34,14 @@ const TEXTS = {
     "開始之前，我們需要您的同意。",
   ],
   consent_given: [
-    "您已于 {date} 同意授权（版本 {version}）。",
+    "您已于{date}同意授权（版本 {version}）。",
     "You gave your consent on {date} (version {version}).",
-    "您已於 {date} 同意授權（版本 {version}）。",
+    "您已於{date}同意授權（版本 {version}）。",
   ],
   consent_on_record: [
-    "您的授权已于 {date} 记录在案（版本 {version}）。",
+    "您的授权已于{date}记录在案（版本 {version}）。",
     "Your consent of {date} is on record (version {version}).",
-    "您的授權已於 {date} 記錄在案（版本 {version}）。",
+    "您的授權已於{date}記錄在案（版本 {version}）。",
   ],
 
   ready_heading: ["准备好进行真人验证了吗？", "Ready for the face check?", "準備好進行真人驗證了嗎？"],
@@ -193,9 +193,9 @@ const TEXTS = {
   state_queued: ["排队中", "Waiting for its turn", "排隊中"],
   state_sending: ["正在上传 {percent}%", "Uploading {percent} %", "正在上傳 {percent}%"],
   state_paused: ["没有网络，恢复后自动继续", "No connection: goes on by itself", "沒有網路，恢復後自動繼續"],
-  state_sent: ["已上传，正在检查…", "Uploaded, being checked…", "已上傳，正在檢查…"],
+  state_sent: ["已上传，正在检查…", "Uploaded, checking…", "已上傳，正在檢查…"],
   state_awaiting_upload: ["等待您的文件", "Waiting for your file", "等待您的檔案"],
-  state_uploaded: ["检查通过，等待处理…", "Checked, about to go on…", "檢查通過，等待處理…"],
+  state_uploaded: ["检查通过，等待处理…", "Checked, waiting…", "檢查通過，等待處理…"],
   state_submitting: ["正在处理…", "Being prepared…", "正在處理…"],
   state_processing: ["正在处理…", "Being prepared…", "正在處理…"],
   state_active: ["已就绪", "Ready", "已就緒"],
@@ -373,6 +373,11 @@ const TEXTS = {
     "No connection. This page goes on by itself when it is back.",
     "沒有網路連線，恢復後會自動繼續。",
   ],
+  no_connection: [
+    "没有网络连接，请在恢复后再试一次。",
+    "There is no connection. Please try again when it is back.",
+    "沒有網路連線，請在恢復後再試一次。",
+  ],
   timeout: [
     "网络很慢，没有及时收到回复。请再试一次。",
     "The network is slow: no answer came in time. Please try again.",
@@ -423,14 +428,14 @@ export function wordsIn(language) {
   t.has = (key) => Object.hasOwn(TEXTS, key);
   t.number = (value) => number.format(value);
   t.size = (bytes) =>
-    bytes < 1e6 ? `${number.format(Math.ceil(bytes / 1000))} KB` : `${number.format(bytes / 1e6)} MB`;
+    bytes < 1e6 ? `${number.format(Math.ceil(bytes / 1000))}\u00a0KB` : `${number.format(bytes / 1e6)}\u00a0MB`;
   t.date = (iso) => new Intl.DateTimeFormat(language, { dateStyle: "long" }).format(new Date(iso));
   return t;
 }
 
 // What the API's own codes come to, in words that help; every other code is `failed` with the problem's own text.
 const CODES = {
-  offline: "offline",
+  offline: "no_connection",
   timeout: "timeout",
   throttled: "busy",
   rate_limited: "busy",

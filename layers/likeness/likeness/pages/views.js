@@ -53,35 +53,17 @@ function slot() {
 /** The operator's text, a box that nobody has ticked, and the button that stores the answer. */
 export function consentView(app) {
   const { t } = app;
-  const why = h("div", { class: "note warn", role: "alert", tabindex: "-1", hidden: true }, icon("alert"), h("p"));
-  const text = h("div", { class: "consent-text", lang: t.language, "aria-busy": "true" }, ...skeleton());
-  const version = h("p", { class: "detail" }, "\u00a0");
-  const box = h("input", { type: "checkbox", id: "agree", disabled: true });
+  const text = app.consentText();
+  const why = app.consentWhy && h("p", { class: "note warn", role: "alert", tabindex: "-1" },
+    icon("alert"), h("span", {}, t(app.consentWhy)));
+  const box = h("input", { type: "checkbox", id: "agree", autocomplete: "off" });
   const trouble = slot();
-  let shown = null;
-  const fill = (found) => {
-    shown = found;
-    box.checked = false;
-    box.disabled = false;
-    text.removeAttribute("aria-busy");
-    text.setAttribute("lang", found.language);
-    text.replaceChildren(h("h2", {}, found.title), ...paragraphs(found.text));
-    say(version, t("consent_version", { version: found.text_version }));
-    allow();
-  };
-  const explain = (words) => {
-    why.hidden = false;
-    say(why.lastChild, words);
-    why.focus();
-  };
   const agree = worker(t("consent_continue"), t("consent_saving"), async () => {
     trouble.clear();
     try {
-      await app.agree(shown);
+      await app.agree(text);
     } catch (error) {
-      if (error.code !== "consent_text_changed") return app.explain(trouble, error);
-      fill(await app.consentText(true));
-      explain(t("consent_changed"));
+      app.explain(trouble, error);
     }
   });
   const allow = () => {
@@ -89,16 +71,16 @@ export function consentView(app) {
   };
   box.addEventListener("change", allow);
   allow();
-  app.consentText().then(fill, () => {});
-  if (app.consentWasNeeded) requestAnimationFrame(() => explain(t("consent_needed")));
-  return still(step(
-    heading(t("consent_heading")), h("p", { class: "lead" }, t("consent_lead")), why, text, version,
+  const element = step(
+    heading(t("consent_heading")), h("p", { class: "lead" }, t("consent_lead")), why,
+    h("article", { class: "consent-text", lang: text.language }, h("h2", {}, text.title), ...paragraphs(text.text)),
+    h("p", { class: "detail" }, t("consent_version", { version: text.text_version })),
     h("label", { class: "tick", for: "agree" }, box, h("span", {}, t("consent_agree"))), agree.button, trouble.element,
-  ));
+  );
+  return { element, focus: why, update() {} };
 }
 
 const paragraphs = (text) => text.split(/\n\s*\n/).map((each) => h("p", {}, each.trim()));
-const skeleton = () => [70, 100, 95, 100, 60].map((width) => h("span", { class: `skeleton w${width}` }));
 
 /** A line that says that consent is on record; nobody is asked twice. */
 function consentLine({ t, session }) {
@@ -160,7 +142,8 @@ export function openView(app) {
   const link = app.keptLink();
   const clock = h("p", { class: "clock", role: "timer", "aria-labelledby": "clock-label" });
   const bar = h("progress", { max: "120", value: "120", "aria-hidden": "true" });
-  const go = link && h("a", { class: "button", href: link, rel: "noreferrer" }, t("open_go"));
+  // A button: what scans a page follows the links in it, and this one is for the person alone.
+  const go = link && h("button", { type: "button", class: "button", onclick: () => location.assign(link) }, t("open_go"));
   const again = starter(app, t(link ? "open_again" : "open_again_here"), link ? "button second" : "button");
   const element = step(
     heading(t(link ? "open_heading_here" : "open_heading")),
