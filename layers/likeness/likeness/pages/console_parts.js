@@ -110,7 +110,7 @@ async function copy(text) {
 
 function copyTheOldWay(text) {
   const before = document.activeElement;
-  const area = h("textarea", { class: "sr", readonly: true, "aria-hidden": "true", tabindex: "-1" });
+  const area = h("textarea", { class: "visually-hidden", readonly: true, "aria-hidden": "true", tabindex: "-1" });
   area.value = text;
   // Outside of an open dialog everything is inert and cannot be selected.
   (before?.closest("dialog") ?? document.body).append(area);
