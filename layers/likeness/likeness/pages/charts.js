@@ -38,7 +38,11 @@ export const round = (number) => Math.round(number * 10) / 10;
 
 /** The picture's frame, with its accessible name. */
 export function picture(width, height, name, ...children) {
-  return shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name }, ...children);
+  return shape(
+    "svg",
+    { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name },
+    ...children,
+  );
 }
 
 const drawn = new WeakMap();
@@ -86,24 +90,39 @@ export function columnChart(width, { name, columns, marks = [] }) {
   const bottom = top + space.height;
   const y = (value) => bottom - (value / ticks.at(-1)) * space.height;
   const slot = space.width / Math.max(1, columns.length);
-  return picture(width, HEIGHT, name,
-    ...ticks.map((tick) => shape("line", { class: "grid", x1: ROOM.left, x2: width - ROOM.right, y1: round(y(tick)), y2: round(y(tick)) })),
+  return picture(
+    width,
+    HEIGHT,
+    name,
+    ...ticks.map((tick) =>
+      shape("line", { class: "grid", x1: ROOM.left, x2: width - ROOM.right, y1: round(y(tick)), y2: round(y(tick)) }),
+    ),
     ...ticks.map((tick) => label(ROOM.left - 6, y(tick) + 4, String(tick), "end")),
     ...columns.map((column, index) => stack(column, ROOM.left + index * slot, slot, y, { top, height: space.height })),
     ...underneath(columns, slot, bottom + 16),
-    ...marks.map((mark, index) => standing(mark, ROOM.left + mark.at * slot, bottom, width, index)));
+    ...marks.map((mark, index) => standing(mark, ROOM.left + mark.at * slot, bottom, width, index)),
+  );
 }
 
 function stack(column, left, slot, y, space) {
   const wide = Math.max(1, Math.min(44, slot * 0.72));
   const x = round(left + (slot - wide) / 2);
   let below = 0;
-  const parts = column.parts.filter((part) => part.value > 0).map((part) => {
-    const top = y(below + part.value);
-    const height = Math.max(1, y(below) - top - (below ? 1 : 0));
-    below += part.value;
-    return shape("rect", { class: `part ${part.kind}`, x, y: round(top), width: round(wide), height: round(height), rx: 1.5 });
-  });
+  const parts = column.parts
+    .filter((part) => part.value > 0)
+    .map((part) => {
+      const top = y(below + part.value);
+      const height = Math.max(1, y(below) - top - (below ? 1 : 0));
+      below += part.value;
+      return shape("rect", {
+        class: `part ${part.kind}`,
+        x,
+        y: round(top),
+        width: round(wide),
+        height: round(height),
+        rx: 1.5,
+      });
+    });
   const hit = shape("rect", { class: "hit", x: round(left), y: space.top, width: round(slot), height: space.height });
   return shape("g", { class: "column" }, shape("title", {}, column.title), hit, ...parts);
 }
@@ -120,9 +139,12 @@ function underneath(columns, slot, y) {
 
 function standing(mark, x, bottom, width, index) {
   const right = x + widthOf(mark.text) + 8 > width;
-  return shape("g", { class: "mark" },
+  return shape(
+    "g",
+    { class: "mark" },
     shape("line", { x1: round(x), x2: round(x), y1: index * MARK_LINE + 2, y2: bottom }),
-    label(x + (right ? -5 : 5), index * MARK_LINE + 11, mark.text, right ? "end" : "start", "strong"));
+    label(x + (right ? -5 : 5), index * MARK_LINE + 11, mark.text, right ? "end" : "start", "strong"),
+  );
 }
 
 /** Bars with their names: rows [{ name, value, hint }], the longest first. One row is two lines on a narrow screen. */
@@ -132,13 +154,31 @@ export function rankChart(width, { name, rows, kind }) {
   const line = narrow ? 40 : 28;
   const most = Math.max(1, ...rows.map((row) => row.value));
   const room = width - names - 46;
-  return picture(width, rows.length * line + 4, name, ...rows.map((row, index) => {
-    const y = index * line;
-    const bar = y + (narrow ? 20 : 5);
-    const long = Math.max(2, (row.value / most) * room);
-    return shape("g", { class: "column" }, shape("title", {}, row.hint ? `${row.name}: ${row.value}. ${row.hint}` : `${row.name}: ${row.value}`),
-      narrow ? label(0, y + 13, fitted(row.name, width)) : label(names - 10, bar + 13, fitted(row.name, names - 14), "end"),
-      shape("rect", { class: `part ${kind}`, x: round(names), y: bar, width: round(long), height: narrow ? 14 : 18, rx: 2 }),
-      label(names + long + 6, bar + (narrow ? 11 : 13), String(row.value), "start", "strong"));
-  }));
+  return picture(
+    width,
+    rows.length * line + 4,
+    name,
+    ...rows.map((row, index) => {
+      const y = index * line;
+      const bar = y + (narrow ? 20 : 5);
+      const long = Math.max(2, (row.value / most) * room);
+      return shape(
+        "g",
+        { class: "column" },
+        shape("title", {}, row.hint ? `${row.name}: ${row.value}. ${row.hint}` : `${row.name}: ${row.value}`),
+        narrow
+          ? label(0, y + 13, fitted(row.name, width))
+          : label(names - 10, bar + 13, fitted(row.name, names - 14), "end"),
+        shape("rect", {
+          class: `part ${kind}`,
+          x: round(names),
+          y: bar,
+          width: round(long),
+          height: narrow ? 14 : 18,
+          rx: 2,
+        }),
+        label(names + long + 6, bar + (narrow ? 11 : 13), String(row.value), "start", "strong"),
+      );
+    }),
+  );
 }

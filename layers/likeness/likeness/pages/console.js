@@ -11,6 +11,7 @@ import { SessionView } from "./console_session.js";
 import { say } from "./dom.js";
 
 const KEPT = "console.key";
+const TITLE = "Likeness console";
 
 /** Everything that lives while an operator is in. Ending it forgets all that was read. */
 class Console {
@@ -37,7 +38,7 @@ class Console {
       this.#numbers.now();
     };
     const current = () => this.#session.session;
-    new NewDialog(api, { onMade: changed, onShow: (id) => { location.hash = id; } }, signal);
+    new NewDialog(api, changed, signal);
     new FreshDialog(api, current, changed, signal);
     new EraseDialog(api, current, changed, signal);
     window.addEventListener("hashchange", () => this.route(), { signal });
@@ -65,9 +66,8 @@ class Console {
     if (id) this.#session.open(id, this.#list.known(id));
     else this.#session.close();
     this.#list.mark(id);
-    document.title = id ? `…${id.slice(-8)} · Likeness console` : view === "numbers" ? "Numbers · Likeness console" : "Likeness console";
-    if (view === "sessions") window.scrollTo(0, this.#scroll);
-    else window.scrollTo(0, 0);
+    document.title = { session: `…${wanted.slice(-8)} · `, numbers: "Numbers · ", sessions: "" }[view] + TITLE;
+    window.scrollTo(0, view === "sessions" ? this.#scroll : 0);
     byId("detail").scrollTop = 0;
     if (moved) this.#focus(view);
     if (id) this.#last = id;
@@ -125,13 +125,10 @@ function healthText(state, error, until) {
   if (state === "live") return "";
   const seen = wellSince ? ` What you see is from ${clockText(wellSince)}.` : "";
   if (state === "offline") return `There is no connection.${seen} We go on as soon as it is back.`;
-  if (state === "waiting") return `${problemText({ ...shown(error), retryAfter: null })} We go on at ${clockText(until)}.`;
-  return `${problemText(shown(error))}${seen} We keep trying.`;
+  if (state === "problem") return `${problemText(error)}${seen} We keep trying.`;
+  const { code, message, requestId } = error;
+  return `${problemText({ code, message, requestId })} We go on at ${clockText(until)}.`;
 }
-
-/** What a problem document says; anything else is a fault of this page. */
-const shown = (error) => (error.code ? pick(error) : { code: "page_error", message: "This page has met a fault of its own" });
-const pick = ({ code, message, retryAfter, requestId }) => ({ code, message, retryAfter, requestId });
 
 // -- the door -----------------------------------------------------------------------------------------------------
 
@@ -148,7 +145,7 @@ function leave(text, kind = "") {
   inside = null;
   byId("notice").hidden = true;
   showView("door");
-  document.title = "Likeness console";
+  document.title = TITLE;
   sayAtDoor(text, kind);
 }
 
@@ -176,12 +173,15 @@ function keptKey() {
   }
 }
 
-const refusalText = (error) => `The API does not accept this key (${error.code}). It may be mistyped, revoked, or of another stack.`;
+const refusalText = (error) =>
+  `The API does not accept this key (${error.code}). It may be mistyped, revoked, or of another stack.`;
 
 /** What is wrong with a key at first sight. */
 function keyProblem(key) {
   if (!key) return "Please enter a client key.";
-  if (key.startsWith("st_")) return "That is a person’s session token, out of an invite link. The console takes a client key.";
+  if (key.startsWith("st_")) {
+    return "That is a person’s session token, out of an invite link. The console takes a client key.";
+  }
   return /^[\x21-\x7e]+$/.test(key) ? "" : "That is no client key: it holds characters that no key has.";
 }
 
@@ -202,7 +202,7 @@ async function knock(event) {
     enter(key);
     byId("reference").focus();
   } catch (error) {
-    sayAtDoor(isRefusal(error) ? refusalText(error) : problemText(shown(error)));
+    sayAtDoor(isRefusal(error) ? refusalText(error) : problemText(error));
   } finally {
     byId("enter").disabled = false;
   }

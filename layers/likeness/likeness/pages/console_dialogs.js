@@ -1,6 +1,6 @@
 // What an operator can do: make a session, make a fresh link, erase. Each in a dialog that says what it does first.
 
-import { announce, byId, copyButton, holdBack, problemText } from "./console_parts.js";
+import { announce, byId, copyButton, holdBack, problemText, setAttributes } from "./console_parts.js";
 import { h, say } from "./dom.js";
 import { generate } from "./qr.js";
 
@@ -11,18 +11,29 @@ const QR_SCALE = 4;
 /** Opens a dialog. Whatever secret it has shown is gone when it closes, and the focus returns to where it was. */
 function openDialog(dialog, onClose) {
   const opener = document.activeElement;
-  dialog.addEventListener("close", () => {
-    onClose();
-    if (opener?.isConnected && !opener.disabled) opener.focus();
-    else byId("session-title").focus();
-  }, { once: true });
+  dialog.addEventListener(
+    "close",
+    () => {
+      onClose();
+      if (opener?.isConnected && !opener.disabled) opener.focus();
+      else byId("session-title").focus();
+    },
+    { once: true },
+  );
   dialog.showModal();
 }
 
-/** The buttons that close, and a click beside the dialog where nothing can be lost by it. */
+/** What closes a dialog, but not while its request is under way: the answer holds a link that comes only once. */
 export function prepareDialogs() {
   for (const dialog of document.querySelectorAll("dialog")) {
-    for (const button of dialog.querySelectorAll("[data-close]")) button.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("cancel", (event) => {
+      if (dialog.dataset.busy) event.preventDefault();
+    });
+    for (const button of dialog.querySelectorAll("[data-close]")) {
+      button.addEventListener("click", () => {
+        if (!dialog.dataset.busy) dialog.close();
+      });
+    }
   }
 }
 
@@ -39,6 +50,8 @@ function showProblem(id, error) {
 /** Runs an action of a button: down while it runs, and for as long as the service wants after a refusal. */
 async function press(button, problem, action) {
   if (button.disabled) return;
+  const dialog = button.closest("dialog");
+  dialog.dataset.busy = "yes";
   button.disabled = true;
   showProblem(problem, null);
   let wait = 0;
@@ -47,6 +60,8 @@ async function press(button, problem, action) {
   } catch (error) {
     showProblem(problem, error);
     wait = error.retryAfter ?? 0;
+  } finally {
+    delete dialog.dataset.busy;
   }
   holdBack(button, wait);
 }
@@ -56,9 +71,20 @@ function showLink(host, { title, what, link, hint }) {
   const box = h("input", { class: "link", readonly: true, "aria-label": what, value: link });
   box.addEventListener("focus", () => box.select());
   const canvas = h("canvas", { class: "qr", role: "img", "aria-label": `QR code of ${what}` });
-  host.replaceChildren(h("h3", {}, title), h("p", { class: "hint" }, hint), h("div", { class: "link-line" }, box, copyButton(what, () => link)), canvas);
+  host.replaceChildren(
+    h("h3", {}, title),
+    h("p", { class: "hint" }, hint),
+    h(
+      "div",
+      { class: "link-line" },
+      box,
+      copyButton(what, () => link),
+    ),
+    canvas,
+  );
   try {
-    generate(link).toCanvas(canvas, { scale: QR_SCALE });
+    generate(link).toCanvas(canvas);
+    canvas.style.width = `${canvas.width * QR_SCALE}px`; // whole pixels for each module
   } catch {
     canvas.remove(); // Longer than a QR code can hold: the text is there all the same.
   }
@@ -82,7 +108,13 @@ function showMortalLink(host, session, asked) {
     say(left, `${Math.ceil(seconds)} s left to open it`);
     bar.value = seconds;
     if (seconds > 0) return;
-    host.replaceChildren(h("p", { class: "hint" }, "The link has run out and is no longer shown. If the person was faster, the session goes on by itself."));
+    host.replaceChildren(
+      h(
+        "p",
+        { class: "hint" },
+        "The link has run out and is no longer shown. If the person was faster, the session goes on by itself.",
+      ),
+    );
     announce("The face-check link has run out");
   });
 }
@@ -99,7 +131,7 @@ function countDown(end, tell) {
   return () => clearInterval(timer);
 }
 
-/** The dialog of a new session. `onMade(session)`: it is there; `onShow(id)`: it is to be opened. */
+/** The dialog of a new session. `onMade(session)` gets the answer. */
 export class NewDialog {
   #api;
   #onMade;
@@ -107,21 +139,34 @@ export class NewDialog {
   #key = null;
   #made = null;
 
-  constructor(api, { onMade, onShow }, signal) {
+  constructor(api, onMade, signal) {
     this.#api = api;
     this.#onMade = onMade;
     byId("new").addEventListener("click", () => this.#open(), { signal });
-    byId("new-form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      press(byId("new-make"), "new-problem", () => this.#make());
-    }, { signal });
+    byId("new-form").addEventListener(
+      "submit",
+      (event) => {
+        event.preventDefault();
+        press(byId("new-make"), "new-problem", () => this.#make());
+      },
+      { signal },
+    );
     // Another wish is another request; the same one again, after a lost answer, is not.
-    byId("new-form").addEventListener("input", () => { this.#key = null; }, { signal });
-    byId("new-show").addEventListener("click", () => {
-      const id = this.#made;
-      byId("new-dialog").close();
-      onShow(id);
-    }, { signal });
+    byId("new-form").addEventListener(
+      "input",
+      () => {
+        this.#key = null;
+      },
+      { signal },
+    );
+    byId("new-show").addEventListener(
+      "click",
+      () => {
+        byId("new-dialog").close();
+        location.hash = this.#made;
+      },
+      { signal },
+    );
   }
 
   #open() {
@@ -144,20 +189,26 @@ export class NewDialog {
     const asked = performance.now();
     let session;
     try {
-      session = await this.#api("POST", "sessions", { body: this.#wish(), headers: this.#key ? { "Idempotency-Key": this.#key } : {} });
+      session = await this.#api("POST", "sessions", {
+        body: this.#wish(),
+        headers: this.#key ? { "Idempotency-Key": this.#key } : {},
+      });
     } catch (error) {
       if (!this.#showFields(error)) throw error;
       return;
     }
     this.#made = session.id;
     this.#onMade(session);
+    if (!byId("new-dialog").open) return;
     byId("new-form").hidden = true;
     byId("new-done").hidden = false;
     showLink(byId("new-invite"), {
       title: "Invite link",
       what: "the invite link",
       link: session.invite_url,
-      hint: "Send it to the person. It works for seven days, is shown this once, and opens this one session to whoever holds it.",
+      hint:
+        "Send it to the person. It works for seven days, is shown this once, and opens this one session to whoever" +
+        " holds it.",
     });
     if (session.attempt?.h5_link) this.#stop = showMortalLink(byId("new-link"), session, asked);
     byId("new-done-title").focus();
@@ -181,12 +232,9 @@ export class NewDialog {
       const wrong = error?.field === note.dataset.for;
       found ||= wrong;
       say(note, wrong ? problemText({ ...error, message: error.message.replace(`${error.field}: `, "") }) : "");
-      field.toggleAttribute("aria-invalid", wrong);
       note.id = `problem-${note.dataset.for}`;
-      if (wrong) {
-        field.setAttribute("aria-describedby", note.id);
-        field.focus();
-      } else field.removeAttribute("aria-describedby");
+      setAttributes(field, { "aria-invalid": wrong ? "true" : null, "aria-describedby": wrong ? note.id : null });
+      if (wrong) field.focus();
     }
     return found;
   }
@@ -204,12 +252,17 @@ export class FreshDialog {
     this.#current = current;
     this.#onChange = onChange;
     byId("fresh").addEventListener("click", () => this.#open(), { signal });
-    byId("fresh-make").addEventListener("click", () => press(byId("fresh-make"), "fresh-problem", () => this.#make()), { signal });
+    byId("fresh-make").addEventListener("click", () => press(byId("fresh-make"), "fresh-problem", () => this.#make()), {
+      signal,
+    });
   }
 
   #open() {
     const left = this.#current().attempts_left;
-    say(byId("fresh-left"), left === undefined ? "" : `${left} ${left === 1 ? "attempt is" : "attempts are"} left in this session.`);
+    say(
+      byId("fresh-left"),
+      left === undefined ? "" : `${left} ${left === 1 ? "attempt is" : "attempts are"} left in this session.`,
+    );
     showProblem("fresh-problem", null);
     byId("fresh-ask").hidden = false;
     byId("fresh-done").hidden = true;
@@ -243,11 +296,21 @@ export class EraseDialog {
     this.#current = current;
     this.#onChange = onChange;
     byId("erase").addEventListener("click", () => this.#open(), { signal });
-    byId("erase-word").addEventListener("input", () => { byId("erase-do").disabled = !this.#sure; }, { signal });
-    byId("erase-form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      if (this.#sure) press(byId("erase-do"), "erase-problem", () => this.#erase());
-    }, { signal });
+    byId("erase-word").addEventListener(
+      "input",
+      () => {
+        byId("erase-do").disabled = !this.#sure;
+      },
+      { signal },
+    );
+    byId("erase-form").addEventListener(
+      "submit",
+      (event) => {
+        event.preventDefault();
+        if (this.#sure) press(byId("erase-do"), "erase-problem", () => this.#erase());
+      },
+      { signal },
+    );
   }
 
   get #sure() {
@@ -260,12 +323,17 @@ export class EraseDialog {
     this.#id = session.id;
     const files = session.assets.length;
     const whose = session.reference ? `“${session.reference}”` : "without a reference";
-    say(byId("erase-what"), `The session ${whose} with ${files} ${files === 1 ? "asset" : "assets"} is emptied. This cannot be undone.`);
+    say(
+      byId("erase-what"),
+      `The session ${whose} with ${files} ${files === 1 ? "asset" : "assets"} is emptied. This cannot be undone.`,
+    );
     say(byId("erase-tail"), session.id.slice(-TAIL));
     byId("erase-word").value = "";
     byId("erase-do").disabled = true;
     showProblem("erase-problem", null);
-    openDialog(byId("erase-dialog"), () => { this.#id = null; });
+    openDialog(byId("erase-dialog"), () => {
+      this.#id = null;
+    });
     byId("erase-word").focus();
   }
 

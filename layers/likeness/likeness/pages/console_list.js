@@ -1,4 +1,4 @@
-// The list of sessions, newest first: filtered, searched, paged, and kept fresh without moving under the reader's hands.
+// The list of sessions, newest first: filtered, searched, paged, and kept fresh without moving under a reader's hands.
 
 import { byId, clockText, dayText, keepList, setAttributes, showBadge, words } from "./console_parts.js";
 import { h, say } from "./dom.js";
@@ -32,11 +32,13 @@ class Loaded {
     return this.ids.at(-1);
   }
 
-  /** Takes a page in: what lies within its reach and is not in it has left the filter. The page holds ids below
-   *  `above`; those below `floor` are left out. */
+  /**
+   * Takes a page in: what lies within its reach and is not in it has left the filter. The page holds ids below
+   * `above`; those below `floor` are left out.
+   */
   take(page, above = "t", floor = "") {
     const ids = page.sessions.map((session) => session.id);
-    const reach = page.next_cursor === null ? "" : ids.at(-1) ?? above;
+    const reach = page.next_cursor === null ? "" : (ids.at(-1) ?? above);
     const fresh = new Set(ids);
     for (const id of this.sessions.keys()) {
       if (id < above && id >= reach && !fresh.has(id)) this.sessions.delete(id);
@@ -64,20 +66,31 @@ export class SessionList {
     this.#live = live;
     this.#onSeen = onSeen;
     this.#makeFilters();
-    this.#poller = live.add(() => this.#refresh(), () => (this.#reference ? SEARCH_PAUSE_MS : PAUSE_MS));
+    this.#poller = live.add(
+      () => this.#refresh(),
+      () => (this.#reference ? SEARCH_PAUSE_MS : PAUSE_MS),
+    );
   }
 
   /** Listens to the page's own elements until `signal` says that the operator has left. */
   listen(signal) {
     byId("more").addEventListener("click", () => this.#more(), { signal });
-    byId("search").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#search();
-    }, { signal });
-    byId("reference").addEventListener("input", () => {
-      clearTimeout(this.#typing);
-      this.#typing = setTimeout(() => this.#search(), TYPING_MS);
-    }, { signal });
+    byId("search").addEventListener(
+      "submit",
+      (event) => {
+        event.preventDefault();
+        this.#search();
+      },
+      { signal },
+    );
+    byId("reference").addEventListener(
+      "input",
+      () => {
+        clearTimeout(this.#typing);
+        this.#typing = setTimeout(() => this.#search(), TYPING_MS);
+      },
+      { signal },
+    );
   }
 
   /** A round now: something was made or erased. */
@@ -93,7 +106,9 @@ export class SessionList {
   /** Marks the open session's row. */
   mark(id) {
     this.#open = id;
-    for (const row of byId("rows").children) setAttributes(row.firstChild, { "aria-current": row.dataset.key === id ? "true" : null });
+    for (const row of byId("rows").children) {
+      setAttributes(row.firstChild, { "aria-current": row.dataset.key === id ? "true" : null });
+    }
   }
 
   /** Gives the row's link the focus, if the row is there. */
@@ -108,18 +123,25 @@ export class SessionList {
     const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
     for (const chip of byId("filters").children) {
       const status = chip.dataset.status;
-      say(chip.lastChild, String(status ? counts[status] ?? 0 : total));
+      say(chip.lastChild, String(status ? (counts[status] ?? 0) : total));
     }
     say(byId("counted"), `The figures count the sessions made in the ${range}.`);
   }
 
   #makeFilters() {
-    byId("filters").replaceChildren(...["", ...STATUSES].map((status) => {
-      const chip = h("button", { class: "chip", type: "button", "data-status": status, "aria-pressed": String(!status) },
-        h("span", {}, status ? words(status) : "all"), " ", h("b", {}, "–"));
-      chip.addEventListener("click", () => this.#filter(status || null));
-      return chip;
-    }));
+    byId("filters").replaceChildren(
+      ...["", ...STATUSES].map((status) => {
+        const chip = h(
+          "button",
+          { class: "chip", type: "button", "data-status": status, "aria-pressed": String(!status) },
+          h("span", {}, status ? words(status) : "all"),
+          " ",
+          h("b", {}, "–"),
+        );
+        chip.addEventListener("click", () => this.#filter(status || null));
+        return chip;
+      }),
+    );
   }
 
   #filter(status) {
@@ -236,7 +258,9 @@ export class SessionList {
     } catch (error) {
       this.#live.report(this.#poller, error);
     } finally {
-      setTimeout(() => { more.disabled = false; }, this.#live.hold);
+      setTimeout(() => {
+        more.disabled = false;
+      }, this.#live.hold);
     }
   }
 
@@ -268,8 +292,19 @@ function apart(page, newest) {
 }
 
 function makeRow(session) {
-  return h("li", {}, h("a", { class: "row", href: `#${session.id}` },
-    h("span", { class: "name" }), h("span", { class: "badge" }), h("code", { class: "short" }, `…${session.id.slice(-8)}`), h("time"), h("span", { class: "why" })));
+  return h(
+    "li",
+    {},
+    h(
+      "a",
+      { class: "row", href: `#${session.id}` },
+      h("span", { class: "name" }),
+      h("span", { class: "badge" }),
+      h("code", { class: "short" }, `…${session.id.slice(-8)}`),
+      h("time"),
+      h("span", { class: "why" }),
+    ),
+  );
 }
 
 function showRow(row, session) {
@@ -285,11 +320,13 @@ function showRow(row, session) {
 /** Changes the list without moving what the reader looks at. */
 function stayInPlace(change) {
   const list = byId("list");
-  const scroller = list.scrollHeight > list.clientHeight + 1 && getComputedStyle(list).overflowY === "auto"
-    ? list : document.scrollingElement;
+  const scroller =
+    list.scrollHeight > list.clientHeight + 1 && getComputedStyle(list).overflowY === "auto"
+      ? list
+      : document.scrollingElement;
   const top = scroller === list ? list.getBoundingClientRect().top : 0;
-  const anchor = scroller.scrollTop > 0
-    ? [...byId("rows").children].find((row) => row.getBoundingClientRect().bottom > top) : null;
+  const anchor =
+    scroller.scrollTop > 0 ? [...byId("rows").children].find((row) => row.getBoundingClientRect().bottom > top) : null;
   const before = anchor?.getBoundingClientRect().top;
   change();
   if (anchor?.isConnected) scroller.scrollTop += anchor.getBoundingClientRect().top - before;

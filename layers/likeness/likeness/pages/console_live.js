@@ -1,11 +1,13 @@
-// Keeps what is on the screen fresh: tasks that repeat while the page is visible, rest while it is hidden, and leave the
-// service alone for as long as it asks.
+// Keeps what is on the screen fresh: tasks that repeat while the page is visible, rest while it is hidden, and leave
+// the service alone for as long as it asks.
 
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 30_000;
 
-/** All repeated tasks of the page. `show({ state, error, until })` is told how they fare: `state` is "live", "paused",
- *  "offline", "waiting" (for `until`, in ms since the epoch) or "problem"; `onRefused(error)` that the key is no good. */
+/**
+ * All repeated tasks of the page. `show({ state, error, until })` is told how they fare: `state` is "live", "paused",
+ * "offline", "waiting" (for `until`, in ms since the epoch) or "problem". `onRefused(error)`: the key is no good.
+ */
 export class Live {
   #show;
   #onRefused;

@@ -7,9 +7,11 @@ import { byId, dayText, durationText, words } from "./console_parts.js";
 import { h, say } from "./dom.js";
 
 const PAUSE_MS = 60_000;
+const SAME = "The table below says the same.";
 const STACKED = ["verified", "processing", "requires_input", "canceled", "redacted"];
 
-const percent = (share) => (share === null ? "–" : `${(share * 100).toFixed(share > 0.995 || share < 0.005 ? 0 : 1).replace(/\.0$/, "")} %`);
+const percent = (share) =>
+  share === null ? "–" : `${(share * 100).toFixed(share > 0.995 || share < 0.005 ? 0 : 1).replace(/\.0$/, "")} %`;
 const timeOrNone = (seconds) => (seconds === null ? "–" : durationText(seconds));
 
 export class Numbers {
@@ -25,15 +27,22 @@ export class Numbers {
     this.#api = api;
     this.#onCounts = onCounts;
     this.#clear();
-    this.#poller = live.add((signal) => this.#refresh(signal), () => PAUSE_MS);
+    this.#poller = live.add(
+      (signal) => this.#refresh(signal),
+      () => PAUSE_MS,
+    );
   }
 
   /** Listens to the page's own elements until `signal` says that the operator has left. */
   listen(signal) {
-    byId("range").addEventListener("change", () => {
-      this.#clear();
-      this.now();
-    }, { signal });
+    byId("range").addEventListener(
+      "change",
+      () => {
+        this.#clear();
+        this.now();
+      },
+      { signal },
+    );
   }
 
   /** A round now. */
@@ -82,7 +91,10 @@ export class Numbers {
     if (text === this.#shown) return;
     this.#shown = text;
     const all = summary(days);
-    say(byId("numbers-range"), `What was made from ${dayText(days[0].date)} to ${dayText(days.at(-1).date)}, and what became of it.`);
+    say(
+      byId("numbers-range"),
+      `What was made from ${dayText(days[0].date)} to ${dayText(days.at(-1).date)}, and what became of it.`,
+    );
     showTiles(all);
     showDays(days);
     showSpeed(all);
@@ -97,20 +109,40 @@ function showTiles(all) {
   const tiles = [
     ["Sessions", String(all.sessions), `${all.verified} verified`],
     ["Pass rate", percent(all.passRate), `${all.verified} verified, ${failed} not passed`],
-    ["Median time to Active", timeOrNone(all.median), all.most === null ? "none was handed over yet" : `nine of ten within ${durationText(all.most)}`],
+    [
+      "Median time to Active",
+      timeOrNone(all.median),
+      all.most === null ? "none was handed over yet" : `nine of ten within ${durationText(all.most)}`,
+    ],
     ["Assets Active", String(active), `${all.assets.failed ?? 0} failed`],
   ];
-  byId("tiles").replaceChildren(...tiles.map(([name, value, more]) =>
-    h("div", {}, h("dt", {}, name), h("dd", {}, h("b", {}, value), h("small", {}, more)))));
+  byId("tiles").replaceChildren(
+    ...tiles.map(([name, value, more]) =>
+      h("div", {}, h("dt", {}, name), h("dd", {}, h("b", {}, value), h("small", {}, more))),
+    ),
+  );
 }
 
 /** A figure: caption, legend, picture, and the table that says the same. It stays as it is when drawn anew. */
 function frame(id, title, { legend = [], head, rows, empty }, draw) {
   const figure = byId(id);
   if (!figure.firstChild) {
-    figure.append(h("figcaption", {}, title), h("p", { class: "hint none" }), h("ul", { class: "legend", "aria-hidden": "true" }), h("div", { class: "plot" }),
-      h("details", {}, h("summary", {}, "As a table"),
-        h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `${title}, as a table` }, h("table", {}, h("thead"), h("tbody")))));
+    figure.append(
+      h("figcaption", {}, title),
+      h("p", { class: "hint none" }),
+      h("ul", { class: "legend", "aria-hidden": "true" }),
+      h("div", { class: "plot" }),
+      h(
+        "details",
+        {},
+        h("summary", {}, "As a table"),
+        h(
+          "div",
+          { class: "scroll", tabindex: "0", role: "group", "aria-label": `${title}, as a table` },
+          h("table", {}, h("thead"), h("tbody")),
+        ),
+      ),
+    );
   }
   const [, none, key, plot, details] = figure.children;
   say(none, rows.length ? "" : empty);
@@ -118,8 +150,13 @@ function frame(id, title, { legend = [], head, rows, empty }, draw) {
   for (const each of [key, plot, details]) each.hidden = rows.length === 0;
   key.replaceChildren(...legend.map(([kind, text]) => h("li", {}, h("i", { class: `swatch ${kind}` }), text)));
   details.querySelector("thead").replaceChildren(h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text))));
-  details.querySelector("tbody").replaceChildren(...rows.map(([first, ...rest]) =>
-    h("tr", {}, h("th", { scope: "row" }, first), ...rest.map((text) => h("td", {}, String(text))))));
+  details
+    .querySelector("tbody")
+    .replaceChildren(
+      ...rows.map(([first, ...rest]) =>
+        h("tr", {}, h("th", { scope: "row" }, first), ...rest.map((text) => h("td", {}, String(text)))),
+      ),
+    );
   if (rows.length) drawInto(plot, draw);
 }
 
@@ -127,50 +164,89 @@ function showDays(days) {
   const used = STACKED.filter((status) => days.some((day) => day.statuses[status]));
   const columns = days.map((day) => ({
     name: dayText(day.date),
-    title: `${dayText(day.date)}: ${day.sessions} sessions${used.map((status) => (day.statuses[status] ? `, ${day.statuses[status]} ${words(status)}` : "")).join("")}`,
+    title: dayInWords(day, used),
     parts: used.map((status) => ({ kind: `is-${status}`, value: day.statuses[status] ?? 0 })),
   }));
   const sum = days.reduce((made, day) => made + day.sessions, 0);
-  frame("per-day", "Sessions per day", {
-    legend: used.map((status) => [`is-${status}`, words(status)]),
-    head: ["Day", "Sessions", ...STATUSES.map(words), "Pass rate", "Median to Active"],
-    rows: sum ? [...days].reverse().map((day) => [dayText(day.date), day.sessions, ...STATUSES.map((status) => day.statuses[status] ?? 0),
-      percent(passRate(day)), timeOrNone(quantile(day.buckets, 0.5))]) : [],
-    empty: "No session was made in these days.",
-  }, (width) => columnChart(width, { name: `Sessions per day: ${sum} in ${days.length} days. The table below says the same.`, columns }));
+  frame(
+    "per-day",
+    "Sessions per day",
+    {
+      legend: used.map((status) => [`is-${status}`, words(status)]),
+      head: ["Day", "Sessions", ...STATUSES.map(words), "Pass rate", "Median to Active"],
+      rows: sum
+        ? [...days]
+            .reverse()
+            .map((day) => [
+              dayText(day.date),
+              day.sessions,
+              ...STATUSES.map((status) => day.statuses[status] ?? 0),
+              percent(passRate(day)),
+              timeOrNone(quantile(day.buckets, 0.5)),
+            ])
+        : [],
+      empty: "No session was made in these days.",
+    },
+    (width) =>
+      columnChart(width, {
+        name: `Sessions per day: ${sum} in ${days.length} days. ${SAME}`,
+        columns,
+      }),
+  );
+}
+
+function dayInWords(day, statuses) {
+  const parts = statuses.filter((status) => day.statuses[status]);
+  const said = parts.map((status) => `, ${day.statuses[status]} ${words(status)}`);
+  return `${dayText(day.date)}: ${day.sessions} sessions${said.join("")}`;
 }
 
 function showSpeed(all) {
   const found = histogram(all.buckets);
-  const between = (column) => (column.from < 1 ? `up to ${durationText(column.to)}` : `${durationText(column.from)} to ${durationText(column.to)}`);
+  const between = (column) =>
+    column.from < 1 ? `up to ${durationText(column.to)}` : `${durationText(column.from)} to ${durationText(column.to)}`;
   const columns = found.map((column) => ({
     name: `≤ ${durationText(column.to)}`,
     title: `${between(column)}: ${column.count} assets`,
     parts: [{ kind: "is-active", value: column.count }],
   }));
-  frame("speed", "From hand-over to Active", {
-    head: ["Time", "Assets"],
-    rows: found.filter((column) => column.count).map((column) => [between(column), column.count]),
-    empty: "No asset has become Active in these days.",
-  }, (width) => columnChart(width, {
-    name: `How long assets took to become Active: half of them at most ${durationText(all.median)}. The table below says the same.`,
-    columns,
-    marks: [
-      { at: placeIn(found, all.median), text: `half ${durationText(all.median)}` },
-      { at: placeIn(found, all.most), text: `90 % ${durationText(all.most)}` },
-    ],
-  }));
+  frame(
+    "speed",
+    "From hand-over to Active",
+    {
+      head: ["Time", "Assets"],
+      rows: found.filter((column) => column.count).map((column) => [between(column), column.count]),
+      empty: "No asset has become Active in these days.",
+    },
+    (width) =>
+      columnChart(width, {
+        name: `Times to become Active: half of them up to ${durationText(all.median)}. ${SAME}`,
+        columns,
+        marks: [
+          { at: placeIn(found, all.median), text: `half ${durationText(all.median)}` },
+          { at: placeIn(found, all.most), text: `90 % ${durationText(all.most)}` },
+        ],
+      }),
+  );
 }
 
 function showFailures(id, title, what, counts) {
-  const rows = Object.entries(counts).filter(([, count]) => count).sort(([, one], [, other]) => other - one);
-  frame(id, title, {
-    head: ["Reason", what],
-    rows: rows.map(([code, count]) => [words(code), count]),
-    empty: `No ${what.slice(0, -1)} of these days has failed.`,
-  }, (width) => rankChart(width, {
-    name: `${title}: ${rows.map(([code, count]) => `${words(code)} ${count}`).join(", ")}. The table below says the same.`,
-    kind: "is-failed",
-    rows: rows.map(([code, value]) => ({ name: words(code), value })),
-  }));
+  const rows = Object.entries(counts)
+    .filter(([, count]) => count)
+    .sort(([, one], [, other]) => other - one);
+  frame(
+    id,
+    title,
+    {
+      head: ["Reason", what],
+      rows: rows.map(([code, count]) => [words(code), count]),
+      empty: `No ${what.slice(0, -1)} of these days has failed.`,
+    },
+    (width) =>
+      rankChart(width, {
+        name: `${title}: ${rows.map(([code, count]) => `${words(code)} ${count}`).join(", ")}. ${SAME}`,
+        kind: "is-failed",
+        rows: rows.map(([code, value]) => ({ name: words(code), value })),
+      }),
+  );
 }

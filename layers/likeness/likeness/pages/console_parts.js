@@ -36,7 +36,9 @@ export function keepList(parent, items, keyOf, create, update) {
 export function announce(text) {
   const region = byId("announce");
   region.textContent = "";
-  requestAnimationFrame(() => { region.textContent = text; });
+  requestAnimationFrame(() => {
+    region.textContent = text;
+  });
 }
 
 /** "requires_input" → "requires input". */
@@ -69,9 +71,13 @@ export function clockText(time) {
 export const momentText = (time) => `${dayText(time)} ${clockText(time)}`;
 
 const NARROW = "\u00a0"; // a space where no line breaks
-const UNITS = [[86_400, "d", 3_600, "h"], [3_600, "h", 60, "min"], [60, "min", 1, "s"]];
+const UNITS = [
+  [86_400, "d", 3_600, "h"],
+  [3_600, "h", 60, "min"],
+  [60, "min", 1, "s"],
+];
 
-/** Seconds in words of two units at most: "0.4 s", "12 s", "3 min 20 s", "2 d 4 h". Figure and unit stay on one line. */
+/** Seconds in words of two units at most: "0.4 s", "12 s", "3 min 20 s", "2 d 4 h". No line breaks before a unit. */
 export function durationText(seconds) {
   if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)}${NARROW}s`;
   const whole = Math.round(seconds);
@@ -90,12 +96,12 @@ export function sizeText(bytes) {
   return `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
-/** A problem in words: the document's text, its code, and what there is to do. */
+/** A problem in words: the document's text, its code, and what there is to do. Without a code it is this page's own. */
 export function problemText(error) {
+  if (!error.code) return "This page has met a fault of its own (page_error). Please load it again.";
   const wait = error.retryAfter ? ` Try again in ${Math.ceil(error.retryAfter)} s.` : "";
   const request = error.requestId ? ` Request ${error.requestId}.` : "";
-  const code = error.code ? ` (${error.code})` : "";
-  return `${error.message.replace(/[.\s]+$/, "")}${code}.${wait}${request}`;
+  return `${error.message.replace(/[.\s]+$/, "")} (${error.code}).${wait}${request}`;
 }
 
 /** Copies by the clipboard, or the old way where there is none (plain http, an old browser). */
@@ -145,5 +151,10 @@ export function copyButton(what, text) {
 /** Keeps a button down for as long as the service asked to be left alone. */
 export function holdBack(button, seconds) {
   button.disabled = true;
-  setTimeout(() => { button.disabled = false; }, (seconds ?? 0) * 1_000);
+  setTimeout(
+    () => {
+      button.disabled = false;
+    },
+    (seconds ?? 0) * 1_000,
+  );
 }

@@ -2,7 +2,19 @@
 
 import { serverNow } from "./api.js";
 import {
-  announce, byId, clockText, copyButton, dayText, durationText, keepList, momentText, problemText, setAttributes, showBadge, sizeText, words,
+  announce,
+  byId,
+  clockText,
+  copyButton,
+  dayText,
+  durationText,
+  keepList,
+  momentText,
+  problemText,
+  setAttributes,
+  showBadge,
+  sizeText,
+  words,
 } from "./console_parts.js";
 import { h, say } from "./dom.js";
 import { drawTimeline, timelineOf, timelineRows } from "./console_timeline.js";
@@ -11,6 +23,7 @@ const UNSETTLED_PAUSE_MS = 2_500;
 const SETTLED_PAUSE_MS = 15_000;
 const OPEN_SESSION = ["requires_input", "processing"];
 const OPEN_ASSET = ["awaiting_upload", "uploaded", "submitting", "processing"];
+const PARTS = ["facts", "timeline", "timeline-rows", "assets", "attempts", "consent"];
 const LANGUAGES = { zh: "简体中文", "zh-Hant": "繁體中文", en: "English" };
 
 export class SessionView {
@@ -25,7 +38,10 @@ export class SessionView {
     this.#api = api;
     this.#live = live;
     byId("session-id").parentElement.querySelector("button")?.remove();
-    byId("session-id").after(" ", copyButton("the session id", () => this.#id ?? ""));
+    byId("session-id").after(
+      " ",
+      copyButton("the session id", () => this.#id ?? ""),
+    );
   }
 
   /** The session that is shown, as it was read last. */
@@ -50,7 +66,10 @@ export class SessionView {
     byId("detail-note").hidden = true;
     this.#empty();
     if (known) this.#head(known);
-    this.#poller = this.#live.add(() => this.#refresh(id), () => this.#pause());
+    this.#poller = this.#live.add(
+      () => this.#refresh(id),
+      () => this.#pause(),
+    );
   }
 
   /** Shows none. */
@@ -105,8 +124,10 @@ export class SessionView {
 
   #pause() {
     const session = this.#session;
-    const unsettled = session && (OPEN_SESSION.includes(session.status)
-      || (session.status === "verified" && session.assets.some((asset) => OPEN_ASSET.includes(asset.status))));
+    const unsettled =
+      session &&
+      (OPEN_SESSION.includes(session.status) ||
+        (session.status === "verified" && session.assets.some((asset) => OPEN_ASSET.includes(asset.status))));
     return unsettled ? UNSETTLED_PAUSE_MS : SETTLED_PAUSE_MS;
   }
 
@@ -119,7 +140,7 @@ export class SessionView {
   }
 
   #empty() {
-    for (const id of ["facts", "timeline", "timeline-rows", "assets", "attempts", "consent"]) byId(id).replaceChildren();
+    for (const id of PARTS) byId(id).replaceChildren();
     for (const id of ["assets-note", "attempts-note", "consent-note"]) say(byId(id), "");
     byId("session-problem").hidden = true;
     byId("fresh").disabled = byId("erase").disabled = true;
@@ -137,8 +158,19 @@ export class SessionView {
       const upstream = problem.upstream_code ? `, crun said ${problem.upstream_code}` : "";
       say(byId("session-problem"), `${problem.message} (${problem.code}${upstream})`);
     }
-    this.#when("facts", [session.reference, session.language, session.created_at, session.verified_at, session.group_id,
-      session.erasure, session.status], () => byId("facts").replaceChildren(...factsOf(session)));
+    this.#when(
+      "facts",
+      [
+        session.reference,
+        session.language,
+        session.created_at,
+        session.verified_at,
+        session.group_id,
+        session.erasure,
+        session.status,
+      ],
+      () => byId("facts").replaceChildren(...factsOf(session)),
+    );
   }
 
   #timeline(session) {
@@ -148,7 +180,11 @@ export class SessionView {
   }
 
   #assets(session) {
-    const note = session.assets.length ? "" : session.status === "redacted" ? "There were none." : "No file was registered yet.";
+    const note = session.assets.length
+      ? ""
+      : session.status === "redacted"
+        ? "There were none."
+        : "No file was registered yet.";
     say(byId("assets-note"), note);
     byId("assets-note").hidden = !note;
     keepList(byId("assets"), session.assets, (asset) => asset.id, makeAsset, showAsset);
@@ -169,16 +205,30 @@ function factsOf(session) {
   const facts = [timeFact("Created", session.created_at)];
   if (session.verified_at) {
     const took = (Date.parse(session.verified_at) - Date.parse(session.created_at)) / 1_000;
-    facts.push(fact("Verified", h("time", { datetime: session.verified_at, title: session.verified_at }, momentText(session.verified_at)),
-      h("small", {}, ` after ${durationText(took)}`)));
+    facts.push(
+      fact(
+        "Verified",
+        h("time", { datetime: session.verified_at, title: session.verified_at }, momentText(session.verified_at)),
+        h("small", {}, ` after ${durationText(took)}`),
+      ),
+    );
   }
   facts.push(fact("Language", `${LANGUAGES[session.language] ?? ""} (${session.language})`.trim()));
   if (session.group_id) {
-    facts.push(fact("Group at crun", h("code", {}, session.group_id), " ", copyButton("the group id", () => session.group_id)));
+    facts.push(
+      fact(
+        "Group at crun",
+        h("code", {}, session.group_id),
+        " ",
+        copyButton("the group id", () => session.group_id),
+      ),
+    );
   }
   if (session.erasure) {
     facts.push(timeFact("Erased", session.erasure.erased_at));
-    facts.push(fact("At crun", "crun cannot delete: what it holds under these ids stays until its support removes it."));
+    facts.push(
+      fact("At crun", "crun cannot delete: what it holds under these ids stays until its support removes it."),
+    );
   } else if (session.status === "redacted") {
     facts.push(fact("Erased", "not to the end yet: press Erase once more"));
   }
@@ -187,12 +237,19 @@ function factsOf(session) {
 
 function showAttempts(session) {
   const left = session.attempts_left;
-  const none = session.attempts.length ? "" : "No link was made yet: the person has not opened the invite page’s check. ";
+  const none = session.attempts.length
+    ? ""
+    : "No link was made yet: the person has not opened the invite page’s check. ";
   const more = canTryAgain(session) ? `${left} more ${left === 1 ? "attempt is" : "attempts are"} possible.` : "";
   say(byId("attempts-note"), none + more);
   byId("attempts-note").hidden = !(none + more);
-  keepList(byId("attempts"), session.attempts, (attempt) => String(attempt.number),
-    () => h("li", {}, h("b"), h("span", { class: "badge" }), h("span", { class: "what" })), showAttempt);
+  keepList(
+    byId("attempts"),
+    session.attempts,
+    (attempt) => String(attempt.number),
+    () => h("li", {}, h("b"), h("span", { class: "badge" }), h("span", { class: "what" })),
+    showAttempt,
+  );
 }
 
 function showAttempt(row, attempt) {
@@ -201,7 +258,8 @@ function showAttempt(row, attempt) {
   showBadge(badge, attempt.status);
   const made = `link made ${momentText(attempt.created_at)}`;
   const took = attempt.answered_at ? (Date.parse(attempt.answered_at) - Date.parse(attempt.created_at)) / 1_000 : null;
-  const came = took === null ? `good until ${clockText(attempt.expires_at)}` : `the person came back after ${durationText(took)}`;
+  const came =
+    took === null ? `good until ${clockText(attempt.expires_at)}` : `the person came back after ${durationText(took)}`;
   say(what, [made, came, attempt.result_code && `result ${attempt.result_code}`].filter(Boolean).join(" · "));
 }
 
@@ -217,19 +275,37 @@ function showConsent(consent) {
   byId("consent").replaceChildren(
     fact("Text", consent.text_version),
     timeFact("Given", consent.given_at),
-    fact("Language", consent.language ? `${LANGUAGES[consent.language] ?? ""} (${consent.language})`.trim() : "not said"),
+    fact(
+      "Language",
+      consent.language ? `${LANGUAGES[consent.language] ?? ""} (${consent.language})`.trim() : "not said",
+    ),
     fact("How", SOURCES[consent.source] ?? consent.source),
     consent.sha256
-      ? fact("SHA-256 of the text", h("code", {}, consent.sha256), " ", copyButton("the consent hash", () => consent.sha256))
-      : fact("SHA-256 of the text", "not on record"));
+      ? fact(
+          "SHA-256 of the text",
+          h("code", {}, consent.sha256),
+          " ",
+          copyButton("the consent hash", () => consent.sha256),
+        )
+      : fact("SHA-256 of the text", "not on record"),
+  );
 }
 
 function makeAsset(asset) {
-  const row = h("li", {},
-    h("div", { class: "asset-head" }, h("span", { class: "kind" }, asset.asset_type), h("b", { class: "name" }), h("span", { class: "badge" })),
+  const row = h(
+    "li",
+    {},
+    h(
+      "div",
+      { class: "asset-head" },
+      h("span", { class: "kind" }, asset.asset_type),
+      h("b", { class: "name" }),
+      h("span", { class: "badge" }),
+    ),
     h("p", { class: "uri", hidden: true }, h("code"), " "),
     h("p", { class: "field-problem", hidden: true }),
-    h("p", { class: "hint" }));
+    h("p", { class: "hint" }),
+  );
   const code = row.querySelector(".uri code");
   row.querySelector(".uri").append(copyButton(`the id of ${asset.name || "this asset"}`, () => code.textContent));
   return row;
@@ -243,7 +319,9 @@ function showAsset(row, asset) {
   if (uri) say(row.querySelector(".uri code"), uri);
   const problem = row.querySelector(".field-problem");
   problem.hidden = !asset.error;
-  if (asset.error) say(problem, `${asset.error.message} (${asset.error.code}${asset.error.retryable ? ", may be sent again" : ""})`);
+  if (asset.error) {
+    say(problem, `${asset.error.message} (${asset.error.code}${asset.error.retryable ? ", may be sent again" : ""})`);
+  }
   say(row.querySelector(".hint"), assetWords(asset));
   setAttributes(row, { title: asset.id });
 }
@@ -255,7 +333,11 @@ function assetWords(asset) {
   return [
     asset.content_type,
     asset.size_bytes ? sizeText(asset.size_bytes) : null,
-    arrived === null ? `registered ${dayText(asset.created_at)} ${clockText(asset.created_at)}` : `file after ${durationText(arrived)}`,
+    arrived === null
+      ? `registered ${dayText(asset.created_at)} ${clockText(asset.created_at)}`
+      : `file after ${durationText(arrived)}`,
     active === null ? null : `Active ${durationText(active)} after it was handed to crun`,
-  ].filter(Boolean).join(" · ");
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }

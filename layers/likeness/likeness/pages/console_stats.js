@@ -8,11 +8,21 @@ const PATIENCE = 3;
 const BUCKET_FACTOR = 2 ** 0.25;
 const DAY_MS = 86_400_000;
 
-const emptyDay = (date) => ({ date, sessions: 0, statuses: {}, failures: {}, assets: {}, asset_failures: {}, buckets: new Map() });
+const emptyDay = (date) => ({
+  date,
+  sessions: 0,
+  statuses: {},
+  failures: {},
+  assets: {},
+  asset_failures: {},
+  buckets: new Map(),
+});
 
 /** The UTC days up to today, oldest first: ["2026-11-19", …, "2026-11-25"]. */
 export function lastDays(count, now = serverNow()) {
-  return Array.from({ length: count }, (_, index) => new Date(now - (count - 1 - index) * DAY_MS).toISOString().slice(0, 10));
+  return Array.from({ length: count }, (_, index) =>
+    new Date(now - (count - 1 - index) * DAY_MS).toISOString().slice(0, 10),
+  );
 }
 
 /** Every day of the range with its numbers, oldest first. */
@@ -40,7 +50,14 @@ export async function readDays(api, count, signal) {
 function pause(ms, signal) {
   return new Promise((done, failed) => {
     const timer = setTimeout(done, ms);
-    signal?.addEventListener("abort", () => { clearTimeout(timer); failed(signal.reason); }, { once: true });
+    signal?.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        failed(signal.reason);
+      },
+      { once: true },
+    );
   });
 }
 
@@ -50,7 +67,8 @@ function addUp(days, part) {
   days.set(part.date, day);
   day.sessions += part.sessions;
   for (const each of ["statuses", "failures", "assets", "asset_failures"]) add(day[each], part[each]);
-  for (const [bound, count] of part.seconds_to_active.buckets) day.buckets.set(bound, (day.buckets.get(bound) ?? 0) + count);
+  for (const [bound, count] of part.seconds_to_active.buckets)
+    day.buckets.set(bound, (day.buckets.get(bound) ?? 0) + count);
 }
 
 function add(into, counts) {
@@ -67,7 +85,13 @@ export function summary(days) {
     for (const each of ["statuses", "failures", "assets", "asset_failures"]) add(all[each], day[each]);
     for (const [bound, count] of day.buckets) all.buckets.set(bound, (all.buckets.get(bound) ?? 0) + count);
   }
-  return { ...all, verified: all.statuses.verified ?? 0, passRate: passRate(all), median: quantile(all.buckets, 0.5), most: quantile(all.buckets, 0.9) };
+  return {
+    ...all,
+    verified: all.statuses.verified ?? 0,
+    passRate: passRate(all),
+    median: quantile(all.buckets, 0.5),
+    most: quantile(all.buckets, 0.9),
+  };
 }
 
 /** Verified sessions among those that came to an end, good or bad. */

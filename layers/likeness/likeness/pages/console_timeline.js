@@ -25,7 +25,14 @@ export function timelineOf(session, now) {
   const shown = marks.filter((mark) => mark.at >= created - 1);
   const open = rows.some((row) => row.parts.some((part) => part.open));
   const times = [...shown.map((mark) => mark.at), ...rows.flatMap(timesOf)];
-  return { marks: shown, rows, open, events: eventsOf(session, marks), start: created, end: Math.max(...times, created + 1) };
+  return {
+    marks: shown,
+    rows,
+    open,
+    events: eventsOf(session, marks),
+    start: created,
+    end: Math.max(...times, created + 1),
+  };
 }
 
 const timesOf = (row) => [...row.parts.flatMap((part) => [part.from, part.to]), ...(row.end ? [row.end.at] : [])];
@@ -34,17 +41,23 @@ function attemptRow(attempt, session, now) {
   const made = seconds(attempt.created_at);
   const answered = seconds(attempt.answered_at);
   const expires = seconds(attempt.expires_at);
-  const waiting = attempt.status === "open" && now < expires;
-  const until = answered ?? (waiting ? Math.max(now, made) : expires);
+  const closed = Math.min(expires, seconds(session.erasure?.erased_at) ?? expires);
+  const waiting = attempt.status === "open" && now < closed;
+  const until = answered ?? (waiting ? Math.max(now, made) : closed);
   const parts = [{ kind: "person", from: made, to: until, text: "link open", open: waiting }];
   if (attempt.status === "passed" && session.status === "processing") {
     parts.push({ kind: "crun", from: until, to: Math.max(now, until), text: "looking the result up", open: true });
   }
   const verified = attempt.status === "verified" ? seconds(session.verified_at) : null;
-  if (verified !== null && verified >= until) parts.push({ kind: "crun", from: until, to: verified, text: "looking the result up" });
+  if (verified !== null && verified >= until)
+    parts.push({ kind: "crun", from: until, to: verified, text: "looking the result up" });
   const bad = ["failed", "lapsed", "lost"].includes(attempt.status);
-  const end = verified !== null ? { at: Math.max(verified, until), kind: "good", text: "verified" }
-    : bad ? { at: until, kind: "bad", text: attempt.status } : null;
+  const end =
+    verified !== null
+      ? { at: Math.max(verified, until), kind: "good", text: "verified" }
+      : bad
+        ? { at: until, kind: "bad", text: attempt.status }
+        : null;
   return { name: `Attempt ${attempt.number}`, parts, end };
 }
 
@@ -57,7 +70,13 @@ function assetRow(asset, session, now) {
   const end = assetEnd(asset, session);
   const parts = steps.map((step, index) => {
     const next = steps[index + 1]?.at ?? end?.at;
-    return { kind: step.kind, text: step.text, from: step.at, to: Math.max(next ?? now, step.at), open: next === undefined };
+    return {
+      kind: step.kind,
+      text: step.text,
+      from: step.at,
+      to: Math.max(next ?? now, step.at),
+      open: next === undefined,
+    };
   });
   return { name: asset.name || `…${asset.id.slice(-8)}`, parts, end };
 }
@@ -65,18 +84,25 @@ function assetRow(asset, session, now) {
 function assetEnd(asset, session) {
   if (asset.activated_at) return { at: seconds(asset.activated_at), kind: "good", text: "Active" };
   if (asset.status === "failed") return { at: seconds(asset.updated_at), kind: "bad", text: "failed" };
-  if (asset.status === "redacted") return { at: seconds(session.erasure?.erased_at ?? asset.updated_at), kind: "gone", text: "erased" };
+  if (asset.status === "redacted")
+    return { at: seconds(session.erasure?.erased_at ?? asset.updated_at), kind: "gone", text: "erased" };
   return null;
 }
 
 function eventsOf(session, marks) {
   const events = marks.map((mark) => ({ at: mark.at, text: MARK_WORDS[mark.text] }));
-  const add = (iso, text) => { if (iso) events.push({ at: seconds(iso), text }); };
+  const add = (iso, text) => {
+    if (iso) events.push({ at: seconds(iso), text });
+  };
   for (const attempt of session.attempts) {
     const name = `Attempt ${attempt.number}`;
     add(attempt.created_at, `${name}: link made`);
-    add(attempt.answered_at, `${name}: the person came back${attempt.result_code ? `, result ${attempt.result_code}` : ""}`);
-    if (!attempt.answered_at && attempt.status !== "open") add(attempt.expires_at, `${name}: link ran out (${attempt.status})`);
+    add(
+      attempt.answered_at,
+      `${name}: the person came back${attempt.result_code ? `, result ${attempt.result_code}` : ""}`,
+    );
+    if (!attempt.answered_at && attempt.status !== "open")
+      add(attempt.expires_at, `${name}: link ran out (${attempt.status})`);
   }
   for (const asset of session.assets) {
     const name = asset.name || asset.id;
@@ -84,7 +110,8 @@ function eventsOf(session, marks) {
     add(asset.uploaded_at, `${name}: file arrived and was found fit`);
     add(asset.submitted_at, `${name}: handed to crun`);
     add(asset.activated_at, `${name}: Active`);
-    if (asset.status === "failed") add(asset.updated_at, `${name}: failed${asset.error ? ` (${asset.error.code})` : ""}`);
+    if (asset.status === "failed")
+      add(asset.updated_at, `${name}: failed${asset.error ? ` (${asset.error.code})` : ""}`);
   }
   return events.sort((one, other) => one.at - other.at);
 }
@@ -135,7 +162,9 @@ function placeOf(gaps, time) {
   return gap.x + gap.wide * Math.min(1, Math.max(0, (time - gap.from) / (gap.long || 1)));
 }
 
-const NICE = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400, 172_800, 604_800];
+const NICE = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400, 172_800, 604_800,
+];
 
 /** Ticks: the clock's time at the start of each stretch, then so many seconds on. [{ x, text }] */
 function ticksOf(axis) {
@@ -151,11 +180,14 @@ function ticksOf(axis) {
     if (begun === null) {
       begun = gap.from;
       const today = dayText(begun * 1_000);
-      ticks.push({ x: gap.x, text: today === day || !day ? clockText(begun * 1_000) : `${today} ${clockText(begun * 1_000)}` });
+      ticks.push({
+        x: gap.x,
+        text: today === day || !day ? clockText(begun * 1_000) : `${today} ${clockText(begun * 1_000)}`,
+      });
       day = today;
     }
     for (let after = Math.ceil((gap.from - begun) / step) * step || step; begun + after <= gap.to; after += step) {
-      if (begun + after > gap.from || after === step) ticks.push({ x: axis.x(begun + after), text: `+${durationText(after).replace(".0", "")}` });
+      ticks.push({ x: axis.x(begun + after), text: `+${durationText(after).replace(".0", "")}` });
     }
   }
   return ticks;
@@ -183,12 +215,16 @@ function pictureOf(model, width) {
   const line = narrow ? 38 : 26;
   const bottom = top + rows.length * line + 4;
   const extra = model.rows.length > rows.length;
-  return picture(width, bottom + 20 + (extra ? 18 : 0), nameOf(model),
+  return picture(
+    width,
+    bottom + 20 + (extra ? 18 : 0),
+    nameOf(model),
     ...axis.gaps.filter((gap) => gap.cut).map((gap) => cutShape(left + gap.x, gap, top, bottom)),
     ...placed.map((mark) => markShape(mark, bottom)),
     ...rows.map((row, index) => rowShape(row, top + index * line, { x, left, width, narrow })),
     ...ticksShape(axis, left, bottom, width),
-    ...(extra ? [label(0, bottom + 34, `and ${model.rows.length - rows.length} more, see the table`)] : []));
+    ...(extra ? [label(0, bottom + 34, `and ${model.rows.length - rows.length} more, see the table`)] : []),
+  );
 }
 
 function nameOf(model) {
@@ -199,34 +235,44 @@ function nameOf(model) {
 /** Marks beside each other where there is room, above each other where there is none. */
 function placeMarks(marks, x, width) {
   const ends = [];
-  return [...marks].sort((one, other) => one.at - other.at).map((mark) => {
-    const at = x(mark.at);
-    const long = widthOf(mark.text) + 10;
-    const leftwards = at + long > width;
-    const from = leftwards ? at - long : at;
-    let level = ends.findIndex((end) => from >= end);
-    if (level < 0) level = ends.push(0) - 1;
-    ends[level] = from + long;
-    return { ...mark, x: at, level, leftwards };
-  });
+  return [...marks]
+    .sort((one, other) => one.at - other.at)
+    .map((mark) => {
+      const at = x(mark.at);
+      const long = widthOf(mark.text) + 10;
+      const leftwards = at + long > width;
+      const from = leftwards ? at - long : at;
+      let level = ends.findIndex((end) => from >= end);
+      if (level < 0) level = ends.push(0) - 1;
+      ends[level] = from + long;
+      return { ...mark, x: at, level, leftwards };
+    });
 }
 
 function markShape(mark, bottom) {
   const y = mark.level * 15 + 11;
-  return shape("g", { class: "mark" },
+  return shape(
+    "g",
+    { class: "mark" },
     shape("title", {}, `${mark.text}: ${momentText(mark.at * 1_000)}`),
     shape("line", { x1: round(mark.x), x2: round(mark.x), y1: y - 8, y2: bottom }),
-    label(mark.x + (mark.leftwards ? -4 : 4), y, mark.text, mark.leftwards ? "end" : "start", "strong"));
+    label(mark.x + (mark.leftwards ? -4 : 4), y, mark.text, mark.leftwards ? "end" : "start", "strong"),
+  );
 }
 
 function rowShape(row, y, { x, left, width, narrow }) {
   const bar = y + (narrow ? 18 : 5);
-  const name = narrow ? label(0, y + 13, fitted(row.name, width), "start", "over") : label(0, bar + 12, fitted(row.name, left - 12));
+  const name = narrow
+    ? label(0, y + 13, fitted(row.name, width), "start", "over")
+    : label(0, bar + 12, fitted(row.name, left - 12));
   const last = row.parts.at(-1);
   const endX = x(row.end?.at ?? last?.to ?? 0);
   const beside = [];
   if (row.end) beside.push(endShape(row.end, endX, bar + BAR / 2));
-  if (last && !narrow) beside.push(label(endX + (row.end ? 12 : 6), bar + 12, row.end ? row.end.text : "…", "start", row.end?.kind ?? ""));
+  if (last && !narrow) {
+    const { text, kind } = row.end ?? { text: "…", kind: "" };
+    beside.push(label(endX + (row.end ? 12 : 6), bar + 12, text, "start", kind));
+  }
   return shape("g", { class: "lane" }, name, ...row.parts.map((part) => partShape(part, x, bar)), ...beside);
 }
 
@@ -234,8 +280,19 @@ function partShape(part, x, y) {
   const from = x(part.from);
   const wide = Math.max(2, x(part.to) - from);
   const text = durationText(part.to - part.from);
-  const group = shape("g", {}, shape("title", {}, `${part.text}: ${text}${part.open ? " so far" : ""}`),
-    shape("rect", { class: `span is-${part.kind}${part.open ? " is-open" : ""}`, x: round(from), y, width: round(wide), height: BAR, rx: 2 }));
+  const group = shape(
+    "g",
+    {},
+    shape("title", {}, `${part.text}: ${text}${part.open ? " so far" : ""}`),
+    shape("rect", {
+      class: `span is-${part.kind}${part.open ? " is-open" : ""}`,
+      x: round(from),
+      y,
+      width: round(wide),
+      height: BAR,
+      rx: 2,
+    }),
+  );
   if (widthOf(text) + 6 < wide) group.append(label(from + wide / 2, y + 12, text, "middle", "inside"));
   return group;
 }
@@ -249,10 +306,13 @@ function endShape(end, x, y) {
 
 function cutShape(x, gap, top, bottom) {
   const middle = round(x + BREAK_PX / 2);
-  return shape("g", { class: "cut" },
+  return shape(
+    "g",
+    { class: "cut" },
     shape("title", {}, `${durationText(gap.long)} are left out here`),
     shape("rect", { x: round(x + 5), y: top - 2, width: BREAK_PX - 10, height: round(bottom - top + 2) }),
-    label(middle, bottom + 14, cutText(gap), "middle", "strong"));
+    label(middle, bottom + 14, cutText(gap), "middle", "strong"),
+  );
 }
 
 const cutText = (gap) => durationText(gap.long).split(" ")[0];
@@ -260,11 +320,13 @@ const cutText = (gap) => durationText(gap.long).split(" ")[0];
 /** The ticks that run neither into each other nor into what is written below a cut. */
 function ticksShape(axis, left, bottom, width) {
   const ticks = ticksOf(axis);
-  const taken = axis.gaps.filter((gap) => gap.cut).map((gap) => {
-    const middle = left + gap.x + BREAK_PX / 2;
-    const half = widthOf(cutText(gap)) / 2 + 6;
-    return { from: middle - half, to: middle + half };
-  });
+  const taken = axis.gaps
+    .filter((gap) => gap.cut)
+    .map((gap) => {
+      const middle = left + gap.x + BREAK_PX / 2;
+      const half = widthOf(cutText(gap)) / 2 + 6;
+      return { from: middle - half, to: middle + half };
+    });
   let free = 0;
   return ticks.flatMap((tick) => {
     const at = left + tick.x;
@@ -272,7 +334,10 @@ function ticksShape(axis, left, bottom, width) {
     const from = Math.min(Math.max(tick === ticks[0] ? at : at - long / 2, 0), width - long);
     if (from < free || taken.some((each) => from < each.to && from + long > each.from)) return [];
     free = from + long + 8;
-    return [shape("line", { class: "grid", x1: round(at), x2: round(at), y1: bottom - 3, y2: bottom + 3 }), label(from, bottom + 14, tick.text)];
+    return [
+      shape("line", { class: "grid", x1: round(at), x2: round(at), y1: bottom - 3, y2: bottom + 3 }),
+      label(from, bottom + 14, tick.text),
+    ];
   });
 }
 
@@ -280,9 +345,12 @@ function ticksShape(axis, left, bottom, width) {
 export function timelineRows(model) {
   return model.events.map((event) => {
     const after = event.at - model.start;
-    return h("tr", {},
+    return h(
+      "tr",
+      {},
       h("td", {}, h("time", { datetime: new Date(event.at * 1_000).toISOString() }, momentText(event.at * 1_000))),
       h("td", {}, after < 0 ? `${durationText(-after)} before` : `+${durationText(after).replace("0.0", "0")}`),
-      h("td", {}, event.text));
+      h("td", {}, event.text),
+    );
   });
 }
