@@ -17,7 +17,7 @@ PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     # no form-action: browsers hold it against the redirect to the callback as well
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
     ),
 }
 

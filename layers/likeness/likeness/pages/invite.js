@@ -1,77 +1,464 @@
-// The person's page: where the check stands and what to do next. The token comes in the fragment, which no server
-// sees, and stays in this tab so that the way back from the face check finds it again.
-"use strict";
+// The person's page. The token comes in the fragment, which no server sees; it stays in this tab, so that the way back
+// from the face check finds it again. The session on the server says what is shown: reloading goes on where one was.
 
-const WORDS = {
-  requires_input: ["The face check is still to be done.", "Press the button when you are ready: the link works for two minutes."],
-  processing: ["The check is done. We are fetching the result.", "You can leave this page open; it follows by itself."],
-  verified: ["The check was passed.", "Nothing more is needed from you for the check itself."],
-  canceled: ["This session was closed.", ""],
-  redacted: ["This session and its data were erased.", ""],
-};
-const POLL_MS = 3000;
-const POLLS = 200;
+import { ApiError, call, serverNow } from "./api.js";
+import { h, say } from "./dom.js";
+import { FilesStep } from "./files.js";
+import { isOpen, placeOf, pollDelay, stepOf } from "./state.js";
+import { LANGUAGES, languageOf, problemWords, wordsIn } from "./texts.js";
+import { consentView, explainIn, openView, readyView, retryView, sentenceView, waitingView } from "./views.js";
+
+const STATUSES = ["requires_input", "processing", "verified", "canceled", "redacted"];
+const OFFLINE_MS = 15_000;
+const TOAST_MS = 6000;
+/** How long a redirect may take before its button is given back. */
+const LEAVING_MS = 10_000;
 
 const element = (id) => document.getElementById(id);
 
-function token() {
-  const given = location.hash.slice(1);
-  if (given.startsWith("st_")) {
-    sessionStorage.setItem("token", given);
-    history.replaceState(null, "", location.pathname);
+/** What this tab remembers. Where the browser allows no storage it remembers until it is closed. */
+class Memory {
+  constructor() {
+    this.kept = new Map();
   }
-  return sessionStorage.getItem("token");
-}
 
-async function call(key, path, method = "GET") {
-  const response = await fetch(`sessions/${key.slice(3).split(".")[0]}${path}`, { method, headers: { "x-api-key": key } });
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(body.detail || "Something went wrong. Please try again.");
-  return body;
-}
-
-function show(session) {
-  const [status, next] = WORDS[session.status] || [session.status, ""];
-  element("status").textContent = status;
-  element("next").textContent = session.last_error ? session.last_error.message : next;
-  element("start").hidden = session.status !== "requires_input";
-  element("files").hidden = session.assets.length === 0;
-  element("assets").replaceChildren(...session.assets.map((asset) => {
-    const row = document.createElement("tr");
-    for (const text of [asset.name, asset.error ? asset.error.message : asset.status.replace("_", " ")]) {
-      row.appendChild(document.createElement("td")).textContent = text;
-    }
-    return row;
-  }));
-}
-
-async function start(key) {
-  element("start").disabled = true;
-  try {
-    location.assign((await call(key, "/attempts", "POST")).attempt.h5_link);
-  } catch (error) {
-    element("next").textContent = error.message;
-    element("start").disabled = false;
-  }
-}
-
-async function follow(key) {
-  for (let round = 0; round < POLLS; round += 1) {
+  get(name, otherwise = null) {
     try {
-      show(await call(key, ""));
-    } catch (error) {
-      element("status").textContent = error.message;
+      const text = sessionStorage.getItem(name);
+      return text === null ? (this.kept.get(name) ?? otherwise) : JSON.parse(text);
+    } catch {
+      return this.kept.get(name) ?? otherwise;
     }
-    await new Promise((done) => setTimeout(done, POLL_MS));
+  }
+
+  set(name, value) {
+    this.kept.set(name, value);
+    try {
+      if (value === null) sessionStorage.removeItem(name);
+      else sessionStorage.setItem(name, JSON.stringify(value));
+    } catch {
+      // Private windows and full disks: the map above has it.
+    }
   }
 }
 
-const key = token();
-if (key) {
-  element("start").addEventListener("click", () => start(key));
-  follow(key);
-} else {
-  const [status, next] = WORDS[new URLSearchParams(location.search).get("status")] || ["This page needs an invite link.", "Please open the link that was sent to you."];
-  element("status").textContent = status;
-  element("next").textContent = next;
+/** The page of one invitation. */
+class App {
+  constructor(memory, key) {
+    this.memory = memory;
+    this.key = key;
+    this.sessionId = key.slice(3).split(".")[0];
+    this.onComputer = matchMedia("(pointer: fine) and (min-width: 60rem)").matches;
+    this.session = null;
+    this.view = null;
+    this.shown = null;
+    this.changedAt = Date.now();
+    this.failures = 0;
+    this.epoch = 0;
+    this.texts = new Map();
+    this.consentWhy = null;
+  }
+
+  // --- words
+
+  useLanguage(language) {
+    this.t = wordsIn(language);
+    frameWords(this.t);
+  }
+
+  announce(text) {
+    say(element("announcer"), text);
+  }
+
+  toast(text) {
+    notice(text);
+    clearTimeout(this.toastTimer);
+    this.toastTimer = setTimeout(() => notice(this.trouble ?? null), TOAST_MS);
+  }
+
+  explain(trouble, error) {
+    if (!(error instanceof ApiError)) throw error;
+    explainIn(this.t, trouble, error);
+  }
+
+  // --- the session
+
+  path(rest = "") {
+    return `sessions/${this.sessionId}${rest}`;
+  }
+
+  /** Asks for the session now, draws it, and plans the next time. Never throws: trouble is shown and outlived. */
+  async refresh() {
+    clearTimeout(this.timer);
+    if (this.asking) return this.asking;
+    this.asking = this.ask().finally(() => {
+      this.asking = null;
+    });
+    return this.asking;
+  }
+
+  async ask() {
+    const { epoch } = this;
+    try {
+      const session = await call(this.key, "GET", this.path());
+      // What was asked for before this page changed something may not know of the change.
+      if (epoch !== this.epoch) return this.ask();
+      this.take(session);
+      this.settle(null);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if ([401, 403, 404].includes(error.status)) return this.refuse();
+      this.settle(error);
+    }
+    this.plan();
+  }
+
+  take(session) {
+    if (JSON.stringify(session) !== JSON.stringify(this.session)) this.changedAt = Date.now();
+    const first = this.session === null;
+    this.session = session;
+    if (first && !this.memory.get("language")) this.useLanguage(session.language);
+    this.draw();
+  }
+
+  /** Notes whether the server could be reached, and says so. */
+  settle(error) {
+    this.failures = error ? this.failures + 1 : 0;
+    this.pauseMs = error ? Math.max((error.retryAfter ?? 0) * 1000, Math.min(30_000, 2500 * 2 ** this.failures)) : 0;
+    const { text, detail } = error ? this.troubleWords(error) : {};
+    this.trouble = error && (detail ? `${text} ${detail}` : text);
+    notice(this.trouble);
+  }
+
+  troubleWords(error) {
+    if (error.code === "offline") return { text: this.t("offline") };
+    return { text: this.t("trouble"), detail: problemWords(this.t, error).detail };
+  }
+
+  refuse() {
+    this.refused = true;
+    this.draw();
+  }
+
+  plan() {
+    clearTimeout(this.timer);
+    if (document.hidden || this.refused) return;
+    const still = Date.now() - this.changedAt;
+    const regular = this.session ? pollDelay(this.place(), this.session, this.sending, still) : 0;
+    if (regular === null) return;
+    const spread = 0.9 + Math.random() / 5; // many pages that lost the same server do not all come back at once
+    // The browser says when the connection is back; some are wrong about it, so it is tried all the same.
+    const wait = this.failures && !navigator.onLine ? OFFLINE_MS : this.failures ? this.pauseMs : regular;
+    this.timer = setTimeout(() => this.refresh(), wait * spread);
+  }
+
+  get sending() {
+    return this.files?.sending ?? false;
+  }
+
+  /** Something moves on this page: it is asked for at the quick pace again. */
+  moved() {
+    this.changedAt = Date.now();
+    if (!this.asking && !this.failures) this.plan();
+  }
+
+  place() {
+    return placeOf(this.session, serverNow());
+  }
+
+  /** Tells the other tabs of this browser that something has changed. */
+  tellOthers() {
+    this.channel?.postMessage("changed");
+  }
+
+  // --- consent
+
+  /** The operator's text in the present language, if it is here already; if not it is drawn when it comes. */
+  consentText() {
+    const { language } = this.t;
+    if (!this.texts.has(language)) this.texts.set(language, this.fetchConsent(language));
+    return this.texts.get(language) instanceof Promise ? null : this.texts.get(language);
+  }
+
+  async fetchConsent(language) {
+    for (let wait = 2; ; wait = Math.min(30, wait * 2)) {
+      try {
+        this.texts.set(language, await call(null, "GET", `consent?language=${language}`));
+        return this.draw();
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        this.settle(error);
+        await new Promise((resolve) => setTimeout(resolve, 1000 * (error.retryAfter ?? wait)));
+      }
+    }
+  }
+
+  /** Stores the person's consent to `text`. A text that is not in force any more is fetched anew and asked again. */
+  async agree({ text_version, language, sha256 }) {
+    try {
+      const consent = await call(this.key, "POST", this.path("/consent"), { text_version, language, sha256 });
+      this.epoch += 1;
+      this.consentWhy = null;
+      this.tellOthers();
+      this.take({ ...this.session, consent });
+    } catch (error) {
+      if (error.code !== "consent_text_changed") throw error;
+      this.consentWhy = "consent_changed";
+      this.texts.clear();
+      this.consentText();
+    }
+    this.refresh();
+  }
+
+  // --- the face check
+
+  /**
+   * Makes a link and goes there. Asks first where the session stands: what another tab or the phone has begun meanwhile
+   * is shown, and no attempt is spent on it.
+   */
+  async start() {
+    const seen = this.session.attempt?.number ?? 0;
+    const link = await exclusively(`likeness ${this.sessionId}`, () => this.mint(seen));
+    if (!link) return;
+    this.leaving = true;
+    location.assign(link);
+    await new Promise((resolve) => setTimeout(resolve, LEAVING_MS));
+    this.cameBack();
+  }
+
+  async mint(seen) {
+    const now = await call(this.key, "GET", this.path());
+    const startable = ["ready", "open", "retry"].includes(placeOf(now, serverNow()));
+    if (!startable || (now.attempt?.number ?? 0) !== seen) {
+      this.take(now);
+      return null;
+    }
+    try {
+      const session = await call(this.key, "POST", this.path("/attempts"));
+      this.epoch += 1;
+      const { number, h5_link: link } = session.attempt;
+      this.memory.set("link", { session: this.sessionId, number, link });
+      this.tellOthers();
+      return link;
+    } catch (error) {
+      if (error.code === "consent_required") this.consentWhy = "consent_needed";
+      // Whatever it was, the session knows better: another tab was faster, or no attempt is left.
+      if (error.status === 409 || error.code === "too_many_attempts") await this.refresh();
+      throw error;
+    }
+  }
+
+  /** The newest link, if it was made in this tab and still works. */
+  keptLink() {
+    const kept = this.memory.get("link");
+    const same = kept?.session === this.sessionId && kept.number === this.session.attempt?.number;
+    return same && isOpen(this.session, serverNow()) ? kept.link : null;
+  }
+
+  cameBack() {
+    this.leaving = false;
+    this.refresh();
+  }
+
+  // --- drawing
+
+  draw() {
+    if (this.leaving) return;
+    if (!this.session && !this.refused) return;
+    const place = this.refused ? "refused" : this.place();
+    // The text takes its place at once: nothing moves under a finger that was about to press.
+    if (place === "consent" && !this.consentText()) return;
+    const key = this.viewKey(place);
+    if (key !== this.shown?.key) this.change(place, key);
+    this.view.update();
+  }
+
+  /** What a view is made of: it is drawn anew when this changes, and only brought up to date when not. */
+  viewKey(place) {
+    const parts = [place, this.t.language];
+    if (place === "consent") parts.push(this.consentText().sha256, this.consentWhy);
+    if (["ready", "open", "retry"].includes(place)) {
+      const { attempt, attempts_left: left, last_error: error, consent } = this.session;
+      parts.push(attempt?.number, attempt?.status, left, error?.code, Boolean(this.keptLink()), consent?.given_at);
+    }
+    return parts.join(" ");
+  }
+
+  change(place, key) {
+    const before = this.shown;
+    this.view = this.makeView(place);
+    this.shown = { place, key };
+    const card = element("view");
+    const hadFocus = card.contains(document.activeElement);
+    document.body.dataset.place = place;
+    card.dataset.place = place;
+    card.replaceChildren(this.view.element);
+    card.removeAttribute("aria-busy");
+    showSteps(this.t, stepOf(place));
+    const heading = card.querySelector("h1");
+    document.title = `${heading.textContent} · ${this.t("title")}`;
+    showPhone(this, place);
+    if (!before || (before.place === place && !hadFocus && !this.view.focus)) return;
+    if (before.place !== place) scrollTo({ top: 0 });
+    (this.view.focus ?? heading).focus({ preventScroll: before.place !== place });
+  }
+
+  makeView(place) {
+    const views = { consent: consentView, ready: readyView, open: openView, retry: retryView, waiting: waitingView };
+    if (Object.hasOwn(views, place)) return views[place](this);
+    if (place !== "files") return sentenceView(this, place, place === "refused" || place === "spent" ? "bad" : "calm");
+    this.files ??= new FilesStep(this);
+    return { element: this.files.draw(), update: () => this.files.show() };
+  }
+
+  // --- life
+
+  run() {
+    this.useLanguage(this.memory.get("language") ?? languageOf(navigator.languages));
+    element("language").addEventListener("change", (event) => {
+      this.memory.set("language", event.target.value);
+      this.useLanguage(event.target.value);
+      this.draw();
+    });
+    showPhone(this, null);
+    this.listen();
+    this.refresh();
+    // The clock of an open link moves by itself, and runs out without any news.
+    setInterval(() => {
+      if (this.shown?.place === "open" && !document.hidden) this.draw();
+      else if (this.shown?.place === "waiting") this.view.update();
+    }, 1000);
+  }
+
+  listen() {
+    document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(this.timer) : this.refresh()));
+    addEventListener("focus", () => this.refresh());
+    addEventListener("online", () => this.refresh());
+    addEventListener("offline", () => {
+      clearTimeout(this.timer);
+      this.settle(new ApiError("offline", ""));
+    });
+    // Back from the face check: the page may be the very one that was left, with its button still busy.
+    addEventListener("pageshow", (event) => {
+      if (event.persisted) this.cameBack();
+      this.join();
+    });
+    addEventListener("pagehide", () => {
+      this.channel?.close(); // an open channel would keep the page out of the browser's memory
+      this.channel = null;
+    });
+    for (const name of ["dragover", "dragleave", "drop"]) {
+      addEventListener(name, (event) => {
+        if (this.shown?.place === "files") this.files.onDrag(event);
+      });
+    }
+  }
+
+  join() {
+    if (this.channel || !globalThis.BroadcastChannel) return;
+    this.channel = new BroadcastChannel(`likeness ${this.sessionId}`);
+    this.channel.addEventListener("message", () => this.refresh());
+  }
 }
+
+/** One tab at a time, where the browser can tell tabs apart. */
+function exclusively(name, work) {
+  return navigator.locks ? navigator.locks.request(name, work) : work();
+}
+
+// --- what stands around the view
+
+function frameWords(t) {
+  document.documentElement.lang = t.language;
+  say(element("brand"), t("title"));
+  say(element("language-label"), t("language"));
+  element("language").value = t.language;
+  if (element("loading")) say(element("loading"), t("loading"));
+  element("steps").setAttribute("aria-label", t("steps"));
+  ["step_consent", "step_check", "step_files"].forEach((words, index) => {
+    say(element("steps").children[index].querySelector(".step-name"), t(words));
+  });
+}
+
+function showSteps(t, current) {
+  const steps = element("steps");
+  steps.classList.toggle("over", current === null);
+  [...steps.children].forEach((each, index) => {
+    const done = current !== null && index < current;
+    each.classList.toggle("done", done);
+    if (index === current) each.setAttribute("aria-current", "step");
+    else each.removeAttribute("aria-current");
+    say(each.querySelector(".visually-hidden"), done ? t("step_done") : "");
+  });
+}
+
+function notice(text) {
+  element("notice").classList.toggle("shown", Boolean(text));
+  if (text) say(element("notice-words"), text);
+}
+
+/** On a computer: the invite link, never the H5 link, as a code for the phone. */
+async function showPhone(app, place) {
+  const aside = element("phone");
+  const useful = app.onComputer && !["canceled", "redacted", "refused", "spent"].includes(place);
+  document.body.classList.toggle("beside", useful);
+  if (!useful) return;
+  const { t } = app;
+  say(element("phone-heading"), t("phone_heading"));
+  say(element("phone-lead"), t("phone_lead"));
+  say(element("phone-private"), t("phone_private"));
+  element("phone-code").setAttribute("aria-label", t("phone_code"));
+  aside.hidden = false;
+  if (app.drawn) return;
+  app.drawn = true;
+  const { generate } = await import("./qr.js");
+  const link = `${location.origin}${location.pathname}#${app.key}`;
+  generate(link).toCanvas(element("phone-code"), { on: [20, 28, 38, 255], off: [255, 255, 255, 255] });
+}
+
+/** The words for somebody without a token, such as a callback in another browser: `?status=` says where it stands. */
+function showStatus() {
+  const status = new URLSearchParams(location.search).get("status");
+  const known = STATUSES.includes(status);
+  const words = !known ? "no_token" : ["canceled", "redacted"].includes(status) ? status : `status_${status}`;
+  const sign = { processing: "good", verified: "good" }[status] ?? "calm";
+  const draw = (language) => {
+    const t = wordsIn(language);
+    frameWords(t);
+    showSteps(t, null);
+    const view = sentenceView({ t }, words, sign);
+    document.body.dataset.place = words;
+    element("view").replaceChildren(view.element);
+    element("view").removeAttribute("aria-busy");
+    document.title = `${view.element.querySelector("h1").textContent} · ${t("title")}`;
+  };
+  element("language").addEventListener("change", (event) => draw(event.target.value));
+  draw(languageOf(navigator.languages));
+}
+
+function takeToken(memory) {
+  const given = location.hash.slice(1);
+  if (given.startsWith("st_") && given !== memory.get("token")) {
+    for (const name of ["link", "replaced", "language"]) memory.set(name, null);
+    memory.set("token", given);
+  }
+  const token = memory.get("token");
+  // With a token the session says what `?status=` said when it was made; neither belongs in the address.
+  if (token && (location.hash || location.search)) history.replaceState(null, "", location.pathname);
+  return token;
+}
+
+function main() {
+  const language = element("language");
+  language.replaceChildren(...Object.entries(LANGUAGES).map(([code, name]) => h("option", { value: code, lang: code }, name)));
+  const memory = new Memory();
+  const token = takeToken(memory);
+  // Another invitation pasted into the same tab changes the fragment only.
+  addEventListener("hashchange", () => {
+    if (location.hash.startsWith("#st_")) location.reload();
+  });
+  if (token) new App(memory, token).run();
+  else showStatus();
+}
+
+main();

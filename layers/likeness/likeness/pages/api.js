@@ -1,0 +1,80 @@
+// Calls of this API from its own pages. The credential travels in x-api-key and nowhere else: never in a URL, never in
+// an error's text, never in the console.
+
+const TIMEOUT_MS = 35_000; // the gateway itself gives up after 29 s
+
+let skewMs = 0;
+
+/** Milliseconds since the epoch by the server's clock, as its last answer told it: phones' clocks may be off. */
+export const serverNow = () => Date.now() + skewMs;
+
+/**
+ * What went wrong with a call. `code` is the problem document's, or `offline` (no answer came), `timeout` or
+ * `not_json`. `message` is the problem's own English text; `status` is 0 without an answer; `retryAfter` is in seconds
+ * or null; `requestId` names the request in the server's logs, or is null.
+ */
+export class ApiError extends Error {
+  constructor(code, message, { status = 0, retryAfter = null, requestId = null, field = null } = {}) {
+    super(message);
+    this.name = "ApiError";
+    Object.assign(this, { code, status, retryAfter, requestId, field });
+  }
+}
+
+/**
+ * One request. `path` is relative to the page; `key` may be null for what is public; `body` is sent as JSON.
+ * Returns the answer's JSON (null for an empty answer), throws ApiError.
+ */
+export async function call(key, method, path, body = null, { headers = {} } = {}) {
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
+  try {
+    const response = await fetch(path, {
+      method,
+      headers: {
+        ...headers,
+        ...(key ? { "x-api-key": key } : {}),
+        ...(body ? { "content-type": "application/json" } : {}),
+      },
+      body: body && JSON.stringify(body),
+      cache: "no-store",
+      credentials: "omit",
+      signal: abort.signal,
+    });
+    return read(response, await response.text());
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    throw abort.signal.aborted
+      ? new ApiError("timeout", "The answer did not come in time")
+      : new ApiError("offline", "There is no connection");
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function read(response, text) {
+  const date = Date.parse(response.headers.get("date"));
+  if (Number.isFinite(date)) skewMs = date + 500 - Date.now();
+  const answer = parsed(text);
+  if (response.ok && answer !== undefined) return answer;
+  const about = { status: response.status, retryAfter: retryAfter(response) };
+  if (response.ok) throw new ApiError("not_json", "The answer cannot be read", about);
+  const { code = `http_${response.status}`, detail, title, request_id: requestId, field } = answer ?? {};
+  throw new ApiError(code, detail || title || `The server answered ${response.status}`, { ...about, requestId, field });
+}
+
+function parsed(text) {
+  if (text === "") return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function retryAfter(response) {
+  const header = response.headers.get("retry-after");
+  if (!header) return null;
+  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - serverNow()) / 1000;
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : null;
+}

@@ -1,0 +1,97 @@
+// Where a session stands and what follows from it. Nothing here touches the page or the network.
+
+/** Asset statuses that change without the person. */
+const MOVING = new Set(["uploaded", "submitting", "processing"]);
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+/**
+ * What the page shows: `consent`, `ready`, `open`, `retry`, `spent`, `waiting`, `files`, `canceled` or `redacted`.
+ * `now` is in milliseconds by the server's clock.
+ */
+export function placeOf(session, now) {
+  if (session.status === "canceled" || session.status === "redacted") return session.status;
+  if (session.status === "processing" && session.attempts.some((each) => each.status === "passed")) return "waiting";
+  if (!session.consent) return "consent";
+  if (session.status === "verified") return "files";
+  if (isOpen(session, now)) return "open";
+  if (session.attempts_left < 1) return "spent";
+  return session.attempt ? "retry" : "ready";
+}
+
+/** Which of the three steps a place belongs to, counted from 0; null where there is nothing left to do. */
+export function stepOf(place) {
+  if (["canceled", "redacted", "refused"].includes(place)) return null;
+  return place === "consent" ? 0 : place === "files" ? 2 : 1;
+}
+
+/** Whether a link is out that still works. */
+export function isOpen(session, now) {
+  return session.attempt?.status === "open" && secondsLeft(session, now) > 0;
+}
+
+/** Seconds that the newest link still works; 0 without one. */
+export function secondsLeft(session, now) {
+  return session.attempt ? Math.max(0, (Date.parse(session.attempt.expires_at) - now) / SECOND) : 0;
+}
+
+/** Why the last attempt led nowhere: a code of `last_error`. A link that has just run out is known by the clock. */
+export function reasonOf(session) {
+  const byStatus = { failed: "attempt_failed", lost: "result_lost" };
+  return session.last_error?.code ?? byStatus[session.attempt?.status] ?? "link_expired";
+}
+
+/** Whether the server has not yet said what became of the last link: the person may still be in the middle of it. */
+export const isUndecided = (session) => session.attempt?.status === "open";
+
+/** Whether something is under way that the person waits for. `sending`: files are on their way from this page. */
+export function isMoving(place, session, sending) {
+  if (place === "open" || place === "waiting") return true;
+  return place === "files" && (sending || session.assets.some((each) => MOVING.has(each.status)));
+}
+
+/**
+ * Milliseconds until the session should be asked for again, null for never. `still` is how long nothing has changed.
+ * What moves is asked for often; what waits for a person, who may be on the phone beside, less so.
+ */
+export function pollDelay(place, session, sending, still) {
+  if (place === "canceled" || place === "redacted") return null;
+  if (isMoving(place, session, sending)) return still < 3 * MINUTE ? 2.5 * SECOND : 10 * SECOND;
+  const settled = place === "files" && session.assets.length > 0 && session.assets.every(isSettled);
+  // At rest: whoever comes back to the page makes it ask again.
+  if (settled && still > 10 * MINUTE) return null;
+  return still < 3 * MINUTE ? 5 * SECOND : 20 * SECOND;
+}
+
+const isSettled = (asset) => asset.status === "active" || asset.status === "failed";
+
+/**
+ * The assets that count: `{ asset, root }` in the order of their registration, without those in whose place another one
+ * has come. A place that waits for its file, or a file that failed, is over once an asset of its name and type was
+ * registered after it (each such asset takes the place of one), or one that `replacements` (new id → old id) names.
+ * `root` is the first asset that stood in that place.
+ */
+export function currentAssets(assets, replacements) {
+  const inOrder = [...assets].sort((one, other) => registered(one) - registered(other));
+  const roots = new Map();
+  const over = new Set();
+  for (const each of inOrder) {
+    const before = inOrder.find((other) => !over.has(other.id) && isVacant(other) && isAfter(each, other, replacements));
+    roots.set(each, roots.get(before) ?? each);
+    if (before) over.add(before.id);
+  }
+  return inOrder.filter((each) => !over.has(each.id)).map((asset) => ({ asset, root: roots.get(asset) }));
+}
+
+/** Whether an asset was registered with the session itself: its developer has asked for it by name. */
+export const isAskedFor = (asset, session) => asset.created_at === session.created_at;
+
+/** Whether a place has no file, or none that can be used. */
+export const isVacant = (asset) => asset.status === "awaiting_upload" || asset.status === "failed";
+
+const registered = (asset) => Date.parse(asset.created_at);
+
+function isAfter(later, asset, replacements) {
+  if (later.id in replacements) return replacements[later.id] === asset.id;
+  return later.name === asset.name && later.asset_type === asset.asset_type && registered(asset) < registered(later);
+}
