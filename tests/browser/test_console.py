@@ -316,6 +316,22 @@ def test_a_session_made_here_is_opened_by_its_link_and_its_qr_code(enter: Any, f
     assert fresh_client.with_credential(link.partition("#")[2]).get(made["id"])["attempts"] == []
 
 
+def test_a_dialog_waits_for_the_answer_that_comes_only_once(enter: Any, fresh_client: Api) -> None:
+    page = enter(fresh_client).page
+    held: list[Route] = []
+    page.route("**/v1/sessions", lambda route: held.append(route))
+    page.get_by_role("button", name="New session").click()
+    dialog = page.get_by_role("dialog")
+    with page.expect_request("**/v1/sessions"):
+        dialog.get_by_role("button", name="Make the session").click()
+    dialog.get_by_role("button", name="Cancel").click()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_visible()
+    expect(dialog.get_by_role("button", name="Make the session")).to_be_disabled()
+    held[0].continue_()
+    expect(dialog.get_by_role("textbox", name="the invite link")).to_have_value(re.compile("/invite#st_ses_"))
+
+
 def _qr_code_shows(page: Page, text: str) -> bool:
     """Whether the dialog's canvas is the QR code of ``text``, module by module."""
     shown: bool = page.evaluate(

@@ -143,7 +143,7 @@ function standing(mark, x, bottom, width, index) {
     "g",
     { class: "mark" },
     shape("line", { x1: round(x), x2: round(x), y1: index * MARK_LINE + 2, y2: bottom }),
-    label(x + (right ? -5 : 5), index * MARK_LINE + 11, mark.text, right ? "end" : "start", "strong"),
+    label(x + (right ? -5 : 5), index * MARK_LINE + 11, mark.text, right ? "end" : "start", "strong over"),
   );
 }
 

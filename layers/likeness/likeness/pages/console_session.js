@@ -240,9 +240,10 @@ function showAttempts(session) {
   const none = session.attempts.length
     ? ""
     : "No link was made yet: the person has not opened the invite page’s check. ";
-  const more = canTryAgain(session) ? `${left} more ${left === 1 ? "attempt is" : "attempts are"} possible.` : "";
-  say(byId("attempts-note"), none + more);
-  byId("attempts-note").hidden = !(none + more);
+  const more = session.attempts.length ? "more " : "";
+  const possible = canTryAgain(session) ? `${left} ${more}${left === 1 ? "attempt is" : "attempts are"} possible.` : "";
+  say(byId("attempts-note"), none + possible);
+  byId("attempts-note").hidden = !(none + possible);
   keepList(
     byId("attempts"),
     session.attempts,
