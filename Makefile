@@ -62,8 +62,8 @@ test-template: setup ## what the template promises
 test-faults: setup ## whatever dies in between: crash points, interleavings, outages, limits
 	$(RUN) -m pytest tests/faults --timeout=900 --durations=10
 
-faults: setup ## every call of an onboarding broken in every way, and pairs of faults; prints a table
-	$(RUN) -m tests.faults
+faults: setup ## every call of an onboarding broken in every way, and pairs of faults; prints a table (ARGS=--help)
+	@PYTHONPATH=layers/likeness $(RUN) -m tests.faults $(ARGS)
 
 test-integration: setup ## the deployed stack on the emulator
 	$(RUN) -m pytest tests/integration $(ALONE:%=--ignore=%) --durations=10

@@ -20,6 +20,7 @@ FUNCTIONS = (
     "create_session",
     "erase_session",
     "get_session",
+    "get_stats",
     "record_consent",
     "register_asset",
     "receive_callback",

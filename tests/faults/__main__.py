@@ -21,13 +21,14 @@ from tests.faults.wire import Call, Fault
 @click.command(help=__doc__)
 @click.option("--pairs", "wanted", default=300, show_default=True, help="How many pairs of faults to try.")
 @click.option("--seed", type=int, help="Of the pairs that are drawn; by default another one every time.")
+@click.option("--singles/--no-singles", "all_singles", default=True, help="Every call with every fault.")
 @click.option("--workers", default=os.cpu_count() or 1, show_default=True, help="Processes side by side.")
-def main(wanted: int, seed: int | None, workers: int) -> None:
+def main(wanted: int, seed: int | None, all_singles: bool, workers: int) -> None:
     console = Console(width=120)
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     started = time.monotonic()
     calls = number_calls()
-    scenarios = [Scenario(), *singles(calls), *pairs(calls, wanted, seed)]
+    scenarios = [Scenario(), *(singles(calls) if all_singles else ()), *pairs(calls, wanted, seed)]
     played = explore(scenarios, workers=workers)
     outcomes = list(track(played, "playing", total=len(scenarios), console=console, disable=not console.is_terminal))
     console.print(_calls(calls), _results(calls, outcomes))

@@ -353,6 +353,7 @@ _FUNCTION_OF = {
     ("POST", "/sessions/{session_id}/consent"): "record_consent",
     ("POST", "/sessions/{session_id}/assets"): "register_asset",
     ("GET", "/sessions"): "get_session",
+    ("GET", "/stats"): "get_stats",
     ("DELETE", "/sessions/{session_id}"): "erase_session",
     ("GET", "/sessions/{session_id}"): "get_session",
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): "get_session",

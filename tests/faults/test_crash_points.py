@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -10,8 +13,9 @@ from likeness.adapters.dynamodb import DynamoStore
 from likeness.domain.session import AttemptStatus, Session
 from likeness.errors import ConditionFailed
 from tests.faults.cloud import cloud
-from tests.faults.explore import SETTINGS, Scenario, explore, number_calls, pairs, play, singles
+from tests.faults.explore import INVARIANTS, SETTINGS, Scenario, explore, number_calls, pairs, play, singles
 from tests.faults.wire import Call, Fault
+from tests.template_file import ROOT
 
 WORKERS = os.cpu_count() or 1
 SEED = 20_261_124
@@ -40,6 +44,20 @@ def test_no_drawn_pair_of_faults_breaks_a_promise(calls: list[Call]) -> None:
 def test_every_kind_of_outside_call_is_numbered(calls: list[Call]) -> None:
     assert {each.service for each in calls} == {"dynamodb", "sqs", "s3", "secretsmanager", "stepfunctions", "crun"}
     assert [each.number for each in calls] == list(range(1, len(calls) + 1))
+
+
+def test_the_command_prints_a_table_of_what_it_tried() -> None:
+    command = ["make", "faults", f"PYTHON={sys.executable}", "ARGS=--no-singles --pairs 4 --seed 7"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    rows = dict(re.findall(r"│ +(\S[^│]*?) +│ (\d+) +│", run.stdout))
+    assert int(rows["calls numbered"]) > 90
+    assert {name: rows[name] for name in ("scenarios run", "survivors", "failures")} == {
+        "scenarios run": "5",
+        "survivors": "5",
+        "failures": "0",
+    }
+    assert int(rows["invariants checked"]) == 5 * len(INVARIANTS)
 
 
 # -- the harness itself: it finds the mistakes that it is there for ------------------------------------------------

@@ -70,6 +70,9 @@ def _an_onboarding(where: Cloud) -> None:
     asset = where.store.list_assets(story.session_id)[0].id
     found = where.api("GET", f"{SESSION}/assets/{{asset_id}}", session_id=story.session_id, asset_id=asset)
     assert found.status == 200
+    (day,) = where.api("GET", "/stats").body["days"]
+    assert (day["sessions"], day["statuses"]) == (1, {"verified": 1})
+    assert sum(day["assets"].values()) == len(where.store.list_assets(story.session_id))
     assert where.api("DELETE", SESSION, session_id=story.session_id).status == 200
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,6 +54,13 @@ def _assets(where: Cloud, session: dict[str, Any]) -> dict[str, Asset]:
     return {each.name: each for each in where.store.list_assets(session["id"])}
 
 
+def _counted(where: Cloud) -> Counter[str]:
+    """The client's active assets by GET /stats, and how many of them have a time from submission to active."""
+    days = where.api("GET", "/stats").body["days"]
+    waited = sum(times for day in days for _, times in day["seconds_to_active"]["buckets"])
+    return Counter(active=sum(day["assets"].get("active", 0) for day in days), waited=waited)
+
+
 def test_a_double_click_before_the_check_is_one_upload(where: Cloud) -> None:
     session = _create(where, "first", "second", "third")
     for asset in session["assets"]:
@@ -66,6 +74,7 @@ def test_a_double_click_before_the_check_is_one_upload(where: Cloud) -> None:
 
 
 def test_the_same_file_dropped_again_later_answers_with_the_first_ones_id(where: Cloud) -> None:
+    before = _counted(where)
     session = _create(where, "first")
     where.put_object(_key(session["assets"][0]), FACES[0])
     _verify(where, session)
@@ -76,6 +85,8 @@ def test_the_same_file_dropped_again_later_answers_with_the_first_ones_id(where:
     assert [each.status.value for each in found] == ["active"] * 3
     assert len({each.uri for each in found}) == 1
     assert len(where.simulator.store.assets) == 1
+    # All three are counted, but only one has waited for crun.
+    assert _counted(where) - before == Counter(active=3, waited=1)
 
 
 def test_other_bytes_are_another_asset(where: Cloud) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from typing import Any
 
 import jsonschema_rs
@@ -16,6 +17,8 @@ from schemathesis.checks import CheckFunction, not_a_server_error
 from schemathesis.specs.openapi import checks
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
+from likeness.contracts.stats import make_cursor, parse_period
+from likeness.errors import InvalidRequest
 from tests.integration.conftest import Api
 from tests.template_file import RESOURCES, ROOT
 
@@ -57,9 +60,18 @@ def contract(api: Api) -> OpenApiSchema:
     api.session(start="on_open")
     cursor = api("GET", "/sessions?limit=1").json()["next_cursor"]
 
+    period = parse_period(None, None, datetime.now(UTC).date())
+
     @schema.hook
     def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
-        return query | {"cursor": cursor} if query and "cursor" in query else query  # no schema can say how one is made
+        # No schema can say how a cursor is made, nor that one day is not after another.
+        if context.operation.path != "/stats":
+            return query | {"cursor": cursor} if query and "cursor" in query else query
+        days = {"from": period.first.isoformat(), "to": period.last.isoformat()}
+        given = {
+            name: days[name] if name in days and _is_day(value) else value for name, value in (query or {}).items()
+        }
+        return given | {"cursor": make_cursor("demo", period, period.oldest)} if "cursor" in given else given
 
     @schema.hook
     def map_body(context: Any, body: Any) -> Any:
@@ -69,6 +81,15 @@ def contract(api: Api) -> OpenApiSchema:
         return body | {"return_url": f"{api.stack.api_url.removesuffix('/v1')}/done"} if good else body
 
     return schema
+
+
+def _is_day(value: Any) -> bool:
+    """Whether the contract takes it for a day."""
+    try:
+        parse_period(value, value, date.max)
+    except (InvalidRequest, TypeError):
+        return False
+    return True
 
 
 def boundary_cases(contract: OpenApiSchema, path: str, method: str, mode: GenerationMode) -> Iterator[Case[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,6 +37,7 @@ class Row:
 TABLE: dict[Route, Row] = {
     ("POST", "/sessions"): Row(client=201, person=403, body={"start": "on_open"}),
     ("GET", "/sessions"): Row(client=200, person=403),
+    ("GET", "/stats"): Row(client=200, person=403),
     ("GET", "/sessions/{session_id}"): Row(client=200, person=200),
     ("DELETE", "/sessions/{session_id}"): Row(client=200, person=403),
     # The person has not consented.
@@ -88,7 +90,7 @@ def make_tenant(api: Api, key: str, reference: str) -> Tenant:
 
 @pytest.fixture(scope="module")
 def client_keys(keys: ClientKeys, canaries: Canaries) -> dict[str, str]:
-    made = {name: keys.add(name) for name in ("tenant-a", "tenant-b", "tenant-gone")}
+    made = {name: keys.add(name) for name in ("tenant-a", "tenant-b", "tenant-c", "tenant-gone")}
     canaries.secrets |= set(made.values())
     return made
 
@@ -109,6 +111,12 @@ def bob(api: Api, client_keys: dict[str, str], alice: Tenant) -> Tenant:
     return make_tenant(api, client_keys["tenant-b"], "bob-of-b")
 
 
+@pytest.fixture(scope="module")
+def dora(api: Api, client_keys: dict[str, str]) -> Tenant:
+    """Who opens a link: it lapses some time later, and what the others look at must not change by itself."""
+    return make_tenant(api, client_keys["tenant-c"], "dora-of-c")
+
+
 def ask(caller: Api, route: Route, ids: dict[str, str]) -> requests.Response:
     path = route[1].format(attempt="1", signature="A" * 43, version="0", file="none.js", **ids)
     return caller(route[0], path, json=TABLE[route].body if route in TABLE else None)
@@ -127,9 +135,9 @@ def test_every_route_of_the_template_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("route", [each for each in TABLE if each[0] != "DELETE"], ids=str)
-def test_the_client_and_its_person_get_what_is_theirs(alice: Tenant, route: Route) -> None:
-    assert ask(alice.client, route, alice.ids).status_code == TABLE[route].client
-    assert ask(alice.person, route, alice.ids).status_code == TABLE[route].person
+def test_the_client_and_its_person_get_what_is_theirs(dora: Tenant, route: Route) -> None:
+    assert ask(dora.client, route, dora.ids).status_code == TABLE[route].client
+    assert ask(dora.person, route, dora.ids).status_code == TABLE[route].person
 
 
 def test_a_session_is_erased_by_its_client_alone(api: Api, client_keys: dict[str, str]) -> None:
@@ -199,9 +207,9 @@ def test_without_a_good_credential_nothing_is_told(
     assert alice.seen() == before
 
 
-def test_a_session_token_neither_lists_nor_creates(alice: Tenant) -> None:
+def test_a_session_token_neither_lists_nor_counts_nor_creates(alice: Tenant) -> None:
     before = alice.seen()
-    for route in (("GET", "/sessions"), ("POST", "/sessions")):
+    for route in (("GET", "/sessions"), ("GET", "/stats"), ("POST", "/sessions")):
         answer = ask(alice.person, route, alice.ids)
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     assert alice.seen() == before
@@ -218,6 +226,21 @@ def test_a_list_holds_the_clients_own_whatever_is_asked_for(alice: Tenant, anna:
     empty = shape(bob.client("GET", "/sessions?reference=nobodys"))
     assert empty[2] == '{"sessions": [], "next_cursor": null}'
     assert shape(bob.client("GET", f"/sessions?reference={alice.reference}")) == empty
+
+
+def test_the_numbers_are_of_the_clients_own(alice: Tenant, anna: Tenant, bob: Tenant) -> None:
+    before = bob.client("GET", "/stats").json()
+    alice.client.session(start="on_open", assets=[IMAGE])
+    assert bob.client("GET", "/stats").json() == before
+    for tenant in (alice, bob):
+        listed = tenant.client("GET", "/sessions?limit=100").json()
+        assert listed["next_cursor"] is None
+        assets = [each for one in listed["sessions"] for each in tenant.client.get(one["id"])["assets"]]
+        days = tenant.client("GET", "/stats").json()["days"]
+        statuses: Counter[str] = sum((Counter(each["statuses"]) for each in days), Counter())
+        counted: Counter[str] = sum((Counter(each["assets"]) for each in days), Counter())
+        assert statuses == Counter(each["status"] for each in listed["sessions"])
+        assert counted == Counter(each["status"] for each in assets)
 
 
 def test_a_cursor_of_another_client_leads_into_ones_own_list(alice: Tenant, anna: Tenant, bob: Tenant) -> None:

@@ -164,6 +164,16 @@ def test_a_query_is_refused_or_finds_nothing(api: Service, log: io.StringIO, nam
         assert {each["reference"] for each in answer.json["sessions"]} <= {text}
 
 
+@pytest.mark.parametrize("text", BREAKING + HARMLESS)
+@pytest.mark.parametrize("name", ["from", "to", "cursor", CANARY])
+def test_a_query_for_numbers_is_refused_or_ignored(api: Service, log: io.StringIO, name: str, text: str) -> None:
+    answer = check(api.request("get_stats", "GET", "/stats", query={name: [text]}), log)
+    if name == CANARY:
+        assert answer.status == 200
+    else:
+        assert (answer.status, answer.json["field"]) == (400, name)
+
+
 @pytest.mark.parametrize(
     "body", ["\ud800", '{"reference": "\ud800"}', "\ufeff{}", '{"a": 1, "a": 2}', "{" * 500, "NaN"]
 )

@@ -60,6 +60,7 @@ def asset(of: Session, index: int = 1) -> Asset:
         object_key=f"uploads/{of.id}/{made}/file",
         created_at=NOW,
         updated_at=NOW,
+        client_id=of.client_id,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.items import asset_from, session_from
+from likeness.adapters.items import asset_from, asset_item, session_from
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported, read_message
 from likeness.domain.asset import AssetStatus
 from likeness.domain.polling import Schedule
@@ -40,6 +40,9 @@ def test_items_without_the_newer_attributes_are_read() -> None:
     session, asset = session_from(SESSION), asset_from(ASSET)
     assert (session.status, session.attempts[1].status) == (SessionStatus.PROCESSING, AttemptStatus.PASSED)
     assert (asset.status, asset.sha256) == (AssetStatus.UPLOADED, None)
+    # Nobody's in the index of assets: an attribute of an index cannot be empty.
+    assert asset.client_id == ""
+    assert asset_item(asset) == ASSET
 
 
 def test_files_without_a_digest_are_nobodys_twins() -> None:

@@ -16,6 +16,7 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "authorize": {"principalId": "unknown"},
     "create_session": {"statusCode": 201},
     "get_session": {"statusCode": 404},
+    "get_stats": {"statusCode": 200, "body": '{"days": [], "next_cursor": null}'},
     "erase_session": {"statusCode": 404},
     "record_consent": {"statusCode": 404},
     "register_asset": {"statusCode": 404},

@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session
+from likeness.domain.stats import AssetFact, SessionFact
 
 
 class Clock(Protocol):
@@ -31,6 +32,18 @@ class Page:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What counts of a client's sessions and assets, complete from the newest ULID down; ``rest`` is the newest ULID
+
+    that is still to be read, None when nothing is.
+    """
+
+    sessions: list[SessionFact]
+    assets: list[AssetFact]
+    rest: str | None
+
+
 class Store(Protocol):
     """The inventory. Every change is one conditional write and safe to repeat."""
 
@@ -46,6 +59,13 @@ class Store(Protocol):
         self, client_id: str, *, limit: int, cursor: str | None, status: str | None, reference: str | None
     ) -> Page:
         """A client's sessions, newest first."""
+        ...
+
+    def read_facts(self, client_id: str, *, oldest: str, newest: str, page_size: int) -> Facts:
+        """A client's sessions and assets whose ULIDs are from ``oldest`` to ``newest``, both included, newest first:
+
+        a bounded number of pages of at most ``page_size`` at a time.
+        """
         ...
 
     def add_attempt(self, session_id: str, attempt: Attempt, now: float) -> None:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from likeness.adapters.aws import translated
 from likeness.adapters.items import (
     Item,
+    asset_fact,
     asset_from,
     asset_item,
     asset_key,
@@ -25,22 +28,28 @@ from likeness.adapters.items import (
     consent_text_item,
     encode,
     problem_map,
+    session_fact,
     session_from,
     session_item,
     session_key,
 )
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
-from likeness.domain.ids import SESSION_ID
+from likeness.domain.ids import SESSION_ID, bare, ulid_before
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, Attempt, AttemptStatus, Consent, Problem, Session
 from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
-from likeness.ports import Page
+from likeness.ports import Facts, Page
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
 _INDEX = "ClientSessions"
+_ASSET_INDEX = "ClientAssets"
 #: A listing with a filter reads at most this many pages before it hands out a cursor.
 _PAGES_PER_CALL = 5
 _STATUS = {"#status": "status"}
+#: So many pages of both indexes together are read for one answer about a period.
+_PAGES_OF_FACTS = 8
+#: Sorts after every ULID.
+_NOTHING_READ = "Z" * 26
 
 
 def _values(**values: Any) -> Item:
@@ -49,6 +58,19 @@ def _values(**values: Any) -> Item:
 
 def _open_session() -> Item:
     return _values(requires_input="requires_input", processing="processing")
+
+
+@dataclass
+class _Reading:
+    """An index, read from the newest towards the oldest. ``down_to`` is the ULID that it has come to, "" at the end."""
+
+    query: Item
+    items: list[Item] = field(default_factory=list)
+    down_to: str = _NOTHING_READ
+
+    def until(self, ulid: str) -> list[Item]:
+        """What was read, down to ``ulid`` with it."""
+        return [each for each in self.items if bare(each["id"]["S"]) >= ulid]
 
 
 class DynamoStore:
@@ -108,6 +130,30 @@ class DynamoStore:
             found = found[:limit]
             start = {"client_id": {"S": client_id}, "id": {"S": found[-1].id}} | session_key(found[-1].id)
         return Page(found, _cursor(start["id"]["S"]) if start else None)
+
+    def read_facts(self, client_id: str, *, oldest: str, newest: str, page_size: int) -> Facts:
+        """See the port. Two indexes side by side: what one has read beyond the other is left for the next call."""
+        bounds = (client_id, oldest, newest)
+        sessions = _reading(_INDEX, "client_id", "ses_", bounds, "id, #status, last_error.#code")
+        assets = _reading(
+            _ASSET_INDEX, "asset_client_id", "ast_", bounds, "id, #status, #error.#code, submitted_at, activated_at"
+        )
+        for _ in range(_PAGES_OF_FACTS):
+            behind = max(sessions, assets, key=lambda each: each.down_to)
+            if not behind.down_to:
+                break
+            with translated():
+                page = self._client.query(TableName=self._table, Limit=page_size, **behind.query)
+            behind.items += page["Items"]
+            last = page.get("LastEvaluatedKey")
+            behind.down_to = bare(last["id"]["S"]) if last else ""
+            behind.query["ExclusiveStartKey"] = last
+        complete = max(sessions.down_to, assets.down_to)
+        return Facts(
+            [session_fact(each) for each in sessions.until(complete)],
+            [asset_fact(each) for each in assets.until(complete)],
+            ulid_before(complete) if complete > oldest else None,
+        )
 
     def add_attempt(self, session_id: str, attempt: Attempt, now: float) -> None:
         """See the port."""
@@ -418,6 +464,21 @@ class DynamoStore:
         except ConditionFailed:
             return False
         return True
+
+
+def _reading(index: str, owner: str, prefix: str, bounds: tuple[str, str, str], shown: str) -> _Reading:
+    """An index of which nothing is read yet; ``bounds`` are the client and the oldest and newest ULID."""
+    client_id, oldest, newest = bounds
+    return _Reading(
+        {
+            "IndexName": index,
+            "KeyConditionExpression": f"{owner} = :client AND id BETWEEN :oldest AND :newest",
+            "ExpressionAttributeValues": _values(client=client_id, oldest=prefix + oldest, newest=prefix + newest),
+            "ProjectionExpression": shown,
+            "ExpressionAttributeNames": {name: name[1:] for name in re.findall(r"#\w+", shown)},
+            "ScanIndexForward": False,
+        }
+    )
 
 
 def _cursor(session_id: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
+from likeness.domain.ids import bare
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import (
     Attempt,
@@ -16,6 +17,7 @@ from likeness.domain.session import (
     Session,
     SessionStatus,
 )
+from likeness.domain.stats import AssetFact, SessionFact
 
 Item = dict[str, Any]
 
@@ -235,6 +237,8 @@ def asset_item(asset: Asset) -> Item:
             "ambiguous_submissions": asset.ambiguous_submissions,
             "resubmissions": asset.resubmissions,
             "sha256": asset.sha256,
+            # Not ``client_id``: with that and its ``id`` an asset would be in the sessions' index too.
+            "asset_client_id": asset.client_id or None,
         }
     ) | asset_key(asset.session_id, asset.id)
 
@@ -262,4 +266,23 @@ def asset_from(item: Item) -> Asset:
         ambiguous_submissions=values.get("ambiguous_submissions", 0),
         resubmissions=values.get("resubmissions", 0),
         sha256=values.get("sha256"),
+        client_id=values.get("asset_client_id", ""),
+    )
+
+
+def session_fact(item: Item) -> SessionFact:
+    """What is counted of a session, out of an item of its index."""
+    values = decode_item(item)
+    return SessionFact(bare(values["id"]), values["status"], values.get("last_error", {}).get("code"))
+
+
+def asset_fact(item: Item) -> AssetFact:
+    """What is counted of an asset, out of an item of its index."""
+    values = decode_item(item)
+    submitted, activated = values.get("submitted_at"), values.get("activated_at")
+    return AssetFact(
+        bare(values["id"]),
+        values["status"],
+        values.get("error", {}).get("code"),
+        None if submitted is None or activated is None else activated - submitted,
     )

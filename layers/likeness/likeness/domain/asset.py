@@ -59,6 +59,8 @@ class Asset:
     ambiguous_submissions: int = 0
     resubmissions: int = 0
     sha256: str | None = None
+    #: Whose it is; "" on what was stored before assets knew.
+    client_id: str = ""
 
     @property
     def uri(self) -> str | None:

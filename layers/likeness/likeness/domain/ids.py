@@ -7,6 +7,7 @@ import re
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+ULID = re.compile(_ULID)
 SESSION_ID = re.compile(rf"ses_{_ULID}")
 ASSET_ID = re.compile(rf"ast_{_ULID}")
 
@@ -15,6 +16,39 @@ def ulid(milliseconds: int, entropy: bytes) -> str:
     """26 characters of Crockford's base 32: 48 bits of time, then 80 bits of ``entropy`` (10 bytes)."""
     number = (milliseconds << 80) | int.from_bytes(entropy[:10], "big")
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def oldest_ulid(milliseconds: int) -> str:
+    """The first ULID of a millisecond."""
+    return ulid(milliseconds, bytes(10))
+
+
+def newest_ulid(milliseconds: int) -> str:
+    """The last ULID of a millisecond."""
+    return ulid(milliseconds, b"\xff" * 10)
+
+
+def _number(of: str) -> int:
+    number = 0
+    for letter in of:
+        number = number << 5 | _ALPHABET.index(letter)
+    return number
+
+
+def milliseconds_of(of: str) -> int:
+    """The time in a ULID."""
+    return _number(of[:10])
+
+
+def ulid_before(of: str) -> str:
+    """The ULID that sorts right before ``of``, which is not the very first."""
+    number = _number(of) - 1
+    return ulid(number >> 80, (number & (1 << 80) - 1).to_bytes(10, "big"))
+
+
+def bare(identifier: str) -> str:
+    """The ULID of ``ses_…`` or ``ast_…``."""
+    return identifier[4:]
 
 
 def session_id(milliseconds: int, entropy: bytes) -> str:

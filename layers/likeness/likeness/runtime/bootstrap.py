@@ -125,6 +125,13 @@ def get_session() -> Any:
     return GetSession(store(), int(number("MAX_ATTEMPTS_PER_SESSION")))
 
 
+def get_stats() -> Any:
+    """The step behind functions/get_stats."""
+    from likeness.steps.get_stats import GetStats
+
+    return GetStats(store(), SystemClock())
+
+
 def record_consent() -> Any:
     """The step behind functions/record_consent."""
     from likeness.adapters.consent_texts import ConsentTexts

@@ -124,6 +124,7 @@ class CheckUpload:
             created_at=now,
             updated_at=now,
             size_bytes=upload.size_bytes,
+            client_id=session.client_id,
         )
         try:
             self.store.add_asset(asset)

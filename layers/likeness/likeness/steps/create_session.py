@@ -71,7 +71,7 @@ class CreateSession:
             else None,
             asset_count=len(body.assets),
         )
-        assets = [new_asset(session.id, each, now, self.clock.entropy()) for each in body.assets]
+        assets = [new_asset(session, each, now, self.clock.entropy()) for each in body.assets]
         h5_link = None
         if body.start == "now":
             attempt, h5_link = self._open_link(session, 1, base_url, now)
@@ -142,19 +142,20 @@ class CreateSession:
         return f"{base_url}/invite#{token}"
 
 
-def new_asset(session: str, body: AssetRegistration, now: float, entropy: bytes) -> Asset:
+def new_asset(session: Session, body: AssetRegistration, now: float, entropy: bytes) -> Asset:
     """An asset that waits for its file. The key holds nothing the caller wrote."""
     made = asset_id(int(now * 1000), entropy)
     return Asset(
         id=made,
-        session_id=session,
+        session_id=session.id,
         name=body.name,
         asset_type=AssetType(body.asset_type),
         content_type=body.content_type,
         status=AssetStatus.AWAITING_UPLOAD,
-        object_key=f"uploads/{session}/{made}/file",
+        object_key=f"uploads/{session.id}/{made}/file",
         created_at=now,
         updated_at=now,
         size_bytes=body.size_bytes,
         sha256=body.sha256,
+        client_id=session.client_id,
     )

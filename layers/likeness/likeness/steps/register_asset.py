@@ -33,7 +33,7 @@ class RegisterAsset:
         known = self._known(session.id, body.sha256)
         if known:
             return self._view(known, now), False
-        asset = new_asset(session.id, body, now, self.clock.entropy())
+        asset = new_asset(session, body, now, self.clock.entropy())
         try:
             self.store.add_asset(asset)
         except ConditionFailed:

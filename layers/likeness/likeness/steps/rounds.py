@@ -52,10 +52,11 @@ def _share(store: Store, asset: Asset, assets: Sequence[Asset], now: float) -> A
     twin = _twin(asset, assets)
     if twin is None or twin.crun_asset_id is None:
         return asset
-    activated_at = now if twin.status is AssetStatus.ACTIVE else None
+    there = twin.status is AssetStatus.ACTIVE
     shared = replace(
-        asset, status=twin.status, crun_asset_id=twin.crun_asset_id, submitted_at=twin.submitted_at,
-        activated_at=activated_at, updated_at=now,
+        # What finds its twin active was never submitted: the twin's time would make it seem to have waited since then.
+        asset, status=twin.status, crun_asset_id=twin.crun_asset_id,
+        submitted_at=None if there else twin.submitted_at, activated_at=now if there else None, updated_at=now,
     )  # fmt: skip
     try:
         store.change_asset(shared, [asset.status])

@@ -1,0 +1,28 @@
+"""GET /stats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from likeness.runtime import bootstrap
+from likeness.runtime.http import answer, caller_of, make_app
+from likeness.runtime.logging import logger
+
+app = make_app()
+stats = bootstrap.get_stats()
+
+
+@app.get("/stats")
+def get_stats() -> Response[str]:
+    """The client's days."""
+    query = app.current_event.query_string_parameters or {}
+    wanted = {"first": query.get("from"), "last": query.get("to"), "cursor": query.get("cursor")}
+    return answer(stats(caller_of(app.current_event.raw_event), **wanted))
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Routes the request."""
+    return app.resolve(event, context)

@@ -1,0 +1,346 @@
+// What an operator can do: make a session, make a fresh link, erase. Each in a dialog that says what it does first.
+
+import { announce, byId, copyButton, holdBack, problemText, setAttributes } from "./console_parts.js";
+import { h, say } from "./dom.js";
+import { generate } from "./qr.js";
+
+const TAIL = 6;
+const LINK_SECONDS = 120;
+const QR_SCALE = 4;
+
+/** Opens a dialog. Whatever secret it has shown is gone when it closes, and the focus returns to where it was. */
+function openDialog(dialog, onClose) {
+  const opener = document.activeElement;
+  dialog.addEventListener(
+    "close",
+    () => {
+      onClose();
+      if (opener?.isConnected && !opener.disabled) opener.focus();
+      else byId("session-title").focus();
+    },
+    { once: true },
+  );
+  dialog.showModal();
+}
+
+/** What closes a dialog, but not while its request is under way: the answer holds a link that comes only once. */
+export function prepareDialogs() {
+  for (const dialog of document.querySelectorAll("dialog")) {
+    dialog.addEventListener("cancel", (event) => {
+      if (dialog.dataset.busy) event.preventDefault();
+    });
+    for (const button of dialog.querySelectorAll("[data-close]")) {
+      button.addEventListener("click", () => {
+        if (!dialog.dataset.busy) dialog.close();
+      });
+    }
+  }
+}
+
+/** Closes what is open: the operator has signed out. */
+export function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+}
+
+function showProblem(id, error) {
+  byId(id).hidden = !error;
+  say(byId(id), error ? problemText(error) : "");
+}
+
+/** Runs an action of a button: down while it runs, and for as long as the service wants after a refusal. */
+async function press(button, problem, action) {
+  if (button.disabled) return;
+  const dialog = button.closest("dialog");
+  dialog.dataset.busy = "yes";
+  button.disabled = true;
+  showProblem(problem, null);
+  let wait = 0;
+  try {
+    await action();
+  } catch (error) {
+    showProblem(problem, error);
+    wait = error.retryAfter ?? 0;
+  } finally {
+    delete dialog.dataset.busy;
+  }
+  holdBack(button, wait);
+}
+
+/** A link with copy button and QR code. It is kept in this element only. */
+function showLink(host, { title, what, link, hint }) {
+  const box = h("input", { class: "link", readonly: true, "aria-label": what, value: link });
+  box.addEventListener("focus", () => box.select());
+  const canvas = h("canvas", { class: "qr", role: "img", "aria-label": `QR code of ${what}` });
+  host.replaceChildren(
+    h("h3", {}, title),
+    h("p", { class: "hint" }, hint),
+    h(
+      "div",
+      { class: "link-line" },
+      box,
+      copyButton(what, () => link),
+    ),
+    canvas,
+  );
+  try {
+    generate(link).toCanvas(canvas);
+    canvas.style.width = `${canvas.width * QR_SCALE}px`; // whole pixels for each module
+  } catch {
+    canvas.remove(); // Longer than a QR code can hold: the text is there all the same.
+  }
+}
+
+/** A link that dies: counted down from when it was asked for, by the lifetime that the answer tells. */
+function showMortalLink(host, session, asked) {
+  const attempt = session.attempt;
+  const made = session.attempts?.find((each) => each.number === attempt.number);
+  const lifetime = made ? (Date.parse(made.expires_at) - Date.parse(made.created_at)) / 1_000 : LINK_SECONDS;
+  showLink(host, {
+    title: `Face-check link, attempt ${attempt.number}`,
+    what: "the face-check link",
+    link: attempt.h5_link,
+    hint: "A secret, shown this once. Give it to the person directly; whoever opens it first does the check.",
+  });
+  const left = h("span");
+  const bar = h("progress", { max: String(lifetime), "aria-label": "Time left" });
+  host.append(h("p", { class: "countdown", role: "timer" }, left), bar);
+  return countDown(asked + lifetime * 1_000, (seconds) => {
+    say(left, `${Math.ceil(seconds)} s left to open it`);
+    bar.value = seconds;
+    if (seconds > 0) return;
+    host.replaceChildren(
+      h(
+        "p",
+        { class: "hint" },
+        "The link has run out and is no longer shown. If the person was faster, the session goes on by itself.",
+      ),
+    );
+    announce("The face-check link has run out");
+  });
+}
+
+/** Tells `tell` the seconds that are left, until there are none; the answer ends it before. */
+function countDown(end, tell) {
+  const timer = setInterval(round, 500);
+  function round() {
+    const left = Math.max(0, (end - performance.now()) / 1_000);
+    if (left === 0) clearInterval(timer);
+    tell(left);
+  }
+  round();
+  return () => clearInterval(timer);
+}
+
+/** The dialog of a new session. `onMade(session)` gets the answer. */
+export class NewDialog {
+  #api;
+  #onMade;
+  #stop = null;
+  #key = null;
+  #made = null;
+
+  constructor(api, onMade, signal) {
+    this.#api = api;
+    this.#onMade = onMade;
+    byId("new").addEventListener("click", () => this.#open(), { signal });
+    byId("new-form").addEventListener(
+      "submit",
+      (event) => {
+        event.preventDefault();
+        press(byId("new-make"), "new-problem", () => this.#make());
+      },
+      { signal },
+    );
+    // Another wish is another request; the same one again, after a lost answer, is not.
+    byId("new-form").addEventListener(
+      "input",
+      () => {
+        this.#key = null;
+      },
+      { signal },
+    );
+    byId("new-show").addEventListener(
+      "click",
+      () => {
+        byId("new-dialog").close();
+        location.hash = this.#made;
+      },
+      { signal },
+    );
+  }
+
+  #open() {
+    this.#key = null;
+    byId("new-reference").value = byId("new-return").value = "";
+    this.#showFields(null);
+    showProblem("new-problem", null);
+    byId("new-form").hidden = false;
+    byId("new-done").hidden = true;
+    openDialog(byId("new-dialog"), () => {
+      this.#stop?.();
+      byId("new-invite").replaceChildren();
+      byId("new-link").replaceChildren();
+    });
+  }
+
+  async #make() {
+    this.#showFields(null);
+    this.#key ??= crypto.randomUUID?.() ?? null;
+    const asked = performance.now();
+    let session;
+    try {
+      session = await this.#api("POST", "sessions", {
+        body: this.#wish(),
+        headers: this.#key ? { "Idempotency-Key": this.#key } : {},
+      });
+    } catch (error) {
+      if (!this.#showFields(error)) throw error;
+      return;
+    }
+    this.#made = session.id;
+    this.#onMade(session);
+    if (!byId("new-dialog").open) return;
+    byId("new-form").hidden = true;
+    byId("new-done").hidden = false;
+    showLink(byId("new-invite"), {
+      title: "Invite link",
+      what: "the invite link",
+      link: session.invite_url,
+      hint:
+        "Send it to the person. It works for seven days, is shown this once, and opens this one session to whoever" +
+        " holds it.",
+    });
+    if (session.attempt?.h5_link) this.#stop = showMortalLink(byId("new-link"), session, asked);
+    byId("new-done-title").focus();
+  }
+
+  #wish() {
+    const form = new FormData(byId("new-form"));
+    const wish = { language: form.get("language"), start: form.get("start") };
+    for (const name of ["reference", "return_url"]) {
+      const value = form.get(name).trim();
+      if (value) wish[name] = value;
+    }
+    return wish;
+  }
+
+  /** Marks the field that the problem is about; whether there is one. */
+  #showFields(error) {
+    let found = false;
+    for (const note of document.querySelectorAll("#new-form [data-for]")) {
+      const field = byId("new-form").elements.namedItem(note.dataset.for);
+      const wrong = error?.field === note.dataset.for;
+      found ||= wrong;
+      say(note, wrong ? problemText({ ...error, message: error.message.replace(`${error.field}: `, "") }) : "");
+      note.id = `problem-${note.dataset.for}`;
+      setAttributes(field, { "aria-invalid": wrong ? "true" : null, "aria-describedby": wrong ? note.id : null });
+      if (wrong) field.focus();
+    }
+    return found;
+  }
+}
+
+/** The dialog of a fresh link. `current()` is the open session; `onChange(session)` gets the answer. */
+export class FreshDialog {
+  #api;
+  #current;
+  #onChange;
+  #stop = null;
+
+  constructor(api, current, onChange, signal) {
+    this.#api = api;
+    this.#current = current;
+    this.#onChange = onChange;
+    byId("fresh").addEventListener("click", () => this.#open(), { signal });
+    byId("fresh-make").addEventListener("click", () => press(byId("fresh-make"), "fresh-problem", () => this.#make()), {
+      signal,
+    });
+  }
+
+  #open() {
+    const left = this.#current().attempts_left;
+    say(
+      byId("fresh-left"),
+      left === undefined ? "" : `${left} ${left === 1 ? "attempt is" : "attempts are"} left in this session.`,
+    );
+    showProblem("fresh-problem", null);
+    byId("fresh-ask").hidden = false;
+    byId("fresh-done").hidden = true;
+    openDialog(byId("fresh-dialog"), () => {
+      this.#stop?.();
+      byId("fresh-link").replaceChildren();
+    });
+  }
+
+  async #make() {
+    const asked = performance.now();
+    const session = await this.#api("POST", `sessions/${this.#current().id}/attempts`, { body: {} });
+    this.#onChange(session);
+    if (!byId("fresh-dialog").open) return;
+    byId("fresh-ask").hidden = true;
+    byId("fresh-done").hidden = false;
+    this.#stop = showMortalLink(byId("fresh-link"), session, asked);
+    byId("fresh-done-title").focus();
+  }
+}
+
+/** The dialog that erases: only after the end of the session's id was typed. */
+export class EraseDialog {
+  #api;
+  #current;
+  #onChange;
+  #id = null;
+
+  constructor(api, current, onChange, signal) {
+    this.#api = api;
+    this.#current = current;
+    this.#onChange = onChange;
+    byId("erase").addEventListener("click", () => this.#open(), { signal });
+    byId("erase-word").addEventListener(
+      "input",
+      () => {
+        byId("erase-do").disabled = !this.#sure;
+      },
+      { signal },
+    );
+    byId("erase-form").addEventListener(
+      "submit",
+      (event) => {
+        event.preventDefault();
+        if (this.#sure) press(byId("erase-do"), "erase-problem", () => this.#erase());
+      },
+      { signal },
+    );
+  }
+
+  get #sure() {
+    const typed = byId("erase-word").value.trim().toUpperCase();
+    return this.#id !== null && typed.length >= TAIL && this.#id.toUpperCase().endsWith(typed);
+  }
+
+  #open() {
+    const session = this.#current();
+    this.#id = session.id;
+    const files = session.assets.length;
+    const whose = session.reference ? `“${session.reference}”` : "without a reference";
+    say(
+      byId("erase-what"),
+      `The session ${whose} with ${files} ${files === 1 ? "asset" : "assets"} is emptied. This cannot be undone.`,
+    );
+    say(byId("erase-tail"), session.id.slice(-TAIL));
+    byId("erase-word").value = "";
+    byId("erase-do").disabled = true;
+    showProblem("erase-problem", null);
+    openDialog(byId("erase-dialog"), () => {
+      this.#id = null;
+    });
+    byId("erase-word").focus();
+  }
+
+  async #erase() {
+    const session = await this.#api("DELETE", `sessions/${this.#id}`);
+    byId("erase-dialog").close();
+    this.#onChange(session);
+    announce("The session is erased");
+  }
+}

@@ -1,0 +1,38 @@
+"""GET /stats: a client's sessions and assets, counted by day. Read from the indexes, never by a scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from likeness.contracts.stats import make_cursor, parse_period, read_cursor, stats_view
+from likeness.domain.caller import Caller
+from likeness.domain.stats import tally
+from likeness.ports import Clock, Store
+
+
+@dataclass(frozen=True, slots=True)
+class GetStats:
+    """Counts what is the caller's own. ``page_size``: how many items an index gives at a time."""
+
+    store: Store
+    clock: Clock
+    page_size: int = 1000
+
+    def __call__(
+        self, caller: Caller, *, first: str | None = None, last: str | None = None, cursor: str | None = None
+    ) -> dict[str, Any]:
+        """``{"days": […], "next_cursor": …}``, newest first; the query's ``from``, ``to`` and ``cursor`` as they came.
+
+        Forbidden for a person; InvalidRequest names the field.
+        """
+        caller.require_client()
+        if cursor is None:
+            period = parse_period(first, last, datetime.fromtimestamp(self.clock.now(), UTC).date())
+            newest = period.newest
+        else:
+            period, newest = read_cursor(cursor, caller.client_id, first, last)
+        found = self.store.read_facts(caller.client_id, oldest=period.oldest, newest=newest, page_size=self.page_size)
+        following = make_cursor(caller.client_id, period, found.rest) if found.rest else None
+        return stats_view(tally(found.sessions, found.assets), following)

@@ -1,0 +1,676 @@
+"""The operator's console, in a real browser before the deployed stack. Each test has a client and a list of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
+
+from local import emulator
+from local.media import DemoMedia, make_media
+from local.processes import free_port
+from local.stack import Stack
+from ops.client_keys import ClientKeys
+from tests.browser.conftest import DESKTOP, PATIENCE_MS, OpenPage, Watched
+from tests.integration.conftest import Api, agree, come_back, face_check, registration, send_file, settled
+
+REFUSED = r"status of 40[13]"
+OFFLINE = "ERR_INTERNET_DISCONNECTED"
+THROTTLED = "status of 429"
+NARROWEST: dict[str, Any] = {"viewport": {"width": 320, "height": 640}}
+BUCKET_FACTOR = 2**0.25
+#: Options that give a test a browser of its own: it takes the clock or the network away.
+ALONE: dict[str, Any] = {"phone": False}
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> DemoMedia:
+    return make_media(tmp_path_factory.mktemp("media"))
+
+
+@pytest.fixture(scope="module")
+def busy_client(stack: Stack, api: Api, media: DemoMedia) -> Api:
+    """A client with one session of each kind that the numbers tell apart; see ``finished``."""
+    keys = ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), stack.outputs["TableName"])
+    client = api.with_credential(keys.add(f"client-{free_port()}", []))
+    client.session(start="on_open", reference="not-opened-yet")
+    refused = client.session(reference="was-not-passed", language="en")
+    come_back(face_check(refused["attempt"]["h5_link"], "fail"))
+    return client
+
+
+@pytest.fixture(scope="module")
+def finished(busy_client: Api, media: DemoMedia) -> dict[str, Any]:
+    """That client's verified session: one asset is active, one shows somebody else and has failed."""
+    files = [registration(media.portrait_jpeg, "Image", "image/jpeg", "front.jpg")]
+    files.append(registration(media.stranger_jpeg, "Image", "image/jpeg", "stranger.jpg"))
+    made = busy_client.session(start="on_open", reference="is-verified", language="en", assets=files)
+    person = _person(busy_client, made)
+    agree(person, made["id"])
+    attempt = person("POST", f"/sessions/{made['id']}/attempts", json={}).json()["attempt"]
+    forms = {each["name"]: each["upload"] for each in made["assets"]}
+    send_file(forms["front.jpg"], media.portrait_jpeg.read_bytes())
+    send_file(forms["stranger.jpg"], media.stranger_jpeg.read_bytes())
+    come_back(face_check(attempt["h5_link"]))
+    return busy_client.wait(made["id"], lambda session: settled(session) and session["status"] == "verified")
+
+
+@pytest.fixture(scope="module")
+def shared(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser that has the page's files already; tabs know nothing of each other."""
+    context = browser.new_context(**DESKTOP, permissions=["clipboard-read", "clipboard-write"])
+    context.set_default_timeout(PATIENCE_MS)
+    yield context
+    context.close()
+
+
+def _person(client: Api, session: dict[str, Any]) -> Api:
+    """Who holds the invite link."""
+    return client.with_credential(session["invite_url"].partition("#")[2])
+
+
+def _sign_in(page: Page, key: str | None) -> None:
+    page.get_by_label("Client key").fill(str(key))
+    page.get_by_role("button", name="Sign in").click()
+
+
+@pytest.fixture
+def enter(open_page: OpenPage, stack: Stack, shared: BrowserContext) -> Iterator[Any]:
+    """``enter(client, where="#…", **options of open_page)``: a console with that client's key typed in.
+
+    Without options it is a tab of the shared browser.
+    """
+    tabs: list[Page] = []
+
+    def entered(client: Api, where: str = "", *, allowed: list[str] | None = None, **options: Any) -> Watched:
+        options = {"phone": False} | options if options else {"context": shared}
+        watched: Watched = open_page(f"{stack.api_url}/console{where}", allowed=allowed, **options)
+        tabs.append(watched.page)
+        _sign_in(watched.page, client.credential)
+        expect(watched.page.get_by_role("button", name="Sign out")).to_be_visible()
+        return watched
+
+    yield entered
+    for tab in tabs:
+        tab.close()
+
+
+def _rows(page: Page) -> Locator:
+    return page.locator("#rows > li")
+
+
+def _top(element: Locator) -> float:
+    place = element.bounding_box()
+    assert place
+    return place["y"]
+
+
+def _asked(watched: Watched, path: str) -> int:
+    """How many requests have gone to a path that begins so."""
+    return sum(f"/v1/{path}" in each.url for each in watched.requests)
+
+
+def _open(page: Page, reference: str) -> None:
+    _rows(page).filter(has_text=reference).get_by_role("link").click()
+    expect(page.locator("#session-title")).to_have_text(reference)
+
+
+# -- the key ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_key_is_told_so_and_opens_nothing(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(f"{stack.api_url}/console", phone=False, allowed=[REFUSED]).page
+    for key, words in {
+        "": "enter a client key",
+        "st_ses_x.1.abc": "session token",
+        "lk_нет": "characters that no key has",
+        "lk_wrong": "does not accept this key",
+    }.items():
+        _sign_in(page, key)
+        expect(page.get_by_role("alert").first).to_contain_text(words)
+    expect(page.locator("#rows")).to_be_hidden()
+    assert page.evaluate("[sessionStorage.length, localStorage.length]") == [0, 0]
+
+
+def test_the_key_stays_in_the_tab_until_the_operator_signs_out(enter: Any, fresh_client: Api, stack: Stack) -> None:
+    fresh_client.session(start="on_open", reference="order-1")
+    watched = enter(fresh_client)
+    page, key = watched.page, str(fresh_client.credential)
+    expect(_rows(page)).to_have_count(1)
+    page.reload()
+    expect(_rows(page)).to_have_count(1)
+    assert key not in page.evaluate("JSON.stringify(localStorage) + document.cookie + location.href")
+    beside = page.context.new_page()
+    beside.goto(f"{stack.api_url}/console")
+    expect(beside.get_by_label("Client key")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Client key")).to_be_focused()
+    stored = "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])"
+    assert key not in page.evaluate(stored) + page.content()
+    expect(page.locator("#rows")).to_be_empty()
+    page.reload()
+    expect(page.get_by_label("Client key")).to_have_value("")
+    assert [each.url for each in watched.requests if key in each.url] == []
+
+
+def test_a_key_that_is_revoked_meanwhile_ends_the_visit(enter: Any, fresh_client: Api) -> None:
+    page = enter(fresh_client, allowed=[REFUSED]).page
+    # The authorizer's answer is cached for minutes: what it will say then is said here at once.
+    refusal = {"status": 403, "content_type": "application/problem+json", "body": '{"code": "forbidden"}'}
+    page.route("**/v1/sessions?*", lambda route: route.fulfill(**refusal))
+    expect(page.get_by_role("alert").first).to_contain_text("does not accept this key")
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+# -- the list ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_is_filtered_searched_and_counted(enter: Any, fresh_client: Api) -> None:
+    first = fresh_client.session(start="on_open", reference="order-1")
+    fresh_client.session(start="on_open", reference="订单-2")
+    erased = fresh_client.session(start="on_open", reference="order-3")
+    fresh_client("DELETE", f"/sessions/{erased['id']}")
+    page = enter(fresh_client).page
+    filters = page.get_by_role("group", name="Filter by status")
+    for name in ("all 3", "requires input 2", "redacted 1", "verified 0"):
+        expect(filters.get_by_role("button", name=name)).to_be_visible()
+    filters.get_by_role("button", name="redacted").click()
+    expect(_rows(page)).to_have_count(1)
+    expect(_rows(page)).to_contain_text("erased")
+    filters.get_by_role("button", name="requires input").click()
+    expect(_rows(page)).to_have_count(2)
+    fresh_client("DELETE", f"/sessions/{first['id']}")
+    expect(_rows(page)).to_have_count(1)  # what has left the filter leaves the list
+    filters.get_by_role("button", name="all").click()
+    expect(_rows(page)).to_have_count(3)
+    search = page.get_by_role("searchbox")
+    search.fill("订单-2")
+    expect(_rows(page)).to_have_count(1)
+    search.fill("order")
+    expect(page.get_by_text("No session has exactly this reference.")).to_be_visible()
+    search.fill(first["id"])
+    expect(page.locator("#session-id")).to_have_text(first["id"])
+
+
+def test_a_longer_list_is_paged_and_new_sessions_move_nothing(enter: Any, fresh_client: Api) -> None:
+    for number in range(27):
+        fresh_client.session(start="on_open", reference=f"order-{number:02}")
+    page = enter(fresh_client).page
+    expect(_rows(page)).to_have_count(25)
+    page.get_by_role("button", name="More").click()
+    expect(_rows(page)).to_have_count(27)
+    expect(page.get_by_role("button", name="More")).to_be_hidden()
+    watched = _rows(page).filter(has_text="order-05").get_by_role("link")
+    watched.focus()
+    watched.scroll_into_view_if_needed()
+    place = _top(watched)
+    fresh_client.session(start="on_open", reference="the-newest")
+    # Its page, the first one, and then an older page are read again.
+    expect(_rows(page).first).to_contain_text("the-newest")
+    expect(_rows(page)).to_have_count(28)
+    expect(watched).to_be_focused()
+    assert abs(_top(watched) - place) < 1  # scrolling knows whole pixels
+    references = [text.partition("\n")[0] for text in _rows(page).all_inner_texts()]
+    assert references == ["the-newest", *(f"order-{number:02}" for number in reversed(range(27)))]
+
+
+def test_a_hidden_page_asks_for_nothing_and_catches_up_without_a_gap(enter: Any, fresh_client: Api) -> None:
+    fresh_client.session(start="on_open", reference="made-before")
+    watched = enter(fresh_client, **ALONE)
+    page = watched.page
+    expect(_rows(page)).to_have_count(1)
+    page.clock.install()
+    hide = "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: true }});"
+    hide += " document.dispatchEvent(new Event('visibilitychange'))"
+    page.evaluate(hide.format("true"))
+    expect(page.locator("#health")).to_have_text("Paused")
+    page.wait_for_load_state("networkidle")
+    before = _asked(watched, "sessions"), _asked(watched, "stats")
+    page.clock.fast_forward("10:00")
+    assert (_asked(watched, "sessions"), _asked(watched, "stats")) == before
+    for number in range(26):  # more than one page
+        fresh_client.session(start="on_open", reference=f"made-meanwhile-{number}")
+    page.evaluate(hide.format("false"))
+    expect(_rows(page)).to_have_count(27)
+    expect(page.get_by_role("button", name="More")).to_be_hidden()
+    expect(page.locator("#health")).to_have_text("Live")
+
+
+# -- trouble ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_connection_is_shown_and_recovered_from(enter: Any, fresh_client: Api) -> None:
+    page = enter(fresh_client, allowed=[OFFLINE], **ALONE).page
+    expect(page.get_by_text("No session was made yet.")).to_be_visible()
+    page.context.set_offline(True)
+    expect(page.locator("#notice")).to_contain_text("There is no connection.")
+    expect(page.locator("#health")).to_have_text("Offline")
+    fresh_client.session(start="on_open", reference="made-meanwhile")
+    page.context.set_offline(False)
+    expect(_rows(page)).to_have_count(1)
+    expect(page.locator("#notice")).to_be_hidden()
+    expect(page.locator("#health")).to_have_text("Live")
+
+
+def test_the_service_is_left_alone_for_as_long_as_it_asks(enter: Any, fresh_client: Api) -> None:
+    fresh_client.session(start="on_open", reference="order-1")
+    watched = enter(fresh_client, allowed=[THROTTLED], **ALONE)
+    page = watched.page
+    expect(_rows(page)).to_have_count(1)
+    page.clock.install()
+
+    def throttled(route: Route) -> None:
+        body = '{"code": "throttled", "detail": "Too many requests"}'
+        route.fulfill(status=429, headers={"Retry-After": "600"}, content_type="application/problem+json", body=body)
+
+    page.route("**/v1/sessions?*", throttled)
+    expect(page.locator("#notice")).to_contain_text("Too many requests (throttled). We go on at")
+    page.unroute("**/v1/sessions?*")
+    before = _asked(watched, "sessions")
+    page.get_by_role("button", name="verified").click()  # wants an answer at once
+    page.clock.fast_forward("05:00")
+    expect(page.get_by_text("Loading…")).to_be_visible()
+    assert _asked(watched, "sessions") == before
+    page.clock.fast_forward("05:10")
+    expect(page.get_by_text("No session is verified.")).to_be_visible()
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_a_problem_is_shown_in_its_own_words_with_its_code(enter: Any, fresh_client: Api) -> None:
+    nobodys = f"ses_{'0' * 26}"
+    page = enter(fresh_client, f"#{nobodys}", allowed=["status of 404"]).page
+    expect(page.locator("#detail-note")).to_contain_text("(not_found)")
+
+
+# -- one session ------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_made_here_is_opened_by_its_link_and_its_qr_code(enter: Any, fresh_client: Api) -> None:
+    page = enter(fresh_client, allowed=["status of 400"]).page
+    page.get_by_role("button", name="New session").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reference").fill("order-7")
+    dialog.get_by_label("Language").select_option("en")
+    dialog.get_by_label("Return URL").fill("https://elsewhere.example/")
+    dialog.get_by_role("button", name="Make the session").click()
+    expect(dialog.get_by_text("is not on this client's list")).to_be_visible()
+    expect(dialog.get_by_label("Return URL")).to_be_focused()
+    dialog.get_by_label("Return URL").fill("")
+    dialog.get_by_role("button", name="Make the session").click()
+    expect(dialog.get_by_role("heading", name="The session is made")).to_be_focused()
+    link = dialog.get_by_role("textbox", name="the invite link").input_value()
+    dialog.get_by_role("button", name="Copy the invite link").click()
+    expect(dialog.get_by_text("Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == link
+    assert _qr_code_shows(page, link)
+    dialog.get_by_role("button", name="Show the session").click()
+    expect(page.locator("#session-title")).to_have_text("order-7")
+    assert link.partition("#")[2] not in page.content()
+    (made,) = fresh_client("GET", "/sessions").json()["sessions"]
+    assert (made["reference"], made["language"]) == ("order-7", "en")
+    assert fresh_client.with_credential(link.partition("#")[2]).get(made["id"])["attempts"] == []
+
+
+def test_a_dialog_waits_for_the_answer_that_comes_only_once(enter: Any, fresh_client: Api) -> None:
+    page = enter(fresh_client).page
+    held: list[Route] = []
+    page.route("**/v1/sessions", lambda route: held.append(route))
+    page.get_by_role("button", name="New session").click()
+    dialog = page.get_by_role("dialog")
+    with page.expect_request("**/v1/sessions"):
+        dialog.get_by_role("button", name="Make the session").click()
+    dialog.get_by_role("button", name="Cancel").click()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_visible()
+    expect(dialog.get_by_role("button", name="Make the session")).to_be_disabled()
+    held[0].continue_()
+    expect(dialog.get_by_role("textbox", name="the invite link")).to_have_value(re.compile("/invite#st_ses_"))
+
+
+def _qr_code_shows(page: Page, text: str) -> bool:
+    """Whether the dialog's canvas is the QR code of ``text``, module by module."""
+    shown: bool = page.evaluate(
+        """async (text) => {
+          const { generate } = await import(document.querySelector('link[href$="qr.js"]').href);
+          const wanted = document.createElement("canvas");
+          generate(text).toCanvas(wanted);
+          const canvas = document.querySelector("dialog[open] canvas");
+          const scale = canvas.width / wanted.width;
+          const read = (each) => each.getContext("2d").getImageData(0, 0, each.width, each.height);
+          const dark = ({ data, width }, x, y) => data[(Math.floor(y) * width + Math.floor(x)) * 4 + 3] > 127;
+          const [drawn, right] = [read(canvas), read(wanted)];
+          for (let y = 0; y < wanted.height; y += 1) for (let x = 0; x < wanted.width; x += 1) {
+            if (dark(right, x, y) !== dark(drawn, (x + 0.5) * scale, (y + 0.5) * scale)) return false;
+          }
+          return wanted.width > 20 && Number.isInteger(scale);
+        }""",
+        text,
+    )
+    return shown
+
+
+def test_a_session_is_followed_live_until_its_assets_are_active(
+    enter: Any, fresh_client: Api, media: DemoMedia
+) -> None:
+    files = [registration(media.portrait_jpeg, "Image", "image/jpeg", "front.jpg")]
+    made = fresh_client.session(start="on_open", reference="order-8", language="en", assets=files)
+    page = enter(fresh_client, f"#{made['id']}").page
+    status, timeline = page.locator("#session-status"), page.locator("#timeline-rows")
+    expect(status).to_have_text("requires input")
+    page.get_by_text("Timeline as a table").click()
+    expect(timeline).to_contain_text("front.jpg: registered")
+    page.evaluate("window.sameDocument = true")
+
+    person = _person(fresh_client, made)
+    agree(person, made["id"])
+    link = person("POST", f"/sessions/{made['id']}/attempts", json={}).json()["attempt"]["h5_link"]
+    expect(page.locator("#attempts > li")).to_contain_text("open")
+    expect(page.locator("#consent")).to_contain_text("given on the invite page")
+    send_file(made["assets"][0]["upload"], media.portrait_jpeg.read_bytes())
+    come_back(face_check(link))
+    expect(status).to_have_text("verified")
+    expect(page.locator("#assets .badge")).to_have_text("active")
+    assert page.evaluate("window.sameDocument")
+
+    for mark in (
+        "Session created", "Consent given", "Attempt 1: link made", "Attempt 1: the person came back, result 10000",
+        "front.jpg: file arrived and was found fit", "Verified: group known", "front.jpg: handed to crun",
+        "front.jpg: Active",
+    ):  # fmt: skip
+        expect(timeline).to_contain_text(mark)
+    bars = page.locator("#timeline svg .lane").filter(has_text="front.jpg").locator("rect.span")
+    expect(bars).to_have_count(3)
+    expect(page.locator("#timeline svg")).to_have_attribute("aria-label", re.compile("front.jpg Active"))
+    found = fresh_client.get(made["id"])
+    expect(page.locator("#facts")).to_contain_text(found["group_id"])
+    page.get_by_role("button", name="Copy the id of front.jpg").click()
+    expect(page.locator("#announce")).to_have_text("Copied the id of front.jpg")
+    assert page.evaluate("navigator.clipboard.readText()") == found["assets"][0]["uri"]
+    assert found["assets"][0]["uri"].startswith("asset://")
+    expect(page.get_by_role("button", name="Fresh link")).to_be_disabled()
+
+
+def test_why_an_asset_failed_and_how_a_check_went_is_told(
+    enter: Any, busy_client: Api, finished: dict[str, Any]
+) -> None:
+    page = enter(busy_client).page
+    _open(page, "is-verified")
+    failed = page.locator("#assets > li").filter(has_text="stranger.jpg")
+    expect(failed).to_contain_text("The face in this file is not the one that was validated. (face_mismatch)")
+    expect(page.locator("#consent")).to_contain_text(finished["consent"]["sha256"])
+    _open(page, "was-not-passed")
+    expect(page.locator("#session-problem")).to_contain_text("The face check was not passed.")
+    expect(page.locator("#session-problem")).to_contain_text("attempt_failed")
+    expect(page.locator("#attempts > li")).to_contain_text("failed")
+
+
+def test_a_pause_of_days_leaves_room_for_what_took_seconds(enter: Any, fresh_client: Api) -> None:
+    made = fresh_client.session(start="on_open", reference="order-11")
+    page = enter(fresh_client).page
+
+    def later(route: Route) -> None:
+        """The session as it will be three days on: files right away, the check and 40 assets then."""
+        view = route.fetch().json()
+        at = [f"2026-11-2{day}T09:00:{second:02}.000Z" for day, second in ((1, 0), (1, 5), (4, 10), (4, 30), (4, 36))]
+        asset = {"asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000, "error": None}
+        asset |= {"status": "active", "created_at": at[0], "uploaded_at": at[1], "submitted_at": at[3]}
+        asset |= {"activated_at": at[4], "updated_at": at[4], "crun_asset_id": "asset-1", "uri": "asset://asset-1"}
+        attempt = {"number": 1, "status": "verified", "created_at": at[2], "expires_at": at[4], "answered_at": at[3]}
+        view |= {"status": "verified", "created_at": at[0], "verified_at": at[3], "group_id": "group-1"}
+        view["attempts"] = [attempt | {"result_code": "10000"}]
+        view["assets"] = [asset | {"id": f"ast_{number:026}", "name": f"file-{number}"} for number in range(40)]
+        route.fulfill(json=view)
+
+    page.route(f"**/v1/sessions/{made['id']}", later)
+    _open(page, "order-11")
+    lane = page.locator("#timeline .lane").filter(has_text="file-0")
+    expect(lane.locator("rect.span")).to_have_count(3)
+    waiting, checked, at_crun = (each.bounding_box() or {} for each in lane.locator("rect.span").all())
+    expect(page.locator("#timeline .cut")).to_contain_text("3\u00a0d")
+    assert at_crun["width"] > 60  # six seconds of three days
+    assert waiting["x"] < checked["x"] < at_crun["x"]
+    expect(page.locator("#timeline svg")).to_contain_text("and 17 more, see the table")
+    expect(page.locator("#timeline-rows tr")).to_have_count(4 + 4 * 40)
+    expect(page.locator("#assets > li")).to_have_count(40)
+
+
+def test_without_a_clipboard_what_is_copied_is_copied_the_old_way(enter: Any, fresh_client: Api) -> None:
+    made = fresh_client.session(start="on_open")
+    page = enter(fresh_client, f"#{made['id']}").page
+    page.evaluate(
+        "() => { navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError')); }"
+    )
+    page.get_by_role("button", name="Copy the session id").click()
+    expect(page.locator("#announce")).to_have_text("Copied the session id")
+    assert page.evaluate("navigator.clipboard.readText()") == made["id"]
+
+
+def test_a_fresh_link_is_shown_once_and_only_while_it_lives(enter: Any, fresh_client: Api) -> None:
+    made = fresh_client.session(start="on_open", reference="order-9")
+    page = enter(fresh_client, f"#{made['id']}", **ALONE).page
+    dialog = page.get_by_role("dialog")
+    for ended_by in ("closing", "time"):
+        page.get_by_role("button", name="Fresh link").click()
+        expect(dialog).to_contain_text("It is a secret.")
+        dialog.get_by_role("button", name="Make the link").click()
+        link = dialog.get_by_role("textbox", name="the face-check link").input_value()
+        assert "bytedToken=" in link
+        expect(dialog.get_by_role("timer")).to_have_text(re.compile(r"^1(20|1\d) s left to open it$"))
+        assert _qr_code_shows(page, link)
+        if ended_by == "time":
+            page.clock.install()
+            page.clock.fast_forward("02:01")
+            expect(dialog.get_by_text("The link has run out")).to_be_visible()
+        else:
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("button", name="Fresh link")).to_be_focused()
+        assert not page.evaluate(
+            "(link) => document.documentElement.outerHTML.includes(link)"
+            " || [...document.querySelectorAll('input')].some((each) => each.value === link)",
+            link,
+        )
+    assert len(fresh_client.get(made["id"])["attempts"]) == 2
+
+
+def test_erasing_wants_the_ids_end_typed_and_cancel_does_nothing(enter: Any, fresh_client: Api) -> None:
+    made = fresh_client.session(start="on_open", reference="order-10")
+    watched = enter(fresh_client, f"#{made['id']}")
+    page = watched.page
+    expect(page.locator("#session-status")).to_have_text("requires input")
+    dialog = page.get_by_role("dialog")
+    for leave in ("Cancel", "Escape"):
+        page.get_by_role("button", name="Erase…").click()
+        expect(dialog).to_contain_text("crun has no call to delete a group or an asset.")
+        if leave == "Cancel":
+            dialog.get_by_role("button", name="Cancel").click()
+        else:
+            page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        expect(page.get_by_role("button", name="Erase…")).to_be_focused()
+    page.get_by_role("button", name="Erase…").click()
+    sure = dialog.get_by_role("button", name="Erase", exact=True)
+    for typed in ("", made["id"][-5:], "XXXXXX"):
+        dialog.get_by_role("textbox").fill(typed)
+        expect(sure).to_be_disabled()
+    dialog.get_by_role("textbox").press("Enter")
+    assert not any(each.method == "DELETE" for each in watched.requests)
+    assert fresh_client.get(made["id"])["status"] == "requires_input"
+    dialog.get_by_role("textbox").fill(made["id"][-6:].lower())
+    sure.click()
+    expect(page.locator("#session-status")).to_have_text("redacted")
+    expect(page.locator("#facts")).to_contain_text("crun cannot delete")
+    expect(page.get_by_role("button", name="Erase…")).to_be_disabled()
+    expect(_rows(page)).to_contain_text("erased")
+    assert fresh_client.get(made["id"])["reference"] is None
+    assert "order-10" not in page.locator("body").inner_text()
+
+
+# -- addresses --------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_has_an_address_and_back_goes_back(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
+    watched = enter(busy_client, f"#{finished['id']}", phone=True)
+    page = watched.page
+    expect(page.locator("#session-title")).to_have_text("is-verified")
+    expect(page.locator("#list")).to_be_hidden()
+    page.get_by_role("link", name="All sessions").click()
+    expect(_rows(page).filter(has_text="is-verified").get_by_role("link")).to_be_focused()
+    _open(page, "was-not-passed")
+    expect(page.locator("#session-title")).to_be_focused()
+    page.get_by_role("link", name="Numbers").click()
+    expect(page.get_by_role("heading", name="Numbers")).to_be_visible()
+    page.go_back()
+    expect(page.locator("#session-title")).to_have_text("was-not-passed")
+    page.go_back()
+    expect(_rows(page)).to_have_count(3)
+    page.go_back()
+    expect(page.locator("#session-title")).to_have_text("is-verified")
+
+
+# -- the numbers ------------------------------------------------------------------------------------------------------
+
+
+def test_the_numbers_are_those_of_what_was_made(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
+    page = enter(busy_client, "#numbers").page
+    tiles = page.locator("#tiles > div")
+    expect(tiles.filter(has_text="Sessions").locator("b")).to_have_text("3")
+    expect(tiles.filter(has_text="Pass rate")).to_contain_text("50 %")
+    expect(tiles.filter(has_text="Pass rate")).to_contain_text("1 verified, 1 not passed")
+    expect(tiles.filter(has_text="Assets Active").locator("b")).to_have_text("1")
+    expect(tiles.filter(has_text="Assets Active")).to_contain_text("1 failed")
+    median = float(tiles.filter(has_text="Median").locator("b").inner_text().split("\u00a0")[0])
+    (active,) = (each for each in finished["assets"] if each["status"] == "active")
+    took = datetime.fromisoformat(active["activated_at"]) - datetime.fromisoformat(active["submitted_at"])
+    assert took.total_seconds() / BUCKET_FACTOR - 0.5 <= median <= took.total_seconds() * BUCKET_FACTOR + 0.5
+    for figure, row in {
+        "#session-failures": "attempt failed 1",
+        "#asset-failures": "face mismatch 1",
+    }.items():
+        page.locator(figure).get_by_text("As a table").click()
+        assert page.locator(f"{figure} tbody tr").inner_text().split() == row.split()
+    page.locator("#per-day").get_by_text("As a table").click()
+    days = [row.split("\t") for row in page.locator("#per-day tbody tr").all_inner_texts()]
+    assert [sum(int(row[column]) for row in days) for column in range(1, 7)] == [3, 2, 0, 1, 0, 0]
+    assert len(days) == 7
+    page.get_by_label("Days counted").select_option("31")
+    expect(page.locator("#per-day tbody tr")).to_have_count(31)
+    expect(page.locator("#per-day svg")).to_have_attribute("aria-label", re.compile("3 in 31 days"))
+
+
+def test_days_that_come_in_two_pages_are_added_up(enter: Any, fresh_client: Api, stack: Stack) -> None:
+    def day(date: str, sessions: int, **more: Any) -> dict[str, Any]:
+        none: dict[str, Any] = {"statuses": {}, "failures": {}, "assets": {}, "asset_failures": {}}
+        return {"date": date, "sessions": sessions, **none, "seconds_to_active": {"buckets": []}, **more}
+
+    pages = {
+        None: [day("T", 2, statuses={"verified": 2}, seconds_to_active={"buckets": [[4.757, 1]]})],
+        "two": [
+            day("T", 1, statuses={"requires_input": 1}, failures={"link_expired": 1}),
+            day("Y", 5, statuses={"verified": 5}, seconds_to_active={"buckets": [[4.757, 2], [32.0, 1]]}),
+        ],
+    }
+
+    def answer(route: Route) -> None:
+        query = dict(part.split("=") for part in route.request.url.partition("?")[2].split("&"))
+        cursor = query.get("cursor")
+        today = query["to"]
+        before = f"{today[:-2]}{int(today[-2:]) - 1:02}" if not today.endswith("01") else query["from"]
+        shown = [{**each, "date": {"T": today, "Y": before}[each["date"]]} for each in pages[cursor]]
+        route.fulfill(json={"days": shown, "next_cursor": None if cursor else "two"})
+
+    watched = enter(fresh_client)
+    page = watched.page
+    page.route("**/v1/stats?*", answer)
+    page.get_by_label("Days counted").select_option("14")
+    page.get_by_role("link", name="Numbers").click()
+    tiles = page.locator("#tiles > div")
+    expect(tiles.filter(has_text="Sessions").locator("b")).to_have_text("8")
+    expect(tiles.filter(has_text="Pass rate")).to_contain_text("87.5 %")
+    # Two thirds of the way through the bucket from 4 to 4.757 s.
+    expect(tiles.filter(has_text="Median").locator("b")).to_have_text("4.5\u00a0s")
+    page.locator("#per-day").get_by_text("As a table").click()
+    newest = page.locator("#per-day tbody tr").first.inner_text().split("\t")
+    assert newest[1:7] == ["3", "1", "0", "2", "0", "0"]
+
+
+# -- for everybody ----------------------------------------------------------------------------------------------------
+
+
+def _views(page: Page) -> Iterator[str]:
+    """Walks through every view and dialog of the console."""
+    expect(_rows(page)).to_have_count(3)
+    yield "list"
+    _open(page, "is-verified")
+    expect(page.locator("#assets > li")).to_have_count(2)
+    page.get_by_text("Timeline as a table").click()
+    yield "session"
+    page.get_by_role("button", name="Erase…").click()
+    yield "erase dialog"
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Numbers").click()
+    for figure in page.locator("#numbers details").all():
+        figure.locator("summary").click()
+    yield "numbers"
+    page.get_by_role("link", name="Sessions", exact=True).click()
+    _open(page, "was-not-passed")
+    page.get_by_role("button", name="Fresh link").click()
+    yield "link dialog"
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Sessions", exact=True).click()
+    page.get_by_role("button", name="New session").click()
+    yield "new dialog"
+
+
+@pytest.mark.parametrize(("phone", "scheme"), [(False, "light"), (True, "dark")])
+def test_every_view_is_accessible(
+    enter: Any, busy_client: Api, finished: dict[str, Any], *, phone: bool, scheme: str
+) -> None:
+    watched = enter(busy_client, phone=phone, color_scheme=scheme, reduced_motion="reduce")
+    for view in _views(watched.page):
+        watched.accessible(f"{view}, {scheme}")
+
+
+def test_no_view_is_wider_than_a_small_phone(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
+    page = enter(busy_client, **NARROWEST).page
+    for view in _views(page):
+        wide = (
+            "Math.max(document.documentElement.scrollWidth, document.querySelector('dialog[open]')?.scrollWidth ?? 0)"
+        )
+        assert page.evaluate(wide) <= NARROWEST["viewport"]["width"], view
+
+
+def test_nothing_moves_while_the_page_loads(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
+    page = enter(busy_client).page
+    page.add_init_script(
+        "window.moved = 0; new PerformanceObserver((list) => { for (const each of list.getEntries())"
+        " if (!each.hadRecentInput) window.moved += each.value; }).observe({ type: 'layout-shift', buffered: true })"
+    )
+    page.reload()
+    expect(_rows(page)).to_have_count(3)
+    expect(page.get_by_role("button", name="all 3")).to_be_visible()
+    assert page.evaluate("window.moved") < 0.05
+
+
+def test_the_keyboard_alone_is_enough(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
+    page = enter(busy_client).page
+    expect(_rows(page)).to_have_count(3)
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    first = _rows(page).first.get_by_role("link")
+    for _ in range(12):
+        if first.evaluate("(each) => each === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    expect(first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#session-title")).to_be_focused()
+    expect(page.get_by_role("button", name="Erase…")).to_be_enabled()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Erase…")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(first).to_be_focused()

@@ -1,0 +1,448 @@
+"""GET /stats: what is counted, on which day, and that no number of pages counts anything twice or leaves it out."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from likeness.adapters.dynamodb import DynamoStore
+from likeness.contracts.stats import make_cursor, parse_period, read_cursor, stats_view
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.caller import Caller
+from likeness.domain.ids import asset_id, milliseconds_of, newest_ulid, oldest_ulid, session_id, ulid, ulid_before
+from likeness.domain.media.types import AssetType
+from likeness.domain.session import Attempt, AttemptStatus, Language, Problem, Session, SessionStatus, failure
+from likeness.domain.stats import AssetFact, Period, SessionFact, bucket_of, day_of, tally
+from likeness.errors import Forbidden, InvalidRequest
+from likeness.steps.erase_session import EraseSession
+from likeness.steps.get_stats import GetStats
+from tests.aws import inventory
+from tests.unit.fakes import FakeClock, FakeFiles, FakeWorkflows
+
+TODAY = date(2027, 1, 15)
+DAY = 86_400_000
+#: Midnight of TODAY, in milliseconds.
+MIDNIGHT = 1_799_971_200_000
+FACTOR = 2**0.25
+
+
+def add_up(answers: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The days of several answers as a caller of the API adds them up: by date."""
+    found: dict[str, dict[str, Any]] = {}
+    for day in (each for answer in answers for each in answer["days"]):
+        of = found.setdefault(day["date"], {"sessions": 0})
+        of["sessions"] += day["sessions"]
+        for name in ("statuses", "failures", "assets", "asset_failures"):
+            of[name] = of.get(name, Counter()) + Counter(day[name])
+        buckets = dict(day["seconds_to_active"]["buckets"])
+        of["buckets"] = of.get("buckets", Counter()) + Counter(buckets)
+    return found
+
+
+# -- counting -----------------------------------------------------------------------------------------------------
+
+ULIDS = st.builds(ulid, st.integers(MIDNIGHT - 3 * DAY, MIDNIGHT + DAY - 1), st.binary(min_size=10, max_size=10))
+CODES = st.none() | st.sampled_from(["attempt_failed", "link_expired", "face_mismatch"])
+SESSIONS = st.builds(SessionFact, ULIDS, st.sampled_from([each.value for each in SessionStatus]), CODES)
+SECONDS = st.none() | st.floats(-1, 500_000)
+ASSETS = st.builds(AssetFact, ULIDS, st.sampled_from([each.value for each in AssetStatus]), CODES, SECONDS)
+
+
+@given(st.lists(st.tuples(SESSIONS | ASSETS, st.integers(0, 3)), max_size=40))
+def test_however_the_input_is_split_the_parts_add_up_to_the_whole(facts: list[tuple[Any, int]]) -> None:
+    def counted(part: set[int]) -> dict[str, Any]:
+        mine = [fact for fact, at in facts if at in part]
+        sessions = [each for each in mine if isinstance(each, SessionFact)]
+        return stats_view(tally(sessions, [each for each in mine if isinstance(each, AssetFact)]), None)
+
+    whole = counted({0, 1, 2, 3})
+    assert add_up([counted({each}) for each in range(4)]) == add_up([whole])
+    dates = [each["date"] for each in whole["days"]]
+    assert dates == sorted(set(dates), reverse=True)
+    assert sum(each["sessions"] for each in whole["days"]) == sum(isinstance(each, SessionFact) for each, _ in facts)
+    for each in whole["days"]:
+        bounds = [bound for bound, _ in each["seconds_to_active"]["buckets"]]
+        assert bounds == sorted(set(bounds))
+        assert all(times > 0 for _, times in each["seconds_to_active"]["buckets"])
+
+
+@given(st.integers(1, 500_000_000))
+def test_a_bucket_holds_its_value_and_is_a_fifth_wide(milliseconds: int) -> None:
+    seconds = milliseconds / 1000
+    bound = bucket_of(seconds)
+    assert seconds <= bound
+    assert bound == 1 or bound / FACTOR < seconds + 0.001
+    assert bucket_of(bound) == bound, "an upper bound is in its own bucket"
+
+
+def test_buckets_are_the_contracts() -> None:
+    assert [bucket_of(each) for each in (-5, 0, 1, 1.001, 1.19, 2, 3, 60, 86_400)] == [
+        1, 1, 1, 1.189, 1.414, 2, 3.364, 64, 92_681.9
+    ]  # fmt: skip
+
+
+def test_only_what_ended_badly_is_a_failure() -> None:
+    (day,) = tally(
+        [
+            SessionFact(oldest_ulid(MIDNIGHT), "requires_input", "attempt_failed"),
+            SessionFact(oldest_ulid(MIDNIGHT), "requires_input"),
+            SessionFact(oldest_ulid(MIDNIGHT), "processing", "attempt_failed"),
+            SessionFact(oldest_ulid(MIDNIGHT), "a status of the next version", "attempt_failed"),
+        ],
+        [
+            AssetFact(oldest_ulid(MIDNIGHT), "failed", "face_mismatch"),
+            AssetFact(oldest_ulid(MIDNIGHT), "uploaded", "download_failed"),
+            AssetFact(oldest_ulid(MIDNIGHT), "active", None, 3),
+            AssetFact(oldest_ulid(MIDNIGHT), "redacted", None, 3),
+        ],
+    )
+    assert (day.date, day.sessions, day.failures) == (TODAY, 4, {"attempt_failed": 1})
+    assert day.asset_failures == {"face_mismatch": 1}
+    assert day.seconds_to_active == {3.364: 2}
+
+
+# -- days, ULIDs, periods -----------------------------------------------------------------------------------------
+
+
+@given(st.dates(date(1970, 1, 1)), st.integers(0, DAY - 1))
+def test_a_day_is_the_range_of_its_ulids(day: date, within: int) -> None:
+    period = Period(day, day)
+    start = round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+    assert period.oldest == oldest_ulid(start) <= oldest_ulid(start + within)
+    assert newest_ulid(start + within) <= period.newest == newest_ulid(start + DAY - 1)
+    assert day_of(newest_ulid(start + within)) == day
+    assert milliseconds_of(newest_ulid(start + within)) == start + within
+
+
+@given(st.integers(1, 2**48 - 1), st.binary(min_size=10, max_size=10))
+def test_nothing_sorts_between_a_ulid_and_the_one_before(at: int, entropy: bytes) -> None:
+    of = ulid(at, entropy)
+    before = ulid_before(of)
+    assert before < of
+    number = int.from_bytes(entropy, "big") + 1
+    if number < 1 << 80:
+        assert ulid_before(ulid(at, number.to_bytes(10, "big"))) == of
+    assert ulid_before(oldest_ulid(at)) == newest_ulid(at - 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "meant"),
+    [
+        (None, None, (date(2027, 1, 2), TODAY)), (None, "2027-01-20", (date(2027, 1, 7), date(2027, 1, 20))),
+        ("2027-01-15", None, (TODAY, TODAY)), ("2026-12-16", None, (date(2026, 12, 16), TODAY)),
+        ("2024-02-29", "2024-02-29", (date(2024, 2, 29),) * 2),
+        (None, "1970-01-03", (date(1970, 1, 1), date(1970, 1, 3))),
+        (None, "9999-12-31", (date(9999, 12, 18), date(9999, 12, 31))),
+    ],
+)  # fmt: skip
+def test_a_period_is_the_last_fortnight_or_what_is_asked_for(
+    first: str | None, last: str | None, meant: tuple[date, date]
+) -> None:
+    assert parse_period(first, last, TODAY) == Period(*meant)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "field"),
+    [
+        ("2027-01-16", None, "from"), ("2027-01-03", "2027-01-02", "from"), ("2026-12-15", None, "from"),
+        ("2026-12-01", "2027-01-01", "from"), ("", None, "from"), ("20270101", None, "from"),
+        ("2027-W01-1", None, "from"),
+        ("2027-1-1", None, "from"), ("2027-02-29", None, "from"), ("\u0662027-01-01", None, "from"),
+        ("2027-01-01\n", None, "from"), (" 2027-01-01", None, "from"), ("2027-01-01T00:00:00Z", None, "from"),
+        ("0001-01-01", None, "from"), ("1969-12-31", None, "from"), (None, "1969-12-31", "to"), (None, "", "to"),
+        (None, "2027-02-30", "to"), (None, "10000-01-01", "to"), ("nonsense", "nonsense", "to"),
+    ],
+)  # fmt: skip
+def test_a_period_that_is_none_names_the_field(first: str | None, last: str | None, field: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_period(first, last, TODAY)
+    assert caught.value.field == field
+    assert caught.value.message.startswith(f"{field}: ")
+
+
+# -- cursors ------------------------------------------------------------------------------------------------------
+
+JANUARY = Period(date(2027, 1, 1), date(2027, 1, 31))
+REST = oldest_ulid(MIDNIGHT)
+CURSOR = make_cursor("acme", JANUARY, REST)
+
+
+def _encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _forged(*parts: Any) -> str:
+    """Our own parts with others among them."""
+    own = json.loads(base64.urlsafe_b64decode(CURSOR))
+    return _encoded(json.dumps([given if given is not None else kept for given, kept in zip(parts, own, strict=True)]))
+
+
+def test_a_cursor_leads_back_to_its_place_whether_its_days_are_named_or_not() -> None:
+    for first in (None, "2027-01-01"):
+        for last in (None, "2027-01-31"):
+            assert read_cursor(CURSOR, "acme", first, last) == (JANUARY, REST)
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "", "=", "é", "A===", CURSOR + "=", CURSOR + "AAAA", CURSOR[:-4], CURSOR[1:], CURSOR + "\n", CURSOR.lower(),
+        _encoded("5"), _encoded("[]"), _encoded("null"), _encoded("[" * 4000), _encoded("[1, 2, 3, 4]"), _encoded("{}"),
+        _encoded('["2027-01-01", "2027-01-31", 5, "x"]'), _encoded("9" * 5000), _encoded("[null, null, null, null]"),
+        _forged("2027-01-02", None, None, None), _forged(None, "2027-01-30", None, None),
+        _forged(None, None, oldest_ulid(MIDNIGHT + 1), None), _forged(None, None, None, "0" * 16),
+        _encoded(base64.urlsafe_b64decode(CURSOR).decode() + " "), _encoded('["ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"]'),
+        make_cursor("other", JANUARY, REST), make_cursor("acme", JANUARY, JANUARY.newest),
+        make_cursor("acme", JANUARY, newest_ulid(MIDNIGHT - 40 * DAY)), make_cursor("acme", JANUARY, "Z" * 26),
+        make_cursor("acme", Period(date(2027, 1, 1), date(2027, 2, 1)), REST),
+        make_cursor("acme", Period(date(2027, 1, 31), date(2027, 1, 1)), REST),
+    ],
+)  # fmt: skip
+def test_a_cursor_that_is_not_ours_for_this_client_is_refused_by_name(cursor: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_cursor(cursor, "acme", None, None)
+    assert caught.value.field == "cursor"
+
+
+@pytest.mark.parametrize(("first", "last"), [("2027-01-02", None), (None, "2027-01-30"), ("", None), (None, "x")])
+def test_a_cursor_of_other_days_is_refused(first: str | None, last: str | None) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_cursor(CURSOR, "acme", first, last)
+    assert caught.value.field == "cursor"
+
+
+@given(st.text(max_size=60) | st.binary(max_size=60).map(lambda each: base64.urlsafe_b64encode(each).decode()))
+def test_no_text_gets_past_the_cursors_check_with_another_error(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        read_cursor(text, "acme", None, None)
+
+
+# -- the queries --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class World:
+    """A table of its own, on TODAY at 08:00. ``made`` counts up, so that no two ids are the same by chance."""
+
+    dynamodb: Any
+    clock: FakeClock
+    made: int = 0
+
+    def __post_init__(self) -> None:
+        self.store = DynamoStore(self.dynamodb, "table")
+
+    def session(self, at: int, client: str = "acme", assets: int = 0, **changes: Any) -> tuple[Session, list[Asset]]:
+        """A session of the millisecond ``at`` whose assets are a second apart from each other."""
+        made = Session(
+            id=session_id(at, self._entropy()), client_id=client, status=SessionStatus.REQUIRES_INPUT,
+            language=Language.EN, created_at=at / 1000, updated_at=at / 1000,
+        )  # fmt: skip
+        made = replace(made, asset_count=assets, **changes)
+        files = [self._asset(made, at + 1000 * each) for each in range(assets)]
+        self.store.create_session(made, files)
+        return made, files
+
+    def _asset(self, of: Session, at: int) -> Asset:
+        made = asset_id(at, self._entropy())
+        return Asset(
+            id=made, session_id=of.id, name="front", asset_type=AssetType.IMAGE, content_type="image/jpeg",
+            status=AssetStatus.AWAITING_UPLOAD, object_key=f"uploads/{of.id}/{made}/file", created_at=at / 1000,
+            updated_at=at / 1000, client_id=of.client_id,
+        )  # fmt: skip
+
+    def _entropy(self) -> bytes:
+        self.made += 1
+        return self.made.to_bytes(10, "big")
+
+    def change(self, asset: Asset, **changes: Any) -> None:
+        self.store.change_asset(replace(asset, **changes), [asset.status])
+
+    def pages(self, size: int, client: str = "acme", **query: str) -> list[dict[str, Any]]:
+        """All answers, from the first to the one without a cursor."""
+        step = GetStats(self.store, self.clock, size)
+        answers = [step(Caller(client), **query)]
+        while answers[-1]["next_cursor"]:
+            answers.append(step(Caller(client), cursor=answers[-1]["next_cursor"]))
+        return answers
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with inventory("table") as client:
+        yield World(client, FakeClock())
+
+
+def test_a_client_without_sessions_has_no_days(world: World) -> None:
+    assert world.pages(1000) == [{"days": [], "next_cursor": None}]
+
+
+def test_a_day_shows_how_sessions_and_assets_ended(world: World) -> None:
+    one, _ = world.session(MIDNIGHT)
+    world.session(MIDNIGHT + DAY - 1, status=SessionStatus.VERIFIED)
+    _, (first, second, third) = world.session(MIDNIGHT + 5, assets=3, status=SessionStatus.VERIFIED)
+    world.change(first, status=AssetStatus.ACTIVE, submitted_at=1_800_000_000.0, activated_at=1_800_000_003.25)
+    world.change(second, status=AssetStatus.FAILED, error=Problem("face_mismatch", "Somebody else."))
+    world.store.add_attempt(one.id, _attempt(), 1_800_000_000.0)
+    world.store.record_failed_attempt(
+        one.id, 1, AttemptStatus.FAILED, "10010", failure("attempt_failed"), 1_800_000_000.0
+    )
+    assert third.status is AssetStatus.AWAITING_UPLOAD
+    assert world.pages(1000) == [
+        {
+            "days": [
+                {
+                    "date": "2027-01-15",
+                    "sessions": 3,
+                    "statuses": {"verified": 2, "requires_input": 1},
+                    "failures": {"attempt_failed": 1},
+                    "assets": {"awaiting_upload": 1, "failed": 1, "active": 1},
+                    "asset_failures": {"face_mismatch": 1},
+                    "seconds_to_active": {"buckets": [[3.364, 1]]},
+                }
+            ],
+            "next_cursor": None,
+        }
+    ]
+
+
+def _attempt() -> Attempt:
+    return Attempt(1, AttemptStatus.OPEN, "token", 1_800_000_000.0, 1_800_000_120.0)
+
+
+def test_the_days_are_utc_and_both_are_included(world: World) -> None:
+    for at in (-14 * DAY, -14 * DAY - 1, -13 * DAY, -13 * DAY - 1, -1, 0, DAY - 1, DAY):
+        world.session(MIDNIGHT + at, assets=1)
+    for query, days in (
+        ({}, {"2027-01-15": 2, "2027-01-14": 1, "2027-01-02": 1}),
+        ({"first": "2027-01-01", "last": "2027-01-02"}, {"2027-01-02": 1, "2027-01-01": 2}),
+        ({"first": "2027-01-16", "last": "2027-01-16"}, {"2027-01-16": 1}),
+        ({"first": "2026-12-31", "last": "2026-12-31"}, {"2026-12-31": 1}),
+    ):
+        (answer,) = world.pages(1000, **query)
+        assert {each["date"]: each["sessions"] for each in answer["days"]} == days
+        # The asset of a session is a moment's.
+        assert {each["date"]: each["assets"] for each in answer["days"]} == {
+            each: {"awaiting_upload": times} for each, times in days.items()
+        }
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_pages_add_up_to_the_whole_whatever_their_size(world: World, size: int) -> None:
+    for number in range(40):
+        # Bursts and gaps, days with many assets and with none; the other client's are in between.
+        at = MIDNIGHT - (number % 5) * DAY + number * 1000
+        world.session(at, assets=(0, 7, 1)[number % 3])
+        world.session(at, client="other", assets=number % 2)
+    answers = world.pages(size)
+    (whole,) = world.pages(1000)
+    assert add_up(answers) == add_up([whole])
+    assert sum(each["sessions"] for each in whole["days"]) == 40
+    assert sum(each["assets"]["awaiting_upload"] for each in whole["days"]) == 13 * 8
+    dates = [day["date"] for answer in answers for day in answer["days"]]
+    assert dates == sorted(dates, reverse=True), "newest day first, over all pages"
+    others = add_up(world.pages(size, client="other"))
+    assert sum(each["sessions"] for each in others.values()) == 40
+    assert sum(each["assets"]["awaiting_upload"] for each in others.values()) == 20
+    if size == 1:
+        assert len(answers) > 10
+
+
+def test_sessions_and_assets_of_the_very_same_ulid_are_counted_once(world: World) -> None:
+    for number in range(20):
+        entropy = number.to_bytes(10, "big")
+        world.made = number - 1
+        one, _ = world.session(MIDNIGHT)
+        assert one.id.endswith(ulid(MIDNIGHT, entropy))
+        twin = replace(world._asset(one, MIDNIGHT), id=asset_id(MIDNIGHT, entropy))
+        assert world.store.add_asset(twin)
+    for size in (1, 2, 5):
+        (day,) = add_up(world.pages(size)).values()
+        assert (day["sessions"], day["assets"]) == (20, {"awaiting_upload": 20})
+
+
+def test_one_answer_reads_a_bounded_number_of_pages(world: World) -> None:
+    for number in range(30):
+        world.session(MIDNIGHT + number, assets=1)
+    calls: list[dict[str, Any]] = []
+    world.dynamodb.meta.events.register("provide-client-params.dynamodb.*", lambda params, **_: calls.append(params))
+    answer = GetStats(world.store, world.clock, 1)(Caller("acme"))
+    assert answer["next_cursor"]
+    assert len(calls) == 8
+    assert all(each["Limit"] == 1 and each["IndexName"] for each in calls)
+
+
+def test_what_comes_in_while_somebody_turns_pages_does_not_move_them(world: World) -> None:
+    for number in range(20):
+        world.session(MIDNIGHT + number, assets=1)
+    step = GetStats(world.store, world.clock, 2)
+    first = step(Caller("acme"))
+    world.session(MIDNIGHT + 1_000_000, assets=2)
+    answers = [first]
+    while answers[-1]["next_cursor"]:
+        answers.append(step(Caller("acme"), cursor=answers[-1]["next_cursor"]))
+    (day,) = add_up(answers).values()
+    assert (day["sessions"], day["assets"]) == (20, {"awaiting_upload": 20})
+
+
+def test_a_cursor_outlives_midnight_and_leads_nobody_else_anywhere(world: World) -> None:
+    for number in range(20):
+        world.session(MIDNIGHT + number)
+    step = GetStats(world.store, world.clock, 2)
+    cursor = step(Caller("acme"))["next_cursor"]
+    world.clock.at += 86_400
+    assert step(Caller("acme"), cursor=cursor)["days"]
+    with pytest.raises(InvalidRequest) as caught:
+        step(Caller("other"), cursor=cursor)
+    assert caught.value.field == "cursor"
+
+
+def test_an_erased_session_is_counted_and_nothing_of_what_went_wrong_with_it_is(world: World) -> None:
+    one, (first, second) = world.session(MIDNIGHT, assets=2, attempts={1: _attempt()})
+    world.change(first, status=AssetStatus.FAILED, error=Problem("rejected", "What crun said of a face."))
+    world.change(second, status=AssetStatus.ACTIVE, submitted_at=1_800_000_000.0, activated_at=1_800_000_000.5)
+    world.store.record_failed_attempt(
+        one.id, 1, AttemptStatus.FAILED, "10010", failure("attempt_failed"), 1_800_000_000.0
+    )
+    EraseSession(world.store, FakeFiles(), FakeWorkflows(), world.clock)(Caller("acme"), one.id)
+    (answer,) = world.pages(1000)
+    (day,) = answer["days"]
+    assert (day["sessions"], day["statuses"], day["assets"]) == (1, {"redacted": 1}, {"redacted": 2})
+    assert (day["failures"], day["asset_failures"]) == ({}, {})
+    assert day["seconds_to_active"] == {"buckets": [[1.0, 1]]}
+    indexed = world.dynamodb.scan(TableName="table", IndexName="ClientAssets")["Items"]
+    assert len(indexed) == 2
+    assert all(set(each) <= {
+        "pk", "sk", "id", "asset_client_id", "status", "asset_type", "submitted_at", "activated_at",
+    } for each in indexed)  # fmt: skip
+
+
+def test_assets_do_not_get_into_the_list_of_sessions_nor_sessions_among_the_assets(world: World) -> None:
+    one, files = world.session(MIDNIGHT, assets=3)
+    listed = world.store.list_sessions("acme", limit=10, cursor=None, status=None, reference=None)
+    assert [each.id for each in listed.sessions] == [one.id]
+    indexed = world.dynamodb.scan(TableName="table", IndexName="ClientAssets")["Items"]
+    assert {each["id"]["S"] for each in indexed} == {each.id for each in files}
+
+
+def test_an_asset_of_the_previous_version_is_read_and_not_counted(world: World) -> None:
+    one, _ = world.session(MIDNIGHT)
+    old = replace(world._asset(one, MIDNIGHT), client_id="")
+    assert world.store.add_asset(old)
+    world.change(old, status=AssetStatus.UPLOADED)
+    (answer,) = world.pages(1000)
+    assert (answer["days"][0]["sessions"], answer["days"][0]["assets"]) == (1, {})
+
+
+def test_a_person_may_not_count(world: World) -> None:
+    one, _ = world.session(MIDNIGHT)
+    with pytest.raises(Forbidden):
+        GetStats(world.store, world.clock)(Caller("acme", session_id=one.id), cursor="not even looked at")
