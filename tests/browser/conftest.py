@@ -13,7 +13,16 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from local import emulator
 from local.processes import free_port
@@ -66,13 +75,17 @@ class Watched:
 
     def listen(self) -> None:
         """Notes everything from now on."""
-        self.page.on("console", lambda said: self._note(said.text) if said.type in ("error", "warning") else None)
+        self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self._note(str(error)))
         self.page.on("request", self._asked)
         self.page.add_init_script(
             "addEventListener('securitypolicyviolation', (breach) =>"
             " console.error(`policy: ${breach.violatedDirective} ${breach.blockedURI}`))"
         )
+
+    def _said(self, said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning"):
+            self._note(f"{said.text} ({urlsplit(said.location['url']).path})")
 
     def _asked(self, request: Request) -> None:
         self.requests.append(request)
@@ -130,6 +143,7 @@ def crun(stack: Stack) -> Iterator[SimulatorControl]:
 
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as running:
         yield running
 

@@ -29,6 +29,7 @@ export class FilesStep {
     this.limits = null;
     this.rows = new Map();
     this.order = [];
+    this.said = null;
     const limits = loadLimits();
     limits.then((found) => {
       this.limits = found;
@@ -56,7 +57,6 @@ export class FilesStep {
   draw() {
     const { t } = this.app;
     this.rows.clear();
-    this.said = new Map();
     this.heading = h("h1", { tabindex: "-1" });
     this.lead = h("p", { class: "lead" });
     this.asked = h("ul", { class: "files", id: "asked" });
@@ -189,12 +189,11 @@ export class FilesStep {
   /** Says aloud what has come to an end since the last time. */
   tell(models) {
     const { t } = this.app;
+    const before = this.said;
+    this.said = new Map(models.map((each) => [each.key, each.state]));
     const ended = models.filter((each) => ["active", "failed", "refused", "broken"].includes(each.state));
-    const news = ended.filter((each) => this.said.get(each.key) !== each.state);
-    const first = this.said.size === 0 && !this.told;
-    for (const each of models) this.said.set(each.key, each.state);
-    this.told = true;
-    if (first || news.length === 0) return;
+    const news = ended.filter((each) => before && before.get(each.key) !== each.state);
+    if (news.length === 0) return;
     this.app.announce(news.map((each) => `${each.name}: ${t(`state_${each.state}`)}. ${each.reason ?? ""}`).join(" "));
   }
 

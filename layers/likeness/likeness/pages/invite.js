@@ -6,9 +6,10 @@ import { h, say } from "./dom.js";
 import { FilesStep } from "./files.js";
 import { isOpen, placeOf, pollDelay, stepOf } from "./state.js";
 import { LANGUAGES, languageOf, problemWords, wordsIn } from "./texts.js";
-import { consentView, explainIn, openView, readyView, retryView, sentenceView, waitingView } from "./views.js";
+import { consentView, explainIn, openView, readyView, retryView, sentenceView, spentView, waitingView } from "./views.js";
 
 const STATUSES = ["requires_input", "processing", "verified", "canceled", "redacted"];
+const SOON_MS = 3000;
 const OFFLINE_MS = 15_000;
 const TOAST_MS = 6000;
 /** How long a redirect may take before its button is given back. */
@@ -117,6 +118,7 @@ class App {
     if (JSON.stringify(session) !== JSON.stringify(this.session)) this.changedAt = Date.now();
     const first = this.session === null;
     this.session = session;
+    this.refused = false;
     if (first && !this.memory.get("language")) this.useLanguage(session.language);
     this.draw();
   }
@@ -142,6 +144,7 @@ class App {
 
   plan() {
     clearTimeout(this.timer);
+    this.nextAt = Infinity;
     if (document.hidden || this.refused) return;
     const still = Date.now() - this.changedAt;
     const regular = this.session ? pollDelay(this.place(), this.session, this.sending, still) : 0;
@@ -149,6 +152,7 @@ class App {
     const spread = 0.9 + Math.random() / 5; // many pages that lost the same server do not all come back at once
     // The browser says when the connection is back; some are wrong about it, so it is tried all the same.
     const wait = this.failures && !navigator.onLine ? OFFLINE_MS : this.failures ? this.pauseMs : regular;
+    this.nextAt = Date.now() + wait * spread;
     this.timer = setTimeout(() => this.refresh(), wait * spread);
   }
 
@@ -159,7 +163,7 @@ class App {
   /** Something moves on this page: it is asked for at the quick pace again. */
   moved() {
     this.changedAt = Date.now();
-    if (!this.asking && !this.failures) this.plan();
+    if (!this.asking && !this.failures && !(this.nextAt - Date.now() < SOON_MS)) this.plan();
   }
 
   place() {
@@ -236,6 +240,7 @@ class App {
     try {
       const session = await call(this.key, "POST", this.path("/attempts"));
       this.epoch += 1;
+      this.session = session; // drawn by whoever comes back, not by who is about to leave
       const { number, h5_link: link } = session.attempt;
       this.memory.set("link", { session: this.sessionId, number, link });
       this.tellOthers();
@@ -257,6 +262,7 @@ class App {
 
   cameBack() {
     this.leaving = false;
+    this.draw();
     this.refresh();
   }
 
@@ -277,7 +283,7 @@ class App {
   viewKey(place) {
     const parts = [place, this.t.language];
     if (place === "consent") parts.push(this.consentText().sha256, this.consentWhy);
-    if (["ready", "open", "retry"].includes(place)) {
+    if (["ready", "open", "retry", "spent"].includes(place)) {
       const { attempt, attempts_left: left, last_error: error, consent } = this.session;
       parts.push(attempt?.number, attempt?.status, left, error?.code, Boolean(this.keptLink()), consent?.given_at);
     }
@@ -306,7 +312,8 @@ class App {
   makeView(place) {
     const views = { consent: consentView, ready: readyView, open: openView, retry: retryView, waiting: waitingView };
     if (Object.hasOwn(views, place)) return views[place](this);
-    if (place !== "files") return sentenceView(this, place, place === "refused" || place === "spent" ? "bad" : "calm");
+    if (place === "spent") return spentView(this);
+    if (place !== "files") return sentenceView(this.t, place, place === "refused" ? "bad" : "calm");
     this.files ??= new FilesStep(this);
     return { element: this.files.draw(), update: () => this.files.show() };
   }
@@ -426,7 +433,7 @@ function showStatus() {
     const t = wordsIn(language);
     frameWords(t);
     showSteps(t, null);
-    const view = sentenceView({ t }, words, sign);
+    const view = sentenceView(t, words, sign);
     document.body.dataset.place = words;
     element("view").replaceChildren(view.element);
     element("view").removeAttribute("aria-busy");

@@ -62,8 +62,8 @@ export class Uploads {
 
   /** Sends a file again that could not be sent, or that failed on its way for no fault of its own. */
   retry(item) {
-    const former = item.phase === "failed" ? item.assetId : item.former;
-    this.set(item, { phase: "queued", tries: 0, sent: 0, former, assetId: null, problem: null });
+    if (item.phase === "failed") Object.assign(item, { former: item.assetId, assetId: null });
+    this.set(item, { phase: "queued", tries: 0, sent: 0, form: null, problem: null });
     this.next();
   }
 
@@ -128,8 +128,9 @@ export class Uploads {
       else this.leave(Object.assign(item, { phase: "same" }), asset.name);
       return;
     }
+    const before = item.assetId ?? item.former;
+    if (before && before !== asset.id) this.replaced(asset.id, before);
     this.set(item, { form: asset.upload, assetId: asset.id, name: asset.name });
-    if (item.former && item.former !== asset.id) this.replaced(asset.id, item.former);
   }
 
   async afterFailure(item, error) {

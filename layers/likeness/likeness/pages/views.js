@@ -161,6 +161,10 @@ export function openView(app) {
   return { element, update };
 }
 
+function undecidedNote(t, session) {
+  return isUndecided(session) ? h("p", { class: "note calm" }, icon("clock"), h("span", {}, t("link_undecided"))) : null;
+}
+
 /** After an attempt that led nowhere: why, what helps, and one button. */
 export function retryView(app) {
   const { t, session } = app;
@@ -168,7 +172,7 @@ export function retryView(app) {
   const start = starter(app, t("retry"));
   return still(step(
     heading(t(`${code}_heading`)), h("p", { class: "lead" }, t(code)),
-    isUndecided(session) ? h("p", { class: "note calm" }, icon("clock"), h("span", {}, t("link_undecided"))) : null,
+    undecidedNote(t, session),
     tips(t), start.button, h("p", { class: "detail centred" }, t("start_minutes")), attemptsLine(app), start.trouble,
   ));
 }
@@ -186,11 +190,17 @@ export function waitingView(app) {
 }
 
 /** A view of a heading and a sentence: the ends, and what is said to those without an invitation. */
-export function sentenceView({ t }, words, sign = null) {
+export function sentenceView(t, words, sign, ...more) {
+  const drawn = icon({ good: "check", bad: "alert", calm: "clock" }[sign]);
   return still(step(
-    sign && h("div", { class: `sign ${sign}`, "aria-hidden": "true" }, icon(sign === "good" ? "check" : sign === "bad" ? "alert" : "clock")),
-    heading(t(`${words}_heading`)), h("p", { class: "lead" }, t(words)),
+    h("div", { class: `sign ${sign}`, "aria-hidden": "true" }, drawn),
+    heading(t(`${words}_heading`)), h("p", { class: "lead" }, t(words)), ...more,
   ));
+}
+
+/** The honest end: no attempt is left. Whoever is still in the middle of the last one may finish it. */
+export function spentView({ t, session }) {
+  return sentenceView(t, "spent", "bad", undecidedNote(t, session));
 }
 
 /** What to say of an error beside the button that met it. */

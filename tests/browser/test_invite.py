@@ -1,0 +1,876 @@
+"""The person's page, by clicking: from the consent to the files, and everything that may come in between."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Page, Route, expect
+
+from local.media import DemoMedia, make_media, portrait, voice
+from local.stack import Stack
+from tests.browser.conftest import DESKTOP, PHONE, OpenPage
+from tests.browser.person import FAILED_LOAD, Person, agreed, attempt_by_api, invited, verified
+from tests.integration.conftest import Api, SimulatorControl, come_back, face_check, registration, settled
+
+HEADINGS = {
+    "zh": ("首先，请您授权", "准备好进行真人验证了吗？", "验证通过！请添加您的文件", "全部完成，谢谢！"),
+    "en": (
+        "First, your consent",
+        "Ready for the face check?",
+        "You passed! Now add your files",
+        "All done, thank you!",
+    ),
+    "zh-Hant": ("首先，請您授權", "準備好進行真人驗證了嗎？", "驗證通過！請新增您的檔案", "全部完成，謝謝！"),
+}
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> DemoMedia:
+    return make_media(tmp_path_factory.mktemp("media"))
+
+
+@pytest.fixture
+def person(open_page: OpenPage) -> Callable[..., Person]:
+    """Opens a page for a person: ``person(url, phone=…, …)`` as ``open_page`` takes it."""
+    return lambda url, **options: Person(open_page(url, **options))
+
+
+@pytest.fixture
+def quick_links(stack: Stack) -> Iterator[Callable[[float], None]]:
+    """Sets for how many seconds the simulator's links open; puts it back when the test ends."""
+
+    def lasting(seconds: float) -> None:
+        requests.post(
+            f"{stack.simulator_url}/_sim/settings", json={"link_seconds": seconds}, timeout=10
+        ).raise_for_status()
+
+    yield lasting
+    lasting(120)
+
+
+NewPerson = Callable[..., Person]
+
+
+def problem(status: int, code: str, detail: str, **headers: str) -> Callable[[Route], None]:
+    """Answers a request with a problem document."""
+    body = json.dumps({"type": "about:blank", "title": "No", "status": status, "code": code, "detail": detail})
+    return lambda route: route.fulfill(
+        status=status, content_type="application/problem+json", body=body, headers={"Retry-After": "1"} | headers
+    )
+
+
+def session_url(session: dict[str, Any]) -> re.Pattern[str]:
+    """The address by which a page asks for a session."""
+    return re.compile(rf"/v1/sessions/{session['id']}$")
+
+
+def altered(change: Callable[[dict[str, Any]], None]) -> Callable[[Route], None]:
+    """Passes a JSON answer on with ``change`` done to it."""
+
+    def handle(route: Route) -> None:
+        answer = route.fetch()
+        document = answer.json()
+        change(document)
+        route.fulfill(response=answer, body=json.dumps(document))
+
+    return handle
+
+
+# --- the whole way
+
+
+@pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("zh", "dark"), ("zh-Hant", "light")])
+def test_a_person_goes_the_whole_way_on_a_phone(
+    person: NewPerson, api: Api, media: DemoMedia, language: str, scheme: str
+) -> None:
+    asked = [registration(media.portrait_jpeg, "Image", "image/jpeg", name="front")]
+    session = invited(api, language=language, assets=asked)
+    alice = person(session["invite_url"], color_scheme=scheme)
+    page, (consent, ready, files, done) = alice.page, HEADINGS[language]
+    heading = page.get_by_role("heading", level=1)
+
+    alice.sees("consent")
+    expect(heading).to_have_text(consent)
+    expect(page.locator("html")).to_have_attribute("lang", language)
+    text = requests.get(f"{api.stack.api_url}/consent", params={"language": language}, timeout=30).json()
+    expect(page.get_by_role("article")).to_contain_text(text["title"])
+    alice.watched.accessible("consent")
+    alice.agrees()
+    expect(heading).to_have_text(ready)
+    expect(heading).to_be_focused()
+    alice.watched.accessible("ready")
+
+    alice.starts()
+    expect(page.locator("html")).to_have_attribute("lang", language)
+    alice.passes()
+    assert "#" not in page.url
+    alice.sees("files")
+    expect(heading).to_have_text(files)
+    alice.watched.accessible("files")
+
+    alice.chooses(alice.row("front").get_by_role("button").first, media.portrait_jpeg)
+    alice.adds(media.clip_mp4, media.voice_wav)
+    for name in ("front", media.clip_mp4.name, media.voice_wav.name):
+        alice.sees_file(name, "active")
+    expect(heading).to_have_text(done)
+    alice.watched.accessible("files that are ready")
+
+    found = api.get(session["id"])
+    assert sorted(each["name"] for each in found["assets"] if each["uri"]) == [
+        "alice-clip.mp4",
+        "alice-voice.wav",
+        "front",
+    ]
+    assert (found["consent"]["source"], found["consent"]["language"]) == ("person", language)
+    assert found["consent"]["sha256"] == text["sha256"]
+    assert [each["status"] for each in found["attempts"]] == ["verified"]
+    # The consent was on record before there was a link.
+    assert moment(found["consent"]["given_at"]) < moment(found["attempts"][0]["created_at"])
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def test_the_token_goes_nowhere_but_into_its_header(person: NewPerson, api: Api, media: DemoMedia) -> None:
+    session = invited(api)
+    alice = person(session["invite_url"])
+    alice.agrees()
+    alice.starts()
+    alice.passes()
+    alice.sees("files")
+    alice.adds(media.portrait_jpeg)
+    alice.sees_file(media.portrait_jpeg.name, "active")
+    token = session["invite_url"].partition("#")[2]
+    origin = api.stack.api_url
+    carried = set()
+    for each in alice.watched.requests:
+        assert token not in each.url.partition("#")[0]
+        assert token not in (each.post_data_buffer or b"").decode("latin-1")
+        headers = {name: value for name, value in each.all_headers().items() if token in value}
+        assert set(headers) <= {"x-api-key"}
+        if headers:
+            carried.add(each.url[: len(origin)])
+    assert carried == {origin}
+    assert alice.page.evaluate("document.documentElement.outerHTML").count(token) == 0
+    assert alice.page.url == f"{origin}/invite"
+
+
+# --- consent
+
+
+def test_opening_the_page_spends_nothing(person: NewPerson, api: Api, crun: SimulatorControl) -> None:
+    session = agreed(api)
+    before = crun.calls("session")
+    for _ in range(2):
+        person(session["invite_url"]).sees("ready")
+    found = api.get(session["id"])
+    assert (found["attempts"], found["attempt"]) == ([], None)
+    assert crun.calls("session") == before
+
+
+def test_nothing_starts_without_a_tick(person: NewPerson, api: Api) -> None:
+    session = invited(api)
+    alice = person(session["invite_url"])
+    alice.sees("consent")
+    expect(alice.page.get_by_role("checkbox")).not_to_be_checked()
+    expect(alice.button("Continue")).to_be_disabled()
+    alice.page.get_by_role("checkbox").check()
+    alice.page.get_by_role("checkbox").uncheck()
+    expect(alice.button("Continue")).to_be_disabled()
+    # Nor by a page that somebody has tampered with.
+    refused = api.with_credential(session["invite_url"].partition("#")[2])(
+        "POST", f"/sessions/{session['id']}/attempts"
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "consent_required")
+    found = api.get(session["id"])
+    assert (found["consent"], found["attempts"]) == (None, [])
+
+
+def test_a_server_that_misses_the_consent_brings_the_person_back_to_it(person: NewPerson, api: Api) -> None:
+    session = invited(api)
+    alice = person("about:blank", allowed=[FAILED_LOAD])
+    consent = {
+        "text_version": "1",
+        "given_at": "2026-11-20T08:00:00Z",
+        "sha256": None,
+        "language": None,
+        "source": "client",
+    }
+    alice.page.route(session_url(session), altered(lambda found: found.update(consent=consent)))
+    alice.page.goto(session["invite_url"])
+    alice.sees("ready")
+    alice.page.route(
+        f"**/sessions/{session['id']}/attempts",
+        lambda route: (alice.page.unroute(session_url(session)), route.continue_()),
+    )
+    alice.main_button.click()
+    alice.sees("consent")
+    expect(alice.page.get_by_role("alert")).to_contain_text("We need your consent")
+    assert api.get(session["id"])["attempts"] == []
+
+
+def test_a_text_that_changed_is_read_and_agreed_to_again(person: NewPerson, api: Api) -> None:
+    session = invited(api)
+    alice = person("about:blank", allowed=[FAILED_LOAD])
+    old = altered(lambda text: text.update(text_version="2025-01", sha256="0" * 64, text="An older text."))
+    alice.page.route("**/consent?language=*", old, times=1)
+    alice.page.goto(session["invite_url"])
+    alice.sees("consent")
+    expect(alice.page.get_by_text("An older text.")).to_be_visible()
+    alice.page.get_by_role("checkbox").check()
+    alice.button("Continue").click()
+    why = alice.page.get_by_role("alert").filter(has_text="The text has changed")
+    expect(why).to_be_focused()
+    expect(alice.page.get_by_text("An older text.")).to_have_count(0)
+    expect(alice.page.get_by_role("checkbox")).not_to_be_checked()
+    expect(alice.button("Continue")).to_be_disabled()
+    assert api.get(session["id"])["consent"] is None
+    alice.agrees()
+    assert api.get(session["id"])["consent"]["text_version"] != "2025-01"
+
+
+def test_consent_on_record_is_shown_and_not_asked_again(person: NewPerson, api: Api) -> None:
+    session = agreed(api)
+    alice = person(session["invite_url"])
+    alice.sees("ready")
+    expect(alice.page.get_by_text("Your consent of November 20, 2026 is on record (version acme-7).")).to_be_visible()
+    alice.starts()
+    alice.passes()
+    alice.sees("files")
+    assert api.get(session["id"])["consent"]["source"] == "client"
+
+
+def test_the_way_to_the_face_check_by_keyboard_alone(person: NewPerson, api: Api) -> None:
+    session = invited(api)
+    alice = person(session["invite_url"], phone=False)
+    alice.sees("consent")
+    keys, focused = alice.page.keyboard, alice.page.locator(":focus")
+    keys.press("Tab")
+    expect(focused).to_have_attribute("id", "language")
+    keys.press("Tab")
+    expect(focused).to_have_attribute("id", "agree")
+    keys.press("Space")
+    keys.press("Tab")
+    expect(focused).to_have_text("Continue")
+    keys.press("Enter")
+    alice.sees("ready")
+    expect(alice.page.get_by_role("heading", level=1)).to_be_focused()
+    keys.press("Tab")
+    expect(focused).to_have_text("Start on this computer")
+    keys.press("Enter")
+    alice.page.wait_for_url("**/h5/validate**")
+
+
+def test_the_language_can_be_changed_and_is_remembered(person: NewPerson, api: Api) -> None:
+    session = invited(api, language="zh")
+    alice = person(session["invite_url"])
+    alice.sees("consent")
+    alice.page.get_by_role("checkbox").check()
+    language = alice.page.get_by_role("combobox")
+    language.select_option("zh-Hant")
+    expect(alice.page.locator("html")).to_have_attribute("lang", "zh-Hant")
+    expect(alice.page.get_by_role("heading", level=1)).to_have_text(HEADINGS["zh-Hant"][0])
+    # Other words, another text: a tick for the first is none for the second.
+    expect(alice.page.get_by_role("checkbox")).not_to_be_checked()
+    language.select_option("en")
+    alice.agrees()
+    alice.page.reload()
+    expect(alice.page.get_by_role("heading", level=1)).to_have_text(HEADINGS["en"][1])
+    assert api.get(session["id"])["consent"]["language"] == "en"
+
+
+# --- the face check
+
+
+def test_a_face_that_failed_gets_a_reason_and_another_try(person: NewPerson, api: Api) -> None:
+    session = agreed(api)
+    alice = person(session["invite_url"])
+    alice.sees("ready")
+    alice.starts()
+    alice.passes(outcome="fail")
+    alice.sees("retry")
+    expect(alice.page.get_by_role("heading", level=1)).to_have_text("That did not work")
+    expect(alice.page.get_by_text("No mask, no sunglasses, no hat")).to_be_visible()
+    alice.watched.accessible("retry")
+    alice.starts()
+    alice.passes()
+    alice.sees("files")
+    found = api.get(session["id"])
+    assert [each["status"] for each in found["attempts"]] == ["failed", "verified"]
+
+
+def test_a_link_that_ran_out_is_replaced_in_the_same_session(
+    person: NewPerson, api: Api, quick_links: Callable[[float], None]
+) -> None:
+    session = agreed(api)
+    alice = person(session["invite_url"], allowed=[FAILED_LOAD])
+    alice.sees("ready")
+    quick_links(0.001)
+    alice.starts()
+    expect(alice.page.get_by_role("heading", level=1)).to_have_text("This link has expired")
+    alice.page.go_back()
+    alice.sees("open")
+    # Nobody presses anything: the server gives the link up (LinkCheckDelaySeconds), and the page notices.
+    alice.sees("retry")
+    expect(alice.page.get_by_role("heading", level=1)).to_have_text("The link's time is over")
+    quick_links(120)
+    alice.starts()
+    alice.passes()
+    alice.sees("files")
+    assert [each["status"] for each in api.get(session["id"])["attempts"]] == ["lapsed", "verified"]
+
+
+def test_the_clock_runs_out_by_itself_and_lets_whoever_is_in_the_check_finish(person: NewPerson, api: Api) -> None:
+    session = agreed(api)
+    link = api("POST", f"/sessions/{session['id']}/attempts").json()["attempt"]["h5_link"]
+    alice = person("about:blank")
+    ends: list[str] = []
+
+    def soon(found: dict[str, Any]) -> None:
+        ends.append(
+            found["attempt"]["created_at"] if "created_at" in found["attempt"] else found["attempts"][-1]["created_at"]
+        )
+        found["attempt"]["expires_at"] = in_seconds(ends[0], 5)
+
+    alice.page.route(session_url(session), altered(soon))
+    alice.page.goto(session["invite_url"])
+    alice.sees("retry")
+    expect(alice.page.get_by_text("Still in the middle of the check?")).to_be_visible()
+    alice.page.unroute(session_url(session))
+    come_back(face_check(link))
+    alice.sees("files")
+    assert len(api.get(session["id"])["attempts"]) == 1
+
+
+def in_seconds(text: str, seconds: float) -> str:
+    later = datetime.fromtimestamp(moment(text).timestamp() + seconds, tz=moment(text).tzinfo)
+    return later.isoformat().replace("+00:00", "Z")
+
+
+def test_few_attempts_are_counted_and_the_last_is_an_honest_end(person: NewPerson, api: Api) -> None:
+    session = agreed(api)
+    for _ in range(8):
+        attempt_by_api(api, session, "cancel")
+    alice = person(session["invite_url"])
+    alice.sees("retry")
+    expect(alice.page.get_by_text("2 attempts left.")).to_be_visible()
+    attempt_by_api(api, session, "cancel")
+    expect(alice.page.get_by_text("This is the last attempt.")).to_be_visible()
+    alice.starts()
+    alice.passes(outcome="cancel")
+    alice.sees("spent")
+    expect(alice.page.get_by_text("they can send a new one")).to_be_visible()
+    expect(alice.page.locator("main button")).to_have_count(0)
+    alice.watched.accessible("spent")
+
+
+def test_back_from_the_face_check_leads_to_the_same_link(person: NewPerson, api: Api) -> None:
+    session = agreed(api)
+    alice = person(session["invite_url"])
+    alice.sees("ready")
+    alice.starts()
+    link = alice.page.url
+    alice.page.go_back()
+    alice.sees("open")
+    expect(alice.page.get_by_role("timer")).to_have_text(re.compile(r"^[01]:\d\d$|^2:00$"))
+    alice.watched.accessible("open")
+    alice.button("Back to the face check").click()
+    alice.page.wait_for_url("**/h5/validate**")
+    assert alice.page.url == link
+    assert len(api.get(session["id"])["attempts"]) == 1
+    # Whoever wants a new one gets it, and knows what it costs.
+    alice.page.go_back()
+    expect(alice.page.get_by_text("Starting again uses one more attempt.")).to_be_visible()
+    alice.button("Start again with a new link").click()
+    alice.page.wait_for_url("**/h5/validate**")
+    assert alice.page.url != link
+    assert len(api.get(session["id"])["attempts"]) == 2
+
+
+def test_a_page_out_of_the_browsers_memory_has_no_dead_button(person: NewPerson, api: Api) -> None:
+    session = agreed(api)
+    alice = person(session["invite_url"], allowed=[FAILED_LOAD])
+    alice.sees("ready")
+    # A navigation that comes to nothing: the page stays, as it does in the browser's memory.
+    alice.page.route("**/h5/validate**", lambda route: route.fulfill(status=204))
+    alice.main_button.click()
+    expect(alice.main_button).to_have_attribute("aria-disabled", "true")
+    expect(alice.main_button).to_have_text("Opening…")
+    api.wait(session["id"], lambda found: len(found["attempts"]) == 1)
+    # As Safari and Chrome show a page that was left and is come back to.
+    alice.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    alice.sees("open")
+    alice.page.unroute("**/h5/validate**")
+    alice.starts()
+    assert len(api.get(session["id"])["attempts"]) == 1
+
+
+def test_two_tabs_follow_and_spend_one_attempt(person: NewPerson, api: Api) -> None:
+    session = agreed(api)
+    one = person(session["invite_url"])
+    other = person(session["invite_url"], context=one.page.context, allowed=[FAILED_LOAD])
+    one.sees("ready")
+    other.sees("ready")
+    # The other tab does not hear of it in time: its news are held up until its button is pressed.
+    other.page.route(session_url(session), lambda route: route.abort())
+    one.starts()
+    other.page.unroute(session_url(session))
+    other.main_button.click()
+    other.sees("open")
+    expect(other.page.get_by_text("It was opened on another page or device.")).to_be_visible()
+    assert len(api.get(session["id"])["attempts"]) == 1
+    one.passes()
+    one.sees("files")
+    other.sees("files")
+    assert len(api.get(session["id"])["attempts"]) == 1
+
+
+def test_a_button_pressed_twice_does_its_work_once(person: NewPerson, api: Api) -> None:
+    session = agreed(api)
+    alice = person(session["invite_url"])
+    alice.sees("ready")
+    alice.main_button.dblclick()
+    alice.page.wait_for_url("**/h5/validate**")
+    assert len(api.get(session["id"])["attempts"]) == 1
+
+
+# --- a computer
+
+
+def test_a_computer_shows_the_invite_link_as_a_code_and_follows_the_phone(person: NewPerson, api: Api) -> None:
+    session = invited(api)
+    desk = person(session["invite_url"], phone=False)
+    desk.sees("consent")
+    code = desk.page.get_by_role("img", name="QR code of your invite link")
+    expect(code).to_be_visible()
+    drawn = desk.page.evaluate(
+        """async (link) => {
+            const { generate } = await import(document.querySelector("script[src]").src.replace("invite.js", "qr.js"));
+            const made = document.createElement("canvas");
+            const colours = { on: [20, 28, 38, 255], off: [255, 255, 255, 255] };
+            generate(link).toCanvas(made, colours);
+            const same = (one, other) => one.width === other.width && one.toDataURL() === other.toDataURL();
+            const shown = document.getElementById("phone-code");
+            const foreign = document.createElement("canvas");
+            generate(`${link}x`).toCanvas(foreign, colours);
+            return [same(shown, made), same(shown, foreign)];
+        }""",
+        session["invite_url"],
+    )
+    assert drawn == [True, False]
+
+    phone = person(session["invite_url"])
+    phone.agrees()
+    expect(phone.page.locator("#phone-code")).to_be_hidden()
+    desk.sees("ready")
+    phone.starts()
+    desk.sees("open")
+    expect(code).to_be_visible()  # still the invite link: its canvas is drawn once
+    phone.passes()
+    desk.sees("files")
+    desk.watched.accessible("files on a computer")
+
+
+def test_files_can_be_dropped_anywhere(person: NewPerson, api: Api, media: DemoMedia) -> None:
+    desk = person(verified(api)["invite_url"], phone=False)
+    desk.sees("files")
+    data = desk.page.evaluate_handle(
+        """(bytes) => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], "dropped.jpg", { type: "image/jpeg" }));
+            return data;
+        }""",
+        list(media.portrait_jpeg.read_bytes()),
+    )
+    desk.page.dispatch_event("body", "dragover", {"dataTransfer": data})
+    expect(desk.page.locator(".drop.over")).to_be_visible()
+    desk.page.dispatch_event("body", "drop", {"dataTransfer": data})
+    desk.sees_file("dropped.jpg", "active")
+    expect(desk.page.locator(".drop.over")).to_have_count(0)
+
+
+# --- files
+
+
+def test_files_that_cannot_be_used_are_refused_before_they_are_sent(
+    person: NewPerson, api: Api, media: DemoMedia, tmp_path: Path
+) -> None:
+    bad = {
+        "note.txt": (b"not a picture", "This kind of file cannot be used."),
+        "empty.jpg": (b"", "The file is empty."),
+        "small.png": (portrait("alice", 200, 280, "PNG"), "It has 200 × 280 pixels; each side must have 300 to 6,000."),
+        "narrow.png": (portrait("alice", 310, 900, "PNG"), "It is too narrow or too wide."),
+        "short.wav": (voice("alice", 1.0), "It lasts 1 seconds; 2 to 15 are possible."),
+    }
+    for name, (content, _) in bad.items():
+        (tmp_path / name).write_bytes(content)
+    with (tmp_path / "huge.jpg").open("wb") as huge:
+        huge.truncate(34_000_000)
+    asked = [registration(media.portrait_jpeg, "Image", "image/jpeg", name="front")]
+    session = verified(api, assets=asked)
+    alice = person(session["invite_url"])
+    alice.sees("files")
+    alice.adds(*(tmp_path / name for name in bad), tmp_path / "huge.jpg")
+    alice.chooses(alice.row("front").get_by_role("button").first, media.voice_wav)
+    for name, (_, reason) in bad.items():
+        expect(alice.sees_file(name, "refused")).to_contain_text(reason)
+    expect(alice.sees_file("huge.jpg", "refused")).to_contain_text("The file has 34 MB; at most 30 MB are possible.")
+    expect(alice.sees_file("front", "refused")).to_contain_text("A picture is needed here.")
+    alice.watched.accessible("refused files")
+    # Nothing went out, nothing was registered.
+    assert [each.url for each in alice.watched.requests if each.method == "POST"] == []
+    assert [each["status"] for each in api.get(session["id"])["assets"]] == ["awaiting_upload"]
+    alice.button("Remove note.txt from the list").click()
+    expect(alice.row("note.txt")).to_have_count(0)
+    alice.button("Remove front from the list").click()
+    alice.sees_file("front", "awaiting_upload")
+
+
+def test_a_strangers_picture_fails_with_its_reason_and_gives_way_to_another(
+    person: NewPerson, api: Api, media: DemoMedia
+) -> None:
+    asked = [registration(media.portrait_jpeg, "Image", "image/jpeg", name="front")]
+    session = verified(api, assets=asked)
+    alice = person(session["invite_url"])
+    alice.sees("files")
+    alice.chooses(alice.row("front").get_by_role("button").first, media.stranger_jpeg)
+    alice.adds({"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": portrait("bob", 640, 900)})
+    for name in ("front", "holiday.jpg"):
+        failed = alice.sees_file(name, "failed")
+        expect(failed).to_contain_text("The face in this file is not the one that passed the check.")
+    alice.watched.accessible("failed files")
+    alice.chooses(alice.button("Choose another file for front"), media.portrait_jpeg)
+    alice.chooses(alice.button("Choose another file for holiday.jpg"), media.portrait_png)
+    alice.sees_file("front", "active")
+    alice.sees_file(media.portrait_png.name, "active")
+    expect(alice.row("holiday.jpg")).to_have_count(0)
+    # After a reload the page knows of the files only what the session says.
+    alice.page.reload()
+    alice.sees_file("front", "active")
+    alice.sees_file(media.portrait_png.name, "active")
+    expect(alice.page.locator(".file")).to_have_count(2)
+    expect(alice.page.get_by_role("heading", level=1)).to_have_text("All done, thank you!")
+
+
+def test_the_same_file_twice_is_one_asset(person: NewPerson, api: Api, media: DemoMedia) -> None:
+    session = verified(api)
+    alice = person(session["invite_url"])
+    alice.sees("files")
+    alice.adds(media.portrait_jpeg)
+    alice.sees_file(media.portrait_jpeg.name, "active")
+    alice.adds({"name": "copy.jpg", "mimeType": "image/jpeg", "buffer": media.portrait_jpeg.read_bytes()})
+    expect(alice.page.locator("#notice")).to_contain_text("alice-front.jpg is here already.")
+    alice.page.reload()
+    alice.sees_file(media.portrait_jpeg.name, "active")
+    alice.adds(media.portrait_jpeg)
+    expect(alice.page.locator("#notice")).to_contain_text("alice-front.jpg is here already.")
+    expect(alice.page.locator(".file")).to_have_count(1)
+    assert len(api.get(session["id"])["assets"]) == 1
+
+
+def test_different_files_of_one_name_are_told_apart(person: NewPerson, api: Api) -> None:
+    # A phone's camera calls every picture image.jpg.
+    session = verified(api)
+    alice = person(session["invite_url"])
+    alice.sees("files")
+    for width in (600, 640):
+        alice.adds({"name": "image.jpg", "mimeType": "image/jpeg", "buffer": portrait("alice", width, 800)})
+    alice.sees_file("image.jpg", "active")
+    alice.sees_file("image (2).jpg", "active")
+
+
+def test_progress_is_counted_in_bytes_that_went_out(person: NewPerson, api: Api, media: DemoMedia) -> None:
+    session = verified(api)
+    alice = person(session["invite_url"])
+    alice.sees("files")
+    network = alice.page.context.new_cdp_session(alice.page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 60_000}
+    network.send("Network.emulateNetworkConditions", slow)
+    large = portrait("alice", 2000, 2600, "PNG")
+    alice.adds({"name": "large.png", "mimeType": "image/png", "buffer": large})
+    row = alice.sees_file("large.png", "sending")
+    expect(row).to_contain_text(re.compile(r"Uploading [1-9]\d? %"))
+    expect(row.get_by_role("progressbar", name="Upload of large.png")).to_have_js_property("max", 100)
+    assert 0 < row.get_by_role("progressbar").evaluate("(bar) => bar.value") < 100
+    expect(row.get_by_role("img", name="Preview of large.png")).to_be_visible()
+    network.send("Network.emulateNetworkConditions", slow | {"uploadThroughput": -1})
+    alice.sees_file("large.png", "active")
+
+
+def test_an_upload_outlives_a_lost_connection(person: NewPerson, api: Api, media: DemoMedia) -> None:
+    session = verified(api)
+    alice = person(session["invite_url"], allowed=[FAILED_LOAD])
+    alice.sees("files")
+    address = f"{api.stack.emulator_endpoint}/**"
+    alice.page.route(address, lambda route: route.abort("connectionfailed"))
+    alice.adds(media.portrait_jpeg)
+    alice.sees_file(media.portrait_jpeg.name, "paused")
+    alice.page.unroute(address)
+    alice.sees_file(media.portrait_jpeg.name, "active")
+    assert len(api.get(session["id"])["assets"]) == 1
+
+
+def test_what_the_storage_refuses_can_be_sent_again(person: NewPerson, api: Api, media: DemoMedia) -> None:
+    session = verified(api)
+    alice = person(session["invite_url"], allowed=[FAILED_LOAD])
+    alice.sees("files")
+    address = f"{api.stack.emulator_endpoint}/**"
+    refusal = {"status": 403, "headers": {"Access-Control-Allow-Origin": "*"}, "body": "<Error/>"}
+    alice.page.route(
+        address, lambda route: route.fulfill(**refusal) if route.request.method == "POST" else route.continue_()
+    )
+    alice.adds(media.portrait_jpeg)
+    expect(alice.sees_file(media.portrait_jpeg.name, "broken")).to_contain_text("The storage did not take the file.")
+    alice.page.unroute(address)
+    alice.button(f"Try again: {media.portrait_jpeg.name}").click()
+    alice.sees_file(media.portrait_jpeg.name, "active")
+    assert len(api.get(session["id"])["assets"]) == 1
+
+
+def test_an_upload_that_was_cut_off_by_a_reload_is_taken_up_again(
+    person: NewPerson, api: Api, media: DemoMedia
+) -> None:
+    session = verified(api)
+    alice = person(session["invite_url"])
+    alice.sees("files")
+    held: list[Route] = []
+    address = f"{api.stack.emulator_endpoint}/**"
+    alice.page.route(address, lambda route: held.append(route))
+    alice.adds(media.portrait_jpeg)
+    found = api.wait(session["id"], lambda now: len(now["assets"]) == 1)
+    alice.page.on("dialog", lambda dialog: dialog.accept())
+    alice.page.reload()
+    alice.page.unroute(address)
+    row = alice.sees_file(media.portrait_jpeg.name, "awaiting_upload")
+    alice.chooses(row.get_by_role("button").first, media.portrait_jpeg)
+    alice.sees_file(media.portrait_jpeg.name, "active")
+    assert [each["id"] for each in api.get(session["id"])["assets"]] == [found["assets"][0]["id"]]
+
+
+# --- what may come in between
+
+
+def test_coming_back_later_goes_on_where_the_person_was(person: NewPerson, api: Api, media: DemoMedia) -> None:
+    session = invited(api)
+    alice = person(session["invite_url"])
+    alice.agrees()
+    alice.page.reload()
+    alice.sees("ready")
+    alice.starts()
+    alice.passes()
+    alice.page.reload()
+    alice.sees("files")
+    alice.adds(media.portrait_jpeg)
+    alice.sees_file(media.portrait_jpeg.name, "active")
+    # Another day, another browser, the same link.
+    later = person(session["invite_url"])
+    later.sees_file(media.portrait_jpeg.name, "active")
+
+
+def test_a_lost_connection_is_said_and_outlived(person: NewPerson, api: Api) -> None:
+    session = agreed(api)
+    alice = person(session["invite_url"], allowed=[FAILED_LOAD])
+    alice.sees("ready")
+    context = alice.page.context
+    context.set_offline(True)
+    expect(alice.page.locator("#notice")).to_contain_text("No connection.")
+    alice.main_button.click()
+    expect(alice.page.get_by_role("alert")).to_contain_text("There is no connection.")
+    attempt_by_api(api, session)
+    context.set_offline(False)
+    alice.sees("files")
+    expect(alice.page.locator("#notice")).to_be_hidden()
+
+
+def test_what_the_service_says_of_an_error_is_shown(person: NewPerson, api: Api, crun: SimulatorControl) -> None:
+    session = agreed(api)
+    alice = person(session["invite_url"], allowed=[FAILED_LOAD])
+    alice.sees("ready")
+    crun.fault(call="session", kind="both", code=422, times=None)
+    alice.main_button.click()
+    trouble = alice.page.get_by_role("alert")
+    expect(trouble).to_contain_text("That did not work.")
+    expect(trouble).to_contain_text("The validation service rejected the request (upstream_rejected)")
+    alice.watched.accessible("an error")
+    crun.calm()
+    alice.starts()
+
+
+def test_a_busy_service_is_given_the_time_it_asks_for(person: NewPerson, api: Api) -> None:
+    session = agreed(api)
+    alice = person(session["invite_url"], allowed=[FAILED_LOAD])
+    alice.sees("ready")
+    busy = problem(429, "rate_limited", "Too many requests", **{"Retry-After": "3"})
+    alice.page.route("**/attempts", busy, times=1)
+    alice.main_button.click()
+    expect(alice.main_button).to_have_text(re.compile(r"Try again in [123] s"))
+    expect(alice.main_button).to_have_attribute("aria-disabled", "true")
+    expect(alice.page.get_by_role("alert")).to_contain_text("Many people are here")
+    expect(alice.main_button).to_have_text("Start the face check")
+    alice.starts()
+
+
+def test_an_error_while_it_follows_is_said_and_it_goes_on(person: NewPerson, api: Api) -> None:
+    session = agreed(api)
+    alice = person(session["invite_url"], allowed=[FAILED_LOAD])
+    alice.sees("ready")
+    alice.page.route(
+        session_url(session), problem(503, "storage_unavailable", "A service we depend on does not answer")
+    )
+    expect(alice.page.locator("#notice")).to_contain_text(
+        "A service we depend on does not answer (storage_unavailable)"
+    )
+    alice.page.unroute(session_url(session))
+    expect(alice.page.locator("#notice")).to_be_hidden()
+    attempt_by_api(api, session)
+    alice.sees("files")
+
+
+def test_a_token_that_is_not_good_is_told_honestly(person: NewPerson, api: Api) -> None:
+    session = invited(api)
+    page, _, token = session["invite_url"].partition("#")
+    signature = token.rpartition(".")[2]
+    forged = token.removesuffix(signature) + ("A" if signature[0] != "A" else "B") + signature[1:]
+    alice = person(f"{page}#{forged}", allowed=[FAILED_LOAD])
+    alice.sees("refused")
+    expect(alice.page.get_by_role("heading", level=1)).to_have_text("This link does not work any more")
+    alice.watched.accessible("refused")
+    # The good link in the same tab.
+    alice.page.evaluate("(token) => { location.hash = token }", token)
+    alice.sees("consent")
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("", "This page needs your invite link"),
+        ("?status=requires_input", "The face check is not done yet"),
+        ("?status=processing", "The check is done, thank you!"),
+        ("?status=verified", "You passed the check!"),
+        ("?status=redacted", "This invitation and its data were erased"),
+        ("?status=<b>", "This page needs your invite link"),
+    ],
+)
+def test_without_a_token_the_page_says_what_the_address_says(
+    person: NewPerson, stack: Stack, query: str, words: str
+) -> None:
+    stranger = person(f"{stack.api_url}/invite{query}")
+    expect(stranger.page.get_by_role("heading", level=1)).to_have_text(words)
+    assert [each.url for each in stranger.watched.requests if "/sessions" in each.url] == []
+
+
+def test_an_erased_session_says_so_and_is_asked_for_no_more(person: NewPerson, api: Api) -> None:
+    session = agreed(api)
+    alice = person("about:blank")
+    alice.page.clock.install()
+    alice.page.goto(session["invite_url"])
+    alice.sees("ready")
+    api("DELETE", f"/sessions/{session['id']}")
+    alice.page.clock.fast_forward(30_000)
+    alice.sees("redacted")
+    asked = len(alice.watched.requests)
+    alice.page.clock.run_for(600_000)
+    assert len(alice.watched.requests) == asked
+
+
+def test_a_page_that_nobody_looks_at_asks_for_nothing(person: NewPerson, api: Api) -> None:
+    session = agreed(api)
+    alice = person("about:blank")
+    alice.page.clock.install()
+    alice.page.goto(session["invite_url"])
+    alice.sees("ready")
+    hide(alice.page, True)
+    attempt_by_api(api, session)
+    api.wait(session["id"], lambda found: found["status"] == "verified")
+    asked = len(alice.watched.requests)
+    alice.page.clock.run_for(600_000)
+    assert len(alice.watched.requests) == asked
+    hide(alice.page, False)
+    alice.sees("files")
+
+
+def hide(page: Page, hidden: bool) -> None:
+    """What a browser does to a tab that is put behind another."""
+    page.evaluate(
+        """(hidden) => {
+            Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+# --- how it is made
+
+
+def test_no_step_is_wider_than_a_small_phone(person: NewPerson, api: Api) -> None:
+    long = "a-name-without-any-place-to-break-it-in-two-parts-somewhere-here"
+    asset = {"name": long, "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 5}
+    session = invited(api, assets=[asset])
+    alice = person(session["invite_url"], viewport={"width": 320, "height": 640})
+
+    def fits() -> None:
+        assert alice.page.evaluate("document.documentElement.scrollWidth") <= 320
+
+    for place, step in (("consent", alice.agrees), ("ready", alice.starts), ("", alice.page.go_back)):
+        if place:
+            alice.sees(place)
+            fits()
+        step()
+    alice.sees("open")
+    fits()
+    alice.starts()
+    alice.passes(outcome="fail")
+    alice.sees("retry")
+    fits()
+    attempt_by_api(api, session)
+    alice.sees("files")
+    alice.adds({"name": f"{long}.txt", "mimeType": "text/plain", "buffer": b"x"})
+    expect(alice.page.locator(".file[data-state=refused]")).to_be_visible()
+    fits()
+
+
+@pytest.mark.parametrize("device", [PHONE, DESKTOP], ids=["phone", "computer"])
+def test_nothing_jumps_while_the_page_comes_up(person: NewPerson, api: Api, device: dict[str, Any]) -> None:
+    session = invited(api, language="zh")  # another language than the browser's: the words change once
+    alice = person(session["invite_url"], **device)
+    alice.sees("consent")
+    moved = alice.page.evaluate(
+        """() => new Promise((done) => {
+            let sum = 0;
+            new PerformanceObserver((list) => {
+                for (const entry of list.getEntries()) sum += entry.value;
+            }).observe({ type: "layout-shift", buffered: true });
+            requestAnimationFrame(() => requestAnimationFrame(() => done(sum)));
+        })"""
+    )
+    assert moved < 0.01
+
+
+def test_what_can_be_touched_is_large_enough(person: NewPerson, api: Api, media: DemoMedia) -> None:
+    session = verified(api, assets=[registration(media.portrait_jpeg, "Image", "image/jpeg", name="front")])
+    alice = person(session["invite_url"])
+    alice.sees("files")
+    alice.adds({"name": "note.txt", "mimeType": "text/plain", "buffer": b"x"})
+    alice.sees_file("note.txt", "refused")
+    touched = alice.page.locator("button:visible, select:visible, label:visible")
+    heights = [(each.inner_text(), (each.bounding_box() or {"height": 0})["height"]) for each in touched.all()]
+    assert [each for each in heights if each[1] < 44] == []
+    assert len(heights) > 5
+
+
+def test_without_scripts_the_page_says_what_it_needs(person: NewPerson, stack: Stack) -> None:
+    stranger = person(f"{stack.api_url}/invite", java_script_enabled=False)
+    said = stranger.page.locator(".noscript p")
+    for each, text in zip(said.all(), ("This page needs", "此页面需要", "此頁面需要"), strict=True):
+        expect(each).to_be_visible()
+        expect(each).to_contain_text(f"{text} JavaScript")
+    expect(stranger.page.get_by_role("combobox")).to_be_hidden()
