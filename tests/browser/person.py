@@ -40,6 +40,10 @@ class Person:
         """The first button of the view, whatever the language."""
         return self.page.locator("main .step > button").first
 
+    def looks_again(self) -> None:
+        """Comes back to the window: what a page would ask for in some seconds it asks for at once."""
+        self.page.evaluate("dispatchEvent(new Event('focus'))")
+
     def agrees(self) -> None:
         """Ticks the box and goes on to the face check."""
         self.sees("consent")

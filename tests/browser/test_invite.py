@@ -1,5 +1,7 @@
 """The person's page, by clicking: from the consent to the files, and everything that may come in between."""
 
+# ruff: noqa: RUF001 - Chinese has its own commas and marks
+
 from __future__ import annotations
 
 import json
@@ -17,7 +19,7 @@ from local.media import DemoMedia, make_media, portrait, voice
 from local.stack import Stack
 from tests.browser.conftest import DESKTOP, PHONE, OpenPage
 from tests.browser.person import FAILED_LOAD, Person, agreed, attempt_by_api, invited, verified
-from tests.integration.conftest import Api, SimulatorControl, come_back, face_check, registration, settled
+from tests.integration.conftest import Api, SimulatorControl, come_back, face_check, registration
 
 HEADINGS = {
     "zh": ("首先，请您授权", "准备好进行真人验证了吗？", "验证通过！请添加您的文件", "全部完成，谢谢！"),
@@ -42,17 +44,24 @@ def person(open_page: OpenPage) -> Callable[..., Person]:
     return lambda url, **options: Person(open_page(url, **options))
 
 
+def change_simulator(stack: Stack, **settings: float) -> None:
+    """Changes some settings of the simulator (local/simulator/settings.py)."""
+    requests.post(f"{stack.simulator_url}/_sim/settings", json=settings, timeout=10).raise_for_status()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_assets(stack: Stack) -> Iterator[None]:
+    """Assets settle soon: these tests are about what the page makes of it, not about the waiting."""
+    change_simulator(stack, settle_min_seconds=0.2, settle_max_seconds=0.5)
+    yield
+    change_simulator(stack, settle_min_seconds=1, settle_max_seconds=4)
+
+
 @pytest.fixture
 def quick_links(stack: Stack) -> Iterator[Callable[[float], None]]:
     """Sets for how many seconds the simulator's links open; puts it back when the test ends."""
-
-    def lasting(seconds: float) -> None:
-        requests.post(
-            f"{stack.simulator_url}/_sim/settings", json={"link_seconds": seconds}, timeout=10
-        ).raise_for_status()
-
-    yield lasting
-    lasting(120)
+    yield lambda seconds: change_simulator(stack, link_seconds=seconds)
+    change_simulator(stack, link_seconds=120)
 
 
 NewPerson = Callable[..., Person]
@@ -207,10 +216,12 @@ def test_a_server_that_misses_the_consent_brings_the_person_back_to_it(person: N
     alice.page.route(session_url(session), altered(lambda found: found.update(consent=consent)))
     alice.page.goto(session["invite_url"])
     alice.sees("ready")
-    alice.page.route(
-        f"**/sessions/{session['id']}/attempts",
-        lambda route: (alice.page.unroute(session_url(session)), route.continue_()),
-    )
+
+    def truth_from_now_on(route: Route) -> None:
+        alice.page.unroute(session_url(session))
+        route.continue_()
+
+    alice.page.route("**/attempts", truth_from_now_on)
     alice.main_button.click()
     alice.sees("consent")
     expect(alice.page.get_by_role("alert")).to_contain_text("We need your consent")
@@ -281,6 +292,7 @@ def test_the_language_can_be_changed_and_is_remembered(person: NewPerson, api: A
     # Other words, another text: a tick for the first is none for the second.
     expect(alice.page.get_by_role("checkbox")).not_to_be_checked()
     language.select_option("en")
+    expect(alice.page.get_by_role("heading", level=1)).to_have_text(HEADINGS["en"][0])
     alice.agrees()
     alice.page.reload()
     expect(alice.page.get_by_role("heading", level=1)).to_have_text(HEADINGS["en"][1])
@@ -332,13 +344,9 @@ def test_the_clock_runs_out_by_itself_and_lets_whoever_is_in_the_check_finish(pe
     session = agreed(api)
     link = api("POST", f"/sessions/{session['id']}/attempts").json()["attempt"]["h5_link"]
     alice = person("about:blank")
-    ends: list[str] = []
 
     def soon(found: dict[str, Any]) -> None:
-        ends.append(
-            found["attempt"]["created_at"] if "created_at" in found["attempt"] else found["attempts"][-1]["created_at"]
-        )
-        found["attempt"]["expires_at"] = in_seconds(ends[0], 5)
+        found["attempt"]["expires_at"] = in_seconds(found["attempts"][0]["created_at"], 5)
 
     alice.page.route(session_url(session), altered(soon))
     alice.page.goto(session["invite_url"])
@@ -363,6 +371,7 @@ def test_few_attempts_are_counted_and_the_last_is_an_honest_end(person: NewPerso
     alice.sees("retry")
     expect(alice.page.get_by_text("2 attempts left.")).to_be_visible()
     attempt_by_api(api, session, "cancel")
+    alice.looks_again()
     expect(alice.page.get_by_text("This is the last attempt.")).to_be_visible()
     alice.starts()
     alice.passes(outcome="cancel")
@@ -731,6 +740,7 @@ def test_an_error_while_it_follows_is_said_and_it_goes_on(person: NewPerson, api
     alice.page.unroute(session_url(session))
     expect(alice.page.locator("#notice")).to_be_hidden()
     attempt_by_api(api, session)
+    alice.looks_again()
     alice.sees("files")
 
 

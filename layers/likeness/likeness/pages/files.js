@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { h, icon, say } from "./dom.js";
+import { Row } from "./file_row.js";
 import { currentAssets, isAskedFor } from "./state.js";
 import { problemWords, reasonWords } from "./texts.js";
 import { Uploads } from "./uploads.js";
@@ -65,7 +66,8 @@ export class FilesStep {
       h("h2", { id: "asked-heading" }, t("places")), this.asked);
     this.listPart = h("section", { "aria-labelledby": "files-heading", hidden: true },
       h("h2", { id: "files-heading" }, t("your_files")), this.list);
-    const element = h("div", { class: "step" }, this.heading, this.lead, this.askedPart, this.dropZone(), this.listPart);
+    const more = this.dropZone();
+    const element = h("div", { class: "step" }, this.heading, this.lead, this.askedPart, more, this.listPart);
     if (this.limits) this.showHints();
     return element;
   }
@@ -74,9 +76,11 @@ export class FilesStep {
     const { t } = this.app;
     this.moreHeading = h("h2", { id: "more-heading" }, t("more"));
     this.hints = h("ul", { class: "hints" }, ...KINDS.map(() => h("li", {}, "\u00a0")));
+    const pickers = this.pickers({ choose: "choose_files", photo: "photo", multiple: true, first: true });
+    [this.adder] = pickers;
     const zone = h("div", { class: "drop" },
       h("p", { class: "drop-words" }, icon("upload"), h("span", {}, t("drop"))),
-      h("div", { class: "actions" }, ...this.pickers({ choose: "choose_files", photo: "photo", multiple: true, first: true })));
+      h("div", { class: "actions" }, ...pickers));
     const over = (on) => zone.classList.toggle("over", on);
     this.dropped = (event) => {
       event.preventDefault();
@@ -136,18 +140,18 @@ export class FilesStep {
     const { t } = this.app;
     KINDS.forEach((kind, index) => {
       const limit = this.limits[kind];
-      const values = { size: t.size(limit.max_bytes), min: limit.min_side, max: limit.max_side };
-      say(this.hints.children[index], t(`limit_${kind}`, { ...values, least: limit.min_seconds, most: limit.max_seconds }));
+      const { min_side: min, max_side: max, min_seconds: least, max_seconds: most } = limit;
+      const values = { size: t.size(limit.max_bytes), min, max, least, most };
+      say(this.hints.children[index], t(`limit_${kind}`, values));
     });
   }
 
   take(files, place) {
-    const chosen = [...files];
-    for (const file of place.row ? chosen.slice(0, 1) : chosen) {
-      // Whatever stood in this place before is over.
-      if (place.row) this.uploads.items.filter((each) => each.row === place.row).forEach((each) => this.uploads.remove(each));
-      this.uploads.add(file, place);
-    }
+    if (files.length === 0) return;
+    // Whatever stood in this place before is over.
+    const before = this.uploads.items.filter((each) => each.row === place.row);
+    before.forEach((each) => this.uploads.remove(each));
+    for (const file of place.row ? [files[0]] : [...files]) this.uploads.add(file, place);
     if (!place.row) this.list.lastElementChild?.scrollIntoView({ block: "nearest" });
   }
 
@@ -161,6 +165,7 @@ export class FilesStep {
   show() {
     if (!this.list) return;
     const { session, t } = this.app;
+    this.uploads.learn(session.assets);
     const models = this.inOrder(this.models(session));
     const asked = models.filter((each) => each.asked);
     const others = models.filter((each) => !each.asked);
@@ -168,8 +173,10 @@ export class FilesStep {
     this.place(this.list, others);
     for (const [key, row] of this.rows) {
       if (models.some((each) => each.key === key)) continue;
+      const focused = row.element.contains(document.activeElement);
       row.element.remove();
       this.rows.delete(key);
+      if (focused) this.adder.focus({ preventScroll: true });
     }
     this.askedPart.hidden = asked.length === 0;
     this.listPart.hidden = others.length === 0;
@@ -200,41 +207,37 @@ export class FilesStep {
   /** One model for each row: assets of the session, and files of this page that are no assets yet. */
   models(session) {
     const { items } = this.uploads;
-    const current = currentAssets(session.assets, this.app.memory.get("replaced", {}));
-    const made = [];
-    const drawn = new Set();
-    for (const { asset, root } of current) {
-      const item = items.find((each) => each.assetId === asset.id) ?? items.find((each) => each.former === asset.id);
-      if (item && item.assetId === asset.id && asset.status === "failed" && item.phase === "sent") item.phase = "failed";
-      const key = item?.row ?? root.id;
-      if (drawn.has(key)) continue;
-      drawn.add(key);
-      made.push(this.model({ key, asked: isAskedFor(root, session), asset: item && item.assetId !== asset.id ? null : asset, item }));
+    const made = new Map();
+    for (const { asset, root } of currentAssets(session.assets, this.app.memory.get("replaced", {}))) {
+      const own = items.find((each) => each.assetId === asset.id);
+      // A file that is to take this asset's place, and has none of its own yet.
+      const next = items.find((each) => each.former === asset.id);
+      const key = (own ?? next)?.row ?? root.id;
+      const asked = isAskedFor(root, session);
+      if (!made.has(key)) made.set(key, this.model(key, asked, own || !next ? asset : null, own ?? next));
     }
     for (const item of items) {
-      if (drawn.has(item.row)) continue;
-      drawn.add(item.row);
-      made.push(this.model({ key: item.row, asked: false, asset: null, item }));
+      if (!made.has(item.row)) made.set(item.row, this.model(item.row, false, null, item));
     }
-    return made;
+    return [...made.values()];
   }
 
-  model({ key, asked, asset, item }) {
-    const { t } = this.app;
+  model(key, asked, asset, item) {
     const state = stateOf(asset, item);
     const kind = asset?.asset_type ?? item.kind ?? item.wanted;
-    const name = asset?.name ?? item.name;
     const percent = item?.file.size ? Math.floor((100 * item.sent) / item.file.size) : 0;
+    const words = this.app.t(`state_${state}`, { percent: String(percent) });
     const reason = this.reason(state, asset, item, kind);
-    return { key, asked, asset, item, state, kind, name, percent, reason, words: t(`state_${state}`, { percent: String(percent) }) };
+    return { key, asked, asset, item, state, kind, name: asset?.name ?? item.name, percent, words, reason };
   }
 
   reason(state, asset, item, kind) {
     const { t } = this.app;
-    if (state === "failed") return reasonWords(t, asset.error?.code ?? "rejected", asset.error?.message, null, this.limits?.[kind]);
+    const limit = this.limits?.[kind];
+    if (state === "failed") return reasonWords(t, asset.error?.code ?? "rejected", asset.error?.message, null, limit);
     if (state !== "refused" && state !== "broken") return null;
     const { code, values, error } = item.problem;
-    if (!error) return reasonWords(t, code, null, values, this.limits?.[kind]);
+    if (!error) return reasonWords(t, code, null, values, limit);
     const { text, detail } = problemWords(t, error);
     return detail ? `${text} ${detail}` : text;
   }
@@ -264,95 +267,4 @@ function stateOf(asset, item) {
   if (item && !["sent", "failed"].includes(item.phase)) return item.phase;
   if (!asset || (item && asset.status === "awaiting_upload")) return "sent";
   return asset.status;
-}
-
-/** Which buttons a row has. */
-function actionsOf({ state, asset, item }) {
-  if (state === "awaiting_upload") return ["choose"];
-  if (state === "refused") return ["other", "remove"];
-  if (state === "broken") return ["again", "other"];
-  if (state === "failed") return item && asset.error?.retryable ? ["again", "other"] : ["other"];
-  return [];
-}
-
-const TONES = { active: "good", failed: "bad", refused: "bad", broken: "bad", paused: "warn", awaiting_upload: "calm" };
-
-/** One line of a list: a preview, a name, where it stands, and what can be done. */
-class Row {
-  constructor(step) {
-    this.step = step;
-    this.thumb = h("div", { class: "thumb" });
-    this.name = h("p", { class: "file-name" });
-    this.state = h("p", { class: "file-state" });
-    this.bar = h("progress", { max: "100", value: "0" });
-    this.reason = h("p", { class: "file-reason" });
-    this.actions = h("div", { class: "actions" });
-    this.element = h("li", { class: "file" }, this.thumb,
-      h("div", { class: "file-body" }, this.name, this.state, this.bar, this.reason, this.actions));
-  }
-
-  show(model) {
-    const { t } = this.step.app;
-    this.model = model;
-    const tone = TONES[model.state] ?? "moving";
-    this.element.dataset.state = model.state;
-    this.element.dataset.tone = tone;
-    say(this.name, model.name);
-    this.showState(model, tone);
-    this.bar.value = model.state === "sending" || model.state === "paused" ? model.percent : 0;
-    this.bar.setAttribute("aria-label", t("progress", { name: model.name }));
-    this.bar.classList.toggle("off", model.state !== "sending" && model.state !== "paused");
-    say(this.reason, model.reason ?? "");
-    this.showThumb(model);
-    this.showActions(model);
-  }
-
-  showState(model, tone) {
-    if (this.tone !== tone) {
-      this.tone = tone;
-      this.words = h("span");
-      const sign = { good: "check", bad: "alert", warn: "alert", calm: "clock" }[tone];
-      this.state.replaceChildren(sign ? icon(sign) : h("span", { class: "spinner", "aria-hidden": "true" }), this.words);
-    }
-    say(this.words, model.words);
-  }
-
-  showThumb({ item, kind, name, state }) {
-    const { t } = this.step.app;
-    const visible = item && !item.unseen && item.kind && item.kind !== "Audio" && state !== "checking";
-    const wanted = visible ? item.url : `icon ${kind}`;
-    if (this.shown === wanted) return;
-    this.shown = wanted;
-    if (!visible) return this.thumb.replaceChildren(icon(kind ?? "upload"));
-    const label = t("preview", { name });
-    this.thumb.replaceChildren(item.kind === "Image"
-      ? h("img", { src: item.url, alt: label, width: "64", height: "64" })
-      // A moment after the start: some players draw nothing before it.
-      : h("video", { src: `${item.url}#t=0.1`, "aria-label": label, muted: true, playsinline: true, preload: "metadata", width: "64", height: "64" }));
-  }
-
-  showActions(model) {
-    const { step } = this;
-    const wanted = actionsOf(model);
-    if (this.offered === `${wanted}${model.asked}${model.name}`) return;
-    this.offered = `${wanted}${model.asked}${model.name}`;
-    const focused = this.actions.contains(document.activeElement);
-    const place = () => step.placeOf(this.model);
-    const kind = model.asked ? model.kind : null;
-    const made = {
-      choose: () => step.pickers({ choose: "choose_file", photo: "photo", name: model.name, kind, place }),
-      other: () => step.pickers({ choose: "other", photo: "photo", name: model.name, kind, place }).slice(0, 2),
-      again: () => [this.button("again", () => step.uploads.retry(this.model.item))],
-      remove: () => [this.button("remove", () => step.uploads.remove(this.model.item))],
-    };
-    this.actions.replaceChildren(...wanted.flatMap((each) => made[each]()));
-    // A button that is gone must not take the keyboard's place with it.
-    if (focused) (this.actions.querySelector("button") ?? step.heading).focus();
-  }
-
-  button(words, onclick) {
-    const { t } = this.step.app;
-    const label = t(`${words}_for`, { name: this.model.name });
-    return h("button", { type: "button", class: "button second", "aria-label": label, onclick }, t(words));
-  }
 }

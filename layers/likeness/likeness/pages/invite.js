@@ -4,9 +4,19 @@
 import { ApiError, call, serverNow } from "./api.js";
 import { h, say } from "./dom.js";
 import { FilesStep } from "./files.js";
+import { element, frameWords, notice, showPhone, showSteps } from "./frame.js";
 import { isOpen, placeOf, pollDelay, stepOf } from "./state.js";
 import { LANGUAGES, languageOf, problemWords, wordsIn } from "./texts.js";
-import { consentView, explainIn, openView, readyView, retryView, sentenceView, spentView, waitingView } from "./views.js";
+import {
+  consentView,
+  explainIn,
+  openView,
+  readyView,
+  retryView,
+  sentenceView,
+  spentView,
+  waitingView,
+} from "./views.js";
 
 const STATUSES = ["requires_input", "processing", "verified", "canceled", "redacted"];
 const SOON_MS = 3000;
@@ -14,8 +24,6 @@ const OFFLINE_MS = 15_000;
 const TOAST_MS = 6000;
 /** How long a redirect may take before its button is given back. */
 const LEAVING_MS = 10_000;
-
-const element = (id) => document.getElementById(id);
 
 /** What this tab remembers. Where the browser allows no storage it remembers until it is closed. */
 class Memory {
@@ -273,10 +281,17 @@ class App {
     if (!this.session && !this.refused) return;
     const place = this.refused ? "refused" : this.place();
     // The text takes its place at once: nothing moves under a finger that was about to press.
-    if (place === "consent" && !this.consentText()) return;
+    if (place === "consent" && !this.consentText()) return this.holdConsent();
     const key = this.viewKey(place);
     if (key !== this.shown?.key) this.change(place, key);
     this.view.update();
+  }
+
+  /** While another text is on its way, nobody agrees to the one that is about to go. */
+  holdConsent() {
+    if (this.shown?.place !== "consent") return;
+    for (const each of element("view").querySelectorAll("#agree, button")) each.disabled = true;
+    this.shown = { place: "consent", key: null };
   }
 
   /** What a view is made of: it is drawn anew when this changes, and only brought up to date when not. */
@@ -373,56 +388,6 @@ function exclusively(name, work) {
   return navigator.locks ? navigator.locks.request(name, work) : work();
 }
 
-// --- what stands around the view
-
-function frameWords(t) {
-  document.documentElement.lang = t.language;
-  say(element("brand"), t("title"));
-  say(element("language-label"), t("language"));
-  element("language").value = t.language;
-  if (element("loading")) say(element("loading"), t("loading"));
-  element("steps").setAttribute("aria-label", t("steps"));
-  ["step_consent", "step_check", "step_files"].forEach((words, index) => {
-    say(element("steps").children[index].querySelector(".step-name"), t(words));
-  });
-}
-
-function showSteps(t, current) {
-  const steps = element("steps");
-  steps.classList.toggle("over", current === null);
-  [...steps.children].forEach((each, index) => {
-    const done = current !== null && index < current;
-    each.classList.toggle("done", done);
-    if (index === current) each.setAttribute("aria-current", "step");
-    else each.removeAttribute("aria-current");
-    say(each.querySelector(".visually-hidden"), done ? t("step_done") : "");
-  });
-}
-
-function notice(text) {
-  element("notice").classList.toggle("shown", Boolean(text));
-  if (text) say(element("notice-words"), text);
-}
-
-/** On a computer: the invite link, never the H5 link, as a code for the phone. */
-async function showPhone(app, place) {
-  const aside = element("phone");
-  const useful = app.onComputer && !["canceled", "redacted", "refused", "spent"].includes(place);
-  document.body.classList.toggle("beside", useful);
-  if (!useful) return;
-  const { t } = app;
-  say(element("phone-heading"), t("phone_heading"));
-  say(element("phone-lead"), t("phone_lead"));
-  say(element("phone-private"), t("phone_private"));
-  element("phone-code").setAttribute("aria-label", t("phone_code"));
-  aside.hidden = false;
-  if (app.drawn) return;
-  app.drawn = true;
-  const { generate } = await import("./qr.js");
-  const link = `${location.origin}${location.pathname}#${app.key}`;
-  generate(link).toCanvas(element("phone-code"), { on: [20, 28, 38, 255], off: [255, 255, 255, 255] });
-}
-
 /** The words for somebody without a token, such as a callback in another browser: `?status=` says where it stands. */
 function showStatus() {
   const status = new URLSearchParams(location.search).get("status");
@@ -456,8 +421,8 @@ function takeToken(memory) {
 }
 
 function main() {
-  const language = element("language");
-  language.replaceChildren(...Object.entries(LANGUAGES).map(([code, name]) => h("option", { value: code, lang: code }, name)));
+  const options = Object.entries(LANGUAGES).map(([code, name]) => h("option", { value: code, lang: code }, name));
+  element("language").replaceChildren(...options);
   const memory = new Memory();
   const token = takeToken(memory);
   // Another invitation pasted into the same tab changes the fragment only.

@@ -76,7 +76,8 @@ export function currentAssets(assets, replacements) {
   const roots = new Map();
   const over = new Set();
   for (const each of inOrder) {
-    const before = inOrder.find((other) => !over.has(other.id) && isVacant(other) && isAfter(each, other, replacements));
+    const gone = (other) => isVacant(other) && isAfter(each, other, replacements);
+    const before = inOrder.find((other) => !over.has(other.id) && gone(other));
     roots.set(each, roots.get(before) ?? each);
     if (before) over.add(before.id);
   }

@@ -130,7 +130,7 @@ const TEXTS = {
   spent_heading: ["验证次数已用完", "No attempts are left", "驗證次數已用完"],
   spent: [
     "此邀请的验证次数已全部用完。请联系发送链接给您的一方，可以请对方发送新的邀请。",
-    "All attempts of this invitation have been used. Please turn to whoever sent you the link: they can send a new one.",
+    "All attempts of this invitation have been used. Please ask whoever sent you the link: they can send a new one.",
     "此邀請的驗證次數已全部用完。請聯絡發送連結給您的一方，可以請對方發送新的邀請。",
   ],
 
@@ -223,7 +223,8 @@ const TEXTS = {
   ],
   format_unsupported: [
     "不支持这种文件。请选择 JPEG、PNG、WebP 或 HEIC 照片，MP4 或 MOV 视频，MP3 或 WAV 录音。",
-    "This kind of file cannot be used. Please choose a JPEG, PNG, WebP or HEIC picture, an MP4 or MOV video, or an MP3 or WAV recording.",
+    "This kind of file cannot be used. Please choose a picture (JPEG, PNG, WebP, HEIC), a video (MP4, MOV) or sound " +
+      "(MP3, WAV).",
     "不支援這種檔案。請選擇 JPEG、PNG、WebP 或 HEIC 照片，MP4 或 MOV 影片，MP3 或 WAV 錄音。",
   ],
   type_mismatch: [
@@ -346,7 +347,7 @@ const TEXTS = {
   refused_heading: ["此链接已失效", "This link does not work any more", "此連結已失效"],
   refused: [
     "它可能已过期，也可能没有复制完整。请重新打开收到的链接，或向发送方索取新的链接。",
-    "It may have expired, or it was not copied as a whole. Please open the link again, or ask whoever sent it for a new one.",
+    "It may have expired, or it was not copied as a whole. Please open it again, or ask whoever sent it for a new one.",
     "它可能已過期，也可能沒有複製完整。請重新開啟收到的連結，或向發送方索取新的連結。",
   ],
   status_requires_input_heading: ["真人验证尚未完成", "The face check is not done yet", "真人驗證尚未完成"],
@@ -445,8 +446,8 @@ const CODES = {
 export function problemWords(t, error) {
   const known = CODES[error.code];
   if (known) return { text: t(known), detail: null };
-  const named = error.requestId ? `${error.message} (${error.code}, ${error.requestId})` : `${error.message} (${error.code})`;
-  return { text: t("failed"), detail: t("detail", { message: named }) };
+  const names = [error.code, error.requestId].filter(Boolean).join(", ");
+  return { text: t("failed"), detail: t("detail", { message: `${error.message} (${names})` }) };
 }
 
 /**

@@ -20,8 +20,8 @@ class Unreadable extends Error {}
 
 /**
  * The files of this page. `phase` of an item: `checking`, `refused` (looked at and not fit), `queued`, `sending`,
- * `paused` (no connection), `sent`, `broken` (the upload failed; can be tried again), `failed` (its asset did). `limits` is a promise of
- * limits.json, `taken()` gives the names that are in use. Told: `changed(item)` after every change, `same(item, name)`
+ * `paused` (no connection), `sent`, `broken` (the upload failed; can be tried again), `failed` (its asset did). `limits`
+ * is a promise of limits.json, `taken()` gives the names that are in use. Told: `changed(item)` after every change, `same(item, name)`
  * when the session has the very file already, `replaced(newId, oldId)` when an asset takes the place of another.
  */
 export class Uploads {
@@ -65,6 +65,14 @@ export class Uploads {
     if (item.phase === "failed") Object.assign(item, { former: item.assetId, assetId: null });
     this.set(item, { phase: "queued", tries: 0, sent: 0, form: null, problem: null });
     this.next();
+  }
+
+  /** Takes note of assets that failed: the same file may be chosen again then. */
+  learn(assets) {
+    const failed = new Set(assets.filter((each) => each.status === "failed").map((each) => each.id));
+    for (const item of this.items) {
+      if (item.phase === "sent" && failed.has(item.assetId)) item.phase = "failed";
+    }
   }
 
   /** Takes an item off the list. */
@@ -137,8 +145,8 @@ export class Uploads {
     const passing = error instanceof ApiError && TRANSIENT.has(error.code);
     item.tries += 1;
     if (error instanceof NotStored) item.form = null; // perhaps it has expired: a fresh one next time
-    const hopeful = error instanceof NotStored ? item.tries < 2 : passing && (item.tries < MOST_TRIES || !navigator.onLine);
-    if (!hopeful) return this.set(item, { phase: "broken", problem: problemOf(error) });
+    const most = error instanceof NotStored ? 2 : passing ? (navigator.onLine ? MOST_TRIES : Infinity) : 0;
+    if (item.tries >= most) return this.set(item, { phase: "broken", problem: problemOf(error) });
     this.set(item, { phase: "paused", sent: 0 });
     await (error.retryAfter ? sleep(error.retryAfter) : pause(Math.min(30, 2 ** item.tries)));
     if (item.phase === "paused") this.set(item, { phase: "sending" });
@@ -217,7 +225,8 @@ function post(form, file, progress) {
 }
 
 function refusal(status) {
-  return status >= 500 ? new ApiError("storage_unavailable", `The storage answered ${status}`) : new NotStored(String(status));
+  if (status < 500) return new NotStored(String(status));
+  return new ApiError("storage_unavailable", `The storage answered ${status}`);
 }
 
 async function readable(file) {

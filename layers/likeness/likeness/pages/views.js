@@ -143,7 +143,8 @@ export function openView(app) {
   const clock = h("p", { class: "clock", role: "timer", "aria-labelledby": "clock-label" });
   const bar = h("progress", { max: "120", value: "120", "aria-hidden": "true" });
   // A button: what scans a page follows the links in it, and this one is for the person alone.
-  const go = link && h("button", { type: "button", class: "button", onclick: () => location.assign(link) }, t("open_go"));
+  const goThere = { type: "button", class: "button", onclick: () => location.assign(link) };
+  const go = link && h("button", goThere, t("open_go"));
   const again = starter(app, t(link ? "open_again" : "open_again_here"), link ? "button second" : "button");
   const element = step(
     heading(t(link ? "open_heading_here" : "open_heading")),
@@ -162,7 +163,8 @@ export function openView(app) {
 }
 
 function undecidedNote(t, session) {
-  return isUndecided(session) ? h("p", { class: "note calm" }, icon("clock"), h("span", {}, t("link_undecided"))) : null;
+  if (!isUndecided(session)) return null;
+  return h("p", { class: "note calm" }, icon("clock"), h("span", {}, t("link_undecided")));
 }
 
 /** After an attempt that led nowhere: why, what helps, and one button. */
@@ -182,7 +184,8 @@ export function waitingView(app) {
   const { t } = app;
   const began = Date.now();
   const words = h("p", { class: "lead" }, t("waiting"));
-  const element = step(heading(t("waiting_heading")), h("div", { class: "orbit", "aria-hidden": "true" }, icon("face")), words);
+  const orbit = h("div", { class: "orbit", "aria-hidden": "true" }, icon("face"));
+  const element = step(heading(t("waiting_heading")), orbit, words);
   const update = () => {
     if (Date.now() - began > LONG_MS) say(words, t("waiting_long"));
   };
