@@ -9,7 +9,7 @@ TIERS := tests/unit tests/simulator tests/workflow tests/template
 ALONE := tests/integration/test_flood.py tests/integration/test_load.py
 SOURCES := layers/likeness/likeness functions local ops tests
 
-.PHONY: help setup setup-check setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser test-faults test-deployed test-load faults redrive check build lock clean
+.PHONY: help setup setup-check setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load faults redrive check build lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -70,6 +70,9 @@ test-integration: setup ## the deployed stack on the emulator
 
 test-browser: setup setup-browser ## the pages in a real browser, on the deployed stack
 	$(RUN) -m pytest tests/browser --durations=10
+
+screenshots: setup setup-browser ## pictures of every step into build/screenshots
+	SCREENSHOTS=build/screenshots $(RUN) -m pytest tests/browser/test_screens.py --timeout=300 -q
 
 # One after the other: each has a stack of its own.
 test-deployed:

@@ -6,9 +6,11 @@ import re
 
 import pytest
 import requests
+from playwright.sync_api import expect
 
 from local.stack import Stack
 from tests.browser.conftest import OpenPage
+from tests.integration.conftest import Api
 
 PAGES = ("invite", "console", "docs")
 LARGEST_BYTES = 100_000
@@ -23,6 +25,21 @@ def test_a_page_weighs_little_and_asks_nobody_else(open_page: OpenPage, stack: S
     sizes = {each.url: each.sizes()["responseBodySize"] for each in watched.requests}
     assert len(sizes) > 2
     assert 0 < sum(sizes.values()) < LARGEST_BYTES, sizes
+
+
+def test_a_page_in_use_weighs_little_too(open_page: OpenPage, api: Api) -> None:
+    session = api.session(start="on_open", language="en")
+    alice = open_page(session["invite_url"], phone=False)
+    expect(alice.page.locator("#phone canvas")).to_be_visible()
+    operator = open_page(f"{api.stack.api_url}/console", phone=False)
+    operator.page.get_by_label("Client key").fill(str(api.credential))
+    operator.page.get_by_role("button", name="Sign in").click()
+    expect(operator.page.get_by_text(session["id"][-8:]).first).to_be_visible()
+    for watched in (alice, operator):
+        watched.page.wait_for_load_state("networkidle")
+        sizes = {each.url.partition("?")[0]: each.sizes()["responseBodySize"] for each in watched.requests}
+        assert any(url.endswith("qr.js") for url in sizes)
+        assert sum(sizes.values()) < LARGEST_BYTES, sizes
 
 
 @pytest.mark.parametrize("name", PAGES)

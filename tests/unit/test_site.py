@@ -56,7 +56,8 @@ def test_a_page_names_files_that_there_are_and_holds_no_script_or_style_of_its_o
     for version, file in named:
         assert version == site.version
         assert site.file(version, file)["statusCode"] == 200
-    assert not re.search(r"<style|<script(?![^>]* src=)|\sstyle=|\son[a-z]+=|(?:src|href|action)="(?:https?:)?//", body)
+    assert not re.search(r"<style|<script(?![^>]* src=)|\sstyle=|\son[a-z]+=", body)
+    assert not re.search(r'(?:src|href|action)="(?:https?:)?//', body)
 
 
 def test_modules_import_files_that_there_are() -> None:
