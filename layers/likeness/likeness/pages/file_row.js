@@ -24,7 +24,7 @@ export class Row {
     this.reason = h("p", { class: "file-reason" });
     this.actions = h("div", { class: "actions" });
     this.element = h("li", { class: "file", tabindex: "-1" }, this.thumb,
-      h("div", { class: "file-body" }, this.name, this.state, this.bar, this.reason, this.actions));
+      h("div", { class: "file-body" }, this.name, this.state, this.bar, this.reason), this.actions);
   }
 
   show(model) {
@@ -78,7 +78,7 @@ export class Row {
     const place = () => step.placeOf(this.model);
     const kind = model.asked ? model.kind : null;
     const made = {
-      choose: () => step.pickers({ choose: "choose_file", photo: "photo", name: model.name, kind, place }),
+      choose: () => step.pickers({ choose: "choose_file", photo: "photo", name: model.name, kind, place, first: true }),
       other: () => step.pickers({ choose: "other", photo: "photo", name: model.name, kind, place }).slice(0, 2),
       again: () => [this.button("again", () => step.uploads.retry(this.model.item))],
       remove: () => [this.button("remove", () => step.uploads.remove(this.model.item))],

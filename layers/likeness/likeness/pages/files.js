@@ -181,6 +181,8 @@ export class FilesStep {
     this.askedPart.hidden = asked.length === 0;
     this.listPart.hidden = others.length === 0;
     say(this.moreHeading, t(asked.length ? "more_other" : "more"));
+    // One thing at a time: first what was asked for.
+    this.adder.classList.toggle("second", asked.some((each) => each.state === "awaiting_upload"));
     const done = models.length > 0 && models.every((each) => each.state === "active");
     say(this.heading, t(done ? "files_heading_done" : "files_heading"));
     say(this.lead, t(done ? "files_done" : "files_lead"));

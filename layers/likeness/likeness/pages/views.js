@@ -145,7 +145,7 @@ export function openView(app) {
   // A button: what scans a page follows the links in it, and this one is for the person alone.
   const goThere = { type: "button", class: "button", onclick: () => location.assign(link) };
   const go = link && h("button", goThere, t("open_go"));
-  const again = starter(app, t(link ? "open_again" : "open_again_here"), link ? "button second" : "button");
+  const again = starter(app, t(link ? "open_again" : "open_again_here"), "button second");
   const element = step(
     heading(t(link ? "open_heading_here" : "open_heading")),
     h("p", { class: "lead" }, t(link ? "open_here" : "open_elsewhere")),
