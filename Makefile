@@ -29,7 +29,7 @@ $(VENV)/.ready $(CHECKOV)/.ready: %/.ready:
 
 setup-browser: ## Chromium for the browser tests, by Debian's packages where that is possible
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-		&& apt-get update -qq && apt-get install -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } \
+		&& export DEBIAN_FRONTEND=noninteractive && apt-get update -qq && apt-get install -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } \
 		|| { echo "likeness: chromium is missing (apt-get install chromium, or CHROMIUM=/path/to/a/browser)" >&2; exit 1; }
 
 demo: setup ## one person through the whole flow, with real files
