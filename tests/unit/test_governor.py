@@ -13,6 +13,9 @@ from likeness.adapters.governor import ClientThrottle, Governor, Lane
 from likeness.errors import RateLimited
 from tests.aws import inventory
 
+#: Threads by the hundred, in simulated time: all of it is calculation.
+pytestmark = pytest.mark.timeout(900)
+
 
 class Time:
     """A clock that sleeping moves on."""

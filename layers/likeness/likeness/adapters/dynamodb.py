@@ -46,6 +46,8 @@ _ASSET_INDEX = "ClientAssets"
 #: A listing with a filter reads at most this many pages before it hands out a cursor.
 _PAGES_PER_CALL = 5
 _STATUS = {"#status": "status"}
+#: The first callback's time stands.
+_ANSWERED = ", attempts.#n.answered_at = if_not_exists(attempts.#n.answered_at, :now)"
 #: So many pages of both indexes together are read for one answer about a period.
 _PAGES_OF_FACTS = 8
 #: Sorts after every ULID.
@@ -172,8 +174,7 @@ class DynamoStore:
         item = self._update(
             session_key(session_id),
             "SET attempts.#n.#status = :passed, attempts.#n.result_code = :code, #status = :processing,"
-            " attempts.#n.answered_at = if_not_exists(attempts.#n.answered_at, :now), updated_at = :now"
-            " REMOVE last_error",
+            f" updated_at = :now{_ANSWERED} REMOVE last_error",
             "attribute_exists(attempts.#n) AND attribute_not_exists(group_id)"
             f" AND attempts.#n.#status IN (:open, :lapsed, :failed, :passed) AND {_OPEN_SESSION}"
             # Failed with this very code means that a look-up has refused the pass: a reload must not reopen it.
@@ -209,7 +210,7 @@ class DynamoStore:
         self._update(
             session_key(session_id),
             "SET attempts.#n.#status = :to, #status = :requires_input, last_error = :why, updated_at = :now"
-            + (", attempts.#n.result_code = :code, attempts.#n.answered_at = :now" if result_code else "")
+            + (", attempts.#n.result_code = :code" + _ANSWERED if result_code else "")
             + " REMOVE attempts.#n.lookup_by, attempts.#n.lookup_until",
             f"attempt_count = :number AND attribute_not_exists(group_id) AND {_OPEN_SESSION}"
             f" AND attempts.#n.#status IN ({', '.join(f':{name}' for name in names)})",
