@@ -20,6 +20,7 @@ from local.stack import Stack
 from tests.browser.conftest import DESKTOP, PHONE, OpenPage
 from tests.browser.person import FAILED_LOAD, Person, agreed, attempt_by_api, invited, verified
 from tests.integration.conftest import Api, SimulatorControl, come_back, face_check, registration
+from tests.media import heic
 
 HEADINGS = {
     "zh": ("首先，请您授权", "准备好进行真人验证了吗？", "验证通过！请添加您的文件", "全部完成，谢谢！"),
@@ -517,7 +518,7 @@ def test_files_that_cannot_be_used_are_refused_before_they_are_sent(
         "empty.jpg": (b"", "The file is empty."),
         "small.png": (portrait("alice", 200, 280, "PNG"), "It has 200 × 280 pixels; each side must have 300 to 6,000."),
         "narrow.png": (portrait("alice", 310, 900, "PNG"), "It is too narrow or too wide."),
-        "short.wav": (voice("alice", 1.0), "It lasts 1 seconds; 2 to 15 are possible."),
+        "short.wav": (voice("alice", 1.0), "Its length is 1 s; 2 to 15 s are possible."),
     }
     for name, (content, _) in bad.items():
         (tmp_path / name).write_bytes(content)
@@ -541,6 +542,20 @@ def test_files_that_cannot_be_used_are_refused_before_they_are_sent(
     expect(alice.row("note.txt")).to_have_count(0)
     alice.button("Remove front from the list").click()
     alice.sees_file("front", "awaiting_upload")
+
+
+def test_a_picture_that_the_browser_cannot_show_is_left_to_the_server(person: NewPerson, api: Api) -> None:
+    # A phone's HEIC is sent without a preview; its size in pixels is judged where it can be read.
+    session = verified(api)
+    alice = person(session["invite_url"])
+    alice.sees("files")
+    alice.adds(
+        {"name": "fit.heic", "mimeType": "image/heic", "buffer": heic()},
+        {"name": "vast.heic", "mimeType": "", "buffer": heic(7000, 5000)},
+    )
+    expect(alice.sees_file("vast.heic", "failed")).to_contain_text("each side must have 300 to 6,000 pixels")
+    fit = alice.sees_file("fit.heic", "active")
+    expect(fit.locator("img")).to_have_count(0)
 
 
 def test_a_strangers_picture_fails_with_its_reason_and_gives_way_to_another(

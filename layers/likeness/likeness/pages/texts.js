@@ -267,7 +267,7 @@ const TEXTS = {
   ],
   duration_out_of_range_by: [
     "时长为 {seconds} 秒，需为 {least} 至 {most} 秒。",
-    "It lasts {seconds} seconds; {least} to {most} are possible.",
+    "Its length is {seconds} s; {least} to {most} s are possible.",
     "時長為 {seconds} 秒，需為 {least} 至 {most} 秒。",
   ],
   frame_rate_out_of_range: [
