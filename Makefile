@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 PORT ?= 8080
 TIERS := tests/unit tests/simulator tests/workflow tests/template
 ALONE := tests/integration/test_flood.py tests/integration/test_load.py
-SOURCES := layers/likeness/likeness functions local ops tests
+SOURCES := layers/likeness/likeness functions local ops bench tests
 
 .PHONY: help setup setup-check setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load faults redrive check build lock clean
 

@@ -1,0 +1,78 @@
+"""A measured figure beside its floor and its goal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table.
+
+    ``measured`` and ``floor`` share ``unit``; with a floor the goal is an upper bound of their ratio, without one of
+    ``measured`` itself (``at_least`` turns it round). A row without a goal only shows something. ``note`` says what
+    limits a row that fails, or how to read one that passes.
+    """
+
+    part: str
+    figure: str
+    measured: float
+    unit: str
+    floor: float | None = None
+    goal: float | None = None
+    at_least: bool = False
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """Measured over floor."""
+        return self.measured / self.floor if self.floor else None
+
+    @property
+    def passes(self) -> bool | None:
+        """None when there is no goal."""
+        if self.goal is None:
+            return None
+        value = self.measured if self.ratio is None else self.ratio
+        return value >= self.goal if self.at_least else value <= self.goal
+
+    def as_json(self) -> dict[str, object]:
+        """For the baseline and the results file."""
+        return asdict(self)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:,.3g}"
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """figure, measured, floor, ratio, goal, verdict."""
+    sign = "≥" if row.at_least else "≤"
+    verdict = {True: "pass", False: "FAIL" if not row.note else "limited", None: ""}[row.passes]
+    return (
+        row.figure,
+        f"{_number(row.measured)} {row.unit}".strip(),
+        _number(row.floor),
+        _number(row.ratio),
+        f"{sign} {_number(row.goal)}" if row.goal is not None else "",
+        verdict,
+    )
+
+
+HEAD = ("figure", "measured", "floor", "ratio", "goal", "")
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table, notes below it."""
+    lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+    notes = []
+    for row in rows:
+        shown = list(cells(row))
+        if row.note:
+            notes.append(f"{len(notes) + 1}. {row.note}")
+            shown[-1] = f"{shown[-1]} ({len(notes)})".strip()
+        lines.append("| " + " | ".join(shown) + " |")
+    return "\n".join(lines) + ("\n\n" + "\n".join(notes) if notes else "") + "\n"
