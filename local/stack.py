@@ -92,7 +92,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
         say("building and deploying the template")
         with (state_dir / "build.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another stack of this folder may be building the same
-            built = _build(state_dir, logs, parts.env)
+            built = build_for_host(state_dir, logs, parts.env)
         parameters = {
             "PythonRuntime": f"python{_PYTHON}",
             "Architecture": "arm64" if _ARM else "x86_64",
@@ -190,7 +190,7 @@ def _digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def _build(state_dir: Path, logs: Path, env: dict[str, str]) -> Path:
+def build_for_host(state_dir: Path, logs: Path, env: dict[str, str]) -> Path:
     """`sam build` with the layer for this interpreter; unchanged sources are built once."""
     folder = state_dir / "build" / _digest()
     if not (folder / "template.yaml").exists():

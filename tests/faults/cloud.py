@@ -398,8 +398,10 @@ def _granted() -> frozenset[Permission]:
 
 
 @contextmanager
-def cloud(settings: Mapping[str, Any], **parameters: str) -> Iterator[Cloud]:
-    """An account with everything in it. ``settings`` are the simulator's, ``parameters`` the functions' variables.
+def cloud(settings: Mapping[str, Any], *, start: float = START, **parameters: str) -> Iterator[Cloud]:
+    """An account with everything in it. ``settings`` are the simulator's, ``parameters`` the functions' variables;
+
+    ``start`` is the time at which it begins, in epoch seconds.
 
     Whatever is played in it, in the end every call has been one that its function's role allows.
     """
@@ -408,7 +410,7 @@ def cloud(settings: Mapping[str, Any], **parameters: str) -> Iterator[Cloud]:
         pytest.MonkeyPatch.context() as patch,
         mock_aws(config={"lambda": {"use_docker": False}, "core": {"mock_credentials": True}}),
         Simulator(api_key=CRUN_KEY, settings=SimulatorSettings.model_validate(settings)) as simulator,
-        time_machine.travel(START, tick=False) as clock,
+        time_machine.travel(start, tick=False) as clock,
     ):
         for name in ("Table", "IdempotencyTable"):
             make_table(name, name)
@@ -451,6 +453,7 @@ def cloud(settings: Mapping[str, Any], **parameters: str) -> Iterator[Cloud]:
             client_key=ClientKeys(boto3.client("dynamodb"), "Table").add("acme", ["https://shop.example"]),
             machine=Machine(lambda *_: None, _integrations(wire), "Table", random.Random(1)),
             usage=usage,
+            now=start,
         )
         made.machine.call = made.invoke
         wire.happened, wire.asking = made.happened, made.asking

@@ -1,0 +1,153 @@
+"""One onboarding, recorded: what each function was asked, and what AWS and crun answered.
+
+Whoever measures plays it again, function by function, against answers that cost next to nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.response import StreamingBody
+
+from likeness.runtime import bootstrap
+from tests.faults.cloud import Cloud, cloud
+from tests.faults.explore import SETTINGS
+from tests.faults.onboarding import Onboarding
+from tests.functions import event_of_request
+from tests.template_file import RESOURCES, TEMPLATE
+
+_SERVICES = ("dynamodb", "sqs", "s3", "secretsmanager", "stepfunctions")
+_CRUN: dict[str, dict[str, Any]] = {
+    "visual-validate-session": {"BytedToken": "token", "H5Link": "https://h5.example/check?session=1"},
+    "visual-validate-result": {"GroupId": "group-1"},
+    "asset-upload": {"AssetId": "asset-1"},
+    "asset-info": {"AssetId": "asset-1", "Status": "Active"},
+}
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One call and its answer. ``parameters`` are the client method's; a call to crun has none."""
+
+    service: str
+    operation: str
+    parameters: dict[str, Any]
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One invocation of a fresh process: the event, the services it makes clients of, and every exchange in its order."""
+
+    function: str
+    event: dict[str, Any]
+    services: tuple[str, ...]
+    exchanges: list[Exchange]
+
+
+class _AlwaysCold(dict[str, Any]):
+    """In place of what Cloud keeps warm: every invocation starts anew."""
+
+    def __contains__(self, _: object) -> bool:
+        return False
+
+
+@dataclass
+class _Recorder:
+    exchanges: list[Exchange] = field(default_factory=list)
+    found: dict[str, list[Recording]] = field(default_factory=dict)
+    asked: dict[str, Any] = field(default_factory=dict)
+    services: set[str] = field(default_factory=set)
+
+    def parameters(self, params: dict[str, Any], **_: Any) -> None:
+        self.asked = dict(params)
+
+    def answered(self, http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+        body = http_response.content
+        for name, value in parsed.items():
+            if isinstance(value, StreamingBody):  # reading the answer has emptied it
+                parsed[name] = StreamingBody(io.BytesIO(body), len(body))
+        service = {"sfn": "stepfunctions"}.get(model.service_model.service_name, model.service_model.service_name)
+        headers = {name.lower(): value for name, value in http_response.headers.items()}
+        self.exchanges.append(Exchange(service, model.name, self.asked, http_response.status_code, headers, body))
+
+    def asking(self, operation: str, _: str) -> None:
+        body = json.dumps({"code": 200, "message": "success", "data": _CRUN[operation]}).encode()
+        self.exchanges.append(Exchange("crun", operation, {}, 200, {"content-type": "application/json"}, body))
+
+    def listen(self, where: Cloud) -> None:
+        for service in _SERVICES:
+            events = bootstrap.client(service).meta.events
+            events.register_first("provide-client-params", self.parameters)
+            events.register_last("after-call", self.answered)
+        invoke, asking, client = where.invoke, where.wire.asking, bootstrap.client
+
+        def invoked(function: str, event: Mapping[str, Any]) -> Any:
+            self.exchanges, self.services = [], set()
+            answer = invoke(function, event)
+            if not isinstance(answer, dict) or answer.get("statusCode", 200) < 400:
+                recording = Recording(function, dict(event), tuple(sorted(self.services)), self.exchanges)
+                self.found.setdefault(function, []).append(recording)
+            return answer
+
+        def made(service: str) -> Any:
+            self.services.add(service)
+            return client(service)
+
+        def asked(operation: str, url: str) -> None:
+            self.asking(operation, url)
+            asking(operation, url)
+
+        where.wire.asking = asked
+        bootstrap.client = made
+        where.invoke = where.machine.call = invoked  # type: ignore[method-assign]
+
+
+def record() -> tuple[dict[str, Recording], dict[str, str]]:
+    """Plays one person with three files and a consent, then the reading routes and the erasure.
+
+    For each function that calls anybody the invocation with the most calls, and the functions' environment.
+    """
+    # Some hours ago: what is then stored of times to come is past when it is played again, and no token has expired.
+    with cloud(SETTINGS, start=time.time() - 4 * 3600) as where, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bootstrap, "client", bootstrap.client)  # put back at the end
+        recorder = _Recorder()
+        recorder.listen(where)
+        where.begin({})
+        where.warm = _AlwaysCold()
+        _play(where)
+        environment = {name: os.environ[name] for name in _variables()}
+    return {name: max(each, key=lambda one: len(one.exchanges)) for name, each in recorder.found.items()}, environment
+
+
+def _play(where: Cloud) -> None:
+    person = Onboarding(where)
+    where.tell(person.story())
+    where.settle()
+    assert person.ended, "the recorded person did not get through"
+    path = {"session_id": person.session_id}
+    text = json.loads(where.invoke("record_consent", event_of_request("GET", "/consent", "/consent"))["body"])
+    agreed = {name: text[name] for name in ("text_version", "language", "sha256")}
+    made = where.api("POST", "/sessions", body={"start": "on_open"}).body
+    token = made["invite_url"].partition("#")[2]
+    where.api("POST", "/sessions/{session_id}/consent", key=token, session_id=made["id"], body=agreed)
+    where.api("GET", "/sessions/{session_id}", **path)
+    where.api("GET", "/stats")
+    where.api("DELETE", "/sessions/{session_id}", **path)
+
+
+def _variables() -> list[str]:
+    """The names of what the template sets for any function."""
+    functions = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::Serverless::Function"]
+    found = {name for each in functions for name in each["Environment"]["Variables"]}
+    found |= set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+    return sorted(found & set(os.environ))
