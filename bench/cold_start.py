@@ -92,7 +92,7 @@ class Bench:
             env=self.environment | self._process(task, layers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=None,
+            stderr=subprocess.DEVNULL,
         )
         run.ready.wait(_SECONDS)
         init_cpu = _cpu_so_far(child.pid)
