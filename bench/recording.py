@@ -46,7 +46,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Recording:
-    """One invocation of a fresh process: the event, the services it makes clients of, and every exchange in its order."""
+    """One invocation of a fresh process: the event, the services it makes clients of, every exchange in its order."""
 
     function: str
     event: dict[str, Any]
@@ -133,7 +133,8 @@ def _play(where: Cloud) -> None:
     person = Onboarding(where)
     where.tell(person.story())
     where.settle()
-    assert person.ended, "the recorded person did not get through"
+    if not person.ended:
+        raise RuntimeError("the recorded person did not get through")
     path = {"session_id": person.session_id}
     text = json.loads(where.invoke("record_consent", event_of_request("GET", "/consent", "/consent"))["body"])
     agreed = {name: text[name] for name in ("text_version", "language", "sha256")}

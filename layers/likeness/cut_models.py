@@ -1,7 +1,7 @@
 """Cuts botocore's descriptions of AWS down to what the product calls: reading them is most of a client's cost.
 
-Run by the layer's Makefile: ``python cut_models.py <botocore/data> <target>``. What is not here, botocore still finds in
-its own folder. The descriptions are botocore's (Apache License 2.0), shortened.
+Run by the layer's Makefile: ``python cut_models.py <botocore/data> <target>``. What is not here, botocore still finds
+in its own folder. The descriptions are botocore's (Apache License 2.0), shortened.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ _MODELS = Path(__file__).parent.parent / "models"
 class _ShortLoader(Loader):
     """Reads the cut descriptions first, botocore's own where one is missing, and does not list all four hundred."""
 
-    def list_available_services(self, type_name: str) -> list[str]:
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002, the base class has it
         """The services that the product uses."""
         return sorted(each.name for each in _MODELS.iterdir() if each.is_dir())
 
