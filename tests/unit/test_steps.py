@@ -12,7 +12,8 @@ import pytest
 
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.adapters.items import session_key
-from likeness.contracts.http import NewSession, parse_body
+from likeness.contracts.body import parse_body
+from likeness.contracts.http import NewSession
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
