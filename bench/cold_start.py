@@ -92,7 +92,7 @@ class Bench:
             env=self.environment | self._process(task, layers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=None,
+            stderr=subprocess.DEVNULL,
         )
         run.ready.wait(_SECONDS)
         init_cpu = _cpu_so_far(child.pid)
@@ -105,9 +105,7 @@ class Bench:
             raise RuntimeError(f"{task.name}: {(run.answer or b'no answer')[:2000]!r}")
         if b'"statusCode": 5' in run.answer or b'"statusCode":5' in run.answer:
             raise RuntimeError(f"{task.name}: {run.answer[:2000]!r}")
-        return Sample(
-            usage.ru_utime + usage.ru_stime, run.answered_at - began, run.ready_at - began, init_cpu
-        )
+        return Sample(usage.ru_utime + usage.ru_stime, run.answered_at - began, run.ready_at - began, init_cpu)
 
     def _process(self, task: Path, layers: Sequence[Path]) -> dict[str, str]:
         endpoint = f"http://{self.server.address}"

@@ -46,7 +46,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Recording:
-    """One invocation of a fresh process: the event, the services it makes clients of, and every exchange in its order."""
+    """One invocation of a fresh process: the event, the services it makes clients of, every exchange in its order."""
 
     function: str
     event: dict[str, Any]
@@ -125,7 +125,7 @@ def record() -> tuple[dict[str, Recording], dict[str, str]]:
         where.begin({})
         where.warm = _AlwaysCold()
         _play(where)
-        environment = {name: os.environ[name] for name in _variables()}
+        environment = _constants() | {name: os.environ[name] for name in _variables()}
     return {name: max(each, key=lambda one: len(one.exchanges)) for name, each in recorder.found.items()}, environment
 
 
@@ -133,7 +133,8 @@ def _play(where: Cloud) -> None:
     person = Onboarding(where)
     where.tell(person.story())
     where.settle()
-    assert person.ended, "the recorded person did not get through"
+    if not person.ended:
+        raise RuntimeError("the recorded person did not get through")
     path = {"session_id": person.session_id}
     text = json.loads(where.invoke("record_consent", event_of_request("GET", "/consent", "/consent"))["body"])
     agreed = {name: text[name] for name in ("text_version", "language", "sha256")}
@@ -145,9 +146,14 @@ def _play(where: Cloud) -> None:
     where.api("DELETE", "/sessions/{session_id}", **path)
 
 
+def _constants() -> dict[str, str]:
+    """What the template sets for every function to one value."""
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    return {name: value for name, value in variables.items() if isinstance(value, str)}
+
+
 def _variables() -> list[str]:
     """The names of what the template sets for any function."""
     functions = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::Serverless::Function"]
     found = {name for each in functions for name in each["Environment"]["Variables"]}
-    found |= set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
     return sorted(found & set(os.environ))

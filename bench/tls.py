@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from bench.artefact import build
 from bench.table import Row
-from local.processes import ROOT
 
 SAMPLES = 11
 _GOAL = 4.0
@@ -143,7 +143,7 @@ def trusting(folder: Path) -> dict[str, str]:
     (package / "__init__.py").write_text(
         "import pathlib\n\n\ndef where():\n    return str(pathlib.Path(__file__).with_name('cacert.pem'))\n"
     )
-    path = os.pathsep.join([str(package.parent), str(ROOT / "layers" / "likeness")])
+    path = os.pathsep.join(map(str, [package.parent, *(layer / "python" for layer in build().layers)]))
     return {"PYTHONPATH": path, "SSL_CERT_FILE": str(bundle)}
 
 

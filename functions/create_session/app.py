@@ -17,7 +17,8 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyValidationError,
 )
 
-from likeness.contracts.http import NewSession, parse_body
+from likeness.contracts.body import parse_body
+from likeness.contracts.http import NewSession
 from likeness.errors import Conflict, InvalidRequest, StorageUnavailable
 from likeness.runtime import bootstrap, settings
 from likeness.runtime.http import answer, caller_of, make_app

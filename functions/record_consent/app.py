@@ -6,7 +6,8 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from likeness.contracts.http import ConsentAgreed, parse_body
+from likeness.contracts.body import parse_body
+from likeness.contracts.consent import ConsentAgreed
 from likeness.runtime import bootstrap
 from likeness.runtime.http import answer, caller_of, make_app
 from likeness.runtime.logging import logger

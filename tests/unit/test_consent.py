@@ -15,7 +15,9 @@ from moto import mock_aws
 from likeness.adapters.consent_texts import ConsentTexts
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.adapters.items import decode_item
-from likeness.contracts.http import AssetRegistration, ConsentAgreed, ConsentGiven, NewSession, parse_body
+from likeness.contracts.body import parse_body
+from likeness.contracts.consent import ConsentAgreed
+from likeness.contracts.http import AssetRegistration, ConsentGiven, NewSession
 from likeness.domain.caller import Caller
 from likeness.domain.consent import ConsentText
 from likeness.domain.session import Language

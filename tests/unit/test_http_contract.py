@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likeness.contracts.http import AssetRegistration, NewSession, asset_view, iso, parse_body, session_view
+from likeness.contracts.body import parse_body
+from likeness.contracts.http import AssetRegistration, NewSession
+from likeness.contracts.views import asset_view, iso, session_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.media import MAX_BYTES
 from likeness.domain.media.types import AssetType

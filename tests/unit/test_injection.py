@@ -20,8 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likeness.adapters.items import session_key
+from likeness.contracts.body import parse_body
 from likeness.contracts.crun import read_asset_report
-from likeness.contracts.http import AssetRegistration, NewSession, parse_body
+from likeness.contracts.http import AssetRegistration, NewSession
 from likeness.domain.asset import AssetStatus, crun_failure
 from likeness.domain.ids import session_id
 from likeness.domain.links import read_callback

@@ -64,3 +64,27 @@ def test_messages_of_older_and_newer_versions_are_read(body: dict[str, Any], kin
     older = body | {"session_id": SESSION_ID}
     assert isinstance(read_message(json.dumps(older)), kind)
     assert isinstance(read_message(json.dumps(older | {"of_the_next_version": [1]})), kind)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "", "{", "null", "[]", "1", "[" * 100_000, "{}",
+        json.dumps({"type": "of_the_next_version", "session_id": SESSION_ID}),
+        json.dumps({"type": "assets_ready"}),
+        json.dumps({"type": "assets_ready", "session_id": 7}),
+        json.dumps({"type": "assets_ready", "session_id": SESSION_ID + "\n"}),
+        json.dumps({"type": "pass_reported", "session_id": SESSION_ID}),
+        json.dumps({"type": "pass_reported", "session_id": SESSION_ID, "attempt": "1"}),
+        json.dumps({"type": "link_check", "session_id": SESSION_ID, "attempt": True}),
+        json.dumps({"type": "link_check", "session_id": SESSION_ID, "attempt": 0}),
+    ],
+)  # fmt: skip
+def test_what_is_no_message_is_refused(body: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        read_message(body)
+
+
+@pytest.mark.parametrize("message", [PassReported(SESSION_ID, 1), LinkCheck(SESSION_ID, 2), AssetsReady(SESSION_ID)])
+def test_a_message_is_read_as_it_was_written(message: PassReported | LinkCheck | AssetsReady) -> None:
+    assert read_message(message.to_json()) == message

@@ -12,7 +12,8 @@ import pytest
 
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.adapters.items import session_key
-from likeness.contracts.http import NewSession, parse_body
+from likeness.contracts.body import parse_body
+from likeness.contracts.http import NewSession
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
@@ -173,7 +174,7 @@ def test_a_pass_is_stored_and_sent_and_sent_again(world: World) -> None:
     assert world.callback(one) == f"{BASE}/invite?status=processing"
     assert world.row(one).attempts[1].status is AttemptStatus.PASSED
     world.callback(one)
-    expected = PassReported(session_id=one.id, attempt=1).model_dump_json()
+    expected = PassReported(session_id=one.id, attempt=1).to_json()
     assert world.queue.sent == [(expected, 0)] * 2
 
 
@@ -599,7 +600,7 @@ def test_after_many_rounds_another_execution_goes_on(world: World) -> None:
     world.crun.reports[str(asset.crun_asset_id)] = AssetReport("Processing")
     assert world.poll(one, round_=MAX_ROUNDS)["next"] == "done"
     assert world.row(one).driver is None
-    assert world.queue.sent == [(AssetsReady(session_id=one.id).model_dump_json(), 1)]
+    assert world.queue.sent == [(AssetsReady(session_id=one.id).to_json(), 1)]
 
 
 # -- making sessions ----------------------------------------------------------------------------------------------
@@ -611,7 +612,7 @@ def test_a_new_link_is_checked_on_later_and_bound_to_its_attempt(world: World) -
     assert view["attempt"]["h5_link"] == "https://h5.test/?lng=en"
     signature = sign_callback(world.keys.current(), one.id, 2)
     assert world.crun.callback_urls == [f"{BASE}/callback/{one.id}/2/{signature}"]
-    assert world.queue.sent == [(LinkCheck(session_id=one.id, attempt=2).model_dump_json(), 420)]
+    assert world.queue.sent == [(LinkCheck(session_id=one.id, attempt=2).to_json(), 420)]
     assert world.row(one).attempts[2].byted_token == "token-new"
 
 

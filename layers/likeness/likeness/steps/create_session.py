@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from likeness.contracts.http import AssetRegistration, NewSession, asset_view, iso, session_view
+from likeness.contracts.http import AssetRegistration, NewSession
 from likeness.contracts.messages import LinkCheck
+from likeness.contracts.views import asset_view, iso, session_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.ids import asset_id, session_id
@@ -124,7 +125,7 @@ class CreateSession:
     def _open_link(self, session: Session, number: int, base_url: str, now: float) -> tuple[Attempt, str]:
         self.throttle(session.client_id)
         check = LinkCheck(session_id=session.id, attempt=number)
-        self.queue.send(check.model_dump_json(), delay_seconds=self.link_check_delay)
+        self.queue.send(check.to_json(), delay_seconds=self.link_check_delay)
         signature = sign_callback(self.keys.current(), session.id, number)
         made = self.crun.create_validation(f"{base_url}/callback/{session.id}/{number}/{signature}")
         attempt = Attempt(

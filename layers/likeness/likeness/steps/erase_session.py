@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from likeness.contracts.http import asset_view, session_view
+from likeness.contracts.views import asset_view, session_view
 from likeness.domain.asset import AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.session import Session, SessionStatus

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from likeness.contracts.http import asset_view, session_view
+from likeness.contracts.views import asset_view, session_view
 from likeness.domain.caller import Caller
 from likeness.domain.ids import ASSET_ID, SESSION_ID
 from likeness.domain.session import Session, SessionStatus

@@ -69,7 +69,7 @@ class PollAssets:
     def _hand_over(self, session_id: str, execution: str) -> dict[str, Any]:
         # Let go first: the reader of the message starts nothing while it sees a running driver.
         self.store.release_driver(session_id, execution)
-        self.queue.send(AssetsReady(session_id=session_id).model_dump_json(), delay_seconds=1)
+        self.queue.send(AssetsReady(session_id=session_id).to_json(), delay_seconds=1)
         return done(0)
 
     def _move(self, asset: Asset, report: AssetReport | UpstreamProblem, now: float) -> Asset:

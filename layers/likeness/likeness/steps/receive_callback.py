@@ -54,7 +54,7 @@ class ReceiveCallback:
         except ConditionFailed:
             return None
         # A duplicate sends again: the first write may have lost its message, and the reader is idempotent.
-        self.queue.send(PassReported(session_id=session_id, attempt=number).model_dump_json())
+        self.queue.send(PassReported(session_id=session_id, attempt=number).to_json())
         return session
 
     def _failed(self, session_id: str, number: int, code: str) -> None:

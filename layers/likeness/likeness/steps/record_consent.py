@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from likeness.contracts.http import ConsentAgreed, consent_view, iso
+from likeness.contracts.consent import ConsentAgreed
+from likeness.contracts.views import consent_view, iso
 from likeness.domain.caller import Caller
 from likeness.domain.session import Consent, Language
 from likeness.errors import ConditionFailed, Conflict, InvalidRequest

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from likeness.contracts.http import AssetRegistration, asset_view
+from likeness.contracts.http import AssetRegistration
+from likeness.contracts.views import asset_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.errors import ConditionFailed, Conflict

@@ -1,0 +1,31 @@
+"""What every body of the HTTP API shares: strict models, and an error that names the field."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from likeness.errors import InvalidRequest
+
+Model = TypeVar("Model", bound=BaseModel)
+#: No control characters, line separators or overrides of the direction of what follows: names reach crun and pages.
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+$"
+
+
+class Body(BaseModel):
+    """The base of all bodies. Strict: a number is not a text, and a field that nobody knows is a mistake."""
+
+    # Built by the first body that needs it: no function takes all of these.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+
+
+def parse_body(model: type[Model], body: str | None) -> Model:
+    """``body`` as ``model``; InvalidRequest names the first field that is wrong. An empty body is ``{}``."""
+    try:
+        return model.model_validate_json(body or "{}")
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "body"
+        message = first["msg"].removeprefix("Value error, ")
+        raise InvalidRequest(f"{field}: {message}", field=field) from exc

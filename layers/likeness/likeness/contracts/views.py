@@ -1,0 +1,115 @@
+"""What the HTTP API answers (snake_case, ISO 8601 UTC). Without Pydantic, which who only reads need not load."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from likeness.domain.asset import Asset
+from likeness.domain.session import Attempt, Consent, Problem, Session
+from likeness.ports import UploadForm
+
+
+def iso(seconds: float | None) -> str | None:
+    """Epoch seconds as ISO 8601 UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def problem_view(problem: Problem | None, *, of_asset: bool = False) -> dict[str, Any] | None:
+    """``last_error`` of a session, or ``error`` of an asset."""
+    if problem is None:
+        return None
+    view: dict[str, Any] = {"code": problem.code, "message": problem.message}
+    return view | ({"retryable": problem.retryable} if of_asset else {"upstream_code": problem.upstream_code})
+
+
+def asset_view(asset: Asset, upload: UploadForm | None = None) -> dict[str, Any]:
+    """An asset; ``upload`` only in the answer that registered it."""
+    view: dict[str, Any] = {
+        "id": asset.id,
+        "session_id": asset.session_id,
+        "name": asset.name,
+        "asset_type": asset.asset_type.value,
+        "content_type": asset.content_type,
+        "size_bytes": asset.size_bytes,
+        "status": asset.status.value,
+        "crun_asset_id": asset.crun_asset_id,
+        "uri": asset.uri,
+        "error": problem_view(asset.error, of_asset=True),
+        "created_at": iso(asset.created_at),
+        "updated_at": iso(asset.updated_at),
+        "uploaded_at": iso(asset.uploaded_at),
+        "submitted_at": iso(asset.submitted_at),
+        "activated_at": iso(asset.activated_at),
+    }
+    if upload:
+        view["upload"] = {"url": upload.url, "fields": upload.fields, "expires_at": iso(upload.expires_at)}
+    return view
+
+
+def consent_view(consent: Consent) -> dict[str, Any]:
+    """A consent, as the session and the answer that recorded it show it."""
+    return {
+        "text_version": consent.text_version,
+        "given_at": consent.given_at,
+        "sha256": consent.sha256,
+        "language": consent.language,
+        "source": consent.source,
+    }
+
+
+def _attempt_view(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "status": attempt.status.value,
+        "created_at": iso(attempt.created_at),
+        "expires_at": iso(attempt.expires_at),
+        "answered_at": iso(attempt.answered_at),
+        "result_code": attempt.result_code,
+    }
+
+
+def session_view(
+    session: Session,
+    assets: list[dict[str, Any]] | None = None,
+    *,
+    max_attempts: int = 0,
+    h5_link: str | None = None,
+    invite_url: str | None = None,
+) -> dict[str, Any]:
+    """A session; the two links only in the answer that made them. A listing (``assets`` is None) shows neither
+
+    assets nor attempts nor the consent. ``max_attempts`` per session, for ``attempts_left``.
+    """
+    attempt = session.attempt
+    view: dict[str, Any] = {
+        "id": session.id,
+        "status": session.status.value,
+        "language": session.language.value,
+        "reference": session.reference,
+        "group_id": session.group_id,
+        "last_error": problem_view(session.last_error),
+        "created_at": iso(session.created_at),
+        "updated_at": iso(session.updated_at),
+    }
+    if assets is not None:
+        view["attempt"] = attempt and {
+            "number": attempt.number,
+            "status": attempt.status.value,
+            "expires_at": iso(attempt.expires_at),
+        }
+        if attempt and h5_link:
+            view["attempt"]["h5_link"] = h5_link
+        view |= {
+            "attempts": [_attempt_view(each) for _, each in sorted(session.attempts.items())],
+            "attempts_left": session.attempts_left(max_attempts),
+            "consent": session.consent and consent_view(session.consent),
+            "verified_at": iso(session.verified_at),
+            "assets": assets,
+        }
+    if session.erased_at:
+        # crun has no call to delete a group or an asset: these ids are what to ask its support for.
+        view["erasure"] = {"erased_at": iso(session.erased_at), "upstream": "not_supported_by_provider"}
+    if invite_url:
+        view["invite_url"] = invite_url
+    return view
