@@ -101,8 +101,9 @@ def _processor() -> str:
     return next(models, platform.processor() or platform.machine())
 
 
-def save(result: Result, folder: Path = RESULTS) -> None:
+def save(result: Result, folder: Path | None = None) -> None:
     """Keeps the result as the part's last one."""
+    folder = folder or RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     document = {
         "part": result.part,
@@ -114,8 +115,9 @@ def save(result: Result, folder: Path = RESULTS) -> None:
     (folder / f"{result.part}.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
-def load(folder: Path = RESULTS) -> list[Result]:
+def load(folder: Path | None = None) -> list[Result]:
     """The last result of each part that has one, in the order of the parts."""
+    folder = folder or RESULTS
     found = []
     for part in PARTS:
         file = folder / f"{part}.json"
