@@ -15,7 +15,7 @@ from typing import Any
 
 #: The operations of each service. S3's CreateBucket stands behind presigned forms, HeadBucket behind redirects.
 OPERATIONS: dict[str, tuple[str, ...]] = {
-    "dynamodb": ("DeleteItem", "GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"),
+    "dynamodb": ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"),
     "s3": ("CreateBucket", "DeleteObject", "GetObject", "HeadBucket", "ListObjectVersions"),
     "secretsmanager": ("GetSecretValue",),
     "sqs": ("SendMessage",),
