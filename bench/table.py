@@ -68,7 +68,7 @@ HEAD = ("figure", "measured", "floor", "ratio", "goal", "")
 def markdown(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table, notes below it."""
     lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
-    notes = []
+    notes: list[str] = []
     for row in rows:
         shown = list(cells(row))
         if row.note:
