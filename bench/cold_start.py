@@ -174,7 +174,7 @@ def _one_round(bench: Bench, recording: Recording) -> Iterator[tuple[str, Sample
 
 
 def _median(samples: Sequence[Sample], name: str) -> float:
-    return statistics.median(getattr(each, name) for each in samples)
+    return float(statistics.median(getattr(each, name) for each in samples))
 
 
 def rows() -> list[Row]:

@@ -211,6 +211,9 @@ def _dynamodb(names: Mapping[str, str], operation: str, parameters: Mapping[str,
             ((kind, part),) = item.items()
             yield f"dynamodb:{_IN_TRANSACTION[kind]}", names[part["TableName"]]
         return
+    if operation == "BatchGetItem":
+        yield from (("dynamodb:BatchGetItem", names[table]) for table in parameters["RequestItems"])
+        return
     assert operation in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"), operation
     index = f"/index/{parameters['IndexName']}" if "IndexName" in parameters else ""
     yield f"dynamodb:{operation}", names[parameters["TableName"]] + index

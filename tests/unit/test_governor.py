@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.governor import ClientThrottle, Governor, Lane
+from likeness.adapters.governor import Governor, Lane
 from likeness.errors import RateLimited
 from tests.aws import inventory
 
@@ -171,22 +171,42 @@ def test_in_a_flood_of_people_no_workflow_starves(dynamodb: Any) -> None:
 
 def test_one_client_leaves_a_quarter_to_the_others(dynamodb: Any) -> None:
     time = Time()
-    throttle = ClientThrottle(dynamodb, "table", 20, time.now, time.sleep, max_wait=1000)
+    governor = Governor(dynamodb, "table", 20, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
     calls = []
     for _ in range(60):
-        throttle("greedy")
+        governor.admit(1, "greedy")
         calls.append(time.at)
     assert max(sum(start <= each < start + 10 for each in calls) for start in calls) <= 15
     before = time.at
-    throttle("modest")
+    governor.admit(1, "modest")
     assert time.at == before, "another client does not wait"
 
 
-def test_a_client_over_its_share_is_told_when_to_come_back(dynamodb: Any) -> None:
+def test_a_client_over_its_share_is_told_when_to_come_back_and_takes_nothing_from_the_others(dynamodb: Any) -> None:
     time = Time()
-    throttle = ClientThrottle(dynamodb, "table", 20, time.now, lambda _: None, max_wait=3)
-    for _ in range(8):  # six at once, and those who wait no longer than three seconds
-        throttle("greedy")
+    governor = Governor(dynamodb, "table", 20, Lane.INTERACTIVE, time.now, lambda _: None, max_wait=3)
+    for _ in range(5):  # what may burst in both lines, and those who wait no longer than three seconds
+        governor.admit(1, "greedy")
     with pytest.raises(RateLimited) as caught:
-        throttle("greedy")
+        governor.admit(1, "greedy")
     assert caught.value.retry_after == 3
+    before = _line(dynamodb)
+    with pytest.raises(RateLimited):
+        governor.admit(1, "greedy")
+    assert _line(dynamodb) == before, "who is sent away takes no place in either bucket"
+
+
+def test_a_client_s_place_costs_one_write(dynamodb: Any) -> None:
+    time = Time()
+    governor = Governor(dynamodb, "table", 20, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
+    written: list[str] = []
+    dynamodb.meta.events.register("before-call.dynamodb", lambda model, **_: written.append(model.name))
+    for _ in range(3):
+        governor.admit(1, "acme")
+        time.at += 5
+    assert written == ["UpdateItem"] * 3
+
+
+def _line(dynamodb: Any) -> Any:
+    key = {"pk": {"S": "GOVERNOR"}, "sk": {"S": "crun#interactive"}}
+    return dynamodb.get_item(TableName="table", Key=key)["Item"]

@@ -178,6 +178,15 @@ def test_assets_are_counted_once_and_capped(store: DynamoStore) -> None:
         store.add_asset(asset(closed))
 
 
+def test_a_session_and_one_of_its_assets_come_in_one_read(store: DynamoStore) -> None:
+    made = session()
+    one, two = asset(made, 1), asset(made, 2)
+    store.create_session(made, [one, two])
+    assert store.load_asset(made.id, two.id) == (store.get_session(made.id), two)
+    assert store.load_asset(made.id, "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV")[1] is None
+    assert store.load_asset("ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", two.id) == (None, None)
+
+
 def test_a_change_starts_from_an_expected_state_or_is_its_own_repetition(store: DynamoStore) -> None:
     one = session()
     store.create_session(one, [asset(one)])

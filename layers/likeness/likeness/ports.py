@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -144,6 +144,10 @@ class Store(Protocol):
         """The session and all its assets in one read (strongly consistent)."""
         ...
 
+    def load_asset(self, session_id: str, asset_id: str) -> tuple[Session | None, Asset | None]:
+        """The session and one of its assets in one read (strongly consistent)."""
+        ...
+
     def redact_session(self, session: Session, now: float) -> bool:
         """Takes everything personal out of a session that is as given; False when it has changed: read it again."""
         ...
@@ -277,10 +281,10 @@ UpstreamProblem = Exception
 class SigningKeys(Protocol):
     """The keys behind callback signatures and session tokens."""
 
-    def current(self) -> Sequence[bytes]:
+    def current(self) -> Iterable[bytes]:
         """Valid keys, newest first."""
         ...
 
-    def fresh(self) -> Sequence[bytes]:
+    def fresh(self) -> Iterable[bytes]:
         """The same, after a look whether they were rotated: for a signature that fits none of ``current()``."""
         ...

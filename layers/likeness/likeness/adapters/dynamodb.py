@@ -37,7 +37,7 @@ from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
 from likeness.domain.ids import SESSION_ID, bare, ulid_before
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, Attempt, AttemptStatus, Consent, Problem, Session
-from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
+from likeness.errors import ConditionFailed, InvalidRequest, StorageUnavailable, TooManyAttempts
 from likeness.ports import Facts, Page
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
@@ -397,6 +397,17 @@ class DynamoStore:
         items = self._partition(session_id, "")
         sessions = [session_from(item) for item in items if item["sk"]["S"] == "SESSION"]
         return next(iter(sessions), None), [asset_from(item) for item in items if item["sk"]["S"] != "SESSION"]
+
+    def load_asset(self, session_id: str, asset_id: str) -> tuple[Session | None, Asset | None]:
+        """See the port. One BatchGetItem; what it leaves out under load is for the caller's next try."""
+        keys = [session_key(session_id), asset_key(session_id, asset_id)]
+        with translated():
+            answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
+        if answer.get("UnprocessedKeys"):
+            raise StorageUnavailable("AWS answered UnprocessedKeys", retry_after=5)
+        items = {item["sk"]["S"]: item for item in answer["Responses"][self._table]}
+        session, asset = (items.get(key["sk"]["S"]) for key in keys)
+        return session_from(session) if session else None, asset_from(asset) if asset else None
 
     def _partition(self, session_id: str, prefix: str) -> list[Item]:
         query: Item = {

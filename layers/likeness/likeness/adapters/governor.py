@@ -1,13 +1,17 @@
 """The rate governor: all functions together keep to ``CrunRequestsPer10s``, and nobody starves.
 
-Each line of callers is one item of the table (a leaky bucket, GCRA): ``free_at`` is when the next call may go out if
-nobody else comes. crun's allowance is shared by two lines, one for people who wait before a page and one for
-workflows; a line that is idle lends its places to the other. So a flood in one never stops the other.
+Each line of callers is one item of the table, and its buckets are attributes (leaky buckets, GCRA): ``free_at`` is when
+the next call may go out if nobody else comes. crun's allowance is shared by two lines, one for people who wait before a
+page and one for workflows; a line that is idle lends its places to the other. So a flood in one never stops the other.
+Beside ``free_at`` a line keeps a bucket for each client, of three quarters of the line: the rest is for the others. One
+write takes a place in both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +21,8 @@ from likeness.errors import ConditionFailed, RateLimited
 
 #: How often a caller that loses a race for its place tries again.
 _RACES = 5
+#: So many clients' buckets, that a line's item stays below one write unit. Clients whose ids fall together share one.
+_SHARES = 64
 
 
 class Lane(StrEnum):
@@ -26,73 +32,94 @@ class Lane(StrEnum):
     BACKGROUND = "background"
 
 
-class Line:
-    """One line of callers that lets at most ``per_10s`` calls go in any ten seconds.
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    """At most so many calls in any ten seconds: ``burst`` at once, the others ``interval`` seconds apart."""
 
-    Two fifths of the allowance may burst, so that one person's files go at once; the rest is spread evenly: burst plus
-    spread never exceed the allowance.
-    """
+    name: str
+    burst: int
+    interval: float
+
+    @classmethod
+    def of(cls, name: str, per_10s: int) -> _Bucket:
+        # Two fifths of the allowance may burst, so that one person's files go at once; the rest is spread evenly: burst
+        # plus spread never exceed the allowance. A millisecond more than the even spread, since times are stored in
+        # whole milliseconds.
+        burst = max(1, per_10s * 2 // 5)
+        return cls(name, burst, 10 / max(1, per_10s - burst) + 0.001)
+
+    @property
+    def span(self) -> float:
+        """How far ahead of now the bucket may be filled while a call still goes at once."""
+        return (self.burst - 1) * self.interval
+
+
+class Line:
+    """One line of callers that lets at most ``per_10s`` calls go in any ten seconds."""
 
     def __init__(self, client: Any, table: str, name: str, per_10s: int, now: Callable[[], float]) -> None:
         self._client, self._table, self._now = client, table, now
         self._key = encode_item({"pk": "GOVERNOR", "sk": name})
-        self.burst = max(1, per_10s * 2 // 5)
-        # A millisecond more than the even spread: times are stored in whole milliseconds.
-        self._interval = 10 / max(1, per_10s - self.burst) + 0.001
-        self._span = (self.burst - 1) * self._interval
-        self._known = 0.0
+        self._everybody = _Bucket.of("free_at", per_10s)
+        self._per_client = max(1, per_10s * 3 // 4)
+        self.burst = self._everybody.burst
+        # What this process saw last tells which write is likely to succeed.
+        self._known: dict[str, float] = {}
 
-    def take(self, calls: int, patience: float) -> float | None:
-        """Takes places for ``calls`` calls (at most ``burst``); the seconds until they may go out.
+    def take(self, calls: int, patience: float, client_id: str | None = None) -> float | None:
+        """Takes places for ``calls`` calls (at most ``burst``; one for a client's); the seconds until they may go out.
 
         None, and no place is taken, when that is more than ``patience`` seconds.
         """
-        cost = calls * self._interval
+        buckets = [self._everybody, *([self._share(client_id)] if client_id else [])]
         for _ in range(_RACES):
             now = self._now()
-            # What this process saw last tells which of the two writes is likely to succeed.
-            if self._known < now and self._restart(now, cost):
-                return 0.0
-            free_at = self._reserve(now, cost, now + self._span + patience)
-            if free_at is not None:
+            if self._write(buckets, calls, now, patience):
                 # The last of the batch has to wait the longest; the others go with it.
-                return max(0.0, free_at - self._interval - self._span - now)
-            if self._known > now + self._span + patience:
+                return max(0.0, *(self._known[each.name] - each.interval - each.span - now for each in buckets))
+            if any(self._known.get(each.name, 0.0) > now + each.span + patience for each in buckets):
                 return None
         return None
 
-    def _reserve(self, now: float, cost: float, latest: float) -> float | None:
-        """Takes the next place in a line that is not empty; when the place ends, or None."""
-        condition = "free_at >= :now AND free_at <= :latest"
-        answer = self._write("SET free_at = free_at + :cost", condition, cost=cost, now=now, latest=latest)
-        if answer is None:
-            return None
-        self._known = float(answer["free_at"]["N"])
-        return self._known
+    def _share(self, client_id: str) -> _Bucket:
+        digest = hashlib.sha256(client_id.encode()).digest()
+        return _Bucket.of(f"share_{digest[0] % _SHARES}", self._per_client)
 
-    def _restart(self, now: float, cost: float) -> bool:
-        """Opens a new line when the old one has run empty."""
-        condition = "attribute_not_exists(free_at) OR free_at < :now"
-        return self._write("SET free_at = :next", condition, next=now + cost, now=now) is not None
-
-    def _write(self, update: str, condition: str, **values: float) -> Item | None:
-        """The item's attributes afterwards; None when the condition failed, and ``_known`` is what it holds then."""
+    def _write(self, buckets: Sequence[_Bucket], calls: int, now: float, patience: float) -> bool:
+        """Puts ``calls`` into every bucket, or into none; ``_known`` is what they hold then."""
+        updates, conditions = [], []
+        values = {"now": now}
+        found: Item = {}
+        for index, each in enumerate(buckets):
+            values[f"cost{index}"] = calls * each.interval
+            if self._known.get(each.name, 0.0) < now:  # it has run empty: begin anew
+                updates.append(f"{each.name} = :next{index}")
+                conditions.append(f"(attribute_not_exists({each.name}) OR {each.name} < :now)")
+                values[f"next{index}"] = now + values.pop(f"cost{index}")
+            else:
+                updates.append(f"{each.name} = {each.name} + :cost{index}")
+                conditions.append(f"{each.name} BETWEEN :now AND :latest{index}")
+                values[f"latest{index}"] = now + each.span + patience
         try:
-            with translated():
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key=self._key,
-                    UpdateExpression=update,
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues={f":{name}": encode(float(value)) for name, value in values.items()},
-                    ReturnValues="UPDATED_NEW",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
+            found = self._update(f"SET {', '.join(updates)}", " AND ".join(conditions), values)
         except ConditionFailed as failed:
-            old = getattr(failed.__cause__, "response", {}).get("Item", {})
-            # An emulator that does not tell leaves it open: the next turn tries both writes.
-            self._known = float(old["free_at"]["N"]) if "free_at" in old else 0.0
-            return None
+            found = getattr(failed.__cause__, "response", {}).get("Item", {})
+            return False
+        finally:
+            self._known |= {each.name: float(found[each.name]["N"]) for each in buckets if each.name in found}
+        return True
+
+    def _update(self, update: str, condition: str, values: dict[str, float]) -> Item:
+        with translated():
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=self._key,
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues={f":{name}": encode(float(value)) for name, value in values.items()},
+                ReturnValues="UPDATED_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
         attributes: Item = answer["Attributes"]
         return attributes
 
@@ -119,40 +146,16 @@ class Governor:
         self._own = lines.pop(mine)
         self._others = list(lines.values())
 
-    def admit(self, calls: int) -> int:
+    def admit(self, calls: int, client_id: str | None = None) -> int:
         """Returns how many of ``calls`` calls may go out now: at most one burst, so ask again for the rest.
 
-        Waits for its place in the line; RateLimited when that is more than ``max_wait`` seconds away.
+        ``client_id``: whose link it is, where a client asks. Waits for its place in the line; RateLimited when that is
+        more than ``max_wait`` seconds away.
         """
         for line, patience in [(self._own, 0.0), *((each, 0.0) for each in self._others), (self._own, self._max_wait)]:
             admitted = min(calls, line.burst)
-            wait = line.take(admitted, patience)
+            wait = line.take(admitted, patience, client_id)
             if wait is not None:
                 self._sleep(wait)
                 return admitted
         raise RateLimited(retry_after=max(2, round(self._max_wait)))
-
-
-class ClientThrottle:
-    """No client takes more than three quarters of the allowance: the rest is for the others."""
-
-    def __init__(
-        self,
-        client: Any,
-        table: str,
-        per_10s: int,
-        now: Callable[[], float],
-        sleep: Callable[[float], None],
-        max_wait: float,
-    ) -> None:
-        self._sleep, self._max_wait = sleep, max_wait
-        self._client, self._table, self._now = client, table, now
-        self._share = max(1, per_10s * 3 // 4)
-
-    def __call__(self, client_id: str) -> None:
-        """Waits for this client's turn; RateLimited when that is more than ``max_wait`` seconds away."""
-        line = Line(self._client, self._table, f"client#{client_id}", self._share, self._now)
-        wait = line.take(1, self._max_wait)
-        if wait is None:
-            raise RateLimited(retry_after=max(2, round(self._max_wait)))
-        self._sleep(wait)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -46,17 +46,19 @@ class RotatingKeys:
         self._secret, self._monotonic = secret, monotonic
         self._look_again = 0.0
 
-    def current(self) -> Sequence[bytes]:
+    def current(self) -> Iterator[bytes]:
         """See the port."""
         return self._keys(fresh=False)
 
-    def fresh(self) -> Sequence[bytes]:
+    def fresh(self) -> Iterator[bytes]:
         """See the port. Forged signatures can't make it ask more than twice a minute."""
         due = self._monotonic() >= self._look_again
         if due:
             self._look_again = self._monotonic() + _FRESH_SECONDS
         return self._keys(fresh=due)
 
-    def _keys(self, *, fresh: bool) -> Sequence[bytes]:
-        texts = (self._secret.value(fresh), self._secret.value(fresh, stage="AWSPREVIOUS"))
-        return [text.encode() for text in texts if text]
+    def _keys(self, *, fresh: bool) -> Iterator[bytes]:
+        # The previous one is fetched by who gets that far: for what the current one does not fit.
+        for stage in ("AWSCURRENT", "AWSPREVIOUS"):
+            if text := self._secret.value(fresh, stage):
+                yield text.encode()

@@ -1,7 +1,8 @@
 """Message authentication codes for the callback's path and for session tokens.
 
 HMAC-SHA256 over a purpose and its fields, 256 bits, base64url. Every function takes the keys that are valid at the
-moment, newest first: during a rotation the old key still verifies.
+moment, newest first: during a rotation the old key still verifies. An older key is asked for only when no newer one
+fits.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from likeness.domain.ids import SESSION_ID
 
-Keys = Sequence[bytes]
+Keys = Iterable[bytes]
 
 
 def _mac(key: bytes, purpose: str, *fields: str) -> str:
@@ -25,14 +26,12 @@ def _mac(key: bytes, purpose: str, *fields: str) -> str:
 
 def _matches(keys: Keys, given: str, purpose: str, *fields: str) -> bool:
     candidate = given.encode("utf-8", "replace")
-    # No early exit: the time does not tell which key fitted.
-    fits = [hmac.compare_digest(_mac(key, purpose, *fields).encode(), candidate) for key in keys]
-    return any(fits)
+    return any(hmac.compare_digest(_mac(key, purpose, *fields).encode(), candidate) for key in keys)
 
 
 def sign_callback(keys: Keys, session_id: str, attempt: int) -> str:
     """The signature in ``/callback/{session_id}/{attempt}/{signature}``; binds both."""
-    return _mac(keys[0], "callback", session_id, str(attempt))
+    return _mac(next(iter(keys)), "callback", session_id, str(attempt))
 
 
 def callback_is_authentic(keys: Keys, session_id: str, attempt: int, signature: str) -> bool:
@@ -51,7 +50,7 @@ class SessionToken:
 
 def issue_session_token(keys: Keys, session_id: str, client_id: str, expires_at: int) -> str:
     """``st_<session id>.<client id>.<expiry>.<mac>``: what the invite link carries in its fragment."""
-    mac = _mac(keys[0], "session-token", session_id, client_id, str(expires_at))
+    mac = _mac(next(iter(keys)), "session-token", session_id, client_id, str(expires_at))
     return f"st_{session_id}.{client_id}.{expires_at}.{mac}"
 
 

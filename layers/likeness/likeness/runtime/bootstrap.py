@@ -12,10 +12,9 @@ from likeness.runtime.logging import ACCOUNT_REFUSED, count
 from likeness.runtime.settings import number, text
 from likeness.runtime.system import SystemClock
 
-#: How long a call waits for its place under CrunRequestsPer10s before it gives up with RateLimited.
+#: How long a call waits for its place under CrunRequestsPer10s before it gives up with RateLimited. With one call to
+#: crun it fits into API Gateway's 29 s.
 _GOVERNOR_PATIENCE_SECONDS = 5.0
-#: The same for a client's own share. Both and one call to crun fit into API Gateway's 29 s.
-_CLIENT_PATIENCE_SECONDS = 3.0
 # botocore makes a client from 20 ms of parsed models: once for each service.
 _clients: dict[str, Any] = {}
 
@@ -44,13 +43,11 @@ def _signing_keys() -> Any:
     return RotatingKeys(_secret("SIGNING_KEY_SECRET_ARN"))
 
 
-def _crun(lane: str) -> Any:
+def _governor(lane: str) -> Any:
     """``lane``: whose calls they are, ``interactive`` or ``background`` (see adapters/governor.py)."""
-    from likeness.adapters.crun_client import CrunClient
     from likeness.adapters.governor import Governor, Lane
 
-    secret = _secret("CRUN_API_KEY_SECRET_ARN")
-    governor = Governor(
+    return Governor(
         client("dynamodb"),
         text("TABLE_NAME"),
         int(number("CRUN_REQUESTS_PER_10S")),
@@ -59,7 +56,12 @@ def _crun(lane: str) -> Any:
         time.sleep,
         _GOVERNOR_PATIENCE_SECONDS,
     )
-    return CrunClient(text("CRUN_BASE_URL"), secret.value, governor.admit)
+
+
+def _crun(admit: Any) -> Any:
+    from likeness.adapters.crun_client import CrunClient
+
+    return CrunClient(text("CRUN_BASE_URL"), _secret("CRUN_API_KEY_SECRET_ARN").value, admit)
 
 
 def _queue() -> Any:
@@ -94,25 +96,17 @@ def authorize() -> Any:
 
 def create_session() -> Any:
     """The step behind functions/create_session."""
-    from likeness.adapters.governor import ClientThrottle
     from likeness.steps.create_session import CreateSession
 
-    throttle = ClientThrottle(
-        client("dynamodb"),
-        text("TABLE_NAME"),
-        int(number("CRUN_REQUESTS_PER_10S")),
-        time.time,
-        time.sleep,
-        _CLIENT_PATIENCE_SECONDS,
-    )
+    governor = _governor("interactive")
     return CreateSession(
         store(),
-        _crun("interactive"),
+        _crun(governor.admit),
         _queue(),
         _files(),
         _signing_keys(),
         SystemClock(),
-        throttle,
+        lambda client_id: governor.admit(1, client_id),
         int(number("LINK_CHECK_DELAY_SECONDS")),
         int(number("MAX_ATTEMPTS_PER_SESSION")),
     )
@@ -195,7 +189,7 @@ def look_up_result() -> Any:
     """The step behind functions/look_up_result."""
     from likeness.steps.look_up_result import LookUpResult
 
-    return LookUpResult(store(), _crun("background"), SystemClock())
+    return LookUpResult(store(), _crun(_governor("background").admit), SystemClock())
 
 
 def claim_assets() -> Any:
@@ -209,12 +203,14 @@ def submit_asset() -> Any:
     """The step behind functions/submit_asset."""
     from likeness.steps.submit_asset import SubmitAsset
 
-    return SubmitAsset(store(), _crun("background"), _files(), SystemClock(), lambda: count("PossibleOrphan"))
+    return SubmitAsset(
+        store(), _crun(_governor("background").admit), _files(), SystemClock(), lambda: count("PossibleOrphan")
+    )
 
 
 def poll_assets() -> Any:
     """The step behind functions/poll_assets."""
     from likeness.steps.poll_assets import PollAssets
 
-    crun = _crun("background")
+    crun = _crun(_governor("background").admit)
     return PollAssets(store(), crun, _queue(), SystemClock(), _schedule(), lambda: count(ACCOUNT_REFUSED))

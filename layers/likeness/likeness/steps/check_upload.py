@@ -107,9 +107,6 @@ class CheckUpload:
         if session is None or not session.accepts_uploads:
             return None
         made = dropped_asset_id(int(upload.at * 1000), upload.key, upload.version_id or "")
-        known = self.store.get_asset(session_id, made)
-        if known:
-            return known
         now = self.clock.now()
         content_type = content_type_of(name) or "application/octet-stream"
         asset = Asset(
@@ -127,10 +124,10 @@ class CheckUpload:
             client_id=session.client_id,
         )
         try:
-            self.store.add_asset(asset)
+            is_new = self.store.add_asset(asset)
         except (ConditionFailed, TooManyAttempts):
             return None
-        return asset
+        return asset if is_new else self.store.get_asset(session_id, made)
 
     def _inspect(self, upload: Upload, declared: AssetType | None) -> tuple[AssetType, str, str]:
         if upload.size_bytes > max(MAX_BYTES.values()):

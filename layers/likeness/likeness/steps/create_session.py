@@ -37,7 +37,8 @@ from likeness.ports import Clock, Crun, Files, Queue, SigningKeys, Store
 class CreateSession:
     """Makes sessions and attempts. ``link_check_delay`` in seconds; ``max_attempts`` per session.
 
-    ``throttle(client_id)`` raises RateLimited when a client opens links too fast: before anything is asked of crun.
+    ``admit(client_id)`` takes a place for one call to crun; it raises RateLimited when there is none, or when this
+    client opens links too fast.
     """
 
     store: Store
@@ -46,7 +47,7 @@ class CreateSession:
     files: Files
     keys: SigningKeys
     clock: Clock
-    throttle: Callable[[str], None]
+    admit: Callable[[str], object]
     link_check_delay: int
     max_attempts: int
 
@@ -123,7 +124,7 @@ class CreateSession:
         return session_view(session, assets, max_attempts=self.max_attempts, h5_link=h5_link)
 
     def _open_link(self, session: Session, number: int, base_url: str, now: float) -> tuple[Attempt, str]:
-        self.throttle(session.client_id)
+        self.admit(session.client_id)
         check = LinkCheck(session_id=session.id, attempt=number)
         self.queue.send(check.to_json(), delay_seconds=self.link_check_delay)
         signature = sign_callback(self.keys.current(), session.id, number)

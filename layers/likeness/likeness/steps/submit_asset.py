@@ -28,8 +28,7 @@ class SubmitAsset:
 
     def __call__(self, session_id: str, asset_id: str) -> dict[str, Any]:
         """``{"outcome": "submitted" | "failed" | "nothing"}``. Raises what is worth repeating."""
-        session = self.store.get_session(session_id)
-        asset = self.store.get_asset(session_id, asset_id)
+        session, asset = self.store.load_asset(session_id, asset_id)
         if session is None or session.group_id is None or asset is None or asset.status not in OPEN_WORK:
             return {"outcome": "nothing"}
         if asset.status is AssetStatus.SUBMITTING:
