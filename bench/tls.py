@@ -12,6 +12,7 @@ import ipaddress
 import itertools
 import json
 import os
+import shutil
 import ssl
 import statistics
 import subprocess
@@ -134,17 +135,23 @@ def _make_certificates(folder: Path) -> None:
 def trusting(folder: Path) -> dict[str, str]:
     """The environment of a process that trusts all ordinary authorities and ours.
 
-    In place of certifi stands a package with one certificate more: whoever reads the bundle pays what it always costs.
+    Every bundle that the product reads gets one certificate more, in a copy: certifi's, and those in its own package.
+    Whoever reads a bundle pays what it always costs.
     """
-    package = folder / "path" / "certifi"
-    package.mkdir(parents=True)
-    bundle = package / "cacert.pem"
-    bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + (folder / "ca.pem").read_bytes())
-    (package / "__init__.py").write_text(
+    path, ours = folder / "path", (folder / "ca.pem").read_bytes()
+    certifi_copy, layers = path / "certifi", build().layers
+    certifi_copy.mkdir(parents=True)
+    (certifi_copy / "__init__.py").write_text(
         "import pathlib\n\n\ndef where():\n    return str(pathlib.Path(__file__).with_name('cacert.pem'))\n"
     )
-    path = os.pathsep.join(map(str, [package.parent, *(layer / "python" for layer in build().layers)]))
-    return {"PYTHONPATH": path, "SSL_CERT_FILE": str(bundle)}
+    shutil.copy(certifi.where(), certifi_copy / "cacert.pem")
+    shutil.copytree(layers[1] / "python" / "likeness", path / "likeness")
+    for bundle in path.rglob("*.pem"):
+        bundle.write_bytes(bundle.read_bytes() + b"\n" + ours)
+    return {
+        "PYTHONPATH": os.pathsep.join(map(str, [path, layers[0] / "python"])),
+        "SSL_CERT_FILE": str(certifi_copy / "cacert.pem"),
+    }
 
 
 def measure(samples: int = SAMPLES) -> dict[tuple[str, str], tuple[float, float]]:
