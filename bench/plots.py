@@ -3,7 +3,8 @@
 - ``cold_start``: ``{"functions": {name: {phase: milliseconds of CPU}}}`` with the phases of ``PHASES`` and ``floor``
 - ``polling``: ``{"schedules": [[polls, seconds], …], "front": [[polls, seconds], …], "product": [polls, seconds]}``:
   polls for each asset, and the mean delay from Active to seen
-- ``transitions``, ``dollars``: ``{"assets": [1, 2, …], "lines": {name: [figure for each number of assets]}}``
+- ``transitions``: ``{"points": [{"assets": …, "rounds": …, "counted": …, "naive": …}, …]}``, naive with a loop for each
+- ``dollars``: ``{"assets": [1, 2, …], "lines": {name: [US dollars for 1,000 persons, for each number of assets]}}``
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ PHASES = ("runtime", "imports", "clients", "first invocation")
 # Okabe and Ito's colours: told apart by colour-blind eyes, and by their brightness in print.
 _BLUE, _ORANGE, _GREEN, _RED, _SKY, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#8C8C8C"
 _COLOURS = (_BLUE, _ORANGE, _GREEN, _RED)
-_MARKERS = ("o", "s", "^", "D", "v", "P")
+_MARKERS = ("o", "s", "^", "D")
 _STYLE: Any = {
     "svg.hashsalt": "likeness",
     "svg.fonttype": "none",  # text stays text: small files that can be searched
@@ -87,19 +88,29 @@ def _columns(points: Sequence[Sequence[float]]) -> tuple[list[float], list[float
     return [each[0] for each in points], [each[1] for each in points]
 
 
-def _lines(label: str) -> Callable[[Axes, Mapping[str, Any]], None]:
-    def plot(axes: Axes, extra: Mapping[str, Any]) -> None:
-        lines: dict[str, list[float]] = extra["lines"]
-        for number, (name, values) in enumerate(lines.items()):
-            marker, colour = _MARKERS[number % len(_MARKERS)], (*_COLOURS, _SKY, _GREY)[number % 6]
-            axes.plot(extra["assets"], values, marker=marker, markersize=5, color=colour, label=name)
-        axes.set_xlabel("assets of one person")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylabel(label)
-        axes.set_ylim(bottom=0)
-        axes.legend()
+def _transitions(axes: Axes, extra: Mapping[str, Any]) -> None:
+    for colour, rounds in zip(_COLOURS, sorted({each["rounds"] for each in extra["points"]}), strict=False):
+        points = sorted((each for each in extra["points"] if each["rounds"] == rounds), key=lambda each: each["assets"])
+        assets = [each["assets"] for each in points]
+        said = f"{rounds} round{'s' * (rounds > 1)} of polls"
+        axes.plot(assets, [each["counted"] for each in points], marker="o", markersize=5, color=colour, label=said)
+        naive = [each["naive"] for each in points]
+        axes.plot(assets, naive, "s--", markersize=4, color=colour, label=f"{said}, a loop for each file")
+    _by_assets(axes, "state transitions of a session")
 
-    return plot
+
+def _dollars(axes: Axes, extra: Mapping[str, Any]) -> None:
+    for (name, values), colour, marker in zip(extra["lines"].items(), _COLOURS, _MARKERS, strict=False):
+        axes.plot(extra["assets"], values, marker=marker, markersize=5, color=colour, label=name)
+    _by_assets(axes, "US dollars for 1,000 persons")
+
+
+def _by_assets(axes: Axes, label: str) -> None:
+    axes.set_xlabel("assets of one person")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel(label)
+    axes.set_ylim(bottom=0)
+    axes.legend()
 
 
 def _rows_high(extra: Mapping[str, Any]) -> float:
@@ -113,6 +124,6 @@ def _fixed(_: Mapping[str, Any]) -> float:
 _PLOTS: dict[str, tuple[Callable[[Axes, Mapping[str, Any]], None], Callable[[Mapping[str, Any]], float]]] = {
     "cold_start": (_cold_start, _rows_high),
     "polling": (_polling, _fixed),
-    "transitions": (_lines("state transitions of a session"), _fixed),
-    "dollars": (_lines("US dollars for 1,000 persons"), _fixed),
+    "transitions": (_transitions, _fixed),
+    "dollars": (_dollars, _fixed),
 }

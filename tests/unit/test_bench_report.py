@@ -18,7 +18,13 @@ from bench.table import Row
 
 _MACHINE = Machine("Some processor", 2, "3.11.7", "2026-01-02")
 _EXTRA: dict[str, dict[str, Any]] = {
-    "transitions": {"assets": [1, 5, 20], "lines": {"product": [12, 18, 41], "floor": [9, 13, 28]}},
+    "transitions": {
+        "points": [
+            {"assets": n, "rounds": rounds, "counted": 8 + n + 3 * rounds, "naive": n * (3 * rounds + 2)}
+            for n in (1, 2, 5, 20)
+            for rounds in (1, 7)
+        ]
+    },
     "polling": {
         "schedules": [[2 + n % 7, 1 + (n * 37 % 50) / 5] for n in range(60)],
         "front": [[8, 0.6], [2, 6], [4, 2]],
