@@ -23,6 +23,7 @@ class Counted:
     """One person's execution: files, rounds of questions, and the transitions that were counted."""
 
     assets: int
+    settled_after: float
     rounds: int
     transitions: int
 
@@ -50,7 +51,7 @@ def count(at: Stage, assets: int, settled_after: float) -> Counted:
         at.where.settle()
     if [each.status for each in at.where.store.list_assets(session)] != [AssetStatus.ACTIVE] * assets:
         raise OperationFailed("not every file became Active")
-    return Counted(assets, invoked["poll_assets"], at.where.machine.transitions.total())
+    return Counted(assets, settled_after, invoked["poll_assets"], at.where.machine.transitions.total())
 
 
 @functools.cache
@@ -61,8 +62,8 @@ def counted() -> tuple[Counted, ...]:
 
 
 def transitions() -> dict[str, int]:
-    """``{"5 files, 4 rounds": transitions}``."""
-    return {_name(each): each.transitions for each in counted()}
+    """``{"5 files, Active after 60 s": transitions}``."""
+    return {f"{each.assets} files, Active after {each.settled_after:.0f} s": each.transitions for each in counted()}
 
 
 def _name(of: Counted) -> str:
