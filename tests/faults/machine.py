@@ -49,6 +49,8 @@ class Machine:
     largest: int = 0
     #: History events of each execution, as Step Functions writes them; it allows 25,000.
     events: Counter[str] = field(default_factory=Counter)
+    #: State transitions of each execution, as they are billed: each state entered, and each try again.
+    transitions: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         text = (ROOT / "statemachine/onboard_person.asl.json").read_text("utf-8")
@@ -87,6 +89,7 @@ class Machine:
         self.largest = max(self.largest, len(json.dumps(data)))
         # Entered and exited; the last state of an execution is followed by the execution's own end.
         self.events[context["Execution"]["Name"]] += 2
+        self.transitions[context["Execution"]["Name"]] += 1
 
     def _attempts(self, state: dict[str, Any], data: Any, context: dict[str, Any]) -> Steps:
         tries = [0] * len(state.get("Retry", []))
@@ -104,6 +107,7 @@ class Machine:
                     raise
                 pause = min(rule["IntervalSeconds"] * rule["BackoffRate"] ** tries[index], rule["MaxDelaySeconds"])
                 tries[index] += 1
+                self.transitions[context["Execution"]["Name"]] += 1
                 # Full jitter: anything between nothing and the whole pause.
                 yield self.chance.uniform(0, pause)
             else:

@@ -1,0 +1,362 @@
+"""Calls of each operation, counted on the wire in a warm process, beside the fewest that do the work."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bench.stage import ACTIVE_AFTER_SECONDS, OperationFailed, Stage, answered, stage
+from bench.table import Row
+from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
+from tests.faults.onboarding import FACES, registration
+from tests.faults.wire import Call
+from tests.functions import event_of_request
+
+#: What asks crun is run so often in a warm process, so many seconds apart: the governor's writes come with some calls
+#: only, and the mean is shown. Everything else is the same every time.
+TIMES = 20
+PAUSE_SECONDS = 0.5
+#: So many files does a round ask about.
+PENDING = 5
+
+Act = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """``prepare`` makes what the operation finds, and returns the operation itself.
+
+    ``minimum`` are the fewest calls thinkable, which ``least`` lists. ``limit`` is the reason why it takes more.
+    """
+
+    name: str
+    function: str
+    minimum: float
+    least: str
+    prepare: Callable[[Stage], Act]
+    limit: str = ""
+
+    @property
+    def asks_crun(self) -> bool:
+        """Whether the governor has a say, whose writes come with some calls only."""
+        return "crun" in self.least
+
+    @property
+    def runs(self) -> int:
+        """How many warm runs are counted."""
+        return TIMES if self.asks_crun else 1
+
+
+@dataclass(frozen=True)
+class Counted:
+    """``warm`` is the mean of the runs in a warm process, by ``service.Operation``; ``first`` what a new one calls."""
+
+    operation: Operation
+    first: Mapping[str, int]
+    warm: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def total(self) -> float:
+        """Calls of one run in a warm process."""
+        return round(sum(self.warm.values()), 3)
+
+    @property
+    def extra(self) -> dict[str, float]:
+        """What the first run of a process calls beyond the mean of the warm ones."""
+        return {name: more for name, times in self.first.items() if (more := round(times - self.warm.get(name, 0))) > 0}
+
+
+# -- the HTTP API -------------------------------------------------------------------------------------------------
+
+
+def _create(at: Stage) -> Act:
+    return lambda: at.post("/sessions", {})
+
+
+_KEYS = itertools.count()
+
+
+def _create_once(at: Stage) -> Act:
+    return lambda: at.post("/sessions", {}, idempotency_key=f"order-{next(_KEYS)}")
+
+
+def _another_attempt(at: Stage) -> Act:
+    made = at.post("/sessions", {"start": "on_open"})["id"]
+    return lambda: at.post("/sessions/{session_id}/attempts", session_id=made)
+
+
+def _register(at: Stage) -> Act:
+    made = at.post("/sessions", {"start": "on_open"})["id"]
+    return lambda: at.post("/sessions/{session_id}/assets", registration(0), session_id=made)
+
+
+def _get(at: Stage) -> Act:
+    made = at.verified("one", "two")
+    return lambda: answered(at.where.api("GET", "/sessions/{session_id}", session_id=made), 200)
+
+
+def _get_asset(at: Stage) -> Act:
+    made = at.verified("one")
+    path = {"session_id": made, "asset_id": at.where.store.list_assets(made)[0].id}
+    return lambda: answered(at.where.api("GET", "/sessions/{session_id}/assets/{asset_id}", **path), 200)
+
+
+def _list(at: Stage) -> Act:
+    at.verified()
+    return lambda: answered(at.where.api("GET", "/sessions"), 200)
+
+
+def _stats(at: Stage) -> Act:
+    at.verified("one")
+    return lambda: answered(at.where.api("GET", "/stats"), 200)
+
+
+def _authorize(at: Stage) -> Act:
+    return lambda: at.where.api("GET", "/sessions")
+
+
+def _authorize_person(at: Stage) -> Act:
+    made = at.post("/sessions", {"start": "on_open"})
+    token = made["invite_url"].partition("#")[2]
+    return lambda: answered(at.where.api("GET", "/sessions/{session_id}", key=token, session_id=made["id"]), 200)
+
+
+def _consent(at: Stage) -> Act:
+    made = at.post("/sessions", {"start": "on_open"})
+    token = made["invite_url"].partition("#")[2]
+    text = json.loads(at.where.invoke("record_consent", event_of_request("GET", "/consent", "/consent"))["body"])
+    agreed = {name: text[name] for name in ("text_version", "language", "sha256")}
+    return lambda: at.post("/sessions/{session_id}/consent", agreed, key=token, session_id=made["id"])
+
+
+def _erase(at: Stage) -> Act:
+    made = at.submitted("face")
+    key = at.where.store.list_assets(made)[0].object_key
+    at.where.put_object(key, FACES[0])
+    return lambda: answered(at.where.api("DELETE", "/sessions/{session_id}", session_id=made), 200)
+
+
+# -- the person's browser and files -------------------------------------------------------------------------------
+
+
+def _pass(at: Stage) -> Act:
+    _, callback = at.passed()
+    return lambda: answered(at.where.browser(callback), 303)
+
+
+def _pass_again(at: Stage) -> Act:
+    _, callback = at.reported()
+    return lambda: answered(at.where.browser(callback), 303)
+
+
+def _check(at: Stage, key: str) -> Act:
+    at.where.put_object(key, FACES[0])
+    event = at.where.uploads[-1]
+    return lambda: at.where.invoke("check_upload", event)
+
+
+def _check_registered(at: Stage) -> Act:
+    made = at.post("/sessions", {"start": "on_open", "assets": [registration(0)]})
+    return _check(at, made["assets"][0]["upload"]["fields"]["key"])
+
+
+def _check_verified(at: Stage) -> Act:
+    made = at.post("/sessions/{session_id}/assets", registration(0), session_id=at.verified())
+    return _check(at, made["upload"]["fields"]["key"])
+
+
+def _check_dropped(at: Stage) -> Act:
+    return _check(at, f"inbox/{at.verified()}/face.jpg")
+
+
+# -- the workflow -------------------------------------------------------------------------------------------------
+
+
+def _message(at: Stage, body: str) -> Act:
+    attributes = {"ApproximateReceiveCount": "1"}
+    record = {"messageId": "m", "body": body, "eventSource": "aws:sqs", "attributes": attributes}
+
+    def act() -> None:
+        if at.where.invoke("start_onboarding", {"Records": [record]}) != {"batchItemFailures": []}:
+            raise OperationFailed("start_onboarding")
+
+    return act
+
+
+def _start_validation(at: Stage) -> Act:
+    return _message(at, PassReported(at.reported()[0], attempt=1).to_json())
+
+
+def _start_last_chance(at: Stage) -> Act:
+    return _message(at, LinkCheck(at.post("/sessions", {})["id"], attempt=1).to_json())
+
+
+def _start_assets(at: Stage) -> Act:
+    return _message(at, AssetsReady(at.verified("never")).to_json())
+
+
+def _look_up(at: Stage) -> Act:
+    made, _ = at.reported()
+    return lambda: at.task("look_up_result", made, attempt=1, last_chance=False)
+
+
+def _claim(at: Stage) -> Act:
+    made = at.verified(*["never"] * PENDING)
+    return lambda: at.claimed(made)
+
+
+def _submit(at: Stage) -> Act:
+    made = at.verified("never")
+    (asset,) = at.claimed(made)
+    return lambda: at.task("submit_asset", made, asset_id=asset)
+
+
+def _poll(at: Stage, active: int) -> Act:
+    made = at.submitted(*["never"] * (PENDING - active), *["soon"] * active)
+    at.later(ACTIVE_AFTER_SECONDS + 1)
+    return lambda: at.task("poll_assets", made, round=0)
+
+
+_GOVERNOR = (
+    "One write of the governor, before each batch of calls to crun: it keeps all processes together within"
+    " CrunRequestsPer10s. Places taken in advance would spare it, but a process makes a call in half a second at best:"
+    " they would have to stay good for ten seconds, in which others may not use them, and halve what may be sent."
+)
+_ROUND = f"1 read, {PENDING} crun"
+_CREATION = "1 message, 1 crun, 1 write"
+_CHECK = "1 read, 1 file, 1 write, 1 read"
+_STOPS = "4 stops (one for each execution there may be)"
+OPERATIONS = (
+    Operation("create_session", "create_session", 3, _CREATION, _create, _GOVERNOR),
+    Operation(
+        "create_session with an Idempotency-Key",
+        "create_session",
+        5,
+        f"{_CREATION}, 2 of the key",
+        _create_once,
+        _GOVERNOR,
+    ),
+    Operation(
+        "create_session, another attempt", "create_session", 4, f"1 read, {_CREATION}", _another_attempt, _GOVERNOR
+    ),
+    Operation("receive_callback", "receive_callback", 2, "1 write, 1 message", _pass),
+    Operation("receive_callback, the page reloaded", "receive_callback", 2, "1 write, 1 message", _pass_again),
+    Operation("authorize, a client key", "authorize", 1, "1 read", _authorize),
+    Operation("authorize, a session token", "authorize", 0, "nothing: it is signed", _authorize_person),
+    Operation("get_session", "get_session", 1, "1 read", _get),
+    Operation("get_session, one asset", "get_session", 1, "1 read", _get_asset),
+    Operation("get_session, a list", "get_session", 1, "1 read", _list),
+    Operation("get_stats", "get_stats", 2, "1 read of each index", _stats),
+    Operation("register_asset", "register_asset", 2, "1 read, 1 write", _register),
+    Operation("record_consent", "record_consent", 2, "1 read, 1 write", _consent),
+    Operation(
+        "erase_session, one file",
+        "erase_session",
+        12,
+        f"1 read, 1 mark, {_STOPS}, 2 listings, 1 deletion, 1 read of the assets, 1 write for each, 1 end",
+        _erase,
+        "The answer shows the assets as the table holds them then, not as they should be.",
+    ),
+    Operation("check_upload, before the pass", "check_upload", 4, _CHECK, _check_registered),
+    Operation("check_upload, after the pass", "check_upload", 5, f"{_CHECK}, 1 message", _check_verified),
+    Operation("check_upload, the inbox", "check_upload", 6, f"1 write, {_CHECK}, 1 message", _check_dropped),
+    Operation("start_onboarding, a pass", "start_onboarding", 2, "1 read, 1 start", _start_validation),
+    Operation("start_onboarding, a link check", "start_onboarding", 2, "1 read, 1 start", _start_last_chance),
+    Operation("start_onboarding, files", "start_onboarding", 2, "1 read, 1 start", _start_assets),
+    Operation("look_up_result", "look_up_result", 2, "1 write, 1 crun", _look_up, _GOVERNOR),
+    Operation("claim_assets", "claim_assets", 2, "1 write, 1 read", _claim),
+    Operation("submit_asset", "submit_asset", 4, "1 read, 1 write, 1 crun, 1 write", _submit, _GOVERNOR),
+    Operation(f"poll_assets, {PENDING} files", "poll_assets", 1 + PENDING, _ROUND, lambda at: _poll(at, 0), _GOVERNOR),
+    Operation(
+        f"poll_assets, {PENDING} files, 2 are Active",
+        "poll_assets",
+        3 + PENDING,
+        f"{_ROUND}, 2 writes",
+        lambda at: _poll(at, 2),
+        _GOVERNOR,
+    ),
+)
+
+
+# -- counting -----------------------------------------------------------------------------------------------------
+
+
+def _names(calls: Iterable[Call]) -> Counter[str]:
+    return Counter(f"{each.service}.{each.operation}" for each in calls)
+
+
+def _count(at: Stage, operation: Operation) -> Counted:
+    at.clear()
+    act = operation.prepare(at)
+    at.where.warm.pop(operation.function, None)
+    first = _names(at.calls_of(operation.function, act))
+    warm: Counter[str] = Counter()
+    for _ in range(operation.runs):
+        at.later(PAUSE_SECONDS)
+        act = operation.prepare(at)
+        warm += _names(at.calls_of(operation.function, act))
+    return Counted(operation, first, {name: times / operation.runs for name, times in sorted(warm.items())})
+
+
+@functools.cache
+def counted() -> tuple[Counted, ...]:
+    """Every operation, counted once for the life of the process."""
+    with stage() as at:
+        return tuple(_count(at, each) for each in OPERATIONS)
+
+
+def calls() -> dict[str, dict[str, float]]:
+    """``{operation: {"service.Operation": calls of one run}}``."""
+    return {each.operation.name: dict(each.warm) for each in counted()}
+
+
+# -- the table ----------------------------------------------------------------------------------------------------
+
+
+def _listed(calls: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {times:g}" for name, times in calls.items()) or "none"
+
+
+def _row(of: Counted) -> Row:
+    operation = of.operation
+    row = Row(
+        "calls",
+        operation.name,
+        of.total,
+        "calls",
+        floor=operation.minimum or None,
+        # Without a floor the goal is a count, and the floor of nothing is nothing.
+        goal=(1.1 if operation.asks_crun else 1.0) if operation.minimum else 0.0,
+        note=operation.limit,
+    )
+    if row.passes:
+        return replace(row, note=f"A new process also calls {_listed(of.extra)}." if of.extra else "")
+    return row
+
+
+def rows() -> list[Row]:
+    """One row for each operation."""
+    return [_row(each) for each in counted()]
+
+
+def extra() -> dict[str, Any]:
+    """By operation: what is called warm, and what a new process calls besides."""
+    return {
+        "pause_seconds": PAUSE_SECONDS,
+        "operations": [
+            {
+                "name": each.operation.name,
+                "runs": each.operation.runs,
+                "minimum": each.operation.minimum,
+                "least": each.operation.least,
+                "warm": each.warm,
+                "first_extra": each.extra,
+            }
+            for each in counted()
+        ],
+    }

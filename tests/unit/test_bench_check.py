@@ -1,0 +1,116 @@
+"""The gate against the kept figures: what got worse fails, and one line says what and by how much."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.check import BASELINE, check
+
+Figures = dict[str, Any]
+
+
+@pytest.fixture
+def kept() -> Figures:
+    found: Figures = json.loads(BASELINE.read_text())
+    return found
+
+
+def _check(kept: Figures, now: Figures, folder: Path, *, accept: bool = False) -> int:
+    baseline = folder / "baseline.json"
+    baseline.write_text(json.dumps(kept))
+    return check(accept, baseline=baseline, measured=lambda: now)
+
+
+def _one_call_more(now: Figures) -> None:
+    now["calls"]["create_session"]["sqs.SendMessage"] += 1
+
+
+def _a_scan(now: Figures) -> None:
+    now["calls"]["claim_assets"]["dynamodb.Scan"] = 1
+
+
+def _one_transition_more(now: Figures) -> None:
+    now["transitions"]["5 files, Active after 60 s"] += 1
+
+
+def _a_tenth_more_modules(now: Figures) -> None:
+    now["modules"]["authorize"] *= 1.1
+
+
+def _another_package(now: Figures) -> None:
+    now["packages"]["authorize"].append("pandas")
+
+
+def _a_tenth_more_bytes(now: Figures) -> None:
+    now["layers"]["likeness"] *= 1.1
+
+
+def _no_longer_measured(now: Figures) -> None:
+    del now["calls"]["get_session"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_one_call_more, "(+1): sqs.SendMessage +1"),
+        (_a_scan, "(+1): dynamodb.Scan +1"),
+        (_one_transition_more, "transitions: 5 files, Active after 60 s"),
+        (_a_tenth_more_modules, "modules: authorize"),
+        (_another_package, "packages: authorize imports pandas"),
+        (_a_tenth_more_bytes, "layers: likeness"),
+        (_no_longer_measured, "calls: get_session is not measured any more"),
+    ],
+)
+def test_what_got_worse_fails_with_one_line(
+    kept: Figures,
+    spoil: Callable[[Figures], None],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = copy.deepcopy(kept)
+    spoil(now)
+    assert _check(kept, now, tmp_path) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("worse: ")
+    assert said in line
+
+
+def test_what_is_as_it_was_passes(kept: Figures, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _check(kept, kept, tmp_path) == 0
+    assert capsys.readouterr().out == "nothing got worse\n"
+
+
+def test_what_got_better_passes_and_can_be_kept(
+    kept: Figures, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = copy.deepcopy(kept)
+    del now["calls"]["get_stats"]["dynamodb.Query"]
+    assert _check(kept, now, tmp_path) == 0
+    assert "better: calls: get_stats 2 → 0 (-2): dynamodb.Query -2; run with --accept to keep it" in (
+        capsys.readouterr().out
+    )
+    assert _check(kept, now, tmp_path, accept=True) == 0
+    assert json.loads((tmp_path / "baseline.json").read_text()) == now
+
+
+def test_one_call_in_place_of_another_is_no_worse(kept: Figures, tmp_path: Path) -> None:
+    now = copy.deepcopy(kept)
+    reads = now["calls"]["get_stats"].pop("dynamodb.Query")
+    now["calls"]["get_stats"]["dynamodb.BatchGetItem"] = reads
+    assert _check(kept, now, tmp_path) == 0
+
+
+def test_modules_of_another_python_are_not_compared(
+    kept: Figures, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = copy.deepcopy(kept) | {"python": "3.99"}
+    _a_tenth_more_modules(now)
+    assert _check(kept, now, tmp_path) == 0
+    assert "modules are not compared" in capsys.readouterr().out
