@@ -62,7 +62,9 @@ class _AlwaysCold(dict[str, Any]):
 
 
 @dataclass
-class _Recorder:
+class Recorder:
+    """Listens to a cloud: ``found`` has each function's invocations that succeeded."""
+
     exchanges: list[Exchange] = field(default_factory=list)
     found: dict[str, list[Recording]] = field(default_factory=dict)
     asked: dict[str, Any] = field(default_factory=dict)
@@ -120,7 +122,7 @@ def record() -> tuple[dict[str, Recording], dict[str, str]]:
     # Some hours ago: what is then stored of times to come is past when it is played again, and no token has expired.
     with cloud(SETTINGS, start=time.time() - 4 * 3600) as where, pytest.MonkeyPatch.context() as patch:
         patch.setattr(bootstrap, "client", bootstrap.client)  # put back at the end
-        recorder = _Recorder()
+        recorder = Recorder()
         recorder.listen(where)
         where.begin({})
         where.warm = _AlwaysCold()

@@ -18,7 +18,7 @@ import requests
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from moto.core.models import botocore_stubber
 
-_CRUN_CALLS = "/api/v1/client/"
+CRUN_CALLS = "/api/v1/client/"
 _THROTTLED = b'{"code": 429, "message": "rate limited", "data": null}'
 
 
@@ -175,7 +175,7 @@ class Wire:
         real = requests.Session.send
 
         def send(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-            if self._by is None or _CRUN_CALLS not in str(request.url):
+            if self._by is None or CRUN_CALLS not in str(request.url):
                 return real(session, request, **options)
             return self._crun(lambda: real(session, request, **options), request)
 

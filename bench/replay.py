@@ -1,0 +1,244 @@
+"""Warm invocations against recorded answers, which come from another process over loopback.
+
+Who is measured here pays for its own work and for the client's part of each call, and for nothing else.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from multiprocessing.connection import Connection
+from types import ModuleType
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+import requests
+from botocore import xform_name
+from botocore.exceptions import ClientError
+
+from bench.recording import Exchange, Recording
+from likeness.runtime import bootstrap
+from likeness.runtime.logging import logger
+from tests.faults.wire import CRUN_CALLS
+from tests.functions import REGION, cold_start, invoke
+
+_USE = "/use/"
+_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
+_HOP = frozenset({"content-length", "connection", "transfer-encoding", "date", "server"})
+
+
+# -- the answers, in their own process ----------------------------------------------------------------------------
+
+
+def _subject(body: Mapping[str, Any]) -> str:
+    """What kind of item a call to DynamoDB is about: the governor's answers are not the session's."""
+    key = body.get("Key") or body.get("Item") or {}
+    parts = (str(value.get("S", "")).partition("#")[0] for name, value in sorted(key.items()) if name in ("pk", "sk"))
+    return "/".join(parts)
+
+
+def _place(service: str, operation: str, body: Mapping[str, Any]) -> str:
+    return f"{service}.{operation}.{_subject(body) if service == 'dynamodb' else ''}"
+
+
+def _place_of(exchange: Exchange) -> str:
+    if exchange.service == "s3":
+        return f"s3.{_S3_METHODS.get(exchange.operation, 'GET')}"
+    return _place(exchange.service, exchange.operation, exchange.parameters)
+
+
+_S3_METHODS = {"DeleteObject": "DELETE", "PutObject": "PUT"}
+_TARGETS = {"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs", "AWSStepFunctions": "stepfunctions"}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path.startswith(_USE):
+            self.server.use(self.path.removeprefix(_USE))
+            self._send(Exchange("", "", {}, 200, {}, b""))
+            return
+        found = self.server.answer(self._place(body))
+        self._send(found or Exchange("", "", {}, 500, {}, b"nothing of the kind was recorded"))
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815
+
+    def _place(self, body: bytes) -> str:
+        target, _, operation = self.headers.get("X-Amz-Target", "").partition(".")
+        if target:
+            return _place(_TARGETS.get(target, target), operation, json.loads(body))
+        if CRUN_CALLS in self.path:
+            return _place("crun", self.path.partition("?")[0].rpartition("/")[2], {})
+        return f"s3.{self.command}"
+
+    def _send(self, exchange: Exchange) -> None:
+        lines = [f"HTTP/1.1 {exchange.status} -"]
+        lines += [f"{name}: {value}" for name, value in exchange.headers.items() if name not in _HOP]
+        lines += [f"Content-Length: {len(exchange.body)}", "", ""]
+        self.wfile.write("\r\n".join(lines).encode() + exchange.body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Nothing is logged."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, recorded: Mapping[str, Sequence[Exchange]]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self._recorded: dict[str, dict[str, list[Exchange]]] = {}
+        for name, exchanges in recorded.items():
+            places = self._recorded.setdefault(name, {})
+            for each in exchanges:
+                places.setdefault(_place_of(each), []).append(each)
+        self._places: dict[str, list[Exchange]] = {}
+        self._asked: dict[str, Iterator[int]] = {}
+
+    def use(self, name: str) -> None:
+        """From now on calls belong to an invocation of this recording."""
+        self._places, self._asked = self._recorded[name], {place: count() for place in self._recorded[name]}
+
+    def answer(self, place: str) -> Exchange | None:
+        """The answers of a place in their order, and from the beginning."""
+        found = self._places.get(place)
+        return found[next(self._asked[place]) % len(found)] if found else None
+
+
+def _run(recorded: Mapping[str, Sequence[Exchange]], ready: Connection) -> None:
+    server = _Server(recorded)
+    ready.send(server.server_address[1])
+    server.serve_forever()
+
+
+# -- the invocations ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Player:
+    """One function in a warm process. ``floor`` makes the calls of ``handler``, and does nothing else."""
+
+    name: str
+    use: Callable[[], object]
+    handler: Callable[[], Any]
+    calls: list[Callable[[], object]] = field(default_factory=list)
+
+    def floor(self) -> None:
+        """The calls alone, one after the other."""
+        for each in self.calls:
+            each()
+
+
+@dataclass
+class _Listener:
+    """Hears which calls are made, and makes them again."""
+
+    calls: list[Callable[[], object]] = field(default_factory=list)
+    _parameters: dict[str, Any] = field(default_factory=dict)
+    _http: requests.Session = field(default_factory=requests.Session)
+
+    def asked(self, params: dict[str, Any], **_: Any) -> None:
+        self._parameters = dict(params)
+
+    def called(self, model: Any, **_: Any) -> None:
+        # A presigned URL is asked for, too, but never called.
+        service = {"sfn": "stepfunctions"}.get(model.service_model.service_name, model.service_model.service_name)
+        method, parameters = getattr(bootstrap.client(service), xform_name(model.name)), self._parameters
+
+        def again() -> None:
+            with suppress(ClientError):  # a condition that failed when it was recorded
+                answer = method(**parameters)
+                if "Body" in answer:
+                    answer["Body"].read()
+
+        self.calls.append(again)
+
+    def sent(self, request: requests.PreparedRequest, **options: Any) -> None:
+        kept = {"headers": dict(request.headers), "data": request.body, "timeout": options["timeout"]}
+
+        def again() -> None:
+            with self._http.request(
+                str(request.method), str(request.url), stream=True, allow_redirects=False, **kept
+            ) as answer:
+                answer.raw.read(decode_content=True)
+
+        self.calls.append(again)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """In the block."""
+        self._http.trust_env = False
+        clients, send = list(bootstrap._clients.values()), requests.Session.send
+
+        def sending(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+            self.sent(request, **options)
+            return send(session, request, **options)
+
+        for client in clients:
+            client.meta.events.register("provide-client-params", self.asked)
+            client.meta.events.register("before-call", self.called)
+        requests.Session.send = sending  # type: ignore[assignment, method-assign]
+        try:
+            yield
+        finally:
+            requests.Session.send = send  # type: ignore[method-assign]
+            for client in clients:
+                client.meta.events.unregister("provide-client-params", self.asked)
+                client.meta.events.unregister("before-call", self.called)
+
+
+class ReplayFailed(RuntimeError):
+    """When a function does not do what it did when it was recorded."""
+
+
+def _player(name: str, recording: Recording, address: str) -> Player:
+    app: ModuleType = cold_start(recording.function)
+    player = Player(name, lambda: urlopen(f"{address}{_USE}{name}").read(), lambda: invoke(app, recording.event))  # noqa: S310
+    for _ in range(2):  # the second one is warm: secrets and leases are there
+        player.use()
+        listener = _Listener()
+        with listener.listening():
+            answer = player.handler()
+        if isinstance(answer, dict) and answer.get("statusCode", 200) >= 400:
+            raise ReplayFailed(f"{name}: {answer}")
+    player.calls = listener.calls
+    return player
+
+
+@contextmanager
+def replay(recordings: Mapping[str, Recording], environment: Mapping[str, str]) -> Iterator[dict[str, Player]]:
+    """Players by name. ``environment`` is the functions' own; what they print goes nowhere."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    exchanges = {name: each.exchanges for name, each in recordings.items()}
+    server = context.Process(target=_run, args=(exchanges, there), daemon=True)
+    server.start()
+    address = f"http://127.0.0.1:{here.recv()}"
+    with pytest.MonkeyPatch.context() as patch, open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        variables = {**environment, **_CREDENTIALS, "AWS_ENDPOINT_URL": address, "CRUN_BASE_URL": address}
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        patch.setattr(bootstrap, "_clients", {})
+        _log_to(nowhere)
+        try:
+            yield {name: _player(name, each, address) for name, each in recordings.items()}
+        finally:
+            server.terminate()
+            server.join()
+
+
+def _log_to(stream: io.TextIOBase | Any) -> None:
+    for handler in logger.handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(stream)
