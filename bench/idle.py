@@ -31,6 +31,17 @@ def handler(event, context):
         connection.close()
     return {"statusCode": 200, "body": ""}
 """
+#: The two calls of a callback and nothing else, as boto3 makes them.
+_TWO_CALLS = """import boto3, os
+table, queue = boto3.client("dynamodb"), boto3.client("sqs")
+def handler(event, context):
+    table.update_item(
+        TableName="idle", Key={"pk": {"S": "a"}}, UpdateExpression="SET seen = :now",
+        ExpressionAttributeValues={":now": {"N": "1"}}, ReturnValues="ALL_NEW",
+    )
+    queue.send_message(QueueUrl=os.environ["QUEUE_URL"], MessageBody="{}")
+    return {"statusCode": 200, "body": ""}
+"""
 _ROLE = "arn:aws:iam::000000000000:role/idle"
 _NAME = "idle"
 
@@ -60,6 +71,7 @@ class Idle:
     """Each method takes one hop; its answer is in seconds."""
 
     url: str
+    two_calls_url: str
     queue_url: str
     machines: dict[str, str]
     arrived: queue.Queue[float]
@@ -69,6 +81,10 @@ class Idle:
     def answer(self) -> int:
         """One request that does nothing, by the way that all requests take; its HTTP status."""
         return requests.get(self.url, timeout=40).status_code
+
+    def two_calls(self) -> int:
+        """The same of a function that makes a callback's two calls."""
+        return requests.get(self.two_calls_url, timeout=40).status_code
 
     def request(self) -> float:
         """From a request to its answer."""
@@ -122,9 +138,11 @@ def idle(stack: Stack) -> Iterator[Idle]:
 
 def _deploy(stack: Stack, listener: _Listener) -> Idle:
     endpoint = stack.emulator_endpoint
-    silent = _function(endpoint, "idle", "")
-    reporting = _function(endpoint, "idle-reporting", f"127.0.0.1:{listener.server_address[1]}")
-    _route(endpoint, stack.outputs["RestApiId"], silent)
+    silent = _function(endpoint, "idle", _SOURCE, REPORT_TO="")
+    reporting = _function(endpoint, "idle-reporting", _SOURCE, REPORT_TO=f"127.0.0.1:{listener.server_address[1]}")
+    sink = emulator.client("sqs", endpoint).create_queue(QueueName=f"{_NAME}-sink")["QueueUrl"]
+    calling = _function(endpoint, "idle-two-calls", _TWO_CALLS, QUEUE_URL=str(sink))
+    _route(endpoint, stack.outputs["RestApiId"], {_NAME: silent, f"{_NAME}-two-calls": calling})
     _rule(endpoint, reporting)
     machines = {
         "validation": _machine(endpoint, "validation", [_task(silent), _save(endpoint), _task(silent)], reporting),
@@ -132,6 +150,7 @@ def _deploy(stack: Stack, listener: _Listener) -> Idle:
     }
     return Idle(
         url=f"{stack.api_url}/{_NAME}",
+        two_calls_url=f"{stack.api_url}/{_NAME}-two-calls",
         queue_url=_queue(endpoint, reporting),
         machines=machines,
         arrived=listener.arrived,
@@ -139,31 +158,32 @@ def _deploy(stack: Stack, listener: _Listener) -> Idle:
     )
 
 
-def _function(endpoint: str, name: str, report_to: str) -> str:
+def _function(endpoint: str, name: str, source: str, **variables: str) -> str:
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("app.py", _SOURCE)
+        archive.writestr("app.py", source)
     made = emulator.client("lambda", endpoint).create_function(
         FunctionName=name,
         Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
         Role=_ROLE,
         Handler="app.handler",
         Code={"ZipFile": code.getvalue()},
-        Environment={"Variables": {"REPORT_TO": report_to}},
+        Environment={"Variables": variables},
         Timeout=10,
         MemorySize=512,
     )
     return str(made["FunctionArn"])
 
 
-def _route(endpoint: str, rest_api: str, function: str) -> None:
+def _route(endpoint: str, rest_api: str, functions: dict[str, str]) -> None:
     api = emulator.client("apigateway", endpoint)
     root = next(each["id"] for each in api.get_resources(restApiId=rest_api)["items"] if each["path"] == "/")
-    made = api.create_resource(restApiId=rest_api, parentId=root, pathPart=_NAME)
-    method = {"restApiId": rest_api, "resourceId": made["id"], "httpMethod": "GET"}
-    api.put_method(**method, authorizationType="NONE")
-    uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function}/invocations"
-    api.put_integration(**method, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+    for path, function in functions.items():
+        made = api.create_resource(restApiId=rest_api, parentId=root, pathPart=path)
+        method = {"restApiId": rest_api, "resourceId": made["id"], "httpMethod": "GET"}
+        api.put_method(**method, authorizationType="NONE")
+        uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function}/invocations"
+        api.put_integration(**method, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
     api.create_deployment(restApiId=rest_api, stageName="v1")
 
 
