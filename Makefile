@@ -9,7 +9,7 @@ TIERS := tests/unit tests/simulator tests/workflow tests/template
 ALONE := tests/integration/test_flood.py tests/integration/test_load.py
 SOURCES := layers/likeness/likeness functions local ops bench tests
 
-.PHONY: help setup setup-check setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load faults redrive check build lock clean
+.PHONY: help setup setup-check setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load faults redrive bench bench-check check build lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -81,6 +81,12 @@ test-deployed:
 
 test-load: setup ## a flood, and three hundred persons at once
 	$(RUN) -m pytest $(ALONE) --durations=3
+
+bench: setup ## what a user pays in waiting and dollars, into docs/performance.md (ONLY="part part": some of it)
+	@PYTHONPATH=layers/likeness $(RUN) -m bench run --write $(ONLY:%=--only %)
+
+bench-check: setup ## the figures that are the same on every machine, against their baseline
+	@PYTHONPATH=layers/likeness $(RUN) -m bench check
 
 # Each gate is a command that fails when it finds something. They run side by side, the slowest first.
 GATES := mypy checkov sam cfn-lint ruff format imports statelint

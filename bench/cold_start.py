@@ -6,6 +6,7 @@ handler that makes ``boto3.client``s of the same services and one call.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,15 @@ from bench.canned import Canned, Run, canned
 from bench.recording import Exchange, Recording, record
 from bench.table import Row
 
-ROUNDS = 15
+ROUNDS = 9
+_FEW = 3
 _SECONDS = 60.0
 #: Functions that do not call crun and parse no body have the lower goal.
 _LEAN = frozenset({"receive_callback", "authorize", "check_upload", "start_onboarding", "claim_assets"})
+#: Shown without bytecode too.
+_BALD = ("receive_callback", "create_session")
+#: What limits those that miss their goal.
+_LIMITS: dict[str, str] = {}
 #: What Lambda's runtime brings along: boto3 with what it needs, and the runtime client.
 _RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "jmespath", "urllib3", "six.py")
 _RUNTIME_CLIENT = ("awslambdaric", "runtime_client.*", "simplejson", "snapshot_restore_py")
@@ -38,12 +45,18 @@ _FLOOR = """import json
 import boto3
 clients = [boto3.client(each) for each in {services!r}]
 def handler(event, context):
-    return json.dumps(getattr(clients[0], {method!r})(**{parameters!r}), default=str)
+    return json.dumps(clients[0].get_item(TableName="T", Key={{"pk": {{"S": "a"}}, "sk": {{"S": "b"}}}}), default=str)
 """
-_ONE_CALL: dict[str, tuple[str, dict[str, Any]]] = {
-    "dynamodb": ("get_item", {"TableName": "Table", "Key": {"pk": {"S": "a"}, "sk": {"S": "b"}}}),
-    "sqs": ("send_message", {"QueueUrl": "http://sqs/q", "MessageBody": "a"}),
-}
+#: Tells which modules there are, in the order in which they were imported.
+_TELL = """
+import importlib.util, json, sys
+answered = handler
+def handler(event, context):
+    answered(event, context)
+    found = [name for name, each in sys.modules.items() if getattr(each, "__spec__", None) and each.__spec__.origin]
+    return [name for name in found if name not in ("app", "__main__") and importlib.util.find_spec(name)]
+"""
+_AN_ITEM = Exchange("dynamodb", "GetItem", {}, 200, {"content-type": "application/x-amz-json-1.0"}, b'{"Item": {}}')
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,8 @@ class Bench:
     scratch: Path
     artefact: Artefact
     environment: dict[str, str]
+    #: What the last process answered.
+    answer: bytes = b""
 
     def __post_init__(self) -> None:
         runtime = self.scratch / "runtime"
@@ -73,6 +88,26 @@ class Bench:
             for found in packages.glob(name):
                 (runtime / found.name).symlink_to(found)
         self._runtime = runtime
+
+    def function(self, name: str) -> Path:
+        """The folder of functions/<name>, as it is deployed."""
+        task = self.scratch / "tasks" / name
+        if not task.exists():
+            shutil.copytree(self.artefact.function(name), task)
+        return task
+
+    def floor(self, services: Sequence[str]) -> Path:
+        """The floor of a function with clients of ``services``; every function has one of DynamoDB, and calls it."""
+        ordered = sorted(services, key=lambda each: each != "dynamodb")
+        return self.task("floor_" + "_".join(services), _FLOOR.format(services=ordered))
+
+    def imports_of(self, recording: Recording) -> str:
+        """A handler that imports what the function has imported at the end, and makes nothing of it."""
+        source = (self.artefact.function(recording.function) / "app.py").read_text() + _TELL
+        task = self.task(f"tell_{recording.function}", source)
+        self.start(task, self.artefact.layers, recording.event, recording.exchanges)
+        names: list[str] = json.loads(self.answer)
+        return f"import importlib\nfor name in {names!r}:\n    importlib.import_module(name)\n{_BARE}"
 
     def task(self, name: str, source: str) -> Path:
         """A folder that is deployed as a function."""
@@ -101,6 +136,7 @@ class Bench:
         os.kill(child.pid, signal.SIGKILL)  # not Popen.kill: that would collect a process that ended by itself
         _, _, usage = os.wait4(child.pid, 0)
         child.returncode = 0
+        self.answer = run.answer or b""
         if run.failed or run.answer is None:
             raise RuntimeError(f"{task.name}: {(run.answer or b'no answer')[:2000]!r}")
         if b'"statusCode": 5' in run.answer or b'"statusCode":5' in run.answer:
@@ -138,57 +174,99 @@ def _cpu_so_far(pid: int) -> float:
         return 0.0
 
 
-def floor_source(services: Sequence[str]) -> str:
-    """The floor's handler: the service that is called comes first."""
-    called = next((each for each in services if each in _ONE_CALL), "dynamodb")
-    method, parameters = _ONE_CALL[called]
-    ordered = [called, *(each for each in services if each != called)]
-    return _FLOOR.format(services=ordered, method=method, parameters=parameters)
+@dataclass
+class Samples:
+    """What was measured: of each function, of each set of services' floor, and of parts of a start."""
+
+    built: dict[str, list[Sample]]
+    floors: dict[tuple[str, ...], list[Sample]]
+    runtime: list[Sample]
+    imports: dict[str, list[Sample]]
+    without_bytecode: dict[str, list[Sample]]
+    services: dict[str, tuple[str, ...]]
+
+    def floor_of(self, function: str) -> float:
+        """Milliseconds of CPU."""
+        return _milliseconds(self.floors[self.services[function]])
 
 
-def measure(only: Sequence[str] = (), rounds: int = ROUNDS) -> dict[str, dict[str, list[Sample]]]:
-    """Samples of each function, its floor, and the bare runtime, interleaved round by round."""
+@cache
+def measure(rounds: int = ROUNDS, only: tuple[str, ...] = ()) -> Samples:
+    """Takes all samples; functions and floors in turn, round by round, so that a slow minute slows them all."""
     recordings, environment = record()
+    wanted = [each for name, each in sorted(recordings.items()) if not only or name in only]
     with tempfile.TemporaryDirectory() as folder, canned() as server:
         bench = Bench(server, Path(folder), build(), environment)
-        wanted = [each for each in recordings.values() if not only or each.function in only]
-        found: dict[str, dict[str, list[Sample]]] = {each.function: {} for each in wanted}
-        for _ in range(rounds + 1):
-            for recording in wanted:
-                for kind, sample in _one_round(bench, recording):
-                    found[recording.function].setdefault(kind, []).append(sample)
-    for kinds in found.values():
-        for samples in kinds.values():
-            del samples[0]  # the files come from the disk that once
+        found = Samples({}, {}, [], {}, {}, {each.function: each.services for each in wanted})
+        for each in wanted:  # once unmeasured: files come from the disk, and every answer is looked at
+            bench.start(bench.function(each.function), bench.artefact.layers, each.event, each.exchanges)
+        for _ in range(rounds):
+            for services in sorted(set(found.services.values())):
+                found.floors.setdefault(services, []).append(bench.start(bench.floor(services), [], {}, [_AN_ITEM]))
+            for each in wanted:
+                sample = bench.start(bench.function(each.function), bench.artefact.layers, each.event, each.exchanges)
+                found.built.setdefault(each.function, []).append(sample)
+        _take_apart(bench, wanted, found)
     return found
 
 
-def _one_round(bench: Bench, recording: Recording) -> Iterator[tuple[str, Sample]]:
-    answer = next((each for each in recording.exchanges if each.service == "dynamodb"), recording.exchanges[0])
-    floor = bench.task("floor_" + "_".join(recording.services), floor_source(recording.services))
-    yield "floor", bench.start(floor, [], {}, [answer])
-    task = bench.scratch / "tasks" / recording.function
-    if not task.exists():
-        shutil.copytree(bench.artefact.function(recording.function), task)
-    yield "built", bench.start(task, bench.artefact.layers, recording.event, recording.exchanges)
+def _take_apart(bench: Bench, wanted: Sequence[Recording], found: Samples) -> None:
+    """What the runtime client alone takes, what the imports do, and what everything takes without bytecode."""
+    bare = bench.task("bare", _BARE)
+    bald = [shutil.copytree(layer, bench.scratch / "bald" / layer.name) for layer in bench.artefact.layers]
+    for folder in [each for layer in bald for each in layer.rglob("__pycache__")]:
+        shutil.rmtree(folder)
+    for _ in range(_FEW):
+        found.runtime.append(bench.start(bare, [], {}, []))
+    for each in wanted:
+        task = bench.task(f"imports_{each.function}", bench.imports_of(each))
+        for _ in range(_FEW):
+            sample = bench.start(task, bench.artefact.layers, {}, [])
+            found.imports.setdefault(each.function, []).append(sample)
+            if each.function in _BALD:
+                sample = bench.start(bench.function(each.function), bald, each.event, each.exchanges)
+                found.without_bytecode.setdefault(each.function, []).append(sample)
 
 
-def _median(samples: Sequence[Sample], name: str) -> float:
-    return float(statistics.median(getattr(each, name) for each in samples))
+def _milliseconds(samples: Sequence[Sample], name: str = "cpu") -> float:
+    return 1000 * float(statistics.median(getattr(each, name) for each in samples))
 
 
 def rows() -> list[Row]:
-    """One row for each function."""
-    found = []
-    for function, kinds in measure().items():
-        found.append(
-            Row(
-                "cold_start",
-                function,
-                1000 * _median(kinds["built"], "cpu"),
-                "ms CPU",
-                floor=1000 * _median(kinds["floor"], "cpu"),
-                goal=0.9 if function in _LEAN else 1.2,
-            )
+    """One row for each function, then those without bytecode."""
+    found = measure()
+    made = [
+        Row(
+            "cold_start",
+            function,
+            _milliseconds(samples),
+            "ms",
+            floor=found.floor_of(function),
+            goal=0.9 if function in _LEAN else 1.2,
+            note=_LIMITS.get(function, ""),
         )
-    return found
+        for function, samples in found.built.items()
+    ]
+    made += [
+        Row("cold_start", f"{function}, without bytecode", _milliseconds(samples), "ms", floor=found.floor_of(function))
+        for function, samples in found.without_bytecode.items()
+    ]
+    return made
+
+
+def extra() -> dict[str, Any]:
+    """CPU milliseconds by phase, for the plot; ``wall`` beside them."""
+    found = measure()
+    functions = {}
+    for function, samples in found.built.items():
+        ready, whole = _milliseconds(samples, "init_cpu"), _milliseconds(samples)
+        runtime, imported = _milliseconds(found.runtime), _milliseconds(found.imports[function])
+        functions[function] = {
+            "runtime": runtime,
+            "imports": max(0.0, imported - runtime),
+            "clients": max(0.0, ready - imported),
+            "first invocation": whole - max(ready, imported),
+            "floor": found.floor_of(function),
+            "wall": _milliseconds(samples, "wall"),
+        }
+    return {"functions": functions}

@@ -66,13 +66,14 @@ HEAD = ("figure", "measured", "floor", "ratio", "goal", "")
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table, notes below it."""
+    """The rows as a Markdown table, notes below it; rows with the same note share it."""
     lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
-    notes: list[str] = []
+    notes: dict[str, int] = {}
     for row in rows:
         shown = list(cells(row))
         if row.note:
-            notes.append(f"{len(notes) + 1}. {row.note}")
-            shown[-1] = f"{shown[-1]} ({len(notes)})".strip()
+            number = notes.setdefault(row.note, len(notes) + 1)
+            shown[-1] = f"{shown[-1]} ({number})".strip()
         lines.append("| " + " | ".join(shown) + " |")
-    return "\n".join(lines) + ("\n\n" + "\n".join(notes) if notes else "") + "\n"
+    below = [f"{number}. {note}" for note, number in notes.items()]
+    return "\n".join(lines) + ("\n\n" + "\n".join(below) if below else "") + "\n"

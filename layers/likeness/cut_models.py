@@ -24,11 +24,16 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
 #: What endpoints.json calls them, where that is another name.
 _ENDPOINTS = {"stepfunctions": "states"}
 _PROSE = ("documentation", "examples")
+#: The roots of Amazon Trust Services, by their names in botocore's bundle.
+_ROOTS = (
+    *(f"Amazon Root CA {number}" for number in range(1, 5)),
+    "Starfield Services Root Certificate Authority - G2",
+)
 _COMMON = ("_retry.json", "partitions.json", "sdk-default-configuration.json")
 
 
 def cut(source: Path, target: Path) -> None:
-    """Writes the descriptions that the product needs from botocore's data folder ``source`` to ``target``."""
+    """Writes what the product needs from botocore's data folder ``source``, and of its roots, to ``target``."""
     for name in _COMMON:
         _write(target / name, _read(source / name))
     _write(target / "endpoints.json", _endpoints(_read(source / "endpoints.json")))
@@ -40,6 +45,20 @@ def cut(source: Path, target: Path) -> None:
         for extras in version.glob("service-2.*-extras.json"):
             _write(made / extras.name, _read(extras))
         _write(made / "paginators-1.json", _paginators(version / "paginators-1.json", operations))
+    roots = _roots((source.parent / "cacert.pem").read_text("utf-8"))
+    (target / "amazon_roots.pem").write_text(roots, "utf-8")
+
+
+def _roots(bundle: str) -> str:
+    """The certificates of Amazon Trust Services out of a bundle in which a label stands before each."""
+    found = []
+    for label in _ROOTS:
+        _, there, rest = bundle.partition(f'# Label: "{label}"\n')
+        if not there:
+            raise SystemExit(f"botocore's bundle has no {label}")
+        certificate = rest[rest.index("-----BEGIN") :].partition("-----END CERTIFICATE-----")
+        found.append(f"# {label}\n{certificate[0]}{certificate[1]}\n")
+    return "".join(found)
 
 
 def _read(file: Path) -> Any:

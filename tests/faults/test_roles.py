@@ -257,7 +257,7 @@ def _statement(source: dict[str, Any], function: str, action: str) -> dict[str, 
 
 def test_the_comparison_finds_an_action_too_many(used: set[Permission]) -> None:
     source = template()
-    _statement(source, "GetSessionFunction", "dynamodb:GetItem")["Action"].append("dynamodb:DeleteItem")
+    _statement(source, "GetSessionFunction", "dynamodb:BatchGetItem")["Action"].append("dynamodb:DeleteItem")
     assert _idle(used, source) == ["GetSessionFunction: dynamodb:DeleteItem on Table"]
     assert _beyond(used, source) == []
 

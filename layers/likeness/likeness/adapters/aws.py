@@ -10,7 +10,7 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, UnknownRegionError
 from botocore.loaders import Loader
 
 from likeness.errors import ConditionFailed, StorageUnavailable
@@ -28,14 +28,25 @@ _S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
 
 #: botocore's descriptions of the services, cut down by the layer's build (cut_models.py): a fifth of the time to read.
 _MODELS = Path(__file__).parent.parent / "models"
+#: The five roots of Amazon Trust Services (amazontrust.com/repository). Reading all hundred and twenty of botocore's
+#: bundle takes the first call of each client as long as the call itself.
+_ROOTS = _MODELS / "amazon_roots.pem"
 
 
-class _ShortLoader(Loader):
+class ShortLoader(Loader):
     """Reads the cut descriptions first, botocore's own where one is missing, and does not list all four hundred."""
+
+    def __init__(self, models: Path) -> None:
+        super().__init__([str(models)])
+        self._models = models
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002, the base class has it
         """The services that the product uses."""
-        return sorted(each.name for each in _MODELS.iterdir() if each.is_dir())
+        return sorted(each.name for each in self._models.iterdir() if each.is_dir())
+
+    def is_builtin_path(self, path: str) -> bool:
+        """Botocore's own, only shorter: addresses made by an endpoints.json of anybody else's go another way."""
+        return Path(path).is_relative_to(self._models) or bool(super().is_builtin_path(path))
 
 
 @cache
@@ -43,13 +54,29 @@ def _session() -> botocore.session.Session:
     # One for all clients: it finds the credentials and reads what the services share once.
     session = botocore.session.get_session()
     if _MODELS.is_dir():
-        session.register_component("data_loader", _ShortLoader([str(_MODELS)]))
+        session.register_component("data_loader", ShortLoader(_MODELS))
     return session
 
 
 def make_client(service: str) -> Any:
     """A low-level client of ``service``. S3 addresses buckets by path, which the emulator understands too."""
-    return _session().create_client(service, config=_S3_CONFIG if service == "s3" else _CONFIG)
+    config = _S3_CONFIG if service == "s3" else _CONFIG
+    return _session().create_client(service, config=config, verify=_authorities())
+
+
+def _authorities() -> str | None:
+    """The file of the authorities to trust; None where botocore decides: by the operator's AWS_CA_BUNDLE, or in another
+
+    partition than the commercial one, whose certificates may have other roots.
+    """
+    session = _session()
+    region = session.get_config_variable("region")
+    if session.get_config_variable("ca_bundle") or not (region and _ROOTS.exists()):
+        return None
+    try:
+        return str(_ROOTS) if session.get_partition_for_region(region) == "aws" else None
+    except UnknownRegionError:
+        return None
 
 
 @contextmanager

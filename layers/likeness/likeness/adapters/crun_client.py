@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.util.ssl_ import create_urllib3_context
 
 from likeness.contracts.crun import read_asset_report, read_envelope, read_id, read_link
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
@@ -27,6 +29,23 @@ _SECONDS = re.compile("[0-9]+")
 _LONGEST_WAIT_SECONDS = 3600
 #: No further batch of questions begins after this: with one slow batch it still fits into the function's minute.
 _REPORTS_SECONDS = 25.0
+
+
+class _ReadyAdapter(HTTPAdapter):
+    """Reads the certificate authorities while the function starts, once: requests does it in each new connection."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """See HTTPAdapter."""
+        context = create_urllib3_context()
+        context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+        super().init_poolmanager(*args, **options, ssl_context=context)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """See HTTPAdapter. The context knows the authorities already; a bundle of the user's is read as ever."""
+        if verify is True:
+            conn.cert_reqs = "CERT_REQUIRED"
+        else:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
 
 
 class CrunClient:
@@ -52,7 +71,7 @@ class CrunClient:
         self._http = requests.Session()
         self._http.trust_env = trust_env
         for scheme in ("https://", "http://"):
-            self._http.mount(scheme, HTTPAdapter(pool_maxsize=_PARALLEL, max_retries=0))
+            self._http.mount(scheme, _ReadyAdapter(pool_maxsize=_PARALLEL, max_retries=0))
 
     def create_validation(self, callback_url: str) -> H5Session:
         """See the port. Who asks for a link has its place already: the governor must know which client it is for."""

@@ -81,6 +81,7 @@ class DynamoStore:
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
         self._table = table
+        self._kept_texts: set[str] = set()
 
     # -- sessions ---------------------------------------------------------------------------------------------
 
@@ -223,9 +224,11 @@ class DynamoStore:
     # -- consent ----------------------------------------------------------------------------------------------
 
     def keep_consent_text(self, text: ConsentText) -> None:
-        """See the port. The digest is the key, so who writes it again writes the same."""
-        with translated():
-            self._client.put_item(TableName=self._table, Item=consent_text_item(text))
+        """See the port. The digest is the key, so who writes it again writes the same; a process does it once."""
+        if text.sha256 not in self._kept_texts:
+            with translated():
+                self._client.put_item(TableName=self._table, Item=consent_text_item(text))
+            self._kept_texts.add(text.sha256)
 
     def record_consent(self, session: Session, consent: Consent) -> None:
         """See the port. One transaction: the ledger's entry, and what the session shows."""

@@ -96,7 +96,8 @@ class CreateSession:
 
         asks whose consent nobody has recorded.
         """
-        session = caller.own(self.store.get_session(wanted))
+        found, assets = self.store.load(wanted)
+        session = caller.own(found)
         if session.status not in (SessionStatus.REQUIRES_INPUT, SessionStatus.PROCESSING) or session.group_id:
             raise Conflict(f"A session that is {session.status.value} takes no further attempt")
         if caller.session_id is not None and session.consent is None:
@@ -120,8 +121,8 @@ class CreateSession:
             last_error=None,
             updated_at=now,
         )
-        assets = [asset_view(each) for each in self.store.list_assets(wanted)]
-        return session_view(session, assets, max_attempts=self.max_attempts, h5_link=h5_link)
+        views = [asset_view(each) for each in assets]
+        return session_view(session, views, max_attempts=self.max_attempts, h5_link=h5_link)
 
     def _open_link(self, session: Session, number: int, base_url: str, now: float) -> tuple[Attempt, str]:
         self.admit(session.client_id)

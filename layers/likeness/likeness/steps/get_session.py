@@ -9,7 +9,7 @@ from typing import Any
 from likeness.contracts.views import asset_view, session_view
 from likeness.domain.caller import Caller
 from likeness.domain.ids import ASSET_ID, SESSION_ID
-from likeness.domain.session import Session, SessionStatus
+from likeness.domain.session import SessionStatus
 from likeness.errors import InvalidRequest, NotFound
 from likeness.ports import Store
 
@@ -26,14 +26,15 @@ class GetSession:
 
     def one(self, caller: Caller, session_id: str) -> dict[str, Any]:
         """A session with its assets."""
-        session = self._own(caller, session_id)
-        assets = [asset_view(each) for each in self.store.list_assets(session.id)]
-        return session_view(session, assets, max_attempts=self.max_attempts)
+        found, assets = self.store.load(session_id) if SESSION_ID.fullmatch(session_id) else (None, [])
+        session = caller.own(found)
+        return session_view(session, [asset_view(each) for each in assets], max_attempts=self.max_attempts)
 
     def asset(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
         """One asset."""
-        session = self._own(caller, session_id)
-        asset = self.store.get_asset(session.id, asset_id) if ASSET_ID.fullmatch(asset_id) else None
+        known = SESSION_ID.fullmatch(session_id) and ASSET_ID.fullmatch(asset_id)
+        session, asset = self.store.load_asset(session_id, asset_id) if known else (None, None)
+        caller.own(session)
         if asset is None:
             raise NotFound("There is no such asset")
         return asset_view(asset)
@@ -57,6 +58,3 @@ class GetSession:
             caller.client_id, limit=int(limit or 20), cursor=cursor, status=status, reference=reference
         )
         return {"sessions": [session_view(each) for each in page.sessions], "next_cursor": page.cursor}
-
-    def _own(self, caller: Caller, session_id: str) -> Session:
-        return caller.own(self.store.get_session(session_id) if SESSION_ID.fullmatch(session_id) else None)

@@ -1,0 +1,94 @@
+"""``python -m bench run``, ``report`` and ``check``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+import traceback
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bench import document, parts
+from bench.table import HEAD, cells
+from local.processes import ROOT
+
+
+@click.group()
+def main() -> None:
+    """What a user pays in waiting and in dollars, beside the floor of the same run."""
+
+
+@main.command()
+@click.option("--only", "wanted", multiple=True, metavar="PART", help="This part; may be given several times.")
+@click.option("--write", is_flag=True, help="Write docs/performance.md from the last results of all parts.")
+def run(wanted: tuple[str, ...], write: bool) -> None:
+    """Measure; 1 when a row misses its goal without a reason, or a part breaks."""
+    console, began = _console(), time.monotonic()
+    # Each part is tried, whatever becomes of the others.
+    good = [_measure(part, console) for part in wanted or parts.PARTS]
+    console.print(f"{time.monotonic() - began:.0f} s in all")
+    if write:
+        _write(console)
+    sys.exit(not all(good))
+
+
+@main.command()
+def report() -> None:
+    """Write docs/performance.md from the last results, without measuring."""
+    _write(_console())
+
+
+@main.command()
+@click.option("--accept", is_flag=True, help="Take what is found as the new baseline.")
+def check(accept: bool) -> None:
+    """The parts that give the same figures everywhere, against their baseline; 1 when one got worse."""
+    sys.exit(importlib.import_module("bench.check").check(accept))
+
+
+def _measure(part: str, console: Console) -> bool:
+    try:
+        result = parts.run(part)
+    except parts.PartError as error:
+        console.print(f"[red]{error}[/]\n")
+        return False
+    except Exception:
+        console.print(f"[red]{part} broke[/]")
+        console.print(traceback.format_exc(), markup=False)
+        return False
+    parts.save(result)
+    console.print(_table(result))
+    for row in result.rows:
+        if row.note:
+            console.print(f"  {row.figure}: {row.note}", markup=False)
+    console.print()
+    return not result.failures
+
+
+def _table(result: parts.Result) -> Table:
+    table = Table(title=f"{result.part}, {result.seconds:.0f} s", title_justify="left")
+    for name in HEAD:
+        table.add_column(name, justify="left" if name in ("figure", "") else "right", overflow="fold")
+    colours = {"FAIL": "red", "limited": "yellow", "pass": "green"}
+    for row in result.rows:
+        *values, verdict = cells(row)
+        colour = colours.get(verdict)
+        table.add_row(*values, f"[{colour}]{verdict}[/]" if colour else verdict)
+    return table
+
+
+def _write(console: Console) -> None:
+    results = parts.load()
+    if not results:
+        raise click.ClickException("nothing was measured yet: `make bench`")
+    console.print(f"written: {document.write(results).relative_to(ROOT)}")
+
+
+def _console() -> Console:
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""What is deployed: whether its bytecode is there and used, whether two builds are the same, and what it weighs."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Sequence
+from importlib.util import cache_from_source
+from pathlib import Path
+from typing import Any
+
+from bench.artefact import Artefact
+from bench.canned import canned
+from bench.cold_start import Bench
+from bench.recording import Recording, record
+from bench.table import Row
+from local.processes import ROOT, environment
+from local.stack import build_for_host
+from tests.template_file import TEMPLATE
+
+_MEGABYTE = 1_000_000
+_DEFLATE_LEVEL = 6
+#: The flags word of a .pyc that is read without a look at its source (PEP 552): hash-based, not checked.
+_UNCHECKED_HASH = 0b01
+#: Runs the real handler once, and then says which files the process has loaded.
+_LOADED = """import json, sys
+from function import handler as invoke
+def handler(event, context):
+    answer = invoke(event, context)
+    files = [getattr(each, "__file__", None) for each in list(sys.modules.values())]
+    with open("loaded.json", "w") as file:
+        json.dump([each for each in files if each], file)
+    return answer
+"""
+
+
+def rows() -> list[Row]:
+    """Two builds in folders of different names, looked at and compared."""
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = (_build(Path(folder) / name) for name in ("one", "quite_another"))
+        found = [
+            *_bytecode(first.layers),
+            Row("bytecode", "same files in two builds", same_share(first.layers, second.layers), "", None, 1.0, True),
+            *_weights(first.layers),
+            *_unused(first),
+        ]
+    return [*found, _runtime_at_hand()]
+
+
+def _build(state: Path) -> Artefact:
+    (state / "home").mkdir(parents=True)
+    (state / "logs").mkdir()
+    return Artefact(build_for_host(state, state / "logs", environment(state, "")).parent)
+
+
+def _files(folder: Path, suffix: str = "") -> list[Path]:
+    return sorted(each for each in folder.rglob(f"*{suffix}") if each.is_file())
+
+
+def _bytecode(layers: Sequence[Path]) -> list[Row]:
+    sources = [file for layer in layers for file in _files(layer, ".py")]
+    kept = [cached for file in sources if (cached := Path(cache_from_source(str(file)))).exists()]
+    unchecked = [file for file in kept if flags(file) == _UNCHECKED_HASH]
+    covered, blind = len(kept) / len(sources), len(unchecked) / max(len(kept), 1)
+    return [
+        Row("bytecode", "sources with bytecode beside them", covered, "", None, 1.0, True),
+        Row("bytecode", "of it read without a look at the source", blind, "", None, 1.0, True),
+    ]
+
+
+def flags(file: Path) -> int:
+    """The flags word of a .pyc: bytes 4 to 7, little-endian."""
+    return int.from_bytes(file.read_bytes()[4:8], "little")
+
+
+def same_share(first: Sequence[Path], second: Sequence[Path]) -> float:
+    """Of all files under pairs of folders, the share that is there twice with the same bytes."""
+    same = total = 0
+    for one, other in zip(first, second, strict=True):
+        mine, theirs = ({file.relative_to(each): file for file in _files(each)} for each in (one, other))
+        total += len(mine.keys() | theirs.keys())
+        same += sum(mine[name].read_bytes() == theirs[name].read_bytes() for name in mine.keys() & theirs.keys())
+    return same / total
+
+
+def zipped_size(folder: Path) -> int:
+    """Bytes of ``folder`` as a zip archive."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=_DEFLATE_LEVEL) as archive:
+        for file in _files(folder):
+            archive.write(file, file.relative_to(folder))
+    return target.tell()
+
+
+def _weights(layers: Sequence[Path]) -> list[Row]:
+    dependencies, likeness = layers
+    sources = [file for file in _files(ROOT / "functions", ".py") if "__pycache__" not in file.parts]
+    return [
+        Row("bytecode", "layer of dependencies, zipped", zipped_size(dependencies) / _MEGABYTE, "MB", None, 8),
+        Row("bytecode", "layer of dependencies, unzipped", _weight(_files(dependencies)), "MB"),
+        Row("bytecode", "layer of the product, zipped", zipped_size(likeness) / _MEGABYTE, "MB"),
+        Row("bytecode", "its code without bytecode and pages", 1000 * _weight(_files(likeness, ".py")), "kB"),
+        Row("bytecode", "all functions' own code", 1000 * _weight(sources), "kB"),
+    ]
+
+
+def _weight(files: Iterable[Path]) -> float:
+    return sum(file.stat().st_size for file in files) / _MEGABYTE
+
+
+def _unused(artefact: Artefact) -> list[Row]:
+    packages = artefact.layers[0] / "python"
+    there = {each.name for each in packages.iterdir() if _can_be_imported(each)}
+    loaded = {_top(Path(file), packages) for file in _loaded_files(artefact)}
+    idle = sorted(there - loaded)
+    names = ", ".join(map(_plain, idle))
+    return [
+        Row("bytecode", "packages in the layer", len(there), ""),
+        Row("bytecode", ": ".join(filter(None, ["of them that no function loads", names])), len(idle), "", None, 0),
+    ]
+
+
+def _can_be_imported(path: Path) -> bool:
+    return path.suffix in (".py", ".so") or (path.is_dir() and any(path.rglob("*.py")))
+
+
+def _top(file: Path, packages: Path) -> str | None:
+    return file.relative_to(packages).parts[0] if file.is_relative_to(packages) else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\.(cpython|abi3).*|\.py$", "", name)
+
+
+def _loaded_files(artefact: Artefact) -> set[str]:
+    """What any function has loaded when it has started and served an invocation, which calls whatever is lazy."""
+    recordings, settings = record()
+    found: set[str] = set()
+    with tempfile.TemporaryDirectory() as folder, canned() as server:
+        bench = Bench(server, Path(folder), artefact, settings)
+        for recording in all_recordings(recordings):
+            task = wrapped(bench, recording.function, _LOADED)
+            bench.start(task, artefact.layers, recording.event, recording.exchanges)
+            found.update(json.loads((task / "loaded.json").read_text()))
+    return found
+
+
+def all_recordings(recordings: dict[str, Recording]) -> list[Recording]:
+    """The recorded invocations, and those of functions that call nobody."""
+    quiet = {each.parent.name for each in (ROOT / "functions").glob("*/app.py")} - recordings.keys()
+    return [*recordings.values(), *(Recording(name, _event(name), (), []) for name in sorted(quiet))]
+
+
+def _event(function: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((ROOT / "events" / f"{function}.json").read_text())
+    return event
+
+
+def wrapped(bench: Bench, function: str, source: str) -> Path:
+    """A task folder in which ``source`` is the handler's module and the function's own is called ``function``."""
+    task = bench.task(f"wrapped_{function}", source)
+    shutil.copy(bench.artefact.function(function) / "app.py", task / "function.py")
+    return task
+
+
+def _runtime_at_hand() -> Row:
+    """Whether this machine can compile for the runtime that the template names."""
+    name = TEMPLATE["Parameters"]["PythonRuntime"]["Default"]
+    command = shutil.which(name)
+    # A command alone proves nothing: pyenv puts a stub there, which fails.
+    there = command and subprocess.run([command, "-c", ""], capture_output=True, check=False).returncode == 0
+    here = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    note = f"Measured with the layers for {here}." + (
+        "" if there else f" Without a {name} on the path `sam build` for AWS ships no bytecode, and says so."
+    )
+    return Row("bytecode", f"an interpreter {name} is at hand", int(bool(there)), "", note=note)

@@ -1,0 +1,175 @@
+"""The deployed stack on the emulator: how long a person waits between two steps, and how many come back at once.
+
+On one machine the emulator itself takes most of the time, so each figure stands beside what the emulator takes for the
+same hops when the functions at their ends do nothing (bench/idle.py).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from bench.idle import Idle, idle
+from bench.table import Row
+from local import emulator
+from local.media import portrait
+from local.processes import free_port
+from local.stack import Options, Stack, running_stack
+from tests.integration.conftest import Api, Canaries, come_back, face_check, send_file, settled
+
+PERSONS = 9
+CALLBACKS = 300
+_BATCH = 50
+CALLERS = 4
+#: Callbacks before those that are timed: each caller's function has a process by then. Cold starts are another part's.
+_UNTIMED = 24
+_PATIENCE_SECONDS = 60
+#: Two files of different bytes.
+_FILES = [portrait("alice", width, 500, image_format="PNG") for width in (400, 410)]
+_PARAMETERS = (
+    "LinkCheckDelaySeconds=900",  # no check comes in between
+    "PollFirstDelaySeconds=1",
+    "PollMaxDelaySeconds=1",
+    "CrunRequestsPer10s=10000",
+)
+
+
+class Onboarder:
+    """Persons of one stack, one after another."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.api = Api(stack, stack.api_key, Canaries())
+        # Files are fetched and judged at once: what is timed ends before.
+        quick = {"fetch_delay_seconds": 0, "settle_min_seconds": 0, "settle_max_seconds": 0}
+        requests.post(f"{stack.simulator_url}/_sim/settings", json=quick, timeout=10).raise_for_status()
+
+    def onboard(self) -> tuple[float, float]:
+        """Seconds from the callback to the submission of a waiting file, and from a later upload to its submission."""
+        session = self.api.session(assets=[_registration(_FILES[0])])
+        _require(send_file(session["assets"][0]["upload"], _FILES[0]).ok)
+        self.api.wait(session["id"], lambda found: found["assets"][0]["status"] == "uploaded")
+        callback = face_check(session["attempt"]["h5_link"])
+        after_callback = self._until_submitted(lambda: come_back(callback).status_code == 303)
+        self._wait_for_rest(session["id"])
+        asset = self.api("POST", f"/sessions/{session['id']}/assets", json=_registration(_FILES[1])).json()
+        after_upload = self._until_submitted(lambda: send_file(asset["upload"], _FILES[1]).ok)
+        self._wait_for_rest(session["id"])
+        return after_callback, after_upload
+
+    def _until_submitted(self, act: Callable[[], bool]) -> float:
+        seen = len(self._uploads())
+        began = time.monotonic()
+        _require(act())
+        while time.monotonic() < began + _PATIENCE_SECONDS:
+            arrived = self._uploads()[seen:]
+            if arrived:
+                return arrived[0] - began
+            time.sleep(0.1)
+        raise TimeoutError(f"no file was submitted within {_PATIENCE_SECONDS} s")
+
+    def _uploads(self) -> list[float]:
+        """When upload calls arrived at the simulator, by the clock that all processes of a machine share."""
+        entries = requests.get(f"{self._stack.simulator_url}/_sim/log", timeout=10).json()["entries"]
+        return sorted(each["at"] for each in entries if each["call"] == "upload")
+
+    def _wait_for_rest(self, session_id: str) -> None:
+        """Returns when all files are Active and no execution runs."""
+        self.api.wait(session_id, settled)
+        sfn = emulator.client("stepfunctions", self._stack.emulator_endpoint)
+        machine = self._stack.outputs["StateMachineArn"]
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while sfn.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]:
+            if time.monotonic() > deadline:
+                raise TimeoutError("an execution does not end")
+            time.sleep(0.1)
+
+
+def _require(answered: bool) -> None:
+    if not answered:
+        raise RuntimeError("the stack refused a request")
+
+
+def _registration(content: bytes) -> dict[str, Any]:
+    return {"name": "bench", "asset_type": "Image", "content_type": "image/png", "size_bytes": len(content)}
+
+
+def rows() -> list[Row]:
+    """Delays of the two ways, and callbacks per second."""
+    options = Options(
+        # Beside the other stacks' files, so that an unchanged template is built once.
+        state_file=Path(".local/bench.json"),
+        port=free_port(),
+        emulator_port=free_port(),
+        parameters=_PARAMETERS,
+    )
+    with running_stack(options, lambda _: None) as stack, idle(stack) as floor:
+        persons = Onboarder(stack)
+        return [*_delays(persons, floor), *_throughput(persons.api, floor)]
+
+
+def _delays(persons: Onboarder, floor: Idle) -> list[Row]:
+    samples: list[tuple[float, ...]] = []
+    for _ in range(PERSONS + 1):
+        way = (floor.request(), floor.queue(), floor.object(), floor.validation(), floor.assets())
+        samples.append((*persons.onboard(), *way))
+    del samples[0]  # the functions' processes start
+    callback, upload, request, queue, stored, validation, assets = map(statistics.median, zip(*samples, strict=True))
+    return [
+        Row("deployed", "callback to the first submission", callback, "s", request + queue + validation, 1.5),
+        Row("deployed", "upload to the submission", upload, "s", stored + queue + assets, 1.5),
+    ]
+
+
+def _throughput(api: Api, floor: Idle) -> list[Row]:
+    with ThreadPoolExecutor(CALLERS) as pool:
+        links = list(pool.map(lambda _: face_check(api.session()["attempt"]["h5_link"]), range(_UNTIMED + CALLBACKS)))
+    # What is behind the queue would take the processor that a callback has for itself on AWS.
+    _stop_readers(api.stack)
+    for _ in range(2):
+        _seconds(lambda _: floor.answer(), range(_UNTIMED), 200)
+        _seconds(_come_back, links[:_UNTIMED], 303)  # the second time as a browser that reloads
+    already = _waiting(api.stack)
+    nothing = timed = 0.0
+    for start in range(_UNTIMED, len(links), _BATCH):  # in turn, so that a slow minute slows both
+        nothing += _seconds(lambda _: floor.answer(), range(_BATCH), 200)
+        timed += _seconds(_come_back, links[start : start + _BATCH], 303)
+    kept, rate, idle_rate = _waiting(api.stack) - already, CALLBACKS / timed, CALLBACKS / nothing
+    return [
+        Row("deployed", f"{CALLBACKS} callbacks by {CALLERS} callers", rate, "per s", idle_rate, 0.7, at_least=True),
+        Row("deployed", "of them waiting in the queue", kept / CALLBACKS, "", None, 1.0, at_least=True),
+    ]
+
+
+def _come_back(link: str) -> int:
+    return come_back(link).status_code
+
+
+def _seconds(ask: Callable[[Any], int], items: Iterable[Any], status: int) -> float:
+    """What the callers need for all of it; each answer has to be ``status``."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(CALLERS) as pool:
+        found = set(pool.map(ask, items))
+    needed = time.monotonic() - began
+    _require(found == {status})
+    return needed
+
+
+def _stop_readers(stack: Stack) -> None:
+    client = emulator.client("lambda", stack.emulator_endpoint)
+    for each in client.list_event_source_mappings()["EventSourceMappings"]:
+        client.update_event_source_mapping(UUID=each["UUID"], Enabled=False)
+
+
+def _waiting(stack: Stack) -> int:
+    """Messages that could be read now: the delayed link checks are not among them."""
+    sqs = emulator.client("sqs", stack.emulator_endpoint)
+    name = "ApproximateNumberOfMessages"
+    found = sqs.get_queue_attributes(QueueUrl=stack.outputs["OnboardingQueueUrl"], AttributeNames=[name])
+    return int(found["Attributes"][name])

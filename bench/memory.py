@@ -1,0 +1,168 @@
+"""How much memory each function takes, and what its MemorySize buys: time and money of a cold start, by a model.
+
+The peak is that of a fresh process under Lambda's runtime client, with the layers as built, after its start and one
+invocation against recorded answers. The model: a function has memory / 1,769 MB of a processor (AWS: 1,769 MB are one
+vCPU), but a whole one while it starts; calls to AWS and crun are waited for at any size; the start is billed too. The
+recorded answers come over plain HTTP: for each service that is called one new TLS connection is added, as bench/tls.py
+finds it. A person comes once, so most invocations that somebody waits for are cold: cold starts are what is weighed.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.artefact import build
+from bench.bytecode import all_recordings, wrapped
+from bench.canned import canned
+from bench.cold_start import Bench
+from bench.recording import Recording, record
+from bench.table import Row
+from bench.tls import measure as measure_tls
+from tests.template_file import RESOURCES
+
+SAMPLES = 5
+SIZES = (128, 256, 512, 1024)
+_PEAK_SHARE = 0.6
+_FULL_PROCESSOR_MB = 1769
+#: US dollars in us-east-1 on arm64 (aws.amazon.com/lambda/pricing): per GB-second, and per request.
+_GB_SECOND = 0.0000133334
+_REQUEST = 0.20 / 1_000_000
+#: Seconds of waiting for one call: assumed, since the recorded answers come at once.
+_AWS_CALL, _CRUN_CALL = 0.01, 0.3
+#: A size is good enough when its cost times latency is within so much of the best.
+_NEAR = 1.1
+#: Linux's VmHWM: getrusage's figure also counts what the process was before it became this one.
+_MEASURED = """import json, time
+start = time.process_time()
+from function import handler as invoke
+def handler(event, context):
+    began = time.process_time()
+    answer = invoke(event, context)
+    ended = time.process_time()
+    with open("/proc/self/status") as file:
+        peak = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+    with open("measured.json", "w") as file:
+        json.dump({"init": began, "first": ended - began, "peak": peak * 1024 / 1e6}, file)
+    return answer
+"""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Of one function: peak in MB; CPU seconds of its start and of its first invocation; seconds it waits for others.
+
+    ``first`` has the TLS connections in it.
+    """
+
+    peak: float
+    init: float
+    first: float
+    waiting: float
+
+    def latency(self, size: int) -> float:
+        """Seconds of a cold start at ``size`` MB."""
+        return self.init + self.first / min(1.0, size / _FULL_PROCESSOR_MB) + self.waiting
+
+    def cost(self, size: int) -> float:
+        """US dollars of it."""
+        return self.latency(size) * size / 1024 * _GB_SECOND + _REQUEST
+
+    def fits(self, size: int) -> bool:
+        """Whether enough of ``size`` MB stays free."""
+        return self.peak <= _PEAK_SHARE * size
+
+
+def best_size(footprint: Footprint) -> int:
+    """The smallest size that the function fits into whose cost times latency is within a tenth of the best."""
+    products = {size: footprint.cost(size) * footprint.latency(size) for size in SIZES if footprint.fits(size)}
+    if not products:
+        return SIZES[-1]
+    return min(size for size, product in products.items() if product <= _NEAR * min(products.values()))
+
+
+def measure(samples: int = SAMPLES) -> dict[str, Footprint]:
+    """Each function's footprint: the highest peak and the median times of ``samples`` processes."""
+    recordings, settings = record()
+    with tempfile.TemporaryDirectory() as folder, canned() as server:
+        bench = Bench(server, Path(folder), build(), settings)
+        connection = _connections(samples)
+        return {each.function: _footprint(bench, each, samples, connection) for each in all_recordings(recordings)}
+
+
+def _connections(samples: int) -> tuple[float, float]:
+    """CPU seconds of the first call on a new TLS connection: of an AWS client, of crun's."""
+    calls = measure_tls(samples)
+    return calls["dynamodb", "init"][0], calls["crun", "init"][0]
+
+
+def _footprint(bench: Bench, recording: Recording, samples: int, connection: tuple[float, float]) -> Footprint:
+    task = wrapped(bench, recording.function, _MEASURED)
+    found = []
+    for _ in range(samples):
+        bench.start(task, bench.artefact.layers, recording.event, recording.exchanges)
+        found.append(json.loads((task / "measured.json").read_text()))
+    asked = Counter(each.service == "crun" for each in recording.exchanges)
+    services = Counter(name == "crun" for name in {each.service for each in recording.exchanges})
+    tls = services[False] * connection[0] + services[True] * connection[1]
+    return Footprint(
+        peak=max(each["peak"] for each in found),
+        init=statistics.median(each["init"] for each in found),
+        first=statistics.median(each["first"] for each in found) + tls,
+        waiting=asked[True] * _CRUN_CALL + asked[False] * _AWS_CALL,
+    )
+
+
+def memory_size(function: str) -> int:
+    """What the template gives to functions/<function>, in MB."""
+    (size,) = (
+        each["Properties"]["MemorySize"]
+        for each in RESOURCES.values()
+        if each["Type"] == "AWS::Serverless::Function" and each["Properties"]["CodeUri"] == f"functions/{function}"
+    )
+    return int(size)
+
+
+_found: dict[str, Footprint] = {}
+
+
+def rows() -> list[Row]:
+    """Peak beside MemorySize for each function, and the size that the rule asks for."""
+    _found.update(measure())
+    peaks = [
+        Row("memory", f"{name}: peak", each.peak, "MB", memory_size(name), _PEAK_SHARE)
+        for name, each in sorted(_found.items())
+    ]
+    sizes = [
+        Row("memory", f"{name}: size by the rule", best_size(each), "MB", memory_size(name))
+        for name, each in sorted(_found.items())
+    ]
+    return peaks + sizes
+
+
+def extra() -> dict[str, Any]:
+    """The model's table."""
+    return {"table": model_table(_found)}
+
+
+def model_table(footprints: Mapping[str, Footprint]) -> list[list[str]]:
+    """For each function and size seconds and US dollars per million cold starts; the first line is the head."""
+    head = ["function", "start, ms CPU", "first invocation, ms CPU", "waits, ms", *(f"{size} MB" for size in SIZES)]
+    table = [[*head, "template", "by the rule"]]
+    for name, each in sorted(footprints.items()):
+        milliseconds = [f"{1000 * value:.0f}" for value in (each.init, each.first, each.waiting)]
+        table.append([name, *milliseconds, *(_cell(each, size) for size in SIZES), f"{memory_size(name)}"])
+        table[-1].append(f"{best_size(each)}")
+    return table
+
+
+def _cell(footprint: Footprint, size: int) -> str:
+    if not footprint.fits(size):
+        return "too small"
+    return f"{footprint.latency(size):.2f} s, ${1_000_000 * footprint.cost(size):.2f}"

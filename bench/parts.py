@@ -1,0 +1,129 @@
+"""The parts of the benchmark: which there are, how one is run, and where its results are kept.
+
+A part is a module with ``rows() -> list[Row]``. It may also have ``extra() -> dict[str, Any]``, asked for right after
+``rows()`` in the same process: JSON for plots and tables that do not fit into rows (bench/plots.py says which).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.table import Row
+from local.processes import ROOT
+
+RESULTS = ROOT / "build" / "bench"
+PARTS = {
+    "calls": "bench.calls",
+    "transitions": "bench.transitions",
+    "polling": "bench.polling",
+    "bytecode": "bench.bytecode",
+    "tls": "bench.tls",
+    "cold_start": "bench.cold_start",
+    "warm": "bench.warm",
+    "growth": "bench.growth",
+    "deployed": "bench.deployed",
+    "memory": "bench.memory",
+    "dollars": "bench.dollars",
+}
+
+
+class PartError(RuntimeError):
+    """When there is no such part, or its module is not here."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and when a part was measured; nothing that names the machine or its owner."""
+
+    processor: str
+    cores: int
+    python: str
+    date: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a part has found, and the ``seconds`` it took."""
+
+    part: str
+    seconds: float
+    machine: Machine
+    rows: list[Row]
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> list[Row]:
+        """Rows that miss their goal without a reason."""
+        return [row for row in self.rows if row.passes is False and not row.note]
+
+
+def run(part: str) -> Result:
+    """Measures one part. PartError when it is not here; whatever the part itself raises."""
+    module = _module(part)
+    began = time.monotonic()
+    rows: list[Row] = module.rows()
+    extra: dict[str, Any] = module.extra() if hasattr(module, "extra") else {}
+    return Result(part, time.monotonic() - began, this_machine(), rows, extra)
+
+
+def _module(part: str) -> Any:
+    if part not in PARTS:
+        raise PartError(f"there is no part {part}; there are {', '.join(PARTS)}")
+    name = PARTS[part]
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as exc:
+        if exc.name != name:
+            raise
+        raise PartError(f"the part {part} is not here: {name} is missing") from exc
+
+
+def this_machine() -> Machine:
+    """The facts that a figure depends on."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Machine(_processor(), cores, platform.python_version(), datetime.now(UTC).date().isoformat())
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())
+
+
+def save(result: Result, folder: Path | None = None) -> None:
+    """Keeps the result as the part's last one."""
+    folder = folder or RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {
+        "part": result.part,
+        "seconds": round(result.seconds, 1),
+        "machine": {name: getattr(result.machine, name) for name in Machine.__dataclass_fields__},
+        "rows": [row.as_json() for row in result.rows],
+        "extra": result.extra,
+    }
+    (folder / f"{result.part}.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def load(folder: Path | None = None) -> list[Result]:
+    """The last result of each part that has one, in the order of the parts."""
+    folder = folder or RESULTS
+    found = []
+    for part in PARTS:
+        file = folder / f"{part}.json"
+        if file.exists():
+            kept = json.loads(file.read_text())
+            kept["machine"] = Machine(**kept["machine"])
+            kept["rows"] = [Row(**row) for row in kept["rows"]]
+            found.append(Result(**kept))
+    return found

@@ -1,0 +1,129 @@
+"""The plots of docs/performance.md, drawn from what parts give as ``extra()``. The same data gives the same bytes.
+
+- ``cold_start``: ``{"functions": {name: {phase: milliseconds of CPU}}}`` with the phases of ``PHASES`` and ``floor``
+- ``polling``: ``{"schedules": [[polls, seconds], …], "front": [[polls, seconds], …], "product": [polls, seconds]}``:
+  polls for each asset, and the mean delay from Active to seen
+- ``transitions``: ``{"points": [{"assets": …, "rounds": …, "counted": …, "naive": …}, …]}``, naive with a loop for each
+- ``dollars``: ``{"assets": [1, 2, …], "lines": {name: [US dollars for 1,000 persons, for each number of assets]}}``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+PHASES = ("runtime", "imports", "clients", "first invocation")
+# Okabe and Ito's colours: told apart by colour-blind eyes, and by their brightness in print.
+_BLUE, _ORANGE, _GREEN, _RED, _SKY, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#8C8C8C"
+_COLOURS = (_BLUE, _ORANGE, _GREEN, _RED)
+_MARKERS = ("o", "s", "^", "D")
+_STYLE: Any = {
+    "svg.hashsalt": "likeness",
+    "svg.fonttype": "none",  # text stays text: small files that can be searched
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "figure.facecolor": "white",  # on a dark page as well
+    "axes.facecolor": "white",
+    "savefig.facecolor": "white",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+}
+
+
+def draw(part: str, extra: Mapping[str, Any], target: Path) -> bool:
+    """Draws the plot of ``part`` into ``target`` as SVG; False when there is none, or nothing to draw."""
+    if part not in _PLOTS or not extra:
+        return False
+    plot, height = _PLOTS[part]
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8, height(extra)), layout="constrained")
+        plot(figure.add_subplot(), extra)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
+    return True
+
+
+def _cold_start(axes: Axes, extra: Mapping[str, Any]) -> None:
+    functions: dict[str, dict[str, float]] = extra["functions"]
+    places = range(len(functions))
+    left = [0.0] * len(functions)
+    for phase, colour in zip(PHASES, _COLOURS, strict=True):
+        widths = [each.get(phase, 0.0) for each in functions.values()]
+        axes.barh([place - 0.14 for place in places], widths, 0.5, left=left, color=colour, label=phase)
+        left = [begin + width for begin, width in zip(left, widths, strict=True)]
+    floors = [each.get("floor", 0.0) for each in functions.values()]
+    axes.barh([place + 0.26 for place in places], floors, 0.22, color=_GREY, label="floor: boto3 alone")
+    axes.set_yticks(list(places), list(functions))
+    axes.set_ylim(len(functions) - 0.5, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("CPU milliseconds of a cold start")
+    axes.legend(ncols=5, loc="lower left", bbox_to_anchor=(-0.2, 1.0), columnspacing=1.2, handlelength=1.2)
+
+
+def _polling(axes: Axes, extra: Mapping[str, Any]) -> None:
+    others, front = _columns(extra.get("schedules", ())), _columns(sorted(extra["front"]))
+    axes.scatter(*others, s=12, color=_SKY, label="schedules of the same kind", zorder=2)
+    axes.plot(*front, color=_BLUE, marker="o", markersize=4, label="none better in both", zorder=3)
+    if extra.get("product"):
+        polls, delay = extra["product"]
+        axes.scatter([polls], [delay], s=90, marker="*", color=_RED, label="the product's", zorder=4)
+    axes.set_xlabel("polls for each asset")
+    axes.set_ylabel("mean seconds from Active to seen")
+    axes.set_ylim(bottom=0)
+    axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0))
+
+
+def _columns(points: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
+    return [each[0] for each in points], [each[1] for each in points]
+
+
+def _transitions(axes: Axes, extra: Mapping[str, Any]) -> None:
+    for colour, rounds in zip(_COLOURS, sorted({each["rounds"] for each in extra["points"]}), strict=False):
+        points = sorted((each for each in extra["points"] if each["rounds"] == rounds), key=lambda each: each["assets"])
+        assets = [each["assets"] for each in points]
+        said = f"{rounds} round{'s' * (rounds > 1)} of polls"
+        axes.plot(assets, [each["counted"] for each in points], marker="o", markersize=5, color=colour, label=said)
+        naive = [each["naive"] for each in points]
+        axes.plot(assets, naive, "s--", markersize=4, color=colour, label=f"{said}, a loop for each file")
+    _by_assets(axes, "state transitions of a session")
+
+
+def _dollars(axes: Axes, extra: Mapping[str, Any]) -> None:
+    for (name, values), colour, marker in zip(extra["lines"].items(), _COLOURS, _MARKERS, strict=False):
+        axes.plot(extra["assets"], values, marker=marker, markersize=5, color=colour, label=name)
+    _by_assets(axes, "US dollars for 1,000 persons")
+
+
+def _by_assets(axes: Axes, label: str) -> None:
+    axes.set_xlabel("assets of one person")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel(label)
+    axes.set_ylim(bottom=0)
+    axes.legend()
+
+
+def _rows_high(extra: Mapping[str, Any]) -> float:
+    return 0.9 + 0.36 * len(extra["functions"])
+
+
+def _fixed(_: Mapping[str, Any]) -> float:
+    return 3.8
+
+
+_PLOTS: dict[str, tuple[Callable[[Axes, Mapping[str, Any]], None], Callable[[Mapping[str, Any]], float]]] = {
+    "cold_start": (_cold_start, _rows_high),
+    "polling": (_polling, _fixed),
+    "transitions": (_transitions, _fixed),
+    "dollars": (_dollars, _fixed),
+}

@@ -1,0 +1,204 @@
+"""The first HTTPS call of a process beside its second, in CPU time: what trust in certificates costs, and when.
+
+A client that is made during the invocation reads the bundle of root certificates then, with the little CPU that a small
+function has; one that is made while the function starts reads it at full speed. The server closes each connection, so
+that both calls shake hands. A fresh process each time. The bare call is http.client's, its bundle read before.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import itertools
+import json
+import os
+import shutil
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import certifi
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from bench.artefact import build
+from bench.table import Row
+
+SAMPLES = 11
+_GOAL = 4.0
+_HOST = "127.0.0.1"
+_CLIENTS = ("crun", "dynamodb")
+_BARE = "bare"
+#: The imports are done before: what is lazy in them happens in the call and counts.
+_PROBE = """import http.client, json, ssl, sys, time
+from likeness.adapters.aws import make_client
+from likeness.adapters.crun_client import CrunClient
+client, when, url = sys.argv[1:]
+def make():
+    if client == "crun":
+        crun = CrunClient(url, lambda fresh: "key", lambda wanted: wanted)
+        return lambda: crun.group_of("token")
+    if client == "bare":
+        context = ssl.create_default_context()
+        def get():
+            connection = http.client.HTTPSConnection(url.removeprefix("https://"), context=context)
+            connection.request("GET", "/")
+            connection.getresponse().read()
+            connection.close()
+        return get
+    aws = make_client(client)
+    return lambda: aws.get_item(TableName="t", Key={"pk": {"S": "a"}})
+call = make() if when == "init" else None
+seconds = []
+for _ in range(2):
+    began = time.process_time()
+    call = call or make()
+    call()
+    seconds.append(time.process_time() - began)
+print(json.dumps(seconds))
+"""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers crun's look-up and DynamoDB's GetItem, once for each connection."""
+
+    def _serve(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        found = {"code": 200, "message": "success", "data": {"GroupId": "group-1"}} if self.command == "GET" else {}
+        body = json.dumps(found).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = _serve  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing is logged."""
+
+
+@contextmanager
+def https_server(folder: Path) -> Iterator[str]:
+    """The URL of a server whose certificate ``trusting(folder)`` accepts."""
+    _make_certificates(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    server = ThreadingHTTPServer((_HOST, 0), _Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"https://{_HOST}:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _make_certificates(folder: Path) -> None:
+    """An authority for these minutes, in ``ca.pem``, and a server's key and certificate in ``server.pem``."""
+    authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench")])
+    server = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _HOST)])
+    now = datetime.datetime.now(datetime.UTC)
+
+    def sign(subject: x509.Name, key: ec.EllipticCurvePublicKey, *extensions: x509.ExtensionType) -> bytes:
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(authority).public_key(key)
+        builder = builder.serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(now - datetime.timedelta(hours=1))
+        builder = builder.not_valid_after(now + datetime.timedelta(hours=1))
+        for extension in (*extensions, identifier, x509.SubjectKeyIdentifier.from_public_key(key)):
+            builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
+        return builder.sign(authority_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(_HOST))])
+    key = server_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    basic = x509.BasicConstraints(ca=True, path_length=None)
+    (folder / "ca.pem").write_bytes(sign(authority, authority_key.public_key(), basic))
+    (folder / "server.pem").write_bytes(key + sign(server, server_key.public_key(), address))
+
+
+def trusting(folder: Path) -> dict[str, str]:
+    """The environment of a process that trusts all ordinary authorities and ours.
+
+    Every bundle that the product reads gets one certificate more, in a copy: certifi's, and those in its own package.
+    Whoever reads a bundle pays what it always costs.
+    """
+    path, ours = folder / "path", (folder / "ca.pem").read_bytes()
+    certifi_copy, layers = path / "certifi", build().layers
+    certifi_copy.mkdir(parents=True)
+    (certifi_copy / "__init__.py").write_text(
+        "import pathlib\n\n\ndef where():\n    return str(pathlib.Path(__file__).with_name('cacert.pem'))\n"
+    )
+    shutil.copy(certifi.where(), certifi_copy / "cacert.pem")
+    shutil.copytree(layers[1] / "python" / "likeness", path / "likeness")
+    for bundle in path.rglob("*.pem"):
+        bundle.write_bytes(bundle.read_bytes() + b"\n" + ours)
+    return {
+        "PYTHONPATH": os.pathsep.join(map(str, [path, layers[0] / "python"])),
+        "SSL_CERT_FILE": str(certifi_copy / "cacert.pem"),
+    }
+
+
+def measure(samples: int = SAMPLES) -> dict[tuple[str, str], tuple[float, float]]:
+    """Medians of the first and the second call in CPU seconds, by client and by when it was made."""
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with https_server(folder) as url:
+            environment = trusting(folder)
+            for _ in range(samples):
+                for key in ((_BARE, "init"), *itertools.product(_CLIENTS, ("invocation", "init"))):
+                    found.setdefault(key, []).append(_sample(*key, url, environment))
+    return {
+        key: (statistics.median(first for first, _ in each), statistics.median(second for _, second in each))
+        for key, each in found.items()
+    }
+
+
+def _sample(client: str, when: str, url: str, environment: dict[str, str]) -> tuple[float, float]:
+    settings = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "NO_PROXY": "*",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE, client, when, url],
+        env=settings | environment,
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=True,
+    )
+    first, second = json.loads(done.stdout)
+    return first, second
+
+
+def rows() -> list[Row]:
+    """For each client the first call beside the second, made late and made early, and the second beside a bare one."""
+    found, calls = [], measure()
+    _, bare = calls.pop((_BARE, "init"))
+    for (client, when), (first, second) in calls.items():
+        made = "made while the function starts" if when == "init" else "made in the invocation"
+        goal = _GOAL if when == "init" else None
+        found.append(Row("tls", f"{client}: first call, client {made}", 1000 * first, "ms CPU", 1000 * second, goal))
+    for client in _CLIENTS:
+        _, second = calls[client, "init"]
+        figure = f"{client}: a new connection later, beside a bare one"
+        found.append(Row("tls", figure, 1000 * second, "ms CPU", 1000 * bare))
+    return found
