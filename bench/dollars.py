@@ -287,13 +287,17 @@ def rows() -> list[Row]:
 
 
 def extra() -> dict[str, Any]:
-    """For a plot, by number of files: dollars of a thousand persons. And what was assumed."""
-    points = []
-    for files in sorted({*PLOTTED, ASSETS}):
-        usage = used(files, PERSONS if files == ASSETS else PERSONS_PLOTTED)
-        points.append({"assets": files, "dollars": bill(usage), "naive": bill(naive_of(usage))})
+    """For a plot: dollars by number of files. Besides, by service; and what was assumed."""
+    numbers = sorted({*PLOTTED, ASSETS})
+    usages = [used(files, PERSONS if files == ASSETS else PERSONS_PLOTTED) for files in numbers]
+    ours, naive = [bill(each) for each in usages], [bill(naive_of(each)) for each in usages]
     return {
-        "points": points,
+        "assets": numbers,
+        "lines": {
+            "the product": [round(sum(each.values()), 4) for each in ours],
+            "a loop for each file": [round(sum(each.values()), 4) for each in naive],
+        },
+        "by_service": {service: [round(each[service], 4) for each in ours] for service in ours[0]},
         "prices": {name: asdict(each) for name, each in PRICES.items()},
         "latency_seconds": LATENCY,
         "time_to_active": {"distribution": "lognormal", "median_seconds": MEDIAN_SECONDS, "sigma": SIGMA},
