@@ -19,7 +19,7 @@ from tests.functions import event_of_request
 
 #: What asks crun is run so often in a warm process, so many seconds apart: the governor's writes come with some calls
 #: only, and the mean is shown. Everything else is the same every time.
-TIMES = 20
+TIMES = 5
 PAUSE_SECONDS = 0.5
 #: So many files does a round ask about.
 PENDING = 5

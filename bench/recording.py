@@ -28,7 +28,7 @@ _CRUN: dict[str, dict[str, Any]] = {
     "visual-validate-session": {"BytedToken": "token", "H5Link": "https://h5.example/check?session=1"},
     "visual-validate-result": {"GroupId": "group-1"},
     "asset-upload": {"AssetId": "asset-1"},
-    "asset-info": {"AssetId": "asset-1", "Status": "Active"},
+    "asset-info": {"AssetId": "asset-1"},
 }
 
 
@@ -69,6 +69,8 @@ class Recorder:
     found: dict[str, list[Recording]] = field(default_factory=dict)
     asked: dict[str, Any] = field(default_factory=dict)
     services: set[str] = field(default_factory=set)
+    #: What crun says of every asset.
+    asset_status: str = "Active"
 
     def parameters(self, params: dict[str, Any], **_: Any) -> None:
         self.asked = dict(params)
@@ -83,7 +85,8 @@ class Recorder:
         self.exchanges.append(Exchange(service, model.name, self.asked, http_response.status_code, headers, body))
 
     def asking(self, operation: str, _: str) -> None:
-        body = json.dumps({"code": 200, "message": "success", "data": _CRUN[operation]}).encode()
+        data = _CRUN[operation] | ({"Status": self.asset_status} if operation == "asset-info" else {})
+        body = json.dumps({"code": 200, "message": "success", "data": data}).encode()
         self.exchanges.append(Exchange("crun", operation, {}, 200, {"content-type": "application/json"}, body))
 
     def listen(self, where: Cloud) -> None:
@@ -127,7 +130,7 @@ def record() -> tuple[dict[str, Recording], dict[str, str]]:
         where.begin({})
         where.warm = _AlwaysCold()
         _play(where)
-        environment = _constants() | {name: os.environ[name] for name in _variables()}
+        environment = environment_now()
     return {name: max(each, key=lambda one: len(one.exchanges)) for name, each in recorder.found.items()}, environment
 
 
@@ -146,6 +149,11 @@ def _play(where: Cloud) -> None:
     where.api("GET", "/sessions/{session_id}", **path)
     where.api("GET", "/stats")
     where.api("DELETE", "/sessions/{session_id}", **path)
+
+
+def environment_now() -> dict[str, str]:
+    """The functions' environment, inside of a cloud."""
+    return _constants() | {name: os.environ[name] for name in _variables()}
 
 
 def _constants() -> dict[str, str]:

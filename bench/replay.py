@@ -5,11 +5,11 @@ Who is measured here pays for its own work and for the client's part of each cal
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
@@ -236,9 +236,10 @@ def replay(recordings: Mapping[str, Recording], environment: Mapping[str, str]) 
         finally:
             server.terminate()
             server.join()
+            _log_to(sys.__stdout__)
 
 
-def _log_to(stream: io.TextIOBase | Any) -> None:
+def _log_to(stream: Any) -> None:
     for handler in logger.handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setStream(stream)

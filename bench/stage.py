@@ -15,7 +15,7 @@ from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus
-from tests.faults.cloud import Answer, Cloud, cloud
+from tests.faults.cloud import START, Answer, Cloud, cloud
 from tests.faults.onboarding import take_check
 from tests.faults.wire import Call
 
@@ -101,12 +101,28 @@ class Stage:
         self.add_assets(made.id, *names)
         return made.id
 
-    def add_assets(self, session: str, *names: str) -> None:
-        """Checked files in a session."""
+    def processing(self, files: int) -> str:
+        """A verified session that this execution drives, whose files have long been at crun."""
+        session = self.verified()
+        if self.claimed(session):
+            raise OperationFailed("an empty session has nothing to submit")
+        self.add_assets(session, *["never"] * files, status=AssetStatus.PROCESSING)
+        return session
+
+    def add_sessions(self, number: int, client_of: Callable[[int], str]) -> None:
+        """Sessions without files, each of its own millisecond; ``client_of(index)`` says whose."""
+        items = []
+        for index in range(number):
+            self.where.now += 0.001
+            items.append(session_item(self._new_session(client_of(index))))
+        self._put(items)
+
+    def add_assets(self, session: str, *names: str, status: AssetStatus = AssetStatus.UPLOADED) -> None:
+        """Files in a session, checked or, with another status, at crun."""
         found = self.where.store.get_session(session)
         if not found:
             raise OperationFailed("there is no such session")
-        self._put([asset_item(self._new_asset(found, each)) for each in names])
+        self._put([asset_item(self._new_asset(found, each, status)) for each in names])
         self.where.aws("dynamodb").update_item(
             TableName=TABLE,
             Key=session_key(session),
@@ -139,7 +155,7 @@ class Stage:
             attempts={1: attempt},
         )
 
-    def _new_asset(self, session: Session, name: str) -> Asset:
+    def _new_asset(self, session: Session, name: str, status: AssetStatus) -> Asset:
         now = self.where.now
         made = asset_id(int(now * 1000), self._drawn())
         return Asset(
@@ -148,7 +164,7 @@ class Stage:
             name=name,
             asset_type=AssetType.IMAGE,
             content_type="image/jpeg",
-            status=AssetStatus.UPLOADED,
+            status=status,
             object_key=f"uploads/{session.id}/{made}/file",
             created_at=now,
             updated_at=now,
@@ -156,6 +172,8 @@ class Stage:
             version_id="v" * 32,
             uploaded_at=now,
             sha256=hashlib.sha256(made.encode()).hexdigest(),
+            crun_asset_id=None if status is AssetStatus.UPLOADED else f"asset-{made}",
+            submitted_at=None if status is AssetStatus.UPLOADED else now,
             client_id=session.client_id,
         )
 
@@ -195,7 +213,7 @@ def answered(answer: Answer, status: int) -> Answer:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """An empty account."""
-    with cloud(_OUTCOMES) as where:
+def stage(start: float = START) -> Iterator[Stage]:
+    """An empty account; ``start`` is the time at which it begins, in epoch seconds."""
+    with cloud(_OUTCOMES, start=start) as where:
         yield Stage(where)
