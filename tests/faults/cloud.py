@@ -431,6 +431,7 @@ def cloud(settings: Mapping[str, Any], **parameters: str) -> Iterator[Cloud]:
             "POLL_BACKOFF_RATE": "1.5",
             "POLL_MAX_DELAY_SECONDS": "30",
             "POLL_DEADLINE_SECONDS": "86400",
+            "POLL_DELAY_WEIGHT": "0.2",
             **parameters,
         }
         for name, value in variables.items():

@@ -38,12 +38,12 @@ from likeness.steps.get_session import GetSession
 from likeness.steps.look_up_result import LEASE_SECONDS, LookUpResult
 from likeness.steps.poll_assets import PollAssets
 from likeness.steps.receive_callback import ReceiveCallback
-from likeness.steps.rounds import MAX_ROUNDS
+from likeness.steps.rounds import MAX_ROUNDS, Pace
 from likeness.steps.start_onboarding import StartOnboarding
 from likeness.steps.submit_asset import SubmitAsset
 from tests.template_file import ASL
 from tests.unit.conftest import TABLE
-from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakeQueue, FakeWorkflows, FixedKeys
+from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakePollHistory, FakeQueue, FakeWorkflows, FixedKeys
 
 BASE = "https://api.test"
 PASS = {"resultCode": ["10000"], "bytedToken": ["t"]}
@@ -66,6 +66,7 @@ class World:
     refusals: list[int] = field(default_factory=list)
     throttled: list[str] = field(default_factory=list)
     schedule: Schedule = field(default_factory=Schedule)
+    history: FakePollHistory = field(default_factory=FakePollHistory)
 
     def session(self, *statuses: AttemptStatus, **changes: Any) -> Session:
         """A stored session with one attempt for each of ``statuses`` (one open attempt without any)."""
@@ -143,15 +144,18 @@ class World:
         return LookUpResult(self.store, self.crun, self.clock)(of.id, number, execution, last_chance=last_chance)
 
     def claim(self, of: Session, execution: str = "a", takes_over: str | None = None) -> Any:
-        return ClaimAssets(self.store, self.clock, self.schedule)(of.id, execution, takes_over=takes_over)
+        return ClaimAssets(self.store, self.clock, Pace(self.schedule, self.history))(
+            of.id, execution, takes_over=takes_over
+        )
 
     def submit(self, asset: Asset) -> Any:
         step = SubmitAsset(self.store, self.crun, self.files, self.clock, lambda: self.orphans.append(1))
         return step(asset.session_id, asset.id)["outcome"]
 
-    def poll(self, of: Session, execution: str = "a", round_: int = 0) -> Any:
-        step = PollAssets(self.store, self.crun, self.queue, self.clock, self.schedule, lambda: self.refusals.append(1))
-        return step(of.id, execution, round_)
+    def poll(self, of: Session, execution: str = "a", round_: int = 0, asked_at: float | None = None) -> Any:
+        pace = Pace(self.schedule, self.history)
+        step = PollAssets(self.store, self.crun, self.queue, self.clock, pace, lambda: self.refusals.append(1))
+        return step(of.id, execution, round_, asked_at)
 
     def attempt_again(self, of: Session) -> Any:
         self.crun.sessions.append(H5Session("token-new", "https://h5.test/?lng=zh"))

@@ -49,39 +49,33 @@ class History:
 NOTHING_SEEN = History()
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """An asset's end: it turned Active between two ages in seconds, or never did (``until`` is None)."""
+#: What to count of an asset that did not turn Active in time.
+NEVER = History(never=1.0)
 
-    after: float = 0.0
-    until: float | None = None
 
-    def shares(self, history: History) -> dict[int, float]:
-        """The bins that it may belong to, and how much of it belongs to each; together about 1, empty for ``never``.
+def observed(after: float, until: float, history: History) -> History:
+    """What to count of an asset that turned Active between two ages: shares of the bins it may be in, together about 1.
 
-        To count it at the age where it was noticed would make the pauses longer, and so the ages, round after round.
-        Within its interval it is shared out by what is believed so far (expectation maximisation, one asset at a time).
-        """
-        if self.until is None:
-            return {}
-        until = min(max(self.until, 0.0), BOUNDS[-1])
-        masses = _masses(history)
-        parts = {
-            index: masses[index] * max(0.0, min(high, until) - max(low, self.after)) / (high - low)
-            for index, (low, high) in enumerate(pairwise(BOUNDS))
-        }
-        total = sum(parts.values())
-        if total <= 0:
-            return {max(0, bisect_left(BOUNDS, until) - 1): 1.0}
-        return {index: round(part / total, 3) for index, part in parts.items() if part / total >= 0.001}
+    To count it at ``until``, where it was noticed, would make the pauses longer, and so the ages, round after round.
+    Within its interval it is shared out by what is believed so far (expectation maximisation, one asset at a time).
+    """
+    until = min(max(until, 0.0), BOUNDS[-1])
+    parts = [
+        mass * max(0.0, min(high, until) - max(low, after)) / (high - low)
+        for mass, (low, high) in zip(_masses(history), pairwise(BOUNDS), strict=True)
+    ]
+    total = sum(parts)
+    if total <= 0:  # an interval without a width: clocks that differ
+        parts[max(0, bisect_left(BOUNDS, until) - 1)] = total = 1.0
+    return History(tuple(round(part / total, 3) for part in parts))
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """The template's Poll… parameters: what one second of delay costs in questions (``weight``), and the bounds.
 
-    No pause is shorter than ``first_delay`` or longer than ``max_delay``, or than ``backoff_rate`` - 1 times the age
-    where that is more; the longest wins. All but ``weight`` and ``backoff_rate`` in seconds.
+    No pause is longer than ``max_delay``, or than ``backoff_rate`` - 1 times the age where that is more; but for that,
+    none is shorter than ``first_delay``. All but ``weight`` and ``backoff_rate`` in seconds.
     """
 
     first_delay: float = 3
