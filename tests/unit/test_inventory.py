@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from http.client import HTTPMessage
 from typing import Any
 
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError
 
 from likeness.adapters.dynamodb import DynamoStore
@@ -315,7 +315,7 @@ def test_a_history_that_cannot_be_written_holds_no_asset_up(store: DynamoStore, 
     def cancelled(**_: Any) -> tuple[AWSResponse, dict[str, Any]]:
         error = {"Code": "TransactionCanceledException", "Message": "cancelled"}
         answer = {"Error": error, "CancellationReasons": [{"Code": "None"}, {"Code": why}]}
-        return AWSResponse("https://aws.test", 400, HTTPMessage(), None), answer
+        return AWSResponse("https://aws.test", 400, HTTPHeaders(), None), answer
 
     client.meta.events.register("before-call.dynamodb.TransactWriteItems", cancelled)
     contended = DynamoStore(client, "table")
