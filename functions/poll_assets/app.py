@@ -14,4 +14,6 @@ poll_assets = bootstrap.poll_assets()
 def handler(event: dict[str, Any], context: Any) -> Any:
     """One round."""
     logger.append_keys(session_id=event["session_id"], execution=event["execution"])
-    return poll_assets(event["session_id"], event["execution"], event["round"])
+    # The whole plan travels, so that an execution of another version, whose plan holds less, finds its path.
+    asked_at = event.get("plan", {}).get("asked_at")
+    return poll_assets(event["session_id"], event["execution"], event["round"], asked_at)

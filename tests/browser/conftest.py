@@ -114,7 +114,12 @@ def stack() -> Iterator[Stack]:
         state_file=Path(".local/browser.json"),
         port=free_port(),
         emulator_port=free_port(),
-        parameters=("LinkCheckDelaySeconds=20", "PollFirstDelaySeconds=1", "CrunRequestsPer10s=200"),
+        parameters=(
+            "LinkCheckDelaySeconds=20",
+            "PollFirstDelaySeconds=1",
+            "PollMaxDelaySeconds=2",
+            "CrunRequestsPer10s=200",
+        ),
     )
     with running_stack(options) as running:
         yield running

@@ -433,6 +433,7 @@ def cloud(settings: Mapping[str, Any], *, start: float = START, **parameters: st
             "POLL_BACKOFF_RATE": "1.5",
             "POLL_MAX_DELAY_SECONDS": "30",
             "POLL_DEADLINE_SECONDS": "86400",
+            "POLL_DELAY_WEIGHT": "0.2",
             **parameters,
         }
         for name, value in variables.items():

@@ -188,7 +188,7 @@ SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _an_execution_that_grows_long,
     _an_execution_that_dies_before_it_claims,
     lambda where: _an_erasure_in_between(where, "PutItem", "claim_assets"),
-    lambda where: _an_erasure_in_between(where, "PutItem", "poll_assets"),
+    lambda where: _an_erasure_in_between(where, "TransactWriteItems", "poll_assets"),
     lambda where: _an_erasure_in_between(where, "PutItem", "submit_asset"),
     _poison,
 )

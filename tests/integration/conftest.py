@@ -142,7 +142,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         state_file=Path(".local/test.json"),
         port=free_port(),
         emulator_port=free_port(),
-        parameters=(f"LinkCheckDelaySeconds={LINK_CHECK_SECONDS}", "PollFirstDelaySeconds=1", "CrunRequestsPer10s=200"),
+        parameters=(
+            f"LinkCheckDelaySeconds={LINK_CHECK_SECONDS}",
+            "PollFirstDelaySeconds=1",
+            "PollMaxDelaySeconds=2",
+            "CrunRequestsPer10s=200",
+        ),
     )
     with running_stack(options) as running:
         yield running

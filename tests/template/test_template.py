@@ -23,7 +23,8 @@ WILDCARDS_ALLOWED = {"LogDelivery"}
 def test_the_contract_of_parameters_and_outputs() -> None:
     assert set(TEMPLATE["Parameters"]) == {
         "CrunBaseUrl", "CrunApiKey", "PublicBaseUrl", "PythonRuntime", "Architecture", "LinkCheckDelaySeconds",
-        "PollFirstDelaySeconds", "PollBackoffRate", "PollMaxDelaySeconds", "PollDeadlineSeconds", "UploadRetentionDays",
+        "PollFirstDelaySeconds", "PollBackoffRate", "PollMaxDelaySeconds", "PollDeadlineSeconds", "PollDelayWeight",
+        "UploadRetentionDays",
         "MaxAttemptsPerSession", "CrunRequestsPer10s", "CreateSessionConcurrency", "ConsentVersion",
         "OperatorName", "OperatorContact", "LogLevel",
     }  # fmt: skip

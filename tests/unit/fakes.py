@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, TypeVar
 
+from likeness.domain.media.types import AssetType
+from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.errors import UpstreamError
 from likeness.ports import (
     AssetReport,
@@ -16,6 +18,7 @@ from likeness.ports import (
     Crun,
     Files,
     H5Session,
+    PollHistory,
     Queue,
     SigningKeys,
     UploadForm,
@@ -135,6 +138,18 @@ class FakeFiles:
 
 
 @dataclass
+class FakePollHistory:
+    """What a test says was seen of each type, and how often it was asked."""
+
+    seen: dict[AssetType, History] = field(default_factory=dict)
+    asked: int = 0
+
+    def of(self, asset_type: AssetType, now: float) -> History:
+        self.asked += 1
+        return self.seen.get(asset_type, NOTHING_SEEN)
+
+
+@dataclass
 class FixedKeys:
     """Signing keys, newest first."""
 
@@ -154,3 +169,4 @@ WORKFLOWS: type[Workflows] = FakeWorkflows
 CRUN: type[Crun] = FakeCrun
 FILES: type[Files] = FakeFiles
 KEYS: type[SigningKeys] = FixedKeys
+HISTORY: type[PollHistory] = FakePollHistory

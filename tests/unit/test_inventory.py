@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import EndpointConnectionError
 
 from likeness.adapters.dynamodb import DynamoStore
-from likeness.adapters.items import session_item
+from likeness.adapters.items import POLL_HISTORY, session_item
+from likeness.adapters.poll_history import KEPT_SECONDS, DynamoPollHistory
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
+from likeness.domain.polling import NEVER, NOTHING_SEEN, History, observed
 from likeness.domain.session import (
     MAX_ASSETS_PER_SESSION,
     SESSION_TOKEN_LIFETIME_SECONDS,
@@ -245,3 +252,114 @@ def test_nothing_that_lives_is_deleted_by_its_time_to_live() -> None:
     longest = max(SESSION_TOKEN_LIFETIME_SECONDS, ASL["TimeoutSeconds"]) + 14 * 86_400  # a redrive comes that late
     stored = session_item(session())
     assert int(stored["ttl"]["N"]) - float(stored["created_at"]["N"]) > longest + 7 * 86_400
+
+
+# -- how long assets took -----------------------------------------------------------------------------------------
+
+SEEN = observed(3, 8, NOTHING_SEEN)
+DAY = 86_400
+
+
+@dataclass
+class Reader:
+    """A process that reads the history: how often it asked, and how often it heard that it could not."""
+
+    client: Any
+    at: float = 1000.0
+    asked: int = 0
+    unread: list[int] = field(default_factory=list)
+    broken: bool = False
+
+    def __post_init__(self) -> None:
+        self.client.meta.events.register("before-call.dynamodb.Query", self._count)
+        self.history = DynamoPollHistory(self.client, "table", lambda: self.unread.append(1), lambda: self.at)
+
+    def _count(self, **_: Any) -> None:
+        self.asked += 1
+        if self.broken:
+            raise EndpointConnectionError(endpoint_url="https://aws.test")
+
+    def of(self, kind: AssetType = AssetType.IMAGE, now: float = NOW) -> History:
+        return self.history.of(kind, now)
+
+
+def _put(store: DynamoStore, *assets: Asset) -> None:
+    store.create_session(session(), assets)
+
+
+def _active(of: Asset, **changes: Any) -> Asset:
+    return replace(of, status=AssetStatus.ACTIVE, updated_at=NOW + 8, **changes)
+
+
+def test_what_was_seen_is_added_with_the_write_of_the_asset(store: DynamoStore) -> None:
+    images = [replace(asset(session(), index), status=AssetStatus.PROCESSING) for index in (1, 2, 3)]
+    clip = replace(asset(session(), 4), status=AssetStatus.PROCESSING, asset_type=AssetType.VIDEO)
+    _put(store, *images, clip)
+    for each in images[:2]:
+        store.change_asset(_active(each), [AssetStatus.PROCESSING], SEEN)
+    store.change_asset(replace(images[2], status=AssetStatus.FAILED), [AssetStatus.PROCESSING], NEVER)
+    store.change_asset(_active(clip), [AssetStatus.PROCESSING], SEEN)
+    reader = Reader(boto3.client("dynamodb"))
+    assert reader.of().counts == pytest.approx([2 * count for count in SEEN.counts])
+    assert reader.of().never == 1
+    assert reader.of(AssetType.VIDEO) == SEEN
+    assert reader.of(AssetType.AUDIO) == NOTHING_SEEN
+    assert {each.status for each in store.list_assets(session().id)} == {AssetStatus.ACTIVE, AssetStatus.FAILED}
+
+
+def test_an_asset_that_has_moved_on_is_not_counted(store: DynamoStore) -> None:
+    one = replace(asset(session()), status=AssetStatus.FAILED)
+    _put(store, one)
+    with pytest.raises(ConditionFailed):
+        store.change_asset(_active(one), [AssetStatus.PROCESSING], SEEN)
+    assert Reader(boto3.client("dynamodb")).of() == NOTHING_SEEN
+
+
+@pytest.mark.parametrize("why", ["TransactionConflict", "ValidationError", "ThrottlingError"])
+def test_a_history_that_cannot_be_written_holds_no_asset_up(store: DynamoStore, why: str) -> None:
+    one = replace(asset(session()), status=AssetStatus.PROCESSING)
+    client: Any = boto3.client("dynamodb")
+    _put(store, one)
+
+    def cancelled(**_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+        error = {"Code": "TransactionCanceledException", "Message": "cancelled"}
+        answer = {"Error": error, "CancellationReasons": [{"Code": "None"}, {"Code": why}]}
+        return AWSResponse("https://aws.test", 400, HTTPHeaders(), None), answer
+
+    client.meta.events.register("before-call.dynamodb.TransactWriteItems", cancelled)
+    contended = DynamoStore(client, "table")
+    contended.change_asset(_active(one), [AssetStatus.PROCESSING], SEEN)
+    assert store.get_asset(one.session_id, one.id) == _active(one)
+    assert Reader(client).of() == NOTHING_SEEN
+    with pytest.raises(ConditionFailed):
+        contended.change_asset(replace(one, status=AssetStatus.FAILED), [AssetStatus.PROCESSING], NEVER)
+
+
+def test_this_month_and_the_last_are_read(store: DynamoStore) -> None:
+    one = replace(asset(session()), status=AssetStatus.PROCESSING)
+    _put(store, one)
+    store.change_asset(_active(one), [AssetStatus.PROCESSING], SEEN)  # in January 2027
+    client = boto3.client("dynamodb")
+    for days, expected in ((0, SEEN), (28, SEEN), (60, NOTHING_SEEN)):
+        assert Reader(client).of(now=NOW + days * DAY) == expected, days
+    (item,) = client.query(
+        TableName="table", KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": POLL_HISTORY}}
+    )["Items"]
+    assert int(item["ttl"]["N"]) > NOW + 62 * DAY, "not before it is forgotten"
+    assert not {"id", "client_id", "asset_client_id"} & set(item), "no index takes it up"
+
+
+def test_the_history_is_kept_for_ten_minutes_and_an_outage_leaves_what_is_known(store: DynamoStore) -> None:
+    one = replace(asset(session()), status=AssetStatus.PROCESSING)
+    _put(store, one)
+    reader = Reader(boto3.client("dynamodb"))
+    reader.broken = True
+    assert (reader.of(), reader.of(AssetType.VIDEO)) == (NOTHING_SEEN, NOTHING_SEEN)
+    assert (reader.asked, reader.unread) == (1, [1]), "not in every round"
+    store.change_asset(_active(one), [AssetStatus.PROCESSING], SEEN)
+    reader.broken, reader.at = False, reader.at + 60
+    assert reader.of() == SEEN
+    reader.at += KEPT_SECONDS - 1
+    assert (reader.of(), reader.asked) == (SEEN, 2)
+    reader.broken, reader.at = True, reader.at + 1
+    assert (reader.of(), len(reader.unread)) == (SEEN, 2)

@@ -12,7 +12,8 @@ from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported, re
 from likeness.domain.asset import AssetStatus
 from likeness.domain.polling import Schedule
 from likeness.domain.session import AttemptStatus, SessionStatus
-from likeness.steps.rounds import plan
+from likeness.steps.rounds import Pace, plan
+from tests.unit.fakes import FakePollHistory
 
 SESSION_ID = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 #: As version 0.1.0 stored them, before files had digests and sessions could be erased.
@@ -48,8 +49,9 @@ def test_items_without_the_newer_attributes_are_read() -> None:
 def test_files_without_a_digest_are_nobodys_twins() -> None:
     first = asset_from(ASSET)
     second = asset_from(ASSET | {"id": {"S": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAW"}})
+    pace = Pace(Schedule(), FakePollHistory())
     store: Any = None  # nothing is shared, so nothing is written
-    assert plan(store, [first, second], Schedule(), 1.8e9, 0)["asset_ids"] == [first.id, second.id]
+    assert plan(store, [first, second], pace, 1.8e9, 0, asked_at=None)["asset_ids"] == [first.id, second.id]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.adapters.items import session_key
+from likeness.adapters.poll_history import DynamoPollHistory
 from likeness.contracts.body import parse_body
 from likeness.contracts.http import NewSession
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
@@ -19,7 +20,7 @@ from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
-from likeness.domain.polling import Schedule
+from likeness.domain.polling import NEVER, NOTHING_SEEN, History, Schedule, observed
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus, failure
 from likeness.domain.signing import sign_callback
 from likeness.errors import (
@@ -39,12 +40,12 @@ from likeness.steps.get_session import GetSession
 from likeness.steps.look_up_result import LEASE_SECONDS, LookUpResult
 from likeness.steps.poll_assets import PollAssets
 from likeness.steps.receive_callback import ReceiveCallback
-from likeness.steps.rounds import MAX_ROUNDS
+from likeness.steps.rounds import MAX_ROUNDS, Pace, done
 from likeness.steps.start_onboarding import StartOnboarding
 from likeness.steps.submit_asset import SubmitAsset
 from tests.template_file import ASL
 from tests.unit.conftest import TABLE
-from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakeQueue, FakeWorkflows, FixedKeys
+from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakePollHistory, FakeQueue, FakeWorkflows, FixedKeys
 
 BASE = "https://api.test"
 PASS = {"resultCode": ["10000"], "bytedToken": ["t"]}
@@ -67,6 +68,7 @@ class World:
     refusals: list[int] = field(default_factory=list)
     throttled: list[str] = field(default_factory=list)
     schedule: Schedule = field(default_factory=Schedule)
+    history: FakePollHistory = field(default_factory=FakePollHistory)
 
     def session(self, *statuses: AttemptStatus, **changes: Any) -> Session:
         """A stored session with one attempt for each of ``statuses`` (one open attempt without any)."""
@@ -144,15 +146,18 @@ class World:
         return LookUpResult(self.store, self.crun, self.clock)(of.id, number, execution, last_chance=last_chance)
 
     def claim(self, of: Session, execution: str = "a", takes_over: str | None = None) -> Any:
-        return ClaimAssets(self.store, self.clock, self.schedule)(of.id, execution, takes_over=takes_over)
+        return ClaimAssets(self.store, self.clock, Pace(self.schedule, self.history))(
+            of.id, execution, takes_over=takes_over
+        )
 
     def submit(self, asset: Asset) -> Any:
         step = SubmitAsset(self.store, self.crun, self.files, self.clock, lambda: self.orphans.append(1))
         return step(asset.session_id, asset.id)["outcome"]
 
-    def poll(self, of: Session, execution: str = "a", round_: int = 0) -> Any:
-        step = PollAssets(self.store, self.crun, self.queue, self.clock, self.schedule, lambda: self.refusals.append(1))
-        return step(of.id, execution, round_)
+    def poll(self, of: Session, execution: str = "a", round_: int = 0, asked_at: float | None = None) -> Any:
+        pace = Pace(self.schedule, self.history)
+        step = PollAssets(self.store, self.crun, self.queue, self.clock, pace, lambda: self.refusals.append(1))
+        return step(of.id, execution, round_, asked_at)
 
     def attempt_again(self, of: Session) -> Any:
         self.crun.sessions.append(H5Session("token-new", "https://h5.test/?lng=zh"))
@@ -437,7 +442,7 @@ def test_a_look_up_that_asked_nobody_leaves_no_lease(world: World) -> None:
 def test_nobody_claims_while_another_drives(world: World) -> None:
     one, _ = world.verified(AssetStatus.UPLOADED, AssetStatus.PROCESSING)
     assert world.claim(one, "a")["next"] == "submit"
-    assert world.claim(one, "b") == {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": 0}
+    assert world.claim(one, "b") == done(0)
     assert world.poll(one, "b")["next"] == "done"
     assert world.crun.asked == []
     assert world.row(one).driver == "a"
@@ -601,6 +606,93 @@ def test_after_many_rounds_another_execution_goes_on(world: World) -> None:
     assert world.poll(one, round_=MAX_ROUNDS)["next"] == "done"
     assert world.row(one).driver is None
     assert world.queue.sent == [(AssetsReady(session_id=one.id).to_json(), 1)]
+
+
+# -- what is learned from it --------------------------------------------------------------------------------------
+
+
+def _counted(world: World, kind: AssetType = AssetType.IMAGE) -> History:
+    return DynamoPollHistory(world.dynamodb, TABLE, lambda: None).of(kind, world.clock.now())
+
+
+def _added(world: World, before: History) -> list[float]:
+    return [round(after - was, 3) for after, was in zip(_counted(world).counts, before.counts, strict=True)]
+
+
+def test_an_asset_counts_in_the_interval_between_the_rounds(world: World) -> None:
+    one, (first, late) = world.verified(AssetStatus.PROCESSING, AssetStatus.PROCESSING)
+    before, start = _counted(world), world.clock.now()
+    world.crun.reports = {str(first.crun_asset_id): AssetReport("Active"), str(late.crun_asset_id): AssetReport("X")}
+    world.clock.at += 12
+    following = world.poll(one, asked_at=start + 5)
+    assert (following["next"], following["asked_at"]) == ("wait", start + 12)
+    assert _added(world, before) == pytest.approx(observed(5, 12, NOTHING_SEEN).counts)
+    before = _counted(world)
+    world.crun.reports[str(late.crun_asset_id)] = AssetReport("Active")
+    world.clock.at += 9
+    assert world.poll(one, asked_at=following["asked_at"])["next"] == "done"
+    assert _added(world, before) == pytest.approx(observed(12, 21, NOTHING_SEEN).counts)
+
+
+def test_nothing_is_counted_where_nobody_knows_when_crun_was_asked(world: World) -> None:
+    # An execution of the version before says nothing of it, and neither does one that has taken over.
+    one, (asset, failed) = world.verified(AssetStatus.PROCESSING, AssetStatus.PROCESSING)
+    assert world.claim(one)["asked_at"] is None
+    before = _counted(world)
+    reports = {asset: AssetReport("Active"), failed: AssetReport("Failed", "FaceMismatch", "m")}
+    world.crun.reports = {str(each.crun_asset_id): report for each, report in reports.items()}
+    world.clock.at += 12
+    assert world.poll(one)["next"] == "done"
+    assert world.file(asset).status is AssetStatus.ACTIVE
+    assert _counted(world) == before
+
+
+def test_a_round_without_an_answer_leaves_the_interval_open(world: World) -> None:
+    one, (asset,) = world.verified(AssetStatus.PROCESSING)
+    start = world.clock.now()
+    world.crun.reports[str(asset.crun_asset_id)] = UpstreamAmbiguous()
+    world.clock.at += 12
+    assert world.poll(one, asked_at=start)["asked_at"] == start
+
+
+def test_an_asset_that_never_came_is_counted_as_such(world: World) -> None:
+    one, (asset,) = world.verified(AssetStatus.PROCESSING)
+    world.crun.reports[str(asset.crun_asset_id)] = AssetReport("Processing")
+    world.clock.at += world.schedule.deadline
+    before = _counted(world)
+    assert world.poll(one)["next"] == "done"
+    assert _counted(world).never == before.never + NEVER.never
+
+
+def test_files_that_share_an_asset_id_count_once(world: World) -> None:
+    one, (first, second) = world.verified(AssetStatus.PROCESSING, AssetStatus.PROCESSING)
+    world.store.change_asset(replace(second, crun_asset_id=first.crun_asset_id), [AssetStatus.PROCESSING])
+    world.crun.reports[str(first.crun_asset_id)] = AssetReport("Active")
+    before, start = _counted(world), world.clock.now()
+    world.clock.at += 12
+    assert world.poll(one, asked_at=start)["next"] == "done"
+    assert {world.file(each).status for each in (first, second)} == {AssetStatus.ACTIVE}
+    assert sum(_added(world, before)) == pytest.approx(1, abs=0.02)
+
+
+def test_the_next_round_comes_when_the_first_asset_wants_it(world: World) -> None:
+    one, (old,) = world.verified(AssetStatus.PROCESSING)
+    world.clock.at += 600
+    young = world.asset(one, AssetStatus.PROCESSING)
+    world.clock.at += 7
+    world.crun.reports = {str(each.crun_asset_id): AssetReport("Processing") for each in (old, young)}
+    sharp = History(tuple(1000.0 * count for count in observed(9, 11, NOTHING_SEEN).counts))
+    world.history.seen[AssetType.IMAGE] = sharp
+    wanted = [world.schedule.next_delay(age, sharp) for age in (7, 607)]
+    assert wanted[0] < wanted[1]
+    assert world.poll(one)["wait_seconds"] == wanted[0]
+
+
+def test_the_history_is_read_only_where_something_waits(world: World) -> None:
+    one, _ = world.verified(AssetStatus.AWAITING_UPLOAD, AssetStatus.ACTIVE)
+    assert world.claim(one)["next"] == "done"
+    assert world.poll(one)["next"] == "done"
+    assert world.history.asked == 0
 
 
 # -- making sessions ----------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from typing import BinaryIO, Protocol
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
+from likeness.domain.media.types import AssetType
+from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session
 from likeness.domain.stats import AssetFact, SessionFact
 
@@ -164,8 +166,19 @@ class Store(Protocol):
         """Every part of an erasure is done; the tombstone. The first time stands."""
         ...
 
-    def change_asset(self, asset: Asset, expected: Sequence[AssetStatus]) -> None:
-        """Writes ``asset`` if its status is still one of ``expected``; ConditionFailed otherwise."""
+    def change_asset(self, asset: Asset, expected: Sequence[AssetStatus], seen: History = NOTHING_SEEN) -> None:
+        """Writes ``asset`` if its status is still one of ``expected``; ConditionFailed otherwise.
+
+        ``seen`` is added to the history of its type with the same write; where that is contended, it may be lost.
+        """
+        ...
+
+
+class PollHistory(Protocol):
+    """How long assets have taken to turn Active."""
+
+    def of(self, asset_type: AssetType, now: float) -> History:
+        """What was seen of a type in this month and the last, some minutes old; nothing when it cannot be read."""
         ...
 
 

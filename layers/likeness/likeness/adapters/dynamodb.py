@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from likeness.adapters.aws import translated
 from likeness.adapters.items import (
     Item,
@@ -27,6 +29,7 @@ from likeness.adapters.items import (
     consent_map,
     consent_text_item,
     encode,
+    history_update,
     problem_map,
     session_fact,
     session_from,
@@ -36,6 +39,7 @@ from likeness.adapters.items import (
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
 from likeness.domain.ids import SESSION_ID, bare, ulid_before
+from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, Attempt, AttemptStatus, Consent, Problem, Session
 from likeness.errors import ConditionFailed, InvalidRequest, StorageUnavailable, TooManyAttempts
 from likeness.ports import Facts, Page
@@ -428,17 +432,34 @@ class DynamoStore:
                 return found
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def change_asset(self, asset: Asset, expected: Sequence[AssetStatus]) -> None:
-        """See the port."""
+    def change_asset(self, asset: Asset, expected: Sequence[AssetStatus], seen: History = NOTHING_SEEN) -> None:
+        """See the port. One PutItem, or one transaction when something was seen."""
         starts = {f":from{index}": encode(status) for index, status in enumerate(expected)}
+        put: Item = {
+            "TableName": self._table,
+            "Item": asset_item(asset),
+            "ConditionExpression": f"#status IN ({', '.join(starts)}) OR (#status = :to AND updated_at = :now)",
+            "ExpressionAttributeNames": _STATUS,
+            "ExpressionAttributeValues": starts | _values(to=asset.status, now=asset.updated_at),
+        }
         with translated():
-            self._client.put_item(
-                TableName=self._table,
-                Item=asset_item(asset),
-                ConditionExpression=f"#status IN ({', '.join(starts)}) OR (#status = :to AND updated_at = :now)",
-                ExpressionAttributeNames=_STATUS,
-                ExpressionAttributeValues=starts | _values(to=asset.status, now=asset.updated_at),
-            )
+            if not (seen.total and self._put_and_count(put, asset, seen)):
+                self._client.put_item(**put)
+
+    def _put_and_count(self, put: Item, asset: Asset, seen: History) -> bool:
+        """False when the transaction was cancelled for another reason than the asset's condition.
+
+        Its token, which botocore makes once for all tries of a call, keeps a repetition from counting twice.
+        """
+        count = {"TableName": self._table, **history_update(asset.asset_type, asset.updated_at, seen)}
+        try:
+            self._client.transact_write_items(TransactItems=[{"Put": put}, {"Update": count}])
+        except ClientError as exc:
+            reasons = [each.get("Code") for each in exc.response.get("CancellationReasons", [])]
+            if not reasons or "ConditionalCheckFailed" in reasons:
+                raise
+            return False
+        return True
 
     # -- helpers ----------------------------------------------------------------------------------------------
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
 from likeness.domain.ids import bare
 from likeness.domain.media.types import AssetType
+from likeness.domain.polling import BINS, History
 from likeness.domain.session import (
     Attempt,
     AttemptStatus,
@@ -23,6 +26,8 @@ Item = dict[str, Any]
 
 #: A session without news for this long is deleted by DynamoDB (longer than any link, token or execution lives).
 RETENTION_SECONDS = 400 * 86_400
+#: A month of the poll history is read until the next one ends.
+_HISTORY_SECONDS = 100 * 86_400
 
 
 def encode(value: Any) -> Item:
@@ -286,3 +291,36 @@ def asset_fact(item: Item) -> AssetFact:
         values.get("error", {}).get("code"),
         None if submitted is None or activated is None else activated - submitted,
     )
+
+
+#: The partition of how long assets took to turn Active: an item for each month and type, and nothing personal in it.
+POLL_HISTORY = "POLL_HISTORY"
+
+
+def history_months(now: float) -> tuple[str, str]:
+    """The last month and this one, as ``yyyy-mm``."""
+    day = datetime.fromtimestamp(now, UTC)
+    return (day.replace(day=1) - timedelta(days=1)).strftime("%Y-%m"), day.strftime("%Y-%m")
+
+
+def history_update(asset_type: AssetType, now: float, seen: History) -> Item:
+    """The key and the expression of an update that adds ``seen`` to the month of ``now``."""
+    added = {f"b{index}": count for index, count in enumerate(seen.counts) if count}
+    added |= {"never": seen.never} if seen.never else {}
+    return {
+        "Key": {"pk": {"S": POLL_HISTORY}, "sk": {"S": f"{history_months(now)[1]}#{asset_type}"}},
+        "UpdateExpression": "SET #ttl = :ttl ADD " + ", ".join(f"{name} :{name}" for name in added),
+        "ExpressionAttributeNames": {"#ttl": "ttl"},
+        "ExpressionAttributeValues": {f":{name}": encode(count) for name, count in added.items()}
+        | {":ttl": encode(int(now) + _HISTORY_SECONDS)},
+    }
+
+
+def history_from(items: Iterable[Item]) -> History:
+    """The sum of months of one type."""
+    months = [decode_item(item) for item in items]
+
+    def total(name: str) -> float:
+        return sum(float(month.get(name, 0)) for month in months)
+
+    return History(tuple(total(f"b{index}") for index in range(BINS)), total("never"))

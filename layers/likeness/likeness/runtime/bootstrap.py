@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 from likeness.adapters.aws import make_client
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.domain.polling import Schedule
-from likeness.runtime.logging import ACCOUNT_REFUSED, count
+from likeness.runtime.logging import ACCOUNT_REFUSED, count, logger
 from likeness.runtime.settings import number, text
 from likeness.runtime.system import SystemClock
 
@@ -82,7 +83,16 @@ def _schedule() -> Schedule:
         number("POLL_BACKOFF_RATE"),
         number("POLL_MAX_DELAY_SECONDS"),
         number("POLL_DEADLINE_SECONDS"),
+        number("POLL_DELAY_WEIGHT"),
     )
+
+
+def _pace() -> Any:
+    from likeness.adapters.poll_history import DynamoPollHistory
+    from likeness.steps.rounds import Pace
+
+    unread = partial(logger.warning, "poll_history_unread")
+    return Pace(_schedule(), DynamoPollHistory(client("dynamodb"), text("TABLE_NAME"), unread))
 
 
 def authorize() -> Any:
@@ -196,7 +206,7 @@ def claim_assets() -> Any:
     """The step behind functions/claim_assets."""
     from likeness.steps.claim_assets import ClaimAssets
 
-    return ClaimAssets(store(), SystemClock(), _schedule())
+    return ClaimAssets(store(), SystemClock(), _pace())
 
 
 def submit_asset() -> Any:
@@ -213,4 +223,4 @@ def poll_assets() -> Any:
     from likeness.steps.poll_assets import PollAssets
 
     crun = _crun(_governor("background").admit)
-    return PollAssets(store(), crun, _queue(), SystemClock(), _schedule(), lambda: count(ACCOUNT_REFUSED))
+    return PollAssets(store(), crun, _queue(), SystemClock(), _pace(), lambda: count(ACCOUNT_REFUSED))

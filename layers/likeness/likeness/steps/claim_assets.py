@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from likeness.domain.polling import Schedule
+from likeness.domain.asset import AssetStatus
 from likeness.ports import Clock, Store
-from likeness.steps.rounds import done, finish, plan
+from likeness.steps.rounds import Pace, done, finish, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +16,17 @@ class ClaimAssets:
 
     store: Store
     clock: Clock
-    schedule: Schedule
+    pace: Pace
 
     def __call__(self, session_id: str, execution: str, *, takes_over: str | None = None) -> dict[str, Any]:
         """See rounds.py. ``takes_over`` names a driver that has died."""
         now = self.clock.now()
         if not self.store.claim_driver(session_id, execution, takes_over):
             return done(0)
-        following = plan(self.store, self.store.list_assets(session_id), self.schedule, now, 0)
+        assets = self.store.list_assets(session_id)
+        # When another execution asked for what it has left behind, nobody knows.
+        inherited = any(asset.status is AssetStatus.PROCESSING for asset in assets)
+        following = plan(self.store, assets, self.pace, now, 0, asked_at=None if inherited else now)
         if following["next"] == "done":
-            return finish(self.store, session_id, execution, self.schedule, now, 0)
+            return finish(self.store, session_id, execution, self.pace, now, 0)
         return following

@@ -8,15 +8,16 @@ from typing import Any
 
 from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import Asset, AssetStatus, crun_failure
-from likeness.domain.polling import Schedule
+from likeness.domain.polling import NEVER, NOTHING_SEEN, History, observed
 from likeness.domain.session import Problem
 from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, Clock, Crun, Queue, Store, UpstreamProblem
-from likeness.steps.rounds import MAX_ROUNDS, done, finish, plan
+from likeness.steps.rounds import MAX_ROUNDS, Pace, done, finish, plan
 
 #: crun may not know an asset in the first moments after it gave out the id.
 _NOT_FOUND_PATIENCE_SECONDS = 60
 _NOT_FOUND = 404
+_TIMEOUT = "activation_timeout"
 #: How far the beginning of a round moves on; prime, so that it comes by everywhere.
 _STEP = 13
 
@@ -29,11 +30,11 @@ class PollAssets:
     crun: Crun
     queue: Queue
     clock: Clock
-    schedule: Schedule
+    pace: Pace
     refused: Callable[[], None]
 
-    def __call__(self, session_id: str, execution: str, round_: int) -> dict[str, Any]:
-        """See rounds.py."""
+    def __call__(self, session_id: str, execution: str, round_: int, asked_at: float | None = None) -> dict[str, Any]:
+        """See rounds.py. Without ``asked_at`` of the round before, nothing is counted in the history."""
         now = self.clock.now()
         session, assets = self.store.load(session_id)
         # A round that is repeated after it let go of the session claims it again; else nothing is written here.
@@ -46,12 +47,19 @@ class PollAssets:
             isinstance(each, UpstreamRefused) and each.upstream_code in ACCOUNT_REFUSALS for each in reports.values()
         ):
             self.refused()
-        moved = {each.id: self._move(each, reports[str(each.crun_asset_id)], now) for each in pending}
+        # Files that share an AssetId are one to crun: the last of them counts.
+        counted = {each.crun_asset_id: each.id for each in pending}.values()
+        moved = {
+            each.id: self._move(each, reports[str(each.crun_asset_id)], now, asked_at, counts=each.id in counted)
+            for each in pending
+        }
         after = [moved.get(each.id, each) for each in assets]
         retry_after = max((getattr(each, "retry_after", None) or 0 for each in reports.values()), default=0)
-        following = plan(self.store, after, self.schedule, now, round_ + 1, retry_after)
+        # Where crun gave no answer, the round before was the last that is known of.
+        known_at = now if all(isinstance(each, AssetReport) for each in reports.values()) else asked_at
+        following = plan(self.store, after, self.pace, now, round_ + 1, asked_at=known_at, retry_after=retry_after)
         if following["next"] == "done":
-            return finish(self.store, session_id, execution, self.schedule, now, round_ + 1)
+            return finish(self.store, session_id, execution, self.pace, now, round_ + 1)
         if following["round"] > MAX_ROUNDS:
             return self._hand_over(session_id, execution)
         return following
@@ -72,15 +80,26 @@ class PollAssets:
         self.queue.send(AssetsReady(session_id=session_id).to_json(), delay_seconds=1)
         return done(0)
 
-    def _move(self, asset: Asset, report: AssetReport | UpstreamProblem, now: float) -> Asset:
+    def _move(
+        self, asset: Asset, report: AssetReport | UpstreamProblem, now: float, asked_at: float | None, *, counts: bool
+    ) -> Asset:
         changed = self._judge(asset, report, now)
         if changed is asset:
             return asset
+        seen = self._seen(changed, now, asked_at) if counts else NOTHING_SEEN
         try:
-            self.store.change_asset(changed, [AssetStatus.PROCESSING])
+            self.store.change_asset(changed, [AssetStatus.PROCESSING], seen)
         except ConditionFailed:
             return self.store.get_asset(asset.session_id, asset.id) or asset
         return changed
+
+    def _seen(self, asset: Asset, now: float, asked_at: float | None) -> History:
+        if asset.error and asset.error.code == _TIMEOUT:
+            return NEVER
+        if asset.status is not AssetStatus.ACTIVE or asset.submitted_at is None or asked_at is None:
+            return NOTHING_SEEN
+        known = self.pace.history.of(asset.asset_type, now)
+        return observed(asked_at - asset.submitted_at, now - asset.submitted_at, known)
 
     def _judge(self, asset: Asset, report: AssetReport | UpstreamProblem, now: float) -> Asset:
         age = now - (asset.submitted_at or now)
@@ -94,8 +113,8 @@ class PollAssets:
             and age > _NOT_FOUND_PATIENCE_SECONDS
         ):
             return self._failed(asset, Problem(report.code, report.title, str(_NOT_FOUND)), now)
-        if self.schedule.expired(age):
-            late = Problem("activation_timeout", "The file was not activated in time.", retryable=True)
+        if self.pace.schedule.expired(age):
+            late = Problem(_TIMEOUT, "The file was not activated in time.", retryable=True)
             return self._failed(asset, late, now)
         # Processing, a status nobody has documented, or no answer: ask again, until the deadline.
         return asset

@@ -1,18 +1,18 @@
 """What ClaimAssets and PollAssets share: who drives a session's assets, and what comes next.
 
-Both answer ``{"next": "submit" | "wait" | "done", "asset_ids": […], "wait_seconds": n, "round": n}``.
+Both answer ``{"next": "submit" | "wait" | "done", "asset_ids": […], "wait_seconds": n, "round": n, "asked_at": t}``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, twin_of
 from likeness.domain.polling import Schedule
 from likeness.errors import ConditionFailed
-from likeness.ports import Store
+from likeness.ports import PollHistory, Store
 
 #: What an execution may spend before a fresh one goes on, in rounds of 9 history events: 18,900 events, where Step
 #: Functions ends an execution at 25,000. A day of waiting is under 70 rounds.
@@ -21,26 +21,56 @@ MAX_ROUNDS = 2100
 SUBMISSION_ROUNDS = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When crun is asked again: a schedule, and what this stack has seen."""
+
+    schedule: Schedule
+    history: PollHistory
+
+    def pause(self, waiting: Sequence[Asset], now: float, retry_after: float) -> int:
+        """Seconds until the first of ``waiting`` is due. What is yet to be submitted is as young as can be."""
+        ages = {(each.asset_type, round(now - (each.submitted_at or now))) for each in waiting}
+        return min(
+            self.schedule.next_delay(age, self.history.of(kind, now), retry_after=retry_after) for kind, age in ages
+        )
+
+
 def done(round_: int) -> dict[str, Any]:
     """Nothing is left for this execution."""
-    return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": round_}
+    return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": round_, "asked_at": None}
 
 
 def plan(
-    store: Store, assets: Sequence[Asset], schedule: Schedule, now: float, round_: int, retry_after: float = 0
+    store: Store,
+    assets: Sequence[Asset],
+    pace: Pace,
+    now: float,
+    round_: int,
+    *,
+    asked_at: float | None,
+    retry_after: float = 0,
 ) -> dict[str, Any]:
     """Submit what is uploaded; else wait for what crun still looks at; else there is nothing to do.
 
     Of files with the same bytes one goes first; the others follow when it has its AssetId, and share it. ``round``
-    counts what the execution has spent.
+    counts what the execution has spent. ``asked_at``: what is processing then was not Active at that time (epoch
+    seconds); None when nobody knows.
     """
     assets = [_share(store, each, assets, now) for each in assets]
-    submit = [asset.id for asset in assets if asset.status in OPEN_WORK and not _twin(asset, assets)]
-    waiting = [now - (asset.submitted_at or now) for asset in assets if asset.status is AssetStatus.PROCESSING]
-    spent = round_ + SUBMISSION_ROUNDS * len(submit)
-    following = "submit" if submit else "wait" if waiting else "done"
-    delay = schedule.next_delay(min(waiting, default=0), retry_after=retry_after)
-    return {"next": following, "asset_ids": submit, "wait_seconds": delay, "round": spent}
+    submit = [asset for asset in assets if asset.status in OPEN_WORK and not _twin(asset, assets)]
+    waiting = [asset for asset in assets if asset.status is AssetStatus.PROCESSING]
+    if not submit and not waiting:
+        return done(round_)
+    return {
+        "next": "submit" if submit else "wait",
+        "asset_ids": [asset.id for asset in submit],
+        "wait_seconds": pace.pause(
+            [*(replace(asset, submitted_at=None) for asset in submit), *waiting], now, retry_after
+        ),
+        "round": round_ + SUBMISSION_ROUNDS * len(submit),
+        "asked_at": asked_at,
+    }
 
 
 def _twin(asset: Asset, assets: Sequence[Asset]) -> Asset | None:
@@ -65,12 +95,11 @@ def _share(store: Store, asset: Asset, assets: Sequence[Asset], now: float) -> A
     return shared
 
 
-def finish(
-    store: Store, session_id: str, execution: str, schedule: Schedule, now: float, round_: int
-) -> dict[str, Any]:
+def finish(store: Store, session_id: str, execution: str, pace: Pace, now: float, round_: int) -> dict[str, Any]:
     """Lets go of the session, then looks once more: an upload that came in between saw a driver and started nothing."""
     store.release_driver(session_id, execution)
-    following = plan(store, store.list_assets(session_id), schedule, now, round_)
+    # Nothing was processing, and without a driver nothing is submitted.
+    following = plan(store, store.list_assets(session_id), pace, now, round_, asked_at=now)
     if following["next"] == "done" or store.claim_driver(session_id, execution, None):
         return following
     return done(round_)  # somebody else has taken over

@@ -1,0 +1,342 @@
+"""What polling costs: the product's schedule, fixed and exponential ones, and the best that is possible.
+
+Cost = polls + weight x mean delay in seconds, of an asset whose time to Active has a known distribution. Nothing waits
+and nothing is drawn for it: a schedule's polls are known ages, and the integrals between them are exact. Only what the
+stack has seen before is drawn, asset by asset, and noticed by the schedule in force at that time.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from statistics import mean
+from typing import Protocol
+
+from bench.table import Row
+from likeness.domain.polling import NEVER, NOTHING_SEEN, History, Schedule, observed
+
+PART = "polling"
+WEIGHTS = (0.05, 0.2, 1.0)
+DEADLINE = 86_400.0
+#: None of them was used to choose the schedule's constants.
+SEEDS = (11, 12, 13, 14, 15, 16)
+HISTORIES = (300, 3_000)
+#: A schedule is renewed after so many assets: the functions keep a history for ten minutes.
+_RENEWED_EVERY = 25
+_RENEWED_LATER = 250
+#: What is left after this is no asset at all.
+_NOTHING_LEFT = 1e-12
+
+
+class Distribution(Protocol):
+    """Of the time to Active, in seconds."""
+
+    def by(self, age: float) -> float:
+        """The chance to be Active by then."""
+        ...
+
+    def moment(self, age: float) -> float:
+        """The integral of t dF(t) up to then."""
+        ...
+
+    def draw(self, chance: random.Random) -> float:
+        """The time of one asset; infinite when it never comes."""
+        ...
+
+
+@dataclass(frozen=True)
+class LogNormal:
+    """By its median in seconds and the sigma of its logarithm."""
+
+    median: float
+    sigma: float
+
+    def _below(self, age: float, shift: float) -> float:
+        if age <= 0:
+            return 0.0
+        return math.erfc(-(math.log(age / self.median) / self.sigma - shift) / math.sqrt(2)) / 2
+
+    def by(self, age: float) -> float:
+        """See Distribution."""
+        return self._below(age, 0)
+
+    def moment(self, age: float) -> float:
+        """See Distribution."""
+        return self.median * math.exp(self.sigma**2 / 2) * self._below(age, self.sigma)
+
+    def draw(self, chance: random.Random) -> float:
+        """See Distribution."""
+        return chance.lognormvariate(math.log(self.median), self.sigma)
+
+
+@dataclass(frozen=True)
+class Points:
+    """Shares of the assets that take exactly so many seconds; the rest never comes."""
+
+    shares: tuple[tuple[float, float], ...]
+
+    def by(self, age: float) -> float:
+        """See Distribution."""
+        return sum(share for at, share in self.shares if at <= age)
+
+    def moment(self, age: float) -> float:
+        """See Distribution."""
+        return sum(share * at for at, share in self.shares if at <= age)
+
+    def draw(self, chance: random.Random) -> float:
+        """See Distribution."""
+        rest = chance.random()
+        for at, share in self.shares:
+            if rest < share:
+                return at
+            rest -= share
+        return math.inf
+
+
+DISTRIBUTIONS: dict[str, Distribution] = {
+    "median 5 s": LogNormal(5, 0.6),
+    "median 20 s": LogNormal(20, 0.8),
+    "median 90 s": LogNormal(90, 1.0),
+    "80 % 8 s, 19 % 60 s, 1 % never": Points(((8, 0.8), (60, 0.19))),
+}
+Case = tuple[str, float]
+CASES: tuple[Case, ...] = tuple((name, weight) for name in DISTRIBUTIONS for weight in WEIGHTS)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Per asset: polls, and the mean delay in seconds of those that turn Active."""
+
+    polls: float
+    delay: float
+
+    def at(self, weight: float) -> float:
+        """Both in polls."""
+        return self.polls + weight * self.delay
+
+
+def cost_of(distribution: Distribution, ages: Sequence[float]) -> Cost:
+    """Of polls at these ages; what has not settled at the last of them is given up."""
+    polls = delay = before = 0.0
+    for age in ages:
+        waiting = 1 - distribution.by(before)
+        if waiting < _NOTHING_LEFT:
+            break
+        polls += waiting
+        noticed = distribution.by(age) - distribution.by(before)
+        delay += age * noticed - (distribution.moment(age) - distribution.moment(before))
+        before = age
+    return Cost(polls, delay)
+
+
+# -- schedules ----------------------------------------------------------------------------------------------------
+
+
+def _ages(pause: Callable[[int, float], float], deadline: float) -> list[float]:
+    ages = [pause(0, 0.0)]
+    while ages[-1] < deadline:
+        ages.append(ages[-1] + pause(len(ages), ages[-1]))
+    return ages
+
+
+def _fixed(seconds: float) -> Callable[[int, float], float]:
+    return lambda *_: seconds
+
+
+def _exponential(first: float, rate: float, most: float) -> Callable[[int, float], float]:
+    # The exponent is bounded for the sake of the floats; the cap is reached long before.
+    return lambda number, _: min(first * rate ** min(number, 50), most)
+
+
+PEERS: dict[str, Callable[[int, float], float]] = {
+    **{f"fixed {seconds} s": _fixed(seconds) for seconds in (2, 5, 10, 30)},
+    "2 s x 1.5, cap 60": _exponential(2, 1.5, 60),
+    "2 s x 2, cap 60": _exponential(2, 2, 60),
+    "5 s x 1.5, cap 120": _exponential(5, 1.5, 120),
+}
+
+
+@cache
+def peer_costs(deadline: float) -> dict[tuple[str, str], Cost]:
+    """By peer and distribution."""
+    return {
+        (peer, name): cost_of(distribution, _ages(pause, deadline))
+        for peer, pause in PEERS.items()
+        for name, distribution in DISTRIBUTIONS.items()
+    }
+
+
+def best_peer(case: Case, deadline: float = DEADLINE) -> tuple[float, str]:
+    """What the best peer costs in this case, and which it is."""
+    name, weight = case
+    return min((peer_costs(deadline)[peer, name].at(weight), peer) for peer in PEERS)
+
+
+def ages_of(schedule: Schedule, history: History) -> list[float]:
+    """When the product's schedule polls."""
+    return _ages(lambda _, age: schedule.next_delay(age, history), schedule.deadline)
+
+
+def learned(case: Case, seed: int, sizes: Sequence[int], deadline: float = DEADLINE) -> Iterator[Cost]:
+    """The costs after so many assets, each of them noticed by the schedule that had learned from those before it."""
+    name, weight = case
+    distribution, chance = DISTRIBUTIONS[name], random.Random(f"{seed} {name}")  # drawn again the same
+    schedule, history = Schedule(weight=weight, deadline=deadline), NOTHING_SEEN
+    ages, counts, never = ages_of(schedule, history), list(history.counts), 0.0
+    for number in range(1, max(sizes) + 1):
+        seen = _noticed(distribution.draw(chance), ages, history)
+        counts = [before + more for before, more in zip(counts, seen.counts, strict=True)]
+        never += seen.never
+        renewed = number % (_RENEWED_EVERY if number < _RENEWED_LATER else _RENEWED_LATER) == 0
+        if renewed or number in sizes:
+            history = History(tuple(counts), never)
+            ages = ages_of(schedule, history)
+        if number in sizes:
+            yield cost_of(distribution, ages)
+
+
+def _noticed(time: float, ages: Sequence[float], history: History) -> History:
+    poll = bisect_left(ages, time)
+    return NEVER if poll == len(ages) else observed(ages[poll - 1] if poll else 0.0, ages[poll], history)
+
+
+def ratio(cost: Cost, case: Case, deadline: float = DEADLINE) -> float:
+    """To the best peer."""
+    return cost.at(case[1]) / best_peer(case, deadline)[0]
+
+
+def prior_ratio(case: Case) -> float:
+    """To the best peer, before anything was seen."""
+    return ratio(cost_of(DISTRIBUTIONS[case[0]], ages_of(Schedule(weight=case[1]), NOTHING_SEEN)), case)
+
+
+# -- the best that is possible ------------------------------------------------------------------------------------
+
+
+def optimum(case: Case, bounds: Callable[[float], tuple[float, float]], deadline: float = DEADLINE) -> float:
+    """What the best schedule costs that knows the distribution, by dynamic programming over a fine grid of ages.
+
+    ``bounds`` gives the shortest and the longest pause at an age. Whole seconds up to 100 s, then one in a hundred.
+    """
+    name, weight = case
+    distribution = DISTRIBUTIONS[name]
+    ages = [0.0]
+    while ages[-1] < deadline:
+        ages.append(min(deadline, ages[-1] + max(1.0, ages[-1] / 100)))
+    by, moments = [distribution.by(age) for age in ages], [distribution.moment(age) for age in ages]
+    rest = [0.0] * len(ages)
+    for here in range(len(ages) - 2, -1, -1):
+        low, high = bounds(ages[here])
+        first = min(bisect_left(ages, ages[here] + low, here + 1), len(ages) - 1)
+        best = math.inf
+        for there in range(first, len(ages)):
+            late = ages[there] * (by[there] - by[here]) - (moments[there] - moments[here])
+            if weight * late >= best or (ages[there] - ages[here] > high and there > first):
+                break
+            best = min(best, weight * late + rest[there])
+        rest[here] = 1 - by[here] + best
+    return rest[0]
+
+
+def _any_pause(_: float) -> tuple[float, float]:
+    return 1.0, math.inf
+
+
+# -- the table ----------------------------------------------------------------------------------------------------
+
+
+def _pair(what: str, ratios: Sequence[float], *, goals: tuple[float | None, float | None], note: str = "") -> list[Row]:
+    return [
+        Row(PART, f"{what}: worst of {len(CASES)}", max(ratios), "x the best peer", goal=goals[0], note=note),
+        Row(PART, f"{what}: mean", mean(ratios), "x the best peer", goal=goals[1]),
+    ]
+
+
+def rows(*, fast: bool = False) -> list[Row]:
+    """Everything; ``fast`` learns from 300 assets of two seeds only."""
+    found = []
+    seeds, sizes = (SEEDS[:2], HISTORIES[:1]) if fast else (SEEDS, HISTORIES)
+    runs = {case: [list(learned(case, seed, sizes)) for seed in seeds] for case in CASES}
+    for index, size in enumerate(sizes):
+        by_seed = [[ratio(runs[case][at][index], case) for case in CASES] for at in range(len(seeds))]
+        worst, means = [max(each) for each in by_seed], [mean(each) for each in by_seed]
+        note = (
+            f"The worst seed of {len(seeds)}. Worst by seed {min(worst):.3f} to {max(worst):.3f},"
+            f" mean {min(means):.3f} to {max(means):.3f}."
+        )
+        figures = [figure for each in by_seed for figure in each]
+        found += _pair(f"learned from {size:,} assets", figures, goals=(1.05, 0.92), note=note)
+    found += _pair("the prior alone", [prior_ratio(case) for case in CASES], goals=(1.7, None))
+    found += _peers(DEADLINE)
+    found += _pair("full knowledge, any pause", _optima(_any_pause), goals=(None, None))
+    found += _pair("full knowledge, the template's bounds", _optima(Schedule().bounds), goals=(None, None))
+    if not fast:
+        found += _hour()
+        found += [_case(case, [each[-1] for each in runs[case]]) for case in CASES]
+    return found
+
+
+def _case(case: Case, costs: Sequence[Cost]) -> Row:
+    """What an asset costs in one of the twelve."""
+    name, weight = case
+    peer_cost, peer = best_peer(case)
+    return Row(
+        PART,
+        f"{name}, w {weight:g}: learned from {HISTORIES[-1]:,}, beside full knowledge within the bounds",
+        mean(cost.at(weight) for cost in costs),
+        "polls per asset",
+        floor=optimum(case, Schedule().bounds),
+        note=f"{mean(cost.polls for cost in costs):.2f} polls and {mean(cost.delay for cost in costs):.1f} s of delay."
+        f" The best peer, {peer}, costs {peer_cost:.2f}; the prior alone {prior_ratio(case) * peer_cost:.2f}.",
+    )
+
+
+def _peers(deadline: float) -> list[Row]:
+    return [
+        Row(
+            PART,
+            f"{peer}: its own worst" + (f", deadline {deadline:,.0f} s" if deadline != DEADLINE else ""),
+            max(ratio(peer_costs(deadline)[peer, case[0]], case, deadline) for case in CASES),
+            "x the best peer",
+        )
+        for peer in PEERS
+    ]
+
+
+def _optima(bounds: Callable[[float], tuple[float, float]]) -> list[float]:
+    return [optimum(case, bounds) / best_peer(case)[0] for case in CASES]
+
+
+def _hour() -> list[Row]:
+    """The same with a deadline of an hour, which spares the peers their polls for what never comes."""
+    hour = 3_600.0
+    ratios = [ratio(next(learned(case, SEEDS[0], HISTORIES[:1], hour)), case, hour) for case in CASES]
+    what = f"learned from {HISTORIES[0]} assets, deadline {hour:,.0f} s"
+    return _pair(what, ratios, goals=(None, None)) + _peers(hour)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Polls against mean delay in seconds, per asset, on one distribution."""
+
+    distribution: str
+    schedule: str
+    points: tuple[Cost, ...]
+
+
+#: From one poll for a hundred seconds of delay to five polls for one.
+_FRONT_WEIGHTS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+def front() -> list[Line]:
+    """What can be had for what, for a plot: the learned schedule as the weight varies, and each peer's point."""
+    found = []
+    for name in DISTRIBUTIONS:
+        points = tuple(next(learned((name, weight), SEEDS[0], HISTORIES[:1])) for weight in _FRONT_WEIGHTS)
+        found.append(Line(name, "learned", points))
+        found += [Line(name, peer, (peer_costs(DEADLINE)[peer, name],)) for peer in PEERS]
+    return found
