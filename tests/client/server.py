@@ -76,7 +76,11 @@ def _handler(script: Script) -> type[http.server.BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            size = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(size)
+            if len(body) < size:  # the client has given up
+                self.close_connection = True
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             script.seen.append(Seen(self.command, self.path, headers, body))
             answer = script.answers.pop(0) if script.answers else Answer(418)

@@ -30,7 +30,7 @@ def tell(session: Session) -> None:
 
 
 def onboard(client: Client, files: Sequence[Path], reference: str | None, timeout: float) -> Session:
-    """One person through the whole flow; the session when all is settled. Files with the same name are told apart."""
+    """One person through the whole flow; the session when all is settled."""
     new = [NewAsset.of_file(file) for file in files]
     session = client.create_session(language="en", reference=reference, start="on_open", assets=new)
     say(f"session {session.id}")
