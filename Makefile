@@ -5,9 +5,9 @@ VENV := .venv
 CHECKOV := .venv-checkov
 RUN := $(VENV)/bin/python
 PORT ?= 8080
-TIERS := tests/unit tests/simulator tests/workflow tests/template
+TIERS := tests/unit tests/simulator tests/client tests/workflow tests/template
 ALONE := tests/integration/test_flood.py tests/integration/test_load.py
-SOURCES := layers/likeness/likeness functions local ops bench tests
+SOURCES := layers/likeness/likeness functions local ops bench clients tests
 
 .PHONY: help setup setup-check setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load faults redrive bench bench-check check build lock clean
 
@@ -51,7 +51,7 @@ test: setup ## every tier, with coverage
 	@$(MAKE) --no-print-directory test-load
 
 test-unit: setup ## pure logic and moto
-	$(RUN) -m pytest tests/unit tests/simulator
+	$(RUN) -m pytest tests/unit tests/simulator tests/client
 
 test-workflow: setup ## the real state machine with the real handlers in moto
 	$(RUN) -m pytest tests/workflow

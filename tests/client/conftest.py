@@ -1,0 +1,39 @@
+"""The client against a server that misbehaves on purpose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from likeness_client import Client, Poll, Retry
+from tests.client.server import Script, scripted_server
+from tests.template_file import ROOT
+
+API_KEY = "lk_the-key-that-nobody-may-see"
+#: Pauses that are there, but not to be waited for.
+QUICK = Retry(base_seconds=0.002, longest_seconds=0.01)
+QUICK_POLL = Poll(first_seconds=0.002, longest_seconds=0.01)
+EXAMPLES: dict[str, Any] = json.loads((ROOT / "layers/likeness/likeness/pages/openapi.json").read_text())["components"][
+    "examples"
+]
+
+
+def example(name: str, **changes: Any) -> dict[str, Any]:
+    """A document of the contract, with some members changed."""
+    document: dict[str, Any] = EXAMPLES[name]["value"] | changes
+    return document
+
+
+@pytest.fixture
+def server() -> Iterator[Script]:
+    with scripted_server() as script:
+        yield script
+
+
+@pytest.fixture
+def client(server: Script) -> Iterator[Client]:
+    with Client(f"{server.url}/v1", API_KEY, timeout=5, retry=QUICK, poll=QUICK_POLL) as made:
+        yield made

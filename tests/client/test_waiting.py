@@ -1,0 +1,117 @@
+"""Waiting for a person and for files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from likeness_client import (
+    Client,
+    CredentialError,
+    NotFoundError,
+    Poll,
+    Session,
+    SessionEndedError,
+    UnavailableError,
+    WaitTimeoutError,
+)
+from tests.client.conftest import API_KEY, QUICK, example
+from tests.client.server import CUT, HANGS, Answer, Script, problem
+
+ID = "ses_1"
+
+
+def look(status: str, *assets: str, **changes: Any) -> Answer:
+    """An answer that shows the session so."""
+    shown = [example("asset_active", status=each) for each in assets]
+    return Answer(body=example("session_verified", status=status, assets=shown, **changes))
+
+
+def test_changes_are_told_once_each(server: Script, client: Client) -> None:
+    server.then(*[look("requires_input")] * 3, look("processing"), look("processing"), look("verified"))
+    told: list[Session] = []
+    found = client.wait_until_verified(ID, 30, told.append)
+    assert found.status == "verified"
+    assert [each.status for each in told] == ["requires_input", "processing", "verified"]
+    assert len(server.seen) == 6
+
+
+def test_verified_does_not_wait_for_files_and_settled_does(server: Script, client: Client) -> None:
+    server.then(look("verified", "uploaded"))
+    assert client.wait_until_verified(ID, 30).assets[0].status == "uploaded"
+    server.then(
+        look("requires_input"), look("verified", "uploaded", "active"), look("verified", "new", "active"),
+        look("verified", "failed", "active"),
+    )  # fmt: skip
+    assert [each.status for each in client.wait_until_settled(ID, 30).assets] == ["failed", "active"]
+    assert not server.answers
+
+
+def test_a_failed_attempt_is_no_end(server: Script, client: Client) -> None:
+    failed = {"code": "attempt_failed", "message": "No", "upstream_code": "10001"}
+    server.then(look("requires_input", last_error=failed), look("verified"))
+    told: list[Session] = []
+    client.wait_until_verified(ID, 30, told.append)
+    assert told[0].last_error
+    assert told[0].last_error.code == "attempt_failed"
+
+
+@pytest.mark.parametrize("status", ["canceled", "redacted"])
+@pytest.mark.parametrize("wait", [Client.wait_until_verified, Client.wait_until_settled])
+def test_a_session_that_ended_is_not_waited_for(server: Script, client: Client, status: str, wait: Any) -> None:
+    server.then(look("processing"), look(status))
+    with pytest.raises(SessionEndedError, match=status) as caught:
+        wait(client, ID, 30)
+    assert caught.value.session.status == status
+
+
+def test_trouble_that_passes_is_waited_out(server: Script, client: Client) -> None:
+    trouble = [CUT] * QUICK.attempts + [problem(503, "storage_unavailable")] * (QUICK.attempts + 1)
+    server.then(look("processing"), *trouble, problem(429, "throttled", "1"), look("verified"))
+    assert client.wait_until_verified(ID, 30).status == "verified"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"), [(problem(404, "not_found"), NotFoundError), (problem(403, "forbidden"), CredentialError)]
+)
+def test_trouble_that_does_not_pass_ends_it(
+    server: Script, client: Client, answer: Answer, kind: type[Exception]
+) -> None:
+    server.then(look("processing"), answer)
+    with pytest.raises(kind):
+        client.wait_until_verified(ID, 30)
+
+
+def test_time_runs_out_with_the_last_session_at_hand(server: Script, client: Client) -> None:
+    server.then(*[look("processing")] * 1000)
+    with pytest.raises(TimeoutError) as caught:
+        client.wait_until_verified(ID, 0.1)
+    assert isinstance(caught.value, WaitTimeoutError)
+    assert caught.value.session
+    assert caught.value.session.status == "processing"
+    assert "is processing" in str(caught.value)
+
+
+def test_who_asks_for_more_time_than_is_left_ends_it_at_once(server: Script, client: Client) -> None:
+    server.then(problem(503, "upstream_credits_exhausted", "300"))
+    with pytest.raises(WaitTimeoutError) as caught:
+        client.wait_until_verified(ID, 100)
+    assert caught.value.session is None
+    assert isinstance(caught.value.__cause__, UnavailableError)
+    assert len(server.seen) == 1
+
+
+def test_a_service_that_hangs_does_not_hold_it_beyond_its_time(server: Script) -> None:
+    server.then(*[HANGS] * 9)
+    with Client(server.url, API_KEY, timeout=20, retry=QUICK) as client, pytest.raises(WaitTimeoutError):
+        client.wait_until_verified(ID, 0.2)
+    assert len(server.seen) == 1
+
+
+def test_pauses_grow_to_a_limit() -> None:
+    poll = Poll(first_seconds=1, factor=2, longest_seconds=5)
+    pauses = [1.0]
+    while len(pauses) < 5:
+        pauses.append(poll.longer(pauses[-1]))
+    assert pauses == [1, 2, 4, 5, 5]

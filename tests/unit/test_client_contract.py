@@ -1,0 +1,330 @@
+"""The Python client against the contract: it reaches every route, sends what fits, and reads all that is answered."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import UTC, date, datetime
+from typing import Any, get_args, get_type_hints
+from urllib.parse import parse_qsl, urlsplit
+
+import jsonschema_rs
+import pytest
+import requests
+from requests.adapters import BaseAdapter
+
+from likeness_client import (
+    Asset,
+    AssetStatus,
+    AssetType,
+    AttemptStatus,
+    Client,
+    Consent,
+    ConsentText,
+    Language,
+    LikenessApiError,
+    NewAsset,
+    Page,
+    Problem,
+    ProblemCode,
+    Retry,
+    Session,
+    SessionStatus,
+    Start,
+    Stats,
+)
+from likeness_client.models import CONTENT_TYPES
+from likeness_client.reading import read
+from tests.template_file import ROOT
+
+CONTRACT: dict[str, Any] = json.loads((ROOT / "layers/likeness/likeness/pages/openapi.json").read_text())
+SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
+EXAMPLES: dict[str, Any] = CONTRACT["components"]["examples"]
+
+#: Pages, and the redirect that ends a face check: for browsers, not for programs.
+FOR_BROWSERS = {
+    "/callback/{session_id}/{attempt}/{signature}",
+    "/invite",
+    "/docs",
+    "/openapi.json",
+    "/console",
+    "/pages/{version}/{file}",
+}
+#: What the client does not read, and why.
+IGNORED = {Problem: {"type"}}  # always about:blank; ``code`` is what tells problems apart
+
+SES, AST = "ses_01KE1Q5V0G8Z6W3N4R2T7Y9XAB", "ast_01KE1Q5V0G5C1D2E3F4G5H6J7K"
+IMAGE = NewAsset(name="front", asset_type="Image", content_type="image/jpeg", size_bytes=1000, sha256="0" * 64)
+CLIP = NewAsset(name="clip", asset_type="Video", content_type="video/mp4", size_bytes=1000)
+TEXT = read(ConsentText, EXAMPLES["consent_text"]["value"])
+
+#: Each operation with everything that a caller can give, then with as little as possible.
+CALLS: dict[str, list[Callable[[Client], object]]] = {
+    "createSession": [
+        lambda client: client.create_session(
+            language="zh-Hant",
+            reference="order 1",
+            return_url="https://app.example.com/done",
+            start="on_open",
+            consent=Consent(text_version="2026-11", given_at=datetime(2026, 1, 2, tzinfo=UTC)),
+            assets=[IMAGE, CLIP],
+            idempotency_key="order-1",
+        ),
+        lambda client: client.create_session(),
+    ],
+    "listSessions": [
+        lambda client: client.list_page(status="verified", reference="order 1", limit=100, cursor="abc"),
+        lambda client: list(client.list_sessions()),
+        lambda client: client.list_page(),
+    ],
+    "getSession": [lambda client: client.get_session(SES), lambda client: client.wait_until_verified(SES)],
+    "eraseSession": [lambda client: client.erase_session(SES)],
+    "recordConsent": [lambda client: client.record_consent(SES, TEXT)],
+    "createAttempt": [lambda client: client.create_attempt(SES)],
+    "registerAsset": [
+        lambda client: client.register_asset(SES, IMAGE),
+        lambda client: client.register_asset(SES, CLIP),
+    ],
+    "getAsset": [lambda client: client.get_asset(SES, AST)],
+    "getStats": [lambda client: client.stats(date(2026, 11, 12), date(2026, 11, 25)), lambda client: client.stats()],
+    "getConsentText": [lambda client: client.consent_text("zh"), lambda client: client.consent_text()],
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One route of the contract."""
+
+    path: str
+    method: str
+    described: dict[str, Any]
+
+    def answers(self) -> Iterator[tuple[int, str, Any]]:
+        """Status, content type and example of every answer that is JSON."""
+        for status, answer in self.described["responses"].items():
+            for kind, media in answer.get("content", {}).items():
+                if kind.endswith("json"):
+                    yield from ((int(status), kind, EXAMPLES[name]["value"]) for name in media["examples"])
+
+    def check(self, request: requests.PreparedRequest) -> None:
+        """Raises when the request is not one of this operation."""
+        url = urlsplit(str(request.url))
+        assert re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape("/v1" + self.path)), url.path)
+        assert request.method == self.method.upper()
+        sent = {"query": dict(parse_qsl(url.query)), "header": dict(request.headers)}
+        described = {(each["in"], each["name"]): each["schema"] for each in self.described.get("parameters", [])}
+        assert {("query", name) for name in sent["query"]} <= set(described)
+        for (place, name), schema in described.items():
+            if place in sent and name in sent[place]:
+                whole = schema.get("type") == "integer"
+                _fits(schema, int(sent[place][name]) if whole else sent[place][name])
+        body = self.described.get("requestBody")
+        assert (request.body is None) or body
+        if body and request.body is not None:
+            assert request.headers["Content-Type"] == "application/json"
+            _fits(body["content"]["application/json"]["schema"], json.loads(request.body))
+
+
+OPERATIONS = {
+    each.get("operationId", f"{method} {path}"): Operation(path, method, each)
+    for path, item in CONTRACT["paths"].items()
+    for method, each in item.items()
+}
+
+
+def _fits(schema: dict[str, Any], value: Any) -> None:
+    whole = schema | {"components": CONTRACT["components"]}
+    jsonschema_rs.validator_for(whole, validate_formats=True).validate(value)
+
+
+@dataclass
+class Wire(BaseAdapter):
+    """The place of the network: answers every request with one answer, and keeps the requests."""
+
+    status: int
+    content_type: str
+    document: Any
+    seen: list[requests.PreparedRequest] = field(default_factory=list)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        """One answer."""
+        self.seen.append(request)
+        answer = requests.Response()
+        answer.status_code = self.status
+        answer.headers["Content-Type"] = self.content_type
+        answer._content = json.dumps(self.document).encode()
+        answer.request = request
+        return answer
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def talk(call: Callable[[Client], object], wire: Wire) -> object:
+    """What the call gives when the network is ``wire``."""
+    with requests.Session() as http:
+        http.mount("https://", wire)
+        return call(Client("https://api.example.com/v1", "lk_x", session=http, retry=Retry(attempts=1)))
+
+
+def test_every_route_for_programs_has_a_method() -> None:
+    assert set(CALLS) == {name for name, each in OPERATIONS.items() if each.path not in FOR_BROWSERS}
+
+
+@pytest.mark.parametrize(("name", "call"), [(name, call) for name, calls in CALLS.items() for call in calls])
+def test_a_request_fits_the_contract_and_its_answers_are_read(name: str, call: Callable[[Client], object]) -> None:
+    good = [each for each in OPERATIONS[name].answers() if each[0] < 300]
+    assert good
+    for answer in good:
+        wire = Wire(*answer)
+        assert talk(call, wire)
+        assert wire.seen
+        for request in wire.seen:
+            OPERATIONS[name].check(request)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_operation_sends_every_parameter_and_member_that_there_is(name: str) -> None:
+    wire = Wire(*next(iter(OPERATIONS[name].answers())))
+    for call in CALLS[name]:
+        talk(call, wire)
+    described = OPERATIONS[name].described
+    # stats follows its cursor by itself, see tests/client.
+    wanted = {each["name"] for each in described.get("parameters", []) if each["in"] == "query"}
+    sent = {key for each in wire.seen for key, _ in parse_qsl(urlsplit(str(each.url)).query)}
+    assert wanted - ({"cursor"} if name == "getStats" else set()) <= sent
+    if "requestBody" in described:
+        schema = _resolved(described["requestBody"]["content"]["application/json"]["schema"])
+        members = {key for each in wire.seen for key in json.loads(each.body or b"{}")}
+        assert members == set(schema["properties"])
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_refusal_is_the_error_of_its_status_and_code(name: str) -> None:
+    refusals = [each for each in OPERATIONS[name].answers() if each[0] >= 400]
+    assert refusals
+    for status, kind, document in refusals:
+        with pytest.raises(LikenessApiError) as caught:
+            talk(CALLS[name][0], Wire(status, kind, document))
+        assert (caught.value.status, caught.value.code, caught.value.title) == (
+            status, document["code"], document["title"],
+        )  # fmt: skip
+        assert caught.value.field == document.get("field")
+        assert caught.value.request_id == document.get("request_id")
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """Behind references, and behind "this or null"."""
+    while "$ref" in schema or "null" in str(schema.get("oneOf", "")):
+        if "$ref" in schema:
+            schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+        else:
+            (schema,) = (each for each in schema["oneOf"] if each != {"type": "null"})
+    return schema
+
+
+def _inner(hint: Any) -> Any:
+    """The dataclass in a type hint, if there is one."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        return hint
+    return next((found for each in get_args(hint) if (found := _inner(each))), None)
+
+
+def _properties(schema: dict[str, Any], kind: Any, found: dict[Any, set[str]]) -> None:
+    """Collects for each dataclass what the schemas that it reads have, from ``kind`` downwards."""
+    schema = _resolved(schema)
+    if schema.get("type") == "array":
+        _properties(schema["items"], kind, found)
+        return
+    found[kind] |= set(schema.get("properties", {}))
+    hints = get_type_hints(kind)
+    for name, inner in schema.get("properties", {}).items():
+        if name in hints and _inner(hints[name]):
+            _properties(inner, _inner(hints[name]), found)
+
+
+def test_every_property_is_read_or_on_the_list_of_ignored_ones_and_none_is_made_up() -> None:
+    found: dict[Any, set[str]] = defaultdict(set)
+    for name, kind in {
+        "Session": Session, "Asset": Asset, "Problem": Problem, "SessionPage": Page, "Consent": Consent,
+        "ConsentText": ConsentText, "Stats": Stats,
+    }.items():  # fmt: skip
+        _properties(SCHEMAS[name], kind, found)
+    assert len(found) >= 12
+    for kind, properties in found.items():
+        assert properties - IGNORED.get(kind, set()) == {each.name for each in fields(kind)}, kind
+
+
+def _compare(document: Any, value: Any) -> None:
+    """Whether ``value`` holds what the document does."""
+    if is_dataclass(value):
+        for name in {each.name for each in fields(value)} & set(document):
+            _compare(document[name], getattr(value, name))
+    elif isinstance(value, tuple):
+        for one, other in zip(document, value, strict=True):
+            _compare(one, other)
+    elif isinstance(value, datetime):
+        assert value == datetime.fromisoformat(document)
+        assert value.tzinfo
+    else:
+        assert (date.fromisoformat(document) if isinstance(value, date) else document) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "example"),
+    [
+        (Session, "session_made"), (Session, "session_again"), (Session, "session_verified"),
+        (Session, "session_erased"), (Page, "page"), (Asset, "asset_made"), (Asset, "asset_active"),
+        (Problem, "invalid_body"), (Problem, "internal_error"), (Consent, "consent"), (Stats, "stats"),
+    ],
+)  # fmt: skip
+def test_the_values_of_the_examples_arrive(kind: type, example: str) -> None:
+    _compare(EXAMPLES[example]["value"], read(kind, EXAMPLES[example]["value"]))
+
+
+def _enums(node: Any, name: str = "", owner: str = "") -> Iterator[tuple[str, str, frozenset[str]]]:
+    """Every enumeration with the property, or the schema, that has it, and the schema or property around."""
+    if isinstance(node, Mapping):
+        if "enum" in node:
+            yield owner, name, frozenset(node["enum"])
+        for key, each in node.items():
+            if key in ("properties", "schemas"):
+                for inner, schema in each.items():
+                    yield from _enums(schema, inner, name)
+            elif key not in ("examples", "example"):
+                yield from _enums(each, name, owner)
+    elif isinstance(node, list):
+        for each in node:
+            yield from _enums(each, name, owner)
+
+
+def test_every_word_of_the_contract_is_known() -> None:
+    known: dict[tuple[str, str], Any] = {
+        ("", "SessionStatus"): SessionStatus,
+        ("Asset", "status"): AssetStatus,
+        ("Attempt", "status"): AttemptStatus,
+        ("attempt", "status"): AttemptStatus,
+        ("NewSession", "start"): Start,
+    }
+    by_name = {"language": Language, "asset_type": AssetType}
+    seen = set()
+    for owner, name, words in _enums(CONTRACT["components"]):
+        if name == "content_type":
+            assert {each for each in CONTENT_TYPES.values() if each.split("/")[0] in str(words)} <= words
+        elif (owner, name) != ("Consent", "source"):  # told, never asked for
+            assert words == set(get_args(known[owner, name] if (owner, name) in known else by_name[name])), (
+                owner,
+                name,
+            )
+        seen.add((owner, name))
+    assert set(known) <= seen
+
+
+def test_every_code_of_the_contracts_examples_is_known() -> None:
+    shown = {document["code"] for each in OPERATIONS.values() if each.path not in FOR_BROWSERS
+             for status, _, document in each.answers() if status >= 400}  # fmt: skip
+    assert shown <= set(get_args(ProblemCode))
+    assert len(shown) > 10
