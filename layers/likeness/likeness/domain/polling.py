@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -93,9 +93,9 @@ class Schedule:
         low, high = self.bounds(age)
         most = max(1, math.floor(high))
         least = min(max(1, math.ceil(low)), most)
-        plan = _plan(self, history)
+        cost = _plan(self, history)
         pauses = range(least, most + 1, 1 + (most - least) // _CANDIDATES)
-        return max(min(pauses, key=lambda pause: plan.cost(age, age + pause)), math.ceil(retry_after))
+        return max(min(pauses, key=lambda pause: cost(age, age + pause)), math.ceil(retry_after))
 
     def bounds(self, age: float) -> tuple[float, float]:
         """The shortest and the longest pause at this age, in seconds. The last one ends at the deadline."""
@@ -109,39 +109,13 @@ class Schedule:
         return age >= self.deadline
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """On a grid of ages: the chance to be Active by then, its integral, and what the rest of the way costs at best."""
-
-    weight: float
-    ages: Sequence[float]
-    active: Sequence[float]
-    integral: Sequence[float]
-    rest: Sequence[float]
-
-    def cost(self, age: float, then: float) -> float:
-        """What it costs an asset that is not Active at ``age`` to be asked for at ``then``, and on at best.
-
-        Without the price of that question, which is the same for every ``then``.
-        """
-        active, integral, _ = self._at(age)
-        _, integral_then, rest = self._at(then)
-        return self.weight * (integral_then - integral - active * (then - age)) + rest
-
-    def _at(self, age: float) -> tuple[float, float, float]:
-        right = min(max(1, bisect_left(self.ages, age)), len(self.ages) - 1)
-        left = right - 1
-        share = min(1.0, (age - self.ages[left]) / (self.ages[right] - self.ages[left]))
-        return (
-            self.active[left] + share * (self.active[right] - self.active[left]),
-            self.integral[left] + share * (self.integral[right] - self.integral[left]),
-            self.rest[left] + share * (self.rest[right] - self.rest[left]),
-        )
-
-
 @lru_cache(maxsize=16)
-def _plan(schedule: Schedule, history: History) -> _Plan:
-    """Backwards over the ages: at each, the pause that costs least together with all that follow it."""
+def _plan(schedule: Schedule, history: History) -> Callable[[float, float], float]:
+    """What it costs an asset that is not Active at one age to be asked for at another, and on at best.
+
+    Without the price of that question, which is the same for every pause.
+    """
+    weight = schedule.weight * (1 + _CURIOSITY * _CURIOUS_COUNT / (_CURIOUS_COUNT + history.total))
     ages = list(_grid(schedule.deadline))
     active = _distribution(history, ages)
     areas = [
@@ -149,8 +123,31 @@ def _plan(schedule: Schedule, history: History) -> _Plan:
         for (before, by), (left, right) in zip(pairwise(active), pairwise(ages), strict=True)
     ]
     integral = list(accumulate(areas, initial=0.0))
+    rest = _rest(schedule, weight, ages, active, integral)
+
+    def at(age: float) -> tuple[float, float, float]:
+        right = min(max(1, bisect_left(ages, age)), len(ages) - 1)
+        left = right - 1
+        share = min(1.0, (age - ages[left]) / (ages[right] - ages[left]))
+        return (
+            active[left] + share * (active[right] - active[left]),
+            integral[left] + share * (integral[right] - integral[left]),
+            rest[left] + share * (rest[right] - rest[left]),
+        )
+
+    def cost(age: float, then: float) -> float:
+        by, area, _ = at(age)
+        _, area_then, rest_then = at(then)
+        return weight * (area_then - area - by * (then - age)) + rest_then
+
+    return cost
+
+
+def _rest(
+    schedule: Schedule, weight: float, ages: Sequence[float], active: Sequence[float], integral: Sequence[float]
+) -> list[float]:
+    """What the way from each age costs at best. Backwards: the best pause is known with all that follow it."""
     rest = [0.0] * len(ages)
-    weight = schedule.weight * (1 + _CURIOSITY * _CURIOUS_COUNT / (_CURIOUS_COUNT + history.total))
     for here in range(len(ages) - 2, -1, -1):
         low, high = schedule.bounds(ages[here])
         first = min(bisect_left(ages, ages[here] + low, here + 1), len(ages) - 1)
@@ -162,7 +159,7 @@ def _plan(schedule: Schedule, history: History) -> _Plan:
                 break
             best = min(best, delay + rest[there])
         rest[here] = 1 - active[here] + best
-    return _Plan(weight, ages, active, integral, rest)
+    return rest
 
 
 def _grid(deadline: float) -> Iterator[float]:
