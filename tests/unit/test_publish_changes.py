@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -257,6 +258,34 @@ def test_when_the_bus_is_away_what_was_put_before_stays_put() -> None:
     published = PublishChanges(FakeEventBus(away_after=1))(changes)
     assert published.stopped_at == changes[10]
     assert len(published.events) == 10
+
+
+class _Moody:
+    """Takes as many of each put as it likes, or is away; ``heard`` is what it took, in order."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance, self.heard = random.Random(seed), list[str]()
+
+    def put(self, events: Sequence[Event]) -> int:
+        if self.chance.random() < 0.2:
+            raise StorageUnavailable
+        taken = self.chance.choice([len(events), self.chance.randint(0, len(events))])
+        # EventBridge may have taken some that stand after the first refusal, too.
+        late = [each for each in events[taken + 1 :] if self.chance.random() < 0.5]
+        self.heard += [each.detail["id"] for each in [*events[:taken], *late]]
+        return taken
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_is_refused_the_stream_comes_again_until_each_is_told(seed: int) -> None:
+    bus, changes = _Moody(seed), moves(37)
+    waiting, rounds = changes, 0
+    while waiting and rounds < 500:
+        stopped_at = PublishChanges(bus)(waiting).stopped_at
+        waiting = waiting[waiting.index(stopped_at) :] if stopped_at else []
+        rounds += 1
+    assert waiting == []
+    assert sorted(set(bus.heard)) == sorted(ids(changes)), "nothing lost, no id made up"
 
 
 def test_changes_that_are_not_told_ask_nobody() -> None:
