@@ -32,7 +32,9 @@ ROUNDS = 9
 _FEW = 3
 _SECONDS = 60.0
 #: Functions that do not call crun and parse no body have the lower goal.
-_LEAN = frozenset({"receive_callback", "authorize", "check_upload", "start_onboarding", "claim_assets"})
+_LEAN = frozenset(
+    {"receive_callback", "authorize", "check_upload", "start_onboarding", "claim_assets", "publish_changes"}
+)
 #: Shown without bytecode too.
 _BALD = ("receive_callback", "create_session")
 #: What limits those that miss their goal.
@@ -45,8 +47,12 @@ _FLOOR = """import json
 import boto3
 clients = [boto3.client(each) for each in {services!r}]
 def handler(event, context):
-    return json.dumps(clients[0].get_item(TableName="T", Key={{"pk": {{"S": "a"}}, "sk": {{"S": "b"}}}}), default=str)
+    return json.dumps(clients[0].{call}, default=str)
 """
+_ONE_CALL = {
+    "dynamodb": 'get_item(TableName="T", Key={"pk": {"S": "a"}, "sk": {"S": "b"}})',
+    "events": 'put_events(Entries=[{"Source": "a", "DetailType": "b", "Detail": "{}"}])',
+}
 #: Tells which modules there are, in the order in which they were imported.
 _TELL = """
 import importlib.util, json, sys
@@ -97,9 +103,10 @@ class Bench:
         return task
 
     def floor(self, services: Sequence[str]) -> Path:
-        """The floor of a function with clients of ``services``; every function has one of DynamoDB, and calls it."""
-        ordered = sorted(services, key=lambda each: each != "dynamodb")
-        return self.task("floor_" + "_".join(services), _FLOOR.format(services=ordered))
+        """The floor of a function with clients of ``services``: makes them all, and one call."""
+        called = next(each for each in _ONE_CALL if each in services)
+        ordered = sorted(services, key=lambda each: each != called)
+        return self.task("floor_" + "_".join(services), _FLOOR.format(services=ordered, call=_ONE_CALL[called]))
 
     def imports_of(self, recording: Recording) -> str:
         """A handler that imports what the function has imported at the end, and makes nothing of it."""

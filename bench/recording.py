@@ -21,9 +21,9 @@ from tests.faults.cloud import Cloud, cloud
 from tests.faults.explore import SETTINGS
 from tests.faults.onboarding import Onboarding
 from tests.functions import event_of_request
-from tests.template_file import RESOURCES, TEMPLATE
+from tests.template_file import RESOURCES, ROOT, TEMPLATE
 
-_SERVICES = ("dynamodb", "sqs", "s3", "secretsmanager", "stepfunctions")
+_SERVICES = ("dynamodb", "events", "sqs", "s3", "secretsmanager", "stepfunctions")
 _CRUN: dict[str, dict[str, Any]] = {
     "visual-validate-session": {"BytedToken": "token", "H5Link": "https://h5.example/check?session=1"},
     "visual-validate-result": {"GroupId": "group-1"},
@@ -149,6 +149,7 @@ def _play(where: Cloud) -> None:
     where.api("GET", "/sessions/{session_id}", **path)
     where.api("GET", "/stats")
     where.api("DELETE", "/sessions/{session_id}", **path)
+    where.invoke("publish_changes", json.loads((ROOT / "events/publish_changes.json").read_text("utf-8")))
 
 
 def environment_now() -> dict[str, str]:

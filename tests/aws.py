@@ -27,13 +27,37 @@ def no_account_of_this_machine() -> Iterator[None]:
         yield
 
 
-def make_table(logical_id: str, name: str) -> None:
-    """Makes one of the template's tables under ``name``: the template is the only place of a key schema."""
+def make_table(logical_id: str, name: str, *, stream: bool = False) -> None:
+    """Makes one of the template's tables under ``name``: the template is the only place of a key schema.
+
+    With its ``stream`` only for who reads it: moto keeps every image, and copies them in each transaction.
+    """
     properties = RESOURCES[logical_id]["Properties"]
     kept = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-    boto3.client("dynamodb").create_table(
-        TableName=name, **{each: properties[each] for each in kept if each in properties}
-    )
+    described = {each: properties[each] for each in kept if each in properties}
+    if stream:
+        described["StreamSpecification"] = {"StreamEnabled": True, **properties["StreamSpecification"]}
+    boto3.client("dynamodb").create_table(TableName=name, **described)
+
+
+def stream_records(table: str) -> list[dict[str, Any]]:
+    """What the stream of a table holds, as Lambda delivers it."""
+    streams = boto3.client("dynamodbstreams")
+    (stream,) = streams.list_streams(TableName=table)["Streams"]
+    (shard,) = streams.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]["Shards"]
+    iterator = streams.get_shard_iterator(
+        StreamArn=stream["StreamArn"], ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    records: Any = streams.get_records(ShardIterator=iterator, Limit=1000)["Records"]
+    for each in records:
+        each["dynamodb"]["ApproximateCreationDateTime"] = each["dynamodb"]["ApproximateCreationDateTime"].timestamp()
+    return list(records)
+
+
+def make_bus(name: str) -> str:
+    """Makes an event bus; its name."""
+    boto3.client("events").create_event_bus(Name=name)
+    return name
 
 
 @contextmanager

@@ -26,6 +26,7 @@ FUNCTIONS = (
     "receive_callback",
     "check_upload",
     "start_onboarding",
+    "publish_changes",
 )
 
 
@@ -102,6 +103,8 @@ def environment(
     idempotency_table: str,
     queue_url: str,
     dead_letter_url: str,
+    change_dead_letter_url: str,
+    event_bus: str,
     bucket: str,
     machine_arn: str,
     crun: str,
@@ -113,6 +116,8 @@ def environment(
         "IDEMPOTENCY_TABLE_NAME": idempotency_table,
         "ONBOARDING_QUEUE_URL": queue_url,
         "DEAD_LETTER_QUEUE_URL": dead_letter_url,
+        "CHANGE_DEAD_LETTER_QUEUE_URL": change_dead_letter_url,
+        "EVENT_BUS_NAME": event_bus,
         "UPLOAD_BUCKET_NAME": bucket,
         "STATE_MACHINE_ARN": machine_arn,
         "CRUN_BASE_URL": crun,

@@ -1,8 +1,8 @@
 """Who may do what: the roles as SAM deploys them, and the permissions that calls to AWS need.
 
-Resources are named by their logical ids: ``Table``, ``Table/index/ClientSessions``, ``UploadBucket/inbox/*``,
-``OnboardPerson:execution:*``. A grant is compared with a use by equality: a wider pattern than the one that is used is
-as wrong as a missing one.
+Resources are named by their logical ids: ``Table``, ``Table/stream``, ``Table/index/ClientSessions``,
+``UploadBucket/inbox/*``, ``OnboardPerson:execution:*``. A grant is compared with a use by equality: a wider
+pattern than the one that is used is as wrong as a missing one.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ _IN_TRANSACTION = {
 _LOG_DELIVERY = (
     "CreateLogDelivery", "DeleteLogDelivery", "DescribeLogGroups", "DescribeResourcePolicies", "GetLogDelivery",
     "ListLogDeliveries", "PutResourcePolicy", "UpdateLogDelivery",
+)  # fmt: skip
+_READING_A_QUEUE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+_READING_A_STREAM = (
+    "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",
 )  # fmt: skip
 
 
@@ -113,8 +117,8 @@ def symbol(resource: Any) -> str:
         return str(value)
     if function == "Fn::GetAtt":
         name, attribute = value
-        assert attribute == "Arn", value
-        return str(name)
+        assert attribute in ("Arn", "StreamArn"), value
+        return f"{name}/stream" if attribute == "StreamArn" else str(name)
     assert function == "Fn::Sub", resource
     executions = _EXECUTIONS.fullmatch(value)
     if executions:
@@ -125,14 +129,17 @@ def symbol(resource: Any) -> str:
 
 
 def used_by_the_platform(resources: Mapping[str, Any]) -> set[Permission]:
-    """What AWS itself does in a role's name: Lambda polls a queue and reports failures, Step Functions keeps a log."""
+    """What AWS does in a role's name: Lambda reads queues and streams and reports failures, Step Functions logs."""
     found = set()
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Lambda::EventSourceMapping":
-            queue = symbol(properties["EventSourceArn"])
-            actions = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
-            found |= {Permission(properties["FunctionName"]["Ref"], f"sqs:{action}", queue) for action in actions}
+            function, source = properties["FunctionName"]["Ref"], symbol(properties["EventSourceArn"])
+            actions = _READING_A_STREAM if source.endswith("/stream") else _READING_A_QUEUE
+            found |= {Permission(function, action, source) for action in actions}
+            if "DestinationConfig" in properties:
+                queue = symbol(properties["DestinationConfig"]["OnFailure"]["Destination"])
+                found.add(Permission(function, "sqs:SendMessage", queue))
         elif resource["Type"] == "AWS::Lambda::EventInvokeConfig":
             queue = symbol(properties["DestinationConfig"]["OnFailure"]["Destination"])
             found.add(Permission(properties["FunctionName"]["Ref"], "sqs:SendMessage", queue))
@@ -242,12 +249,17 @@ def _sqs(names: Mapping[str, str], operation: str, parameters: Mapping[str, Any]
     yield f"sqs:{operation}", names[parameters["QueueUrl"]]
 
 
+def _events(names: Mapping[str, str], operation: str, parameters: Mapping[str, Any]) -> Needs:
+    yield from ((f"events:{operation}", names[entry["EventBusName"]]) for entry in parameters["Entries"])
+
+
 def _secretsmanager(names: Mapping[str, str], operation: str, parameters: Mapping[str, Any]) -> Needs:
     yield f"secretsmanager:{operation}", names[parameters["SecretId"]]
 
 
 _NEEDS = {
     "dynamodb": _dynamodb,
+    "events": _events,
     "s3": _s3,
     "sqs": _sqs,
     "stepfunctions": _stepfunctions,

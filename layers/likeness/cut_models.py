@@ -16,6 +16,7 @@ from typing import Any
 #: The operations of each service. S3's CreateBucket stands behind presigned forms, HeadBucket behind redirects.
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "dynamodb": ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"),
+    "events": ("PutEvents",),
     "s3": ("CreateBucket", "DeleteObject", "GetObject", "HeadBucket", "ListObjectVersions"),
     "secretsmanager": ("GetSecretValue",),
     "sqs": ("SendMessage",),

@@ -31,7 +31,7 @@ from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger
 from local.simulator import Simulator, SimulatorSettings
 from ops.client_keys import ClientKeys
-from tests.aws import make_table, no_account_of_this_machine
+from tests.aws import make_bus, make_table, no_account_of_this_machine
 from tests.faults.machine import Machine, StateError
 from tests.faults.wire import Fault, Killed, LostByAws, Wire
 from tests.functions import ACCOUNT, CRUN_KEY, REGION, cold_start, environment, event_of_request, invoke
@@ -44,7 +44,7 @@ START = 1_800_000_000.0
 _ASYNC_RETRIES = (60.0, 120.0)
 _VISIBILITY_SECONDS = float(RESOURCES["OnboardingQueue"]["Properties"]["VisibilityTimeout"])
 _MOST_RECEIVES = RESOURCES["OnboardingQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
-_WATCHED = ("dynamodb", "sqs", "s3", "secretsmanager", "stepfunctions")
+_WATCHED = ("dynamodb", "events", "sqs", "s3", "secretsmanager", "stepfunctions")
 #: Longer than any wait of the product: what has not ended by then never will.
 _LONGEST = 40 * 86_400.0
 
@@ -422,6 +422,8 @@ def cloud(settings: Mapping[str, Any], *, start: float = START, **parameters: st
             idempotency_table="IdempotencyTable",
             queue_url=queue_url,
             dead_letter_url=dead,
+            change_dead_letter_url=boto3.client("sqs").create_queue(QueueName="unread-changes")["QueueUrl"],
+            event_bus=make_bus("likeness-events"),
             bucket="uploads",
             machine_arn=_state_machine(),
             crun=simulator.url,

@@ -6,7 +6,9 @@ beyond the roles, ``cloud()`` itself checks.
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -179,6 +181,13 @@ def _poison(where: Cloud) -> None:
     assert where.waiting(where.dead_letter_url) == 1
 
 
+def _changes(where: Cloud) -> None:
+    records = json.loads((ROOT / "events/publish_changes.json").read_text())["Records"]
+    unreadable = copy.deepcopy(records[0])
+    unreadable["dynamodb"]["NewImage"]["status"] = {"S": "of a later version"}
+    assert where.invoke("publish_changes", {"Records": [*records, unreadable]}) == {"batchItemFailures": []}
+
+
 SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _an_onboarding,
     _an_idempotency_key_after_a_failure,
@@ -191,6 +200,7 @@ SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     lambda where: _an_erasure_in_between(where, "TransactWriteItems", "poll_assets"),
     lambda where: _an_erasure_in_between(where, "PutItem", "submit_asset"),
     _poison,
+    _changes,
 )
 
 

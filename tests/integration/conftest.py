@@ -171,6 +171,51 @@ def other_client(api: Api, keys: ClientKeys, canaries: Canaries) -> Api:
     return api.with_credential(key)
 
 
+@dataclass
+class Listener:
+    """A customer's rule on the event bus, and the queue that it fills. ``events`` are those that have come, by id."""
+
+    stack: Stack
+    url: str
+    events: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def on(cls, stack: Stack) -> Listener:
+        """Begins to listen."""
+        bus, events = stack.outputs["EventBusName"], emulator.client("events", stack.emulator_endpoint)
+        sqs = emulator.client("sqs", stack.emulator_endpoint)
+        url = sqs.create_queue(QueueName="customer")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        events.put_rule(Name="customer", EventBusName=bus, EventPattern=json.dumps({"source": ["likeness"]}))
+        events.put_targets(Rule="customer", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+        return cls(stack, url)
+
+    def hear(self) -> None:
+        """Takes what lies in the queue."""
+        sqs = emulator.client("sqs", self.stack.emulator_endpoint)
+        while found := sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", []):
+            for each in found:
+                event = json.loads(each["Body"])
+                self.events[event["detail"]["id"]] = event
+                sqs.delete_message(QueueUrl=self.url, ReceiptHandle=each["ReceiptHandle"])
+
+    def wait(self, session_id: str, kinds: Counter[str]) -> list[dict[str, Any]]:
+        """The events about a session, once at least so many of each kind have come."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            self.hear()
+            about = [each for each in self.events.values() if each["detail"]["session_id"] == session_id]
+            if Counter(each["detail-type"].removeprefix("likeness.") for each in about) >= kinds:
+                return about
+            time.sleep(0.3)
+        raise AssertionError(f"not told within {PATIENCE_SECONDS} s: {[each['detail-type'] for each in about]}")
+
+
+@pytest.fixture(scope="session")
+def listener(stack: Stack) -> Listener:
+    return Listener.on(stack)
+
+
 @pytest.fixture
 def crun(stack: Stack) -> Iterator[SimulatorControl]:
     assert stack.simulator_url

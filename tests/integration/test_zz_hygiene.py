@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from local import emulator
-from tests.integration.conftest import Api, Canaries
+from tests.event_schemas import check
+from tests.integration.conftest import Api, Canaries, Listener
 
 #: What Powertools puts on every line of its own.
 STANDARD = {
@@ -22,7 +23,7 @@ STANDARD = {
 FACTS = {
     "asset_id", "code", "execution", "message_id", "outcome", "session_id", "status", "type", "upstream_code",
 }  # fmt: skip
-MESSAGES = {"message read", "message given up", "refused", "upload checked"}
+MESSAGES = {"event published", "message read", "message given up", "refused", "upload checked"}
 METRICS = {"CrunAccountRefused", "PossibleOrphan"}
 DIMENSIONS = {"service": "likeness"}
 #: What Lambda itself writes around a run, and the trace of an error that a task raised to be repeated: places, and an
@@ -120,8 +121,22 @@ def test_an_execution_is_named_by_ids_alone(remains: Remains) -> None:
     assert not {name for name in remains.histories if not EXECUTION_NAME.fullmatch(name)}
 
 
+def test_what_the_event_bus_was_told_is_in_its_schemas_and_says_nothing_of_anybody(
+    listener: Listener, canaries: Canaries
+) -> None:
+    listener.hear()
+    assert listener.events
+    for event in listener.events.values():
+        check(event["detail-type"], event["detail"])
+    text = json.dumps(list(listener.events.values()))
+    assert not {each[:6] + "…" for each in canaries.secrets | canaries.personal if each in text}
+
+
 def test_the_dead_letter_queues_are_empty(api: Api) -> None:
     sqs = emulator.client("sqs", api.stack.emulator_endpoint)
-    url = api.stack.outputs["OnboardingDeadLetterQueueUrl"]
-    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
-    assert found["Attributes"]["ApproximateNumberOfMessages"] == "0"
+    cloudformation = emulator.client("cloudformation", api.stack.emulator_endpoint)
+    stack = {"StackName": api.stack.stack_name, "LogicalResourceId": "ChangeDeadLetterQueue"}
+    unread = cloudformation.describe_stack_resource(**stack)["StackResourceDetail"]["PhysicalResourceId"]
+    for url in (api.stack.outputs["OnboardingDeadLetterQueueUrl"], unread):
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        assert found["Attributes"]["ApproximateNumberOfMessages"] == "0"

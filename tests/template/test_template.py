@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from likeness.adapters.items import asset_key, session_key
 from tests.template_file import RESOURCES, ROOT, TEMPLATE
 
 FUNCTIONS = {
@@ -118,7 +120,7 @@ def test_what_fails_in_the_background_is_kept() -> None:
     called_later = {
         name: function
         for name, function in FUNCTIONS.items()
-        if any(event["Type"] not in ("Api", "SQS") for event in function.get("Events", {}).values())
+        if any(event["Type"] not in ("Api", "SQS", "DynamoDB") for event in function.get("Events", {}).values())
     }
     assert set(called_later) == {"CheckUploadFunction"}
     for name, function in called_later.items():
@@ -143,9 +145,29 @@ def test_every_queue_that_is_read_has_dead_letters_and_gives_back_what_failed_al
         assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
+def test_the_stream_brings_sessions_and_assets_alone_and_gives_them_up_only_when_it_forgets_them() -> None:
+    (function,) = [
+        each for each in FUNCTIONS.values() for event in each.get("Events", {}).values() if event["Type"] == "DynamoDB"
+    ]
+    (event,) = function["Events"].values()
+    properties = event["Properties"]
+    assert properties["Stream"] == {"Fn::GetAtt": "Table.StreamArn"}
+    assert properties["StartingPosition"] == "TRIM_HORIZON"
+    assert RESOURCES["Table"]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    (pattern,) = [json.loads(each["Pattern"]) for each in properties["FilterCriteria"]["Filters"]]
+    assert pattern == {"dynamodb": {"NewImage": {"sk": {"S": ["SESSION", {"prefix": "ASSET#"}]}}}}
+    assert session_key("x")["sk"] == {"S": "SESSION"}
+    assert asset_key("x", "y")["sk"]["S"].startswith("ASSET#")
+    assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert properties["BisectBatchOnFunctionError"] is True
+    assert properties["MaximumRecordAgeInSeconds"] == 86400, "a stream keeps its records for a day"
+    place = properties["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"].split(".")[0]
+    assert RESOURCES[place]["Type"] == "AWS::SQS::Queue"
+
+
 def test_every_queue_is_encrypted() -> None:
     queues = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::SQS::Queue"]
-    assert len(queues) == 3
+    assert len(queues) == 4
     assert all(queue["SqsManagedSseEnabled"] is True for queue in queues)
 
 
@@ -172,7 +194,11 @@ def test_alarms_point_at_things_that_exist() -> None:
             assert (dimension["Name"], dimension["Value"]) == ("service", expected), name
             continue
         target = dimension["Value"].get("Ref") or dimension["Value"]["Fn::GetAtt"].split(".")[0]
-        kind = {"AWS/SQS": "AWS::SQS::Queue", "AWS/States": "AWS::Serverless::StateMachine"}[alarm["Namespace"]]
+        kind = {
+            "AWS/Lambda": "AWS::Serverless::Function",
+            "AWS/SQS": "AWS::SQS::Queue",
+            "AWS/States": "AWS::Serverless::StateMachine",
+        }[alarm["Namespace"]]
         assert RESOURCES[target]["Type"] == kind, name
 
 

@@ -49,7 +49,7 @@ def _tasks(machine: dict[str, Any]) -> dict[str, tuple[int, str]]:
 TASKS = _tasks(ASL)
 
 
-@pytest.mark.parametrize("service", ["dynamodb", "s3", "secretsmanager", "sqs", "stepfunctions"])
+@pytest.mark.parametrize("service", ["dynamodb", "events", "s3", "secretsmanager", "sqs", "stepfunctions"])
 def test_every_function_outlives_all_tries_to_reach_aws(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     config = make_client(service).meta.config

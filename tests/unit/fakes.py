@@ -11,11 +11,14 @@ from typing import BinaryIO, TypeVar
 
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
-from likeness.errors import UpstreamError
+from likeness.errors import StorageUnavailable, UpstreamError
 from likeness.ports import (
+    EVENTS_PER_PUT,
     AssetReport,
     Clock,
     Crun,
+    Event,
+    EventBus,
     Files,
     H5Session,
     PollHistory,
@@ -51,6 +54,23 @@ class FakeQueue:
 
     def send(self, body: str, *, delay_seconds: int = 0) -> None:
         self.sent.append((body, delay_seconds))
+
+
+@dataclass
+class FakeEventBus:
+    """Keeps each put. It refuses the event with the id ``refuses``, and is away after ``away_after`` puts."""
+
+    refuses: str = ""
+    away_after: int | None = None
+    puts: list[list[Event]] = field(default_factory=list)
+
+    def put(self, events: Sequence[Event]) -> int:
+        assert 0 < len(events) <= EVENTS_PER_PUT
+        if len(self.puts) == self.away_after:
+            raise StorageUnavailable
+        self.puts.append(list(events))
+        ids = [each.detail["id"] for each in events]
+        return ids.index(self.refuses) if self.refuses in ids else len(events)
 
 
 @dataclass
@@ -165,6 +185,7 @@ class FixedKeys:
 #: The type checker's proof that each fake is the port.
 CLOCK: type[Clock] = FakeClock
 QUEUE: type[Queue] = FakeQueue
+EVENT_BUS: type[EventBus] = FakeEventBus
 WORKFLOWS: type[Workflows] = FakeWorkflows
 CRUN: type[Crun] = FakeCrun
 FILES: type[Files] = FakeFiles

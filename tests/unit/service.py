@@ -103,6 +103,8 @@ def service() -> Iterator[Service]:
             idempotency_table="IdempotencyTable",
             queue_url=sqs.create_queue(QueueName="onboarding")["QueueUrl"],
             dead_letter_url=sqs.create_queue(QueueName="dead")["QueueUrl"],
+            change_dead_letter_url=sqs.create_queue(QueueName="unread")["QueueUrl"],
+            event_bus="events",
             bucket="uploads",
             machine_arn="arn:aws:states:us-east-1:123456789012:stateMachine:none",
             crun="https://crun.invalid",

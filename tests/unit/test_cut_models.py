@@ -22,7 +22,7 @@ from tests.aws import make_table, no_account_of_this_machine
 from tests.template_file import ROOT
 
 LAYER = ROOT / "layers/likeness"
-SERVICES = ("dynamodb", "s3", "secretsmanager", "sqs", "stepfunctions")
+SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "sqs", "stepfunctions")
 DATA = Path(botocore.__file__).parent / "data"
 
 
@@ -44,12 +44,14 @@ def session(models: Path) -> Iterator[botocore.session.Session]:
 def test_every_method_that_the_product_calls_is_there(session: Any) -> None:
     sources = [each.read_text() for folder in (LAYER / "likeness", ROOT / "functions") for each in folder.rglob("*.py")]
     called = set(re.findall(r"\b_client\.([a-z_]+)\(", "\n".join(sources))) - {"meta"}
-    assert {"batch_get_item", "send_message", "get_secret_value", "start_execution", "get_object"} <= called
-    clients = [session.create_client(each) for each in SERVICES]
-    assert not [each for each in called if not any(hasattr(client, each) for client in clients)]
+    assert {"batch_get_item", "put_events", "send_message", "get_secret_value", "start_execution", "get_object"} <= (
+        called
+    )
+    clients = {each: session.create_client(each) for each in SERVICES}
+    assert not [each for each in called if not any(hasattr(client, each) for client in clients.values())]
     # and those of Powertools' idempotency
-    assert all(hasattr(clients[0], each) for each in ("get_item", "put_item", "update_item", "delete_item"))
-    assert clients[1].get_paginator("list_object_versions")
+    assert all(hasattr(clients["dynamodb"], each) for each in ("get_item", "put_item", "update_item", "delete_item"))
+    assert clients["s3"].get_paginator("list_object_versions")
 
 
 def test_what_is_described_means_the_same(session: Any) -> None:

@@ -22,7 +22,7 @@ from moto.awslambda_simple.models import LambdaSimpleBackend
 
 from likeness.runtime import bootstrap
 from local.simulator import Simulator, SimulatorSettings
-from tests.aws import make_table
+from tests.aws import make_bus, make_table
 from tests.functions import ACCOUNT, CRUN_KEY, FUNCTIONS, REGION, TASKS, cold_start, environment, invoke
 from tests.template_file import ROOT
 
@@ -115,8 +115,8 @@ def world(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
     }
     with mock_aws(config=config):
         table = "Table"
-        for name in (table, "IdempotencyTable"):
-            make_table(name, name)
+        make_table(table, table, stream=True)
+        make_table("IdempotencyTable", "IdempotencyTable")
         queue_url = boto3.client("sqs").create_queue(QueueName="onboarding")["QueueUrl"]
         boto3.client("s3").create_bucket(Bucket="uploads")
         boto3.client("s3").put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
@@ -126,6 +126,8 @@ def world(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
             idempotency_table="IdempotencyTable",
             queue_url=queue_url,
             dead_letter_url=boto3.client("sqs").create_queue(QueueName="dead-letters")["QueueUrl"],
+            change_dead_letter_url=boto3.client("sqs").create_queue(QueueName="unread-changes")["QueueUrl"],
+            event_bus=make_bus("likeness-events"),
             bucket="uploads",
             machine_arn=made.machine_arn,
             crun=simulator.url,

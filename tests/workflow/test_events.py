@@ -23,6 +23,7 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "receive_callback": {"statusCode": 404},
     "check_upload": None,
     "start_onboarding": {"batchItemFailures": []},
+    "publish_changes": {"batchItemFailures": []},
     "submit_asset": {"outcome": "nothing"},
     "poll_assets": {"next": "done"},
     "claim_assets": {"next": "done"},

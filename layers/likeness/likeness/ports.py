@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -289,6 +289,29 @@ class Crun(Protocol):
 
 #: An error of the upstream tree, held as a value.
 UpstreamProblem = Exception
+
+
+#: PutEvents takes at most ten entries.
+EVENTS_PER_PUT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What the event bus is told: ``type`` is EventBridge's detail-type, ``detail`` its body (contracts/events.py)."""
+
+    type: str
+    detail: Mapping[str, str]
+
+
+class EventBus(Protocol):
+    """Where customers' rules listen."""
+
+    def put(self, events: Sequence[Event]) -> int:
+        """Puts at most EVENTS_PER_PUT events: how many were taken before the first that was not.
+
+        Some after that one may have been taken too: they keep their ids when they are put again.
+        """
+        ...
 
 
 class SigningKeys(Protocol):

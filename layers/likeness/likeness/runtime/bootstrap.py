@@ -224,3 +224,18 @@ def poll_assets() -> Any:
 
     crun = _crun(_governor("background").admit)
     return PollAssets(store(), crun, _queue(), SystemClock(), _pace(), lambda: count(ACCOUNT_REFUSED))
+
+
+def publish_changes() -> Any:
+    """The step behind functions/publish_changes."""
+    from likeness.adapters.event_bus import EventBridge
+    from likeness.steps.publish_changes import PublishChanges
+
+    return PublishChanges(EventBridge(client("events"), text("EVENT_BUS_NAME")))
+
+
+def unread_changes() -> Any:
+    """Where functions/publish_changes puts the changes that it cannot read."""
+    from likeness.adapters.queue import SqsQueue
+
+    return SqsQueue(client("sqs"), text("CHANGE_DEAD_LETTER_QUEUE_URL"))

@@ -1,0 +1,35 @@
+"""The event bus on EventBridge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from likeness.adapters.aws import translated
+from likeness.ports import Event
+
+SOURCE = "likeness"
+
+
+class EventBridge:
+    """The port ``EventBus``."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client, self._name = client, name
+
+    def put(self, events: Sequence[Event]) -> int:
+        """See the port."""
+        entries = [
+            {
+                "EventBusName": self._name,
+                "Source": SOURCE,
+                "DetailType": each.type,
+                "Detail": json.dumps(dict(each.detail), separators=(",", ":")),
+            }
+            for each in events
+        ]
+        with translated():
+            answers = self._client.put_events(Entries=entries)["Entries"]
+        # One answer for each entry, in the same order.
+        return next((index for index, each in enumerate(answers) if "ErrorCode" in each), len(events))

@@ -1,0 +1,32 @@
+"""The table's stream: what Lambda delivers of a write."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from likeness.adapters.items import asset_from, session_from
+from likeness.contracts.events import AssetChange, Change, SessionChange
+
+
+def read_change(record: Mapping[str, Any]) -> Change | None:
+    """The write to a session or an asset in a record; None for other items, and for what was deleted.
+
+    Any error means that this version cannot read the item.
+    """
+    written = record["dynamodb"]
+    before, after = written.get("OldImage"), written.get("NewImage")
+    kind = written["Keys"]["sk"]["S"]
+    if after is None or not (kind == "SESSION" or kind.startswith("ASSET#")):
+        return None
+    sequence = written["SequenceNumber"]
+    made = _event_id(written["Keys"]["pk"]["S"], kind, sequence)
+    if kind == "SESSION":
+        return SessionChange(made, sequence, before and session_from(before), session_from(after))
+    return AssetChange(made, sequence, before and asset_from(before), asset_from(after))
+
+
+def _event_id(*place: str) -> str:
+    # Sequence numbers are unique within a shard only, and an item is always in one.
+    return "evt_" + hashlib.sha256("\n".join(place).encode()).hexdigest()[:32]

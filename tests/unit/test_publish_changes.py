@@ -1,0 +1,376 @@
+"""From the table's stream to the event bus: what is told, what is not, and how it comes again."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from likeness.adapters.event_bus import EventBridge
+from likeness.adapters.items import asset_item, encode_item, problem_map, session_item
+from likeness.adapters.stream import read_change
+from likeness.contracts.events import Change
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.media.types import AssetType
+from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
+from likeness.errors import StorageUnavailable
+from likeness.ports import EVENTS_PER_PUT, Event
+from likeness.runtime import bootstrap
+from likeness.steps.publish_changes import PublishChanges
+from tests.aws import make_bus, no_account_of_this_machine
+from tests.event_schemas import SCHEMAS, check
+from tests.functions import cold_start, invoke
+from tests.template_file import ROOT
+from tests.unit.fakes import FakeEventBus
+
+NOW = 1_800_000_000.5
+SESSION_ID = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+ASSET_ID = "ast_01ARZ3NDEKTSV4RRFFQ69G5FAW"
+#: Stands in every field that says something of a person, or opens something.
+MARK = "alice-in-person"
+_SEQUENCE = itertools.count(4_421_584_500_000_000_017_450_439_001)
+
+
+def session(status: SessionStatus, error: str | None = None, **changes: Any) -> Session:
+    """A session that is full of personal data."""
+    verified = status is SessionStatus.VERIFIED
+    attempt = Attempt(1, AttemptStatus.PASSED, f"token-{MARK}", NOW, NOW + 120, f"code-{MARK}", f"lookup-{MARK}")
+    made = Session(
+        id=SESSION_ID, client_id="acme", status=status, language=Language.EN, created_at=NOW, updated_at=NOW,
+        reference=MARK, return_url=f"https://app.example.com/{MARK}",
+        consent=Consent(f"text-{MARK}", f"time-{MARK}"), group_id="group-1" if verified else None,
+        last_error=Problem(error, f"words of {MARK}", f"upstream-{MARK}") if error else None,
+        driver=f"driver-{MARK}", attempts={1: attempt},
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def asset(status: AssetStatus, **changes: Any) -> Asset:
+    """An asset that is full of personal data."""
+    failed = status is AssetStatus.FAILED
+    made = Asset(
+        id=ASSET_ID, session_id=SESSION_ID, name=MARK, asset_type=AssetType.IMAGE, content_type=f"image/{MARK}",
+        status=status, object_key=f"uploads/{MARK}", created_at=NOW, updated_at=NOW, version_id=f"version-{MARK}",
+        crun_asset_id="asset-1", client_id="acme", sha256=f"digest-{MARK}",
+        error=Problem("face_mismatch", f"words of {MARK}", f"upstream-{MARK}") if failed else None,
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def image(of: Session | Asset) -> dict[str, Any]:
+    """The item, with what a session's first write does not hold yet."""
+    if isinstance(of, Asset):
+        return asset_item(of)
+    later = {"group_id": of.group_id, "last_error": problem_map(of.last_error), "driver": of.driver}
+    return session_item(of) | encode_item(later)
+
+
+def record(before: Session | Asset | None, after: Session | Asset | None) -> dict[str, Any]:
+    """The record that Lambda delivers of a write."""
+    old, new = before and image(before), after and image(after)
+    some = new or old
+    assert some
+    written = {
+        "Keys": {name: some[name] for name in ("pk", "sk")},
+        "SequenceNumber": str(next(_SEQUENCE)),
+        **({"OldImage": old} if old else {}),
+        **({"NewImage": new} if new else {}),
+    }
+    kind = "REMOVE" if new is None else "MODIFY" if old else "INSERT"
+    return {"eventName": kind, "eventSource": "aws:dynamodb", "dynamodb": written}
+
+
+def told(before: Session | Asset | None, after: Session | Asset | None) -> Event | None:
+    """What is told of a write, checked."""
+    change = read_change(record(before, after))
+    event = change.event if change else None
+    if event:
+        check(event.type, event.detail)
+        assert MARK not in json.dumps([event.type, dict(event.detail)])
+    return event
+
+
+def kinds(before: Session | Asset | None, after: Session | Asset | None) -> str | None:
+    event = told(before, after)
+    return event.type.removeprefix("likeness.") if event else None
+
+
+# -- what is told ------------------------------------------------------------------------------------------------
+
+
+def every_event() -> list[Event]:
+    """What is told of every possible step of a session and an asset, with and without an error or a client."""
+    sessions: list[Session | None] = [None]
+    sessions += [session(status, error) for status in SessionStatus for error in (None, "attempt_failed")]
+    assets: list[Asset | None] = [None]
+    assets += [asset(status, client_id=client) for status in AssetStatus for client in ("", "acme")]
+    # A session begins in one way only.
+    steps = [(before, after) for before in sessions for after in sessions if after and (before or after == sessions[1])]
+    found = [told(before, after) for before, after in steps]
+    found += [told(before, after) for before, after in itertools.product(assets, assets) if after]
+    return [each for each in found if each]
+
+
+def test_every_detail_type_has_a_schema_and_every_schema_an_event() -> None:
+    assert {each.type for each in every_event()} == set(SCHEMAS)
+    assert {each["title"] for each in SCHEMAS.values()} == set(SCHEMAS)
+
+
+@pytest.mark.parametrize("detail_type", SCHEMAS)
+def test_a_schema_names_exactly_the_fields_that_are_told(detail_type: str) -> None:
+    events = [set(each.detail) for each in every_event() if each.type == detail_type]
+    schema = SCHEMAS[detail_type]
+    assert set(schema["properties"]) == set.union(*events)
+    assert set(schema["required"]) == set.intersection(*events)
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["version"] == {"const": "1"}
+
+
+def test_a_new_session_is_told() -> None:
+    assert kinds(None, session(SessionStatus.REQUIRES_INPUT)) == "session.created"
+
+
+@pytest.mark.parametrize("before", SessionStatus)
+@pytest.mark.parametrize("after", SessionStatus)
+def test_a_session_tells_of_each_change_of_its_status(before: SessionStatus, after: SessionStatus) -> None:
+    assert kinds(session(before), session(after)) == (f"session.{after}" if before is not after else None)
+
+
+@pytest.mark.parametrize("after", AssetStatus)
+@pytest.mark.parametrize("before", [None, *AssetStatus])
+def test_an_asset_tells_what_somebody_may_act_on(before: AssetStatus | None, after: AssetStatus) -> None:
+    silent = after in (before, AssetStatus.AWAITING_UPLOAD, AssetStatus.SUBMITTING) or before is None
+    again = after is AssetStatus.UPLOADED and before is not AssetStatus.AWAITING_UPLOAD
+    assert kinds(asset(before) if before else None, asset(after)) == (None if silent or again else f"asset.{after}")
+
+
+def test_a_further_attempt_that_fails_is_told_and_the_same_failure_is_not() -> None:
+    fresh = session(SessionStatus.REQUIRES_INPUT)
+    failed = session(SessionStatus.REQUIRES_INPUT, "attempt_failed")
+    event = told(fresh, failed)
+    assert event
+    assert (event.type, event.detail["error_code"]) == ("likeness.session.requires_input", "attempt_failed")
+    assert told(failed, replace(failed, updated_at=NOW + 1)) is None
+    assert told(failed, fresh) is None, "a fresh attempt takes the error away"
+    assert kinds(failed, session(SessionStatus.REQUIRES_INPUT, "link_expired")) == "session.requires_input"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"driver": "ses-a1"}, {"generation": 7}, {"asset_count": 3}, {"consent": None}, {"erased_at": NOW},
+        {"updated_at": NOW + 9}, {"attempts": {}}, {"reference": "other"},
+    ],
+)  # fmt: skip
+def test_whatever_else_is_written_to_a_session_is_nobodys_business(changes: dict[str, Any]) -> None:
+    for status in SessionStatus:
+        assert told(session(status), session(status, **changes)) is None
+
+
+def test_the_fields_of_the_two_events_that_bring_something() -> None:
+    verified = told(session(SessionStatus.PROCESSING), session(SessionStatus.VERIFIED, updated_at=NOW + 1))
+    active = told(asset(AssetStatus.PROCESSING), asset(AssetStatus.ACTIVE))
+    assert verified
+    assert active
+    assert dict(verified.detail) | {"id": ""} == {
+        "version": "1", "id": "", "time": "2027-01-15T08:00:01.500000Z", "client_id": "acme", "session_id": SESSION_ID,
+        "status": "verified", "previous_status": "processing", "group_id": "group-1",
+    }  # fmt: skip
+    assert dict(active.detail) | {"id": ""} == {
+        "version": "1", "id": "", "time": "2027-01-15T08:00:00.500000Z", "client_id": "acme", "session_id": SESSION_ID,
+        "asset_id": ASSET_ID, "status": "active", "previous_status": "processing", "crun_asset_id": "asset-1",
+        "uri": "asset://asset-1",
+    }  # fmt: skip
+
+
+# -- the stream --------------------------------------------------------------------------------------------------
+
+
+def test_what_was_deleted_is_not_told() -> None:
+    assert told(session(SessionStatus.VERIFIED), None) is None
+    assert told(asset(AssetStatus.ACTIVE), None) is None
+
+
+@pytest.mark.parametrize(
+    ("pk", "sk"),
+    [(f"CONSENT#{SESSION_ID}", "ab12"), ("CONSENT_TEXTS", "ab12"), ("GOVERNOR", "crun#x"), ("CLIENT_KEYS", "ab12")],
+)
+def test_other_items_are_not_read(pk: str, sk: str) -> None:
+    key = {"pk": {"S": pk}, "sk": {"S": sk}}
+    written = {"Keys": key, "NewImage": key | {"name": {"S": MARK}}, "SequenceNumber": "1"}
+    assert read_change({"eventName": "INSERT", "dynamodb": written}) is None
+
+
+def test_a_record_has_the_same_id_whenever_it_comes_and_no_other_record_has_it() -> None:
+    first = record(None, session(SessionStatus.REQUIRES_INPUT))
+    other = json.loads(json.dumps(first))
+    other["dynamodb"]["SequenceNumber"] = "1"
+    elsewhere = record(asset(AssetStatus.PROCESSING), asset(AssetStatus.ACTIVE))
+    elsewhere["dynamodb"]["SequenceNumber"] = first["dynamodb"]["SequenceNumber"]
+    changes = [read_change(each) for each in (first, json.loads(json.dumps(first)), other, elsewhere)]
+    ids = [each.id for each in changes if each]
+    assert ids[0] == ids[1]
+    assert len(ids) == 4
+    assert len(set(ids)) == 3
+
+
+# -- the bus -----------------------------------------------------------------------------------------------------
+
+
+def moves(count: int) -> list[Change]:
+    """So many changes that are told of."""
+    found = [
+        read_change(record(session(SessionStatus.PROCESSING), session(SessionStatus.VERIFIED))) for _ in range(count)
+    ]
+    return [each for each in found if each]
+
+
+def ids(changes: Sequence[Change]) -> list[str]:
+    return [each.id for each in changes]
+
+
+def test_all_are_put_in_their_order_by_ten() -> None:
+    bus, changes = FakeEventBus(), moves(23)
+    published = PublishChanges(bus)(changes)
+    assert published.stopped_at is None
+    assert [each.detail["id"] for each in published.events] == ids(changes)
+    assert [len(each) for each in bus.puts] == [EVENTS_PER_PUT, EVENTS_PER_PUT, 3]
+    assert [event.detail["id"] for put in bus.puts for event in put] == ids(changes)
+
+
+@pytest.mark.parametrize("refused", [0, 4, 9, 10, 15, 22])
+def test_the_first_that_is_not_taken_ends_it(refused: int) -> None:
+    changes = moves(23)
+    published = PublishChanges(FakeEventBus(refuses=changes[refused].id))(changes)
+    assert published.stopped_at == changes[refused]
+    assert [each.detail["id"] for each in published.events] == ids(changes[:refused])
+
+
+def test_when_the_bus_is_away_what_was_put_before_stays_put() -> None:
+    changes = moves(23)
+    published = PublishChanges(FakeEventBus(away_after=1))(changes)
+    assert published.stopped_at == changes[10]
+    assert len(published.events) == 10
+
+
+class _Moody:
+    """Takes as many of each put as it likes, or is away; ``heard`` is what it took, in order."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance, self.heard = random.Random(seed), list[str]()
+
+    def put(self, events: Sequence[Event]) -> int:
+        if self.chance.random() < 0.2:
+            raise StorageUnavailable
+        taken = self.chance.choice([len(events), self.chance.randint(0, len(events))])
+        # EventBridge may have taken some that stand after the first refusal, too.
+        late = [each for each in events[taken + 1 :] if self.chance.random() < 0.5]
+        self.heard += [each.detail["id"] for each in [*events[:taken], *late]]
+        return taken
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_is_refused_the_stream_comes_again_until_each_is_told(seed: int) -> None:
+    bus, changes = _Moody(seed), moves(37)
+    waiting, rounds = changes, 0
+    while waiting and rounds < 500:
+        stopped_at = PublishChanges(bus)(waiting).stopped_at
+        waiting = waiting[waiting.index(stopped_at) :] if stopped_at else []
+        rounds += 1
+    assert waiting == []
+    assert sorted(set(bus.heard)) == sorted(ids(changes)), "nothing lost, no id made up"
+
+
+def test_changes_that_are_not_told_ask_nobody() -> None:
+    bus = FakeEventBus()
+    silent = read_change(record(session(SessionStatus.VERIFIED), session(SessionStatus.VERIFIED, generation=2)))
+    assert silent
+    assert PublishChanges(bus)([silent]).events == []
+    assert bus.puts == []
+
+
+class _Answers:
+    """EventBridge, when it takes some entries and refuses others."""
+
+    def __init__(self, *codes: str | None) -> None:
+        self.codes = codes
+
+    def put_events(self, **_: Any) -> Mapping[str, Any]:
+        entries = [{"ErrorCode": code} if code else {"EventId": "1"} for code in self.codes]
+        return {"FailedEntryCount": len([each for each in self.codes if each]), "Entries": entries}
+
+
+@pytest.mark.parametrize(
+    ("codes", "taken"),
+    [((None, None, None), 3), ((None, "ThrottlingException", None), 1), (("InternalFailure", None, None), 0)],
+)
+def test_what_counts_is_what_was_taken_before_the_first_refusal(codes: tuple[str | None, ...], taken: int) -> None:
+    events = [each.event for each in moves(3)]
+    assert EventBridge(_Answers(*codes), "bus").put([each for each in events if each]) == taken
+
+
+def test_a_call_that_fails_says_so_in_our_words() -> None:
+    events = [each.event for each in moves(1)]
+    with no_account_of_this_machine(), mock_aws(), pytest.raises(StorageUnavailable):
+        EventBridge(boto3.client("events"), "no-such-bus").put([each for each in events if each])
+
+
+# -- the function ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The function in an account of its own: calls it, and says what lies in its dead letters."""
+    with no_account_of_this_machine(), mock_aws():
+        sqs = boto3.client("sqs")
+        url = sqs.create_queue(QueueName="unread")["QueueUrl"]
+        monkeypatch.setenv("EVENT_BUS_NAME", make_bus("likeness-events"))
+        monkeypatch.setenv("CHANGE_DEAD_LETTER_QUEUE_URL", url)
+        monkeypatch.setattr(bootstrap, "_clients", {})
+        app = cold_start("publish_changes")
+
+        def call(*records: dict[str, Any]) -> tuple[Any, list[Any]]:
+            answer = invoke(app, {"Records": records})
+            found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+            return answer, [json.loads(each["Body"]) for each in found]
+
+        yield call
+
+
+def test_the_event_file_tells_of_two_changes(account: Any, caplog: pytest.LogCaptureFixture) -> None:
+    records = json.loads((ROOT / "events/publish_changes.json").read_text())["Records"]
+    assert account(*records) == ({"batchItemFailures": []}, [])
+    said = [vars(each)["type"] for each in caplog.records if each.message == "event published"]
+    assert said == ["likeness.session.verified", "likeness.asset.active"]
+
+
+def test_an_item_that_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nobody(
+    account: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = record(None, session(SessionStatus.REQUIRES_INPUT))
+    bad = record(None, session(SessionStatus.REQUIRES_INPUT))
+    bad["dynamodb"]["NewImage"]["status"] = {"S": f"unheard-of-{MARK}"}
+    answer, letters = account(bad, good)
+    assert answer == {"batchItemFailures": []}
+    assert letters == [{"Keys": bad["dynamodb"]["Keys"], "SequenceNumber": bad["dynamodb"]["SequenceNumber"]}]
+    assert [each.message for each in caplog.records] == ["unexpected", "event published"]
+    assert MARK not in str([vars(each) for each in caplog.records])
+
+
+def test_what_the_bus_does_not_take_is_named_by_its_place_in_the_stream(
+    account: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    boto3.client("events").delete_event_bus(Name="likeness-events")
+    silent = record(session(SessionStatus.VERIFIED), session(SessionStatus.VERIFIED, generation=2))
+    first, second = (record(asset(AssetStatus.PROCESSING), asset(AssetStatus.ACTIVE)) for _ in range(2))
+    answer, letters = account(silent, first, second)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": first["dynamodb"]["SequenceNumber"]}]}
+    assert letters == []
+    assert [each.message for each in caplog.records] == ["events left"]

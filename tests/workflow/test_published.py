@@ -1,0 +1,118 @@
+"""What the event bus hears of whole onboardings: every write that the table's stream holds, delivered twice."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from likeness.runtime import bootstrap
+from tests.aws import stream_records
+from tests.event_schemas import check
+from tests.functions import event_of_request
+from tests.workflow.conftest import World
+from tests.workflow.test_onboard_person import come_back, create, run, upload
+
+#: So that a batch ends in the middle of something.
+BATCH = 7
+
+
+@pytest.fixture
+def heard(world: World) -> str:
+    """The URL of a queue that a rule of a customer's fills."""
+    events, sqs = boto3.client("events"), boto3.client("sqs")
+    url = sqs.create_queue(QueueName="customer")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="all", EventBusName="likeness-events", EventPattern=json.dumps({"source": ["likeness"]}))
+    events.put_targets(Rule="all", EventBusName="likeness-events", Targets=[{"Id": "queue", "Arn": arn}])
+    return url
+
+
+def deliver(world: World) -> None:
+    """Lambda reads the stream from its beginning."""
+    records = stream_records(world.table)
+    for start in range(0, len(records), BATCH):
+        answer = world.call("publish_changes", {"Records": records[start : start + BATCH]})
+        assert answer == {"batchItemFailures": []}
+
+
+def receive(url: str) -> list[dict[str, Any]]:
+    """The events that have come, each checked against its schema, in their order."""
+    found: list[dict[str, Any]] = []
+    while messages := boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        for each in messages:
+            boto3.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
+            event = json.loads(each["Body"])
+            check(event["detail-type"], event["detail"])
+            found.append(event)
+    return found
+
+
+def steps_of(events: list[dict[str, Any]], item: str) -> list[str]:
+    """The kinds of the events about a session itself, or an asset, in their order."""
+    about = [each for each in events if item == each["detail"].get("asset_id", each["detail"]["session_id"])]
+    return [each["detail-type"].removeprefix("likeness.") for each in about]
+
+
+def erase(world: World, session_id: str) -> None:
+    path = f"/sessions/{session_id}"
+    event = event_of_request(
+        "DELETE",
+        "/sessions/{session_id}",
+        path,
+        parameters={"session_id": session_id},
+        authorizer={"client_id": "acme"},
+    )
+    assert world.call("erase_session", event)["statusCode"] == 200
+
+
+def test_a_person_s_way_is_told_step_by_step_and_again_under_the_same_ids(world: World, heard: str) -> None:
+    session = create(world, "good of alice", "stranger to alice")
+    upload(world, session)
+    row = run(world, session)
+    good, stranger = bootstrap.store().list_assets(session["id"])
+    deliver(world)
+    events = receive(heard)
+    assert steps_of(events, session["id"]) == ["session.created", "session.processing", "session.verified"]
+    assert steps_of(events, good.id) == ["asset.uploaded", "asset.processing", "asset.active"]
+    assert steps_of(events, stranger.id) == ["asset.uploaded", "asset.processing", "asset.failed"]
+    assert len(events) == 9, "and nothing else, for all that was written"
+    by_type = {each["detail-type"]: each["detail"] for each in events}
+    assert by_type["likeness.session.verified"]["group_id"] == row.group_id
+    assert by_type["likeness.asset.active"]["uri"] == good.uri
+    assert by_type["likeness.asset.failed"]["error_code"] == "face_mismatch"
+    assert {each["detail"]["client_id"] for each in events} == {"acme"}
+
+    ids = [each["detail"]["id"] for each in events]
+    assert len(set(ids)) == len(ids)
+    deliver(world)
+    assert [each["detail"]["id"] for each in receive(heard)] == ids
+
+
+def test_an_attempt_that_failed_and_an_erasure_are_told_and_nothing_personal_is(world: World, heard: str) -> None:
+    session = create(world, "good of alice")
+    upload(world, session)
+    come_back(world, session, "fail")
+    erase(world, session["id"])
+    deliver(world)
+    events = receive(heard)
+    kinds = ["session.created", "session.requires_input", "session.redacted"]
+    assert steps_of(events, session["id"]) == kinds
+    assert steps_of(events, session["assets"][0]["id"]) == ["asset.uploaded", "asset.redacted"]
+    failed = next(each["detail"] for each in events if "error_code" in each["detail"])
+    assert (failed["status"], failed["error_code"]) == ("requires_input", "attempt_failed")
+    token = session["attempt"]["h5_link"].partition("bytedToken=")[2].partition("&")[0]
+    assert token
+    said = json.dumps(events)
+    assert not [each for each in ("alice", token, "https://", "uploads/") if each in said]
+
+
+def test_the_records_hold_what_the_events_must_not(world: World) -> None:
+    """The test above would find nothing in a stream without personal data."""
+    session = create(world, "good of alice")
+    token = session["attempt"]["h5_link"].partition("bytedToken=")[2].partition("&")[0]
+    said = json.dumps(stream_records(world.table))
+    assert "good of alice" in said
+    assert token in said
