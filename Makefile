@@ -69,7 +69,7 @@ test-integration: setup ## the deployed stack on the emulator
 	$(RUN) -m pytest tests/integration $(ALONE:%=--ignore=%) --durations=10
 
 test-browser: setup setup-browser ## the pages in a real browser, on the deployed stack
-	$(RUN) -m pytest tests/browser --durations=10
+	$(RUN) -m pytest tests/browser --numprocesses=2 --dist=loadfile --durations=10
 
 screenshots: setup setup-browser ## pictures of every step into build/screenshots
 	SCREENSHOTS=build/screenshots $(RUN) -m pytest tests/browser/test_screens.py --timeout=300 -q
