@@ -38,8 +38,8 @@ _LEAN = frozenset(
 #: Shown without bytecode too.
 _BALD = ("receive_callback", "create_session")
 _BODIES = (
-    "Pydantic for a caller's body and Powertools' router are a third of this start. Both are kept: own code for what they"
-    " do would have to be trusted like them."
+    "Pydantic for a caller's body and Powertools' router are a third of this start. Both are kept: own code for what"
+    " they do would have to be trusted like them."
 )
 #: What limits those that miss their goal.
 _LIMITS = dict.fromkeys(("create_session", "record_consent", "register_asset"), _BODIES) | {
