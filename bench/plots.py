@@ -1,8 +1,8 @@
 """The plots of docs/performance.md, drawn from what parts give as ``extra()``. The same data gives the same bytes.
 
 - ``cold_start``: ``{"functions": {name: {phase: milliseconds of CPU}}}`` with the phases of ``PHASES`` and ``floor``
-- ``polling``: ``{"schedules": [[polls, seconds], …], "front": [[polls, seconds], …], "product": [polls, seconds]}``:
-  polls for each asset, and the mean delay from Active to seen
+- ``polling``: ``{"panels": {distribution: {"learned": [[polls, seconds], …], "peers": {name: [polls, seconds]}}}}``:
+  polls for each asset, and the mean delay from Active to seen; ``learned`` as the weight of a second grows
 - ``transitions``: ``{"points": [{"assets": …, "rounds": …, "counted": …, "naive": …}, …]}``, naive with a loop for each
 - ``dollars``: ``{"assets": [1, 2, …], "lines": {name: [US dollars for 1,000 persons, for each number of assets]}}``
 """
@@ -16,7 +16,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
 
 PHASES = ("runtime", "imports", "clients", "first invocation")
 # Okabe and Ito's colours: told apart by colour-blind eyes, and by their brightness in print.
@@ -48,13 +48,14 @@ def draw(part: str, extra: Mapping[str, Any], target: Path) -> bool:
     plot, height = _PLOTS[part]
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8, height(extra)), layout="constrained")
-        plot(figure.add_subplot(), extra)
+        plot(figure, extra)
         target.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
     return True
 
 
-def _cold_start(axes: Axes, extra: Mapping[str, Any]) -> None:
+def _cold_start(figure: Figure, extra: Mapping[str, Any]) -> None:
+    axes = figure.add_subplot()
     functions: dict[str, dict[str, float]] = extra["functions"]
     places = range(len(functions))
     left = [0.0] * len(functions)
@@ -71,24 +72,30 @@ def _cold_start(axes: Axes, extra: Mapping[str, Any]) -> None:
     axes.legend(ncols=5, loc="lower left", bbox_to_anchor=(-0.2, 1.0), columnspacing=1.2, handlelength=1.2)
 
 
-def _polling(axes: Axes, extra: Mapping[str, Any]) -> None:
-    others, front = _columns(extra.get("schedules", ())), _columns(sorted(extra["front"]))
-    axes.scatter(*others, s=12, color=_SKY, label="schedules of the same kind", zorder=2)
-    axes.plot(*front, color=_BLUE, marker="o", markersize=4, label="none better in both", zorder=3)
-    if extra.get("product"):
-        polls, delay = extra["product"]
-        axes.scatter([polls], [delay], s=90, marker="*", color=_RED, label="the product's", zorder=4)
-    axes.set_xlabel("polls for each asset")
-    axes.set_ylabel("mean seconds from Active to seen")
-    axes.set_ylim(bottom=0)
-    axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0))
+def _polling(figure: Figure, extra: Mapping[str, Any]) -> None:
+    panels: dict[str, Any] = extra["panels"]
+    many = figure.subplots(-(-len(panels) // 2), 2, squeeze=False).flat
+    for axes, (distribution, panel) in zip(many, panels.items(), strict=False):
+        line = _columns(sorted(panel["learned"]))
+        axes.plot(*line, color=_BLUE, marker="o", markersize=4, label="learned, as w grows", zorder=3)
+        for number, (name, (polls, delay)) in enumerate(panel["peers"].items()):
+            colour, marker = (*_COLOURS[1:], _SKY, _GREY)[number % 5], _MARKERS[number % len(_MARKERS)]
+            axes.scatter([polls], [delay], s=28, color=colour, marker=marker, label=name, zorder=4)
+        axes.set(xscale="log", yscale="log", xlabel="polls for each asset", ylabel="seconds from Active to seen")
+        axes.set_title(distribution, fontsize=10)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(FormatStrFormatter("%g"))
+            axis.set_minor_locator(NullLocator())
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), ncols=4, loc="outside upper center")
 
 
 def _columns(points: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
     return [each[0] for each in points], [each[1] for each in points]
 
 
-def _transitions(axes: Axes, extra: Mapping[str, Any]) -> None:
+def _transitions(figure: Figure, extra: Mapping[str, Any]) -> None:
+    axes = figure.add_subplot()
     for colour, rounds in zip(_COLOURS, sorted({each["rounds"] for each in extra["points"]}), strict=False):
         points = sorted((each for each in extra["points"] if each["rounds"] == rounds), key=lambda each: each["assets"])
         assets = [each["assets"] for each in points]
@@ -99,7 +106,8 @@ def _transitions(axes: Axes, extra: Mapping[str, Any]) -> None:
     _by_assets(axes, "state transitions of a session")
 
 
-def _dollars(axes: Axes, extra: Mapping[str, Any]) -> None:
+def _dollars(figure: Figure, extra: Mapping[str, Any]) -> None:
+    axes = figure.add_subplot()
     for (name, values), colour, marker in zip(extra["lines"].items(), _COLOURS, _MARKERS, strict=False):
         axes.plot(extra["assets"], values, marker=marker, markersize=5, color=colour, label=name)
     _by_assets(axes, "US dollars for 1,000 persons")
@@ -117,13 +125,17 @@ def _rows_high(extra: Mapping[str, Any]) -> float:
     return 0.9 + 0.36 * len(extra["functions"])
 
 
+def _panels_high(extra: Mapping[str, Any]) -> float:
+    return 0.8 + 3.2 * -(-len(extra["panels"]) // 2)
+
+
 def _fixed(_: Mapping[str, Any]) -> float:
     return 3.8
 
 
-_PLOTS: dict[str, tuple[Callable[[Axes, Mapping[str, Any]], None], Callable[[Mapping[str, Any]], float]]] = {
+_PLOTS: dict[str, tuple[Callable[[Figure, Mapping[str, Any]], None], Callable[[Mapping[str, Any]], float]]] = {
     "cold_start": (_cold_start, _rows_high),
-    "polling": (_polling, _fixed),
+    "polling": (_polling, _panels_high),
     "transitions": (_transitions, _fixed),
     "dollars": (_dollars, _fixed),
 }

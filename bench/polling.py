@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from statistics import mean
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench.table import Row
 from likeness.domain.polling import NEVER, NOTHING_SEEN, History, Schedule, observed
@@ -319,24 +319,18 @@ def _hour() -> list[Row]:
     return _pair(what, ratios, goals=(None, None)) + _peers(hour)
 
 
-@dataclass(frozen=True)
-class Line:
-    """Polls against mean delay in seconds, per asset, on one distribution."""
-
-    distribution: str
-    schedule: str
-    points: tuple[Cost, ...]
-
-
 #: From one poll for a hundred seconds of delay to five polls for one.
 _FRONT_WEIGHTS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-def front() -> list[Line]:
-    """What can be had for what, for a plot: the learned schedule as the weight varies, and each peer's point."""
-    found = []
+def extra() -> dict[str, Any]:
+    """What can be had for what, for the plot: the learned schedule as the weight varies, and each peer's point."""
+    panels = {}
     for name in DISTRIBUTIONS:
-        points = tuple(next(learned((name, weight), SEEDS[0], HISTORIES[:1])) for weight in _FRONT_WEIGHTS)
-        found.append(Line(name, "learned", points))
-        found += [Line(name, peer, (peer_costs(DEADLINE)[peer, name],)) for peer in PEERS]
-    return found
+        learned_costs = [next(learned((name, weight), SEEDS[0], HISTORIES[:1])) for weight in _FRONT_WEIGHTS]
+        peers = {peer: peer_costs(DEADLINE)[peer, name] for peer in PEERS}
+        panels[name] = {
+            "learned": [[each.polls, each.delay] for each in learned_costs],
+            "peers": {peer: [cost.polls, cost.delay] for peer, cost in peers.items()},
+        }
+    return {"panels": panels}

@@ -26,9 +26,10 @@ _EXTRA: dict[str, dict[str, Any]] = {
         ]
     },
     "polling": {
-        "schedules": [[2 + n % 7, 1 + (n * 37 % 50) / 5] for n in range(60)],
-        "front": [[8, 0.6], [2, 6], [4, 2]],
-        "product": [4.2, 2.1],
+        "panels": {
+            name: {"learned": [[8, 0.6], [4, 2], [2, 6]], "peers": {f"fixed {n} s": [n, 9 / n] for n in (2, 5, 10)}}
+            for name in ("median 5 s", "median 20 s", "median 90 s")
+        },
     },
     "cold_start": {
         "functions": {
