@@ -30,7 +30,7 @@ _PAGES = "https://aws.amazon.com/{}/pricing"
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars in us-east-1, without free tiers and discounts; read in November 2026."""
+    """US dollars in us-east-1, without free tiers and discounts, as of November 2026; ``source`` has today's."""
 
     dollars: float
     per: str

@@ -134,7 +134,7 @@ def environment(
         "POLL_FIRST_DELAY_SECONDS": "1",
         "POLL_BACKOFF_RATE": "1",
         "POLL_MAX_DELAY_SECONDS": "1",
-        "POLL_DEADLINE_SECONDS": "6",
+        "POLL_DEADLINE_SECONDS": "15",
         "POLL_DELAY_WEIGHT": "0.2",
         "POWERTOOLS_SERVICE_NAME": "likeness",
         "POWERTOOLS_METRICS_NAMESPACE": "Likeness",
