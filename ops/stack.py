@@ -1,0 +1,63 @@
+"""Finds a stack, on AWS or on this machine, for the commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.exceptions
+import click
+
+_where = [
+    click.option("--stack-name", default="likeness", show_default=True, help="The stack on AWS."),
+    click.option("--state-file", type=click.Path(path_type=Path), help="The stack on this machine instead."),
+]
+
+
+def with_stack(command: Any) -> Any:
+    """Gives a command the options ``--stack-name`` and ``--state-file``, which `reach` takes."""
+    for option in reversed(_where):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack that was found: how to make its clients, and its outputs."""
+
+    name: str
+    client: Callable[[str], Any]
+    outputs: dict[str, str]
+
+    def resource(self, logical_id: str) -> str:
+        """The physical id of a resource: a queue's URL, a function's name."""
+        found = self.client("cloudformation").describe_stack_resource(StackName=self.name, LogicalResourceId=logical_id)
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def reach(stack_name: str, state_file: Path | None) -> Stack:
+    """The stack that the options name; ClickException when it cannot be found."""
+    if state_file:
+        if not state_file.exists():
+            raise click.ClickException(f"{state_file} does not exist: is the local stack up?")
+        from local import emulator  # only where there is a local stack
+
+        state = json.loads(state_file.read_text())
+        return Stack(
+            state.get("stack_name", stack_name),
+            lambda service: emulator.client(service, state["emulator_endpoint"]),
+            state["outputs"],
+        )
+    try:
+        (stack,) = boto3.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as exc:
+        raise click.ClickException(f"the stack {stack_name} cannot be read: {exc}") from exc
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+    if "TableName" not in outputs:
+        raise click.ClickException(f"the stack {stack_name} has no output TableName: is it a Likeness stack?")
+    make: Any = boto3.client  # its stubs know one overload for each service
+    return Stack(stack_name, make, outputs)
