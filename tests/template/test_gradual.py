@@ -1,0 +1,113 @@
+"""The template of a gradual rollout, as SAM itself transforms it: who calls what, and what waits for what."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from samcli.yamlhelper import yaml_parse
+from samtranslator.translator.transform import transform
+
+from ops.gradual import gradual
+from tests.template_file import ROOT
+
+REVISION = "r12a1"
+
+
+class _NoManagedPolicies:
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+def _transformed(revision: str) -> dict[str, dict[str, Any]]:
+    """The resources that CloudFormation gets."""
+    yaml, text = YAML(), io.StringIO()
+    yaml.dump(gradual(yaml.load(ROOT / "template.yaml")), text)
+    template: dict[str, Any] = yaml_parse(text.getvalue())
+    for each in template["Resources"].values():  # as `sam package` leaves them
+        for name in ("CodeUri", "ContentUri", "DefinitionUri"):
+            if name in each.get("Properties", {}):
+                each["Properties"][name] = "s3://bucket/key"
+    resources: dict[str, dict[str, Any]] = transform(template, {"Revision": revision}, _NoManagedPolicies())[
+        "Resources"
+    ]
+    return resources
+
+
+@pytest.fixture(scope="module")
+def resources() -> dict[str, dict[str, Any]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        return _transformed(REVISION)
+
+
+def _functions(resources: dict[str, dict[str, Any]]) -> list[str]:
+    return [name for name, each in resources.items() if each["Type"] == "AWS::Lambda::Function"]
+
+
+def _mentions(node: Any) -> Iterator[str]:
+    """The resources that ``node`` refers to."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "Ref":
+                yield value
+            elif key == "Fn::GetAtt":
+                yield value[0] if isinstance(value, list) else value.partition(".")[0]
+            elif key == "Fn::Sub":
+                text = value[0] if isinstance(value, list) else value
+                yield from (part.partition("}")[0].partition(".")[0] for part in text.split("${")[1:])
+                yield from _mentions(value[1:] if isinstance(value, list) else None)
+            else:
+                yield from _mentions(value)
+    elif isinstance(node, list):
+        for each in node:
+            yield from _mentions(each)
+
+
+def test_every_function_stands_behind_an_alias_that_codedeploy_moves(resources: dict[str, dict[str, Any]]) -> None:
+    for name in _functions(resources):
+        alias = resources[f"{name}Aliaslive"]
+        policy = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+        assert policy["DeploymentGroupName"] == {"Ref": f"{name}DeploymentGroup"}
+        group = resources[f"{name}DeploymentGroup"]["Properties"]
+        assert group["AlarmConfiguration"] == {"Enabled": True, "Alarms": [{"Name": {"Ref": f"{name}RolloutAlarm"}}]}
+        assert group["AutoRollbackConfiguration"]["Enabled"]
+        assert "Canary10Percent5Minutes" in str(group["DeploymentConfigName"])
+        (dimension,) = resources[f"{name}RolloutAlarm"]["Properties"]["Dimensions"]
+        assert dimension == {"Name": "FunctionName", "Value": {"Ref": name}}
+
+
+def test_nobody_calls_a_function_past_its_alias(resources: dict[str, dict[str, Any]]) -> None:
+    functions = set(_functions(resources))
+    watching = ("AWS::CloudWatch::Alarm", "AWS::Lambda::Version", "AWS::Lambda::Alias", "AWS::CloudWatch::Dashboard")
+    aside = (*watching, "AWS::Lambda::Permission", "AWS::Lambda::EventInvokeConfig", "AWS::CodeDeploy::DeploymentGroup")
+    for name, each in resources.items():
+        if each["Type"] not in aside:
+            assert not functions & set(_mentions(each.get("Properties"))), f"{name} calls $LATEST"
+        if each["Type"] == "AWS::Lambda::Permission":
+            assert "Alias" in str(each["Properties"]["FunctionName"]), name
+        if each["Type"] == "AWS::Lambda::EventInvokeConfig":
+            assert each["Properties"]["Qualifier"] == "live", name
+
+
+def test_nothing_waits_for_what_waits_for_it(resources: dict[str, dict[str, Any]]) -> None:
+    waits_for = {
+        name: set(_mentions([each.get("Properties"), each.get("UpdatePolicy")])) & set(resources)
+        for name, each in resources.items()
+    }
+    assert len(list(TopologicalSorter(waits_for).static_order())) == len(resources)
+
+
+def test_a_new_revision_is_a_new_version_and_the_same_one_is_none(resources: dict[str, dict[str, Any]]) -> None:
+    def versions(found: dict[str, dict[str, Any]]) -> set[str]:
+        return {name for name, each in found.items() if each["Type"] == "AWS::Lambda::Version"}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        assert versions(_transformed(REVISION)) == versions(resources)
+        assert not versions(_transformed("r12a2")) & versions(resources)
+    assert len(versions(resources)) == len(_functions(resources))
