@@ -28,11 +28,11 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "PollFirstDelaySeconds", "PollBackoffRate", "PollMaxDelaySeconds", "PollDeadlineSeconds", "PollDelayWeight",
         "UploadRetentionDays",
         "MaxAttemptsPerSession", "CrunRequestsPer10s", "CreateSessionConcurrency", "ConsentVersion",
-        "OperatorName", "OperatorContact", "LogLevel",
+        "OperatorName", "OperatorContact", "LogLevel", "DomainName", "CertificateArn", "Firewall",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl", "RestApiId", "TableName", "UploadBucketName", "OnboardingQueueUrl", "OnboardingDeadLetterQueueUrl",
-        "StateMachineArn", "EventBusName", "CrunApiKeySecretArn",
+        "StateMachineArn", "EventBusName", "CrunApiKeySecretArn", "DomainTarget",
     }  # fmt: skip
     defaults = {name: each.get("Default") for name, each in TEMPLATE["Parameters"].items()}
     assert defaults["LinkCheckDelaySeconds"] == 330
@@ -179,6 +179,17 @@ def test_sessions_are_bounded_when_the_operator_says_so_and_nothing_is_reserved_
     either = ["CreateSessionIsReserved", {"Ref": "CreateSessionConcurrency"}, {"Ref": "AWS::NoValue"}]
     reserved = {name: each[key] for name, each in FUNCTIONS.items() if key in each}
     assert reserved == {"CreateSessionFunction": {"Fn::If": either}}
+
+
+def test_a_domain_and_a_firewall_come_with_their_switches_alone() -> None:
+    conditions = {name: each.get("Condition") for name, each in RESOURCES.items() if each.get("Condition")}
+    assert {conditions[name] for name in ("ApiDomain", "ApiDomainMapping")} == {"HasDomain"}
+    assert {conditions[name] for name in ("ApiFirewall", "ApiFirewallAssociation")} == {"HasFirewall"}
+    defaults = {name: each.get("Default") for name, each in TEMPLATE["Parameters"].items()}
+    assert (defaults["DomainName"], defaults["CertificateArn"], defaults["Firewall"]) == ("", "", "off")
+    for each in RESOURCES["ApiFirewall"]["Properties"]["Rules"]:
+        # A sample is a request, and its URL may hold a callback's signature.
+        assert each["VisibilityConfig"]["SampledRequestsEnabled"] is False
 
 
 def test_alarms_point_at_things_that_exist() -> None:
