@@ -9,7 +9,7 @@ TIERS := tests/unit tests/simulator tests/client tests/workflow tests/template
 ALONE := tests/integration/test_flood.py tests/integration/test_load.py
 SOURCES := layers/likeness/likeness functions local ops bench clients tests
 
-.PHONY: help setup setup-check setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load faults redrive bench bench-check check build lock clean
+.PHONY: help setup setup-check setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load black-box faults redrive bench bench-check check build build-gradual lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -79,6 +79,9 @@ test-deployed:
 	@$(MAKE) --no-print-directory test-integration
 	@$(MAKE) --no-print-directory test-browser
 
+black-box: setup ## a deployed stage from outside (API_URL=..., the key in LIKENESS_API_KEY); erases what it makes
+	@LIKENESS_API_URL="$(API_URL)" $(RUN) -m pytest tests/black_box --timeout=300 -q -p no:cacheprovider
+
 test-load: setup ## a flood, and three hundred persons at once
 	$(RUN) -m pytest $(ALONE) --durations=3
 
@@ -111,6 +114,11 @@ $(GATES:%=gate-%): gate-%:
 build: setup ## what `sam deploy` sends to AWS
 	@find functions -name __pycache__ -prune -exec rm -rf {} + # a function is its app.py and nothing else
 	PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build
+
+build-gradual: setup ## the same for a gradual rollout: aliases and alarms (docs/deploying.md)
+	@find functions -name __pycache__ -prune -exec rm -rf {} +
+	$(RUN) -m ops.gradual > template-gradual.yaml
+	PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --template-file template-gradual.yaml
 
 lock: setup ## new lock files from the .in files
 	$(VENV)/bin/pip-compile $(LOCK) --output-file requirements-dev.txt requirements-dev.in

@@ -1,0 +1,28 @@
+"""A deployed stage, known by its address and a client key alone: LIKENESS_API_URL and LIKENESS_API_KEY."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from likeness_client import Client
+from local.media import DemoMedia, make_media
+
+
+@pytest.fixture(scope="session")
+def api_url() -> str:
+    """Where the stage answers, without a slash at the end."""
+    return os.environ["LIKENESS_API_URL"].rstrip("/")
+
+
+@pytest.fixture(scope="session")
+def likeness(api_url: str) -> Iterator[Client]:
+    with Client(api_url, os.environ["LIKENESS_API_KEY"]) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> DemoMedia:
+    return make_media(tmp_path_factory.mktemp("media"))
