@@ -5,6 +5,8 @@ VENV := .venv
 CHECKOV := .venv-checkov
 RUN := $(VENV)/bin/python
 PORT ?= 8080
+# Which stack the operator's commands are about.
+WHERE = $(if $(STATE_FILE),--state-file $(STATE_FILE),--stack-name $(or $(STACK),likeness))
 TIERS := tests/unit tests/simulator tests/client tests/workflow tests/template
 ALONE := tests/integration/test_flood.py tests/integration/test_load.py
 SOURCES := layers/likeness/likeness functions local ops bench clients tests
@@ -42,7 +44,7 @@ down: setup ## ends what `make up` started
 	@$(RUN) -m local down
 
 redrive: setup ## dead letters go back to their readers (STACK=..., or STATE_FILE=... for a local stack)
-	@$(RUN) -m ops redrive $(if $(STATE_FILE),--state-file $(STATE_FILE),--stack-name $(or $(STACK),likeness))
+	@$(RUN) -m ops redrive $(WHERE)
 
 # The deployed stack mostly waits, the faults mostly calculate: the two go side by side. The load wants a calm machine.
 test: setup ## every tier, with coverage
@@ -79,8 +81,8 @@ test-deployed:
 	@$(MAKE) --no-print-directory test-integration
 	@$(MAKE) --no-print-directory test-browser
 
-black-box: setup ## a deployed stage from outside (API_URL=..., the key in LIKENESS_API_KEY); erases what it makes
-	@LIKENESS_API_URL="$(API_URL)" $(RUN) -m pytest tests/black_box --timeout=300 -q -p no:cacheprovider
+black-box: setup ## a deployed stage from outside (STACK=..., or STATE_FILE=... of a local stack); erases what it makes
+	@$(RUN) -m ops.black_box $(WHERE)
 
 test-load: setup ## a flood, and three hundred persons at once
 	$(RUN) -m pytest $(ALONE) --durations=3
@@ -92,7 +94,7 @@ bench-check: setup ## the figures that are the same on every machine, against th
 	@PYTHONPATH=layers/likeness $(RUN) -m bench check
 
 # Each gate is a command that fails when it finds something. They run side by side, the slowest first.
-GATES := mypy checkov sam cfn-lint ruff format imports statelint
+GATES := mypy checkov sam cfn-lint ruff format imports statelint zizmor
 mypy := $(RUN) -m mypy $(SOURCES)
 checkov := $(CHECKOV)/bin/checkov
 sam := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate
@@ -101,6 +103,7 @@ ruff := $(RUN) -m ruff check .
 format := $(RUN) -m ruff format --check .
 imports := PYTHONPATH=layers/likeness $(VENV)/bin/lint-imports
 statelint := $(VENV)/bin/statelint statemachine/onboard_person.asl.json
+zizmor := $(VENV)/bin/zizmor --offline --quiet --min-severity medium .github/workflows
 
 check: setup-check ## lint, types, import directions, template, state machine, security
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(GATES:%=gate-%)

@@ -72,20 +72,25 @@ class World:
         raise AssertionError(f"still running: {self.executions()}")
 
 
+def definition(file: Path, table: str) -> str:
+    """A state machine as it is deployed: with the names of moto's resources."""
+    text = file.read_text().replace("${TableName}", table)
+    for task in TASKS:
+        placeholder = "".join(part.capitalize() for part in task.split("_")) + "FunctionArn"
+        text = text.replace("${" + placeholder + "}", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{task}")
+    return text
+
+
 def _machine(table: str) -> str:
-    text = (ROOT / "statemachine/onboard_person.asl.json").read_text().replace("${TableName}", table)
     iam = boto3.client("iam")
     role = iam.create_role(RoleName="any", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     for task in TASKS:
         boto3.client("lambda").create_function(
             FunctionName=task, Runtime="python3.13", Role=role, Handler="app.handler", Code={"ZipFile": b"-"}
         )
-        placeholder = "".join(part.capitalize() for part in task.split("_")) + "FunctionArn"
-        text = text.replace("${" + placeholder + "}", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{task}")
-    arn: str = boto3.client("stepfunctions").create_state_machine(name="machine", definition=text, roleArn=role)[
-        "stateMachineArn"
-    ]
-    return arn
+    text = definition(ROOT / "statemachine/onboard_person.asl.json", table)
+    made = boto3.client("stepfunctions").create_state_machine(name="machine", definition=text, roleArn=role)
+    return str(made["stateMachineArn"])
 
 
 @pytest.fixture
