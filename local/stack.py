@@ -99,6 +99,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
             "PublicBaseUrl": f"{origin}/v1",
             "CrunBaseUrl": str(options.crun_base_url or simulator),
             "CrunApiKey": crun_key,
+            "WebhookPrivateAddresses": "allowed",
         } | dict(each.split("=", 1) for each in options.parameters)
         _deploy(built, parameters, logs, parts.env, endpoint)
         outputs = emulator.outputs(endpoint, STACK_NAME)

@@ -29,6 +29,7 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "UploadRetentionDays",
         "MaxAttemptsPerSession", "CrunRequestsPer10s", "CreateSessionConcurrency", "ConsentVersion",
         "OperatorName", "OperatorContact", "LogLevel",
+        "WebhookPrivateAddresses", "WebhookRetrySeconds", "WebhookTries",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl", "RestApiId", "TableName", "UploadBucketName", "OnboardingQueueUrl", "OnboardingDeadLetterQueueUrl",
@@ -138,7 +139,7 @@ def _dead_letters_of(queue: str) -> str:
 def test_every_queue_that_is_read_has_dead_letters_and_gives_back_what_failed_alone() -> None:
     events = [event for function in FUNCTIONS.values() for event in function.get("Events", {}).values()]
     read = [event["Properties"] for event in events if event["Type"] == "SQS"]
-    assert len(read) == 1
+    assert len(read) == 2
     for properties in read:
         dead_letters = _dead_letters_of(properties["Queue"]["Fn::GetAtt"].split(".")[0])
         assert RESOURCES[dead_letters]["Type"] == "AWS::SQS::Queue"
@@ -167,7 +168,7 @@ def test_the_stream_brings_sessions_and_assets_alone_and_gives_them_up_only_when
 
 def test_every_queue_is_encrypted() -> None:
     queues = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::SQS::Queue"]
-    assert len(queues) == 4
+    assert len(queues) == 6
     assert all(queue["SqsManagedSseEnabled"] is True for queue in queues)
 
 

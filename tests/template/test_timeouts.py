@@ -99,6 +99,6 @@ def test_a_queue_waits_six_times_as_long_as_its_consumer_may_run() -> None:
         for event in function.get("Events", {}).values()
         if event["Type"] == "SQS"
     }
-    assert set(read) == {"OnboardingQueue"}
+    assert set(read) == {"OnboardingQueue", "WebhookQueue"}
     for queue, timeout in read.items():
         assert RESOURCES[queue]["Properties"]["VisibilityTimeout"] >= 6 * timeout

@@ -12,6 +12,7 @@ from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session
 from likeness.domain.stats import AssetFact, SessionFact
+from likeness.domain.webhooks import Endpoint
 
 
 class Clock(Protocol):
@@ -191,10 +192,10 @@ class ConsentTexts(Protocol):
 
 
 class Queue(Protocol):
-    """The onboarding queue."""
+    """The onboarding queue, or the webhook queue."""
 
     def send(self, body: str, *, delay_seconds: int = 0) -> None:
-        """Puts a message (see contracts/messages.py) on the queue."""
+        """Puts a message (see contracts/messages.py and contracts/webhooks.py) on the queue."""
         ...
 
 
@@ -323,4 +324,45 @@ class SigningKeys(Protocol):
 
     def fresh(self) -> Iterable[bytes]:
         """The same, after a look whether they were rotated: for a signature that fits none of ``current()``."""
+        ...
+
+
+class Webhooks(Protocol):
+    """Where clients want their events."""
+
+    def of(self, client_id: str) -> list[Endpoint]:
+        """All endpoints of a client (strongly consistent)."""
+        ...
+
+    def find(self, client_id: str, endpoint_id: str) -> Endpoint | None:
+        """The endpoint as it is now (strongly consistent)."""
+        ...
+
+    def disable(self, client_id: str, endpoint_id: str, reason: str, now: float) -> None:
+        """Sends nothing there any more. Nothing happens when it is disabled already, or removed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnswer:
+    """What a receiver answered: ``status``, and the seconds that its Retry-After asks for (0: none). Without an answer
+
+    ``status`` is None and ``problem`` says why in a word.
+    """
+
+    status: int | None = None
+    retry_after: int = 0
+    problem: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the delivery is over."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+class WebhookPost(Protocol):
+    """POSTs to clients' servers."""
+
+    def __call__(self, url: str, headers: Mapping[str, str], body: str) -> WebhookAnswer:
+        """One POST, in a bounded time, whatever the other side does; never raises for it."""
         ...
