@@ -44,6 +44,11 @@ class Endpoint:
     disabled_at: float | None = None
     disabled_reason: str | None = None
 
+    @property
+    def host(self) -> str:
+        """What may be shown of the URL."""
+        return urlsplit(self.url).netloc
+
     def takes(self, event_type: str) -> bool:
         """Whether an event of that type is for this endpoint, as things are now."""
         return self.disabled_at is None and (not self.event_types or event_type in self.event_types)
