@@ -21,9 +21,10 @@ STANDARD = {
 }  # fmt: skip
 #: What our functions add: ids and codes.
 FACTS = {
-    "asset_id", "code", "execution", "message_id", "outcome", "session_id", "status", "type", "upstream_code",
+    "asset_id", "code", "endpoint_id", "event_id", "execution", "message_id", "outcome", "session_id", "status", "try",
+    "type", "upstream_code",
 }  # fmt: skip
-MESSAGES = {"event published", "message read", "message given up", "refused", "upload checked"}
+MESSAGES = {"event published", "message read", "message given up", "refused", "upload checked", "webhook"}
 METRICS = {"CrunAccountRefused", "PossibleOrphan"}
 DIMENSIONS = {"service": "likeness"}
 #: What Lambda itself writes around a run, and the trace of an error that a task raised to be repeated: places, and an
