@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any
 
@@ -118,6 +119,7 @@ class HttpWebhookPost:
         self._deadline = _Deadline(total)
         self._http = requests.Session()
         self._http.trust_env = False
+        self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none from one client to the next
         self._http.adapters.clear()  # what is not mounted below is refused
         if private:
             for scheme in ("https://", "http://"):
@@ -151,6 +153,8 @@ class HttpWebhookPost:
             allow_redirects=False,
             stream=True,
         ) as response:
+            if self._deadline.over.is_set():
+                raise requests.ReadTimeout  # a head that was cut off reads like one that has ended
             asked = response.headers.get("Retry-After", "").strip()
             # What becomes of the rest does not matter: the status has been given.
             with suppress(Exception):
