@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from likeness.adapters.event_bus import SOURCE
 from likeness.adapters.items import asset_key, session_key
 from tests.template_file import RESOURCES, ROOT, TEMPLATE
 
@@ -164,6 +165,29 @@ def test_the_stream_brings_sessions_and_assets_alone_and_gives_them_up_only_when
     assert properties["MaximumRecordAgeInSeconds"] == 86400, "a stream keeps its records for a day"
     place = properties["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"].split(".")[0]
     assert RESOURCES[place]["Type"] == "AWS::SQS::Queue"
+
+
+def test_webhooks_are_told_of_clients_events_by_a_rule_that_may_send_to_their_queue_alone() -> None:
+    rule = RESOURCES["WebhookRule"]["Properties"]
+    assert rule["EventPattern"] == {"source": [SOURCE], "detail": {"client_id": [{"exists": True}]}}
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": "WebhookQueue.Arn"}
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": "WebhookDeadLetterQueue.Arn"}}
+    allowed = [
+        each
+        for each in RESOURCES["WebhookQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Allow"
+    ]
+    assert [each["Condition"] for each in allowed] == [
+        {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": "WebhookRule.Arn"}}}
+    ]
+
+
+def test_a_webhook_alone_is_in_a_run_and_private_addresses_are_refused_unless_said_otherwise() -> None:
+    (event,) = FUNCTIONS["SendWebhooksFunction"]["Events"].values()
+    assert event["Properties"]["BatchSize"] == 1
+    assert RESOURCES["WebhookQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == {"Ref": "WebhookTries"}
+    assert TEMPLATE["Parameters"]["WebhookPrivateAddresses"]["Default"] == "refused"
 
 
 def test_every_queue_is_encrypted() -> None:

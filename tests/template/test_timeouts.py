@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters import crun_client
+from likeness.adapters import crun_client, webhook_post
 from likeness.adapters.aws import make_client
 from likeness.runtime import bootstrap
 from likeness.steps.look_up_result import LEASE_SECONDS
@@ -67,6 +67,15 @@ def test_a_function_outlives_its_waits_for_the_governor_and_a_call_to_crun(name:
 def test_polling_outlives_its_last_batch_of_questions() -> None:
     last_batch = bootstrap._GOVERNOR_PATIENCE_SECONDS + CRUN_SECONDS
     assert crun_client._REPORTS_SECONDS + last_batch < FUNCTIONS["PollAssetsFunction"]["Timeout"]
+
+
+def test_a_webhooks_run_outlives_what_it_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    config = make_client("dynamodb").meta.config
+    # One call each: the endpoint, then the receiver, then that it is disabled, or when to come back.
+    aws = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
+    assert webhook_post.CONNECT_TIMEOUT_SECONDS + webhook_post.READ_TIMEOUT_SECONDS < webhook_post.TOTAL_SECONDS
+    assert webhook_post.TOTAL_SECONDS + 2 * aws < FUNCTIONS["SendWebhooksFunction"]["Timeout"]
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
