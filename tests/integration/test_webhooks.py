@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -195,6 +196,30 @@ def test_while_a_secret_is_rotated_both_verify(tenant: Callable[..., Tenant], ca
     assert said == f"{request.id} is queued\n"
     assert request.verified(fresh) == request.verified(good.secret)
     assert request.verified(fresh)["type"] == "likeness.webhook.test"
+
+
+def refused(*arguments: str) -> str:
+    """What `python -m ops webhook …` says when it does not do it."""
+    result = CliRunner().invoke(main, ["webhook", *arguments, "--state-file", str(STATE_FILE)])
+    assert result.exit_code == 1
+    return result.output
+
+
+def test_the_commands_show_a_secret_once_and_of_a_url_the_host(tenant: Callable[..., Tenant]) -> None:
+    made = tenant(lambda _: Reply(), "likeness.asset.active")
+    fresh = ops("webhook", "rotate", "--endpoint", made.endpoint).strip()
+    made.api.canaries.secrets.add(fresh)
+    listed = ops("webhook", "list", "--client-id", made.client_id)
+    host = made.receiver.url.removeprefix("http://")
+    shown = rf"{made.endpoint}  {made.client_id} +\S+Z  enabled  likeness\.asset\.active  {re.escape(host)}\n"
+    assert re.fullmatch(shown, listed)
+    assert listed in ops("webhook", "list")
+    for url, why in (("ftp://127.0.0.1/", "must begin with https://"), ("https://a@b/", "user name")):
+        assert why in refused("add", "--client-id", made.client_id, "--url", url)
+    assert refused("add", "--client-id", "nobody", "--url", "https://a/") == (
+        "Error: there is no client 'nobody': `client add` makes its first key\n"
+    )
+    assert refused("remove", "--endpoint", "whe_1") == "Error: there is no endpoint whe_1\n"
 
 
 def waiting(sqs: Any, url: str) -> int:

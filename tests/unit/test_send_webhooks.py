@@ -201,6 +201,28 @@ def test_a_delivery_never_goes_to_another_clients_endpoint() -> None:
     assert sending.post.posted == []
 
 
+def test_the_handler_in_the_documentation_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    snippet = (ROOT / "docs/webhooks.md").read_text().partition("```python\n")[2].partition("```")[0]
+    known: set[str] = set()
+    worked: list[Any] = []
+
+    def is_new(event_id: str) -> bool:
+        new = event_id not in known
+        known.add(event_id)
+        return new
+
+    handler: dict[str, Any] = {"is_new": is_new, "work_later": worked.append}
+    monkeypatch.setenv("LIKENESS_WEBHOOK_SECRET", SECRET)
+    exec(snippet, handler)  # noqa: S102
+    sending = Sending(endpoint())
+    sending.deliver()
+    ((_, headers, body),) = sending.post.posted
+    with time_machine.travel(NOW, tick=False):
+        assert [handler["receive"](headers, body.encode()) for _ in range(2)] == [204, 204]
+        assert handler["receive"](headers, b"{}") == 400
+    assert worked == [EVENT.payload]
+
+
 # -- pauses ------------------------------------------------------------------------------------------------------
 
 
