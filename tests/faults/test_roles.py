@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.items import webhook_item
+from likeness.adapters.webhooks import webhook_item
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
 from likeness.steps.rounds import MAX_ROUNDS

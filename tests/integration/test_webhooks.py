@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -22,7 +23,16 @@ from tests.event_schemas import check
 from tests.integration.conftest import PATIENCE_SECONDS, WEBHOOK_TRIES, Api, Canaries
 
 STATE_FILE = Path(".local/test.json")
-DATA = {"version": "1", "time": "2026-01-01T12:00:00Z", "session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "status": "x"}
+#: What an event says besides the fields of all.
+DETAILS = {
+    "likeness.session.verified": {"status": "verified", "group_id": "group-1"},
+    "likeness.session.canceled": {"status": "canceled"},
+}
+
+
+def event_id(name: str) -> str:
+    """The id of an event that a test calls ``name``."""
+    return f"evt_{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def ops(*arguments: str) -> str:
@@ -45,7 +55,15 @@ class Tenant:
 
     def announce(self, event_id: str, event_type: str = "likeness.session.verified") -> None:
         """Puts an event on the bus, as `publish_changes` does."""
-        detail = DATA | {"id": event_id, "client_id": self.client_id}
+        detail = DETAILS[event_type] | {
+            "version": "1",
+            "id": event_id,
+            "time": "2026-01-01T12:00:00Z",
+            "session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "client_id": self.client_id,
+            "previous_status": "processing",
+        }
+        check(event_type, detail)
         entry = {
             "EventBusName": self.api.stack.outputs["EventBusName"],
             "Source": "likeness",
@@ -128,60 +146,60 @@ def test_a_session_is_told_to_its_client_alone(api: Api, tenant: Callable[..., T
 def test_a_failed_delivery_comes_again_as_it_was(tenant: Callable[..., Tenant]) -> None:
     answers = iter([Reply(500), Reply(503, {"Retry-After": "1"})])
     good = tenant(lambda _: next(answers, Reply()))
-    good.announce("evt_again")
-    first, second, third = good.wait(*["evt_again"] * 3)
+    good.announce(event_id("again"))
+    first, second, third = good.wait(*[event_id("again")] * 3)
     assert first.body == second.body == third.body
-    assert [each.verified(good.secret)["data"]["id"] for each in (first, second, third)] == ["evt_again"] * 3
+    assert [each.verified(good.secret)["data"]["id"] for each in (first, second, third)] == [event_id("again")] * 3
     wait_for_outcomes(good.api, good.endpoint, "not_accepted", "not_accepted", "delivered")
 
 
 def test_an_event_that_comes_twice_has_one_id(tenant: Callable[..., Tenant]) -> None:
     good = tenant()
     for _ in range(2):
-        good.announce("evt_twice")
-    first, second = good.wait("evt_twice", "evt_twice")
+        good.announce(event_id("twice"))
+    first, second = good.wait(event_id("twice"), event_id("twice"))
     assert first.body == second.body
 
 
 def test_only_the_types_that_were_asked_for_come(tenant: Callable[..., Tenant]) -> None:
-    good = tenant(lambda _: Reply(), "likeness.asset.active")
-    good.announce("evt_other")
-    good.announce("evt_wanted", "likeness.asset.active")
-    assert [each.id for each in good.wait("evt_wanted")] == ["evt_wanted"]
+    good = tenant(lambda _: Reply(), "likeness.session.canceled")
+    good.announce(event_id("other"))
+    good.announce(event_id("wanted"), "likeness.session.canceled")
+    assert [each.id for each in good.wait(event_id("wanted"))] == [event_id("wanted")]
 
 
 def test_an_endpoint_that_is_gone_is_asked_no_more_until_it_is_enabled(tenant: Callable[..., Tenant]) -> None:
     answers = iter([Reply(410)])
     gone = tenant(lambda _: next(answers, Reply()))
-    gone.announce("evt_first")
-    gone.wait("evt_first")
+    gone.announce(event_id("first"))
+    gone.wait(event_id("first"))
     wait_for_outcomes(gone.api, gone.endpoint, "disabled")
     (line,) = ops("webhook", "list", "--client-id", gone.client_id).splitlines()
     assert "disabled 2" in line
     assert "(gone)" in line
     assert gone.secret not in line
-    gone.announce("evt_unheard")
+    gone.announce(event_id("unheard"))
     ops("webhook", "enable", "--endpoint", gone.endpoint)
     # The announcement before may still be on its way when the endpoint is enabled: only what follows is sure.
-    gone.announce("evt_heard")
-    gone.wait("evt_heard")
+    gone.announce(event_id("heard"))
+    gone.wait(event_id("heard"))
 
 
 def test_a_slow_endpoint_fails_and_holds_up_nobody(tenant: Callable[..., Tenant]) -> None:
     slow, good = tenant(lambda _: Reply(seconds=12)), tenant()
-    slow.announce("evt_slow")
+    slow.announce(event_id("slow"))
     assert slow.receiver.wait(bool, PATIENCE_SECONDS)
-    good.announce("evt_quick")
-    good.wait("evt_quick")
-    slow.wait("evt_slow", "evt_slow")
+    good.announce(event_id("quick"))
+    good.wait(event_id("quick"))
+    slow.wait(event_id("slow"), event_id("slow"))
     assert facts_about(slow.api, slow.endpoint)[0]["outcome"] == "timeout"
 
 
 def test_a_redirect_is_not_followed(tenant: Callable[..., Tenant]) -> None:
     with Receiver() as elsewhere:
         moved = tenant(lambda _: Reply(307, {"Location": elsewhere.url}))
-        moved.announce("evt_moved")
-        moved.wait("evt_moved", "evt_moved")
+        moved.announce(event_id("moved"))
+        moved.wait(event_id("moved"), event_id("moved"))
         assert elsewhere.received == []
     assert facts_about(moved.api, moved.endpoint)[0]["outcome"] == "redirected"
 
@@ -206,12 +224,12 @@ def refused(*arguments: str) -> str:
 
 
 def test_the_commands_show_a_secret_once_and_of_a_url_the_host(tenant: Callable[..., Tenant]) -> None:
-    made = tenant(lambda _: Reply(), "likeness.asset.active")
+    made = tenant(lambda _: Reply(), "likeness.session.canceled")
     fresh = ops("webhook", "rotate", "--endpoint", made.endpoint).strip()
     made.api.canaries.secrets.add(fresh)
     listed = ops("webhook", "list", "--client-id", made.client_id)
     host = made.receiver.url.removeprefix("http://")
-    shown = rf"{made.endpoint}  {made.client_id} +\S+Z  enabled  likeness\.asset\.active  {re.escape(host)}\n"
+    shown = rf"{made.endpoint}  {made.client_id} +\S+Z  enabled  likeness\.session\.canceled  {re.escape(host)}\n"
     assert re.fullmatch(shown, listed)
     assert listed in ops("webhook", "list")
     for url, why in (("ftp://127.0.0.1/", "must begin with https://"), ("https://a@b/", "user name")):
@@ -252,16 +270,16 @@ def test_a_dead_letter_is_replayed_as_it_was(
 ) -> None:
     answers = iter([Reply(500)] * WEBHOOK_TRIES)
     mended = tenant(lambda _: next(answers, Reply()))
-    mended.announce("evt_dead")
+    mended.announce(event_id("dead"))
     wait_for_dead_letters(*dead_letters, 1)
-    assert [each.id for each in mended.receiver.received] == ["evt_dead"] * WEBHOOK_TRIES
+    assert [each.id for each in mended.receiver.received] == [event_id("dead")] * WEBHOOK_TRIES
 
     said = ops("webhook", "replay", *(["--endpoint", mended.endpoint] if by_endpoint else []))
 
     assert said.startswith("webhook: 1 given back")
-    last = mended.wait(*["evt_dead"] * (WEBHOOK_TRIES + 1))[-1]
+    last = mended.wait(*[event_id("dead")] * (WEBHOOK_TRIES + 1))[-1]
     assert last.body == mended.receiver.received[0].body
-    assert last.verified(mended.secret)["data"]["id"] == "evt_dead"
+    assert last.verified(mended.secret)["data"]["id"] == event_id("dead")
     wait_for_dead_letters(*dead_letters, 0)
 
 
@@ -276,7 +294,7 @@ def test_what_cannot_be_read_is_put_aside_and_holds_up_nobody(
     poison = ["{", "[1]", "{}", '{"detail-type": "x", "detail": {}}', '{"endpoint_id": 1, "event": {}}', "[" * 50_000]
     for body in poison:
         sqs.send_message(QueueUrl=queue, MessageBody=body)
-    good.announce("evt_after")
-    good.wait("evt_after")
+    good.announce(event_id("after"))
+    good.wait(event_id("after"))
     wait_for_dead_letters(sqs, url, len(poison))
     sqs.purge_queue(QueueUrl=url)

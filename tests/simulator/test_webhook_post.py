@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from likeness.adapters.webhook_post import HttpWebhookPost
-from likeness.ports import WebhookAnswer
+from likeness.domain.webhooks import WebhookAnswer
 from local.processes import free_port
 from local.receiver import Received, Receiver, Reply
 

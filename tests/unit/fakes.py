@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeVar
 
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
-from likeness.domain.webhooks import Endpoint
+from likeness.domain.webhooks import Endpoint, WebhookAnswer
 from likeness.errors import StorageUnavailable, UpstreamError
 from likeness.ports import (
     EVENTS_PER_PUT,
@@ -27,7 +27,6 @@ from likeness.ports import (
     SigningKeys,
     UploadForm,
     UpstreamProblem,
-    WebhookAnswer,
     WebhookPost,
     Webhooks,
     Workflows,

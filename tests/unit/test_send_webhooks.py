@@ -17,8 +17,7 @@ from moto import mock_aws
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from likeness.adapters.dynamodb import DynamoStore
-from likeness.adapters.items import webhook_item
-from likeness.adapters.webhooks import DynamoWebhooks
+from likeness.adapters.webhooks import DynamoWebhooks, webhook_item
 from likeness.contracts.events import EVENT_TYPES
 from likeness.contracts.webhooks import Announcement, Delivery, WebhookEvent, read_webhook_message
 from likeness.domain.webhooks import (
@@ -26,12 +25,13 @@ from likeness.domain.webhooks import (
     ROTATION_SECONDS,
     Endpoint,
     Retries,
+    WebhookAnswer,
     fault_of_url,
     is_public,
     new_secret,
 )
 from likeness.errors import StorageUnavailable
-from likeness.ports import WebhookAnswer, Webhooks
+from likeness.ports import Webhooks
 from likeness.runtime import bootstrap
 from likeness.steps.send_webhooks import Outcome, SendWebhooks
 from tests.aws import inventory, make_table, no_account_of_this_machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
@@ -12,7 +12,9 @@ from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session
 from likeness.domain.stats import AssetFact, SessionFact
-from likeness.domain.webhooks import Endpoint
+
+if TYPE_CHECKING:
+    from likeness.domain.webhooks import Endpoint, WebhookAnswer  # one function of many loads it
 
 
 class Clock(Protocol):
@@ -341,23 +343,6 @@ class Webhooks(Protocol):
     def disable(self, client_id: str, endpoint_id: str, reason: str, now: float) -> None:
         """Sends nothing there any more. Nothing happens when it is disabled already, or removed."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookAnswer:
-    """What a receiver answered: ``status``, and the seconds that its Retry-After asks for (0: none). Without an answer
-
-    ``status`` is None and ``problem`` says why in a word.
-    """
-
-    status: int | None = None
-    retry_after: int = 0
-    problem: str | None = None
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the delivery is over."""
-        return self.status is not None and 200 <= self.status < 300
 
 
 class WebhookPost(Protocol):

@@ -21,7 +21,6 @@ from likeness.domain.session import (
     SessionStatus,
 )
 from likeness.domain.stats import AssetFact, SessionFact
-from likeness.domain.webhooks import Endpoint
 
 Item = dict[str, Any]
 
@@ -325,45 +324,3 @@ def history_from(items: Iterable[Item]) -> History:
         return sum(float(month.get(name, 0)) for month in months)
 
     return History(tuple(total(f"b{index}") for index in range(BINS)), total("never"))
-
-
-def webhook_partition(client_id: str) -> str:
-    """The partition of a client's webhook endpoints."""
-    return f"WEBHOOKS#{client_id}"
-
-
-def webhook_key(client_id: str, endpoint_id: str) -> Item:
-    """The primary key of a webhook endpoint."""
-    return {"pk": {"S": webhook_partition(client_id)}, "sk": {"S": endpoint_id}}
-
-
-def webhook_item(endpoint: Endpoint) -> Item:
-    """An endpoint as an item. Neither ``client_id`` nor ``id`` is an attribute: the sessions' index has those."""
-    values = {
-        "url": endpoint.url,
-        "secret": endpoint.secret,
-        "previous_secret": endpoint.previous_secret,
-        "previous_until": endpoint.previous_until,
-        "event_types": list(endpoint.event_types),
-        "created_at": endpoint.created_at,
-        "disabled_at": endpoint.disabled_at,
-        "disabled_reason": endpoint.disabled_reason,
-    }
-    return encode_item(values) | webhook_key(endpoint.client_id, endpoint.id)
-
-
-def webhook_from(item: Item) -> Endpoint:
-    """The endpoint in an item."""
-    values = decode_item(item)
-    return Endpoint(
-        client_id=values["pk"].partition("#")[2],
-        id=values["sk"],
-        url=values["url"],
-        secret=values["secret"],
-        created_at=values["created_at"],
-        event_types=tuple(values["event_types"]),
-        previous_secret=values.get("previous_secret"),
-        previous_until=values.get("previous_until"),
-        disabled_at=values.get("disabled_at"),
-        disabled_reason=values.get("disabled_reason"),
-    )

@@ -19,8 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from likeness.adapters.https import ReadyAdapter, seconds_to_wait
-from likeness.domain.webhooks import LONGEST_PAUSE_SECONDS, is_public
-from likeness.ports import WebhookAnswer
+from likeness.domain.webhooks import LONGEST_PAUSE_SECONDS, WebhookAnswer, is_public
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 10.0

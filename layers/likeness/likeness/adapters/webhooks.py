@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from likeness.adapters.aws import translated
-from likeness.adapters.items import encode, webhook_from, webhook_key, webhook_partition
+from likeness.adapters.items import Item, decode_item, encode, encode_item
 from likeness.domain.webhooks import Endpoint
 from likeness.errors import ConditionFailed
 
@@ -48,3 +48,45 @@ class DynamoWebhooks:
                 )
         except ConditionFailed:
             return  # removed, or disabled already: the first time stands
+
+
+def webhook_partition(client_id: str) -> str:
+    """The partition of a client's webhook endpoints."""
+    return f"WEBHOOKS#{client_id}"
+
+
+def webhook_key(client_id: str, endpoint_id: str) -> Item:
+    """The primary key of a webhook endpoint."""
+    return {"pk": {"S": webhook_partition(client_id)}, "sk": {"S": endpoint_id}}
+
+
+def webhook_item(endpoint: Endpoint) -> Item:
+    """An endpoint as an item. Neither ``client_id`` nor ``id`` is an attribute: the sessions' index has those."""
+    values = {
+        "url": endpoint.url,
+        "secret": endpoint.secret,
+        "previous_secret": endpoint.previous_secret,
+        "previous_until": endpoint.previous_until,
+        "event_types": list(endpoint.event_types),
+        "created_at": endpoint.created_at,
+        "disabled_at": endpoint.disabled_at,
+        "disabled_reason": endpoint.disabled_reason,
+    }
+    return encode_item(values) | webhook_key(endpoint.client_id, endpoint.id)
+
+
+def webhook_from(item: Item) -> Endpoint:
+    """The endpoint in an item."""
+    values = decode_item(item)
+    return Endpoint(
+        client_id=values["pk"].partition("#")[2],
+        id=values["sk"],
+        url=values["url"],
+        secret=values["secret"],
+        created_at=values["created_at"],
+        event_types=tuple(values["event_types"]),
+        previous_secret=values.get("previous_secret"),
+        previous_until=values.get("previous_until"),
+        disabled_at=values.get("disabled_at"),
+        disabled_reason=values.get("disabled_reason"),
+    )

@@ -61,6 +61,23 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookAnswer:
+    """What a receiver answered: ``status``, and the seconds that its Retry-After asks for (0: none). Without an answer
+
+    ``status`` is None and ``problem`` says why in a word.
+    """
+
+    status: int | None = None
+    retry_after: int = 0
+    problem: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the delivery is over."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
 class Retries:
     """``pauses`` in seconds after the first, second, … failed try, the last one again and again; ``tries`` in all."""
 

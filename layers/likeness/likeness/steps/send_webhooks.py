@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from likeness.contracts.webhooks import Announcement, Delivery, headers
-from likeness.domain.webhooks import Endpoint, Retries
-from likeness.ports import Clock, Queue, WebhookAnswer, WebhookPost, Webhooks
+from likeness.domain.webhooks import Endpoint, Retries, WebhookAnswer
+from likeness.ports import Clock, Queue, WebhookPost, Webhooks
 
 _GONE = 410
 
