@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,16 @@ def test_a_webhook_alone_is_in_a_run_and_private_addresses_are_refused_unless_sa
     assert event["Properties"]["BatchSize"] == 1
     assert RESOURCES["WebhookQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == {"Ref": "WebhookTries"}
     assert TEMPLATE["Parameters"]["WebhookPrivateAddresses"]["Default"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("pauses", "good"),
+    [("1", True), ("0,43000", True), ("5,300,42999", True), ("43001", False), ("5,99999", False), ("5,", False)],
+)
+def test_a_pause_that_sqs_could_not_keep_is_refused_by_the_deploy(pauses: str, good: bool) -> None:
+    parameter = TEMPLATE["Parameters"]["WebhookRetrySeconds"]
+    assert bool(re.fullmatch(parameter["AllowedPattern"], pauses)) is good
+    assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"])
 
 
 def test_every_queue_is_encrypted() -> None:

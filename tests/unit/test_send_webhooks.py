@@ -17,6 +17,7 @@ from moto import mock_aws
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.stream import read_change
 from likeness.adapters.webhooks import DynamoWebhooks, webhook_item
 from likeness.contracts.events import EVENT_TYPES
 from likeness.contracts.webhooks import Announcement, Delivery, WebhookEvent, read_webhook_message
@@ -385,6 +386,13 @@ def test_the_first_time_that_an_endpoint_was_gone_stands(dynamodb: Any) -> None:
     webhooks.disable("acme", "whe_2", "gone", NOW)
     (found,) = webhooks.of("acme")
     assert found == endpoint(disabled_at=NOW, disabled_reason="gone")
+
+
+def test_the_reader_of_the_stream_has_nothing_to_say_of_an_endpoint() -> None:
+    item = webhook_item(endpoint())
+    written = {"Keys": {name: item[name] for name in ("pk", "sk")}, "NewImage": item, "SequenceNumber": "1"}
+    assert read_change({"dynamodb": written}) is None
+    assert not item["sk"]["S"].startswith(("SESSION", "ASSET#")), "what the template's filter lets through"
 
 
 def test_endpoints_are_in_no_listing_of_sessions(dynamodb: Any) -> None:
