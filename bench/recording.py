@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from botocore.response import StreamingBody
 
+from likeness.adapters.webhooks import webhook_item
+from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
 from tests.faults.cloud import Cloud, cloud
 from tests.faults.explore import SETTINGS
@@ -150,6 +152,9 @@ def _play(where: Cloud) -> None:
     where.api("GET", "/stats")
     where.api("DELETE", "/sessions/{session_id}", **path)
     where.invoke("publish_changes", json.loads((ROOT / "events/publish_changes.json").read_text("utf-8")))
+    endpoint = Endpoint("acme", "whe_1", "https://hooks.test", new_secret(bytes(32)), where.now)
+    where.aws("dynamodb").put_item(TableName="Table", Item=webhook_item(endpoint))
+    where.invoke("send_webhooks", json.loads((ROOT / "events/send_webhooks.json").read_text("utf-8")))
 
 
 def environment_now() -> dict[str, str]:

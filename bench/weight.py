@@ -75,6 +75,8 @@ def _variables() -> dict[str, str]:
         queue_url=queue,
         dead_letter_url=queue,
         change_dead_letter_url=queue,
+        webhook_queue_url=queue,
+        webhook_dead_letter_url=queue,
         event_bus="bus",
         bucket="uploads",
         machine_arn="arn:aws:states:us-east-1:1:stateMachine:none",

@@ -15,11 +15,14 @@ import requests
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from standardwebhooks import WebhookVerificationError
 
 from local import emulator
 from local.media import DemoMedia, make_media
 from local.processes import free_port
-from local.stack import Options, Stack, running_stack
+from local.receiver import Received, Receiver
+from local.stack import CLIENT_ID, Options, Stack, running_stack
+from ops.webhooks import Webhooks
 
 _HTTP_SECONDS = 30
 _PATIENCE_SECONDS = 120
@@ -131,7 +134,8 @@ def main(port: int = 0) -> int:
         options = Options(state_file=Path(".local/demo.json"), port=port or free_port(), emulator_port=free_port())
         with running_stack(options, lambda line: console.print(f"· {line}")) as stack:
             try:
-                _run(stack, make_media(Path(folder)), console)
+                with Receiver() as receiver:
+                    _run(stack, make_media(Path(folder)), receiver, console)
             except (DemoFailed, requests.RequestException, KeyError) as problem:
                 # A request's error text holds URLs, which are secrets here.
                 text = problem if isinstance(problem, DemoFailed) else type(problem).__name__
@@ -140,8 +144,9 @@ def main(port: int = 0) -> int:
     return 0
 
 
-def _run(stack: Stack, media: DemoMedia, console: Console) -> None:
+def _run(stack: Stack, media: DemoMedia, receiver: Receiver, console: Console) -> None:
     customer, progress = Customer(stack), Progress(console)
+    secret = _register_webhook(stack, f"{receiver.url}/likeness")
     began = time.monotonic()
     portrait = registration(media.portrait_jpeg, "Image", "image/jpeg")
     session = customer.call("POST", "/sessions", {"language": "en", "reference": "demo", "assets": [portrait]})
@@ -168,8 +173,39 @@ def _run(stack: Stack, media: DemoMedia, console: Console) -> None:
     if not console.is_terminal:
         console.print(progress.table(session))
     _judge(session, media)
+    console.print("[bold]4[/] what our own server was told meanwhile, by signed webhooks:")
+    for asset, payload in _webhooks_of(session, receiver, secret):
+        console.print(f"  {payload['type']}: {asset['name']} ({payload['data']['id']})")
     console.print(f"verified after {verified:.1f} s, everything settled after {time.monotonic() - began:.1f} s")
     console.print("[green]4 assets are ready for generation; the stranger's picture was refused.[/]")
+
+
+def _register_webhook(stack: Stack, url: str) -> str:
+    """What `python -m ops webhook add` does; the endpoint's secret."""
+    dynamodb = emulator.client("dynamodb", stack.emulator_endpoint)
+    webhooks = Webhooks(dynamodb, stack.outputs["TableName"], private=True)
+    return webhooks.add(CLIENT_ID, url, ["likeness.asset.active", "likeness.asset.failed"]).secret
+
+
+def _webhooks_of(
+    session: dict[str, Any], receiver: Receiver, secret: str
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each asset with the webhook that told what became of it; DemoFailed when one did not come or is forged."""
+
+    def payloads(received: list[Received]) -> dict[str, dict[str, Any]]:
+        verified = [each.verified(secret) for each in received]
+        return {each["data"]["asset_id"]: each for each in verified}
+
+    try:
+        receiver.wait(lambda received: len(payloads(received)) == len(session["assets"]), _PATIENCE_SECONDS)
+        told = payloads(receiver.received)
+    except WebhookVerificationError:
+        raise DemoFailed("a webhook's signature is wrong") from None
+    for asset in session["assets"]:
+        payload = told.get(asset["id"])
+        if payload is None or payload["type"] != f"likeness.asset.{asset['status']}":
+            raise DemoFailed(f"no webhook told that {asset['name']} is {asset['status']}")
+        yield asset, payload
 
 
 def _pass_face_check(h5_link: str) -> None:

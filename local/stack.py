@@ -31,6 +31,8 @@ from local.processes import (
 from ops.client_keys import ClientKeys
 
 STACK_NAME = "likeness"
+#: The client whose key the state file holds.
+CLIENT_ID = "demo"
 _BUILD_SECONDS = 600
 _ARM = platform.machine() in ("arm64", "aarch64")
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -99,6 +101,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
             "PublicBaseUrl": f"{origin}/v1",
             "CrunBaseUrl": str(options.crun_base_url or simulator),
             "CrunApiKey": crun_key,
+            "WebhookPrivateAddresses": "allowed",
         } | dict(each.split("=", 1) for each in options.parameters)
         _deploy(built, parameters, logs, parts.env, endpoint)
         outputs = emulator.outputs(endpoint, STACK_NAME)
@@ -106,7 +109,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
         say("starting the gateway")
         api = f"{endpoint}/restapis/{outputs['RestApiId']}/v1/_user_request_"
         _start_gateway(parts, options.port, {"/v1": api} | ({"/crun": simulator} if simulator else {}))
-        key = ClientKeys(emulator.client("dynamodb", endpoint), outputs["TableName"]).add("demo", [origin])
+        key = ClientKeys(emulator.client("dynamodb", endpoint), outputs["TableName"]).add(CLIENT_ID, [origin])
         stack = Stack(
             api_url=f"{origin}/v1",
             api_key=key,

@@ -9,8 +9,9 @@ import botocore.exceptions
 import click
 
 from ops.client_keys import ClientKeys
-from ops.redrive import Redriven, redrive_onboarding, redrive_uploads
+from ops.redrive import Redriven, redrive_queue, redrive_uploads
 from ops.stack import reach, with_stack
+from ops.webhook_commands import webhook
 
 
 def _keys(stack_name: str, state_file: Path | None) -> ClientKeys:
@@ -31,6 +32,9 @@ class _Commands(click.Group):
 @click.group(cls=_Commands)
 def main() -> None:
     """Operate a Likeness stack."""
+
+
+main.add_command(webhook)
 
 
 @main.group()
@@ -70,20 +74,26 @@ def revoke(key_id: str, stack_name: str, state_file: Path | None) -> None:
 
 
 @main.command()
-@click.option("--queue", type=click.Choice(["onboarding", "upload", "all"]), default="all", show_default=True)
+@click.option(
+    "--queue", type=click.Choice(["onboarding", "upload", "webhook", "all"]), default="all", show_default=True
+)
 @with_stack
 def redrive(queue: str, stack_name: str, state_file: Path | None) -> None:
     """Give dead letters back to their readers, after the cause is mended."""
     stack = reach(stack_name, state_file)
     sqs = stack.client("sqs")
     redriven: dict[str, Redriven] = {}
-    if queue != "upload":
-        redriven["onboarding"] = redrive_onboarding(
+    if queue in ("onboarding", "all"):
+        redriven["onboarding"] = redrive_queue(
             sqs, stack.outputs["OnboardingDeadLetterQueueUrl"], stack.outputs["OnboardingQueueUrl"]
         )
-    if queue != "onboarding":
+    if queue in ("upload", "all"):
         redriven["upload"] = redrive_uploads(
             sqs, stack.client("lambda"), stack.resource("UploadDeadLetterQueue"), stack.resource("CheckUploadFunction")
+        )
+    if queue in ("webhook", "all"):
+        redriven["webhook"] = redrive_queue(
+            sqs, stack.resource("WebhookDeadLetterQueue"), stack.resource("WebhookQueue")
         )
     for name, found in redriven.items():
         click.echo(f"{name}: {found.given_back} given back, {found.left} left")

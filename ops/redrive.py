@@ -23,8 +23,8 @@ class Redriven:
     left: int = 0
 
 
-def redrive_onboarding(sqs: Any, dead_letter_url: str, queue_url: str) -> Redriven:
-    """Moves the dead letters of the onboarding queue back to it: SQS itself does, where it can."""
+def redrive_queue(sqs: Any, dead_letter_url: str, queue_url: str) -> Redriven:
+    """Moves the dead letters of a queue back to it: SQS itself does, where it can."""
     source, target = (_attribute(sqs, url, "QueueArn") for url in (dead_letter_url, queue_url))
     waiting = _waiting(sqs, dead_letter_url)
     if not waiting:
@@ -37,12 +37,19 @@ def redrive_onboarding(sqs: Any, dead_letter_url: str, queue_url: str) -> Redriv
             raise
     else:
         return Redriven(waiting)
+    return redrive_some(sqs, dead_letter_url, queue_url, lambda _: True)
+
+
+def redrive_some(sqs: Any, dead_letter_url: str, queue_url: str, wanted: Callable[[str], bool]) -> Redriven:
+    """Sends those dead letters of a queue back to it whose bodies are ``wanted``; the others stay."""
 
     def send(body: str) -> bool:
-        sqs.send_message(QueueUrl=queue_url, MessageBody=body)
-        return True
+        if wanted(body):
+            sqs.send_message(QueueUrl=queue_url, MessageBody=body)
+            return True
+        return False
 
-    return _hand_on(sqs, dead_letter_url, waiting, send)
+    return _hand_on(sqs, dead_letter_url, _waiting(sqs, dead_letter_url), send)
 
 
 def redrive_uploads(sqs: Any, functions: Any, dead_letter_url: str, check_upload: str) -> Redriven:

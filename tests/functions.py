@@ -27,6 +27,7 @@ FUNCTIONS = (
     "check_upload",
     "start_onboarding",
     "publish_changes",
+    "send_webhooks",
 )
 
 
@@ -104,6 +105,8 @@ def environment(
     queue_url: str,
     dead_letter_url: str,
     change_dead_letter_url: str,
+    webhook_queue_url: str,
+    webhook_dead_letter_url: str,
     event_bus: str,
     bucket: str,
     machine_arn: str,
@@ -117,6 +120,11 @@ def environment(
         "ONBOARDING_QUEUE_URL": queue_url,
         "DEAD_LETTER_QUEUE_URL": dead_letter_url,
         "CHANGE_DEAD_LETTER_QUEUE_URL": change_dead_letter_url,
+        "WEBHOOK_QUEUE_URL": webhook_queue_url,
+        "WEBHOOK_DEAD_LETTER_QUEUE_URL": webhook_dead_letter_url,
+        "WEBHOOK_PRIVATE_ADDRESSES": "allowed",
+        "WEBHOOK_RETRY_SECONDS": "1,2",
+        "WEBHOOK_TRIES": "4",
         "EVENT_BUS_NAME": event_bus,
         "UPLOAD_BUCKET_NAME": bucket,
         "STATE_MACHINE_ARN": machine_arn,

@@ -19,7 +19,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "events": ("PutEvents",),
     "s3": ("CreateBucket", "DeleteObject", "GetObject", "HeadBucket", "ListObjectVersions"),
     "secretsmanager": ("GetSecretValue",),
-    "sqs": ("SendMessage",),
+    "sqs": ("ChangeMessageVisibility", "SendMessage"),
     "stepfunctions": ("DescribeExecution", "StartExecution", "StopExecution"),
 }
 #: What endpoints.json calls them, where that is another name.

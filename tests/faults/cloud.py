@@ -423,6 +423,8 @@ def cloud(settings: Mapping[str, Any], *, start: float = START, **parameters: st
             queue_url=queue_url,
             dead_letter_url=dead,
             change_dead_letter_url=boto3.client("sqs").create_queue(QueueName="unread-changes")["QueueUrl"],
+            webhook_queue_url=boto3.client("sqs").create_queue(QueueName="webhooks")["QueueUrl"],
+            webhook_dead_letter_url=boto3.client("sqs").create_queue(QueueName="dead-webhooks")["QueueUrl"],
             event_bus=make_bus("likeness-events"),
             bucket="uploads",
             machine_arn=_state_machine(),

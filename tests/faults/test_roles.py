@@ -9,14 +9,18 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from likeness.adapters.webhooks import webhook_item
+from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
 from likeness.steps.rounds import MAX_ROUNDS
+from local.receiver import Receiver, Reply
 from local.simulator import FaultRule
 from tests.faults.cloud import Cloud, cloud
 from tests.faults.explore import SETTINGS
@@ -188,6 +192,29 @@ def _changes(where: Cloud) -> None:
     assert where.invoke("publish_changes", {"Records": [*records, unreadable]}) == {"batchItemFailures": []}
 
 
+def _webhooks(where: Cloud) -> None:
+    sqs, url = where.aws("sqs"), os.environ["WEBHOOK_QUEUE_URL"]
+    announcement, _ = json.loads((ROOT / "events/send_webhooks.json").read_text())["Records"]
+    answers = iter([Reply(500), Reply(410)])
+    with Receiver(lambda _: next(answers)) as receiver:
+        endpoint = Endpoint("acme", "whe_1", receiver.url, new_secret(bytes(32)), where.now)
+        where.aws("dynamodb").put_item(TableName="Table", Item=webhook_item(endpoint))
+        for body, failed in (("nobody can read this", 0), (announcement["body"], 0), (None, 1), (None, 0)):
+            if body:
+                sqs.send_message(QueueUrl=url, MessageBody=body)
+            (message,) = sqs.receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
+            record = {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": message["Attributes"],
+            }
+            assert len(where.invoke("send_webhooks", {"Records": [record]})["batchItemFailures"]) == failed
+            if not failed:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            where.settle(60)
+
+
 SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _an_onboarding,
     _an_idempotency_key_after_a_failure,
@@ -201,6 +228,7 @@ SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     lambda where: _an_erasure_in_between(where, "PutItem", "submit_asset"),
     _poison,
     _changes,
+    _webhooks,
 )
 
 

@@ -25,6 +25,8 @@ from ops.client_keys import ClientKeys
 #: Long enough that a person who passes at once is never overtaken, short enough to wait for in a test.
 LINK_CHECK_SECONDS = 20
 PATIENCE_SECONDS = 90
+#: A webhook that fails so often, a second apart, is a dead letter.
+WEBHOOK_TRIES = 4
 
 
 @dataclass
@@ -147,6 +149,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             "PollFirstDelaySeconds=1",
             "PollMaxDelaySeconds=2",
             "CrunRequestsPer10s=200",
+            "WebhookRetrySeconds=1",
+            f"WebhookTries={WEBHOOK_TRIES}",
         ),
     )
     with running_stack(options) as running:

@@ -21,9 +21,10 @@ STANDARD = {
 }  # fmt: skip
 #: What our functions add: ids and codes.
 FACTS = {
-    "asset_id", "code", "execution", "message_id", "outcome", "session_id", "status", "type", "upstream_code",
+    "asset_id", "code", "endpoint_id", "event_id", "execution", "message_id", "outcome", "session_id", "status", "try",
+    "type", "upstream_code",
 }  # fmt: skip
-MESSAGES = {"event published", "message read", "message given up", "refused", "upload checked"}
+MESSAGES = {"event published", "message read", "message given up", "refused", "upload checked", "webhook"}
 METRICS = {"CrunAccountRefused", "PossibleOrphan"}
 DIMENSIONS = {"service": "likeness"}
 #: What Lambda itself writes around a run, and the trace of an error that a task raised to be repeated: places, and an
@@ -135,8 +136,11 @@ def test_what_the_event_bus_was_told_is_in_its_schemas_and_says_nothing_of_anybo
 def test_the_dead_letter_queues_are_empty(api: Api) -> None:
     sqs = emulator.client("sqs", api.stack.emulator_endpoint)
     cloudformation = emulator.client("cloudformation", api.stack.emulator_endpoint)
-    stack = {"StackName": api.stack.stack_name, "LogicalResourceId": "ChangeDeadLetterQueue"}
-    unread = cloudformation.describe_stack_resource(**stack)["StackResourceDetail"]["PhysicalResourceId"]
-    for url in (api.stack.outputs["OnboardingDeadLetterQueueUrl"], unread):
-        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
-        assert found["Attributes"]["ApproximateNumberOfMessages"] == "0"
+    found = [
+        cloudformation.describe_stack_resource(StackName=api.stack.stack_name, LogicalResourceId=each)
+        for each in ("ChangeDeadLetterQueue", "WebhookDeadLetterQueue")
+    ]
+    others = [each["StackResourceDetail"]["PhysicalResourceId"] for each in found]
+    for url in (api.stack.outputs["OnboardingDeadLetterQueueUrl"], *others):
+        counted = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        assert counted["Attributes"]["ApproximateNumberOfMessages"] == "0"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from likeness.adapters.event_bus import SOURCE
 from likeness.adapters.items import asset_key, session_key
 from tests.template_file import RESOURCES, ROOT, TEMPLATE
 
@@ -29,6 +31,7 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "UploadRetentionDays",
         "MaxAttemptsPerSession", "CrunRequestsPer10s", "CreateSessionConcurrency", "ConsentVersion",
         "OperatorName", "OperatorContact", "LogLevel", "DomainName", "CertificateArn", "Firewall",
+        "WebhookPrivateAddresses", "WebhookRetrySeconds", "WebhookTries",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl", "RestApiId", "TableName", "UploadBucketName", "OnboardingQueueUrl", "OnboardingDeadLetterQueueUrl",
@@ -138,7 +141,7 @@ def _dead_letters_of(queue: str) -> str:
 def test_every_queue_that_is_read_has_dead_letters_and_gives_back_what_failed_alone() -> None:
     events = [event for function in FUNCTIONS.values() for event in function.get("Events", {}).values()]
     read = [event["Properties"] for event in events if event["Type"] == "SQS"]
-    assert len(read) == 1
+    assert len(read) == 2
     for properties in read:
         dead_letters = _dead_letters_of(properties["Queue"]["Fn::GetAtt"].split(".")[0])
         assert RESOURCES[dead_letters]["Type"] == "AWS::SQS::Queue"
@@ -165,9 +168,42 @@ def test_the_stream_brings_sessions_and_assets_alone_and_gives_them_up_only_when
     assert RESOURCES[place]["Type"] == "AWS::SQS::Queue"
 
 
+def test_webhooks_are_told_of_clients_events_by_a_rule_that_may_send_to_their_queue_alone() -> None:
+    rule = RESOURCES["WebhookRule"]["Properties"]
+    assert rule["EventPattern"] == {"source": [SOURCE], "detail": {"client_id": [{"exists": True}]}}
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": "WebhookQueue.Arn"}
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": "WebhookDeadLetterQueue.Arn"}}
+    allowed = [
+        each
+        for each in RESOURCES["WebhookQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Allow"
+    ]
+    assert [each["Condition"] for each in allowed] == [
+        {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": "WebhookRule.Arn"}}}
+    ]
+
+
+def test_a_webhook_alone_is_in_a_run_and_private_addresses_are_refused_unless_said_otherwise() -> None:
+    (event,) = FUNCTIONS["SendWebhooksFunction"]["Events"].values()
+    assert event["Properties"]["BatchSize"] == 1
+    assert RESOURCES["WebhookQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == {"Ref": "WebhookTries"}
+    assert TEMPLATE["Parameters"]["WebhookPrivateAddresses"]["Default"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("pauses", "good"),
+    [("1", True), ("0,43000", True), ("5,300,42999", True), ("43001", False), ("5,99999", False), ("5,", False)],
+)
+def test_a_pause_that_sqs_could_not_keep_is_refused_by_the_deploy(pauses: str, good: bool) -> None:
+    parameter = TEMPLATE["Parameters"]["WebhookRetrySeconds"]
+    assert bool(re.fullmatch(parameter["AllowedPattern"], pauses)) is good
+    assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"])
+
+
 def test_every_queue_is_encrypted() -> None:
     queues = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::SQS::Queue"]
-    assert len(queues) == 4
+    assert len(queues) == 6
     assert all(queue["SqsManagedSseEnabled"] is True for queue in queues)
 
 

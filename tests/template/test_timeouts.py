@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters import crun_client
+from likeness.adapters import crun_client, webhook_post
 from likeness.adapters.aws import make_client
 from likeness.runtime import bootstrap
 from likeness.steps.look_up_result import LEASE_SECONDS
@@ -69,6 +69,15 @@ def test_polling_outlives_its_last_batch_of_questions() -> None:
     assert crun_client._REPORTS_SECONDS + last_batch < FUNCTIONS["PollAssetsFunction"]["Timeout"]
 
 
+def test_a_webhooks_run_outlives_what_it_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    config = make_client("dynamodb").meta.config
+    # One call each: the endpoint, then the receiver, then that it is disabled, or when to come back.
+    aws = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
+    assert webhook_post.CONNECT_TIMEOUT_SECONDS + webhook_post.READ_TIMEOUT_SECONDS < webhook_post.TOTAL_SECONDS
+    assert webhook_post.TOTAL_SECONDS + 2 * aws < FUNCTIONS["SendWebhooksFunction"]["Timeout"]
+
+
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_a_state_outlives_its_function(name: str) -> None:
     seconds, function = TASKS[name]
@@ -99,6 +108,6 @@ def test_a_queue_waits_six_times_as_long_as_its_consumer_may_run() -> None:
         for event in function.get("Events", {}).values()
         if event["Type"] == "SQS"
     }
-    assert set(read) == {"OnboardingQueue"}
+    assert set(read) == {"OnboardingQueue", "WebhookQueue"}
     for queue, timeout in read.items():
         assert RESOURCES[queue]["Properties"]["VisibilityTimeout"] >= 6 * timeout

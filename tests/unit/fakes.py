@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import itertools
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO, TypeVar
 
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
+from likeness.domain.webhooks import Endpoint, WebhookAnswer
 from likeness.errors import StorageUnavailable, UpstreamError
 from likeness.ports import (
     EVENTS_PER_PUT,
@@ -26,6 +27,8 @@ from likeness.ports import (
     SigningKeys,
     UploadForm,
     UpstreamProblem,
+    WebhookPost,
+    Webhooks,
     Workflows,
 )
 
@@ -182,6 +185,47 @@ class FixedKeys:
         return self.keys
 
 
+@dataclass
+class FakeWebhooks:
+    """Endpoints by client and id. ``away`` makes every question fail."""
+
+    endpoints: dict[tuple[str, str], Endpoint] = field(default_factory=dict)
+    away: bool = False
+
+    def keep(self, *endpoints: Endpoint) -> None:
+        self.endpoints |= {(each.client_id, each.id): each for each in endpoints}
+
+    def of(self, client_id: str) -> list[Endpoint]:
+        self._ask()
+        return [each for each in self.endpoints.values() if each.client_id == client_id]
+
+    def find(self, client_id: str, endpoint_id: str) -> Endpoint | None:
+        self._ask()
+        return self.endpoints.get((client_id, endpoint_id))
+
+    def disable(self, client_id: str, endpoint_id: str, reason: str, now: float) -> None:
+        self._ask()
+        found = self.endpoints.get((client_id, endpoint_id))
+        if found and found.disabled_at is None:
+            self.keep(replace(found, disabled_at=now, disabled_reason=reason))
+
+    def _ask(self) -> None:
+        if self.away:
+            raise StorageUnavailable("AWS answered InternalServerError")
+
+
+@dataclass
+class FakeWebhookPost:
+    """Answers as it was told, 204 after that, and keeps what was posted: URL, headers, body."""
+
+    answers: deque[WebhookAnswer] = field(default_factory=deque)
+    posted: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
+
+    def __call__(self, url: str, headers: Mapping[str, str], body: str) -> WebhookAnswer:
+        self.posted.append((url, dict(headers), body))
+        return self.answers.popleft() if self.answers else WebhookAnswer(204)
+
+
 #: The type checker's proof that each fake is the port.
 CLOCK: type[Clock] = FakeClock
 QUEUE: type[Queue] = FakeQueue
@@ -191,3 +235,5 @@ CRUN: type[Crun] = FakeCrun
 FILES: type[Files] = FakeFiles
 KEYS: type[SigningKeys] = FixedKeys
 HISTORY: type[PollHistory] = FakePollHistory
+WEBHOOKS: type[Webhooks] = FakeWebhooks
+WEBHOOK_POST: WebhookPost = FakeWebhookPost()

@@ -104,6 +104,8 @@ def service() -> Iterator[Service]:
             queue_url=sqs.create_queue(QueueName="onboarding")["QueueUrl"],
             dead_letter_url=sqs.create_queue(QueueName="dead")["QueueUrl"],
             change_dead_letter_url=sqs.create_queue(QueueName="unread")["QueueUrl"],
+            webhook_queue_url=sqs.create_queue(QueueName="webhooks")["QueueUrl"],
+            webhook_dead_letter_url=sqs.create_queue(QueueName="dead-webhooks")["QueueUrl"],
             event_bus="events",
             bucket="uploads",
             machine_arn="arn:aws:states:us-east-1:123456789012:stateMachine:none",

@@ -12,7 +12,7 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from ops.redrive import Redriven, redrive_onboarding, redrive_uploads, upload_event
+from ops.redrive import Redriven, redrive_queue, redrive_uploads, upload_event
 from tests.aws import no_account_of_this_machine
 
 EVENT = {"source": "aws.s3", "detail-type": "Object Created", "time": "2026-01-01T12:00:00Z", "detail": {"object": {}}}
@@ -47,13 +47,13 @@ def test_sqs_moves_the_messages_itself_where_it_can(stubbed: tuple[Any, Stubber]
     client, stubber = stubbed
     expect_attributes(stubber, 3)
     stubber.add_response("start_message_move_task", {"TaskHandle": "handle"}, MOVE)
-    assert redrive_onboarding(client, DEAD, QUEUE) == Redriven(3)
+    assert redrive_queue(client, DEAD, QUEUE) == Redriven(3)
 
 
 def test_without_dead_letters_no_task_is_started(stubbed: tuple[Any, Stubber]) -> None:
     client, stubber = stubbed
     expect_attributes(stubber, 0)
-    assert redrive_onboarding(client, DEAD, QUEUE) == Redriven(0)
+    assert redrive_queue(client, DEAD, QUEUE) == Redriven(0)
 
 
 def test_a_task_that_runs_already_is_told_and_not_overtaken(stubbed: tuple[Any, Stubber]) -> None:
@@ -61,7 +61,7 @@ def test_a_task_that_runs_already_is_told_and_not_overtaken(stubbed: tuple[Any, 
     expect_attributes(stubber, 3)
     stubber.add_client_error("start_message_move_task", "AWS.SimpleQueueService.UnsupportedOperation", "There is one")
     with pytest.raises(botocore.exceptions.ClientError, match="There is one"):
-        redrive_onboarding(client, DEAD, QUEUE)
+        redrive_queue(client, DEAD, QUEUE)
 
 
 @pytest.fixture

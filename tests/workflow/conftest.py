@@ -132,6 +132,8 @@ def world(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
             queue_url=queue_url,
             dead_letter_url=boto3.client("sqs").create_queue(QueueName="dead-letters")["QueueUrl"],
             change_dead_letter_url=boto3.client("sqs").create_queue(QueueName="unread-changes")["QueueUrl"],
+            webhook_queue_url=boto3.client("sqs").create_queue(QueueName="webhooks")["QueueUrl"],
+            webhook_dead_letter_url=boto3.client("sqs").create_queue(QueueName="dead-webhooks")["QueueUrl"],
             event_bus=make_bus("likeness-events"),
             bucket="uploads",
             machine_arn=made.machine_arn,

@@ -24,6 +24,7 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "check_upload": None,
     "start_onboarding": {"batchItemFailures": []},
     "publish_changes": {"batchItemFailures": []},
+    "send_webhooks": {"batchItemFailures": []},
     "submit_asset": {"outcome": "nothing"},
     "poll_assets": {"next": "done"},
     "claim_assets": {"next": "done"},

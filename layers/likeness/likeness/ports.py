@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
@@ -12,6 +12,9 @@ from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session
 from likeness.domain.stats import AssetFact, SessionFact
+
+if TYPE_CHECKING:
+    from likeness.domain.webhooks import Endpoint, WebhookAnswer  # one function of many loads it
 
 
 class Clock(Protocol):
@@ -191,10 +194,10 @@ class ConsentTexts(Protocol):
 
 
 class Queue(Protocol):
-    """The onboarding queue."""
+    """The onboarding queue, or the webhook queue."""
 
     def send(self, body: str, *, delay_seconds: int = 0) -> None:
-        """Puts a message (see contracts/messages.py) on the queue."""
+        """Puts a message (see contracts/messages.py and contracts/webhooks.py) on the queue."""
         ...
 
 
@@ -323,4 +326,28 @@ class SigningKeys(Protocol):
 
     def fresh(self) -> Iterable[bytes]:
         """The same, after a look whether they were rotated: for a signature that fits none of ``current()``."""
+        ...
+
+
+class Webhooks(Protocol):
+    """Where clients want their events."""
+
+    def of(self, client_id: str) -> list[Endpoint]:
+        """All endpoints of a client (strongly consistent)."""
+        ...
+
+    def find(self, client_id: str, endpoint_id: str) -> Endpoint | None:
+        """The endpoint as it is now (strongly consistent)."""
+        ...
+
+    def disable(self, client_id: str, endpoint_id: str, reason: str, now: float) -> None:
+        """Sends nothing there any more. Nothing happens when it is disabled already, or removed."""
+        ...
+
+
+class WebhookPost(Protocol):
+    """POSTs to clients' servers."""
+
+    def __call__(self, url: str, headers: Mapping[str, str], body: str) -> WebhookAnswer:
+        """One POST, in a bounded time, whatever the other side does; never raises for it."""
         ...

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import calendar
-import math
-import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
 import requests
-from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3.util.ssl_ import create_urllib3_context
 
+from likeness.adapters.https import ReadyAdapter, seconds_to_wait
 from likeness.contracts.crun import read_asset_report, read_envelope, read_id, read_link
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, H5Session, UpstreamProblem
@@ -25,27 +19,9 @@ CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 12.0
 _LARGEST_ANSWER = 1 << 20
 _PARALLEL = 8
-_SECONDS = re.compile("[0-9]+")
 _LONGEST_WAIT_SECONDS = 3600
 #: No further batch of questions begins after this: with one slow batch it still fits into the function's minute.
 _REPORTS_SECONDS = 25.0
-
-
-class _ReadyAdapter(HTTPAdapter):
-    """Reads the certificate authorities while the function starts, once: requests does it in each new connection."""
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """See HTTPAdapter."""
-        context = create_urllib3_context()
-        context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
-        super().init_poolmanager(*args, **options, ssl_context=context)
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """See HTTPAdapter. The context knows the authorities already; a bundle of the user's is read as ever."""
-        if verify is True:
-            conn.cert_reqs = "CERT_REQUIRED"
-        else:
-            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
 
 
 class CrunClient:
@@ -71,7 +47,7 @@ class CrunClient:
         self._http = requests.Session()
         self._http.trust_env = trust_env
         for scheme in ("https://", "http://"):
-            self._http.mount(scheme, _ReadyAdapter(pool_maxsize=_PARALLEL, max_retries=0))
+            self._http.mount(scheme, ReadyAdapter(pool_maxsize=_PARALLEL, max_retries=0))
 
     def create_validation(self, callback_url: str) -> H5Session:
         """See the port. Who asks for a link has its place already: the governor must know which client it is for."""
@@ -154,18 +130,5 @@ class CrunClient:
             response.status_code,
             body,
             promised=promised,
-            retry_after=_seconds_to_wait(retry_after.strip(), time.time()),
+            retry_after=seconds_to_wait(retry_after.strip(), time.time(), _LONGEST_WAIT_SECONDS),
         )
-
-
-def _seconds_to_wait(retry_after: str, now: float) -> int | None:
-    """What a Retry-After header asks for, in seconds or as a date (RFC 9110, 10.2.3); None when it says nothing."""
-    if _SECONDS.fullmatch(retry_after):
-        seconds = int(retry_after[:9])
-    else:
-        try:
-            # A date without a zone is GMT, as all dates of HTTP are, whatever this machine's own zone is.
-            seconds = math.ceil(calendar.timegm(parsedate_to_datetime(retry_after).utctimetuple()) - now)
-        except (ValueError, OverflowError):
-            return None
-    return min(max(seconds, 0), _LONGEST_WAIT_SECONDS)

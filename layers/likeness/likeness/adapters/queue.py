@@ -1,4 +1,4 @@
-"""The onboarding queue on SQS."""
+"""Queues on SQS."""
 
 from __future__ import annotations
 
@@ -17,3 +17,10 @@ class SqsQueue:
         """See the port."""
         with translated():
             self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds)
+
+    def hide(self, receipt_handle: str, seconds: int) -> None:
+        """Lets a message that was received come back after ``seconds`` and no sooner, if it is not deleted."""
+        with translated():
+            self._client.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+            )

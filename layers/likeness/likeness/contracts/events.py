@@ -16,6 +16,12 @@ from likeness.ports import Event
 VERSION = "1"
 #: What somebody may act on. ``awaiting_upload`` is the answer of a call, ``submitting`` lasts as long as one.
 _TOLD_OF_ASSETS = frozenset(AssetStatus) - {AssetStatus.AWAITING_UPLOAD, AssetStatus.SUBMITTING}
+#: Every detail-type there is.
+EVENT_TYPES = (
+    "likeness.session.created",
+    *(f"likeness.session.{each.value}" for each in SessionStatus),
+    *(f"likeness.asset.{each.value}" for each in AssetStatus if each in _TOLD_OF_ASSETS),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,3 +239,36 @@ def unread_changes() -> Any:
     from likeness.adapters.queue import SqsQueue
 
     return SqsQueue(client("sqs"), text("CHANGE_DEAD_LETTER_QUEUE_URL"))
+
+
+def send_webhooks() -> Any:
+    """The step behind functions/send_webhooks."""
+    from random import SystemRandom
+
+    from likeness.adapters.webhook_post import HttpWebhookPost
+    from likeness.adapters.webhooks import DynamoWebhooks
+    from likeness.domain.webhooks import Retries
+    from likeness.steps.send_webhooks import SendWebhooks
+
+    return SendWebhooks(
+        DynamoWebhooks(client("dynamodb"), text("TABLE_NAME")),
+        webhook_queue(),
+        HttpWebhookPost(private=text("WEBHOOK_PRIVATE_ADDRESSES") == "allowed"),
+        SystemClock(),
+        Retries.of(text("WEBHOOK_RETRY_SECONDS"), int(number("WEBHOOK_TRIES"))),
+        SystemRandom().random,
+    )
+
+
+def webhook_queue() -> Any:
+    """The queue that functions/send_webhooks reads, and fans events out to."""
+    from likeness.adapters.queue import SqsQueue
+
+    return SqsQueue(client("sqs"), text("WEBHOOK_QUEUE_URL"))
+
+
+def webhook_dead_letters() -> Any:
+    """Where functions/send_webhooks puts the messages that it cannot read."""
+    from likeness.adapters.queue import SqsQueue
+
+    return SqsQueue(client("sqs"), text("WEBHOOK_DEAD_LETTER_QUEUE_URL"))

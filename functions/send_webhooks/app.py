@@ -1,0 +1,70 @@
+"""The webhook queue's consumer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from likeness.contracts.webhooks import Announcement, Delivery, read_webhook_message
+from likeness.errors import LikenessError
+from likeness.runtime import bootstrap
+from likeness.runtime.logging import logger, report, report_unexpected
+from likeness.steps.send_webhooks import Outcome
+
+send_webhooks = bootstrap.send_webhooks()
+queue = bootstrap.webhook_queue()
+dead_letters = bootstrap.webhook_dead_letters()
+#: How often a message may fail by an error that nobody foresaw.
+_TRIES = 3
+
+
+def _send(record: dict[str, Any], request_id: str) -> bool:
+    """Whether the message is done with."""
+    tried = int(record["attributes"]["ApproximateReceiveCount"])
+    try:
+        message = read_webhook_message(record["body"])
+    except ValueError:
+        return _give_up(record)
+    try:
+        outcome = send_webhooks(message, tried)
+    except LikenessError as error:
+        report(error)
+        outcome = Outcome("deferred", send_webhooks.pause(tried))
+    except Exception as error:
+        # A fault of ours in this very message: it gets few tries, so that somebody looks at it.
+        report_unexpected(error, request_id)
+        if tried >= _TRIES:
+            return _give_up(record)
+        outcome = Outcome("deferred", send_webhooks.pause(tried))
+    _say(message, tried, outcome)
+    if outcome.pause is not None:
+        _put_off(record, outcome.pause)
+    return outcome.pause is None
+
+
+def _say(message: Announcement | Delivery, tried: int, outcome: Outcome) -> None:
+    facts = {"event_id": message.event.id, "type": message.event.type, "outcome": outcome.word, "try": tried}
+    if isinstance(message, Delivery):
+        facts |= {"endpoint_id": message.endpoint_id, "status": outcome.status}
+    logger.info("webhook", extra=facts)
+
+
+def _put_off(record: dict[str, Any], seconds: int) -> None:
+    try:
+        queue.hide(record["receiptHandle"], seconds)
+    except LikenessError as error:
+        report(error)  # it comes back all the same, when the queue's own time is up
+
+
+def _give_up(record: dict[str, Any]) -> bool:
+    """Puts a message where an alarm finds it; sent before it is deleted, so it cannot get lost in between."""
+    logger.warning("message given up", extra={"message_id": record["messageId"]})
+    dead_letters.send(record["body"])
+    return True
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Sends what each message asks for; only those that failed come back, each after its own pause."""
+    records = event["Records"]
+    failed = [each["messageId"] for each in records if not _send(each, context.aws_request_id)]
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}

@@ -1,0 +1,114 @@
+"""``python -m ops webhook``: where a client's events are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from likeness.contracts.events import EVENT_TYPES
+from likeness.contracts.views import iso
+from ops.redrive import redrive_queue, redrive_some
+from ops.stack import Stack, reach, with_stack
+from ops.webhooks import Webhooks, concerns
+
+
+@click.group()
+def webhook() -> None:
+    """Webhooks: where a client's events are sent, signed."""
+
+
+_endpoint = click.option("--endpoint", required=True, help="As `webhook list` shows it: whe_….")
+
+
+def _webhooks(stack: Stack) -> Webhooks:
+    allowed = stack.parameter("WebhookPrivateAddresses") == "allowed"
+    return Webhooks(stack.client("dynamodb"), stack.outputs["TableName"], private=allowed)
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+@webhook.command()
+@click.option("--client-id", required=True, help="Whose events.")
+@click.option("--url", required=True, help="https://…: where they are sent.")
+@click.option("--event-type", "event_types", multiple=True, help=f"One of {', '.join(EVENT_TYPES)}; may be repeated.")
+@with_stack
+def add(client_id: str, url: str, event_types: tuple[str, ...], stack_name: str, state_file: Path | None) -> None:
+    """Make an endpoint, for all events unless some are named; show its id and its secret, this once."""
+    with _in_one_line():
+        made = _webhooks(reach(stack_name, state_file)).add(client_id, url, event_types)
+    click.echo(f"{made.id}\n{made.secret}")
+
+
+@webhook.command("list")
+@click.option("--client-id", help="Of one client only.")
+@with_stack
+def list_endpoints(client_id: str | None, stack_name: str, state_file: Path | None) -> None:
+    """Show every endpoint, without its secret; of the URL, which may hold another one, the host."""
+    for each in _webhooks(reach(stack_name, state_file)).known(client_id):
+        disabled = f"disabled {iso(each.disabled_at)} ({each.disabled_reason})" if each.disabled_at else "enabled"
+        kinds = " ".join(each.event_types) or "all"
+        click.echo(f"{each.id}  {each.client_id:<32}  {iso(each.created_at)}  {disabled}  {kinds}  {each.host}")
+
+
+@webhook.command()
+@_endpoint
+@with_stack
+def remove(endpoint: str, stack_name: str, state_file: Path | None) -> None:
+    """Take an endpoint away; what is on its way there is dropped."""
+    with _in_one_line():
+        _webhooks(reach(stack_name, state_file)).remove(endpoint)
+    click.echo(f"{endpoint} is removed")
+
+
+@webhook.command()
+@_endpoint
+@with_stack
+def enable(endpoint: str, stack_name: str, state_file: Path | None) -> None:
+    """Send to a disabled endpoint again, from now on."""
+    with _in_one_line():
+        _webhooks(reach(stack_name, state_file)).enable(endpoint)
+    click.echo(f"{endpoint} is enabled")
+
+
+@webhook.command()
+@_endpoint
+@with_stack
+def rotate(endpoint: str, stack_name: str, state_file: Path | None) -> None:
+    """Make a new secret and show it, this once; the present one goes on signing beside it for a day."""
+    with _in_one_line():
+        click.echo(_webhooks(reach(stack_name, state_file)).rotate(endpoint).secret)
+
+
+@webhook.command()
+@_endpoint
+@with_stack
+def test(endpoint: str, stack_name: str, state_file: Path | None) -> None:
+    """Send a `likeness.webhook.test`, by the same way as events."""
+    stack = reach(stack_name, state_file)
+    with _in_one_line():
+        delivery = _webhooks(stack).test_delivery(endpoint)
+    stack.client("sqs").send_message(QueueUrl=stack.resource("WebhookQueue"), MessageBody=delivery.to_json())
+    click.echo(f"{delivery.event.id} is queued")
+
+
+@webhook.command()
+@click.option("--endpoint", help="Only deliveries to this endpoint.")
+@with_stack
+def replay(endpoint: str | None, stack_name: str, state_file: Path | None) -> None:
+    """Give dead letters back to their queue, after the receiver is mended."""
+    stack = reach(stack_name, state_file)
+    sqs, dead, queue = stack.client("sqs"), stack.resource("WebhookDeadLetterQueue"), stack.resource("WebhookQueue")
+    if endpoint is None:
+        click.echo(f"webhook: {redrive_queue(sqs, dead, queue).given_back} given back")
+        return
+    found = redrive_some(sqs, dead, queue, lambda body: concerns(body, endpoint))
+    click.echo(f"webhook: {found.given_back} given back, {found.left} of others left")

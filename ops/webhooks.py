@@ -1,0 +1,140 @@
+"""Webhook endpoints: made, listed, rotated, disabled and removed. A secret is shown once."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from likeness.adapters.items import encode
+from likeness.adapters.webhooks import DynamoWebhooks, webhook_item, webhook_key
+from likeness.contracts.events import EVENT_TYPES
+from likeness.contracts.views import iso
+from likeness.contracts.webhooks import TEST_EVENT, Delivery, WebhookEvent, read_webhook_message
+from likeness.domain.ids import ulid
+from likeness.domain.webhooks import MAX_ENDPOINTS, ROTATION_SECONDS, Endpoint, endpoint_id, fault_of_url, new_secret
+from likeness.runtime.system import SystemClock
+from ops.client_keys import ClientKeys
+
+
+class NoSuchEndpoint(ValueError):
+    """When no client has an endpoint of that id."""
+
+
+class Webhooks:
+    """The endpoints in table ``table``, by a low-level DynamoDB client.
+
+    ``private``: whether the stack sends to http and to private addresses (WebhookPrivateAddresses).
+    """
+
+    def __init__(self, client: Any, table: str, *, private: bool) -> None:
+        self._client, self._table, self._private = client, table, private
+        self._read = DynamoWebhooks(client, table)
+        self._clock = SystemClock()
+
+    def add(self, client_id: str, url: str, event_types: Sequence[str] = ()) -> Endpoint:
+        """Makes an endpoint with a new secret. ValueError, in words for the operator, when it cannot be."""
+        if client_id not in self._clients():
+            raise ValueError(f"there is no client {client_id!r}: `client add` makes its first key")
+        fault = fault_of_url(url, private=self._private)
+        if fault:
+            raise ValueError(f"the URL cannot be used: {fault}")
+        for each in event_types:
+            if each not in EVENT_TYPES:
+                raise ValueError(f"there is no event {each!r}; there are {', '.join(EVENT_TYPES)}")
+        if len(self._read.of(client_id)) >= MAX_ENDPOINTS:
+            raise ValueError(f"{client_id} has {MAX_ENDPOINTS} endpoints already: remove one first")
+        now = self._clock.now()
+        made = Endpoint(
+            client_id,
+            endpoint_id(int(now * 1000), self._clock.entropy()),
+            url,
+            new_secret(secrets.token_bytes(32)),
+            now,
+            tuple(dict.fromkeys(event_types)),
+        )
+        self._client.put_item(
+            TableName=self._table, Item=webhook_item(made), ConditionExpression="attribute_not_exists(pk)"
+        )
+        return made
+
+    def known(self, client_id: str | None = None) -> Iterator[Endpoint]:
+        """The endpoints of a client, or of all."""
+        for each in [client_id] if client_id else self._clients():
+            yield from self._read.of(each)
+
+    def find(self, endpoint: str) -> Endpoint:
+        """The endpoint of that id. NoSuchEndpoint when there is none."""
+        for each in self.known():
+            if each.id == endpoint:
+                return each
+        raise NoSuchEndpoint(f"there is no endpoint {endpoint}")
+
+    def remove(self, endpoint: str) -> None:
+        """Takes an endpoint away; what is still on its way there is dropped."""
+        found = self.find(endpoint)
+        self._client.delete_item(TableName=self._table, Key=webhook_key(found.client_id, found.id))
+
+    def enable(self, endpoint: str) -> None:
+        """Sends to a disabled endpoint again, from now on."""
+        self._update(self.find(endpoint), "REMOVE disabled_at, disabled_reason")
+
+    def rotate(self, endpoint: str) -> Endpoint:
+        """Gives an endpoint a new secret; the present one goes on signing beside it for a day.
+
+        Rotated again within that day, the newest two sign.
+        """
+        found = self.find(endpoint)
+        rotated = replace(
+            found,
+            secret=new_secret(secrets.token_bytes(32)),
+            previous_secret=found.secret,
+            previous_until=self._clock.now() + ROTATION_SECONDS,
+        )
+        self._update(
+            found,
+            "SET secret = :secret, previous_secret = :previous, previous_until = :until",
+            # Of two rotations at once only one is shown a secret that counts.
+            "secret = :previous",
+            {":secret": rotated.secret, ":previous": found.secret, ":until": rotated.previous_until},
+        )
+        return rotated
+
+    def test_delivery(self, endpoint: str) -> Delivery:
+        """A delivery that means nothing, for the webhook queue. ValueError when the endpoint is disabled."""
+        found = self.find(endpoint)
+        if found.disabled_at is not None:
+            raise ValueError(f"{found.id} is disabled ({found.disabled_reason}): `webhook enable` first")
+        now = self._clock.now()
+        data = {
+            "version": "1",
+            "id": f"evt_{ulid(int(now * 1000), self._clock.entropy())}",
+            "time": iso(now),
+            "client_id": found.client_id,
+        }
+        return Delivery(found.id, WebhookEvent(TEST_EVENT, data))
+
+    def _clients(self) -> list[str]:
+        return sorted({each.client_id for each in ClientKeys(self._client, self._table).known()})
+
+    def _update(
+        self, endpoint: Endpoint, expression: str, condition: str = "attribute_exists(pk)", values: Any = None
+    ) -> None:
+        found = {"ExpressionAttributeValues": {name: encode(each) for name, each in values.items()}} if values else {}
+        self._client.update_item(
+            TableName=self._table,
+            Key=webhook_key(endpoint.client_id, endpoint.id),
+            UpdateExpression=expression,
+            ConditionExpression=condition,
+            **found,
+        )
+
+
+def concerns(body: str, endpoint: str) -> bool:
+    """Whether a message of the webhook queue is a delivery to that endpoint."""
+    try:
+        message = read_webhook_message(body)
+    except ValueError:
+        return False
+    return isinstance(message, Delivery) and message.endpoint_id == endpoint

@@ -1,0 +1,300 @@
+"""Webhooks of the deployed stack, to a receiver on this machine that verifies them with the library."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from standardwebhooks import WebhookVerificationError
+
+from local import emulator
+from local.receiver import Received, Receiver, Reply
+from ops.cli import main
+from ops.client_keys import ClientKeys
+from tests.event_schemas import check
+from tests.integration.conftest import PATIENCE_SECONDS, WEBHOOK_TRIES, Api, Canaries
+
+STATE_FILE = Path(".local/test.json")
+#: What an event says besides the fields of all.
+DETAILS = {
+    "likeness.session.verified": {"status": "verified", "group_id": "group-1"},
+    "likeness.session.canceled": {"status": "canceled"},
+}
+
+
+def event_id(name: str) -> str:
+    """The id of an event that a test calls ``name``."""
+    return f"evt_{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
+def ops(*arguments: str) -> str:
+    """What `python -m ops …` prints."""
+    result = CliRunner().invoke(main, [*arguments, "--state-file", str(STATE_FILE)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+class Tenant:
+    """A client of its own, its endpoint and its receiver."""
+
+    def __init__(self, api: Api, canaries: Canaries, client_id: str, receiver: Receiver, *event_types: str) -> None:
+        self.api, self.client_id, self.receiver = api, client_id, receiver
+        url = f"{receiver.url}/hooks/token-of-{client_id}-{'x' * 12}"
+        options = [option for each in event_types for option in ("--event-type", each)]
+        made = ops("webhook", "add", "--client-id", client_id, "--url", url, *options)
+        self.endpoint, self.secret = made.split()
+        canaries.secrets |= {self.secret, url.rpartition("/")[2]}
+
+    def announce(self, event_id: str, event_type: str = "likeness.session.verified") -> None:
+        """Puts an event on the bus, as `publish_changes` does."""
+        detail = DETAILS[event_type] | {
+            "version": "1",
+            "id": event_id,
+            "time": "2026-01-01T12:00:00Z",
+            "session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "client_id": self.client_id,
+            "previous_status": "processing",
+        }
+        check(event_type, detail)
+        entry = {
+            "EventBusName": self.api.stack.outputs["EventBusName"],
+            "Source": "likeness",
+            "DetailType": event_type,
+            "Detail": json.dumps(detail),
+        }
+        events = emulator.client("events", self.api.stack.emulator_endpoint)
+        assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+    def wait(self, *event_ids: str) -> list[Received]:
+        """What has come, once each of these ids has come as often as it is named."""
+        wanted = Counter(event_ids)
+        self.receiver.wait(lambda found: Counter(each.id for each in found) >= wanted, PATIENCE_SECONDS)
+        found = list(self.receiver.received)
+        assert Counter(each.id for each in found) >= wanted, Counter(each.id for each in found)
+        return found
+
+
+@pytest.fixture
+def tenant(
+    api: Api, keys: ClientKeys, canaries: Canaries, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Tenant]]:
+    """Makes clients whose endpoints are removed afterwards."""
+    made: list[Tenant] = []
+    running: list[Receiver] = []
+    name = "".join(each for each in request.node.name.replace("_", "-") if each.isalnum() or each == "-")[-20:]
+
+    def make(reply: Callable[[Received], Reply] = lambda _: Reply(), *event_types: str) -> Tenant:
+        client_id = f"t{len(made)}-{name}"
+        canaries.secrets.add(keys.add(client_id))
+        running.append(Receiver(reply).__enter__())
+        made.append(Tenant(api, canaries, client_id, running[-1], *event_types))
+        return made[-1]
+
+    yield make
+    for each in made:
+        ops("webhook", "remove", "--endpoint", each.endpoint)
+    for receiver in running:
+        receiver.__exit__()
+
+
+def facts_about(api: Api, endpoint: str) -> list[dict[str, Any]]:
+    """What send_webhooks has logged of an endpoint."""
+    logs = emulator.client("logs", api.stack.emulator_endpoint)
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName="/aws/cloudformation/likeness/SendWebhooksFunctionLogs"
+    )
+    lines = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+    facts = [json.loads(each) for each in lines if each.startswith("{")]
+    return [each for each in facts if each.get("endpoint_id") == endpoint]
+
+
+def wait_for_outcomes(api: Api, endpoint: str, *outcomes: str) -> None:
+    """Returns once the log has these outcomes, and no others, of an endpoint."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    found: list[str] = []
+    while time.monotonic() < deadline and sorted(found) != sorted(outcomes):
+        found = [each["outcome"] for each in facts_about(api, endpoint)]
+        time.sleep(0.3)
+    assert sorted(found) == sorted(outcomes)
+
+
+def test_a_session_is_told_to_its_client_alone(api: Api, tenant: Callable[..., Tenant], keys: ClientKeys) -> None:
+    mine, others = tenant(), tenant()
+    key = keys.add(mine.client_id)
+    api.canaries.secrets.add(key)
+    session_id = api.with_credential(key).session(start="on_open")["id"]
+    assert mine.receiver.wait(bool, PATIENCE_SECONDS)
+    (request,) = mine.receiver.received
+    payload = request.verified(mine.secret)
+    assert payload["type"] == "likeness.session.created"
+    assert payload["data"]["session_id"] == session_id
+    assert (request.id, payload["timestamp"]) == (payload["data"]["id"], payload["data"]["time"])
+    check(payload["type"], payload["data"])
+    with pytest.raises(WebhookVerificationError):
+        request.verified(others.secret)
+    assert others.receiver.received == []
+
+
+def test_a_failed_delivery_comes_again_as_it_was(tenant: Callable[..., Tenant]) -> None:
+    answers = iter([Reply(500), Reply(503, {"Retry-After": "1"})])
+    good = tenant(lambda _: next(answers, Reply()))
+    good.announce(event_id("again"))
+    first, second, third = good.wait(*[event_id("again")] * 3)
+    assert first.body == second.body == third.body
+    assert [each.verified(good.secret)["data"]["id"] for each in (first, second, third)] == [event_id("again")] * 3
+    wait_for_outcomes(good.api, good.endpoint, "not_accepted", "not_accepted", "delivered")
+
+
+def test_an_event_that_comes_twice_has_one_id(tenant: Callable[..., Tenant]) -> None:
+    good = tenant()
+    for _ in range(2):
+        good.announce(event_id("twice"))
+    first, second = good.wait(event_id("twice"), event_id("twice"))
+    assert first.body == second.body
+
+
+def test_only_the_types_that_were_asked_for_come(tenant: Callable[..., Tenant]) -> None:
+    good = tenant(lambda _: Reply(), "likeness.session.canceled")
+    good.announce(event_id("other"))
+    good.announce(event_id("wanted"), "likeness.session.canceled")
+    assert [each.id for each in good.wait(event_id("wanted"))] == [event_id("wanted")]
+
+
+def test_an_endpoint_that_is_gone_is_asked_no_more_until_it_is_enabled(tenant: Callable[..., Tenant]) -> None:
+    answers = iter([Reply(410)])
+    gone = tenant(lambda _: next(answers, Reply()))
+    gone.announce(event_id("first"))
+    gone.wait(event_id("first"))
+    wait_for_outcomes(gone.api, gone.endpoint, "disabled")
+    (line,) = ops("webhook", "list", "--client-id", gone.client_id).splitlines()
+    assert "disabled 2" in line
+    assert "(gone)" in line
+    assert gone.secret not in line
+    gone.announce(event_id("unheard"))
+    ops("webhook", "enable", "--endpoint", gone.endpoint)
+    # The announcement before may still be on its way when the endpoint is enabled: only what follows is sure.
+    gone.announce(event_id("heard"))
+    gone.wait(event_id("heard"))
+
+
+def test_a_slow_endpoint_fails_and_holds_up_nobody(tenant: Callable[..., Tenant]) -> None:
+    slow, good = tenant(lambda _: Reply(seconds=12)), tenant()
+    slow.announce(event_id("slow"))
+    assert slow.receiver.wait(bool, PATIENCE_SECONDS)
+    good.announce(event_id("quick"))
+    good.wait(event_id("quick"))
+    slow.wait(event_id("slow"), event_id("slow"))
+    assert facts_about(slow.api, slow.endpoint)[0]["outcome"] == "timeout"
+
+
+def test_a_redirect_is_not_followed(tenant: Callable[..., Tenant]) -> None:
+    with Receiver() as elsewhere:
+        moved = tenant(lambda _: Reply(307, {"Location": elsewhere.url}))
+        moved.announce(event_id("moved"))
+        moved.wait(event_id("moved"), event_id("moved"))
+        assert elsewhere.received == []
+    assert facts_about(moved.api, moved.endpoint)[0]["outcome"] == "redirected"
+
+
+def test_while_a_secret_is_rotated_both_verify(tenant: Callable[..., Tenant], canaries: Canaries) -> None:
+    good = tenant()
+    fresh = ops("webhook", "rotate", "--endpoint", good.endpoint).strip()
+    canaries.secrets.add(fresh)
+    said = ops("webhook", "test", "--endpoint", good.endpoint)
+    assert good.receiver.wait(bool, PATIENCE_SECONDS)
+    (request,) = good.receiver.received
+    assert said == f"{request.id} is queued\n"
+    assert request.verified(fresh) == request.verified(good.secret)
+    assert request.verified(fresh)["type"] == "likeness.webhook.test"
+
+
+def refused(*arguments: str) -> str:
+    """What `python -m ops webhook …` says when it does not do it."""
+    result = CliRunner().invoke(main, ["webhook", *arguments, "--state-file", str(STATE_FILE)])
+    assert result.exit_code == 1
+    return result.output
+
+
+def test_the_commands_show_a_secret_once_and_of_a_url_the_host(tenant: Callable[..., Tenant]) -> None:
+    made = tenant(lambda _: Reply(), "likeness.session.canceled")
+    fresh = ops("webhook", "rotate", "--endpoint", made.endpoint).strip()
+    made.api.canaries.secrets.add(fresh)
+    listed = ops("webhook", "list", "--client-id", made.client_id)
+    host = made.receiver.url.removeprefix("http://")
+    shown = rf"{made.endpoint}  {made.client_id} +\S+Z  enabled  likeness\.session\.canceled  {re.escape(host)}\n"
+    assert re.fullmatch(shown, listed)
+    assert listed in ops("webhook", "list")
+    for url, why in (("ftp://127.0.0.1/", "must begin with https://"), ("https://a@b/", "user name")):
+        assert why in refused("add", "--client-id", made.client_id, "--url", url)
+    assert refused("add", "--client-id", "nobody", "--url", "https://a/") == (
+        "Error: there is no client 'nobody': `client add` makes its first key\n"
+    )
+    assert refused("remove", "--endpoint", "whe_1") == "Error: there is no endpoint whe_1\n"
+
+
+def waiting(sqs: Any, url: str) -> int:
+    """How many messages lie in a queue, hidden ones too."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(each) for each in found.values())
+
+
+@pytest.fixture
+def dead_letters(api: Api) -> tuple[Any, str]:
+    """SQS, and the URL of the webhooks' dead letters."""
+    found = emulator.client("cloudformation", api.stack.emulator_endpoint).describe_stack_resource(
+        StackName=api.stack.stack_name, LogicalResourceId="WebhookDeadLetterQueue"
+    )
+    sqs = emulator.client("sqs", api.stack.emulator_endpoint)
+    return sqs, str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def wait_for_dead_letters(sqs: Any, url: str, expected: int) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline and waiting(sqs, url) != expected:
+        time.sleep(0.3)
+    assert waiting(sqs, url) == expected
+
+
+@pytest.mark.parametrize("by_endpoint", [False, True], ids=["all", "one endpoint's"])
+def test_a_dead_letter_is_replayed_as_it_was(
+    tenant: Callable[..., Tenant], dead_letters: tuple[Any, str], by_endpoint: bool
+) -> None:
+    answers = iter([Reply(500)] * WEBHOOK_TRIES)
+    mended = tenant(lambda _: next(answers, Reply()))
+    mended.announce(event_id("dead"))
+    wait_for_dead_letters(*dead_letters, 1)
+    assert [each.id for each in mended.receiver.received] == [event_id("dead")] * WEBHOOK_TRIES
+
+    said = ops("webhook", "replay", *(["--endpoint", mended.endpoint] if by_endpoint else []))
+
+    assert said.startswith("webhook: 1 given back")
+    last = mended.wait(*[event_id("dead")] * (WEBHOOK_TRIES + 1))[-1]
+    assert last.body == mended.receiver.received[0].body
+    assert last.verified(mended.secret)["data"]["id"] == event_id("dead")
+    wait_for_dead_letters(*dead_letters, 0)
+
+
+def test_what_cannot_be_read_is_put_aside_and_holds_up_nobody(
+    tenant: Callable[..., Tenant], dead_letters: tuple[Any, str]
+) -> None:
+    good = tenant()
+    sqs, url = dead_letters
+    queue = emulator.client("cloudformation", good.api.stack.emulator_endpoint).describe_stack_resource(
+        StackName=good.api.stack.stack_name, LogicalResourceId="WebhookQueue"
+    )["StackResourceDetail"]["PhysicalResourceId"]
+    poison = ["{", "[1]", "{}", '{"detail-type": "x", "detail": {}}', '{"endpoint_id": 1, "event": {}}', "[" * 50_000]
+    for body in poison:
+        sqs.send_message(QueueUrl=queue, MessageBody=body)
+    good.announce(event_id("after"))
+    good.wait(event_id("after"))
+    wait_for_dead_letters(sqs, url, len(poison))
+    sqs.purge_queue(QueueUrl=url)

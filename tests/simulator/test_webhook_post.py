@@ -1,0 +1,353 @@
+"""Webhooks over real connections: where they may go, what they wait for, and what nobody gets to read.
+
+ASVS 5.0: 1.3.6 (private addresses and redirects), 13.2.6 (bounded waits), 16.2.5 (no URL in a log).
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from likeness.adapters.webhook_post import HttpWebhookPost
+from likeness.domain.webhooks import WebhookAnswer
+from local.processes import free_port
+from local.receiver import Received, Receiver, Reply
+
+TOKEN = "opens-something"  # stands in every path, and may turn up nowhere
+NAME = "receiver.example"
+PUBLIC = "93.184.215.14"
+BODY = '{"type":"likeness.webhook.test"}'
+HEADERS = {"Content-Type": "application/json", "webhook-id": "evt_1"}
+#: Longer than anything bounded takes, on a crowded machine too.
+PATIENCE_SECONDS = 30.0
+Speak = Callable[[socket.socket], None]
+
+
+def sent(url: str, *, private: bool = True, read_timeout: float = 5.0, total: float = 20.0) -> WebhookAnswer:
+    return HttpWebhookPost(private=private, read_timeout=read_timeout, total=total)(url, HEADERS, BODY)
+
+
+@contextmanager
+def speaking(speak: Speak, context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """The port of a server whose every answer is what ``speak`` writes, once it has read the request."""
+
+    def serve(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            connection.settimeout(PATIENCE_SECONDS)
+            inner = context.wrap_socket(connection, server_side=True) if context else connection
+            with inner:
+                heard = b""
+                while not heard.endswith(BODY.encode()):
+                    heard += inner.recv(65536)
+                speak(inner)
+
+    def listen() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=listen, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def drip(head: bytes) -> Speak:
+    """Says ``head``, then a byte now and then, for as long as anybody listens."""
+
+    def speak(connection: socket.socket) -> None:
+        connection.sendall(head)
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.2)
+
+    return speak
+
+
+def test_the_request_is_as_given() -> None:
+    with Receiver() as receiver:
+        assert sent(f"{receiver.url}/{TOKEN}?q=1") == WebhookAnswer(204)
+        (request,) = receiver.received
+    assert (request.path, request.body) == (f"/{TOKEN}?q=1", BODY.encode())
+    assert request.headers["webhook-id"] == "evt_1"
+    assert request.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(status: int) -> None:
+    with Receiver() as elsewhere, Receiver(lambda _: Reply(status, {"Location": elsewhere.url})) as receiver:
+        assert sent(receiver.url) == WebhookAnswer(status)
+        assert (len(receiver.received), elsewhere.received) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("7", 7), ("0", 0), ("-1", 0), ("soon", 0), ("99999999999", 43_000), ("Fri, 31 Dec 2100 23:59:59 GMT", 43_000)],
+)
+def test_retry_after_is_read_within_bounds(said: str, seconds: int) -> None:
+    with Receiver(lambda _: Reply(503, {"Retry-After": said})) as receiver:
+        assert sent(receiver.url) == WebhookAnswer(503, seconds)
+
+
+# -- waits -------------------------------------------------------------------------------------------------------
+
+
+def test_a_receiver_that_says_nothing_is_given_up() -> None:
+    with Receiver(lambda _: Reply(seconds=PATIENCE_SECONDS)) as receiver:
+        assert sent(receiver.url, read_timeout=0.5) == WebhookAnswer(problem="timeout")
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nA: "], ids=["status", "name", "value"]
+)
+def test_a_head_that_drips_is_given_up(head: bytes) -> None:
+    began = time.monotonic()
+    with speaking(drip(head)) as port:
+        assert sent(f"http://127.0.0.1:{port}/", total=1.0) == WebhookAnswer(problem="timeout")
+    assert time.monotonic() - began < PATIENCE_SECONDS
+
+
+def test_an_answer_that_drips_counts_by_its_status() -> None:
+    with speaking(drip(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
+        assert sent(f"http://127.0.0.1:{port}/", total=1.0) == WebhookAnswer(200)
+
+
+def test_an_endless_answer_is_not_read() -> None:
+    read: list[int] = []
+
+    def flood(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            read.append(connection.send(b"x" * 65_536))
+
+    with speaking(flood) as port:
+        assert sent(f"http://127.0.0.1:{port}/") == WebhookAnswer(200)
+    assert sum(read) < 50 << 20  # what fits into the machine's buffers
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"HTTP/1.1", b"what?\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200, b"\x00" * 4096],
+    ids=["nothing", "half", "no HTTP", "too many headers", "zeros"],
+)
+def test_what_is_no_answer_is_a_failure(said: bytes) -> None:
+    with speaking(lambda connection: connection.sendall(said)) as port:
+        answer = sent(f"http://127.0.0.1:{port}/")
+    assert answer.status is None
+    assert answer.problem in ("no_connection", "no_answer")
+
+
+def test_nobody_listens() -> None:
+    assert sent(f"http://127.0.0.1:{free_port()}/") == WebhookAnswer(problem="no_connection")
+
+
+# -- addresses ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """What NAME resolves to, address by address; and where a connection to PUBLIC ends: on this machine."""
+    real = socket.getaddrinfo
+
+    def resolve(*addresses: str, port: int = 9) -> None:
+        def look_up(host: Any, service: Any, *rest: Any, **options: Any) -> Any:
+            if host == PUBLIC:
+                return real("127.0.0.1", port, *rest, **options)
+            if host != NAME:
+                return real(host, service, *rest, **options)
+            found = []
+            for each in addresses:
+                family = socket.AF_INET6 if ":" in each else socket.AF_INET
+                place = (each, service, 0, 0) if ":" in each else (each, service)
+                found.append((family, socket.SOCK_STREAM, 6, "", place))
+            return found
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+    return resolve
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every address that somebody connects to; nobody gets through."""
+    tried: list[Any] = []
+
+    class Watched(socket.socket):
+        def connect(self, address: Any) -> None:
+            tried.append(address)
+            raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "socket", Watched)
+    return tried
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0.0.0.0", "localhost", "10.0.0.1",  # noqa: S104
+        "172.16.0.1", "192.168.1.1", "169.254.169.254", "169.254.170.2", "100.64.0.1", "224.0.0.1", "255.255.255.255",
+        "[::1]", "[::]", "[::127.0.0.1]", "[::ffff:127.0.0.1]", "[::ffff:a9fe:a9fe]", "[fe80::1]", "[fec0::1]",
+        "[fd00:ec2::254]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]",
+    ],
+)  # fmt: skip
+def test_private_addresses_are_refused_before_anything_is_sent(host: str, connected: list[Any]) -> None:
+    assert sent(f"https://{host}:9/{TOKEN}", private=False) == WebhookAnswer(problem="private_address")
+    assert connected == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "169.254.169.254", "100.64.0.1", "::1", "::ffff:10.0.0.1", "::7f00:1", "fec0::1", "fd00::1"],
+)
+def test_a_name_that_resolves_to_a_private_address_is_refused(
+    address: str, resolve: Callable[..., None], connected: list[Any]
+) -> None:
+    resolve(address)
+    assert sent(f"https://{NAME}/{TOKEN}", private=False) == WebhookAnswer(problem="private_address")
+    assert connected == []
+
+
+def test_the_address_that_was_looked_at_is_the_one_that_is_used(
+    resolve: Callable[..., None], connected: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve(PUBLIC)
+    first = socket.getaddrinfo
+    asked: list[str] = []
+
+    def changing(host: Any, *rest: Any, **options: Any) -> Any:
+        asked.append(host)
+        return first(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", changing)
+    assert sent(f"https://{NAME}/", private=False) == WebhookAnswer(problem="no_connection")
+    assert asked.count(NAME) == 1, "a second look might find another address"
+    assert asked.count(PUBLIC) == 1
+    assert len(connected) == 1
+
+
+def test_a_name_that_nobody_knows(resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert sent(f"https://{NAME}/", private=False) == WebhookAnswer(problem="no_connection")
+
+
+@pytest.mark.parametrize("url", [f"http://{NAME}/", f"http://{PUBLIC}/", f"ftp://{NAME}/", "file:///etc/passwd"])
+def test_only_https_is_spoken(url: str, resolve: Callable[..., None], connected: list[Any]) -> None:
+    resolve(PUBLIC)
+    assert sent(url, private=False) == WebhookAnswer(problem="not_https")
+    assert connected == []
+
+
+# -- TLS ---------------------------------------------------------------------------------------------------------
+
+
+def certificate(folder: Path, name: str) -> ssl.SSLContext:
+    """A server's side of TLS for ``name``, whose certificate is its own authority, in ``folder``/ca.pem."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    alternative = x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    (folder / "ca.pem").write_bytes(pem)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "both.pem").write_bytes(pem + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "both.pem")
+    return context
+
+
+def answer_200(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("of", "trusted", "answer"),
+    [
+        (NAME, True, WebhookAnswer(200)),
+        ("other.example", True, WebhookAnswer(problem="tls")),
+        (PUBLIC, True, WebhookAnswer(problem="tls")),
+        (NAME, False, WebhookAnswer(problem="tls")),
+    ],
+    ids=["good", "another name", "the address instead of the name", "nobody's authority"],
+)
+def test_the_certificate_must_be_the_names(
+    tmp_path: Path,
+    resolve: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    of: str,
+    trusted: bool,
+    answer: WebhookAnswer,
+) -> None:
+    context = certificate(tmp_path, of)
+    if trusted:
+        monkeypatch.setattr("likeness.adapters.https.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
+    with speaking(answer_200, context) as port:
+        resolve(PUBLIC, port=port)
+        assert sent(f"https://{NAME}/{TOKEN}", private=False) == answer
+
+
+def test_a_head_that_drips_through_tls_is_given_up(
+    tmp_path: Path, resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = certificate(tmp_path, NAME)
+    monkeypatch.setattr("likeness.adapters.https.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
+    with speaking(drip(b"HTTP/1.1 2"), context) as port:
+        resolve(PUBLIC, port=port)
+        assert sent(f"https://{NAME}/", private=False, total=1.0) == WebhookAnswer(problem="timeout")
+
+
+# -- logs --------------------------------------------------------------------------------------------------------
+
+
+def test_no_library_logs_a_url_or_a_host(resolve: Callable[..., None], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    resolve("169.254.169.254")
+    sent(f"https://{NAME}/{TOKEN}", private=False)
+    with speaking(lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nnot a header\r\n\r\n")) as port:
+        assert sent(f"http://127.0.0.1:{port}/{TOKEN}").status == 200
+    with Receiver(lambda _: Reply(500)) as receiver:
+        sent(f"{receiver.url}/{TOKEN}")
+    assert caplog.records == []
+
+
+def test_nothing_of_one_delivery_is_left_for_the_next() -> None:
+    def reply(request: Received) -> Reply:
+        return Reply(204, {"Set-Cookie": "a=b"})
+
+    with Receiver(reply) as receiver:
+        post = HttpWebhookPost(private=True)
+        for _ in range(2):
+            assert post(receiver.url, HEADERS, BODY) == WebhookAnswer(204)
+        assert "cookie" not in receiver.received[1].headers

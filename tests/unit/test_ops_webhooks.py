@@ -1,0 +1,118 @@
+"""Webhook endpoints: what the operator's commands store, show, refuse and put on the queue."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from likeness.contracts.webhooks import Delivery, WebhookEvent, read_webhook_message
+from likeness.domain.webhooks import MAX_ENDPOINTS
+from ops.client_keys import ClientKeys
+from ops.redrive import Redriven, redrive_some
+from ops.webhooks import Webhooks, concerns
+from tests.aws import inventory
+
+TABLE = "inventory"
+URL = "https://hooks.acme.example/likeness/opens-something?token=1"
+
+
+@pytest.fixture
+def dynamodb() -> Iterator[Any]:
+    with inventory(TABLE) as client:
+        ClientKeys(client, TABLE).add("acme")
+        yield client
+
+
+@pytest.fixture
+def webhooks(dynamodb: Any) -> Webhooks:
+    return Webhooks(dynamodb, TABLE, private=False)
+
+
+def test_an_endpoint_has_a_secret_of_32_random_bytes_and_an_id(webhooks: Webhooks) -> None:
+    first, second = (webhooks.add("acme", URL) for _ in range(2))
+    assert re.fullmatch(r"whe_[0-9A-HJKMNP-TV-Z]{26}", first.id)
+    assert first.secret.startswith("whsec_")
+    assert len(base64.b64decode(first.secret.removeprefix("whsec_"))) == 32
+    assert first.secret != second.secret
+    assert list(webhooks.known()) == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("client_id", "url", "kinds", "why"),
+    [
+        ("acme", "http://hooks.acme.example/", (), "https://"),
+        ("acme", "https://10.0.0.1/", (), "private"),
+        ("acme", "hooks", (), "https://"),
+        ("nobody", URL, (), "no client 'nobody'"),
+        ("acme", URL, ("likeness.asset.actve",), "no event 'likeness.asset.actve'"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_words(
+    webhooks: Webhooks, client_id: str, url: str, kinds: tuple[str, ...], why: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(why)):
+        webhooks.add(client_id, url, kinds)
+    assert list(webhooks.known("acme")) == []
+
+
+def test_a_client_has_so_many_endpoints_and_no_more(webhooks: Webhooks) -> None:
+    for _ in range(MAX_ENDPOINTS):
+        webhooks.add("acme", URL)
+    with pytest.raises(ValueError, match="remove one first"):
+        webhooks.add("acme", URL)
+
+
+def test_a_rotation_keeps_the_present_secret_for_a_day(webhooks: Webhooks) -> None:
+    made = webhooks.add("acme", URL, ["likeness.asset.active"])
+    rotated = webhooks.rotate(made.id)
+    (found,) = webhooks.known("acme")
+    assert found == rotated
+    assert (found.url, found.event_types) == (made.url, made.event_types)
+    assert found.secret != made.secret == found.previous_secret
+    assert found.previous_until is not None
+    assert found.secrets(found.previous_until - 1) == (found.secret, made.secret)
+    assert found.secrets(found.previous_until) == (found.secret,)
+
+
+def test_a_disabled_endpoint_is_enabled_again(webhooks: Webhooks) -> None:
+    made = webhooks.add("acme", URL)
+    webhooks._read.disable("acme", made.id, "gone", 1_800_000_000.0)
+    with pytest.raises(ValueError, match="is disabled"):
+        webhooks.test_delivery(made.id)
+    webhooks.enable(made.id)
+    assert webhooks.find(made.id) == made
+
+
+def test_a_removed_endpoint_is_gone(webhooks: Webhooks) -> None:
+    made, kept = webhooks.add("acme", URL), webhooks.add("acme", URL)
+    webhooks.remove(made.id)
+    assert list(webhooks.known()) == [kept]
+    for act in (webhooks.remove, webhooks.enable, webhooks.rotate, webhooks.test_delivery):
+        with pytest.raises(ValueError, match="there is no endpoint"):
+            act(made.id)
+
+
+def test_a_test_delivery_is_a_message_of_the_queue(webhooks: Webhooks) -> None:
+    made = webhooks.add("acme", URL, ["likeness.asset.active"])
+    first, second = (webhooks.test_delivery(made.id) for _ in range(2))
+    assert read_webhook_message(first.to_json()) == first
+    assert (first.endpoint_id, first.event.type) == (made.id, "likeness.webhook.test")
+    assert first.event.id != second.event.id
+    assert "." not in first.event.id, "the signature joins by dots"
+
+
+def test_dead_letters_of_one_endpoint_are_replayed_alone(dynamodb: Any) -> None:
+    sqs = boto3.client("sqs")
+    dead, queue = (sqs.create_queue(QueueName=each)["QueueUrl"] for each in ("dead", "webhooks"))
+    event = WebhookEvent("likeness.asset.active", {"id": "evt_1", "time": "now", "client_id": "acme"})
+    mine, other = (Delivery(each, event).to_json() for each in ("whe_1", "whe_2"))
+    for body in (mine, other, "{", mine):
+        sqs.send_message(QueueUrl=dead, MessageBody=body)
+    assert redrive_some(sqs, dead, queue, lambda body: concerns(body, "whe_1")) == Redriven(2, 2)
+    back = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert [each["Body"] for each in back] == [mine, mine]
