@@ -176,8 +176,24 @@ def _run(stack: Stack, media: DemoMedia, receiver: Receiver, console: Console) -
     console.print("[bold]4[/] what our own server was told meanwhile, by signed webhooks:")
     for asset, payload in _webhooks_of(session, receiver, secret):
         console.print(f"  {payload['type']}: {asset['name']} ({payload['data']['id']})")
-    console.print(f"verified after {verified:.1f} s, everything settled after {time.monotonic() - began:.1f} s")
-    console.print("[green]4 assets are ready for generation; the stranger's picture was refused.[/]")
+    settled = time.monotonic() - began
+    _erase_stranger(customer, session, media)
+    console.print("[bold]5[/] the stranger's picture is erased: nobody keeps a face that nobody agreed to give")
+    console.print(f"verified after {verified:.1f} s, everything settled after {settled:.1f} s")
+    console.print("[green]4 assets are ready for generation; the stranger's picture was refused, and is gone.[/]")
+
+
+def _erase_stranger(customer: Customer, session: dict[str, Any], media: DemoMedia) -> None:
+    """Erases the refused picture; DemoFailed when anything of it is left."""
+    (stranger,) = [each for each in session["assets"] if each["name"] == media.stranger_jpeg.name]
+    erased = customer.call("DELETE", f"/sessions/{session['id']}/assets/{stranger['id']}")
+    if (erased["status"], erased["name"]) != ("redacted", ""):
+        raise DemoFailed("the stranger's picture was not erased")
+    s3 = emulator.client("s3", customer.stack.emulator_endpoint)
+    folder = f"uploads/{session['id']}/{stranger['id']}/"
+    versions = s3.list_object_versions(Bucket=customer.stack.outputs["UploadBucketName"], Prefix=folder)
+    if versions.get("Versions") or versions.get("DeleteMarkers"):
+        raise DemoFailed("the stranger's picture is still in the bucket")
 
 
 def _register_webhook(stack: Stack, url: str) -> str:

@@ -1,4 +1,4 @@
-"""DELETE /sessions/{session_id}."""
+"""DELETE /sessions/{session_id} and /sessions/{session_id}/assets/{asset_id}."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ from likeness.runtime.logging import logger
 
 app = make_app()
 erase_session = bootstrap.erase_session()
+erase_asset = bootstrap.erase_asset()
 
 
 @app.delete("/sessions/<session_id>")
 def erase(session_id: str) -> Response[str]:
     """Erases one session; repeating it changes nothing."""
     return answer(erase_session(caller_of(app.current_event.raw_event), session_id))
+
+
+@app.delete("/sessions/<session_id>/assets/<asset_id>")
+def erase_one(session_id: str, asset_id: str) -> Response[str]:
+    """Erases one asset; repeating it changes nothing."""
+    return answer(erase_asset(caller_of(app.current_event.raw_event), session_id, asset_id))
 
 
 @logger.inject_lambda_context(clear_state=True)

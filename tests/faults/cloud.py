@@ -355,6 +355,7 @@ _FUNCTION_OF = {
     ("GET", "/sessions"): "get_session",
     ("GET", "/stats"): "get_stats",
     ("DELETE", "/sessions/{session_id}"): "erase_session",
+    ("DELETE", "/sessions/{session_id}/assets/{asset_id}"): "erase_session",
     ("GET", "/sessions/{session_id}"): "get_session",
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): "get_session",
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from likeness.domain.asset import AssetStatus
+from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.session import SessionStatus
 from tests.faults.cloud import Answer, Cloud, cloud
 from tests.faults.explore import SETTINGS
@@ -119,3 +119,66 @@ def test_an_upload_on_its_way_to_crun_is_known_to_the_tombstone(account: Cloud) 
     _check_gone(account, story)
     (sent,) = account.simulator.store.assets
     assert [each.crun_asset_id for each in account.store.list_assets(story.session_id)] == [sent]
+
+
+def _erase_one(where: Cloud, story: Onboarding, asset_id: str) -> Answer:
+    return where.api(
+        "DELETE", "/sessions/{session_id}/assets/{asset_id}", session_id=story.session_id, asset_id=asset_id
+    )
+
+
+def _check_one_gone(where: Cloud, story: Onboarding, before: Asset) -> None:
+    after = where.store.get_asset(story.session_id, before.id)
+    assert after
+    assert (after.status, after.name, after.object_key, after.version_id) == (AssetStatus.REDACTED, "", "", None)
+    prefix = before.object_key.removesuffix("file") if before.object_key.startswith("uploads/") else before.object_key
+    left = where.aws("s3").list_object_versions(Bucket="uploads", Prefix=prefix)
+    assert not left.get("Versions", [])
+    session = where.store.get_session(story.session_id)
+    assert session
+    assert session.status is SessionStatus.VERIFIED
+
+
+@pytest.mark.parametrize("seconds", [0, 6.5, 15.05, 15.5, 16, 17, 19, 25, 30, 62, 64, 600])
+def test_one_file_is_erased_at_any_moment_and_the_others_go_on(account: Cloud, seconds: float) -> None:
+    story = _onboard(account, seconds)
+    first, *others = account.store.list_assets(story.session_id)
+    assert _erase_one(account, story, first.id).status == 200
+    story.redeliver()
+    account.settle()
+    _check_one_gone(account, story, first)
+    settled = {each.id: each.status for each in account.store.list_assets(story.session_id)}
+    assert {settled[each.id] for each in others} <= {AssetStatus.ACTIVE, AssetStatus.FAILED}
+    assert AssetStatus.ACTIVE in settled.values()
+    assert "RUNNING" not in account.executions.values()
+
+
+def test_an_erasure_of_one_file_that_dies_anywhere_is_finished_by_the_next(account: Cloud) -> None:
+    story = _onboard(account, 600)
+    begin = len(account.wire.calls)
+    first = account.store.list_assets(story.session_id)[0]
+    _erase_one(account, story, first.id)
+    calls = len(account.wire.calls) - begin
+    assert calls >= 3
+    for number in range(1, calls + 1):
+        for fault in Fault:
+            story = _onboard(account, 600)
+            first = account.store.list_assets(story.session_id)[0]
+            account.wire.plan = {len(account.wire.calls) + number: fault}
+            for _ in range(3):
+                if _erase_one(account, story, first.id).status == 200:
+                    break
+            assert account.wire.fired, "the fault came about"
+            _check_one_gone(account, story, first)
+
+
+def test_an_erased_file_may_be_sent_again(account: Cloud) -> None:
+    story = _onboard(account, 600)
+    first = account.store.list_assets(story.session_id)[0]
+    assert _erase_one(account, story, first.id).status == _erase_one(account, story, first.id).status == 200
+    body: dict[str, object] = {"name": "again", "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 100}
+    again = account.api(
+        "POST", "/sessions/{session_id}/assets", body=body | {"sha256": first.sha256}, session_id=story.session_id
+    )
+    assert again.status == 201
+    assert again.body["id"] != first.id

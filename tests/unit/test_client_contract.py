@@ -82,6 +82,7 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
     ],
     "getSession": [lambda client: client.get_session(SES), lambda client: client.wait_until_verified(SES)],
     "eraseSession": [lambda client: client.erase_session(SES)],
+    "eraseAsset": [lambda client: client.erase_asset(SES, AST)],
     "recordConsent": [lambda client: client.record_consent(SES, TEXT)],
     "createAttempt": [lambda client: client.create_attempt(SES)],
     "registerAsset": [
@@ -278,6 +279,7 @@ def _compare(document: Any, value: Any) -> None:
     [
         (Session, "session_made"), (Session, "session_again"), (Session, "session_verified"),
         (Session, "session_erased"), (Page, "page"), (Asset, "asset_made"), (Asset, "asset_active"),
+        (Asset, "asset_erased"),
         (Problem, "invalid_body"), (Problem, "internal_error"), (Consent, "consent"), (Stats, "stats"),
     ],
 )  # fmt: skip

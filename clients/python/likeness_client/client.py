@@ -163,6 +163,11 @@ class Client:
         """Erases files, links and personal data; what stays is the tombstone that is returned."""
         return read(Session, self._transport.send(Request("DELETE", f"/sessions/{_id(session_id)}")))
 
+    def erase_asset(self, session_id: str, asset_id: str) -> Asset:
+        """Erases one file; ids, times and its digest stay. May be repeated."""
+        path = f"/sessions/{_id(session_id)}/assets/{_id(asset_id)}"
+        return read(Asset, self._transport.send(Request("DELETE", path)))
+
     def consent_text(self, language: Language | None = None) -> ConsentText:
         """The text in force that people agree to."""
         return read(ConsentText, self._transport.send(Request("GET", "/consent", _given(language=language))))

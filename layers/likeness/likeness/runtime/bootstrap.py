@@ -159,6 +159,13 @@ def erase_session() -> Any:
     return EraseSession(store(), _files(), workflows, SystemClock())
 
 
+def erase_asset() -> Any:
+    """The other step behind functions/erase_session."""
+    from likeness.steps.erase_session import EraseAsset
+
+    return EraseAsset(store(), _files(), SystemClock())
+
+
 def register_asset() -> Any:
     """The step behind functions/register_asset."""
     from likeness.steps.register_asset import RegisterAsset

@@ -68,6 +68,8 @@ class CheckUpload:
             return self._erased(upload) or "ignored"
         if asset.status is AssetStatus.AWAITING_UPLOAD:
             asset = self._check(asset, upload)
+        if asset.status is AssetStatus.REDACTED:
+            return self._delete(upload)
         if asset.status is AssetStatus.FAILED:
             return "failed"
         # Read after the write above: either we see the group here, or the validation sees the asset when it claims.
@@ -78,12 +80,15 @@ class CheckUpload:
         return "ready"
 
     def _erased(self, upload: Upload) -> str | None:
-        """A file that comes after its session was erased goes too."""
+        """A file that comes after its session was erased goes too, as one that comes after its asset was."""
         _, _, rest = upload.key.partition("/")
         session_id = rest.partition("/")[0]
         session = self.store.get_session(session_id) if SESSION_ID.fullmatch(session_id) else None
         if session is None or session.status is not SessionStatus.REDACTED:
             return None
+        return self._delete(upload)
+
+    def _delete(self, upload: Upload) -> str:
         self.files.delete(upload.key, upload.version_id)
         return "erased"
 
@@ -94,7 +99,7 @@ class CheckUpload:
         _, session_id, asset_id, _ = parts
         asset = self.store.get_asset(session_id, asset_id) if ASSET_ID.fullmatch(asset_id) else None
         # Another version than the one that was checked changes nothing: what was checked is what is submitted.
-        if asset and (asset.version_id not in (None, upload.version_id) or asset.status is AssetStatus.REDACTED):
+        if asset and asset.version_id not in (None, upload.version_id):
             return None
         return asset
 

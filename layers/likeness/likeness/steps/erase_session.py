@@ -1,4 +1,4 @@
-"""DELETE /sessions/{id}: a person's data go; a tombstone stays that proves it.
+"""DELETE /sessions/{id} and …/assets/{asset_id}: a person's data go; a tombstone stays that proves it.
 
 Marked first, so that whatever is under way finds the session erased and stops; then the executions, the files and the
 assets; the time of the erasure last. Each part may be repeated: who dies in the middle deletes again.
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from likeness.contracts.views import asset_view, session_view
-from likeness.domain.asset import AssetStatus
+from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.session import Session, SessionStatus
-from likeness.errors import Conflict
+from likeness.errors import Conflict, NotFound
 from likeness.ports import Clock, Files, Store, Workflows
 
 #: How often an erasure looks again when a fresh attempt comes in between.
@@ -51,6 +51,37 @@ class EraseSession:
             if session.status is SessionStatus.REDACTED or self.store.redact_session(session, self.clock.now()):
                 return session
         raise Conflict("A fresh attempt was started at the same time", retry_after=1)
+
+
+@dataclass(frozen=True, slots=True)
+class EraseAsset:
+    """Erases one file of a session of the caller's own, such as a picture that shows somebody else.
+
+    No execution is stopped: the others' files go on, and whoever has this one in hand finds it erased.
+    """
+
+    store: Store
+    files: Files
+    clock: Clock
+
+    def __call__(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
+        """The asset's view as it stays. NotFound; Forbidden for a person."""
+        session = caller.own(self.store.get_session(session_id))
+        caller.require_client()
+        asset = self.store.get_asset(session.id, asset_id)
+        if asset is None:
+            raise NotFound("There is no such asset")
+        if asset.status is not AssetStatus.REDACTED:
+            # Before the row forgets where its file is. What has come in the meantime is deleted by check_upload.
+            self._delete_file(asset)
+            self.store.redact_asset(asset, self.clock.now())
+        self.files.erase(f"uploads/{session.id}/{asset.id}/")
+        return asset_view(self.store.get_asset(session.id, asset.id) or asset)
+
+    def _delete_file(self, asset: Asset) -> None:
+        # A name in the inbox may have been used twice: the other version is another asset's.
+        if asset.object_key.startswith("inbox/") and asset.version_id:
+            self.files.delete(asset.object_key, asset.version_id)
 
 
 def _executions(session: Session) -> list[str]:

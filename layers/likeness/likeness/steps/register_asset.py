@@ -13,6 +13,9 @@ from likeness.errors import ConditionFailed, Conflict
 from likeness.ports import Clock, Files, Store
 from likeness.steps.create_session import new_asset
 
+#: Nobody gets one of these back for the same bytes.
+_GONE = (AssetStatus.FAILED, AssetStatus.REDACTED)
+
 
 @dataclass(frozen=True, slots=True)
 class RegisterAsset:
@@ -42,9 +45,9 @@ class RegisterAsset:
         return self._view(asset, now), True
 
     def _known(self, session_id: str, sha256: str | None) -> Asset | None:
-        """The asset that has these bytes, or is to get them, unless it failed."""
+        """The asset that has these bytes, or is to get them, unless it failed or was erased."""
         assets = self.store.list_assets(session_id) if sha256 else []
-        found = (each for each in assets if each.sha256 == sha256 and each.status is not AssetStatus.FAILED)
+        found = (each for each in assets if each.sha256 == sha256 and each.status not in _GONE)
         return next(found, None)
 
     def _view(self, asset: Asset, now: float) -> dict[str, Any]:
