@@ -38,6 +38,11 @@ class Stack:
         found = self.client("cloudformation").describe_stack_resource(StackName=self.name, LogicalResourceId=logical_id)
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
+    def parameter(self, name: str) -> str:
+        """The value that the stack was deployed with."""
+        (found,) = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        return str({each["ParameterKey"]: each["ParameterValue"] for each in found["Parameters"]}[name])
+
 
 def reach(stack_name: str, state_file: Path | None) -> Stack:
     """The stack that the options name; ClickException when it cannot be found."""
