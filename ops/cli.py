@@ -10,6 +10,7 @@ import click
 
 from likeness.errors import LikenessError
 from ops.client_commands import client
+from ops.doctor_commands import doctor
 from ops.redrive import Redriven, redrive_onboarding, redrive_uploads
 from ops.session_commands import session
 from ops.stack import reach, with_stack
@@ -31,6 +32,7 @@ def main() -> None:
 
 
 main.add_command(client)
+main.add_command(doctor)
 main.add_command(session)
 
 
