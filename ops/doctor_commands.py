@@ -36,7 +36,7 @@ class _NothingAsked(click.ClickException):
 
 @click.command()
 @click.option("--base-url", help=f"Where crun is. [default: the stack's, or {_BASE_URL}]")
-@click.option("--api-key", help=f"Better: --stack-name, or ${KEY_VARIABLE}; neither stays in a shell's history.")
+@click.option("--api-key", help=f"Better: --stack-name, or ${KEY_VARIABLE}; neither need stand in a shell's history.")
 @click.option("--stack-name", help="Take the key, and where crun is, from this stack on AWS.")
 @click.option("--state-file", type=click.Path(path_type=Path), help="The same from the stack on this machine.")
 @click.option("--callback-url", default=_CALLBACK_URL, show_default=True, help="What the session is made with.")
@@ -61,7 +61,8 @@ def doctor(
 ) -> None:
     """Ask crun a few careful questions and compare the answers with its contract.
 
-    Ends with 0 when all agrees, with 1 when something differs, with 2 when crun could not be reached.
+    Ends with 0 when all agrees, with 1 when something differs, with 2 when crun could not be reached or an answer is
+    missing. Without --spend it asks nothing that is known to cost.
     """
     if (group_id is None) != (asset_url is None) or (group_id and not spend):
         raise click.UsageError("--group-id, --asset-url and --spend go together")

@@ -171,9 +171,15 @@ def _without_words(view: dict[str, Any]) -> dict[str, Any]:
 
 
 def _file(asset: Asset, kept: set[tuple[str, str]]) -> str:
-    if not asset.version_id:
-        return "none"
-    return "kept" if (asset.object_key, asset.version_id) in kept else "gone"
+    """``kept``: what was checked is in the bucket; ``gone``: not any more; ``none``: there was never a file, or it was
+
+    erased. Where no version is known (an event that has not come yet), any version of the key counts.
+    """
+    if asset.version_id:
+        return "kept" if (asset.object_key, asset.version_id) in kept else "gone"
+    if any(key == asset.object_key for key, _ in kept):
+        return "kept"
+    return "gone" if asset.object_key and asset.uploaded_at else "none"
 
 
 def _describe(client: Any, arn: str) -> dict[str, Any] | None:

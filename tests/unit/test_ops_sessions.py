@@ -156,6 +156,22 @@ def test_no_token_link_or_word_of_a_person_is_shown(
     assert not [each for each in (TOKEN, RETURN_URL, REFERENCE, NAME) if each in shown]
 
 
+def test_a_file_whose_event_has_not_come_shows(account: Account, make: Callable[..., Session]) -> None:
+    made = make()
+    for index, key, arrived in ((3, f"uploads/{made.id}/c/file", True), (4, f"uploads/{made.id}/d/file", False)):
+        waiting = _asset(made, index, key, "")
+        assert account.store.add_asset(
+            replace(waiting, status=AssetStatus.AWAITING_UPLOAD, version_id=None, crun_asset_id=None, error=None)
+        )
+        if arrived:
+            account.put_file(key)
+    found = json.loads(account.run("show", made.id, "--json").stdout)["assets"]
+    assert [(each["status"], each["file"]) for each in found[2:]] == [
+        ("awaiting_upload", "kept"),
+        ("awaiting_upload", "none"),
+    ]
+
+
 def test_a_driver_that_step_functions_has_forgotten_is_told(account: Account, make: Callable[..., Session]) -> None:
     made = make()
     assert account.store.claim_driver(made.id, f"{made.id}-g7", None)
