@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import requests
-import urllib3
 
 CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 10.0
@@ -86,7 +87,17 @@ class Wire:
         if not self._first:
             self.pause(PAUSE_SECONDS)
         self._first = False
-        started, left = time.monotonic(), self._budget.left()
+        left, found = self._budget.left(), Future[Answer]()
+        # The time-outs of sockets bound neither the look-up of a name nor an answer that drips. A thread that is given
+        # up ends with the process.
+        threading.Thread(target=self._exchange, args=(call, left, found), daemon=True).start()
+        try:
+            return found.result(min(CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS, left))
+        except TimeoutError:
+            raise NoAnswer("no answer in time") from None
+
+    def _exchange(self, call: Call, left: float, found: Future[Answer]) -> None:
+        started = time.monotonic()
         try:
             with self._http.request(
                 call.method,
@@ -97,12 +108,14 @@ class Wire:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = _read(response, started + min(READ_TIMEOUT_SECONDS, left))
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status_code, headers, body, time.monotonic() - started)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
-            # from None: the texts of these errors hold the URL.
-            raise NoAnswer(_why(exc)) from None
+                body = response.raw.read(_LARGEST_ANSWER + 1, decode_content=True)
+            if len(body) > _LARGEST_ANSWER:
+                raise ValueError("more than a megabyte")
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            found.set_result(Answer(response.status_code, headers, body, time.monotonic() - started))
+        except Exception as exc:
+            # Not the exception itself: the texts of these hold the URL.
+            found.set_exception(NoAnswer(_why(exc)))
 
     def url(self, call: Call) -> str:
         """Where a call goes."""
@@ -125,18 +138,6 @@ def check_base_url(base_url: str) -> None:
         raise ValueError("the base URL is https://host[:port][/path]")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise ValueError("the base URL must be https: the key would travel in the clear")
-
-
-def _read(response: requests.Response, until: float) -> bytes:
-    """The body, as far as a megabyte and the time reach: a body that drips is as bad as none."""
-    body = b""
-    while chunk := response.raw.read1(65536, decode_content=True):
-        body += chunk
-        if len(body) > _LARGEST_ANSWER:
-            raise ValueError("more than a megabyte")
-        if time.monotonic() > until:
-            raise requests.ReadTimeout
-    return body
 
 
 def _why(exc: Exception) -> str:

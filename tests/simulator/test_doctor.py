@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import socketserver
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,6 +194,52 @@ def test_a_slow_crun_does_not_hold_the_visit(doctor: Doctor, monkeypatch: pytest
     assert (result.exit_code, len(doctor.calls())) == (2, 1)
     assert "no answer in time" in result.stdout
     assert time.monotonic() - before < 30
+
+
+@contextmanager
+def raw_server(*parts: bytes, pause: float = 0.0, times: int = 1) -> Iterator[str]:
+    """A server that says these bytes, whatever it is asked, ``times`` over with a pause after each."""
+    ending = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            with suppress(OSError):
+                for part in [*parts[:-1], *[parts[-1]] * times]:
+                    self.request.sendall(part)
+                    if ending.wait(pause):
+                        return
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        ending.set()
+        server.shutdown()
+        thread.join(timeout=15)
+
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize("head", [_HEAD + b"X-Long: ", _HEAD + b"Content-Length: 9999\r\n\r\n"], ids=["head", "body"])
+def test_an_answer_that_drips_is_none(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "READ_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(wire, "CONNECT_TIMEOUT_SECONDS", 0.5)
+    with raw_server(head, b"x", pause=0.1, times=600) as url:
+        before = time.monotonic()
+        with pytest.raises(wire.NoAnswer, match="no answer in time"):
+            wire.Wire(url, KEY, wire.Budget(60)).send(wire.Call("GET", "/account/balance"))
+        assert time.monotonic() - before < 30
+
+
+def test_a_compressed_answer_is_read() -> None:
+    body = gzip.compress(json.dumps({"code": 200, "message": "success", "data": {"balance": 1}}).encode())
+    head = _HEAD + b"Content-Encoding: gzip\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with raw_server(head, body) as url:
+        answer = wire.Wire(url, KEY, wire.Budget(60)).send(wire.Call("GET", "/account/balance"))
+    assert (answer.status, json.loads(answer.body)["code"]) == (200, 200)
 
 
 def test_a_spent_budget_asks_nothing_more(doctor: Doctor) -> None:
