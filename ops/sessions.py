@@ -171,9 +171,9 @@ def _without_words(view: dict[str, Any]) -> dict[str, Any]:
 
 
 def _file(asset: Asset, kept: set[tuple[str, str]]) -> str:
-    """``kept``: what was checked is in the bucket; ``gone``: not any more; ``none``: there was never a file, or it was
+    """Whether an asset's file is in the bucket: ``kept``, ``gone``, or ``none`` where no file is known of (or no more).
 
-    erased. Where no version is known (an event that has not come yet), any version of the key counts.
+    Where no version was checked yet (its event has not come), any version of the key counts.
     """
     if asset.version_id:
         return "kept" if (asset.object_key, asset.version_id) in kept else "gone"

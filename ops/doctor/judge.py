@@ -19,7 +19,7 @@ from ops.doctor.redaction import Redactor
 from ops.doctor.wire import Answer
 
 STATUSES = ("Processing", "Active", "Failed")
-_LONGEST_MESSAGE = 120
+_LONGEST_MESSAGE, _LONGEST_WORD = 120, 40
 
 
 class Verdict(StrEnum):
@@ -67,17 +67,20 @@ def envelope_of(answer: Answer) -> Envelope:
 def code_of(answer: Answer) -> int:
     """What the product takes an answer for: 200, or the code that decides, or 0 when it is not the contract's JSON."""
     try:
-        read_envelope(answer.status, _with_data(answer), promised="any")
+        read_envelope(answer.status, _with_any_data(answer), promised="any")
     except UpstreamError as problem:
         code = problem.upstream_code or 0
         return 0 if 200 <= code < 300 else code
     return 200
 
 
-def _with_data(answer: Answer) -> bytes:
-    """The body with data that nothing is missing from: the fields are judged one by one."""
+def _with_any_data(answer: Answer) -> bytes:
+    """The body as if nothing were missing from its data: those fields are judged one by one."""
     fields = envelope_of(answer).fields
-    return answer.body if fields is None else json.dumps({**fields, "data": {"any": "thing"}}).encode()
+    if fields is None:
+        return answer.body
+    kept = {name: fields[name] for name in ("code", "message") if isinstance(fields.get(name), str | int)}
+    return json.dumps({**kept, "data": {"any": "thing"}}).encode()
 
 
 class Judge:
@@ -116,7 +119,7 @@ class Judge:
     def session(self, answer: Answer, callback_url: str) -> Iterator[Finding]:
         """What a new session's token and link are like. Names and shapes only: both are secrets."""
         data = envelope_of(answer).data
-        token, link = _read(read_id, data, "BytedToken"), _read(read_link, data, "H5Link")
+        token, link = read_field(data, "BytedToken"), read_field(data, "H5Link")
         if token:
             yield self._learned("byted token", f"{len(token)} characters, {_alphabet(token)}")
         if link:
@@ -127,7 +130,11 @@ class Judge:
             yield self._learned("callback URL", "comes back unchanged" if back == callback_url else longer)
 
     def _link(self, link: str, token: str | None) -> Iterator[Finding]:
-        parts = urlsplit(link)
+        try:
+            parts = urlsplit(link)
+        except ValueError:  # a host in brackets that is no address
+            yield self._differs("H5 link", "a browser could not follow it")
+            return
         query = parse_qsl(parts.query, keep_blank_values=True)
         names = [self._redactor.text(name) for name, _ in query]
         yield self._learned(
@@ -146,7 +153,7 @@ class Judge:
         if status in STATUSES:
             yield self._agrees("status", str(status))
         elif status is not None:
-            yield self._differs("status", f"{self._redactor.text(str(status))}, not one of {', '.join(STATUSES)}")
+            yield self._differs("status", f"{self._short(status)}, not one of {', '.join(STATUSES)}")
         if status == "Failed":
             report = read_asset_report(data)
             why = f"{report.error_code or 'no code'}: {report.error_message or 'no message'}"
@@ -169,14 +176,15 @@ class Judge:
         if envelope.fields is None:
             return f"HTTP {answer.status}, and no JSON object"
         code = envelope.fields.get("code")
-        told = (
-            f"HTTP {answer.status}, code {self._redactor.text(str(code))}"
-            if code is not None
-            else f"HTTP {answer.status}, no code"
-        )
+        told = f"HTTP {answer.status}, {'no code' if code is None else f'code {self._short(code)}'}"
         message = envelope.fields.get("message") or envelope.fields.get("detail")
         shown = self._redactor.text(message)[:_LONGEST_MESSAGE] if isinstance(message, str) else ""
         return f"{told}: {shown}" if shown and code != 200 else told
+
+    def _short(self, value: object) -> str:
+        """A value that is to be one word; what may nest without end, or never end, is not written out."""
+        plain = isinstance(value, str | int | float)
+        return self._redactor.text(str(value))[:_LONGEST_WORD] if plain else f"of type {type(value).__name__}"
 
     def _agrees(self, point: str, text: str) -> Finding:
         return Finding(self._call, point, Verdict.AGREES, text)
@@ -207,10 +215,8 @@ def _wrong_fields(data: Mapping[str, Any], names: Collection[str]) -> Iterator[s
 
 def _reads(data: Mapping[str, Any], name: str) -> bool:
     value = data[name]
-    if name == "H5Link":
-        return _read(read_link, data, name) is not None
-    if name in ("BytedToken", "GroupId", "AssetId"):
-        return _read(read_id, data, name) is not None
+    if name in ("H5Link", "BytedToken", "GroupId", "AssetId"):
+        return read_field(data, name) is not None
     if name == "balance":
         return amount_of(data) is not None
     if name in ("CreateTime", "UpdateTime"):
@@ -229,13 +235,14 @@ def amount_of(data: Mapping[str, Any]) -> float | None:
         return None
 
 
-def _read(reader: Any, data: Mapping[str, Any], name: str) -> str | None:
-    """What the product reads of a field; a byted token may be longer than other ids."""
+def read_field(data: Mapping[str, Any], name: str) -> str | None:
+    """What the product reads of an id or a link; None when it would not take it. A byted token may be longer."""
     try:
-        found: str = reader(data, name, 4096) if name == "BytedToken" else reader(data, name)
+        if name == "H5Link":
+            return read_link(data, name)
+        return read_id(data, name, 4096) if name == "BytedToken" else read_id(data, name)
     except UpstreamError:
         return None
-    return found
 
 
 def _style(status: int, envelope: Envelope) -> str:
@@ -244,7 +251,8 @@ def _style(status: int, envelope: Envelope) -> str:
         return "code in the body, HTTP status of a success"
     if code is None:
         return "HTTP status, no code in the body"
-    return "HTTP status and code in the body" + ("" if str(code) == str(status) else ", which are not the same")
+    same = isinstance(code, str | int) and str(code) == str(status)
+    return "HTTP status and code in the body" + ("" if same else ", which are not the same")
 
 
 def _alphabet(text: str) -> str:

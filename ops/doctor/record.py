@@ -24,7 +24,8 @@ def record(folder: Path, exchanges: list[Exchange], redactor: Redactor, api_key:
     documents = [_document(each, redactor, api_key) for each in exchanges]
     for number, (each, document) in enumerate(zip(exchanges, documents, strict=True), 1):
         file = folder / f"{number:02}-{each.name.replace(' ', '-')}.json"
-        file.write_text(redactor.final(json.dumps(document, indent=2, ensure_ascii=False)) + "\n", "utf-8")
+        text = redactor.final(json.dumps(document, indent=2, ensure_ascii=False))
+        file.write_text(text + "\n", "utf-8", errors="replace")  # halves of surrogate pairs
         written.append(file)
     return written
 

@@ -32,6 +32,8 @@ _KIND = re.compile(r"(?:asset|group)-")
 #: Parameters of a link whose values say nothing of anybody.
 _PLAIN_PARAMETERS = frozenset({"lng"})
 _LONGEST_TEXT = 2000
+#: Deeper than any answer that means something, and far from what recursion can bear.
+_DEEPEST = 50
 
 
 class Redactor:
@@ -81,7 +83,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Free text on one line, without what is known to be secret, values in URLs, and long opaque runs."""
-        found = self._known(text[:_LONGEST_TEXT])
+        found = _beginning(self._known(text))
         pieces, end = [], 0
         for url in _URL.finditer(found):
             pieces += [self._opaque(found[end : url.start()]), self.link(url[0])]
@@ -89,13 +91,15 @@ class Redactor:
         shown = "".join([*pieces, self._opaque(found[end:])])
         return "".join(each if each.isprintable() else " " for each in shown)
 
-    def json(self, value: Any, name: str = "") -> Any:
-        """A JSON value as it may be kept. ``name`` is the field that it stands in."""
+    def json(self, value: Any, name: str = "", depth: int = 0) -> Any:
+        """A JSON value as it may be kept. ``name`` is the field that it stands in; what nests too deep is left out."""
         kind = name.lower()
+        if isinstance(value, (dict, list)) and depth > _DEEPEST:
+            return None
         if isinstance(value, dict):
-            return {self.text(str(key)): self.json(each, str(key)) for key, each in value.items()}
+            return {self.text(key): self.json(each, key, depth + 1) for key, each in value.items()}
         if isinstance(value, list):
-            return [self.json(each, name) for each in value]
+            return [self.json(each, name, depth + 1) for each in value]
         if isinstance(value, str):
             return self._string(value, kind)
         return self._number(value, kind)
@@ -112,7 +116,9 @@ class Redactor:
         return self.link(value) if _URL.fullmatch(value) else self.hide(value)
 
     def _number(self, value: float | None, kind: str) -> float | None:
-        if value is None or isinstance(value, bool) or kind == "code" or kind in _TIMES or not math.isfinite(value):
+        if value is None or isinstance(value, bool) or kind == "code" or kind in _TIMES:
+            return value
+        if isinstance(value, float) and not math.isfinite(value):
             return value
         if kind == "balance":  # what the account has is nobody's business
             return type(value)(1000)
@@ -138,7 +144,9 @@ class Redactor:
     def _forms(self, secret: str) -> Iterator[tuple[str, str]]:
         """A secret as it may be written in a text, and what to write there. What looks like a word may be one."""
         placeholder = self._placeholders[secret]
-        texts = (secret, quote(secret, safe=""), quote(secret), unquote(secret), unquote_plus(secret))
+        # JSON may hold halves of surrogate pairs, which no encoding has.
+        quoted = (quote(secret, safe=safe, errors="surrogatepass") for safe in ("", "/"))
+        texts = (secret, *quoted, unquote(secret), unquote_plus(secret))
         forms = dict.fromkeys(texts, placeholder) | {json.dumps(secret)[1:-1]: json.dumps(placeholder)[1:-1]}
         for form, stands_for in forms.items():
             no_word = len(form) >= 16 or (len(form) >= 6 and any(each.isdigit() for each in form))
@@ -151,6 +159,11 @@ class Redactor:
             return found[0] if harmless else self.hide(found[0])
 
         return _OPAQUE.sub(shown, text)
+
+
+def _beginning(text: str) -> str:
+    """No more of a text than is worth showing, and no half of a word: half a secret is not known for one."""
+    return text if len(text) <= _LONGEST_TEXT else re.sub(r"\S+\Z", "…", text[:_LONGEST_TEXT])
 
 
 def _alike(secret: str, number: int) -> str:

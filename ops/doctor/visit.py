@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from ops.doctor.judge import Finding, Judge, Verdict, amount_of, code_of, envelope_of, refused_for_all
+from ops.doctor.judge import Finding, Judge, Verdict, amount_of, code_of, envelope_of, read_field, refused_for_all
 from ops.doctor.redaction import Redactor
 from ops.doctor.wire import Answer, Call, NoAnswer, OutOfTime, Wire
 
@@ -98,10 +99,7 @@ class Visit:
         if not answer:
             return
         data = envelope_of(answer).data
-        token = data.get("BytedToken")
-        if isinstance(token, str) and token:
-            self._byted_token = token
-            self.redactor.secret(token)
+        self._byted_token = self._secret_id(data, "BytedToken")
         judge = self._judge("session")
         self._found(judge.success(answer, _SESSION_FIELDS))
         if code_of(answer) == 200:
@@ -149,11 +147,9 @@ class Visit:
         answer = self._ask("upload", Call("POST", "/job/asset-upload", body=body))
         if not answer:
             return
-        asset_id = envelope_of(answer).data.get("AssetId")
-        if isinstance(asset_id, str):
-            self.redactor.secret(asset_id)
+        asset_id = self._secret_id(envelope_of(answer).data, "AssetId")
         self._found(self._judge("upload").success(answer, ("AssetId",)))
-        if code_of(answer) == 200 and isinstance(asset_id, str):
+        if code_of(answer) == 200 and asset_id:
             self._poll(asset_id)
 
     def _poll(self, asset_id: str) -> None:
@@ -195,6 +191,12 @@ class Visit:
             return None
         self.exchanges.append(Exchange(name, call, answer))
         return answer
+
+    def _secret_id(self, data: Mapping[str, Any], name: str) -> str | None:
+        """An id as the product reads it, to go on with; whatever it is, from now on it is a secret."""
+        found, given = read_field(data, name), data.get(name)
+        self.redactor.secret(found or (given if isinstance(given, str) else ""))
+        return found
 
     def _judge(self, name: str) -> Judge:
         return Judge(name, self.redactor)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ops.doctor.judge import Judge, Verdict, code_of
 from ops.doctor.record import record
 from ops.doctor.redaction import Redactor
-from ops.doctor.visit import Exchange
-from ops.doctor.wire import Answer, Call
+from ops.doctor.visit import Exchange, Visit
+from ops.doctor.wire import Answer, Budget, Call, Wire
 
 KEY = "sk-crun-plain-key"  # without a digit: no rule about what looks like a secret helps
 SECRETS = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=6, max_size=40).filter(str.isalnum)
@@ -104,6 +104,52 @@ def test_no_body_breaks_the_doctor(status: int, body: bytes, tmp_path: Any) -> N
     assert code_of(answer) in (0, status)
     (file,) = record(tmp_path, [Exchange("any", Call("GET", "/any"), answer)], redactor, KEY)
     assert KEY not in file.read_text()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"balance": DIGITS, "CreateTime": DIGITS, "New": DIGITS}'.replace("DIGITS", "9" * 4000),
+        '{"New": 1e400, "More": -1.5, "Most": 1e308}',
+        '{"New": "\\ud800abcdefghijklmnop", "BytedToken": "\\udfff"}',
+        '{"H5Link": "https://[bad", "CallbackURL": "http://[::1"}',
+        '{"Status": ' + "[" * 900 + "]" * 900 + "}",
+    ],
+    ids=["long numbers", "odd numbers", "half characters", "half addresses", "deep"],
+)
+def test_no_data_break_the_doctor(data: str, tmp_path: Any) -> None:
+    body = f'{{"code": 200, "message": "\\ud800", "data": {data}}}'.encode()
+    answer, redactor = Answer(200, {}, body), Redactor()
+    judge = Judge("any", redactor)
+    found = [*judge.success(answer, ("H5Link",)), *judge.session(answer, "https://a.example"), *judge.asset(answer)]
+    assert any(each.verdict is Verdict.DIFFERS for each in found)
+    (file,) = record(tmp_path, [Exchange("any", Call("GET", "/any"), answer)], redactor, KEY)
+    assert json.loads(file.read_text("utf-8"))["answer"]["body"]["code"] == 200
+
+
+@pytest.mark.parametrize("before", range(1985, 2001))
+def test_no_part_of_a_secret_is_left_where_a_long_text_is_cut(before: int) -> None:
+    unknown = "wJalrXUtnFEMI7K7MDENG"
+    for secret in (KEY, unknown):
+        redactor = Redactor()
+        redactor.secret(KEY)
+        shown = redactor.text("x " * (before // 2) + " " * (before % 2) + secret + " and more" * 9)
+        assert secret[:4] not in shown
+        assert len(shown) <= 2001
+
+
+def test_a_token_that_is_a_number_is_looked_up_and_kept_secret() -> None:
+    """The product takes a number for an id: so does the doctor."""
+
+    class Numbers(Wire):
+        def send(self, call: Call) -> Answer:
+            return Answer(200, {}, b'{"code": 200, "message": "ok 987654", "data": {"BytedToken": 987654}}')
+
+    visit = Visit(Numbers("https://crun.example", KEY, Budget(60)), Redactor(), "https://a.example")
+    visit.pay(spend=True, upload=None)
+    looked_up = [each.call for each in visit.exchanges if each.name == "look-up"]
+    assert [each.query["byted_token"] for each in looked_up] == ["987654"]
+    assert "987654" not in str(visit.findings)
 
 
 def test_a_key_that_looks_like_words_is_kept_out_of_words(tmp_path: Any) -> None:
