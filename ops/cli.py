@@ -8,24 +8,22 @@ from typing import Any
 import botocore.exceptions
 import click
 
-from ops.client_keys import ClientKeys
+from likeness.errors import LikenessError
+from ops.client_commands import client
+from ops.doctor_commands import doctor
 from ops.redrive import Redriven, redrive_queue, redrive_uploads
+from ops.session_commands import session
 from ops.stack import reach, with_stack
 from ops.webhook_commands import webhook
 
 
-def _keys(stack_name: str, state_file: Path | None) -> ClientKeys:
-    stack = reach(stack_name, state_file)
-    return ClientKeys(stack.client("dynamodb"), stack.outputs["TableName"])
-
-
 class _Commands(click.Group):
-    """Says in one line what AWS refused, or that it did not answer."""
+    """Says in one line what AWS or the stack refused, or that it did not answer."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as exc:
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, LikenessError) as exc:
             raise click.ClickException(str(exc)) from exc
 
 
@@ -34,43 +32,10 @@ def main() -> None:
     """Operate a Likeness stack."""
 
 
+main.add_command(client)
+main.add_command(doctor)
+main.add_command(session)
 main.add_command(webhook)
-
-
-@main.group()
-def client() -> None:
-    """Client keys: what a developer sends in x-api-key."""
-
-
-@client.command()
-@click.option("--client-id", required=True, help="Whose key: 1 to 32 of a-z, 0-9 and -.")
-@click.option("--return-origin", "origins", multiple=True, help="Where browsers may return to; may be repeated.")
-@with_stack
-def add(client_id: str, origins: tuple[str, ...], stack_name: str, state_file: Path | None) -> None:
-    """Make a key and show it, this once."""
-    try:
-        click.echo(_keys(stack_name, state_file).add(client_id, origins))
-    except ValueError as exc:
-        raise click.ClickException(str(exc)) from exc
-
-
-@client.command("list")
-@with_stack
-def list_keys(stack_name: str, state_file: Path | None) -> None:
-    """Show every key's id, client and state."""
-    for key in _keys(stack_name, state_file).known():
-        state = f"revoked {key.revoked_at}" if key.revoked_at else "active"
-        click.echo(f"{key.key_id}  {key.client_id:<32}  {key.created_at}  {state}  {' '.join(key.return_origins)}")
-
-
-@client.command()
-@click.option("--key-id", required=True, help="As `client list` shows it.")
-@with_stack
-def revoke(key_id: str, stack_name: str, state_file: Path | None) -> None:
-    """End a key."""
-    if not _keys(stack_name, state_file).revoke(key_id):
-        raise click.ClickException(f"there is no key {key_id}")
-    click.echo(f"{key_id} is revoked; cached answers may honour it for five more minutes")
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""Client keys: made, listed and revoked. Only a key's SHA-256 is stored; the key itself is shown once."""
+"""Client keys: made, listed, rotated and revoked. Only a key's SHA-256 is stored; the key itself is shown once."""
 
 from __future__ import annotations
 
@@ -70,6 +70,18 @@ class ClientKeys:
             )
             for each in self._items("")
         ]
+
+    def rotate(self, key_id: str) -> str:
+        """Makes a further key for the client and the origins of ``key_id``, and returns it; that one works on.
+
+        Raises ValueError when there is no such key, or it is revoked: who lost access does not get it back this way.
+        """
+        found = next((each for each in self.known() if each.key_id == key_id), None)
+        if not found:
+            raise ValueError(f"there is no key {key_id}")
+        if found.revoked_at:
+            raise ValueError(f"{key_id} is revoked; make a new one with: client add --client-id {found.client_id}")
+        return self.add(found.client_id, found.return_origins)
 
     def revoke(self, key_id: str) -> bool:
         """Ends a key (the authorizer's cache may know it for five more minutes); False when there is none."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from moto import mock_aws
 
 from tests.template_file import RESOURCES
@@ -58,6 +60,40 @@ def make_bus(name: str) -> str:
     """Makes an event bus; its name."""
     boto3.client("events").create_event_bus(Name=name)
     return name
+
+
+@contextmanager
+def described_stack(
+    name: str, outputs: Mapping[str, str], resources: Mapping[str, str], parameters: Mapping[str, str]
+) -> Iterator[None]:
+    """CloudFormation knows one stack in the block; moto's own needs packages that nothing else here does.
+
+    ``resources`` are physical ids by logical ones.
+    """
+    stack = {
+        "StackName": name,
+        "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()],
+        "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+    }
+
+    def answer(model: Any, params: Any, **_: Any) -> Any:
+        asked = params["body"]
+        if asked["StackName"] != name:
+            error = {"Code": "ValidationError", "Message": f"Stack with id {asked['StackName']} does not exist"}
+            return AWSResponse("https://aws.test", 400, HTTPHeaders(), None), {"Error": error}
+        found: dict[str, Any] = {"Stacks": [stack]}
+        if model.name == "DescribeStackResource":
+            found = {"StackResourceDetail": {"PhysicalResourceId": resources[asked["LogicalResourceId"]]}}
+        return AWSResponse("https://aws.test", 200, HTTPHeaders(), None), found
+
+    boto3.setup_default_session()
+    session = boto3.DEFAULT_SESSION
+    assert session
+    session.events.register("before-call.cloudformation", answer)
+    try:
+        yield
+    finally:
+        boto3.DEFAULT_SESSION = None
 
 
 @contextmanager

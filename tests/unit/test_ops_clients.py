@@ -155,11 +155,35 @@ def test_the_commands_show_a_key_once_and_its_id_from_then_on(run: Callable[...,
     assert "revoked 20" in run("list").output
 
 
+def test_a_rotated_key_has_the_same_client_and_origins_and_the_old_one_works_on(
+    run: Callable[..., Result], keys: ClientKeys, dynamodb: Any
+) -> None:
+    old = hashlib.sha256(keys.add("acme", ["https://a.example", "https://b.example"]).encode()).hexdigest()
+
+    result = run("rotate", "--key-id", old[:12])
+    assert result.exit_code == 0, result.output
+    assert f"client revoke --key-id {old[:12]} --state-file" in result.output
+    (key,) = re.findall(r"lk_[A-Za-z0-9_-]{43}", result.output)
+    authorizer = DynamoClientKeys(dynamodb, TABLE)
+    found = [authorizer.find(each) for each in (old, hashlib.sha256(key.encode()).hexdigest())]
+    assert found[0] is not None
+    assert found[0] == found[1]
+
+
+def test_a_revoked_key_is_not_rotated(run: Callable[..., Result], keys: ClientKeys) -> None:
+    key_id = hashlib.sha256(keys.add("acme").encode()).hexdigest()[:12]
+    keys.revoke(key_id)
+    result = run("rotate", "--key-id", key_id)
+    assert (result.exit_code, "is revoked" in result.output) == (1, True)
+    assert len(keys.known()) == 1
+
+
 def test_the_commands_say_in_one_line_what_is_wrong(run: Callable[..., Result]) -> None:
     cases = [
         (["add", "--client-id", "Acme"], "client id 'Acme'"),
         (["add", "--client-id", "acme", "--return-origin", "http://a.example"], "return origin 'http://a.example'"),
         (["revoke", "--key-id", "000000000000"], "there is no key 000000000000"),
+        (["rotate", "--key-id", "000000000000"], "there is no key 000000000000"),
     ]
     for arguments, message in cases:
         result = run(*arguments)

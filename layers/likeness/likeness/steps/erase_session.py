@@ -32,7 +32,7 @@ class EraseSession:
     def __call__(self, caller: Caller, session_id: str) -> dict[str, Any]:
         """The tombstone's view. NotFound; Forbidden for a person."""
         session = self._mark(caller, session_id)
-        for name in _executions(session):
+        for name in executions_of(session):
             self.workflows.stop(name)
         self.files.erase(f"uploads/{session.id}/")
         self.files.erase(f"inbox/{session.id}/")
@@ -84,7 +84,7 @@ class EraseAsset:
             self.files.delete(asset.object_key, asset.version_id)
 
 
-def _executions(session: Session) -> list[str]:
+def executions_of(session: Session) -> list[str]:
     """Every execution that may still be at work: of each attempt, and the newest of the assets'."""
     validations = [f"{session.id}-a{number}{suffix}" for number in session.attempts for suffix in ("", "-check")]
     newest = range(max(0, session.generation - 1), session.generation + 1)

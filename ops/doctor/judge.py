@@ -1,0 +1,278 @@
+"""What an answer says about the contract: pure, one finding for each point.
+
+A finding *agrees* or *differs* where the contract says something, and is *learned* where it leaves something open.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from likeness.contracts.crun import read_asset_report, read_envelope, read_id, read_link
+from likeness.errors import UpstreamError
+from ops.doctor.redaction import Redactor
+from ops.doctor.wire import Answer
+
+STATUSES = ("Processing", "Active", "Failed")
+_LONGEST_MESSAGE, _LONGEST_WORD = 120, 40
+
+
+class Verdict(StrEnum):
+    """What became of a point."""
+
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    LEARNED = "learned"
+    UNANSWERED = "no answer"
+    NOT_ASKED = "not asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report. ``text`` may be shown: it holds no secret."""
+
+    call: str
+    point: str
+    verdict: Verdict
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An answer's body as far as it is one: ``fields`` is None when it is no JSON object."""
+
+    fields: Mapping[str, Any] | None
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """``data``, or nothing."""
+        found = (self.fields or {}).get("data")
+        return found if isinstance(found, dict) else {}
+
+
+def envelope_of(answer: Answer) -> Envelope:
+    """The body of an answer."""
+    try:
+        parsed = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        parsed = None
+    return Envelope(parsed if isinstance(parsed, dict) else None)
+
+
+def code_of(answer: Answer) -> int:
+    """What the product takes an answer for: 200, or the code that decides, or 0 when it is not the contract's JSON."""
+    try:
+        read_envelope(answer.status, _with_any_data(answer), promised="any")
+    except UpstreamError as problem:
+        code = problem.upstream_code or 0
+        return 0 if 200 <= code < 300 else code
+    return 200
+
+
+def _with_any_data(answer: Answer) -> bytes:
+    """The body as if nothing were missing from its data: those fields are judged one by one."""
+    fields = envelope_of(answer).fields
+    if fields is None:
+        return answer.body
+    kept = {name: fields[name] for name in ("code", "message") if isinstance(fields.get(name), str | int)}
+    return json.dumps({**kept, "data": {"any": "thing"}}).encode()
+
+
+class Judge:
+    """Judges the answers of one call, called ``call`` in the report."""
+
+    def __init__(self, call: str, redactor: Redactor) -> None:
+        self._call, self._redactor = call, redactor
+
+    def success(self, answer: Answer, fields: Collection[str]) -> list[Finding]:
+        """Whether an answer is a success with ``fields`` in its data, each of a type that the product reads."""
+        envelope = envelope_of(answer)
+        told = self._told(answer, envelope)
+        if code_of(answer) != 200:
+            return [self._differs("answer", f"not a success: {told}"), *self._of_all(answer, envelope, set())]
+        wrong = [*_wrong_envelope(envelope), *_wrong_fields(envelope.data, fields)]
+        return [
+            self._agrees("answer", told),
+            self._differs("fields", "; ".join(wrong)) if wrong else self._agrees("fields", ", ".join(fields)),
+            *self._of_all(answer, envelope, set(fields)),
+        ]
+
+    def refusal(self, answer: Answer, expected: Collection[int]) -> list[Finding]:
+        """Whether an answer is a refusal that the product reads as one of ``expected``, and by what it is told."""
+        envelope, code = envelope_of(answer), code_of(answer)
+        told = self._told(answer, envelope)
+        wanted = " or ".join(str(each) for each in sorted(expected))
+        verdict = self._agrees("answer", told) if code in expected else self._differs("answer", f"{told}, not {wanted}")
+        findings = [verdict]
+        if code and code != 200:
+            findings += [
+                self._learned("refusal", _style(answer.status, envelope)),
+                self._learned("Retry-After", self._redactor.text(answer.headers.get("retry-after", "none"))),
+            ]
+        return [*findings, *self._of_all(answer, envelope, set())]
+
+    def session(self, answer: Answer, callback_url: str) -> Iterator[Finding]:
+        """What a new session's token and link are like. Names and shapes only: both are secrets."""
+        data = envelope_of(answer).data
+        token, link = read_field(data, "BytedToken"), read_field(data, "H5Link")
+        if token:
+            yield self._learned("byted token", f"{len(token)} characters, {_alphabet(token)}")
+        if link:
+            yield from self._link(link, token)
+        back = data.get("CallbackURL")
+        if isinstance(back, str):
+            longer = "ours, with more behind it" if back.startswith(callback_url) else "another one"
+            yield self._learned("callback URL", "comes back unchanged" if back == callback_url else longer)
+
+    def _link(self, link: str, token: str | None) -> Iterator[Finding]:
+        try:
+            parts = urlsplit(link)
+        except ValueError:  # a host in brackets that is no address
+            yield self._differs("H5 link", "a browser could not follow it")
+            return
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        names = [self._redactor.text(name) for name, _ in query]
+        yield self._learned(
+            "H5 link", f"{parts.scheme}, {len(link)} characters, fragment: {'yes' if parts.fragment else 'no'}"
+        )
+        yield self._learned("H5 link's query", ", ".join(names) or "none")
+        languages = [self._redactor.text(value[:10]) for name, value in query if name == "lng"]
+        yield self._learned("lng", f"in the link: {', '.join(languages)}" if languages else "not in the link")
+        where = [self._redactor.text(name) for name, value in query if token and value == token]
+        yield self._learned("token in the link", f"as {', '.join(where)}" if where else "no")
+
+    def asset(self, answer: Answer) -> Iterator[Finding]:
+        """An asset's status, why it failed, and how its times are written."""
+        data = envelope_of(answer).data
+        status = data.get("Status")
+        if status in STATUSES:
+            yield self._agrees("status", str(status))
+        elif status is not None:
+            yield self._differs("status", f"{self._short(status)}, not one of {', '.join(STATUSES)}")
+        if status == "Failed":
+            report = read_asset_report(data)
+            why = f"{report.error_code or 'no code'}: {report.error_message or 'no message'}"
+            yield self._learned("why it failed", self._redactor.text(why)[:_LONGEST_MESSAGE])
+        for name in ("CreateTime", "UpdateTime"):
+            if name in data:
+                yield self._learned(name, _form_of_time(data[name]))
+
+    def _of_all(self, answer: Answer, envelope: Envelope, known: set[str]) -> Iterator[Finding]:
+        new = [f"{name} beside data" for name in (envelope.fields or {}) if name not in ("code", "message", "data")]
+        new += [name for name in envelope.data if name not in known]
+        if new:
+            yield self._learned("extra fields", self._redactor.text(", ".join(new)))
+        kind = answer.headers.get("content-type", "none")
+        if kind.partition(";")[0].strip().lower() != "application/json":
+            yield self._learned("Content-Type", self._redactor.text(kind))
+        yield self._learned("latency", f"{answer.seconds:.3f} s")
+
+    def _told(self, answer: Answer, envelope: Envelope) -> str:
+        if envelope.fields is None:
+            return f"HTTP {answer.status}, and no JSON object"
+        code = envelope.fields.get("code")
+        told = f"HTTP {answer.status}, {'no code' if code is None else f'code {self._short(code)}'}"
+        message = envelope.fields.get("message") or envelope.fields.get("detail")
+        shown = self._redactor.text(message)[:_LONGEST_MESSAGE] if isinstance(message, str) else ""
+        return f"{told}: {shown}" if shown and code != 200 else told
+
+    def _short(self, value: object) -> str:
+        """A value that is to be one word; what may nest without end, or never end, is not written out."""
+        plain = isinstance(value, str | int | float)
+        return self._redactor.text(str(value))[:_LONGEST_WORD] if plain else f"of type {type(value).__name__}"
+
+    def _agrees(self, point: str, text: str) -> Finding:
+        return Finding(self._call, point, Verdict.AGREES, text)
+
+    def _differs(self, point: str, text: str) -> Finding:
+        return Finding(self._call, point, Verdict.DIFFERS, text)
+
+    def _learned(self, point: str, text: str) -> Finding:
+        return Finding(self._call, point, Verdict.LEARNED, text)
+
+
+def _wrong_envelope(envelope: Envelope) -> Iterator[str]:
+    fields = envelope.fields or {}
+    for name, kind in (("code", int), ("message", str), ("data", dict)):
+        if name not in fields:
+            yield f"{name} is missing"
+        elif not isinstance(fields[name], kind):
+            yield f"{name} is of type {type(fields[name]).__name__}"
+
+
+def _wrong_fields(data: Mapping[str, Any], names: Collection[str]) -> Iterator[str]:
+    for name in names:
+        if data.get(name) is None:
+            yield f"{name} is missing"
+        elif not _reads(data, name):
+            yield f"{name} is of type {type(data[name]).__name__}, or of a form that the product does not read"
+
+
+def _reads(data: Mapping[str, Any], name: str) -> bool:
+    value = data[name]
+    if name in ("H5Link", "BytedToken", "GroupId", "AssetId"):
+        return read_field(data, name) is not None
+    if name == "balance":
+        return amount_of(data) is not None
+    if name in ("CreateTime", "UpdateTime"):
+        return not isinstance(value, bool) and isinstance(value, str | int | float)
+    return isinstance(value, str)
+
+
+def amount_of(data: Mapping[str, Any]) -> float | None:
+    """The credits, given as a number or as the text of one; None when they are neither."""
+    value = data.get("balance")
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def read_field(data: Mapping[str, Any], name: str) -> str | None:
+    """What the product reads of an id or a link; None when it would not take it. A byted token may be longer."""
+    try:
+        if name == "H5Link":
+            return read_link(data, name)
+        return read_id(data, name, 4096) if name == "BytedToken" else read_id(data, name)
+    except UpstreamError:
+        return None
+
+
+def _style(status: int, envelope: Envelope) -> str:
+    code = (envelope.fields or {}).get("code")
+    if status < 300:
+        return "code in the body, HTTP status of a success"
+    if code is None:
+        return "HTTP status, no code in the body"
+    same = isinstance(code, str | int) and str(code) == str(status)
+    return "HTTP status and code in the body" + ("" if same else ", which are not the same")
+
+
+def _alphabet(text: str) -> str:
+    kinds = (
+        ("digits", r"[0-9]"),
+        ("capital letters", r"[A-Z]"),
+        ("small letters", r"[a-z]"),
+        ("others", r"[^0-9A-Za-z]"),
+    )
+    return ", ".join(name for name, pattern in kinds if re.search(pattern, text))
+
+
+def _form_of_time(value: object) -> str:
+    if isinstance(value, str):
+        return "ISO 8601" if re.match(r"\d{4}-\d\d-\d\d[T ]", value) else "a text that is not ISO 8601"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"neither text nor number ({type(value).__name__})"
+    return "epoch milliseconds" if value > 1e11 else "epoch seconds"
+
+
+def refused_for_all(answer: Answer) -> bool:
+    """Whether further calls would be refused for the same reason: the key, the rate, maintenance."""
+    return code_of(answer) in (401, 429, 455)

@@ -1,0 +1,112 @@
+"""``python -m ops session``: what an operator needs when somebody asks where a session is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from likeness.domain.ids import SESSION_ID
+from likeness.domain.session import SessionStatus
+from ops.sessions import Sessions
+from ops.stack import reach, with_stack
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+
+class _SessionId(click.ParamType):
+    name = "session_id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not SESSION_ID.fullmatch(str(value)):
+            self.fail("ses_ and 26 capital letters and digits are a session's id", param, ctx)
+        return str(value)
+
+
+def _sessions(stack_name: str, state_file: Path | None) -> Sessions:
+    return Sessions(reach(stack_name, state_file), on_aws=state_file is None)
+
+
+@click.group()
+def session() -> None:
+    """Sessions: listed, looked into, erased. Shows no tokens, links, or names."""
+
+
+@session.command("list")
+@click.option("--client-id", required=True, help="Whose sessions.")
+@click.option("--status", type=click.Choice([each.value for each in SessionStatus]), help="Only those.")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@click.option("--cursor", help="Where an earlier listing has ended.")
+@_as_json
+@with_stack
+def list_sessions(
+    client_id: str,
+    status: str | None,
+    limit: int,
+    cursor: str | None,
+    as_json: bool,
+    stack_name: str,
+    state_file: Path | None,
+) -> None:
+    """Show a client's sessions, newest first."""
+    found = _sessions(stack_name, state_file).newest(client_id, status, limit, cursor)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for each in found["sessions"]:
+        error = (each["last_error"] or {}).get("code", "")
+        click.echo(
+            f"{each['id']}  {each['status']:<14}  {each['created_at']}  {each['group_id'] or '-'}  {error}".rstrip()
+        )
+    if found["cursor"]:
+        click.echo(f"there may be more: --cursor {found['cursor']}", err=True)
+
+
+@session.command()
+@click.argument("session_id", type=_SessionId())
+@click.option("--dead-letters", is_flag=True, help="Also look for it in the dead-letter queues.")
+@_as_json
+@with_stack
+def show(session_id: str, dead_letters: bool, as_json: bool, stack_name: str, state_file: Path | None) -> None:
+    """Show where a session stands: attempts, executions, assets, errors."""
+    found = _sessions(stack_name, state_file).show(session_id, dead_letters=dead_letters)
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
+
+
+@session.command()
+@click.argument("session_id", type=_SessionId())
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_as_json
+@with_stack
+def erase(session_id: str, yes: bool, as_json: bool, stack_name: str, state_file: Path | None) -> None:
+    """Erase a session, as DELETE /sessions/{id} does: executions stop, files and personal fields go for good."""
+    sessions = _sessions(stack_name, state_file)
+    client_id = sessions.client_of(session_id)
+    if not yes:
+        click.confirm(f"Erase {session_id} of client {client_id}? It cannot be undone", abort=True, err=True)
+    tombstone = sessions.erase(session_id)
+    if as_json:
+        click.echo(json.dumps(tombstone, indent=2))
+        return
+    click.echo(f"{session_id} was erased at {tombstone['erasure']['erased_at']}")
+    left = [tombstone["group_id"], *(each["crun_asset_id"] for each in tombstone["assets"])]
+    if any(left):
+        click.echo(f"crun still has these, and no call to delete them: {' '.join(each for each in left if each)}")
+
+
+def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
+    """Every fact on a line of its own; what is not there is left out."""
+    for name, value in found.items():
+        if isinstance(value, list):
+            for index, each in enumerate(value, 1):
+                yield f"{indent}{name} {index}"
+                yield from _lines(each, indent + "  ")
+        elif isinstance(value, dict):
+            yield f"{indent}{name}"
+            yield from _lines(value, indent + "  ")
+        elif value is not None:
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            yield f"{indent}{name}: {text}"

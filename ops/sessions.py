@@ -1,0 +1,211 @@
+"""What an operator is shown of a session: facts out of the table, the bucket, Step Functions and the dead letters.
+
+Never a byted token, a link, a return URL, or what the client or the person wrote: names of files, references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.files import S3Files
+from likeness.adapters.workflows import StepFunctions
+from likeness.contracts.views import asset_view, consent_view, iso, problem_view, session_view
+from likeness.domain.asset import Asset
+from likeness.domain.caller import Caller
+from likeness.domain.session import Attempt, Session, SessionStatus
+from likeness.errors import NotFound
+from likeness.runtime.system import SystemClock
+from likeness.steps.erase_session import EraseSession, executions_of
+from ops.stack import Stack
+
+#: A look at a dead-letter queue takes at most so many times ten messages: it is a look, not an inventory.
+_ROUNDS = 10
+_QUEUES = ("OnboardingDeadLetterQueue", "UploadDeadLetterQueue")
+_CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
+_WRITTEN_BY_PEOPLE = ("name", "reference", "return_url")
+
+
+class Sessions:
+    """The sessions of a stack. ``on_aws``: executions have a page in AWS' console."""
+
+    def __init__(self, stack: Stack, *, on_aws: bool) -> None:
+        self._stack, self._on_aws = stack, on_aws
+        self._store = DynamoStore(stack.client("dynamodb"), stack.outputs["TableName"])
+
+    def newest(self, client_id: str, status: str | None, limit: int, cursor: str | None) -> dict[str, Any]:
+        """At most ``limit`` of a client's sessions, newest first, and the ``cursor`` of the rest, if there is one.
+
+        With a ``status`` there may be fewer although more follow: a bounded number of pages is read.
+        """
+        page = self._store.list_sessions(client_id, limit=limit, cursor=cursor, status=status, reference=None)
+        return {"sessions": [_without_words(session_view(each)) for each in page.sessions], "cursor": page.cursor}
+
+    def show(self, session_id: str, *, dead_letters: bool) -> dict[str, Any]:
+        """All that helps to understand where a session stands; NotFound. Times in ISO 8601.
+
+        ``dead_letters`` looks into the queues, too; a message that was looked at counts as received once more.
+        """
+        session, assets = self._store.load(session_id)
+        if session is None:
+            raise NotFound(f"there is no session {session_id}")
+        view = _session(session) | {
+            "executions": self._executions(session),
+            "assets": self._assets(session, assets),
+        }
+        return view | ({"dead_letters": self._dead_letters(session_id)} if dead_letters else {})
+
+    def client_of(self, session_id: str) -> str:
+        """Whose session it is; NotFound."""
+        session = self._store.get_session(session_id)
+        if session is None:
+            raise NotFound(f"there is no session {session_id}")
+        return session.client_id
+
+    def erase(self, session_id: str) -> dict[str, Any]:
+        """What ``DELETE /sessions/{id}`` does, by the same step, in the name of the session's client; the tombstone."""
+        step = EraseSession(
+            self._store,
+            S3Files(self._stack.client("s3"), self._stack.outputs["UploadBucketName"]),
+            StepFunctions(self._stack.client("stepfunctions"), self._stack.outputs["StateMachineArn"]),
+            SystemClock(),
+        )
+        return step(Caller(self.client_of(session_id)), session_id)
+
+    def _executions(self, session: Session) -> list[dict[str, Any]]:
+        """Every execution of the session that Step Functions still knows, the driver among them, known or not."""
+        client = self._stack.client("stepfunctions")
+        prefix = self._stack.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
+        found = []
+        for name in dict.fromkeys([*executions_of(session), *([session.driver] if session.driver else [])]):
+            arn = f"{prefix}:{name}"
+            told = _describe(client, arn)
+            if told or name == session.driver:
+                found.append(
+                    {
+                        "name": name,
+                        "drives": name == session.driver,
+                        "status": told["status"] if told else "unknown",
+                        "started_at": iso(told["startDate"].timestamp()) if told else None,
+                        "ended_at": iso(told["stopDate"].timestamp()) if told and told.get("stopDate") else None,
+                        "error": told.get("error") if told else None,
+                        "arn": arn,
+                        "console": _console(arn) if self._on_aws else None,
+                    }
+                )
+        return found
+
+    def _assets(self, session: Session, assets: Iterable[Asset]) -> list[dict[str, Any]]:
+        kept = self._versions(session.id)
+        return [
+            _without_words(asset_view(each))
+            | {
+                "sha256": each.sha256,
+                "ambiguous_submissions": each.ambiguous_submissions,
+                "resubmissions": each.resubmissions,
+                "file": _file(each, kept),
+            }
+            for each in assets
+        ]
+
+    def _versions(self, session_id: str) -> set[tuple[str, str]]:
+        """Key and version of each object of the session that is in the bucket."""
+        pages = self._stack.client("s3").get_paginator("list_object_versions")
+        return {
+            (each["Key"], each["VersionId"])
+            for folder in ("uploads", "inbox")
+            for page in pages.paginate(Bucket=self._stack.outputs["UploadBucketName"], Prefix=f"{folder}/{session_id}/")
+            for each in page.get("Versions", ())
+        }
+
+    def _dead_letters(self, session_id: str) -> dict[str, dict[str, int]]:
+        """For each queue how many messages mention the session, of how many that were seen."""
+        sqs = self._stack.client("sqs")
+        return {name: _peek(sqs, self._stack.resource(name), session_id) for name in _QUEUES}
+
+
+def _session(session: Session) -> dict[str, Any]:
+    erasing = session.status is SessionStatus.REDACTED
+    return {
+        "id": session.id,
+        "client_id": session.client_id,
+        "status": session.status.value,
+        "language": session.language.value,
+        "group_id": session.group_id,
+        "last_error": problem_view(session.last_error),
+        "created_at": iso(session.created_at),
+        "updated_at": iso(session.updated_at),
+        "verified_at": iso(session.verified_at),
+        "driver": session.driver,
+        "generation": session.generation,
+        "consent": session.consent and consent_view(session.consent),
+        "erasure": {"erased_at": iso(session.erased_at), "complete": session.erased_at is not None}
+        if erasing
+        else None,
+        "attempts": [_attempt(each) for _, each in sorted(session.attempts.items())],
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "status": attempt.status.value,
+        "created_at": iso(attempt.created_at),
+        "expires_at": iso(attempt.expires_at),
+        "answered_at": iso(attempt.answered_at),
+        "result_code": attempt.result_code,
+        "looked_up_by": attempt.lookup_by,
+        "looked_up_until": iso(attempt.lookup_until) if attempt.lookup_by else None,
+    }
+
+
+def _without_words(view: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in view.items() if name not in _WRITTEN_BY_PEOPLE}
+
+
+def _file(asset: Asset, kept: set[tuple[str, str]]) -> str:
+    """Whether an asset's file is in the bucket: ``kept``, ``gone``, or ``none`` where no file is known of (or no more).
+
+    Where no version was checked yet (its event has not come), any version of the key counts.
+    """
+    if asset.version_id:
+        return "kept" if (asset.object_key, asset.version_id) in kept else "gone"
+    if any(key == asset.object_key for key, _ in kept):
+        return "kept"
+    return "gone" if asset.object_key and asset.uploaded_at else "none"
+
+
+def _describe(client: Any, arn: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = client.describe_execution(executionArn=arn)
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] == "ExecutionDoesNotExist":
+            return None
+        raise
+    return found
+
+
+def _console(arn: str) -> str | None:
+    """The page of an execution in AWS' console; None in a partition whose console is not known here."""
+    _, partition, _, region, *_ = arn.split(":")
+    host = _CONSOLES.get(partition)
+    return f"https://{region}.{host}/states/home?region={region}#/v2/executions/details/{arn}" if host else None
+
+
+def _peek(sqs: Any, url: str, session_id: str) -> dict[str, int]:
+    """Looks at messages without hiding them from anybody: those that come again are counted once."""
+    bodies: dict[str, str] = {}
+    for _ in range(_ROUNDS):
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        fresh = {each["MessageId"]: each["Body"] for each in received.get("Messages", ())}
+        if not fresh.keys() - bodies.keys():
+            break
+        bodies |= fresh
+    return {"mention_it": sum(session_id in each for each in bodies.values()), "seen": len(bodies)}

@@ -1,0 +1,112 @@
+"""`python -m ops doctor`, `session` and `client rotate` against the deployed stack."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from local.media import DemoMedia
+from ops.cli import main
+from ops.client_keys import ClientKeys
+from tests.integration.conftest import (
+    Api,
+    Canaries,
+    SimulatorControl,
+    come_back,
+    face_check,
+    registration,
+    send_file,
+    settled,
+)
+
+STATE_FILE = Path(".local/test.json")
+Ops = Callable[..., Result]
+
+
+@pytest.fixture
+def ops(api: Api) -> Ops:
+    def run(*arguments: str) -> Result:
+        return CliRunner(mix_stderr=False).invoke(main, [*arguments, "--state-file", str(STATE_FILE)])
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def verified(api: Api, media: DemoMedia) -> str:
+    """A session with one file that became active."""
+    made = api.session(language="en", reference="the operators commands")
+    come_back(face_check(made["attempt"]["h5_link"]))
+    asset = api(
+        "POST", f"/sessions/{made['id']}/assets", json=registration(media.portrait_jpeg, "Image", "image/jpeg")
+    ).json()
+    assert send_file(asset["upload"], media.portrait_jpeg.read_bytes()).status_code in (200, 201, 204)
+    api.wait(made["id"], lambda each: bool(each["assets"]) and settled(each))
+    found: str = made["id"]
+    return found
+
+
+def test_the_doctor_finds_key_and_crun_by_the_stack(ops: Ops, crun: SimulatorControl, tmp_path: Path) -> None:
+    looked_up, uploaded = crun.calls("result"), crun.calls("upload")
+    result = ops("doctor", "--record", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert (crun.calls("result"), crun.calls("upload")) == (looked_up, uploaded)
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_a_crun_that_drifts_is_noticed(ops: Ops, crun: SimulatorControl) -> None:
+    crun.fault(call="session", kind="html", times=1)
+    result = ops("doctor")
+    assert result.exit_code == 1, result.output
+    assert "HTTP 502" in result.stdout
+
+
+def test_a_verified_session_is_shown_without_a_secret(ops: Ops, verified: str, canaries: Canaries) -> None:
+    result = ops("session", "show", verified, "--json", "--dead-letters")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["id"], found["status"], found["client_id"]) == (verified, "verified", "demo")
+    assert found["group_id"]
+    assert [each["status"] for each in found["attempts"]] == ["verified"]
+    assert f"{verified}-a1" in {each["name"] for each in found["executions"]}
+    assert all(each["arn"].endswith(each["name"]) and each["console"] is None for each in found["executions"])
+    (asset,) = found["assets"]
+    assert (asset["status"], asset["file"]) == ("active", "kept")
+    assert {each["mention_it"] for each in found["dead_letters"].values()} == {0}
+    shown = result.stdout + ops("session", "show", verified).stdout
+    shown += ops("session", "list", "--client-id", "demo", "--limit", "100").stdout
+    assert verified in shown
+    assert not {each[:6] + "…" for each in canaries.secrets if each in shown}
+    assert "the operators commands" not in shown
+
+
+def test_a_session_is_erased_as_by_the_api(ops: Ops, api: Api, verified: str) -> None:
+    result = ops("session", "erase", verified, "--yes")
+    assert result.exit_code == 0, result.output
+    after = api.get(verified)
+    assert after["status"] == "redacted"
+    assert after["erasure"]["erased_at"] in result.stdout
+    found = json.loads(ops("session", "show", verified, "--json").stdout)
+    assert found["erasure"]["complete"]
+    assert [each["file"] for each in found["assets"]] == ["none"]
+    assert api("DELETE", f"/sessions/{verified}").json()["erasure"] == after["erasure"]
+
+
+def test_an_unknown_session_is_said_to_be_so(ops: Ops) -> None:
+    result = ops("session", "show", "ses_01K00000000000000000000000")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+
+
+def test_a_rotated_key_works_beside_the_old_one(ops: Ops, api: Api, keys: ClientKeys, canaries: Canaries) -> None:
+    old = keys.add("rotating")
+    result = ops("client", "rotate", "--key-id", hashlib.sha256(old.encode()).hexdigest()[:12])
+    assert result.exit_code == 0, result.output
+    new = result.stdout.strip()
+    canaries.secrets |= {old, new}
+    assert new not in result.stderr
+    for key in (old, new):
+        assert api.with_credential(key)("GET", "/sessions").status_code == 200

@@ -1,0 +1,351 @@
+"""`python -m ops doctor` against the simulator: what it asks, what it notices, and what it never gives away."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+from moto import mock_aws
+
+from local.media import portrait
+from local.simulator import FaultRule, Simulator, SimulatorSettings
+from ops.cli import main
+from ops.doctor import visit, wire
+from ops.doctor.redaction import Redactor
+from tests.aws import described_stack, no_account_of_this_machine
+
+KEY = "sk-crun-9f8e7d6c5b4a39281706"
+CALLBACK = "https://app.acme.com/hooks/face/anna"
+
+
+@dataclass
+class Doctor:
+    """Runs the command against a simulator, without its pauses."""
+
+    simulator: Simulator
+
+    def __call__(self, *options: str) -> Result:
+        arguments = ["doctor", "--base-url", self.simulator.url, *options]
+        return CliRunner(mix_stderr=False).invoke(main, arguments, env={"CRUN_API_KEY": KEY})
+
+    def fault(self, call: str, kind: str, **more: Any) -> None:
+        self.simulator.add_faults(FaultRule.model_validate({"call": call, "kind": kind, "times": None, **more}))
+
+    def calls(self) -> list[str]:
+        return [each.call for each in self.simulator.log()]
+
+
+@pytest.fixture
+def doctor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doctor]:
+    monkeypatch.setattr(wire, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(visit, "_POLL_SECONDS", 0.05)
+    settings = SimulatorSettings(fetch_delay_seconds=0, settle_min_seconds=0, settle_max_seconds=0)
+    with Simulator(api_key=KEY, settings=settings) as simulator:
+        yield Doctor(simulator)
+
+
+def rows(result: Result, verdict: str) -> list[str]:
+    """The lines of the table with a verdict, or that go on from one."""
+    return [" ".join(each.replace("│", " ").split()) for each in result.stdout.splitlines() if f"│ {verdict} " in each]
+
+
+def test_all_agrees_and_nothing_is_spent(doctor: Doctor) -> None:
+    result = doctor()
+    assert (result.exit_code, rows(result, "differs")) == (0, []), result.output
+    assert doctor.calls() == ["balance", "balance", "info", "info", "session", "balance"]
+    assert "upload" not in doctor.calls()
+    assert "result" not in doctor.calls(), "a look-up may burn a token"
+
+
+@pytest.mark.parametrize(
+    ("style", "text"),
+    [
+        ("http", "HTTP status, no code in the body"),
+        ("body", "code in the body, HTTP status of a success"),
+        ("both", "HTTP status and code in the body"),
+    ],
+)
+def test_it_learns_how_a_refusal_is_told(doctor: Doctor, style: str, text: str) -> None:
+    doctor.simulator.update_settings(refusal_style=style)
+    result = doctor()
+    assert result.exit_code == 0, result.output
+    told = [each for each in rows(result, "learned") if "refusal" in each]
+    assert len(told) == 3
+    assert all(each.endswith(f"learned {text}") for each in told)
+
+
+def test_what_the_contract_leaves_open_is_told(doctor: Doctor) -> None:
+    learned = " | ".join(rows(doctor("--spend"), "learned"))
+    for fact in (
+        "byted token learned 36 characters, digits, capital letters",
+        "lng learned in the link: zh",
+        "X-Algorithm, X-Credential, X-Signature",
+        "token in the link learned as bytedToken",
+        "callback URL learned comes back unchanged",
+        "cost of this visit learned none shows at once",
+        "Retry-After learned none",
+    ):
+        assert fact in learned
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"), [("single_use", "seems to consume the token"), ("reusable", "has changed nothing that shows")]
+)
+def test_two_look_ups_tell_whether_a_token_is_single_use(doctor: Doctor, mode: str, text: str) -> None:
+    doctor.simulator.update_settings(token_mode=mode)
+    result = doctor("--spend")
+    assert result.exit_code == 0, result.output
+    assert text in " ".join(result.stdout.replace("│", " ").split())
+    assert doctor.calls().count("result") == 2
+
+
+@pytest.mark.parametrize(("form", "text"), [("iso", "ISO 8601"), ("epoch", "epoch seconds")])
+def test_an_upload_is_seen_through(doctor: Doctor, serve: Callable[[str, bytes], str], form: str, text: str) -> None:
+    doctor.simulator.update_settings(create_time_format=form)
+    group = doctor.simulator.store.open_group("alice").id
+    result = doctor(
+        "--spend", "--group-id", group, "--asset-url", serve("alice.png", portrait("alice", 400, 500, "PNG"))
+    )
+    assert result.exit_code == 0, result.output
+    assert "status agrees Active" in " | ".join(rows(result, "agrees"))
+    assert f"CreateTime learned {text}" in " | ".join(rows(result, "learned"))
+
+
+@pytest.mark.parametrize("options", [["--group-id", "g"], ["--group-id", "g", "--asset-url", "https://a.example/x"]])
+def test_an_upload_is_never_made_without_spend(doctor: Doctor, options: list[str]) -> None:
+    assert doctor(*options).exit_code == 2
+    assert doctor.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("call", "fault", "text"),
+    [
+        ("session", {"kind": "html"}, "HTTP 502, and no JSON object"),
+        ("session", {"kind": "html", "code": 200}, "HTTP 200, and no JSON object"),
+        ("session", {"kind": "empty"}, "no JSON object"),
+        ("session", {"kind": "corrupt"}, "no JSON object"),
+        ("session", {"kind": "no_data"}, "data is missing"),
+        ("session", {"kind": "wrong_types"}, "code is of type str"),
+        ("session", {"kind": "redirect"}, "HTTP 302"),
+        ("session", {"kind": "body", "code": 402}, "HTTP 200, code 402"),
+        ("session", {"kind": "http", "code": 505}, "HTTP 505"),
+        ("balance", {"kind": "both", "code": 403, "after": 1}, "code 403"),
+        ("info", {"kind": "both", "code": 400}, "code 400"),
+        ("info", {"kind": "both", "code": 777}, "code 777"),
+    ],
+)
+def test_what_drifts_differs(doctor: Doctor, call: str, fault: dict[str, Any], text: str) -> None:
+    doctor.fault(call, **fault)
+    result = doctor()
+    assert result.exit_code == 1, result.output
+    assert text in " | ".join(rows(result, "differs"))
+
+
+def test_fields_that_nobody_knows_are_told_and_are_no_difference(doctor: Doctor) -> None:
+    doctor.fault("session", "extra_fields")
+    result = doctor()
+    assert result.exit_code == 0, result.output
+    assert "extra fields learned request_id beside data, trace beside data, Added, Nested" in " ".join(
+        rows(result, "learned")
+    )
+
+
+def test_a_refused_key_ends_the_visit(doctor: Doctor) -> None:
+    doctor.simulator.change_key("another")
+    result = doctor()
+    assert (result.exit_code, doctor.calls()) == (1, ["balance"])
+    assert "HTTP 401" in " ".join(rows(result, "differs"))
+
+
+@pytest.mark.parametrize("code", [429, 455])
+def test_a_crun_that_asks_for_patience_is_left_alone(doctor: Doctor, code: int) -> None:
+    doctor.fault("any", "both", code=code, retry_after=30)
+    assert doctor().exit_code == 1
+    assert doctor.calls() == ["balance"]
+
+
+@pytest.mark.parametrize("kind", ["reset", "truncated", "oversize"])
+def test_one_lost_answer_is_told_and_the_rest_is_asked(doctor: Doctor, kind: str) -> None:
+    doctor.fault("session", kind)
+    result = doctor()
+    assert result.exit_code == 2, result.output
+    assert len(doctor.calls()) == 6
+    assert rows(result, "no answer")
+
+
+def test_a_slow_crun_does_not_hold_the_visit(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "READ_TIMEOUT_SECONDS", 0.3)
+    doctor.fault("any", "hang", seconds=60)
+    before = time.monotonic()
+    result = doctor()
+    assert (result.exit_code, len(doctor.calls())) == (2, 1)
+    assert "no answer in time" in result.stdout
+    assert time.monotonic() - before < 30
+
+
+@contextmanager
+def raw_server(*parts: bytes, pause: float = 0.0, times: int = 1) -> Iterator[str]:
+    """A server that says these bytes, whatever it is asked, ``times`` over with a pause after each."""
+    ending = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            with suppress(OSError):
+                for part in [*parts[:-1], *[parts[-1]] * times]:
+                    self.request.sendall(part)
+                    if ending.wait(pause):
+                        return
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        ending.set()
+        server.shutdown()
+        thread.join(timeout=15)
+
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize("head", [_HEAD + b"X-Long: ", _HEAD + b"Content-Length: 9999\r\n\r\n"], ids=["head", "body"])
+def test_an_answer_that_drips_is_none(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "READ_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(wire, "CONNECT_TIMEOUT_SECONDS", 0.5)
+    with raw_server(head, b"x", pause=0.1, times=600) as url:
+        before = time.monotonic()
+        with pytest.raises(wire.NoAnswer, match="no answer in time"):
+            wire.Wire(url, KEY, wire.Budget(60)).send(wire.Call("GET", "/account/balance"))
+        assert time.monotonic() - before < 30
+
+
+def test_a_compressed_answer_is_read() -> None:
+    body = gzip.compress(json.dumps({"code": 200, "message": "success", "data": {"balance": 1}}).encode())
+    head = _HEAD + b"Content-Encoding: gzip\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with raw_server(head, body) as url:
+        answer = wire.Wire(url, KEY, wire.Budget(60)).send(wire.Call("GET", "/account/balance"))
+    assert (answer.status, json.loads(answer.body)["code"]) == (200, 200)
+
+
+def test_a_spent_budget_asks_nothing_more(doctor: Doctor) -> None:
+    clock = iter([0.0, *[1.0] * 3, *[99.0] * 50])
+    sender = wire.Wire(doctor.simulator.url, KEY, wire.Budget(10, lambda: next(clock)), lambda _: None)
+    seen = visit.Visit(sender, Redactor(), CALLBACK)
+    seen.pay(spend=True, upload=None)
+    assert seen.exit_code == 2
+    assert len(doctor.calls()) < 3
+
+
+def test_no_crun_at_all_is_2() -> None:
+    result = CliRunner(mix_stderr=False).invoke(main, ["doctor", "--base-url", "http://127.0.0.1:9", "--api-key", KEY])
+    assert result.exit_code == 2
+    assert "no connection" in result.stdout
+
+
+@pytest.mark.parametrize("url", ["http://crun.example", "ftp://127.0.0.1", "crun.example", "https://u:p@crun.example"])
+def test_a_key_is_not_sent_in_the_clear(url: str) -> None:
+    result = CliRunner(mix_stderr=False).invoke(main, ["doctor", "--base-url", url, "--api-key", KEY])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Error: the base URL")
+
+
+@pytest.mark.parametrize("key", ["two words", "new\nline", "schlüssel", " "])
+def test_a_key_that_is_none_is_not_shown(key: str) -> None:
+    result = CliRunner(mix_stderr=False).invoke(main, ["doctor", "--base-url", "http://127.0.0.1:9", "--api-key", key])
+    assert result.exit_code == 2
+    assert not key.strip() or key not in result.output + result.stderr
+
+
+def test_key_and_place_come_from_a_stack(doctor: Doctor) -> None:
+    with no_account_of_this_machine(), mock_aws():
+        arn = boto3.client("secretsmanager").create_secret(Name="crun", SecretString=KEY)["ARN"]
+        outputs = {"TableName": "t", "CrunApiKeySecretArn": arn}
+        with described_stack("prod", outputs, {}, {"CrunBaseUrl": doctor.simulator.url}):
+            runner = CliRunner(mix_stderr=False)
+            # The environment's key is another account's: who names a stack means the stack's.
+            found = runner.invoke(main, ["doctor", "--stack-name", "prod"], env={"CRUN_API_KEY": "other"})
+            missing = runner.invoke(main, ["doctor", "--stack-name", "none"])
+    assert found.exit_code == 0, found.output
+    assert missing.exit_code == 2
+    assert "cannot be read" in missing.stderr
+
+
+# -- secrets ----------------------------------------------------------------------------------------------------
+
+
+def seen_by_the_simulator(simulator: Simulator) -> set[str]:
+    """Every secret that was in an answer, and its parts."""
+    store = simulator.store
+    secrets = {KEY, *store.groups, *store.assets}
+    for token, each in store.validations.items():
+        secrets |= {token, each.callback_url, each.link_query}
+        secrets |= {value for _, value in parse_qsl(each.link_query) if len(value) > 5}
+        secrets |= {part.partition("=")[2] for part in each.link_query.split("&") if len(part.partition("=")[2]) > 5}
+    return secrets
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [None, {"kind": "extra_fields"}, {"kind": "wrong_types"}, {"kind": "html"}, {"kind": "corrupt"}],
+    ids=str,
+)
+def test_no_secret_is_left_in_any_recorded_file_or_in_the_report(
+    doctor: Doctor, serve: Callable[[str, bytes], str], tmp_path: Path, fault: dict[str, Any] | None
+) -> None:
+    group = doctor.simulator.store.open_group("alice").id
+    file = serve("alice.png", portrait("alice", 400, 500, "PNG")) + "?X-Amz-Signature=0123456789abcdef0123456789abcdef"
+    if fault:
+        doctor.fault("any", **fault, work_done=True)
+    result = doctor(
+        "--spend", "--group-id", group, "--asset-url", file, "--callback-url", CALLBACK, "--record", str(tmp_path / "f")
+    )  # fmt: skip
+    written = sorted((tmp_path / "f").iterdir())
+    assert len(written) >= 7
+    secrets = seen_by_the_simulator(doctor.simulator) | {CALLBACK, file, "app.acme.com", "0123456789abcdef"}
+    assert len(secrets) > 8
+    for text in (*(each.read_text() for each in written), result.stdout, result.stderr):
+        forms = {form for each in secrets for form in (each, quote(each, safe=""), quote(each))}
+        assert not {each[:6] + "…" for each in forms if each in text}
+    for each in written:
+        json.loads(each.read_text())
+
+
+def test_a_recording_keeps_what_belongs_together_and_its_shape(doctor: Doctor, tmp_path: Path) -> None:
+    texts = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        doctor("--spend", "--record", str(folder))
+        texts.append({each.name: json.loads(each.read_text()) for each in sorted(folder.iterdir())})
+    one = texts[0]
+    assert list(one) == [
+        "01-balance.json", "02-wrong-key.json", "03-unknown-asset.json", "04-asset-without-id.json", "05-session.json",
+        "06-look-up.json", "07-look-up-again.json", "08-empty-upload.json", "09-balance-again.json",
+    ]  # fmt: skip
+    data = one["05-session.json"]["answer"]["body"]["data"]
+    assert re.fullmatch(r"[0-9A-F]{36}", data["BytedToken"])
+    assert one["06-look-up.json"]["request"]["url"].endswith(f"byted_token={data['BytedToken']}")
+    assert f"bytedToken={data['BytedToken']}&lng=zh" in data["H5Link"]
+    assert data["CallbackURL"] == one["05-session.json"]["request"]["body"]["callback_url"]
+    assert urlsplit(data["H5Link"]).path == "/h5/validate"
+    again = texts[1]["05-session.json"]["answer"]["body"]["data"]["BytedToken"]
+    assert again == data["BytedToken"], "placeholders are made of nothing but their order"
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_asked(doctor: Doctor, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert doctor("--record", str(tmp_path / "file" / "folder")).exit_code == 2
+    assert doctor.calls() == []
