@@ -333,6 +333,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Any:
         url = sqs.create_queue(QueueName="unread")["QueueUrl"]
         monkeypatch.setenv("EVENT_BUS_NAME", make_bus("likeness-events"))
         monkeypatch.setenv("CHANGE_DEAD_LETTER_QUEUE_URL", url)
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "likeness")
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Likeness")
         monkeypatch.setattr(bootstrap, "_clients", {})
         app = cold_start("publish_changes")
 
