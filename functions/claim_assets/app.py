@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from likeness.runtime import bootstrap
-from likeness.runtime.logging import observed, of_task
+from likeness.runtime.logging import logger, observed, of_task
 
 claim_assets = bootstrap.claim_assets()
 
@@ -13,4 +13,6 @@ claim_assets = bootstrap.claim_assets()
 @observed(of_task)
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Claims the session's open work."""
-    return claim_assets(event["session_id"], event["execution"], takes_over=event.get("takes_over") or None)
+    plan = claim_assets(event["session_id"], event["execution"], takes_over=event.get("takes_over") or None)
+    logger.info("assets claimed", extra={"next": plan["next"], "assets": len(plan["asset_ids"])})
+    return plan

@@ -6,7 +6,7 @@ from typing import Any
 
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap
-from likeness.runtime.logging import observed, of_task, report
+from likeness.runtime.logging import logger, observed, of_task, report
 
 look_up_result = bootstrap.look_up_result()
 
@@ -15,9 +15,11 @@ look_up_result = bootstrap.look_up_result()
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Looks up the attempt that the execution is about."""
     try:
-        return look_up_result(
+        found = look_up_result(
             event["session_id"], event["attempt"], event["execution"], last_chance=event["last_chance"]
         )
     except LikenessError as error:
         report(error)
         raise
+    logger.info("result looked up", extra={"outcome": found["outcome"]})
+    return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap
-from likeness.runtime.logging import observed, of_task, report
+from likeness.runtime.logging import logger, observed, of_task, report
 
 submit_asset = bootstrap.submit_asset()
 
@@ -15,7 +15,9 @@ submit_asset = bootstrap.submit_asset()
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Submits one asset."""
     try:
-        return submit_asset(event["session_id"], event["asset_id"])
+        done = submit_asset(event["session_id"], event["asset_id"])
     except LikenessError as error:
         report(error)
         raise
+    logger.info("asset submitted", extra=done)
+    return done
