@@ -181,27 +181,6 @@ def test_sessions_are_bounded_when_the_operator_says_so_and_nothing_is_reserved_
     assert reserved == {"CreateSessionFunction": {"Fn::If": either}}
 
 
-def test_alarms_point_at_things_that_exist() -> None:
-    alarms = {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == "AWS::CloudWatch::Alarm"}
-    assert len(alarms) >= 3
-    metrics = (ROOT / "layers/likeness/likeness/runtime/logging.py").read_text()
-    for name, alarm in alarms.items():
-        (dimension,) = alarm["Dimensions"]
-        if alarm["Namespace"] == "Likeness":
-            assert f'"{alarm["MetricName"]}"' in metrics, name
-            # Powertools puts the service into every metric's dimensions.
-            expected = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
-            assert (dimension["Name"], dimension["Value"]) == ("service", expected), name
-            continue
-        target = dimension["Value"].get("Ref") or dimension["Value"]["Fn::GetAtt"].split(".")[0]
-        kind = {
-            "AWS/Lambda": "AWS::Serverless::Function",
-            "AWS/SQS": "AWS::SQS::Queue",
-            "AWS/States": "AWS::Serverless::StateMachine",
-        }[alarm["Namespace"]]
-        assert RESOURCES[target]["Type"] == kind, name
-
-
 def test_what_holds_faces_is_private_versioned_and_encrypted() -> None:
     bucket = RESOURCES["UploadBucket"]["Properties"]
     assert all(bucket["PublicAccessBlockConfiguration"].values())
