@@ -28,11 +28,11 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "PollFirstDelaySeconds", "PollBackoffRate", "PollMaxDelaySeconds", "PollDeadlineSeconds", "PollDelayWeight",
         "UploadRetentionDays",
         "MaxAttemptsPerSession", "CrunRequestsPer10s", "CreateSessionConcurrency", "ConsentVersion",
-        "OperatorName", "OperatorContact", "LogLevel",
+        "OperatorName", "OperatorContact", "LogLevel", "AlarmEmail", "CreditsLowThreshold", "Dashboard",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl", "RestApiId", "TableName", "UploadBucketName", "OnboardingQueueUrl", "OnboardingDeadLetterQueueUrl",
-        "StateMachineArn", "EventBusName", "CrunApiKeySecretArn",
+        "StateMachineArn", "EventBusName", "CrunApiKeySecretArn", "AlarmTopicArn",
     }  # fmt: skip
     defaults = {name: each.get("Default") for name, each in TEMPLATE["Parameters"].items()}
     assert defaults["LinkCheckDelaySeconds"] == 330
