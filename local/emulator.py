@@ -15,8 +15,8 @@ import yaml
 from local.processes import StackError, spawn, wait_until_listening
 
 _SERVICES = (
-    "apigateway,cloudformation,cloudwatch,dynamodb,dynamodbstreams,events,iam,lambda,logs,s3,secretsmanager,sqs,"
-    "states,sts"
+    "apigateway,cloudformation,cloudwatch,dynamodb,dynamodbstreams,events,iam,kms,lambda,logs,s3,secretsmanager,sns,"
+    "sqs,states,sts"
 )
 _START_SECONDS = 60
 
@@ -54,6 +54,23 @@ def outputs(endpoint: str, stack_name: str) -> dict[str, str]:
     except (botocore.exceptions.ClientError, ValueError) as exc:
         raise StackError(f"the stack {stack_name} is not there after its deployment") from exc
     return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+
+
+def without_metric_math(built: Path) -> Path:
+    """The built template beside ``built`` as MiniStack takes it: an alarm on an expression watches the first metric
+
+    of it instead. MiniStack refuses such alarms, and the dashboard needs their names.
+    """
+    template = yaml.safe_load(built.read_text())  # a built template has no short forms
+    for resource in template["Resources"].values():
+        if resource["Type"] != "AWS::CloudWatch::Alarm" or "Metrics" not in resource["Properties"]:
+            continue
+        watched = next(each["MetricStat"] for each in resource["Properties"].pop("Metrics") if "MetricStat" in each)
+        plain = {"Statistic": watched["Stat"], "Period": watched["Period"]}
+        resource["Properties"] |= watched["Metric"] | plain
+    file = built.with_name("emulator.yaml")
+    file.write_text(yaml.safe_dump(template, sort_keys=False))
+    return file
 
 
 def put_gateway_responses(endpoint: str, rest_api_id: str, template: Path) -> None:

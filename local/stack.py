@@ -36,7 +36,7 @@ CLIENT_ID = "demo"
 _BUILD_SECONDS = 600
 _ARM = platform.machine() in ("arm64", "aarch64")
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-_SOURCES = ("template.yaml", "layers", "functions", "statemachine")
+_SOURCES = ("template.yaml", "layers", "functions", "statemachine", "dashboard")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
             "CrunApiKey": crun_key,
             "WebhookPrivateAddresses": "allowed",
         } | dict(each.split("=", 1) for each in options.parameters)
-        _deploy(built, parameters, logs, parts.env, endpoint)
+        _deploy(emulator.without_metric_math(built), parameters, logs, parts.env, endpoint)
         outputs = emulator.outputs(endpoint, STACK_NAME)
         emulator.put_gateway_responses(endpoint, outputs["RestApiId"], built)
         say("starting the gateway")

@@ -56,7 +56,9 @@ def cold_start(function: str) -> ModuleType:
 
 def invoke(app: ModuleType, event: Mapping[str, Any]) -> Any:
     """Runs a handler as Lambda does."""
-    return json.loads(json.dumps(app.handler(json.loads(json.dumps(event)), Context())))
+    context = Context()
+    context.function_name = app.__name__.removeprefix("function_")
+    return json.loads(json.dumps(app.handler(json.loads(json.dumps(event)), context)))
 
 
 def task_of(placeholder: str) -> str:

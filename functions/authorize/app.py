@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from likeness.runtime import bootstrap
-from likeness.runtime.logging import logger
+from likeness.runtime.logging import observed, of_request
 
 authorize = bootstrap.authorize()
 
 
-@logger.inject_lambda_context(clear_state=True)
+@observed(of_request)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Allows or denies the whole stage: the answer is cached for every route. Whose what is, the steps decide."""
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from likeness.runtime import bootstrap
-from likeness.runtime.logging import logger
+from likeness.runtime.logging import logger, observed, of_upload
 from likeness.steps.check_upload import Upload
 
 check_upload = bootstrap.check_upload()
 
 
-@logger.inject_lambda_context(clear_state=True)
+@observed(of_upload)
 def handler(event: dict[str, Any], context: Any) -> None:
     """Checks one object version."""
     outcome = check_upload(Upload.from_event(event["detail"], event["time"]))

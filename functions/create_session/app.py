@@ -21,8 +21,8 @@ from likeness.contracts.body import parse_body
 from likeness.contracts.http import NewSession
 from likeness.errors import Conflict, InvalidRequest, StorageUnavailable
 from likeness.runtime import bootstrap, settings
-from likeness.runtime.http import answer, caller_of, make_app
-from likeness.runtime.logging import logger
+from likeness.runtime.http import answer, caller_of, correlation_id_of, make_app
+from likeness.runtime.logging import logger, observed, of_request
 from likeness.runtime.problems import base_url
 
 app = make_app()
@@ -44,8 +44,17 @@ def create() -> Response[str]:
     caller = caller_of(event)
     body = parse_body(NewSession, app.current_event.decoded_body)
     key = app.current_event.headers.get("Idempotency-Key")
+
+    def made() -> dict[str, Any]:
+        correlation_id = correlation_id_of(event)
+        view: dict[str, Any] = sessions.create(caller, body, base_url(event, public_base_url), correlation_id)
+        # The beginning of the session's story in the logs.
+        logger.append_keys(session_id=view["id"], correlation_id=correlation_id)
+        logger.info("session created")
+        return view
+
     if key is None:
-        return answer(sessions.create(caller, body, base_url(event, public_base_url)), 201)
+        return answer(made(), 201)
     if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
         raise InvalidRequest("Idempotency-Key: 1 to 255 printable ASCII characters", field="Idempotency-Key")
     request = {"client_id": caller.client_id, "key": key, "body": json.loads(body.model_dump_json())}
@@ -54,8 +63,7 @@ def create() -> Response[str]:
         data_keyword_argument="request", config=idempotency, persistence_store=answers
     )
     def once(*, request: dict[str, Any]) -> dict[str, Any]:
-        view: dict[str, Any] = sessions.create(caller, body, base_url(event, public_base_url))
-        return view
+        return made()
 
     try:
         return answer(once(request=request), 201)
@@ -75,7 +83,7 @@ def create_attempt(session_id: str) -> Response[str]:
     return answer(sessions.create_attempt(caller_of(event), session_id, base_url(event, public_base_url)), 201)
 
 
-@logger.inject_lambda_context(clear_state=True)
+@observed(of_request)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Routes the request."""
     idempotency.register_lambda_context(context)

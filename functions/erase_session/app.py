@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from likeness.runtime import bootstrap
 from likeness.runtime.http import answer, caller_of, make_app
-from likeness.runtime.logging import logger
+from likeness.runtime.logging import observed, of_request
 
 app = make_app()
 erase_session = bootstrap.erase_session()
@@ -27,7 +27,7 @@ def erase_one(session_id: str, asset_id: str) -> Response[str]:
     return answer(erase_asset(caller_of(app.current_event.raw_event), session_id, asset_id))
 
 
-@logger.inject_lambda_context(clear_state=True)
+@observed(of_request)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Routes the request."""
     return app.resolve(event, context)

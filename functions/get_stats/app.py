@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from likeness.runtime import bootstrap
 from likeness.runtime.http import answer, caller_of, make_app
-from likeness.runtime.logging import logger
+from likeness.runtime.logging import observed, of_request
 
 app = make_app()
 stats = bootstrap.get_stats()
@@ -22,7 +22,7 @@ def get_stats() -> Response[str]:
     return answer(stats(caller_of(app.current_event.raw_event), **wanted))
 
 
-@logger.inject_lambda_context(clear_state=True)
+@observed(of_request)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Routes the request."""
     return app.resolve(event, context)

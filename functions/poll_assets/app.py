@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from likeness.runtime import bootstrap
-from likeness.runtime.logging import logger
+from likeness.runtime.logging import logger, observed, of_task
 
 poll_assets = bootstrap.poll_assets()
 
 
-@logger.inject_lambda_context(clear_state=True)
+@observed(of_task)
 def handler(event: dict[str, Any], context: Any) -> Any:
     """One round."""
-    logger.append_keys(session_id=event["session_id"], execution=event["execution"])
     # The whole plan travels, so that an execution of another version, whose plan holds less, finds its path.
     asked_at = event.get("plan", {}).get("asked_at")
-    return poll_assets(event["session_id"], event["execution"], event["round"], asked_at)
+    plan = poll_assets(event["session_id"], event["execution"], event["round"], asked_at)
+    logger.info("assets polled", extra={"next": plan["next"], "wait_seconds": plan["wait_seconds"]})
+    return plan

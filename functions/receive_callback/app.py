@@ -6,7 +6,7 @@ from typing import Any
 
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap, settings
-from likeness.runtime.logging import logger, report, report_unexpected
+from likeness.runtime.logging import observed, of_request, report, report_unexpected
 from likeness.runtime.pages import error_page
 from likeness.runtime.problems import base_url, request_id_of
 
@@ -14,7 +14,7 @@ receive_callback = bootstrap.receive_callback()
 public_base_url = settings.text("PUBLIC_BASE_URL", may_be_empty=True)
 
 
-@logger.inject_lambda_context(clear_state=True)
+@observed(of_request)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """303 to where the person goes on, or a page that says what to do. A browser reads it: never JSON."""
     try:
@@ -30,9 +30,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         report(error)
         return error_page(error.status, error.retry_after)
     except Exception as error:
-        request_id = request_id_of(event)
-        report_unexpected(error, request_id)
-        return error_page(500, request_id=request_id)
+        report_unexpected(error)
+        return error_page(500, request_id=request_id_of(event))
     return {
         "statusCode": 303,
         "headers": {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},

@@ -10,7 +10,7 @@ from likeness.contracts.body import parse_body
 from likeness.contracts.consent import ConsentAgreed
 from likeness.runtime import bootstrap
 from likeness.runtime.http import answer, caller_of, make_app
-from likeness.runtime.logging import logger
+from likeness.runtime.logging import observed, of_request
 
 app = make_app()
 record_consent = bootstrap.record_consent()
@@ -31,7 +31,7 @@ def agree(session_id: str) -> Response[str]:
     return answer(shown, 201 if new else 200)
 
 
-@logger.inject_lambda_context(clear_state=True)
+@observed(of_request)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Routes the request."""
     return app.resolve(event, context)

@@ -10,7 +10,7 @@ from likeness.contracts.body import parse_body
 from likeness.contracts.http import AssetRegistration
 from likeness.runtime import bootstrap
 from likeness.runtime.http import answer, caller_of, make_app
-from likeness.runtime.logging import logger
+from likeness.runtime.logging import observed, of_request
 
 app = make_app()
 register_asset = bootstrap.register_asset()
@@ -25,7 +25,7 @@ def register(session_id: str) -> Response[str]:
     return answer(asset, 201 if is_new else 200)
 
 
-@logger.inject_lambda_context(clear_state=True)
+@observed(of_request)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Routes the request."""
     return app.resolve(event, context)

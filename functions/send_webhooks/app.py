@@ -7,7 +7,7 @@ from typing import Any
 from likeness.contracts.webhooks import Announcement, Delivery, read_webhook_message
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap
-from likeness.runtime.logging import logger, report, report_unexpected
+from likeness.runtime.logging import logger, observed, of_batch, report, report_unexpected
 from likeness.steps.send_webhooks import Outcome
 
 send_webhooks = bootstrap.send_webhooks()
@@ -17,13 +17,25 @@ dead_letters = bootstrap.webhook_dead_letters()
 _TRIES = 3
 
 
-def _send(record: dict[str, Any], request_id: str) -> bool:
+def _send(record: dict[str, Any]) -> bool:
     """Whether the message is done with."""
+    with logger.append_context_keys(message_id=record["messageId"]):
+        try:
+            message = read_webhook_message(record["body"])
+        except ValueError:
+            return _give_up(record)
+        with logger.append_context_keys(**_ids(message)):
+            return _act(message, record)
+
+
+def _ids(message: Announcement | Delivery) -> dict[str, str]:
+    data = message.event.data
+    ids = {name: data[name] for name in ("session_id", "asset_id") if name in data}
+    return ids | {"event_id": message.event.id}
+
+
+def _act(message: Announcement | Delivery, record: dict[str, Any]) -> bool:
     tried = int(record["attributes"]["ApproximateReceiveCount"])
-    try:
-        message = read_webhook_message(record["body"])
-    except ValueError:
-        return _give_up(record)
     try:
         outcome = send_webhooks(message, tried)
     except LikenessError as error:
@@ -31,7 +43,7 @@ def _send(record: dict[str, Any], request_id: str) -> bool:
         outcome = Outcome("deferred", send_webhooks.pause(tried))
     except Exception as error:
         # A fault of ours in this very message: it gets few tries, so that somebody looks at it.
-        report_unexpected(error, request_id)
+        report_unexpected(error)
         if tried >= _TRIES:
             return _give_up(record)
         outcome = Outcome("deferred", send_webhooks.pause(tried))
@@ -42,7 +54,7 @@ def _send(record: dict[str, Any], request_id: str) -> bool:
 
 
 def _say(message: Announcement | Delivery, tried: int, outcome: Outcome) -> None:
-    facts = {"event_id": message.event.id, "type": message.event.type, "outcome": outcome.word, "try": tried}
+    facts = {"type": message.event.type, "outcome": outcome.word, "try": tried}
     if isinstance(message, Delivery):
         facts |= {"endpoint_id": message.endpoint_id, "status": outcome.status}
     logger.info("webhook", extra=facts)
@@ -57,14 +69,14 @@ def _put_off(record: dict[str, Any], seconds: int) -> None:
 
 def _give_up(record: dict[str, Any]) -> bool:
     """Puts a message where an alarm finds it; sent before it is deleted, so it cannot get lost in between."""
-    logger.warning("message given up", extra={"message_id": record["messageId"]})
+    logger.warning("message given up")
     dead_letters.send(record["body"])
     return True
 
 
-@logger.inject_lambda_context(clear_state=True)
+@observed(of_batch)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Sends what each message asks for; only those that failed come back, each after its own pause."""
     records = event["Records"]
-    failed = [each["messageId"] for each in records if not _send(each, context.aws_request_id)]
+    failed = [each["messageId"] for each in records if not _send(each)]
     return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}

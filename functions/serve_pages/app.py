@@ -7,7 +7,7 @@ from typing import Any
 
 from likeness.errors import LikenessError
 from likeness.runtime import settings
-from likeness.runtime.logging import logger, report
+from likeness.runtime.logging import observed, of_request, report
 from likeness.runtime.problems import problem
 from likeness.runtime.site import Site
 
@@ -16,7 +16,7 @@ HTML = {"/invite": "invite.html", "/console": "console.html", "/docs": "docs.htm
 site = Site(os.environ.get("AWS_ENDPOINT_URL") or settings.text("UPLOAD_ADDRESSES"))
 
 
-@logger.inject_lambda_context(clear_state=True)
+@observed(of_request)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Serves one file by the route's name."""
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}

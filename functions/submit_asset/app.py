@@ -6,17 +6,18 @@ from typing import Any
 
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap
-from likeness.runtime.logging import logger, report
+from likeness.runtime.logging import logger, observed, of_task, report
 
 submit_asset = bootstrap.submit_asset()
 
 
-@logger.inject_lambda_context(clear_state=True)
+@observed(of_task)
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Submits one asset."""
-    logger.append_keys(session_id=event["session_id"], asset_id=event["asset_id"], execution=event["execution"])
     try:
-        return submit_asset(event["session_id"], event["asset_id"])
+        done = submit_asset(event["session_id"], event["asset_id"])
     except LikenessError as error:
         report(error)
         raise
+    logger.info("asset submitted", extra=done)
+    return done

@@ -194,6 +194,7 @@ class Simulator:
             fault=rule.kind if rule else None,
             asset_id=reply.asset_id,
             token_hash=reply.token_hash,
+            correlation_id=request.headers.get("x-correlation-id"),
         )
         return reply
 

@@ -93,6 +93,7 @@ class LogEntry:
     fault: str | None
     asset_id: str | None
     token_hash: str | None
+    correlation_id: str | None = None
 
 
 class Store:
@@ -166,11 +167,14 @@ class Store:
         fault: str | None,
         asset_id: str | None,
         token_hash: str | None,
+        correlation_id: str | None = None,
     ) -> None:
         """Add one call to the log; `at` is the monotonic time of its arrival."""
         with self.lock:
             self._calls += 1
-            self._log.append(LogEntry(self._calls, at, method, call, status, code, fault, asset_id, token_hash))
+            self._log.append(
+                LogEntry(self._calls, at, method, call, status, code, fault, asset_id, token_hash, correlation_id)
+            )
 
     def log(self) -> list[LogEntry]:
         """Return the calls received, in the order of their answers."""

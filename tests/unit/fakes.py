@@ -110,20 +110,29 @@ class FakeCrun:
     looked_up: list[str] = field(default_factory=list)
     uploaded: list[tuple[str, str, str, str]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    traced: list[str | None] = field(default_factory=list)
 
-    def create_validation(self, callback_url: str) -> H5Session:
+    def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
         self.callback_urls.append(callback_url)
+        self.traced.append(correlation_id)
         return _given(self.sessions)
 
-    def group_of(self, byted_token: str) -> str:
+    def group_of(self, byted_token: str, correlation_id: str | None = None) -> str:
+        self.traced.append(correlation_id)
         self.looked_up.append(byted_token)
         return _given(self.groups)
 
-    def upload_asset(self, *, name: str, asset_type: str, asset_url: str, group_id: str) -> str:
+    def upload_asset(
+        self, *, name: str, asset_type: str, asset_url: str, group_id: str, correlation_id: str | None = None
+    ) -> str:
+        self.traced.append(correlation_id)
         self.uploaded.append((name, asset_type, asset_url, group_id))
         return _given(self.uploads)
 
-    def asset_reports(self, crun_asset_ids: Sequence[str]) -> dict[str, AssetReport | UpstreamProblem]:
+    def asset_reports(
+        self, crun_asset_ids: Sequence[str], correlation_id: str | None = None
+    ) -> dict[str, AssetReport | UpstreamProblem]:
+        self.traced.append(correlation_id)
         if self.no_place:
             raise self.no_place
         self.asked += crun_asset_ids

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from likeness.errors import InvalidRequest, UpstreamRefused
+from likeness.runtime import metrics
 from likeness.runtime.logging import report
 from tests.template_file import RESOURCES
 
@@ -18,6 +19,7 @@ def test_a_refusal_of_the_account_is_counted_as_the_alarm_expects(
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "likeness")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Likeness")
     report(UpstreamRefused(code))
+    metrics.write({})
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     assert len(lines) == alarming
     for line in lines:
@@ -30,4 +32,5 @@ def test_a_refusal_of_the_account_is_counted_as_the_alarm_expects(
 
 def test_a_callers_mistake_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
     report(InvalidRequest("x", field="y"))
+    metrics.write({})
     assert "_aws" not in capsys.readouterr().out

@@ -68,6 +68,17 @@ def test_messages_of_older_and_newer_versions_are_read(body: dict[str, Any], kin
     assert isinstance(read_message(json.dumps(older | {"of_the_next_version": [1]})), kind)
 
 
+@pytest.mark.parametrize("found", [None, "", 7, ["1"], "1-ab\n", "a" * 65, "x y", "<script>"])
+def test_a_correlation_id_that_is_none_is_left_out_and_spoils_no_message(found: object) -> None:
+    body = {"type": "pass_reported", "attempt": 1, "session_id": SESSION_ID, "correlation_id": found}
+    assert read_message(json.dumps(body)) == PassReported(SESSION_ID, 1)
+
+
+def test_a_session_without_a_correlation_id_writes_what_the_previous_version_wrote() -> None:
+    assert session_from(SESSION).correlation_id is None
+    assert AssetsReady(SESSION_ID).to_json() == '{"type":"assets_ready","session_id":"%s"}' % SESSION_ID  # noqa: UP031
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -87,6 +98,12 @@ def test_what_is_no_message_is_refused(body: str) -> None:
         read_message(body)
 
 
-@pytest.mark.parametrize("message", [PassReported(SESSION_ID, 1), LinkCheck(SESSION_ID, 2), AssetsReady(SESSION_ID)])
+@pytest.mark.parametrize(
+    "message",
+    [
+        PassReported(SESSION_ID, 1), LinkCheck(SESSION_ID, 2), AssetsReady(SESSION_ID),
+        PassReported(SESSION_ID, 1, correlation_id="1-5f84c7a1-abc"), AssetsReady(SESSION_ID, correlation_id="r"),
+    ],
+)  # fmt: skip
 def test_a_message_is_read_as_it_was_written(message: PassReported | LinkCheck | AssetsReady) -> None:
     assert read_message(message.to_json()) == message

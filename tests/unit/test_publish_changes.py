@@ -19,6 +19,7 @@ from likeness.adapters.stream import read_change
 from likeness.contracts.events import Change
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.media.types import AssetType
+from likeness.domain.metrics import Metric
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
 from likeness.errors import StorageUnavailable
 from likeness.ports import EVENTS_PER_PUT, Event
@@ -333,6 +334,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Any:
         url = sqs.create_queue(QueueName="unread")["QueueUrl"]
         monkeypatch.setenv("EVENT_BUS_NAME", make_bus("likeness-events"))
         monkeypatch.setenv("CHANGE_DEAD_LETTER_QUEUE_URL", url)
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "likeness")
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Likeness")
         monkeypatch.setattr(bootstrap, "_clients", {})
         app = cold_start("publish_changes")
 
@@ -374,3 +377,72 @@ def test_what_the_bus_does_not_take_is_named_by_its_place_in_the_stream(
     assert answer == {"batchItemFailures": [{"itemIdentifier": first["dynamodb"]["SequenceNumber"]}]}
     assert letters == []
     assert [each.message for each in caplog.records] == ["events left"]
+
+
+# -- the metrics ---------------------------------------------------------------------------------------------------
+
+
+def measured(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, str], list[float]]:
+    """What was written, by name and code ("" where there is none); each line's dimensions are checked."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for line in map(json.loads, capsys.readouterr().out.splitlines()):
+        if "_aws" not in line:
+            continue
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        code = line.get("code", "")
+        assert directive["Dimensions"] == ([["service"], ["service", "code"]] if code else [["service"]])
+        for metric in directive["Metrics"]:
+            name = metric["Name"]
+            assert metric["Unit"] == Metric(name).unit == ("Seconds" if name.startswith("Seconds") else "Count")
+            found.setdefault((name, code), []).extend(line[name])
+    return found
+
+
+def failed(status: AttemptStatus) -> Attempt:
+    return Attempt(2, status, "token", NOW, NOW + 120)
+
+
+def test_each_step_is_counted_by_what_it_led_to(account: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    waits, checked = session(SessionStatus.REQUIRES_INPUT), session(SessionStatus.PROCESSING)
+    twice = waits.attempts | {2: failed(AttemptStatus.OPEN)}
+    account(
+        record(None, replace(waits, attempts={})),
+        record(replace(waits, attempts={}), waits),
+        record(waits, replace(waits, attempts=twice)),
+        record(waits, session(SessionStatus.REQUIRES_INPUT, "link_expired")),
+        record(checked, session(SessionStatus.REQUIRES_INPUT, "attempt_failed")),
+        record(waits, session(SessionStatus.REQUIRES_INPUT, "attempt_failed")),
+        record(asset(AssetStatus.PROCESSING), asset(AssetStatus.FAILED)),
+        record(asset(AssetStatus.PROCESSING), asset(AssetStatus.ACTIVE, submitted_at=NOW, activated_at=NOW + 7)),
+        record(asset(AssetStatus.UPLOADED), asset(AssetStatus.ACTIVE, activated_at=NOW)),
+        record(waits, replace(waits, generation=5)),
+    )
+    assert measured(capsys) == {
+        ("SessionsCreated", ""): [1], ("AttemptsStarted", ""): [1, 1], ("AttemptsLapsed", ""): [1],
+        ("AttemptsFailed", "attempt_failed"): [1, 1], ("AssetsFailed", "face_mismatch"): [1],
+        ("AssetsActive", ""): [1, 1], ("SecondsToActive", ""): [7],
+    }  # fmt: skip
+
+
+def test_a_verified_session_says_how_long_it_took(account: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    after = record(session(SessionStatus.PROCESSING), session(SessionStatus.VERIFIED))
+    after["dynamodb"]["NewImage"]["verified_at"] = {"N": str(NOW + 95)}
+    account(after)
+    assert measured(capsys) == {("SessionsVerified", ""): [1], ("SecondsToVerified", ""): [95]}
+
+
+def test_what_the_bus_does_not_take_is_counted_when_it_comes_again(
+    account: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    boto3.client("events").delete_event_bus(Name="likeness-events")
+    first, second = (record(asset(AssetStatus.PROCESSING), asset(AssetStatus.ACTIVE)) for _ in range(2))
+    account(first, second)
+    assert measured(capsys) == {}
+    make_bus("likeness-events")
+    account(first, second)
+    assert measured(capsys) == {("AssetsActive", ""): [1, 1]}
+
+
+def test_a_big_batch_loses_nothing(account: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    account(*(record(None, session(SessionStatus.REQUIRES_INPUT, attempts={})) for _ in range(230)))
+    assert measured(capsys) == {("SessionsCreated", ""): [1] * 230}

@@ -259,6 +259,21 @@ class H5Session:
 
 
 @dataclass(frozen=True, slots=True)
+class CrunCall:
+    """One request to crun and what came of it. ``call`` is the last part of its path.
+
+    ``outcome``: ``ok``, ``refused``, ``deferred`` or ``ambiguous``, as in the tree of errors; ``upstream_code`` is
+    crun's own figure, if it gave one.
+    """
+
+    call: str
+    outcome: str
+    seconds: float
+    upstream_code: int | None
+    correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AssetReport:
     """What crun says of an asset: ``status`` as it came, and why it failed."""
 
@@ -271,21 +286,26 @@ class Crun(Protocol):
     """The vendor's API. Every call raises UpstreamRefused, UpstreamDeferred or UpstreamAmbiguous.
 
     StorageUnavailable says that what a call needs before it goes out (the key, a place in the line) was not to be had.
+    ``correlation_id`` goes along in a header, so that crun's records and ours can be laid side by side.
     """
 
-    def create_validation(self, callback_url: str) -> H5Session:
+    def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
         """POST visual-validate-session."""
         ...
 
-    def group_of(self, byted_token: str) -> str:
+    def group_of(self, byted_token: str, correlation_id: str | None = None) -> str:
         """GET visual-validate-result: the GroupId. May consume the token."""
         ...
 
-    def upload_asset(self, *, name: str, asset_type: str, asset_url: str, group_id: str) -> str:
+    def upload_asset(
+        self, *, name: str, asset_type: str, asset_url: str, group_id: str, correlation_id: str | None = None
+    ) -> str:
         """POST asset-upload: the AssetId. Not idempotent."""
         ...
 
-    def asset_reports(self, crun_asset_ids: Sequence[str]) -> dict[str, AssetReport | UpstreamProblem]:
+    def asset_reports(
+        self, crun_asset_ids: Sequence[str], correlation_id: str | None = None
+    ) -> dict[str, AssetReport | UpstreamProblem]:
         """GET asset-info for several assets side by side; what went wrong stands in the place of the report."""
         ...
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -13,10 +15,12 @@ import requests
 from likeness.adapters.https import ReadyAdapter, seconds_to_wait
 from likeness.contracts.crun import read_asset_report, read_envelope, read_id, read_link
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
-from likeness.ports import AssetReport, H5Session, UpstreamProblem
+from likeness.ports import AssetReport, CrunCall, H5Session, UpstreamProblem
 
 CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 12.0
+#: The contract knows no such header; whoever has the vendor's logs may look for it.
+_CORRELATION_HEADER = "X-Correlation-Id"
 _LARGEST_ANSWER = 1 << 20
 _PARALLEL = 8
 _LONGEST_WAIT_SECONDS = 3600
@@ -28,7 +32,8 @@ class CrunClient:
     """The port ``Crun``. ``api_key(fresh=True)`` fetches the key anew: after a 401 it may have been rotated.
 
     ``admit(n)`` is the rate governor: it returns, perhaps after a while, how many of ``n`` calls may go out now, or
-    raises RateLimited. ``read_timeout`` in seconds, between two bytes.
+    raises RateLimited. ``called`` is told of every request that went out, perhaps from several threads at once.
+    ``read_timeout`` in seconds, between two bytes.
     """
 
     def __init__(
@@ -37,36 +42,43 @@ class CrunClient:
         api_key: Callable[[bool], str],
         admit: Callable[[int], int],
         *,
+        called: Callable[[CrunCall], None] = lambda _: None,
         trust_env: bool = False,
         read_timeout: float = READ_TIMEOUT_SECONDS,
     ) -> None:
         self._base = base_url.rstrip("/") + "/api/v1/client/job/"
         self._api_key = api_key
         self._admit = admit
+        self._called = called
         self._timeouts = (CONNECT_TIMEOUT_SECONDS, read_timeout)
         self._http = requests.Session()
         self._http.trust_env = trust_env
         for scheme in ("https://", "http://"):
             self._http.mount(scheme, ReadyAdapter(pool_maxsize=_PARALLEL, max_retries=0))
 
-    def create_validation(self, callback_url: str) -> H5Session:
+    def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
         """See the port. Who asks for a link has its place already: the governor must know which client it is for."""
-        data = self._call("POST", "visual-validate-session", "BytedToken", json={"callback_url": callback_url})
+        body = {"callback_url": callback_url}
+        data = self._call("POST", "visual-validate-session", "BytedToken", correlation_id, body)
         return H5Session(read_id(data, "BytedToken", longest=4096), read_link(data, "H5Link"))
 
-    def group_of(self, byted_token: str) -> str:
+    def group_of(self, byted_token: str, correlation_id: str | None = None) -> str:
         """See the port."""
         self._admit(1)
         query = f"visual-validate-result?byted_token={quote(byted_token, safe='')}"
-        return read_id(self._call("GET", query, "GroupId"), "GroupId")
+        return read_id(self._call("GET", query, "GroupId", correlation_id), "GroupId")
 
-    def upload_asset(self, *, name: str, asset_type: str, asset_url: str, group_id: str) -> str:
+    def upload_asset(
+        self, *, name: str, asset_type: str, asset_url: str, group_id: str, correlation_id: str | None = None
+    ) -> str:
         """See the port."""
         self._admit(1)
         body = {"name": name, "asset_type": asset_type, "asset_url": asset_url, "group_id": group_id}
-        return read_id(self._call("POST", "asset-upload", "AssetId", json=body), "AssetId")
+        return read_id(self._call("POST", "asset-upload", "AssetId", correlation_id, body), "AssetId")
 
-    def asset_reports(self, crun_asset_ids: Sequence[str]) -> dict[str, AssetReport | UpstreamProblem]:
+    def asset_reports(
+        self, crun_asset_ids: Sequence[str], correlation_id: str | None = None
+    ) -> dict[str, AssetReport | UpstreamProblem]:
         """See the port."""
         found: dict[str, AssetReport | UpstreamProblem] = {}
         waiting = list(crun_asset_ids)
@@ -80,32 +92,60 @@ class CrunClient:
                 except RateLimited as problem:
                     return found | dict.fromkeys(waiting, problem)
                 batch, waiting = waiting[:admitted], waiting[admitted:]
-                found |= zip(batch, pool.map(self._report, batch), strict=True)
+                found |= zip(batch, pool.map(partial(self._report, correlation_id), batch), strict=True)
         return found
 
-    def _report(self, crun_asset_id: str) -> AssetReport | UpstreamProblem:
+    def _report(self, correlation_id: str | None, crun_asset_id: str) -> AssetReport | UpstreamProblem:
+        query = f"asset-info?asset_id={quote(crun_asset_id, safe='')}"
         try:
-            return read_asset_report(
-                self._call("GET", f"asset-info?asset_id={quote(crun_asset_id, safe='')}", "Status")
-            )
+            return read_asset_report(self._call("GET", query, "Status", correlation_id))
         except UpstreamError as problem:
             return problem
 
-    def _call(self, method: str, path: str, promised: str, json: dict[str, Any] | None = None) -> Any:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        promised: str,
+        correlation_id: str | None = None,
+        json: dict[str, Any] | None = None,
+    ) -> Any:
+        traced = {_CORRELATION_HEADER: correlation_id} if correlation_id else {}
+
+        def once(*, fresh_key: bool) -> Any:
+            headers = {"x-api-key": self._api_key(fresh_key), **traced}
+            with self._told(path.partition("?")[0], correlation_id):
+                return self._send(method, path, promised, headers, json)
+
         try:
-            return self._send(method, path, promised, json, fresh_key=False)
+            return once(fresh_key=False)
         except UpstreamRefused as refusal:
             if refusal.upstream_code != requests.codes.unauthorized:
                 raise
-            return self._send(method, path, promised, json, fresh_key=True)
+            return once(fresh_key=True)
 
-    def _send(self, method: str, path: str, promised: str, json: dict[str, Any] | None, *, fresh_key: bool) -> Any:
+    @contextmanager
+    def _told(self, call: str, correlation_id: str | None) -> Iterator[None]:
+        """Tells of the call inside of the block: how long it took, and what came of it."""
+        began, outcome, code = time.monotonic(), "ok", None
+        try:
+            yield
+        except UpstreamError as problem:
+            outcome, code = _outcome(problem), problem.upstream_code
+            raise
+        except BaseException:
+            outcome = _outcome(None)  # a fault of ours, in the middle of it
+            raise
+        finally:
+            self._called(CrunCall(call, outcome, time.monotonic() - began, code, correlation_id))
+
+    def _send(self, method: str, path: str, promised: str, headers: dict[str, str], json: dict[str, Any] | None) -> Any:
         try:
             with self._http.request(
                 method,
                 self._base + path,
                 json=json,
-                headers={"x-api-key": self._api_key(fresh_key)},
+                headers=headers,
                 timeout=self._timeouts,
                 allow_redirects=False,
                 stream=True,
@@ -132,3 +172,9 @@ class CrunClient:
             promised=promised,
             retry_after=seconds_to_wait(retry_after.strip(), time.time(), _LONGEST_WAIT_SECONDS),
         )
+
+
+def _outcome(problem: UpstreamError | None) -> str:
+    if isinstance(problem, UpstreamRefused):
+        return "refused"
+    return "deferred" if isinstance(problem, UpstreamDeferred) else "ambiguous"

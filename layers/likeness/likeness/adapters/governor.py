@@ -125,7 +125,10 @@ class Line:
 
 
 class Governor:
-    """The allowance of all functions, as the callers of one lane see it. ``max_wait`` in seconds."""
+    """The allowance of all functions, as the callers of one lane see it. ``max_wait`` in seconds.
+
+    ``waited`` is told of the seconds that callers had to wait for their places, when they had to.
+    """
 
     def __init__(
         self,
@@ -136,8 +139,9 @@ class Governor:
         now: Callable[[], float],
         sleep: Callable[[float], None],
         max_wait: float,
+        waited: Callable[[float], None] = lambda _: None,
     ) -> None:
-        self._sleep, self._max_wait = sleep, max_wait
+        self._sleep, self._max_wait, self._waited = sleep, max_wait, waited
         background = per_10s // 2
         shares = {Lane.INTERACTIVE: per_10s - background, Lane.BACKGROUND: background}
         # An allowance of one cannot be shared: everybody stands in the same line.
@@ -157,5 +161,7 @@ class Governor:
             wait = line.take(admitted, patience, client_id)
             if wait is not None:
                 self._sleep(wait)
+                if wait > 0:
+                    self._waited(wait)
                 return admitted
         raise RateLimited(retry_after=max(2, round(self._max_wait)))

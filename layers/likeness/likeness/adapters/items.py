@@ -186,6 +186,7 @@ def session_item(session: Session) -> Item:
             "consent": session.consent and consent_map(session.consent),
             "attempts": {number: attempt_map(each) for number, each in session.attempts.items()},
             "attempt_count": len(session.attempts),
+            "correlation_id": session.correlation_id,
             "asset_count": session.asset_count,
             "generation": session.generation,
             "created_at": session.created_at,
@@ -216,6 +217,7 @@ def session_from(item: Item) -> Session:
         asset_count=values.get("asset_count", 0),
         erased_at=values.get("erased_at"),
         attempts={int(n): _attempt(n, each) for n, each in values.get("attempts", {}).items()},
+        correlation_id=values.get("correlation_id"),
     )
 
 

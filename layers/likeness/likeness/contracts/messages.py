@@ -6,10 +6,10 @@ Plain dataclasses: we write them ourselves, and Pydantic would be a third of the
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
-from likeness.domain.ids import SESSION_ID
+from likeness.domain.ids import SESSION_ID, known_correlation_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class _OfSession:
     type: ClassVar[str]
 
     session_id: str
+    #: The session's, for the reader's log: None in messages of versions that did not write it, or sent by hand.
+    correlation_id: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not (isinstance(self.session_id, str) and SESSION_ID.fullmatch(self.session_id)):
@@ -24,7 +26,8 @@ class _OfSession:
 
     def to_json(self) -> str:
         """The message's body on the queue."""
-        return json.dumps({"type": self.type, **asdict(self)}, separators=(",", ":"))
+        fields = {name: value for name, value in asdict(self).items() if value is not None}
+        return json.dumps({"type": self.type, **fields}, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,10 @@ def read_message(body: str) -> Message:
     except RecursionError:
         raise ValueError("body") from None
     kind = fields.get("type") if isinstance(fields, dict) else None
+    if kind not in (AssetsReady.type, PassReported.type, LinkCheck.type):
+        raise ValueError("type")
+    session_id, correlation_id = fields.get("session_id"), known_correlation_id(fields.get("correlation_id"))
     if kind == AssetsReady.type:
-        return AssetsReady(fields.get("session_id"))
-    if kind == PassReported.type:
-        return PassReported(fields.get("session_id"), fields.get("attempt"))
-    if kind == LinkCheck.type:
-        return LinkCheck(fields.get("session_id"), fields.get("attempt"))
-    raise ValueError("type")
+        return AssetsReady(session_id, correlation_id=correlation_id)
+    of_attempt = PassReported if kind == PassReported.type else LinkCheck
+    return of_attempt(session_id, fields.get("attempt"), correlation_id=correlation_id)

@@ -10,6 +10,9 @@ _ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 ULID = re.compile(_ULID)
 SESSION_ID = re.compile(rf"ses_{_ULID}")
 ASSET_ID = re.compile(rf"ast_{_ULID}")
+#: What follows a session from the API to crun: the root of the trace that made it, or API Gateway's request id.
+_CORRELATION_ID = re.compile("[0-9A-Za-z-]{1,64}")
+_TRACE_ROOT = re.compile(r"(?:^|;)\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)")
 
 
 def ulid(milliseconds: int, entropy: bytes) -> str:
@@ -67,3 +70,14 @@ def dropped_asset_id(milliseconds: int, key: str, version_id: str) -> str:
     so an event that arrives twice registers one asset.
     """
     return asset_id(milliseconds, hashlib.sha256(f"{key}\n{version_id}".encode()).digest())
+
+
+def known_correlation_id(found: object) -> str | None:
+    """``found`` if it has the form of a correlation id: it stands in logs, and in a header that crun is sent."""
+    return found if isinstance(found, str) and _CORRELATION_ID.fullmatch(found) else None
+
+
+def trace_root(header: str) -> str | None:
+    """The root in an ``X-Amzn-Trace-Id`` header, which a caller may have written: nothing else of it is kept."""
+    root = _TRACE_ROOT.search(header)
+    return root[1] if root else None

@@ -110,6 +110,8 @@ class Session:
     asset_count: int = 0
     erased_at: float | None = None
     attempts: dict[int, Attempt] = field(default_factory=dict)
+    #: What its calls and log lines have in common; None on what was stored before sessions had one.
+    correlation_id: str | None = None
 
     @property
     def attempt(self) -> Attempt | None:

@@ -8,8 +8,11 @@ from typing import Any
 
 from likeness.adapters.aws import make_client
 from likeness.adapters.dynamodb import DynamoStore
+from likeness.domain.metrics import Metric
 from likeness.domain.polling import Schedule
-from likeness.runtime.logging import ACCOUNT_REFUSED, count, logger
+from likeness.ports import CrunCall
+from likeness.runtime.logging import logger
+from likeness.runtime.metrics import measure
 from likeness.runtime.settings import number, text
 from likeness.runtime.system import SystemClock
 
@@ -56,13 +59,21 @@ def _governor(lane: str) -> Any:
         time.time,
         time.sleep,
         _GOVERNOR_PATIENCE_SECONDS,
+        partial(measure, Metric.GOVERNOR_WAIT_SECONDS),
     )
 
 
 def _crun(admit: Any) -> Any:
     from likeness.adapters.crun_client import CrunClient
 
-    return CrunClient(text("CRUN_BASE_URL"), _secret("CRUN_API_KEY_SECRET_ARN").value, admit)
+    return CrunClient(text("CRUN_BASE_URL"), _secret("CRUN_API_KEY_SECRET_ARN").value, admit, called=_crun_called)
+
+
+def _crun_called(told: CrunCall) -> None:
+    measure(Metric.CRUN_CALL_SECONDS, told.seconds, call=told.call, outcome=told.outcome)
+    facts = {"call": told.call, "outcome": told.outcome, "seconds": round(told.seconds, 3)}
+    more = {"upstream_code": told.upstream_code, "correlation_id": told.correlation_id}
+    logger.info("crun called", extra=facts | {name: each for name, each in more.items() if each is not None})
 
 
 def _queue() -> Any:
@@ -221,7 +232,7 @@ def submit_asset() -> Any:
     from likeness.steps.submit_asset import SubmitAsset
 
     return SubmitAsset(
-        store(), _crun(_governor("background").admit), _files(), SystemClock(), lambda: count("PossibleOrphan")
+        store(), _crun(_governor("background").admit), _files(), SystemClock(), partial(measure, Metric.POSSIBLE_ORPHAN)
     )
 
 
@@ -230,7 +241,7 @@ def poll_assets() -> Any:
     from likeness.steps.poll_assets import PollAssets
 
     crun = _crun(_governor("background").admit)
-    return PollAssets(store(), crun, _queue(), SystemClock(), _pace(), lambda: count(ACCOUNT_REFUSED))
+    return PollAssets(store(), crun, _queue(), SystemClock(), _pace(), partial(measure, Metric.CRUN_ACCOUNT_REFUSED))
 
 
 def publish_changes() -> Any:

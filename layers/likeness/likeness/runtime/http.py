@@ -8,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
 from likeness.domain.caller import Caller
+from likeness.domain.ids import known_correlation_id, trace_root
 from likeness.errors import LikenessError, NotFound
 from likeness.runtime.logging import report, report_unexpected
 from likeness.runtime.problems import HEADERS, PROBLEM, problem, request_id_of
@@ -30,9 +31,8 @@ def make_app() -> APIGatewayRestResolver:
 
     @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
     def on_any_other(error: Exception) -> Response[str]:
-        request_id = request_id_of(app.current_event.raw_event)
-        report_unexpected(error, request_id)
-        return _problem_response(LikenessError(), request_id)
+        report_unexpected(error)
+        return _problem_response(LikenessError(), request_id_of(app.current_event.raw_event))
 
     @app.not_found
     def on_unknown_route(_: Exception) -> Response[str]:
@@ -44,6 +44,12 @@ def make_app() -> APIGatewayRestResolver:
 def _problem_response(error: LikenessError, request_id: str | None = None) -> Response[str]:
     shown = problem(error, request_id)
     return Response(shown["statusCode"], PROBLEM, shown["body"], headers=shown["headers"])
+
+
+def correlation_id_of(event: dict[str, Any]) -> str | None:
+    """What is to follow the session that this request makes: its trace's root, else API Gateway's request id."""
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    return trace_root(headers.get("x-amzn-trace-id") or "") or known_correlation_id(request_id_of(event))
 
 
 def caller_of(event: dict[str, Any]) -> Caller:

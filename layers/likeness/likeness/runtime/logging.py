@@ -3,24 +3,83 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
+from likeness.domain.ids import ASSET_ID, SESSION_ID, known_correlation_id
+from likeness.domain.metrics import Metric
 from likeness.errors import ACCOUNT_REFUSALS, LikenessError, RequestError, UpstreamError
+from likeness.runtime import metrics
 
 #: One logger for a function; POWERTOOLS_SERVICE_NAME and LOG_LEVEL come from the template.
 logger = Logger(log_uncaught_exceptions=False)
 
+Event = dict[str, Any]
+Handler = Callable[[Event, Any], Any]
+#: What a line of metrics has in common with the other lines of its invocation.
+_IDS = ("session_id", "asset_id", "execution", "correlation_id", "request_id", "function_request_id")
 
-#: crun refused our key, credits or feature: somebody has to act (docs/operations.md).
-ACCOUNT_REFUSED = "CrunAccountRefused"
+
+def observed(ids: Callable[[Event], Mapping[str, str | None]]) -> Callable[[Handler], Handler]:
+    """The frame of every handler: each line carries Lambda's request id and what ``ids`` finds in the event,
+
+    and what was measured is written when the handler ends, however it ends.
+    """
+
+    def frame(handler: Handler) -> Handler:
+        @logger.inject_lambda_context(clear_state=True)
+        @wraps(handler)
+        def run(event: Event, context: Any) -> Any:
+            logger.append_keys(**{name: each for name, each in ids(event).items() if each})
+            try:
+                return handler(event, context)
+            finally:
+                keys = logger.get_current_keys()
+                metrics.write({name: keys[name] for name in _IDS if name in keys})
+
+        framed: Handler = run
+        return framed
+
+    return frame
 
 
-def count(name: str) -> None:
-    """Adds one to metric ``name`` of namespace POWERTOOLS_METRICS_NAMESPACE by an EMF log line."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=1):
-        pass  # written when the block ends
+def of_request(event: Event) -> dict[str, str | None]:
+    """The ids of an HTTP request: API Gateway's, and the path's. What the path holds besides ids is not logged."""
+    path = event.get("pathParameters") or {}
+    session_id, asset_id = path.get("session_id") or "", path.get("asset_id") or ""
+    return {
+        "request_id": (event.get("requestContext") or {}).get("requestId"),
+        "session_id": session_id if SESSION_ID.fullmatch(session_id) else None,
+        "asset_id": asset_id if ASSET_ID.fullmatch(asset_id) else None,
+    }
+
+
+def of_task(event: Event) -> dict[str, str | None]:
+    """The ids of a state's task. The execution's whole input travels: one of another version may hold less."""
+    return {
+        "session_id": event["session_id"],
+        "asset_id": event.get("asset_id"),
+        "execution": event["execution"],
+        "correlation_id": known_correlation_id((event.get("input") or {}).get("correlation_id")),
+    }
+
+
+def of_upload(event: Event) -> dict[str, str | None]:
+    """The ids in an object's key (``uploads/<session>/<asset>/file``, ``inbox/<session>/<name>``), and the event's."""
+    _, session_id, asset_id = (*event["detail"]["object"]["key"].split("/"), "", "")[:3]
+    return {
+        "event_id": event.get("id"),
+        "session_id": session_id if SESSION_ID.fullmatch(session_id) else None,
+        "asset_id": asset_id if ASSET_ID.fullmatch(asset_id) else None,
+    }
+
+
+def of_batch(_: Event) -> dict[str, str | None]:
+    """A batch has no ids of its own: its records' stand in the lines about them."""
+    return {}
 
 
 def report(error: LikenessError) -> None:
@@ -29,10 +88,10 @@ def report(error: LikenessError) -> None:
     level = logger.info if isinstance(error, RequestError) else logger.warning
     level("refused", extra={"code": error.code, "status": error.status, "upstream_code": upstream})
     if upstream in ACCOUNT_REFUSALS:
-        count(ACCOUNT_REFUSED)
+        metrics.measure(Metric.CRUN_ACCOUNT_REFUSED)
 
 
-def report_unexpected(error: Exception, request_id: str | None) -> None:
+def report_unexpected(error: Exception, **ids: str | None) -> None:
     """Logs where a fault of ours was raised, not what it said: its words may quote a token, a URL or a name."""
     places = [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]
-    logger.error("unexpected", extra={"error": type(error).__name__, "places": places, "request_id": request_id})
+    logger.error("unexpected", extra={"error": type(error).__name__, "places": places, **ids})

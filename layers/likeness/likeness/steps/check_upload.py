@@ -76,7 +76,7 @@ class CheckUpload:
         session = self.store.get_session(asset.session_id)
         if session is None or session.group_id is None or asset.status is not AssetStatus.UPLOADED:
             return "waiting"
-        self.queue.send(AssetsReady(session_id=session.id).to_json())
+        self.queue.send(AssetsReady(session_id=session.id, correlation_id=session.correlation_id).to_json())
         return "ready"
 
     def _erased(self, upload: Upload) -> str | None:

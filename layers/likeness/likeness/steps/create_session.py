@@ -51,8 +51,13 @@ class CreateSession:
     link_check_delay: int
     max_attempts: int
 
-    def create(self, caller: Caller, body: NewSession, base_url: str) -> dict[str, Any]:
-        """The new session's view, with its links and upload forms. Raises RequestError and UpstreamError."""
+    def create(
+        self, caller: Caller, body: NewSession, base_url: str, correlation_id: str | None = None
+    ) -> dict[str, Any]:
+        """The new session's view, with its links and upload forms. Raises RequestError and UpstreamError.
+
+        ``correlation_id`` stays with the session.
+        """
         caller.require_client()
         if body.return_url and not may_return_to(body.return_url, caller.return_origins):
             raise InvalidRequest(
@@ -72,6 +77,7 @@ class CreateSession:
             if body.consent
             else None,
             asset_count=len(body.assets),
+            correlation_id=correlation_id,
         )
         assets = [new_asset(session, each, now, self.clock.entropy()) for each in body.assets]
         h5_link = None
@@ -126,10 +132,12 @@ class CreateSession:
 
     def _open_link(self, session: Session, number: int, base_url: str, now: float) -> tuple[Attempt, str]:
         self.admit(session.client_id)
-        check = LinkCheck(session_id=session.id, attempt=number)
+        check = LinkCheck(session_id=session.id, attempt=number, correlation_id=session.correlation_id)
         self.queue.send(check.to_json(), delay_seconds=self.link_check_delay)
         signature = sign_callback(self.keys.current(), session.id, number)
-        made = self.crun.create_validation(f"{base_url}/callback/{session.id}/{number}/{signature}")
+        made = self.crun.create_validation(
+            f"{base_url}/callback/{session.id}/{number}/{signature}", session.correlation_id
+        )
         attempt = Attempt(
             number=number,
             status=AttemptStatus.OPEN,

@@ -9,7 +9,7 @@ from typing import Any
 from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import Asset, AssetStatus, crun_failure
 from likeness.domain.polling import NEVER, NOTHING_SEEN, History, observed
-from likeness.domain.session import Problem
+from likeness.domain.session import Problem, Session
 from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, Clock, Crun, Queue, Store, UpstreamProblem
 from likeness.steps.rounds import MAX_ROUNDS, Pace, done, finish, plan
@@ -38,11 +38,12 @@ class PollAssets:
         now = self.clock.now()
         session, assets = self.store.load(session_id)
         # A round that is repeated after it let go of the session claims it again; else nothing is written here.
-        mine = session and (session.driver == execution or self.store.claim_driver(session_id, execution, None))
-        if not mine:
+        if session is None:
+            return done(round_)
+        if session.driver != execution and not self.store.claim_driver(session_id, execution, None):
             return done(round_)
         pending = [each for each in assets if each.status is AssetStatus.PROCESSING and each.crun_asset_id]
-        reports = self._ask(pending, round_)
+        reports = self._ask(pending, round_, session.correlation_id)
         if any(
             isinstance(each, UpstreamRefused) and each.upstream_code in ACCOUNT_REFUSALS for each in reports.values()
         ):
@@ -61,23 +62,26 @@ class PollAssets:
         if following["next"] == "done":
             return finish(self.store, session_id, execution, self.pace, now, round_ + 1)
         if following["round"] > MAX_ROUNDS:
-            return self._hand_over(session_id, execution)
+            return self._hand_over(session, execution)
         return following
 
-    def _ask(self, pending: list[Asset], round_: int) -> dict[str, AssetReport | UpstreamProblem]:
+    def _ask(
+        self, pending: list[Asset], round_: int, correlation_id: str | None
+    ) -> dict[str, AssetReport | UpstreamProblem]:
         # The governor may not have room for all of them: each round begins elsewhere, so everybody's turn comes.
         start = round_ * _STEP % len(pending) if pending else 0
         # Files with the same bytes share an AssetId.
         wanted = list(dict.fromkeys(str(each.crun_asset_id) for each in pending[start:] + pending[:start]))
         try:
-            return self.crun.asset_reports(wanted) if wanted else {}
+            return self.crun.asset_reports(wanted, correlation_id) if wanted else {}
         except UpstreamError as problem:
             return dict.fromkeys(wanted, problem)
 
-    def _hand_over(self, session_id: str, execution: str) -> dict[str, Any]:
+    def _hand_over(self, session: Session, execution: str) -> dict[str, Any]:
         # Let go first: the reader of the message starts nothing while it sees a running driver.
-        self.store.release_driver(session_id, execution)
-        self.queue.send(AssetsReady(session_id=session_id).to_json(), delay_seconds=1)
+        self.store.release_driver(session.id, execution)
+        more = AssetsReady(session_id=session.id, correlation_id=session.correlation_id)
+        self.queue.send(more.to_json(), delay_seconds=1)
         return done(0)
 
     def _move(

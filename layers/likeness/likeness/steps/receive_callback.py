@@ -54,7 +54,8 @@ class ReceiveCallback:
         except ConditionFailed:
             return None
         # A duplicate sends again: the first write may have lost its message, and the reader is idempotent.
-        self.queue.send(PassReported(session_id=session_id, attempt=number).to_json())
+        passed = PassReported(session_id=session_id, attempt=number, correlation_id=session.correlation_id)
+        self.queue.send(passed.to_json())
         return session
 
     def _failed(self, session_id: str, number: int, code: str) -> None:

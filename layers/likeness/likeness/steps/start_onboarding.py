@@ -44,7 +44,7 @@ class StartOnboarding:
             "session_id": session.id,
             "work": "validate",
         }
-        return "started" if self.workflows.start(name, _canonical(document)) else "exists"
+        return "started" if self.workflows.start(name, _input(session, document)) else "exists"
 
     def _assets(self, session: Session | None, assets: list[Asset]) -> str:
         if session is None or session.group_id is None:
@@ -55,7 +55,7 @@ class StartOnboarding:
             return "nothing"  # the driver looks for new uploads before and after it lets go
         name = f"{session.id}-g{session.generation}"
         document = {"session_id": session.id, "takes_over": session.driver or "", "work": "assets"}
-        if self.workflows.start(name, _canonical(document)):
+        if self.workflows.start(name, _input(session, document)):
             return "started"
         if self.workflows.is_running(name):
             return "exists"
@@ -64,5 +64,8 @@ class StartOnboarding:
         raise WorkInProgress("An execution ended without claiming; try again under a new name")
 
 
-def _canonical(document: dict[str, Any]) -> str:
+def _input(session: Session, document: dict[str, Any]) -> str:
+    """The same bytes for the same execution, whatever message asks for it: the correlation id is the stored one."""
+    if session.correlation_id:
+        document = document | {"correlation_id": session.correlation_id}
     return json.dumps(document, sort_keys=True, separators=(",", ":"))

@@ -46,6 +46,7 @@ class SubmitAsset:
                 asset_type=asset.asset_type.value,
                 asset_url=self.files.download_url(asset.object_key, asset.version_id),
                 group_id=session.group_id,
+                correlation_id=session.correlation_id,
             )
         except (UpstreamDeferred, StorageUnavailable):
             self._take_back(intent, asset)

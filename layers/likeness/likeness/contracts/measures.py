@@ -1,0 +1,63 @@
+"""What a stored change adds to the metrics.
+
+Counted from the stream, so nothing is counted that was not stored. The stream delivers at least once: a batch that
+comes again after a fault is counted again, and the figures may be a little too high.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from likeness.contracts.events import AssetChange, Change, SessionChange
+from likeness.domain.asset import AssetStatus
+from likeness.domain.metrics import Metric
+from likeness.domain.session import SessionStatus
+
+#: The code of an attempt whose link nobody used.
+_LAPSED = "link_expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One value of a metric; ``code`` says why, where something failed."""
+
+    metric: Metric
+    value: float = 1
+    code: str | None = None
+
+
+def measures_of(change: Change) -> Iterator[Measure]:
+    """What ``change`` adds; nothing when it is no step of a session or an asset."""
+    return _of_session(change) if isinstance(change, SessionChange) else _of_asset(change)
+
+
+def _of_session(change: SessionChange) -> Iterator[Measure]:
+    before, after = change.before, change.after
+    if before is None:
+        yield Measure(Metric.SESSIONS_CREATED)
+    started = len(after.attempts) - len(before.attempts if before else ())
+    if started > 0:
+        yield Measure(Metric.ATTEMPTS_STARTED, started)
+    if change.event is None or before is None:
+        return
+    if after.status is SessionStatus.REQUIRES_INPUT and after.last_error:
+        code = after.last_error.code
+        yield Measure(Metric.ATTEMPTS_LAPSED) if code == _LAPSED else Measure(Metric.ATTEMPTS_FAILED, code=code)
+    if after.status is SessionStatus.VERIFIED:
+        yield Measure(Metric.SESSIONS_VERIFIED)
+        if after.verified_at is not None:
+            yield Measure(Metric.SECONDS_TO_VERIFIED, after.verified_at - after.created_at)
+
+
+def _of_asset(change: AssetChange) -> Iterator[Measure]:
+    after = change.after
+    if change.event is None:
+        return
+    if after.status is AssetStatus.FAILED:
+        yield Measure(Metric.ASSETS_FAILED, code=after.error.code if after.error else "unknown")
+    if after.status is AssetStatus.ACTIVE:
+        yield Measure(Metric.ASSETS_ACTIVE)
+        # What shares the AssetId of a file that is active already never waited.
+        if after.activated_at is not None and after.submitted_at is not None:
+            yield Measure(Metric.SECONDS_TO_ACTIVE, after.activated_at - after.submitted_at)

@@ -1,0 +1,37 @@
+"""What is measured: all names, with their units (docs/operations.md says what each one means)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Metric(StrEnum):
+    """A metric of namespace ``Likeness``. Its dimension is ``service``; some have a second set of dimensions besides.
+
+    The dimensions' values are few and known: never an id, never a client.
+    """
+
+    # From the changes that were stored.
+    SESSIONS_CREATED = "SessionsCreated"
+    ATTEMPTS_STARTED = "AttemptsStarted"
+    ATTEMPTS_LAPSED = "AttemptsLapsed"
+    ATTEMPTS_FAILED = "AttemptsFailed"  # by code
+    SESSIONS_VERIFIED = "SessionsVerified"
+    SECONDS_TO_VERIFIED = "SecondsToVerified"
+    ASSETS_ACTIVE = "AssetsActive"
+    ASSETS_FAILED = "AssetsFailed"  # by code
+    SECONDS_TO_ACTIVE = "SecondsToActive"
+
+    # From the calls to crun.
+    CRUN_CALL_SECONDS = "CrunCallSeconds"  # by call and outcome; how many values there are is how many calls
+    GOVERNOR_WAIT_SECONDS = "GovernorWaitSeconds"
+    CRUN_CREDITS_LEFT = "CrunCreditsLeft"
+    #: crun refused our key, credits or feature: somebody has to act.
+    CRUN_ACCOUNT_REFUSED = "CrunAccountRefused"
+    #: An upload that may live at crun without our knowing its id.
+    POSSIBLE_ORPHAN = "PossibleOrphan"
+
+    @property
+    def unit(self) -> str:
+        """CloudWatch's name of the unit."""
+        return "Seconds" if "Seconds" in self.value else "Count"

@@ -1,0 +1,36 @@
+"""Metrics by EMF log lines: kept while the handler runs, written when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
+
+from likeness.domain.metrics import Metric
+
+_Dimensions = tuple[tuple[str, str], ...]
+#: What this invocation has measured, by its second set of dimensions; () where there is none.
+_measured: dict[_Dimensions, list[tuple[Metric, float]]] = {}
+
+
+def measure(metric: Metric, value: float = 1, **dimensions: str) -> None:
+    """Adds a value to ``metric``, and to the same under ``dimensions`` (few values, never an id)."""
+    _measured.setdefault(tuple(dimensions.items()), []).append((metric, value))
+
+
+def write(ids: Mapping[str, object]) -> None:
+    """Writes what was measured: one line for each set of dimensions, with arrays of values.
+
+    ``ids`` stand in the lines for who reads them; CloudWatch makes no dimensions of them.
+    """
+    while _measured:
+        dimensions, values = _measured.popitem()
+        line = AmazonCloudWatchEMFProvider()  # namespace and service are the environment's
+        if dimensions:
+            line.add_dimensions(service=str(line.service), **dict(dimensions))
+        for name, each in ids.items():
+            line.add_metadata(name, each)
+        for metric, value in values:
+            line.add_metric(metric.value, metric.unit, value)  # writes by itself what is more than fits into a line
+        if line.metric_set:
+            line.flush_metrics()

@@ -1,0 +1,72 @@
+"""The metrics that alarms wait for, as the functions really write them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+from likeness.domain.metrics import Metric
+from tests.aws import stream_records
+from tests.faults.cloud import Cloud, cloud
+from tests.faults.onboarding import Onboarding
+from tests.template_file import RESOURCES
+
+
+def _lines(where: Cloud) -> list[dict[str, Any]]:
+    """The lines of metrics."""
+    return [line for line in map(json.loads, where.logs) if "_aws" in line]
+
+
+#: Written by who looks at the balance.
+_OF_THE_BALANCE = {Metric.CRUN_CREDITS_LEFT.value}
+
+
+def _written(where: Cloud) -> set[tuple[str, str, frozenset[tuple[str, str]]]]:
+    """Namespace, name and dimensions of what CloudWatch makes of the logs."""
+    found = set()
+    for line in _lines(where):
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            for names, metric in itertools.product(directive["Dimensions"], directive["Metrics"]):
+                dimensions = frozenset((name, line[name]) for name in names)
+                found.add((directive["Namespace"], metric["Name"], dimensions))
+    return found
+
+
+def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
+    with cloud({"asset_outcomes": [{"name": "*", "outcome": "active", "after_seconds": 5}]}, stream=True) as where:
+        where.begin({})
+        person = Onboarding(where)
+        where.tell(person.story())
+        where.settle()
+        assert person.ended
+        where.invoke("publish_changes", {"Records": stream_records("Table")})
+        where.simulator.update_settings(balance=0)
+        assert where.api("POST", "/sessions", body={}).status == 503
+        written = _written(where)
+    names = {name for _, name, _ in written}
+    alarms = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    single = [each for each in alarms if each.get("Namespace") == "Likeness"]
+    several = [
+        each["MetricStat"]["Metric"] for alarm in alarms for each in alarm.get("Metrics", []) if "MetricStat" in each
+    ]
+    watched = [each for each in [*single, *several] if each["MetricName"] not in _OF_THE_BALANCE]
+    assert (
+        {each["MetricName"] for each in watched}
+        == {"CrunAccountRefused", "AttemptsStarted", "SessionsVerified"}
+        <= names
+    )
+    for each in watched:
+        dimensions = frozenset((one["Name"], one["Value"]) for one in each["Dimensions"])
+        assert ("Likeness", each["MetricName"], dimensions) in written
+
+
+def test_who_waits_for_a_place_is_measured() -> None:
+    with cloud({}, CRUN_REQUESTS_PER_10S="20") as where:
+        where.begin({})
+        for _ in range(3):  # a client's share lets two go at once
+            assert where.api("POST", "/sessions", body={}).status == 201
+        (line,) = [each for each in _lines(where) if Metric.GOVERNOR_WAIT_SECONDS.value in each]
+        (waited,) = line[Metric.GOVERNOR_WAIT_SECONDS.value]
+        assert 0 < waited <= 5
+        assert line["session_id"]

@@ -1,0 +1,157 @@
+"""What one onboarding leaves in the logs and the metrics: ids on every line, and one id from the API to crun."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from likeness.domain.metrics import Metric
+from tests.aws import stream_records
+from tests.faults.cloud import Cloud, cloud
+from tests.faults.onboarding import Onboarding
+from tests.functions import FUNCTIONS, TASKS, event_of_request
+
+OUTCOMES = [{"name": "*", "outcome": "active", "after_seconds": 5}]
+Line = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def person() -> Iterator[Onboarding]:
+    """One person who got through, with three files; then a look at her, and requests that are refused."""
+    with cloud({"asset_outcomes": OUTCOMES}, stream=True) as where:
+        where.begin({})
+        made = Onboarding(where)
+        where.tell(made.story())
+        where.settle()
+        assert made.ended
+        _ask_for_nonsense(where, made.session_id)
+        where.invoke("publish_changes", {"Records": stream_records("Table")})
+        where.api("DELETE", "/sessions/{session_id}", session_id=made.session_id)
+        yield made
+
+
+def _ask_for_nonsense(where: Cloud, session_id: str) -> None:
+    """Each route refuses something, since a success has little to say."""
+    nobody = {"session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
+    where.api("GET", "/sessions/{session_id}", **nobody)
+    where.api("DELETE", "/sessions/{session_id}", **nobody)
+    where.api("POST", "/sessions/{session_id}/assets", body={"unheard": 1}, session_id=session_id)
+    where.api("POST", "/sessions/{session_id}/consent", body={"unheard": 1}, session_id=session_id)
+    where.api("POST", "/sessions/{session_id}/attempts", session_id=session_id)
+    where.invoke("get_stats", event_of_request("GET", "/stats", "/stats", query={"from": ["never"]}))
+    where.browser("https://likeness.example/v1/callback/ses_x/1/forged")
+    where.send("{not json")
+    where.settle()
+
+
+def _lines(where: Cloud) -> dict[str, list[Line]]:
+    """All lines but those of metrics, by function."""
+    found = defaultdict(list)
+    for line in map(json.loads, where.logs):
+        if "_aws" not in line:
+            found[line["function_name"]].append(line)
+    return found
+
+
+def _metrics(where: Cloud) -> list[Line]:
+    return [line for line in map(json.loads, where.logs) if "_aws" in line]
+
+
+def test_every_line_says_what_it_is_about(person: Onboarding) -> None:
+    lines = _lines(person.cloud)
+    # A success of these says nothing, and nobody who may ask is refused by the authorizer's own words.
+    assert set(FUNCTIONS) - set(lines) == {"authorize"}
+    of_requests = {"create_session", "erase_session", "get_session", "record_consent", "register_asset", "get_stats",
+                   "receive_callback"}  # fmt: skip
+    for function, said in lines.items():
+        wanted = {"function_request_id"}
+        if function in TASKS:
+            wanted |= {"session_id", "execution", "correlation_id"}
+        if function == "submit_asset":
+            wanted |= {"asset_id"}
+        if function in of_requests:
+            wanted |= {"request_id"}
+        for line in said:
+            assert wanted <= set(line), (function, line)
+
+
+@pytest.mark.parametrize("function", ["get_session", "erase_session", "record_consent", "register_asset"])
+def test_a_request_about_a_session_names_it(person: Onboarding, function: str) -> None:
+    assert all(line["session_id"].startswith("ses_") for line in _lines(person.cloud)[function])
+
+
+def test_a_path_that_is_no_id_of_ours_is_not_logged(person: Onboarding) -> None:
+    refused = [line for line in _lines(person.cloud)["receive_callback"] if line["message"] == "refused"]
+    assert refused
+    assert all("session_id" not in line for line in refused)
+
+
+def test_each_message_is_named_and_one_that_cannot_be_read_too(person: Onboarding) -> None:
+    lines = _lines(person.cloud)["start_onboarding"]
+    assert {line["message"] for line in lines} == {"message read", "message given up"}
+    for line in lines:
+        assert "message_id" in line
+        read = line["message"] == "message read"
+        assert ("session_id" in line, "correlation_id" in line) == (read, read), line
+
+
+def test_a_checked_file_and_a_published_event_name_their_session(person: Onboarding) -> None:
+    lines = _lines(person.cloud)
+    for line in [*lines["check_upload"], *lines["publish_changes"]]:
+        assert line["session_id"] == person.session_id
+    assert {"asset_id" in line for line in lines["check_upload"]} == {True, False}, "what is dropped has no id yet"
+
+
+def test_one_id_goes_from_the_api_to_crun(person: Onboarding) -> None:
+    where = person.cloud
+    (root,) = {root for route, root in where.traced if route == "POST /sessions"}
+    assert person.session().correlation_id == root
+    said = _lines(where)
+    created = [line for line in said["create_session"] if line["message"] == "session created"]
+    assert [(line["session_id"], line["correlation_id"]) for line in created] == [(person.session_id, root)]
+    bodies = [json.loads(body) for body in where.delivered if body.startswith('{"')]
+    assert {each["type"] for each in bodies} == {"link_check", "pass_reported", "assets_ready"}
+    assert {each["correlation_id"] for each in bodies} == {root}
+    for task in TASKS:
+        assert {line["correlation_id"] for line in said[task]} == {root}, task
+    calls = where.simulator.log()
+    assert {each.call for each in calls} == {"session", "result", "upload", "info"}
+    assert {each.correlation_id for each in calls} == {root}
+
+
+def test_each_call_to_crun_is_logged_and_measured(person: Onboarding) -> None:
+    where = person.cloud
+    logged = [line for lines in _lines(where).values() for line in lines if line["message"] == "crun called"]
+    assert len(logged) == len(where.simulator.log())
+    assert {line["call"] for line in logged} == {
+        "visual-validate-session", "visual-validate-result", "asset-upload", "asset-info",
+    }  # fmt: skip
+    assert all(line["outcome"] == "ok" and line["seconds"] >= 0 for line in logged)
+    measured = [line for line in _metrics(where) if Metric.CRUN_CALL_SECONDS.value in line]
+    assert sum(len(line[Metric.CRUN_CALL_SECONDS.value]) for line in measured) == len(logged)
+    assert {(line["call"], line["outcome"]) for line in measured} == {(line["call"], "ok") for line in logged}
+    dimensions = [["service"], ["service", "call", "outcome"]]
+    assert all(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == dimensions for line in measured)
+
+
+def test_what_was_stored_is_counted_once_in_one_line(person: Onboarding) -> None:
+    (line,) = [each for each in _metrics(person.cloud) if "SessionsCreated" in each]
+    session = person.session()
+    assert line["SessionsCreated"] == line["AttemptsStarted"] == line["SessionsVerified"] == [1]
+    assert line["AssetsActive"] == [1, 1, 1]
+    assert len(line["SecondsToActive"]) == 3
+    assert all(5 <= each < 60 for each in line["SecondsToActive"])
+    assert session.verified_at
+    assert line["SecondsToVerified"] == [pytest.approx(session.verified_at - session.created_at)]
+
+
+def test_lines_of_metrics_carry_the_ids_and_their_dimensions_carry_none(person: Onboarding) -> None:
+    for line in _metrics(person.cloud):
+        assert "function_request_id" in line
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        assert directive["Namespace"] == "Likeness"
+        assert {name for names in directive["Dimensions"] for name in names} <= {"service", "code", "call", "outcome"}

@@ -1,0 +1,230 @@
+"""Every alarm: a case in which it rings and one in which it doesn't, whom it tells, and that what it watches exists."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from likeness.domain.metrics import Metric
+from tests.template.alarm_math import Series, evaluate, state
+from tests.template_file import RESOURCES, ROOT, TEMPLATE
+
+ALARMS = {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == "AWS::CloudWatch::Alarm"}
+OPERATIONS = (ROOT / "docs/operations.md").read_text("utf-8")
+#: What AWS publishes, by namespace: the dimension that names a resource, and what kind of resource that is.
+_TARGETS = {
+    "AWS/Lambda": ("FunctionName", "AWS::Serverless::Function"),
+    "AWS/SQS": ("QueueName", "AWS::SQS::Queue"),
+    "AWS/States": ("StateMachineArn", "AWS::Serverless::StateMachine"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One metric, or two, in which the alarm rings and in which it is silent. A list is one period's values."""
+
+    rings: Mapping[str, Series]
+    silent: Mapping[str, Series]
+
+
+def _dead_letters() -> Case:
+    name = "ApproximateNumberOfMessagesVisible"
+    return Case({name: [[0, 0], [0, 1, 1]]}, {name: [[0], [0, 0]]})
+
+
+CASES = {
+    "OnboardingDeadLetterAlarm": _dead_letters(),
+    "UploadDeadLetterAlarm": _dead_letters(),
+    "ChangeDeadLetterAlarm": _dead_letters(),
+    "WebhookDeadLetterAlarm": _dead_letters(),
+    "ExecutionsFailedAlarm": Case({"ExecutionsFailed": [[], [0, 1]]}, {"ExecutionsFailed": [[0], [0]]}),
+    "CrunAccountRefusedAlarm": Case({"CrunAccountRefused": [[], [1]]}, {"CrunAccountRefused": [[1], []]}),
+    "ChangesDelayedAlarm": Case({"IteratorAge": [[10, 900_001]]}, {"IteratorAge": [[10, 899_000]]}),
+    # A message that was delayed for 900 s has not waited in vain.
+    "OnboardingQueueAgeAlarm": Case(
+        {"ApproximateAgeOfOldestMessage": [[1700, 1860]]}, {"ApproximateAgeOfOldestMessage": [[905, 1100]]}
+    ),
+    # Two bad stretches of three, not one; and not four errors in each.
+    "ApiFailingAlarm": Case({"5XXError": [[1] * 6, [], [1] * 5]}, {"5XXError": [[1] * 4, [1] * 50, [1] * 4]}),
+    "CreditsLowAlarm": Case({"CrunCreditsLeft": [[150], [99.5]]}, {"CrunCreditsLeft": [[99], [100]]}),
+    "NobodyVerifiedAlarm": Case(
+        {"AttemptsStarted": [[1] * 5], "SessionsVerified": [[]]},
+        {"AttemptsStarted": [[1] * 50], "SessionsVerified": [[1]]},
+    ),
+}
+
+
+def _threshold(alarm: Mapping[str, Any]) -> float:
+    found = alarm["Threshold"]
+    return float(TEMPLATE["Parameters"][found["Ref"]]["Default"] if isinstance(found, dict) else found)
+
+
+def _metrics(alarm: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What an alarm watches: namespace, name and dimensions."""
+    yield from (each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each)
+    if "Metrics" not in alarm:
+        yield alarm
+
+
+def test_every_alarm_has_a_case() -> None:
+    assert set(CASES) == set(ALARMS)
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_it_rings_when_it_should_and_is_silent_when_not(name: str) -> None:
+    alarm, case = ALARMS[name], CASES[name]
+    assert state(alarm, case.rings, _threshold(alarm)) == "ALARM"
+    assert state(alarm, case.silent, _threshold(alarm)) == "OK"
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_without_data_nothing_rings_and_nothing_is_unknown(name: str) -> None:
+    alarm = ALARMS[name]
+    nothing: dict[str, Series] = {each["MetricName"]: [[]] for each in _metrics(alarm)}
+    assert state(alarm, nothing, _threshold(alarm)) == "OK"
+
+
+def test_credits_stay_low_until_the_next_look() -> None:
+    alarm = ALARMS["CreditsLowAlarm"]
+    assert state(alarm, {"CrunCreditsLeft": [[]]}, 100, before="ALARM") == "ALARM"
+    assert state(alarm, {"CrunCreditsLeft": [[5000]]}, 100, before="ALARM") == "OK"
+
+
+@pytest.mark.parametrize(
+    ("attempts", "verified", "rings"),
+    [(5, None, True), (5, 0, True), (4, None, False), (None, None, False), (9, 1, False)],
+)
+def test_nobody_was_verified_on_a_day_that_had_attempts(attempts: float, verified: float, rings: bool) -> None:
+    (expression,) = [each["Expression"] for each in ALARMS["NobodyVerifiedAlarm"]["Metrics"] if "Expression" in each]
+    assert bool(evaluate(expression, {"attempts": attempts, "verified": verified})) == rings
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_every_alarm_tells_the_topic(name: str) -> None:
+    assert ALARMS[name]["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+    assert ALARMS[name].get("OKActions", [{"Ref": "AlarmTopic"}]) == [{"Ref": "AlarmTopic"}]
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_what_it_watches_exists(name: str) -> None:
+    for metric in _metrics(ALARMS[name]):
+        dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
+        if metric["Namespace"] == "Likeness":
+            Metric(metric["MetricName"])  # ValueError: nobody knows this name
+            service = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+            assert dimensions == {"service": service}
+        elif metric["Namespace"] == "AWS/ApiGateway":
+            api = RESOURCES["Api"]["Properties"]
+            assert dimensions == {"ApiName": api["Name"], "Stage": api["StageName"]}
+            assert api["MethodSettings"][0]["MetricsEnabled"] is True
+        else:
+            dimension, kind = _TARGETS[metric["Namespace"]]
+            assert set(dimensions) == {dimension}
+            value = dimensions[dimension]
+            target = value.get("Ref") or value["Fn::GetAtt"].split(".")[0]
+            assert RESOURCES[target]["Type"] == kind
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_who_is_on_call_reads_what_to_do(name: str) -> None:
+    (row,) = re.findall(rf"^\| `{name}` \|(.+)$", OPERATIONS, re.MULTILINE)
+    means, look, do = (cell.strip() for cell in row.strip(" |").split(" | "))
+    assert means
+    assert do
+    assert "`" in look, "a command, or the name of a query"
+
+
+# -- how it gets to somebody ---------------------------------------------------------------------------------------
+
+
+def test_cloudwatch_may_use_the_key_of_the_topic() -> None:
+    topic = RESOURCES["AlarmTopic"]["Properties"]
+    assert topic["KmsMasterKeyId"] == {"Fn::GetAtt": "AlarmKey.Arn"}
+    statements = RESOURCES["AlarmKey"]["Properties"]["KeyPolicy"]["Statement"]
+    (alarms,) = [each for each in statements if each["Principal"] == {"Service": "cloudwatch.amazonaws.com"}]
+    assert set(alarms["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey"}
+    mine = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert alarms["Condition"] == mine
+    published = RESOURCES["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    (allowed,) = [each for each in published if each["Effect"] == "Allow"]
+    assert (allowed["Action"], allowed["Condition"]) == ("sns:Publish", mine)
+
+
+def test_without_an_address_nobody_is_subscribed() -> None:
+    assert TEMPLATE["Parameters"]["AlarmEmail"]["Default"] == ""
+    assert RESOURCES["AlarmSubscription"]["Condition"] == "AlarmsAreMailed"
+    assert TEMPLATE["Conditions"]["AlarmsAreMailed"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmEmail"}, ""]}]}
+
+
+# -- the dashboard -------------------------------------------------------------------------------------------------
+
+
+def _dashboard() -> dict[str, Any]:
+    (text,) = yaml.safe_load((ROOT / "dashboard/body.yaml").read_text("utf-8")).values()
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _shown() -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Namespace, name and dimensions of each metric on the dashboard that is no search."""
+    for widget in _dashboard()["widgets"]:
+        for row in widget["properties"].get("metrics", []):
+            if isinstance(row[0], str):
+                words = [each for each in row if isinstance(each, str)]
+                yield words[0], words[1], dict(zip(words[2::2], words[3::2], strict=True))
+
+
+def test_every_name_on_the_dashboard_is_one_of_the_template() -> None:
+    text = (ROOT / "dashboard/body.yaml").read_text("utf-8")
+    for name in re.findall(r"\$\{([^!}]+)\}", text):
+        assert name.startswith("AWS::") or name.split(".")[0] in RESOURCES, name
+
+
+def test_the_dashboard_shows_every_metric_alarm_function_and_queue() -> None:
+    text = json.dumps(_dashboard())
+    for metric in Metric:
+        assert metric.value in text, metric
+    for alarm in ALARMS:
+        assert f"${{{alarm}.Arn}}" in text, alarm
+    for name, each in RESOURCES.items():
+        if each["Type"] == "AWS::Serverless::Function":
+            assert text.count(f"${{{name}}}") >= 3, name
+        if each["Type"] == "AWS::SQS::Queue" and name.endswith("DeadLetterQueue"):
+            assert f"${{{name}.QueueName}}" in text, name
+
+
+def test_what_the_dashboard_shows_exists() -> None:
+    for namespace, name, dimensions in _shown():
+        if namespace == "Likeness":
+            Metric(name)
+            assert dimensions == {"service": "likeness"}
+        elif namespace == "AWS/ApiGateway":
+            assert dimensions == {"ApiName": "${AWS::StackName}", "Stage": "v1"}
+        else:
+            dimension, kind = _TARGETS[namespace]
+            assert set(dimensions) == {dimension}
+            assert RESOURCES[dimensions[dimension].strip("${}").split(".")[0]]["Type"] == kind
+
+
+def test_searches_name_metrics_that_have_these_dimensions() -> None:
+    rows = [row[0] for widget in _dashboard()["widgets"] for row in widget["properties"].get("metrics", [])]
+    searches = [row["expression"] for row in rows if isinstance(row, dict) and "SEARCH" in row["expression"]]
+    found = {re.findall(r'\{Likeness,(.+)\} service="likeness" MetricName="(\w+)"', each)[0] for each in searches}
+    assert found == {
+        ("service,code", Metric.ATTEMPTS_FAILED.value),
+        ("service,code", Metric.ASSETS_FAILED.value),
+        ("service,call,outcome", Metric.CRUN_CALL_SECONDS.value),
+    }
+
+
+def test_the_dashboard_can_be_left_out() -> None:
+    assert TEMPLATE["Parameters"]["Dashboard"] | {"Description": ""} == {
+        "Type": "String", "Default": "on", "AllowedValues": ["on", "off"], "Description": "",
+    }  # fmt: skip
+    assert RESOURCES["Eyes"]["Condition"] == "DashboardIsOn"
