@@ -211,5 +211,8 @@ class Visit:
         self.findings.append(Finding(name, "answer", Verdict.NOT_ASKED, why))
 
 
-def _told(answer: Answer) -> tuple[int, int, object]:
-    return answer.status, code_of(answer), (envelope_of(answer).fields or {}).get("message")
+def _told(answer: Answer) -> tuple[int, int, str]:
+    """What an answer says, but for what is new in each: words with a digit are ids of requests, and times."""
+    message = (envelope_of(answer).fields or {}).get("message")
+    words = message.split() if isinstance(message, str) else []
+    return answer.status, code_of(answer), " ".join(each for each in words if not any(map(str.isdigit, each)))

@@ -152,6 +152,22 @@ def test_a_token_that_is_a_number_is_looked_up_and_kept_secret() -> None:
     assert "987654" not in str(visit.findings)
 
 
+def test_an_id_of_the_request_in_a_refusal_does_not_make_two_answers_of_one() -> None:
+    class Counting(Wire):
+        count = 0
+
+        def send(self, call: Call) -> Answer:
+            self.count += 1
+            if "session" in call.path:
+                return Answer(200, {}, b'{"code": 200, "message": "success", "data": {"BytedToken": "token"}}')
+            return Answer(404, {}, json.dumps({"code": 404, "message": f"no. Request id: 0217{self.count}"}).encode())
+
+    visit = Visit(Counting("https://crun.example", KEY, Budget(60)), Redactor(), "https://a.example")
+    visit.pay(spend=True, upload=None)
+    (found,) = [each.text for each in visit.findings if each.point == "single use"]
+    assert "has changed nothing that shows" in found
+
+
 def test_a_key_that_looks_like_words_is_kept_out_of_words(tmp_path: Any) -> None:
     redactor = Redactor()
     redactor.secret(KEY)
