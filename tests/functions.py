@@ -27,6 +27,9 @@ FUNCTIONS = (
     "check_upload",
     "start_onboarding",
     "publish_changes",
+    "export_inventory",
+    "recheck_assets",
+    "check_credits",
 )
 
 
@@ -119,6 +122,9 @@ def environment(
         "CHANGE_DEAD_LETTER_QUEUE_URL": change_dead_letter_url,
         "EVENT_BUS_NAME": event_bus,
         "UPLOAD_BUCKET_NAME": bucket,
+        "INVENTORY_BUCKET_NAME": "inventory",
+        "INVENTORY_HOURS": "24",
+        "RECHECK_DAYS": "7",
         "STATE_MACHINE_ARN": machine_arn,
         "CRUN_BASE_URL": crun,
         "CRUN_API_KEY_SECRET_ARN": secrets.create_secret(Name="crun", SecretString=CRUN_KEY)["ARN"],

@@ -188,6 +188,23 @@ def _changes(where: Cloud) -> None:
     assert where.invoke("publish_changes", {"Records": [*records, unreadable]}) == {"batchItemFailures": []}
 
 
+def _by_the_clock(where: Cloud) -> None:
+    session = _verified(where, "kept")
+    _upload(where, session["assets"][0], FACES[0])
+    where.settle()
+    assert where.invoke("export_inventory", {})["outcome"] == "exported"
+    (asset,) = where.store.list_assets(session["id"])
+    with where.simulator.store.lock:
+        del where.simulator.store.assets[str(asset.crun_asset_id)]
+    for _ in range(2):
+        assert where.invoke("recheck_assets", {})["outcome"] == "rechecked"
+        where.settle(3600)
+    (asset,) = where.store.list_assets(session["id"])
+    assert asset.error
+    assert asset.error.code == "asset_lost"
+    assert where.invoke("check_credits", {}) == {"outcome": "checked"}
+
+
 SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _an_onboarding,
     _an_idempotency_key_after_a_failure,
@@ -201,6 +218,7 @@ SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     lambda where: _an_erasure_in_between(where, "PutItem", "submit_asset"),
     _poison,
     _changes,
+    _by_the_clock,
 )
 
 

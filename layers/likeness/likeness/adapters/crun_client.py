@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.ssl_ import create_urllib3_context
 
-from likeness.contracts.crun import read_asset_report, read_envelope, read_id, read_link
+from likeness.contracts.crun import read_asset_report, read_balance, read_envelope, read_id, read_link
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, H5Session, UpstreamProblem
 
@@ -64,7 +64,7 @@ class CrunClient:
         trust_env: bool = False,
         read_timeout: float = READ_TIMEOUT_SECONDS,
     ) -> None:
-        self._base = base_url.rstrip("/") + "/api/v1/client/job/"
+        self._base = base_url.rstrip("/") + "/api/v1/client/"
         self._api_key = api_key
         self._admit = admit
         self._timeouts = (CONNECT_TIMEOUT_SECONDS, read_timeout)
@@ -75,20 +75,20 @@ class CrunClient:
 
     def create_validation(self, callback_url: str) -> H5Session:
         """See the port. Who asks for a link has its place already: the governor must know which client it is for."""
-        data = self._call("POST", "visual-validate-session", "BytedToken", json={"callback_url": callback_url})
+        data = self._call("POST", "job/visual-validate-session", "BytedToken", json={"callback_url": callback_url})
         return H5Session(read_id(data, "BytedToken", longest=4096), read_link(data, "H5Link"))
 
     def group_of(self, byted_token: str) -> str:
         """See the port."""
         self._admit(1)
-        query = f"visual-validate-result?byted_token={quote(byted_token, safe='')}"
+        query = f"job/visual-validate-result?byted_token={quote(byted_token, safe='')}"
         return read_id(self._call("GET", query, "GroupId"), "GroupId")
 
     def upload_asset(self, *, name: str, asset_type: str, asset_url: str, group_id: str) -> str:
         """See the port."""
         self._admit(1)
         body = {"name": name, "asset_type": asset_type, "asset_url": asset_url, "group_id": group_id}
-        return read_id(self._call("POST", "asset-upload", "AssetId", json=body), "AssetId")
+        return read_id(self._call("POST", "job/asset-upload", "AssetId", json=body), "AssetId")
 
     def asset_reports(self, crun_asset_ids: Sequence[str]) -> dict[str, AssetReport | UpstreamProblem]:
         """See the port."""
@@ -107,10 +107,15 @@ class CrunClient:
                 found |= zip(batch, pool.map(self._report, batch), strict=True)
         return found
 
+    def balance(self) -> float:
+        """See the port."""
+        self._admit(1)
+        return read_balance(self._call("GET", "account/balance", "balance"))
+
     def _report(self, crun_asset_id: str) -> AssetReport | UpstreamProblem:
         try:
             return read_asset_report(
-                self._call("GET", f"asset-info?asset_id={quote(crun_asset_id, safe='')}", "Status")
+                self._call("GET", f"job/asset-info?asset_id={quote(crun_asset_id, safe='')}", "Status")
             )
         except UpstreamError as problem:
             return problem

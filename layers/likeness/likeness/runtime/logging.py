@@ -23,6 +23,18 @@ def count(name: str) -> None:
         pass  # written when the block ends
 
 
+#: An asset that was active and that crun has lost.
+ASSET_LOST = "AssetLost"
+#: The credits left at crun.
+CREDITS_LEFT = "CrunCreditsLeft"
+
+
+def gauge(name: str, value: float) -> None:
+    """Sets metric ``name`` of namespace POWERTOOLS_METRICS_NAMESPACE to ``value`` by an EMF log line."""
+    with single_metric(name=name, unit=MetricUnit.NoUnit, value=value):
+        pass  # written when the block ends
+
+
 def report(error: LikenessError) -> None:
     """Logs an error's facts and counts what an operator must know of."""
     upstream = error.upstream_code if isinstance(error, UpstreamError) else None
