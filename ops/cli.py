@@ -9,6 +9,7 @@ import botocore.exceptions
 import click
 
 from ops.client_keys import ClientKeys
+from ops.inventory_commands import inventory
 from ops.redrive import Redriven, redrive_onboarding, redrive_uploads
 from ops.stack import reach, with_stack
 
@@ -31,6 +32,9 @@ class _Commands(click.Group):
 @click.group(cls=_Commands)
 def main() -> None:
     """Operate a Likeness stack."""
+
+
+main.add_command(inventory)
 
 
 @main.group()

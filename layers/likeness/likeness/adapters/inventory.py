@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from likeness.adapters.aws import translated
-from likeness.adapters.items import Item, decode_item, encode, encode_item
+from likeness.adapters.items import Item, decode, decode_item, encode, encode_item
 from likeness.errors import ConditionFailed
 from likeness.ports import Export, HeldExport, InventoryCursor, InventoryPage, Part
 
@@ -67,12 +67,12 @@ class DynamoProgress:
             )
         except ConditionFailed:
             return None
-        return HeldExport(_export(decode_item(item["export"])) if "export" in item else None)
+        return HeldExport(_export(decode(item["last_export"])) if "last_export" in item else None)
 
     def save(self, run: str, export: Export, until: float) -> None:
         """See the port."""
         self._update(
-            "SET export = :export, held_until = :until",
+            "SET last_export = :export, held_until = :until",
             "held_by = :run",
             {":run": encode(run), ":export": encode(_values(export)), ":until": encode(until)},
         )

@@ -35,6 +35,8 @@ _FILE = ("object_key", "version_id")
 _UNDER_WAY = frozenset(
     {AssetStatus.AWAITING_UPLOAD, AssetStatus.UPLOADED, AssetStatus.SUBMITTING, AssetStatus.PROCESSING}
 )
+#: Who was verified, and a tombstone, stay for good; rows of earlier versions were to expire all the same.
+_STAYS = frozenset({SessionStatus.VERIFIED, SessionStatus.REDACTED})
 #: What stands alone in the table: the kind of its line, and its fields.
 _SINGLE = {
     "CONSENT": (
@@ -136,7 +138,8 @@ def session_item(line: Values) -> Values:
     if not isinstance(attempts, dict) or not all(isinstance(each, dict) for each in attempts.values()):
         raise BadLine("its attempts cannot be read")
     kept = {number: _kept(each, _ATTEMPT) | {"byted_token": ""} for number, each in attempts.items()}
-    return _kept(given, _SESSION) | {"attempts": kept, "pk": f"SESSION#{given['id']}", "sk": "SESSION"}
+    fields = [name for name in _SESSION if name != "ttl" or given.get("status") not in _STAYS]
+    return _kept(given, fields) | {"attempts": kept, "pk": f"SESSION#{given['id']}", "sk": "SESSION"}
 
 
 def asset_items(line: Values) -> list[Values]:

@@ -69,13 +69,13 @@ class RecheckAssets:
     def __call__(self, until: float) -> dict[str, Any]:
         """One run, which asks nothing new after ``until`` (epoch seconds)."""
         now = self.clock.now()
-        before = self.assets.progress() or Recheck(now)
-        quota = math.ceil(max(before.last_asked, before.asked) / (self.days * _RUNS_PER_DAY))
-        run = _Run(now, until, MOST if not before.last_asked else min(MOST, max(FEWEST, quota)))
-        self._second_look(before.suspects, run)
-        after = before
+        after = before = self.assets.progress() or Recheck(now)
         if before.over and now >= before.started_at + self.days * _DAY:
             after = Recheck(now, last_asked=before.asked, version=before.version)
+        # How many there are, the first round finds out.
+        even = math.ceil(max(after.last_asked, after.asked) / (self.days * _RUNS_PER_DAY))
+        run = _Run(now, until, min(MOST, max(FEWEST, even)) if after.last_asked else MOST)
+        self._second_look(before.suspects, run)
         if not after.over:
             after = self._go_on(after, run)
         saved = self.assets.save(replace(after, suspects=tuple(run.suspects[:MOST])))
