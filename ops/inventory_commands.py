@@ -13,7 +13,17 @@ from likeness.adapters.inventory import DynamoPages, S3Exports
 from likeness.errors import LikenessError
 from likeness.runtime.system import SystemClock
 from likeness.steps.export_inventory import ExportInventory
-from ops.inventory import Folder, FreshExport, NotWhole, Restore, folder_source, lines_in, parts_of, s3_source
+from ops.inventory import (
+    Folder,
+    FreshExport,
+    NotWhole,
+    Restore,
+    folder_source,
+    keep_for_good,
+    lines_in,
+    parts_of,
+    s3_source,
+)
 from ops.stack import reach, with_stack
 
 
@@ -24,15 +34,16 @@ def inventory() -> None:
 
 @inventory.command()
 @click.option("--to", type=click.Path(path_type=Path), help="A new folder on this machine instead of the bucket.")
+@click.option("--table", help="Another table than the stack's: one that point-in-time recovery has made.")
 @with_stack
-def export(to: Path | None, stack_name: str, state_file: Path | None) -> None:
+def export(to: Path | None, table: str | None, stack_name: str, state_file: Path | None) -> None:
     """Write the inventory out at once; it is whole when this ends with 0."""
     stack = reach(stack_name, state_file)
     if to and to.exists():
         raise click.ClickException(f"{to} is there already; an export gets a folder of its own")
     bucket = None if to else stack.resource("InventoryBucket")
     files = Folder(to) if to else S3Exports(stack.client("s3"), str(bucket))
-    pages = DynamoPages(stack.client("dynamodb"), stack.outputs["TableName"])
+    pages = DynamoPages(stack.client("dynamodb"), table or stack.outputs["TableName"])
     step = ExportInventory(pages, files, FreshExport(), SystemClock(), time.sleep, 0)
     try:
         done = step(math.inf, math.inf)
@@ -76,3 +87,11 @@ def restore(from_: str, skip_bad: bool, stack_name: str, state_file: Path | None
         click.echo(f"{name}: {count}")
     if bad:
         raise click.ClickException(f"{len(bad)} lines were left out")
+
+
+@inventory.command()
+@with_stack
+def keep(stack_name: str, state_file: Path | None) -> None:
+    """Take the end of life off verified and erased sessions that an older version wrote."""
+    stack = reach(stack_name, state_file)
+    click.echo(f"{keep_for_good(stack.client('dynamodb'), stack.outputs['TableName'])} sessions stay for good")

@@ -29,6 +29,7 @@ from likeness.steps.get_session import GetSession
 from likeness.steps.get_stats import GetStats
 from ops.cli import main
 from ops.client_keys import ClientKeys
+from ops.inventory import keep_for_good
 from tests.aws import inventory, make_table
 from tests.unit.fakes import FakeClock
 
@@ -426,3 +427,21 @@ def test_who_was_verified_or_erased_never_expires_and_files_go_with_their_sessio
     left = [item["ttl"]["N"] for item in dynamodb.scan(TableName="table")["Items"] if untaken.id in item["pk"]["S"]
             and "ttl" in item]  # fmt: skip
     assert len(left) == 2, "the session and its file"
+
+
+def test_what_an_older_version_let_expire_is_kept_for_good(store: DynamoStore, dynamodb: Any) -> None:
+    sessions = fill(store, dynamodb, 3)
+    for each in sessions:
+        dynamodb.update_item(
+            TableName="table",
+            Key=session_key(each.id),
+            UpdateExpression="SET #ttl = :soon",
+            ExpressionAttributeNames={"#ttl": "ttl"},
+            ExpressionAttributeValues={":soon": encode(int(NOW) + 1)},
+        )
+    for expected in (2, 0):
+        assert keep_for_good(dynamodb, "table") == expected
+    left = [
+        each.id for each in sessions if "ttl" in dynamodb.get_item(TableName="table", Key=session_key(each.id))["Item"]
+    ]
+    assert left == [sessions[1].id]

@@ -75,9 +75,8 @@ class Rounds:
         self.clock.at += seconds
 
     def lost(self) -> set[str]:
-        found = {each.id for index in range(1, 40) for each in self.store.list_assets(session(index).id)
+        return {each.id for index in range(1, 40) for each in self.store.list_assets(session(index).id)
                  if each.error and each.error.code == "asset_lost"}  # fmt: skip
-        return found
 
 
 @pytest.fixture
