@@ -261,7 +261,8 @@ def test_a_run_that_dies_is_gone_on_with_and_nothing_is_missing(
 
 def test_a_run_whose_time_is_over_leaves_the_rest_to_the_next(store: DynamoStore, dynamodb: Any) -> None:
     fill(store, dynamodb)
-    exporter, outcomes = Exporter(dynamodb), []
+    exporter = Exporter(dynamodb)
+    outcomes: list[str] = []
     while not outcomes or outcomes[-1] == "unfinished":
         outcomes.append(exporter.run(until=exporter.clock.at)["outcome"])
         assert len(outcomes) < 40

@@ -19,7 +19,7 @@ from likeness.errors import (
     UpstreamError,
     UpstreamRefused,
 )
-from likeness.ports import AssetReport, UpstreamProblem
+from likeness.ports import AssetReport, Recheck, UpstreamProblem
 from likeness.steps.check_credits import CheckCredits
 from likeness.steps.recheck_assets import FEWEST, MOST, RecheckAssets
 from ops.client_keys import ClientKeys
@@ -183,7 +183,7 @@ def test_a_run_that_dies_in_the_middle_is_made_up_for(rounds: Rounds) -> None:
     class Killed(BaseException):
         pass
 
-    def die(_: Any) -> bool:
+    def die(recheck: Recheck) -> bool:
         raise Killed
 
     save, rounds.assets.save = rounds.assets.save, die  # type: ignore[method-assign]
