@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from likeness.adapters.active_assets import DynamoActiveAssets
 from likeness.adapters.dynamodb import DynamoStore
+from likeness.contracts.crun import read_balance, read_envelope
 from likeness.contracts.events import AssetChange
 from likeness.domain.asset import AssetStatus
 from likeness.errors import (
@@ -221,3 +223,16 @@ def test_the_credits_become_a_metric_and_trouble_is_told() -> None:
     assert outcomes == ["checked", "upstream_key_rejected", "upstream_ambiguous"]
     assert left == [12.5]
     assert len(failed) == 2
+
+
+@pytest.mark.parametrize(("given", "left"), [(0, 0), (7, 7), (12.5, 12.5), ("3.25", 3.25), (-2, -2)])
+def test_the_balance_is_read_in_every_shape(given: object, left: float) -> None:
+    body = json.dumps({"code": 200, "message": "ok", "data": {"balance": given}}).encode()
+    assert read_balance(read_envelope(200, body, promised="balance")) == left
+
+
+@pytest.mark.parametrize("given", ["NaN", "Infinity", '"much"', "true", "null", "[]", '""', "1e999"])
+def test_what_is_no_number_is_no_balance(given: str) -> None:
+    body = f'{{"code": 200, "message": "ok", "data": {{"balance": {given}}}}}'.encode()
+    with pytest.raises(UpstreamAmbiguous):
+        read_balance(read_envelope(200, body, promised="balance"))
