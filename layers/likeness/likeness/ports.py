@@ -422,14 +422,15 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """How far the round over all active assets is: after asset ``after`` of ``client_id``, "" where it begins.
+    """How far the round over all active assets is: after asset ``after`` of ``client``, "" where it begins.
 
     ``asked`` in this round, ``last_asked`` in the one before; ``over`` until the next one is due. ``version`` counts
     the runs. Times are epoch seconds.
     """
 
     started_at: float
-    client_id: str = ""
+    #: Not ``client_id``, which is an index's key and may not be empty.
+    client: str = ""
     after: str = ""
     asked: int = 0
     last_asked: int = 0

@@ -99,10 +99,10 @@ class RecheckAssets:
         """Asks for what comes next in the round; the round as it is then."""
         first = True
         while self._may_ask(run):
-            client = next((each for each in self.assets.clients() if each >= round_.client_id), None)
+            client = next((each for each in self.assets.clients() if each >= round_.client), None)
             if client is None:
                 return replace(round_, over=True)
-            after = round_.after if client == round_.client_id else ""
+            after = round_.after if client == round_.client else ""
             ids, last = self.assets.ids(client, after, min(_AT_A_TIME, run.left))
             found = self._ask(ids, run) if ids else []
             if run.stopped and not first:
@@ -117,7 +117,7 @@ class RecheckAssets:
             ]
             # The client after this one is the first that sorts behind it.
             client, after = (client, last) if last else (f"{client}\0", "")
-            round_ = replace(round_, client_id=client, after=after, asked=round_.asked + len(ids))
+            round_ = replace(round_, client=client, after=after, asked=round_.asked + len(ids))
         return round_
 
     def _may_ask(self, run: _Run) -> bool:
