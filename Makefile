@@ -11,7 +11,7 @@ TIERS := tests/unit tests/simulator tests/client tests/workflow tests/template
 ALONE := tests/integration/test_flood.py tests/integration/test_load.py
 SOURCES := layers/likeness/likeness functions local ops bench clients tests
 
-.PHONY: help setup setup-check setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load black-box faults redrive bench bench-check check build build-gradual lock clean
+.PHONY: help setup setup-check setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load black-box faults redrive inventory bench bench-check check build build-gradual lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -45,6 +45,9 @@ down: setup ## ends what `make up` started
 
 redrive: setup ## dead letters go back to their readers (STACK=..., or STATE_FILE=... for a local stack)
 	@$(RUN) -m ops redrive $(WHERE)
+
+inventory: setup ## the inventory is written out at once (TO=folder: onto this machine; STACK or STATE_FILE as above)
+	@$(RUN) -m ops inventory export $(if $(TO),--to $(TO)) $(WHERE)
 
 # The deployed stack mostly waits, the faults mostly calculate: the two go side by side. The load wants a calm machine.
 test: setup ## every tier, with coverage

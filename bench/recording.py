@@ -31,6 +31,7 @@ _CRUN: dict[str, dict[str, Any]] = {
     "visual-validate-result": {"GroupId": "group-1"},
     "asset-upload": {"AssetId": "asset-1"},
     "asset-info": {"AssetId": "asset-1"},
+    "balance": {"balance": 100},
 }
 
 
@@ -150,6 +151,8 @@ def _play(where: Cloud) -> None:
     where.api("POST", "/sessions/{session_id}/consent", key=token, session_id=made["id"], body=agreed)
     where.api("GET", "/sessions/{session_id}", **path)
     where.api("GET", "/stats")
+    for each in ("export_inventory", "recheck_assets", "check_credits"):
+        where.invoke(each, {})
     where.api("DELETE", "/sessions/{session_id}", **path)
     where.invoke("publish_changes", json.loads((ROOT / "events/publish_changes.json").read_text("utf-8")))
     endpoint = Endpoint("acme", "whe_1", "https://hooks.test", new_secret(bytes(32)), where.now)

@@ -11,6 +11,7 @@ import click
 from likeness.errors import LikenessError
 from ops.client_commands import client
 from ops.doctor_commands import doctor
+from ops.inventory_commands import inventory
 from ops.redrive import Redriven, redrive_queue, redrive_uploads
 from ops.session_commands import session
 from ops.stack import reach, with_stack
@@ -34,6 +35,7 @@ def main() -> None:
 
 main.add_command(client)
 main.add_command(doctor)
+main.add_command(inventory)
 main.add_command(session)
 main.add_command(webhook)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from tests.template_file import ROOT
+from tests.template_file import RESOURCES, ROOT
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -28,6 +28,9 @@ FUNCTIONS = (
     "start_onboarding",
     "publish_changes",
     "send_webhooks",
+    "export_inventory",
+    "recheck_assets",
+    "check_credits",
 )
 
 
@@ -39,8 +42,11 @@ class Context:
     invoked_function_arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:function"
     aws_request_id = "00000000-0000-0000-0000-000000000000"
 
+    def __init__(self, timeout_seconds: int) -> None:
+        self._left = timeout_seconds * 1000
+
     def get_remaining_time_in_millis(self) -> int:
-        return 30_000
+        return self._left
 
 
 def cold_start(function: str) -> ModuleType:
@@ -56,8 +62,9 @@ def cold_start(function: str) -> ModuleType:
 
 def invoke(app: ModuleType, event: Mapping[str, Any]) -> Any:
     """Runs a handler as Lambda does."""
-    context = Context()
-    context.function_name = app.__name__.removeprefix("function_")
+    name = app.__name__.removeprefix("function_")
+    context = Context(RESOURCES[f"{name.title().replace('_', '')}Function"]["Properties"]["Timeout"])
+    context.function_name = name
     return json.loads(json.dumps(app.handler(json.loads(json.dumps(event)), context)))
 
 
@@ -129,6 +136,9 @@ def environment(
         "WEBHOOK_TRIES": "4",
         "EVENT_BUS_NAME": event_bus,
         "UPLOAD_BUCKET_NAME": bucket,
+        "INVENTORY_BUCKET_NAME": "inventory",
+        "INVENTORY_HOURS": "24",
+        "RECHECK_DAYS": "7",
         "STATE_MACHINE_ARN": machine_arn,
         "CRUN_BASE_URL": crun,
         "CRUN_API_KEY_SECRET_ARN": secrets.create_secret(Name="crun", SecretString=CRUN_KEY)["ARN"],

@@ -221,7 +221,7 @@ def _dynamodb(names: Mapping[str, str], operation: str, parameters: Mapping[str,
     if operation == "BatchGetItem":
         yield from (("dynamodb:BatchGetItem", names[table]) for table in parameters["RequestItems"])
         return
-    assert operation in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"), operation
+    assert operation in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"), operation
     index = f"/index/{parameters['IndexName']}" if "IndexName" in parameters else ""
     yield f"dynamodb:{operation}", names[parameters["TableName"]] + index
 

@@ -15,9 +15,18 @@ from typing import Any
 
 #: The operations of each service. S3's CreateBucket stands behind presigned forms, HeadBucket behind redirects.
 OPERATIONS: dict[str, tuple[str, ...]] = {
-    "dynamodb": ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"),
+    "dynamodb": (
+        "BatchGetItem",
+        "DeleteItem",
+        "GetItem",
+        "PutItem",
+        "Query",
+        "Scan",
+        "TransactWriteItems",
+        "UpdateItem",
+    ),
     "events": ("PutEvents",),
-    "s3": ("CreateBucket", "DeleteObject", "GetObject", "HeadBucket", "ListObjectVersions"),
+    "s3": ("CreateBucket", "DeleteObject", "GetObject", "HeadBucket", "ListObjectVersions", "PutObject"),
     "secretsmanager": ("GetSecretValue",),
     "sqs": ("ChangeMessageVisibility", "SendMessage"),
     "stepfunctions": ("DescribeExecution", "StartExecution", "StopExecution"),

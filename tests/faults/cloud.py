@@ -424,6 +424,7 @@ def cloud(
         for name in ("Table", "IdempotencyTable"):
             make_table(name, name, stream=stream and name == "Table")
         queue_url, dead = _queues()
+        boto3.client("s3").create_bucket(Bucket="inventory")
         boto3.client("s3").create_bucket(Bucket="uploads")
         boto3.client("s3").put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
         variables = environment(

@@ -18,10 +18,6 @@ def _lines(where: Cloud) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, where.logs) if "_aws" in line]
 
 
-#: Written by who looks at the balance.
-_OF_THE_BALANCE = {Metric.CRUN_CREDITS_LEFT.value}
-
-
 def _written(where: Cloud) -> set[tuple[str, str, frozenset[tuple[str, str]]]]:
     """Namespace, name and dimensions of what CloudWatch makes of the logs."""
     found = set()
@@ -41,6 +37,13 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
         where.settle()
         assert person.ended
         where.invoke("publish_changes", {"Records": stream_records("Table")})
+        assert where.invoke("check_credits", {}) == {"outcome": "checked"}
+        asset = where.store.list_assets(person.session_id)[0]
+        with where.simulator.store.lock:
+            del where.simulator.store.assets[str(asset.crun_asset_id)]
+        for _ in range(2):  # one look might be a hiccup
+            where.invoke("recheck_assets", {})
+            where.settle(3600)
         where.simulator.update_settings(balance=0)
         assert where.api("POST", "/sessions", body={}).status == 503
         written = _written(where)
@@ -50,12 +53,9 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
     several = [
         each["MetricStat"]["Metric"] for alarm in alarms for each in alarm.get("Metrics", []) if "MetricStat" in each
     ]
-    watched = [each for each in [*single, *several] if each["MetricName"] not in _OF_THE_BALANCE]
-    assert (
-        {each["MetricName"] for each in watched}
-        == {"CrunAccountRefused", "AttemptsStarted", "SessionsVerified"}
-        <= names
-    )
+    watched = [*single, *several]
+    wanted = {"CrunAccountRefused", "CrunCreditsLeft", "AssetLost", "AttemptsStarted", "SessionsVerified"}
+    assert {each["MetricName"] for each in watched} == wanted <= names
     for each in watched:
         dimensions = frozenset((one["Name"], one["Value"]) for one in each["Dimensions"])
         assert ("Likeness", each["MetricName"], dimensions) in written

@@ -215,6 +215,23 @@ def _webhooks(where: Cloud) -> None:
             where.settle(60)
 
 
+def _by_the_clock(where: Cloud) -> None:
+    session = _verified(where, "kept")
+    _upload(where, session["assets"][0], FACES[0])
+    where.settle()
+    assert where.invoke("export_inventory", {})["outcome"] == "exported"
+    (asset,) = where.store.list_assets(session["id"])
+    with where.simulator.store.lock:
+        del where.simulator.store.assets[str(asset.crun_asset_id)]
+    for _ in range(2):
+        assert where.invoke("recheck_assets", {})["outcome"] == "rechecked"
+        where.settle(3600)
+    (asset,) = where.store.list_assets(session["id"])
+    assert asset.error
+    assert asset.error.code == "asset_lost"
+    assert where.invoke("check_credits", {}) == {"outcome": "checked"}
+
+
 SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _an_onboarding,
     _an_idempotency_key_after_a_failure,
@@ -229,6 +246,7 @@ SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _poison,
     _changes,
     _webhooks,
+    _by_the_clock,
 )
 
 

@@ -43,6 +43,8 @@ CASES = {
     "UploadDeadLetterAlarm": _dead_letters(),
     "ChangeDeadLetterAlarm": _dead_letters(),
     "WebhookDeadLetterAlarm": _dead_letters(),
+    "ScheduleDeadLetterAlarm": _dead_letters(),
+    "AssetsLostAlarm": Case({"AssetLost": [[], [1]]}, {"AssetLost": [[1], []]}),
     "ExecutionsFailedAlarm": Case({"ExecutionsFailed": [[], [0, 1]]}, {"ExecutionsFailed": [[0], [0]]}),
     "CrunAccountRefusedAlarm": Case({"CrunAccountRefused": [[], [1]]}, {"CrunAccountRefused": [[1], []]}),
     "ChangesDelayedAlarm": Case({"IteratorAge": [[10, 900_001]]}, {"IteratorAge": [[10, 899_000]]}),

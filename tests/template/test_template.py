@@ -33,6 +33,7 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "OperatorName", "OperatorContact", "LogLevel", "DomainName", "CertificateArn", "Firewall",
         "WebhookPrivateAddresses", "WebhookRetrySeconds", "WebhookTries",
         "AlarmEmail", "CreditsLowThreshold", "Dashboard",
+        "InventoryHours", "InventoryRetentionDays", "RecheckDays",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl", "RestApiId", "TableName", "UploadBucketName", "OnboardingQueueUrl", "OnboardingDeadLetterQueueUrl",
@@ -126,7 +127,9 @@ def test_what_fails_in_the_background_is_kept() -> None:
         for name, function in FUNCTIONS.items()
         if any(event["Type"] not in ("Api", "SQS", "DynamoDB") for event in function.get("Events", {}).values())
     }
-    assert set(called_later) == {"CheckUploadFunction"}
+    assert set(called_later) == {
+        "CheckUploadFunction", "ExportInventoryFunction", "RecheckAssetsFunction", "CheckCreditsFunction",
+    }  # fmt: skip
     for name, function in called_later.items():
         places = [function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"]]
         places += [event["Properties"]["DeadLetterConfig"]["Arn"] for event in function["Events"].values()]
@@ -204,7 +207,7 @@ def test_a_pause_that_sqs_could_not_keep_is_refused_by_the_deploy(pauses: str, g
 
 def test_every_queue_is_encrypted() -> None:
     queues = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::SQS::Queue"]
-    assert len(queues) == 6
+    assert len(queues) == 7
     assert all(queue["SqsManagedSseEnabled"] is True for queue in queues)
 
 
@@ -227,6 +230,38 @@ def test_a_domain_and_a_firewall_come_with_their_switches_alone() -> None:
     for each in RESOURCES["ApiFirewall"]["Properties"]["Rules"]:
         # A sample is a request, and its URL may hold a callback's signature.
         assert each["VisibilityConfig"]["SampledRequestsEnabled"] is False
+
+
+def test_an_export_is_private_versioned_encrypted_kept_and_forgotten() -> None:
+    bucket = RESOURCES["InventoryBucket"]
+    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+    properties = bucket["Properties"]
+    assert all(properties["PublicAccessBlockConfiguration"].values())
+    assert properties["VersioningConfiguration"]["Status"] == "Enabled"
+    assert properties["BucketEncryption"]
+    (rule,) = properties["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "InventoryRetentionDays"})
+    assert "Prefix" not in rule
+    (statement,) = RESOURCES["InventoryBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_what_happens_by_the_clock_can_be_switched_off_and_one_role_alone_may_scan() -> None:
+    clocks = {
+        name: event["Properties"]
+        for name, function in FUNCTIONS.items()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "Schedule"
+    }
+    switches = {name: each["State"]["Fn::If"][0] for name, each in clocks.items() if "State" in each}
+    assert set(clocks) == {"ExportInventoryFunction", "RecheckAssetsFunction", "CheckCreditsFunction"}
+    for name, switch in switches.items():
+        ((_, (compared,)),) = TEMPLATE["Conditions"][switch].items()
+        setting = compared["Fn::Equals"][0]["Ref"]
+        assert compared["Fn::Equals"][1] == 0
+        assert {"Ref": setting} in FUNCTIONS[name]["Environment"]["Variables"].values()
+    assert {name for name, each in _statements() if "dynamodb:Scan" in each["Action"]} == {"ExportInventoryFunction"}
 
 
 def test_what_holds_faces_is_private_versioned_and_encrypted() -> None:

@@ -89,6 +89,7 @@ def test_every_function_of_the_workflow_is_held_against_its_state() -> None:
     assert {f"{function}Arn" for _, function in TASKS.values()} == given
     assert set(CALLS_CRUN) == {
         "CreateSessionFunction", "LookUpResultFunction", "PollAssetsFunction", "SubmitAssetFunction",
+        "RecheckAssetsFunction", "CheckCreditsFunction",
     }  # fmt: skip
 
 

@@ -111,6 +111,7 @@ class FakeCrun:
     uploaded: list[tuple[str, str, str, str]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     traced: list[str | None] = field(default_factory=list)
+    credits: deque[float | UpstreamError] = field(default_factory=deque)
 
     def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
         self.callback_urls.append(callback_url)
@@ -137,6 +138,9 @@ class FakeCrun:
             raise self.no_place
         self.asked += crun_asset_ids
         return {each: self.reports[each] for each in crun_asset_ids}
+
+    def balance(self) -> float:
+        return _given(self.credits)
 
 
 def _given(script: deque[Answer | UpstreamError]) -> Answer:

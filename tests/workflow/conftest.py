@@ -123,6 +123,7 @@ def world(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
         make_table(table, table, stream=True)
         make_table("IdempotencyTable", "IdempotencyTable")
         queue_url = boto3.client("sqs").create_queue(QueueName="onboarding")["QueueUrl"]
+        boto3.client("s3").create_bucket(Bucket="inventory")
         boto3.client("s3").create_bucket(Bucket="uploads")
         boto3.client("s3").put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
         made = World(simulator, table, queue_url, "uploads", _machine(table))

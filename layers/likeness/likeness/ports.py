@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
@@ -309,6 +310,10 @@ class Crun(Protocol):
         """GET asset-info for several assets side by side; what went wrong stands in the place of the report."""
         ...
 
+    def balance(self) -> float:
+        """GET account/balance: the credits left."""
+        ...
+
 
 #: An error of the upstream tree, held as a value.
 UpstreamProblem = Exception
@@ -370,4 +375,139 @@ class WebhookPost(Protocol):
 
     def __call__(self, url: str, headers: Mapping[str, str], body: str) -> WebhookAnswer:
         """One POST, in a bounded time, whatever the other side does; never raises for it."""
+        ...
+
+
+# -- the inventory, written out and looked after -------------------------------------------------------------------
+
+#: Where the reading of the table goes on: after the item of this primary key.
+InventoryCursor = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryPage:
+    """Some of the table: the items of each partition, decoded; ``cursor`` None at the end of the table."""
+
+    partitions: list[list[dict[str, Any]]]
+    cursor: InventoryCursor | None
+
+
+class InventoryPages(Protocol):
+    """The whole table, page by page."""
+
+    def page(self, cursor: InventoryCursor | None) -> InventoryPage:
+        """What follows after ``cursor``. A partition is whole, unless it is longer than a page."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file of an export that is written; ``size`` in bytes, ``sha256`` in hex."""
+
+    name: str
+    lines: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """How far an export is. Times are epoch seconds; ``counts`` by kind of line."""
+
+    id: str
+    started_at: float
+    finished_at: float | None = None
+    cursor: InventoryCursor | None = None
+    parts: tuple[Part, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """Where its files are."""
+        return f"inventory/{datetime.fromtimestamp(self.started_at, UTC):%Y-%m-%d}/{self.id}/"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldExport:
+    """The last export that there is to know of, None when there was none: it is now this run's alone."""
+
+    export: Export | None
+
+
+class ExportFiles(Protocol):
+    """Where exports are put."""
+
+    def put(self, key: str, body: bytes) -> None:
+        """Writes a file, over what was there."""
+        ...
+
+
+class ExportProgress(Protocol):
+    """Which export is under way, and who is at it."""
+
+    def take(self, run: str, now: float, until: float) -> HeldExport | None:
+        """Makes ``run`` the only one to export until ``until``; None when another one is at it."""
+        ...
+
+    def save(self, run: str, export: Export, until: float) -> None:
+        """Keeps how far ``run`` is. ConditionFailed when it is not the one at it any more."""
+        ...
+
+    def release(self, run: str) -> None:
+        """Anybody may go on; nothing happens when ``run`` was not the one at it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """An asset that crun did not know, or called Failed, at ``seen_at`` (epoch seconds): a second look decides."""
+
+    session_id: str
+    asset_id: str
+    seen_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """How far the round over all active assets is: after asset ``after`` of ``client``, "" where it begins.
+
+    ``asked`` in this round, ``last_asked`` in the one before; ``over`` until the next one is due. ``version`` counts
+    the runs. Times are epoch seconds.
+    """
+
+    started_at: float
+    #: Not ``client_id``, which is an index's key and may not be empty.
+    client: str = ""
+    after: str = ""
+    asked: int = 0
+    last_asked: int = 0
+    over: bool = False
+    suspects: tuple[Suspect, ...] = ()
+    version: int = 0
+
+
+class ActiveAssets(Protocol):
+    """The assets that can be lost, in an order that stays, and where the round over them is."""
+
+    def progress(self) -> Recheck | None:
+        """Where the round is; None before the first."""
+        ...
+
+    def save(self, recheck: Recheck) -> bool:
+        """Keeps where the round is, by one write; False when another run has saved since ``recheck`` was read."""
+        ...
+
+    def clients(self) -> list[str]:
+        """All clients, in order."""
+        ...
+
+    def ids(self, client_id: str, after: str, limit: int) -> tuple[list[tuple[str, str]], str | None]:
+        """Session and asset ids of at most ``limit`` active assets of a client, after asset ``after``; and the asset
+
+        after which to go on, None when there are no more.
+        """
+        ...
+
+    def load(self, ids: Sequence[tuple[str, str]]) -> list[Asset]:
+        """Those of these assets that are there, as they are now; at most 100."""
         ...

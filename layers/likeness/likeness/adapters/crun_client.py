@@ -13,7 +13,7 @@ from urllib.parse import quote
 import requests
 
 from likeness.adapters.https import ReadyAdapter, seconds_to_wait
-from likeness.contracts.crun import read_asset_report, read_envelope, read_id, read_link
+from likeness.contracts.crun import read_asset_report, read_balance, read_envelope, read_id, read_link
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, CrunCall, H5Session, UpstreamProblem
 
@@ -46,7 +46,7 @@ class CrunClient:
         trust_env: bool = False,
         read_timeout: float = READ_TIMEOUT_SECONDS,
     ) -> None:
-        self._base = base_url.rstrip("/") + "/api/v1/client/job/"
+        self._base = base_url.rstrip("/") + "/api/v1/client/"
         self._api_key = api_key
         self._admit = admit
         self._called = called
@@ -59,13 +59,13 @@ class CrunClient:
     def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
         """See the port. Who asks for a link has its place already: the governor must know which client it is for."""
         body = {"callback_url": callback_url}
-        data = self._call("POST", "visual-validate-session", "BytedToken", correlation_id, body)
+        data = self._call("POST", "job/visual-validate-session", "BytedToken", correlation_id, body)
         return H5Session(read_id(data, "BytedToken", longest=4096), read_link(data, "H5Link"))
 
     def group_of(self, byted_token: str, correlation_id: str | None = None) -> str:
         """See the port."""
         self._admit(1)
-        query = f"visual-validate-result?byted_token={quote(byted_token, safe='')}"
+        query = f"job/visual-validate-result?byted_token={quote(byted_token, safe='')}"
         return read_id(self._call("GET", query, "GroupId", correlation_id), "GroupId")
 
     def upload_asset(
@@ -74,7 +74,7 @@ class CrunClient:
         """See the port."""
         self._admit(1)
         body = {"name": name, "asset_type": asset_type, "asset_url": asset_url, "group_id": group_id}
-        return read_id(self._call("POST", "asset-upload", "AssetId", correlation_id, body), "AssetId")
+        return read_id(self._call("POST", "job/asset-upload", "AssetId", correlation_id, body), "AssetId")
 
     def asset_reports(
         self, crun_asset_ids: Sequence[str], correlation_id: str | None = None
@@ -95,8 +95,13 @@ class CrunClient:
                 found |= zip(batch, pool.map(partial(self._report, correlation_id), batch), strict=True)
         return found
 
+    def balance(self) -> float:
+        """See the port."""
+        self._admit(1)
+        return read_balance(self._call("GET", "account/balance", "balance"))
+
     def _report(self, correlation_id: str | None, crun_asset_id: str) -> AssetReport | UpstreamProblem:
-        query = f"asset-info?asset_id={quote(crun_asset_id, safe='')}"
+        query = f"job/asset-info?asset_id={quote(crun_asset_id, safe='')}"
         try:
             return read_asset_report(self._call("GET", query, "Status", correlation_id))
         except UpstreamError as problem:
@@ -114,7 +119,7 @@ class CrunClient:
 
         def once(*, fresh_key: bool) -> Any:
             headers = {"x-api-key": self._api_key(fresh_key), **traced}
-            with self._told(path.partition("?")[0], correlation_id):
+            with self._told(path.partition("?")[0].rpartition("/")[2], correlation_id):
                 return self._send(method, path, promised, headers, json)
 
         try:

@@ -318,20 +318,22 @@ class DynamoStore:
         tokens = "".join(f", attempts.{name}.byted_token = :gone" for name in numbers)
         return self._update_if(
             session_key(session.id),
-            f"SET #status = :redacted, updated_at = :now{tokens} REMOVE #reference, return_url, last_error, driver",
+            f"SET #status = :redacted, updated_at = :now{tokens} REMOVE #reference, return_url, last_error, driver,"
+            " #ttl",
             "attribute_exists(pk) AND attempt_count = :count",
             _values(redacted="redacted", now=now, count=len(numbers)) | (_values(gone="") if numbers else {}),
-            numbers | {"#reference": "reference"},
+            numbers | {"#reference": "reference", "#ttl": "ttl"},
         )
 
     def redact_asset(self, asset: Asset, now: float) -> None:
         """See the port. The digest and crun's id stay: they are the proof, and what to ask crun to delete."""
         self._update_if(
             asset_key(asset.session_id, asset.id),
-            "SET #status = :redacted, #name = :gone, object_key = :gone, updated_at = :now REMOVE #error, version_id",
+            "SET #status = :redacted, #name = :gone, object_key = :gone, updated_at = :now"
+            " REMOVE #error, version_id, #ttl",
             "attribute_exists(pk)",
             _values(redacted="redacted", gone="", now=now),
-            {"#name": "name", "#error": "error"},
+            {"#name": "name", "#error": "error", "#ttl": "ttl"},
         )
 
     def record_late_submission(self, asset: Asset) -> None:

@@ -24,8 +24,11 @@ from likeness.domain.stats import AssetFact, SessionFact
 
 Item = dict[str, Any]
 
-#: A session without news for this long is deleted by DynamoDB (longer than any link, token or execution lives).
+#: A session of nobody who was verified or erased is deleted by DynamoDB so long after it was made, with its files that
+#: never reached crun (longer than any link, token or execution lives).
 RETENTION_SECONDS = 400 * 86_400
+#: An asset in one of these states, without crun's id, is worth as much as its session.
+_NEVER_AT_CRUN = frozenset({AssetStatus.AWAITING_UPLOAD, AssetStatus.UPLOADED, AssetStatus.FAILED})
 #: A month of the poll history is read until the next one ends.
 _HISTORY_SECONDS = 100 * 86_400
 
@@ -246,8 +249,14 @@ def asset_item(asset: Asset) -> Item:
             "sha256": asset.sha256,
             # Not ``client_id``: with that and its ``id`` an asset would be in the sessions' index too.
             "asset_client_id": asset.client_id or None,
+            # What is written later, on the way to crun, has none.
+            "ttl": int(asset.created_at) + RETENTION_SECONDS if _expires(asset) else None,
         }
     ) | asset_key(asset.session_id, asset.id)
+
+
+def _expires(asset: Asset) -> bool:
+    return asset.status in _NEVER_AT_CRUN and not asset.crun_asset_id
 
 
 def asset_from(item: Item) -> Asset:

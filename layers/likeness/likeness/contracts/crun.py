@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +34,11 @@ def read_envelope(status: int, body: bytes, *, promised: str, retry_after: int |
     if decisive is not None:
         raise _error(decisive, _text(envelope.get("message")) if envelope else None, retry_after)
     data = envelope.get("data") if envelope else None
-    if code != _OK or not isinstance(data, dict) or not _text(data.get(promised)):
+    if (
+        code != _OK
+        or not isinstance(data, dict)
+        or not (_text(data.get(promised)) or isinstance(data.get(promised), float))
+    ):
         raise UpstreamAmbiguous(f"crun's answer lacks {promised}", upstream_code=code or status)
     return data
 
@@ -53,6 +58,17 @@ def read_link(data: Mapping[str, Any], name: str) -> str:
     if not isinstance(link, str) or len(link) > _LONGEST_LINK or not _LINK.fullmatch(link):
         raise UpstreamAmbiguous(f"crun's {name} is not a link")
     return link
+
+
+def read_balance(data: Mapping[str, Any]) -> float:
+    """The credits left, whether they come as a number or as text. UpstreamAmbiguous when they are neither."""
+    given = data.get("balance")
+    try:
+        if isinstance(given, (int, float, str)) and not isinstance(given, bool) and math.isfinite(float(given)):
+            return float(given)
+    except (ValueError, OverflowError):
+        pass
+    raise UpstreamAmbiguous("crun's balance is not a number")
 
 
 def _is_success(code: int) -> bool:

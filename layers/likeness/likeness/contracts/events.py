@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from likeness.contracts.views import iso
-from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.asset import ASSET_LOST, Asset, AssetStatus
 from likeness.domain.session import Session, SessionStatus
 from likeness.ports import Event
 
@@ -74,6 +74,8 @@ class AssetChange:
             more["error_code"] = after.error.code
         if after.status is AssetStatus.ACTIVE:
             more |= {"crun_asset_id": str(after.crun_asset_id), "uri": str(after.uri)}
+        if more.get("error_code") == ASSET_LOST:
+            return _event("asset.lost", self.id, after, more | {"crun_asset_id": str(after.crun_asset_id)})
         return _event(f"asset.{after.status.value}", self.id, after, more)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from likeness.domain.media.types import AssetType
@@ -100,3 +100,13 @@ def crun_failure(code: str | None, message: str | None) -> Problem:
         return Problem(known[0], known[1], code, known[2])
     text = (message or "The file was not accepted.")[:200]
     return Problem("rejected", text, (code or "")[:64] or None, retryable=False)
+
+
+#: The code of an asset that was active and that crun has lost since.
+ASSET_LOST = "asset_lost"
+
+
+def lost(asset: Asset, upstream_code: str | None, now: float) -> Asset:
+    """An active asset that crun does not know any more; its AssetId stays, to ask crun's support about."""
+    problem = Problem(ASSET_LOST, "The file worked and does not any more. Please upload it again.", upstream_code)
+    return replace(asset, status=AssetStatus.FAILED, error=problem, updated_at=now)

@@ -26,6 +26,8 @@ class Metric(StrEnum):
     CRUN_CALL_SECONDS = "CrunCallSeconds"  # by call and outcome; how many values there are is how many calls
     GOVERNOR_WAIT_SECONDS = "GovernorWaitSeconds"
     CRUN_CREDITS_LEFT = "CrunCreditsLeft"
+    #: An asset that was active and that crun has lost.
+    ASSET_LOST = "AssetLost"
     #: crun refused our key, credits or feature: somebody has to act.
     CRUN_ACCOUNT_REFUSED = "CrunAccountRefused"
     #: An upload that may live at crun without our knowing its id.

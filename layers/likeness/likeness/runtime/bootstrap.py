@@ -11,7 +11,7 @@ from likeness.adapters.dynamodb import DynamoStore
 from likeness.domain.metrics import Metric
 from likeness.domain.polling import Schedule
 from likeness.ports import CrunCall
-from likeness.runtime.logging import logger
+from likeness.runtime.logging import logger, report
 from likeness.runtime.metrics import measure
 from likeness.runtime.settings import number, text
 from likeness.runtime.system import SystemClock
@@ -290,3 +290,43 @@ def webhook_dead_letters() -> Any:
     from likeness.adapters.queue import SqsQueue
 
     return SqsQueue(client("sqs"), text("WEBHOOK_DEAD_LETTER_QUEUE_URL"))
+
+
+def export_inventory() -> Any:
+    """The step behind functions/export_inventory."""
+    from likeness.adapters.inventory import DynamoPages, DynamoProgress, S3Exports
+    from likeness.steps.export_inventory import ExportInventory
+
+    table = text("TABLE_NAME")
+    return ExportInventory(
+        DynamoPages(client("dynamodb"), table),
+        S3Exports(client("s3"), text("INVENTORY_BUCKET_NAME")),
+        DynamoProgress(client("dynamodb"), table),
+        SystemClock(),
+        time.sleep,
+        number("INVENTORY_HOURS") * 3600,
+    )
+
+
+def recheck_assets() -> Any:
+    """The step behind functions/recheck_assets."""
+    from likeness.adapters.active_assets import DynamoActiveAssets
+    from likeness.steps.recheck_assets import RecheckAssets
+
+    return RecheckAssets(
+        DynamoActiveAssets(client("dynamodb"), text("TABLE_NAME")),
+        store(),
+        _crun(_governor("background").admit),
+        SystemClock(),
+        time.sleep,
+        number("RECHECK_DAYS"),
+        partial(measure, Metric.CRUN_ACCOUNT_REFUSED),
+        partial(measure, Metric.ASSET_LOST),
+    )
+
+
+def check_credits() -> Any:
+    """The step behind functions/check_credits."""
+    from likeness.steps.check_credits import CheckCredits
+
+    return CheckCredits(_crun(_governor("background").admit), partial(measure, Metric.CRUN_CREDITS_LEFT), report)

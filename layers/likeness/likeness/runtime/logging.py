@@ -82,6 +82,11 @@ def of_batch(_: Event) -> dict[str, str | None]:
     return {}
 
 
+def of_schedule(event: Event) -> dict[str, str | None]:
+    """The id of a tick of the clock."""
+    return {"event_id": event.get("id")}
+
+
 def report(error: LikenessError) -> None:
     """Logs an error's facts and counts what an operator must know of."""
     upstream = error.upstream_code if isinstance(error, UpstreamError) else None

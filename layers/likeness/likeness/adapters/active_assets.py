@@ -1,0 +1,103 @@
+"""Active assets by client, over the index ClientAssets, and where the round over them is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from likeness.adapters.aws import translated
+from likeness.adapters.items import CLIENT_KEYS, asset_from, asset_key, decode_item, encode, encode_item
+from likeness.domain.asset import Asset
+from likeness.errors import ConditionFailed, StorageUnavailable
+from likeness.ports import Recheck, Suspect
+
+_PROGRESS = encode_item({"pk": "RECHECK", "sk": "ROUND"})
+#: Index items that one query examines: most assets are active, so few queries find nothing.
+_EXAMINED = 200
+
+
+class DynamoActiveAssets:
+    """The port ``ActiveAssets`` on table ``table``."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client, self._table = client, table
+
+    def progress(self) -> Recheck | None:
+        """See the port."""
+        with translated():
+            item = self._client.get_item(TableName=self._table, Key=_PROGRESS, ConsistentRead=True).get("Item")
+        if not item:
+            return None
+        values = decode_item(item)
+        suspects = tuple(Suspect(**each) for each in values.pop("suspects"))
+        return Recheck(**{name: each for name, each in values.items() if name not in ("pk", "sk")}, suspects=suspects)
+
+    def save(self, recheck: Recheck) -> bool:
+        """See the port."""
+        following = replace(recheck, version=recheck.version + 1)
+        item = encode_item(asdict(following) | {"suspects": [asdict(each) for each in recheck.suspects]}) | _PROGRESS
+        condition = "attribute_not_exists(pk) OR #version = :read"
+        try:
+            with translated():
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=item,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={"#version": "version"},
+                    ExpressionAttributeValues={":read": encode(recheck.version)},
+                )
+        except ConditionFailed:
+            return False
+        return True
+
+    def clients(self) -> list[str]:
+        """See the port. Revoked keys count: what their clients onboarded is there still."""
+        query: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": encode(CLIENT_KEYS)},
+            "ProjectionExpression": "client_id",
+        }
+        found: set[str] = set()
+        while True:
+            with translated():
+                page = self._client.query(**query)
+            found |= {each["client_id"]["S"] for each in page["Items"]}
+            if not page.get("LastEvaluatedKey"):
+                return sorted(found)
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def ids(self, client_id: str, after: str, limit: int) -> tuple[list[tuple[str, str]], str | None]:
+        """See the port. One Query, which may find fewer, or none, and more after it."""
+        with translated():
+            page = self._client.query(
+                TableName=self._table,
+                IndexName="ClientAssets",
+                KeyConditionExpression="asset_client_id = :client AND id > :after",
+                FilterExpression="#status = :active",
+                ProjectionExpression="pk, id",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":client": encode(client_id),
+                    ":after": encode(after or "ast_"),
+                    ":active": encode("active"),
+                },
+                Limit=_EXAMINED,
+            )
+        found = [(each["pk"]["S"].partition("#")[2], each["id"]["S"]) for each in page["Items"]]
+        if len(found) > limit:
+            return found[:limit], found[limit - 1][1]
+        last = page.get("LastEvaluatedKey")
+        return found, last["id"]["S"] if last else None
+
+    def load(self, ids: Sequence[tuple[str, str]]) -> list[Asset]:
+        """See the port. One BatchGetItem; what it leaves out under load is for the next run."""
+        if not ids:
+            return []
+        keys = [asset_key(*each) for each in ids]
+        with translated():
+            answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
+        if answer.get("UnprocessedKeys"):
+            raise StorageUnavailable("AWS answered UnprocessedKeys", retry_after=5)
+        return sorted((asset_from(each) for each in answer["Responses"][self._table]), key=lambda each: each.id)

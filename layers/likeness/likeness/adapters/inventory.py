@@ -1,0 +1,120 @@
+"""The table as an export reads it, where exports go, and how far the last one is."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from likeness.adapters.aws import translated
+from likeness.adapters.items import Item, decode, decode_item, encode, encode_item
+from likeness.errors import ConditionFailed
+from likeness.ports import Export, HeldExport, InventoryCursor, InventoryPage, Part
+
+_PROGRESS = encode_item({"pk": "INVENTORY", "sk": "EXPORT"})
+
+
+class DynamoPages:
+    """The port ``InventoryPages`` by an eventually consistent Scan: the only reading that finds what no index has.
+
+    ``limit``: how many items a page examines at most; None for as many as fit into 1 MB.
+    """
+
+    def __init__(self, client: Any, table: str, limit: int | None = None) -> None:
+        self._client, self._table = client, table
+        self._limit = {"Limit": limit} if limit else {}
+
+    def page(self, cursor: InventoryCursor | None) -> InventoryPage:
+        """See the port. A Scan keeps a partition's items together; the last one of a page is read again, whole."""
+        start = {"ExclusiveStartKey": encode_item(dict(cursor))} if cursor else {}
+        with translated():
+            answer = self._client.scan(TableName=self._table, **self._limit, **start)
+        items = [decode_item(each) for each in answer["Items"]]
+        found = [list(each) for _, each in itertools.groupby(items, lambda item: item["pk"])]
+        last = answer.get("LastEvaluatedKey")
+        if not last:
+            return InventoryPage(found, None)
+        if len(found) > 1 and found[-1][0]["pk"] == last["pk"]["S"]:
+            found.pop()
+            return InventoryPage(found, {name: found[-1][-1][name] for name in ("pk", "sk")})
+        return InventoryPage(found, decode_item(last))
+
+
+class S3Exports:
+    """The port ``ExportFiles`` on bucket ``bucket``."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client, self._bucket = client, bucket
+
+    def put(self, key: str, body: bytes) -> None:
+        """See the port."""
+        with translated():
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
+
+
+class DynamoProgress:
+    """The port ``ExportProgress`` in one item of table ``table``."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client, self._table = client, table
+
+    def take(self, run: str, now: float, until: float) -> HeldExport | None:
+        """See the port. The run's own repetition succeeds."""
+        try:
+            item = self._update(
+                "SET held_by = :run, held_until = :until",
+                "attribute_not_exists(held_by) OR held_by = :run OR held_until < :now",
+                {":run": encode(run), ":until": encode(until), ":now": encode(now)},
+            )
+        except ConditionFailed:
+            return None
+        return HeldExport(_export(decode(item["last_export"])) if "last_export" in item else None)
+
+    def save(self, run: str, export: Export, until: float) -> None:
+        """See the port."""
+        self._update(
+            "SET last_export = :export, held_until = :until",
+            "held_by = :run",
+            {":run": encode(run), ":export": encode(_values(export)), ":until": encode(until)},
+        )
+
+    def release(self, run: str) -> None:
+        """See the port."""
+        try:
+            self._update("REMOVE held_by, held_until", "held_by = :run", {":run": encode(run)})
+        except ConditionFailed:
+            return
+
+    def _update(self, update: str, condition: str, values: Item) -> Item:
+        with translated():
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=_PROGRESS,
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                ReturnValues="ALL_NEW",
+            )
+        attributes: Item = answer["Attributes"]
+        return attributes
+
+
+def _values(export: Export) -> Item:
+    return {
+        "id": export.id,
+        "started_at": export.started_at,
+        "finished_at": export.finished_at,
+        "cursor": export.cursor and dict(export.cursor),
+        "parts": [[each.name, each.lines, each.size, each.sha256] for each in export.parts],
+        "counts": dict(export.counts),
+    }
+
+
+def _export(values: Item) -> Export:
+    return Export(
+        id=values["id"],
+        started_at=values["started_at"],
+        finished_at=values.get("finished_at"),
+        cursor=values.get("cursor"),
+        parts=tuple(Part(*each) for each in values["parts"]),
+        counts=values["counts"],
+    )

@@ -1,0 +1,168 @@
+"""Every active asset is asked for once in a round, the least recently asked first: what crun has lost is told of.
+
+crun says nothing when it drops an asset. One look proves nothing either: what a run misses it suspects, and what the
+next run misses again is lost. A refusal that is not about the asset, a lost answer or a page of HTML is no news.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from likeness.domain.asset import Asset, AssetStatus, lost
+from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, UpstreamRefused
+from likeness.ports import ActiveAssets, AssetReport, Clock, Crun, Recheck, Store, Suspect, UpstreamProblem
+
+_DAY = 86_400.0
+#: Runs come by the hour.
+_RUNS_PER_DAY = 24
+#: A run asks for at least and at most so many assets: four at a time, so that onboarding finds its places in the line.
+FEWEST, MOST = 20, 120
+_AT_A_TIME = 4
+_PAUSE_SECONDS = 5.0
+#: A run that comes twice is one look; so long after the first look it is a second one.
+APART_SECONDS = 600.0
+_NOT_FOUND = 404
+
+
+class _Seen(Enum):
+    """What crun's answer about an asset means."""
+
+    THERE = "there"
+    MISSING = "missing"
+    NO_NEWS = "no_news"
+
+
+@dataclass
+class _Run:
+    """One run: what it may still ask, and what it has found."""
+
+    now: float
+    until: float
+    left: int
+    there: int = 0
+    lost: int = 0
+    stopped: bool = False
+    suspects: list[Suspect] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RecheckAssets:
+    """A round over all active assets takes ``days`` days, or longer where MOST an hour are too few.
+
+    ``refused()`` hears that crun refuses our account, ``gone()`` of each asset that is lost; ``sleep`` takes seconds.
+    """
+
+    assets: ActiveAssets
+    store: Store
+    crun: Crun
+    clock: Clock
+    sleep: Callable[[float], None]
+    days: float
+    refused: Callable[[], None]
+    gone: Callable[[], None]
+
+    def __call__(self, until: float) -> dict[str, Any]:
+        """One run, which asks nothing new after ``until`` (epoch seconds)."""
+        now = self.clock.now()
+        after = before = self.assets.progress() or Recheck(now)
+        if before.over and now >= before.started_at + self.days * _DAY:
+            after = Recheck(now, last_asked=before.asked, version=before.version)
+        # How many there are, the first round finds out.
+        even = math.ceil(max(after.last_asked, after.asked) / (self.days * _RUNS_PER_DAY))
+        run = _Run(now, until, min(MOST, max(FEWEST, even)) if after.last_asked else MOST)
+        self._second_look(before.suspects, run)
+        if not after.over:
+            after = self._go_on(after, run)
+        saved = self.assets.save(replace(after, suspects=tuple(run.suspects[:MOST])))
+        return {"outcome": "rechecked" if saved else "overtaken", "there": run.there, "lost": run.lost}
+
+    def _second_look(self, suspects: Sequence[Suspect], run: _Run) -> None:
+        due = [each for each in suspects if each.seen_at + APART_SECONDS <= run.now]
+        run.suspects = [each for each in suspects if each not in due]
+        for chunk in _chunks(due):
+            if not self._may_ask(run):
+                run.suspects += chunk
+                continue
+            found = self._ask([(each.session_id, each.asset_id) for each in chunk], run)
+            for asset, seen, code in found:
+                if seen is _Seen.MISSING:
+                    self._lose(asset, code, run)
+                elif seen is _Seen.NO_NEWS:
+                    run.suspects += [each for each in chunk if each.asset_id == asset.id]
+
+    def _go_on(self, round_: Recheck, run: _Run) -> Recheck:
+        """Asks for what comes next in the round; the round as it is then."""
+        first = True
+        while self._may_ask(run):
+            client = next((each for each in self.assets.clients() if each >= round_.client), None)
+            if client is None:
+                return replace(round_, over=True)
+            after = round_.after if client == round_.client else ""
+            ids, last = self.assets.ids(client, after, min(_AT_A_TIME, run.left))
+            found = self._ask(ids, run) if ids else []
+            if run.stopped and not first:
+                return round_  # crun is away: asked again by the next run
+            # The first of a run is passed even so: nobody holds the others up for ever.
+            first = False
+            known = {each.asset_id for each in run.suspects}
+            run.suspects += [
+                Suspect(asset.session_id, asset.id, run.now)
+                for asset, seen, _ in found
+                if seen is _Seen.MISSING and asset.id not in known
+            ]
+            # The client after this one is the first that sorts behind it.
+            client, after = (client, last) if last else (f"{client}\0", "")
+            round_ = replace(round_, client=client, after=after, asked=round_.asked + len(ids))
+        return round_
+
+    def _may_ask(self, run: _Run) -> bool:
+        return run.left > 0 and not run.stopped and self.clock.now() < run.until
+
+    def _ask(self, ids: Sequence[tuple[str, str]], run: _Run) -> list[tuple[Asset, _Seen, str | None]]:
+        """What crun says of those that are active still. ``stopped`` when it says nothing of any."""
+        assets = [each for each in self.assets.load(ids) if each.status is AssetStatus.ACTIVE and each.crun_asset_id]
+        run.left -= len(ids)
+        if not assets:
+            return []
+        wanted = list(dict.fromkeys(str(each.crun_asset_id) for each in assets))
+        try:
+            reports = self.crun.asset_reports(wanted)
+        except UpstreamError as problem:
+            reports = dict.fromkeys(wanted, problem)
+        if any(
+            isinstance(each, UpstreamRefused) and each.upstream_code in ACCOUNT_REFUSALS for each in reports.values()
+        ):
+            self.refused()
+        found = [(each, *_judge(reports[str(each.crun_asset_id)])) for each in assets]
+        run.there += sum(seen is _Seen.THERE for _, seen, _ in found)
+        run.stopped = all(seen is _Seen.NO_NEWS for _, seen, _ in found)
+        self.sleep(_PAUSE_SECONDS)
+        return found
+
+    def _lose(self, asset: Asset, upstream_code: str | None, run: _Run) -> None:
+        try:
+            self.store.change_asset(lost(asset, upstream_code, self.clock.now()), [AssetStatus.ACTIVE])
+        except ConditionFailed:
+            return  # erased meanwhile
+        run.lost += 1
+        self.gone()
+
+
+def _judge(report: AssetReport | UpstreamProblem) -> tuple[_Seen, str | None]:
+    if isinstance(report, AssetReport):
+        failed = report.status == "Failed"
+        return (_Seen.MISSING, (report.error_code or "Failed")[:64]) if failed else (_Seen.THERE, None)
+    if isinstance(report, UpstreamRefused) and report.upstream_code == _NOT_FOUND:
+        return _Seen.MISSING, str(_NOT_FOUND)
+    return _Seen.NO_NEWS, None
+
+
+def _chunks(suspects: Sequence[Suspect]) -> Iterator[list[Suspect]]:
+    waiting = iter(suspects)
+    while chunk := list(itertools.islice(waiting, _AT_A_TIME)):
+        yield chunk

@@ -1,0 +1,238 @@
+"""The inventory to and from files: an export at once, and a restore that overwrites nothing newer.
+
+A restore may be repeated and may be interrupted: every write is conditional, a tombstone wins over what lived, and a
+revoked key stays revoked. It writes nothing before every part has its digest and every line can be read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from likeness.adapters.items import Item, asset_from, encode_item, session_from
+from likeness.contracts.inventory import MANIFEST, VERSION, BadLine, asset_items, read_line, session_item, single_item
+from likeness.ports import Export, HeldExport
+
+#: What a refused write means: a newer item, or the same one, is there already.
+_REFUSED = "ConditionalCheckFailed"
+
+
+class NotWhole(ValueError):
+    """When an export lacks its manifest or a part, or holds something else than its manifest says."""
+
+
+# -- out ----------------------------------------------------------------------------------------------------------
+
+
+class Folder:
+    """The port ``ExportFiles`` in a folder of this machine: the files' names alone count."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, key: str, body: bytes) -> None:
+        """See the port. Nobody else may read it."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self._folder / key.rpartition("/")[2]).write_bytes(body)
+
+
+class FreshExport:
+    """The port ``ExportProgress`` for one export that begins and ends with the command."""
+
+    def take(self, run: str, now: float, until: float) -> HeldExport:  # noqa: ARG002, the port's
+        """See the port."""
+        return HeldExport(None)
+
+    def save(self, run: str, export: Export, until: float) -> None:
+        """See the port: nobody goes on."""
+
+    def release(self, run: str) -> None:
+        """See the port."""
+
+
+# -- in -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Source:
+    """An export: ``read`` gives a file's bytes by its name, or raises NotWhole."""
+
+    read: Callable[[str], bytes]
+
+
+def folder_source(place: Path) -> Source:
+    """An export in a folder, or beside a manifest."""
+    folder = place.parent if place.name == MANIFEST else place
+
+    def read(name: str) -> bytes:
+        try:
+            return (folder / name).read_bytes()
+        except OSError as exc:
+            raise NotWhole(f"{folder / name} cannot be read: an export without it is not whole") from exc
+
+    return Source(read)
+
+
+def s3_source(s3: Any, url: str) -> Source:
+    """An export under ``s3://bucket/folder/``, or at its manifest."""
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    prefix = prefix.removesuffix(MANIFEST).rstrip("/")
+
+    def read(name: str) -> bytes:
+        key = f"{prefix}/{name}".lstrip("/")
+        try:
+            return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+                raise
+            raise NotWhole(f"s3://{bucket}/{key} is not there: an export without it is not whole") from exc
+
+    return Source(read)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that can be restored: where it stood, and what it becomes. ``session`` is None where it names none."""
+
+    place: str
+    kind: str
+    single: Item | None
+    session: Item | None
+    assets: list[Item]
+
+
+def parts_of(source: Source) -> list[str]:
+    """The names of the parts, after every digest was compared. NotWhole."""
+    try:
+        manifest = json.loads(source.read(MANIFEST))
+        version, parts = manifest["version"], [(each["name"], each["sha256"]) for each in manifest["parts"]]
+    except (ValueError, KeyError, TypeError) as exc:
+        if isinstance(exc, NotWhole):
+            raise
+        raise NotWhole(f"{MANIFEST} cannot be read") from exc
+    if version != VERSION:
+        raise NotWhole(f"{MANIFEST} is of version {version}, this program reads {VERSION}")
+    for name, digest in parts:
+        if "/" in str(name) or hashlib.sha256(source.read(name)).hexdigest() != digest:
+            raise NotWhole(f"{name} is not what {MANIFEST} says: its SHA-256 is another one")
+    return [name for name, _ in parts]
+
+
+def lines_in(source: Source, part: str, bad: list[str]) -> Iterator[Line]:
+    """The lines of a part; those that cannot be restored are added to ``bad``, by file and number."""
+    for number, text in enumerate(source.read(part).splitlines(), 1):
+        place = f"{part}:{number}"
+        try:
+            yield _line(place, read_line(text))
+        except BadLine as exc:
+            bad.append(f"{place}: {exc}")
+        except (KeyError, ValueError, TypeError, AttributeError, StopIteration) as exc:
+            # The words of these errors may quote what stands in the line.
+            bad.append(f"{place}: a field is missing or cannot be read ({type(exc).__name__})")
+
+
+def _line(place: str, line: dict[str, Any]) -> Line:
+    kind = line["kind"]
+    if kind in ("session", "tombstone", "assets"):
+        session = None if kind == "assets" else encode_item(session_item(line))
+        if session:
+            session_from(session)  # what cannot be read back is not written
+        assets = [encode_item(each) for each in asset_items(line)]
+        for each in assets:
+            asset_from(each)
+        return Line(place, kind, None, session, assets)
+    return Line(place, kind, encode_item(single_item(line)), None, [])
+
+
+class Restore:
+    """Puts lines into table ``table`` by a low-level DynamoDB client; ``counts`` says what became of each item."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client, self._table = client, table
+        self.counts: Counter[str] = Counter()
+
+    def __call__(self, lines: Iterator[Line]) -> None:
+        """Restores what is not there. ClientError or BotoCoreError when AWS does not do it: run it again then."""
+        for line in lines:
+            self._restore(line)
+
+    def _restore(self, line: Line) -> None:
+        if line.single:
+            self.counts[f"{line.kind} {self._single(line.single)}"] += 1
+        if line.session:
+            self.counts[f"{line.kind} {self._session(line.session)}"] += 1
+        for each in line.assets:
+            self.counts[f"asset {self._asset(each)}"] += 1
+
+    def _single(self, item: Item) -> str:
+        # Entries never change, but that a key is revoked: that stands, whoever knows of it.
+        revoked = " OR attribute_not_exists(revoked_at)" if "revoked_at" in item else ""
+        return self._written([{"Put": self._put(item, f"attribute_not_exists(pk){revoked}", {})}])
+
+    def _session(self, item: Item) -> str:
+        return self._written([{"Put": self._newer(item)}])
+
+    def _asset(self, item: Item) -> str:
+        """With the session looked at in the same transaction: nothing that lived comes back under a tombstone."""
+        writes = [{"Put": self._newer(item)}]
+        if item["status"]["S"] != "redacted":
+            key = {"pk": item["pk"], "sk": {"S": "SESSION"}}
+            # An asset whose session is gone is restored all the same: crun's id is what counts.
+            lives = "attribute_not_exists(pk) OR #status <> :redacted"
+            writes.append({"ConditionCheck": self._condition({"Key": key}, lives, {})})
+        return self._written(writes)
+
+    def _newer(self, item: Item) -> Item:
+        """A put over nothing, or over what is older and not erased; a tombstone also over what is newer."""
+        if item["status"]["S"] == "redacted":
+            return self._put(item, "attribute_not_exists(pk) OR #status <> :redacted", {})
+        older = "attribute_not_exists(pk) OR (updated_at < :updated AND #status <> :redacted)"
+        return self._put(item, older, {":updated": item["updated_at"]})
+
+    def _put(self, item: Item, condition: str, values: Item) -> Item:
+        return self._condition({"Item": item}, condition, values)
+
+    def _condition(self, what: Item, condition: str, values: Item) -> Item:
+        if "#status" in condition:
+            what |= {"ExpressionAttributeNames": {"#status": "status"}}
+            values = values | {":redacted": {"S": "redacted"}}
+        what |= {"ExpressionAttributeValues": values} if values else {}
+        return what | {"TableName": self._table, "ConditionExpression": condition}
+
+    def _written(self, writes: list[dict[str, Any]]) -> str:
+        try:
+            self._client.transact_write_items(TransactItems=writes)
+        except ClientError as exc:
+            reasons = {each.get("Code") for each in exc.response.get("CancellationReasons", [])}
+            if _REFUSED not in reasons:
+                raise
+            return "there already"
+        return "restored"
+
+
+def keep_for_good(client: Any, table: str) -> int:
+    """Takes ``ttl`` off the verified and the erased sessions in ``table``; how many had one."""
+    stays = "#status IN (:verified, :redacted) AND attribute_exists(#ttl)"
+    names = {"#status": "status", "#ttl": "ttl"}
+    values = {":verified": {"S": "verified"}, ":redacted": {"S": "redacted"}}
+    pages = client.get_paginator("scan").paginate(
+        TableName=table,
+        FilterExpression=f"sk = :session AND {stays}",
+        ProjectionExpression="pk, sk",
+        ExpressionAttributeNames=names,
+        ExpressionAttributeValues=values | {":session": {"S": "SESSION"}},
+    )
+    found = 0
+    for key in (item for page in pages for item in page["Items"]):
+        client.update_item(
+            TableName=table, Key=key, UpdateExpression="REMOVE #ttl", ExpressionAttributeNames={"#ttl": "ttl"}
+        )
+        found += 1
+    return found

@@ -1,0 +1,97 @@
+"""``python -m ops inventory``: export and restore."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import botocore.exceptions
+import click
+
+from likeness.adapters.inventory import DynamoPages, S3Exports
+from likeness.errors import LikenessError
+from likeness.runtime.system import SystemClock
+from likeness.steps.export_inventory import ExportInventory
+from ops.inventory import (
+    Folder,
+    FreshExport,
+    NotWhole,
+    Restore,
+    folder_source,
+    keep_for_good,
+    lines_in,
+    parts_of,
+    s3_source,
+)
+from ops.stack import reach, with_stack
+
+
+@click.group()
+def inventory() -> None:
+    """What crun keeps no list of: people, their groups and assets."""
+
+
+@inventory.command()
+@click.option("--to", type=click.Path(path_type=Path), help="A new folder on this machine instead of the bucket.")
+@click.option("--table", help="Another table than the stack's: one that point-in-time recovery has made.")
+@with_stack
+def export(to: Path | None, table: str | None, stack_name: str, state_file: Path | None) -> None:
+    """Write the inventory out at once; it is whole when this ends with 0."""
+    stack = reach(stack_name, state_file)
+    if to and to.exists():
+        raise click.ClickException(f"{to} is there already; an export gets a folder of its own")
+    bucket = None if to else stack.resource("InventoryBucket")
+    files = Folder(to) if to else S3Exports(stack.client("s3"), str(bucket))
+    pages = DynamoPages(stack.client("dynamodb"), table or stack.outputs["TableName"])
+    step = ExportInventory(pages, files, FreshExport(), SystemClock(), time.sleep, 0)
+    try:
+        done = step(math.inf, math.inf)
+    except LikenessError as exc:
+        raise click.ClickException(f"{exc}; what was written is not whole, run it again") from exc
+    click.echo(str(to) if to else f"s3://{bucket}/{done['export']}")
+    for name in ("session", "tombstone", "asset", "consent", "client_key"):
+        click.echo(f"{name}: {done.get(name, 0)}")
+
+
+@inventory.command()
+@click.option("--from", "from_", required=True, help="The folder of an export, here or as s3://bucket/folder/.")
+@click.option("--skip-bad", is_flag=True, help="Restore what can be read, and leave the lines that cannot.")
+@with_stack
+def restore(from_: str, skip_bad: bool, stack_name: str, state_file: Path | None) -> None:
+    """Put an export into the table; nothing newer is overwritten, and it may be repeated."""
+    stack = reach(stack_name, state_file)
+    source = s3_source(stack.client("s3"), from_) if from_.startswith("s3://") else folder_source(Path(from_))
+    bad: list[str] = []
+    try:
+        parts = parts_of(source)
+        for part in parts:
+            for _ in lines_in(source, part, bad):
+                pass
+    except NotWhole as exc:
+        raise click.ClickException(f"{exc}; nothing was restored") from exc
+    for each in bad:
+        click.echo(each, err=True)
+    if bad and not skip_bad:
+        raise click.ClickException(
+            f"{len(bad)} lines cannot be read; nothing was restored (--skip-bad leaves them out)"
+        )
+    run = Restore(stack.client("dynamodb"), stack.outputs["TableName"])
+    try:
+        for part in parts:
+            run(lines_in(source, part, []))
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as exc:
+        said = ", ".join(f"{count} {name}" for name, count in sorted(run.counts.items())) or "nothing"
+        raise click.ClickException(f"half restored ({said}): {exc}; run it again") from exc
+    for name, count in sorted(run.counts.items()):
+        click.echo(f"{name}: {count}")
+    if bad:
+        raise click.ClickException(f"{len(bad)} lines were left out")
+
+
+@inventory.command()
+@with_stack
+def keep(stack_name: str, state_file: Path | None) -> None:
+    """Take the end of life off verified and erased sessions that an older version wrote."""
+    stack = reach(stack_name, state_file)
+    click.echo(f"{keep_for_good(stack.client('dynamodb'), stack.outputs['TableName'])} sessions stay for good")

@@ -1,0 +1,448 @@
+"""The inventory out of one table and into another, against moto: what comes back, what never leaves, what wins."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.inventory import DynamoPages, DynamoProgress
+from likeness.adapters.items import encode, encode_item, session_key
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.caller import Caller
+from likeness.domain.consent import ConsentText
+from likeness.domain.ids import asset_id, session_id
+from likeness.domain.media.types import AssetType
+from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
+from likeness.errors import ConditionFailed
+from likeness.ports import Export, ExportFiles
+from likeness.steps.export_inventory import ExportInventory
+from likeness.steps.get_session import GetSession
+from likeness.steps.get_stats import GetStats
+from ops.cli import main
+from ops.client_keys import ClientKeys
+from ops.inventory import keep_for_good
+from tests.aws import inventory, make_table
+from tests.unit.fakes import FakeClock
+
+NOW = 1_800_000_000.0
+HOUR = 3600.0
+CALLER = Caller("acme")
+SECRETS = ("tok-secret", "https://back.example/return", "whsec_secret", "alice.jpg", "X-Amz-Signature", "lease-owner")
+
+
+@dataclass
+class FakeFiles:
+    """Keeps what was put; dies before the put number ``dies_at``."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    puts: int = 0
+    dies_at: int | None = None
+
+    def put(self, key: str, body: bytes) -> None:
+        self.puts += 1
+        if self.puts == self.dies_at:
+            raise OSError("killed")
+        self.files[key] = body
+
+
+_PORT: type[ExportFiles] = FakeFiles
+
+
+@pytest.fixture
+def dynamodb() -> Iterator[Any]:
+    with inventory("table") as client:
+        make_table("Table", "fresh")
+        yield client
+
+
+@pytest.fixture
+def store(dynamodb: Any) -> DynamoStore:
+    return DynamoStore(dynamodb, "table")
+
+
+def session(index: int, **changes: Any) -> Session:
+    made = Session(
+        id=session_id(int(NOW * 1000) + index, bytes([index] * 10)),
+        client_id="acme",
+        status=SessionStatus.REQUIRES_INPUT,
+        language=Language.EN,
+        created_at=NOW + index,
+        updated_at=NOW + index,
+        reference=f"order-{index}",
+        return_url=SECRETS[1],
+        consent=Consent("2026-11", "2027-01-15T08:00:00Z", "a" * 64, "en", "person"),
+        attempts={1: Attempt(1, AttemptStatus.OPEN, SECRETS[0], NOW, NOW + 120)},
+    )
+    return replace(made, **changes)
+
+
+def asset(of: Session, index: int, **changes: Any) -> Asset:
+    made = asset_id(int(NOW * 1000) + index, of.id[-10:].encode())
+    plain = Asset(
+        id=made,
+        session_id=of.id,
+        name=SECRETS[3],
+        asset_type=AssetType.IMAGE,
+        content_type="image/jpeg",
+        status=AssetStatus.ACTIVE,
+        object_key=f"inbox/{of.id}/{SECRETS[3]}",
+        created_at=NOW,
+        updated_at=NOW + 9,
+        size_bytes=1234,
+        version_id="v1",
+        crun_asset_id=f"asset-{of.id[-4:]}-{index}",
+        submitted_at=NOW + 1,
+        activated_at=NOW + 8,
+        sha256="b" * 64,
+        client_id="acme",
+    )
+    return replace(plain, **changes)
+
+
+def fill(store: DynamoStore, dynamodb: Any, sessions: int = 5) -> list[Session]:
+    """People at all stages, one of them erased, and what else lies in the table."""
+    made = [session(index) for index in range(1, sessions + 1)]
+    for index, each in enumerate(made):
+        failed = Problem("rejected", f"cannot fetch https://s3.test/x?{SECRETS[4]}=1", "Other")
+        assets = [asset(each, number) for number in range(3)]
+        assets.append(asset(each, 3, status=AssetStatus.FAILED, error=failed, activated_at=None))
+        early = {"crun_asset_id": None, "submitted_at": None, "activated_at": None, "name": "early"}
+        key = f"uploads/{each.id}/file"
+        assets.append(asset(each, 4, status=AssetStatus.AWAITING_UPLOAD, object_key=key, **early))
+        store.create_session(each, assets)
+        if index % 2 == 0:
+            store.record_pass(each.id, 1, "10000", NOW + 20)
+            store.lease_lookup(each.id, 1, SECRETS[5], NOW + 20, NOW + 60)
+            dynamodb.update_item(
+                TableName="table",
+                Key=session_key(each.id),
+                UpdateExpression="SET group_id = :g, #s = :v, verified_at = :t REMOVE #ttl",
+                ExpressionAttributeNames={"#s": "status", "#ttl": "ttl"},
+                ExpressionAttributeValues={":g": encode(f"group-{index}"), ":v": encode("verified"), ":t": encode(NOW)},
+            )
+    erase(store, made[0])
+    store.keep_consent_text(ConsentText("2026-11", Language.EN, "Consent", "Words."))
+    ClientKeys(dynamodb, "table").add("acme", ["https://shop.example"])
+    for pk in ("WEBHOOKS#acme", "GOVERNOR", "POLL_HISTORY"):
+        dynamodb.put_item(TableName="table", Item=encode_item({"pk": pk, "sk": "x", "secret": SECRETS[2]}))
+    return made
+
+
+def erase(store: DynamoStore, of: Session) -> None:
+    found = store.get_session(of.id)
+    assert found
+    assert store.redact_session(found, NOW + 100)
+    for each in store.list_assets(of.id):
+        store.redact_asset(each, NOW + 100)
+    store.record_erasure(of.id, NOW + 101)
+
+
+@dataclass
+class Exporter:
+    """Exports of table ``table``, by runs that may die or come to their end."""
+
+    dynamodb: Any
+    files: FakeFiles = field(default_factory=FakeFiles)
+    clock: FakeClock = field(default_factory=lambda: FakeClock(NOW))
+    slept: list[float] = field(default_factory=list)
+    part_bytes: int = 3000
+
+    def run(self, until: float = 1e12, held_until: float | None = None) -> dict[str, Any]:
+        pages = DynamoPages(self.dynamodb, "table", limit=7)
+        progress = DynamoProgress(self.dynamodb, "table")
+        step = ExportInventory(pages, self.files, progress, self.clock, self._sleep, 24 * HOUR, self.part_bytes)
+        return step(until, held_until or self.clock.at + 900)
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.clock.at += seconds
+
+    def lines(self) -> list[dict[str, Any]]:
+        (manifest,) = [key for key in self.files.files if key.endswith("manifest.json")]
+        folder = manifest.removesuffix("manifest.json")
+        parts = json.loads(self.files.files[manifest])["parts"]
+        return [json.loads(line) for each in parts for line in self.files.files[folder + each["name"]].splitlines()]
+
+    def write(self, folder: Path) -> Path:
+        folder.mkdir()
+        for key, body in self.files.files.items():
+            (folder / key.rpartition("/")[2]).write_bytes(body)
+        return folder
+
+
+def restored(dynamodb: Any, tmp_path: Path, source: Path, *options: str, table: str = "fresh") -> Result:
+    state = tmp_path / "state.json"
+    endpoint = dynamodb.meta.endpoint_url
+    state.write_text(json.dumps({"emulator_endpoint": endpoint, "outputs": {"TableName": table}}))
+    command = ["inventory", "restore", "--from", str(source), "--state-file", str(state), *options]
+    return CliRunner().invoke(main, command)
+
+
+def answers(dynamodb: Any, table: str, sessions: list[Session]) -> list[Any]:
+    """What the API answers, but for assets' names."""
+    store = DynamoStore(dynamodb, table)
+    get, stats = GetSession(store, 10), GetStats(store, FakeClock(NOW + 1000))
+    listing = get.list(CALLER, limit="100")
+    found: list[Any] = [listing, stats(CALLER)]
+    for each in sessions:
+        view = get.one(CALLER, each.id)
+        for one in view["assets"]:
+            del one["name"]
+            if one["error"]:
+                del one["error"]["message"]
+        found.append(view)
+    return found
+
+
+def test_an_export_holds_each_person_with_all_assets_once_and_no_secret(store: DynamoStore, dynamodb: Any) -> None:
+    sessions = fill(store, dynamodb)
+    exporter = Exporter(dynamodb)
+    done = exporter.run()
+    assert (done["outcome"], done["session"], done["tombstone"], done["asset"]) == ("exported", 4, 1, 25)
+    assert done["parts"] > 1
+    people = [each for each in exporter.lines() if each["kind"] in ("session", "tombstone", "assets")]
+    assert sorted(each["session_id"] for each in people) == sorted(each.id for each in sessions)
+    assert {len(each["assets"]) for each in people} == {5}
+    text = b"".join(exporter.files.files.values()).decode()
+    assert [each for each in SECRETS if each in text] == []
+    (tombstone,) = [each for each in people if each["kind"] == "tombstone"]
+    assert tombstone["upstream"]["deletion"] == "not_supported_by_provider"
+    assert tombstone["upstream"]["group_id"] == "group-0"
+    assert len(tombstone["upstream"]["asset_ids"]) == 4
+    assert tombstone["session"]["erased_at"] == NOW + 101
+    assert {each["sha256"] for each in tombstone["assets"]} == {"b" * 64}
+    assert "reference" not in tombstone["session"]
+    assert exporter.slept
+    assert set(exporter.slept) == {0.5}
+
+
+def test_a_table_comes_back_as_it_was(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
+    sessions = fill(store, dynamodb)
+    exporter = Exporter(dynamodb)
+    exporter.run()
+    source = exporter.write(tmp_path / "export")
+    for _ in range(2):
+        done = restored(dynamodb, tmp_path, source)
+        assert done.exit_code == 0, done.output
+        assert answers(dynamodb, "fresh", sessions) == answers(dynamodb, "table", sessions)
+    assert "restored" not in done.output
+    fresh = {each["pk"]["S"].partition("#")[0] for each in dynamodb.scan(TableName="fresh")["Items"]}
+    assert fresh == {"SESSION", "CONSENT", "CONSENT_TEXTS", "CLIENT_KEYS"}
+    names = {each.name for each in DynamoStore(dynamodb, "fresh").list_assets(sessions[1].id)}
+    assert names == {each.id for each in store.list_assets(sessions[1].id)}
+
+
+@pytest.mark.parametrize("dies_at", [1, 2, 3, 4])
+def test_a_run_that_dies_is_gone_on_with_and_nothing_is_missing(
+    store: DynamoStore, dynamodb: Any, tmp_path: Path, dies_at: int
+) -> None:
+    sessions = fill(store, dynamodb)
+    exporter = Exporter(dynamodb, files=FakeFiles(dies_at=dies_at))
+    with pytest.raises(OSError, match="killed"):
+        exporter.run()
+    assert not any(each.endswith("manifest.json") for each in exporter.files.files)
+    assert exporter.run() == {"outcome": "held"}, "the dead run may be alive"
+    exporter.clock.at += 901
+    assert exporter.run()["outcome"] == "exported"
+    people = [each["session_id"] for each in exporter.lines() if "session_id" in each and each["kind"] != "consent"]
+    assert sorted(people) == sorted(each.id for each in sessions)
+    done = restored(dynamodb, tmp_path, exporter.write(tmp_path / "export"))
+    assert done.exit_code == 0, done.output
+
+
+def test_a_run_whose_time_is_over_leaves_the_rest_to_the_next(store: DynamoStore, dynamodb: Any) -> None:
+    fill(store, dynamodb)
+    exporter = Exporter(dynamodb)
+    outcomes: list[str] = []
+    while not outcomes or outcomes[-1] == "unfinished":
+        outcomes.append(exporter.run(until=exporter.clock.at)["outcome"])
+        assert len(outcomes) < 40
+    assert outcomes[-1] == "exported"
+    assert len(outcomes) > 3
+    assert len({each.rpartition("/")[0] for each in exporter.files.files}) == 1
+    assert exporter.run() == {"outcome": "not_due"}
+    exporter.clock.at += 24 * HOUR
+    assert exporter.run()["outcome"] == "exported"
+    assert len({each.rpartition("/")[0] for each in exporter.files.files}) == 2
+
+
+def test_a_run_that_was_overtaken_stops(dynamodb: Any) -> None:
+    progress = DynamoProgress(dynamodb, "table")
+    assert progress.take("a", NOW, NOW + 10)
+    assert progress.take("b", NOW + 5, NOW + 20) is None
+    assert progress.take("b", NOW + 11, NOW + 20)
+    with pytest.raises(ConditionFailed):
+        progress.save("a", Export("inv", NOW), NOW + 30)
+    progress.release("a")
+    assert progress.take("c", NOW + 12, NOW + 30) is None
+
+
+def test_a_restore_never_overwrites_what_is_newer_or_brings_back_who_was_erased(
+    store: DynamoStore, dynamodb: Any, tmp_path: Path
+) -> None:
+    sessions = fill(store, dynamodb)
+    exporter = Exporter(dynamodb)
+    exporter.run()
+    source = exporter.write(tmp_path / "export")
+    erase(store, sessions[1])
+    store.record_failed_attempt(
+        sessions[3].id, 1, AttemptStatus.FAILED, "10010", Problem("attempt_failed", "no"), NOW + 300
+    )
+    (key,) = ClientKeys(dynamodb, "table").known()
+    ClientKeys(dynamodb, "table").revoke(key.key_id)
+    before = dynamodb.scan(TableName="table")["Items"]
+    done = restored(dynamodb, tmp_path, source, table="table")
+    assert done.exit_code == 0, done.output
+    assert dynamodb.scan(TableName="table")["Items"] == before
+
+
+def test_a_tombstone_and_a_revoked_key_win_over_an_older_export(
+    store: DynamoStore, dynamodb: Any, tmp_path: Path
+) -> None:
+    sessions = fill(store, dynamodb)
+    older, newer = Exporter(dynamodb), Exporter(dynamodb)
+    older.run()
+    erase(store, sessions[1])
+    (key,) = ClientKeys(dynamodb, "table").known()
+    ClientKeys(dynamodb, "table").revoke(key.key_id)
+    newer.clock.at = NOW + 25 * HOUR
+    newer.run()
+    sources = older.write(tmp_path / "older"), newer.write(tmp_path / "newer")
+    for source in (*sources, sources[0]):
+        assert restored(dynamodb, tmp_path, source).exit_code == 0
+    assert answers(dynamodb, "fresh", sessions) == answers(dynamodb, "table", sessions)
+    (found,) = ClientKeys(dynamodb, "fresh").known()
+    assert found.revoked_at
+    assert "alice" not in json.dumps(dynamodb.scan(TableName="fresh")["Items"])
+
+
+def test_a_table_that_is_restored_in_part_gets_the_rest(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
+    sessions = fill(store, dynamodb)
+    exporter = Exporter(dynamodb)
+    exporter.run()
+    source = exporter.write(tmp_path / "export")
+    assert restored(dynamodb, tmp_path, source).exit_code == 0
+    for number, each in enumerate(dynamodb.scan(TableName="fresh")["Items"]):
+        if number % 3:
+            dynamodb.delete_item(TableName="fresh", Key={"pk": each["pk"], "sk": each["sk"]})
+    assert restored(dynamodb, tmp_path, source).exit_code == 0
+    assert answers(dynamodb, "fresh", sessions) == answers(dynamodb, "table", sessions)
+
+
+def test_what_is_not_whole_restores_nothing_and_says_why(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
+    fill(store, dynamodb)
+    exporter = Exporter(dynamodb)
+    exporter.run()
+    source = exporter.write(tmp_path / "export")
+    part = source / "part-00001.jsonl"
+    good = part.read_bytes()
+    part.write_bytes(good.replace(b"1234", b"1235", 1))
+    assert "part-00001.jsonl is not what manifest.json says" in restored(dynamodb, tmp_path, source).output
+    part.unlink()
+    assert "part-00001.jsonl cannot be read" in restored(dynamodb, tmp_path, source).output
+    part.write_bytes(good)
+    (source / "manifest.json").unlink()
+    assert "not whole; nothing was restored" in restored(dynamodb, tmp_path, source).output
+    assert dynamodb.scan(TableName="fresh")["Items"] == []
+
+
+BAD = [
+    b"no json",
+    b'{"kind":"webhook"}',
+    b'{"kind":"session","session_id":"ses_x","assets":[]}',
+    b'{"kind":"client_key","pk":"SESSION#ses_x","sk":"SESSION"}',
+    b'{"kind":"assets","session_id":"ses_01ARZ3NDEKTSV4RRFFQ69G5FAV","assets":[{"id":"ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"}]}',
+]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_line_is_named_and_left_out_only_when_that_is_asked_for(
+    store: DynamoStore, dynamodb: Any, tmp_path: Path, bad: bytes
+) -> None:
+    sessions = fill(store, dynamodb)
+    exporter = Exporter(dynamodb)
+    exporter.run()
+    source = exporter.write(tmp_path / "export")
+    _append(source, bad)
+    refused = restored(dynamodb, tmp_path, source)
+    assert refused.exit_code == 1
+    assert re.search(r"part-00001\.jsonl:\d+: ", refused.output)
+    assert "nothing was restored" in refused.output
+    assert dynamodb.scan(TableName="fresh")["Items"] == []
+    skipped = restored(dynamodb, tmp_path, source, "--skip-bad")
+    assert skipped.exit_code == 1
+    assert "1 lines were left out" in skipped.output
+    assert answers(dynamodb, "fresh", sessions) == answers(dynamodb, "table", sessions)
+
+
+def _append(source: Path, line: bytes) -> None:
+    """A line more in the first part, whose digest is right all the same."""
+    part, manifest = source / "part-00001.jsonl", source / "manifest.json"
+    part.write_bytes(part.read_bytes() + line + b"\n")
+    document = json.loads(manifest.read_text())
+    document["parts"][0]["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(document))
+
+
+def test_the_command_exports_into_a_folder_of_its_own(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
+    sessions = fill(store, dynamodb)
+    state, target = tmp_path / "stack.json", tmp_path / "out"
+    endpoint = dynamodb.meta.endpoint_url
+    state.write_text(json.dumps({"emulator_endpoint": endpoint, "outputs": {"TableName": "table"}}))
+    command = ["inventory", "export", "--to", str(target), "--state-file", str(state)]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert {each.name for each in target.iterdir()} == {"manifest.json", "part-00001.jsonl"}
+    assert CliRunner().invoke(main, command).exit_code == 1, "another one's folder is left alone"
+    assert restored(dynamodb, tmp_path, target).exit_code == 0
+    assert answers(dynamodb, "fresh", sessions) == answers(dynamodb, "table", sessions)
+
+
+def test_who_was_verified_or_erased_never_expires_and_files_go_with_their_session(
+    store: DynamoStore, dynamodb: Any
+) -> None:
+    sessions = fill(store, dynamodb)
+    expiring: dict[str, set[str]] = {}
+    for item in dynamodb.scan(TableName="table")["Items"]:
+        if item["pk"]["S"].startswith("SESSION#") and "ttl" in item:
+            expiring.setdefault(item["pk"]["S"].partition("#")[2], set()).add(item["sk"]["S"])
+    assert sessions[0].id not in expiring, "a tombstone stays, with its assets"
+    assert "SESSION" not in expiring[sessions[2].id], "a verified session stays"
+    assert "SESSION" in expiring[sessions[1].id]
+    for each in sessions[1:]:
+        kept = {f"ASSET#{one.id}" for one in store.list_assets(each.id) if one.crun_asset_id}
+        assert len(kept) == 4
+        assert not kept & expiring[each.id], "what crun has is never forgotten"
+    untaken = session(20)
+    early = asset(untaken, 1, status=AssetStatus.AWAITING_UPLOAD, crun_asset_id=None)
+    store.create_session(untaken, [early])
+    left = [item["ttl"]["N"] for item in dynamodb.scan(TableName="table")["Items"] if untaken.id in item["pk"]["S"]
+            and "ttl" in item]  # fmt: skip
+    assert len(left) == 2, "the session and its file"
+
+
+def test_what_an_older_version_let_expire_is_kept_for_good(store: DynamoStore, dynamodb: Any) -> None:
+    sessions = fill(store, dynamodb, 3)
+    for each in sessions:
+        dynamodb.update_item(
+            TableName="table",
+            Key=session_key(each.id),
+            UpdateExpression="SET #ttl = :soon",
+            ExpressionAttributeNames={"#ttl": "ttl"},
+            ExpressionAttributeValues={":soon": encode(int(NOW) + 1)},
+        )
+    for expected in (2, 0):
+        assert keep_for_good(dynamodb, "table") == expected
+    left = [
+        each.id for each in sessions if "ttl" in dynamodb.get_item(TableName="table", Key=session_key(each.id))["Item"]
+    ]
+    assert left == [sessions[1].id]

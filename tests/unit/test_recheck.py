@@ -1,0 +1,238 @@
+"""Active assets are asked for again: what crun has lost is told after a second look, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from likeness.adapters.active_assets import DynamoActiveAssets
+from likeness.adapters.dynamodb import DynamoStore
+from likeness.contracts.crun import read_balance, read_envelope
+from likeness.contracts.events import AssetChange
+from likeness.domain.asset import AssetStatus
+from likeness.errors import (
+    RateLimited,
+    UpstreamAmbiguous,
+    UpstreamDeferred,
+    UpstreamError,
+    UpstreamRefused,
+)
+from likeness.ports import AssetReport, Recheck, UpstreamProblem
+from likeness.steps.check_credits import CheckCredits
+from likeness.steps.recheck_assets import FEWEST, MOST, RecheckAssets
+from ops.client_keys import ClientKeys
+from tests import event_schemas
+from tests.aws import inventory
+from tests.unit.fakes import FakeClock, FakeCrun
+from tests.unit.test_inventory_export import asset, session
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+ACTIVE = AssetReport("Active")
+
+
+class Everything(dict[str, AssetReport | UpstreamProblem]):
+    """Every asset is Active, but for those that are named."""
+
+    def __missing__(self, _: str) -> AssetReport | UpstreamProblem:
+        return ACTIVE
+
+
+@dataclass
+class Rounds:
+    """Runs by the hour on a table of its own."""
+
+    dynamodb: Any
+    clock: FakeClock = field(default_factory=FakeClock)
+    crun: FakeCrun = field(default_factory=lambda: FakeCrun(reports=Everything()))
+    refused: list[int] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store = DynamoStore(self.dynamodb, "table")
+        self.assets = DynamoActiveAssets(self.dynamodb, "table")
+
+    def people(self, sessions: int, each: int = 5, client: str = "acme") -> None:
+        ClientKeys(self.dynamodb, "table").add(client)
+        for index in range(1, sessions + 1):
+            made = session(index, client_id=client)
+            made = made if client == "acme" else session(index + 100, client_id=client)
+            self.store.create_session(made, [asset(made, number, client_id=client) for number in range(each)])
+
+    def run(self, hours: float = 1.0) -> dict[str, Any]:
+        step = RecheckAssets(
+            self.assets, self.store, self.crun, self.clock, self._sleep, 7,
+            lambda: self.refused.append(1), lambda: self.gone.append(1),
+        )  # fmt: skip
+        began = self.clock.at
+        done = step(began + 500)
+        self.clock.at = began + hours * HOUR
+        return done
+
+    def _sleep(self, seconds: float) -> None:
+        self.clock.at += seconds
+
+    def lost(self) -> set[str]:
+        return {each.id for index in range(1, 40) for each in self.store.list_assets(session(index).id)
+                 if each.error and each.error.code == "asset_lost"}  # fmt: skip
+
+
+@pytest.fixture
+def rounds() -> Iterator[Rounds]:
+    with inventory("table") as client:
+        yield Rounds(client)
+
+
+def test_everybody_is_asked_for_once_in_a_round_and_the_next_begins_when_it_is_due(rounds: Rounds) -> None:
+    rounds.people(9)
+    rounds.people(3, client="zeta")
+    rounds.run()
+    assert len(rounds.crun.asked) == len(set(rounds.crun.asked)) == 60
+    for _ in range(5):
+        rounds.run()
+    assert len(rounds.crun.asked) == 60, "the round is over"
+    rounds.clock.at += 7 * DAY
+    rounds.run()
+    assert len(rounds.crun.asked) == 60 + FEWEST, "the second round is spread out"
+    rounds.run()
+    rounds.run()
+    assert sorted(rounds.crun.asked[60:]) == sorted(set(rounds.crun.asked))
+
+
+def test_a_run_asks_for_a_bounded_number(rounds: Rounds) -> None:
+    rounds.people(30)
+    rounds.run()
+    assert len(rounds.crun.asked) == MOST
+    rounds.run()
+    assert sorted(rounds.crun.asked) == sorted(set(rounds.crun.asked))
+    assert len(rounds.crun.asked) == 150
+
+
+@pytest.mark.parametrize("report", [UpstreamRefused(404), AssetReport("Failed", "FaceMismatch", "no")])
+def test_what_two_runs_miss_is_lost_and_the_event_says_so(rounds: Rounds, report: Any) -> None:
+    rounds.people(2)
+    victim = rounds.store.list_assets(session(1).id)[0]
+    rounds.crun.reports[str(victim.crun_asset_id)] = report
+    assert rounds.run()["lost"] == 0
+    assert rounds.lost() == set()
+    assert rounds.run()["lost"] == 1
+    assert rounds.lost() == {victim.id}
+    assert rounds.gone == [1]
+    found = rounds.store.get_asset(victim.session_id, victim.id)
+    assert found
+    assert (found.status, found.crun_asset_id) == (AssetStatus.FAILED, victim.crun_asset_id)
+    event = AssetChange("evt_" + "0" * 32, "1", victim, found).event
+    assert event
+    assert event.type == "likeness.asset.lost"
+    event_schemas.check(event.type, event.detail)
+    rounds.run()
+    assert rounds.gone == [1]
+
+
+def test_a_hiccup_is_no_loss_and_a_run_that_comes_twice_is_one_look(rounds: Rounds) -> None:
+    rounds.people(1)
+    victim = str(rounds.store.list_assets(session(1).id)[0].crun_asset_id)
+    rounds.crun.reports[victim] = UpstreamRefused(404)
+    rounds.run(hours=0.01)
+    rounds.run(hours=1)
+    assert rounds.lost() == set()
+    rounds.crun.reports[victim] = ACTIVE
+    rounds.run()
+    rounds.crun.reports[victim] = UpstreamRefused(404)
+    rounds.run()
+    assert rounds.lost() == set()
+
+
+NO_NEWS = [
+    *(UpstreamRefused(code) for code in (401, 402, 422, 501, 505)),
+    RateLimited(upstream_code=429), UpstreamDeferred(upstream_code=455), UpstreamAmbiguous(upstream_code=500),
+    UpstreamAmbiguous("html"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("problem", NO_NEWS, ids=lambda each: f"{type(each).__name__}-{each.upstream_code}")
+@pytest.mark.parametrize("suspected", [False, True])
+def test_a_refusal_that_is_not_about_the_asset_loses_nothing(
+    rounds: Rounds, problem: UpstreamError, suspected: bool
+) -> None:
+    rounds.people(3)
+    ids = [str(each.crun_asset_id) for index in (1, 2, 3) for each in rounds.store.list_assets(session(index).id)]
+    if suspected:
+        rounds.crun.reports |= dict.fromkeys(ids, UpstreamRefused(404))
+        rounds.run()
+    rounds.crun.reports |= dict.fromkeys(ids, problem)
+    for _ in range(4):
+        rounds.run()
+    assert rounds.lost() == set()
+    assert bool(rounds.refused) == (problem.upstream_code in (401, 402, 505))
+    # And when crun is back, everybody's turn comes.
+    rounds.crun.reports = Everything()
+    rounds.crun.asked.clear()
+    rounds.run()
+    assert len(set(rounds.crun.asked)) >= len(ids) - 4 * 4
+
+
+def test_a_run_that_dies_in_the_middle_is_made_up_for(rounds: Rounds) -> None:
+    rounds.people(4)
+    victim = rounds.store.list_assets(session(1).id)[0]
+    rounds.crun.reports[str(victim.crun_asset_id)] = UpstreamRefused(404)
+    rounds.run()
+
+    class Killed(BaseException):
+        pass
+
+    def die(recheck: Recheck) -> bool:
+        raise Killed
+
+    save, rounds.assets.save = rounds.assets.save, die  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        rounds.run()
+    rounds.assets.save = save  # type: ignore[method-assign]
+    rounds.clock.at += HOUR
+    rounds.run()
+    assert rounds.lost() == {victim.id}
+    assert rounds.gone == [1], "told once"
+
+
+def test_of_two_runs_at_once_one_keeps_the_round(rounds: Rounds) -> None:
+    rounds.people(2)
+    rounds.run()
+    read = rounds.assets.progress()
+    assert read
+    assert rounds.assets.save(read)
+    assert not rounds.assets.save(read)
+
+
+def test_who_was_erased_is_not_asked_for(rounds: Rounds) -> None:
+    rounds.people(2)
+    for each in rounds.store.list_assets(session(1).id):
+        rounds.store.redact_asset(each, rounds.clock.now())
+    rounds.run()
+    assert len(rounds.crun.asked) == 5
+
+
+def test_the_credits_become_a_metric_and_trouble_is_told() -> None:
+    crun, left, failed = FakeCrun(), [], []  # type: ignore[var-annotated]
+    crun.credits.extend([12.5, UpstreamRefused(401), UpstreamAmbiguous()])
+    check = CheckCredits(crun, left.append, failed.append)
+    outcomes = [check()["outcome"] for _ in range(3)]
+    assert outcomes == ["checked", "upstream_key_rejected", "upstream_ambiguous"]
+    assert left == [12.5]
+    assert len(failed) == 2
+
+
+@pytest.mark.parametrize(("given", "left"), [(0, 0), (7, 7), (12.5, 12.5), ("3.25", 3.25), (-2, -2)])
+def test_the_balance_is_read_in_every_shape(given: object, left: float) -> None:
+    body = json.dumps({"code": 200, "message": "ok", "data": {"balance": given}}).encode()
+    assert read_balance(read_envelope(200, body, promised="balance")) == left
+
+
+@pytest.mark.parametrize("given", ["NaN", "Infinity", '"much"', "true", "null", "[]", '""', "1e999"])
+def test_what_is_no_number_is_no_balance(given: str) -> None:
+    body = f'{{"code": 200, "message": "ok", "data": {{"balance": {given}}}}}'.encode()
+    with pytest.raises(UpstreamAmbiguous):
+        read_balance(read_envelope(200, body, promised="balance"))
