@@ -1,0 +1,23 @@
+"""What the functions leave in the logs that are no part of an onboarding."""
+
+from __future__ import annotations
+
+import json
+
+from tests.faults.cloud import cloud
+from tests.template_file import ROOT
+
+BY_THE_CLOCK = {"export_inventory", "recheck_assets", "check_credits"}
+ELSEWHERE = {"send_webhooks", *BY_THE_CLOCK}
+
+
+def test_what_runs_elsewhere_says_what_it_is_about() -> None:
+    with cloud({}) as where:
+        where.begin({})
+        for function in sorted(ELSEWHERE):
+            where.invoke(function, json.loads((ROOT / f"events/{function}.json").read_text()))
+        lines = [line for line in map(json.loads, where.logs) if "_aws" not in line]
+    assert {line["function_name"] for line in lines} == ELSEWHERE
+    for line in lines:
+        more = set() if line["function_name"] in BY_THE_CLOCK else {"message_id"}
+        assert {"function_request_id", "event_id"} | more <= set(line), line
