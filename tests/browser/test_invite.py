@@ -584,6 +584,21 @@ def test_a_strangers_picture_fails_with_its_reason_and_gives_way_to_another(
     expect(alice.page.get_by_role("heading", level=1)).to_have_text("All done, thank you!")
 
 
+def test_a_file_that_was_erased_is_gone_from_the_list(person: NewPerson, api: Api, media: DemoMedia) -> None:
+    session = verified(api)
+    alice = person(session["invite_url"])
+    alice.sees("files")
+    alice.adds(media.portrait_jpeg, media.stranger_jpeg)
+    alice.sees_file(media.portrait_jpeg.name, "active")
+    alice.sees_file(media.stranger_jpeg.name, "failed")
+    (stranger,) = [each for each in api.get(session["id"])["assets"] if each["status"] == "failed"]
+    assert api("DELETE", f"/sessions/{session['id']}/assets/{stranger['id']}").status_code == 200
+    for _ in range(2):
+        expect(alice.row(media.stranger_jpeg.name)).to_have_count(0, timeout=45_000)
+        alice.sees_file(media.portrait_jpeg.name, "active")
+        alice.page.reload()
+
+
 def test_the_same_file_twice_is_one_asset(person: NewPerson, api: Api, media: DemoMedia) -> None:
     session = verified(api)
     alice = person(session["invite_url"])

@@ -218,8 +218,10 @@ export class FilesStep {
       const asked = isAskedFor(root, session);
       if (!made.has(key)) made.set(key, this.model(key, asked, own || !next ? asset : null, own ?? next));
     }
+    const erased = new Set(session.assets.filter((each) => each.status === "redacted").map((each) => each.id));
     for (const item of items) {
-      if (!made.has(item.row)) made.set(item.row, this.model(item.row, false, null, item));
+      if (made.has(item.row) || erased.has(item.assetId)) continue;
+      made.set(item.row, this.model(item.row, false, null, item));
     }
     return [...made.values()];
   }

@@ -63,16 +63,17 @@ export function pollDelay(place, session, sending, still) {
   return still < 3 * MINUTE ? 5 * SECOND : 20 * SECOND;
 }
 
-const isSettled = (asset) => asset.status === "active" || asset.status === "failed";
+const isSettled = (asset) => ["active", "failed", "redacted"].includes(asset.status);
 
 /**
- * The assets that count: `{ asset, root }` in the order of their registration, without those in whose place another one
- * has come. A place that waits for its file, or a file that failed, is over once an asset of its name and type was
+ * The assets that count: `{ asset, root }` in the order of their registration, without those that were erased and those in
+ * whose place another one has come. A place that waits for its file, or a file that failed, is over once an asset of its name and type was
  * registered after it (each such asset takes the place of one), or one that `replacements` (new id → old id) names.
  * `root` is the first asset that stood in that place.
  */
 export function currentAssets(assets, replacements) {
-  const inOrder = [...assets].sort((one, other) => registered(one) - registered(other));
+  const there = assets.filter((each) => each.status !== "redacted");
+  const inOrder = there.sort((one, other) => registered(one) - registered(other));
   const roots = new Map();
   const over = new Set();
   for (const each of inOrder) {

@@ -305,6 +305,11 @@ const TEXTS = {
     "Preparing it took too long. Please try again.",
     "處理花了太長時間，請再試一次。",
   ],
+  asset_lost: [
+    "这个文件曾经可用，现在失效了，请重新上传。",
+    "This file worked and does not any more. Please add it again.",
+    "這個檔案曾經可用，現在失效了，請重新上傳。",
+  ],
   rejected: [
     "处理服务没有接受这个文件，请换一个。",
     "The file was not accepted. Please choose another one.",
