@@ -53,7 +53,10 @@ def speaking(speak: Speak, context: ssl.SSLContext | None = None) -> Iterator[in
             with inner:
                 heard = b""
                 while not heard.endswith(BODY.encode()):
-                    heard += inner.recv(65536)
+                    more = inner.recv(65536)
+                    if not more:
+                        return  # gone before all of it was said
+                    heard += more
                 speak(inner)
 
     def listen() -> None:
