@@ -21,6 +21,7 @@ EVENT_TYPES = (
     "likeness.session.created",
     *(f"likeness.session.{each.value}" for each in SessionStatus),
     *(f"likeness.asset.{each.value}" for each in AssetStatus if each in _TOLD_OF_ASSETS),
+    "likeness.asset.lost",
 )
 
 
