@@ -49,7 +49,8 @@ redrive: setup ## dead letters go back to their readers (STACK=..., or STATE_FIL
 inventory: setup ## the inventory is written out at once (TO=folder: onto this machine; STACK or STATE_FILE as above)
 	@$(RUN) -m ops inventory export $(if $(TO),--to $(TO)) $(WHERE)
 
-# The deployed stack mostly waits, the faults mostly calculate: the two go side by side. The load wants a calm machine.
+# The deployed stack mostly waits, the faults mostly calculate: the two go side by side, and the faults, whose clock is not the
+# machine's, take what the stack leaves. The load wants a calm machine.
 test: setup ## every tier, with coverage
 	$(RUN) -m pytest $(TIERS) --numprocesses=2 --cov --cov-report=term:skip-covered --durations=10
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-faults test-deployed
@@ -65,7 +66,7 @@ test-template: setup ## what the template promises
 	$(RUN) -m pytest tests/template
 
 test-faults: setup ## whatever dies in between: crash points, interleavings, outages, limits
-	$(RUN) -m pytest tests/faults --timeout=900 --durations=10
+	nice -n 10 $(RUN) -m pytest tests/faults --timeout=900 --numprocesses=2 --durations=10
 
 faults: setup ## every call of an onboarding broken in every way, and pairs of faults; prints a table (ARGS=--help)
 	@PYTHONPATH=layers/likeness $(RUN) -m tests.faults $(ARGS)
