@@ -45,6 +45,7 @@ TABLE: dict[Route, Row] = {
     ("POST", "/sessions/{session_id}/consent"): Row(client=409, person=409, body=ANOTHER_TEXT),
     ("POST", "/sessions/{session_id}/assets"): Row(client=201, person=201, body=IMAGE),
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=200),
+    ("DELETE", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=403),
 }
 #: No credential needed, and none makes a difference. The callback has its signature.
 PUBLIC: dict[Route, int] = {
@@ -140,8 +141,12 @@ def test_the_client_and_its_person_get_what_is_theirs(dora: Tenant, route: Route
     assert ask(dora.person, route, dora.ids).status_code == TABLE[route].person
 
 
-def test_a_session_is_erased_by_its_client_alone(api: Api, client_keys: dict[str, str]) -> None:
+def test_a_session_and_an_asset_are_erased_by_their_client_alone(api: Api, client_keys: dict[str, str]) -> None:
     carol = make_tenant(api, client_keys["tenant-a"], "carol-of-a")
+    asset = ("DELETE", "/sessions/{session_id}/assets/{asset_id}")
+    assert ask(carol.person, asset, carol.ids).status_code == TABLE[asset].person
+    erased = ask(carol.client, asset, carol.ids)
+    assert (erased.status_code, erased.json()["status"]) == (TABLE[asset].client, "redacted")
     route = ("DELETE", "/sessions/{session_id}")
     assert ask(carol.person, route, carol.ids).status_code == TABLE[route].person
     tombstone = ask(carol.client, route, carol.ids)

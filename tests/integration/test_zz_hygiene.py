@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from likeness.domain.metrics import Metric
 from local import emulator
 from tests.event_schemas import check
 from tests.integration.conftest import Api, Canaries, Listener
@@ -19,14 +20,22 @@ STANDARD = {
     "level", "location", "message", "timestamp", "service", "cold_start", "function_name", "function_memory_size",
     "function_arn", "function_request_id",
 }  # fmt: skip
-#: What our functions add: ids and codes.
-FACTS = {
-    "asset_id", "code", "endpoint_id", "event_id", "execution", "message_id", "outcome", "session_id", "status", "try",
-    "type", "upstream_code",
+#: What ties a line to others.
+IDS = {
+    "asset_id", "correlation_id", "endpoint_id", "event_id", "execution", "message_id", "request_id", "session_id",
 }  # fmt: skip
-MESSAGES = {"event published", "message read", "message given up", "refused", "upload checked", "webhook"}
-METRICS = {"CrunAccountRefused", "PossibleOrphan"}
-DIMENSIONS = {"service": "likeness"}
+#: What our functions add besides: codes, numbers, and how many of what an export has written.
+FACTS = IDS | {
+    "asset", "assets", "call", "client_key", "code", "consent", "consent_text", "export", "left_out", "lost", "next",
+    "outcome", "parts", "seconds", "session", "status", "there", "tombstone", "try", "type", "upstream_code",
+    "wait_seconds",
+}  # fmt: skip
+MESSAGES = {
+    "asset submitted", "assets claimed", "assets polled", "assets rechecked", "credits", "crun called",
+    "event published", "inventory", "message given up", "message read", "refused", "result looked up",
+    "session created", "upload checked", "webhook",
+}  # fmt: skip
+DIMENSIONS = {"service", "code", "call", "outcome"}
 #: What Lambda itself writes around a run, and the trace of an error that a task raised to be repeated: places, and an
 #: error of ours whose words quote nothing.
 OF_THE_RUNTIME = re.compile(
@@ -110,11 +119,14 @@ def test_metrics_have_allowed_names_and_dimensions_only(remains: Remains) -> Non
     for each in metrics:
         (described,) = each["_aws"]["CloudWatchMetrics"]
         names = {metric["Name"] for metric in described["Metrics"]}
+        dimensions = {name for several in described["Dimensions"] for name in several}
         assert described["Namespace"] == "Likeness"
-        assert names <= METRICS
-        assert described["Dimensions"] == [list(DIMENSIONS)]
-        assert set(each) == {"_aws", *DIMENSIONS, *names}
-        assert DIMENSIONS.items() <= each.items()
+        assert names <= set(Metric)
+        assert described["Dimensions"][0] == ["service"]
+        assert dimensions <= DIMENSIONS
+        assert set(each) <= {"_aws", "function_request_id", *dimensions, *names, *IDS}
+        assert each["service"] == "likeness"
+        assert all(IDS_AND_CODES.fullmatch(str(each[name])) for name in (dimensions | IDS) & set(each))
 
 
 def test_an_execution_is_named_by_ids_alone(remains: Remains) -> None:
@@ -138,7 +150,7 @@ def test_the_dead_letter_queues_are_empty(api: Api) -> None:
     cloudformation = emulator.client("cloudformation", api.stack.emulator_endpoint)
     found = [
         cloudformation.describe_stack_resource(StackName=api.stack.stack_name, LogicalResourceId=each)
-        for each in ("ChangeDeadLetterQueue", "WebhookDeadLetterQueue")
+        for each in ("ChangeDeadLetterQueue", "WebhookDeadLetterQueue", "ScheduleDeadLetterQueue")
     ]
     others = [each["StackResourceDetail"]["PhysicalResourceId"] for each in found]
     for url in (api.stack.outputs["OnboardingDeadLetterQueueUrl"], *others):
