@@ -65,8 +65,11 @@ test-workflow: setup ## the real state machine with the real handlers in moto
 test-template: setup ## what the template promises
 	$(RUN) -m pytest tests/template
 
+# One test plays thousands of runs: pytest would keep each record that they log, gigabytes of them, until the test ends.
+NO_RECORDS := -p no:logging
+
 test-faults: setup ## whatever dies in between: crash points, interleavings, outages, limits
-	nice -n 10 $(RUN) -m pytest tests/faults --timeout=900 --numprocesses=2 --durations=10
+	nice -n 10 $(RUN) -m pytest tests/faults --timeout=900 --numprocesses=2 --durations=10 $(NO_RECORDS)
 
 faults: setup ## every call of an onboarding broken in every way, and pairs of faults; prints a table (ARGS=--help)
 	@PYTHONPATH=layers/likeness $(RUN) -m tests.faults $(ARGS)
