@@ -29,7 +29,7 @@ class Person:
 
     def sees(self, place: str) -> None:
         """Waits until the page shows that view (``data-place``, see placeOf in state.js)."""
-        expect(self.page.locator(f"main[data-place={place}] h1")).to_be_visible(timeout=45_000)
+        expect(self.page.locator(f"main[data-place={place}] h1")).to_be_visible(timeout=90_000)
 
     def button(self, name: str | re.Pattern[str]) -> Locator:
         """A button by its name; a string must be the whole of it."""
@@ -82,7 +82,7 @@ class Person:
     def sees_file(self, name: str, state: str) -> Locator:
         """Waits until the file stands so (``data-state``); its line."""
         found = self.row(name)
-        expect(found).to_have_attribute("data-state", state, timeout=45_000)
+        expect(found).to_have_attribute("data-state", state, timeout=90_000)
         return found
 
 

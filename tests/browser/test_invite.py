@@ -594,7 +594,7 @@ def test_a_file_that_was_erased_is_gone_from_the_list(person: NewPerson, api: Ap
     (stranger,) = [each for each in api.get(session["id"])["assets"] if each["status"] == "failed"]
     assert api("DELETE", f"/sessions/{session['id']}/assets/{stranger['id']}").status_code == 200
     for _ in range(2):
-        expect(alice.row(media.stranger_jpeg.name)).to_have_count(0, timeout=45_000)
+        expect(alice.row(media.stranger_jpeg.name)).to_have_count(0, timeout=90_000)
         alice.sees_file(media.portrait_jpeg.name, "active")
         alice.page.reload()
 
