@@ -24,10 +24,16 @@ PERSONS = 300
 CALLERS = 4
 NO_OPS = 160
 PATIENCE_SECONDS = 600
-#: Runs of one function of the workflow at a time, as on an account with few to give: what is refused comes again.
+#: Runs at a time of each function of the workflow and of the webhooks, as on an account with few to give: what is refused comes again.
 #: Without a bound the emulator starts a process for each of hundreds of calls, and has no time left to answer any.
 RUNS_AT_ONCE = 6
-WORKFLOW = ("LookUpResultFunction", "ClaimAssetsFunction", "SubmitAssetFunction", "PollAssetsFunction")
+WORKFLOW = (
+    "LookUpResultFunction",
+    "ClaimAssetsFunction",
+    "SubmitAssetFunction",
+    "PollAssetsFunction",
+    "SendWebhooksFunction",
+)
 FACE = portrait("alice", 400, 500, image_format="PNG")
 IMAGE = {"name": "load", "asset_type": "Image", "content_type": "image/png", "size_bytes": len(FACE)}
 Found = TypeVar("Found")
