@@ -24,7 +24,7 @@ PERSONS = 300
 CALLERS = 4
 NO_OPS = 160
 PATIENCE_SECONDS = 600
-#: Runs at a time of each function of the workflow, and of the one that tells webhooks, as on an account with few to give:
+#: Runs at a time of each function of the workflow, and of the webhooks', as on an account with few to give:
 #: what is refused comes again. Without a bound the emulator starts a process for each of hundreds of calls, and has no
 #: time left to answer any.
 RUNS_AT_ONCE = 6
