@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.adapters.files import S3Files
 from likeness.adapters.workflows import StepFunctions
-from likeness.contracts.views import asset_view, consent_view, iso, problem_view, session_view
+from likeness.contracts.views import asset_view, attempt_view, consent_view, iso, problem_view, session_view
 from likeness.domain.asset import Asset
 from likeness.domain.caller import Caller
 from likeness.domain.session import Attempt, Session, SessionStatus
@@ -154,13 +154,7 @@ def _session(session: Session) -> dict[str, Any]:
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "status": attempt.status.value,
-        "created_at": iso(attempt.created_at),
-        "expires_at": iso(attempt.expires_at),
-        "answered_at": iso(attempt.answered_at),
-        "result_code": attempt.result_code,
+    return attempt_view(attempt) | {
         "looked_up_by": attempt.lookup_by,
         "looked_up_until": iso(attempt.lookup_until) if attempt.lookup_by else None,
     }

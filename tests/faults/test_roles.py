@@ -79,6 +79,9 @@ def _an_onboarding(where: Cloud) -> None:
     (day,) = where.api("GET", "/stats").body["days"]
     assert (day["sessions"], day["statuses"]) == (1, {"verified": 1})
     assert sum(day["assets"].values()) == len(where.store.list_assets(story.session_id))
+    for each in where.store.list_assets(story.session_id):  # uploaded, and dropped into the inbox
+        one = f"{SESSION}/assets/{{asset_id}}"
+        assert where.api("DELETE", one, session_id=story.session_id, asset_id=each.id).status == 200
     assert where.api("DELETE", SESSION, session_id=story.session_id).status == 200
 
 

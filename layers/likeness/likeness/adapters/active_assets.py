@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from likeness.adapters.aws import translated
+from likeness.adapters.aws import get_items, translated
 from likeness.adapters.items import CLIENT_KEYS, asset_from, asset_key, decode_item, encode, encode_item
 from likeness.domain.asset import Asset
-from likeness.errors import ConditionFailed, StorageUnavailable
+from likeness.errors import ConditionFailed
 from likeness.ports import Recheck, Suspect
 
 _PROGRESS = encode_item({"pk": "RECHECK", "sk": "ROUND"})
@@ -95,9 +95,5 @@ class DynamoActiveAssets:
         """See the port. One BatchGetItem; what it leaves out under load is for the next run."""
         if not ids:
             return []
-        keys = [asset_key(*each) for each in ids]
-        with translated():
-            answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
-        if answer.get("UnprocessedKeys"):
-            raise StorageUnavailable("AWS answered UnprocessedKeys", retry_after=5)
-        return sorted((asset_from(each) for each in answer["Responses"][self._table]), key=lambda each: each.id)
+        items = get_items(self._client, self._table, [asset_key(*each) for each in ids])
+        return sorted((asset_from(each) for each in items), key=lambda each: each.id)

@@ -79,6 +79,33 @@ def _authorities() -> str | None:
         return None
 
 
+def get_items(client: Any, table: str, keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most 100 items, strongly consistent, in no order; StorageUnavailable also where load left some out."""
+    with translated():
+        answer = client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+    if answer.get("UnprocessedKeys"):
+        raise StorageUnavailable("AWS answered UnprocessedKeys", retry_after=5)
+    found: list[dict[str, Any]] = answer["Responses"][table]
+    return found
+
+
+def update_item(
+    client: Any, table: str, key: dict[str, Any], update: str, condition: str, values: dict[str, Any], **options: Any
+) -> dict[str, Any]:
+    """One conditional write; the attributes that ``options`` (ReturnValues) ask for. Raises as ``translated`` does."""
+    with translated():
+        answer = client.update_item(
+            TableName=table,
+            Key=key,
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            **options,
+        )
+    attributes: dict[str, Any] = answer.get("Attributes", {})
+    return attributes
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turns ClientError into ConditionFailed or StorageUnavailable; the AWS code stands in the message."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from likeness.adapters.aws import translated
+from likeness.adapters.aws import get_items, translated, update_item
 from likeness.adapters.items import (
     Item,
     asset_fact,
@@ -41,7 +41,7 @@ from likeness.domain.consent import ConsentText
 from likeness.domain.ids import SESSION_ID, bare, ulid_before
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, Attempt, AttemptStatus, Consent, Problem, Session
-from likeness.errors import ConditionFailed, InvalidRequest, StorageUnavailable, TooManyAttempts
+from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
 from likeness.ports import Facts, Page
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
@@ -410,11 +410,7 @@ class DynamoStore:
     def load_asset(self, session_id: str, asset_id: str) -> tuple[Session | None, Asset | None]:
         """See the port. One BatchGetItem; what it leaves out under load is for the caller's next try."""
         keys = [session_key(session_id), asset_key(session_id, asset_id)]
-        with translated():
-            answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
-        if answer.get("UnprocessedKeys"):
-            raise StorageUnavailable("AWS answered UnprocessedKeys", retry_after=5)
-        items = {item["sk"]["S"]: item for item in answer["Responses"][self._table]}
+        items = {item["sk"]["S"]: item for item in get_items(self._client, self._table, keys)}
         session, asset = (items.get(key["sk"]["S"]) for key in keys)
         return session_from(session) if session else None, asset_from(asset) if asset else None
 
@@ -481,18 +477,8 @@ class DynamoStore:
         **options: str,
     ) -> Item:
         used = (names or {}) | (_STATUS if "#status" in update + condition else {})
-        with translated():
-            answer = self._client.update_item(
-                TableName=self._table,
-                Key=key,
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-                **({"ExpressionAttributeNames": used} if used else {}),
-                **options,
-            )
-        attributes: Item = answer.get("Attributes", {})
-        return attributes
+        named = {"ExpressionAttributeNames": used} if used else {}
+        return update_item(self._client, self._table, key, update, condition, values, **named, **options)
 
     def _update_if(
         self, key: Item, update: str, condition: str, values: Item, names: dict[str, str] | None = None

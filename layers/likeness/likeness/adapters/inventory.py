@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from likeness.adapters.aws import translated
+from likeness.adapters.aws import translated, update_item
 from likeness.adapters.items import Item, decode, decode_item, encode, encode_item
 from likeness.errors import ConditionFailed
 from likeness.ports import Export, HeldExport, InventoryCursor, InventoryPage, Part
@@ -85,17 +85,7 @@ class DynamoProgress:
             return
 
     def _update(self, update: str, condition: str, values: Item) -> Item:
-        with translated():
-            answer = self._client.update_item(
-                TableName=self._table,
-                Key=_PROGRESS,
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-                ReturnValues="ALL_NEW",
-            )
-        attributes: Item = answer["Attributes"]
-        return attributes
+        return update_item(self._client, self._table, _PROGRESS, update, condition, values, ReturnValues="ALL_NEW")
 
 
 def _values(export: Export) -> Item:

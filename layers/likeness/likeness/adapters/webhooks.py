@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from likeness.adapters.aws import translated
+from likeness.adapters.aws import translated, update_item
 from likeness.adapters.items import Item, decode_item, encode, encode_item
 from likeness.domain.webhooks import Endpoint
 from likeness.errors import ConditionFailed
@@ -38,14 +38,14 @@ class DynamoWebhooks:
     def disable(self, client_id: str, endpoint_id: str, reason: str, now: float) -> None:
         """See the port."""
         try:
-            with translated():
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=webhook_key(client_id, endpoint_id),
-                    UpdateExpression="SET disabled_at = :now, disabled_reason = :reason",
-                    ConditionExpression="attribute_exists(pk) AND attribute_not_exists(disabled_at)",
-                    ExpressionAttributeValues={":now": encode(now), ":reason": encode(reason)},
-                )
+            update_item(
+                self._client,
+                self._table,
+                webhook_key(client_id, endpoint_id),
+                "SET disabled_at = :now, disabled_reason = :reason",
+                "attribute_exists(pk) AND attribute_not_exists(disabled_at)",
+                {":now": encode(now), ":reason": encode(reason)},
+            )
         except ConditionFailed:
             return  # removed, or disabled already: the first time stands
 

@@ -58,7 +58,8 @@ def consent_view(consent: Consent) -> dict[str, Any]:
     }
 
 
-def _attempt_view(attempt: Attempt) -> dict[str, Any]:
+def attempt_view(attempt: Attempt) -> dict[str, Any]:
+    """An attempt, as its session shows it: no token, no link."""
     return {
         "number": attempt.number,
         "status": attempt.status.value,
@@ -101,7 +102,7 @@ def session_view(
         if attempt and h5_link:
             view["attempt"]["h5_link"] = h5_link
         view |= {
-            "attempts": [_attempt_view(each) for _, each in sorted(session.attempts.items())],
+            "attempts": [attempt_view(each) for _, each in sorted(session.attempts.items())],
             "attempts_left": session.attempts_left(max_attempts),
             "consent": session.consent and consent_view(session.consent),
             "verified_at": iso(session.verified_at),

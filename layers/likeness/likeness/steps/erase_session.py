@@ -15,6 +15,7 @@ from likeness.domain.caller import Caller
 from likeness.domain.session import Session, SessionStatus
 from likeness.errors import Conflict, NotFound
 from likeness.ports import Clock, Files, Store, Workflows
+from likeness.steps.get_session import own_asset
 
 #: How often an erasure looks again when a fresh attempt comes in between.
 _TRIES = 3
@@ -66,9 +67,8 @@ class EraseAsset:
 
     def __call__(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
         """The asset's view as it stays. NotFound; Forbidden for a person."""
-        session = caller.own(self.store.get_session(session_id))
+        session, asset = own_asset(self.store, caller, session_id, asset_id)
         caller.require_client()
-        asset = self.store.get_asset(session.id, asset_id)
         if asset is None:
             raise NotFound("There is no such asset")
         if asset.status is not AssetStatus.REDACTED:

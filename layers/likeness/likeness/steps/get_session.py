@@ -7,14 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from likeness.contracts.views import asset_view, session_view
+from likeness.domain.asset import Asset
 from likeness.domain.caller import Caller
 from likeness.domain.ids import ASSET_ID, SESSION_ID
-from likeness.domain.session import SessionStatus
+from likeness.domain.session import Session, SessionStatus
 from likeness.errors import InvalidRequest, NotFound
 from likeness.ports import Store
 
 _LARGEST_PAGE = 100
 _PAGE_SIZE = re.compile("[1-9][0-9]?|100")
+
+
+def own_asset(store: Store, caller: Caller, session_id: str, asset_id: str) -> tuple[Session, Asset | None]:
+    """The caller's own session and one of its assets, None when there is no such asset. NotFound for the session.
+
+    What cannot be an id of ours is asked of nobody.
+    """
+    known = SESSION_ID.fullmatch(session_id) and ASSET_ID.fullmatch(asset_id)
+    session, asset = store.load_asset(session_id, asset_id) if known else (None, None)
+    return caller.own(session), asset
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +43,7 @@ class GetSession:
 
     def asset(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
         """One asset."""
-        known = SESSION_ID.fullmatch(session_id) and ASSET_ID.fullmatch(asset_id)
-        session, asset = self.store.load_asset(session_id, asset_id) if known else (None, None)
-        caller.own(session)
+        _, asset = own_asset(self.store, caller, session_id, asset_id)
         if asset is None:
             raise NotFound("There is no such asset")
         return asset_view(asset)

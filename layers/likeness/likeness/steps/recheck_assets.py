@@ -97,9 +97,9 @@ class RecheckAssets:
 
     def _go_on(self, round_: Recheck, run: _Run) -> Recheck:
         """Asks for what comes next in the round; the round as it is then."""
-        first = True
+        first, clients = True, self.assets.clients()
         while self._may_ask(run):
-            client = next((each for each in self.assets.clients() if each >= round_.client), None)
+            client = next((each for each in clients if each >= round_.client), None)
             if client is None:
                 return replace(round_, over=True)
             after = round_.after if client == round_.client else ""
