@@ -5,6 +5,7 @@ VENV := .venv
 CHECKOV := .venv-checkov
 RUN := $(VENV)/bin/python
 PORT ?= 8080
+TEMPLATE := template.yaml
 # Which stack the operator's commands are about.
 WHERE = $(if $(STATE_FILE),--state-file $(STATE_FILE),--stack-name $(or $(STACK),likeness))
 TIERS := tests/unit tests/simulator tests/client tests/workflow tests/template
@@ -65,11 +66,9 @@ test-workflow: setup ## the real state machine with the real handlers in moto
 test-template: setup ## what the template promises
 	$(RUN) -m pytest tests/template
 
-# One test plays thousands of runs: pytest would keep each record that they log, gigabytes of them, until the test ends.
-NO_RECORDS := -p no:logging
-
+# Without pytest's own logging: one test plays thousands of runs, and it would keep each record, gigabytes, until the end.
 test-faults: setup ## whatever dies in between: crash points, interleavings, outages, limits
-	nice -n 10 $(RUN) -m pytest tests/faults --timeout=900 --numprocesses=2 --durations=10 $(NO_RECORDS)
+	nice -n 10 $(RUN) -m pytest tests/faults --timeout=900 --numprocesses=2 --durations=10 -p no:logging
 
 faults: setup ## every call of an onboarding broken in every way, and pairs of faults; prints a table (ARGS=--help)
 	@PYTHONPATH=layers/likeness $(RUN) -m tests.faults $(ARGS)
@@ -123,12 +122,11 @@ $(GATES:%=gate-%): gate-%:
 
 build: setup ## what `sam deploy` sends to AWS
 	@find functions -name __pycache__ -prune -exec rm -rf {} + # a function is its app.py and nothing else
-	PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build
+	PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --template-file $(TEMPLATE)
 
 build-gradual: setup ## the same for a gradual rollout: aliases and alarms (docs/deploying.md)
-	@find functions -name __pycache__ -prune -exec rm -rf {} +
 	$(RUN) -m ops.gradual > template-gradual.yaml
-	PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --template-file template-gradual.yaml
+	@$(MAKE) --no-print-directory build TEMPLATE=template-gradual.yaml
 
 lock: setup ## new lock files from the .in files
 	$(VENV)/bin/pip-compile $(LOCK) --output-file requirements-dev.txt requirements-dev.in

@@ -61,7 +61,7 @@ def template() -> dict[str, Any]:
     return read
 
 
-def deployed(source: Mapping[str, Any]) -> dict[str, Any]:
+def deployed(source: Mapping[str, Any], **parameters: str) -> dict[str, Any]:
     """The resources that SAM makes of a template: also the roles that nobody wrote down."""
     document = copy.deepcopy(dict(source))
     for resource in document["Resources"].values():
@@ -70,7 +70,9 @@ def deployed(source: Mapping[str, Any]) -> dict[str, Any]:
                 resource["Properties"][place] = "s3://bucket/key"  # what `sam package` puts there
     # Given managed policies by name, the translator asks nobody.
     with no_account_of_this_machine():
-        made: dict[str, Any] = Translator({}, Parser()).translate(document, {"CrunApiKey": "key"})["Resources"]
+        made: dict[str, Any] = Translator({}, Parser()).translate(document, {"CrunApiKey": "key"} | parameters)[
+            "Resources"
+        ]
     return made
 
 

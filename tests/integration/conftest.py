@@ -272,15 +272,19 @@ def settled(session: dict[str, Any]) -> bool:
     return all(each["status"] in ("active", "failed") for each in session["assets"])
 
 
-def lines_about(api: Api, message: str) -> list[dict[str, Any]]:
-    """What the onboarding queue's consumer has logged under ``message``."""
+def facts_of(api: Api, function: str) -> list[dict[str, Any]]:
+    """What a function has logged, by its logical id."""
     logs = emulator.client("logs", api.stack.emulator_endpoint)
     pages = logs.get_paginator("filter_log_events").paginate(
-        logGroupName="/aws/cloudformation/likeness/StartOnboardingFunctionLogs"
+        logGroupName=f"/aws/cloudformation/likeness/{function}Logs"
     )
     texts = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
-    facts = [json.loads(each) for each in texts if each.startswith("{")]
-    return [each for each in facts if each["message"] == message]
+    return [json.loads(each) for each in texts if each.startswith("{")]
+
+
+def lines_about(api: Api, message: str) -> list[dict[str, Any]]:
+    """What the onboarding queue's consumer has logged under ``message``."""
+    return [each for each in facts_of(api, "StartOnboardingFunction") if each.get("message") == message]
 
 
 def wait_until_read(api: Api, session_ids: list[str]) -> None:

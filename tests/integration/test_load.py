@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 600
 #: what is refused comes again. Without a bound the emulator starts a process for each of hundreds of calls, and has no
 #: time left to answer any.
 RUNS_AT_ONCE = 6
-WORKFLOW = (
+BOUNDED = (
     "LookUpResultFunction",
     "ClaimAssetsFunction",
     "SubmitAssetFunction",
@@ -72,7 +72,7 @@ def narrow_workflow(api: Api) -> Iterator[None]:
         cloudformation.describe_stack_resource(StackName=api.stack.stack_name, LogicalResourceId=each)[
             "StackResourceDetail"
         ]["PhysicalResourceId"]
-        for each in WORKFLOW
+        for each in BOUNDED
     ]
     for name in names:
         functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=RUNS_AT_ONCE)

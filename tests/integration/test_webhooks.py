@@ -20,7 +20,7 @@ from local.receiver import Received, Receiver, Reply
 from ops.cli import main
 from ops.client_keys import ClientKeys
 from tests.event_schemas import check
-from tests.integration.conftest import PATIENCE_SECONDS, WEBHOOK_TRIES, Api, Canaries
+from tests.integration.conftest import PATIENCE_SECONDS, WEBHOOK_TRIES, Api, Canaries, facts_of
 
 STATE_FILE = Path(".local/test.json")
 #: What an event says besides the fields of all.
@@ -107,13 +107,7 @@ def tenant(
 
 def facts_about(api: Api, endpoint: str) -> list[dict[str, Any]]:
     """What send_webhooks has logged of an endpoint."""
-    logs = emulator.client("logs", api.stack.emulator_endpoint)
-    pages = logs.get_paginator("filter_log_events").paginate(
-        logGroupName="/aws/cloudformation/likeness/SendWebhooksFunctionLogs"
-    )
-    lines = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
-    facts = [json.loads(each) for each in lines if each.startswith("{")]
-    return [each for each in facts if each.get("endpoint_id") == endpoint]
+    return [each for each in facts_of(api, "SendWebhooksFunction") if each.get("endpoint_id") == endpoint]
 
 
 def wait_for_outcomes(api: Api, endpoint: str, *outcomes: str) -> None:

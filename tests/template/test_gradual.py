@@ -10,39 +10,24 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 from samcli.yamlhelper import yaml_parse
-from samtranslator.translator.transform import transform
 
 from ops.gradual import gradual
+from tests.roles import deployed
 from tests.template_file import ROOT
 
 REVISION = "r12a1"
-
-
-class _NoManagedPolicies:
-    def load(self) -> dict[str, str]:
-        return {}
 
 
 def _transformed(revision: str) -> dict[str, dict[str, Any]]:
     """The resources that CloudFormation gets."""
     yaml, text = YAML(), io.StringIO()
     yaml.dump(gradual(yaml.load(ROOT / "template.yaml")), text)
-    template: dict[str, Any] = yaml_parse(text.getvalue())
-    for each in template["Resources"].values():  # as `sam package` leaves them
-        for name in ("CodeUri", "ContentUri", "DefinitionUri"):
-            if name in each.get("Properties", {}):
-                each["Properties"][name] = "s3://bucket/key"
-    resources: dict[str, dict[str, Any]] = transform(template, {"Revision": revision}, _NoManagedPolicies())[
-        "Resources"
-    ]
-    return resources
+    return deployed(yaml_parse(text.getvalue()), Revision=revision)
 
 
 @pytest.fixture(scope="module")
 def resources() -> dict[str, dict[str, Any]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        return _transformed(REVISION)
+    return _transformed(REVISION)
 
 
 def _functions(resources: dict[str, dict[str, Any]]) -> list[str]:
@@ -106,8 +91,6 @@ def test_a_new_revision_is_a_new_version_and_the_same_one_is_none(resources: dic
     def versions(found: dict[str, dict[str, Any]]) -> set[str]:
         return {name for name, each in found.items() if each["Type"] == "AWS::Lambda::Version"}
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        assert versions(_transformed(REVISION)) == versions(resources)
-        assert not versions(_transformed("r12a2")) & versions(resources)
+    assert versions(_transformed(REVISION)) == versions(resources)
+    assert not versions(_transformed("r12a2")) & versions(resources)
     assert len(versions(resources)) == len(_functions(resources))
