@@ -102,6 +102,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
             "CrunBaseUrl": str(options.crun_base_url or simulator),
             "CrunApiKey": crun_key,
             "WebhookPrivateAddresses": "allowed",
+            "AssetUrlLoopback": "allowed",
         } | dict(each.split("=", 1) for each in options.parameters)
         _deploy(emulator.without_metric_math(built), parameters, logs, parts.env, endpoint)
         outputs = emulator.outputs(endpoint, STACK_NAME)

@@ -6,6 +6,7 @@ from typing import Any
 
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import observed, of_request
+from likeness.runtime.request import headers_of
 
 authorize = bootstrap.authorize()
 
@@ -13,8 +14,7 @@ authorize = bootstrap.authorize()
 @observed(of_request)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Allows or denies the whole stage: the answer is cached for every route. Whose what is, the steps decide."""
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    caller = authorize(headers.get("x-api-key") or "")
+    caller = authorize(headers_of(event).get("x-api-key") or "")
     api, stage = event["methodArn"].split("/")[:2]
     found = {}
     if caller:

@@ -8,7 +8,7 @@ from likeness.errors import LikenessError
 from likeness.runtime import bootstrap, settings
 from likeness.runtime.logging import observed, of_request, report, report_unexpected
 from likeness.runtime.pages import error_page
-from likeness.runtime.problems import base_url, request_id_of
+from likeness.runtime.request import base_url, request_id_of
 
 receive_callback = bootstrap.receive_callback()
 public_base_url = settings.text("PUBLIC_BASE_URL", may_be_empty=True)

@@ -9,6 +9,7 @@ from likeness.errors import LikenessError
 from likeness.runtime import settings
 from likeness.runtime.logging import observed, of_request, report
 from likeness.runtime.problems import problem
+from likeness.runtime.request import headers_of
 from likeness.runtime.site import Site
 
 HTML = {"/invite": "invite.html", "/console": "console.html", "/docs": "docs.html"}
@@ -19,7 +20,7 @@ site = Site(os.environ.get("AWS_ENDPOINT_URL") or settings.text("UPLOAD_ADDRESSE
 @observed(of_request)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Serves one file by the route's name."""
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    headers = headers_of(event)
     if event["resource"] in HTML:
         return site.html(HTML[event["resource"]], headers)
     try:

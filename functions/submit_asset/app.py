@@ -15,7 +15,7 @@ submit_asset = bootstrap.submit_asset()
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Submits one asset."""
     try:
-        done = submit_asset(event["session_id"], event["asset_id"])
+        done = submit_asset(event["session_id"], event["asset_id"], event["execution"])
     except LikenessError as error:
         report(error)
         raise

@@ -10,7 +10,7 @@ import pytest
 from likeness.adapters.items import session_from, session_item
 from likeness.contracts.messages import LinkCheck, PassReported
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus
-from likeness.runtime.http import correlation_id_of
+from likeness.runtime.request import correlation_id_of
 from likeness.steps.start_onboarding import StartOnboarding
 from tests.unit.fakes import FakeWorkflows
 

@@ -86,15 +86,26 @@ class TooManyAttempts(RequestError):
 
 
 class UpstreamError(LikenessError):
-    """When crun did not do what it was asked; ``upstream_code`` is its own figure, if it gave one."""
+    """When crun did not do what it was asked; ``upstream_code`` is its own figure, if it gave one.
+
+    ``retry_after`` is what our caller is told, ``asked_to_wait`` what crun itself has asked for, if it did: seconds.
+    """
 
     status = 503
     code = "upstream_unavailable"
     title = "The validation service does not answer; try again later"
 
-    def __init__(self, message: str = "", *, upstream_code: int | None = None, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        upstream_code: int | None = None,
+        retry_after: int | None = None,
+        asked_to_wait: int | None = None,
+    ) -> None:
         super().__init__(message, retry_after=retry_after)
         self.upstream_code = upstream_code
+        self.asked_to_wait = asked_to_wait
 
 
 # crun's refusals, and what our caller is told of each (source: the code list of the vendor's page).

@@ -178,6 +178,18 @@ class Store(Protocol):
         ...
 
 
+class UpstreamIds(Protocol):
+    """Which of ours crun's ids are. What was written a moment ago may not be there yet."""
+
+    def session_of(self, group_id: str) -> str | None:
+        """The id of the session with that GroupId, whoever's it is."""
+        ...
+
+    def asset_of(self, client_id: str, asset_id: str) -> tuple[str, str] | None:
+        """Session and asset id of an asset by its own id, if it is that client's, or by crun's, whoever's it is."""
+        ...
+
+
 class PollHistory(Protocol):
     """How long assets have taken to turn Active."""
 
@@ -236,6 +248,10 @@ class Files(Protocol):
 
     def download_url(self, key: str, version_id: str | None) -> str:
         """A presigned GET of one version, good for 15 minutes at most. A secret."""
+        ...
+
+    def put(self, key: str, content_type: str, content: bytes) -> str | None:
+        """Stores an object: its version."""
         ...
 
     def erase(self, prefix: str) -> None:

@@ -319,7 +319,7 @@ class DynamoStore:
         return self._update_if(
             session_key(session.id),
             f"SET #status = :redacted, updated_at = :now{tokens} REMOVE #reference, return_url, last_error, driver,"
-            " #ttl",
+            " drop_in, #ttl",
             "attribute_exists(pk) AND attempt_count = :count",
             _values(redacted="redacted", now=now, count=len(numbers)) | (_values(gone="") if numbers else {}),
             numbers | {"#reference": "reference", "#ttl": "ttl"},
@@ -433,12 +433,14 @@ class DynamoStore:
     def change_asset(self, asset: Asset, expected: Sequence[AssetStatus], seen: History = NOTHING_SEEN) -> None:
         """See the port. One PutItem, or one transaction when something was seen."""
         starts = {f":from{index}": encode(status) for index, status in enumerate(expected)}
+        mine = {":mine": encode(asset.submitting_by)} if asset.submitting_by else {}
+        own_write = "#status = :to AND updated_at = :now" + (" AND submitting_by = :mine" if mine else "")
         put: Item = {
             "TableName": self._table,
             "Item": asset_item(asset),
-            "ConditionExpression": f"#status IN ({', '.join(starts)}) OR (#status = :to AND updated_at = :now)",
+            "ConditionExpression": f"#status IN ({', '.join(starts)}) OR ({own_write})",
             "ExpressionAttributeNames": _STATUS,
-            "ExpressionAttributeValues": starts | _values(to=asset.status, now=asset.updated_at),
+            "ExpressionAttributeValues": starts | mine | _values(to=asset.status, now=asset.updated_at),
         }
         with translated():
             if not (seen.total and self._put_and_count(put, asset, seen)):

@@ -40,6 +40,13 @@ class S3Files:
             )
         )
 
+    def put(self, key: str, content_type: str, content: bytes) -> str | None:
+        """See the port."""
+        with translated():
+            made = self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=content_type)
+        version: str | None = made.get("VersionId")
+        return version
+
     def erase(self, prefix: str) -> None:
         """See the port."""
         with translated():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from likeness.domain.session import (
     Attempt,
     AttemptStatus,
     Consent,
+    DropIn,
     Language,
     Problem,
     Session,
@@ -27,6 +29,8 @@ Item = dict[str, Any]
 #: A session of nobody who was verified or erased is deleted by DynamoDB so long after it was made, with its files that
 #: never reached crun (longer than any link, token or execution lives).
 RETENTION_SECONDS = 400 * 86_400
+#: The key of the index by crun's ids: a session has its GroupId there, an asset its AssetId.
+UPSTREAM_ID = "upstream_id"
 #: An asset in one of these states, without crun's id, is worth as much as its session.
 _NEVER_AT_CRUN = frozenset({AssetStatus.AWAITING_UPLOAD, AssetStatus.UPLOADED, AssetStatus.FAILED})
 #: A month of the poll history is read until the next one ends.
@@ -97,13 +101,20 @@ def problem_map(problem: Problem | None) -> Item | None:
         "message": problem.message,
         "upstream_code": problem.upstream_code,
         "retryable": problem.retryable,
+        "upstream_message": problem.upstream_message,
     }
 
 
 def _problem(values: Item | None) -> Problem | None:
     if not values:
         return None
-    return Problem(values["code"], values["message"], values.get("upstream_code"), bool(values.get("retryable", False)))
+    return Problem(
+        values["code"],
+        values["message"],
+        values.get("upstream_code"),
+        bool(values.get("retryable", False)),
+        values.get("upstream_message"),
+    )
 
 
 def attempt_map(attempt: Attempt) -> Item:
@@ -190,6 +201,7 @@ def session_item(session: Session) -> Item:
             "attempts": {number: attempt_map(each) for number, each in session.attempts.items()},
             "attempt_count": len(session.attempts),
             "correlation_id": session.correlation_id,
+            "drop_in": session.drop_in and asdict(session.drop_in),
             "asset_count": session.asset_count,
             "generation": session.generation,
             "created_at": session.created_at,
@@ -221,6 +233,7 @@ def session_from(item: Item) -> Session:
         erased_at=values.get("erased_at"),
         attempts={int(n): _attempt(n, each) for n, each in values.get("attempts", {}).items()},
         correlation_id=values.get("correlation_id"),
+        drop_in=DropIn(**values["drop_in"]) if "drop_in" in values else None,
     )
 
 
@@ -249,6 +262,8 @@ def asset_item(asset: Asset) -> Item:
             "sha256": asset.sha256,
             # Not ``client_id``: with that and its ``id`` an asset would be in the sessions' index too.
             "asset_client_id": asset.client_id or None,
+            "submitting_by": asset.submitting_by,
+            UPSTREAM_ID: asset.crun_asset_id,
             # What is written later, on the way to crun, has none.
             "ttl": int(asset.created_at) + RETENTION_SECONDS if _expires(asset) else None,
         }
@@ -283,6 +298,7 @@ def asset_from(item: Item) -> Asset:
         resubmissions=values.get("resubmissions", 0),
         sha256=values.get("sha256"),
         client_id=values.get("asset_client_id", ""),
+        submitting_by=values.get("submitting_by"),
     )
 
 

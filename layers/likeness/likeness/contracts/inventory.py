@@ -1,8 +1,8 @@
 """The inventory as JSON Lines: what an export says of people, their assets, consents and client keys, and what not.
 
 Every field is named here, so what a later version stores is left out until somebody has decided about it. Left out for
-good: byted tokens, return URLs, leases, drivers, webhooks, the governor, the poll history and assets' names. The key of
-a file holds its name too: it is told only of an asset that crun does not have yet, which is lost without it.
+good: byted tokens, callback and return URLs, leases, drivers, webhooks, the governor, the poll history, assets' names.
+The key of a file holds its name too: it is told only of an asset that crun does not have yet, which is lost without it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _ASSET = (
     "crun_asset_id", "error", "created_at", "updated_at", "uploaded_at", "submitted_at", "activated_at",
     "ambiguous_submissions", "resubmissions", "ttl",
 )  # fmt: skip
+_ERROR = ("code", "message", "upstream_code", "retryable")
 #: Where the file is, for who has yet to give it to crun.
 _FILE = ("object_key", "version_id")
 _UNDER_WAY = frozenset(
@@ -93,10 +94,11 @@ def _person(items: Sequence[Values]) -> Values:
 def _asset(values: Values) -> Values:
     under_way = values["status"] in _UNDER_WAY
     kept = _kept(values, _ASSET + (_FILE if under_way else ()))
-    error = kept.get("error")
-    if error and _A_LINK.search(str(error.get("message", ""))):
-        # crun's own words about a file that it did not get may quote the link to it.
-        kept["error"] = error | {"message": _NOT_SAID}
+    if "error" in kept:
+        kept["error"] = _kept(kept["error"], _ERROR)
+        if _A_LINK.search(str(kept["error"].get("message", ""))):
+            # crun's own words about a file that it did not get may quote the link to it.
+            kept["error"] |= {"message": _NOT_SAID}
     return kept
 
 
@@ -139,7 +141,8 @@ def session_item(line: Values) -> Values:
         raise BadLine("its attempts cannot be read")
     kept = {number: _kept(each, _ATTEMPT) | {"byted_token": ""} for number, each in attempts.items()}
     fields = [name for name in _SESSION if name != "ttl" or given.get("status") not in _STAYS]
-    return _kept(given, fields) | {"attempts": kept, "pk": f"SESSION#{given['id']}", "sk": "SESSION"}
+    found = {"upstream_id": given["group_id"]} if "group_id" in given else {}
+    return _kept(given, fields) | found | {"attempts": kept, "pk": f"SESSION#{given['id']}", "sk": "SESSION"}
 
 
 def asset_items(line: Values) -> list[Values]:
@@ -155,6 +158,7 @@ def asset_items(line: Values) -> list[Values]:
             raise BadLine("an asset is of another session")
         name = "" if given.get("status") == AssetStatus.REDACTED else given["id"]
         key = {"pk": f"SESSION#{session_id}", "sk": f"ASSET#{given['id']}"}
+        key |= {"upstream_id": given["crun_asset_id"]} if "crun_asset_id" in given else {}
         found.append({"name": name, "object_key": ""} | _kept(given, _ASSET + _FILE) | key)
     return found
 

@@ -12,6 +12,8 @@ from likeness.domain.session import Problem
 NAME_LIMIT = 64
 #: An ambiguous upload to crun is repeated at most once: it has no idempotency key and no list call.
 MAX_AMBIGUOUS_SUBMISSIONS = 2
+#: More than a function that submits may run (the Timeouts in the template): after it the one who began is dead.
+SUBMISSION_LEASE_SECONDS = 50
 
 
 class AssetStatus(StrEnum):
@@ -61,6 +63,8 @@ class Asset:
     sha256: str | None = None
     #: Whose it is; "" on what was stored before assets knew.
     client_id: str = ""
+    #: Who hands it to crun, while it is ``submitting``; nobody else does for SUBMISSION_LEASE_SECONDS.
+    submitting_by: str | None = None
 
     @property
     def uri(self) -> str | None:
@@ -90,16 +94,21 @@ _CRUN_FAILURES = {
     "FormatUnsupported": ("format_unsupported", "This kind of file is not supported.", False),
     "FileSizeTooLarge": ("file_too_large", "The file is too large.", False),
     "DurationTooLong": ("duration_out_of_range", "The recording is too long.", False),
+    "DurationTooShort": ("duration_out_of_range", "The recording is too short.", False),
 }
 
 
 def crun_failure(code: str | None, message: str | None) -> Problem:
-    """The problem of an asset that crun has failed; ``message`` is crun's own text, kept short."""
+    """The problem of an asset that crun has failed; ``message`` is crun's own text, kept short.
+
+    Words about a file that crun did not get may quote the link to it, which is a secret: those are not kept.
+    """
     known = _CRUN_FAILURES.get(code or "")
+    said = (message or "")[:200] if "://" not in (message or "") else ""
     if known:
-        return Problem(known[0], known[1], code, known[2])
-    text = (message or "The file was not accepted.")[:200]
-    return Problem("rejected", text, (code or "")[:64] or None, retryable=False)
+        return Problem(known[0], known[1], code, known[2], said or None)
+    text = said or "The file was not accepted."
+    return Problem("rejected", text, (code or "")[:64] or None, upstream_message=said or None)
 
 
 #: The code of an asset that was active and that crun has lost since.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,6 +14,9 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]|[^\x21-\x7e]")
 _PASSED = "10000"
 _MOST_FIELDS = 50
+_LONGEST_VALUE = 32
+#: What the H5 page says besides the token, in its order (source: the vendor's page).
+_TOLD = ("resultCode", "algorithmBaseRespCode", "reqMeasureInfoValue", "verify_type")
 
 
 def with_language(h5_link: str, language: Language) -> str:
@@ -37,21 +40,27 @@ def with_language(h5_link: str, language: Language) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CallbackResult:
-    """What the browser brought: never proof, only a reason to look up. ``result_code`` is the raw value, cut,
+    """What the browser brought: never proof, only a reason to look up. ``told`` has the H5 page's parameters, each with
 
-    and of one line: it is stored and shown."""
+    its raw value, cut, and of one line: they are stored, shown and passed on.
+    """
 
-    result_code: str | None
+    told: Mapping[str, str]
     passed: bool
+
+    @property
+    def result_code(self) -> str | None:
+        """The result, if the page gave one."""
+        return self.told.get("resultCode") or None
 
 
 def read_callback(parameters: dict[str, list[str]]) -> CallbackResult:
     """The H5 page's parameters, from the query as API Gateway parsed it.
 
-    A second ``?`` counts as ``&``: it is unknown whether the page looks for a query that is already there. A
-    result that comes twice with different values, or in a flood of fields, says nothing at all.
+    A second ``?`` counts as ``&``: it is unknown whether the page looks for a query that is already there. What comes
+    twice with different values, or in a flood of fields, says nothing at all.
     """
-    values: list[str] = []
+    values: dict[str, set[str]] = {each: set() for each in _TOLD}
     for name, found in parameters.items():
         for value in found:
             try:
@@ -59,12 +68,16 @@ def read_callback(parameters: dict[str, list[str]]) -> CallbackResult:
                     f"{name}={value}".replace("?", "&"), keep_blank_values=True, max_num_fields=_MOST_FIELDS
                 )
             except ValueError:
-                return CallbackResult(None, passed=False)
-            values += [each.strip() for key, each in pairs if key == "resultCode"]
-    if len(set(values)) != 1:
-        return CallbackResult(None, passed=False)
-    shown = "".join(each if each.isprintable() else "\ufffd" for each in values[0][:32])
-    return CallbackResult(shown or None, passed=values[0] == _PASSED)
+                return CallbackResult({}, passed=False)
+            for key, each in pairs:
+                if key in values:
+                    values[key].add(each.strip())
+    told = {key: _of_one_line(*each) for key, each in values.items() if len(each) == 1}
+    return CallbackResult(told, passed=values["resultCode"] == {_PASSED})
+
+
+def _of_one_line(value: str) -> str:
+    return "".join(each if each.isprintable() else "\ufffd" for each in value[:_LONGEST_VALUE])
 
 
 def origin_of(url: str) -> str | None:

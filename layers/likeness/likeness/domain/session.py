@@ -57,6 +57,8 @@ class Problem:
     message: str
     upstream_code: str | None = None
     retryable: bool = False
+    #: crun's own words, for who called crun's own routes; ``message`` is ours.
+    upstream_message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,17 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
+class DropIn:
+    """What a session that was made by the vendor's own route has besides: where its caller wants the browser, and the
+
+    byted token that was given out. The token is a secret.
+    """
+
+    callback_url: str
+    byted_token: str
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One person's onboarding. Times are epoch seconds; ``driver`` names the execution that moves its assets."""
 
@@ -112,6 +125,7 @@ class Session:
     attempts: dict[int, Attempt] = field(default_factory=dict)
     #: What its calls and log lines have in common; None on what was stored before sessions had one.
     correlation_id: str | None = None
+    drop_in: DropIn | None = None
 
     @property
     def attempt(self) -> Attempt | None:

@@ -106,30 +106,83 @@ def _pace() -> Any:
     return Pace(_schedule(), DynamoPollHistory(client("dynamodb"), text("TABLE_NAME"), unread))
 
 
+def _open_link() -> Any:
+    from likeness.steps.open_link import OpenLink
+
+    governor = _governor("interactive")
+    return OpenLink(
+        _crun(governor.admit),
+        _queue(),
+        _signing_keys(),
+        lambda client_id: governor.admit(1, client_id),
+        int(number("LINK_CHECK_DELAY_SECONDS")),
+    )
+
+
+def _patience() -> Any:
+    from random import SystemRandom
+
+    from likeness.steps.patience import Patience
+
+    return Patience(SystemClock(), time.sleep, SystemRandom().random)
+
+
+def _upstream_ids() -> Any:
+    from likeness.adapters.upstream_ids import DynamoUpstreamIds
+
+    return DynamoUpstreamIds(client("dynamodb"), text("TABLE_NAME"))
+
+
+def client_keys() -> Any:
+    """The clients' keys, for functions that no authorizer stands before."""
+    from likeness.adapters.client_keys import DynamoClientKeys
+
+    return DynamoClientKeys(client("dynamodb"), text("TABLE_NAME"))
+
+
 def authorize() -> Any:
     """The step behind functions/authorize."""
-    from likeness.adapters.client_keys import DynamoClientKeys
     from likeness.steps.authorize import Authorize
 
-    keys = DynamoClientKeys(client("dynamodb"), text("TABLE_NAME"))
-    return Authorize(keys, _signing_keys(), SystemClock())
+    return Authorize(client_keys(), _signing_keys(), SystemClock())
 
 
 def create_session() -> Any:
     """The step behind functions/create_session."""
     from likeness.steps.create_session import CreateSession
 
-    governor = _governor("interactive")
-    return CreateSession(
+    most = int(number("MAX_ATTEMPTS_PER_SESSION"))
+    return CreateSession(store(), _open_link(), _files(), _signing_keys(), SystemClock(), most)
+
+
+def open_validation() -> Any:
+    """The step behind functions/open_validation."""
+    from likeness.steps.open_validation import OpenValidation
+
+    return OpenValidation(store(), _open_link(), _patience(), SystemClock())
+
+
+def get_result() -> Any:
+    """The step behind functions/get_result."""
+    from likeness.steps.get_result import GetResult
+
+    return GetResult(store(), _upstream_ids(), SystemClock(), time.sleep)
+
+
+def fetch_asset() -> Any:
+    """The step behind functions/fetch_asset."""
+    from likeness.adapters.downloads import HttpDownloads
+    from likeness.steps.fetch_asset import FetchAsset
+
+    return FetchAsset(
         store(),
-        _crun(governor.admit),
-        _queue(),
+        _upstream_ids(),
+        HttpDownloads(loopback=text("ASSET_URL_LOOPBACK") == "allowed"),
         _files(),
-        _signing_keys(),
+        _queue(),
+        _submit_asset("interactive"),
+        _patience(),
         SystemClock(),
-        lambda client_id: governor.admit(1, client_id),
-        int(number("LINK_CHECK_DELAY_SECONDS")),
-        int(number("MAX_ATTEMPTS_PER_SESSION")),
     )
 
 
@@ -229,10 +282,14 @@ def claim_assets() -> Any:
 
 def submit_asset() -> Any:
     """The step behind functions/submit_asset."""
+    return _submit_asset("background")
+
+
+def _submit_asset(lane: str) -> Any:
     from likeness.steps.submit_asset import SubmitAsset
 
     return SubmitAsset(
-        store(), _crun(_governor("background").admit), _files(), SystemClock(), partial(measure, Metric.POSSIBLE_ORPHAN)
+        store(), _crun(_governor(lane).admit), _files(), SystemClock(), partial(measure, Metric.POSSIBLE_ORPHAN)
     )
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
 from likeness.domain.caller import Caller
-from likeness.domain.ids import known_correlation_id, trace_root
 from likeness.errors import LikenessError, NotFound
 from likeness.runtime.logging import report, report_unexpected
-from likeness.runtime.problems import HEADERS, PROBLEM, problem, request_id_of
+from likeness.runtime.problems import HEADERS, PROBLEM, problem
+from likeness.runtime.request import request_id_of
 
 
 def answer(body: object, status: int = 200) -> Response[str]:
@@ -44,12 +44,6 @@ def make_app() -> APIGatewayRestResolver:
 def _problem_response(error: LikenessError, request_id: str | None = None) -> Response[str]:
     shown = problem(error, request_id)
     return Response(shown["statusCode"], PROBLEM, shown["body"], headers=shown["headers"])
-
-
-def correlation_id_of(event: dict[str, Any]) -> str | None:
-    """What is to follow the session that this request makes: its trace's root, else API Gateway's request id."""
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    return trace_root(headers.get("x-amzn-trace-id") or "") or known_correlation_id(request_id_of(event))
 
 
 def caller_of(event: dict[str, Any]) -> Caller:

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457), and the base URL of a request."""
+"""Problem documents (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -31,17 +31,3 @@ def problem(error: LikenessError, request_id: str | None = None) -> dict[str, An
     if error.retry_after:
         headers["Retry-After"] = str(error.retry_after)
     return {"statusCode": error.status, "headers": headers, "body": json.dumps(document, ensure_ascii=False)}
-
-
-def request_id_of(event: dict[str, Any]) -> str | None:
-    """What API Gateway calls the request; its access log says the same."""
-    found: str | None = (event.get("requestContext") or {}).get("requestId")
-    return found
-
-
-def base_url(event: dict[str, Any], configured: str) -> str:
-    """PublicBaseUrl, or what the request itself came to."""
-    if configured:
-        return configured.rstrip("/")
-    context = event["requestContext"]
-    return f"https://{context['domainName']}/{context['stage']}"

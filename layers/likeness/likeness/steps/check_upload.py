@@ -158,7 +158,8 @@ class CheckUpload:
                 uploaded_at=now,
             )
         except MediaRefused as refused:
-            checked = replace(checked, status=AssetStatus.FAILED, error=Problem(refused.code, refused.message))
+            problem = Problem(refused.code, refused.message, refused.crun_code)
+            checked = replace(checked, status=AssetStatus.FAILED, error=problem)
         try:
             self.store.change_asset(checked, [AssetStatus.AWAITING_UPLOAD])
         except ConditionFailed:

@@ -1,54 +1,40 @@
-"""POST /sessions and POST /sessions/{id}/attempts: a link that a person can open.
-
-Order of the effects: first the delayed link check (a message about nothing is harmless), then crun, then the table,
-then the answer. Whatever dies in between, no link is out that we know nothing of.
-"""
+"""POST /sessions and POST /sessions/{id}/attempts: a link that a person can open."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from likeness.contracts.http import AssetRegistration, NewSession
-from likeness.contracts.messages import LinkCheck
 from likeness.contracts.views import asset_view, iso, session_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.ids import asset_id, session_id
-from likeness.domain.links import may_return_to, with_language
+from likeness.domain.links import may_return_to
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import (
-    LINK_LIFETIME_SECONDS,
     SESSION_TOKEN_LIFETIME_SECONDS,
-    Attempt,
     AttemptStatus,
     Consent,
     Language,
     Session,
     SessionStatus,
 )
-from likeness.domain.signing import issue_session_token, sign_callback
+from likeness.domain.signing import issue_session_token
 from likeness.errors import ConditionFailed, Conflict, InvalidRequest, TooManyAttempts
-from likeness.ports import Clock, Crun, Files, Queue, SigningKeys, Store
+from likeness.ports import Clock, Files, SigningKeys, Store
+from likeness.steps.open_link import OpenLink
 
 
 @dataclass(frozen=True, slots=True)
 class CreateSession:
-    """Makes sessions and attempts. ``link_check_delay`` in seconds; ``max_attempts`` per session.
-
-    ``admit(client_id)`` takes a place for one call to crun; it raises RateLimited when there is none, or when this
-    client opens links too fast.
-    """
+    """Makes sessions and attempts; at most ``max_attempts`` per session."""
 
     store: Store
-    crun: Crun
-    queue: Queue
+    links: OpenLink
     files: Files
     keys: SigningKeys
     clock: Clock
-    admit: Callable[[str], object]
-    link_check_delay: int
     max_attempts: int
 
     def create(
@@ -83,7 +69,7 @@ class CreateSession:
         assets = [new_asset(session, each, now, self.clock.entropy(), place) for place, each in enumerate(body.assets)]
         h5_link = None
         if body.start == "now":
-            attempt, h5_link = self._open_link(session, 1, base_url, now)
+            attempt, h5_link = self.links(session, 1, base_url, now)
             session = replace(session, attempts={1: attempt})
         self.store.create_session(session, assets)
         views = [
@@ -116,7 +102,7 @@ class CreateSession:
         if waiting and session.attempt and session.attempt.status is AttemptStatus.PASSED:
             raise Conflict("The check was passed; its result is on the way", retry_after=5)
         now = self.clock.now()
-        attempt, h5_link = self._open_link(session, number, base_url, now)
+        attempt, h5_link = self.links(session, number, base_url, now)
         try:
             self.store.add_attempt(session.id, attempt, now)
         except ConditionFailed:
@@ -130,23 +116,6 @@ class CreateSession:
         )
         views = [asset_view(each) for each in assets]
         return session_view(session, views, max_attempts=self.max_attempts, h5_link=h5_link)
-
-    def _open_link(self, session: Session, number: int, base_url: str, now: float) -> tuple[Attempt, str]:
-        self.admit(session.client_id)
-        check = LinkCheck(session_id=session.id, attempt=number, correlation_id=session.correlation_id)
-        self.queue.send(check.to_json(), delay_seconds=self.link_check_delay)
-        signature = sign_callback(self.keys.current(), session.id, number)
-        made = self.crun.create_validation(
-            f"{base_url}/callback/{session.id}/{number}/{signature}", session.correlation_id
-        )
-        attempt = Attempt(
-            number=number,
-            status=AttemptStatus.OPEN,
-            byted_token=made.byted_token,
-            created_at=now,
-            expires_at=now + LINK_LIFETIME_SECONDS,
-        )
-        return attempt, with_language(made.h5_link, session.language)
 
     def _invite_url(self, session: Session, base_url: str, now: float) -> str:
         expiry = int(now) + SESSION_TOKEN_LIFETIME_SECONDS

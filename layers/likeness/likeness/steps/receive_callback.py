@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from likeness.contracts.messages import PassReported
+from likeness.domain.drop_in import callback_location
 from likeness.domain.ids import SESSION_ID
-from likeness.domain.links import read_callback, return_location
+from likeness.domain.links import CallbackResult, read_callback, return_location
 from likeness.domain.session import AttemptStatus, Session, SessionStatus, failure
 from likeness.domain.signing import callback_is_authentic
 from likeness.errors import ConditionFailed, NotFound
@@ -46,7 +47,7 @@ class ReceiveCallback:
         session = session or self.store.get_session(session_id)
         if session is None:
             raise NotFound("This link is not valid")
-        return self._location(session, base_url)
+        return self._location(session, result, base_url)
 
     def _passed(self, session_id: str, number: int, code: str) -> Session | None:
         try:
@@ -70,7 +71,9 @@ class ReceiveCallback:
                 self.clock.now(),
             )
 
-    def _location(self, session: Session, base_url: str) -> str:
+    def _location(self, session: Session, result: CallbackResult, base_url: str) -> str:
+        if session.drop_in:
+            return callback_location(session.drop_in, result.told)
         if session.return_url and session.status is not SessionStatus.REDACTED:
             return return_location(session.return_url, session.id, session.status.value)
         return f"{base_url}/invite?status={session.status.value}"

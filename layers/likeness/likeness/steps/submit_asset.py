@@ -10,9 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from likeness.domain.asset import MAX_AMBIGUOUS_SUBMISSIONS, OPEN_WORK, Asset, AssetStatus
+from likeness.domain.asset import (
+    MAX_AMBIGUOUS_SUBMISSIONS,
+    OPEN_WORK,
+    SUBMISSION_LEASE_SECONDS,
+    Asset,
+    AssetStatus,
+)
 from likeness.domain.session import Problem
-from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, StorageUnavailable, UpstreamDeferred, UpstreamRefused
+from likeness.errors import (
+    ACCOUNT_REFUSALS,
+    ConditionFailed,
+    StorageUnavailable,
+    UpstreamDeferred,
+    UpstreamRefused,
+    WorkInProgress,
+)
 from likeness.ports import Clock, Crun, Files, Store
 
 
@@ -26,18 +39,24 @@ class SubmitAsset:
     clock: Clock
     possible_orphan: Callable[[], None]
 
-    def __call__(self, session_id: str, asset_id: str) -> dict[str, Any]:
-        """``{"outcome": "submitted" | "failed" | "nothing"}``. Raises what is worth repeating."""
+    def __call__(self, session_id: str, asset_id: str, owner: str) -> dict[str, Any]:
+        """``{"outcome": "submitted" | "failed" | "nothing"}``. Raises what is worth repeating.
+
+        ``owner`` names who submits, an execution or a request: nobody repeats what another one may still be at.
+        """
         session, asset = self.store.load_asset(session_id, asset_id)
         if session is None or session.group_id is None or asset is None or asset.status not in OPEN_WORK:
             return {"outcome": "nothing"}
         if asset.status is AssetStatus.SUBMITTING:
+            leased_until = asset.updated_at + SUBMISSION_LEASE_SECONDS
+            if asset.submitting_by not in (None, owner) and self.clock.now() < leased_until:
+                raise WorkInProgress("Somebody else is submitting this asset")
             self.possible_orphan()
             if asset.ambiguous_submissions >= MAX_AMBIGUOUS_SUBMISSIONS:
                 problem = Problem("submission_unknown", "It is not known whether the file arrived.", retryable=True)
                 return self._fail(asset, problem)
         try:
-            intent = self._intend(asset)
+            intent = self._intend(asset, owner)
         except ConditionFailed:
             return {"outcome": "nothing"}
         try:
@@ -61,6 +80,7 @@ class SubmitAsset:
         submitted = replace(
             intent,
             status=AssetStatus.PROCESSING,
+            submitting_by=None,
             crun_asset_id=crun_asset_id,
             submitted_at=now,
             updated_at=now,
@@ -73,10 +93,11 @@ class SubmitAsset:
             return {"outcome": "nothing"}
         return {"outcome": "submitted"}
 
-    def _intend(self, asset: Asset) -> Asset:
+    def _intend(self, asset: Asset, owner: str) -> Asset:
         intent = replace(
             asset,
             status=AssetStatus.SUBMITTING,
+            submitting_by=owner,
             updated_at=self.clock.now(),
             ambiguous_submissions=asset.ambiguous_submissions + 1,
         )
@@ -88,6 +109,8 @@ class SubmitAsset:
         self.store.change_asset(replace(before, updated_at=self.clock.now()), [intent.status])
 
     def _fail(self, asset: Asset, problem: Problem) -> dict[str, Any]:
-        failed = replace(asset, status=AssetStatus.FAILED, error=problem, updated_at=self.clock.now())
+        failed = replace(
+            asset, status=AssetStatus.FAILED, submitting_by=None, error=problem, updated_at=self.clock.now()
+        )
         self.store.change_asset(failed, [asset.status])
         return {"outcome": "failed"}

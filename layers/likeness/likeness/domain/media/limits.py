@@ -76,6 +76,7 @@ def check_duration(seconds: float, kind: AssetType) -> None:
             "duration_out_of_range",
             f"The {NOUNS[kind]} lasts {_number(seconds, 2)} seconds; "
             f"allowed are {MIN_SECONDS:.0f} to {MAX_SECONDS:.0f} seconds.",
+            "DurationTooLong" if seconds > MAX_SECONDS else "DurationTooShort",
         )
 
 

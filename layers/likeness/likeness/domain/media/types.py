@@ -35,12 +35,16 @@ class MediaFacts:
 
 
 class MediaRefused(Exception):
-    """When a file can't become an asset. ``code`` is stable, ``message`` is for the person who sent the file."""
+    """When a file can't become an asset. ``code`` is stable, ``message`` is for the person who sent the file.
 
-    def __init__(self, code: str, message: str) -> None:
+    ``crun_code`` is what crun calls it, where that says more than our code does.
+    """
+
+    def __init__(self, code: str, message: str, crun_code: str | None = None) -> None:
         super().__init__(code, message)
         self.code = code
         self.message = message
+        self.crun_code = crun_code
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

@@ -1,0 +1,36 @@
+"""GET /api/v1/client/job/visual-validate-result and …/asset-info, and the answer to what is no route there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from likeness.contracts.drop_in import asset_info
+from likeness.domain.caller import Caller
+from likeness.errors import InvalidRequest, NotFound
+from likeness.runtime import bootstrap
+from likeness.runtime.drop_in import JOB, respond
+from likeness.runtime.logging import observed, of_request
+
+get_result = bootstrap.get_result()
+client_keys = bootstrap.client_keys()
+
+
+def _asked(event: dict[str, Any], name: str) -> str:
+    value: str = (event.get("queryStringParameters") or {}).get(name) or ""
+    if not value:
+        raise InvalidRequest(f"{name}: field required", field=name)
+    return value
+
+
+@observed(of_request)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A GroupId, or an asset."""
+
+    def work(caller: Caller) -> dict[str, Any]:
+        if event["resource"] == f"{JOB}visual-validate-result":
+            return {"GroupId": get_result.group(caller, _asked(event, "byted_token"))}
+        if event["resource"] == f"{JOB}asset-info":
+            return asset_info(get_result.asset(caller, _asked(event, "asset_id")))
+        raise NotFound("no such endpoint")
+
+    return respond(event, client_keys, work)

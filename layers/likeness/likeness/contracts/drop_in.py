@@ -1,0 +1,54 @@
+"""What the vendor's own routes answer: its envelope, its codes, its fields. Without Pydantic, for who only reads.
+
+Source: the vendor's page on visual validation, and its pages on asset upload and asset info.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from likeness.domain.asset import Asset
+from likeness.domain.drop_in import asset_id_of, crun_error, crun_status
+from likeness.errors import Forbidden, InvalidRequest, LikenessError, NotFound, RequestError, UpstreamRefused
+
+OK, _UNAUTHORIZED, _NOT_FOUND, _INVALID, _LIMITED, _MAINTENANCE, _SERVER_ERROR = 200, 401, 404, 422, 429, 455, 500
+#: crun's refusals that its own caller would get too. 401 is not among them: the caller's key is good, ours is not.
+_PASSED_ON = frozenset({402, 404, 422, 501, 505})
+
+
+def envelope(data: dict[str, Any]) -> dict[str, Any]:
+    """A success."""
+    return {"code": OK, "message": "success", "data": data}
+
+
+def refusal(error: LikenessError) -> tuple[int, dict[str, Any]]:
+    """The vendor's code, which is the HTTP status too, and the envelope of an error."""
+    code = _code(error)
+    return code, {"code": code, "message": error.message, "data": None}
+
+
+def _code(error: LikenessError) -> int:
+    if isinstance(error, UpstreamRefused):
+        if error.upstream_code in _PASSED_ON:
+            return error.upstream_code or _SERVER_ERROR
+        return _MAINTENANCE if error.status == 503 else _SERVER_ERROR
+    known = {Forbidden: _UNAUTHORIZED, NotFound: _NOT_FOUND, InvalidRequest: _INVALID}
+    if isinstance(error, RequestError):
+        return known.get(type(error), _INVALID)
+    # 429 is ours or crun's; what is away for a while (503) is to the vendor's callers what 455 says: come back later.
+    return {429: _LIMITED, 503: _MAINTENANCE}.get(error.status, _SERVER_ERROR)
+
+
+def asset_info(asset: Asset) -> dict[str, Any]:
+    """An asset as asset-info shows it: the times in both of the forms that the vendor's page has."""
+    data: dict[str, Any] = {
+        "AssetId": asset_id_of(asset),
+        "Name": asset.name,
+        "AssetType": asset.asset_type.value,
+        "Status": crun_status(asset),
+        "CreateTime": datetime.fromtimestamp(asset.created_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "UpdateTime": int(asset.updated_at),
+    }
+    error = crun_error(asset)
+    return data | ({"Error": {"Code": error[0], "Message": error[1]}} if error else {})

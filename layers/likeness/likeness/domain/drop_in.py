@@ -1,0 +1,90 @@
+"""The vendor's own four routes: our byted tokens, the callback as the H5 page makes it, and an asset in crun's words.
+
+Whoever wrote code against crun.ai gets these by changing a base URL (docs/drop-in.md).
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlencode
+
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.ids import SESSION_ID, bare
+from likeness.domain.links import origin_of
+from likeness.domain.session import AttemptStatus, DropIn, Session, SessionStatus
+
+#: A session's ULID, which says where to look, and 160 random bits, which nobody guesses.
+_TOKEN = re.compile(r"([0-9A-Z]{26})[0-9A-F]{40}")
+
+
+def new_byted_token(session_id: str, entropy: bytes) -> str:
+    """The token that a caller holds instead of crun's; ``entropy`` is 20 random bytes."""
+    return bare(session_id) + entropy[:20].hex().upper()
+
+
+def session_of(byted_token: str) -> str | None:
+    """The id of the session that a token of ours is for; whether it is the right token, ``opens`` says."""
+    found = _TOKEN.fullmatch(byted_token)
+    session_id = f"ses_{found[1]}" if found else ""
+    return session_id if SESSION_ID.fullmatch(session_id) else None
+
+
+def opens(session: Session, byted_token: str) -> bool:
+    """Whether this is the very token that was given out for the session; compared in constant time."""
+    given = session.drop_in.byted_token if session.drop_in else ""
+    return bool(given) and hmac.compare_digest(given.encode(), byted_token.encode("utf-8", "replace"))
+
+
+def result_is_on_its_way(session: Session) -> bool:
+    """Whether the person has passed and the group is still to come."""
+    passed = any(each.status is AttemptStatus.PASSED for each in session.attempts.values())
+    return session.group_id is None and session.status is SessionStatus.PROCESSING and passed
+
+
+def may_call_back(url: str, origins: Sequence[str]) -> bool:
+    """Whether the exact origin of ``url`` is on the client's list. A fragment may follow: it stays at the end."""
+    address, mark, fragment = url.partition("#")
+    return origin_of(address) in origins and (not mark or origin_of(f"{address}?{fragment}") is not None)
+
+
+def callback_location(drop_in: DropIn, told: Mapping[str, str]) -> str:
+    """The caller's callback URL with what the H5 page has said, and our token in place of crun's.
+
+    What a browser brought is no proof, here as little as at crun: who wants to know asks for the result. A query and a
+    fragment that the URL has already stay as they are.
+    """
+    address, mark, fragment = drop_in.callback_url.partition("#")
+    joint = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
+    return f"{address}{joint}{urlencode({'bytedToken': drop_in.byted_token, **told})}{mark}{fragment}"
+
+
+_STATUS = {AssetStatus.ACTIVE: "Active", AssetStatus.FAILED: "Failed"}
+#: What our own check refuses, in the words that crun has for it.
+_CODES = {
+    "download_failed": "DownloadFailed",
+    "file_too_large": "FileSizeTooLarge",
+    "dimensions_out_of_range": "ImageSizeInvalid",
+    "aspect_ratio_out_of_range": "ImageSizeInvalid",
+    "frame_rate_out_of_range": "FormatUnsupported",
+}
+
+
+def crun_status(asset: Asset) -> str:
+    """``Processing``, ``Active`` or ``Failed``."""
+    return _STATUS.get(asset.status, "Processing")
+
+
+def crun_error(asset: Asset) -> tuple[str, str] | None:
+    """Code and message of a failed asset: crun's own where crun has said it, else in its words."""
+    problem = asset.error
+    if problem is None or asset.status is not AssetStatus.FAILED:
+        return None
+    code = problem.upstream_code or _CODES.get(problem.code) or "FormatUnsupported"
+    return code, problem.upstream_message or problem.message
+
+
+def asset_id_of(asset: Asset) -> str:
+    """The AssetId to show: crun's own as soon as there is one, so that ``asset://<AssetId>`` works at crun."""
+    return asset.crun_asset_id or asset.id

@@ -1,0 +1,58 @@
+"""The HTTP edge of the vendor's own routes: the key, the envelope, and an error as the vendor has it.
+
+No authorizer stands before them: its refusals are problem documents, and these callers know 401 in an envelope.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from likeness.contracts.drop_in import OK, envelope, refusal
+from likeness.domain.caller import Caller, key_digest
+from likeness.errors import Forbidden, LikenessError
+from likeness.runtime.logging import report, report_unexpected
+from likeness.runtime.problems import HEADERS
+from likeness.runtime.request import headers_of
+
+#: What each route is called behind this (source: the vendor's page).
+JOB = "/api/v1/client/job/"
+_LONGEST_KEY = 256
+
+
+class ClientKeys(Protocol):
+    """The stored hashes of client keys."""
+
+    def find(self, key_hash: str) -> Caller | None:
+        """The client of a key that is not revoked."""
+        ...
+
+
+def respond(event: dict[str, Any], keys: ClientKeys, work: Callable[[Caller], dict[str, Any]]) -> dict[str, Any]:
+    """The proxy answer: what ``work`` makes of the caller's request, in the vendor's envelope."""
+    try:
+        return _answer(OK, envelope(work(_caller(event, keys))))
+    except LikenessError as error:
+        report(error)
+        status, body = refusal(error)
+        return _answer(status, body, error.retry_after)
+    except Exception as error:
+        report_unexpected(error)
+        status, body = refusal(LikenessError())
+        return _answer(status, body)
+
+
+def _caller(event: dict[str, Any], keys: ClientKeys) -> Caller:
+    key = headers_of(event).get("x-api-key") or ""
+    caller = keys.find(key_digest(key)) if key.startswith("lk_") and len(key) <= _LONGEST_KEY else None
+    if caller is None:
+        raise Forbidden("invalid API key")
+    return caller
+
+
+def _answer(status: int, body: dict[str, Any], retry_after: int | None = None) -> dict[str, Any]:
+    headers = {**HEADERS, "Content-Type": "application/json"}
+    if retry_after:
+        headers["Retry-After"] = str(retry_after)
+    return {"statusCode": status, "headers": headers, "body": json.dumps(body, ensure_ascii=False)}

@@ -1,0 +1,177 @@
+"""POST /api/v1/client/job/asset-upload: a file by its URL, into our bucket first and from there to crun.
+
+The caller's URL may die a moment later, and crun may be slow: what was fetched is ours to hand on. The answer waits for
+crun's AssetId, so that ``asset://<AssetId>`` works in a generation request; where crun defers for longer than a caller
+can wait, our own id is the answer, and the onboarding goes on without the caller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from likeness.contracts.messages import AssetsReady
+from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus
+from likeness.domain.caller import Caller
+from likeness.domain.drop_in import asset_id_of
+from likeness.domain.ids import asset_id
+from likeness.domain.media import MAX_BYTES, MediaRefused, inspect
+from likeness.domain.media.types import AssetType
+from likeness.domain.session import Problem, Session
+from likeness.errors import (
+    ConditionFailed,
+    InvalidRequest,
+    NotFound,
+    StorageUnavailable,
+    TooManyAttempts,
+    UpstreamDeferred,
+    UpstreamError,
+    UpstreamRefused,
+    WorkInProgress,
+)
+from likeness.ports import Clock, Download, Downloads, Files, Queue, Store, UpstreamIds
+from likeness.steps.get_result import looked_up
+from likeness.steps.patience import Patience
+
+#: All tries to fetch the file. What follows fits into the rest of API Gateway's 29 s.
+_FETCH_SECONDS, _FETCH_PAUSE_SECONDS = 10.0, 0.5
+#: No try at crun begins later after the request.
+_TRIES_SECONDS = 12.0
+_LOOK_SECONDS = 0.4
+_NOT_FETCHED = "The file could not be fetched from its URL ({})."
+
+
+@dataclass(frozen=True, slots=True)
+class FetchAsset:
+    """Takes files by URL. ``submit(session_id, asset_id, owner)`` is the step SubmitAsset."""
+
+    store: Store
+    ids: UpstreamIds
+    downloads: Downloads
+    files: Files
+    queue: Queue
+    submit: Callable[[str, str, str], object]
+    patience: Patience
+    clock: Clock
+
+    def __call__(self, caller: Caller, *, name: str, asset_type: str, asset_url: str, group_id: str, owner: str) -> str:
+        """The AssetId. A file that cannot be had, or is not fit, has one too: asset-info says why it is Failed.
+
+        NotFound when the group is none of the caller's, InvalidRequest when it is full, UpstreamRefused when crun
+        does not take the file. ``owner`` names the request.
+        """
+        began = self.clock.now()
+        session = self._session(caller, group_id)
+        kind = AssetType(asset_type)
+        found = self._fetch(asset_url, MAX_BYTES[kind], began + _FETCH_SECONDS)
+        asset = self._judged(session, name, kind, found)
+        if asset.status is AssetStatus.FAILED:
+            self._register(asset)
+            return asset.id
+        stored = replace(asset, version_id=self.files.put(asset.object_key, asset.content_type, found.content))
+        try:
+            self._register(stored)
+        except Exception:
+            self.files.delete(stored.object_key, stored.version_id)
+            raise
+        # Sent before crun is called: whatever becomes of this request, the file is on its way.
+        self.queue.send(AssetsReady(session_id=session.id, correlation_id=session.correlation_id).to_json())
+        return asset_id_of(self._submitted(stored, owner, began + _TRIES_SECONDS))
+
+    def _session(self, caller: Caller, group_id: str) -> Session:
+        found = looked_up(lambda: self.ids.session_of(group_id), self.patience.sleep)
+        session = self.store.get_session(found) if found else None
+        if session is None or session.client_id != caller.client_id or not session.accepts_uploads:
+            raise NotFound("group_id: asset group not found")
+        return session
+
+    def _fetch(self, url: str, limit_bytes: int, until: float) -> Download:
+        pause = _FETCH_PAUSE_SECONDS
+        while True:
+            found = self.downloads.fetch(url, limit_bytes, until - self.clock.now())
+            if not found.retryable or self.clock.now() + pause >= until:
+                return found
+            self.patience.sleep(pause)
+            pause *= 2
+
+    def _judged(self, session: Session, name: str, kind: AssetType, found: Download) -> Asset:
+        """The asset as it is to be registered: uploaded, or failed for what the file is."""
+        now = self.clock.now()
+        made = asset_id(int(now * 1000), self.clock.entropy())
+        asset = Asset(
+            id=made,
+            session_id=session.id,
+            name=name,
+            asset_type=kind,
+            content_type="application/octet-stream",
+            status=AssetStatus.FAILED,
+            object_key=f"uploads/{session.id}/{made}/file",
+            created_at=now,
+            updated_at=now,
+            size_bytes=len(found.content),
+            client_id=session.client_id,
+        )
+        if found.problem:
+            code = "file_too_large" if found.problem == "too_large" else "download_failed"
+            return replace(asset, error=Problem(code, _NOT_FETCHED.format(found.problem), retryable=found.retryable))
+        try:
+            facts = inspect(io.BytesIO(found.content), size_bytes=len(found.content), declared=kind)
+        except MediaRefused as refused:
+            return replace(asset, error=Problem(refused.code, refused.message, refused.crun_code))
+        return replace(
+            asset,
+            status=AssetStatus.UPLOADED,
+            content_type=facts.content_type,
+            sha256=hashlib.sha256(found.content).hexdigest(),
+            uploaded_at=now,
+        )
+
+    def _register(self, asset: Asset) -> None:
+        try:
+            self.store.add_asset(asset)
+        except ConditionFailed:
+            raise NotFound("group_id: asset group not found") from None
+        except TooManyAttempts as full:
+            raise InvalidRequest(f"group_id: {full.message}", field="group_id") from None
+
+    def _submitted(self, asset: Asset, owner: str, until: float) -> Asset:
+        """The asset once crun has it or has refused it, or as it stands when there is no more time."""
+        while True:
+            waits = self._submit(asset, owner, until)
+            asset = self.store.get_asset(asset.session_id, asset.id) or asset
+            self._raise_refusal(asset)
+            if asset.status not in OPEN_WORK or waits or self.clock.now() > until:
+                return asset
+            self.patience.sleep(_LOOK_SECONDS)
+
+    def _submit(self, asset: Asset, owner: str, until: float) -> bool:
+        """Whether it is no use to try again in this request."""
+        try:
+            self.patience(lambda: self.submit(asset.session_id, asset.id, owner), until)
+        except UpstreamRefused as refusal:
+            self._withdraw(asset, refusal)
+            raise
+        except (UpstreamDeferred, StorageUnavailable):
+            return True
+        except (UpstreamError, WorkInProgress):
+            return False  # an ambiguous try, which is repeated once; or an execution is at it, and will be done
+        return False
+
+    def _withdraw(self, asset: Asset, refusal: UpstreamRefused) -> None:
+        """The caller is told of the refusal, so nothing may come of the file behind its back."""
+        why = Problem(refusal.code, refusal.title, str(refusal.upstream_code))
+        failed = replace(asset, status=AssetStatus.FAILED, error=why, updated_at=self.clock.now())
+        # an execution that the message has started is faster: the file is its matter then
+        with suppress(ConditionFailed):
+            self.store.change_asset(failed, [AssetStatus.UPLOADED])
+
+    @staticmethod
+    def _raise_refusal(asset: Asset) -> None:
+        """UpstreamRefused when crun's answer to the upload was a refusal: its own route says so in the answer."""
+        code: Any = asset.error and asset.error.upstream_code
+        if asset.crun_asset_id is None and code and code.isdecimal():
+            raise UpstreamRefused(int(code))

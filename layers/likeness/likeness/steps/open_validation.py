@@ -1,0 +1,65 @@
+"""POST /api/v1/client/job/visual-validate-session: a session and its first attempt, as crun's own route makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from likeness.domain.caller import Caller
+from likeness.domain.drop_in import may_call_back, new_byted_token
+from likeness.domain.ids import session_id
+from likeness.domain.session import DropIn, Language, Session, SessionStatus
+from likeness.errors import InvalidRequest
+from likeness.ports import Clock, Store
+from likeness.steps.open_link import OpenLink
+from likeness.steps.patience import Patience
+
+#: No try begins later: with one that takes as long as it may, the answer is still in time for API Gateway's 29 s.
+_TRIES_SECONDS = 11.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A validation that a person can pass: our byted token and crun's H5 link, which are secrets."""
+
+    session_id: str
+    byted_token: str
+    h5_link: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenValidation:
+    """Opens validations."""
+
+    store: Store
+    links: OpenLink
+    patience: Patience
+    clock: Clock
+
+    def __call__(self, caller: Caller, callback_url: str, base_url: str, correlation_id: str | None = None) -> Opened:
+        """A new session with an open attempt. InvalidRequest, or UpstreamError when crun has refused, or defers for
+
+        longer than a caller can wait.
+        """
+        if not may_call_back(callback_url, caller.return_origins):
+            raise InvalidRequest(
+                "callback_url: its origin is not on this client's list of return origins", field="callback_url"
+            )
+        now = self.clock.now()
+        made = session_id(int(now * 1000), self.clock.entropy())
+        drop_in = DropIn(callback_url, new_byted_token(made, self.clock.entropy() + self.clock.entropy()))
+        session = Session(
+            id=made,
+            client_id=caller.client_id,
+            status=SessionStatus.REQUIRES_INPUT,
+            language=Language.ZH,  # crun's own default
+            created_at=now,
+            updated_at=now,
+            correlation_id=correlation_id,
+            drop_in=drop_in,
+        )
+        # A link too many is one that nobody gets to see.
+        attempt, h5_link = self.patience(
+            lambda: self.links(session, 1, base_url, self.clock.now()), now + _TRIES_SECONDS, ambiguous=True
+        )
+        self.store.create_session(replace(session, attempts={1: attempt}), [])
+        return Opened(made, drop_in.byted_token, h5_link)

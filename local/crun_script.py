@@ -1,0 +1,242 @@
+"""A program for crun.ai, written from the vendor's page alone: it knows a base URL, a key and the four routes.
+
+It retries nothing, keeps nothing and checks little, as first programs do. Likeness serves the same routes, so it runs
+there unchanged (docs/drop-in.md). Try it beside ``make up``, with the simulated crun or with Likeness behind it:
+
+    python -m local.crun_script --base-url http://127.0.0.1:8080/crun --api-key KEY
+    python -m local.crun_script --base-url http://127.0.0.1:8080/v1 --api-key KEY
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.server
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
+
+from local.media import make_media
+
+_PASSED = "10000"
+_HTTP_SECONDS = 40
+_PATIENCE_SECONDS = 90
+
+
+class Refused(Exception):
+    """When the answer is not a success: ``code`` is the vendor's, or the HTTP status where there is no envelope."""
+
+    def __init__(self, call: str, code: int, message: str) -> None:
+        super().__init__(f"{call}: {code} {message}")
+        self.code = code
+
+
+@dataclass
+class CrunApi:
+    """The vendor's four routes. ``answers`` keeps what came: call, HTTP status, body."""
+
+    base_url: str
+    api_key: str
+    answers: list[tuple[str, int, Any]] = field(default_factory=list)
+
+    def session(self, callback_url: str) -> dict[str, Any]:
+        """Step 1: a link for the person, and a token."""
+        return self._call("POST", "visual-validate-session", json={"callback_url": callback_url})
+
+    def group_id(self, byted_token: str) -> str:
+        """Step 2: the person's group."""
+        return str(self._call("GET", "visual-validate-result", params={"byted_token": byted_token})["GroupId"])
+
+    def upload(self, name: str, asset_type: str, asset_url: str, group_id: str) -> str:
+        """Step 3: a file into the group; its AssetId."""
+        body = {"name": name, "asset_type": asset_type, "asset_url": asset_url, "group_id": group_id}
+        return str(self._call("POST", "asset-upload", json=body)["AssetId"])
+
+    def info(self, asset_id: str) -> dict[str, Any]:
+        """How a file is doing."""
+        return self._call("GET", "asset-info", params={"asset_id": asset_id})
+
+    def _call(self, method: str, call: str, **options: Any) -> dict[str, Any]:
+        answer = requests.request(
+            method,
+            f"{self.base_url}/api/v1/client/job/{call}",
+            headers={"x-api-key": self.api_key},
+            timeout=_HTTP_SECONDS,
+            **options,
+        )
+        try:
+            body = answer.json()
+        except ValueError:
+            body = {"code": answer.status_code, "message": "not JSON"}
+        self.answers.append((call, answer.status_code, body))
+        if body.get("code") != 200:
+            raise Refused(call, body.get("code") or answer.status_code, str(body.get("message")))
+        data: dict[str, Any] = body["data"]
+        return data
+
+
+class Callbacks:
+    """Where browsers come back to. ``came`` holds the query of each request, in its order."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.came: list[dict[str, str]] = []
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, self.came))
+        self.url = f"http://127.0.0.1:{self._server.server_port}/callback"
+
+    def __enter__(self) -> Callbacks:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def of(self, byted_token: str, seconds: float) -> dict[str, str] | None:
+        """What the browser has brought for a token, within ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for each in self.came:
+                if each.get("bytedToken") == byted_token:
+                    return each
+            time.sleep(0.05)
+        return None
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def __init__(self, came: list[dict[str, str]], *args: Any) -> None:
+        self._came = came
+        super().__init__(*args)
+
+    def do_GET(self) -> None:
+        self._came.append(dict(parse_qsl(urlsplit(self.path).query)))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Says nothing: the path holds a token."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to upload. ``url`` is asked for right before the upload, as one asks for a presigned URL."""
+
+    name: str
+    asset_type: str
+    url: Callable[[], str]
+
+
+@dataclass
+class Onboarded:
+    """What the program has in the end: the group, and the last word about each file."""
+
+    group_id: str
+    assets: list[dict[str, Any]]
+
+    @property
+    def uris(self) -> list[str]:
+        """What a generation request takes."""
+        return [f"asset://{each['AssetId']}" for each in self.assets if each["Status"] == "Active"]
+
+
+def onboard(
+    api: CrunApi,
+    callbacks: Callbacks,
+    send_to_person: Callable[[str], None],
+    files: Sequence[File],
+    *,
+    lookups: int = 1,
+    ask_after: float = _PATIENCE_SECONDS,
+) -> Onboarded:
+    """The six steps of the vendor's page. Refused when a call is, TimeoutError when the person does not come back.
+
+    ``lookups``: how often the result is asked for, as when the page that the person comes back to and a worker both
+    do. ``ask_after``: so many seconds without a callback, and again each time, the program asks for the result.
+    """
+    made = api.session(callbacks.url)
+    send_to_person(made["H5Link"])
+    group_id = _group_of(api, callbacks, made["BytedToken"], ask_after)
+    for _ in range(lookups - 1):
+        group_id = api.group_id(made["BytedToken"])
+    asset_ids = [api.upload(each.name, each.asset_type, each.url(), group_id) for each in files]
+    return Onboarded(group_id, [_settled(api, each) for each in asset_ids])
+
+
+def _group_of(api: CrunApi, callbacks: Callbacks, byted_token: str, ask_after: float) -> str:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        came = callbacks.of(byted_token, ask_after)
+        if came and came.get("resultCode") != _PASSED:
+            raise Refused("callback", int(came.get("resultCode") or 0), "the check was not passed")
+        try:
+            return api.group_id(byted_token)
+        except Refused:
+            if came:
+                raise  # the person has passed, and there is no result
+    raise TimeoutError("the person did not come back")
+
+
+def _settled(api: CrunApi, asset_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while (found := api.info(asset_id))["Status"] == "Processing":
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{found['Name']} is still Processing")
+        time.sleep(0.5)
+    return found
+
+
+def pass_check(h5_link: str, person: str = "alice", outcome: str = "pass") -> None:
+    """What the person's browser does at the simulator: the check, then one redirect after the other."""
+    requests.post(h5_link, data={"outcome": outcome, "person": person}, timeout=_HTTP_SECONDS)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Onboards a drawn person with a picture, a clip and a voice, and prints the ``asset://`` ids."""
+    parser = argparse.ArgumentParser(prog="python -m local.crun_script")
+    parser.add_argument("--base-url", required=True)
+    parser.add_argument("--api-key", required=True)
+    parser.add_argument("--callback-port", type=int, default=8090, help="its origin has to be on the client's list")
+    options = parser.parse_args(arguments)
+    with ExitStack() as block:
+        folder = Path(block.enter_context(tempfile.TemporaryDirectory()))
+        media = make_media(folder)
+        served = _serve(block, folder)
+        files = [
+            File(path.name, kind, partial(str, f"{served}/{path.name}"))
+            for path, kind in ((media.portrait_jpeg, "Image"), (media.clip_mp4, "Video"), (media.voice_wav, "Audio"))
+        ]
+        callbacks = block.enter_context(Callbacks(options.callback_port))
+        try:
+            done = onboard(CrunApi(options.base_url, options.api_key), callbacks, pass_check, files)
+        except (Refused, TimeoutError, requests.RequestException) as problem:
+            print(f"crun_script: {problem}", file=sys.stderr)
+            return 1
+    print(f"group {done.group_id}")
+    print("\n".join(done.uris))
+    return 0 if len(done.uris) == len(files) else 1
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Says nothing."""
+
+
+def _serve(block: ExitStack, folder: Path) -> str:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+    block.callback(server.server_close)
+    block.callback(server.shutdown)
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
