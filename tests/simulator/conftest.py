@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 import requests
 
 from local.simulator import Simulator, SimulatorSettings
+from tests.strangers import NAME, PUBLIC
 
 API_KEY = "test-key"
 CALLBACK = "https://example.com/v1/callback/ses_1/1/signature"
@@ -103,6 +105,43 @@ def serve(tmp_path: Path) -> Iterator[Callable[[str, bytes], str]]:
         yield add
         server.shutdown()
         thread.join(timeout=5)
+
+
+@pytest.fixture
+def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """What NAME resolves to, address by address; and where a connection to PUBLIC ends: on this machine."""
+    real = socket.getaddrinfo
+
+    def resolve(*addresses: str, port: int = 9) -> None:
+        def look_up(host: Any, service: Any, *rest: Any, **options: Any) -> Any:
+            if host == PUBLIC:
+                return real("127.0.0.1", port, *rest, **options)
+            if host != NAME:
+                return real(host, service, *rest, **options)
+            found = []
+            for each in addresses:
+                family = socket.AF_INET6 if ":" in each else socket.AF_INET
+                place = (each, service, 0, 0) if ":" in each else (each, service)
+                found.append((family, socket.SOCK_STREAM, 6, "", place))
+            return found
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+    return resolve
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every address that somebody connects to; nobody gets through."""
+    tried: list[Any] = []
+
+    class Watched(socket.socket):
+        def connect(self, address: Any) -> None:
+            tried.append(address)
+            raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "socket", Watched)
+    return tried
 
 
 def query_of(url: str) -> dict[str, str]:

@@ -5,82 +5,28 @@ ASVS 5.0: 1.3.6 (private addresses and redirects), 13.2.6 (bounded waits), 16.2.
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import logging
 import socket
-import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from likeness.adapters.webhook_post import HttpWebhookPost
 from likeness.domain.webhooks import WebhookAnswer
 from local.processes import free_port
 from local.receiver import Received, Receiver, Reply
+from tests.strangers import NAME, PATIENCE_SECONDS, PUBLIC, certificate, drip, flood, speaking
 
 TOKEN = "opens-something"  # stands in every path, and may turn up nowhere
-NAME = "receiver.example"
-PUBLIC = "93.184.215.14"
 BODY = '{"type":"likeness.webhook.test"}'
 HEADERS = {"Content-Type": "application/json", "webhook-id": "evt_1"}
-#: Longer than anything bounded takes, on a crowded machine too.
-PATIENCE_SECONDS = 30.0
-Speak = Callable[[socket.socket], None]
 
 
 def sent(url: str, *, private: bool = True, read_timeout: float = 5.0, total: float = 20.0) -> WebhookAnswer:
     return HttpWebhookPost(private=private, read_timeout=read_timeout, total=total)(url, HEADERS, BODY)
-
-
-@contextmanager
-def speaking(speak: Speak, context: ssl.SSLContext | None = None) -> Iterator[int]:
-    """The port of a server whose every answer is what ``speak`` writes, once it has read the request."""
-
-    def serve(connection: socket.socket) -> None:
-        with suppress(OSError), connection:
-            connection.settimeout(PATIENCE_SECONDS)
-            inner = context.wrap_socket(connection, server_side=True) if context else connection
-            with inner:
-                heard = b""
-                while not heard.endswith(BODY.encode()):
-                    more = inner.recv(65536)
-                    if not more:
-                        return  # gone before all of it was said
-                    heard += more
-                speak(inner)
-
-    def listen() -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=listen, daemon=True).start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-
-
-def drip(head: bytes) -> Speak:
-    """Says ``head``, then a byte now and then, for as long as anybody listens."""
-
-    def speak(connection: socket.socket) -> None:
-        connection.sendall(head)
-        while True:
-            connection.sendall(b"x")
-            time.sleep(0.2)
-
-    return speak
 
 
 def test_the_request_is_as_given() -> None:
@@ -97,6 +43,21 @@ def test_no_redirect_is_followed(status: int) -> None:
     with Receiver() as elsewhere, Receiver(lambda _: Reply(status, {"Location": elsewhere.url})) as receiver:
         assert sent(receiver.url) == WebhookAnswer(status)
         assert (len(receiver.received), elsewhere.received) == (1, [])
+
+
+def test_of_a_redirect_no_endless_body_is_read() -> None:
+    read: list[int] = []
+    head = b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"
+    with speaking(lambda connection: flood(connection, head, read)) as port:
+        assert sent(f"http://127.0.0.1:{port}/") == WebhookAnswer(302)
+    assert sum(read) < 50 << 20  # what fits into the machine's buffers
+
+
+@pytest.mark.parametrize("location", [b"http://[", b"http://a:b/", b"\xff\xfe", b""])
+def test_where_a_redirect_leads_to_does_not_matter(location: bytes) -> None:
+    said = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
+    with speaking(lambda connection: connection.sendall(said)) as port:
+        assert sent(f"http://127.0.0.1:{port}/") == WebhookAnswer(302)
 
 
 @pytest.mark.parametrize(
@@ -131,15 +92,21 @@ def test_an_answer_that_drips_counts_by_its_status() -> None:
         assert sent(f"http://127.0.0.1:{port}/", total=1.0) == WebhookAnswer(200)
 
 
+def test_a_connection_that_a_receiver_keeps_is_not_used_again() -> None:
+    def keep(connection: socket.socket) -> None:
+        answer_200(connection)
+        connection.recv(65_536)  # whatever comes next on it has no answer
+
+    with speaking(keep) as port:
+        post = HttpWebhookPost(private=True)
+        for _ in range(2):
+            assert post(f"http://127.0.0.1:{port}/", HEADERS, BODY) == WebhookAnswer(200)
+
+
 def test_an_endless_answer_is_not_read() -> None:
     read: list[int] = []
 
-    def flood(connection: socket.socket) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        while True:
-            read.append(connection.send(b"x" * 65_536))
-
-    with speaking(flood) as port:
+    with speaking(lambda connection: flood(connection, b"HTTP/1.1 200 OK\r\n\r\n", read)) as port:
         assert sent(f"http://127.0.0.1:{port}/") == WebhookAnswer(200)
     assert sum(read) < 50 << 20  # what fits into the machine's buffers
 
@@ -161,43 +128,6 @@ def test_nobody_listens() -> None:
 
 
 # -- addresses ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """What NAME resolves to, address by address; and where a connection to PUBLIC ends: on this machine."""
-    real = socket.getaddrinfo
-
-    def resolve(*addresses: str, port: int = 9) -> None:
-        def look_up(host: Any, service: Any, *rest: Any, **options: Any) -> Any:
-            if host == PUBLIC:
-                return real("127.0.0.1", port, *rest, **options)
-            if host != NAME:
-                return real(host, service, *rest, **options)
-            found = []
-            for each in addresses:
-                family = socket.AF_INET6 if ":" in each else socket.AF_INET
-                place = (each, service, 0, 0) if ":" in each else (each, service)
-                found.append((family, socket.SOCK_STREAM, 6, "", place))
-            return found
-
-        monkeypatch.setattr(socket, "getaddrinfo", look_up)
-
-    return resolve
-
-
-@pytest.fixture
-def connected(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Every address that somebody connects to; nobody gets through."""
-    tried: list[Any] = []
-
-    class Watched(socket.socket):
-        def connect(self, address: Any) -> None:
-            tried.append(address)
-            raise ConnectionRefusedError
-
-    monkeypatch.setattr(socket, "socket", Watched)
-    return tried
 
 
 @pytest.mark.parametrize(
@@ -260,35 +190,6 @@ def test_only_https_is_spoken(url: str, resolve: Callable[..., None], connected:
 
 
 # -- TLS ---------------------------------------------------------------------------------------------------------
-
-
-def certificate(folder: Path, name: str) -> ssl.SSLContext:
-    """A server's side of TLS for ``name``, whose certificate is its own authority, in ``folder``/ca.pem."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.datetime.now(datetime.UTC)
-    alternative = x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    (folder / "ca.pem").write_bytes(pem)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "both.pem").write_bytes(pem + private)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "both.pem")
-    return context
 
 
 def answer_200(connection: socket.socket) -> None:

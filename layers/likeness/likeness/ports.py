@@ -394,6 +394,31 @@ class WebhookPost(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What came of fetching a file by its URL: its ``content``, or the ``problem`` in a word that is no secret.
+
+    ``retryable``: whether the same request may do better in a moment.
+    """
+
+    content: bytes = b""
+    problem: str | None = None
+    retryable: bool = False
+
+
+class Downloads(Protocol):
+    """Files behind URLs that strangers gave."""
+
+    def fetch(self, url: str, limit_bytes: int, seconds: float) -> Download:
+        """One try, at most ``limit_bytes``, at most ``seconds`` besides the looking up of names.
+
+        Never raises for what the other side does, nor for what the URL is. The problems: ``too_large``, ``timeout``,
+        ``private_address``, ``tls``, ``no_connection``, ``no_answer``, ``status`` (any but 200), ``incomplete``,
+        ``too_many_redirects``, ``not_http``. A file whose length nobody said ends where its connection does.
+        """
+        ...
+
+
 # -- the inventory, written out and looked after -------------------------------------------------------------------
 
 #: Where the reading of the table goes on: after the item of this primary key.

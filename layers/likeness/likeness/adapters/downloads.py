@@ -1,0 +1,117 @@
+"""Files behind URLs that strangers gave: public addresses alone, hop by hop, bounded in bytes and in time."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from urllib.parse import quote, urljoin, urlsplit
+
+import requests
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, SSLError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+from likeness.adapters import strangers
+from likeness.ports import Download
+
+CONNECT_TIMEOUT_SECONDS = 3.0
+READ_TIMEOUT_SECONDS = 10.0
+MOST_REDIRECTS = 3
+_CHUNK = 64 << 10
+_HEADERS = {**strangers.HEADERS, "User-Agent": "Likeness"}
+_RETRYABLE = frozenset({"timeout", "no_connection", "no_answer", "incomplete"})
+#: Besides those from 500 on. 425 is Too Early.
+_RETRYABLE_STATUSES = frozenset({408, 425, 429})
+#: What a URL may consist of. All else of a Location header is percent-encoded, as browsers do.
+_URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
+
+
+class HttpDownloads:
+    """The port ``Downloads``, for one file at a time. ``loopback`` allows a stack on one machine its own addresses."""
+
+    def __init__(
+        self,
+        *,
+        loopback: bool,
+        connect_timeout: float = CONNECT_TIMEOUT_SECONDS,
+        read_timeout: float = READ_TIMEOUT_SECONDS,
+    ) -> None:
+        self._timeouts = (connect_timeout, read_timeout)
+        self._http = strangers.StrangersSession()
+        for https, scheme in ((True, "https://"), (False, "http://")):
+            self._http.mount(scheme, strangers.PublicAdapter(self._http.watch, https=https, loopback=loopback))
+
+    def fetch(self, url: str, limit_bytes: int, seconds: float) -> Download:
+        """See the port. Looking up a name takes as long as the system's resolver does; it is the one unbounded part."""
+        with self._http.within(seconds) as deadline:
+            try:
+                download = self._follow(url, limit_bytes, deadline)
+            except Exception as exc:
+                problem = _problem(exc)
+                if problem is None:
+                    raise
+                download = _failed(problem)
+        # What was cut off reads like what has ended.
+        return _failed("timeout") if deadline.over.is_set() else download
+
+    def _follow(self, url: str, limit_bytes: int, deadline: strangers.Deadline) -> Download:
+        for _ in range(1 + MOST_REDIRECTS):
+            with self._get(url, deadline) as response:
+                if not response.is_redirect:
+                    return _read(response, limit_bytes)
+                url = _target(response)
+        return _failed("too_many_redirects")
+
+    def _get(self, url: str, deadline: strangers.Deadline) -> requests.Response:
+        """One request, made of nothing but its URL: what went to one host never goes to the next."""
+        try:
+            request = self._http.prepare_request(requests.Request("GET", url, headers=_HEADERS))
+        except ValueError as exc:  # a port of six digits, half a surrogate pair in a password, ...
+            raise InvalidURL from exc
+        connect, read = (min(each, deadline.left) for each in self._timeouts)
+        return self._http.send(request, timeout=(connect, read), allow_redirects=False, stream=True)
+
+
+def _target(response: requests.Response) -> str:
+    """Where a redirect leads to. InvalidURL when that is no URL; SSLError when it gives up encryption.
+
+    Who gave an https URL was promised that nobody reads a face on its way, and that nobody swaps it.
+    """
+    try:
+        # http.client has read bytes as Latin-1.
+        location = quote(response.headers["Location"].encode("latin-1"), safe=_URL_CHARACTERS)
+        here, there = urlsplit(response.url), urlsplit(urljoin(response.url, location))
+    except ValueError as exc:
+        raise InvalidURL from exc
+    if (here.scheme, there.scheme) == ("https", "http"):
+        raise SSLError
+    if (here.scheme, here.netloc.rpartition("@")[2]) == (there.scheme, there.netloc):
+        there = there._replace(netloc=here.netloc)  # a server that names itself asks for the same password again
+    return there.geturl()
+
+
+def _read(response: requests.Response, limit_bytes: int) -> Download:
+    status, body = response.status_code, response.raw
+    if status != 200:
+        return Download(problem="status", retryable=status in _RETRYABLE_STATUSES or status >= 500)
+    if (body.length_remaining or 0) > limit_bytes:  # as announced
+        return _failed("too_large")
+    content = BytesIO()
+    try:
+        # One byte more than is allowed tells that there are more.
+        while (wanted := limit_bytes + 1 - content.tell()) and (chunk := body.read(min(wanted, _CHUNK))):
+            content.write(chunk)
+    except ReadTimeoutError:
+        return _failed("timeout")
+    except (HTTPError, OSError):
+        return _failed("incomplete")
+    return _failed("too_large") if content.tell() > limit_bytes else Download(content.getvalue())
+
+
+def _failed(problem: str) -> Download:
+    return Download(problem=problem, retryable=problem in _RETRYABLE)
+
+
+def _problem(error: Exception) -> str | None:
+    """A word that is no secret; None for a fault of ours."""
+    if isinstance(error, InvalidSchema | InvalidURL | MissingSchema):
+        return "not_http"
+    return strangers.problem_of(error)

@@ -1,0 +1,117 @@
+"""Servers of strangers on loopback, that say any bytes at all; a name and a public address that lead to them."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+#: See the fixture ``resolve``.
+NAME = "receiver.example"
+PUBLIC = "93.184.215.14"
+#: Longer than anything bounded takes, on a crowded machine too.
+PATIENCE_SECONDS = 30.0
+Speak = Callable[[socket.socket], None]
+
+
+@contextmanager
+def speaking(speak: Speak, context: ssl.SSLContext | None = None, heard: list[bytes] | None = None) -> Iterator[int]:
+    """The port of a server whose every answer is what ``speak`` writes, once the request is read, and in ``heard``."""
+
+    def serve(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            connection.settimeout(PATIENCE_SECONDS)
+            inner = context.wrap_socket(connection, server_side=True) if context else connection
+            with inner:
+                request = _request(inner)
+                if heard is not None:
+                    heard.append(request)
+                speak(inner)
+
+    def listen() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=listen, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _request(connection: socket.socket) -> bytes:
+    """A head, and as much of a body as it announces. ConnectionError when its sender goes before all of it is said."""
+    heard = b""
+    while not _is_whole(heard):
+        more = connection.recv(65_536)
+        if not more:
+            raise ConnectionError
+        heard += more
+    return heard
+
+
+def _is_whole(request: bytes) -> bool:
+    head, end, body = request.partition(b"\r\n\r\n")
+    announced = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    return bool(end) and len(body) >= int(announced[1] if announced else 0)
+
+
+def drip(head: bytes) -> Speak:
+    """Says ``head``, then a byte now and then, for as long as anybody listens."""
+
+    def speak(connection: socket.socket) -> None:
+        connection.sendall(head)
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.2)
+
+    return speak
+
+
+def flood(connection: socket.socket, head: bytes, sent: list[int]) -> None:
+    """Says ``head``, then as much as anybody takes; how much that was is in ``sent``."""
+    connection.sendall(head)
+    while True:
+        sent.append(connection.send(b"x" * 65_536))
+
+
+def certificate(folder: Path, name: str) -> ssl.SSLContext:
+    """A server's side of TLS for ``name``, whose certificate is its own authority, in ``folder``/ca.pem."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    alternative = x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    (folder / "ca.pem").write_bytes(pem)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "both.pem").write_bytes(pem + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "both.pem")
+    return context
