@@ -52,7 +52,7 @@ def index_units(before: Item, after: Item) -> int:
     found = 0
     for index in RESOURCES["Table"]["Properties"]["GlobalSecondaryIndexes"]:
         keys = [each["AttributeName"] for each in index["KeySchema"]]
-        names = {*keys, "pk", "sk", *index["Projection"]["NonKeyAttributes"]}
+        names = {*keys, "pk", "sk", *index["Projection"].get("NonKeyAttributes", ())}
         shown = [
             {name: item[name] for name in names if name in item} if all(key in item for key in keys) else {}
             for item in (before, after)

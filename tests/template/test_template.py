@@ -31,7 +31,7 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "UploadRetentionDays",
         "MaxAttemptsPerSession", "CrunRequestsPer10s", "CreateSessionConcurrency", "ConsentVersion",
         "OperatorName", "OperatorContact", "LogLevel", "DomainName", "CertificateArn", "Firewall",
-        "WebhookPrivateAddresses", "WebhookRetrySeconds", "WebhookTries",
+        "AssetUrlLoopback", "WebhookPrivateAddresses", "WebhookRetrySeconds", "WebhookTries",
         "AlarmEmail", "CreditsLowThreshold", "Dashboard",
         "InventoryHours", "InventoryRetentionDays", "RecheckDays",
     }  # fmt: skip
@@ -271,9 +271,12 @@ def test_what_holds_faces_is_private_versioned_and_encrypted() -> None:
     table = RESOURCES["Table"]["Properties"]
     assert table["SSESpecification"]["SSEEnabled"] is True
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
-    shown = {each["IndexName"]: each["Projection"]["NonKeyAttributes"] for each in table["GlobalSecondaryIndexes"]}
+    shown = {
+        each["IndexName"]: each["Projection"].get("NonKeyAttributes", []) for each in table["GlobalSecondaryIndexes"]
+    }
     assert "attempts" not in shown["ClientSessions"], "byted tokens stay out of the index"
     assert set(shown.pop("ClientAssets")) == {"status", "error", "submitted_at", "activated_at", "asset_type"}
+    assert shown.pop("UpstreamIds") == []
     assert set(shown) == {"ClientSessions"}
     access_log = RESOURCES["Api"]["Properties"]["AccessLogSetting"]["Format"]
     assert not {"$context.path", "querystring", "$context.identity"} & set(access_log.split('"'))

@@ -8,7 +8,9 @@ import pytest
 
 from likeness.adapters import crun_client, webhook_post
 from likeness.adapters.aws import make_client
+from likeness.domain.asset import SUBMISSION_LEASE_SECONDS
 from likeness.runtime import bootstrap
+from likeness.steps import fetch_asset, get_result, open_validation
 from likeness.steps.look_up_result import LEASE_SECONDS
 from tests.template_file import ASL, RESOURCES
 
@@ -89,7 +91,7 @@ def test_every_function_of_the_workflow_is_held_against_its_state() -> None:
     assert {f"{function}Arn" for _, function in TASKS.values()} == given
     assert set(CALLS_CRUN) == {
         "CreateSessionFunction", "LookUpResultFunction", "PollAssetsFunction", "SubmitAssetFunction",
-        "RecheckAssetsFunction", "CheckCreditsFunction",
+        "RecheckAssetsFunction", "CheckCreditsFunction", "OpenValidationFunction", "FetchAssetFunction",
     }  # fmt: skip
 
 
@@ -100,6 +102,18 @@ def test_a_function_answers_before_api_gateway_gives_up(name: str) -> None:
 
 def test_a_lookups_lease_outlives_the_function_that_holds_it() -> None:
     assert FUNCTIONS["LookUpResultFunction"]["Timeout"] < LEASE_SECONDS
+
+
+def test_a_submissions_lease_outlives_the_functions_that_hold_it() -> None:
+    for name in ("SubmitAssetFunction", "FetchAssetFunction"):
+        assert FUNCTIONS[name]["Timeout"] < SUBMISSION_LEASE_SECONDS
+
+
+def test_who_is_patient_for_a_caller_answers_in_time() -> None:
+    for step, name in ((open_validation, "OpenValidationFunction"), (fetch_asset, "FetchAssetFunction")):
+        assert FUNCTIONS[name]["Timeout"] > step._TRIES_SECONDS + CRUN_SECONDS
+    assert fetch_asset._FETCH_SECONDS < fetch_asset._TRIES_SECONDS
+    assert FUNCTIONS["GetResultFunction"]["Timeout"] > get_result._RESULT_SECONDS + 1
 
 
 def test_a_queue_waits_six_times_as_long_as_its_consumer_may_run() -> None:

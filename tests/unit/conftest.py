@@ -10,8 +10,7 @@ from pytest_socket import disable_socket
 
 from likeness.adapters.dynamodb import DynamoStore
 from tests.aws import inventory
-
-TABLE = "inventory"
+from tests.unit.world import TABLE, World
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +30,9 @@ def dynamodb() -> Iterator[Any]:
 def store(dynamodb: Any) -> DynamoStore:
     """The inventory on that table."""
     return DynamoStore(dynamodb, TABLE)
+
+
+@pytest.fixture
+def world(store: DynamoStore, dynamodb: Any) -> World:
+    """The steps on that table."""
+    return World(store, dynamodb)

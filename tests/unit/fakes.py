@@ -18,6 +18,8 @@ from likeness.ports import (
     AssetReport,
     Clock,
     Crun,
+    Download,
+    Downloads,
     Event,
     EventBus,
     Files,
@@ -163,6 +165,10 @@ class FakeFiles:
     def download_url(self, key: str, version_id: str | None) -> str:
         return f"https://bucket.test/{key}?versionId={version_id}&X-Amz-Signature={next(self.signed)}"
 
+    def put(self, key: str, content_type: str, content: bytes) -> str | None:
+        self.objects[key] = content
+        return f"v{next(self.signed)}"
+
     def erase(self, prefix: str) -> None:
         self.objects = {key: content for key, content in self.objects.items() if not key.startswith(prefix)}
 
@@ -239,6 +245,18 @@ class FakeWebhookPost:
         return self.answers.popleft() if self.answers else WebhookAnswer(204)
 
 
+@dataclass
+class FakeDownloads:
+    """Gives out the scripted downloads in order; an unscripted fetch fails the test."""
+
+    downloads: deque[Download] = field(default_factory=deque)
+    fetched: list[tuple[str, int, float]] = field(default_factory=list)
+
+    def fetch(self, url: str, limit_bytes: int, seconds: float) -> Download:
+        self.fetched.append((url, limit_bytes, seconds))
+        return self.downloads.popleft()
+
+
 #: The type checker's proof that each fake is the port.
 CLOCK: type[Clock] = FakeClock
 QUEUE: type[Queue] = FakeQueue
@@ -246,6 +264,7 @@ EVENT_BUS: type[EventBus] = FakeEventBus
 WORKFLOWS: type[Workflows] = FakeWorkflows
 CRUN: type[Crun] = FakeCrun
 FILES: type[Files] = FakeFiles
+DOWNLOADS: type[Downloads] = FakeDownloads
 KEYS: type[SigningKeys] = FixedKeys
 HISTORY: type[PollHistory] = FakePollHistory
 WEBHOOKS: type[Webhooks] = FakeWebhooks

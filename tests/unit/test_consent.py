@@ -25,6 +25,7 @@ from likeness.errors import Conflict, InvalidRequest, NotFound
 from likeness.ports import H5Session
 from likeness.steps.create_session import CreateSession
 from likeness.steps.erase_session import EraseSession
+from likeness.steps.open_link import OpenLink
 from likeness.steps.record_consent import RecordConsent
 from tests.aws import make_table, no_account_of_this_machine
 from tests.template_file import TEMPLATE
@@ -57,9 +58,8 @@ class World:
     def __post_init__(self) -> None:
         self.store = DynamoStore(self.dynamodb, "Table")
         self.step = RecordConsent(self.store, self.texts, self.clock)
-        self.sessions = CreateSession(
-            self.store, self.crun, FakeQueue(), FakeFiles(), FixedKeys(), self.clock, lambda _: None, 330, 10
-        )
+        links = OpenLink(self.crun, FakeQueue(), FixedKeys(), lambda _: None, 330)
+        self.sessions = CreateSession(self.store, links, FakeFiles(), FixedKeys(), self.clock, 10)
         self.id: str = self.sessions.create(CLIENT, NewSession(start="on_open"), BASE)["id"]
         self.person = Caller("acme", session_id=self.id)
 

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import deque
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from likeness.adapters.dynamodb import DynamoStore
-from likeness.adapters.items import session_key
 from likeness.adapters.poll_history import DynamoPollHistory
 from likeness.contracts.body import parse_body
 from likeness.contracts.http import NewSession
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
-from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.asset import SUBMISSION_LEASE_SECONDS, AssetStatus
 from likeness.domain.caller import Caller
-from likeness.domain.ids import asset_id, session_id
+from likeness.domain.ids import session_id
 from likeness.domain.media.types import AssetType
-from likeness.domain.polling import NEVER, NOTHING_SEEN, History, Schedule, observed
-from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus, failure
+from likeness.domain.polling import NEVER, NOTHING_SEEN, History, observed
+from likeness.domain.session import AttemptStatus, SessionStatus, failure
 from likeness.domain.signing import sign_callback
 from likeness.errors import (
+    ConditionFailed,
     Forbidden,
     InvalidRequest,
     NotFound,
@@ -33,143 +31,12 @@ from likeness.errors import (
     UpstreamRefused,
     WorkInProgress,
 )
-from likeness.ports import AssetReport, H5Session
-from likeness.steps.claim_assets import ClaimAssets
-from likeness.steps.create_session import CreateSession
+from likeness.ports import AssetReport
 from likeness.steps.get_session import GetSession
-from likeness.steps.look_up_result import LEASE_SECONDS, LookUpResult
-from likeness.steps.poll_assets import PollAssets
+from likeness.steps.look_up_result import LEASE_SECONDS
 from likeness.steps.receive_callback import ReceiveCallback
-from likeness.steps.rounds import MAX_ROUNDS, Pace, done
-from likeness.steps.start_onboarding import StartOnboarding
-from likeness.steps.submit_asset import SubmitAsset
-from tests.template_file import ASL
-from tests.unit.conftest import TABLE
-from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakePollHistory, FakeQueue, FakeWorkflows, FixedKeys
-
-BASE = "https://api.test"
-PASS = {"resultCode": ["10000"], "bytedToken": ["t"]}
-_COUNTER = itertools.count(1)
-
-
-@dataclass
-class World:
-    """One session's surroundings. ``dynamodb`` only where a test plays a state that Step Functions runs by itself."""
-
-    store: DynamoStore
-    dynamodb: Any
-    clock: FakeClock = field(default_factory=FakeClock)
-    queue: FakeQueue = field(default_factory=FakeQueue)
-    crun: FakeCrun = field(default_factory=FakeCrun)
-    files: FakeFiles = field(default_factory=FakeFiles)
-    workflows: FakeWorkflows = field(default_factory=FakeWorkflows)
-    keys: FixedKeys = field(default_factory=FixedKeys)
-    orphans: list[int] = field(default_factory=list)
-    refusals: list[int] = field(default_factory=list)
-    throttled: list[str] = field(default_factory=list)
-    schedule: Schedule = field(default_factory=Schedule)
-    history: FakePollHistory = field(default_factory=FakePollHistory)
-
-    def session(self, *statuses: AttemptStatus, **changes: Any) -> Session:
-        """A stored session with one attempt for each of ``statuses`` (one open attempt without any)."""
-        now = self.clock.now()
-        attempts = {
-            number: Attempt(number, status, f"token-{number}", now, now + 120)
-            for number, status in enumerate(statuses or (AttemptStatus.OPEN,), 1)
-        }
-        made = Session(
-            id=session_id(int(now * 1000), next(_COUNTER).to_bytes(10, "big")), client_id="acme",
-            status=SessionStatus.REQUIRES_INPUT, language=Language.EN, created_at=now, updated_at=now,
-            attempts=attempts,
-        )  # fmt: skip
-        made = replace(made, **changes)
-        self.store.create_session(made, [])
-        return made
-
-    def verified(self, *statuses: AssetStatus) -> tuple[Session, list[Asset]]:
-        """A verified session, and an asset in each of ``statuses``."""
-        made = self.session()
-        self.store.record_pass(made.id, 1, "10000", self.clock.now())
-        self.play("SaveGroup", made.id, {"$.lookup.result.attempt": "1", "$.lookup.result.group_id": "group-1"})
-        return self.row(made), [self.asset(made, status) for status in statuses]
-
-    def asset(self, of: Session, status: AssetStatus) -> Asset:
-        now, number = self.clock.now(), next(_COUNTER)
-        made = asset_id(int(now * 1000), number.to_bytes(10, "big"))
-        sent = status in (AssetStatus.PROCESSING, AssetStatus.ACTIVE)
-        asset = Asset(
-            id=made, session_id=of.id, name="front", asset_type=AssetType.IMAGE, content_type="image/jpeg",
-            status=status, object_key=f"uploads/{of.id}/{made}/file", created_at=now, updated_at=now,
-            version_id="v1", crun_asset_id=f"asset-{number}" if sent else None, submitted_at=now if sent else None,
-        )  # fmt: skip
-        assert self.store.add_asset(asset)
-        return asset
-
-    def play(self, state: str, session: str, values: dict[str, str]) -> None:
-        """Does what the state machine's own DynamoDB write does, with the expressions of its definition."""
-        parameters = ASL["States"][state]["Parameters"]
-        given = {"$.lookup.result.at": str(self.clock.now()), **values}
-
-        def filled(node: Any) -> Any:
-            if not isinstance(node, dict):
-                return node
-            return {
-                name.removesuffix(".$"): given[each] if name.endswith(".$") else filled(each)
-                for name, each in node.items()
-            }
-
-        self.dynamodb.update_item(
-            TableName=TABLE,
-            Key=session_key(session),
-            **{name: filled(each) for name, each in parameters.items() if name not in ("TableName", "Key")},
-        )
-
-    def row(self, of: Session) -> Session:
-        found = self.store.get_session(of.id)
-        assert found
-        return found
-
-    def file(self, of: Asset) -> Asset:
-        found = self.store.get_asset(of.session_id, of.id)
-        assert found
-        return found
-
-    def callback(self, of: Session, number: int = 1, parameters: dict[str, list[str]] | None = None) -> str:
-        step = ReceiveCallback(self.store, self.queue, self.keys, self.clock)
-        signature = sign_callback(self.keys.current(), of.id, number)
-        return step(of.id, str(number), signature, PASS if parameters is None else parameters, BASE)
-
-    def onboard(self, message: PassReported | LinkCheck | AssetsReady) -> str:
-        return StartOnboarding(self.store, self.workflows)(message)
-
-    def look_up(self, of: Session, number: int = 1, execution: str = "a", *, last_chance: bool = False) -> Any:
-        return LookUpResult(self.store, self.crun, self.clock)(of.id, number, execution, last_chance=last_chance)
-
-    def claim(self, of: Session, execution: str = "a", takes_over: str | None = None) -> Any:
-        return ClaimAssets(self.store, self.clock, Pace(self.schedule, self.history))(
-            of.id, execution, takes_over=takes_over
-        )
-
-    def submit(self, asset: Asset) -> Any:
-        step = SubmitAsset(self.store, self.crun, self.files, self.clock, lambda: self.orphans.append(1))
-        return step(asset.session_id, asset.id)["outcome"]
-
-    def poll(self, of: Session, execution: str = "a", round_: int = 0, asked_at: float | None = None) -> Any:
-        pace = Pace(self.schedule, self.history)
-        step = PollAssets(self.store, self.crun, self.queue, self.clock, pace, lambda: self.refusals.append(1))
-        return step(of.id, execution, round_, asked_at)
-
-    def attempt_again(self, of: Session) -> Any:
-        self.crun.sessions.append(H5Session("token-new", "https://h5.test/?lng=zh"))
-        made = (self.store, self.crun, self.queue, self.files, self.keys, self.clock, self.throttled.append)
-        step = CreateSession(*made, link_check_delay=420, max_attempts=5)
-        return step.create_attempt(Caller("acme"), of.id, BASE)
-
-
-@pytest.fixture
-def world(store: DynamoStore, dynamodb: Any) -> World:
-    return World(store, dynamodb)
-
+from likeness.steps.rounds import MAX_ROUNDS, done
+from tests.unit.world import BASE, PASS, TABLE, World
 
 # -- the callback -------------------------------------------------------------------------------------------------
 
@@ -502,6 +369,30 @@ def test_nothing_is_submitted_without_a_group(world: World) -> None:
     asset = world.asset(world.session(), AssetStatus.UPLOADED)
     assert world.submit(asset) == "nothing"
     assert world.crun.uploaded == []
+
+
+def test_nobody_repeats_what_somebody_else_may_still_be_at(world: World) -> None:
+    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+    world.crun.uploads.extend([UpstreamAmbiguous(), "asset-1"])
+    with pytest.raises(UpstreamAmbiguous):
+        world.submit(asset, by="request")
+    world.clock.at += SUBMISSION_LEASE_SECONDS - 1
+    with pytest.raises(WorkInProgress):
+        world.submit(asset, by="execution")
+    assert world.file(asset).submitting_by == "request"
+    world.clock.at += 1
+    assert world.submit(asset, by="execution") == "submitted"
+    assert world.file(asset).submitting_by is None
+    assert (len(world.crun.uploaded), len(world.orphans)) == (2, 1)
+
+
+def test_of_two_who_begin_in_the_same_millisecond_one_does(world: World) -> None:
+    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+    one, other = (replace(asset, status=AssetStatus.SUBMITTING, submitting_by=each) for each in ("one", "other"))
+    for _ in range(2):  # the SDK repeats what it has got no answer to
+        world.store.change_asset(one, [AssetStatus.UPLOADED])
+    with pytest.raises(ConditionFailed):
+        world.store.change_asset(other, [AssetStatus.UPLOADED])
 
 
 def test_an_ambiguous_upload_is_repeated_once(world: World) -> None:

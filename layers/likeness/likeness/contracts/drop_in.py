@@ -10,7 +10,7 @@ from typing import Any
 
 from likeness.domain.asset import Asset
 from likeness.domain.drop_in import asset_id_of, crun_error, crun_status
-from likeness.errors import Forbidden, InvalidRequest, LikenessError, NotFound, RequestError, UpstreamRefused
+from likeness.errors import Forbidden, LikenessError, NotFound, RequestError, UpstreamAmbiguous, UpstreamRefused
 
 OK, _UNAUTHORIZED, _NOT_FOUND, _INVALID, _LIMITED, _MAINTENANCE, _SERVER_ERROR = 200, 401, 404, 422, 429, 455, 500
 #: crun's refusals that its own caller would get too. 401 is not among them: the caller's key is good, ours is not.
@@ -33,9 +33,10 @@ def _code(error: LikenessError) -> int:
         if error.upstream_code in _PASSED_ON:
             return error.upstream_code or _SERVER_ERROR
         return _MAINTENANCE if error.status == 503 else _SERVER_ERROR
-    known = {Forbidden: _UNAUTHORIZED, NotFound: _NOT_FOUND, InvalidRequest: _INVALID}
+    if isinstance(error, UpstreamAmbiguous):
+        return _SERVER_ERROR
     if isinstance(error, RequestError):
-        return known.get(type(error), _INVALID)
+        return {Forbidden: _UNAUTHORIZED, NotFound: _NOT_FOUND}.get(type(error), _INVALID)
     # 429 is ours or crun's; what is away for a while (503) is to the vendor's callers what 455 says: come back later.
     return {429: _LIMITED, 503: _MAINTENANCE}.get(error.status, _SERVER_ERROR)
 

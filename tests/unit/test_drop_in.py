@@ -1,0 +1,647 @@
+"""The vendor's own routes: what they promise that crun's do not, and what they answer."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from likeness.adapters.upstream_ids import DynamoUpstreamIds
+from likeness.contracts.drop_in import asset_info, refusal
+from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, read_body
+from likeness.contracts.messages import AssetsReady, LinkCheck, read_message
+from likeness.domain.asset import Asset, AssetStatus, crun_failure
+from likeness.domain.caller import Caller, key_digest
+from likeness.domain.drop_in import callback_location, may_call_back, new_byted_token, session_of
+from likeness.domain.links import origin_of, read_callback
+from likeness.domain.session import MAX_ASSETS_PER_SESSION, AttemptStatus, DropIn, Problem, Session, SessionStatus
+from likeness.errors import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    LikenessError,
+    NotFound,
+    RateLimited,
+    StorageUnavailable,
+    TooManyAttempts,
+    UpstreamAmbiguous,
+    UpstreamDeferred,
+    UpstreamError,
+    UpstreamRefused,
+)
+from likeness.ports import Download, H5Session
+from likeness.runtime.drop_in import respond
+from likeness.steps.fetch_asset import FetchAsset
+from likeness.steps.get_result import GetResult
+from likeness.steps.open_validation import Opened, OpenValidation
+from likeness.steps.patience import Patience
+from likeness.steps.submit_asset import SubmitAsset
+from tests import media
+from tests.unit.fakes import FakeDownloads
+from tests.unit.service import ORIGINS
+from tests.unit.test_open_redirect import EVIL, GOOD
+from tests.unit.world import BASE, TABLE, World
+
+CLIENT = Caller("acme", ("https://app.example.com",))
+STRANGER = Caller("other", ("https://app.example.com",))
+CALLBACK = "https://app.example.com/done?order=1#top"
+_DRAWN = itertools.count()
+SES = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+PASSED = {
+    "bytedToken": ["crun's"], "resultCode": ["10000"], "algorithmBaseRespCode": ["0"], "reqMeasureInfoValue": ["1"],
+    "verify_type": ["real_time"],
+}  # fmt: skip
+
+
+@dataclass
+class Facade:
+    """The steps behind the routes. Who sleeps moves the clock; ``meanwhile`` happens in the sleeps, one by one."""
+
+    world: World
+    downloads: FakeDownloads = field(default_factory=FakeDownloads)
+    meanwhile: deque[Any] = field(default_factory=deque)
+    slept: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.world.clock.at += seconds
+        if self.meanwhile:
+            self.meanwhile.popleft()()
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(self.world.clock, self.sleep, lambda: 1.0)
+
+    def open(self, *answers: H5Session | UpstreamError, caller: Caller = CLIENT, url: str = CALLBACK) -> Opened:
+        self.world.crun.sessions.extend(answers or [H5Session("crun's", "https://h5.test/?a=1&lng=en&b=2")])
+        step = OpenValidation(self.world.store, self.world.links(), self.patience, self.world.clock)
+        return step(caller, url, BASE)
+
+    def session(self, opened: Opened) -> Session:
+        found = self.world.store.get_session(opened.session_id)
+        assert found
+        return found
+
+    def save_group(self, opened: Opened, group_id: str = "group-1") -> None:
+        self.world.play(
+            "SaveGroup", opened.session_id, {"$.lookup.result.attempt": "1", "$.lookup.result.group_id": group_id}
+        )
+
+    def verified(self, group_id: str) -> Opened:
+        opened = self.open()
+        self.world.callback(self.session(opened))
+        self.save_group(opened, group_id)
+        return opened
+
+    @property
+    def result(self) -> GetResult:
+        ids = DynamoUpstreamIds(self.world.dynamodb, TABLE)
+        return GetResult(self.world.store, ids, self.world.clock, self.sleep)
+
+    def upload(self, group_id: str, *, caller: Caller = CLIENT, asset_type: str = "Image") -> str:
+        world = self.world
+        submit = SubmitAsset(world.store, world.crun, world.files, world.clock, lambda: world.orphans.append(1))
+        step = FetchAsset(
+            world.store, DynamoUpstreamIds(world.dynamodb, TABLE), self.downloads, world.files, world.queue, submit,
+            self.patience, world.clock,
+        )  # fmt: skip
+        url = "https://files.example/front.jpg"
+        return step(caller, name="front", asset_type=asset_type, asset_url=url, group_id=group_id, owner="request-1")
+
+    def assets(self, opened: Opened) -> list[Asset]:
+        return self.world.store.list_assets(opened.session_id)
+
+
+@pytest.fixture
+def facade(world: World) -> Facade:
+    world.clock.drawn = _DRAWN  # one table for all tests: none makes another one's ids
+    return Facade(world)
+
+
+# -- the byted token ------------------------------------------------------------------------------------------------
+
+
+def test_a_token_says_where_to_look_and_is_longer_than_anybody_guesses() -> None:
+    token = new_byted_token(SES, bytes(range(20)))
+    assert session_of(token) == SES
+    assert re.fullmatch("[0-9A-Z]{66}", token)
+    assert token != new_byted_token(SES, bytes(20))
+
+
+@pytest.mark.parametrize(
+    "token", ["", "x", SES, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "0" * 66 + "0", "z" * 66, "\u0661" * 66, "9" + "Z" * 65]
+)
+def test_what_is_no_token_of_ours_is_looked_up_nowhere(token: str) -> None:
+    assert session_of(token) is None
+
+
+# -- the callback URL -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "begins", "ends"),
+    [
+        ("https://a.test", "https://a.test?", ""),
+        ("https://a.test/", "https://a.test/?", ""),
+        ("https://a.test/cb?x=1", "https://a.test/cb?x=1&", ""),
+        ("https://a.test/cb?x=1&", "https://a.test/cb?x=1&", ""),
+        ("https://a.test/cb?", "https://a.test/cb?", ""),
+        ("https://a.test/cb#top", "https://a.test/cb?", "#top"),
+        ("https://a.test/cb?x=%2F+a;b#a?b&c", "https://a.test/cb?x=%2F+a;b&", "#a?b&c"),
+        ("https://a.test/cb#", "https://a.test/cb?", "#"),
+        ("https://a.test/cb?bytedToken=mine", "https://a.test/cb?bytedToken=mine&", ""),
+    ],
+)
+def test_the_parameters_are_joined_to_whatever_the_url_has(url: str, begins: str, ends: str) -> None:
+    told = read_callback(PASSED).told
+    query = "bytedToken=T&resultCode=10000&algorithmBaseRespCode=0&reqMeasureInfoValue=1&verify_type=real_time"
+    assert callback_location(DropIn(url, "T"), told) == begins + query + ends
+
+
+@given(st.dictionaries(st.text(max_size=20), st.lists(st.text(max_size=40), max_size=3), max_size=6))
+def test_nothing_that_a_browser_brings_leaves_the_query(parameters: dict[str, list[str]]) -> None:
+    location = callback_location(DropIn("https://a.test/cb?x=1#top", "T"), read_callback(parameters).told)
+    assert re.fullmatch(r"https://a\.test/cb\?x=1&bytedToken=T(&[A-Za-z_]+=[A-Za-z0-9%+._~-]*){0,4}#top", location)
+
+
+@pytest.mark.parametrize("url", GOOD)
+def test_a_callback_url_of_a_registered_origin_may_have_a_fragment(url: str) -> None:
+    assert may_call_back(url, ORIGINS)
+    assert len(url) > 2000 or may_call_back(f"{url}#top?a=1&b=2", ORIGINS)
+
+
+@pytest.mark.parametrize("url", [each for each in EVIL if origin_of(each.partition("#")[0]) not in ORIGINS])
+def test_a_callback_url_of_another_origin_is_refused(url: str) -> None:
+    assert not may_call_back(url, ORIGINS)
+    assert not may_call_back(f"{url}#top", ORIGINS)
+
+
+def test_a_fragment_holds_nothing_that_browsers_disagree_about() -> None:
+    for bad in ("\\", " ", "\n", "\x00", "\u2028", "人"):
+        assert not may_call_back(f"{ORIGINS[0]}/#{bad}", ORIGINS)
+
+
+# -- visual-validate-session ----------------------------------------------------------------------------------------
+
+
+def test_a_validation_is_a_session_with_an_open_attempt_and_a_token_of_its_own(facade: Facade) -> None:
+    opened = facade.open()
+    session = facade.session(opened)
+    assert (session.client_id, session.status) == ("acme", SessionStatus.REQUIRES_INPUT)
+    assert session.drop_in == DropIn(CALLBACK, opened.byted_token)
+    assert session.attempts[1].byted_token == "crun's" != opened.byted_token
+    assert opened.h5_link == "https://h5.test/?a=1&lng=zh&b=2"
+    assert facade.world.crun.callback_urls[0].startswith(f"{BASE}/callback/{session.id}/1/")
+    assert facade.world.queue.sent == [(LinkCheck(session.id, 1).to_json(), 420)]
+    assert facade.world.throttled == ["acme"]
+
+
+def test_an_origin_that_is_not_on_the_list_asks_crun_for_nothing(facade: Facade) -> None:
+    with pytest.raises(InvalidRequest, match="callback_url"):
+        facade.open(url="https://evil.example/done")
+    assert not facade.world.crun.callback_urls
+    assert not facade.world.queue.sent
+
+
+def test_a_burst_of_refusals_is_sat_out(facade: Facade) -> None:
+    crun = facade.world.crun
+    away = [RateLimited(upstream_code=429), UpstreamDeferred(upstream_code=455), UpstreamAmbiguous()]
+    facade.open(*away, H5Session("t", "https://h5.test/"))
+    assert facade.slept == [0.5, 1.0, 2.0]
+    assert len(crun.callback_urls) == 4
+    assert len(set(crun.callback_urls)) == 1
+
+
+def test_a_pause_is_as_long_as_crun_asks_for(facade: Facade) -> None:
+    facade.open(RateLimited(upstream_code=429, asked_to_wait=7), H5Session("t", "https://h5.test/"))
+    assert facade.slept == [7]
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (UpstreamRefused(402), 1), (UpstreamRefused(422), 1),
+        (UpstreamDeferred(upstream_code=455, asked_to_wait=3600), 1), (UpstreamDeferred(upstream_code=455), 5),
+    ],
+)  # fmt: skip
+def test_what_does_not_pass_in_time_is_told_and_leaves_nothing(
+    facade: Facade, error: UpstreamError, tries: int
+) -> None:
+    with pytest.raises(type(error)):
+        facade.open(*[error] * 99)
+    assert len(facade.world.crun.callback_urls) == tries
+    checked = read_message(facade.world.queue.sent[0][0])
+    assert facade.world.store.get_session(checked.session_id) is None
+
+
+# -- the browser comes back -----------------------------------------------------------------------------------------
+
+
+def test_the_browser_goes_on_with_our_token_and_what_the_page_said(facade: Facade) -> None:
+    opened = facade.open()
+    location = facade.world.callback(facade.session(opened), parameters=PASSED)
+    assert location == (
+        f"https://app.example.com/done?order=1&bytedToken={opened.byted_token}&resultCode=10000"
+        "&algorithmBaseRespCode=0&reqMeasureInfoValue=1&verify_type=real_time#top"
+    )
+    assert facade.session(opened).attempts[1].status is AttemptStatus.PASSED
+
+
+def test_a_failure_is_told_with_our_token_also_when_crun_leaves_it_out(facade: Facade) -> None:
+    opened = facade.open()
+    told = {"resultCode": ["10010"], "algorithmBaseRespCode": ["1105"]}
+    location = facade.world.callback(facade.session(opened), parameters=told)
+    assert f"?order=1&bytedToken={opened.byted_token}&resultCode=10010&algorithmBaseRespCode=1105#top" in location
+    assert facade.session(opened).attempts[1].status is AttemptStatus.FAILED
+
+
+def test_after_an_erasure_nobody_is_sent_anywhere(facade: Facade) -> None:
+    opened = facade.open()
+    assert facade.world.store.redact_session(facade.session(opened), facade.world.clock.now())
+    assert facade.session(opened).drop_in is None
+    assert facade.world.callback(facade.session(opened)) == f"{BASE}/invite?status=redacted"
+
+
+# -- visual-validate-result -----------------------------------------------------------------------------------------
+
+
+def test_the_group_is_told_as_often_as_one_likes(facade: Facade) -> None:
+    opened = facade.verified("group-often")
+    assert [facade.result.group(CLIENT, opened.byted_token) for _ in range(3)] == ["group-often"] * 3
+    assert not facade.world.crun.looked_up
+    assert not facade.slept
+
+
+def test_who_asks_too_early_burns_nothing(facade: Facade) -> None:
+    opened = facade.open()
+    with pytest.raises(NotFound, match="validation was not passed"):
+        facade.result.group(CLIENT, opened.byted_token)
+    facade.world.callback(facade.session(opened), parameters={"resultCode": ["10010"]})
+    with pytest.raises(NotFound, match="validation was not passed"):
+        facade.result.group(CLIENT, opened.byted_token)
+    assert not facade.world.crun.looked_up
+    assert not facade.slept
+
+
+def test_who_comes_with_the_redirect_waits_for_the_result(facade: Facade) -> None:
+    opened = facade.open()
+    facade.world.callback(facade.session(opened))
+    facade.meanwhile.extend([lambda: None, lambda: None, lambda: facade.save_group(opened, "group-late")])
+    assert facade.result.group(CLIENT, opened.byted_token) == "group-late"
+    assert len(facade.slept) == 3
+
+
+def test_nobody_waits_longer_than_the_gateway_does(facade: Facade) -> None:
+    opened = facade.open()
+    facade.world.callback(facade.session(opened))
+    with pytest.raises(UpstreamDeferred) as caught:
+        facade.result.group(CLIENT, opened.byted_token)
+    assert caught.value.retry_after
+    assert 20 < sum(facade.slept) < 25
+
+
+def test_a_pass_that_crun_refuses_ends_the_waiting(facade: Facade) -> None:
+    opened = facade.open()
+    facade.world.callback(facade.session(opened))
+    facade.world.crun.groups.append(UpstreamRefused(404))
+    facade.meanwhile.append(lambda: facade.world.look_up(facade.session(opened)))
+    with pytest.raises(NotFound, match="validation was not passed"):
+        facade.result.group(CLIENT, opened.byted_token)
+
+
+def test_a_token_opens_its_own_session_to_its_own_client_alone(facade: Facade) -> None:
+    mine, other = facade.verified("group-mine"), facade.verified("group-other")
+    plain = facade.world.session()
+    forged = [
+        mine.byted_token[:26] + other.byted_token[26:],
+        mine.byted_token[:-1] + ("0" if mine.byted_token[-1] != "0" else "1"),
+        mine.byted_token.lower(), mine.byted_token + "0", plain.id[4:] + "0" * 40, mine.session_id, "crun's", "",
+    ]  # fmt: skip
+    for token in forged:
+        with pytest.raises(NotFound, match="byted_token not found"):
+            facade.result.group(CLIENT, token)
+    with pytest.raises(NotFound, match="byted_token not found"):
+        facade.result.group(STRANGER, mine.byted_token)
+
+
+def test_an_erased_session_has_no_group_any_more(facade: Facade) -> None:
+    opened = facade.verified("group-erased")
+    assert facade.world.store.redact_session(facade.session(opened), facade.world.clock.now())
+    with pytest.raises(NotFound, match="byted_token not found"):
+        facade.result.group(CLIENT, opened.byted_token)
+
+
+# -- asset-upload ---------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_fetched_first_and_its_id_is_cruns_own(facade: Facade) -> None:
+    opened = facade.verified("group-upload")
+    facade.downloads.downloads.append(Download(media.jpeg()))
+    facade.world.crun.uploads.append("asset-crun-1")
+    assert facade.upload("group-upload") == "asset-crun-1"
+    (asset,) = facade.assets(opened)
+    assert (asset.status, asset.content_type, asset.crun_asset_id) == (
+        AssetStatus.PROCESSING, "image/jpeg", "asset-crun-1",
+    )  # fmt: skip
+    assert facade.world.files.objects[asset.object_key] == media.jpeg()
+    ((_, _, url, group),) = facade.world.crun.uploaded
+    assert url.startswith(f"https://bucket.test/{asset.object_key}?versionId={asset.version_id}")
+    assert group == "group-upload"
+    assert facade.world.queue.sent[-1] == (AssetsReady(opened.session_id).to_json(), 0)
+
+
+@pytest.mark.parametrize(
+    ("downloads", "code", "kind"),
+    [
+        ([Download(problem="too_large")], "FileSizeTooLarge", "Image"),
+        ([Download(problem="private_address")], "DownloadFailed", "Image"),
+        ([Download(problem="status", retryable=True)] * 9, "DownloadFailed", "Image"),
+        ([Download(b"no picture")], "FormatUnsupported", "Image"),
+        ([Download(media.jpeg())], "FormatUnsupported", "Video"),
+        ([Download(media.jpeg(100, 100))], "ImageSizeInvalid", "Image"),
+        ([Download(media.wav(1.0))], "DurationTooShort", "Audio"),
+        ([Download(media.wav(16.0))], "DurationTooLong", "Audio"),
+    ],
+)
+def test_a_file_that_is_not_to_be_had_or_not_fit_never_gets_to_crun(
+    facade: Facade, downloads: list[Download], code: str, kind: str
+) -> None:
+    opened = facade.verified(f"group-{code}-{kind}-{len(downloads)}")
+    facade.downloads.downloads.extend(downloads)
+    asset_id = facade.upload(f"group-{code}-{kind}-{len(downloads)}", asset_type=kind)
+    (asset,) = facade.assets(opened)
+    assert asset_id == asset.id
+    shown = asset_info(facade.result.asset(CLIENT, asset_id))
+    assert (shown["AssetId"], shown["Status"], shown["Error"]["Code"]) == (asset_id, "Failed", code)
+    assert not facade.world.crun.uploaded
+    assert not facade.world.files.objects
+    assert len(facade.downloads.fetched) <= 5
+    assert sum(facade.slept) < 10
+
+
+def test_a_hiccup_of_the_files_server_is_sat_out(facade: Facade) -> None:
+    facade.verified("group-hiccup")
+    facade.downloads.downloads.extend([Download(problem="no_answer", retryable=True), Download(media.jpeg())])
+    facade.world.crun.uploads.append("asset-crun-2")
+    assert facade.upload("group-hiccup") == "asset-crun-2"
+    (_, limit, first), (_, _, second) = facade.downloads.fetched
+    assert limit == 30_000_000 - 1
+    assert first > second > 0
+
+
+def test_a_burst_of_refusals_does_not_reach_the_caller(facade: Facade) -> None:
+    opened = facade.verified("group-burst")
+    facade.downloads.downloads.append(Download(media.jpeg()))
+    facade.world.crun.uploads.extend(
+        [RateLimited(upstream_code=429), UpstreamDeferred(upstream_code=455), "asset-crun-3"]
+    )
+    assert facade.upload("group-burst") == "asset-crun-3"
+    assert facade.assets(opened)[0].ambiguous_submissions == 1
+    assert not facade.world.orphans
+
+
+def test_where_crun_is_away_for_longer_the_answer_is_our_id_and_the_work_goes_on(facade: Facade) -> None:
+    opened = facade.verified("group-away")
+    facade.downloads.downloads.append(Download(media.jpeg()))
+    facade.world.crun.uploads.extend([UpstreamDeferred(upstream_code=455)] * 99)
+    (asset_id, before) = facade.upload("group-away"), facade.assets(opened)[0]
+    assert asset_id == before.id
+    assert before.status is AssetStatus.UPLOADED
+    assert asset_info(facade.result.asset(CLIENT, asset_id))["Status"] == "Processing"
+    facade.world.crun.uploads = deque(["asset-crun-4"])
+    assert facade.world.submit(before) == "submitted"
+    # Either id is known from now on, and the one that is shown works at crun.
+    for known in (asset_id, "asset-crun-4"):
+        assert asset_info(facade.result.asset(CLIENT, known))["AssetId"] == "asset-crun-4"
+
+
+def test_an_upload_whose_answer_was_lost_is_repeated_once(facade: Facade) -> None:
+    facade.verified("group-lost")
+    facade.downloads.downloads.append(Download(media.jpeg()))
+    facade.world.crun.uploads.extend([UpstreamAmbiguous(), "asset-crun-5"])
+    assert facade.upload("group-lost") == "asset-crun-5"
+    assert facade.world.orphans == [1]
+
+
+def test_an_execution_that_is_faster_is_waited_for(facade: Facade) -> None:
+    opened = facade.verified("group-race")
+    facade.downloads.downloads.append(Download(media.jpeg()))
+    begun: list[Asset] = []
+
+    def begin(*_: Any) -> str | None:
+        # Right after the file is stored, an execution that its event has started is at it.
+        (asset,) = facade.assets(opened)
+        taken = replace(asset, status=AssetStatus.SUBMITTING, submitting_by="execution", ambiguous_submissions=1)
+        facade.world.store.change_asset(taken, [AssetStatus.UPLOADED])
+        begun.append(taken)
+        return None
+
+    def finish() -> None:
+        done = replace(begun[0], status=AssetStatus.PROCESSING, submitting_by=None, crun_asset_id="asset-crun-6")
+        facade.world.store.change_asset(done, [AssetStatus.SUBMITTING])
+
+    send = facade.world.queue.send
+    facade.world.queue.send = lambda body, **more: (send(body, **more), begin())[0]  # type: ignore[method-assign]
+    facade.meanwhile.extend([lambda: None, finish])
+    assert facade.upload("group-race") == "asset-crun-6"
+    assert not facade.world.crun.uploaded
+
+
+@pytest.mark.parametrize("code", [401, 402, 505, 422, 404, 501])
+def test_a_refusal_is_the_callers_to_know_and_nothing_comes_of_the_file(facade: Facade, code: int) -> None:
+    opened = facade.verified(f"group-refused-{code}")
+    facade.downloads.downloads.append(Download(media.jpeg()))
+    facade.world.crun.uploads.append(UpstreamRefused(code))
+    with pytest.raises(UpstreamRefused) as caught:
+        facade.upload(f"group-refused-{code}")
+    assert caught.value.upstream_code == code
+    (asset,) = facade.assets(opened)
+    assert (asset.status, asset.submitting_by) == (AssetStatus.FAILED, None)
+    assert facade.world.submit(asset) == "nothing"
+
+
+def test_a_group_of_nobody_or_of_somebody_else_takes_no_file(facade: Facade) -> None:
+    facade.verified("group-of-acme")
+    erased = facade.verified("group-of-nobody")
+    assert facade.world.store.redact_session(facade.session(erased), facade.world.clock.now())
+    for caller, group in ((STRANGER, "group-of-acme"), (CLIENT, "group-of-nobody"), (CLIENT, "group-unknown")):
+        with pytest.raises(NotFound, match="group_id"):
+            facade.upload(group, caller=caller)
+    assert not facade.downloads.fetched, "nobody makes us fetch anything without a group of his own"
+
+
+def test_a_full_group_says_so_and_keeps_no_file(facade: Facade) -> None:
+    opened = facade.verified("group-full")
+    facade.world.dynamodb.update_item(
+        TableName=TABLE,
+        Key={"pk": {"S": f"SESSION#{opened.session_id}"}, "sk": {"S": "SESSION"}},
+        UpdateExpression="SET asset_count = :most",
+        ExpressionAttributeValues={":most": {"N": str(MAX_ASSETS_PER_SESSION)}},
+    )
+    facade.downloads.downloads.append(Download(media.jpeg()))
+    with pytest.raises(InvalidRequest, match="group_id"):
+        facade.upload("group-full")
+    assert not facade.world.files.objects
+
+
+# -- asset-info -----------------------------------------------------------------------------------------------------
+
+
+def test_nobody_sees_another_clients_assets_by_either_id(facade: Facade) -> None:
+    opened = facade.verified("group-own")
+    facade.downloads.downloads.append(Download(media.jpeg()))
+    facade.world.crun.uploads.append("asset-crun-own")
+    facade.upload("group-own")
+    (asset,) = facade.assets(opened)
+    for asset_id in (asset.id, "asset-crun-own"):
+        assert facade.result.asset(CLIENT, asset_id) == asset
+        with pytest.raises(NotFound, match="asset_id: asset not found"):
+            facade.result.asset(STRANGER, asset_id)
+    facade.world.store.redact_asset(asset, facade.world.clock.now())
+    with pytest.raises(NotFound):
+        facade.result.asset(CLIENT, "asset-crun-own")
+
+
+def test_an_index_that_is_behind_is_asked_again() -> None:
+    class Behind:
+        asked = 0
+
+        def session_of(self, group_id: str) -> str | None:
+            raise AssertionError
+
+        def asset_of(self, client_id: str, asset_id: str) -> tuple[str, str] | None:
+            self.asked += 1
+            return (SES, "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV") if self.asked == 3 else None
+
+    class Found:
+        def get_asset(self, session_id: str, asset_id: str) -> Asset:
+            raise LookupError(session_id, asset_id)
+
+    slept: list[float] = []
+    step = GetResult(Found(), Behind(), None, slept.append)  # type: ignore[arg-type]
+    with pytest.raises(LookupError):
+        step.asset(CLIENT, "asset-1")
+    assert len(slept) == 2
+
+
+def test_an_asset_is_shown_in_cruns_words(facade: Facade) -> None:
+    opened = facade.verified("group-words")
+    facade.downloads.downloads.append(Download(media.jpeg()))
+    facade.world.crun.uploads.append("asset-words")
+    facade.upload("group-words")
+    asset = replace(facade.assets(opened)[0], created_at=1_800_000_000.4, updated_at=1_800_000_007.9)
+    expected = {
+        "AssetId": "asset-words", "Name": "front", "AssetType": "Image", "Status": "Processing",
+        "CreateTime": "2027-01-15T08:00:00Z", "UpdateTime": 1_800_000_007,
+    }  # fmt: skip
+    assert asset_info(asset) == expected
+    assert asset_info(replace(asset, status=AssetStatus.ACTIVE)) == expected | {"Status": "Active"}
+    failed = replace(asset, status=AssetStatus.FAILED, error=crun_failure("FaceMismatch", "another face"))
+    error = {"Code": "FaceMismatch", "Message": "another face"}
+    assert asset_info(failed) == expected | {"Status": "Failed", "Error": error}
+
+
+def test_words_that_may_quote_a_link_are_not_passed_on() -> None:
+    problem = crun_failure("DownloadFailed", "GET https://bucket/x?X-Amz-Signature=1 answered 403")
+    assert "://" not in str(problem)
+
+
+# -- the envelope ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Forbidden(), 401), (NotFound(), 404), (InvalidRequest(), 422), (Conflict(), 422), (TooManyAttempts(), 422),
+        (RateLimited(), 429), (UpstreamDeferred(), 455), (UpstreamAmbiguous(), 500), (StorageUnavailable(), 455),
+        (UpstreamRefused(401), 455), (UpstreamRefused(402), 402), (UpstreamRefused(404), 404),
+        (UpstreamRefused(422), 422), (UpstreamRefused(501), 501), (UpstreamRefused(505), 505),
+        (UpstreamRefused(418), 500), (LikenessError(), 500),
+    ],
+)  # fmt: skip
+def test_every_error_has_a_code_of_the_vendors(error: LikenessError, code: int) -> None:
+    assert refusal(error) == (code, {"code": code, "message": error.message, "data": None})
+
+
+class Keys:
+    """One client, by the digest of one key."""
+
+    def find(self, key_hash: str) -> Caller | None:
+        return CLIENT if key_hash == key_digest("lk_good") else None
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "X-API-KEY", "X-Api-Key"])
+def test_the_key_is_read_whatever_the_case_of_its_header(name: str) -> None:
+    answer = respond({"headers": {name: "lk_good"}}, Keys(), lambda caller: {"Who": caller.client_id})
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"]) == {"code": 200, "message": "success", "data": {"Who": "acme"}}
+
+
+@pytest.mark.parametrize("key", [None, "", "lk_bad", "st_ses_x.acme.1.mac", "lk_" + "x" * 1000, "lk_\udc80"])
+def test_without_a_clients_key_nothing_is_done(key: str | None) -> None:
+    def work(_: Caller) -> dict[str, Any]:
+        raise AssertionError
+
+    answer = respond({"headers": key and {"x-api-key": key}}, Keys(), work)
+    assert answer["statusCode"] == 401
+    assert json.loads(answer["body"]) == {"code": 401, "message": "invalid API key", "data": None}
+
+
+def test_a_fault_of_ours_is_500_and_says_nothing() -> None:
+    def work(_: Caller) -> dict[str, Any]:
+        raise ValueError("https://secret")
+
+    answer = respond({"headers": {"x-api-key": "lk_good"}}, Keys(), work)
+    assert answer["statusCode"] == 500
+    assert "secret" not in str(answer)
+
+
+def test_who_shall_come_back_is_told_when() -> None:
+    def work(_: Caller) -> dict[str, Any]:
+        raise UpstreamDeferred(retry_after=7)
+
+    answer = respond({"headers": {"x-api-key": "lk_good"}}, Keys(), work)
+    assert (answer["statusCode"], answer["headers"]["Retry-After"]) == (455, "7")
+
+
+UPLOAD = {"name": "front", "asset_type": "Image", "asset_url": "https://a.test/x", "group_id": "group-1"}
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("", "body: Invalid JSON"), ("[]", "body: "), ("{}", "name: Field required; asset_type: Field required"),
+        (json.dumps(UPLOAD | {"asset_type": "image"}), "asset_type: Input should be 'Image', 'Video' or 'Audio'"),
+        (json.dumps(UPLOAD | {"name": ""}), "name: "), (json.dumps(UPLOAD | {"name": "x" * 65}), "name: "),
+        (json.dumps(UPLOAD | {"name": "a\nb"}), "name: "), (json.dumps(UPLOAD | {"name": 5}), "name: "),
+        (json.dumps(UPLOAD | {"asset_url": "ftp://a.test/"}), "asset_url: "),
+        (json.dumps(UPLOAD | {"asset_url": "http://[::1"}), "asset_url: "),
+        (json.dumps(UPLOAD | {"asset_url": "https://a.test/\u00e4"}), "asset_url: "),
+        (json.dumps(UPLOAD | {"group_id": "g" * 129}), "group_id: "),
+    ],
+)  # fmt: skip
+def test_a_body_that_breaks_the_contract_names_its_fields(body: str, says: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_body(UploadRequest, body)
+    assert caught.value.message.startswith(says)
+    assert "a.test" not in caught.value.message
+
+
+def test_fields_that_nobody_knows_are_ignored_as_the_vendor_does() -> None:
+    assert read_body(ValidationRequest, json.dumps({"callback_url": "https://a.test/", "x": 1})).callback_url
+    assert read_body(UploadRequest, json.dumps(UPLOAD | {"x": 1})).name == "front"
+    assert "a.test" not in repr(read_body(UploadRequest, json.dumps(UPLOAD)))
+
+
+def test_problems_keep_what_crun_said_over_a_restart(world: World) -> None:
+    session, (asset,) = world.verified(AssetStatus.PROCESSING)
+    problem = Problem("face_mismatch", "ours", "FaceMismatch", upstream_message="crun's")
+    world.store.change_asset(replace(asset, status=AssetStatus.FAILED, error=problem), [AssetStatus.PROCESSING])
+    assert world.store.get_asset(session.id, asset.id) == replace(asset, status=AssetStatus.FAILED, error=problem)
