@@ -13,7 +13,7 @@ from likeness.adapters.poll_history import DynamoPollHistory
 from likeness.contracts.body import parse_body
 from likeness.contracts.http import NewSession
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
-from likeness.domain.asset import SUBMISSION_LEASE_SECONDS, AssetStatus
+from likeness.domain.asset import SUBMISSION_LEASE_SECONDS, Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.ids import session_id
 from likeness.domain.media.types import AssetType

@@ -1,0 +1,394 @@
+"""One program for crun.ai, unchanged, against the bare simulator and against Likeness: the same answers, field by field.
+
+And where the two are not the same: what Likeness promises, and crun does not.
+"""
+
+from __future__ import annotations
+
+import http.server
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import requests
+
+from local import emulator
+from local.crun_script import Callbacks, CrunApi, File, Onboarded, Refused, onboard, pass_check
+from local.media import DemoMedia
+from local.stack import Stack
+from ops.client_keys import ClientKeys
+from tests.integration.conftest import Canaries, SimulatorControl
+
+JOB = "/api/v1/client/job/"
+
+
+@dataclass
+class Side:
+    """The program's surroundings at one of the two."""
+
+    api: CrunApi
+    callbacks: Callbacks
+    served: str
+    files: dict[str, File] = field(default_factory=dict)
+
+    def onboard(self, *names: str, send: Callable[[str], None] = pass_check, **how: Any) -> Onboarded:
+        """One person with some of the files."""
+        return onboard(self.api, self.callbacks, send, [self.files[each] for each in names], **how)
+
+    def ask(self, method: str, call: str, **options: Any) -> requests.Response:
+        """One request that the program itself would not make, kept among its answers."""
+        headers = {"x-api-key": self.api.api_key} | options.pop("headers", {})
+        answer = requests.request(method, self.api.base_url + JOB + call, headers=headers, timeout=40, **options)
+        self.api.answers.append((call, answer.status_code, answer.json()))
+        return answer
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture(scope="module")
+def served(media: DemoMedia) -> Iterator[str]:
+    """A server with the demo's files, and with one that is no picture."""
+    folder = media.portrait_jpeg.parent
+    (folder / "page.jpg").write_text("<!doctype html><title>not found</title>")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def callbacks() -> Iterator[Callbacks]:
+    with Callbacks() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def client_key(callbacks: Callbacks, keys: ClientKeys, canaries: Canaries) -> str:
+    key = keys.add("drop-in", [callbacks.url.rpartition("/")[0]])
+    canaries.secrets.add(key)
+    return key
+
+
+def _side(base_url: str, key: str, callbacks: Callbacks, served: str, media: DemoMedia) -> Side:
+    kinds = {
+        "front": (media.portrait_jpeg, "Image"), "clip": (media.clip_mp4, "Video"),
+        "voice": (media.voice_wav, "Audio"), "stranger": (media.stranger_jpeg, "Image"),
+        "page": (Path("page.jpg"), "Image"), "nowhere": (Path("nowhere.jpg"), "Image"),
+    }  # fmt: skip
+    files = {name: File(name, kind, partial(str, f"{served}/{path.name}")) for name, (path, kind) in kinds.items()}
+    return Side(CrunApi(base_url, key), callbacks, served, files)
+
+
+@pytest.fixture
+def bare(stack: Stack, crun: SimulatorControl, callbacks: Callbacks, served: str, media: DemoMedia) -> Side:
+    """The program against the simulator itself."""
+    return _side(crun.url, stack.crun_api_key, callbacks, served, media)
+
+
+@pytest.fixture
+def facade(
+    stack: Stack, client_key: str, callbacks: Callbacks, served: str, media: DemoMedia, canaries: Canaries
+) -> Iterator[Side]:
+    """The same program against Likeness; its tokens and links may be in no log."""
+    side = _side(stack.api_url, client_key, callbacks, served, media)
+    yield side
+    for call, _, body in side.api.answers:
+        if call == "visual-validate-session" and body["data"]:
+            canaries.secrets |= {body["data"]["BytedToken"], body["data"]["H5Link"]}
+
+
+def settings(crun: SimulatorControl, **changes: Any) -> dict[str, Any]:
+    """Changes the simulator's settings; what they were."""
+    before: dict[str, Any] = requests.get(f"{crun.url}/_sim/settings", timeout=10).json()
+    requests.post(f"{crun.url}/_sim/settings", json=changes, timeout=10).raise_for_status()
+    return {name: before[name] for name in changes}
+
+
+# -- the same answers -----------------------------------------------------------------------------------------------
+
+
+class Names:
+    """Puts a name in the place of what is another one each time: tokens, ids, links, times."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def named(self, call: str, body: Any) -> Any:
+        data = body.get("data") or {}
+        for name in ("BytedToken", "GroupId", "AssetId"):
+            if name in data:
+                count = sum(each.startswith(name) for each in self._names.values())
+                self._names.setdefault(data[name], f"{name} {count + 1}")
+        return {name: self._value(name, value) for name, value in body.items()}
+
+    def _value(self, name: str, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {each: self._value(each, inner) for each, inner in value.items()}
+        if name == "H5Link":
+            parts = urlsplit(value)
+            return parts.path, [(key, each if key == "lng" else "") for key, each in parse_qsl(parts.query, True)]
+        if name in ("CreateTime", "UpdateTime"):
+            return re.sub("[0-9]", "0", value) if isinstance(value, str) else type(value).__name__
+        return self._names.get(value, value) if isinstance(value, str) else value
+
+
+def told(side: Side) -> list[Any]:
+    """What the program was answered, without the waiting: a file that is Processing will be something else."""
+    names = Names()
+    found = [(call, status, names.named(call, body)) for call, status, body in side.api.answers]
+    for _, _, body in found:
+        error = (body.get("data") or {}).get("Error")
+        if error and error["Code"] in ("DownloadFailed", "FormatUnsupported"):
+            del error["Message"]  # we say it before crun does, in our own words
+    return [each for each in found if (each[2].get("data") or {}).get("Status") != "Processing"]
+
+
+def happy(side: Side) -> None:
+    """Everything that a program does, with files good and bad."""
+    done = side.onboard("front", "clip", "voice", "stranger", "page", "nowhere")
+    assert len(done.uris) == 3
+
+
+def not_passed(side: Side) -> None:
+    for outcome in ("fail", "cancel"):
+        with pytest.raises(Refused, match="callback"):
+            side.onboard("front", send=partial(pass_check, outcome=outcome))
+        token = side.api.answers[-1][2]["data"]["BytedToken"]
+        with pytest.raises(Refused, match="404"):
+            side.api.group_id(token)
+
+
+def too_early(side: Side) -> None:
+    token = side.api.session(side.callbacks.url)["BytedToken"]
+    side.ask("GET", "visual-validate-result", params={"byted_token": token})
+
+
+def bad_sessions(side: Side) -> None:
+    for body in ({}, {"callback_url": 5}, {"callback_url": "nowhere"}, {"callback_url": "ftp://a.test/"}, [], None):
+        assert side.ask("POST", "visual-validate-session", json=body).status_code == 422
+    side.ask("POST", "visual-validate-session", data="{not json")
+    side.ask("POST", "visual-validate-session", json={"callback_url": side.callbacks.url, "unknown": [1]})
+
+
+def bad_questions(side: Side) -> None:
+    for call, name in (("visual-validate-result", "byted_token"), ("asset-info", "asset_id")):
+        for parameters in ({}, {name: ""}, {name: "nobody's"}, {name: "../x?y=%00"}):
+            side.ask("GET", call, params=parameters)
+
+
+def bad_uploads(side: Side) -> None:
+    good = {"name": "x", "asset_type": "Image", "asset_url": side.files["front"].url(), "group_id": "group-nobody's"}
+    bad: list[dict[str, Any]] = [
+        {"name": ""}, {"name": "x" * 65}, {"name": None}, {"asset_type": "image"}, {"asset_type": 1},
+        {"asset_url": "x"}, {"asset_url": "file:///etc/passwd"}, {"group_id": ""}, {"group_id": "g" * 129},
+    ]  # fmt: skip
+    for changes in ({}, *bad):
+        side.ask("POST", "asset-upload", json=good | changes)
+    side.ask("POST", "asset-upload", json={"name": "x"})
+    side.ask("POST", "asset-upload", data="")
+
+
+def bad_keys(side: Side) -> None:
+    for key in ("", "lk_nobody", "st_ses_x.y.1.z"):
+        side.ask("POST", "visual-validate-session", headers={"x-api-key": key}, json={"callback_url": "x"})
+        side.ask("GET", "asset-info", headers={"x-api-key": key})
+
+
+def no_such_route(side: Side) -> None:
+    side.ask("GET", "asset-upload")
+    side.ask("POST", "asset-info", json={})
+    side.ask("DELETE", "visual-validate-session")
+    side.ask("GET", "asset-delete")
+    side.ask("GET", "../account/nothing")
+
+
+@pytest.mark.parametrize(
+    "play", [happy, not_passed, too_early, bad_sessions, bad_questions, bad_uploads, bad_keys, no_such_route]
+)
+def test_the_same_program_is_told_the_same(bare: Side, facade: Side, play: Callable[[Side], None]) -> None:
+    for side in (bare, facade):
+        play(side)
+    assert told(facade) == told(bare)
+    assert told(bare)
+
+
+def test_the_browser_brings_the_same(bare: Side, facade: Side) -> None:
+    callbacks = bare.callbacks
+    brought = []
+    for side in (bare, facade):
+        for outcome in ("pass", "fail", "cancel"):
+            with suppress(Refused):
+                side.onboard(send=partial(pass_check, outcome=outcome))
+            token = next(body for call, _, body in reversed(side.api.answers) if call == "visual-validate-session")
+            came = callbacks.of(token["data"]["BytedToken"], 5)
+            assert came
+            brought.append(list((came | {"bytedToken": "T"}).items()))
+    assert brought[:3] == brought[3:]
+
+
+@pytest.mark.parametrize("callback", ["?order=1&x=%2F", "?order=1#top", "#top", "?", "/deep/er?a=b&"])
+def test_a_callback_url_may_have_a_query_and_a_fragment(facade: Side, callback: str) -> None:
+    url = facade.callbacks.url + callback
+    made = facade.api.session(url)
+    assert made["CallbackURL"] == url
+    back = requests.post(made["H5Link"], data={"outcome": "pass", "person": "alice"}, timeout=40, allow_redirects=False)
+    location = requests.get(back.headers["Location"], timeout=40, allow_redirects=False).headers["Location"]
+    own, mine = urlsplit(url), urlsplit(location)
+    assert (mine.scheme, mine.netloc, mine.path, mine.fragment) == (own.scheme, own.netloc, own.path, own.fragment)
+    query = parse_qsl(mine.query, keep_blank_values=True)
+    before = parse_qsl(own.query)
+    assert query[: len(before)] == before
+    assert [name for name, _ in query[len(before) :]] == [
+        "bytedToken", "resultCode", "algorithmBaseRespCode", "reqMeasureInfoValue", "verify_type",
+    ]  # fmt: skip
+    assert dict(query)["bytedToken"] == made["BytedToken"]
+
+
+@pytest.mark.parametrize(("code", "setting"), [(402, {"balance": 0})])
+def test_a_refusal_of_the_account_is_the_same(
+    bare: Side, facade: Side, crun: SimulatorControl, code: int, setting: dict[str, Any]
+) -> None:
+    groups = [side.onboard().group_id for side in (bare, facade)]
+    before = settings(crun, **setting)
+    try:
+        for side, group_id in zip((bare, facade), groups, strict=True):
+            with pytest.raises(Refused, match=str(code)):
+                side.onboard()
+            with pytest.raises(Refused, match=str(code)):
+                side.api.upload("front", "Image", side.files["front"].url(), group_id)
+    finally:
+        settings(crun, **before)
+    answers = [[(call, status, body["code"]) for call, status, body in side.api.answers] for side in (bare, facade)]
+    assert answers[0] == answers[1]
+
+
+# -- what crun does not promise -------------------------------------------------------------------------------------
+
+
+def test_a_token_may_be_looked_up_twice(bare: Side, facade: Side) -> None:
+    with pytest.raises(Refused, match="404"):
+        bare.onboard("front", lookups=2)
+    assert len(facade.onboard("front", lookups=2).uris) == 1
+
+
+def _comes_late_and_closes_the_tab(side: Side) -> Callable[[str], None]:
+    """A person who passes after the program has first asked for the result, and whose browser never returns."""
+
+    def come(h5_link: str) -> None:
+        while not any(call == "visual-validate-result" for call, _, _ in side.api.answers):
+            time.sleep(0.1)
+        requests.post(h5_link, data={"outcome": "pass"}, timeout=40, allow_redirects=False)
+
+    return lambda h5_link: threading.Thread(target=come, args=[h5_link], daemon=True).start()
+
+
+def test_the_callback_may_be_lost(bare: Side, facade: Side) -> None:
+    with pytest.raises(TimeoutError):
+        bare.onboard("front", send=_comes_late_and_closes_the_tab(bare), ask_after=1, patience=10)
+    done = facade.onboard("front", send=_comes_late_and_closes_the_tab(facade), ask_after=1)
+    assert len(done.uris) == 1
+
+
+@pytest.mark.parametrize("call", ["session", "result", "upload", "info"])
+@pytest.mark.parametrize("code", [429, 455])
+def test_crun_may_be_busy_or_away_for_a_while(
+    bare: Side, facade: Side, crun: SimulatorControl, call: str, code: int
+) -> None:
+    crun.fault(call=call, kind="both", code=code, times=3)
+    with pytest.raises(Refused, match=str(code)):
+        bare.onboard("front")
+    crun.calm()
+    crun.fault(call=call, kind="both", code=code, times=3)
+    assert len(facade.onboard("front").uris) == 1
+
+
+def test_the_url_of_a_file_may_die_right_after_the_upload(
+    bare: Side, facade: Side, crun: SimulatorControl, stack: Stack, media: DemoMedia
+) -> None:
+    s3 = emulator.client("s3", stack.emulator_endpoint)
+    s3.create_bucket(Bucket="files-of-a-customer")
+    s3.put_object(Bucket="files-of-a-customer", Key="front.jpg", Body=media.portrait_jpeg.read_bytes())
+    where = {"Bucket": "files-of-a-customer", "Key": "front.jpg"}
+    for side in (bare, facade):
+        side.files["front"] = File(
+            "front", "Image", partial(s3.generate_presigned_url, "get_object", where, ExpiresIn=2)
+        )
+    before = settings(crun, fetch_delay_seconds=4.0, settle_min_seconds=4.0, settle_max_seconds=5.0)
+    try:
+        (lost,) = bare.onboard("front").assets
+        (kept,) = facade.onboard("front").assets
+    finally:
+        settings(crun, **before)
+    assert (lost["Status"], lost["Error"]["Code"]) == ("Failed", "DownloadFailed")
+    assert kept["Status"] == "Active"
+
+
+def test_either_answers_id_works_in_a_generation_request(facade: Side, crun: SimulatorControl) -> None:
+    done = facade.onboard("front", "clip")
+    uploaded = [body["data"]["AssetId"] for call, _, body in facade.api.answers if call == "asset-upload"]
+    assert [each["AssetId"] for each in done.assets] == uploaded
+    known = requests.get(f"{crun.url}/_sim/state", timeout=10).json()["assets"]
+    assert {known[each]["status"] for each in uploaded} == {"Active"}
+
+
+def test_asking_for_a_result_or_an_asset_asks_crun_for_nothing(facade: Side, crun: SimulatorControl) -> None:
+    made = facade.api.session(facade.callbacks.url)
+    lookups = crun.calls("result")
+    for _ in range(3):
+        with pytest.raises(Refused):
+            facade.api.group_id(made["BytedToken"])
+    assert crun.calls("result") == lookups
+    done = facade.onboard("front")
+    infos = crun.calls("info")
+    for _ in range(3):
+        facade.api.info(done.assets[0]["AssetId"])
+    assert crun.calls("info") == infos
+
+
+def test_clients_do_not_see_each_other(
+    stack: Stack, facade: Side, callbacks: Callbacks, keys: ClientKeys, canaries: Canaries
+) -> None:
+    key = keys.add("drop-in-too", [callbacks.url.rpartition("/")[0]])
+    canaries.secrets.add(key)
+    done = facade.onboard("front")
+    token = facade.api.answers[0][2]["data"]["BytedToken"]
+    other = Side(CrunApi(stack.api_url, key), callbacks, facade.served, facade.files)
+    for answer in (
+        other.ask("GET", "visual-validate-result", params={"byted_token": token}),
+        other.ask("GET", "asset-info", params={"asset_id": done.assets[0]["AssetId"]}),
+        other.ask("POST", "asset-upload", json={
+            "name": "x", "asset_type": "Image", "asset_url": facade.files["front"].url(), "group_id": done.group_id,
+        }),
+    ):  # fmt: skip
+        assert (answer.status_code, answer.json()["code"], answer.json()["data"]) == (404, 404, None)
+
+
+@pytest.mark.parametrize("url", ["https://evil.example/", "http://127.0.0.1:1/", "https://user@127.0.0.1/"])
+def test_a_callback_url_that_is_not_the_clients_is_refused(facade: Side, url: str) -> None:
+    with pytest.raises(Refused, match="422 callback_url"):
+        facade.api.session(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/x.jpg", "http://[fd00::1]/x.jpg",
+        "http://0.0.0.0:1/x.jpg", "https://metadata.invalid/x.jpg",
+    ],
+)  # fmt: skip
+def test_nobody_makes_us_look_into_other_networks(facade: Side, url: str) -> None:
+    group_id = facade.onboard().group_id
+    found = facade.api.info(facade.api.upload("x", "Image", url, group_id))
+    assert (found["Status"], found["Error"]["Code"]) == ("Failed", "DownloadFailed")
+    assert urlsplit(url).netloc not in str(found)
