@@ -36,8 +36,9 @@ class HttpDownloads:
     ) -> None:
         self._timeouts = (connect_timeout, read_timeout)
         self._http = strangers.StrangersSession()
-        for https, scheme in ((True, "https://"), (False, "http://")):
-            self._http.mount(scheme, strangers.PublicAdapter(self._http.watch, https=https, loopback=loopback))
+        adapter = strangers.PublicAdapter(self._http.watch, loopback=loopback)
+        for scheme in ("https://", "http://"):
+            self._http.mount(scheme, adapter)
 
     def fetch(self, url: str, limit_bytes: int, seconds: float) -> Download:
         """See the port. Looking up a name takes as long as the system's resolver does; it is the one unbounded part."""

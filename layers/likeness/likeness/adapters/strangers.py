@@ -11,6 +11,7 @@ from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests_hardened.ip_filter import InvalidIPAddress
@@ -21,7 +22,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from likeness.adapters.https import ReadyAdapter
 from likeness.domain.webhooks import is_public
 
-#: For every request: a connection of its own, since one that a frozen function has kept is dead more often than not, and
+#: A connection of its own for every request, since one that a frozen function has kept is dead more often than not; and
 #: nothing that has to be unpacked.
 HEADERS = {"Connection": "close", "Accept-Encoding": "identity"}
 #: As a timeout, 0 is refused.
@@ -135,21 +136,27 @@ class WatchedAdapter(ReadyAdapter):
 
 
 class PublicAdapter(WatchedAdapter, IPFilterAdapter):  # type: ignore[misc]  # it comes without types
-    """Looks the name up once, and connects to that address only if it is public.
+    """Looks the name up once, and connects to that address only if it is public; by http or https, as the URL says.
 
     ``loopback`` allows 127.0.0.0/8 and ::1 besides, and nothing else that is private.
     """
 
-    def __init__(self, watch: Watch, *, https: bool, loopback: bool = False) -> None:
+    def __init__(self, watch: Watch, *, loopback: bool = False) -> None:
         self._loopback = loopback
-        super().__init__(watch, is_https_proto=https, allow_loopback=loopback)
+        super().__init__(watch, is_https_proto=False, allow_loopback=loopback)
 
-    def build_connection_pool_key_attributes(self, *args: Any, **options: Any) -> Any:
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, *args: Any, **options: Any
+    ) -> Any:
         """See HTTPAdapter. IPFilterAdapter lets through what embeds IPv4 in ::/96, and the old site-local addresses."""
-        host, pool = super().build_connection_pool_key_attributes(*args, **options)
+        attributes: Any = super().build_connection_pool_key_attributes(request, *args, **options)
+        host, pool = attributes
         address = ip_address(host["host"].strip("[]"))
         if not (is_public(address) or (self._loopback and address.is_loopback)):
             raise InvalidIPAddress(address)
+        if host["scheme"] == "https":
+            # IPFilterAdapter is for one scheme or the other, and a second adapter would read the authorities once more.
+            pool["server_hostname"] = pool["assert_hostname"] = urlsplit(request.url).hostname
         return host, pool
 
 

@@ -30,10 +30,11 @@ class HttpWebhookPost:
         self._timeouts, self._total = (CONNECT_TIMEOUT_SECONDS, read_timeout), total
         self._http = strangers.StrangersSession()
         if private:
-            for scheme in ("https://", "http://"):
-                self._http.mount(scheme, strangers.WatchedAdapter(self._http.watch))
+            adapter = strangers.WatchedAdapter(self._http.watch)
+            self._http.mount("http://", adapter)
         else:
-            self._http.mount("https://", strangers.PublicAdapter(self._http.watch, https=True))
+            adapter = strangers.PublicAdapter(self._http.watch)
+        self._http.mount("https://", adapter)
 
     def __call__(self, url: str, headers: Mapping[str, str], body: str) -> WebhookAnswer:
         """See the port."""
