@@ -93,6 +93,27 @@ def put_gateway_responses(endpoint: str, rest_api_id: str, template: Path) -> No
     api.create_deployment(restApiId=rest_api_id, stageName=properties["StageName"])
 
 
+def put_any_methods(endpoint: str, rest_api_id: str, stack_name: str, template: Path) -> None:
+    """Puts the template's routes for any method, which MiniStack leaves out of SAM's OpenAPI body too."""
+    api = client("apigateway", endpoint)
+    paths = {each["path"]: each["id"] for each in api.get_resources(restApiId=rest_api_id, limit=500)["items"]}
+    resources = yaml.load(template.read_text(), _TemplateLoader)["Resources"]  # noqa: S506
+    for name, resource in resources.items():
+        for event in resource["Properties"].get("Events", {}).values():
+            route = event["Properties"]
+            if event["Type"] != "Api" or route["Method"] != "ANY":
+                continue
+            found = client("cloudformation", endpoint).describe_stack_resource(
+                StackName=stack_name, LogicalResourceId=name
+            )
+            function = found["StackResourceDetail"]["PhysicalResourceId"]
+            arn = client("lambda", endpoint).get_function(FunctionName=function)["Configuration"]["FunctionArn"]
+            place = {"restApiId": rest_api_id, "resourceId": paths[route["Path"]], "httpMethod": "ANY"}
+            api.put_method(**place, authorizationType="NONE")
+            uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations"
+            api.put_integration(**place, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+
+
 class _TemplateLoader(yaml.SafeLoader):
     """Reads a template; what a short form stands for is not asked here."""
 

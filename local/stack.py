@@ -106,6 +106,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
         } | dict(each.split("=", 1) for each in options.parameters)
         _deploy(emulator.without_metric_math(built), parameters, logs, parts.env, endpoint)
         outputs = emulator.outputs(endpoint, STACK_NAME)
+        emulator.put_any_methods(endpoint, outputs["RestApiId"], STACK_NAME, built)
         emulator.put_gateway_responses(endpoint, outputs["RestApiId"], built)
         say("starting the gateway")
         api = f"{endpoint}/restapis/{outputs['RestApiId']}/v1/_user_request_"

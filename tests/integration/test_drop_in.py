@@ -1,4 +1,4 @@
-"""One program for crun.ai, unchanged, against the bare simulator and against Likeness: the same answers, field by field.
+"""One program for crun.ai, unchanged, against the bare simulator and against Likeness: field by field the same answers.
 
 And where the two are not the same: what Likeness promises, and crun does not.
 """
@@ -104,7 +104,7 @@ def facade(
     side = _side(stack.api_url, client_key, callbacks, served, media)
     yield side
     for call, _, body in side.api.answers:
-        if call == "visual-validate-session" and body["data"]:
+        if call == "visual-validate-session" and body.get("data"):
             canaries.secrets |= {body["data"]["BytedToken"], body["data"]["H5Link"]}
 
 
@@ -146,7 +146,7 @@ class Names:
 def told(side: Side) -> list[Any]:
     """What the program was answered, without the waiting: a file that is Processing will be something else."""
     names = Names()
-    found = [(call, status, names.named(call, body)) for call, status, body in side.api.answers]
+    found: list[Any] = [(call, status, names.named(call, body)) for call, status, body in side.api.answers]
     for _, _, body in found:
         error = (body.get("data") or {}).get("Error")
         if error and error["Code"] in ("DownloadFailed", "FormatUnsupported"):
@@ -175,7 +175,8 @@ def too_early(side: Side) -> None:
 
 
 def bad_sessions(side: Side) -> None:
-    for body in ({}, {"callback_url": 5}, {"callback_url": "nowhere"}, {"callback_url": "ftp://a.test/"}, [], None):
+    bad: list[Any] = [{}, {"callback_url": 5}, {"callback_url": "nowhere"}, {"callback_url": "ftp://a.test/"}, [], None]
+    for body in bad:
         assert side.ask("POST", "visual-validate-session", json=body).status_code == 422
     side.ask("POST", "visual-validate-session", data="{not json")
     side.ask("POST", "visual-validate-session", json={"callback_url": side.callbacks.url, "unknown": [1]})
@@ -193,7 +194,7 @@ def bad_uploads(side: Side) -> None:
         {"name": ""}, {"name": "x" * 65}, {"name": None}, {"asset_type": "image"}, {"asset_type": 1},
         {"asset_url": "x"}, {"asset_url": "file:///etc/passwd"}, {"group_id": ""}, {"group_id": "g" * 129},
     ]  # fmt: skip
-    for changes in ({}, *bad):
+    for changes in [{}, *bad]:
         side.ask("POST", "asset-upload", json=good | changes)
     side.ask("POST", "asset-upload", json={"name": "x"})
     side.ask("POST", "asset-upload", data="")
@@ -305,11 +306,11 @@ def test_the_callback_may_be_lost(bare: Side, facade: Side) -> None:
 def test_crun_may_be_busy_or_away_for_a_while(
     bare: Side, facade: Side, crun: SimulatorControl, call: str, code: int
 ) -> None:
-    crun.fault(call=call, kind="both", code=code, times=3)
+    crun.fault(call=call, kind="both", code=code, times=3, retry_after=1)
     with pytest.raises(Refused, match=str(code)):
         bare.onboard("front")
     crun.calm()
-    crun.fault(call=call, kind="both", code=code, times=3)
+    crun.fault(call=call, kind="both", code=code, times=3, retry_after=1)
     assert len(facade.onboard("front").uris) == 1
 
 
