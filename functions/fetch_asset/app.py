@@ -6,9 +6,10 @@ from typing import Any
 
 from likeness.contracts.drop_in_bodies import UploadRequest, read_body
 from likeness.domain.caller import Caller
+from likeness.domain.drop_in import asset_id_of
 from likeness.runtime import bootstrap
 from likeness.runtime.drop_in import respond
-from likeness.runtime.logging import observed, of_request
+from likeness.runtime.logging import logger, observed, of_request
 from likeness.runtime.request import body_of
 
 fetch_asset = bootstrap.fetch_asset()
@@ -21,7 +22,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     def work(caller: Caller) -> dict[str, Any]:
         asked = read_body(UploadRequest, body_of(event))
-        # Who submits is this very run: another one, of the same request, could not tell whether it still does.
-        return {"AssetId": fetch_asset(caller, **asked.model_dump(), owner=f"request-{context.aws_request_id}")}
+        asset = fetch_asset(caller, **asked.model_dump(), owner=f"request-{context.aws_request_id}")
+        ids = {"session_id": asset.session_id, "asset_id": asset.id}
+        logger.info("asset fetched", extra=ids | {"status": asset.status, "code": asset.error and asset.error.code})
+        return {"AssetId": asset_id_of(asset)}
 
     return respond(event, client_keys, work)

@@ -12,6 +12,7 @@ import itertools
 import json
 import logging
 import random
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
@@ -132,6 +133,11 @@ class Cloud:
             self._clients[service] = boto3.client(service)  # type: ignore[call-overload]
         return self._clients[service]
 
+    def sleep(self, seconds: float) -> None:
+        """A function waits: what is on the agenda until then comes late."""
+        self.now += seconds
+        self.clock.move_to(self.now)
+
     # -- a scenario -------------------------------------------------------------------------------------------
 
     def begin(self, plan: Mapping[int, Fault]) -> None:
@@ -218,6 +224,19 @@ class Cloud:
         )
         return self._integration(_FUNCTION_OF[method, resource], event)
 
+    def vendor(self, call: str, *, key: str = "", body: object = None, **query: str) -> Answer:
+        """A request by one of the vendor's own routes: no authorizer stands before them."""
+        method, function = _VENDORS_OWN[call]
+        event = event_of_request(
+            method,
+            f"/api/v1/client/job/{call}",
+            f"/api/v1/client/job/{call}",
+            body=None if body is None else json.dumps(body),
+            headers={"x-api-key": key or self.client_key},
+            query={name: [value] for name, value in query.items()},
+        )
+        return self._integration(function, event)
+
     def browser(self, url: str) -> Answer:
         """A browser opens a callback URL."""
         path, _, query = url.partition("/callback/")[2].partition("?")
@@ -250,13 +269,23 @@ class Cloud:
     def put_object(self, key: str, content: bytes) -> None:
         """A file arrives in the bucket; EventBridge tells of it."""
         put = self.aws("s3").put_object(Bucket=self.bucket, Key=key, Body=content)
-        about = {"key": key, "size": len(content), "version-id": put["VersionId"]}
+        self._uploaded(key, len(content), put["VersionId"])
+
+    def _uploaded(self, key: str, size: int, version_id: str) -> None:
+        about = {"key": key, "size": size, "version-id": version_id}
         event = {
             "detail": {"bucket": {"name": self.bucket}, "object": about},
             "time": datetime.fromtimestamp(self.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         self.uploads.append(event)
         self.deliver_upload(event)
+
+    def _tell_of_new_objects(self) -> None:
+        """What a function has put into the bucket itself is an event too."""
+        told = {each["detail"]["object"]["version-id"] for each in self.uploads}
+        for found in self.aws("s3").list_object_versions(Bucket=self.bucket).get("Versions", []):
+            if found["VersionId"] not in told:
+                self._uploaded(found["Key"], found["Size"], found["VersionId"])
 
     def deliver_upload(self, event: dict[str, Any]) -> None:
         """One event, with the retries of an asynchronous invocation."""
@@ -343,7 +372,9 @@ class Cloud:
 
     def happened(self, service: str, operation: str, body: dict[str, Any]) -> None:
         """A call of the functions that took effect."""
-        if operation == "SendMessage":
+        if (service, operation) == ("s3", "PutObject"):
+            self._tell_of_new_objects()
+        elif operation == "SendMessage":
             self.after(float(body.get("DelaySeconds", 0)) + 0.1, self._pump)
         elif operation == "StopExecution":
             name = body["executionArn"].rpartition(":")[2]
@@ -352,6 +383,13 @@ class Cloud:
             self._begin_execution(body["name"], body["input"], body["stateMachineArn"])
 
 
+#: The vendor's own routes, by the last part of their paths.
+_VENDORS_OWN = {
+    "visual-validate-session": ("POST", "open_validation"),
+    "visual-validate-result": ("GET", "get_result"),
+    "asset-upload": ("POST", "fetch_asset"),
+    "asset-info": ("GET", "get_result"),
+}
 _FUNCTION_OF = {
     ("POST", "/sessions"): "create_session",
     ("POST", "/sessions/{session_id}/attempts"): "create_session",
@@ -360,10 +398,6 @@ _FUNCTION_OF = {
     ("POST", "/sessions/{session_id}/assets"): "register_asset",
     ("GET", "/sessions"): "get_session",
     ("GET", "/stats"): "get_stats",
-    ("POST", "/api/v1/client/job/visual-validate-session"): "open_validation",
-    ("GET", "/api/v1/client/job/visual-validate-result"): "get_result",
-    ("POST", "/api/v1/client/job/asset-upload"): "fetch_asset",
-    ("GET", "/api/v1/client/job/asset-info"): "get_result",
     ("DELETE", "/sessions/{session_id}"): "erase_session",
     ("DELETE", "/sessions/{session_id}/assets/{asset_id}"): "erase_session",
     ("GET", "/sessions/{session_id}"): "get_session",
@@ -474,6 +508,8 @@ def cloud(
             usage=usage,
             now=start,
         )
+        real = time.sleep
+        patch.setattr(time, "sleep", lambda seconds: (made.sleep if wire.caller else real)(seconds))
         made.machine.call = made.invoke
         wire.happened, wire.asking = made.happened, made.asking
         with wire.over_http():

@@ -13,12 +13,11 @@ from likeness.domain.metrics import Metric
 from tests.aws import stream_records
 from tests.faults.cloud import Cloud, cloud
 from tests.faults.onboarding import Onboarding
+from tests.faults.test_eyes_elsewhere import ELSEWHERE
 from tests.functions import FUNCTIONS, TASKS, event_of_request
 
 OUTCOMES = [{"name": "*", "outcome": "active", "after_seconds": 5}]
 Line = dict[str, Any]
-#: What is no part of an onboarding (test_eyes_elsewhere.py).
-ELSEWHERE = {"export_inventory", "recheck_assets", "check_credits", "send_webhooks"}
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from likeness.adapters.webhooks import webhook_item
+from likeness.domain.drop_in import session_of
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
 from likeness.steps.rounds import MAX_ROUNDS
@@ -25,6 +26,7 @@ from local.simulator import FaultRule
 from tests.faults.cloud import Cloud, cloud
 from tests.faults.explore import SETTINGS
 from tests.faults.onboarding import FACES, Onboarding, registration, take_check
+from tests.faults.program import Program, served_face
 from tests.faults.wire import Fault
 from tests.roles import (
     Permission,
@@ -235,6 +237,22 @@ def _by_the_clock(where: Cloud) -> None:
     assert where.invoke("check_credits", {}) == {"outcome": "checked"}
 
 
+def _a_program_of_the_vendors(where: Cloud) -> None:
+    with served_face() as url:
+        program = Program(where, url)
+        where.tell(program.story())
+        where.settle()
+        assert program.ended
+        body = {"name": "gone", "asset_type": "Image", "asset_url": f"{url}#", "group_id": program.group_id}
+        unfit = where.vendor("asset-upload", body=body | {"asset_type": "Video"}).body["data"]["AssetId"]
+        assert where.vendor("asset-info", asset_id=unfit).body["data"]["Status"] == "Failed"
+        session = session_of(program.byted_token) or ""
+        _before("TransactWriteItems", "fetch_asset", lambda: where.api("DELETE", SESSION, session_id=session), where)
+        assert where.vendor("asset-upload", body=body).status == 404
+        where.settle()
+    assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"uploads/{session}/").get("Versions")
+
+
 SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _an_onboarding,
     _an_idempotency_key_after_a_failure,
@@ -250,6 +268,7 @@ SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _changes,
     _webhooks,
     _by_the_clock,
+    _a_program_of_the_vendors,
 )
 
 

@@ -57,6 +57,8 @@ PUBLIC: dict[Route, int] = {
     ("GET", "/consent"): 200,
     ("GET", "/openapi.json"): 200,
 }
+#: The vendor's own routes look at the client key themselves; test_drop_in.py has their tenants.
+VENDORS = "/api/v1/client/"
 ON_A_SESSION = [route for route in TABLE if "{session_id}" in route[1]]
 EVENTS = [
     each["Properties"]
@@ -130,7 +132,11 @@ def shape(answer: requests.Response) -> tuple[int, dict[str, str], str]:
 
 
 def test_every_route_of_the_template_has_its_row() -> None:
-    routes = {(each["Method"], each["Path"]): each.get("Auth", {}).get("Authorizer") for each in EVENTS}
+    routes = {
+        (each["Method"], each["Path"]): each.get("Auth", {}).get("Authorizer")
+        for each in EVENTS
+        if not each["Path"].startswith(VENDORS)
+    }
     assert set(PUBLIC) == {route for route, authorizer in routes.items() if authorizer == "NONE"}
     assert set(TABLE) == {route for route, authorizer in routes.items() if authorizer is None}
 

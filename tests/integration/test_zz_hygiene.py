@@ -31,7 +31,7 @@ FACTS = IDS | {
     "wait_seconds",
 }  # fmt: skip
 MESSAGES = {
-    "asset submitted", "assets claimed", "assets polled", "assets rechecked", "credits", "crun called",
+    "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked", "credits", "crun called",
     "event published", "inventory", "message given up", "message read", "refused", "result looked up",
     "session created", "upload checked", "webhook",
 }  # fmt: skip

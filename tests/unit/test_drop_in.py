@@ -19,7 +19,7 @@ from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, 
 from likeness.contracts.messages import AssetsReady, LinkCheck, read_message
 from likeness.domain.asset import Asset, AssetStatus, crun_failure
 from likeness.domain.caller import Caller, key_digest
-from likeness.domain.drop_in import callback_location, may_call_back, new_byted_token, session_of
+from likeness.domain.drop_in import asset_id_of, callback_location, may_call_back, new_byted_token, session_of
 from likeness.domain.links import origin_of, read_callback
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, AttemptStatus, DropIn, Problem, Session, SessionStatus
 from likeness.errors import (
@@ -113,7 +113,9 @@ class Facade:
             self.patience, world.clock,
         )  # fmt: skip
         url = "https://files.example/front.jpg"
-        return step(caller, name="front", asset_type=asset_type, asset_url=url, group_id=group_id, owner="request-1")
+        return asset_id_of(
+            step(caller, name="front", asset_type=asset_type, asset_url=url, group_id=group_id, owner="request-1")
+        )
 
     def assets(self, opened: Opened) -> list[Asset]:
         return self.world.store.list_assets(opened.session_id)

@@ -17,7 +17,6 @@ from typing import Any
 from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus
 from likeness.domain.caller import Caller
-from likeness.domain.drop_in import asset_id_of
 from likeness.domain.ids import asset_id
 from likeness.domain.media import MAX_BYTES, MediaRefused, inspect
 from likeness.domain.media.types import AssetType
@@ -58,8 +57,10 @@ class FetchAsset:
     patience: Patience
     clock: Clock
 
-    def __call__(self, caller: Caller, *, name: str, asset_type: str, asset_url: str, group_id: str, owner: str) -> str:
-        """The AssetId. A file that cannot be had, or is not fit, has one too: asset-info says why it is Failed.
+    def __call__(
+        self, caller: Caller, *, name: str, asset_type: str, asset_url: str, group_id: str, owner: str
+    ) -> Asset:
+        """The asset. A file that cannot be had, or is not fit, is one too: asset-info says why it is Failed.
 
         NotFound when the group is none of the caller's, InvalidRequest when it is full, UpstreamRefused when crun
         does not take the file. ``owner`` names the request.
@@ -71,7 +72,7 @@ class FetchAsset:
         asset = self._judged(session, name, kind, found)
         if asset.status is AssetStatus.FAILED:
             self._register(asset)
-            return asset.id
+            return asset
         stored = replace(asset, version_id=self.files.put(asset.object_key, asset.content_type, found.content))
         try:
             self._register(stored)
@@ -80,7 +81,7 @@ class FetchAsset:
             raise
         # Sent before crun is called: whatever becomes of this request, the file is on its way.
         self.queue.send(AssetsReady(session_id=session.id, correlation_id=session.correlation_id).to_json())
-        return asset_id_of(self._submitted(stored, owner, began + _TRIES_SECONDS))
+        return self._submitted(stored, owner, began + _TRIES_SECONDS)
 
     def _session(self, caller: Caller, group_id: str) -> Session:
         found = looked_up(lambda: self.ids.session_of(group_id), self.patience.sleep)

@@ -1,0 +1,95 @@
+"""A program of the vendor's and its user, who calls again when an answer does not come."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.faults.cloud import Cloud, Story
+from tests.faults.onboarding import FACES, GaveUp, take_check
+
+CALLBACK = "https://shop.example/done?order=1#top"
+_TRIES = 40
+#: How long it asks whether a file is Active, in seconds.
+_PATIENCE = 2 * 3600
+
+
+class _Face(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(FACES[0])))
+        self.end_headers()
+        self.wfile.write(FACES[0])
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def served_face() -> Iterator[str]:
+    """The URL of a picture that is fit."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Face) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/front.jpg"
+        server.shutdown()
+
+
+@dataclass
+class Program:
+    """One person with one file behind ``url``. ``told`` holds the AssetIds that uploads were answered with."""
+
+    cloud: Cloud
+    url: str
+    byted_token: str = ""
+    group_id: str = ""
+    told: list[str] = field(default_factory=list)
+    info: dict[str, Any] = field(default_factory=dict)
+    ended: bool = False
+
+    def story(self) -> Story:
+        """From the first call until the file has settled; ``ended`` stays False when the program gave up."""
+        with suppress(GaveUp):
+            yield from self._way()
+            self.ended = True
+
+    def _way(self) -> Story:
+        made = yield from self._until_answered("visual-validate-session", body={"callback_url": CALLBACK})
+        self.byted_token = made["BytedToken"]
+        yield 10
+        yield from self._come_back(take_check(made["H5Link"], "pass"))
+        yield 20  # who asks at once is made to wait inside of the call, where nothing else happens in this account
+        found = yield from self._until_answered("visual-validate-result", byted_token=self.byted_token)
+        self.group_id = found["GroupId"]
+        body = {"name": "front", "asset_type": "Image", "asset_url": self.url, "group_id": self.group_id}
+        found = yield from self._until_answered("asset-upload", body=body)
+        self.told.append(found["AssetId"])
+        for _ in range(_PATIENCE // 5):
+            yield 5
+            self.info = yield from self._until_answered("asset-info", asset_id=self.told[-1])
+            if self.info["Status"] != "Processing":
+                return
+        raise GaveUp("the file never settled")
+
+    def _until_answered(self, call: str, **options: Any) -> Any:
+        for _ in range(_TRIES):
+            answer = self.cloud.vendor(call, **options)
+            if answer.status == 200:
+                return answer.body["data"]
+            # Lambda's own end of a run, a fault of ours, and what is away or on its way.
+            assert answer.status in (429, 455, 500, 502), answer
+            yield 5
+        raise GaveUp(call)
+
+    def _come_back(self, callback: str) -> Story:
+        for _ in range(_TRIES):
+            answer = self.cloud.browser(callback)
+            if answer.status == 303:
+                assert answer.location
+                assert answer.location.startswith(CALLBACK.partition("#")[0])
+                return
+            yield 4
+        raise GaveUp("the callback")

@@ -1,0 +1,117 @@
+"""The vendor's own routes, with every call of the functions behind them broken in every way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from likeness.domain.asset import AssetStatus
+from likeness.domain.drop_in import session_of
+from local.simulator import FaultRule
+from tests.faults.cloud import LINK_CHECK_SECONDS, Cloud, cloud
+from tests.faults.explore import SETTINGS
+from tests.faults.onboarding import take_check
+from tests.faults.program import CALLBACK, Program, served_face
+from tests.faults.wire import Call, Fault
+
+_READS = ("BatchGetItem", "GetItem", "GetSecretValue", "Query")
+BEHIND = ("open_validation", "get_result", "fetch_asset")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with served_face() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def where() -> Iterator[Cloud]:
+    with cloud(SETTINGS) as made:
+        yield made
+
+
+def play(where: Cloud, url: str, plan: dict[int, Fault]) -> Program:
+    where.begin(plan)
+    program = Program(where, url)
+    where.tell(program.story())
+    where.settle()
+    return program
+
+
+def check(program: Program, fault: Fault | None = None) -> None:
+    """What holds whatever died."""
+    where = program.cloud
+    assert program.ended, "the program gave up"
+    session_id = session_of(program.byted_token)
+    assert session_id
+    session, assets = where.store.load(session_id)
+    assert session
+    assert session.group_id == program.group_id
+    at_crun = where.simulator.store.assets
+    # Whatever id the program holds, asset-info knows it, and what it shows works at crun.
+    if program.info["Status"] == "Active":
+        assert at_crun[program.info["AssetId"]].status == "Active"
+    else:
+        assert fault in (Fault.LOST, Fault.DIES), program.info
+    # Nothing stands still: each asset has settled, and what crun has beyond them are answers that were lost.
+    assert {each.status for each in assets} <= {AssetStatus.ACTIVE, AssetStatus.FAILED}
+    strays = set(at_crun) - {each.crun_asset_id for each in assets}
+    assert len(strays) <= (fault is not None)
+    lookups = [each.successful_lookups for each in where.simulator.store.validations.values()]
+    assert max(lookups) == 1
+    assert not [each for each in where.lookups if each.before_pass and each.age < LINK_CHECK_SECONDS]
+
+
+def test_a_program_of_the_vendors_gets_through(where: Cloud, url: str) -> None:
+    program = play(where, url, {})
+    check(program)
+    assert program.told == [program.info["AssetId"]]
+
+
+@pytest.fixture(scope="module")
+def calls(where: Cloud, url: str) -> list[Call]:
+    play(where, url, {})
+    behind = [each for each in where.wire.calls if each.by in BEHIND]
+    # One question how the file is doing is like the other.
+    questions = [each for each in behind if each.by == "get_result"]
+    return [each for each in behind if each not in questions[5:]]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("fault", list(Fault))
+def test_no_single_fault_at_any_call_breaks_a_promise(where: Cloud, url: str, calls: list[Call], fault: Fault) -> None:
+    assert {each.by for each in calls} == set(BEHIND)
+    for call in calls:
+        if fault in (Fault.LOST, Fault.REPEATED) and call.operation in _READS:
+            continue  # to who only reads it is all one
+        program = play(where, url, {call.number: fault})
+        assert where.wire.fired, call
+        try:
+            check(program, fault)
+        except AssertionError as exc:
+            raise AssertionError(f"{call} {fault}: {exc}") from exc
+
+
+def test_an_upload_that_crun_defers_for_hours_is_active_in_the_end(where: Cloud, url: str) -> None:
+    where.begin({})
+    where.simulator.add_faults(FaultRule(call="upload", kind="both", code=455, times=12, retry_after=600))
+    program = Program(where, url)
+    where.tell(program.story())
+    where.settle()
+    check(program)
+    (told,) = program.told
+    assert told.startswith("ast_"), "no id of crun's could be told in time"
+    assert program.info["AssetId"] != told
+
+
+def test_a_lost_callback_is_found_by_the_link_check_and_no_question_burns_the_token(where: Cloud) -> None:
+    where.begin({})
+    made = where.vendor("visual-validate-session", body={"callback_url": CALLBACK}).body["data"]
+    for _ in range(3):
+        assert where.vendor("visual-validate-result", byted_token=made["BytedToken"]).status == 404
+    take_check(made["H5Link"], "pass")
+    where.settle()
+    answer = where.vendor("visual-validate-result", byted_token=made["BytedToken"])
+    assert answer.status == 200
+    assert [each.lookups for each in where.simulator.store.validations.values()] == [1]
