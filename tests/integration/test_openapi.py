@@ -77,9 +77,11 @@ def contract(api: Api) -> OpenApiSchema:
     @schema.hook
     def map_body(context: Any, body: Any) -> Any:
         # Nor which return URLs a client has registered.
-        url = str(body.get("return_url", "")) if isinstance(body, dict) else ""
-        good = url.startswith("https://") and len(url) <= 2048
-        return body | {"return_url": f"{api.stack.api_url.removesuffix('/v1')}/done"} if good else body
+        for name in ("return_url", "callback_url"):
+            url = str(body.get(name, "")) if isinstance(body, dict) else ""
+            if url.startswith(("https://", "http://")[: 1 + (name == "callback_url")]) and len(url) <= 2048:
+                return body | {name: f"{api.stack.api_url.removesuffix('/v1')}/done"}
+        return body
 
     return schema
 

@@ -20,7 +20,7 @@ from likeness.ports import Clock, Store, UpstreamIds
 Found = TypeVar("Found")
 
 #: Whoever comes with the browser's redirect asks for what is still being looked up: the answer waits for it.
-_RESULT_SECONDS, _FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 22.0, 0.2, 1.0
+_RESULT_SECONDS, _FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 24.0, 0.2, 1.0
 #: An index is some moments behind the table; what it has not got by then is not there.
 _INDEX_PAUSES_SECONDS = (0.1, 0.3)
 
