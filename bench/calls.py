@@ -13,7 +13,8 @@ from typing import Any
 from bench.stage import ACTIVE_AFTER_SECONDS, OperationFailed, Stage, answered, stage
 from bench.table import Row
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
-from tests.faults.onboarding import FACES, registration
+from tests.faults.onboarding import FACES, registration, take_check
+from tests.faults.program import CALLBACK
 from tests.faults.wire import Call
 from tests.functions import event_of_request
 
@@ -141,6 +142,43 @@ def _erase(at: Stage) -> Act:
     return lambda: answered(at.where.api("DELETE", "/sessions/{session_id}", session_id=made), 200)
 
 
+# -- the vendor's own routes --------------------------------------------------------------------------------------
+
+
+def _program(at: Stage) -> Any:
+    """The data of a call by one of the vendor's own routes."""
+    return lambda call, **asked: answered(at.where.vendor(call, **asked), 200).body["data"]
+
+
+def _open(at: Stage) -> Callable[[], Any]:
+    return lambda: _program(at)("visual-validate-session", body={"callback_url": CALLBACK})
+
+
+def _group(at: Stage) -> tuple[str, str]:
+    """A byted token and its group."""
+    opened = _open(at)()
+    answered(at.where.browser(take_check(opened["H5Link"], "pass")), 303)
+    at.where.settle()
+    token = opened["BytedToken"]
+    return token, _program(at)("visual-validate-result", byted_token=token)["GroupId"]
+
+
+def _result(at: Stage) -> Act:
+    token, _ = _group(at)
+    return lambda: _program(at)("visual-validate-result", byted_token=token)
+
+
+def _fetch(at: Stage) -> Callable[[], Any]:
+    _, group_id = _group(at)
+    body = {"name": "soon", "asset_type": "Image", "asset_url": at.face_url, "group_id": group_id}
+    return lambda: _program(at)("asset-upload", body=body)["AssetId"]
+
+
+def _info(at: Stage) -> Act:
+    asset_id = _fetch(at)()
+    return lambda: _program(at)("asset-info", asset_id=asset_id)
+
+
 # -- the person's browser and files -------------------------------------------------------------------------------
 
 
@@ -230,6 +268,11 @@ _GOVERNOR = (
 _ROUND = f"1 read, {PENDING} crun"
 _CREATION = "1 message, 1 crun, 1 write"
 _CHECK = "1 read, 1 file, 1 write, 1 read"
+_FETCHED = "1 read of the key, 1 of the index, 1 read, 1 file, 1 write, 1 message, 1 write, 1 crun, 1 write"
+_SUBMITS = (
+    "The step that submits a file is the workflow's own: it reads what it is to submit, and what it came to is read"
+    " once more, since an execution may have been faster. And one write of the governor."
+)
 _STOPS = "4 stops (one for each execution there may be)"
 OPERATIONS = (
     Operation("create_session", "create_session", 3, _CREATION, _create, _GOVERNOR),
@@ -262,6 +305,10 @@ OPERATIONS = (
         _erase,
         "The answer shows the assets as the table holds them then, not as they should be.",
     ),
+    Operation("open_validation", "open_validation", 4, f"1 read of the key, {_CREATION}", _open, _GOVERNOR),
+    Operation("get_result", "get_result", 2, "1 read of the key, 1 read", _result),
+    Operation("get_result, one asset", "get_result", 3, "1 read of the key, 1 of the index, 1 read", _info),
+    Operation("fetch_asset", "fetch_asset", 9, _FETCHED, _fetch, _SUBMITS),
     Operation("check_upload, before the pass", "check_upload", 4, _CHECK, _check_registered),
     Operation("check_upload, after the pass", "check_upload", 5, f"{_CHECK}, 1 message", _check_verified),
     Operation("check_upload, the inbox", "check_upload", 6, f"1 write, {_CHECK}, 1 message", _check_dropped),

@@ -52,6 +52,11 @@ _PARTS = {
         "The real deployment on the emulator. The floor is what the emulator takes for the same hops (API, queue,"
         " event, execution) when the functions at their ends do nothing.",
     ),
+    "drop_in": (
+        "The vendor's own routes",
+        "What a program of the vendor's waits for each answer, on the emulator. The floor is what the emulator takes"
+        " for a request to a function that does nothing and, where crun has to be asked, crun's own answer.",
+    ),
     "memory": (
         "Memory, and what a size buys",
         "The peak of a process after one invocation, beside the template's MemorySize. Below it a model: a function has"

@@ -30,6 +30,7 @@ PARTS = {
     "warm": "bench.warm",
     "growth": "bench.growth",
     "deployed": "bench.deployed",
+    "drop_in": "bench.drop_in",
     "memory": "bench.memory",
     "dollars": "bench.dollars",
 }

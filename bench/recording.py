@@ -21,7 +21,8 @@ from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
 from tests.faults.cloud import Cloud, cloud
 from tests.faults.explore import SETTINGS
-from tests.faults.onboarding import Onboarding
+from tests.faults.onboarding import Onboarding, take_check
+from tests.faults.program import CALLBACK
 from tests.functions import event_of_request
 from tests.template_file import RESOURCES, ROOT, TEMPLATE
 
@@ -154,10 +155,23 @@ def _play(where: Cloud) -> None:
     for each in ("export_inventory", "recheck_assets", "check_credits"):
         where.invoke(each, {})
     where.api("DELETE", "/sessions/{session_id}", **path)
+    _play_program(where)
     where.invoke("publish_changes", json.loads((ROOT / "events/publish_changes.json").read_text("utf-8")))
     endpoint = Endpoint("acme", "whe_1", "https://hooks.test", new_secret(bytes(32)), where.now)
     where.aws("dynamodb").put_item(TableName="Table", Item=webhook_item(endpoint))
     where.invoke("send_webhooks", json.loads((ROOT / "events/send_webhooks.json").read_text("utf-8")))
+
+
+def _play_program(where: Cloud) -> None:
+    """A program of the vendor's; its file is not to be had, since nobody serves it when the calls are played again."""
+    opened = where.vendor("visual-validate-session", body={"callback_url": CALLBACK}).body["data"]
+    where.browser(take_check(opened["H5Link"], "pass"))
+    where.settle()
+    group_id = where.vendor("visual-validate-result", byted_token=opened["BytedToken"]).body["data"]["GroupId"]
+    # An address that documents use (RFC 5737): refused without a look.
+    file = {"name": "face", "asset_type": "Image", "asset_url": "http://192.0.2.1/face.jpg", "group_id": group_id}
+    asset_id = where.vendor("asset-upload", body=file).body["data"]["AssetId"]
+    where.vendor("asset-info", asset_id=asset_id)
 
 
 def environment_now() -> dict[str, str]:

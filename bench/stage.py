@@ -17,6 +17,7 @@ from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus
 from tests.faults.cloud import START, Answer, Cloud, cloud
 from tests.faults.onboarding import take_check
+from tests.faults.program import served_face
 from tests.faults.wire import Call
 
 EXECUTION = "bench"
@@ -42,6 +43,8 @@ class Stage:
     """An account in simulated time, and what is put into it."""
 
     where: Cloud
+    #: Where a picture is to be fetched.
+    face_url: str = ""
     _group: str = ""
     _entropy: Iterator[int] = field(default_factory=count)
 
@@ -215,5 +218,5 @@ def answered(answer: Answer, status: int) -> Answer:
 @contextmanager
 def stage(start: float = START) -> Iterator[Stage]:
     """An empty account; ``start`` is the time at which it begins, in epoch seconds."""
-    with cloud(_OUTCOMES, start=start) as where:
-        yield Stage(where)
+    with cloud(_OUTCOMES, start=start) as where, served_face() as url:
+        yield Stage(where, url)

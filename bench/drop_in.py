@@ -1,0 +1,103 @@
+"""The vendor's own routes on the deployed stack: what each call takes beside crun's own answer to it.
+
+The program is local/crun_script.py, unchanged; crun is the simulator, behind the same gateway on both ways.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from bench.idle import Idle, idle
+from bench.table import Row
+from local import emulator
+from local.crun_script import Callbacks, CrunApi, pass_check
+from local.processes import free_port
+from local.stack import Options, Stack, running_stack
+from ops.client_keys import ClientKeys
+from tests.faults.program import served_face
+
+ROUNDS = 9
+_PARAMETERS = ("LinkCheckDelaySeconds=900", "PollFirstDelaySeconds=1", "CrunRequestsPer10s=10000")
+_UPLOAD = (
+    "The file is fetched, checked and stored before the answer, and crun's AssetId is waited for; crun itself answers"
+    " before it fetches anything."
+)
+_SESSION = "A message, a row and the governor's write stand before and after crun's answer."
+
+
+def rows() -> list[Row]:
+    """Seconds of each call, the median."""
+    options = Options(Path(".local/bench.json"), free_port(), free_port(), parameters=_PARAMETERS)
+    with ExitStack() as block:
+        stack = block.enter_context(running_stack(options, lambda _: None))
+        floor, url = block.enter_context(idle(stack)), block.enter_context(served_face())
+        callbacks = block.enter_context(Callbacks())
+        return _rows(_sides(stack, callbacks), floor, callbacks, url)
+
+
+def _sides(stack: Stack, callbacks: Callbacks) -> dict[str, CrunApi]:
+    origin = stack.api_url.removesuffix("/v1")
+    keys = ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), stack.outputs["TableName"])
+    key = keys.add("bench", [callbacks.url.rpartition("/")[0]])
+    # A token is looked up again and again, and a file is judged at once.
+    easy = {"token_mode": "reusable", "fetch_delay_seconds": 0, "settle_min_seconds": 0, "settle_max_seconds": 0}
+    requests.post(f"{stack.simulator_url}/_sim/settings", json=easy, timeout=10).raise_for_status()
+    return {"crun": CrunApi(f"{origin}/crun", stack.crun_api_key), "likeness": CrunApi(stack.api_url, key)}
+
+
+def _rows(sides: dict[str, CrunApi], floor: Idle, callbacks: Callbacks, url: str) -> list[Row]:
+    taken: dict[str, list[float]] = {}
+    for round_ in range(ROUNDS + 1):
+        found = {"request": floor.request()}
+        for side, api in sides.items():
+            found |= {f"{side} {call}": seconds for call, seconds in _round(api, callbacks, url).items()}
+        if round_:  # in the first the functions' processes start
+            for name, seconds in found.items():
+                taken.setdefault(name, []).append(seconds)
+    median = {name: statistics.median(each) for name, each in taken.items()}
+
+    def row(call: str, goal: float, note: str = "", *, asks: bool = False) -> Row:
+        least = median["request"] + (median[f"crun {call}"] if asks else 0)
+        return Row("drop_in", call, median[f"likeness {call}"], "s", least, goal, note=note)
+
+    def added(call: str) -> Row:
+        more = median[f"likeness {call}"] - median[f"crun {call}"]
+        return Row("drop_in", f"{call}, beyond crun's own answer", more, "s")
+
+    calls = ("visual-validate-session", "visual-validate-result", "asset-upload", "asset-info")
+    return [
+        row(calls[0], 2.0, _SESSION, asks=True),
+        row(calls[1], 1.5),
+        row(calls[2], 3.0, _UPLOAD, asks=True),
+        row(calls[3], 1.5),
+        *map(added, calls),
+    ]
+
+
+def _round(api: CrunApi, callbacks: Callbacks, url: str) -> dict[str, float]:
+    """One person with one file; the result is asked for once it is there, and the file once it is Active."""
+    found: dict[str, float] = {}
+
+    def timed(call: str, act: Callable[[], Any]) -> Any:
+        began = time.monotonic()
+        answer = act()
+        found[call] = time.monotonic() - began
+        return answer
+
+    made = timed("visual-validate-session", lambda: api.session(callbacks.url))
+    pass_check(made["H5Link"])
+    group_id = api.group_id(made["BytedToken"])
+    timed("visual-validate-result", lambda: api.group_id(made["BytedToken"]))
+    asset_id = timed("asset-upload", lambda: api.upload("face", "Image", url, group_id))
+    deadline = time.monotonic() + 60
+    while api.info(asset_id)["Status"] == "Processing" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    timed("asset-info", lambda: api.info(asset_id))
+    return found
