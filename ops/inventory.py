@@ -16,7 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from likeness.adapters.items import Item, asset_from, encode_item, session_from
+from likeness.adapters.items import UPSTREAM_ID, Item, asset_from, encode_item, session_from
 from likeness.contracts.inventory import MANIFEST, VERSION, BadLine, asset_items, read_line, session_item, single_item
 from likeness.ports import Export, HeldExport
 
@@ -233,6 +233,30 @@ def keep_for_good(client: Any, table: str) -> int:
     for key in (item for page in pages for item in page["Items"]):
         client.update_item(
             TableName=table, Key=key, UpdateExpression="REMOVE #ttl", ExpressionAttributeNames={"#ttl": "ttl"}
+        )
+        found += 1
+    return found
+
+
+def index_upstream_ids(client: Any, table: str) -> int:
+    """Puts groups and assets in ``table`` into the index of crun's ids; how many were not in it."""
+    pages = client.get_paginator("scan").paginate(
+        TableName=table,
+        FilterExpression="attribute_not_exists(#id)"
+        " AND (attribute_exists(group_id) OR attribute_exists(crun_asset_id))",
+        ProjectionExpression="pk, sk, group_id, crun_asset_id",
+        ExpressionAttributeNames={"#id": UPSTREAM_ID},
+    )
+    found = 0
+    for item in (item for page in pages for item in page["Items"]):
+        # Nothing else gives a row its id there, and none is ever another one.
+        client.update_item(
+            TableName=table,
+            Key={name: item[name] for name in ("pk", "sk")},
+            UpdateExpression="SET #id = :id",
+            ConditionExpression="group_id = :id OR crun_asset_id = :id",
+            ExpressionAttributeNames={"#id": UPSTREAM_ID},
+            ExpressionAttributeValues={":id": item.get("group_id") or item["crun_asset_id"]},
         )
         found += 1
     return found

@@ -19,6 +19,7 @@ from ops.inventory import (
     NotWhole,
     Restore,
     folder_source,
+    index_upstream_ids,
     keep_for_good,
     lines_in,
     parts_of,
@@ -92,6 +93,11 @@ def restore(from_: str, skip_bad: bool, stack_name: str, state_file: Path | None
 @inventory.command()
 @with_stack
 def keep(stack_name: str, state_file: Path | None) -> None:
-    """Take the end of life off verified and erased sessions that an older version wrote."""
+    """Bring what older versions wrote to what this one writes: no end of life for who was verified or erased, and
+
+    crun's ids in their index.
+    """
     stack = reach(stack_name, state_file)
-    click.echo(f"{keep_for_good(stack.client('dynamodb'), stack.outputs['TableName'])} sessions stay for good")
+    where = (stack.client("dynamodb"), stack.outputs["TableName"])
+    click.echo(f"{keep_for_good(*where)} sessions stay for good")
+    click.echo(f"{index_upstream_ids(*where)} groups and assets are found by crun's ids")

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.adapters.inventory import DynamoPages, DynamoProgress
 from likeness.adapters.items import encode, encode_item, session_key
+from likeness.adapters.upstream_ids import DynamoUpstreamIds
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.consent import ConsentText
@@ -29,7 +30,7 @@ from likeness.steps.get_session import GetSession
 from likeness.steps.get_stats import GetStats
 from ops.cli import main
 from ops.client_keys import ClientKeys
-from ops.inventory import keep_for_good
+from ops.inventory import index_upstream_ids, keep_for_good
 from tests.aws import inventory, make_table
 from tests.unit.fakes import FakeClock
 
@@ -446,3 +447,21 @@ def test_what_an_older_version_let_expire_is_kept_for_good(store: DynamoStore, d
         each.id for each in sessions if "ttl" in dynamodb.get_item(TableName="table", Key=session_key(each.id))["Item"]
     ]
     assert left == [sessions[1].id]
+
+
+def test_what_an_older_version_wrote_is_found_by_cruns_ids(store: DynamoStore, dynamodb: Any) -> None:
+    fill(store, dynamodb, 3)
+    ids = DynamoUpstreamIds(dynamodb, "table")
+    rows = dynamodb.scan(TableName="table")["Items"]
+    known = [each for each in rows if "group_id" in each or "crun_asset_id" in each]
+    for each in known:
+        key = {name: each[name] for name in ("pk", "sk")}
+        dynamodb.update_item(TableName="table", Key=key, UpdateExpression="REMOVE upstream_id")
+    for expected in (len(known), 0):
+        assert index_upstream_ids(dynamodb, "table") == expected
+    for each in known:
+        if "group_id" in each:
+            assert ids.session_of(each["group_id"]["S"]) == each["id"]["S"]
+        else:
+            assert ids.asset_of("acme", each["crun_asset_id"]["S"])
+    assert len(known) > 3

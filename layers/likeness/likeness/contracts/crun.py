@@ -79,7 +79,7 @@ def _error(code: int, message: str | None, retry_after: int | None) -> Exception
     if code == _RATE_LIMITED:
         return RateLimited(upstream_code=code, retry_after=retry_after or 10, asked_to_wait=retry_after)
     if code == _MAINTENANCE:
-        return UpstreamDeferred(upstream_code=code, retry_after=retry_after or 15, asked_to_wait=retry_after)
+        return UpstreamDeferred(upstream_code=code, retry_after=retry_after or 60, asked_to_wait=retry_after)
     if code >= 500 and code not in _ANSWERS_ABOVE_500:
         return UpstreamAmbiguous(upstream_code=code, retry_after=retry_after or 10, asked_to_wait=retry_after)
     return UpstreamRefused(code, (message or "")[:200])

@@ -18,6 +18,8 @@ from likeness.steps.rounds import MAX_ROUNDS, Pace, done, finish, plan
 _NOT_FOUND_PATIENCE_SECONDS = 60
 _NOT_FOUND = 404
 _TIMEOUT = "activation_timeout"
+#: Where crun defers without saying for how long, the schedule's own pauses do the rest: they grow with the age.
+_SHORT_PAUSE_SECONDS = 15
 #: How far the beginning of a round moves on; prime, so that it comes by everywhere.
 _STEP = 13
 
@@ -55,7 +57,7 @@ class PollAssets:
             for each in pending
         }
         after = [moved.get(each.id, each) for each in assets]
-        retry_after = max((getattr(each, "retry_after", None) or 0 for each in reports.values()), default=0)
+        retry_after = max(map(_asked_to_wait, reports.values()), default=0)
         # Where crun gave no answer, the round before was the last that is known of.
         known_at = now if all(isinstance(each, AssetReport) for each in reports.values()) else asked_at
         following = plan(self.store, after, self.pace, now, round_ + 1, asked_at=known_at, retry_after=retry_after)
@@ -136,3 +138,9 @@ class PollAssets:
                 updated_at=now,
             )
         return replace(asset, status=AssetStatus.FAILED, error=problem, updated_at=now)
+
+
+def _asked_to_wait(report: AssetReport | UpstreamProblem) -> int:
+    if not isinstance(report, UpstreamError):
+        return 0
+    return report.asked_to_wait or min(report.retry_after or 0, _SHORT_PAUSE_SECONDS)
