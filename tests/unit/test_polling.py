@@ -50,7 +50,7 @@ def test_every_pause_keeps_to_its_bounds_and_honours_retry_after(
 ) -> None:
     schedule = Schedule(first, rate, most, deadline, weight)
     delay = schedule.next_delay(age, history, retry_after=retry_after)
-    longest = max(most, (rate - 1) * age)
+    longest = max(most, (rate - 1) * min(age, deadline))  # nothing grows older than the deadline
     assert max(1, retry_after) <= delay <= max(1, retry_after, longest)
     assert delay >= min(int(first), int(longest))
 

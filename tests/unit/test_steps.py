@@ -444,7 +444,7 @@ def test_a_round_moves_each_asset_by_its_own_report(world: World) -> None:
     one, (active, failed, unknown, silent, refused) = world.verified(*[AssetStatus.PROCESSING] * 5)
     reports: list[AssetReport | Exception] = [
         AssetReport("Active"), AssetReport("Failed", "FaceMismatch", "m"), AssetReport("Reviewing"),
-        UpstreamAmbiguous(retry_after=17), UpstreamRefused(404),
+        UpstreamAmbiguous(asked_to_wait=17), UpstreamRefused(404),
     ]  # fmt: skip
     assets = (active, failed, unknown, silent, refused)
     world.crun.reports = {str(each.crun_asset_id): report for each, report in zip(assets, reports, strict=True)}
