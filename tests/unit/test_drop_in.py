@@ -36,7 +36,7 @@ from likeness.errors import (
     UpstreamError,
     UpstreamRefused,
 )
-from likeness.ports import Download, H5Session
+from likeness.ports import AssetReport, Download, H5Session
 from likeness.runtime.drop_in import respond
 from likeness.steps.fetch_asset import FetchAsset
 from likeness.steps.get_result import GetResult
@@ -509,6 +509,21 @@ def test_nobody_sees_another_clients_assets_by_either_id(facade: Facade) -> None
     facade.world.store.redact_asset(asset, facade.world.clock.now())
     with pytest.raises(NotFound):
         facade.result.asset(CLIENT, "asset-crun-own")
+
+
+def test_an_id_that_was_told_is_known_also_when_crun_gives_another_one(facade: Facade) -> None:
+    opened = facade.verified("group-again")
+    facade.downloads.downloads.append(Download(media.jpeg()))
+    facade.world.crun.uploads.extend(["asset-again-1", "asset-again-2"])
+    assert facade.upload("group-again") == "asset-again-1"
+    facade.world.crun.reports = {"asset-again-1": AssetReport("Failed", "DownloadFailed")}
+    facade.world.poll(facade.session(opened))
+    assert asset_info(facade.result.asset(CLIENT, "asset-again-1"))["Status"] == "Processing"
+    assert facade.world.submit(facade.assets(opened)[0]) == "submitted"
+    for known in ("asset-again-1", "asset-again-2", facade.assets(opened)[0].id):
+        assert asset_info(facade.result.asset(CLIENT, known))["AssetId"] == "asset-again-2"
+        with pytest.raises(NotFound):
+            facade.result.asset(STRANGER, known)
 
 
 def test_an_index_that_is_behind_is_asked_again() -> None:

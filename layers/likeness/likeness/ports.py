@@ -177,6 +177,10 @@ class Store(Protocol):
         """
         ...
 
+    def keep_earlier_id(self, asset: Asset) -> None:
+        """Keeps the asset findable by the id that crun has given it, before it gets another one."""
+        ...
+
 
 class UpstreamIds(Protocol):
     """Which of ours crun's ids are. What was written a moment ago may not be there yet."""

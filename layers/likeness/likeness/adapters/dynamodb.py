@@ -28,6 +28,7 @@ from likeness.adapters.items import (
     consent_item,
     consent_map,
     consent_text_item,
+    earlier_id_item,
     encode,
     history_update,
     problem_map,
@@ -445,6 +446,11 @@ class DynamoStore:
         with translated():
             if not (seen.total and self._put_and_count(put, asset, seen)):
                 self._client.put_item(**put)
+
+    def keep_earlier_id(self, asset: Asset) -> None:
+        """See the port."""
+        with translated():
+            self._client.put_item(TableName=self._table, Item=earlier_id_item(asset))
 
     def _put_and_count(self, put: Item, asset: Asset, seen: History) -> bool:
         """False when the transaction was cancelled for another reason than the asset's condition.

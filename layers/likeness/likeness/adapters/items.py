@@ -302,6 +302,11 @@ def asset_from(item: Item) -> Asset:
     )
 
 
+def earlier_id_item(asset: Asset) -> Item:
+    """An AssetId that was told and is another one now; at most one for an asset, which is given to crun again once."""
+    return encode_item({"pk": f"EARLIER#{asset.session_id}", "sk": asset.id, UPSTREAM_ID: asset.crun_asset_id})
+
+
 def session_fact(item: Item) -> SessionFact:
     """What is counted of a session, out of an item of its index."""
     values = decode_item(item)

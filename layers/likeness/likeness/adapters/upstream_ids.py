@@ -21,7 +21,7 @@ class DynamoUpstreamIds:
     def session_of(self, group_id: str) -> str | None:
         """See the port."""
         found = self._keys(_INDEX, f"{UPSTREAM_ID} = :id", {":id": encode(group_id)})
-        return next((pk for pk, sk in found if sk == "SESSION"), None)
+        return next((session_id for session_id, sk in found if sk == "SESSION"), None)
 
     def asset_of(self, client_id: str, asset_id: str) -> tuple[str, str] | None:
         """See the port. Of assets that share an AssetId, the one that was registered first."""
@@ -30,8 +30,8 @@ class DynamoUpstreamIds:
             found = self._keys(_ASSET_INDEX, "asset_client_id = :client AND id = :id", mine)
         else:
             found = self._keys(_INDEX, f"{UPSTREAM_ID} = :id", {":id": encode(asset_id)})
-        assets = sorted((sk.removeprefix("ASSET#"), pk) for pk, sk in found if sk.startswith("ASSET#"))
-        return next(((pk, made) for made, pk in assets), None)
+        assets = sorted((sk.removeprefix("ASSET#"), session_id) for session_id, sk in found if sk != "SESSION")
+        return next(((session_id, found_id) for found_id, session_id in assets), None)
 
     def _keys(self, index: str, condition: str, values: dict[str, Any]) -> list[tuple[str, str]]:
         """Session id and sort key of what the index has, some moments old."""
@@ -43,4 +43,4 @@ class DynamoUpstreamIds:
                 ExpressionAttributeValues=values,
                 ProjectionExpression="pk, sk",
             )
-        return [(item["pk"]["S"].removeprefix("SESSION#"), item["sk"]["S"]) for item in page["Items"]]
+        return [(item["pk"]["S"].partition("#")[2], item["sk"]["S"]) for item in page["Items"]]

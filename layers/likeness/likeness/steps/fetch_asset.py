@@ -25,6 +25,7 @@ from likeness.errors import (
     ConditionFailed,
     InvalidRequest,
     NotFound,
+    RequestError,
     StorageUnavailable,
     TooManyAttempts,
     UpstreamDeferred,
@@ -76,7 +77,7 @@ class FetchAsset:
         stored = replace(asset, version_id=self.files.put(asset.object_key, asset.content_type, found.content))
         try:
             self._register(stored)
-        except Exception:
+        except RequestError:  # after any other error the row may be there
             self.files.delete(stored.object_key, stored.version_id)
             raise
         # Sent before crun is called: whatever becomes of this request, the file is on its way.

@@ -93,6 +93,8 @@ class PollAssets:
         if changed is asset:
             return asset
         seen = self._seen(changed, now, asked_at) if counts else NOTHING_SEEN
+        if changed.crun_asset_id is None:
+            self.store.keep_earlier_id(asset)  # it was told, and somebody may ask for it
         try:
             self.store.change_asset(changed, [AssetStatus.PROCESSING], seen)
         except ConditionFailed:
