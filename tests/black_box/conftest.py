@@ -18,8 +18,14 @@ def api_url() -> str:
 
 
 @pytest.fixture(scope="session")
-def likeness(api_url: str) -> Iterator[Client]:
-    with Client(api_url, os.environ["LIKENESS_API_KEY"]) as client:
+def api_key() -> str:
+    """The client key."""
+    return os.environ["LIKENESS_API_KEY"]
+
+
+@pytest.fixture(scope="session")
+def likeness(api_url: str, api_key: str) -> Iterator[Client]:
+    with Client(api_url, api_key) as client:
         yield client
 
 

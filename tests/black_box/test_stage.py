@@ -55,6 +55,27 @@ def test_the_contract_and_the_pages_are_there(api_url: str) -> None:
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize(
+    ("method", "call", "key", "code"),
+    [
+        ("POST", "job/visual-validate-session", "lk_nobody", 401), ("GET", "job/asset-info", None, 401),
+        ("POST", "job/visual-validate-session", "", 422), ("POST", "job/asset-upload", "", 422),
+        ("GET", "job/visual-validate-result", "", 422),
+        ("GET", "job/visual-validate-result?byted_token=nobody's", "", 404),
+        ("GET", "job/asset-info?asset_id=nobody's", "", 404),
+        # Another method than a route's, and what is no route, come to the same function.
+        ("GET", "job/asset-upload", "", 404), ("DELETE", "job/asset-info", "", 404),
+        ("GET", "account/balance", "", 404),
+    ],
+)  # fmt: skip
+def test_the_vendors_own_routes_answer_in_the_vendors_envelope(
+    api_url: str, api_key: str, method: str, call: str, key: str | None, code: int
+) -> None:
+    headers = {"x-api-key": key or api_key} if key is not None else {}
+    answer = requests.request(method, f"{api_url}/api/v1/client/{call}", headers=headers, timeout=30)
+    assert (answer.status_code, answer.json()["code"], answer.json()["data"]) == (code, code, None)
+
+
 def test_a_callback_that_nobody_signed_changes_nothing(api_url: str, likeness: Client, session: Session) -> None:
     forged = f"{api_url}/callback/{session.id}/1/{'A' * 43}?resultCode=10000&bytedToken=forged"
     answer = requests.get(forged, timeout=30, allow_redirects=False)
