@@ -424,6 +424,21 @@ def test_where_crun_is_away_for_longer_the_answer_is_our_id_and_the_work_goes_on
         assert asset_info(facade.result.asset(CLIENT, known))["AssetId"] == "asset-crun-4"
 
 
+def test_after_a_slow_download_there_is_no_time_for_crun_and_an_execution_does_the_rest(facade: Facade) -> None:
+    opened = facade.verified("group-slow")
+
+    class Slow(FakeDownloads):
+        def fetch(self, url: str, limit_bytes: int, seconds: float) -> Download:
+            facade.sleep(13)
+            return super().fetch(url, limit_bytes, seconds)
+
+    facade.downloads = Slow(deque([Download(media.jpeg())]))
+    (asset_id, asset) = facade.upload("group-slow"), facade.assets(opened)[0]
+    assert (asset_id, asset.status) == (asset.id, AssetStatus.UPLOADED)
+    assert not facade.world.crun.uploaded
+    assert facade.world.queue.sent[-1] == (AssetsReady(opened.session_id).to_json(), 0)
+
+
 def test_an_upload_whose_answer_was_lost_is_repeated_once(facade: Facade) -> None:
     facade.verified("group-lost")
     facade.downloads.downloads.append(Download(media.jpeg()))

@@ -142,13 +142,14 @@ class FetchAsset:
 
     def _submitted(self, asset: Asset, owner: str, until: float) -> Asset:
         """The asset once crun has it or has refused it, or as it stands when there is no more time."""
-        while True:
+        while self.clock.now() <= until:
             waits = self._submit(asset, owner, until)
             asset = self.store.get_asset(asset.session_id, asset.id) or asset
             self._raise_refusal(asset)
-            if asset.status not in OPEN_WORK or waits or self.clock.now() > until:
-                return asset
+            if asset.status not in OPEN_WORK or waits:
+                break
             self.patience.sleep(_LOOK_SECONDS)
+        return asset
 
     def _submit(self, asset: Asset, owner: str, until: float) -> bool:
         """Whether it is no use to try again in this request."""
