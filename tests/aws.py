@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,10 +12,16 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from moto import mock_aws
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 
+from tests import quick_moto
 from tests.template_file import RESOURCES
 
 _REGION = "us-east-1"
+
+# Whoever has an account of moto's imports this module.
+quick_moto.install()
 
 
 @contextmanager
@@ -40,6 +47,23 @@ def make_table(logical_id: str, name: str, *, stream: bool = False) -> None:
     if stream:
         described["StreamSpecification"] = {"StreamEnabled": True, **properties["StreamSpecification"]}
     boto3.client("dynamodb").create_table(TableName=name, **described)
+
+
+class Tables:
+    """What the tables of the account hold at this moment."""
+
+    def __init__(self) -> None:
+        self._held = {name: table.items for name, table in self._tables().items()}
+        self.restore()
+
+    def restore(self) -> None:
+        """The tables hold it again, and nothing else."""
+        for name, table in self._tables().items():
+            table.items = copy.deepcopy(self._held[name])
+
+    @staticmethod
+    def _tables() -> dict[str, Any]:
+        return dict(dynamodb_backends[DEFAULT_ACCOUNT_ID][_REGION].tables)
 
 
 def stream_records(table: str) -> list[dict[str, Any]]:

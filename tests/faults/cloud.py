@@ -17,6 +17,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import ModuleType
 from typing import Any
 
@@ -25,14 +27,16 @@ import pytest
 import time_machine
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from likeness.adapters import https
 from likeness.adapters.aws import make_client
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger
 from local.simulator import Simulator, SimulatorSettings
 from ops.client_keys import ClientKeys
-from tests.aws import make_bus, make_table, no_account_of_this_machine
+from tests.aws import Tables, make_bus, make_table, no_account_of_this_machine
 from tests.faults.machine import Machine, StateError
 from tests.faults.wire import Fault, Killed, LostByAws, Wire
 from tests.functions import ACCOUNT, CRUN_KEY, REGION, cold_start, environment, event_of_request, invoke
@@ -83,6 +87,7 @@ class Cloud:
     client_key: str
     machine: Machine
     usage: Usage
+    fresh: Tables
     now: float = START
     warm: dict[str, ModuleType] = field(default_factory=dict)
     executions: dict[str, str] = field(default_factory=dict)
@@ -141,7 +146,8 @@ class Cloud:
     # -- a scenario -------------------------------------------------------------------------------------------
 
     def begin(self, plan: Mapping[int, Fault]) -> None:
-        """A new scenario: the functions are cold, the records empty; the table keeps what it holds."""
+        """A new scenario: the functions are cold, the records empty, the tables as they were at first."""
+        self.fresh.restore()  # what moto does with a table takes the longer the more it holds
         self.wire.begin(plan)
         self.simulator.reset()
         for record in (
@@ -442,6 +448,16 @@ def _granted() -> frozenset[Permission]:
     return frozenset(granted(deployed(template())))
 
 
+@functools.cache
+def _one_authority() -> str:
+    """The first certificate authority that requests knows. Nobody speaks TLS here, and functions start by the thousand:
+
+    to read all the others takes them as long as everything else that they do then.
+    """
+    end = "-----END CERTIFICATE-----\n"
+    return Path(DEFAULT_CA_BUNDLE_PATH).read_text("utf-8").partition(end)[0] + end
+
+
 @contextmanager
 def cloud(
     settings: Mapping[str, Any], *, start: float = START, stream: bool = False, **parameters: str
@@ -455,6 +471,7 @@ def cloud(
     with (
         no_account_of_this_machine(),
         pytest.MonkeyPatch.context() as patch,
+        NamedTemporaryFile("w", suffix=".pem") as authorities,
         mock_aws(config={"lambda": {"use_docker": False}, "core": {"mock_credentials": True}}),
         Simulator(api_key=CRUN_KEY, settings=SimulatorSettings.model_validate(settings)) as simulator,
         time_machine.travel(start, tick=False) as clock,
@@ -491,10 +508,14 @@ def cloud(
         for name, value in variables.items():
             patch.setenv(name, value)
         patch.setattr(bootstrap, "_clients", {})
+        authorities.write(_one_authority())
+        authorities.flush()
+        patch.setattr(https, "DEFAULT_CA_BUNDLE_PATH", authorities.name)
         usage = Usage(names_of(variables))
         wire = Wire(lambda *_: None, lambda *_: None, usage.note)
         for service in _WATCHED:
             wire.watch(service, bootstrap.client(service))
+        client_key = ClientKeys(boto3.client("dynamodb"), "Table").add("acme", ["https://shop.example"])
         made = Cloud(
             simulator=simulator,
             clock=clock,
@@ -503,9 +524,10 @@ def cloud(
             queue_url=queue_url,
             dead_letter_url=dead,
             bucket="uploads",
-            client_key=ClientKeys(boto3.client("dynamodb"), "Table").add("acme", ["https://shop.example"]),
+            client_key=client_key,
             machine=Machine(lambda *_: None, _integrations(wire), "Table", random.Random(1)),
             usage=usage,
+            fresh=Tables(),
             now=start,
         )
         real = time.sleep
