@@ -50,7 +50,7 @@ class Stage:
 
     def clear(self) -> None:
         """Ends all that goes on, and makes every function cold; the table keeps what it holds."""
-        self.where.begin({})
+        self.where.begin({}, keep=True)
         self._group = ""
 
     def later(self, seconds: float) -> None:

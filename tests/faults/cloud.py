@@ -145,9 +145,13 @@ class Cloud:
 
     # -- a scenario -------------------------------------------------------------------------------------------
 
-    def begin(self, plan: Mapping[int, Fault]) -> None:
-        """A new scenario: the functions are cold, the records empty, the tables as they were at first."""
-        self.fresh.restore()  # what moto does with a table takes the longer the more it holds
+    def begin(self, plan: Mapping[int, Fault], *, keep: bool = False) -> None:
+        """A new scenario: the functions are cold, the records empty, the tables as they were at first.
+
+        With ``keep`` they hold what they have come to hold.
+        """
+        if not keep:
+            self.fresh.restore()  # what moto does with a table takes the longer the more it holds
         self.wire.begin(plan)
         self.simulator.reset()
         for record in (
