@@ -53,8 +53,9 @@ class CrunClient:
         self._timeouts = (CONNECT_TIMEOUT_SECONDS, read_timeout)
         self._http = requests.Session()
         self._http.trust_env = trust_env
+        ready = ReadyAdapter(pool_maxsize=_PARALLEL, max_retries=0)  # one for both: it reads the authorities
         for scheme in ("https://", "http://"):
-            self._http.mount(scheme, ReadyAdapter(pool_maxsize=_PARALLEL, max_retries=0))
+            self._http.mount(scheme, ready)
 
     def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
         """See the port. Who asks for a link has its place already: the governor must know which client it is for."""
