@@ -180,10 +180,7 @@ def _route(endpoint: str, rest_api: str, functions: dict[str, str]) -> None:
     root = next(each["id"] for each in api.get_resources(restApiId=rest_api)["items"] if each["path"] == "/")
     for path, function in functions.items():
         made = api.create_resource(restApiId=rest_api, parentId=root, pathPart=path)
-        method = {"restApiId": rest_api, "resourceId": made["id"], "httpMethod": "GET"}
-        api.put_method(**method, authorizationType="NONE")
-        uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function}/invocations"
-        api.put_integration(**method, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+        emulator.put_route(api, rest_api, made["id"], "GET", function)
     api.create_deployment(restApiId=rest_api, stageName="v1")
 
 

@@ -15,8 +15,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -211,7 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
     with ExitStack() as block:
         folder = Path(block.enter_context(tempfile.TemporaryDirectory()))
         media = make_media(folder)
-        served = _serve(block, folder)
+        served = block.enter_context(serving(folder))
         files = [
             File(path.name, kind, partial(str, f"{served}/{path.name}"))
             for path, kind in ((media.portrait_jpeg, "Image"), (media.clip_mp4, "Video"), (media.voice_wav, "Audio"))
@@ -232,12 +232,13 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         """Says nothing."""
 
 
-def _serve(block: ExitStack, folder: Path) -> str:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-    block.callback(server.server_close)
-    block.callback(server.shutdown)
-    return f"http://127.0.0.1:{server.server_port}"
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Where the files of ``folder`` are to be fetched while the block runs."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 if __name__ == "__main__":

@@ -108,10 +108,15 @@ def put_any_methods(endpoint: str, rest_api_id: str, stack_name: str, template: 
             )
             function = found["StackResourceDetail"]["PhysicalResourceId"]
             arn = client("lambda", endpoint).get_function(FunctionName=function)["Configuration"]["FunctionArn"]
-            place = {"restApiId": rest_api_id, "resourceId": paths[route["Path"]], "httpMethod": "ANY"}
-            api.put_method(**place, authorizationType="NONE")
-            uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations"
-            api.put_integration(**place, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+            put_route(api, rest_api_id, paths[route["Path"]], "ANY", arn)
+
+
+def put_route(api: Any, rest_api_id: str, resource_id: str, method: str, function_arn: str) -> None:
+    """Leads a method of a resource to a function, without an authorizer; ``api`` is a client of apigateway."""
+    place = {"restApiId": rest_api_id, "resourceId": resource_id, "httpMethod": method}
+    api.put_method(**place, authorizationType="NONE")
+    uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function_arn}/invocations"
+    api.put_integration(**place, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
 
 
 class _TemplateLoader(yaml.SafeLoader):

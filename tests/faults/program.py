@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from local.crun_script import serving
 from tests.faults.cloud import Cloud, Story
 from tests.faults.onboarding import FACES, GaveUp, take_check
 
@@ -18,24 +19,12 @@ _TRIES = 40
 _PATIENCE = 2 * 3600
 
 
-class _Face(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(FACES[0])))
-        self.end_headers()
-        self.wfile.write(FACES[0])
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-
 @contextmanager
 def served_face() -> Iterator[str]:
     """The URL of a picture that is fit."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Face) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/front.jpg"
-        server.shutdown()
+    with TemporaryDirectory() as folder, serving(Path(folder)) as url:
+        (Path(folder) / "front.jpg").write_bytes(FACES[0])
+        yield f"{url}/front.jpg"
 
 
 @dataclass

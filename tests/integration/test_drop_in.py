@@ -5,7 +5,6 @@ And where the two are not the same: what Likeness promises, and crun does not.
 
 from __future__ import annotations
 
-import http.server
 import re
 import threading
 import time
@@ -21,7 +20,7 @@ import pytest
 import requests
 
 from local import emulator
-from local.crun_script import Callbacks, CrunApi, File, Onboarded, Refused, onboard, pass_check
+from local.crun_script import Callbacks, CrunApi, File, Onboarded, Refused, onboard, pass_check, serving
 from local.media import DemoMedia
 from local.stack import Stack
 from ops.client_keys import ClientKeys
@@ -51,20 +50,13 @@ class Side:
         return answer
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-
 @pytest.fixture(scope="module")
 def served(media: DemoMedia) -> Iterator[str]:
     """A server with the demo's files, and with one that is no picture."""
     folder = media.portrait_jpeg.parent
     (folder / "page.jpg").write_text("<!doctype html><title>not found</title>")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(folder) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from likeness.adapters.stream import read_change
 from likeness.adapters.webhooks import DynamoWebhooks, webhook_item
 from likeness.contracts.events import EVENT_TYPES
 from likeness.contracts.webhooks import Announcement, Delivery, WebhookEvent, read_webhook_message
+from likeness.domain.addresses import is_public
 from likeness.domain.webhooks import (
     LONGEST_PAUSE_SECONDS,
     ROTATION_SECONDS,
@@ -28,7 +29,6 @@ from likeness.domain.webhooks import (
     Retries,
     WebhookAnswer,
     fault_of_url,
-    is_public,
     new_secret,
 )
 from likeness.errors import StorageUnavailable

@@ -20,7 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from likeness.adapters.https import ReadyAdapter
-from likeness.domain.webhooks import is_public
+from likeness.domain.addresses import is_public
 
 #: A connection of its own for every request, since one that a frozen function has kept is dead more often than not; and
 #: nothing that has to be unpacked.

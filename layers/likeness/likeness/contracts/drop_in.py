@@ -30,8 +30,8 @@ def refusal(error: LikenessError) -> tuple[int, dict[str, Any]]:
 
 def _code(error: LikenessError) -> int:
     if isinstance(error, UpstreamRefused):
-        if error.upstream_code in _PASSED_ON:
-            return error.upstream_code or _SERVER_ERROR
+        if error.upstream_code is not None and error.upstream_code in _PASSED_ON:
+            return error.upstream_code
         return _MAINTENANCE if error.status == 503 else _SERVER_ERROR
     if isinstance(error, UpstreamAmbiguous):
         return _SERVER_ERROR

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from likeness.domain.ids import asset_id
 from likeness.domain.media.types import AssetType
-from likeness.domain.session import Problem
+from likeness.domain.session import Problem, Session
 
 NAME_LIMIT = 64
 #: An ambiguous upload to crun is repeated at most once: it has no idempotency key and no list call.
@@ -70,6 +71,36 @@ class Asset:
     def uri(self) -> str | None:
         """What a generation request takes, once the asset is active."""
         return f"asset://{self.crun_asset_id}" if self.status is AssetStatus.ACTIVE else None
+
+
+def new_asset(
+    session: Session,
+    now: float,
+    entropy: bytes,
+    *,
+    name: str,
+    asset_type: str,
+    content_type: str,
+    size_bytes: int,
+    sha256: str | None = None,
+    place: int = 0,
+) -> Asset:
+    """An asset that waits for its file, the ``place``-th of its call. The key holds nothing the caller wrote."""
+    made = asset_id(int(now * 1000) + place, entropy)
+    return Asset(
+        id=made,
+        session_id=session.id,
+        name=name,
+        asset_type=AssetType(asset_type),
+        content_type=content_type,
+        status=AssetStatus.AWAITING_UPLOAD,
+        object_key=f"uploads/{session.id}/{made}/file",
+        created_at=now,
+        updated_at=now,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        client_id=session.client_id,
+    )
 
 
 def twin_of(asset: Asset, assets: Iterable[Asset]) -> Asset | None:

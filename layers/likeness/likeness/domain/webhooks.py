@@ -6,9 +6,10 @@ import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from likeness.domain.addresses import is_public
 from likeness.domain.ids import ulid
 
 #: What an announcement fans out to is bounded.
@@ -22,8 +23,6 @@ _JITTER = 0.2
 _SECRET_BYTES = 32
 _UNSAFE = re.compile(r"[^\x21-\x7e]|\\")
 _LONGEST_URL = 2048
-#: The only part of IPv6 that is given out as public addresses. What embeds IPv4 (::/96, 64:ff9b::/96) is outside.
-_PUBLIC_IPV6 = IPv6Network("2000::/3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +112,6 @@ def new_secret(random_bytes: bytes) -> str:
     if len(random_bytes) != _SECRET_BYTES:
         raise ValueError("random_bytes")
     return f"whsec_{base64.b64encode(random_bytes).decode()}"
-
-
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address belongs to somebody on the Internet, and to nothing inside of a network."""
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped:
-            return is_public(address.ipv4_mapped)
-        if address not in _PUBLIC_IPV6 or address.sixtofour or address.teredo:
-            return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def fault_of_url(url: str, *, private: bool) -> str | None:

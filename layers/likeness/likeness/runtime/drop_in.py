@@ -7,26 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from likeness.contracts.drop_in import OK, envelope, refusal
-from likeness.domain.caller import Caller, key_digest
+from likeness.domain.caller import Caller
 from likeness.errors import Forbidden, LikenessError
 from likeness.runtime.logging import report, report_unexpected
 from likeness.runtime.problems import HEADERS
 from likeness.runtime.request import headers_of
+from likeness.steps.authorize import ClientKeys, client_of
 
 #: What each route is called behind this (source: the vendor's page).
 JOB = "/api/v1/client/job/"
-_LONGEST_KEY = 256
-
-
-class ClientKeys(Protocol):
-    """The stored hashes of client keys."""
-
-    def find(self, key_hash: str) -> Caller | None:
-        """The client of a key that is not revoked."""
-        ...
 
 
 def respond(event: dict[str, Any], keys: ClientKeys, work: Callable[[Caller], dict[str, Any]]) -> dict[str, Any]:
@@ -44,8 +36,7 @@ def respond(event: dict[str, Any], keys: ClientKeys, work: Callable[[Caller], di
 
 
 def _caller(event: dict[str, Any], keys: ClientKeys) -> Caller:
-    key = headers_of(event).get("x-api-key") or ""
-    caller = keys.find(key_digest(key)) if key.startswith("lk_") and len(key) <= _LONGEST_KEY else None
+    caller = client_of(keys, headers_of(event).get("x-api-key") or "")
     if caller is None:
         raise Forbidden("invalid API key")
     return caller

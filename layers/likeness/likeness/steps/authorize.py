@@ -20,6 +20,13 @@ class ClientKeys(Protocol):
         ...
 
 
+def client_of(client_keys: ClientKeys, credential: str) -> Caller | None:
+    """The client behind a client key, None for anything else. Nobody stores a key: its SHA-256 is looked up."""
+    if not credential.startswith("lk_") or len(credential) > _LONGEST_CREDENTIAL:
+        return None
+    return client_keys.find(key_digest(credential))
+
+
 @dataclass(frozen=True, slots=True)
 class Authorize:
     """Resolves a credential."""
@@ -29,11 +36,11 @@ class Authorize:
     clock: Clock
 
     def __call__(self, credential: str) -> Caller | None:
-        """The caller, or None. The key itself is never stored: its SHA-256 is looked up."""
+        """The caller, or None."""
+        if credential.startswith("lk_"):
+            return client_of(self.client_keys, credential)
         if len(credential) > _LONGEST_CREDENTIAL:
             return None
-        if credential.startswith("lk_"):
-            return self.client_keys.find(key_digest(credential))
         now = self.clock.now()
         token = read_session_token(self.keys.current(), credential, now)
         if token is None and credential.startswith("st_"):

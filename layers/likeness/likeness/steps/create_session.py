@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from likeness.contracts.http import AssetRegistration, NewSession
+from likeness.contracts.http import NewSession
 from likeness.contracts.views import asset_view, iso, session_view
-from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.asset import new_asset
 from likeness.domain.caller import Caller
-from likeness.domain.ids import asset_id, session_id
+from likeness.domain.ids import session_id
 from likeness.domain.links import may_return_to
-from likeness.domain.media.types import AssetType
 from likeness.domain.session import (
     SESSION_TOKEN_LIFETIME_SECONDS,
     AttemptStatus,
@@ -66,7 +65,10 @@ class CreateSession:
             correlation_id=correlation_id,
         )
         # A millisecond apart, so that their ids sort as they were given.
-        assets = [new_asset(session, each, now, self.clock.entropy(), place) for place, each in enumerate(body.assets)]
+        assets = [
+            new_asset(session, now, self.clock.entropy(), place=place, **each.model_dump())
+            for place, each in enumerate(body.assets)
+        ]
         h5_link = None
         if body.start == "now":
             attempt, h5_link = self.links(session, 1, base_url, now)
@@ -121,22 +123,3 @@ class CreateSession:
         expiry = int(now) + SESSION_TOKEN_LIFETIME_SECONDS
         token = issue_session_token(self.keys.current(), session.id, session.client_id, expiry)
         return f"{base_url}/invite#{token}"
-
-
-def new_asset(session: Session, body: AssetRegistration, now: float, entropy: bytes, place: int = 0) -> Asset:
-    """An asset that waits for its file, the ``place``-th of its call. The key holds nothing the caller wrote."""
-    made = asset_id(int(now * 1000) + place, entropy)
-    return Asset(
-        id=made,
-        session_id=session.id,
-        name=body.name,
-        asset_type=AssetType(body.asset_type),
-        content_type=body.content_type,
-        status=AssetStatus.AWAITING_UPLOAD,
-        object_key=f"uploads/{session.id}/{made}/file",
-        created_at=now,
-        updated_at=now,
-        size_bytes=body.size_bytes,
-        sha256=body.sha256,
-        client_id=session.client_id,
-    )

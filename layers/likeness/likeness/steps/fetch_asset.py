@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from likeness.contracts.messages import AssetsReady
-from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus
+from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, new_asset
 from likeness.domain.caller import Caller
-from likeness.domain.ids import asset_id
 from likeness.domain.media import MAX_BYTES, MediaRefused, inspect
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Problem, Session
@@ -102,28 +101,20 @@ class FetchAsset:
 
     def _judged(self, session: Session, name: str, kind: AssetType, found: Download) -> Asset:
         """The asset as it is to be registered: uploaded, or failed for what the file is."""
-        now = self.clock.now()
-        made = asset_id(int(now * 1000), self.clock.entropy())
-        asset = Asset(
-            id=made,
-            session_id=session.id,
-            name=name,
-            asset_type=kind,
-            content_type="application/octet-stream",
-            status=AssetStatus.FAILED,
-            object_key=f"uploads/{session.id}/{made}/file",
-            created_at=now,
-            updated_at=now,
-            size_bytes=len(found.content),
-            client_id=session.client_id,
-        )
+        now, size = self.clock.now(), len(found.content)
+        asset = new_asset(
+            session, now, self.clock.entropy(),
+            name=name, asset_type=kind, content_type="application/octet-stream", size_bytes=size,
+        )  # fmt: skip
         if found.problem:
             code = "file_too_large" if found.problem == "too_large" else "download_failed"
-            return replace(asset, error=Problem(code, _NOT_FETCHED.format(found.problem), retryable=found.retryable))
+            why = Problem(code, _NOT_FETCHED.format(found.problem), retryable=found.retryable)
+            return replace(asset, status=AssetStatus.FAILED, error=why)
         try:
-            facts = inspect(io.BytesIO(found.content), size_bytes=len(found.content), declared=kind)
+            facts = inspect(io.BytesIO(found.content), size_bytes=size, declared=kind)
         except MediaRefused as refused:
-            return replace(asset, error=Problem(refused.code, refused.message, refused.crun_code))
+            why = Problem(refused.code, refused.message, refused.crun_code)
+            return replace(asset, status=AssetStatus.FAILED, error=why)
         return replace(
             asset,
             status=AssetStatus.UPLOADED,
@@ -161,7 +152,7 @@ class FetchAsset:
         except (UpstreamDeferred, StorageUnavailable):
             return True
         except (UpstreamError, WorkInProgress):
-            return False  # an ambiguous try, which is repeated once; or an execution is at it, and will be done
+            pass  # an ambiguous try, which is repeated once; or an execution is at it, and will be done
         return False
 
     def _withdraw(self, asset: Asset, refusal: UpstreamRefused) -> None:

@@ -7,11 +7,10 @@ from typing import Any
 
 from likeness.contracts.http import AssetRegistration
 from likeness.contracts.views import asset_view
-from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.asset import Asset, AssetStatus, new_asset
 from likeness.domain.caller import Caller
 from likeness.errors import ConditionFailed, Conflict
 from likeness.ports import Clock, Files, Store
-from likeness.steps.create_session import new_asset
 
 #: Nobody gets one of these back for the same bytes.
 _GONE = (AssetStatus.FAILED, AssetStatus.REDACTED)
@@ -37,7 +36,7 @@ class RegisterAsset:
         known = self._known(session.id, body.sha256)
         if known:
             return self._view(known, now), False
-        asset = new_asset(session, body, now, self.clock.entropy())
+        asset = new_asset(session, now, self.clock.entropy(), **body.model_dump())
         try:
             self.store.add_asset(asset)
         except ConditionFailed:
