@@ -312,8 +312,8 @@ def test_nobody_waits_longer_than_the_gateway_does(facade: Facade) -> None:
 def test_a_pass_that_crun_refuses_ends_the_waiting(facade: Facade) -> None:
     opened = facade.open()
     facade.world.callback(facade.session(opened))
-    facade.world.crun.groups.append(UpstreamRefused(404))
-    facade.meanwhile.append(lambda: facade.world.look_up(facade.session(opened)))
+    refused = UpstreamRefused(404)
+    facade.meanwhile.append(lambda: facade.world.look_up_to_the_end(facade.session(opened), refused))
     with pytest.raises(NotFound, match="validation was not passed"):
         facade.result.group(CLIENT, opened.byted_token)
 

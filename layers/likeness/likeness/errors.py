@@ -11,6 +11,7 @@ LikenessError
 │   ├── UpstreamRefused             it said no; asking again does not help
 │   ├── UpstreamDeferred            it certainly did not happen; ask again later
 │   └── UpstreamAmbiguous           it may have happened
+│       └── UpstreamIncomplete      a success without what was promised
 ├── StorageUnavailable              503, AWS did not answer
 ├── WorkInProgress                  somebody else holds the work; come back
 └── ConditionFailed                 a conditional write found another state (never leaves a step)
@@ -154,6 +155,10 @@ class UpstreamAmbiguous(UpstreamError):
     """When the request may have happened: a lost answer, 5xx, or an answer that is not the contract's."""
 
     code = "upstream_ambiguous"
+
+
+class UpstreamIncomplete(UpstreamAmbiguous):
+    """When crun says that it succeeded, and leaves out what it promised."""
 
 
 class StorageUnavailable(LikenessError):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamRefused
+from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamIncomplete, UpstreamRefused
 from likeness.ports import AssetReport
 
 _OK = 200
@@ -34,6 +34,8 @@ def read_envelope(status: int, body: bytes, *, promised: str, retry_after: int |
     if decisive is not None:
         raise _error(decisive, _text(envelope.get("message")) if envelope else None, retry_after)
     data = envelope.get("data") if envelope else None
+    if code == _OK and (not data or (isinstance(data, dict) and data.get(promised) in (None, ""))):
+        raise UpstreamIncomplete(f"crun's answer lacks {promised}", upstream_code=code)
     if (
         code != _OK
         or not isinstance(data, dict)

@@ -100,3 +100,12 @@ def report_unexpected(error: Exception, **ids: str | None) -> None:
     """Logs where a fault of ours was raised, not what it said: its words may quote a token, a URL or a name."""
     places = [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]
     logger.error("unexpected", extra={"error": type(error).__name__, "places": places, **ids})
+
+
+def report_of_session(error: Exception, session_id: str) -> None:
+    """Logs what went wrong with one of many sessions: a known error's facts, or where an unknown one was raised."""
+    with logger.append_context_keys(session_id=session_id):
+        if isinstance(error, LikenessError):
+            report(error)
+        else:
+            report_unexpected(error)

@@ -12,6 +12,7 @@ from typing import Any
 from likeness.contracts.views import asset_view, session_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
+from likeness.domain.executions import executions_of
 from likeness.domain.session import Session, SessionStatus
 from likeness.errors import Conflict, NotFound
 from likeness.ports import Clock, Files, Store, Workflows
@@ -82,10 +83,3 @@ class EraseAsset:
         # A name in the inbox may have been used twice: the other version is another asset's.
         if asset.object_key.startswith("inbox/") and asset.version_id:
             self.files.delete(asset.object_key, asset.version_id)
-
-
-def executions_of(session: Session) -> list[str]:
-    """Every execution that may still be at work: of each attempt, and the newest of the assets'."""
-    validations = [f"{session.id}-a{number}{suffix}" for number in session.attempts for suffix in ("", "-check")]
-    newest = range(max(0, session.generation - 1), session.generation + 1)
-    return validations + [f"{session.id}-g{generation}" for generation in newest]

@@ -12,7 +12,7 @@ from likeness.domain.polling import NEVER, NOTHING_SEEN, History, observed
 from likeness.domain.session import Problem, Session
 from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, Clock, Crun, Queue, Store, UpstreamProblem
-from likeness.steps.rounds import MAX_ROUNDS, Pace, done, finish, plan
+from likeness.steps.rounds import HAND_OVER_SECONDS, LONGEST_SECONDS, MAX_ROUNDS, Pace, done, finish, plan
 
 #: crun may not know an asset in the first moments after it gave out the id.
 _NOT_FOUND_PATIENCE_SECONDS = 60
@@ -35,8 +35,19 @@ class PollAssets:
     pace: Pace
     refused: Callable[[], None]
 
-    def __call__(self, session_id: str, execution: str, round_: int, asked_at: float | None = None) -> dict[str, Any]:
-        """See rounds.py. Without ``asked_at`` of the round before, nothing is counted in the history."""
+    def __call__(
+        self,
+        session_id: str,
+        execution: str,
+        round_: int,
+        asked_at: float | None = None,
+        *,
+        started_at: float | None = None,
+    ) -> dict[str, Any]:
+        """See rounds.py. Without ``asked_at`` of the round before, nothing is counted in the history.
+
+        ``started_at`` is when the execution began (epoch seconds): an old one hands over to a fresh one.
+        """
         now = self.clock.now()
         session, assets = self.store.load(session_id)
         # A round that is repeated after it let go of the session claims it again; else nothing is written here.
@@ -63,7 +74,9 @@ class PollAssets:
         following = plan(self.store, after, self.pace, now, round_ + 1, asked_at=known_at, retry_after=retry_after)
         if following["next"] == "done":
             return finish(self.store, session_id, execution, self.pace, now, round_ + 1)
-        if following["round"] > MAX_ROUNDS:
+        age = 0 if started_at is None else now - started_at
+        too_old = age >= HAND_OVER_SECONDS or age + following["wait_seconds"] >= LONGEST_SECONDS
+        if following["round"] > MAX_ROUNDS or too_old:
             return self._hand_over(session, execution)
         return following
 

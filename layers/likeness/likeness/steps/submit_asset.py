@@ -40,7 +40,9 @@ class SubmitAsset:
     possible_orphan: Callable[[], None]
 
     def __call__(self, session_id: str, asset_id: str, owner: str) -> dict[str, Any]:
-        """``{"outcome": "submitted" | "failed" | "nothing"}``. Raises what is worth repeating.
+        """``{"outcome": "submitted", "asset_id", "crun_asset_id", "resubmissions"}``, or ``failed`` or ``nothing``.
+
+        So the execution's history holds the AssetId, for a row that comes to know less. Raises what is worth repeating.
 
         ``owner`` names who submits, an execution or a request: nobody repeats what another one may still be at.
         """
@@ -91,7 +93,12 @@ class SubmitAsset:
             # Only an erasure takes an asset out of our hands: what reached crun must be known to its tombstone.
             self.store.record_late_submission(submitted)
             return {"outcome": "nothing"}
-        return {"outcome": "submitted"}
+        return {
+            "outcome": "submitted",
+            "asset_id": asset.id,
+            "crun_asset_id": crun_asset_id,
+            "resubmissions": asset.resubmissions,
+        }
 
     def _intend(self, asset: Asset, owner: str) -> Asset:
         intent = replace(
