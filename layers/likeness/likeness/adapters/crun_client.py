@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import requests
 
-from likeness.adapters.https import ReadyAdapter, seconds_to_wait
+from likeness.adapters.https import OwnSession, ReadyAdapter, seconds_to_wait
 from likeness.contracts.crun import read_asset_report, read_balance, read_envelope, read_id, read_link
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, CrunCall, H5Session, UpstreamProblem
@@ -53,7 +53,7 @@ class CrunClient:
         self._admit = admit
         self._called = called
         self._timeouts = (CONNECT_TIMEOUT_SECONDS, read_timeout)
-        self._http = requests.Session()
+        self._http = OwnSession()
         self._http.trust_env = trust_env
         ready = ReadyAdapter(pool_maxsize=_PARALLEL, max_retries=0)  # one for both: it reads the authorities
         for scheme in ("https://", "http://"):

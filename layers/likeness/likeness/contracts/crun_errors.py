@@ -33,10 +33,14 @@ def read_errors(given: object, sent: Collection[str] = ()) -> tuple[str, ...]:
 def _shown(text: str, sent: Collection[str]) -> str:
     # Cut at a space, so that no half of a secret is left that nothing recognises.
     kept = text if len(text) <= _READ else re.sub(r"\S+\Z", "", text[:_READ])
-    for each in sorted(sent, key=len, reverse=True):
-        for form in {each, quote(each, safe=""), quote(each)}:
-            kept = _without(kept, form)
-    kept = _OPAQUE.sub(_GONE, _URL.sub(_GONE, kept))
+    forms = [form for each in sent for form in (each, quote(each, safe=""), quote(each), each.partition("://")[2])]
+    forms.sort(key=len, reverse=True)
+    for form in forms:
+        kept = kept.replace(form, _GONE) if len(form) >= _BEGINNING else kept
+    kept = _URL.sub(_GONE, kept)
+    for form in forms:
+        kept = _without(kept, form)
+    kept = _OPAQUE.sub(_GONE, kept)
     line = " ".join("".join(each if each.isprintable() else " " for each in kept).split())
     return line if len(line) <= LONGEST_ERROR else f"{line[:LONGEST_ERROR - 1]}…"
 
