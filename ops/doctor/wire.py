@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import requests
-
 from likeness.adapters.https import OwnSession
 
 CONNECT_TIMEOUT_SECONDS = 3.05

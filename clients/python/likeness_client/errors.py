@@ -67,9 +67,9 @@ class LikenessApiError(LikenessError):
 
     @property
     def is_passing(self) -> bool:
-        """Not when the service has said so; a proxy's page, which has no problem document, says nothing about a request.
+        """Not when the service has said no; yes after a proxy's page, which has no problem document and decides nothing.
 
-        Unless it refuses the credential or the size, which nobody takes back a moment later.
+        Unless that refuses the credential or the size, which nobody takes back a moment later.
         """
         return self.code == code_without_document(self.status) and self.status not in (401, 403, 413)
 

@@ -39,7 +39,7 @@ class OwnSession(Session):
     requests reads the body of one whole, without any bound, even where it is told not to follow it.
     """
 
-    def get_redirect_target(self, resp: Response) -> None:  # noqa: ARG002 - inherited
+    def get_redirect_target(self, resp: Response) -> None:
         """Nowhere."""
 
 

@@ -91,7 +91,7 @@ def _is_success(code: int) -> bool:
 def _raise(
     code: int, envelope: Mapping[str, Any], retry_after: int | None, sent: Collection[str], *, is_word: bool
 ) -> NoReturn:
-    """Raises what ``code`` means. Without ``is_word`` it is the HTTP status of whoever answered, and not crun's word."""
+    """Raises what ``code`` means. Not ``is_word``: it is the HTTP status of whoever answered, not crun's word."""
     if code == _RATE_LIMITED:
         raise RateLimited(upstream_code=code, retry_after=retry_after or 10, asked_to_wait=retry_after)
     if code == _MAINTENANCE:

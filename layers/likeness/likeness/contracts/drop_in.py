@@ -13,7 +13,7 @@ from likeness.domain.drop_in import asset_id_of, crun_error, crun_status
 from likeness.errors import Forbidden, LikenessError, NotFound, RequestError, UpstreamAmbiguous, UpstreamRefused
 
 OK, _UNAUTHORIZED, _NOT_FOUND, _INVALID, _LIMITED, _MAINTENANCE, _SERVER_ERROR = 200, 401, 404, 422, 429, 455, 500
-#: crun's refusals that its own caller would get too. 401 and 403 are not among them: the caller's key is good, ours is not.
+#: crun's refusals that its own caller would get too. Not 401 and 403: the caller's key is good, ours is not.
 _PASSED_ON = frozenset({402, 404, 422, 501, 505})
 
 
