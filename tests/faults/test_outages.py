@@ -157,7 +157,7 @@ def test_a_file_that_crun_does_not_know_for_a_moment_is_active_in_the_end(where:
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 200}])
     story = _created(where)
     where.settle(100)
-    where.simulator.add_faults(FaultRule(call="info", kind="both", code=404, times=1))
+    where.simulator.add_faults(FaultRule(call="info", kind="both", code=404, times=3))  # one round
     _check(story)
 
 

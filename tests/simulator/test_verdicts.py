@@ -127,18 +127,18 @@ def test_the_table_is_there() -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_only_crun_s_envelope_is_a_verdict(name: str) -> None:
-    bodies = [(what, None, body) for what, body in NO_ENVELOPE.items()]
+    bodies: list[tuple[str, int | None, bytes]] = [(what, None, body) for what, body in NO_ENVELOPE.items()]
     for code in CODES:
         for form in (code, str(code)):
-            envelope = {"code": form, "message": "m", "data": OK if code == 200 else None}
-            bodies.append((f"code {form!r}", code, json.dumps(envelope).encode()))
+            body = json.dumps({"code": form, "message": "m", "data": OK if code == 200 else None})
+            bodies.append((f"code {form!r}", code, body.encode()))
     wrong = []
     with server() as script:
         crun = CrunClient(script.url, lambda _: "key", lambda wanted: wanted)
         for status in STATUSES:
-            for what, code, body in bodies:
-                script.status, script.body = status, body
-                found = seen(CALLS[name], crun)
-                if found != expected(status, code):
-                    wrong.append(f"{status} with {what}: {found}, not {expected(status, code)}")
+            for what, inside, script.body in bodies:
+                script.status = status
+                found, wanted = seen(CALLS[name], crun), expected(status, inside)
+                if found != wanted:
+                    wrong.append(f"{status} with {what}: {found}, not {wanted}")
     assert wrong == []

@@ -392,7 +392,7 @@ class _Killed(BaseException):
 
 def _dies_in_the_call(world: World, asset: Asset, by: str = "a") -> None:
     class Dying(FakeCrun):
-        def upload_asset(self, **_: Any) -> str:  # type: ignore[override]
+        def upload_asset(self, **_: Any) -> str:
             world.crun.uploaded.append(("", "", "", ""))
             raise _Killed
 

@@ -67,7 +67,7 @@ class LikenessApiError(LikenessError):
 
     @property
     def is_passing(self) -> bool:
-        """Not when the service has said no; yes after a proxy's page, which has no problem document and decides nothing.
+        """Not when the service has said no; yes after a proxy's page: without a problem document it decides nothing.
 
         Unless that refuses the credential or the size, which nobody takes back a moment later.
         """

@@ -138,7 +138,8 @@ class CrunClient:
     @contextmanager
     def _told(self, call: str, correlation_id: str | None) -> Iterator[None]:
         """Tells of the call inside of the block: how long it took, and what came of it."""
-        began, outcome, code, errors = time.monotonic(), "ok", None, ()
+        began, outcome, code = time.monotonic(), "ok", None
+        errors: tuple[str, ...] = ()
         try:
             yield
         except UpstreamError as problem:

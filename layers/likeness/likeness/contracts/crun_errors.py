@@ -42,7 +42,7 @@ def _shown(text: str, sent: Collection[str]) -> str:
         kept = _without(kept, form)
     kept = _OPAQUE.sub(_GONE, kept)
     line = " ".join("".join(each if each.isprintable() else " " for each in kept).split())
-    return line if len(line) <= LONGEST_ERROR else f"{line[:LONGEST_ERROR - 1]}…"
+    return line if len(line) <= LONGEST_ERROR else f"{line[: LONGEST_ERROR - 1]}…"
 
 
 def _without(text: str, secret: str) -> str:
