@@ -35,10 +35,10 @@ def read_envelope(
     UpstreamAmbiguous. ``sent``: what the request held, which no error repeats.
     """
     envelope = _json_object(body)
-    code = read_code(body)
+    code = _integer(envelope.get("code"))
     decisive = next((each for each in (code, status) if each is not None and not _is_success(each)), None)
     if decisive is not None:
-        # Crun never redirects: whoever does says nothing, whatever stands in the body of it.
+        # crun never redirects: whoever does says nothing, whatever stands in the body of it.
         is_word = code is not None and (decisive == code or not 300 <= status < 400)
         _raise(decisive, envelope, retry_after, sent, is_word=is_word)
     data = envelope.get("data")

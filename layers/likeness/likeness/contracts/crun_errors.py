@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 #: So many are shown, and so many characters of each.
 MOST_ERRORS, LONGEST_ERROR = 8, 160
-_READ = 2000
+_READ = 600
 _GONE = "[…]"
 #: A URL in any of its spellings, as far as the next space or quotation mark.
 _URL = re.compile(r"[^\s\"']*(?::(?:\\?/){2}|%3a%2f%2f)[^\s\"']*", re.IGNORECASE)
@@ -33,8 +33,7 @@ def read_errors(given: object, sent: Collection[str] = ()) -> tuple[str, ...]:
 def _shown(text: str, sent: Collection[str]) -> str:
     # Cut at a space, so that no half of a secret is left that nothing recognises.
     kept = text if len(text) <= _READ else re.sub(r"\S+\Z", "", text[:_READ])
-    forms = [form for each in sent for form in (each, quote(each, safe=""), quote(each), each.partition("://")[2])]
-    forms.sort(key=len, reverse=True)
+    forms = sorted((form for each in sent for form in _spellings(each)), key=len, reverse=True)
     for form in forms:
         kept = kept.replace(form, _GONE) if len(form) >= _BEGINNING else kept
     kept = _URL.sub(_GONE, kept)
@@ -43,6 +42,11 @@ def _shown(text: str, sent: Collection[str]) -> str:
     kept = _OPAQUE.sub(_GONE, kept)
     line = " ".join("".join(each if each.isprintable() else " " for each in kept).split())
     return line if len(line) <= LONGEST_ERROR else f"{line[: LONGEST_ERROR - 1]}…"
+
+
+def _spellings(secret: str) -> tuple[str, ...]:
+    quoted = (quote(secret, safe=safe, errors="replace") for safe in ("", "/"))
+    return (secret, *quoted, secret.partition("://")[2])
 
 
 def _without(text: str, secret: str) -> str:

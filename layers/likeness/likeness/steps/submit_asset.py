@@ -55,14 +55,16 @@ class SubmitAsset:
             leased_until = asset.updated_at + SUBMISSION_LEASE_SECONDS
             if asset.submitting_by and self.clock.now() < leased_until:
                 raise WorkInProgress("Somebody else is submitting this asset")
-            self.possible_orphan()
             if asset.ambiguous_submissions >= MAX_AMBIGUOUS_SUBMISSIONS:
+                self.possible_orphan()
                 problem = Problem("submission_unknown", "It is not known whether the file arrived.", retryable=True)
                 return self._fail(asset, problem)
         try:
             intent = self._intend(asset, f"{owner}/{self.clock.entropy().hex()}")
         except ConditionFailed:
             return {"outcome": "nothing"}
+        if asset.status is AssetStatus.SUBMITTING:
+            self.possible_orphan()
         try:
             crun_asset_id = self.crun.upload_asset(
                 name=asset.name,
