@@ -5,6 +5,7 @@ Recovery is automatic wherever it can be; where it cannot, the session says so a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -159,6 +160,19 @@ def test_a_file_that_crun_does_not_know_for_a_moment_is_active_in_the_end(where:
     where.settle(100)
     where.simulator.add_faults(FaultRule(call="info", kind="both", code=404, times=3))  # one round
     _check(story)
+
+
+def test_what_crun_lists_with_a_422_reaches_the_caller_and_the_log_without_what_was_sent(where: Cloud) -> None:
+    said = "callback_url: https://likeness.example/v1/callback is not reachable"
+    where.simulator.add_faults(FaultRule(call="session", kind="both", code=422, message=said, times=2))
+    answer = where.api("POST", "/sessions", body={})
+    shown = ["callback_url: […] is not reachable"]
+    assert (answer.status, answer.body["code"]) == (502, "upstream_rejected")
+    assert answer.body["upstream_errors"] == shown
+    (line,) = [each for each in map(json.loads, where.logs) if each.get("upstream_errors")]
+    assert (line["message"], line["upstream_code"], line["upstream_errors"]) == ("crun called", 422, shown)
+    called = where.vendor("visual-validate-session", body={"callback_url": "https://shop.example/done"})
+    assert (called.status, called.body["errors"]) == (422, shown)
 
 
 def test_without_credits_no_session_is_made_and_the_caller_knows_when_to_come_back(where: Cloud) -> None:
