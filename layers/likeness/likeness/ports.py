@@ -210,6 +210,13 @@ class Store(Protocol):
         """
         ...
 
+    def begin_submission(self, intent: Asset, before: Asset) -> None:
+        """Writes ``intent`` to hand an asset to crun if it is still as ``before``; ConditionFailed otherwise.
+
+        Of two who have read the same state one begins: each intent counts up ``ambiguous_submissions``.
+        """
+        ...
+
     def keep_earlier_id(self, asset: Asset) -> None:
         """Keeps the asset findable by the id that crun has given it, before it gets another one."""
         ...
@@ -401,7 +408,7 @@ class CrunCall:
     """One request to crun and what came of it. ``call`` is the last part of its path.
 
     ``outcome``: ``ok``, ``refused``, ``deferred`` or ``ambiguous``, as in the tree of errors; ``upstream_code`` is
-    crun's own figure, if it gave one.
+    crun's own figure, if it gave one; ``errors`` what it lists with a 422.
     """
 
     call: str
@@ -409,6 +416,7 @@ class CrunCall:
     seconds: float
     upstream_code: int | None
     correlation_id: str | None
+    errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -510,19 +510,30 @@ class DynamoStore:
 
     def change_asset(self, asset: Asset, expected: Sequence[AssetStatus], seen: History = NOTHING_SEEN) -> None:
         """See the port. One PutItem, or one transaction when something was seen."""
-        starts = {f":from{index}": encode(status) for index, status in enumerate(expected)}
-        mine = {":mine": encode(asset.submitting_by)} if asset.submitting_by else {}
-        own_write = "#status = :to AND updated_at = :now" + (" AND submitting_by = :mine" if mine else "")
-        put: Item = {
-            "TableName": self._table,
-            "Item": asset_item(asset),
-            "ConditionExpression": f"#status IN ({', '.join(starts)}) OR ({own_write})",
-            "ExpressionAttributeNames": _STATUS,
-            "ExpressionAttributeValues": starts | mine | _values(to=asset.status, now=asset.updated_at),
-        }
+        starts = {f"from{index}": status for index, status in enumerate(expected)}
+        put = self._put(asset, f"#status IN ({', '.join(f':{name}' for name in starts)})", starts)
         with translated():
             if not (seen.total and self._put_and_count(put, asset, seen)):
                 self._client.put_item(**put)
+
+    def begin_submission(self, intent: Asset, before: Asset) -> None:
+        """See the port."""
+        as_before = "#status = :before AND ambiguous_submissions = :count"
+        values = {"before": before.status, "count": before.ambiguous_submissions}
+        with translated():
+            self._client.put_item(**self._put(intent, as_before, values))
+
+    def _put(self, asset: Asset, condition: str, values: Item) -> Item:
+        """The write of a whole asset under ``condition``, or when it was made already and its reply was lost."""
+        mine = {"mine": asset.submitting_by} if asset.submitting_by else {}
+        own_write = "#status = :to AND updated_at = :now" + (" AND submitting_by = :mine" if mine else "")
+        return {
+            "TableName": self._table,
+            "Item": asset_item(asset),
+            "ConditionExpression": f"{condition} OR ({own_write})",
+            "ExpressionAttributeNames": _STATUS,
+            "ExpressionAttributeValues": _values(**values, **mine, to=asset.status, now=asset.updated_at),
+        }
 
     def keep_earlier_id(self, asset: Asset) -> None:
         """See the port."""

@@ -280,6 +280,7 @@ def asset_item(asset: Asset) -> Item:
             # Not ``client_id``: with that and its ``id`` an asset would be in the sessions' index too.
             "asset_client_id": asset.client_id or None,
             "submitting_by": asset.submitting_by,
+            "missing_since": asset.missing_since,
             UPSTREAM_ID: asset.crun_asset_id,
             # What is written later, on the way to crun, has none.
             "ttl": int(asset.created_at) + RETENTION_SECONDS if _expires(asset) else None,
@@ -317,6 +318,7 @@ def asset_from(item: Item) -> Asset:
         sha256=values.get("sha256"),
         client_id=values.get("asset_client_id", ""),
         submitting_by=values.get("submitting_by"),
+        missing_since=values.get("missing_since"),
     )
 
 

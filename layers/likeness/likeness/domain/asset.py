@@ -9,6 +9,7 @@ from enum import StrEnum
 from likeness.domain.ids import asset_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Problem, Session
+from likeness.errors import UpstreamRefused
 
 NAME_LIMIT = 64
 #: An ambiguous upload to crun is repeated at most once: it has no idempotency key and no list call.
@@ -64,8 +65,11 @@ class Asset:
     sha256: str | None = None
     #: Whose it is; "" on what was stored before assets knew.
     client_id: str = ""
-    #: Who hands it to crun, while it is ``submitting``; nobody else does for SUBMISSION_LEASE_SECONDS.
+    #: Which invocation hands it to crun, while it is ``submitting``; no other one does for SUBMISSION_LEASE_SECONDS.
+    #: None when that one knows that it has ended. Earlier versions wrote the execution's name alone.
     submitting_by: str | None = None
+    #: When crun first said that it does not know the asset, if that was its last word: a second look decides.
+    missing_since: float | None = None
 
     @property
     def uri(self) -> str | None:
@@ -140,6 +144,12 @@ def crun_failure(code: str | None, message: str | None) -> Problem:
         return Problem(known[0], known[1], code, known[2], said or None)
     text = said or "The file was not accepted."
     return Problem("rejected", text, (code or "")[:64] or None, upstream_message=said or None)
+
+
+def refused(refusal: UpstreamRefused) -> Problem:
+    """The problem of an asset that crun has refused to take or to know; it keeps what crun lists with a 422."""
+    listed = "; ".join(refusal.errors)[:200]
+    return Problem(refusal.code, refusal.title, str(refusal.upstream_code), upstream_message=listed or None)
 
 
 #: The code of an asset that was active and that crun has lost since.

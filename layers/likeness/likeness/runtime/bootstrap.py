@@ -72,7 +72,11 @@ def _crun(admit: Any) -> Any:
 def _crun_called(told: CrunCall) -> None:
     measure(Metric.CRUN_CALL_SECONDS, told.seconds, call=told.call, outcome=told.outcome)
     facts = {"call": told.call, "outcome": told.outcome, "seconds": round(told.seconds, 3)}
-    more = {"upstream_code": told.upstream_code, "correlation_id": told.correlation_id}
+    more = {
+        "upstream_code": told.upstream_code,
+        "upstream_errors": told.errors or None,
+        "correlation_id": told.correlation_id,
+    }
     logger.info("crun called", extra=facts | {name: each for name, each in more.items() if each is not None})
 
 

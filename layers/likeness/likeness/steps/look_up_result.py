@@ -49,12 +49,11 @@ class LookUpResult:
     clock: Clock
 
     def __call__(self, session_id: str, number: int, execution: str, *, last_chance: bool) -> dict[str, Any]:
-        """What came of it: ``{"outcome": "verified", "group_id", "attempt", "at"}``, or ``known`` when the group is there
+        """``{"outcome": "verified", "group_id", "attempt", "at"}``, or another outcome.
 
-        already, ``not_yet`` with ``wait_seconds``, or ``not_verified``.
-
-        Raises what is worth repeating: UpstreamDeferred, UpstreamAmbiguous, a refusal that concerns the account,
-        WorkInProgress, StorageUnavailable.
+        ``known`` when the group is there already, ``not_yet`` with ``wait_seconds``, or ``not_verified``. Raises what
+        is worth repeating: UpstreamDeferred, UpstreamAmbiguous, a refusal that concerns the account, WorkInProgress,
+        StorageUnavailable.
         """
         now = self.clock.now()
         try:

@@ -7,7 +7,7 @@ be repeated, and nothing is done to a session while one of its executions lives.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -27,6 +27,8 @@ _FAILURES = 5
 #: An item that cannot be dealt with is passed over for so long, so that it holds up nobody.
 _PASSED_OVER_SECONDS = 3600.0
 _ENDED_HONESTLY = "result_unavailable"
+#: The error code of the state GiveUpAsset.
+_GIVEN_UP = "upstream_unavailable"
 
 
 class Cause(StrEnum):
@@ -178,8 +180,6 @@ class Reconcile:
 
     def _files(self, session: Session, assets: Sequence[Asset]) -> list[Cause]:
         """Has the files of a verified session moved on."""
-        for asset in assets:
-            self._count_orphan(asset)
         if session.group_id is None or not any(each.status in IN_PROGRESS for each in assets):
             return []
         cause = self._cause([session.driver] if session.driver else [assets_name(session)])
@@ -188,12 +188,6 @@ class Reconcile:
         self.start.recover(session, assets, all_executions_of(session))
         outcome = self.start.assets(*self.store.load(session.id))
         return [cause] if outcome == "started" else []
-
-    def _count_orphan(self, asset: Asset) -> None:
-        """The state GiveUpAsset cannot count: a file that it gives up while it is submitted may be at crun."""
-        if asset.status is AssetStatus.FAILED and asset.submitting_by:
-            self.store.change_asset(replace(asset, submitting_by=None), [AssetStatus.FAILED])
-            self.possible_orphan()
 
     def _validation_lives(self, session: Session) -> bool:
         """Whether the execution that verified the session has yet to claim its files."""
@@ -208,6 +202,8 @@ class Reconcile:
         by_id = {each.id: each for each in assets}
         open_work = any(each.status in IN_PROGRESS for each in assets)
         for item in items:
+            if _possible_orphan(by_id.get(item.asset_id or "")):
+                self.possible_orphan()
             if item.asset_id is None:
                 self.due.set(item, _session_again(session, now, open_work=open_work) if session else None)
             else:
@@ -219,6 +215,15 @@ def _waits(session: Session, attempt: Attempt, now: float) -> bool:
     if attempt.status is AttemptStatus.PASSED:
         return session.status is SessionStatus.PROCESSING
     return attempt.status is AttemptStatus.OPEN and attempt_due_at(attempt.created_at) <= now
+
+
+def _possible_orphan(asset: Asset | None) -> bool:
+    """Whether a file was given up in the middle of a submission: it may be at crun, and the state machine, which gives
+
+    it up, cannot count. It is due until this look, and not after it.
+    """
+    given_up = asset is not None and asset.error is not None and asset.error.code == _GIVEN_UP
+    return given_up and asset is not None and asset.ambiguous_submissions > 0
 
 
 def _session_again(session: Session, now: float, *, open_work: bool) -> float | None:
