@@ -26,6 +26,8 @@ from ops.webhooks import Webhooks
 
 _HTTP_SECONDS = 30
 _PATIENCE_SECONDS = 120
+#: The simulated crun takes seconds where crun may take minutes, for which the template's pauses are made.
+_PARAMETERS = ("PollFirstDelaySeconds=1", "PollMaxDelaySeconds=2")
 _SETTLED = ("active", "failed")
 _STYLES = {"active": "green", "failed": "red", "processing": "yellow", "submitting": "yellow"}
 
@@ -131,7 +133,12 @@ def main(port: int = 0) -> int:
     """Runs the demo on a stack of its own; the exit code is 0 only if all of it really happened."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     with tempfile.TemporaryDirectory() as folder:
-        options = Options(state_file=Path(".local/demo.json"), port=port or free_port(), emulator_port=free_port())
+        options = Options(
+            state_file=Path(".local/demo.json"),
+            port=port or free_port(),
+            emulator_port=free_port(),
+            parameters=_PARAMETERS,
+        )
         with running_stack(options, lambda line: console.print(f"· {line}")) as stack:
             try:
                 with Receiver() as receiver:

@@ -86,7 +86,9 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
     with ExitStack() as cleanup:
         parts = _Parts(logs, environment(state_dir, endpoint), cleanup)
         say("starting the emulator")
-        _start_emulator(parts, options.emulator_port, endpoint)
+        scratch = tempfile.TemporaryDirectory(prefix="likeness-", ignore_cleanup_errors=True)
+        folder = Path(cleanup.enter_context(scratch))
+        _start_emulator(parts, options.emulator_port, endpoint, folder)
         simulator = None
         if options.crun_base_url is None:
             say("starting the crun simulator")
@@ -104,7 +106,9 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
             "WebhookPrivateAddresses": "allowed",
             "AssetUrlLoopback": "allowed",
         } | dict(each.split("=", 1) for each in options.parameters)
-        _deploy(emulator.without_metric_math(built), parameters, logs, parts.env, endpoint)
+        template = emulator.deployable(built, folder, _PYTHON)
+        cleanup.callback(template.unlink, missing_ok=True)
+        _deploy(template, parameters, logs, parts.env, endpoint)
         outputs = emulator.outputs(endpoint, STACK_NAME)
         emulator.put_any_methods(endpoint, outputs["RestApiId"], STACK_NAME, built)
         emulator.put_gateway_responses(endpoint, outputs["RestApiId"], built)
@@ -144,11 +148,9 @@ class _Parts:
         return child
 
 
-def _start_emulator(parts: _Parts, port: int, endpoint: str) -> None:
-    scratch = tempfile.TemporaryDirectory(prefix="likeness-", ignore_cleanup_errors=True)
-    folder = Path(parts.cleanup.enter_context(scratch))
+def _start_emulator(parts: _Parts, port: int, endpoint: str, scratch: Path) -> None:
     log = parts.logs / "emulator.log"
-    child = parts.keep("emulator", emulator.start(port, log, folder, parts.env))
+    child = parts.keep("emulator", emulator.start(port, log, scratch, parts.env))
     emulator.wait_until_ready(child, endpoint, log)
 
 
@@ -202,10 +204,11 @@ def build_for_host(state_dir: Path, logs: Path, env: dict[str, str]) -> Path:
         shutil.rmtree(state_dir / "build", ignore_errors=True)
         target = {
             "LAYER_PYTHON_VERSION": _PYTHON,
-            "LAYER_PLATFORM": f"manylinux2014_{'aarch64' if _ARM else 'x86_64'}",
+            "LAYER_PLATFORM": "",  # of this very machine
             "PYTHON": sys.executable,
+            "UV": _tool("uv"),
         }
-        command = [_sam(), "build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(folder)]
+        command = [_tool("sam"), "build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(folder)]
         _run([*command, "--parallel"], logs / "build.log", env | target, "the build")
     return folder / "template.yaml"
 
@@ -218,14 +221,14 @@ def _deploy(built: Path, parameters: dict[str, str], logs: Path, env: dict[str, 
         # The user's samconfig.toml is for AWS.
         config = Path(folder) / "empty.toml"
         config.write_text("version = 0.1\n")
-        command = [_sam(), "deploy", "--template-file", str(built), "--stack-name", STACK_NAME, "--s3-bucket", bucket]
+        command = [_tool("sam"), "deploy", "--template-file", str(built), "--stack-name", STACK_NAME, "--s3-bucket", bucket]
         command += ["--no-resolve-s3", "--no-confirm-changeset", "--no-progressbar", "--capabilities", "CAPABILITY_IAM"]
         command += ["--config-file", str(config), "--parameter-overrides", *overrides]
         _run(command, logs / "deploy.log", env, "the deployment")
 
 
-def _sam() -> str:
-    return str(Path(sys.executable).parent / "sam")
+def _tool(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
 
 
 def _run(command: list[str], log: Path, env: dict[str, str], what: str) -> None:
