@@ -87,19 +87,20 @@ def started_at(pid: int) -> str:
 
     A child that ended and was not waited for yet has ended, though ps still shows it (state Z).
     """
-    command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
+    command = ["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)]  # BSD's ps takes one name for each -o
     state, _, mark = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip().partition(" ")
     return "" if state.startswith("Z") else mark.strip()
 
 
-def require_free(port: int, flag: str) -> None:
-    """Raises StackError when something listens on ``port`` already."""
+def is_free(port: int) -> bool:
+    """Whether nothing listens on ``port``."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise StackError(f"port {port} is in use; choose another with {flag}") from None
+            return False
+    return True
 
 
 def free_port() -> int:

@@ -22,7 +22,7 @@ from local.processes import (
     StackError,
     environment,
     free_port,
-    require_free,
+    is_free,
     spawn,
     started_at,
     stop,
@@ -72,9 +72,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
 
     Raises StackError, with one line for the user, when it cannot be started.
     """
-    _require_unused(options.state_file)
-    require_free(options.port, "--port")
-    require_free(options.emulator_port, "--emulator-port")
+    _require_free(options)
     state_dir = options.state_file.resolve().parent
     logs = state_dir / "logs" / options.state_file.stem
     shutil.rmtree(logs, ignore_errors=True)
@@ -172,12 +170,30 @@ def _start_gateway(parts: _Parts, port: int, targets: dict[str, str]) -> None:
     wait_until_listening(child, port, "the gateway", log, 20)
 
 
-def _require_unused(state_file: Path) -> None:
-    """Raises StackError when the stack of ``state_file`` runs: `down` could not find it any more."""
+def _require_free(options: Options) -> None:
+    """Raises StackError, with everything that another stack has already, and the options that choose something else."""
+    problems = []
+    if _runs(options.state_file):  # its state file would be lost, and `down` with it
+        problems.append(
+            f"the stack of {options.state_file} is running; end it (make down), or choose another --state-file "
+            "(make: STATE_FILE=.local/second.json)"
+        )
+    for port, option, variable in (
+        (options.port, "--port", "PORT"),
+        (options.emulator_port, "--emulator-port", "EMULATOR_PORT"),
+    ):
+        if not is_free(port):
+            problems.append(f"port {port} is in use; choose another {option} (make: {variable}={port + 1})")
+    if problems:
+        raise StackError("\n          ".join(problems))
+
+
+def _runs(state_file: Path) -> bool:
+    """Whether something of the stack of ``state_file`` is alive."""
     with suppress(OSError, ValueError, KeyError, TypeError):  # a broken file holds no running stack
         pids = json.loads(state_file.read_text())["pids"].values()
-        if any(mark and started_at(pid) == mark for pid, mark in pids):
-            raise StackError(f"the stack of {state_file} is running; choose another --state-file, or end it first")
+        return any(mark and started_at(pid) == mark for pid, mark in pids)
+    return False
 
 
 def _write_state(file: Path, stack: Stack) -> None:
