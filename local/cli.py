@@ -86,7 +86,9 @@ def _up(options: argparse.Namespace) -> int:
 
 def banner(stack: Stack, state_file: Path) -> str:
     """What somebody needs to use the stack that has just come up."""
-    crun = f"{stack.api_url.removesuffix('/v1')}/crun  (crun, simulated)" if stack.simulator_url else "none: crun itself"
+    crun = (
+        f"{stack.api_url.removesuffix('/v1')}/crun  (crun, simulated)" if stack.simulator_url else "none: crun itself"
+    )
     return f"""
 ready: {stack.api_url}
 

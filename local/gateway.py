@@ -32,7 +32,7 @@ _INDEX = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Likenes
 <ul><li><a href="/v1/docs">The API</a></li>
 <li><a href="/v1/console">The operator's console</a> (needs a client key)</li>
 <li><a href="/v1/invite">The person's page</a> (needs an invite link)</li></ul></body></html>"""
-#: What a path may show beside its routes' own words: sessions and assets. Everything else may be a signature or a token.
+#: What a path may show beside its routes' own words: sessions and assets. Anything else may be a signature or a token.
 _ID = re.compile(r"(ses|ast)_[0-9A-HJKMNP-TV-Z]{26}")
 _MASK = "***"
 

@@ -237,7 +237,16 @@ def _deploy(built: Path, parameters: dict[str, str], logs: Path, env: dict[str, 
         # The user's samconfig.toml is for AWS.
         config = Path(folder) / "empty.toml"
         config.write_text("version = 0.1\n")
-        command = [_tool("sam"), "deploy", "--template-file", str(built), "--stack-name", STACK_NAME, "--s3-bucket", bucket]
+        command = [
+            _tool("sam"),
+            "deploy",
+            "--template-file",
+            str(built),
+            "--stack-name",
+            STACK_NAME,
+            "--s3-bucket",
+            bucket,
+        ]
         command += ["--no-resolve-s3", "--no-confirm-changeset", "--no-progressbar", "--capabilities", "CAPABILITY_IAM"]
         command += ["--config-file", str(config), "--parameter-overrides", *overrides]
         _run(command, logs / "deploy.log", env, "the deployment")
