@@ -184,9 +184,10 @@ build-gradual: $(DEPLOY) ## the same for a gradual rollout: aliases and alarms (
 	$(RUN) -m ops.gradual > template-gradual.yaml
 	@$(MAKE) --no-print-directory build TEMPLATE=template-gradual.yaml
 
-# One solution for all groups first, so that each group's file has the same versions (UPGRADE=: only what has to change).
+# One solution for all groups first, so that each group's file has the same versions. UPGRADE= changes only what has to
+# change: uv keeps the versions that it finds where it writes.
 lock: $(VENV)/.ready ## new lock files, with hashes for every platform, from pyproject.toml
-	@mkdir -p build
+	@mkdir -p build && cat requirements/installer.txt requirements/check.txt > build/lock.txt
 	$(COMPILE) $(UPGRADE) --group check --group installer --output-file build/lock.txt
 	for group in installer $(GROUPS); do \
 		$(COMPILE) --constraint build/lock.txt --group $$group --output-file requirements/$$group.txt || exit; done

@@ -117,7 +117,10 @@ def _stay(stack: Stack) -> None:
         while True:
             for name, (pid, mark) in stack.pids.items():
                 if started_at(pid) != mark:
-                    raise StackError(f"the {name} has ended; see {shown(stack.log_dir)}/{name}.log")
+                    raise StackError(
+                        f"the {name} has ended (see {shown(stack.log_dir)}/{name}.log), and the stack with it: "
+                        "its sessions, files and keys are gone"
+                    )
             for _ in range(5):
                 time.sleep(0.2)
                 print(requests.read(), end="", flush=True)

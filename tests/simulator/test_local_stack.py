@@ -151,7 +151,7 @@ def test_a_part_that_has_ended_is_named_with_its_log(tmp_path: Path, capsys: pyt
     (tmp_path / "gateway.log").write_text("GET /v1/docs 200 5 ms\n")
     mine = (os.getpid(), started_at(os.getpid()))
     stack = a_stack(tmp_path, pids={"emulator": mine, "simulator": (os.getpid(), "another time"), "gateway": mine})
-    with pytest.raises(StackError, match=rf"^the simulator has ended; see {tmp_path}/simulator\.log$"):
+    with pytest.raises(StackError, match=rf"^the simulator has ended \(see {tmp_path}/simulator\.log\)"):
         _stay(stack)
 
 
