@@ -32,8 +32,9 @@ _INDEX = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Likenes
 <ul><li><a href="/v1/docs">The API</a></li>
 <li><a href="/v1/console">The operator's console</a> (needs a client key)</li>
 <li><a href="/v1/invite">The person's page</a> (needs an invite link)</li></ul></body></html>"""
-#: What a path may show beside its routes' own words: sessions and assets. Anything else may be a signature or a token.
-_ID = re.compile(r"(ses|ast)_[0-9A-HJKMNP-TV-Z]{26}")
+#: What a path may show beside its routes' own words: ids of sessions and assets, where these are addressed. Anything
+#: else may be a signature or a token.
+_ID = re.compile(r"(sessions/ses|assets/ast)_[0-9A-HJKMNP-TV-Z]{26}")
 _MASK = "***"
 
 
@@ -48,7 +49,10 @@ def _words() -> frozenset[str]:
 def shown(path: str) -> str:
     """The whole path of a request without its query; a part that is no word of a route and no id is masked."""
     parts = path.partition("?")[0].split("/")
-    return "/".join(each if each in _words() or _ID.fullmatch(each) else _MASK for each in parts)
+    return "/".join(
+        each if each in _words() or _ID.fullmatch(f"{before}/{each}") else _MASK
+        for before, each in zip(["", *parts], parts, strict=False)
+    )
 
 
 class Gateway(BaseHTTPRequestHandler):
