@@ -130,7 +130,8 @@ black-box: $(TEST) ## a deployed stage from outside (STACK=..., or STATE_FILE=..
 test-load: $(TEST) ## a flood, and three hundred persons at once
 	$(RUN) -m pytest $(ALONE) --durations=3
 
-bench: $(BENCH) ## what a user pays in waiting and dollars, into docs/performance.md (ONLY="part part": some of it)
+bench: $(BENCH) ## what a user pays in waiting and dollars, into docs/performance.md (ONLY="part part": some of it); on Linux
+	@test "$$(uname)" = Linux || { echo "likeness: make bench needs Linux: /proc, and Lambda's runtime client" >&2; exit 1; }
 	@PYTHONPATH=layers/likeness $(RUN) -m bench run --write $(ONLY:%=--only %)
 
 bench-check: $(BENCH) ## the figures that are the same on every machine, against their baseline
