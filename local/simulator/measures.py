@@ -265,17 +265,16 @@ def heic_sides(content: bytes) -> Sides | None:
         named = _first(meta, "pitm")
         (item,) = struct.unpack_from(">I" if named[0] else ">H", named, 4)
         properties = list(_boxes(_first(meta, "iprp/ipco")))
-        shown: Sides | None = None
-        for index in _assigned(_first(meta, "iprp/ipma"), item):
-            kind, payload = properties[index - 1] if 0 < index <= len(properties) else (b"", b"")
-            if kind == b"ispe" and shown is None:
-                shown = struct.unpack_from(">II", payload, 4)
-            elif kind == b"clap" and shown:
+        own = [properties[each - 1] for each in _assigned(_first(meta, "iprp/ipma"), item) if each]
+        size = next(payload for kind, payload in own if kind == b"ispe")
+        shown: Sides = struct.unpack_from(">II", size, 4)
+        for kind, payload in own:
+            if kind == b"clap":
                 across, of, down, per = struct.unpack_from(">4I", payload)
                 shown = round(across / of), round(down / per)
-            elif kind == b"irot" and shown and payload[0] & 1:
+            elif kind == b"irot" and payload[0] & 1:
                 shown = shown[::-1]
-    except (struct.error, IndexError, ZeroDivisionError):
+    except (struct.error, IndexError, StopIteration, ZeroDivisionError):
         return None
     return shown
 
@@ -300,10 +299,11 @@ def without_junk(jpeg: bytes) -> bytes:
     """Return a JPEG without the bytes that stand between its segments: decoders skip them, Pillow does not."""
     kept, at = [jpeg[:2]], 2
     while at + 4 <= len(jpeg):
-        if jpeg[at] != 0xFF or jpeg[at + 1] < 0xC0 or jpeg[at + 1] == 0xFF:
+        marker = jpeg[at + 1]
+        if jpeg[at] != 0xFF or marker < 0xC0 or marker == 0xFF or 0xD0 <= marker <= 0xD8:
             at += 1
             continue
-        if jpeg[at + 1] == 0xDA:
+        if marker == 0xDA:
             kept.append(jpeg[at:])
             break
         end = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")

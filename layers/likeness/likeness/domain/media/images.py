@@ -18,8 +18,9 @@ from likeness.domain.media.types import AssetType, MediaRefused, damaged, trunca
 
 Sides = tuple[int, int]
 
-# Markers without a length (ITU-T T.81, table B.1): RST0..RST7. Those below SOF0 stand in no header.
-_JPEG_BARE = frozenset(range(0xD0, 0xD8))
+# Markers without a length (ITU-T T.81, table B.1): RST0..RST7 and SOI, which some cameras write twice. Those below
+# SOF0 stand in no header.
+_JPEG_BARE = frozenset(range(0xD0, 0xD9))
 _JPEG_FIRST = 0xC0
 # Start of frame, without DHT (C4), JPG (C8) and DAC (CC), which share the range.
 _JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from likeness.domain.media import audio, images, iso_bmff
-from likeness.domain.media.limits import MAX_PIXELS, NOUNS, check, check_size
+from likeness.domain.media.limits import MAX_PIXELS, MIN_RATE, NOUNS, RATE_TOLERANCE, check, check_size
 from likeness.domain.media.movie import movie
 from likeness.domain.media.source import Source
 from likeness.domain.media.types import CONTENT_TYPES, AssetType, MediaFacts, MediaRefused, damaged
@@ -109,6 +109,8 @@ def _inspect(source: Source, declared: AssetType | None) -> MediaFacts:
     elif kind is AssetType.VIDEO:
         found = movie(source)
         width, height, seconds, rate = found.width, found.height, found.seconds, found.frames_per_second
+        if rate < MIN_RATE - RATE_TOLERANCE:
+            rate = found.steady_rate
     elif mp3_start is not None:
         seconds = audio.mp3_seconds(source, mp3_start)
     else:

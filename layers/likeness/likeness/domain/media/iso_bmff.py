@@ -185,20 +185,18 @@ def _primary_sides(source: Source, meta: Box) -> tuple[int, int] | None:
     wide = source.read(primary.start, 1)[0] > 0
     (item,) = field(source, primary, ">I" if wide else ">H", 4)
     properties = _properties(source, meta)
-    sides: tuple[int, int] | None = None
-    for index in _associations(source, meta, item):
-        if not 0 < index <= len(properties):
-            continue
-        each = properties[index - 1]
-        if each.kind == b"ispe" and sides is None:
-            width, height = field(source, each, ">II", 4)
-            sides = width, height
-        elif each.kind == b"clap" and sides:
+    own = [properties[each - 1] for each in _associations(source, meta, item) if 0 < each <= len(properties)]
+    size = next((each for each in own if each.kind == b"ispe"), None)
+    if size is None:
+        return None
+    width, height = field(source, size, ">II", 4)
+    for each in own:  # crops and turns apply in this order
+        if each.kind == b"clap":
             across, across_of, down, down_of = field(source, each, ">IIII")
-            sides = min(sides[0], round(across / across_of)), min(sides[1], round(down / down_of))
-        elif each.kind == b"irot" and sides and source.read(each.start, 1)[0] & 1:
-            sides = sides[1], sides[0]
-    return sides
+            width, height = min(width, round(across / across_of)), min(height, round(down / down_of))
+        elif each.kind == b"irot" and source.read(each.start, 1)[0] & 1:
+            width, height = height, width
+    return width, height
 
 
 def _associations(source: Source, meta: Box, item: int) -> list[int]:

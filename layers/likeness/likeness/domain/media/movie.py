@@ -25,12 +25,16 @@ _PICTURES, _SOUND = b"vide", b"soun"
 
 @dataclass(frozen=True, slots=True)
 class Movie:
-    """Pixels after the track's rotation, seconds, and pictures per second on average."""
+    """Pixels after the track's rotation, seconds, and pictures per second on average.
+
+    ``steady_rate`` leaves the longest picture out: some are held until the sound begins, or until it ends.
+    """
 
     width: int
     height: int
     seconds: float
     frames_per_second: float
+    steady_rate: float
 
 
 #: Duration in ticks of the movie, first tick of the media (-1: nothing is shown), speed.
@@ -41,8 +45,8 @@ _Edit = tuple[int, int, float]
 class _Track:
     """A track: ``samples`` last ``ticks`` / ``timescale`` seconds. ``edits`` say which parts of that are shown.
 
-    ``lead`` is the tick at which the first sample is shown. ``chapters`` are the tracks that hold its chapters' titles
-    and pictures.
+    ``longest`` is how many ticks the longest sample lasts, ``lead`` the tick at which the first one is shown.
+    ``chapters`` are the tracks that hold its chapters' titles and pictures.
     """
 
     number: int
@@ -51,6 +55,7 @@ class _Track:
     timescale: int
     ticks: int
     samples: int
+    longest: int = 0
     width: int = 0
     height: int = 0
     lead: int = 0
@@ -61,6 +66,13 @@ class _Track:
     def media_seconds(self) -> float:
         """How long the samples last."""
         return self.ticks / self.timescale if self.timescale else 0.0
+
+    @property
+    def steady_rate(self) -> float:
+        """Samples per second without the longest one."""
+        if self.samples > 1 and self.ticks > self.longest:
+            return (self.samples - 1) * self.timescale / (self.ticks - self.longest)
+        return self.samples / self.media_seconds
 
     def shown_seconds(self, movie_timescale: int) -> float:
         """How long the track plays: what its edits show of its samples."""
@@ -104,7 +116,7 @@ def movie(source: Source) -> Movie:
     width, height = track.width, track.height
     if _is_turned(source, header, 36):
         width, height = height, width
-    return Movie(width, height, seconds, track.samples / track.media_seconds)
+    return Movie(width, height, seconds, track.samples / track.media_seconds, track.steady_rate)
 
 
 def _shown(pictures: list[_Track]) -> _Track:
@@ -162,14 +174,16 @@ def _track(source: Source, trak: Box, kind: bytes) -> _Track:
     (number,) = field(source, header, ">I", 12 + wide)
     timescale, claimed = _times(source, times)
     samples = _sample_count(source, table, kind)
+    ticks, longest = _table_ticks(source, table, samples)
     _check_last_chunk(source, table)
     track = _Track(
         number,
         kind,
         enabled=bool(source.read(header.start + 3, 1)[0] & 1),
         timescale=timescale,
-        ticks=_table_ticks(source, table, samples) or (claimed if samples else 0),
+        ticks=ticks or (claimed if samples else 0),
         samples=samples,
+        longest=longest,
         lead=_lead(source, table),
         edits=tuple(_edits(source, trak)),
         chapters=tuple(_chapters(source, trak)),
@@ -205,21 +219,23 @@ def _sample_count(source: Source, table: Box, kind: bytes) -> int:
     return samples
 
 
-def _table_ticks(source: Source, table: Box, samples: int) -> int:
-    """The durations in ``stts`` of as many samples as there are; 0 when it has none."""
+def _table_ticks(source: Source, table: Box, samples: int) -> tuple[int, int]:
+    """The durations in ``stts`` of as many samples as there are, and of the longest one; zeros when it has none."""
     times = child(source, table, b"stts")
     if times is None:
-        return 0
+        return 0, 0
     (count,) = field(source, times, ">I", 4)
     if count > _MAX_SAMPLES or times.start + 8 + 8 * count > times.end:
         raise damaged()
-    ticks, step = 0, MAX_READ // 8
+    ticks, longest, step = 0, 0, MAX_READ // 8
     for first in range(0, count, step):
         raw = source.read(times.start + 8 + 8 * first, 8 * min(step, count - first))
         for number, each in struct.iter_unpack(">Ii", raw):
-            ticks += min(number, samples) * max(0, each)  # some writers go back in time on the last sample
-            samples -= min(number, samples)
-    return ticks
+            counted, lasting = min(number, samples), max(0, each)  # some writers go back in time on the last sample
+            longest = max(longest, lasting if counted else 0)
+            ticks += counted * lasting
+            samples -= counted
+    return ticks, longest
 
 
 def _lead(source: Source, table: Box) -> int:
@@ -283,25 +299,32 @@ def _with_fragments(source: Source, index: Box, fragments: list[Box], tracks: li
     for extends in children(source, index, b"mvex", b"trex"):
         number, _, duration = field(source, extends, ">III", 4)
         defaults[number] = duration
-    added: dict[int, tuple[int, int]] = {}
+    added: dict[int, tuple[int, int, int]] = {}
     total = 0
     for fragment in fragments:
         for part in children(source, fragment, b"traf"):
-            number, samples, ticks = _fragment(source, part, defaults)
-            before = added.get(number, (0, 0))
-            added[number] = before[0] + samples, before[1] + ticks
+            number, samples, ticks, longest = _fragment(source, part, defaults)
+            if samples:
+                before = added.get(number, (0, 0, 0))
+                added[number] = before[0] + samples, before[1] + ticks, max(before[2], longest)
             total += samples
             if total > _MAX_SAMPLES:
                 raise damaged()
     return [_longer(track, *added[track.number]) if track.number in added else track for track in tracks]
 
 
-def _longer(track: _Track, samples: int, ticks: int) -> _Track:
-    return replace(track, samples=track.samples + samples, ticks=track.ticks + ticks, edits=())
+def _longer(track: _Track, samples: int, ticks: int, longest: int) -> _Track:
+    return replace(
+        track,
+        samples=track.samples + samples,
+        ticks=track.ticks + ticks,
+        longest=max(track.longest, longest),
+        edits=(),
+    )
 
 
-def _fragment(source: Source, part: Box, defaults: dict[int, int]) -> tuple[int, int, int]:
-    """The track, samples and ticks of one ``traf``."""
+def _fragment(source: Source, part: Box, defaults: dict[int, int]) -> tuple[int, int, int, int]:
+    """The track, samples and ticks of one ``traf``, and the ticks of its longest sample."""
     header = child(source, part, b"tfhd")
     if header is None:
         raise damaged()
@@ -310,7 +333,7 @@ def _fragment(source: Source, part: Box, defaults: dict[int, int]) -> tuple[int,
     if flags & _TFHD_DURATION:
         offset = 8 + (8 if flags & _TFHD_BASE else 0) + (4 if flags & _TFHD_DESCRIPTION else 0)
         (default,) = field(source, header, ">I", offset)
-    samples = ticks = 0
+    samples = ticks = longest = 0
     for run in children(source, part, b"trun"):
         flags, count = field(source, run, ">II")
         stride = 4 * sum(1 for flag in _TRUN_PER_SAMPLE if flags & flag)
@@ -320,7 +343,10 @@ def _fragment(source: Source, part: Box, defaults: dict[int, int]) -> tuple[int,
         samples += count
         if flags & _TRUN_DURATION:
             raw = source.read(start, stride * count)
-            ticks += sum(duration for (duration,) in struct.iter_unpack(f">I{stride - 4}x", raw))
-        else:
+            durations = [duration for (duration,) in struct.iter_unpack(f">I{stride - 4}x", raw)]
+            ticks += sum(durations)
+            longest = max([longest, *durations])
+        elif count:
             ticks += count * default
-    return number, samples, ticks
+            longest = max(longest, default)
+    return number, samples, ticks, longest
