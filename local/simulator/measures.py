@@ -102,8 +102,10 @@ def _wav_length(layout: bytes, size: int, facts: int) -> float | None:
     if codec in (1, 3, 6, 7):  # PCM, float, A-law, mu-law
         sample = (bits + 7) // 8 or (1 if codec in (6, 7) else max(1, block // channels))
         return size / (sample * channels * hertz)
-    if codec in (2, 0x11) and block:  # Microsoft's and IMA's ADPCM
+    if codec in (2, 0x11, 0x31) and block:  # Microsoft's and IMA's ADPCM, GSM
         in_block = (block // channels - (7 if codec == 2 else 4)) * 2 + (2 if codec == 2 else 1)
+        if codec == 0x31 and len(layout) >= 20:
+            (in_block,) = struct.unpack_from("<H", layout, 18)
         blocks = size / block
         exact = facts if blocks * in_block - in_block < facts <= blocks * in_block + in_block else 0
         return (exact or blocks * in_block) / hertz
@@ -271,10 +273,10 @@ def heic_sides(content: bytes) -> Sides | None:
         for kind, payload in own:
             if kind == b"clap":
                 across, of, down, per = struct.unpack_from(">4I", payload)
-                shown = round(across / of), round(down / per)
+                shown = (round(across / of), round(down / per)) if of and per else shown
             elif kind == b"irot" and payload[0] & 1:
                 shown = shown[::-1]
-    except (struct.error, IndexError, StopIteration, ZeroDivisionError):
+    except (struct.error, IndexError, StopIteration):
         return None
     return shown
 

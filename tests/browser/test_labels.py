@@ -12,7 +12,8 @@ from local.media import clip, portrait, voice
 from local.stack import Stack
 from tests import corpus
 from tests.browser.conftest import OpenPage
-from tests.browser.test_invite import NewPerson, person, verified
+from tests.browser.person import verified
+from tests.browser.test_invite import NewPerson, person
 from tests.integration.conftest import Api
 from tests.media import heic
 

@@ -17,7 +17,7 @@ from likeness.domain.media import AssetType, MediaFacts, MediaRefused, inspect
 from likeness.domain.media.limits import MAX_PIXELS, MIN_PIXELS
 from likeness.steps.check_upload import CheckUpload, Upload
 from local.simulator import inspection, measures
-from tests import corpus
+from tests import corpus, media
 from tests.unit.world import World
 
 IMAGE, VIDEO, AUDIO = AssetType.IMAGE, AssetType.VIDEO, AssetType.AUDIO
@@ -108,6 +108,31 @@ def test_wav_from_a_pipe(length: int) -> None:
     lasts(corpus.piped(corpus.pcm(3.0), length), AUDIO, 3.0)
 
 
+_EXTENSION = struct.pack("<HHI", 22, 16, 3)
+_GUID = bytes.fromhex("000000001000800000aa00389b71")
+WAVS: dict[str, tuple[bytes, int]] = {  # a fmt chunk with a wrong block or byte rate, and bytes per second
+    "float": (struct.pack("<HHIIHH", 3, 1, 8000, 1, 1, 32), 32_000),
+    "A-law without bits": (struct.pack("<HHIIHH", 6, 1, 8000, 0, 0, 0), 8000),
+    "mu-law": (struct.pack("<HHIIHH", 7, 1, 8000, 16_000, 2, 8), 8000),
+    "PCM without bits": (struct.pack("<HHIIHH", 1, 1, 8000, 16_000, 2, 0), 16_000),
+    "PCM of 12 bits": (struct.pack("<HHIIHH", 1, 1, 8000, 1, 1, 12), 16_000),
+    "PCM of 24 bits, stereo": (struct.pack("<HHIIHH", 1, 2, 8000, 1, 4, 24), 48_000),
+    "extensible PCM": (struct.pack("<HHIIHH", 0xFFFE, 2, 8000, 1, 1, 16) + _EXTENSION + b"\1\0" + _GUID, 32_000),
+    "extensible A-law": (struct.pack("<HHIIHH", 0xFFFE, 1, 8000, 1, 9, 8) + _EXTENSION + b"\6\0" + _GUID, 8000),
+    "GSM": (struct.pack("<HHIIHHHH", 0x31, 1, 8000, 9, 65, 0, 2, 320), 1625),
+    "MP3 in a WAV": (struct.pack("<HHIIHHHHIHHH", 0x55, 1, 44_100, 8000, 1, 0, 12, 1, 2, 417, 1, 1393), 8000),
+}
+
+
+@pytest.mark.parametrize("length", [None, 0x7FFFEFFC])
+@pytest.mark.parametrize(("layout", "rate"), WAVS.values(), ids=WAVS)
+def test_wav_whose_header_repeats_itself_wrongly(layout: bytes, rate: int, length: int | None) -> None:
+    sound = bytes(3 * rate)
+    chunks = b"fmt " + struct.pack("<I", len(layout)) + layout
+    chunks += b"data" + struct.pack("<I", len(sound) if length is None else length) + sound
+    lasts(b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks, AUDIO, 3.0)
+
+
 def test_wav_that_is_cut_is_not_from_a_pipe() -> None:
     assert seen(corpus.pcm(6.0)[:-40_000], AUDIO) == "file_truncated"
 
@@ -165,6 +190,56 @@ def test_heic_with_two_pictures() -> None:
 
 def test_heic_of_odd_sides_that_is_turned() -> None:
     measures_sides(corpus.heic((641, 481), orientation=6), (481, 641))
+
+
+def full(kind: bytes, payload: bytes, version: int = 0, flags: int = 0) -> bytes:
+    return media.box(kind, struct.pack(">I", version << 24 | flags) + payload)
+
+
+def ispe(width: int, height: int) -> bytes:
+    return full(b"ispe", struct.pack(">II", width, height))
+
+
+def clap(*fractions: int) -> bytes:
+    return media.box(b"clap", struct.pack(">8I", *fractions, 0, 1, 0, 1))
+
+
+def irot(quarters: int) -> bytes:
+    return media.box(b"irot", bytes([quarters]))
+
+
+def heic_of(properties: list[bytes], assigned: dict[int, list[int]], primary: int, *, long: bool = False) -> bytes:
+    """A HEIC file's skeleton; ``long`` writes ids of 32 bits and indexes of 15."""
+    number, index = (">I", ">H") if long else (">H", ">B")
+    entries = b"".join(
+        struct.pack(number, item) + bytes([len(own)]) + b"".join(struct.pack(index, each) for each in own)
+        for item, own in assigned.items()
+    )
+    table = full(b"ipma", struct.pack(">I", len(assigned)) + entries, version=int(long), flags=int(long))
+    parts = media.box(b"iprp", media.box(b"ipco", b"".join(properties)) + table)
+    meta = full(b"meta", full(b"pitm", struct.pack(number, primary), version=int(long)) + parts)
+    return media.box(b"ftyp", b"heic\0\0\0\0mif1heic") + meta + media.box(b"mdat", bytes(100))
+
+
+HEICS: dict[str, tuple[bytes, tuple[int, int]]] = {
+    "cropped, then turned": (
+        heic_of([ispe(642, 482), clap(641, 1, 481, 1), irot(1)], {1: [1, 2, 3]}, 1), (481, 641)
+    ),
+    "turned, then cropped": (
+        heic_of([ispe(642, 482), clap(481, 1, 641, 1), irot(3)], {1: [1, 3, 2]}, 1), (481, 641)
+    ),
+    "upside down": (heic_of([ispe(642, 482), irot(2)], {1: [1, 2]}, 1), (642, 482)),
+    "a crop in fractions": (heic_of([ispe(642, 482), clap(1282, 2, 962, 2)], {1: [1, 2]}, 1), (641, 481)),
+    "a crop that is none": (heic_of([ispe(642, 482), clap(642, 0, 482, 0)], {1: [1, 2]}, 1), (642, 482)),
+    "long ids": (heic_of([ispe(1300, 400), ispe(642, 482)], {9: [1], 70_000: [2]}, 70_000, long=True), (642, 482)),
+    "nothing assigned": (heic_of([ispe(300, 300), ispe(642, 482)], {}, 1), (642, 482)),
+    "an index that is none": (heic_of([ispe(642, 482)], {1: [0, 1, 99]}, 1), (642, 482)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "sides"), HEICS.values(), ids=HEICS)
+def test_heic_is_measured_as_its_primary_picture_is_shown(data: bytes, sides: tuple[int, int]) -> None:
+    measures_sides(data, sides)
 
 
 @pytest.mark.parametrize("junk", [b'="', b"\0", b"\xff\0\xff\x01" * 9, bytes(60_000)])
@@ -243,6 +318,14 @@ def test_a_deployment_may_take_larger_clips(world: World, most: int, status: str
 def test_a_code_that_crun_publishes_is_known(code: str, ours: str) -> None:
     problem = crun_failure(code, "words of crun")
     assert (problem.code, problem.upstream_code, problem.upstream_message) == (ours, code, "words of crun")
+
+
+@pytest.mark.parametrize("kind", [b"free", b"skip", b"wide"])
+def test_a_film_that_begins_with_free_space_is_still_what_it_is(kind: bytes) -> None:
+    data = struct.pack(">I4s", 24, kind) + bytes(16) + corpus.film(CLIP)
+    facts = seen(data, VIDEO)
+    assert isinstance(facts, MediaFacts)
+    assert facts.content_type == "video/mp4"
 
 
 MADE: dict[str, Callable[[], bytes]] = {

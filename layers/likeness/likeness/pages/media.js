@@ -40,7 +40,7 @@ const MARKS = {
   "image/bmp": /^BM.{8}..\0\0[\x0c-\x7c]\0\0\0/s,
   "image/tiff": /^(II\*\0|MM\0\*)/,
   "image/heic": /^....ftyp(hei|hev|mif|msf)/s,
-  "video/quicktime": /^....(ftypqt|moov|mdat|wide)/s,
+  "video/quicktime": /^....(ftypqt|moov|mdat|wide|free|skip)/s,
   "video/mp4": /^....ftyp(?!M4[ABP]|avi|crx|jp)/s,
   "audio/wav": /^RIFF....WAVE/s,
   "audio/mpeg": /^ID3|(\xff[\xe2\xe3\xf2\xf3\xfa\xfb]).{22,1440}\1.{22,1440}\1/s,

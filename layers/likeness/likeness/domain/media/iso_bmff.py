@@ -112,6 +112,7 @@ _MP4 = frozenset(
 )
 # Formats of their own that name an MP4 brand among the compatible ones: sound, Canon's raw pictures, AVIF, JPEG 2000.
 _OTHERS = frozenset({b"M4A ", b"M4B ", b"M4P ", b"crx ", b"avif", b"avis", b"jp2 ", b"jpx ", b"jpm ", b"F4A ", b"f4a "})
+_PADDING = frozenset({b"free", b"skip", b"wide"})
 # What QuickTime files from before ftyp start with.
 _OLD_QUICKTIME = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 
@@ -121,6 +122,9 @@ def content_type(head: bytes) -> str | None:
     if len(head) < 8:
         return None
     size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+    if kind in _PADDING and size >= 8 and head[size + 4 : size + 8] == b"ftyp":  # some editors begin with free space
+        head = head[size:]
+        size, kind = int.from_bytes(head[:4], "big"), b"ftyp"
     if kind in _OLD_QUICKTIME:
         # The size keeps a sentence with the word "free" in it out: letters make more than 500 MB.
         return "video/quicktime" if size in (0, 1) or 8 <= size < 0x20000000 else None
@@ -193,7 +197,8 @@ def _primary_sides(source: Source, meta: Box) -> tuple[int, int] | None:
     for each in own:  # crops and turns apply in this order
         if each.kind == b"clap":
             across, across_of, down, down_of = field(source, each, ">IIII")
-            width, height = min(width, round(across / across_of)), min(height, round(down / down_of))
+            if across_of and down_of:  # players ignore a crop that is none
+                width, height = min(width, round(across / across_of)), min(height, round(down / down_of))
         elif each.kind == b"irot" and source.read(each.start, 1)[0] & 1:
             width, height = height, width
     return width, height
