@@ -76,7 +76,7 @@ def portrait(
     return file.getvalue()
 
 
-def clip(person: str, seconds: float = 3.0, width: int = 480, height: int = 640, fps: int = 25) -> bytes:
+def clip(person: str, seconds: float = 3.0, width: int = 576, height: int = 768, fps: int = 25) -> bytes:
     """Encode an MP4 in which the drawn person looks left and right and blinks. Sides must be even."""
     file = io.BytesIO()
     # without bitexact the muxer writes its own version, and the file changes with every release of it

@@ -136,6 +136,7 @@ def environment(
         "WEBHOOK_QUEUE_URL": webhook_queue_url,
         "WEBHOOK_DEAD_LETTER_QUEUE_URL": webhook_dead_letter_url,
         "ASSET_URL_LOOPBACK": "allowed",
+        "VIDEO_MAX_PIXELS": "2086876",
         "WEBHOOK_PRIVATE_ADDRESSES": "allowed",
         "WEBHOOK_RETRY_SECONDS": "1,2",
         "WEBHOOK_TRIES": "4",

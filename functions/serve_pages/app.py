@@ -14,7 +14,9 @@ from likeness.runtime.site import Site
 
 HTML = {"/invite": "invite.html", "/console": "console.html", "/docs": "docs.html"}
 # Where AWS has another address (an emulator, a VPC endpoint), forms lead there too.
-site = Site(os.environ.get("AWS_ENDPOINT_URL") or settings.text("UPLOAD_ADDRESSES"))
+site = Site(
+    os.environ.get("AWS_ENDPOINT_URL") or settings.text("UPLOAD_ADDRESSES"), int(settings.number("VIDEO_MAX_PIXELS"))
+)
 
 
 @observed(of_request)

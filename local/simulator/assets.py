@@ -103,7 +103,8 @@ class AssetWorker:
                 timeout_seconds=settings.download_timeout_seconds,
                 now=time.time() + settings.fetch_skew_seconds,
             )
-            inspect(content, asset.asset_type, person)
+            pixels = settings.min_video_pixels, settings.max_video_pixels
+            inspect(content, asset.asset_type, person, pixels)
         except Refused as refused:
             error = (refused.code, refused.message)
         except Exception as exc:  # a file that breaks the checks must not end a thread that others wait for

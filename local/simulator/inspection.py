@@ -7,10 +7,22 @@ that says nothing is accepted, so that anybody's own pictures can be used.
 
 import io
 import re
-import struct
 import warnings
 
 from PIL import Image
+
+from local.simulator.measures import (
+    Film,
+    Sides,
+    heic_sides,
+    mp3_seconds,
+    mp3_start,
+    mp4_seconds,
+    wav_seconds,
+    without_junk,
+)
+
+__all__ = ["PIXELS", "Refused", "inspect", "kind_of", "marker", "mp4_seconds", "wav_seconds"]
 
 _MARKER = re.compile(rb"likeness-person:([A-Za-z0-9_-]{1,32});")
 _SIDES = (300, 6000)
@@ -18,6 +30,8 @@ _RATIOS = (0.4, 2.5)
 _SECONDS = (2.0, 15.0)
 # a container's clock rounds; a 15 s clip of 25 fps may say 15.04 s
 _SECONDS_TOLERANCE = 0.1
+#: Width times height of a clip, fewest and most: the strictest published most.
+PIXELS = (0, 2_086_876)
 
 
 class Refused(Exception):
@@ -34,21 +48,22 @@ def marker(person: str) -> str:
     return f"likeness-person:{person};"
 
 
-def inspect(content: bytes, asset_type: str, person: str) -> None:
+def inspect(content: bytes, asset_type: str, person: str, pixels: tuple[int, int] = PIXELS) -> None:
     """Hold a file against its declared type, the media limits and the person of its group.
 
-    Raises `Refused` with FormatUnsupported, ImageSizeInvalid, DurationTooShort, DurationTooLong,
-    MultipleFaces or FaceMismatch.
+    `pixels` are the fewest and the most that a clip may have. Raises `Refused` with FormatUnsupported,
+    ImageSizeInvalid, PixelCountTooSmall, PixelCountTooLarge, DurationTooShort, DurationTooLong, MultipleFaces or
+    FaceMismatch.
     """
     kind = kind_of(content)
     if kind is None or kind[0] != asset_type:
         raise Refused("FormatUnsupported", f"the content is not a supported {asset_type.lower()}")
     if asset_type == "Image":
-        _check_picture(content, kind[1])
+        _check_sides(_picture_sides(content, kind[1]))
+    elif asset_type == "Video":
+        _check_film(content, pixels)
     else:
-        seconds = wav_seconds(content) if kind[1] == "wav" else None
-        seconds = mp4_seconds(content) if asset_type == "Video" else seconds
-        _check_duration(seconds)
+        _check_duration(wav_seconds(content) if kind[1] == "wav" else mp3_seconds(content))
     shown = {match.decode().lower() for match in _MARKER.findall(content)}
     if len(shown) > 1:
         raise Refused("MultipleFaces", "more than one face was detected")
@@ -77,25 +92,46 @@ def kind_of(content: bytes) -> tuple[str, str] | None:
     if head[4:8] == b"ftyp":
         heif = head[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
         return ("Image", "heic") if heif else ("Video", "mp4")
-    # an MPEG audio frame without a tag: eleven set bits, and a layer that is not the reserved one
-    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06:
-        return ("Audio", "mp3")
-    return None
+    return ("Audio", "mp3") if mp3_start(content) is not None else None
 
 
-def _check_picture(content: bytes, form: str) -> None:
-    if form == "heic":  # not readable with Pillow alone
-        return
+def _picture_sides(content: bytes, form: str) -> Sides | None:
+    if form == "heic":
+        return heic_sides(content)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as picture:
-                width, height = picture.size
+        return _pillow_sides(without_junk(content) if form == "jpeg" else content)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Refused("ImageSizeInvalid", "the picture has too many pixels") from None
     except (OSError, ValueError, SyntaxError):  # what Pillow raises on damaged files
         raise Refused("FormatUnsupported", "the picture cannot be read") from None
-    if not all(_SIDES[0] <= side <= _SIDES[1] for side in (width, height)):
+
+
+def _pillow_sides(content: bytes) -> Sides:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(io.BytesIO(content)) as picture:
+            return picture.size
+
+
+def _check_film(content: bytes, pixels: tuple[int, int]) -> None:
+    try:
+        film = Film(content)
+    except ValueError:  # what cannot be measured is not refused for its measures
+        return
+    _check_duration(film.seconds)
+    _check_sides((film.width, film.height))
+    count = film.width * film.height
+    if count > pixels[1]:
+        raise Refused("PixelCountTooLarge", f"width x height is {count}, more than {pixels[1]}")
+    if count < pixels[0]:
+        raise Refused("PixelCountTooSmall", f"width x height is {count}, less than {pixels[0]}")
+
+
+def _check_sides(sides: Sides | None) -> None:
+    if sides is None:
+        return
+    width, height = sides
+    if not all(_SIDES[0] <= side <= _SIDES[1] for side in sides):
         raise Refused("ImageSizeInvalid", f"each side must have {_SIDES[0]} to {_SIDES[1]} pixels")
     if not _RATIOS[0] <= width / height <= _RATIOS[1]:
         raise Refused("ImageSizeInvalid", f"width / height must be {_RATIOS[0]} to {_RATIOS[1]}")
@@ -108,28 +144,3 @@ def _check_duration(seconds: float | None) -> None:
         raise Refused("DurationTooLong", f"the file plays {seconds:.1f} s, more than {_SECONDS[1]:.0f} s")
     if seconds < _SECONDS[0] - _SECONDS_TOLERANCE:
         raise Refused("DurationTooShort", f"the file plays {seconds:.1f} s, less than {_SECONDS[0]:.0f} s")
-
-
-def wav_seconds(content: bytes) -> float | None:
-    """Return a WAV's duration by its byte rate and its data chunk, or None."""
-    rate, position = 0, 12
-    while position + 8 <= len(content):
-        name, size = content[position : position + 4], struct.unpack_from("<I", content, position + 4)[0]
-        if name == b"fmt " and position + 20 <= len(content):
-            rate = struct.unpack_from("<I", content, position + 16)[0]
-        if name == b"data":
-            return float(size) / rate if rate else None
-        position += 8 + size + size % 2
-    return None
-
-
-def mp4_seconds(content: bytes) -> float | None:
-    """Return an MP4's duration by its movie header, or None."""
-    at = content.find(b"mvhd")
-    if at < 0 or at + 36 > len(content):
-        return None
-    if content[at + 4] == 1:
-        scale, length = struct.unpack_from(">IQ", content, at + 24)
-    else:
-        scale, length = struct.unpack_from(">II", content, at + 16)
-    return length / scale if scale else None

@@ -67,6 +67,8 @@ class SimulatorSettings(BaseModel):
     max_image_bytes: int = Field(30_000_000, gt=0)
     max_video_bytes: int = Field(50_000_000, gt=0)
     max_audio_bytes: int = Field(15_000_000, gt=0)
+    min_video_pixels: int = Field(0, ge=0, description="width x height of a clip; the strictest published is 409,600")
+    max_video_pixels: int = Field(2_086_876, gt=0, description="the newest published is 8,295,044")
     asset_outcomes: tuple[AssetOutcome, ...] = ()
 
     @model_validator(mode="after")

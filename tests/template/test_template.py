@@ -31,7 +31,7 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "UploadRetentionDays",
         "MaxAttemptsPerSession", "CrunRequestsPer10s", "CreateSessionConcurrency", "ConsentVersion",
         "OperatorName", "OperatorContact", "LogLevel", "DomainName", "CertificateArn", "Firewall",
-        "AssetUrlLoopback", "WebhookPrivateAddresses", "WebhookRetrySeconds", "WebhookTries",
+        "VideoMaxPixels", "AssetUrlLoopback", "WebhookPrivateAddresses", "WebhookRetrySeconds", "WebhookTries",
         "AlarmEmail", "CreditsLowThreshold", "Dashboard",
         "InventoryHours", "InventoryRetentionDays", "RecheckDays", "Reconcile",
     }  # fmt: skip

@@ -378,6 +378,7 @@ def test_a_file_is_fetched_first_and_its_id_is_cruns_own(facade: Facade) -> None
         ([Download(media.jpeg(100, 100))], "ImageSizeInvalid", "Image"),
         ([Download(media.wav(1.0))], "DurationTooShort", "Audio"),
         ([Download(media.wav(16.0))], "DurationTooLong", "Audio"),
+        ([Download(media.mp4(2.0, width=320, height=320))], "PixelCountTooSmall", "Video"),
     ],
 )
 def test_a_file_that_is_not_to_be_had_or_not_fit_never_gets_to_crun(

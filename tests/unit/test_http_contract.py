@@ -13,11 +13,12 @@ from likeness.contracts.body import parse_body
 from likeness.contracts.http import AssetRegistration, NewSession
 from likeness.contracts.views import asset_view, iso, session_view
 from likeness.domain.asset import Asset, AssetStatus
-from likeness.domain.media import MAX_BYTES
+from likeness.domain.media import CONTENT_TYPES, MAX_BYTES, standard_type
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus, failure
 from likeness.errors import InvalidRequest
 from likeness.ports import UploadForm
+from tests.template_file import ROOT
 
 PICTURE = {"name": "front", "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000}
 
@@ -86,8 +87,9 @@ def test_a_session_that_breaks_the_contract_names_the_field(body: str, field: st
         ({"size_bytes": True}, "size_bytes", "integer"), ({"content_type": 1}, "content_type", "string"),
         ({"content_type": "video/mp4"}, "body", "content_type"),
         ({"content_type": "text/html"}, "body", "content_type"),
-        ({"asset_type": "Audio"}, "body", "content_type"), ({"content_type": "IMAGE/JPEG"}, "body", "content_type"),
-        ({"content_type": "image/jpeg; charset=x"}, "body", "content_type"),
+        ({"asset_type": "Audio"}, "body", "content_type"), ({"content_type": "IMAGE/SVG+XML"}, "body", "content_type"),
+        ({"content_type": "text/html; image/jpeg"}, "body", "content_type"),
+        ({"content_type": ""}, "body", "content_type"),
         ({"size_bytes": MAX_BYTES[AssetType.IMAGE] + 1}, "body", "size_bytes"),
         ({"size_bytes": 10**30}, "body", "size_bytes"),
     ],
@@ -97,6 +99,35 @@ def test_an_asset_that_breaks_the_contract_names_the_field(changes: dict[str, An
         parse_body(AssetRegistration, json.dumps(picture(**changes)))
     assert caught.value.field == field
     assert says in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("label", "kind", "standard"),
+    [
+        ("image/jpg", "Image", "image/jpeg"), ("image/pjpeg", "Image", "image/jpeg"),
+        ("image/JPEG", "Image", "image/jpeg"), ("image/jpeg; charset=binary", "Image", "image/jpeg"),
+        ("Image/PNG ;q=1", "Image", "image/png"), ("image/x-bmp", "Image", "image/bmp"),
+        ("image/x-ms-bmp", "Image", "image/bmp"), ("image/x-tiff", "Image", "image/tiff"),
+        ("image/heif-sequence", "Image", "image/heif"), ("video/x-mp4", "Video", "video/mp4"),
+        ("video/x-m4v", "Video", "video/mp4"), ("VIDEO/QUICKTIME", "Video", "video/quicktime"),
+        ('video/mp4; codecs="avc1.42E01E, mp4a.40.2"', "Video", "video/mp4"), ("audio/mp3", "Audio", "audio/mpeg"),
+        ("audio/x-mp3", "Audio", "audio/mpeg"), ("audio/mpeg3", "Audio", "audio/mpeg"),
+        ("audio/x-mpeg", "Audio", "audio/mpeg"), ("audio/x-wav", "Audio", "audio/wav"),
+        ("audio/wave", "Audio", "audio/wav"), ("audio/vnd.wave", "Audio", "audio/wav"),
+    ],
+)  # fmt: skip
+def test_a_label_of_browsers_and_chats_is_taken_in_its_standard_form(label: str, kind: str, standard: str) -> None:
+    body = picture(content_type=label, asset_type=kind)
+    assert parse_body(AssetRegistration, json.dumps(body)).content_type == standard
+    assert parse_body(NewSession, json.dumps({"assets": [body]})).assets[0].content_type == standard
+
+
+def test_the_documented_content_types_are_those_that_are_taken() -> None:
+    contract = json.loads((ROOT / "layers/likeness/likeness/pages/openapi.json").read_text())
+    for branch in contract["components"]["schemas"]["AssetRegistration"]["oneOf"]:
+        documented = branch["properties"]["content_type"]["enum"]
+        assert set(documented) == {name for name, kind in CONTENT_TYPES.items() if kind == branch["title"]}
+        assert all(standard_type(name) in documented for name in documented)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 
 from likeness.adapters.aws import make_client
 from likeness.adapters.files import S3Files
-from likeness.domain.media import CONTENT_TYPES
-from likeness.domain.media.limits import check_duration, check_sides, check_size
+from likeness.domain.media import CONTENT_TYPES, standard_type
+from likeness.domain.media.limits import check_duration, check_pixels, check_sides, check_size
 from likeness.domain.media.types import AssetType
 from likeness.errors import NotFound
 from likeness.runtime.site import Site, limits
@@ -103,6 +103,18 @@ def test_what_the_pages_check_is_what_the_check_of_uploads_checks() -> None:
         if "min_side" in bounds:
             for side in (bounds["min_side"], bounds["max_side"]):
                 check_sides(side, side, kind)
+        assert all(standard_type(each) in bounds["content_types"] for each in bounds["content_types"])
+        assert ("max_pixels" in bounds) == (kind is AssetType.VIDEO)
+        if "max_pixels" in bounds:
+            check_pixels(640, 640, bounds["min_pixels"], bounds["max_pixels"])
         if "min_seconds" in bounds:
             for seconds in (bounds["min_seconds"], bounds["max_seconds"]):
                 check_duration(seconds, kind)
+
+
+def test_the_page_is_shown_the_pixel_budget_of_the_deployment() -> None:
+    site = Site("https://s3.test/uploads", 8_295_044)
+    shown = json.loads(site.file(site.version, "limits.json")["body"])
+    assert (shown["Video"]["min_pixels"], shown["Video"]["max_pixels"]) == (409_600, 8_295_044)
+    assert "max_pixels" not in shown["Image"]
+    assert site.version != Site("https://s3.test/uploads").version

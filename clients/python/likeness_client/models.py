@@ -259,7 +259,7 @@ class NewAsset:
         """
         path = Path(path)
         content_type = content_type or CONTENT_TYPES.get(path.suffix.lower())
-        asset_type = _ASSET_TYPES.get((content_type or "").partition("/")[0])
+        asset_type = _ASSET_TYPES.get((content_type or "").partition("/")[0].lower())
         if content_type is None or asset_type is None:
             raise ValueError(f"{path.suffix or 'no suffix'}: neither an image nor a video nor a recording")
         with path.open("rb") as file:

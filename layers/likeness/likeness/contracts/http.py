@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, mode
 
 from likeness.contracts.body import PRINTABLE, Body
 from likeness.domain.asset import NAME_LIMIT
-from likeness.domain.media import CONTENT_TYPES, MAX_BYTES
+from likeness.domain.media import CONTENT_TYPES, MAX_BYTES, standard_type
 
 MAX_ASSETS_PER_REQUEST = 20
 
@@ -19,12 +19,18 @@ def _whole(given: object) -> object:
     return int(given) if isinstance(given, float) and given.is_integer() else given
 
 
+def _in_standard_form(label: str) -> str:
+    # A label that nobody knows stays as it is, for the refusal to name it.
+    return standard_type(label) or label
+
+
 class AssetRegistration(Body):
     """A file that will be uploaded."""
 
     name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT, pattern=PRINTABLE)]
     asset_type: Literal["Image", "Video", "Audio"]
-    content_type: str
+    #: Compared without case and parameters; aliases become the standard form, which is stored and signed.
+    content_type: Annotated[str, AfterValidator(_in_standard_form)]
     size_bytes: Annotated[int, BeforeValidator(_whole), Field(ge=1)]
     #: Of the file's bytes, in hex. Whoever registers the same bytes again gets the asset that is there.
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None

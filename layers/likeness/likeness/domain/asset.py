@@ -130,6 +130,10 @@ _CRUN_FAILURES = {
     "FileSizeTooLarge": ("file_too_large", "The file is too large.", False),
     "DurationTooLong": ("duration_out_of_range", "The recording is too long.", False),
     "DurationTooShort": ("duration_out_of_range", "The recording is too short.", False),
+    "PixelCountTooLarge": ("dimensions_out_of_range", "The video has too many pixels (width x height).", False),
+    "PixelCountTooSmall": ("dimensions_out_of_range", "The video has too few pixels (width x height).", False),
+    "ImageSizeInvalid": ("dimensions_out_of_range", "The width or height does not fit.", False),
+    "QuotaSharedPoolExceeded": ("quota_exceeded", "The account has no room for another file.", False),
 }
 
 

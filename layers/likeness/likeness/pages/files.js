@@ -141,7 +141,8 @@ export class FilesStep {
     KINDS.forEach((kind, index) => {
       const limit = this.limits[kind];
       const { min_side: min, max_side: max, min_seconds: least, max_seconds: most } = limit;
-      const values = { size: t.size(limit.max_bytes), min, max, least, most };
+      const { min_pixels: few, max_pixels: many } = limit;
+      const values = { size: t.size(limit.max_bytes), min, max, least, most, few, many };
       say(this.hints.children[index], t(`limit_${kind}`, values));
     });
   }

@@ -20,7 +20,7 @@ export class Unfit extends Error {
  * measured it.
  */
 export async function inspect(file, url, limits, wanted = null) {
-  const { kind, contentType } = typeOf(file, limits);
+  const { kind, contentType } = await typeOf(file, limits);
   if (wanted && wanted !== kind) throw new Unfit("type_mismatch", { wanted });
   const limit = limits[kind];
   if (file.size === 0) throw new Unfit("empty_file");
@@ -31,17 +31,40 @@ export async function inspect(file, url, limits, wanted = null) {
   return { kind, contentType, unseen: !facts };
 }
 
-function typeOf(file, limits) {
+// The first bytes of what we take, each byte a character; an MP3 may have anything in front of its frames.
+const MARKS = {
+  "image/jpeg": /^\xff\xd8\xff/,
+  "image/png": /^\x89PNG/,
+  "image/gif": /^GIF8/,
+  "image/webp": /^RIFF....WEBP/s,
+  "image/bmp": /^BM.{8}..\0\0[\x0c-\x7c]\0\0\0/s,
+  "image/tiff": /^(II\*\0|MM\0\*)/,
+  "image/heic": /^....ftyp(hei|hev|mif|msf)/s,
+  "video/quicktime": /^....(ftypqt|moov|mdat|wide|free|skip)/s,
+  "video/mp4": /^....ftyp(?!M4[ABP]|avi|crx|jp)/s,
+  "audio/wav": /^RIFF....WAVE/s,
+  "audio/mpeg": /^ID3|(\xff[\xe2\xe3\xf2\xf3\xfa\xfb]).{22,1440}\1.{22,1440}\1/s,
+};
+
+/** The type that a file has by its label, else by the end of its name, else by its first 4 KB. */
+async function typeOf(file, limits) {
+  const kindOf = (type) => Object.keys(limits).find((kind) => limits[kind].content_types.includes(type));
   const end = file.name.split(".").pop().toLowerCase();
-  for (const [kind, limit] of Object.entries(limits)) {
-    if (limit.content_types.includes(file.type)) return { kind, contentType: file.type };
+  const named = Object.values(limits).find((limit) => Object.hasOwn(limit.extensions, end))?.extensions[end];
+  let contentType = file.type.split(";")[0].trim().toLowerCase();
+  if (!kindOf(contentType)) contentType = named ?? (await contentOf(file));
+  const kind = kindOf(contentType);
+  if (!kind) throw new Unfit(file.size ? "format_unsupported" : "empty_file");
+  return { kind, contentType };
+}
+
+async function contentOf(file) {
+  try {
+    const head = String.fromCharCode(...new Uint8Array(await file.slice(0, 4096).arrayBuffer()));
+    return Object.keys(MARKS).find((type) => MARKS[type].test(head));
+  } catch {
+    throw new Unfit("upload_unreadable");
   }
-  for (const [kind, limit] of Object.entries(limits)) {
-    // Some systems know no type for HEIC, MOV or WAV: the name has to do.
-    const byName = Object.hasOwn(limit.extensions, end) && limit.extensions[end];
-    if (byName && (file.type === "" || file.type === "application/octet-stream")) return { kind, contentType: byName };
-  }
-  throw new Unfit("format_unsupported");
 }
 
 function checkFacts({ width, height, seconds }, limit) {
@@ -53,6 +76,10 @@ function checkFacts({ width, height, seconds }, limit) {
     }
     const ratio = width / height;
     if (ratio < limit.min_ratio || ratio > limit.max_ratio) throw new Unfit("aspect_ratio_out_of_range", values);
+    const { min_pixels: few, max_pixels: many } = limit;
+    if (width * height < few || width * height > many) {
+      throw new Unfit("pixels_out_of_range", { width, height, least: few, most: many });
+    }
   }
   const { min_seconds: least, max_seconds: most } = limit;
   if (seconds && (seconds < least - TOLERANCE_SECONDS || seconds > most + TOLERANCE_SECONDS)) {

@@ -173,9 +173,9 @@ const TEXTS = {
     "照片：JPEG、PNG、WebP、HEIC 等，小於 {size}，邊長 {min} 至 {max} 像素",
   ],
   limit_Video: [
-    "视频：MP4 或 MOV，{least} 至 {most} 秒，不超过 {size}",
-    "Videos: MP4 or MOV, {least} to {most} seconds, up to {size}",
-    "影片：MP4 或 MOV，{least} 至 {most} 秒，不超過 {size}",
+    "视频：MP4 或 MOV，{least} 至 {most} 秒，不超过 {size}，宽 × 高 {few} 至 {many} 像素",
+    "Videos: MP4 or MOV, {least} to {most} seconds, up to {size}, width × height {few} to {many} pixels",
+    "影片：MP4 或 MOV，{least} 至 {most} 秒，不超過 {size}，寬 × 高 {few} 至 {many} 像素",
   ],
   limit_Audio: [
     "录音：MP3 或 WAV，{least} 至 {most} 秒，不超过 {size}",
@@ -254,6 +254,17 @@ const TEXTS = {
     "画面为 {width} × {height} 像素，每边需为 {least} 至 {most} 像素。",
     "It has {width} × {height} pixels; each side must have {least} to {most}.",
     "畫面為 {width} × {height} 像素，每邊需為 {least} 至 {most} 像素。",
+  ],
+  dimensions_out_of_range_Video: [
+    "视频尺寸不合适：每边需为 {least} 至 {most} 像素，宽 × 高需为 {few} 至 {many} 像素。",
+    "The video has the wrong size: each side must have {least} to {most} pixels, width × height {few} to {many}.",
+    "影片尺寸不合適：每邊需為 {least} 至 {most} 像素，寬 × 高需為 {few} 至 {many} 像素。",
+  ],
+  pixels_out_of_range_by: [
+    "视频为 {width} × {height} 像素，宽 × 高需为 {least} 至 {most} 像素。请用其他分辨率录制或导出。",
+    "It has {width} × {height} pixels; width × height must be {least} to {most}. Please record or export it in another " +
+      "resolution.",
+    "影片為 {width} × {height} 像素，寬 × 高需為 {least} 至 {most} 像素。請用其他解析度錄製或匯出。",
   ],
   aspect_ratio_out_of_range: [
     "画面太窄或太长，请换一张更接近常规比例的。",
@@ -467,6 +478,7 @@ export function reasonWords(t, code, message, values, limit) {
   if (values?.most && code !== "file_too_large" && t.has(`${code}_by`)) return t(`${code}_by`, values);
   if (code === "rejected" && message && t.language === "en") return message;
   if (!t.has(code)) return `${t("rejected")} ${message ?? ""}`.trim();
-  const bounds = { least: limit?.min_side, most: limit?.max_side };
+  const bounds = { least: limit?.min_side, most: limit?.max_side, few: limit?.min_pixels, many: limit?.max_pixels };
+  if (code === "dimensions_out_of_range" && bounds.many) return t("dimensions_out_of_range_Video", bounds);
   return t(code, code === "duration_out_of_range" ? { least: limit?.min_seconds, most: limit?.max_seconds } : bounds);
 }

@@ -193,6 +193,7 @@ def fetch_asset() -> Any:
         _submit_asset("interactive"),
         _patience(),
         SystemClock(),
+        int(number("VIDEO_MAX_PIXELS")),
     )
 
 
@@ -256,7 +257,7 @@ def check_upload() -> Any:
     """The step behind functions/check_upload."""
     from likeness.steps.check_upload import CheckUpload
 
-    return CheckUpload(store(), _files(), _queue(), SystemClock())
+    return CheckUpload(store(), _files(), _queue(), SystemClock(), int(number("VIDEO_MAX_PIXELS")))
 
 
 def start_onboarding() -> Any:

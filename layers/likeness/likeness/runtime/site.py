@@ -10,7 +10,16 @@ from functools import cached_property
 from typing import Any
 
 from likeness.domain.media import MAX_BYTES
-from likeness.domain.media.limits import MAX_RATIO, MAX_SECONDS, MAX_SIDE, MIN_RATIO, MIN_SECONDS, MIN_SIDE
+from likeness.domain.media.limits import (
+    MAX_PIXELS,
+    MAX_RATIO,
+    MAX_SECONDS,
+    MAX_SIDE,
+    MIN_PIXELS,
+    MIN_RATIO,
+    MIN_SECONDS,
+    MIN_SIDE,
+)
 from likeness.domain.media.types import CONTENT_TYPES, EXTENSIONS, AssetType
 from likeness.errors import NotFound
 from likeness.runtime.pages import FOLDER, page, policy
@@ -21,16 +30,17 @@ _LIMITS = "limits.json"
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
-def limits() -> dict[str, Any]:
+def limits(max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
     """What a file may be, by asset type: the page checks it before an upload, ``check_upload`` after it.
 
-    Sizes in bytes, sides in pixels, ratios width to height, durations in seconds; all inclusive.
+    Sizes in bytes, sides in pixels, ratios width to height, durations in seconds; all inclusive. ``max_pixels`` bounds
+    the width times height of a clip.
     """
     frame = {"min_side": MIN_SIDE, "max_side": MAX_SIDE, "min_ratio": MIN_RATIO, "max_ratio": MAX_RATIO}
     length = {"min_seconds": MIN_SECONDS, "max_seconds": MAX_SECONDS}
     bounds: dict[AssetType, dict[str, float]] = {
         AssetType.IMAGE: frame,
-        AssetType.VIDEO: frame | length,
+        AssetType.VIDEO: frame | length | {"min_pixels": MIN_PIXELS, "max_pixels": max_pixels},
         AssetType.AUDIO: length,
     }
     return {
@@ -45,10 +55,14 @@ def limits() -> dict[str, Any]:
 
 
 class Site:
-    """The files of the pages folder. ``upload_addresses``: where the pages send files besides this API."""
+    """The files of the pages folder.
 
-    def __init__(self, upload_addresses: str) -> None:
+    ``upload_addresses``: where the pages send files besides this API. ``max_pixels``: what a clip may have.
+    """
+
+    def __init__(self, upload_addresses: str, max_pixels: int = MAX_PIXELS) -> None:
         self._policy = policy(upload_addresses)
+        self._max_pixels = max_pixels
         self.files = {file.name for file in FOLDER.iterdir() if file.suffix in (".css", ".js", ".svg")} | {_LIMITS}
 
     @cached_property
@@ -61,7 +75,7 @@ class Site:
 
     @cached_property
     def _limits(self) -> str:
-        return json.dumps(limits(), separators=(",", ":"))
+        return json.dumps(limits(self._max_pixels), separators=(",", ":"))
 
     def html(self, name: str, headers: Mapping[str, str]) -> dict[str, Any]:
         """The page ``name``, which browsers ask for each time; 304 when theirs is this very one."""

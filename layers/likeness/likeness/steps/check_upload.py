@@ -12,6 +12,7 @@ from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import NAME_LIMIT, Asset, AssetStatus
 from likeness.domain.ids import ASSET_ID, SESSION_ID, dropped_asset_id
 from likeness.domain.media import CONTENT_TYPES, MAX_BYTES, MediaRefused, content_type_of, inspect
+from likeness.domain.media.limits import MAX_PIXELS, MIN_PIXELS
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Problem, SessionStatus
 from likeness.errors import ConditionFailed, TooManyAttempts
@@ -54,12 +55,13 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class CheckUpload:
-    """Checks a file and sets its asset going."""
+    """Checks a file and sets its asset going. A clip has at most ``max_pixels`` (width x height)."""
 
     store: Store
     files: Files
     queue: Queue
     clock: Clock
+    max_pixels: int = MAX_PIXELS
 
     def __call__(self, upload: Upload) -> str:
         """What became of it: ``ignored``, ``erased``, ``failed``, ``waiting`` (for the validation) or ``ready``."""
@@ -142,7 +144,13 @@ class CheckUpload:
         if upload.size_bytes > max(MAX_BYTES.values()):
             raise MediaRefused("file_too_large", "The file is too large.")
         file = self.files.open(upload.key, upload.version_id, upload.size_bytes)
-        facts = inspect(file, size_bytes=upload.size_bytes, declared=declared)
+        facts = inspect(
+            file,
+            size_bytes=upload.size_bytes,
+            declared=declared,
+            min_pixels=MIN_PIXELS,
+            max_pixels=self.max_pixels,
+        )
         return facts.asset_type, facts.content_type, _digest(file)
 
     def _check(self, asset: Asset, upload: Upload) -> Asset:

@@ -18,6 +18,7 @@ from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, new_asset, refused
 from likeness.domain.caller import Caller
 from likeness.domain.media import MAX_BYTES, MediaRefused, inspect
+from likeness.domain.media.limits import MAX_PIXELS, MIN_PIXELS
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Problem, Session
 from likeness.errors import (
@@ -46,7 +47,10 @@ _NOT_FETCHED = "The file could not be fetched from its URL ({})."
 
 @dataclass(frozen=True, slots=True)
 class FetchAsset:
-    """Takes files by URL. ``submit(session_id, asset_id, owner)`` is the step SubmitAsset."""
+    """Takes files by URL. ``submit(session_id, asset_id, owner)`` is the step SubmitAsset.
+
+    A clip has at most ``max_pixels`` (width x height).
+    """
 
     store: Store
     ids: UpstreamIds
@@ -56,6 +60,7 @@ class FetchAsset:
     submit: Callable[[str, str, str], object]
     patience: Patience
     clock: Clock
+    max_pixels: int = MAX_PIXELS
 
     def __call__(
         self, caller: Caller, *, name: str, asset_type: str, asset_url: str, group_id: str, owner: str
@@ -111,7 +116,13 @@ class FetchAsset:
             why = Problem(code, _NOT_FETCHED.format(found.problem), retryable=found.retryable)
             return replace(asset, status=AssetStatus.FAILED, error=why)
         try:
-            facts = inspect(io.BytesIO(found.content), size_bytes=size, declared=kind)
+            facts = inspect(
+                io.BytesIO(found.content),
+                size_bytes=size,
+                declared=kind,
+                min_pixels=MIN_PIXELS,
+                max_pixels=self.max_pixels,
+            )
         except MediaRefused as refused:
             why = Problem(refused.code, refused.message, refused.crun_code)
             return replace(asset, status=AssetStatus.FAILED, error=why)

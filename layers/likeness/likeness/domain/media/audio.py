@@ -1,14 +1,16 @@
 """Duration of MP3 and WAV files.
 
 MP3 frames are counted one by one as far as the limit matters, since neither a first frame's bit rate nor a Xing
-header tells the length of a file that was cut, joined or made with a variable rate.
+header tells the length of a file that was cut, joined or made with a variable rate. What stands before the first frame
+and behind the last one does not matter: players skip it. A WAV's length follows from what its samples need; the fields
+that repeat it are often wrong.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from likeness.domain.media.source import Source, riff_chunks
+from likeness.domain.media.source import Chunk, Source, riff_chunks
 from likeness.domain.media.types import damaged, truncated
 
 # Layer III bit rates in kbit/s and sample rates in Hz (ISO 11172-3 2.4.2.3, ISO 13818-3); index 0 is "free", 15 is bad.
@@ -20,10 +22,15 @@ _LAYER_III = 1
 
 #: Frames are counted up to here; what is longer is far over the limit, and an estimate will do for the message.
 _COUNTED_SECONDS = 30.0
-#: How far behind a tag or a fault the next frame may stand.
-_SEARCH_BYTES = 4096
+#: How far behind the file's start, a tag or a fault the next frame may stand.
+_SEARCH_BYTES = 1 << 16
+#: More than this between two frames is a hole in the sound, not junk.
+_MAX_HOLE_BYTES = 4096
 _MAX_FAULTS = 16
-_MAX_ID3_TAGS = 4
+_MAX_TAGS = 8
+#: So many frames in a row prove an MP3 among other bytes: eleven bits alone prove nothing.
+_AGREEING = 3
+_LONGEST_FRAME = 1441  # 320 kbit/s at 32 kHz, with padding
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ def _frame(header: bytes) -> _Frame | None:
         return None
     version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
     rate_index = header[2] >> 2 & 3
-    if version not in _HERTZ or layer != _LAYER_III or rate_index == 3:
+    if version not in _HERTZ or layer != _LAYER_III or rate_index == 3 or header[3] & 3 == 2:
         return None
     hertz = _HERTZ[version][rate_index]
     kbits = (_KBITS_V1 if version == _MPEG1 else _KBITS_V2)[header[2] >> 4]
@@ -53,18 +60,23 @@ def _frame(header: bytes) -> _Frame | None:
     return _Frame((version, rate_index), hertz, samples, length, mono=header[3] >> 6 == 3)
 
 
-def _after_id3(source: Source, offset: int) -> int:
-    """The first byte behind the ID3v2 tags that start at ``offset`` (ID3 2.4.0 section 3.1)."""
-    for _ in range(_MAX_ID3_TAGS):
-        if offset + 10 > source.size:
+def _after_tags(source: Source, offset: int) -> int:
+    """The first byte behind the tags that start at ``offset``: ID3v2 (2.4.0, section 3.1), APEv2 and ID3v1."""
+    for _ in range(_MAX_TAGS):
+        if offset + 32 > source.size:
             break
-        header = source.read(offset, 10)
-        if header[:3] != b"ID3":
+        header = source.read(offset, 32)
+        if header[:3] == b"ID3":
+            length = 0
+            for byte in header[6:10]:
+                length = length << 7 | byte & 0x7F
+            offset += 10 + length + (10 if header[5] & 0x10 else 0)
+        elif header[:8] == b"APETAGEX" and header[23] & 0x20:  # its header; the length leaves that out
+            offset += 32 + int.from_bytes(header[12:16], "little")
+        elif header[:3] == b"TAG":
+            offset += 128
+        else:
             break
-        length = 0
-        for byte in header[6:]:
-            length = length << 7 | byte & 0x7F
-        offset += 10 + length + (10 if header[5] & 0x10 else 0)
     return offset
 
 
@@ -72,110 +84,191 @@ def _frame_at(source: Source, offset: int) -> _Frame | None:
     return _frame(source.read(offset, 4)) if offset + 4 <= source.size else None
 
 
-def _next_frame(source: Source, start: int, window: int) -> int | None:
-    """Where, within ``window`` bytes, a frame stands that is followed by another one of its stream."""
+def _next_frame(source: Source, start: int) -> int | None:
+    """Where, within _SEARCH_BYTES, a frame stands that is followed by others of its stream."""
     if start >= source.size:
         return None
-    data = source.read(start, min(window + 4, source.size - start))
+    data = source.read(start, min(_SEARCH_BYTES + _AGREEING * _LONGEST_FRAME, source.size - start))
     at = data.find(b"\xff")
-    while 0 <= at < window:
-        frame = _frame(data[at : at + 4])
-        if frame:
-            follower = _frame_at(source, start + at + frame.length)
-            if follower and follower.stream == frame.stream:
-                return start + at
+    while 0 <= at < _SEARCH_BYTES:
+        if _agree(data, at):
+            return start + at
         at = data.find(b"\xff", at + 1)
     return None
 
 
+def _agree(data: bytes, at: int) -> bool:
+    """Whether _AGREEING frames of one stream stand in a row at ``at``."""
+    first = frame = _frame(data[at : at + 4])
+    for _ in range(_AGREEING - 1):
+        if first is None or frame is None:
+            return False
+        at += frame.length
+        frame = _frame(data[at : at + 4])
+        if frame is None or frame.stream != first.stream:
+            return False
+    return True
+
+
 def first_mp3_frame(source: Source) -> int | None:
-    """Where an MP3's sound begins; None when this is no MP3. Two frames must agree: 11 bits alone prove nothing."""
-    start = _after_id3(source, 0)
-    # Tags are often followed by padding that their length leaves out; a bare stream starts with its first frame.
-    return _next_frame(source, start, _SEARCH_BYTES if start else 1)
+    """Where an MP3's sound begins; None when this is no MP3.
+
+    A tag's length may be wrong: when nothing is found behind the tags, the file is searched from its start.
+    """
+    start = _after_tags(source, 0)
+    found = _next_frame(source, start)
+    return _next_frame(source, 0) if found is None and start else found
 
 
 def mp3_seconds(source: Source, start: int) -> float:
-    """Duration in seconds of the MP3 stream whose first frame is at ``start``."""
+    """Duration in seconds of the MP3 stream whose first frame is at ``start``.
+
+    Every frame counts with its own sample rate: joined files may have several.
+    """
     first = _frame_at(source, start)
     if first is None:
         raise damaged()
-    silent, trimmed = _info_frame(source, start, first)
-    offset = start + first.length if silent else start
-    frames, faults = 0, 0
-    most = int(_COUNTED_SECONDS * first.hertz / first.samples)
-    while frames < most:
+    info = _info_frame(source, start, first)
+    offset = start + first.length if info else start
+    stream, seconds, frames, faults = first.stream, 0.0, 0, 0
+    while seconds < _COUNTED_SECONDS:
         frame = _frame_at(source, offset)
-        if frame and frame.stream == first.stream:
+        if frame and frame.stream == stream:
             if offset + frame.length > source.size:
                 break  # a last frame that was cut off is not played
             offset += frame.length
+            seconds += frame.samples / frame.hertz
             frames += 1
             continue
-        if source.size - offset < 4 or source.read(offset, 3) in (b"TAG", b"APE", b"LYR"):
-            break
+        behind = _after_tags(source, offset)
+        found = _next_frame(source, behind)
+        if found is None:
+            break  # the sound is over, whatever follows
         faults += 1
-        found = _next_frame(source, max(offset, _after_id3(source, offset)), _SEARCH_BYTES)
-        if found is None and source.size - offset <= _SEARCH_BYTES:
-            break  # a little padding at the end
-        if found is None or faults > _MAX_FAULTS:
+        hole = found - behind if behind == offset else 0  # tags may be padded with more
+        if hole > _MAX_HOLE_BYTES or faults > _MAX_FAULTS:
             raise damaged()
         offset = found
-    if frames == most:  # estimate the rest from the average length so far
-        frames = max(frames, round(frames * (source.size - start) / (offset - start)))
-    return max(0.0, (frames * first.samples - trimmed) / first.hertz)
+        joined = _frame_at(source, found)
+        stream = joined.stream if joined else stream
+    else:  # estimate the rest from the average so far
+        return max(seconds, seconds * (source.size - start) / (offset - start))
+    if info and info.is_cut(source.size - start, frames):
+        raise truncated()
+    return max(0.0, seconds - (info.trimmed / first.hertz if info else 0.0))
 
 
-def _info_frame(source: Source, start: int, frame: _Frame) -> tuple[bool, int]:
-    """Whether the first frame is a Xing/Info header, which is not played, and the padding samples it declares.
+@dataclass(frozen=True, slots=True)
+class _Info:
+    """A Xing/Info header: bytes and frames of the whole stream (0: not said), and the samples that are not played."""
 
-    Layout: Xing's VBR header SDK and the LAME tag revision 1. Refuses a file shorter than the header says.
+    stream_bytes: int = 0
+    frames: int = 0
+    trimmed: int = 0
+
+    def is_cut(self, found_bytes: int, found_frames: int) -> bool:
+        """Whether the stream was longer once. Some writers count tags as bytes: the frames have a say too."""
+        return self.stream_bytes > found_bytes and (not self.frames or found_frames < self.frames)
+
+
+def _info_frame(source: Source, start: int, frame: _Frame) -> _Info | None:
+    """What the first frame says when it is a Xing/Info header, which is not played; else None.
+
+    Layout: Xing's VBR header SDK and the LAME tag revision 1.
     """
     mpeg1 = frame.stream[0] == _MPEG1
     at = start + 4 + ((17 if frame.mono else 32) if mpeg1 else (9 if frame.mono else 17))
     if at + 8 > min(source.size, start + frame.length):
-        return False, 0
+        return None
     tag, flags = source.unpack(">4sI", at)
     if tag not in (b"Xing", b"Info"):
-        return False, 0
-    field = at + 8 + (4 if flags & 1 else 0)
+        return None
+    field, frames, stream_bytes = at + 8, 0, 0
+    if flags & 1:
+        (frames,) = source.unpack(">I", field)
+        field += 4
     if flags & 2:
         (stream_bytes,) = source.unpack(">I", field)
-        if start + stream_bytes > source.size:
-            raise truncated()
     if flags & 15 != 15 or start + frame.length < at + 144 or at + 144 > source.size:
-        return True, 0
+        return _Info(stream_bytes, frames)
     encoder, delays = source.read(at + 120, 4), source.read(at + 141, 3)
     if encoder not in (b"LAME", b"Lavc", b"Lavf"):
-        return True, 0
-    return True, (delays[0] << 4 | delays[1] >> 4) + ((delays[1] & 15) << 8 | delays[2])
+        return _Info(stream_bytes, frames)
+    return _Info(stream_bytes, frames, (delays[0] << 4 | delays[1] >> 4) + ((delays[1] & 15) << 8 | delays[2]))
 
 
-_PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
-# What a writer that could not seek back leaves in the data chunk's length.
-_OPEN_LENGTHS = frozenset({0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF, 0xFFFFF000})
+_PCM, _MS_ADPCM, _FLOAT, _ALAW, _MULAW, _IMA_ADPCM, _GSM, _EXTENSIBLE = 1, 2, 3, 6, 7, 0x11, 0x31, 0xFFFE
+#: A writer that could not seek back leaves such a length, or a little less where it has taken its headers off: it
+#: means "to the end of the file".
+_OPEN_LENGTH = 0x7FFF0000
+
+
+@dataclass(frozen=True, slots=True)
+class _WavFormat:
+    """A ``fmt `` chunk. ``block_samples`` are the samples (for each channel) in a block of ``block`` bytes; 0: unknown.
+
+    For plain codecs a block is one sample of every channel, whose size follows from the bits: the block size that the
+    chunk repeats is wrong in many files, and decoders don't use it.
+    """
+
+    hertz: int
+    average: int
+    block: int
+    block_samples: int
+
+    @classmethod
+    def read(cls, source: Source, chunk: Chunk) -> _WavFormat:
+        codec, channels, hertz, average, block, bits = source.unpack("<HHIIHH", chunk.start)
+        if not channels or not hertz or chunk.length < 16:
+            raise damaged()
+        if codec == _EXTENSIBLE and chunk.length >= 40:
+            (codec,) = source.unpack("<H", chunk.start + 24)
+        if codec in (_PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE):
+            bits = bits or (8 if codec in (_ALAW, _MULAW) else 0)
+            return cls(hertz, average, channels * (-(-bits // 8)) or block, 1)
+        if codec == _IMA_ADPCM:  # a sample in each channel's header, then 4 bits each
+            return cls(hertz, average, block, (block // channels - 4) * 2 + 1)
+        if codec == _MS_ADPCM:  # two samples in each channel's header
+            return cls(hertz, average, block, (block // channels - 7) * 2 + 2)
+        said = codec == _GSM and chunk.length >= 20 and source.unpack("<H", chunk.start + 18)[0]
+        return cls(hertz, average, block, said or 0)
+
+    def seconds(self, length: int, fact: int) -> float:
+        """Duration in seconds of ``length`` bytes; ``fact`` is the number of samples that the file names, 0 for none.
+
+        The blocks tell the samples, all but how full the last one is: there the name is asked.
+        """
+        if self.block and self.block_samples > 0:
+            most = -(-length // self.block) * self.block_samples
+            known = self.block_samples > 1 and most - self.block_samples < fact <= most
+            return (fact if known else length / self.block * self.block_samples) / self.hertz
+        if 0 < fact < _OPEN_LENGTH:
+            return fact / self.hertz
+        if not self.average:
+            raise damaged()
+        return length / self.average
 
 
 def wav_seconds(source: Source) -> float:
     """Duration in seconds of a RIFF/WAVE file."""
     (claimed,) = source.unpack("<I", 4)
-    bytes_per_second = 0
+    layout: _WavFormat | None = None
+    fact = 0
     for chunk in riff_chunks(source):
         if chunk.kind == b"fmt ":
-            codec, channels, hertz, average, block = source.unpack("<HHIIH", chunk.start)
-            if not channels or not hertz or not block or chunk.length < 16:
-                raise damaged()
-            plain = codec in (_PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE)
-            bytes_per_second = block * hertz if plain else average
+            layout = _WavFormat.read(source, chunk)
+        elif chunk.kind == b"fact" and chunk.length >= 4:
+            (fact,) = source.unpack("<I", chunk.start)
         elif chunk.kind == b"data":
-            if not bytes_per_second:
+            if layout is None:
                 raise damaged()
             rest = source.size - chunk.start
-            if chunk.length in _OPEN_LENGTHS:
-                return rest / bytes_per_second
+            length = chunk.length
+            if not length or (length > rest and length >= _OPEN_LENGTH):
+                return layout.seconds(rest, fact)
             # The file's own length leaves out its first 8 bytes and a last pad byte may be missing: writers that get
             # this wrong lose no sound, so only a claim beyond all of that means that chunks behind the sound are cut.
-            if chunk.length > rest or claimed > source.size:
+            if length > rest or source.size < claimed < _OPEN_LENGTH:
                 raise truncated()
-            return chunk.length / bytes_per_second
+            return layout.seconds(length, fact)
     raise truncated()

@@ -4,6 +4,7 @@ One reader per container. Each checks the limits as soon as it knows the sides, 
 a picture of 60,000 x 60,000 pixels is refused for that, whatever follows its header.
 
 The orientation that cameras note in Exif is not applied: sides are reported as stored (the limits are symmetric).
+HEIC pictures are read in iso_bmff.py.
 """
 
 from __future__ import annotations
@@ -12,35 +13,40 @@ import struct
 import zlib
 
 from likeness.domain.media.limits import check_sides
-from likeness.domain.media.source import Source, riff_chunks
+from likeness.domain.media.source import Source, Window, riff_chunks
 from likeness.domain.media.types import AssetType, MediaRefused, damaged, truncated
 
 Sides = tuple[int, int]
 
-# Markers without a length (ITU-T T.81, table B.1): TEM and RST0..RST7.
-_JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
+# Markers without a length (ITU-T T.81, table B.1): RST0..RST7 and SOI, which some cameras write twice. Those below
+# SOF0 stand in no header.
+_JPEG_BARE = frozenset(range(0xD0, 0xD9))
+_JPEG_FIRST = 0xC0
 # Start of frame, without DHT (C4), JPG (C8) and DAC (CC), which share the range.
 _JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_SOS, _JPEG_EOI = 0xDA, 0xD9
 _MAX_JPEG_SEGMENTS = 4000
+#: What decoders skip between segments; some cameras leave bytes of their own there.
+_MAX_JPEG_JUNK = 1 << 16
 
 
 def jpeg(source: Source) -> Sides:
     """A JPEG's sides; it must go on to a scan and an end-of-image mark."""
     sides: Sides | None = None
-    offset = 2
+    offset, junk = 2, _MAX_JPEG_JUNK
     for _ in range(_MAX_JPEG_SEGMENTS):
         prefix, marker = source.read(offset, 2)
-        if prefix != 0xFF:
-            raise damaged()
+        if prefix != 0xFF or marker < _JPEG_FIRST:
+            skipped = _bytes_before_marker(source, offset, junk)
+            offset, junk = offset + skipped, junk - skipped
+            continue
         if marker == 0xFF or marker in _JPEG_BARE:  # fill bytes may stand before any marker
             offset += 1 if marker == 0xFF else 2
             continue
         if marker == _JPEG_EOI:
             raise damaged()
         (length,) = source.unpack(">H", offset + 2)
-        if length < 2:
-            raise damaged()
+        length = max(length, 2)  # it counts itself; decoders take a smaller one for an empty segment
         if marker in _JPEG_SOF and sides is None:
             height, width = source.unpack(">HH", offset + 5)
             sides = width, height
@@ -54,6 +60,17 @@ def jpeg(source: Source) -> Sides:
                 raise truncated()
             return sides
     raise damaged()
+
+
+def _bytes_before_marker(source: Source, offset: int, most: int) -> int:
+    """How far behind ``offset`` the next marker stands, at most ``most`` bytes."""
+    data = source.read(offset, min(most + 2, source.size - offset))
+    at = data.find(b"\xff")
+    while 0 <= at < len(data) - 1:
+        if data[at + 1] >= _JPEG_FIRST:
+            return at
+        at = data.find(b"\xff", at + 1)
+    raise truncated() if len(data) < most + 2 else damaged()
 
 
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -80,36 +97,72 @@ def png(source: Source) -> Sides:
             return width, height
 
 
+_GIF_EXTENSION, _GIF_PICTURE, _GIF_FILL = 0x21, 0x2C, 0
+
+
 def gif(source: Source) -> Sides:
-    """A GIF's canvas; at least one picture must follow and the trailer byte must end the file."""
+    """A GIF's canvas; its blocks are walked, and at least one picture among them must be whole.
+
+    The trailer may be missing and anything may follow it: what a decoder shows is there (GIF89a, section 27).
+    """
     width, height, flags = source.unpack("<HHB", 6)
     check_sides(width, height, AssetType.IMAGE)
-    colours = 3 * (2 << (flags & 7)) if flags & 0x80 else 0
-    if source.read(13 + colours, 1) not in (b"\x21", b"\x2c"):
+    window = Window(source)
+    offset = 13 + _gif_colours(flags)
+    if window.byte(offset) not in (_GIF_EXTENSION, _GIF_PICTURE):
         raise damaged()
-    start = max(0, source.size - 1024)
-    if not source.read(start, source.size - start).rstrip(b"\0").endswith(b";"):
-        raise truncated()
+    pictures = 0
+    while offset < source.size:
+        kind = window.byte(offset)
+        if kind == _GIF_EXTENSION:
+            offset = _after_gif_data(window, offset + 2)
+        elif kind == _GIF_PICTURE:
+            offset = _after_gif_data(window, offset + 11 + _gif_colours(window.byte(offset + 9)))
+            pictures += 1
+        elif kind == _GIF_FILL:
+            offset += 1
+        else:
+            break
+    if not pictures:
+        raise truncated() if offset >= source.size else damaged()
     return width, height
+
+
+def _gif_colours(flags: int) -> int:
+    """The length in bytes of the colour table that ``flags`` announces."""
+    return 3 * (2 << (flags & 7)) if flags & 0x80 else 0
+
+
+def _after_gif_data(window: Window, offset: int) -> int:
+    """The first byte behind a chain of data sub-blocks, which ends with an empty one."""
+    while length := window.byte(offset):
+        offset += 1 + length
+    return offset + 1
 
 
 _BMP_UNCOMPRESSED = frozenset({0, 3, 6})  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
 
 
 def bmp(source: Source) -> Sides:
-    """A Windows or OS/2 bitmap's sides; the size it claims and the rows it needs must be there."""
+    """A Windows or OS/2 bitmap's sides; the rows it needs must be there.
+
+    The size that the file claims counts only where the rows don't tell (compressed ones): no decoder reads it, and
+    writers get it wrong.
+    """
     (claimed, _, pixels, header) = source.unpack("<IIII", 2)
+    compression = length = 0
     if header == 12:  # OS/2 1.x
         width, height, _, depth = source.unpack("<HHHH", 18)
-        compression = 0
     else:
         width, height, _, depth, compression = source.unpack("<iiHHI", 18)
+        length = source.unpack("<I", 34)[0] if header >= 40 else 0
     height = abs(height)  # negative: rows from the top
     if width <= 0 or height == 0 or depth == 0:
         raise damaged()
     check_sides(width, height, AssetType.IMAGE)
-    needed = pixels + (width * depth + 31) // 32 * 4 * height if compression in _BMP_UNCOMPRESSED else claimed
-    if max(needed, claimed) > source.size:
+    if compression in _BMP_UNCOMPRESSED:
+        length = (width * depth + 31) // 32 * 4 * height
+    if (pixels + length if length else claimed) > source.size:
         raise truncated()
     return width, height
 
@@ -177,10 +230,12 @@ def tiff(source: Source) -> Sides:
     (width,), (height,) = (_tiff_numbers(source, order, entries[tag], most=1) for tag in (_WIDTH, _HEIGHT))
     check_sides(width, height, AssetType.IMAGE)
     places, lengths = (_TILE_OFFSETS, _TILE_COUNTS) if _TILE_OFFSETS in entries else (_STRIP_OFFSETS, _STRIP_COUNTS)
-    if places not in entries or lengths not in entries:
+    if places not in entries:
         raise damaged()
     starts = _tiff_numbers(source, order, entries[places], most=_MAX_TIFF_PIECES)
-    sizes = _tiff_numbers(source, order, entries[lengths], most=_MAX_TIFF_PIECES)
+    sizes: tuple[int, ...] = (1,) * len(starts)  # old writers leave the lengths out
+    if lengths in entries:
+        sizes = _tiff_numbers(source, order, entries[lengths], most=_MAX_TIFF_PIECES)
     if len(starts) != len(sizes):
         raise damaged()
     if any(start + size > source.size for start, size in zip(starts, sizes, strict=True)):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from likeness.domain.media import audio, images, iso_bmff
-from likeness.domain.media.limits import NOUNS, check, check_size
+from likeness.domain.media.limits import MAX_PIXELS, MIN_RATE, NOUNS, RATE_TOLERANCE, check, check_size
 from likeness.domain.media.movie import movie
 from likeness.domain.media.source import Source
 from likeness.domain.media.types import CONTENT_TYPES, AssetType, MediaFacts, MediaRefused, damaged
@@ -31,34 +31,59 @@ _ACCEPTED = {
     AssetType.AUDIO: "MP3 or WAV",
 }
 
-# What people send by mistake, to say so. Only a help for the message: everything unknown is refused anyway.
+# Marks of other formats, with a name where people send them by mistake. They may hold MP3 frames: only what has none of
+# them is searched for sound.
 _KNOWN_OTHERS = (
     (b"%PDF", "a PDF file"),
     (b"PK\x03\x04", "a ZIP archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"\x1f\x8b", "a compressed file"),
     (b"\x1a\x45\xdf\xa3", "a WebM or Matroska video"),
+    (b"RIFF", None),
+    (b"RF64", "an RF64 recording"),
+    (b"BW64", "a BW64 recording"),
+    (b"RIFX", "a RIFX recording"),
+    (b"FORM", "an AIFF recording"),
     (b"OggS", "an Ogg file"),
     (b"fLaC", "a FLAC recording"),
+    (b"caff", "a CAF recording"),
+    (b"\x30\x26\xb2\x75", "a Windows Media file"),
+    (b"\0\0\1\xba", "an MPEG program stream"),
+    (b"\0\0\1\xb3", "an MPEG video"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
     (b"FLV", "a Flash video"),
     (b"#!AMR", "an AMR recording"),
     (b"8BPS", "a Photoshop file"),
+    (b"\xd0\xcf\x11\xe0", "an Office document"),
+    (b"MZ", None),
+    (b"\x7fELF", None),
 )
+_OTHER_MARKS = tuple(mark for mark, _ in _KNOWN_OTHERS)
 _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
 
 
-def inspect(file: BinaryIO, *, size_bytes: int, declared: AssetType | None) -> MediaFacts:
+def inspect(
+    file: BinaryIO,
+    *,
+    size_bytes: int,
+    declared: AssetType | None,
+    min_pixels: int = 0,
+    max_pixels: int = MAX_PIXELS,
+) -> MediaFacts:
     """What ``file`` (seekable, ``size_bytes`` long) is, once it satisfies every published limit of its kind.
 
-    ``declared`` is the kind that the uploader promised, None when nobody did. Raises MediaRefused with one of the
-    codes empty_file, file_too_large, format_unsupported, type_mismatch, file_truncated, file_damaged,
-    dimensions_out_of_range, aspect_ratio_out_of_range, duration_out_of_range, frame_rate_out_of_range. Errors of the
-    file object itself (a lost connection) pass through, so that they can be retried. Reads headers, indexes and
-    ends; the whole of a file only when a picture's end mark is not where it belongs.
+    ``declared`` is the kind that the uploader promised, None when nobody did. ``min_pixels`` and ``max_pixels`` are
+    the deployment's bounds for a clip's width times height. Raises MediaRefused with one of the codes empty_file,
+    file_too_large, format_unsupported, type_mismatch, file_truncated, file_damaged, dimensions_out_of_range,
+    aspect_ratio_out_of_range, duration_out_of_range, frame_rate_out_of_range. Errors of the file object itself (a lost
+    connection) pass through, so that they can be retried. Reads headers, indexes and ends; the whole of a file only
+    when it is a GIF, or a picture whose end mark is not where it belongs.
     """
     check_size(size_bytes, declared)
     source = Source(file, size_bytes)
     try:
-        return _inspect(source, declared)
+        return check(_inspect(source, declared), min_pixels, max_pixels)
     except (struct.error, ArithmeticError, LookupError) as exc:
         raise damaged() from exc
 
@@ -66,7 +91,7 @@ def inspect(file: BinaryIO, *, size_bytes: int, declared: AssetType | None) -> M
 def _inspect(source: Source, declared: AssetType | None) -> MediaFacts:
     head = source.head(_HEAD_BYTES)
     content_type, mp3_start = _content_type(head), None
-    if content_type is None:
+    if content_type is None and not _is_known_other(head):
         mp3_start = audio.first_mp3_frame(source)
         content_type = "audio/mpeg" if mp3_start is not None else None
     if content_type is None:
@@ -84,11 +109,13 @@ def _inspect(source: Source, declared: AssetType | None) -> MediaFacts:
     elif kind is AssetType.VIDEO:
         found = movie(source)
         width, height, seconds, rate = found.width, found.height, found.seconds, found.frames_per_second
+        if rate < MIN_RATE - RATE_TOLERANCE:
+            rate = found.steady_rate
     elif mp3_start is not None:
         seconds = audio.mp3_seconds(source, mp3_start)
     else:
         seconds = audio.wav_seconds(source)
-    return check(MediaFacts(kind, content_type, source.size, width, height, seconds, rate))
+    return MediaFacts(kind, content_type, source.size, width, height, seconds, rate)
 
 
 def _content_type(head: bytes) -> str | None:
@@ -108,6 +135,11 @@ def _content_type(head: bytes) -> str | None:
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return "image/bmp"
     return iso_bmff.content_type(head)
+
+
+def _is_known_other(head: bytes) -> bool:
+    markup = head[:512].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    return head.startswith(_OTHER_MARKS) or head[4:8] == b"ftyp" or head[257:262] == b"ustar" or markup
 
 
 def _unsupported(head: bytes, declared: AssetType | None) -> MediaRefused:

@@ -6,6 +6,7 @@ sizes (0, 64-bit, past the end), long chains and deep nesting cost nothing.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,13 @@ from likeness.domain.media.source import Source
 from likeness.domain.media.types import AssetType, damaged, truncated
 
 MAX_BOXES = 4000
+#: What stands at the top of a file. Anything else there that is no whole box was appended by some program.
+_TOP_KINDS = frozenset(
+    {
+        b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"imda", b"mfra", b"meta", b"sidx", b"ssix", b"prft", b"emsg",
+        b"pdin", b"free", b"skip", b"wide", b"pnot", b"udta", b"uuid",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,8 @@ def boxes(source: Source, start: int, end: int) -> Iterator[Box]:
     """The boxes between two positions, in order.
 
     A box that leaves the file is ``file_truncated``, one that leaves its parent ``file_damaged``. Bytes that can't be
-    a box end the walk: QuickTime closes some lists with four zero bytes, and some programs append their own data.
+    a box end the walk: QuickTime closes some lists with four zero bytes, and some programs append their own data (an
+    ID3 tag, say, which reads like a box of an unknown kind).
     """
     top = end == source.size
     offset = start
@@ -46,6 +55,8 @@ def boxes(source: Source, start: int, end: int) -> Iterator[Box]:
             (size,) = source.unpack(">Q", offset + 8)
         elif open_ended:
             size = end - offset
+        if start == 0 < offset and kind not in _TOP_KINDS and not header <= size <= end - offset:
+            return
         if size < header:
             raise damaged()
         if offset + size > end:
@@ -65,15 +76,15 @@ def children(source: Source, box: Box, *path: bytes, skip: int = 0) -> Iterator[
                 yield from children(source, child, *path[1:])
 
 
-def child(source: Source, box: Box, *path: bytes) -> Box | None:
-    """The first box at ``path`` below ``box``."""
-    return next(children(source, box, *path), None)
+def child(source: Source, box: Box, *path: bytes, skip: int = 0) -> Box | None:
+    """The first box at ``path`` below ``box``; ``skip`` as for ``children``."""
+    return next(children(source, box, *path, skip=skip), None)
 
 
 def field(source: Source, box: Box, layout: str, offset: int = 0) -> tuple[int, ...]:
     """``struct.unpack`` of a field of ``box``, ``offset`` bytes into its payload; the field must lie inside it."""
     values = source.unpack(layout, box.start + offset)
-    if box.start + offset + sum(4 if code == "I" else 8 if code in "Qq" else 2 for code in layout[1:]) > box.end:
+    if box.start + offset + struct.calcsize(layout) > box.end:
         raise damaged()
     return values
 
@@ -101,6 +112,7 @@ _MP4 = frozenset(
 )
 # Formats of their own that name an MP4 brand among the compatible ones: sound, Canon's raw pictures, AVIF, JPEG 2000.
 _OTHERS = frozenset({b"M4A ", b"M4B ", b"M4P ", b"crx ", b"avif", b"avis", b"jp2 ", b"jpx ", b"jpm ", b"F4A ", b"f4a "})
+_PADDING = frozenset({b"free", b"skip", b"wide"})
 # What QuickTime files from before ftyp start with.
 _OLD_QUICKTIME = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 
@@ -110,6 +122,9 @@ def content_type(head: bytes) -> str | None:
     if len(head) < 8:
         return None
     size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+    if kind in _PADDING and size >= 8 and head[size + 4 : size + 8] == b"ftyp":  # some editors begin with free space
+        head = head[size:]
+        size, kind = int.from_bytes(head[:4], "big"), b"ftyp"
     if kind in _OLD_QUICKTIME:
         # The size keeps a sentence with the word "free" in it out: letters make more than 500 MB.
         return "video/quicktime" if size in (0, 1) or 8 <= size < 0x20000000 else None
@@ -129,8 +144,11 @@ def content_type(head: bytes) -> str | None:
 
 
 def heif(source: Source) -> tuple[int, int]:
-    """The sides of a HEIF picture in pixels: the largest ``ispe`` (ISO/IEC 23008-12), since thumbnails and the tiles
-    of a large picture have their own."""
+    """The sides in pixels of a HEIF file's primary picture, as it is shown (ISO/IEC 23008-12).
+
+    ``pitm`` names the picture, ``ipma`` its properties: the size, and the crop and the turn that follow. Thumbnails,
+    tiles and further pictures have sizes of their own. Where no property is assigned, the largest size counts.
+    """
     meta: Box | None = None
     sides: tuple[int, int] | None = None
     has_data = False
@@ -138,15 +156,9 @@ def heif(source: Source) -> tuple[int, int]:
         has_data = has_data or box.kind == b"mdat"
         if box.kind == b"meta" and meta is None:
             meta = box
-            found = [
-                field(source, item, ">II", 4)
-                for properties in children(source, box, b"iprp", skip=4)
-                for item in children(source, properties, b"ipco", b"ispe")
-            ]
-            if found:
-                width, height = max(found, key=lambda pair: pair[0] * pair[1])
-                sides = width, height
-                check_sides(width, height, AssetType.IMAGE)
+            sides = _primary_sides(source, box) or _largest_sides(source, box)
+            if sides:
+                check_sides(*sides, AssetType.IMAGE)
     if meta is None:
         raise truncated()
     if sides is None:
@@ -154,3 +166,63 @@ def heif(source: Source) -> tuple[int, int]:
     if not has_data and not any(children(source, meta, b"idat", skip=4)):
         raise truncated()
     return sides
+
+
+def _properties(source: Source, meta: Box) -> list[Box]:
+    """The item properties in the order in which associations count them, from 1."""
+    found = child(source, meta, b"iprp", b"ipco", skip=4)
+    return list(boxes(source, found.start, found.end)) if found else []
+
+
+def _largest_sides(source: Source, meta: Box) -> tuple[int, int] | None:
+    found = [field(source, each, ">II", 4) for each in _properties(source, meta) if each.kind == b"ispe"]
+    if not found:
+        return None
+    width, height = max(found, key=lambda pair: pair[0] * pair[1])
+    return width, height
+
+
+def _primary_sides(source: Source, meta: Box) -> tuple[int, int] | None:
+    primary = child(source, meta, b"pitm", skip=4)
+    if primary is None:
+        return None
+    wide = source.read(primary.start, 1)[0] > 0
+    (item,) = field(source, primary, ">I" if wide else ">H", 4)
+    properties = _properties(source, meta)
+    own = [properties[each - 1] for each in _associations(source, meta, item) if 0 < each <= len(properties)]
+    size = next((each for each in own if each.kind == b"ispe"), None)
+    if size is None:
+        return None
+    width, height = field(source, size, ">II", 4)
+    for each in own:  # crops and turns apply in this order
+        if each.kind == b"clap":
+            across, across_of, down, down_of = field(source, each, ">IIII")
+            if across_of and down_of:  # players ignore a crop that is none
+                width, height = min(width, round(across / across_of)), min(height, round(down / down_of))
+        elif each.kind == b"irot" and source.read(each.start, 1)[0] & 1:
+            width, height = height, width
+    return width, height
+
+
+def _associations(source: Source, meta: Box, item: int) -> list[int]:
+    """The indexes of an item's properties, in the order in which they apply."""
+    found: list[int] = []
+    for table in children(source, meta, b"iprp", b"ipma", skip=4):
+        data = source.read(table.start, table.end - table.start)
+        version, flags = data[0], data[3]
+        (count,) = struct.unpack_from(">I", data, 4)
+        at = 8
+        for _ in range(min(count, len(data))):  # an entry has three bytes at least
+            (owner,) = struct.unpack_from(">H" if version < 1 else ">I", data, at)
+            at += 2 if version < 1 else 4
+            number, width = data[at], 2 if flags & 1 else 1
+            raw = data[at + 1 : at + 1 + number * width]
+            at += 1 + number * width
+            if owner == item:
+                # the highest bit says that a reader must know the property
+                found += (
+                    [each & 0x7F for each in raw]
+                    if width == 1
+                    else [each & 0x7FFF for (each,) in struct.iter_unpack(">H", raw)]
+                )
+    return found

@@ -24,6 +24,8 @@ MAX_BYTES: Mapping[AssetType, int] = MappingProxyType(
 )
 
 MIN_SIDE, MAX_SIDE = 300, 6000
+#: Width times height of a clip. Newer models take up to 8,295,044: hence a setting (``VideoMaxPixels``).
+MIN_PIXELS, MAX_PIXELS = 409_600, 2_086_876
 MIN_RATIO, MAX_RATIO = 0.4, 2.5
 MIN_SECONDS, MAX_SECONDS = 2.0, 15.0
 MIN_RATE, MAX_RATE = 24.0, 60.0
@@ -69,6 +71,17 @@ def check_sides(width: int, height: int, kind: AssetType) -> None:
         )
 
 
+def check_pixels(width: int, height: int, least: int, most: int) -> None:
+    """Refuse a clip of fewer than ``least`` or more than ``most`` pixels (width x height)."""
+    if not least <= width * height <= most:
+        raise MediaRefused(
+            "dimensions_out_of_range",
+            f"The video is {width} x {height} pixels, {width * height:,} in all; "
+            f"allowed are {least:,} to {most:,} (width x height).",
+            "PixelCountTooLarge" if width * height > most else "PixelCountTooSmall",
+        )
+
+
 def check_duration(seconds: float, kind: AssetType) -> None:
     """Refuse a clip or recording shorter than 2 s or longer than 15 s (give or take DURATION_TOLERANCE)."""
     if not MIN_SECONDS - DURATION_TOLERANCE <= seconds <= MAX_SECONDS + DURATION_TOLERANCE:
@@ -90,11 +103,16 @@ def check_rate(frames_per_second: float) -> None:
         )
 
 
-def check(facts: MediaFacts) -> MediaFacts:
-    """The same facts, when every limit of their kind holds; MediaRefused otherwise."""
+def check(facts: MediaFacts, least_pixels: int, most_pixels: int) -> MediaFacts:
+    """The same facts, when every limit of their kind holds; MediaRefused otherwise.
+
+    ``least_pixels`` and ``most_pixels`` bound the width times height of a clip.
+    """
     check_size(facts.size_bytes, facts.asset_type)
     if facts.width is not None and facts.height is not None:
         check_sides(facts.width, facts.height, facts.asset_type)
+        if facts.asset_type is AssetType.VIDEO:
+            check_pixels(facts.width, facts.height, least_pixels, most_pixels)
     if facts.duration_seconds is not None:
         check_duration(facts.duration_seconds, facts.asset_type)
     if facts.frames_per_second is not None:

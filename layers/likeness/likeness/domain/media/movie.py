@@ -1,114 +1,199 @@
-"""Duration, displayed size and average frame rate of MP4 and QuickTime videos, from their index (``moov``).
+"""Duration, displayed size and average frame rate of MP4 and QuickTime videos, from their index.
 
-The index may stand at either end of the file or be spread over fragments (browsers record those). Only headers are
-read, never samples. Field positions: ISO/IEC 14496-12 section 8; QuickTime shares them.
+The index is the ``moov`` box, which may stand at either end of the file, and the ``moof`` box of each fragment: a file
+may have both, and the samples of both are its content. The tables of the samples decide; the durations that headers
+repeat are often missing or wrong. Only headers are read, never samples. Field positions: ISO/IEC 14496-12 section 8;
+QuickTime shares them.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from likeness.domain.media.iso_bmff import Box, boxes, child, children, field
-from likeness.domain.media.source import Source
+from likeness.domain.media.source import MAX_READ, Source
 from likeness.domain.media.types import MediaRefused, damaged, truncated
 
 _MAX_TRACKS = 64
 #: Pictures per track: 4.6 hours at 60 per second.
 _MAX_SAMPLES = 1_000_000
+_CONTENT = (b"mdat", b"imda")
+_PICTURES, _SOUND = b"vide", b"soun"
 
 
 @dataclass(frozen=True, slots=True)
 class Movie:
-    """Pixels after the track's rotation, seconds, and pictures per second on average."""
+    """Pixels after the track's rotation, seconds, and pictures per second on average.
+
+    ``steady_rate`` leaves the longest picture out: some are held until the sound begins, or until it ends.
+    """
 
     width: int
     height: int
     seconds: float
     frames_per_second: float
+    steady_rate: float
+
+
+#: Duration in ticks of the movie, first tick of the media (-1: nothing is shown), speed.
+_Edit = tuple[int, int, float]
 
 
 @dataclass(frozen=True, slots=True)
 class _Track:
-    """A picture track: ``samples`` last ``ticks`` / ``timescale`` seconds; ``edited`` says that not all is shown."""
+    """A track: ``samples`` last ``ticks`` / ``timescale`` seconds. ``edits`` say which parts of that are shown.
+
+    ``longest`` is how many ticks the longest sample lasts, ``lead`` the tick at which the first one is shown.
+    ``chapters`` are the tracks that hold its chapters' titles and pictures.
+    """
 
     number: int
-    width: int
-    height: int
+    kind: bytes
+    enabled: bool
     timescale: int
     ticks: int
     samples: int
-    edited: bool
+    longest: int = 0
+    width: int = 0
+    height: int = 0
+    lead: int = 0
+    edits: tuple[_Edit, ...] = ()
+    chapters: tuple[int, ...] = ()
+
+    @property
+    def media_seconds(self) -> float:
+        """How long the samples last."""
+        return self.ticks / self.timescale if self.timescale else 0.0
+
+    @property
+    def steady_rate(self) -> float:
+        """Samples per second without the longest one."""
+        if self.samples > 1 and self.ticks > self.longest:
+            return (self.samples - 1) * self.timescale / (self.ticks - self.longest)
+        return self.samples / self.media_seconds
+
+    def shown_seconds(self, movie_timescale: int) -> float:
+        """How long the track plays: what its edits show of its samples."""
+        if not self.edits or not movie_timescale:
+            return self.media_seconds
+        seconds = 0.0
+        for length, start, speed in self.edits:
+            wanted = length / movie_timescale
+            if start >= 0 and speed > 0:
+                there = (self.media_seconds - max(0, start - self.lead) / self.timescale) / speed
+                wanted = max(0.0, min(wanted, there) if wanted else there)
+            seconds += wanted
+        return seconds
 
 
 def movie(source: Source) -> Movie:
     """Read a video; ``format_unsupported`` when it has no pictures, ``file_truncated`` without index or content."""
     top = list(boxes(source, 0, source.size))
     index = next((box for box in top if box.kind == b"moov"), None)
-    if index is None or not any(box.kind in (b"mdat", b"moof") for box in top):
+    fragments = [box for box in top if box.kind == b"moof"]
+    content = [box for box in top if box.kind in _CONTENT]
+    if index is None or not (content or fragments):
         raise truncated()
-    tracks = [track for track in _tracks(source, index) if track]
-    if not tracks:
+    header = child(source, index, b"mvhd")
+    tracks = _with_fragments(source, index, fragments, list(_tracks(source, index)))
+    pictures = [track for track in tracks if track.kind == _PICTURES]
+    if not pictures:
         raise MediaRefused(
             "format_unsupported", "This video file has no picture in it; send a recording of sound as MP3 or WAV."
         )
-    track = max(tracks, key=lambda one: one.samples)
-    seconds = 0.0
-    if child(source, index, b"mvex") and not track.samples:
-        track = _fragmented(source, index, [box for box in top if box.kind == b"moof"], track)
-    else:
-        seconds = _presentation_seconds(source, index)
-    if not track.timescale or not track.ticks or not track.samples:
-        raise damaged()
-    media_seconds = track.ticks / track.timescale
-    if not track.edited:
-        seconds = max(seconds, media_seconds)
-    return Movie(track.width, track.height, seconds or media_seconds, track.samples / media_seconds)
-
-
-def _presentation_seconds(source: Source, index: Box) -> float:
-    """The movie header's duration: that of the longest track as it is shown. 0 when unknown."""
-    header = child(source, index, b"mvhd")
     if header is None:
         raise damaged()
-    timescale, duration = _times(source, header, 12)
-    return duration / timescale if timescale else 0.0
+    if fragments and (not content or content[-1].start < fragments[-1].start):
+        raise truncated()  # the last fragment's samples stand behind its index
+    track = _shown(pictures)
+    if not track.ticks or not track.timescale:
+        raise damaged()
+    timescale, _ = _times(source, header)
+    sounds = [each for each in tracks if each.kind == _SOUND and each.enabled and each.timescale]
+    seconds = max(each.shown_seconds(timescale) for each in (track, *sounds))
+    width, height = track.width, track.height
+    if _is_turned(source, header, 36):
+        width, height = height, width
+    return Movie(width, height, seconds, track.samples / track.media_seconds, track.steady_rate)
 
 
-def _times(source: Source, header: Box, offset: int) -> tuple[int, int]:
-    """Time scale and duration of an mvhd or mdhd (version 0 at ``offset``); all bits set mean unknown, given as 0."""
-    version = source.read(header.start, 1)[0]
-    layout, place = (">IQ", offset + 8) if version == 1 else (">II", offset)
+def _shown(pictures: list[_Track]) -> _Track:
+    """The track that a player shows: the first enabled one with pictures, else the largest. Chapters come last."""
+    chapters = {number for track in pictures for number in track.chapters}
+    whole = [track for track in pictures if track.samples]
+    if not whole:
+        raise damaged()
+    films = [track for track in whole if track.number not in chapters] or whole
+    enabled = [track for track in films if track.enabled]
+    if enabled:
+        return min(enabled, key=lambda track: track.number)
+    return max(films, key=lambda track: (track.width * track.height, -track.number))
+
+
+def _is_wide(source: Source, header: Box) -> bool:
+    """Whether a header's times have 64 bits (version 1)."""
+    return source.read(header.start, 1)[0] == 1
+
+
+def _times(source: Source, header: Box) -> tuple[int, int]:
+    """Time scale and duration of an mvhd or mdhd; all bits set mean unknown, given as 0."""
+    layout, place = (">IQ", 20) if _is_wide(source, header) else (">II", 12)
     timescale, duration = field(source, header, layout, place)
     return timescale, 0 if duration in (0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF) else duration
 
 
-def _tracks(source: Source, index: Box) -> Iterator[_Track | None]:
+def _is_turned(source: Source, header: Box, offset: int) -> bool:
+    """Whether the matrix of an mvhd or tkhd (version 0 at ``offset``) turns by some 90 or 270 degrees."""
+    right, across, _, down, upright = field(source, header, ">5i", offset + (12 if _is_wide(source, header) else 0))
+    return abs(right) + abs(upright) < abs(across) + abs(down)
+
+
+def _tracks(source: Source, index: Box) -> Iterator[_Track]:
     for number, trak in enumerate(children(source, index, b"trak")):
         if number >= _MAX_TRACKS:
             raise damaged()
-        yield _picture_track(source, trak)
+        handler = child(source, trak, b"mdia", b"hdlr")
+        kind = source.read(handler.start + 8, 4) if handler else b""
+        if kind == _PICTURES or (kind == _SOUND and not _lacks_tables(source, trak)):
+            yield _track(source, trak, kind)
 
 
-def _picture_track(source: Source, trak: Box) -> _Track | None:
-    handler = child(source, trak, b"mdia", b"hdlr")
-    if handler is None or source.read(handler.start + 8, 4) != b"vide":
-        return None
+def _lacks_tables(source: Source, trak: Box) -> bool:
+    paths = ((b"tkhd",), (b"mdia", b"mdhd"), (b"mdia", b"minf", b"stbl"))
+    return any(child(source, trak, *path) is None for path in paths)
+
+
+def _track(source: Source, trak: Box, kind: bytes) -> _Track:
     header, times = child(source, trak, b"tkhd"), child(source, trak, b"mdia", b"mdhd")
     table = child(source, trak, b"mdia", b"minf", b"stbl")
     if header is None or times is None or table is None:
         raise damaged()
-    wide = 12 if source.read(header.start, 1)[0] == 1 else 0
-    (number,) = field(source, header, ">I", 12 + wide // 12 * 8)
-    matrix = field(source, header, ">IIIII", 40 + wide)
-    width, height = _pixels(source, header, table, wide)
-    if matrix[0] == 0 and matrix[4] == 0 and matrix[1] and matrix[3]:  # turned by 90 or 270 degrees
-        width, height = height, width
-    timescale, ticks = _times(source, times, 12)
+    wide = 8 if _is_wide(source, header) else 0
+    (number,) = field(source, header, ">I", 12 + wide)
+    timescale, claimed = _times(source, times)
+    samples = _sample_count(source, table, kind)
+    ticks, longest = _table_ticks(source, table, samples)
     _check_last_chunk(source, table)
-    edited = child(source, trak, b"edts", b"elst") is not None
-    return _Track(number, width, height, timescale, ticks, _sample_count(source, table), edited)
+    track = _Track(
+        number,
+        kind,
+        enabled=bool(source.read(header.start + 3, 1)[0] & 1),
+        timescale=timescale,
+        ticks=ticks or (claimed if samples else 0),
+        samples=samples,
+        longest=longest,
+        lead=_lead(source, table),
+        edits=tuple(_edits(source, trak)),
+        chapters=tuple(_chapters(source, trak)),
+    )
+    if kind == _SOUND:
+        return track
+    width, height = _pixels(source, header, table, wide)
+    if _is_turned(source, header, 40):
+        width, height = height, width
+    return replace(track, width=width, height=height)
 
 
 def _pixels(source: Source, header: Box, table: Box, wide: int) -> tuple[int, int]:
@@ -118,18 +203,72 @@ def _pixels(source: Source, header: Box, table: Box, wide: int) -> tuple[int, in
         width, height = field(source, descriptions, ">HH", 8 + 32)
         if width and height:
             return width, height
-    width, height = field(source, header, ">II", 76 + wide)
+    width, height = field(source, header, ">II", 76 + (12 if wide else 0))
     return width >> 16, height >> 16
 
 
-def _sample_count(source: Source, table: Box) -> int:
+def _sample_count(source: Source, table: Box, kind: bytes) -> int:
     sizes = child(source, table, b"stsz") or child(source, table, b"stz2")
     if sizes is None:
+        if kind == _SOUND:
+            return 0
         raise damaged()
     (samples,) = field(source, sizes, ">I", 8)
-    if samples > _MAX_SAMPLES:
+    if samples > _MAX_SAMPLES and kind == _PICTURES:
         raise damaged()
     return samples
+
+
+def _table_ticks(source: Source, table: Box, samples: int) -> tuple[int, int]:
+    """The durations in ``stts`` of as many samples as there are, and of the longest one; zeros when it has none."""
+    times = child(source, table, b"stts")
+    if times is None:
+        return 0, 0
+    (count,) = field(source, times, ">I", 4)
+    if count > _MAX_SAMPLES or times.start + 8 + 8 * count > times.end:
+        raise damaged()
+    ticks, longest, step = 0, 0, MAX_READ // 8
+    for first in range(0, count, step):
+        raw = source.read(times.start + 8 + 8 * first, 8 * min(step, count - first))
+        for number, each in struct.iter_unpack(">Ii", raw):
+            counted, lasting = min(number, samples), max(0, each)  # some writers go back in time on the last sample
+            longest = max(longest, lasting if counted else 0)
+            ticks += counted * lasting
+            samples -= counted
+    return ticks, longest
+
+
+def _lead(source: Source, table: Box) -> int:
+    """By how many ticks the first sample is shown later than it is decoded (``ctts``)."""
+    offsets = child(source, table, b"ctts")
+    if offsets is None or not field(source, offsets, ">I", 4)[0]:
+        return 0
+    return max(0, field(source, offsets, ">Ii", 8)[1])
+
+
+_MAX_EDITS = 1000
+
+
+def _edits(source: Source, trak: Box) -> Iterator[_Edit]:
+    edits = child(source, trak, b"edts", b"elst")
+    if edits is None:
+        return
+    layout = ">Qqi" if _is_wide(source, edits) else ">Iii"
+    width = struct.calcsize(layout)
+    (count,) = field(source, edits, ">I", 4)
+    if count > _MAX_EDITS:
+        raise damaged()
+    unknown = (0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
+    for number in range(count):
+        length, start, speed = field(source, edits, layout, 8 + width * number)
+        yield 0 if length in unknown else length, start, speed / 65536
+
+
+def _chapters(source: Source, trak: Box) -> Iterator[int]:
+    named = child(source, trak, b"tref", b"chap")
+    if named is not None:
+        for offset in range(0, min(named.end - named.start - 3, 4 * _MAX_TRACKS), 4):
+            yield from field(source, named, ">I", offset)
 
 
 def _check_last_chunk(source: Source, table: Box) -> None:
@@ -149,36 +288,52 @@ _TRUN_OFFSET, _TRUN_FIRST_FLAGS, _TRUN_DURATION = 0x01, 0x04, 0x100
 _TRUN_PER_SAMPLE = (0x100, 0x200, 0x400, 0x800)
 
 
-def _fragmented(source: Source, index: Box, fragments: list[Box], track: _Track) -> _Track:
-    """The track with samples and ticks summed over the movie's fragments (section 8.8)."""
-    default = 0
+def _with_fragments(source: Source, index: Box, fragments: list[Box], tracks: list[_Track]) -> list[_Track]:
+    """The tracks with the samples and ticks of the movie's fragments added to those of its index (section 8.8).
+
+    An edit that was written before the fragments can't know of them: it shows all that follows.
+    """
+    if not fragments:
+        return tracks
+    defaults: dict[int, int] = {}
     for extends in children(source, index, b"mvex", b"trex"):
         number, _, duration = field(source, extends, ">III", 4)
-        if number == track.number:
-            default = duration
-    samples = ticks = 0
+        defaults[number] = duration
+    added: dict[int, tuple[int, int, int]] = {}
+    total = 0
     for fragment in fragments:
         for part in children(source, fragment, b"traf"):
-            count, duration = _fragment(source, part, track.number, default)
-            samples += count
-            ticks += duration
-            if samples > _MAX_SAMPLES:
+            number, samples, ticks, longest = _fragment(source, part, defaults)
+            if samples:
+                before = added.get(number, (0, 0, 0))
+                added[number] = before[0] + samples, before[1] + ticks, max(before[2], longest)
+            total += samples
+            if total > _MAX_SAMPLES:
                 raise damaged()
-    return _Track(track.number, track.width, track.height, track.timescale, ticks, samples, track.edited)
+    return [_longer(track, *added[track.number]) if track.number in added else track for track in tracks]
 
 
-def _fragment(source: Source, part: Box, number: int, default: int) -> tuple[int, int]:
-    """Samples and ticks of one ``traf``; 0 of each when it belongs to another track."""
+def _longer(track: _Track, samples: int, ticks: int, longest: int) -> _Track:
+    return replace(
+        track,
+        samples=track.samples + samples,
+        ticks=track.ticks + ticks,
+        longest=max(track.longest, longest),
+        edits=(),
+    )
+
+
+def _fragment(source: Source, part: Box, defaults: dict[int, int]) -> tuple[int, int, int, int]:
+    """The track, samples and ticks of one ``traf``, and the ticks of its longest sample."""
     header = child(source, part, b"tfhd")
     if header is None:
         raise damaged()
-    flags, owner = field(source, header, ">II")
-    if owner != number:
-        return 0, 0
+    flags, number = field(source, header, ">II")
+    default = defaults.get(number, 0)
     if flags & _TFHD_DURATION:
         offset = 8 + (8 if flags & _TFHD_BASE else 0) + (4 if flags & _TFHD_DESCRIPTION else 0)
         (default,) = field(source, header, ">I", offset)
-    samples = ticks = 0
+    samples = ticks = longest = 0
     for run in children(source, part, b"trun"):
         flags, count = field(source, run, ">II")
         stride = 4 * sum(1 for flag in _TRUN_PER_SAMPLE if flags & flag)
@@ -188,7 +343,10 @@ def _fragment(source: Source, part: Box, number: int, default: int) -> tuple[int
         samples += count
         if flags & _TRUN_DURATION:
             raw = source.read(start, stride * count)
-            ticks += sum(duration for (duration,) in struct.iter_unpack(f">I{stride - 4}x", raw))
-        else:
+            durations = [duration for (duration,) in struct.iter_unpack(f">I{stride - 4}x", raw)]
+            ticks += sum(durations)
+            longest = max([longest, *durations])
+        elif count:
             ticks += count * default
-    return samples, ticks
+            longest = max(longest, default)
+    return number, samples, ticks, longest

@@ -20,8 +20,9 @@ class AssetType(StrEnum):
 class MediaFacts:
     """What a file turned out to be.
 
-    ``content_type`` comes from the content, not from a name. ``width`` and ``height`` are pixels: as stored for a
-    picture, as displayed (after the track's rotation) for a video, None for sound. ``duration_seconds`` is None for
+    ``content_type`` comes from the content, not from a name. ``width`` and ``height`` are pixels: as displayed (after
+    the rotation of the track or of the HEIC item) for a video and a HEIC picture, as stored for every other picture,
+    None for sound. ``duration_seconds`` is None for
     a picture, ``frames_per_second`` (the average) is None for everything but a video.
     """
 
@@ -60,29 +61,86 @@ def damaged() -> MediaRefused:
     return MediaRefused("file_damaged", "The file is damaged and can't be read; please export or record it again.")
 
 
-#: Every content type that a registration may name. Browsers and phones disagree on some of them.
+_STANDARD_TYPES = {
+    "image/jpeg": AssetType.IMAGE,
+    "image/png": AssetType.IMAGE,
+    "image/webp": AssetType.IMAGE,
+    "image/bmp": AssetType.IMAGE,
+    "image/tiff": AssetType.IMAGE,
+    "image/gif": AssetType.IMAGE,
+    "image/heic": AssetType.IMAGE,
+    "image/heif": AssetType.IMAGE,
+    "video/mp4": AssetType.VIDEO,
+    "video/quicktime": AssetType.VIDEO,
+    "audio/mpeg": AssetType.AUDIO,
+    "audio/wav": AssetType.AUDIO,
+}
+#: What browsers, phones and chats call the same formats.
+_ALIASES = {
+    "image/jpg": "image/jpeg",
+    "image/jpe": "image/jpeg",
+    "image/jfif": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-jpeg": "image/jpeg",
+    "image/x-jpg": "image/jpeg",
+    "image/x-citrix-jpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "image/apng": "image/png",
+    "image/vnd.mozilla.apng": "image/png",
+    "image/x-citrix-png": "image/png",
+    "image/x-webp": "image/webp",
+    "image/x-bmp": "image/bmp",
+    "image/x-ms-bmp": "image/bmp",
+    "image/x-windows-bmp": "image/bmp",
+    "image/x-bitmap": "image/bmp",
+    "image/ms-bmp": "image/bmp",
+    "image/tif": "image/tiff",
+    "image/x-tif": "image/tiff",
+    "image/x-tiff": "image/tiff",
+    "image/x-gif": "image/gif",
+    "image/x-citrix-gif": "image/gif",
+    "image/x-heic": "image/heic",
+    "image/heic-sequence": "image/heic",
+    "image/x-heif": "image/heif",
+    "image/heif-sequence": "image/heif",
+    "video/x-mp4": "video/mp4",
+    "video/x-m4v": "video/mp4",
+    "video/m4v": "video/mp4",
+    "video/mpeg4": "video/mp4",
+    "video/mov": "video/quicktime",
+    "video/x-mov": "video/quicktime",
+    "video/x-quicktime": "video/quicktime",
+    "audio/mp3": "audio/mpeg",
+    "audio/x-mp3": "audio/mpeg",
+    "audio/mpeg3": "audio/mpeg",
+    "audio/x-mpeg3": "audio/mpeg",
+    "audio/x-mpeg-3": "audio/mpeg",
+    "audio/x-mpeg": "audio/mpeg",
+    "audio/mpg": "audio/mpeg",
+    "audio/x-mpg": "audio/mpeg",
+    "audio/mpegaudio": "audio/mpeg",
+    "audio/x-mpegaudio": "audio/mpeg",
+    "audio/wave": "audio/wav",
+    "audio/x-wav": "audio/wav",
+    "audio/x-wave": "audio/wav",
+    "audio/x-pn-wav": "audio/wav",
+    "audio/vnd.wave": "audio/wav",
+}
+#: Every content type that a registration may name, in lower case and without parameters.
 CONTENT_TYPES: Mapping[str, AssetType] = MappingProxyType(
-    {
-        "image/jpeg": AssetType.IMAGE,
-        "image/png": AssetType.IMAGE,
-        "image/webp": AssetType.IMAGE,
-        "image/bmp": AssetType.IMAGE,
-        "image/x-ms-bmp": AssetType.IMAGE,
-        "image/tiff": AssetType.IMAGE,
-        "image/gif": AssetType.IMAGE,
-        "image/heic": AssetType.IMAGE,
-        "image/heif": AssetType.IMAGE,
-        "video/mp4": AssetType.VIDEO,
-        "video/x-m4v": AssetType.VIDEO,
-        "video/quicktime": AssetType.VIDEO,
-        "audio/mpeg": AssetType.AUDIO,
-        "audio/mp3": AssetType.AUDIO,
-        "audio/wav": AssetType.AUDIO,
-        "audio/x-wav": AssetType.AUDIO,
-        "audio/wave": AssetType.AUDIO,
-        "audio/vnd.wave": AssetType.AUDIO,
-    }
+    _STANDARD_TYPES | {alias: _STANDARD_TYPES[standard] for alias, standard in _ALIASES.items()}
 )
+
+
+def standard_type(label: str) -> str | None:
+    """Return the standard form of a media type that we accept: ``image/jpeg`` for ``image/JPG; charset=binary``.
+
+    Media types are compared without case and parameters (RFC 9110 section 8.3.1). None for every other type.
+    """
+    bare = label.partition(";")[0].strip().lower()
+    found = _ALIASES.get(bare, bare)
+    return found if found in _STANDARD_TYPES else None
+
 
 #: What the end of a file's name promises.
 EXTENSIONS: Mapping[str, str] = MappingProxyType(
@@ -91,6 +149,10 @@ EXTENSIONS: Mapping[str, str] = MappingProxyType(
         "jpeg": "image/jpeg",
         "jpe": "image/jpeg",
         "jfif": "image/jpeg",
+        "pjpeg": "image/jpeg",
+        "pjp": "image/jpeg",
+        "apng": "image/png",
+        "dib": "image/bmp",
         "png": "image/png",
         "webp": "image/webp",
         "bmp": "image/bmp",
@@ -100,6 +162,8 @@ EXTENSIONS: Mapping[str, str] = MappingProxyType(
         "heic": "image/heic",
         "heif": "image/heif",
         "hif": "image/heif",
+        "heics": "image/heic",
+        "heifs": "image/heif",
         "mp4": "video/mp4",
         "m4v": "video/mp4",
         "mov": "video/quicktime",

@@ -1,0 +1,119 @@
+"""What the page takes for a file's type before it sends it: the label, else the name, else the first 4 KB."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from local.media import clip, portrait, voice
+from local.stack import Stack
+from tests import corpus
+from tests.browser.conftest import OpenPage
+from tests.browser.person import verified
+from tests.browser.test_invite import NewPerson, person
+from tests.integration.conftest import Api
+from tests.media import heic
+
+__all__ = ["person"]
+
+#: Looks at files as the page does: the type that it finds, or the code of the refusal.
+LOOK = """async (files) => {
+  const base = document.querySelector("script[src]").src;
+  const { inspect } = await import(new URL("media.js", base).href);
+  const limits = await (await fetch(new URL("limits.json", base))).json();
+  const found = [];
+  for (const [label, name, content] of files) {
+    const bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
+    const file = new File([bytes], name);
+    Object.defineProperty(file, "type", { value: label }); // the constructor would write it in lower case
+    const url = URL.createObjectURL(file);
+    found.push(await inspect(file, url, limits).then((each) => each.contentType, (error) => error.code));
+    URL.revokeObjectURL(url);
+  }
+  return found;
+}"""
+
+_JPEG = portrait("alice", 320, 400)
+_BARE_MP3 = corpus.encoded_sound(3.0, "libmp3lame", "mp3", 44100, form="s16p", kbits=64, write_xing=0)
+_MP3 = corpus.id3(300) + _BARE_MP3
+_MP4, _WAV = clip("alice"), voice("alice")
+
+PAIRS: list[tuple[str, str, bytes, str]] = [
+    # labels in other forms
+    ("image/jpeg", "a.jpg", _JPEG, "image/jpeg"), ("image/jpg", "a.jpg", _JPEG, "image/jpg"),
+    ("image/pjpeg", "a", _JPEG, "image/pjpeg"), ("image/JPEG", "a", _JPEG, "image/jpeg"),
+    ("image/jpeg; charset=binary", "a", _JPEG, "image/jpeg"), ("audio/x-mpeg", "a", _MP3, "audio/x-mpeg"),
+    ("audio/mpeg3", "a", _MP3, "audio/mpeg3"), ("audio/x-mp3", "a", _MP3, "audio/x-mp3"),
+    ("image/x-bmp", "a", corpus.picture((300, 300), "BMP"), "image/x-bmp"),
+    ("image/x-tiff", "a", corpus.picture((300, 300), "TIFF"), "image/x-tiff"),
+    ("video/x-mp4", "a", _MP4, "video/x-mp4"), ("Video/MP4;codecs=avc1", "a", _MP4, "video/mp4"),
+    # no label that anybody knows: the name
+    ("", "a.JPG", _JPEG, "image/jpeg"), ("application/octet-stream", "a.heic", heic(), "image/heic"),
+    ("binary/octet-stream", "clip.mov", _MP4, "video/quicktime"),
+    ("application/x-unknown", "a.mp3", _MP3, "audio/mpeg"),
+    ("text/plain", "a.wav", _WAV, "audio/wav"),
+    # neither: the content
+    ("", "image%3A148818", _JPEG, "image/jpeg"), ("application/octet-stream", "image:1641", _JPEG, "image/jpeg"),
+    ("", "mmexport.1234", corpus.picture((300, 300), "PNG"), "image/png"),
+    ("", "blob", corpus.picture((300, 300), "WEBP"), "image/webp"),
+    ("", "blob", corpus.picture((300, 300), "GIF", "P"), "image/gif"),
+    ("", "blob", corpus.picture((300, 300), "BMP"), "image/bmp"),
+    ("", "blob", corpus.picture((300, 300), "TIFF"), "image/tiff"), ("", "blob", heic(), "image/heic"),
+    ("", "blob", _MP4, "video/mp4"), ("", "blob", corpus.film(corpus.Take((640, 640), 60), container="mov"),
+     "video/quicktime"),
+    ("", "blob", _WAV, "audio/wav"), ("", "blob", _MP3, "audio/mpeg"), ("", "blob", _BARE_MP3, "audio/mpeg"),
+    ("", "blob", bytes(136) + _BARE_MP3, "audio/mpeg"),
+    # what all three do not know
+    ("text/plain", "note.txt", b"BM is a car, ID 3 is another" * 9, "format_unsupported"),
+    ("", "page", b"<!DOCTYPE html>" * 9, "format_unsupported"), ("", "constructor", b"PK\3\4", "format_unsupported"),
+    ("application/pdf", "a.pdf", b"%PDF-1.7", "format_unsupported"), ("", "nothing", b"", "empty_file"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def page(open_page: OpenPage, stack: Stack) -> Page:
+    return open_page(f"{stack.api_url}/invite").page
+
+
+def look(page: Page, *files: tuple[str, str, bytes]) -> Any:
+    return page.evaluate(LOOK, [[label, name, base64.b64encode(data).decode()] for label, name, data in files])
+
+
+def test_a_file_is_known_by_its_label_else_its_name_else_its_first_bytes(page: Page) -> None:
+    found = look(page, *(each[:3] for each in PAIRS))
+    wrong = [(pair[0], pair[1], pair[3], got) for pair, got in zip(PAIRS, found, strict=True) if got != pair[3]]
+    assert wrong == []
+    assert len(PAIRS) == 36
+
+
+def test_a_clip_of_too_many_or_too_few_pixels_is_refused_before_it_is_sent(person: NewPerson, api: Api) -> None:
+    session = verified(api)
+    alice = person(session["invite_url"])
+    alice.sees("files")
+    expect(alice.page.locator(".hints")).to_contain_text("height 409,600 to 2,086,876 pixels")
+    large, small = corpus.film(corpus.Take((2400, 1000), 60)), corpus.film(corpus.Take((400, 400), 60))
+    alice.adds(
+        {"name": "large.mp4", "mimeType": "video/mp4", "buffer": large},
+        {"name": "small.mp4", "mimeType": "video/mp4", "buffer": small},
+    )
+    words = "height must be 409,600 to 2,086,876"
+    expect(alice.sees_file("large.mp4", "refused")).to_contain_text(words)
+    expect(alice.sees_file("small.mp4", "refused")).to_contain_text(words)
+    assert api.get(session["id"])["assets"] == []
+
+
+def test_a_file_without_label_and_extension_gets_through(person: NewPerson, api: Api) -> None:
+    session = verified(api)
+    alice = person(session["invite_url"])
+    alice.sees("files")
+    alice.adds(
+        {"name": "image%3A148818", "mimeType": "", "buffer": portrait("alice", 640, 800)},
+        {"name": "voice", "mimeType": "audio/x-wav", "buffer": voice("alice")},
+    )
+    alice.sees_file("image%3A148818", "active")
+    alice.sees_file("voice", "active")
+    stored = {each["name"]: each["content_type"] for each in api.get(session["id"])["assets"]}
+    assert stored == {"image%3A148818": "image/jpeg", "voice": "audio/wav"}
