@@ -97,7 +97,7 @@ def _crun(
         try:
             stack = reach(stack_name or "likeness", state_file)
             secret = Secret(stack.client("secretsmanager"), stack.outputs["CrunApiKeySecretArn"])
-            return base_url or stack.parameter("CrunBaseUrl"), api_key or secret.value() or ""
+            return base_url or stack.parameter("CrunBaseUrl"), api_key or secret.value()
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, LikenessError) as exc:
             raise _NothingAsked(f"the stack does not give the key: {exc}") from exc
         except click.ClickException as exc:

@@ -292,7 +292,7 @@ def rotating() -> Iterator[Rotating]:
 
 
 def _with(rotating: Rotating, crun: Crun) -> CrunClient:
-    return CrunClient(crun.simulator.url, lambda fresh: str(rotating.secret.value(fresh)), lambda wanted: wanted)
+    return CrunClient(crun.simulator.url, rotating.secret.value, lambda wanted: wanted)
 
 
 def test_a_rotated_key_is_fetched_once_and_the_call_succeeds(crun: Crun, rotating: Rotating) -> None:

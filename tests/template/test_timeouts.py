@@ -54,7 +54,7 @@ TASKS = _tasks(ASL)
 @pytest.mark.parametrize("service", ["dynamodb", "events", "s3", "secretsmanager", "sqs", "stepfunctions"])
 def test_every_function_outlives_all_tries_to_reach_aws(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    config = make_client(service).meta.config
+    config: Any = make_client(service).meta.config
     shortest = min(FUNCTIONS[name]["Timeout"] for name in CALLS_AWS)
     tries = config.retries["total_max_attempts"]
     assert tries >= 2, "a single lost packet is not an error"
@@ -73,7 +73,7 @@ def test_polling_outlives_its_last_batch_of_questions() -> None:
 
 def test_a_webhooks_run_outlives_what_it_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    config = make_client("dynamodb").meta.config
+    config: Any = make_client("dynamodb").meta.config
     # One call each: the endpoint, then the receiver, then that it is disabled, or when to come back.
     aws = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
     assert webhook_post.CONNECT_TIMEOUT_SECONDS + webhook_post.READ_TIMEOUT_SECONDS < webhook_post.TOTAL_SECONDS

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from likeness.adapters.aws import get_items, translated
 from likeness.adapters.items import CLIENT_KEYS, asset_from, asset_key, decode_item, encode, encode_item
 from likeness.domain.asset import Asset
 from likeness.errors import ConditionFailed
 from likeness.ports import Recheck, Suspect
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _PROGRESS = encode_item({"pk": "RECHECK", "sk": "ROUND"})
 #: Index items that one query examines: most assets are active, so few queries find nothing.
@@ -20,7 +23,7 @@ _EXAMINED = 200
 class DynamoActiveAssets:
     """The port ``ActiveAssets`` on table ``table``."""
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client, self._table = client, table
 
     def progress(self) -> Recheck | None:

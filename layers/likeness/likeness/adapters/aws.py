@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
 
 import botocore.session
 from botocore.config import Config
@@ -14,6 +14,34 @@ from botocore.exceptions import BotoCoreError, ClientError, UnknownRegionError
 from botocore.loaders import Loader
 
 from likeness.errors import ConditionFailed, StorageUnavailable
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_events.client import EventBridgeClient
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
+    from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_stepfunctions.client import SFNClient
+
+    class Clients(Protocol):
+        """Returns the client of a service: what each service's client can do is known by the service's name."""
+
+        @overload
+        def __call__(self, service: Literal["dynamodb"]) -> DynamoDBClient: ...
+        @overload
+        def __call__(self, service: Literal["events"]) -> EventBridgeClient: ...
+        @overload
+        def __call__(self, service: Literal["s3"]) -> S3Client: ...
+        @overload
+        def __call__(self, service: Literal["secretsmanager"]) -> SecretsManagerClient: ...
+        @overload
+        def __call__(self, service: Literal["sqs"]) -> SQSClient: ...
+        @overload
+        def __call__(self, service: Literal["stepfunctions"]) -> SFNClient: ...
+        @overload
+        def __call__(self, service: str) -> BaseClient: ...
+
 
 #: Both timeouts times the attempts are 8 s: below every function's timeout, so that who waits is told why it failed.
 _CONFIG = Config(
@@ -58,6 +86,12 @@ def _session() -> botocore.session.Session:
     return session
 
 
+def typed_by_service(make: Callable[[str], Any]) -> Clients:
+    """Gives a function that returns clients the type of each service's client."""
+    return cast("Clients", make)
+
+
+@typed_by_service
 def make_client(service: str) -> Any:
     """A low-level client of ``service``. S3 addresses buckets by path, which the emulator understands too."""
     config = _S3_CONFIG if service == "s3" else _CONFIG
@@ -79,7 +113,7 @@ def _authorities() -> str | None:
         return None
 
 
-def get_items(client: Any, table: str, keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def get_items(client: DynamoDBClient, table: str, keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """At most 100 items, strongly consistent, in no order; StorageUnavailable also where load left some out."""
     with translated():
         answer = client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
@@ -90,7 +124,13 @@ def get_items(client: Any, table: str, keys: list[dict[str, Any]]) -> list[dict[
 
 
 def update_item(
-    client: Any, table: str, key: dict[str, Any], update: str, condition: str, values: dict[str, Any], **options: Any
+    client: DynamoDBClient,
+    table: str,
+    key: dict[str, Any],
+    update: str,
+    condition: str,
+    values: dict[str, Any],
+    **options: Any,
 ) -> dict[str, Any]:
     """One conditional write; the attributes that ``options`` (ReturnValues) ask for. Raises as ``translated`` does."""
     with translated():

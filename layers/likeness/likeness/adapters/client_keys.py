@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated
 from likeness.adapters.items import client_key_key, decode_item
 from likeness.domain.caller import Caller
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
 
 class DynamoClientKeys:
     """The port ``ClientKeys``."""
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client, self._table = client, table
 
     def find(self, key_hash: str) -> Caller | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated, update_item
 from likeness.adapters.items import Item, asset_key, decode, encode, session_key
@@ -10,11 +10,14 @@ from likeness.domain.due import SHARDS
 from likeness.errors import ConditionFailed
 from likeness.ports import DueItem
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
 
 class DynamoDueItems:
     """The port ``DueItems`` on table ``table``."""
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client, self._table = client, table
 
     def oldest(self, now: float, limit: int) -> list[DueItem]:

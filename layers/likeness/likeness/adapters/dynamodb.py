@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -53,6 +53,10 @@ from likeness.domain.session import (
 )
 from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
 from likeness.ports import Facts, Page
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemTypeDef
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
 _INDEX = "ClientSessions"
@@ -98,7 +102,7 @@ class _Reading:
 class DynamoStore:
     """The port ``Store`` on table ``table`` by a low-level DynamoDB client."""
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
         self._table = table
         self._kept_texts: set[str] = set()
@@ -115,7 +119,9 @@ class DynamoStore:
             if len(items) == 1:
                 self._client.put_item(TableName=self._table, Item=items[0])
             else:
-                puts = [{"Put": {"TableName": self._table, "Item": item}} for item in items]
+                puts: list[TransactWriteItemTypeDef] = [
+                    {"Put": {"TableName": self._table, "Item": item}} for item in items
+                ]
                 self._client.transact_write_items(TransactItems=puts, ClientRequestToken=session.id)
 
     def get_session(self, session_id: str) -> Session | None:
@@ -143,8 +149,10 @@ class DynamoStore:
         start = _start_key(cursor, client_id)
         found: list[Session] = []
         for _ in range(_PAGES_PER_CALL):
+            if start:
+                query["ExclusiveStartKey"] = start
             with translated():
-                page = self._client.query(**query, **({"ExclusiveStartKey": start} if start else {}))
+                page = self._client.query(**query)
             found += [session_from(item) for item in page["Items"]]
             start = page.get("LastEvaluatedKey")
             if not start or len(found) >= limit:
@@ -290,14 +298,14 @@ class DynamoStore:
 
     def record_consent(self, session: Session, consent: Consent) -> None:
         """See the port. One transaction: the ledger's entry, and what the session shows."""
-        entry = {
+        entry: TransactWriteItemTypeDef = {
             "Put": {
                 "TableName": self._table,
                 "Item": consent_item(session, consent),
                 "ConditionExpression": "attribute_not_exists(pk)",
             }
         }
-        shown = {
+        shown: TransactWriteItemTypeDef = {
             "Update": {
                 "TableName": self._table,
                 "Key": session_key(session.id),
@@ -438,7 +446,7 @@ class DynamoStore:
 
     def add_asset(self, asset: Asset) -> bool:
         """See the port. One transaction: the asset, and its place in the session's count."""
-        count = {
+        count: TransactWriteItemTypeDef = {
             "Update": {
                 "TableName": self._table,
                 "Key": session_key(asset.session_id),
@@ -451,7 +459,7 @@ class DynamoStore:
                 ),
             }
         }
-        put = {
+        put: TransactWriteItemTypeDef = {
             "Put": {
                 "TableName": self._table,
                 "Item": asset_item(asset),
@@ -523,7 +531,7 @@ class DynamoStore:
         with translated():
             self._client.put_item(**self._put(intent, as_before, values))
 
-    def _put(self, asset: Asset, condition: str, values: Item) -> Item:
+    def _put(self, asset: Asset, condition: str, values: Item) -> PutTypeDef:
         """The write of a whole asset under ``condition``, or when it was made already and its reply was lost."""
         mine = {"mine": asset.submitting_by} if asset.submitting_by else {}
         own_write = "#status = :to AND updated_at = :now" + (" AND submitting_by = :mine" if mine else "")
@@ -540,12 +548,12 @@ class DynamoStore:
         with translated():
             self._client.put_item(TableName=self._table, Item=earlier_id_item(asset))
 
-    def _put_and_count(self, put: Item, asset: Asset, seen: History) -> bool:
+    def _put_and_count(self, put: PutTypeDef, asset: Asset, seen: History) -> bool:
         """False when the transaction was cancelled for another reason than the asset's condition.
 
         Its token, which botocore makes once for all tries of a call, keeps a repetition from counting twice.
         """
-        count = {"TableName": self._table, **history_update(asset.asset_type, asset.updated_at, seen)}
+        count = history_update(self._table, asset.asset_type, asset.updated_at, seen)
         try:
             self._client.transact_write_items(TransactItems=[{"Put": put}, {"Update": count}])
         except ClientError as exc:
@@ -560,8 +568,7 @@ class DynamoStore:
     def _get(self, key: Item) -> Item | None:
         with translated():
             answer = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
-        item: Item | None = answer.get("Item")
-        return item
+        return answer.get("Item")
 
     def _update(
         self,

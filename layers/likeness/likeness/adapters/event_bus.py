@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated
 from likeness.ports import Event
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.client import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 SOURCE = "likeness"
 
@@ -15,12 +19,12 @@ SOURCE = "likeness"
 class EventBridge:
     """The port ``EventBus``."""
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: EventBridgeClient, name: str) -> None:
         self._client, self._name = client, name
 
     def put(self, events: Sequence[Event]) -> int:
         """See the port."""
-        entries = [
+        entries: list[PutEventsRequestEntryTypeDef] = [
             {
                 "EventBusName": self._name,
                 "Source": SOURCE,

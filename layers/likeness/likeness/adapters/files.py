@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NotRequired, TypedDict, cast
 
 from likeness.adapters.aws import translated
 from likeness.ports import FoundFile, UploadForm
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 UPLOAD_FORM_SECONDS = 3600
 #: crun fetches a file some time after it was told of it; the credentials that sign live at least this long.
@@ -14,10 +17,18 @@ DOWNLOAD_URL_SECONDS = 900
 _BLOCK = 256 * 1024
 
 
+class _Target(TypedDict):
+    """An object, or one version of it, as S3's calls name it."""
+
+    Bucket: str
+    Key: str
+    VersionId: NotRequired[str]
+
+
 class S3Files:
     """The port ``Files`` on bucket ``bucket``."""
 
-    def __init__(self, client: Any, bucket: str) -> None:
+    def __init__(self, client: S3Client, bucket: str) -> None:
         self._client, self._bucket = client, bucket
 
     def upload_form(self, key: str, content_type: str, size_bytes: int, now: float) -> UploadForm:
@@ -33,19 +44,14 @@ class S3Files:
 
     def download_url(self, key: str, version_id: str | None) -> str:
         """See the port."""
-        version = {"VersionId": version_id} if version_id else {}
-        return str(
-            self._client.generate_presigned_url(
-                "get_object", {"Bucket": self._bucket, "Key": key, **version}, ExpiresIn=DOWNLOAD_URL_SECONDS
-            )
-        )
+        target = self._target(key, version_id)
+        return self._client.generate_presigned_url("get_object", {**target}, ExpiresIn=DOWNLOAD_URL_SECONDS)
 
     def put(self, key: str, content_type: str, content: bytes) -> str | None:
         """See the port."""
         with translated():
             made = self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=content_type)
-        version: str | None = made.get("VersionId")
-        return version
+        return made.get("VersionId")
 
     def erase(self, prefix: str) -> None:
         """See the port."""
@@ -57,23 +63,28 @@ class S3Files:
 
     def delete(self, key: str, version_id: str | None) -> None:
         """See the port."""
-        version = {"VersionId": version_id} if version_id else {}
+        target = self._target(key, version_id)
         with translated():
-            self._client.delete_object(Bucket=self._bucket, Key=key, **version)
+            self._client.delete_object(**target)
 
     def find(self, key: str) -> FoundFile | None:
         """See the port. By the list of versions: S3 says 403 instead of 404 to who may read but not list."""
         with translated():
             page = self._client.list_object_versions(Bucket=self._bucket, Prefix=key, MaxKeys=10)
         newest = next((each for each in page.get("Versions", ()) if each["Key"] == key and each["IsLatest"]), None)
-        return newest and FoundFile(newest["VersionId"], newest["Size"], newest["LastModified"].timestamp())
+        if newest is None:
+            return None
+        return FoundFile(newest["VersionId"], newest["Size"], newest["LastModified"].timestamp())
 
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
         """See the port."""
-        version = {"VersionId": version_id} if version_id else {}
-        return cast(
-            "BinaryIO", _RangedObject(self._client, {"Bucket": self._bucket, "Key": key, **version}, size_bytes)
-        )
+        return cast("BinaryIO", _RangedObject(self._client, self._target(key, version_id), size_bytes))
+
+    def _target(self, key: str, version_id: str | None) -> _Target:
+        """One version of an object, the newest for None."""
+        if version_id:
+            return {"Bucket": self._bucket, "Key": key, "VersionId": version_id}
+        return {"Bucket": self._bucket, "Key": key}
 
 
 class _RangedObject(io.RawIOBase):
@@ -81,7 +92,7 @@ class _RangedObject(io.RawIOBase):
 
     _KEPT_BLOCKS = 8
 
-    def __init__(self, client: Any, target: dict[str, str], size: int) -> None:
+    def __init__(self, client: S3Client, target: _Target, size: int) -> None:
         super().__init__()
         self._client, self._target, self._size = client, target, size
         self._position = 0

@@ -13,11 +13,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated
 from likeness.adapters.items import Item, encode, encode_item
 from likeness.errors import ConditionFailed, RateLimited
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 #: How often a caller that loses a race for its place tries again.
 _RACES = 5
@@ -57,7 +60,7 @@ class _Bucket:
 class Line:
     """One line of callers that lets at most ``per_10s`` calls go in any ten seconds."""
 
-    def __init__(self, client: Any, table: str, name: str, per_10s: int, now: Callable[[], float]) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, name: str, per_10s: int, now: Callable[[], float]) -> None:
         self._client, self._table, self._now = client, table, now
         self._key = encode_item({"pk": "GOVERNOR", "sk": name})
         self._everybody = _Bucket.of("free_at", per_10s)
@@ -132,7 +135,7 @@ class Governor:
 
     def __init__(
         self,
-        client: Any,
+        client: DynamoDBClient,
         table: str,
         per_10s: int,
         lane: Lane,

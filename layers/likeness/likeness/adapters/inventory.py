@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated, update_item
 from likeness.adapters.items import Item, decode, decode_item, encode, encode_item
 from likeness.errors import ConditionFailed
 from likeness.ports import Export, HeldExport, InventoryCursor, InventoryPage, Part
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import ScanInputTypeDef
+    from mypy_boto3_s3.client import S3Client
 
 _PROGRESS = encode_item({"pk": "INVENTORY", "sk": "EXPORT"})
 
@@ -19,15 +24,19 @@ class DynamoPages:
     ``limit``: how many items a page examines at most; None for as many as fit into 1 MB.
     """
 
-    def __init__(self, client: Any, table: str, limit: int | None = None) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, limit: int | None = None) -> None:
         self._client, self._table = client, table
-        self._limit = {"Limit": limit} if limit else {}
+        self._limit = limit
 
     def page(self, cursor: InventoryCursor | None) -> InventoryPage:
         """See the port. A Scan keeps a partition's items together; the last one of a page is read again, whole."""
-        start = {"ExclusiveStartKey": encode_item(dict(cursor))} if cursor else {}
+        asked: ScanInputTypeDef = {"TableName": self._table}
+        if self._limit:
+            asked["Limit"] = self._limit
+        if cursor:
+            asked["ExclusiveStartKey"] = encode_item(dict(cursor))
         with translated():
-            answer = self._client.scan(TableName=self._table, **self._limit, **start)
+            answer = self._client.scan(**asked)
         items = [decode_item(each) for each in answer["Items"]]
         found = [list(each) for _, each in itertools.groupby(items, lambda item: item["pk"])]
         last = answer.get("LastEvaluatedKey")
@@ -42,7 +51,7 @@ class DynamoPages:
 class S3Exports:
     """The port ``ExportFiles`` on bucket ``bucket``."""
 
-    def __init__(self, client: Any, bucket: str) -> None:
+    def __init__(self, client: S3Client, bucket: str) -> None:
         self._client, self._bucket = client, bucket
 
     def put(self, key: str, body: bytes) -> None:
@@ -54,7 +63,7 @@ class S3Exports:
 class DynamoProgress:
     """The port ``ExportProgress`` in one item of table ``table``."""
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client, self._table = client, table
 
     def take(self, run: str, now: float, until: float) -> HeldExport | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
@@ -24,6 +24,9 @@ from likeness.domain.session import (
     SessionStatus,
 )
 from likeness.domain.stats import AssetFact, SessionFact
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
 
 Item = dict[str, Any]
 
@@ -355,11 +358,12 @@ def history_months(now: float) -> tuple[str, str]:
     return (day.replace(day=1) - timedelta(days=1)).strftime("%Y-%m"), day.strftime("%Y-%m")
 
 
-def history_update(asset_type: AssetType, now: float, seen: History) -> Item:
-    """The key and the expression of an update that adds ``seen`` to the month of ``now``."""
+def history_update(table: str, asset_type: AssetType, now: float, seen: History) -> UpdateTypeDef:
+    """The update in table ``table`` that adds ``seen`` to the month of ``now``."""
     added = {f"b{index}": count for index, count in enumerate(seen.counts) if count}
     added |= {"never": seen.never} if seen.never else {}
     return {
+        "TableName": table,
         "Key": {"pk": {"S": POLL_HISTORY}, "sk": {"S": f"{history_months(now)[1]}#{asset_type}"}},
         "UpdateExpression": "SET #ttl = :ttl ADD " + ", ".join(f"{name} :{name}" for name in added),
         "ExpressionAttributeNames": {"#ttl": "ttl"},

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated
 from likeness.adapters.items import POLL_HISTORY, Item, history_from, history_months
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.errors import StorageUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 KEPT_SECONDS = 600
 #: A history that could not be read is not asked for in every round.
@@ -21,7 +24,11 @@ class DynamoPollHistory:
     """The port ``PollHistory`` on table ``table``. ``unread()`` hears that it could not be read."""
 
     def __init__(
-        self, client: Any, table: str, unread: Callable[[], None], monotonic: Callable[[], float] = time.monotonic
+        self,
+        client: DynamoDBClient,
+        table: str,
+        unread: Callable[[], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client, self._table, self._unread, self._monotonic = client, table, unread, monotonic
         self._until = float("-inf")

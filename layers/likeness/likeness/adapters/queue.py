@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
 
 
 class SqsQueue:
     """The port ``Queue``."""
 
-    def __init__(self, client: Any, url: str) -> None:
+    def __init__(self, client: SQSClient, url: str) -> None:
         self._client, self._url = client, url
 
     def send(self, body: str, *, delay_seconds: int = 0) -> None:

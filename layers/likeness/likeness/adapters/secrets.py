@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from likeness.adapters.aws import translated
+from likeness.errors import StorageUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
 
 KEPT_SECONDS = 300
 _FRESH_SECONDS = 30
@@ -17,12 +21,22 @@ _FRESH_SECONDS = 30
 class Secret:
     """One secret of Secrets Manager, by ARN."""
 
-    def __init__(self, client: Any, arn: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, client: SecretsManagerClient, arn: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._client, self._arn, self._monotonic = client, arn, monotonic
         self._kept: dict[str, tuple[float, str | None]] = {}
 
-    def value(self, fresh: bool = False, stage: str = "AWSCURRENT") -> str | None:
-        """The secret's text at ``stage``, or None where that stage has no version."""
+    def value(self, fresh: bool = False) -> str:
+        """The secret's current text. StorageUnavailable when it cannot be read, or the secret has none."""
+        text = self._at("AWSCURRENT", fresh=fresh)
+        if not text:
+            raise StorageUnavailable("The secret has no text", retry_after=5)
+        return text
+
+    def previous(self, fresh: bool = False) -> str | None:
+        """The text before the current one, None where there was none."""
+        return self._at("AWSPREVIOUS", fresh=fresh)
+
+    def _at(self, stage: str, *, fresh: bool) -> str | None:
         until, text = self._kept.get(stage, (0.0, None))
         if fresh or self._monotonic() >= until:
             text = self._fetch(stage)
@@ -32,11 +46,12 @@ class Secret:
     def _fetch(self, stage: str) -> str | None:
         with translated():
             try:
-                return str(self._client.get_secret_value(SecretId=self._arn, VersionStage=stage)["SecretString"])
+                found = self._client.get_secret_value(SecretId=self._arn, VersionStage=stage)
             except ClientError as exc:
                 if stage != "AWSCURRENT" and exc.response["Error"]["Code"] == "ResourceNotFoundException":
                     return None
                 raise
+        return found.get("SecretString")  # a secret of bytes has none
 
 
 class RotatingKeys:
@@ -59,6 +74,6 @@ class RotatingKeys:
 
     def _keys(self, *, fresh: bool) -> Iterator[bytes]:
         # The previous one is fetched by who gets that far: for what the current one does not fit.
-        for stage in ("AWSCURRENT", "AWSPREVIOUS"):
-            if text := self._secret.value(fresh, stage):
-                yield text.encode()
+        yield self._secret.value(fresh).encode()
+        if text := self._secret.previous(fresh):
+            yield text.encode()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from likeness.adapters.aws import translated
 from likeness.adapters.items import UPSTREAM_ID, encode
 from likeness.domain.ids import ASSET_ID
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _INDEX = "UpstreamIds"
 _ASSET_INDEX = "ClientAssets"
@@ -15,7 +18,7 @@ _ASSET_INDEX = "ClientAssets"
 class DynamoUpstreamIds:
     """The port ``UpstreamIds`` on table ``table`` by a low-level DynamoDB client."""
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client, self._table = client, table
 
     def session_of(self, group_id: str) -> str | None:

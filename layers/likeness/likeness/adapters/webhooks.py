@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated, update_item
 from likeness.adapters.items import Item, decode_item, encode, encode_item
 from likeness.domain.webhooks import Endpoint
 from likeness.errors import ConditionFailed
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
 
 class DynamoWebhooks:
     """The port ``Webhooks``."""
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client, self._table = client, table
 
     def of(self, client_id: str) -> list[Endpoint]:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from likeness.adapters.aws import translated
 from likeness.ports import ExecutionStatus, FoundAsset, FoundGroup, Results
 
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.client import SFNClient
+    from mypy_boto3_stepfunctions.type_defs import GetExecutionHistoryInputTypeDef
+
 
 class StepFunctions:
     """The port ``Workflows``."""
 
-    def __init__(self, client: Any, state_machine_arn: str) -> None:
+    def __init__(self, client: SFNClient, state_machine_arn: str) -> None:
         self._client, self._arn = client, state_machine_arn
 
     def start(self, name: str, document: str) -> bool:
@@ -68,13 +72,15 @@ class StepFunctions:
 
     def _task_outputs(self, name: str) -> Iterator[dict[str, Any]]:
         """What the Lambda tasks of an execution returned, in order; a history has at most 25,000 events."""
-        following: dict[str, str] = {}
+        query: GetExecutionHistoryInputTypeDef = {
+            "executionArn": self._execution(name),
+            "maxResults": 1000,
+            "includeExecutionData": True,
+        }
         while True:
             with translated():
                 try:
-                    page = self._client.get_execution_history(
-                        executionArn=self._execution(name), maxResults=1000, includeExecutionData=True, **following
-                    )
+                    page = self._client.get_execution_history(**query)
                 except ClientError as exc:
                     if exc.response["Error"]["Code"] == "ExecutionDoesNotExist":
                         return
@@ -86,7 +92,7 @@ class StepFunctions:
                     yield payload
             if not page.get("nextToken"):
                 return
-            following = {"nextToken": page["nextToken"]}
+            query["nextToken"] = page["nextToken"]
 
     def _execution(self, name: str) -> str:
         return f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from likeness.adapters.aws import make_client
+from likeness.adapters.aws import make_client, typed_by_service
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.domain.metrics import Metric
 from likeness.domain.polling import Schedule
@@ -16,6 +17,42 @@ from likeness.runtime.metrics import measure
 from likeness.runtime.settings import number, text
 from likeness.runtime.system import SystemClock
 
+if TYPE_CHECKING:
+    from likeness.adapters.client_keys import DynamoClientKeys
+    from likeness.adapters.crun_client import CrunClient
+    from likeness.adapters.files import S3Files
+    from likeness.adapters.governor import Governor
+    from likeness.adapters.queue import SqsQueue
+    from likeness.adapters.secrets import RotatingKeys, Secret
+    from likeness.adapters.upstream_ids import DynamoUpstreamIds
+    from likeness.adapters.workflows import StepFunctions
+    from likeness.steps.authorize import Authorize
+    from likeness.steps.check_credits import CheckCredits
+    from likeness.steps.check_upload import CheckUpload
+    from likeness.steps.claim_assets import ClaimAssets
+    from likeness.steps.create_session import CreateSession
+    from likeness.steps.erase_session import EraseAsset, EraseSession
+    from likeness.steps.export_inventory import ExportInventory
+    from likeness.steps.fetch_asset import FetchAsset
+    from likeness.steps.get_result import GetResult
+    from likeness.steps.get_session import GetSession
+    from likeness.steps.get_stats import GetStats
+    from likeness.steps.look_up_result import LookUpResult
+    from likeness.steps.open_link import OpenLink
+    from likeness.steps.open_validation import OpenValidation
+    from likeness.steps.patience import Patience
+    from likeness.steps.poll_assets import PollAssets
+    from likeness.steps.publish_changes import PublishChanges
+    from likeness.steps.receive_callback import ReceiveCallback
+    from likeness.steps.recheck_assets import RecheckAssets
+    from likeness.steps.reconcile import Reconcile
+    from likeness.steps.record_consent import RecordConsent
+    from likeness.steps.register_asset import RegisterAsset
+    from likeness.steps.rounds import Pace
+    from likeness.steps.send_webhooks import SendWebhooks
+    from likeness.steps.start_onboarding import StartOnboarding
+    from likeness.steps.submit_asset import SubmitAsset
+
 #: How long a call waits for its place under CrunRequestsPer10s before it gives up with RateLimited. With one call to
 #: crun it fits into API Gateway's 29 s.
 _GOVERNOR_PATIENCE_SECONDS = 5.0
@@ -23,6 +60,7 @@ _GOVERNOR_PATIENCE_SECONDS = 5.0
 _clients: dict[str, Any] = {}
 
 
+@typed_by_service
 def client(service: str) -> Any:
     """The low-level client of ``service``, made once for the life of the function."""
     if service not in _clients:
@@ -35,19 +73,19 @@ def store() -> DynamoStore:
     return DynamoStore(client("dynamodb"), text("TABLE_NAME"))
 
 
-def _secret(name: str) -> Any:
+def _secret(name: str) -> Secret:
     from likeness.adapters.secrets import Secret
 
     return Secret(client("secretsmanager"), text(name))
 
 
-def _signing_keys() -> Any:
+def _signing_keys() -> RotatingKeys:
     from likeness.adapters.secrets import RotatingKeys
 
     return RotatingKeys(_secret("SIGNING_KEY_SECRET_ARN"))
 
 
-def _governor(lane: str) -> Any:
+def _governor(lane: str) -> Governor:
     """``lane``: whose calls they are, ``interactive`` or ``background`` (see adapters/governor.py)."""
     from likeness.adapters.governor import Governor, Lane
 
@@ -63,7 +101,7 @@ def _governor(lane: str) -> Any:
     )
 
 
-def _crun(admit: Any) -> Any:
+def _crun(admit: Callable[[int], int]) -> CrunClient:
     from likeness.adapters.crun_client import CrunClient
 
     return CrunClient(text("CRUN_BASE_URL"), _secret("CRUN_API_KEY_SECRET_ARN").value, admit, called=_crun_called)
@@ -80,19 +118,19 @@ def _crun_called(told: CrunCall) -> None:
     logger.info("crun called", extra=facts | {name: each for name, each in more.items() if each is not None})
 
 
-def _queue() -> Any:
+def _queue() -> SqsQueue:
     from likeness.adapters.queue import SqsQueue
 
     return SqsQueue(client("sqs"), text("ONBOARDING_QUEUE_URL"))
 
 
-def _files() -> Any:
+def _files() -> S3Files:
     from likeness.adapters.files import S3Files
 
     return S3Files(client("s3"), text("UPLOAD_BUCKET_NAME"))
 
 
-def _workflows() -> Any:
+def _workflows() -> StepFunctions:
     from likeness.adapters.workflows import StepFunctions
 
     return StepFunctions(client("stepfunctions"), text("STATE_MACHINE_ARN"))
@@ -108,7 +146,7 @@ def _schedule() -> Schedule:
     )
 
 
-def _pace() -> Any:
+def _pace() -> Pace:
     from likeness.adapters.poll_history import DynamoPollHistory
     from likeness.steps.rounds import Pace
 
@@ -116,7 +154,7 @@ def _pace() -> Any:
     return Pace(_schedule(), DynamoPollHistory(client("dynamodb"), text("TABLE_NAME"), unread))
 
 
-def _open_link() -> Any:
+def _open_link() -> OpenLink:
     from likeness.steps.open_link import OpenLink
 
     governor = _governor("interactive")
@@ -129,7 +167,7 @@ def _open_link() -> Any:
     )
 
 
-def _patience() -> Any:
+def _patience() -> Patience:
     from random import SystemRandom
 
     from likeness.steps.patience import Patience
@@ -137,27 +175,27 @@ def _patience() -> Any:
     return Patience(SystemClock(), time.sleep, SystemRandom().random)
 
 
-def _upstream_ids() -> Any:
+def _upstream_ids() -> DynamoUpstreamIds:
     from likeness.adapters.upstream_ids import DynamoUpstreamIds
 
     return DynamoUpstreamIds(client("dynamodb"), text("TABLE_NAME"))
 
 
-def client_keys() -> Any:
+def client_keys() -> DynamoClientKeys:
     """The clients' keys, for functions that no authorizer stands before."""
     from likeness.adapters.client_keys import DynamoClientKeys
 
     return DynamoClientKeys(client("dynamodb"), text("TABLE_NAME"))
 
 
-def authorize() -> Any:
+def authorize() -> Authorize:
     """The step behind functions/authorize."""
     from likeness.steps.authorize import Authorize
 
     return Authorize(client_keys(), _signing_keys(), SystemClock())
 
 
-def create_session() -> Any:
+def create_session() -> CreateSession:
     """The step behind functions/create_session."""
     from likeness.steps.create_session import CreateSession
 
@@ -165,21 +203,21 @@ def create_session() -> Any:
     return CreateSession(store(), _open_link(), _files(), _signing_keys(), SystemClock(), most)
 
 
-def open_validation() -> Any:
+def open_validation() -> OpenValidation:
     """The step behind functions/open_validation."""
     from likeness.steps.open_validation import OpenValidation
 
     return OpenValidation(store(), _open_link(), _patience(), SystemClock())
 
 
-def get_result() -> Any:
+def get_result() -> GetResult:
     """The step behind functions/get_result."""
     from likeness.steps.get_result import GetResult
 
     return GetResult(store(), _upstream_ids(), SystemClock(), time.sleep)
 
 
-def fetch_asset() -> Any:
+def fetch_asset() -> FetchAsset:
     """The step behind functions/fetch_asset."""
     from likeness.adapters.downloads import HttpDownloads
     from likeness.steps.fetch_asset import FetchAsset
@@ -197,21 +235,21 @@ def fetch_asset() -> Any:
     )
 
 
-def get_session() -> Any:
+def get_session() -> GetSession:
     """The step behind functions/get_session."""
     from likeness.steps.get_session import GetSession
 
     return GetSession(store(), int(number("MAX_ATTEMPTS_PER_SESSION")))
 
 
-def get_stats() -> Any:
+def get_stats() -> GetStats:
     """The step behind functions/get_stats."""
     from likeness.steps.get_stats import GetStats
 
     return GetStats(store(), SystemClock())
 
 
-def record_consent() -> Any:
+def record_consent() -> RecordConsent:
     """The step behind functions/record_consent."""
     from likeness.adapters.consent_texts import ConsentTexts
     from likeness.steps.record_consent import RecordConsent
@@ -225,75 +263,75 @@ def record_consent() -> Any:
     return RecordConsent(store(), texts, SystemClock())
 
 
-def erase_session() -> Any:
+def erase_session() -> EraseSession:
     """The step behind functions/erase_session."""
     from likeness.steps.erase_session import EraseSession
 
     return EraseSession(store(), _files(), _workflows(), SystemClock())
 
 
-def erase_asset() -> Any:
+def erase_asset() -> EraseAsset:
     """The other step behind functions/erase_session."""
     from likeness.steps.erase_session import EraseAsset
 
     return EraseAsset(store(), _files(), SystemClock())
 
 
-def register_asset() -> Any:
+def register_asset() -> RegisterAsset:
     """The step behind functions/register_asset."""
     from likeness.steps.register_asset import RegisterAsset
 
     return RegisterAsset(store(), _files(), SystemClock())
 
 
-def receive_callback() -> Any:
+def receive_callback() -> ReceiveCallback:
     """The step behind functions/receive_callback."""
     from likeness.steps.receive_callback import ReceiveCallback
 
     return ReceiveCallback(store(), _queue(), _signing_keys(), SystemClock())
 
 
-def check_upload() -> Any:
+def check_upload() -> CheckUpload:
     """The step behind functions/check_upload."""
     from likeness.steps.check_upload import CheckUpload
 
     return CheckUpload(store(), _files(), _queue(), SystemClock(), int(number("VIDEO_MAX_PIXELS")))
 
 
-def start_onboarding() -> Any:
+def start_onboarding() -> StartOnboarding:
     """The step behind functions/start_onboarding."""
     from likeness.steps.start_onboarding import StartOnboarding
 
     return StartOnboarding(store(), _workflows(), SystemClock())
 
 
-def dead_letters() -> Any:
+def dead_letters() -> SqsQueue:
     """Where functions/start_onboarding puts the messages that it gives up."""
     from likeness.adapters.queue import SqsQueue
 
     return SqsQueue(client("sqs"), text("DEAD_LETTER_QUEUE_URL"))
 
 
-def look_up_result() -> Any:
+def look_up_result() -> LookUpResult:
     """The step behind functions/look_up_result."""
     from likeness.steps.look_up_result import LookUpResult
 
     return LookUpResult(store(), _crun(_governor("background").admit), SystemClock())
 
 
-def claim_assets() -> Any:
+def claim_assets() -> ClaimAssets:
     """The step behind functions/claim_assets."""
     from likeness.steps.claim_assets import ClaimAssets
 
     return ClaimAssets(store(), SystemClock(), _pace())
 
 
-def submit_asset() -> Any:
+def submit_asset() -> SubmitAsset:
     """The step behind functions/submit_asset."""
     return _submit_asset("background")
 
 
-def _submit_asset(lane: str) -> Any:
+def _submit_asset(lane: str) -> SubmitAsset:
     from likeness.steps.submit_asset import SubmitAsset
 
     return SubmitAsset(
@@ -301,7 +339,7 @@ def _submit_asset(lane: str) -> Any:
     )
 
 
-def poll_assets() -> Any:
+def poll_assets() -> PollAssets:
     """The step behind functions/poll_assets."""
     from likeness.steps.poll_assets import PollAssets
 
@@ -309,7 +347,7 @@ def poll_assets() -> Any:
     return PollAssets(store(), crun, _queue(), SystemClock(), _pace(), partial(measure, Metric.CRUN_ACCOUNT_REFUSED))
 
 
-def publish_changes() -> Any:
+def publish_changes() -> PublishChanges:
     """The step behind functions/publish_changes."""
     from likeness.adapters.event_bus import EventBridge
     from likeness.steps.publish_changes import PublishChanges
@@ -317,14 +355,14 @@ def publish_changes() -> Any:
     return PublishChanges(EventBridge(client("events"), text("EVENT_BUS_NAME")))
 
 
-def unread_changes() -> Any:
+def unread_changes() -> SqsQueue:
     """Where functions/publish_changes puts the changes that it cannot read."""
     from likeness.adapters.queue import SqsQueue
 
     return SqsQueue(client("sqs"), text("CHANGE_DEAD_LETTER_QUEUE_URL"))
 
 
-def send_webhooks() -> Any:
+def send_webhooks() -> SendWebhooks:
     """The step behind functions/send_webhooks."""
     from random import SystemRandom
 
@@ -343,21 +381,21 @@ def send_webhooks() -> Any:
     )
 
 
-def webhook_queue() -> Any:
+def webhook_queue() -> SqsQueue:
     """The queue that functions/send_webhooks reads, and fans events out to."""
     from likeness.adapters.queue import SqsQueue
 
     return SqsQueue(client("sqs"), text("WEBHOOK_QUEUE_URL"))
 
 
-def webhook_dead_letters() -> Any:
+def webhook_dead_letters() -> SqsQueue:
     """Where functions/send_webhooks puts the messages that it cannot read."""
     from likeness.adapters.queue import SqsQueue
 
     return SqsQueue(client("sqs"), text("WEBHOOK_DEAD_LETTER_QUEUE_URL"))
 
 
-def export_inventory() -> Any:
+def export_inventory() -> ExportInventory:
     """The step behind functions/export_inventory."""
     from likeness.adapters.inventory import DynamoPages, DynamoProgress, S3Exports
     from likeness.steps.export_inventory import ExportInventory
@@ -373,7 +411,7 @@ def export_inventory() -> Any:
     )
 
 
-def recheck_assets() -> Any:
+def recheck_assets() -> RecheckAssets:
     """The step behind functions/recheck_assets."""
     from likeness.adapters.active_assets import DynamoActiveAssets
     from likeness.steps.recheck_assets import RecheckAssets
@@ -390,14 +428,14 @@ def recheck_assets() -> Any:
     )
 
 
-def check_credits() -> Any:
+def check_credits() -> CheckCredits:
     """The step behind functions/check_credits."""
     from likeness.steps.check_credits import CheckCredits
 
     return CheckCredits(_crun(_governor("background").admit), partial(measure, Metric.CRUN_CREDITS_LEFT), report)
 
 
-def reconcile() -> Any:
+def reconcile() -> Reconcile:
     """The step behind functions/reconcile."""
     from likeness.adapters.due_items import DynamoDueItems
     from likeness.steps.reconcile import Reconcile
