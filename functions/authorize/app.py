@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import observed, of_request
 from likeness.runtime.request import headers_of
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import AuthorizerEvent
+
 authorize = bootstrap.authorize()
 
 
 @observed(of_request)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: AuthorizerEvent, context: LambdaContext) -> dict[str, Any]:
     """Allows or denies the whole stage: the answer is cached for every route. Whose what is, the steps decide."""
     caller = authorize(headers_of(event).get("x-api-key") or "")
     api, stage = event["methodArn"].split("/")[:2]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_task
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import ClaimAssetsEvent
+    from likeness.steps.rounds import Plan
 
 claim_assets = bootstrap.claim_assets()
 
 
 @observed(of_task)
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: ClaimAssetsEvent, context: LambdaContext) -> Plan:
     """Claims the session's open work."""
     plan = claim_assets(event["session_id"], event["execution"], takes_over=event.get("takes_over") or None)
     logger.info("assets claimed", extra={"next": plan["next"], "assets": len(plan["asset_ids"])})

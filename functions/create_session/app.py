@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.idempotency import (
@@ -24,6 +24,9 @@ from likeness.runtime import bootstrap, settings
 from likeness.runtime.http import answer, caller_of, make_app
 from likeness.runtime.logging import logger, observed, of_request
 from likeness.runtime.request import base_url, correlation_id_of
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 app = make_app()
 sessions = bootstrap.create_session()
@@ -84,7 +87,7 @@ def create_attempt(session_id: str) -> Response[str]:
 
 
 @observed(of_request)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Routes the request."""
     idempotency.register_lambda_context(context)
     return app.resolve(event, context)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_schedule
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import ScheduleEvent
 
 export_inventory = bootstrap.export_inventory()
 
 
 @observed(of_schedule)
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: ScheduleEvent, context: LambdaContext) -> dict[str, str | int]:
     """The schedule: an export is begun, or goes on where the last run stopped."""
     now, left = time.time(), context.get_remaining_time_in_millis() / 1000
     # The last page and the last part of a run fit into the minute that is left.

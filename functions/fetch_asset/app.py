@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from likeness.contracts.drop_in_bodies import UploadRequest, read_body
 from likeness.domain.caller import Caller
@@ -12,17 +12,29 @@ from likeness.runtime.drop_in import respond
 from likeness.runtime.logging import logger, observed, of_request
 from likeness.runtime.request import body_of
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import ApiEvent
+
 fetch_asset = bootstrap.fetch_asset()
 client_keys = bootstrap.client_keys()
 
 
 @observed(of_request)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
     """An AssetId."""
 
     def work(caller: Caller) -> dict[str, Any]:
         asked = read_body(UploadRequest, body_of(event))
-        asset = fetch_asset(caller, **asked.model_dump(), owner=f"request-{context.aws_request_id}")
+        asset = fetch_asset(
+            caller,
+            name=asked.name,
+            asset_type=asked.asset_type,
+            asset_url=asked.asset_url,
+            group_id=asked.group_id,
+            owner=f"request-{context.aws_request_id}",
+        )
         ids = {"session_id": asset.session_id, "asset_id": asset.id}
         logger.info("asset fetched", extra=ids | {"status": asset.status, "code": asset.error and asset.error.code})
         return {"AssetId": asset_id_of(asset)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from likeness.contracts.drop_in import asset_info
 from likeness.domain.caller import Caller
@@ -11,11 +11,16 @@ from likeness.runtime import bootstrap
 from likeness.runtime.drop_in import JOB, respond
 from likeness.runtime.logging import observed, of_request
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import ApiEvent
+
 get_result = bootstrap.get_result()
 client_keys = bootstrap.client_keys()
 
 
-def _asked(event: dict[str, Any], name: str) -> str:
+def _asked(event: ApiEvent, name: str) -> str:
     value: str = (event.get("queryStringParameters") or {}).get(name) or ""
     if not value:
         raise InvalidRequest(f"{name}: field required", field=name)
@@ -23,7 +28,7 @@ def _asked(event: dict[str, Any], name: str) -> str:
 
 
 @observed(of_request)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
     """A GroupId, or an asset."""
 
     def work(caller: Caller) -> dict[str, Any]:

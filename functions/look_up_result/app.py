@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_task, report
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import LookUpResultEvent
+    from likeness.steps.look_up_result import LookUp
+
 look_up_result = bootstrap.look_up_result()
 
 
 @observed(of_task)
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: LookUpResultEvent, context: LambdaContext) -> LookUp:
     """Looks up the attempt that the execution is about."""
     try:
         found = look_up_result(

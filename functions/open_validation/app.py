@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from likeness.contracts.drop_in_bodies import ValidationRequest, read_body
 from likeness.domain.caller import Caller
@@ -11,13 +11,18 @@ from likeness.runtime.drop_in import respond
 from likeness.runtime.logging import logger, observed, of_request
 from likeness.runtime.request import base_url, body_of, correlation_id_of
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import ApiEvent
+
 open_validation = bootstrap.open_validation()
 client_keys = bootstrap.client_keys()
 public_base_url = settings.text("PUBLIC_BASE_URL", may_be_empty=True)
 
 
 @observed(of_request)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
     """A byted token of ours, and crun's link."""
 
     def work(caller: Caller) -> dict[str, Any]:

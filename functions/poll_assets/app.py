@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_task
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import PollAssetsEvent
+    from likeness.steps.rounds import Plan
 
 poll_assets = bootstrap.poll_assets()
 
 
 @observed(of_task)
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: PollAssetsEvent, context: LambdaContext) -> Plan:
     """One round."""
     # The whole plan travels, so that an execution of another version, whose plan holds less, finds its path.
     asked_at = event.get("plan", {}).get("asked_at")

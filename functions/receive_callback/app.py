@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap, settings
@@ -10,12 +10,17 @@ from likeness.runtime.logging import observed, of_request, report, report_unexpe
 from likeness.runtime.pages import error_page
 from likeness.runtime.request import base_url, request_id_of
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import ApiEvent
+
 receive_callback = bootstrap.receive_callback()
 public_base_url = settings.text("PUBLIC_BASE_URL", may_be_empty=True)
 
 
 @observed(of_request)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
     """303 to where the person goes on, or a page that says what to do. A browser reads it: never JSON."""
     try:
         path = event["pathParameters"]

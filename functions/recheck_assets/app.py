@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_schedule
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import ScheduleEvent
+    from likeness.steps.recheck_assets import Rechecked
 
 recheck_assets = bootstrap.recheck_assets()
 
 
 @observed(of_schedule)
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: ScheduleEvent, context: LambdaContext) -> Rechecked:
     """The schedule: some of the active assets are asked for."""
     left = context.get_remaining_time_in_millis() / 1000
     # The last question of a run, with its pause, fits into the minute that is left.

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_schedule
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import ScheduleEvent
+    from likeness.steps.reconcile import Reconciled
 
 reconcile = bootstrap.reconcile()
 
 
 @observed(of_schedule)
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: ScheduleEvent, context: LambdaContext) -> Reconciled:
     """The schedule: what is due and does not move is set going."""
     left = context.get_remaining_time_in_millis() / 1000
     # The last session of a run, with the largest file to check, fits into the half minute that is left.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import Response
 
@@ -11,6 +11,9 @@ from likeness.contracts.http import AssetRegistration
 from likeness.runtime import bootstrap
 from likeness.runtime.http import answer, caller_of, make_app
 from likeness.runtime.logging import observed, of_request
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 app = make_app()
 register_asset = bootstrap.register_asset()
@@ -26,6 +29,6 @@ def register(session_id: str) -> Response[str]:
 
 
 @observed(of_request)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Routes the request."""
     return app.resolve(event, context)

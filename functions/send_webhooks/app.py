@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.contracts.webhooks import Announcement, Delivery, read_webhook_message
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_batch, report, report_unexpected
 from likeness.steps.send_webhooks import Outcome
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import BatchAnswer, QueueEvent, QueueMessage
 
 send_webhooks = bootstrap.send_webhooks()
 queue = bootstrap.webhook_queue()
@@ -17,7 +22,7 @@ dead_letters = bootstrap.webhook_dead_letters()
 _TRIES = 3
 
 
-def _send(record: dict[str, Any]) -> bool:
+def _send(record: QueueMessage) -> bool:
     """Whether the message is done with."""
     with logger.append_context_keys(message_id=record["messageId"]):
         try:
@@ -34,7 +39,7 @@ def _ids(message: Announcement | Delivery) -> dict[str, str]:
     return ids | {"event_id": message.event.id}
 
 
-def _act(message: Announcement | Delivery, record: dict[str, Any]) -> bool:
+def _act(message: Announcement | Delivery, record: QueueMessage) -> bool:
     tried = int(record["attributes"]["ApproximateReceiveCount"])
     try:
         outcome = send_webhooks(message, tried)
@@ -60,14 +65,14 @@ def _say(message: Announcement | Delivery, tried: int, outcome: Outcome) -> None
     logger.info("webhook", extra=facts)
 
 
-def _put_off(record: dict[str, Any], seconds: int) -> None:
+def _put_off(record: QueueMessage, seconds: int) -> None:
     try:
         queue.hide(record["receiptHandle"], seconds)
     except LikenessError as error:
         report(error)  # it comes back all the same, when the queue's own time is up
 
 
-def _give_up(record: dict[str, Any]) -> bool:
+def _give_up(record: QueueMessage) -> bool:
     """Puts a message where an alarm finds it; sent before it is deleted, so it cannot get lost in between."""
     logger.warning("message given up")
     dead_letters.send(record["body"])
@@ -75,7 +80,7 @@ def _give_up(record: dict[str, Any]) -> bool:
 
 
 @observed(of_batch)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: QueueEvent, context: LambdaContext) -> BatchAnswer:
     """Sends what each message asks for; only those that failed come back, each after its own pause."""
     records = event["Records"]
     failed = [each["messageId"] for each in records if not _send(each)]

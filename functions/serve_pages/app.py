@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from likeness.errors import LikenessError
 from likeness.runtime import settings
@@ -11,6 +11,11 @@ from likeness.runtime.logging import observed, of_request, report
 from likeness.runtime.problems import problem
 from likeness.runtime.request import headers_of
 from likeness.runtime.site import Site
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import ApiEvent
 
 HTML = {"/invite": "invite.html", "/console": "console.html", "/docs": "docs.html"}
 # Where AWS has another address (an emulator, a VPC endpoint), forms lead there too.
@@ -20,7 +25,7 @@ site = Site(
 
 
 @observed(of_request)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
     """Serves one file by the route's name."""
     headers = headers_of(event)
     if event["resource"] in HTML:

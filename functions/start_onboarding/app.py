@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -11,6 +11,9 @@ from likeness.contracts.messages import Message, read_message
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_batch, report, report_unexpected
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 start_onboarding = bootstrap.start_onboarding()
 dead_letters = bootstrap.dead_letters()
@@ -56,6 +59,6 @@ def _give_up(record: SQSRecord) -> None:
 
 
 @observed(of_batch)
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Reads each message; only those that failed come back, and what nobody can read goes to the dead letters."""
     return process_partial_response(event=event, record_handler=_start, processor=processor, context=context)

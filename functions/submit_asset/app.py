@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_task, report
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from likeness.runtime.invocations import SubmitAssetEvent
+    from likeness.steps.submit_asset import Submission
+
 submit_asset = bootstrap.submit_asset()
 
 
 @observed(of_task)
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: SubmitAssetEvent, context: LambdaContext) -> Submission:
     """Submits one asset."""
     try:
         done = submit_asset(event["session_id"], event["asset_id"], event["execution"])

@@ -23,7 +23,7 @@ from likeness.errors import (
 )
 from likeness.ports import AssetReport, Recheck, UpstreamProblem
 from likeness.steps.check_credits import CheckCredits
-from likeness.steps.recheck_assets import FEWEST, MOST, RecheckAssets
+from likeness.steps.recheck_assets import FEWEST, MOST, RecheckAssets, Rechecked
 from ops.client_keys import ClientKeys
 from tests import event_schemas
 from tests.aws import inventory
@@ -63,7 +63,7 @@ class Rounds:
             made = made if client == "acme" else session(index + 100, client_id=client)
             self.store.create_session(made, [asset(made, number, client_id=client) for number in range(each)])
 
-    def run(self, hours: float = 1.0) -> dict[str, Any]:
+    def run(self, hours: float = 1.0) -> Rechecked:
         step = RecheckAssets(
             self.assets, self.store, self.crun, self.clock, self._sleep, 7,
             lambda: self.refused.append(1), lambda: self.gone.append(1),

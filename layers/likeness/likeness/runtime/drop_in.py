@@ -6,7 +6,7 @@ No authorizer stands before them: its refusals are problem documents, and these 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from likeness.contracts.drop_in import OK, envelope, refusal
@@ -21,7 +21,7 @@ from likeness.steps.authorize import ClientKeys, client_of
 JOB = "/api/v1/client/job/"
 
 
-def respond(event: dict[str, Any], keys: ClientKeys, work: Callable[[Caller], dict[str, Any]]) -> dict[str, Any]:
+def respond(event: Mapping[str, Any], keys: ClientKeys, work: Callable[[Caller], dict[str, Any]]) -> dict[str, Any]:
     """The proxy answer: what ``work`` makes of the caller's request, in the vendor's envelope."""
     try:
         return _answer(OK, envelope(work(_caller(event, keys))))
@@ -35,7 +35,7 @@ def respond(event: dict[str, Any], keys: ClientKeys, work: Callable[[Caller], di
         return _answer(status, body)
 
 
-def _caller(event: dict[str, Any], keys: ClientKeys) -> Caller:
+def _caller(event: Mapping[str, Any], keys: ClientKeys) -> Caller:
     caller = client_of(keys, headers_of(event).get("x-api-key") or "")
     if caller is None:
         raise Forbidden("invalid API key")

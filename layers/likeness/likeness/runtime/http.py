@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
@@ -46,7 +47,7 @@ def _problem_response(error: LikenessError, request_id: str | None = None) -> Re
     return Response(shown["statusCode"], PROBLEM, shown["body"], headers=shown["headers"])
 
 
-def caller_of(event: dict[str, Any]) -> Caller:
+def caller_of(event: Mapping[str, Any]) -> Caller:
     """Who the authorizer found behind the request."""
     found = event.get("requestContext", {}).get("authorizer") or {}
     if not found.get("client_id"):

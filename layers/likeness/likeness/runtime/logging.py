@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from aws_lambda_powertools import Logger
 
@@ -14,25 +14,32 @@ from likeness.domain.metrics import Metric
 from likeness.errors import ACCOUNT_REFUSALS, LikenessError, RequestError, UpstreamError, UpstreamRefused
 from likeness.runtime import metrics
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
 #: One logger for a function; POWERTOOLS_SERVICE_NAME and LOG_LEVEL come from the template.
 logger = Logger(log_uncaught_exceptions=False)
 
-Event = dict[str, Any]
-Handler = Callable[[Event, Any], Any]
+Event = Mapping[str, Any]
+#: What a handler is given, and what it answers.
+Given = TypeVar("Given", bound=Event)
+Answer = TypeVar("Answer")
 #: What a line of metrics has in common with the other lines of its invocation.
 _IDS = ("session_id", "asset_id", "execution", "correlation_id", "request_id", "function_request_id")
 
 
-def observed(ids: Callable[[Event], Mapping[str, str | None]]) -> Callable[[Handler], Handler]:
+def observed(
+    ids: Callable[[Event], Mapping[str, str | None]],
+) -> Callable[[Callable[[Given, LambdaContext], Answer]], Callable[[Given, LambdaContext], Answer]]:
     """The frame of every handler: each line carries Lambda's request id and what ``ids`` finds in the event,
 
     and what was measured is written when the handler ends, however it ends.
     """
 
-    def frame(handler: Handler) -> Handler:
+    def frame(handler: Callable[[Given, LambdaContext], Answer]) -> Callable[[Given, LambdaContext], Answer]:
         @logger.inject_lambda_context(clear_state=True)
         @wraps(handler)
-        def run(event: Event, context: Any) -> Any:
+        def run(event: Given, context: LambdaContext) -> Answer:
             logger.append_keys(**{name: each for name, each in ids(event).items() if each})
             try:
                 return handler(event, context)
@@ -40,8 +47,7 @@ def observed(ids: Callable[[Event], Mapping[str, str | None]]) -> Callable[[Hand
                 keys = logger.get_current_keys()
                 metrics.write({name: keys[name] for name in _IDS if name in keys})
 
-        framed: Handler = run
-        return framed
+        return cast("Callable[[Given, LambdaContext], Answer]", run)
 
     return frame
 

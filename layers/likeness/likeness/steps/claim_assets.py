@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from likeness.domain.asset import AssetStatus
 from likeness.ports import Clock, Store
-from likeness.steps.rounds import Pace, done, finish, plan
+from likeness.steps.rounds import Pace, Plan, done, finish, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,7 @@ class ClaimAssets:
     clock: Clock
     pace: Pace
 
-    def __call__(self, session_id: str, execution: str, *, takes_over: str | None = None) -> dict[str, Any]:
+    def __call__(self, session_id: str, execution: str, *, takes_over: str | None = None) -> Plan:
         """See rounds.py. ``takes_over`` names a driver that has died."""
         now = self.clock.now()
         if not self.store.claim_driver(session_id, execution, takes_over):

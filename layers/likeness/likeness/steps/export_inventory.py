@@ -11,7 +11,6 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from likeness.contracts.inventory import MANIFEST, VERSION, lines_of, text_of
 from likeness.contracts.views import iso
@@ -49,7 +48,7 @@ class ExportInventory:
     every_seconds: float
     part_bytes: int = PART_BYTES
 
-    def __call__(self, until: float, held_until: float) -> dict[str, Any]:
+    def __call__(self, until: float, held_until: float) -> dict[str, str | int]:
         """Begins or goes on, until ``until`` (epoch seconds). Nobody else does before ``held_until``, which is when the
 
         process has certainly ended. ``outcome`` is ``exported``, ``unfinished``, ``not_due`` or ``held``.
@@ -69,7 +68,7 @@ class ExportInventory:
         export = export or Export(f"inv_{ulid(int(now * 1000), self.clock.entropy())}", now)
         return self._go_on(run, export, until, held_until)
 
-    def _go_on(self, run: str, export: Export, until: float, held_until: float) -> dict[str, Any]:
+    def _go_on(self, run: str, export: Export, until: float, held_until: float) -> dict[str, str | int]:
         while export.finished_at is None:
             gathered = self._gather(export.cursor, until)
             export = self._put(export, gathered)
@@ -81,7 +80,7 @@ class ExportInventory:
                 break
         self.progress.release(run)
         outcome = "unfinished" if export.finished_at is None else "exported"
-        return {"outcome": outcome, "export": export.folder, "parts": len(export.parts)} | dict(export.counts)
+        return {"outcome": outcome, "export": export.folder, "parts": len(export.parts), **export.counts}
 
     def _gather(self, cursor: InventoryCursor | None, until: float) -> _Gathered:
         """The lines of at least one page, and of more until the part is full or the time is over."""

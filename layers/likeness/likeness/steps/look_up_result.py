@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, TypedDict
 
 from likeness.domain.session import Attempt, AttemptStatus, Problem, Session, SessionStatus, failure
 from likeness.errors import (
@@ -40,6 +40,31 @@ _PAUSES = (2, 4, 8, 15, 30, 60)
 _TRIES = 3
 
 
+class Verified(TypedDict):
+    """The group is there. ``attempt`` and ``at`` (epoch seconds) are text: the state machine writes them as numbers."""
+
+    outcome: Literal["verified"]
+    group_id: str
+    attempt: str
+    at: str
+
+
+class NotYet(TypedDict):
+    """crun is asked again after ``wait_seconds``."""
+
+    outcome: Literal["not_yet"]
+    wait_seconds: int
+
+
+class Decided(TypedDict):
+    """The group is ``known`` already, or there is none for this attempt."""
+
+    outcome: Literal["known", "not_verified"]
+
+
+LookUp = Verified | NotYet | Decided
+
+
 @dataclass(frozen=True, slots=True)
 class LookUpResult:
     """Looks one attempt up."""
@@ -48,12 +73,11 @@ class LookUpResult:
     crun: Crun
     clock: Clock
 
-    def __call__(self, session_id: str, number: int, execution: str, *, last_chance: bool) -> dict[str, Any]:
-        """``{"outcome": "verified", "group_id", "attempt", "at"}``, or another outcome.
+    def __call__(self, session_id: str, number: int, execution: str, *, last_chance: bool) -> LookUp:
+        """What is known of the attempt now.
 
-        ``known`` when the group is there already, ``not_yet`` with ``wait_seconds``, or ``not_verified``. Raises what
-        is worth repeating: UpstreamDeferred, UpstreamAmbiguous, a refusal that concerns the account, WorkInProgress,
-        StorageUnavailable.
+        Raises what is worth repeating: UpstreamDeferred, UpstreamAmbiguous, a refusal that concerns the account,
+        WorkInProgress, StorageUnavailable.
         """
         now = self.clock.now()
         try:
@@ -103,7 +127,7 @@ class LookUpResult:
 
     def _not_yet(
         self, session: Session, attempt: Attempt, execution: str, upstream_code: int | None, *, burned: bool
-    ) -> dict[str, Any]:
+    ) -> LookUp:
         """Crun has no result yet, or none any more. ``burned``: its answer may have used the token up all the same."""
         now = self.clock.now()
         answers, since = attempt.not_yet + 1, attempt.not_yet_since or now
@@ -114,7 +138,7 @@ class LookUpResult:
         self.store.record_not_yet(session.id, attempt.number, execution, answers, since, release=release)
         return {"outcome": "not_yet", "wait_seconds": pause}
 
-    def _not_verified(self, session: Session | None, attempt: Attempt, upstream_code: str) -> dict[str, Any]:
+    def _not_verified(self, session: Session | None, attempt: Attempt, upstream_code: str) -> LookUp:
         status, why = self._verdict(attempt, upstream_code)
         for _ in range(_TRIES):
             if session is None or session.group_id or session.attempts[attempt.number].status is not attempt.status:

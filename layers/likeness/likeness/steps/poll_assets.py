@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import Asset, AssetStatus, crun_failure, refused
@@ -12,7 +11,7 @@ from likeness.domain.polling import NEVER, NOTHING_SEEN, History, observed
 from likeness.domain.session import Problem, Session
 from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, Clock, Crun, Queue, Store, UpstreamProblem
-from likeness.steps.rounds import HAND_OVER_SECONDS, LONGEST_SECONDS, MAX_ROUNDS, Pace, done, finish, plan
+from likeness.steps.rounds import HAND_OVER_SECONDS, LONGEST_SECONDS, MAX_ROUNDS, Pace, Plan, done, finish, plan
 
 #: crun may not know an asset in the first moments after it gave out the id, ...
 _NOT_FOUND_PATIENCE_SECONDS = 60
@@ -45,7 +44,7 @@ class PollAssets:
         asked_at: float | None = None,
         *,
         started_at: float | None = None,
-    ) -> dict[str, Any]:
+    ) -> Plan:
         """See rounds.py. Without ``asked_at`` of the round before, nothing is counted in the history.
 
         ``started_at`` is when the execution began (epoch seconds): an old one hands over to a fresh one.
@@ -94,7 +93,7 @@ class PollAssets:
         except UpstreamError as problem:
             return dict.fromkeys(wanted, problem)
 
-    def _hand_over(self, session: Session, execution: str) -> dict[str, Any]:
+    def _hand_over(self, session: Session, execution: str) -> Plan:
         # Let go first: the reader of the message starts nothing while it sees a running driver.
         self.store.release_driver(session.id, execution)
         more = AssetsReady(session_id=session.id, correlation_id=session.correlation_id)

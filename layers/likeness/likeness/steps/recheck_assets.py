@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import Literal, TypedDict
 
 from likeness.domain.asset import Asset, AssetStatus, lost
 from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, UpstreamRefused
@@ -50,6 +50,14 @@ class _Run:
     suspects: list[Suspect] = field(default_factory=list)
 
 
+class Rechecked(TypedDict):
+    """How many assets are ``there``, and how many are ``lost``; ``overtaken`` when another run has saved its own."""
+
+    outcome: Literal["rechecked", "overtaken"]
+    there: int
+    lost: int
+
+
 @dataclass(frozen=True, slots=True)
 class RecheckAssets:
     """A round over all active assets takes ``days`` days, or longer where MOST an hour are too few.
@@ -66,7 +74,7 @@ class RecheckAssets:
     refused: Callable[[], None]
     gone: Callable[[], None]
 
-    def __call__(self, until: float) -> dict[str, Any]:
+    def __call__(self, until: float) -> Rechecked:
         """One run, which asks nothing new after ``until`` (epoch seconds)."""
         now = self.clock.now()
         after = before = self.assets.progress() or Recheck(now)

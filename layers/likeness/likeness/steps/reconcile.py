@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TypedDict
 
 from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
 from likeness.domain.due import LAST_PLACE_SECONDS, asset_due_at, attempt_due_at, next_look_at, session_due_at
@@ -54,6 +54,14 @@ _CAUSES = {
 }
 
 
+class Reconciled(TypedDict):
+    """How many sessions were looked at, how often something was set going, and how many sessions failed."""
+
+    sessions: int
+    reconciled: int
+    failed: int
+
+
 @dataclass(frozen=True, slots=True)
 class Reconcile:
     """One look at what is due. ``reconciled(cause)`` counts each time that something had to be set going,
@@ -73,12 +81,12 @@ class Reconcile:
     possible_orphan: Callable[[], None]
     failed: Callable[[Exception, str], None]
 
-    def __call__(self, until: float) -> dict[str, Any]:
-        """``{"sessions", "reconciled", "failed"}`` as counts. Begins nothing new after ``until`` (epoch seconds)."""
+    def __call__(self, until: float) -> Reconciled:
+        """Counts of what was done. Begins nothing new after ``until`` (epoch seconds)."""
         by_session: dict[str, list[DueItem]] = {}
         for item in self.due.oldest(self.clock.now(), MOST):
             by_session.setdefault(item.session_id, []).append(item)
-        counts = {"sessions": 0, "reconciled": 0, "failed": 0}
+        counts: Reconciled = {"sessions": 0, "reconciled": 0, "failed": 0}
         in_a_row = 0
         for session_id, items in by_session.items():
             if self.clock.now() > until or in_a_row >= _FAILURES:

@@ -1,13 +1,13 @@
 """What ClaimAssets and PollAssets share: who drives a session's assets, and what comes next.
 
-Both answer ``{"next": "submit" | "wait" | "done", "asset_ids": […], "wait_seconds": n, "round": n, "asked_at": t}``.
+Both answer a ``Plan``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Literal, TypedDict
 
 from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, twin_of
 from likeness.domain.polling import Schedule
@@ -22,6 +22,20 @@ MAX_ROUNDS = 2100
 HAND_OVER_SECONDS, LONGEST_SECONDS = 86_400.0, 6 * 86_400.0
 #: What one submission counts for: 7 events, and 3 for each of 28 tries when crun is away.
 SUBMISSION_ROUNDS = 10
+
+
+class Plan(TypedDict):
+    """What the execution does next, as the state machine reads it.
+
+    ``asset_ids`` are to be submitted. ``wait_seconds`` is the pause before crun is asked. ``round`` counts what the
+    execution has spent. What is processing was not Active at ``asked_at`` (epoch seconds); None when nobody knows.
+    """
+
+    next: Literal["submit", "wait", "done"]
+    asset_ids: list[str]
+    wait_seconds: int
+    round: int
+    asked_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +53,7 @@ class Pace:
         )
 
 
-def done(round_: int) -> dict[str, Any]:
+def done(round_: int) -> Plan:
     """Nothing is left for this execution."""
     return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": round_, "asked_at": None}
 
@@ -53,7 +67,7 @@ def plan(
     *,
     asked_at: float | None,
     retry_after: float = 0,
-) -> dict[str, Any]:
+) -> Plan:
     """Submit what is uploaded; else wait for what crun still looks at; else there is nothing to do.
 
     Of files with the same bytes one goes first; the others follow when it has its AssetId, and share it. ``round``
@@ -98,7 +112,7 @@ def _share(store: Store, asset: Asset, assets: Sequence[Asset], now: float) -> A
     return shared
 
 
-def finish(store: Store, session_id: str, execution: str, pace: Pace, now: float, round_: int) -> dict[str, Any]:
+def finish(store: Store, session_id: str, execution: str, pace: Pace, now: float, round_: int) -> Plan:
     """Lets go of the session, then looks once more: an upload that came in between saw a driver and started nothing."""
     store.release_driver(session_id, execution)
     # Nothing was processing, and without a driver nothing is submitted.

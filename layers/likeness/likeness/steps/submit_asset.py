@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Literal, TypedDict
 
 from likeness.domain.asset import (
     MAX_AMBIGUOUS_SUBMISSIONS,
@@ -32,6 +32,24 @@ from likeness.errors import (
 from likeness.ports import Clock, Crun, Files, Store
 
 
+class Submitted(TypedDict):
+    """crun has the file. The execution's history holds the AssetId, for a row that comes to know less."""
+
+    outcome: Literal["submitted"]
+    asset_id: str
+    crun_asset_id: str
+    resubmissions: int
+
+
+class NotSubmitted(TypedDict):
+    """The asset has ``failed``, or there was ``nothing`` to submit."""
+
+    outcome: Literal["failed", "nothing"]
+
+
+Submission = Submitted | NotSubmitted
+
+
 @dataclass(frozen=True, slots=True)
 class SubmitAsset:
     """Submits one asset. ``possible_orphan()`` counts an upload that may live at crun without our knowing its id."""
@@ -42,10 +60,8 @@ class SubmitAsset:
     clock: Clock
     possible_orphan: Callable[[], None]
 
-    def __call__(self, session_id: str, asset_id: str, owner: str) -> dict[str, Any]:
-        """``{"outcome": "submitted", "asset_id", "crun_asset_id", "resubmissions"}``, or ``failed`` or ``nothing``.
-
-        So the execution's history holds the AssetId, for a row that comes to know less. Raises what is worth repeating.
+    def __call__(self, session_id: str, asset_id: str, owner: str) -> Submission:
+        """What became of the asset. Raises what is worth repeating.
 
         ``owner`` names who submits, an execution or a request. Each invocation signs for itself: Lambda and Step
         Functions may run a second one while the first is still at it, and nobody repeats what another one may be at.
@@ -131,7 +147,7 @@ class SubmitAsset:
             ended = replace(intent, submitting_by=None, updated_at=self.clock.now())
             self.store.change_asset(ended, [AssetStatus.SUBMITTING])
 
-    def _fail(self, asset: Asset, problem: Problem) -> dict[str, Any]:
+    def _fail(self, asset: Asset, problem: Problem) -> Submission:
         failed = replace(
             asset, status=AssetStatus.FAILED, submitting_by=None, error=problem, updated_at=self.clock.now()
         )
