@@ -18,7 +18,7 @@ endif
 WHERE = $(if $(STATE_FILE),--state-file $(STATE_FILE),--stack-name $(or $(STACK),likeness))
 TIERS := tests/unit tests/simulator tests/client tests/workflow tests/template
 ALONE := tests/integration/test_flood.py tests/integration/test_load.py
-SOURCES := layers/likeness/likeness functions local ops bench clients tests
+SOURCES := layers functions local ops bench clients tests
 
 # A target that needs a group of pyproject.toml depends on its file here.
 GROUPS := deploy local test bench check
@@ -137,9 +137,10 @@ bench: $(BENCH) ## what a user pays in waiting and dollars, into docs/performanc
 bench-check: $(BENCH) ## the figures that are the same on every machine, against their baseline
 	@PYTHONPATH=layers/likeness $(RUN) -m bench check
 
-# Each gate is a command that fails when it finds something. They run side by side, the slowest first.
+# Each gate is a command that fails when it finds something. They run side by side, the slowest first. mypy is tried on
+# mistakes, too, with what it has just cached.
 GATES := mypy checkov sam cfn-lint resolve ruff format imports statelint zizmor
-mypy := $(RUN) -m mypy $(SOURCES)
+mypy := $(RUN) -m mypy $(SOURCES) && $(RUN) -m pytest tests/checks --quiet
 checkov := $(CHECKOV)/bin/checkov
 sam := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate
 cfn-lint := $(VENV)/bin/cfn-lint

@@ -12,6 +12,7 @@ from moto import mock_aws
 from likeness.adapters.secrets import KEPT_SECONDS, RotatingKeys, Secret
 from likeness.domain.caller import Caller
 from likeness.domain.signing import callback_is_authentic, issue_session_token, sign_callback
+from likeness.errors import StorageUnavailable
 from likeness.steps.authorize import Authorize
 from tests.aws import no_account_of_this_machine
 from tests.unit.fakes import FakeClock
@@ -96,3 +97,14 @@ def test_the_previous_key_is_fetched_only_for_what_the_current_one_does_not_fit(
     assert keys.asked == 1
     assert not callback_is_authentic(function.current(), SESSION, 1, "x" * 43)
     assert keys.asked == 2
+
+
+def test_a_secret_without_text_is_an_outage_until_it_has_one(keys: Keys) -> None:
+    """Bytes where a text should be: nobody signs, or calls crun, with nothing in its place."""
+    keys.client.put_secret_value(SecretId=keys.arn, SecretBinary=b"bytes")
+    secret = Secret(keys.client, keys.arn, lambda: keys.at)
+    with pytest.raises(StorageUnavailable):
+        secret.value()
+    keys.rotate("a text")
+    assert secret.value() == "a text"
+    assert secret.previous() is None

@@ -29,6 +29,7 @@ class Secret:
         """The secret's current text. StorageUnavailable when it cannot be read, or the secret has none."""
         text = self._at("AWSCURRENT", fresh=fresh)
         if not text:
+            del self._kept["AWSCURRENT"]  # it is asked for again at once
             raise StorageUnavailable("The secret has no text", retry_after=5)
         return text
 

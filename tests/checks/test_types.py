@@ -1,0 +1,95 @@
+"""mypy sees mistakes between a function, its step and what the step is given: in copies, each with one mistake in it.
+
+Part of ``make check``, where mypy is, and after its own run, whose cache makes this one short.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.template_file import ROOT
+
+BOOTSTRAP = "layers/likeness/likeness/runtime/bootstrap.py"
+#: A file, what stands in it, the mistake in its place, and what mypy says of it.
+MISTAKES = [
+    (
+        "functions/claim_assets/app.py",
+        'claim_assets(event["session_id"], event["execution"], takes_over=event.get("takes_over") or None)',
+        'claim_assets(event["session_id"], 42, no_such_argument=True)',
+        ['Unexpected keyword argument "no_such_argument"', 'has incompatible type "int"; expected "str"'],
+    ),
+    (
+        BOOTSTRAP,
+        '_secret("CRUN_API_KEY_SECRET_ARN").value,',
+        '_secret("CRUN_API_KEY_SECRET_ARN").previous,',
+        ['Argument 2 to "CrunClient" has incompatible type "Callable[[bool], str | None]"'],
+    ),
+    (
+        "functions/look_up_result/app.py",
+        'event["session_id"], event["attempt"], event["execution"]',
+        'event["attempt"], event["session_id"], event["execution"]',
+        ['has incompatible type "int"; expected "str"', 'has incompatible type "str"; expected "int"'],
+    ),
+    (
+        "functions/poll_assets/app.py",
+        'plan["wait_seconds"]',
+        'plan["wait"]',
+        ['TypedDict "Plan" has no key "wait"'],
+    ),
+    (
+        "functions/send_webhooks/app.py",
+        'queue.hide(record["receiptHandle"], seconds)',
+        'queue.hide(record["receipt_handle"], seconds)',
+        ['TypedDict "QueueMessage" has no key "receipt_handle"'],
+    ),
+    (
+        "layers/likeness/likeness/adapters/queue.py",
+        "QueueUrl=self._url, MessageBody=body",
+        "QueueUrl=self._url, Body=body",
+        ['Unexpected keyword argument "Body" for "send_message"'],
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What mypy says of all of them in one run, with a copy of the cache: the mistakes stay out of the real one."""
+    folder = tmp_path_factory.mktemp("types")
+    shadows: list[str] = []
+    for index, (file, right, wrong, _) in enumerate(MISTAKES):
+        text = (ROOT / file).read_text()
+        assert text.count(right) == 1, file
+        shadow = folder / f"{index}.py"
+        # mypy's cache knows a file by its length and its time, and takes the time of the real one.
+        shadow.write_text(text.replace(right, wrong) + "# another length\n")
+        shadows += ["--shadow-file", file, str(shadow)]
+    cache = folder / "cache"
+    if (ROOT / ".mypy_cache").is_dir():
+        shutil.copytree(ROOT / ".mypy_cache", cache)
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(cache), *shadows, "layers", "functions"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("file", "expected"), [(file, expected) for file, _, _, expected in MISTAKES])
+def test_a_mistake_is_found_where_it_is_made(said: str, file: str, expected: list[str]) -> None:
+    lines = [each for each in said.splitlines() if each.startswith(f"{file}:")]
+    for words in expected:
+        assert any(words in each for each in lines), said
+
+
+def test_nothing_else_is_found(said: str) -> None:
+    files = {Path(each.partition(":")[0]) for each in said.splitlines() if ": error: " in each}
+    assert files == {Path(file) for file, *_ in MISTAKES}
+
+
+def test_builders_name_what_they_build() -> None:
+    """An ``Any`` there would take every call of a step out of the check; clients get their types by their decorator."""
+    lines = (ROOT / BOOTSTRAP).read_text().splitlines()
+    assert [each for each in lines if "-> Any" in each] == ["def client(service: str) -> Any:"]
