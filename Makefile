@@ -6,6 +6,7 @@ VENV := .venv
 CHECKOV := .venv-checkov
 RUN := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
+NPM ?= npm
 PORT ?= 8080
 EMULATOR_PORT ?= 4566
 TEMPLATE := template.yaml
@@ -27,6 +28,7 @@ LOCAL := $(VENV)/groups/local
 TEST := $(VENV)/groups/test
 BENCH := $(VENV)/groups/bench
 CHECK := $(VENV)/groups/check
+PAGES := $(VENV)/groups/pages
 
 .PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load black-box faults redrive inventory bench bench-check check resolve resolve-all build build-gradual lock clean
 
@@ -46,6 +48,14 @@ $(GROUPS:%=$(VENV)/groups/%): $(VENV)/groups/%: requirements/%.txt $(VENV)/.read
 	@$(UV) pip install --python $(RUN) $(LOCKED) --requirement $<
 	@mkdir -p $(@D) && touch $@
 LOCKED := --require-hashes --only-binary :all:
+
+# What checks the pages' JavaScript: the one thing that needs Node.js, and for nothing but its gate.
+$(PAGES): requirements/package-lock.json
+	@command -v $(NPM) >/dev/null || { echo "likeness: checking the pages' JavaScript needs Node.js 20 or newer, with npm" >&2; exit 1; }
+	@echo "likeness: installing the packages of $<"
+	@mkdir -p $(VENV)/node $(@D) && cp requirements/package.json $< $(VENV)/node
+	@$(NPM) ci --prefix $(VENV)/node --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 $(CHECKOV)/.ready: requirements/checkov.txt $(VENV)/.ready
 	@echo "likeness: installing the packages of $<"
@@ -137,10 +147,12 @@ bench: $(BENCH) ## what a user pays in waiting and dollars, into docs/performanc
 bench-check: $(BENCH) ## the figures that are the same on every machine, against their baseline
 	@PYTHONPATH=layers/likeness $(RUN) -m bench check
 
-# Each gate is a command that fails when it finds something. They run side by side, the slowest first. mypy is tried on
-# mistakes, too, with what it has just cached.
-GATES := mypy checkov sam cfn-lint resolve ruff format imports statelint zizmor
-mypy := $(RUN) -m mypy $(SOURCES) && $(RUN) -m pytest tests/checks --quiet
+# Each gate is a command that fails when it finds something. They run side by side, the slowest first. mypy and tsc
+# are tried on mistakes, too.
+GATES := mypy checkov sam cfn-lint resolve pages ruff format imports statelint zizmor
+mypy := $(RUN) -m mypy $(SOURCES) && $(RUN) -m pytest tests/checks/test_types.py --quiet
+pages = $(MAKE) --no-print-directory $(PAGES) && $(TSC) --project layers/likeness && TSC=$(TSC) $(RUN) -m pytest tests/checks/test_pages.py --quiet
+TSC = $(VENV)/node/node_modules/.bin/tsc
 checkov := $(CHECKOV)/bin/checkov
 sam := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate
 cfn-lint := $(VENV)/bin/cfn-lint
@@ -156,7 +168,7 @@ check: setup-check ## lint, types, import directions, template, state machine, s
 
 .PHONY: $(GATES:%=gate-%)
 $(GATES:%=gate-%): gate-%:
-	@began=$$(date +%s); said=$$(AWS_DEFAULT_REGION=us-east-1 $($*) 2>&1) && word=ok || word=FAILED; \
+	@began=$$(date +%s); said=$$(exec 2>&1; export AWS_DEFAULT_REGION=us-east-1; $($*)) && word=ok || word=FAILED; \
 	printf '%-10s %-6s %3d s\n' $* $$word $$(($$(date +%s) - began)); \
 	test $$word = ok || { printf '%s\n' "$$said"; exit 1; }
 
@@ -196,6 +208,7 @@ lock: $(VENV)/.ready ## new lock files, with hashes for every platform, from pyp
 	$(COMPILE) --constraint build/lock.txt --group layer --output-file layers/dependencies/requirements.txt
 	echo botocore | $(COMPILE) --no-deps --constraint build/lock.txt --output-file layers/likeness/models.txt -
 	$(COMPILE) $(UPGRADE) --group checkov --output-file requirements/checkov.txt
+	$(NPM) install --prefix requirements --package-lock-only --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes --no-annotate \
 	--custom-compile-command "make lock"
 UPGRADE ?= --upgrade

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -166,6 +167,28 @@ def test_the_layer_is_built_for_lambda_unless_the_host_asks_for_itself() -> None
     here = make(*build, "LAYER_PLATFORM=", "LAYER_PYTHON_VERSION=3.12")
     assert "--python-version 3.12" in here
     assert "--python-platform" not in here
+
+
+def test_what_checks_the_pages_is_pinned_with_digests_and_says_no_place() -> None:
+    asked = json.loads((ROOT / "requirements/package.json").read_text())["devDependencies"]
+    locked = json.loads((ROOT / "requirements/package-lock.json").read_text())["packages"]
+    assert locked.pop("")["devDependencies"] == asked
+    assert all(locked[f"node_modules/{name}"]["version"] == version for name, version in asked.items())
+    assert all(each["integrity"].startswith("sha512-") and each["dev"] for each in locked.values())
+    assert "resolved" not in {name for each in locked.values() for name in each}
+
+
+@pytest.mark.parametrize("target", ["setup", "demo", "up", "build", "test-unit", "test-template"])
+def test_node_is_for_the_check_of_the_pages_alone(target: str, tmp_path: Path) -> None:
+    assert "npm" not in make("--dry-run", target, f"VENV={tmp_path / 'none'}")
+
+
+def test_without_node_the_check_of_the_pages_fails_and_says_why(tmp_path: Path) -> None:
+    command = ["make", "gate-pages", f"VENV={tmp_path / 'none'}", f"NPM={tmp_path / 'npm'}"]
+    done = subprocess.run(command, cwd=ROOT, env=own(), capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "FAILED" in done.stdout
+    assert "needs Node.js" in done.stdout
 
 
 def test_two_runs_side_by_side_do_not_mix_their_output() -> None:

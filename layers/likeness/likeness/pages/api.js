@@ -17,7 +17,11 @@ export class ApiError extends Error {
   constructor(code, message, { status = 0, retryAfter = null, requestId = null, field = null } = {}) {
     super(message);
     this.name = "ApiError";
-    Object.assign(this, { code, status, retryAfter, requestId, field });
+    this.code = code;
+    this.status = status;
+    this.retryAfter = retryAfter;
+    this.requestId = requestId;
+    this.field = field;
   }
 }
 

@@ -100,7 +100,8 @@ function showView(view) {
   byId("door").hidden = view !== "door";
   byId("sessions").hidden = view !== "sessions" && view !== "session";
   byId("numbers").hidden = view !== "numbers";
-  for (const each of document.querySelectorAll(".signed-in")) each.hidden = view === "door";
+  for (const each of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".signed-in")))
+    each.hidden = view === "door";
   setAttributes(byId("to-sessions"), { "aria-current": view === "sessions" || view === "session" ? "page" : null });
   setAttributes(byId("to-numbers"), { "aria-current": view === "numbers" ? "page" : null });
 }

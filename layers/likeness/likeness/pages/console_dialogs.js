@@ -10,7 +10,7 @@ const QR_SCALE = 4;
 
 /** Opens a dialog. Whatever secret it has shown is gone when it closes, and the focus returns to where it was. */
 function openDialog(dialog, onClose) {
-  const opener = document.activeElement;
+  const opener = /** @type {HTMLButtonElement} */ (document.activeElement);
   dialog.addEventListener(
     "close",
     () => {
@@ -39,7 +39,7 @@ export function prepareDialogs() {
 
 /** Closes what is open: the operator has signed out. */
 export function closeDialogs() {
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  for (const dialog of document.querySelectorAll("dialog")) if (dialog.open) dialog.close();
 }
 
 function showProblem(id, error) {
@@ -218,7 +218,7 @@ export class NewDialog {
     const form = new FormData(byId("new-form"));
     const wish = { language: form.get("language"), start: form.get("start") };
     for (const name of ["reference", "return_url"]) {
-      const value = form.get(name).trim();
+      const value = /** @type {string} */ (form.get(name)).trim();
       if (value) wish[name] = value;
     }
     return wish;
@@ -227,7 +227,7 @@ export class NewDialog {
   /** Marks the field that the problem is about; whether there is one. */
   #showFields(error) {
     let found = false;
-    for (const note of document.querySelectorAll("#new-form [data-for]")) {
+    for (const note of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#new-form [data-for]"))) {
       const field = byId("new-form").elements.namedItem(note.dataset.for);
       const wrong = error?.field === note.dataset.for;
       found ||= wrong;

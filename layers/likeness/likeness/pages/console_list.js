@@ -173,7 +173,7 @@ export class SessionList {
   }
 
   #page(cursor) {
-    const query = new URLSearchParams({ limit: this.#reference ? SEARCH_PAGE : PAGE });
+    const query = new URLSearchParams({ limit: String(this.#reference ? SEARCH_PAGE : PAGE) });
     if (this.#status) query.set("status", this.#status);
     if (this.#reference) query.set("reference", this.#reference);
     if (cursor) query.set("cursor", cursor);

@@ -3,7 +3,10 @@
 
 import { h, say } from "./dom.js";
 
-/** The element with that id. */
+/**
+ * The element with that id.
+ * @type {(id: string) => any} of whichever kind the page has there
+ */
 export const byId = (id) => document.getElementById(id);
 
 /** Sets or removes attributes; what has its value already is left alone. */
@@ -71,6 +74,7 @@ export function clockText(time) {
 export const momentText = (time) => `${dayText(time)} ${clockText(time)}`;
 
 const NARROW = "\u00a0"; // a space where no line breaks
+/** @type {[number, string, number, string][]} */
 const UNITS = [
   [86_400, "d", 3_600, "h"],
   [3_600, "h", 60, "min"],
@@ -115,7 +119,7 @@ async function copy(text) {
 }
 
 function copyTheOldWay(text) {
-  const before = document.activeElement;
+  const before = /** @type {HTMLElement} */ (document.activeElement);
   const area = h("textarea", { class: "visually-hidden", readonly: true, "aria-hidden": "true", tabindex: "-1" });
   area.value = text;
   // Outside of an open dialog everything is inert and cannot be selected.

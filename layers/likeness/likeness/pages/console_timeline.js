@@ -50,7 +50,7 @@ function attemptRow(attempt, session, now) {
   }
   const verified = attempt.status === "verified" ? seconds(session.verified_at) : null;
   if (verified !== null && verified >= until)
-    parts.push({ kind: "crun", from: until, to: verified, text: "looking the result up" });
+    parts.push({ kind: "crun", from: until, to: verified, text: "looking the result up", open: false });
   const bad = ["failed", "lapsed", "lost"].includes(attempt.status);
   const end =
     verified !== null
@@ -132,7 +132,10 @@ const LONG_SECONDS = 60;
 function axisOf(model, width) {
   const times = [...model.marks.map((mark) => mark.at), ...model.rows.flatMap(timesOf), model.start, model.end];
   const stops = [...new Set(times)].filter((time) => time >= model.start).sort((one, other) => one - other);
-  const gaps = stops.slice(1).map((stop, index) => ({ from: stops[index], to: stop, long: stop - stops[index] }));
+  const gaps = stops.slice(1).map((stop, index) => {
+    const from = stops[index];
+    return { from, to: stop, long: stop - from, cut: false, x: 0, wide: 0 };
+  });
   cutOut(gaps);
   const cuts = gaps.filter((gap) => gap.cut).length;
   const drawn = gaps.reduce((sum, gap) => sum + (gap.cut ? 0 : gap.long), 0);

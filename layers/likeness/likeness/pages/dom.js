@@ -5,6 +5,12 @@ const SVG = "http://www.w3.org/2000/svg";
 /**
  * An element: `h("p", { class: "hint", id: "x" }, "text", child)`. Properties that start with "on" are listeners,
  * true and false set and leave out an attribute, null children are left out.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Object<string, any>} properties
+ * @param {...(Node | string | null | undefined)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function h(tag, properties = {}, ...children) {
   const made = document.createElement(tag);

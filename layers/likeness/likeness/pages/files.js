@@ -31,6 +31,7 @@ export class FilesStep {
     this.rows = new Map();
     this.order = [];
     this.said = null;
+    this.adder = null;
     const limits = loadLimits();
     limits.then((found) => {
       this.limits = found;

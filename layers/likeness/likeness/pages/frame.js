@@ -2,7 +2,10 @@
 
 import { say } from "./dom.js";
 
-/** The element of that id. */
+/**
+ * The element of that id.
+ * @type {(id: string) => any} of whichever kind the page has there
+ */
 export const element = (id) => document.getElementById(id);
 
 /** The words around the view, and the language of the whole page. */

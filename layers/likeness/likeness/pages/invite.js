@@ -66,6 +66,8 @@ class App {
     this.epoch = 0;
     this.texts = new Map();
     this.consentWhy = null;
+    /** @type {FilesStep | null} */
+    this.files = null;
   }
 
   // --- words
@@ -211,6 +213,8 @@ class App {
       const consent = await call(this.key, "POST", this.path("/consent"), { text_version, language, sha256 });
       this.epoch += 1;
       this.consentWhy = null;
+    /** @type {FilesStep | null} */
+    this.files = null;
       this.tellOthers();
       this.take({ ...this.session, consent });
     } catch (error) {

@@ -26,7 +26,13 @@ class Unreadable extends Error {}
  */
 export class Uploads {
   constructor({ key, sessionId, limits, taken, changed, same, replaced }) {
-    Object.assign(this, { key, sessionId, limits, taken, changed, same, replaced });
+    this.key = key;
+    this.sessionId = sessionId;
+    this.limits = limits;
+    this.taken = taken;
+    this.changed = changed;
+    this.same = same;
+    this.replaced = replaced;
     this.items = [];
     this.running = 0;
   }
@@ -183,7 +189,10 @@ function problemOf(error) {
 
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-/** Waits for some seconds, or for the connection to come back, whichever is first. */
+/**
+ * Waits for some seconds, or for the connection to come back, whichever is first.
+ * @returns {Promise<void>}
+ */
 function pause(seconds) {
   return new Promise((resolve) => {
     const done = () => {
@@ -196,7 +205,10 @@ function pause(seconds) {
   });
 }
 
-/** Sends a file by a presigned form. XMLHttpRequest: fetch tells nothing of the bytes that have gone out. */
+/**
+ * Sends a file by a presigned form. XMLHttpRequest: fetch tells nothing of the bytes that have gone out.
+ * @returns {Promise<void>}
+ */
 function post(form, file, progress) {
   const body = new FormData();
   for (const [name, value] of Object.entries(form.fields)) body.append(name, value);

@@ -1,0 +1,47 @@
+"""tsc sees mistakes between the pages' modules: in a copy of the pages, with each of them in it.
+
+Part of ``make check``, which installs tsc, and says where it is (``TSC``).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.template_file import ROOT
+
+LAYER = ROOT / "layers/likeness"
+#: A file of the pages, what stands in it, the mistake in its place, and what tsc says of it.
+MISTAKES = [
+    ("invite.js", "error.retryAfter ?? wait", "error.retry_after ?? wait", "Property 'retry_after' does not exist"),
+    ("uploads.js", "this.replaced(asset.id, before)", "this.replace(asset.id, before)", "'replace' does not exist"),
+    ("frame.js", 'import { say } from "./dom.js"', 'import { said } from "./dom.js"', "has no exported member 'said'"),
+    ("console_dialogs.js", "generate(link).toCanvas", "generate(link, 1).toCanvas", "Expected 1 arguments, but got 2"),
+]
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What tsc says of all of them in one run."""
+    folder = tmp_path_factory.mktemp("layer")
+    shutil.copy(LAYER / "tsconfig.json", folder)
+    pages = folder / "likeness/pages"
+    shutil.copytree(LAYER / "likeness/pages", pages)
+    for file, right, wrong, _ in MISTAKES:
+        text = (pages / file).read_text()
+        assert text.count(right) == 1, file
+        (pages / file).write_text(text.replace(right, wrong))
+    tsc = Path(os.environ.get("TSC", ROOT / ".venv/node/node_modules/.bin/tsc")).absolute()
+    command = [str(tsc), "--project", str(folder)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("file", "words"), [(file, words) for file, _, _, words in MISTAKES])
+def test_a_mistake_is_found_where_it_is_made(said: str, file: str, words: str) -> None:
+    assert any(words in each for each in said.splitlines() if f"pages/{file}(" in each), said
