@@ -88,7 +88,7 @@ class Stage:
         """A verified session whose files are at crun, Processing."""
         session = self.verified(*names)
         for each in self.claimed(session):
-            if self.task("submit_asset", session, asset_id=each) != {"outcome": "submitted"}:
+            if self.task("submit_asset", session, asset_id=each)["outcome"] != "submitted":
                 raise OperationFailed("submit_asset")
         return session
 
