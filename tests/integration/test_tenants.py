@@ -56,6 +56,7 @@ PUBLIC: dict[Route, int] = {
     ("GET", "/docs"): 200,
     ("GET", "/consent"): 200,
     ("GET", "/openapi.json"): 200,
+    ("GET", "/{path+}"): 404,
 }
 #: The vendor's own routes look at the client key themselves; test_drop_in.py has their tenants.
 VENDORS = "/api/v1/client/"
@@ -121,7 +122,7 @@ def dora(api: Api, client_keys: dict[str, str]) -> Tenant:
 
 
 def ask(caller: Api, route: Route, ids: dict[str, str]) -> requests.Response:
-    path = route[1].format(attempt="1", signature="A" * 43, version="0", file="none.js", **ids)
+    path = route[1].replace("{path+}", "nowhere").format(attempt="1", signature="A" * 43, version="0", file="none.js", **ids)
     return caller(route[0], path, json=TABLE[route].body if route in TABLE else None)
 
 

@@ -73,7 +73,7 @@ def test_every_route_answers_as_it_does_without_a_base_path(
         for name in (place, next(iter(PLACES)))
     }
     assert told[place] == told[next(iter(PLACES))]
-    assert "There is no such route" not in told[place]["body"]
+    assert resource == "/{path+}" or "There is no such route" not in told[place]["body"]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -104,7 +104,8 @@ def test_what_a_page_loads_is_found_below_the_base_path(api: Service, place: str
     loaded = re.findall(r'(?:href|src)="(pages/[^"]+)"', shown["body"])
     assert loaded
     for each in loaded:
-        assert (found := re.fullmatch(r"(.+)/pages/(\w+)/(.+)", urljoin(place + page, each)))
+        found = re.fullmatch(r"(.+)/pages/(\w+)/(.+)", urljoin(place + page, each))
+        assert found
         assert found[1] == place
         values = {"version": found[2], "file": found[3]}
         file = invoke(api.apps["serve_pages"], request(place, "GET", "/pages/{version}/{file}", values))
@@ -137,6 +138,7 @@ def test_the_authorizer_allows_the_stage_and_not_the_base_path(api: Service) -> 
 
 
 def test_a_value_in_the_path_chooses_no_other_route(api: Service) -> None:
+    place = f"https://{DOMAIN}/likeness"
     for odd in ("x/attempts", "../sessions", "a%2Fb", "{session_id}", "ses 1", "é"):
         event = request(
             f"https://{DOMAIN}/likeness",

@@ -10,7 +10,7 @@ from likeness.contracts.views import asset_view, iso, session_view
 from likeness.domain.asset import new_asset
 from likeness.domain.caller import Caller
 from likeness.domain.ids import session_id
-from likeness.domain.links import may_return_to
+from likeness.domain.links import why_not_return_to
 from likeness.domain.session import (
     SESSION_TOKEN_LIFETIME_SECONDS,
     AttemptStatus,
@@ -44,10 +44,8 @@ class CreateSession:
         ``correlation_id`` stays with the session.
         """
         caller.require_client()
-        if body.return_url and not may_return_to(body.return_url, caller.return_origins):
-            raise InvalidRequest(
-                "return_url: its origin is not on this client's list of return origins", field="return_url"
-            )
+        if body.return_url and (why_not := why_not_return_to(body.return_url, caller.return_origins)):
+            raise InvalidRequest(f"return_url: {why_not}", field="return_url")
         now = self.clock.now()
         session = Session(
             id=session_id(int(now * 1000), self.clock.entropy()),
