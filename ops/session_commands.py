@@ -92,9 +92,9 @@ def erase(session_id: str, yes: bool, as_json: bool, stack_name: str, state_file
         click.echo(json.dumps(tombstone, indent=2))
         return
     click.echo(f"{session_id} was erased at {tombstone['erasure']['erased_at']}")
-    left = [tombstone["group_id"], *(each["crun_asset_id"] for each in tombstone["assets"])]
-    if any(left):
-        click.echo(f"crun still has these, and no call to delete them: {' '.join(each for each in left if each)}")
+    left = [*tombstone["erasure"]["group_ids"], *tombstone["erasure"]["asset_ids"]]
+    if left:
+        click.echo(f"crun still has these, and no call to delete them: {' '.join(left)}")
 
 
 def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:

@@ -162,6 +162,21 @@ class Store(Protocol):
         """Takes everything personal out of an asset, whatever its status."""
         ...
 
+    def earlier_ids(self, session_id: str) -> dict[str, str]:
+        """The AssetIds that files of a session had before, by the assets' ids, as ``keep_earlier_id`` kept them."""
+        ...
+
+    def record_earlier_id(self, asset: Asset, crun_asset_id: str) -> None:
+        """Shows an earlier AssetId in the asset itself, which versions that gave it a second one did not."""
+        ...
+
+    def record_late_group(self, session_id: str, group_id: str) -> None:
+        """Keeps a GroupId that came when the session was erased or had another one: crun has to be asked for it too.
+
+        Nothing happens when the session knows it, or is still to get its group.
+        """
+        ...
+
     def record_late_submission(self, asset: Asset) -> None:
         """Keeps the AssetId of a file that reached crun while its session was erased: it has to be asked for there."""
         ...
@@ -185,12 +200,15 @@ class Store(Protocol):
 class UpstreamIds(Protocol):
     """Which of ours crun's ids are. What was written a moment ago may not be there yet."""
 
-    def session_of(self, group_id: str) -> str | None:
-        """The id of the session with that GroupId, whoever's it is."""
+    def session_of(self, group_id: str, client_id: str | None = None) -> str | None:
+        """The id of the session with that GroupId, whoever's it is. Of several, the oldest of the client's that lives."""
         ...
 
     def asset_of(self, client_id: str, asset_id: str) -> tuple[str, str] | None:
-        """Session and asset id of an asset by its own id, if it is that client's, or by crun's, whoever's it is."""
+        """Session and asset id of an asset by its own id, if it is that client's, or by crun's, whoever's it is.
+
+        Of several with the same AssetId, the oldest of the client's that is not erased.
+        """
         ...
 
 

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from likeness.adapters.aws import get_items, translated, update_item
 from likeness.adapters.items import (
+    UPSTREAM_ID,
     Item,
     asset_fact,
     asset_from,
@@ -29,6 +30,7 @@ from likeness.adapters.items import (
     consent_map,
     consent_text_item,
     earlier_id_item,
+    earlier_ids,
     encode,
     history_update,
     problem_map,
@@ -337,6 +339,38 @@ class DynamoStore:
             {"#name": "name", "#error": "error", "#ttl": "ttl"},
         )
 
+    def earlier_ids(self, session_id: str) -> dict[str, str]:
+        """See the port."""
+        items = self._items(earlier_ids(session_id), "")
+        return {item["sk"]["S"]: item[UPSTREAM_ID]["S"] for item in items}
+
+    def record_earlier_id(self, asset: Asset, crun_asset_id: str) -> None:
+        """See the port."""
+        self._update_if(
+            asset_key(asset.session_id, asset.id),
+            "SET earlier_crun_asset_id = :id",
+            "attribute_exists(pk) AND attribute_not_exists(earlier_crun_asset_id)",
+            _values(id=crun_asset_id),
+        )
+
+    def record_late_group(self, session_id: str, group_id: str) -> None:
+        """See the port. Not in the index of crun's ids: who is erased is not found by them."""
+        key = session_key(session_id)
+        gone = _values(canceled="canceled", redacted="redacted")
+        self._update_if(
+            key,
+            "SET group_id = :id",
+            "#status IN (:canceled, :redacted) AND attribute_not_exists(group_id)",
+            gone | _values(id=group_id),
+        )
+        self._update_if(
+            key,
+            "SET other_group_ids = list_append(if_not_exists(other_group_ids, :none), :ids)",
+            "attribute_exists(group_id) AND group_id <> :id"
+            " AND (attribute_not_exists(other_group_ids) OR NOT contains(other_group_ids, :id))",
+            _values(id=group_id, ids=[group_id], none=[]),
+        )
+
     def record_late_submission(self, asset: Asset) -> None:
         """See the port."""
         self._update_if(
@@ -416,10 +450,13 @@ class DynamoStore:
         return session_from(session) if session else None, asset_from(asset) if asset else None
 
     def _partition(self, session_id: str, prefix: str) -> list[Item]:
+        return self._items(f"SESSION#{session_id}", prefix)
+
+    def _items(self, pk: str, prefix: str) -> list[Item]:
         query: Item = {
             "TableName": self._table,
             "KeyConditionExpression": "pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
-            "ExpressionAttributeValues": _values(pk=f"SESSION#{session_id}", **({"prefix": prefix} if prefix else {})),
+            "ExpressionAttributeValues": _values(pk=pk, **({"prefix": prefix} if prefix else {})),
             "ConsistentRead": True,
         }
         found: list[Item] = []

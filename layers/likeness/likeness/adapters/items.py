@@ -234,6 +234,7 @@ def session_from(item: Item) -> Session:
         attempts={int(n): _attempt(n, each) for n, each in values.get("attempts", {}).items()},
         correlation_id=values.get("correlation_id"),
         drop_in=DropIn(**values["drop_in"]) if "drop_in" in values else None,
+        other_group_ids=tuple(values.get("other_group_ids", ())),
     )
 
 
@@ -263,6 +264,7 @@ def asset_item(asset: Asset) -> Item:
             # Not ``client_id``: with that and its ``id`` an asset would be in the sessions' index too.
             "asset_client_id": asset.client_id or None,
             "submitting_by": asset.submitting_by,
+            "earlier_crun_asset_id": asset.earlier_crun_asset_id,
             UPSTREAM_ID: asset.crun_asset_id,
             # What is written later, on the way to crun, has none.
             "ttl": int(asset.created_at) + RETENTION_SECONDS if _expires(asset) else None,
@@ -299,12 +301,18 @@ def asset_from(item: Item) -> Asset:
         sha256=values.get("sha256"),
         client_id=values.get("asset_client_id", ""),
         submitting_by=values.get("submitting_by"),
+        earlier_crun_asset_id=values.get("earlier_crun_asset_id"),
     )
+
+
+def earlier_ids(session_id: str) -> str:
+    """The partition of the AssetIds that files of a session had before."""
+    return f"EARLIER#{session_id}"
 
 
 def earlier_id_item(asset: Asset) -> Item:
     """An AssetId that was told and is another one now; at most one for an asset, which is given to crun again once."""
-    return encode_item({"pk": f"EARLIER#{asset.session_id}", "sk": asset.id, UPSTREAM_ID: asset.crun_asset_id})
+    return encode_item({"pk": earlier_ids(asset.session_id), "sk": asset.id, UPSTREAM_ID: asset.crun_asset_id})
 
 
 def session_fact(item: Item) -> SessionFact:

@@ -42,6 +42,8 @@ def asset_view(asset: Asset, upload: UploadForm | None = None) -> dict[str, Any]
         "submitted_at": iso(asset.submitted_at),
         "activated_at": iso(asset.activated_at),
     }
+    if asset.earlier_crun_asset_id:
+        view["earlier_crun_asset_id"] = asset.earlier_crun_asset_id
     if upload:
         view["upload"] = {"url": upload.url, "fields": upload.fields, "expires_at": iso(upload.expires_at)}
     return view
@@ -111,6 +113,9 @@ def session_view(
     if session.erased_at:
         # crun has no call to delete a group or an asset: these ids are what to ask its support for.
         view["erasure"] = {"erased_at": iso(session.erased_at), "upstream": "not_supported_by_provider"}
+        if assets is not None:
+            ids = {each.get(name) for each in assets for name in ("crun_asset_id", "earlier_crun_asset_id")}
+            view["erasure"] |= {"group_ids": session.group_ids, "asset_ids": sorted(filter(None, ids))}
     if invite_url:
         view["invite_url"] = invite_url
     return view

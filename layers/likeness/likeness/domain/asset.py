@@ -64,6 +64,8 @@ class Asset:
     sha256: str | None = None
     #: Whose it is; "" on what was stored before assets knew.
     client_id: str = ""
+    #: crun's first id of a file that was given to it a second time.
+    earlier_crun_asset_id: str | None = None
     #: Who hands it to crun, while it is ``submitting``; nobody else does for SUBMISSION_LEASE_SECONDS.
     submitting_by: str | None = None
 

@@ -126,6 +126,13 @@ class Session:
     #: What its calls and log lines have in common; None on what was stored before sessions had one.
     correlation_id: str | None = None
     drop_in: DropIn | None = None
+    #: Groups that crun gave besides ``group_id``, such as for a second check that was passed at the same time.
+    other_group_ids: tuple[str, ...] = ()
+
+    @property
+    def group_ids(self) -> list[str]:
+        """Every GroupId that crun gave."""
+        return [*([self.group_id] if self.group_id else []), *self.other_group_ids]
 
     @property
     def attempt(self) -> Attempt | None:

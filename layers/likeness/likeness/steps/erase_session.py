@@ -12,7 +12,7 @@ from typing import Any
 from likeness.contracts.views import asset_view, session_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
-from likeness.domain.session import Session, SessionStatus
+from likeness.domain.session import AttemptStatus, Session, SessionStatus
 from likeness.errors import Conflict, NotFound
 from likeness.ports import Clock, Files, Store, Workflows
 from likeness.steps.get_session import own_asset
@@ -33,12 +33,16 @@ class EraseSession:
     def __call__(self, caller: Caller, session_id: str) -> dict[str, Any]:
         """The tombstone's view. NotFound; Forbidden for a person."""
         session = self._mark(caller, session_id)
+        looking_up = set(_looking_up(session))
         for name in executions_of(session):
-            self.workflows.stop(name)
+            if name not in looking_up:
+                self.workflows.stop(name)
         self.files.erase(f"uploads/{session.id}/")
         self.files.erase(f"inbox/{session.id}/")
         now = self.clock.now()
+        earlier = self.store.earlier_ids(session.id)
         for asset in self.store.list_assets(session.id):
+            _show_earlier_id(self.store, asset, earlier)
             if asset.status is not AssetStatus.REDACTED:
                 self.store.redact_asset(asset, now)
         tombstone = self.store.record_erasure(session.id, now)
@@ -76,12 +80,32 @@ class EraseAsset:
             self._delete_file(asset)
             self.store.redact_asset(asset, self.clock.now())
         self.files.erase(f"uploads/{session.id}/{asset.id}/")
+        _show_earlier_id(self.store, asset, self.store.earlier_ids(session.id))
         return asset_view(self.store.get_asset(session.id, asset.id) or asset)
 
     def _delete_file(self, asset: Asset) -> None:
         # A name in the inbox may have been used twice: the other version is another asset's.
         if asset.object_key.startswith("inbox/") and asset.version_id:
             self.files.delete(asset.object_key, asset.version_id)
+
+
+def _show_earlier_id(store: Store, asset: Asset, earlier: dict[str, str]) -> None:
+    """What stays of an asset names every id that crun gave its file."""
+    if asset.id in earlier and asset.earlier_crun_asset_id is None:
+        store.record_earlier_id(asset, earlier[asset.id])
+
+
+def _looking_up(session: Session) -> list[str]:
+    """The validations that may have asked crun for the group.
+
+    Stopped now, one would take a GroupId with it that nobody else knows. It ends by itself: whatever it does next finds
+    the session erased, and asks crun for nothing more.
+    """
+    if session.group_id:
+        return []
+    suffixes = {AttemptStatus.PASSED: "", AttemptStatus.OPEN: "-check"}
+    found = [(number, suffixes[each.status]) for number, each in session.attempts.items() if each.status in suffixes]
+    return [f"{session.id}-a{number}{suffix}" for number, suffix in found]
 
 
 def executions_of(session: Session) -> list[str]:

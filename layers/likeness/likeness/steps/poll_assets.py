@@ -137,6 +137,7 @@ class PollAssets:
                 resubmissions=1,
                 ambiguous_submissions=0,
                 crun_asset_id=None,
+                earlier_crun_asset_id=asset.crun_asset_id,
                 updated_at=now,
             )
         return replace(asset, status=AssetStatus.FAILED, error=problem, updated_at=now)
