@@ -23,6 +23,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             "session_id": caller.session_id or "",
             "return_origins": " ".join(caller.return_origins),
         }
+        if caller.invite:
+            found["invite"] = str(caller.invite)
     statement = {
         "Action": "execute-api:Invoke",
         "Effect": "Allow" if caller else "Deny",

@@ -46,6 +46,8 @@ TABLE: dict[Route, Row] = {
     ("POST", "/sessions/{session_id}/assets"): Row(client=201, person=201, body=IMAGE),
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=200),
     ("DELETE", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=403),
+    # The last of the rows: the person's invite link ends with it.
+    ("POST", "/sessions/{session_id}/invite"): Row(client=201, person=403),
 }
 #: No credential needed, and none makes a difference. The callback has its signature.
 PUBLIC: dict[Route, int] = {

@@ -97,6 +97,13 @@ class Store(Protocol):
         """The newest attempt led nowhere; ConditionFailed when it is not the newest or something better is known."""
         ...
 
+    def renew_invite(self, session_id: str) -> Session:
+        """Ends the session's invite links; the session with the number of the next one. ConditionFailed when it is
+
+        canceled or erased.
+        """
+        ...
+
     def keep_consent_text(self, text: ConsentText) -> None:
         """Keeps the words that somebody is about to agree to, for ever."""
         ...
@@ -134,7 +141,15 @@ class Store(Protocol):
     def add_asset(self, asset: Asset) -> bool:
         """Registers an asset and counts it in its session; False when it is there already.
 
-        TooManyAttempts when the session is full, ConditionFailed when it takes no uploads.
+        TooManyAttempts when the session is full, or its person has MAX_PERSON_PLACES waiting; ConditionFailed when it
+        takes no uploads. Places that are over are given back before.
+        """
+        ...
+
+    def hold_place(self, asset: Asset) -> None:
+        """Keeps the place of a file that is awaited for some more time: ``asset.updated_at`` says since when.
+
+        TooManyAttempts when it was given back and the session is full; ConditionFailed when it waits no more.
         """
         ...
 
@@ -158,8 +173,8 @@ class Store(Protocol):
         """Takes everything personal out of a session that is as given; False when it has changed: read it again."""
         ...
 
-    def redact_asset(self, asset: Asset, now: float) -> None:
-        """Takes everything personal out of an asset, whatever its status."""
+    def redact_asset(self, asset: Asset, now: float, *, give_back: bool = False) -> None:
+        """Takes everything personal out of an asset, whatever its status; ``give_back`` its place to the session."""
         ...
 
     def earlier_ids(self, session_id: str) -> dict[str, str]:
@@ -201,7 +216,10 @@ class UpstreamIds(Protocol):
     """Which of ours crun's ids are. What was written a moment ago may not be there yet."""
 
     def session_of(self, group_id: str, client_id: str | None = None) -> str | None:
-        """The id of the session with that GroupId, whoever's it is. Of several, the oldest of the client's that lives."""
+        """The id of the session with that GroupId, whoever's it is.
+
+        Of several with the same GroupId, the oldest of the client's that takes files.
+        """
         ...
 
     def asset_of(self, client_id: str, asset_id: str) -> tuple[str, str] | None:

@@ -21,14 +21,15 @@ Values = dict[str, Any]
 VERSION = 1
 MANIFEST = "manifest.json"
 _SESSION = (
-    "id", "client_id", "status", "language", "reference", "consent", "attempt_count", "asset_count", "generation",
-    "group_id", "other_group_ids", "verified_at", "last_error", "created_at", "updated_at", "erased_at", "ttl",
+    "id", "client_id", "status", "language", "reference", "consent", "attempt_count", "asset_count", "invite",
+    "generation", "group_id", "other_group_ids", "verified_at", "last_error", "created_at", "updated_at",
+    "erased_at", "ttl",
 )  # fmt: skip
 _ATTEMPT = ("status", "created_at", "expires_at", "result_code", "answered_at")
 _ASSET = (
     "id", "session_id", "asset_client_id", "asset_type", "content_type", "status", "size_bytes", "sha256",
-    "crun_asset_id", "earlier_crun_asset_id", "error", "created_at", "updated_at", "uploaded_at", "submitted_at", "activated_at",
-    "ambiguous_submissions", "resubmissions", "ttl",
+    "crun_asset_id", "earlier_crun_asset_id", "error", "created_at", "updated_at", "uploaded_at", "submitted_at",
+    "activated_at", "ambiguous_submissions", "resubmissions", "by_person", "given_back", "ttl",
 )  # fmt: skip
 _ERROR = ("code", "message", "upstream_code", "retryable")
 #: Where the file is, for who has yet to give it to crun.

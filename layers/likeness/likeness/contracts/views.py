@@ -79,22 +79,25 @@ def session_view(
     max_attempts: int = 0,
     h5_link: str | None = None,
     invite_url: str | None = None,
+    person: bool = False,
 ) -> dict[str, Any]:
     """A session; the two links only in the answer that made them. A listing (``assets`` is None) shows neither
 
-    assets nor attempts nor the consent. ``max_attempts`` per session, for ``attempts_left``.
+    assets nor attempts nor the consent. ``max_attempts`` per session, for ``attempts_left``. What the client calls a
+    ``person`` by is not shown to the person.
     """
     attempt = session.attempt
     view: dict[str, Any] = {
         "id": session.id,
         "status": session.status.value,
         "language": session.language.value,
-        "reference": session.reference,
         "group_id": session.group_id,
         "last_error": problem_view(session.last_error),
         "created_at": iso(session.created_at),
         "updated_at": iso(session.updated_at),
     }
+    if not person:
+        view["reference"] = session.reference
     if assets is not None:
         view["attempt"] = attempt and {
             "number": attempt.number,

@@ -64,4 +64,5 @@ def caller_of(event: dict[str, Any]) -> Caller:
         client_id=found["client_id"],
         return_origins=tuple((found.get("return_origins") or "").split()),
         session_id=found.get("session_id") or None,
+        invite=int(found.get("invite") or 0),
     )

@@ -19,6 +19,10 @@ class ClientKeys(Protocol):
         """The client of a key that is not revoked."""
         ...
 
+    def has_any(self, client_id: str) -> bool:
+        """Whether a client has a key that is not revoked, as it was a minute ago at the earliest."""
+        ...
+
 
 def client_of(client_keys: ClientKeys, credential: str) -> Caller | None:
     """The client behind a client key, None for anything else. Nobody stores a key: its SHA-256 is looked up."""
@@ -45,4 +49,4 @@ class Authorize:
         token = read_session_token(self.keys.current(), credential, now)
         if token is None and credential.startswith("st_"):
             token = read_session_token(self.keys.fresh(), credential, now)
-        return Caller(token.client_id, session_id=token.session_id) if token else None
+        return Caller(token.client_id, session_id=token.session_id, invite=token.invite) if token else None

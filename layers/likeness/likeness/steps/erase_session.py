@@ -15,7 +15,7 @@ from likeness.domain.caller import Caller
 from likeness.domain.session import AttemptStatus, Session, SessionStatus
 from likeness.errors import Conflict, NotFound
 from likeness.ports import Clock, Files, Store, Workflows
-from likeness.steps.get_session import own_asset
+from likeness.steps.get_session import own_asset, own_session
 
 #: How often an erasure looks again when a fresh attempt comes in between.
 _TRIES = 3
@@ -51,7 +51,7 @@ class EraseSession:
     def _mark(self, caller: Caller, session_id: str) -> Session:
         """The session, marked as erased."""
         for _ in range(_TRIES):
-            session = caller.own(self.store.get_session(session_id))
+            session = own_session(self.store, caller, session_id)
             caller.require_client()
             if session.status is SessionStatus.REDACTED or self.store.redact_session(session, self.clock.now()):
                 return session
@@ -78,7 +78,7 @@ class EraseAsset:
         if asset.status is not AssetStatus.REDACTED:
             # Before the row forgets where its file is. What has come in the meantime is deleted by check_upload.
             self._delete_file(asset)
-            self.store.redact_asset(asset, self.clock.now())
+            self.store.redact_asset(asset, self.clock.now(), give_back=True)
         self.files.erase(f"uploads/{session.id}/{asset.id}/")
         _show_earlier_id(self.store, asset, self.store.earlier_ids(session.id))
         return asset_view(self.store.get_asset(session.id, asset.id) or asset)
