@@ -33,9 +33,13 @@ def opened(pages: ModuleType, path: str, headers: dict[str, str] | None = None) 
     return invoke(pages, event)
 
 
-@pytest.mark.parametrize(
-    "behind", ["", "&from=singlemessage", "&from=timeline&isappinstalled=0", ".", " ", "%20", ")", "。请打开", "?utm_source=x", "%EF%BC%8C", "/", "%"]
-)
+BEHIND = [
+    "", "&from=singlemessage", "&from=timeline&isappinstalled=0", ".", " ", "%20", ")", "。请打开", "?utm_source=x",
+    "%EF%BC%8C", "/", "%",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("behind", BEHIND)
 @pytest.mark.parametrize("before", ["#", "#/", "%23", "%2523"])
 def test_the_page_reads_the_token_out_of_what_follows_it(before: str, behind: str) -> None:
     source = (ROOT / "layers/likeness/likeness/pages/state.js").read_text()
@@ -56,7 +60,9 @@ def test_an_invite_link_whose_hash_is_encoded_gets_the_invite_page(
     assert TOKEN not in json.dumps(shown)
 
 
-@pytest.mark.parametrize("path", ["nowhere", "invite2", "Invite", "callback/x", "a/b/c", f"x/invite#{TOKEN}", quote("人")])
+@pytest.mark.parametrize(
+    "path", ["nowhere", "invite2", "Invite", "callback/x", "a/b/c", f"x/invite#{TOKEN}", quote("人")]
+)
 def test_a_browser_gets_a_page_for_what_is_not_there_and_a_program_a_problem(pages: ModuleType, path: str) -> None:
     shown = opened(pages, path, BROWSER)
     assert (shown["statusCode"], shown["headers"]["Content-Type"]) == (404, "text/html; charset=utf-8")
