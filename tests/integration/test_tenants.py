@@ -124,7 +124,11 @@ def dora(api: Api, client_keys: dict[str, str]) -> Tenant:
 
 
 def ask(caller: Api, route: Route, ids: dict[str, str]) -> requests.Response:
-    path = route[1].replace("{path+}", "nowhere").format(attempt="1", signature="A" * 43, version="0", file="none.js", **ids)
+    path = (
+        route[1]
+        .replace("{path+}", "nowhere")
+        .format(attempt="1", signature="A" * 43, version="0", file="none.js", **ids)
+    )
     return caller(route[0], path, json=TABLE[route].body if route in TABLE else None)
 
 

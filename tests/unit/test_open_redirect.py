@@ -116,7 +116,9 @@ def test_a_refused_return_url_is_told_its_real_reason(api: Service, url: str, sa
     assert says in answer.json["detail"]
 
 
-@pytest.mark.parametrize("registered", ["https://APP.example.com", "https://app.example.com:443", "HTTPS://app.example.com"])
+@pytest.mark.parametrize(
+    "registered", ["https://APP.example.com", "https://app.example.com:443", "HTTPS://app.example.com"]
+)
 def test_a_list_that_spells_an_origin_otherwise_means_the_same_origin(api: Service, registered: str) -> None:
     other = Service(api.apps, api.store, api.authorizer | {"return_origins": registered})
     for url in ("https://app.example.com/x", "https://App.example.com:443/x"):

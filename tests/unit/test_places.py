@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -207,8 +207,8 @@ class Contended:
 
 
 @pytest.fixture
-def contended(dynamodb: Any) -> Iterator[Contended]:
-    yield Contended(dynamodb, 0.003)
+def contended(dynamodb: Any) -> Contended:
+    return Contended(dynamodb, 0.003)
 
 
 def crowd(work: Callable[[int], object], number: int, within: float) -> list[object]:
@@ -270,8 +270,8 @@ def test_a_condition_is_no_conflict_and_is_not_repeated() -> None:
     calls = []
 
     def refuse(*codes: str, code: str = "TransactionCanceledException") -> ClientError:
-        reasons = [{"Code": each} for each in codes]
-        return ClientError({"Error": {"Code": code}, "CancellationReasons": reasons}, "x")  # type: ignore[typeddict-unknown-key]
+        answer: Any = {"Error": {"Code": code}, "CancellationReasons": [{"Code": each} for each in codes]}
+        return ClientError(answer, "x")
 
     assert is_conflict(refuse("None", "TransactionConflict"))
     assert is_conflict(refuse(code="TransactionConflictException"))

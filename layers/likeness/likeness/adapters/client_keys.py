@@ -31,7 +31,10 @@ class DynamoClientKeys:
         return Caller(values["client_id"], tuple(values.get("return_origins", ())))
 
     def has_any(self, client_id: str) -> bool:
-        """See the port. All keys are one partition, since they are few. That a client has none is not remembered."""
+        """Whether a client has a key that is not revoked, as it was a minute ago at the earliest.
+
+        All keys are one partition, since they are few. That a client has none is not remembered.
+        """
         now = self._now()
         if now - self._seen.get(client_id, -_SEEN_SECONDS) < _SEEN_SECONDS:
             return True

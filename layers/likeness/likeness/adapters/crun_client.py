@@ -31,9 +31,9 @@ _REPORTS_SECONDS = 25.0
 class CrunClient:
     """The port ``Crun``. ``api_key(fresh=True)`` fetches the key anew: after a 401 it may have been rotated.
 
-    ``admit(n)``, or ``admit(n, client_id)`` on behalf of a client, is the rate governor: it returns, perhaps after a
-    while, how many of ``n`` calls may go out now, or raises RateLimited. ``called`` is told of every request that went out, perhaps from several threads at once.
-    ``read_timeout`` in seconds, between two bytes.
+    ``admit(n)``, or ``admit(n, client_id)`` on behalf of a client, is the rate governor: it returns, perhaps after
+    a while, how many of ``n`` calls may go out now, or raises RateLimited. ``called`` is told of every request that
+    went out, perhaps from several threads at once. ``read_timeout`` in seconds, between two bytes.
     """
 
     def __init__(

@@ -355,7 +355,7 @@ class DynamoStore:
 
     def redact_asset(self, asset: Asset, now: float, *, give_back: bool = False) -> None:
         """See the port. The digest and crun's id stay: they are the proof, and what to ask crun to delete."""
-        update = {
+        update: Item = {
             "UpdateExpression": "SET #status = :redacted, #name = :gone, object_key = :gone, updated_at = :now"
             + (", given_back = :yes" if give_back else "")
             + " REMOVE #error, version_id, #ttl",

@@ -160,8 +160,8 @@ class Governor:
     def admit(self, calls: int, client_id: str | None = None) -> int:
         """Returns how many of ``calls`` calls may go out now: at most one burst, so ask again for the rest.
 
-        ``client_id``: on whose behalf they are made, if on anybody's. Waits for its place in the line; RateLimited when that is
-        more than ``max_wait`` seconds away.
+        ``client_id``: on whose behalf they are made, if on anybody's. Waits for its place in the line; RateLimited
+        when that is more than ``max_wait`` seconds away.
         """
         for line, patience in [(self._own, 0.0), *((each, 0.0) for each in self._others), (self._own, self._max_wait)]:
             admitted = min(calls, line.most(client_id))

@@ -19,10 +19,6 @@ class ClientKeys(Protocol):
         """The client of a key that is not revoked."""
         ...
 
-    def has_any(self, client_id: str) -> bool:
-        """Whether a client has a key that is not revoked, as it was a minute ago at the earliest."""
-        ...
-
 
 def client_of(client_keys: ClientKeys, credential: str) -> Caller | None:
     """The client behind a client key, None for anything else. Nobody stores a key: its SHA-256 is looked up."""

@@ -67,9 +67,7 @@ class PollAssets:
             return self._hand_over(session, execution)
         return following
 
-    def _ask(
-        self, pending: list[Asset], round_: int, session: Session
-    ) -> dict[str, AssetReport | UpstreamProblem]:
+    def _ask(self, pending: list[Asset], round_: int, session: Session) -> dict[str, AssetReport | UpstreamProblem]:
         # The governor may not have room for all of them: each round begins elsewhere, so everybody's turn comes.
         start = round_ * _STEP % len(pending) if pending else 0
         # Files with the same bytes share an AssetId.
