@@ -140,6 +140,13 @@ def test_an_erased_session_takes_no_invite(world: World) -> None:
         step.renew_invite(Caller("acme"), one.id, BASE)
 
 
+def test_the_principal_of_a_request_is_the_client_or_the_person_s_session(desk: Desk, client: Service) -> None:
+    made = client.create()
+    assert desk.api.allows(token_of(made))["principalId"] == made.json["id"]
+    assert desk.api.allows(desk.keys.add("acme"))["principalId"] == "acme"
+    assert desk.api.allows("lk_unknown")["principalId"] == "unknown"
+
+
 # -- the client's last key ------------------------------------------------------------------------------------------
 
 

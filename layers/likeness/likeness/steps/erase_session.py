@@ -6,6 +6,7 @@ assets; the time of the erasure last. Each part may be repeated: who dies in the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +41,9 @@ class EraseSession:
         self.files.erase(f"uploads/{session.id}/")
         self.files.erase(f"inbox/{session.id}/")
         now = self.clock.now()
-        earlier = self.store.earlier_ids(session.id)
-        for asset in self.store.list_assets(session.id):
-            _show_earlier_id(self.store, asset, earlier)
+        assets = self.store.list_assets(session.id)
+        _show_earlier_ids(self.store, session.id, assets)
+        for asset in assets:
             if asset.status is not AssetStatus.REDACTED:
                 self.store.redact_asset(asset, now)
         tombstone = self.store.record_erasure(session.id, now)
@@ -80,7 +81,7 @@ class EraseAsset:
             self._delete_file(asset)
             self.store.redact_asset(asset, self.clock.now(), give_back=True)
         self.files.erase(f"uploads/{session.id}/{asset.id}/")
-        _show_earlier_id(self.store, asset, self.store.earlier_ids(session.id))
+        _show_earlier_ids(self.store, session.id, [asset])
         return asset_view(self.store.get_asset(session.id, asset.id) or asset)
 
     def _delete_file(self, asset: Asset) -> None:
@@ -89,10 +90,13 @@ class EraseAsset:
             self.files.delete(asset.object_key, asset.version_id)
 
 
-def _show_earlier_id(store: Store, asset: Asset, earlier: dict[str, str]) -> None:
-    """What stays of an asset names every id that crun gave its file."""
-    if asset.id in earlier and asset.earlier_crun_asset_id is None:
-        store.record_earlier_id(asset, earlier[asset.id])
+def _show_earlier_ids(store: Store, session_id: str, assets: Sequence[Asset]) -> None:
+    """What stays of files that were given to crun twice names both ids. Earlier versions kept the first one apart."""
+    unsaid = [each for each in assets if each.resubmissions and each.earlier_crun_asset_id is None]
+    earlier = store.earlier_ids(session_id) if unsaid else {}
+    for asset in unsaid:
+        if asset.id in earlier:
+            store.record_earlier_id(asset, earlier[asset.id])
 
 
 def _looking_up(session: Session) -> list[str]:
