@@ -34,9 +34,8 @@ class EraseSession:
     def __call__(self, caller: Caller, session_id: str) -> dict[str, Any]:
         """The tombstone's view. NotFound; Forbidden for a person."""
         session = self._mark(caller, session_id)
-        looking_up = set(_looking_up(session))
         for name in executions_of(session):
-            if name not in looking_up:
+            if not _may_hold_a_group(session, name):
                 self.workflows.stop(name)
         self.files.erase(f"uploads/{session.id}/")
         self.files.erase(f"inbox/{session.id}/")
@@ -99,17 +98,18 @@ def _show_earlier_ids(store: Store, session_id: str, assets: Sequence[Asset]) ->
             store.record_earlier_id(asset, earlier[asset.id])
 
 
-def _looking_up(session: Session) -> list[str]:
-    """The validations that may have asked crun for the group.
+def _may_hold_a_group(session: Session, execution: str) -> bool:
+    """Whether a validation may have asked crun for the group already.
 
-    Stopped now, one would take a GroupId with it that nobody else knows. It ends by itself: whatever it does next finds
+    Stopped now, it would take a GroupId with it that nobody else knows. It ends by itself: whatever it does next finds
     the session erased, and asks crun for nothing more.
     """
     if session.group_id:
-        return []
-    suffixes = {AttemptStatus.PASSED: "", AttemptStatus.OPEN: "-check"}
-    found = [(number, suffixes[each.status]) for number, each in session.attempts.items() if each.status in suffixes]
-    return [f"{session.id}-a{number}{suffix}" for number, suffix in found]
+        return False
+    names = {f"{session.id}-a{number}": each.status for number, each in session.attempts.items()}
+    asked = {name for name, status in names.items() if status is AttemptStatus.PASSED}
+    asked |= {f"{name}-check" for name, status in names.items() if status in (AttemptStatus.PASSED, AttemptStatus.OPEN)}
+    return execution in asked
 
 
 def executions_of(session: Session) -> list[str]:
