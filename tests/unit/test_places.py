@@ -163,6 +163,21 @@ def test_a_person_may_hold_at_most_20_places_that_wait_for_a_file(world: World) 
         register(world, one, person=True)
 
 
+def test_a_file_by_an_invite_link_whose_client_has_no_key_is_held_until_it_has_one(world: World) -> None:
+    one = world.session()
+    by_person, by_client = register(world, one, person=True)[0], register(world, one)[0]
+    living: list[str] = []
+    step = CheckUpload(world.store, world.files, world.queue, world.clock, lambda client_id: client_id in living)
+    uploads = {each.id: Upload(each.object_key, "v1", 10, world.clock.at) for each in (by_person, by_client)}
+    world.files.objects |= {each.key: b"no picture" for each in uploads.values()}
+    assert step(uploads[by_client.id]) == "failed", "the client's own file is judged"
+    for _ in range(2):
+        assert step(uploads[by_person.id]) == "held"
+        assert world.file(by_person).status is AssetStatus.AWAITING_UPLOAD
+    living.append("acme")
+    assert step(uploads[by_person.id]) == "failed"
+
+
 # -- a crowd at one session -----------------------------------------------------------------------------------------
 
 

@@ -251,7 +251,7 @@ def check_upload() -> Any:
     """The step behind functions/check_upload."""
     from likeness.steps.check_upload import CheckUpload
 
-    return CheckUpload(store(_CROWD_SECONDS), _files(), _queue(), SystemClock())
+    return CheckUpload(store(_CROWD_SECONDS), _files(), _queue(), SystemClock(), client_keys().has_any)
 
 
 def start_onboarding() -> Any:

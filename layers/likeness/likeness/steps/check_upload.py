@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO
@@ -54,19 +55,25 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class CheckUpload:
-    """Checks a file and sets its asset going."""
+    """Checks a file and sets its asset going. ``has_key(client_id)``: whether a person's client has a valid key."""
 
     store: Store
     files: Files
     queue: Queue
     clock: Clock
+    has_key: Callable[[str], bool] = lambda _: True
 
     def __call__(self, upload: Upload) -> str:
-        """What became of it: ``ignored``, ``erased``, ``failed``, ``waiting`` (for the validation) or ``ready``."""
+        """What became of it: ``ignored``, ``erased``, ``failed``, ``waiting`` (for the validation) or ``ready``.
+
+        ``held``: it came by an invite link whose client has no key any more, and its place waits as before.
+        """
         asset = self._registered(upload) or self._dropped(upload)
         if asset is None:
             return self._erased(upload) or "ignored"
         if asset.status is AssetStatus.AWAITING_UPLOAD:
+            if asset.by_person and not self.has_key(asset.client_id):
+                return "held"
             asset = self._check(asset, upload)
         if asset.status is AssetStatus.REDACTED:
             return self._delete(upload)
