@@ -1,106 +1,144 @@
-# `make help` lists what there is. Everything runs in .venv, which `make setup` makes from the locked requirements;
-# checkov alone has an environment of its own.
+# `make help` lists what there is. Everything runs in .venv, which makes itself: uv, installed by pip, installs the groups of
+# pyproject.toml from their locked requirements, each when it is first asked for. checkov alone has an environment of its own.
+# Written for GNU make 3.81 and BSD tools too, as macOS has them.
 PYTHON ?= python3
 VENV := .venv
 CHECKOV := .venv-checkov
 RUN := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
 PORT ?= 8080
+EMULATOR_PORT ?= 4566
 TEMPLATE := template.yaml
+# uv does not read pip's settings: an index that pip is told of by the environment is passed on.
+ifdef PIP_INDEX_URL
+UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+export UV_DEFAULT_INDEX
+endif
 # Which stack the operator's commands are about.
 WHERE = $(if $(STATE_FILE),--state-file $(STATE_FILE),--stack-name $(or $(STACK),likeness))
 TIERS := tests/unit tests/simulator tests/client tests/workflow tests/template
 ALONE := tests/integration/test_flood.py tests/integration/test_load.py
 SOURCES := layers/likeness/likeness functions local ops bench clients tests
 
-.PHONY: help setup setup-check setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load black-box faults redrive inventory bench bench-check check build build-gradual lock clean
+# A target that needs a group of pyproject.toml depends on its file here.
+GROUPS := deploy local test bench check
+DEPLOY := $(VENV)/groups/deploy
+LOCAL := $(VENV)/groups/local
+TEST := $(VENV)/groups/test
+BENCH := $(VENV)/groups/bench
+CHECK := $(VENV)/groups/check
+
+.PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load black-box faults redrive inventory bench bench-check check resolve resolve-all build build-gradual lock clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-18s %s\n", $$1, $$2 }'
 
-setup: $(VENV)/.ready ## the virtual environment
+setup: $(LOCAL) ## what `make demo` and `make up` need; each other target installs its own group
 
-setup-check: setup $(CHECKOV)/.ready ## what `make check` needs besides
+setup-deploy: $(DEPLOY) ## what building, deploying and operating a stack on AWS needs
+setup-local: $(LOCAL)
+setup-test: $(TEST)
+setup-bench: $(BENCH)
+setup-check: $(CHECK) $(CHECKOV)/.ready ## what `make check` needs
 
-$(VENV)/.ready: requirements-dev.txt
-$(CHECKOV)/.ready: requirements-checkov.txt
-$(VENV)/.ready $(CHECKOV)/.ready: %/.ready:
-	@command -v $(PYTHON) >/dev/null || { echo "likeness: $(PYTHON) is not here; Python 3.11 or newer is needed (make PYTHON=...)" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "likeness: Python 3.11 or newer is needed (make PYTHON=...)" >&2; exit 1; }
-	$(PYTHON) -m venv $*
-	$*/bin/python -m pip install -qq --disable-pip-version-check --only-binary=:all: --requirement $<
+$(GROUPS:%=$(VENV)/groups/%): $(VENV)/groups/%: requirements/%.txt $(VENV)/.ready
+	@echo "likeness: installing the packages of requirements/$*.txt"
+	@$(UV) pip install --python $(RUN) $(LOCKED) --requirement $<
+	@mkdir -p $(@D) && touch $@
+LOCKED := --require-hashes --only-binary :all:
+
+$(CHECKOV)/.ready: requirements/checkov.txt $(VENV)/.ready
+	@echo "likeness: installing the packages of $<"
+	@$(UV) venv --quiet --clear --python $(RUN) $(CHECKOV)
+	@$(UV) pip install --python $(CHECKOV)/bin/python $(LOCKED) --requirement $<
 	@touch $@
+
+$(VENV)/.ready: requirements/installer.txt
+	@command -v $(PYTHON) >/dev/null && $(PYTHON) -c '$(FITS)' \
+		|| { echo "likeness: Python 3.11 to 3.14 is needed, on macOS 3.11 to 3.13 (make PYTHON=python3.13)" >&2; exit 1; }
+	@echo "likeness: making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check $(LOCKED) --requirement $<
+	@touch $@
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13 if sys.platform == "darwin" else 14))
 
 setup-browser: ## Chromium for the browser tests, by Debian's packages where that is possible
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 		&& export DEBIAN_FRONTEND=noninteractive && apt-get update -qq && apt-get install -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } \
 		|| { echo "likeness: chromium is missing (apt-get install chromium, or CHROMIUM=/path/to/a/browser)" >&2; exit 1; }
 
-demo: setup ## one person through the whole flow, with real files
+demo: $(LOCAL) ## one person through the whole flow, with real files
 	@$(RUN) -m local demo
 
-up: setup ## the same stack, staying, with pages to click
-	@$(RUN) -m local up --port $(PORT)
+up: $(LOCAL) ## the same stack, staying, with pages to click (PORT, EMULATOR_PORT; STATE_FILE: one for each of several)
+	@$(RUN) -m local up --port $(PORT) --emulator-port $(EMULATOR_PORT) --state-file $(or $(STATE_FILE),.local/stack.json)
 
-down: setup ## ends what `make up` started
-	@$(RUN) -m local down
+down: $(LOCAL) ## ends what `make up` started
+	@$(RUN) -m local down --state-file $(or $(STATE_FILE),.local/stack.json)
 
-redrive: setup ## dead letters go back to their readers (STACK=..., or STATE_FILE=... for a local stack)
+redrive: $(DEPLOY) ## dead letters go back to their readers (STACK=..., or STATE_FILE=... for a local stack)
 	@$(RUN) -m ops redrive $(WHERE)
 
-inventory: setup ## the inventory is written out at once (TO=folder: onto this machine; STACK or STATE_FILE as above)
+inventory: $(DEPLOY) ## the inventory is written out at once (TO=folder: onto this machine; STACK or STATE_FILE as above)
 	@$(RUN) -m ops inventory export $(if $(TO),--to $(TO)) $(WHERE)
 
 # The deployed stack mostly waits, the faults mostly calculate: the two go side by side, and the faults, whose clock is not the
 # machine's, take what the stack leaves. The load wants a calm machine.
-test: setup ## every tier, with coverage
+test: $(TEST) ## every tier, with coverage
 	$(RUN) -m pytest $(TIERS) --numprocesses=2 --cov --cov-report=term:skip-covered --durations=10
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-faults test-deployed
+	@$(MAKE) --no-print-directory --jobs=2 whole-test-faults whole-test-deployed
 	@$(MAKE) --no-print-directory test-load
 
-test-unit: setup ## pure logic and moto
+test-unit: $(TEST) ## pure logic and moto
 	$(RUN) -m pytest tests/unit tests/simulator tests/client
 
-test-workflow: setup ## the real state machine with the real handlers in moto
+test-workflow: $(TEST) ## the real state machine with the real handlers in moto
 	$(RUN) -m pytest tests/workflow
 
-test-template: setup ## what the template promises
+test-template: $(TEST) ## what the template promises
 	$(RUN) -m pytest tests/template
 
 # Without pytest's own logging: one test plays thousands of runs, and it would keep each record, gigabytes, until the end.
-test-faults: setup ## whatever dies in between: crash points, interleavings, outages, limits
+test-faults: $(TEST) ## whatever dies in between: crash points, interleavings, outages, limits
 	nice -n 10 $(RUN) -m pytest tests/faults --timeout=900 --numprocesses=2 --durations=10 -p no:logging
 
-faults: setup ## every call of an onboarding broken in every way, and pairs of faults; prints a table (ARGS=--help)
+faults: $(TEST) ## every call of an onboarding broken in every way, and pairs of faults; prints a table (ARGS=--help)
 	@PYTHONPATH=layers/likeness $(RUN) -m tests.faults $(ARGS)
 
-test-integration: setup ## the deployed stack on the emulator
+test-integration: $(TEST) ## the deployed stack on the emulator
 	$(RUN) -m pytest tests/integration $(ALONE:%=--ignore=%) --durations=10
 
-test-browser: setup setup-browser ## the pages in a real browser, on the deployed stack
+test-browser: $(TEST) setup-browser ## the pages in a real browser, on the deployed stack
 	$(RUN) -m pytest tests/browser --numprocesses=2 --dist=loadfile --durations=10
 
-screenshots: setup setup-browser ## pictures of every step into build/screenshots
+screenshots: $(TEST) setup-browser ## pictures of every step into build/screenshots
 	SCREENSHOTS=build/screenshots $(RUN) -m pytest tests/browser/test_screens.py --timeout=300 -q
+
+# What runs side by side is printed as a whole when it has ended; meanwhile it is in build/.
+whole-%:
+	@mkdir -p build; echo "likeness: make $* is running, its output goes to build/$*.log"; \
+	$(MAKE) --no-print-directory $* > build/$*.log 2>&1; code=$$?; cat build/$*.log; exit $$code
 
 # One after the other: each has a stack of its own.
 test-deployed:
 	@$(MAKE) --no-print-directory test-integration
 	@$(MAKE) --no-print-directory test-browser
 
-black-box: setup ## a deployed stage from outside (STACK=..., or STATE_FILE=... of a local stack); erases what it makes
+black-box: $(TEST) ## a deployed stage from outside (STACK=..., or STATE_FILE=... of a local stack); erases what it makes
 	@$(RUN) -m ops.black_box $(WHERE)
 
-test-load: setup ## a flood, and three hundred persons at once
+test-load: $(TEST) ## a flood, and three hundred persons at once
 	$(RUN) -m pytest $(ALONE) --durations=3
 
-bench: setup ## what a user pays in waiting and dollars, into docs/performance.md (ONLY="part part": some of it)
+bench: $(BENCH) ## what a user pays in waiting and dollars, into docs/performance.md (ONLY="part part": some of it); on Linux
+	@test "$$(uname)" = Linux || { echo "likeness: make bench needs Linux: /proc, and Lambda's runtime client" >&2; exit 1; }
 	@PYTHONPATH=layers/likeness $(RUN) -m bench run --write $(ONLY:%=--only %)
 
-bench-check: setup ## the figures that are the same on every machine, against their baseline
+bench-check: $(BENCH) ## the figures that are the same on every machine, against their baseline
 	@PYTHONPATH=layers/likeness $(RUN) -m bench check
 
 # Each gate is a command that fails when it finds something. They run side by side, the slowest first.
-GATES := mypy checkov sam cfn-lint ruff format imports statelint zizmor
+GATES := mypy checkov sam cfn-lint resolve ruff format imports statelint zizmor
 mypy := $(RUN) -m mypy $(SOURCES)
 checkov := $(CHECKOV)/bin/checkov
 sam := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate
@@ -109,6 +147,7 @@ ruff := $(RUN) -m ruff check .
 format := $(RUN) -m ruff format --check .
 imports := PYTHONPATH=layers/likeness $(VENV)/bin/lint-imports
 statelint := $(VENV)/bin/statelint statemachine/onboard_person.asl.json
+resolve := $(MAKE) --no-print-directory resolve
 zizmor := $(VENV)/bin/zizmor --offline --quiet --min-severity medium .github/workflows
 
 check: setup-check ## lint, types, import directions, template, state machine, security
@@ -120,20 +159,45 @@ $(GATES:%=gate-%): gate-%:
 	printf '%-10s %-6s %3d s\n' $* $$word $$(($$(date +%s) - began)); \
 	test $$word = ok || { printf '%s\n' "$$said"; exit 1; }
 
-build: setup ## what `sam deploy` sends to AWS
+# Every package has a wheel for each platform: platform/Python pairs, as uv names them. PyAV's wheels want macOS 14, and
+# aws-sam-cli's watchdog has none for Python 3.14 on macOS.
+LINUX := x86_64-manylinux_2_28 aarch64-manylinux_2_28
+MACOS := aarch64-apple-darwin
+resolve: PAIRS := $(LINUX:%=%/3.14) $(MACOS:%=%/3.13)
+resolve: $(VENV)/.ready ## whether the lock files can be installed on the newest Python of each platform
+resolve-all: PAIRS := $(foreach python,3.11 3.12 3.13 3.14,$(LINUX:%=%/$(python))) $(foreach python,3.11 3.12 3.13,$(MACOS:%=%/$(python)))
+resolve-all: $(VENV)/.ready ## the same for every Python of each platform
+resolve resolve-all:
+	@for pair in $(PAIRS); do \
+		for file in installer check checkov; do \
+			MACOSX_DEPLOYMENT_TARGET=14.0 $(UV) pip install --quiet --dry-run --target build/nothing --python $(RUN) $(LOCKED) \
+				--python-platform $${pair%/*} --python-version $${pair#*/} --requirement requirements/$$file.txt \
+				|| { echo "likeness: requirements/$$file.txt cannot be installed on $$pair" >&2; exit 1; }; \
+		done; \
+		echo "$$pair: every package has a wheel"; \
+	done
+
+build: $(DEPLOY) ## what `sam deploy` sends to AWS
 	@find functions -name __pycache__ -prune -exec rm -rf {} + # a function is its app.py and nothing else
 	PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --template-file $(TEMPLATE)
 
-build-gradual: setup ## the same for a gradual rollout: aliases and alarms (docs/deploying.md)
+build-gradual: $(DEPLOY) ## the same for a gradual rollout: aliases and alarms (docs/deploying.md)
 	$(RUN) -m ops.gradual > template-gradual.yaml
 	@$(MAKE) --no-print-directory build TEMPLATE=template-gradual.yaml
 
-lock: setup ## new lock files from the .in files
-	$(VENV)/bin/pip-compile $(LOCK) --output-file requirements-dev.txt requirements-dev.in
-	$(VENV)/bin/pip-compile $(LOCK) --output-file requirements-checkov.txt requirements-checkov.in
-	$(VENV)/bin/pip-compile $(LOCK) --output-file layers/dependencies/requirements.txt layers/dependencies/requirements.in
-LOCK := --quiet --upgrade --strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	--no-emit-options --pip-args=--only-binary=:all:
+# One solution for all groups first, so that each group's file has the same versions. UPGRADE= changes only what has to
+# change: uv keeps the versions that it finds where it writes.
+lock: $(VENV)/.ready ## new lock files, with hashes for every platform, from pyproject.toml
+	@mkdir -p build && cat requirements/installer.txt requirements/check.txt > build/lock.txt
+	$(COMPILE) $(UPGRADE) --group check --group installer --output-file build/lock.txt
+	for group in installer $(GROUPS); do \
+		$(COMPILE) --constraint build/lock.txt --group $$group --output-file requirements/$$group.txt || exit; done
+	$(COMPILE) --constraint build/lock.txt --group layer --output-file layers/dependencies/requirements.txt
+	echo botocore | $(COMPILE) --no-deps --constraint build/lock.txt --output-file layers/likeness/models.txt -
+	$(COMPILE) $(UPGRADE) --group checkov --output-file requirements/checkov.txt
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes --no-annotate \
+	--custom-compile-command "make lock"
+UPGRADE ?= --upgrade
 
 clean: ## everything that was made, but not the virtual environment
 	rm -rf .aws-sam .local build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage

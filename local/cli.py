@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
 from local.processes import StackError, started_at
-from local.stack import Options, running_stack
+from local.stack import CLIENT_ID, Options, Stack, running_stack
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     down = commands.add_parser("down", help="end what `up` started")
     for command in (up, down):
         command.add_argument("--state-file", type=Path, default=Path(".local/stack.json"))
+    media = commands.add_parser("media", help="draw the demo's files: a person's pictures, clip and voice")
+    media.add_argument("folder", type=Path)
     demo = commands.add_parser("demo", help="one person through the whole flow")
     demo.add_argument("--port", type=int, default=0, help="0 chooses a free one")
     options = parser.parse_args(arguments)
@@ -36,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "down":
             return _down(options.state_file)
+        if options.command == "media":
+            return _media(options.folder)
         if options.command == "demo":
             from local.demo import main as run_demo
 
@@ -70,14 +76,61 @@ def _up(options: argparse.Namespace) -> int:
         state = json.loads(options.state_file.read_text())
         state["pids"]["up"] = [os.getpid(), started_at(os.getpid())]
         options.state_file.write_text(json.dumps(state, indent=2) + "\n")
-        print(f"ready: {stack.api_url} (keys and outputs in {options.state_file}); Ctrl-C ends it", flush=True)
-        try:
-            while all(started_at(pid) == mark for pid, mark in stack.pids.values()):
-                time.sleep(1)
-        except KeyboardInterrupt:
-            print("\nstopping", flush=True)
-            return 0
-        raise StackError(f"a part of the stack has ended; see {stack.log_dir}")
+        print(banner(stack, options.state_file), flush=True)
+        with suppress(KeyboardInterrupt):
+            _stay(stack)
+        print("\nstopping", flush=True)
+    print(f"stopped: the sessions, files and keys of this stack are gone; its logs stay in {shown(stack.log_dir)}")
+    return 0
+
+
+def banner(stack: Stack, state_file: Path) -> str:
+    """What somebody needs to use the stack that has just come up."""
+    crun = (
+        f"{stack.api_url.removesuffix('/v1')}/crun  (crun, simulated)" if stack.simulator_url else "none: crun itself"
+    )
+    return f"""
+ready: {stack.api_url}
+
+  API         {stack.api_url}
+  docs        {stack.api_url}/docs
+  console     {stack.api_url}/console  (wants the client key)
+  simulator   {crun}
+  client key  {stack.api_key}  (of the client {CLIENT_ID})
+  operate     .venv/bin/python -m ops --help, with --state-file {state_file}
+  logs        {shown(stack.log_dir)}
+
+Ctrl-C ends it, and then all of it is gone: sessions, files and keys. The API's requests:
+"""
+
+
+def shown(folder: str) -> str:
+    """A folder as somebody who stands in this one would write it."""
+    with suppress(ValueError):
+        return str(Path(folder).relative_to(Path.cwd()))
+    return folder
+
+
+def _stay(stack: Stack) -> None:
+    """Prints the API's requests as they come, until a part of the stack ends: StackError."""
+    with (Path(stack.log_dir) / "gateway.log").open(encoding="utf-8") as requests:
+        while True:
+            for name, (pid, mark) in stack.pids.items():
+                if started_at(pid) != mark:
+                    raise StackError(
+                        f"the {name} has ended (see {shown(stack.log_dir)}/{name}.log), and the stack with it: "
+                        "its sessions, files and keys are gone"
+                    )
+            for _ in range(5):
+                time.sleep(0.2)
+                print(requests.read(), end="", flush=True)
+
+
+def _media(folder: Path) -> int:
+    from local.media import make_media
+
+    print("\n".join(str(each) for each in asdict(make_media(folder)).values()))
+    return 0
 
 
 def _down(state_file: Path) -> int:
@@ -90,6 +143,7 @@ def _down(state_file: Path) -> int:
     for _ in range(300):
         if not any(started_at(pid) == pids[name][1] for name, pid in alive.items()):
             state_file.unlink(missing_ok=True)
+            print(f"the stack of {state_file} has ended")
             return 0
         time.sleep(0.1)
     raise StackError("some processes did not end")

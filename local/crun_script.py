@@ -75,11 +75,14 @@ class CrunApi:
         )
         try:
             body = answer.json()
-        except ValueError:
-            body = {"code": answer.status_code, "message": "not JSON"}
+            body["code"]
+        except (ValueError, LookupError, TypeError):  # a proxy's page: nobody's word about a person or a file
+            body = {"code": answer.status_code, "message": "no envelope"}
         self.answers.append((call, answer.status_code, body))
         if body.get("code") != 200:
-            raise Refused(call, body.get("code") or answer.status_code, str(body.get("message")))
+            # With a 422 the message is always the same: what is wrong stands in the list.
+            told = "; ".join(map(str, body.get("errors") or [])) or str(body.get("message"))
+            raise Refused(call, body.get("code") or answer.status_code, told)
         data: dict[str, Any] = body["data"]
         return data
 

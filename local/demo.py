@@ -26,8 +26,16 @@ from ops.webhooks import Webhooks
 
 _HTTP_SECONDS = 30
 _PATIENCE_SECONDS = 120
+#: The simulated crun takes seconds where crun may take minutes, for which the template's pauses are made.
+_PARAMETERS = ("PollFirstDelaySeconds=1", "PollMaxDelaySeconds=2")
 _SETTLED = ("active", "failed")
+_VERIFIED = "likeness.session.verified"
 _STYLES = {"active": "green", "failed": "red", "processing": "yellow", "submitting": "yellow"}
+_NEXT = """
+The demo's stack ends now. What to do next:
+  make up              a stack that stays, with the console, the person's page and the API's documentation
+  README.md            the same steps by curl or from Python, and how to deploy it to AWS
+  make help            everything else"""
 
 
 class DemoFailed(RuntimeError):
@@ -131,7 +139,12 @@ def main(port: int = 0) -> int:
     """Runs the demo on a stack of its own; the exit code is 0 only if all of it really happened."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     with tempfile.TemporaryDirectory() as folder:
-        options = Options(state_file=Path(".local/demo.json"), port=port or free_port(), emulator_port=free_port())
+        options = Options(
+            state_file=Path(".local/demo.json"),
+            port=port or free_port(),
+            emulator_port=free_port(),
+            parameters=_PARAMETERS,
+        )
         with running_stack(options, lambda line: console.print(f"· {line}")) as stack:
             try:
                 with Receiver() as receiver:
@@ -174,13 +187,14 @@ def _run(stack: Stack, media: DemoMedia, receiver: Receiver, console: Console) -
         console.print(progress.table(session))
     _judge(session, media)
     console.print("[bold]4[/] what our own server was told meanwhile, by signed webhooks:")
-    for asset, payload in _webhooks_of(session, receiver, secret):
-        console.print(f"  {payload['type']}: {asset['name']} ({payload['data']['id']})")
+    for name, payload in _webhooks_of(session, receiver, secret):
+        console.print(f"  {payload['type']}: {name} ({payload['data']['id']})")
     settled = time.monotonic() - began
     _erase_stranger(customer, session, media)
     console.print("[bold]5[/] the stranger's picture is erased: nobody keeps a face that nobody agreed to give")
     console.print(f"verified after {verified:.1f} s, everything settled after {settled:.1f} s")
     console.print("[green]4 assets are ready for generation; the stranger's picture was refused, and is gone.[/]")
+    console.print(_NEXT)
 
 
 def _erase_stranger(customer: Customer, session: dict[str, Any], media: DemoMedia) -> None:
@@ -200,28 +214,28 @@ def _register_webhook(stack: Stack, url: str) -> str:
     """What `python -m ops webhook add` does; the endpoint's secret."""
     dynamodb = emulator.client("dynamodb", stack.emulator_endpoint)
     webhooks = Webhooks(dynamodb, stack.outputs["TableName"], private=True)
-    return webhooks.add(CLIENT_ID, url, ["likeness.asset.active", "likeness.asset.failed"]).secret
+    return webhooks.add(CLIENT_ID, url, [_VERIFIED, "likeness.asset.active", "likeness.asset.failed"]).secret
 
 
-def _webhooks_of(
-    session: dict[str, Any], receiver: Receiver, secret: str
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Each asset with the webhook that told what became of it; DemoFailed when one did not come or is forged."""
+def _webhooks_of(session: dict[str, Any], receiver: Receiver, secret: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The session's id and each asset's name, with the webhook about it; DemoFailed when one is missing or forged."""
+    expected = [(session["id"], session["id"], _VERIFIED)]
+    expected += [(each["id"], each["name"], f"likeness.asset.{each['status']}") for each in session["assets"]]
 
     def payloads(received: list[Received]) -> dict[str, dict[str, Any]]:
         verified = [each.verified(secret) for each in received]
-        return {each["data"]["asset_id"]: each for each in verified}
+        return {each["data"].get("asset_id") or each["data"]["session_id"]: each for each in verified}
 
     try:
-        receiver.wait(lambda received: len(payloads(received)) == len(session["assets"]), _PATIENCE_SECONDS)
-        told = payloads(receiver.received)
+        receiver.wait(lambda received: len(payloads(received)) == len(expected), _PATIENCE_SECONDS)
+        came = payloads(receiver.received)
     except WebhookVerificationError:
         raise DemoFailed("a webhook's signature is wrong") from None
-    for asset in session["assets"]:
-        payload = told.get(asset["id"])
-        if payload is None or payload["type"] != f"likeness.asset.{asset['status']}":
-            raise DemoFailed(f"no webhook told that {asset['name']} is {asset['status']}")
-        yield asset, payload
+    for key, name, event_type in expected:
+        payload = came.get(key)
+        if payload is None or payload["type"] != event_type:
+            raise DemoFailed(f"no webhook {event_type} came for {name}")
+        yield name, payload
 
 
 def _pass_face_check(h5_link: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -56,21 +57,38 @@ def outputs(endpoint: str, stack_name: str) -> dict[str, str]:
     return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
 
 
-def without_metric_math(built: Path) -> Path:
-    """The built template beside ``built`` as MiniStack takes it: an alarm on an expression watches the first metric
+def deployable(built: Path, scratch: Path, python: str) -> Path:
+    """Returns the built template beside ``built`` as MiniStack takes it; its layers are linked into ``scratch``.
 
-    of it instead. MiniStack refuses such alarms, and the dashboard needs their names.
+    MiniStack refuses alarms on an expression, and the dashboard needs their names: such an alarm watches the
+    expression's first metric instead. ``python`` is the version that the functions run on, such as 3.13.
     """
     template = yaml.safe_load(built.read_text())  # a built template has no short forms
-    for resource in template["Resources"].values():
-        if resource["Type"] != "AWS::CloudWatch::Alarm" or "Metrics" not in resource["Properties"]:
-            continue
-        watched = next(each["MetricStat"] for each in resource["Properties"].pop("Metrics") if "MetricStat" in each)
-        plain = {"Statistic": watched["Stat"], "Period": watched["Period"]}
-        resource["Properties"] |= watched["Metric"] | plain
-    file = built.with_name("emulator.yaml")
+    for name, resource in template["Resources"].items():
+        properties = resource["Properties"]
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in properties:
+            watched = next(each["MetricStat"] for each in properties.pop("Metrics") if "MetricStat" in each)
+            properties |= watched["Metric"] | {"Statistic": watched["Stat"], "Period": watched["Period"]}
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            properties["ContentUri"] = str(_linked(built.parent / properties["ContentUri"], scratch / name, python))
+    file = built.with_name(f"emulator-{scratch.name}.yaml")
     file.write_text(yaml.safe_dump(template, sort_keys=False))
     return file
+
+
+def _linked(layer: Path, scratch: Path, python: str) -> Path:
+    """Returns a layer of one file, which leads a function to a copy of ``layer``'s files in ``scratch``.
+
+    MiniStack unpacks the layers anew for each process of each function, and both layers together have more than a
+    thousand files: that took most of the time of a function's first run. The copy lives as long as the stack, whatever
+    is built meanwhile.
+    """
+    copied = shutil.copytree(layer / "python", scratch / "files")
+    site = scratch / "layer" / "python" / "lib" / f"python{python}" / "site-packages"
+    site.mkdir(parents=True)
+    # The layer's place on the path is before the host's packages, as it is on Lambda.
+    (site / "layer.pth").write_text(f"import sys; sys.path.insert(0, {str(copied)!r})\n")
+    return scratch / "layer"
 
 
 def put_gateway_responses(endpoint: str, rest_api_id: str, template: Path) -> None:

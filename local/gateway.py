@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 import gzip
 import http.client
+import json
+import re
 import signal
 import sys
+import time
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import urlsplit
+
+from local.processes import ROOT
 
 _HOP_BY_HOP = frozenset(
     {
@@ -26,6 +32,27 @@ _INDEX = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Likenes
 <ul><li><a href="/v1/docs">The API</a></li>
 <li><a href="/v1/console">The operator's console</a> (needs a client key)</li>
 <li><a href="/v1/invite">The person's page</a> (needs an invite link)</li></ul></body></html>"""
+#: What a path may show beside its routes' own words: ids of sessions and assets, where these are addressed. Anything
+#: else may be a signature or a token.
+_ID = re.compile(r"(sessions/ses|assets/ast)_[0-9A-HJKMNP-TV-Z]{26}")
+_MASK = "***"
+
+
+@cache
+def _words() -> frozenset[str]:
+    """The words of the routes: the API's, as its description has them, and the simulator's."""
+    api = json.loads((ROOT / "layers" / "likeness" / "likeness" / "pages" / "openapi.json").read_text("utf-8"))
+    words = {each for path in api["paths"] for each in path.split("/") if not each.startswith("{")}
+    return frozenset(words | {"", "v1", "crun", "h5", "validate"})
+
+
+def shown(path: str) -> str:
+    """The whole path of a request without its query; a part that is no word of a route and no id is masked."""
+    parts = path.partition("?")[0].split("/")
+    return "/".join(
+        each if each in _words() or _ID.fullmatch(f"{before}/{each}") else _MASK
+        for before, each in zip(["", *parts], parts, strict=False)
+    )
 
 
 class Gateway(BaseHTTPRequestHandler):
@@ -34,8 +61,10 @@ class Gateway(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # prefix → (origin, the path that takes the prefix's place)
     targets: ClassVar[dict[str, tuple[str, str]]] = {}
+    _began: float | None = None
 
     def _pass_on(self) -> None:
+        self._began = time.monotonic()
         length = self.headers.get("Content-Length") or "0"
         refused = 0
         if "Transfer-Encoding" in self.headers:
@@ -87,9 +116,12 @@ class Gateway(BaseHTTPRequestHandler):
         """Says nothing: the standard texts quote what was sent, and that holds signatures and tokens."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002
-        """Method, prefix and status. A request that cannot be parsed has neither of the first two."""
-        prefix = "/".join(self.path.partition("?")[0].split("/")[:3]) if self.command else "-"
-        sys.stderr.write(f"{self.command or '-'} {prefix} {int(code)}\n")
+        """Method, path, status and milliseconds. A request that cannot be parsed has only a status."""
+        parsed = self._began is not None
+        taken = f"{(time.monotonic() - self._began) * 1000:.0f} ms" if self._began is not None else "-"
+        method, path = (self.command, shown(self.path)) if parsed else ("-", "-")
+        sys.stderr.write(f"{method} {path} {int(code)} {taken}\n")
+        self._began = None
 
 
 class _Server(ThreadingHTTPServer):

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 _PR_SET_PDEATHSIG = 1
 _STOP_SECONDS = 10
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "PIP_CERT", "PIP_INDEX_URL", "SSL_CERT_FILE")
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "SSL_CERT_FILE")
 
 
 class StackError(RuntimeError):
@@ -24,9 +24,9 @@ class StackError(RuntimeError):
 
 def environment(state_dir: Path, emulator_endpoint: str) -> dict[str, str]:
     """A clean environment: dummy credentials, no profile, no proxy, tools' own files under ``state_dir``."""
-    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    kept = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("UV_")}
     kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
-    return kept | {
+    settings = {
         "HOME": str(state_dir / "home"),
         "AWS_ENDPOINT_URL": emulator_endpoint,
         "AWS_ACCESS_KEY_ID": "test",
@@ -39,6 +39,15 @@ def environment(state_dir: Path, emulator_endpoint: str) -> dict[str, str]:
         "SAM_CLI_TELEMETRY": "0",
         "__SAM_CLI_APP_DIR": str(state_dir / "sam"),
     }
+    return kept | _uv() | settings
+
+
+def _uv() -> dict[str, str]:
+    """Where uv finds the user's settings and its cache, which has the layer's packages from `make setup` already."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uv"
+    settings = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "uv" / "uv.toml"
+    found = {"UV_CACHE_DIR": str(cache)} | ({"UV_CONFIG_FILE": str(settings)} if settings.exists() else {})
+    return {name: os.environ.get(name, value) for name, value in found.items()}
 
 
 def spawn(command: list[str], *, log: Path, env: dict[str, str], cwd: Path = ROOT) -> subprocess.Popen[bytes]:
@@ -78,19 +87,20 @@ def started_at(pid: int) -> str:
 
     A child that ended and was not waited for yet has ended, though ps still shows it (state Z).
     """
-    command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
+    command = ["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)]  # BSD's ps takes one name for each -o
     state, _, mark = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip().partition(" ")
     return "" if state.startswith("Z") else mark.strip()
 
 
-def require_free(port: int, flag: str) -> None:
-    """Raises StackError when something listens on ``port`` already."""
+def is_free(port: int) -> bool:
+    """Whether nothing listens on ``port``."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise StackError(f"port {port} is in use; choose another with {flag}") from None
+            return False
+    return True
 
 
 def free_port() -> int:

@@ -22,7 +22,7 @@ from local.processes import (
     StackError,
     environment,
     free_port,
-    require_free,
+    is_free,
     spawn,
     started_at,
     stop,
@@ -72,9 +72,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
 
     Raises StackError, with one line for the user, when it cannot be started.
     """
-    _require_unused(options.state_file)
-    require_free(options.port, "--port")
-    require_free(options.emulator_port, "--emulator-port")
+    _require_free(options)
     state_dir = options.state_file.resolve().parent
     logs = state_dir / "logs" / options.state_file.stem
     shutil.rmtree(logs, ignore_errors=True)
@@ -86,7 +84,9 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
     with ExitStack() as cleanup:
         parts = _Parts(logs, environment(state_dir, endpoint), cleanup)
         say("starting the emulator")
-        _start_emulator(parts, options.emulator_port, endpoint)
+        scratch = tempfile.TemporaryDirectory(prefix="likeness-", ignore_cleanup_errors=True)
+        folder = Path(cleanup.enter_context(scratch))
+        _start_emulator(parts, options.emulator_port, endpoint, folder)
         simulator = None
         if options.crun_base_url is None:
             say("starting the crun simulator")
@@ -104,7 +104,9 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
             "WebhookPrivateAddresses": "allowed",
             "AssetUrlLoopback": "allowed",
         } | dict(each.split("=", 1) for each in options.parameters)
-        _deploy(emulator.without_metric_math(built), parameters, logs, parts.env, endpoint)
+        template = emulator.deployable(built, folder, _PYTHON)
+        cleanup.callback(template.unlink, missing_ok=True)
+        _deploy(template, parameters, logs, parts.env, endpoint)
         outputs = emulator.outputs(endpoint, STACK_NAME)
         emulator.put_any_methods(endpoint, outputs["RestApiId"], STACK_NAME, built)
         emulator.put_gateway_responses(endpoint, outputs["RestApiId"], built)
@@ -144,11 +146,9 @@ class _Parts:
         return child
 
 
-def _start_emulator(parts: _Parts, port: int, endpoint: str) -> None:
-    scratch = tempfile.TemporaryDirectory(prefix="likeness-", ignore_cleanup_errors=True)
-    folder = Path(parts.cleanup.enter_context(scratch))
+def _start_emulator(parts: _Parts, port: int, endpoint: str, scratch: Path) -> None:
     log = parts.logs / "emulator.log"
-    child = parts.keep("emulator", emulator.start(port, log, folder, parts.env))
+    child = parts.keep("emulator", emulator.start(port, log, scratch, parts.env))
     emulator.wait_until_ready(child, endpoint, log)
 
 
@@ -170,12 +170,30 @@ def _start_gateway(parts: _Parts, port: int, targets: dict[str, str]) -> None:
     wait_until_listening(child, port, "the gateway", log, 20)
 
 
-def _require_unused(state_file: Path) -> None:
-    """Raises StackError when the stack of ``state_file`` runs: `down` could not find it any more."""
+def _require_free(options: Options) -> None:
+    """Raises StackError, with everything that another stack has already, and the options that choose something else."""
+    problems = []
+    if _runs(options.state_file):  # its state file would be lost, and `down` with it
+        problems.append(
+            f"the stack of {options.state_file} is running; end it (make down), or choose another --state-file "
+            "(make: STATE_FILE=.local/second.json)"
+        )
+    for port, option, variable in (
+        (options.port, "--port", "PORT"),
+        (options.emulator_port, "--emulator-port", "EMULATOR_PORT"),
+    ):
+        if not is_free(port):
+            problems.append(f"port {port} is in use; choose another {option} (make: {variable}={port + 1})")
+    if problems:
+        raise StackError("\n          ".join(problems))
+
+
+def _runs(state_file: Path) -> bool:
+    """Whether something of the stack of ``state_file`` is alive."""
     with suppress(OSError, ValueError, KeyError, TypeError):  # a broken file holds no running stack
         pids = json.loads(state_file.read_text())["pids"].values()
-        if any(mark and started_at(pid) == mark for pid, mark in pids):
-            raise StackError(f"the stack of {state_file} is running; choose another --state-file, or end it first")
+        return any(mark and started_at(pid) == mark for pid, mark in pids)
+    return False
 
 
 def _write_state(file: Path, stack: Stack) -> None:
@@ -202,10 +220,11 @@ def build_for_host(state_dir: Path, logs: Path, env: dict[str, str]) -> Path:
         shutil.rmtree(state_dir / "build", ignore_errors=True)
         target = {
             "LAYER_PYTHON_VERSION": _PYTHON,
-            "LAYER_PLATFORM": f"manylinux2014_{'aarch64' if _ARM else 'x86_64'}",
+            "LAYER_PLATFORM": "",  # of this very machine
             "PYTHON": sys.executable,
+            "UV": _tool("uv"),
         }
-        command = [_sam(), "build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(folder)]
+        command = [_tool("sam"), "build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(folder)]
         _run([*command, "--parallel"], logs / "build.log", env | target, "the build")
     return folder / "template.yaml"
 
@@ -218,14 +237,23 @@ def _deploy(built: Path, parameters: dict[str, str], logs: Path, env: dict[str, 
         # The user's samconfig.toml is for AWS.
         config = Path(folder) / "empty.toml"
         config.write_text("version = 0.1\n")
-        command = [_sam(), "deploy", "--template-file", str(built), "--stack-name", STACK_NAME, "--s3-bucket", bucket]
+        command = [
+            _tool("sam"),
+            "deploy",
+            "--template-file",
+            str(built),
+            "--stack-name",
+            STACK_NAME,
+            "--s3-bucket",
+            bucket,
+        ]
         command += ["--no-resolve-s3", "--no-confirm-changeset", "--no-progressbar", "--capabilities", "CAPABILITY_IAM"]
         command += ["--config-file", str(config), "--parameter-overrides", *overrides]
         _run(command, logs / "deploy.log", env, "the deployment")
 
 
-def _sam() -> str:
-    return str(Path(sys.executable).parent / "sam")
+def _tool(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
 
 
 def _run(command: list[str], log: Path, env: dict[str, str], what: str) -> None:

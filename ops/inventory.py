@@ -10,14 +10,16 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from likeness.adapters.items import UPSTREAM_ID, Item, asset_from, encode_item, session_from
+from likeness.adapters.items import UPSTREAM_ID, Item, asset_from, due, encode_item, session_from
 from likeness.contracts.inventory import MANIFEST, VERSION, BadLine, asset_items, read_line, session_item, single_item
+from likeness.domain.due import asset_due_at, session_due_at
 from likeness.ports import Export, HeldExport
 
 #: What a refused write means: a newer item, or the same one, is there already.
@@ -259,4 +261,32 @@ def index_upstream_ids(client: Any, table: str) -> int:
             ExpressionAttributeValues={":id": item.get("group_id") or item["crun_asset_id"]},
         )
         found += 1
+    return found
+
+
+def make_due(client: Any, table: str) -> int:
+    """Puts what may still move, of sessions and files without a time there, into the index ``Due``; how many it were.
+
+    So rows of earlier versions, and those that a restore has written, are looked at by reconcile.
+    """
+    pages = client.get_paginator("scan").paginate(
+        TableName=table,
+        FilterExpression="begins_with(pk, :sessions) AND attribute_not_exists(due_at)",
+        ExpressionAttributeValues={":sessions": {"S": "SESSION#"}},
+    )
+    found = 0
+    for item in (item for page in pages for item in page["Items"]):
+        at = session_due_at(session_from(item)) if item["sk"]["S"] == "SESSION" else asset_due_at(asset_from(item))
+        values = {f":{name}": value for name, value in encode_item(due(item["id"]["S"], at)).items()}
+        if not values:
+            continue
+        with suppress(client.exceptions.ConditionalCheckFailedException):  # written anew meanwhile
+            client.update_item(
+                TableName=table,
+                Key={name: item[name] for name in ("pk", "sk")},
+                UpdateExpression="SET due_shard = :due_shard, due_at = :due_at",
+                ConditionExpression="attribute_exists(pk) AND attribute_not_exists(due_at)",
+                ExpressionAttributeValues=values,
+            )
+            found += 1
     return found

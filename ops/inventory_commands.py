@@ -22,6 +22,7 @@ from ops.inventory import (
     index_upstream_ids,
     keep_for_good,
     lines_in,
+    make_due,
     parts_of,
     s3_source,
 )
@@ -93,11 +94,13 @@ def restore(from_: str, skip_bad: bool, stack_name: str, state_file: Path | None
 @inventory.command()
 @with_stack
 def keep(stack_name: str, state_file: Path | None) -> None:
-    """Bring what older versions wrote to what this one writes: no end of life for who was verified or erased, and
+    """Bring what older versions wrote, or a restore, to what this one writes.
 
-    crun's ids in their index.
+    No end of life for who was verified or erased; crun's ids in their index; what may still move in the index of what
+    is due.
     """
     stack = reach(stack_name, state_file)
     where = (stack.client("dynamodb"), stack.outputs["TableName"])
     click.echo(f"{keep_for_good(*where)} sessions stay for good")
     click.echo(f"{index_upstream_ids(*where)} groups and assets are found by crun's ids")
+    click.echo(f"{make_due(*where)} sessions and files are looked at by reconcile")

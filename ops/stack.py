@@ -60,7 +60,10 @@ def reach(stack_name: str, state_file: Path | None) -> Stack:
     try:
         (stack,) = boto3.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as exc:
-        raise click.ClickException(f"the stack {stack_name} cannot be read: {exc}") from exc
+        raise click.ClickException(
+            f"the stack {stack_name} cannot be read on AWS ({exc}); name another one there with --stack-name, "
+            "or the one of make up with --state-file .local/stack.json"
+        ) from exc
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
     if "TableName" not in outputs:
         raise click.ClickException(f"the stack {stack_name} has no output TableName: is it a Likeness stack?")

@@ -61,6 +61,11 @@ class Tables:
         for name, table in self._tables().items():
             table.items = copy.deepcopy(self._held[name])
 
+    def items(self, table: str) -> Iterator[Any]:
+        """moto's items of a table, as they are now."""
+        for each in self._tables()[table].items.values():
+            yield from each.values() if isinstance(each, dict) else (each,)
+
     @staticmethod
     def _tables() -> dict[str, Any]:
         return dict(dynamodb_backends[DEFAULT_ACCOUNT_ID][_REGION].tables)

@@ -34,6 +34,7 @@ FUNCTIONS = (
     "export_inventory",
     "recheck_assets",
     "check_credits",
+    "reconcile",
 )
 
 

@@ -242,7 +242,7 @@ def _stepfunctions(names: Mapping[str, str], operation: str, parameters: Mapping
     if operation == "StartExecution":
         yield "states:StartExecution", names[parameters["stateMachineArn"]]
         return
-    assert operation in ("DescribeExecution", "StopExecution"), operation
+    assert operation in ("DescribeExecution", "GetExecutionHistory", "StopExecution"), operation
     machine = parameters["executionArn"].replace(":execution:", ":stateMachine:").rpartition(":")[0]
     yield f"states:{operation}", f"{names[machine]}:execution:*"
 

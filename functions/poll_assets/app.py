@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from likeness.runtime import bootstrap
@@ -15,6 +16,13 @@ def handler(event: dict[str, Any], context: Any) -> Any:
     """One round."""
     # The whole plan travels, so that an execution of another version, whose plan holds less, finds its path.
     asked_at = event.get("plan", {}).get("asked_at")
-    plan = poll_assets(event["session_id"], event["execution"], event["round"], asked_at)
+    started = event.get("started_at")  # an execution of another version may not tell
+    plan = poll_assets(
+        event["session_id"],
+        event["execution"],
+        event["round"],
+        asked_at,
+        started_at=datetime.fromisoformat(started).timestamp() if started else None,
+    )
     logger.info("assets polled", extra={"next": plan["next"], "wait_seconds": plan["wait_seconds"]})
     return plan

@@ -29,7 +29,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "s3": ("CreateBucket", "DeleteObject", "GetObject", "HeadBucket", "ListObjectVersions", "PutObject"),
     "secretsmanager": ("GetSecretValue",),
     "sqs": ("ChangeMessageVisibility", "SendMessage"),
-    "stepfunctions": ("DescribeExecution", "StartExecution", "StopExecution"),
+    "stepfunctions": ("DescribeExecution", "GetExecutionHistory", "StartExecution", "StopExecution"),
 }
 #: What endpoints.json calls them, where that is another name.
 _ENDPOINTS = {"stepfunctions": "states"}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from local.simulator.assets import AssetWorker
 from local.simulator.settings import CallName, SimulatorSettings
 from local.simulator.state import Asset, Clock, Store, hash_token
-from local.simulator.wire import Answer, Request
+from local.simulator.wire import Answer, Request, invalid
 
 _JOB = "/api/v1/client/job"
 ROUTES: dict[str, tuple[str, CallName]] = {
@@ -101,7 +101,7 @@ class Contract:
         """GET visual-validate-result: the group of a person who passed; the token may burn on the way."""
         token = request.query_value("byted_token")
         if not token:
-            return Answer(422, "byted_token: field required")
+            return invalid("byted_token: field required")
         answer = self._look_up(token)
         answer.token_hash = hash_token(token)
         return answer
@@ -141,7 +141,7 @@ class Contract:
         """GET asset-info: the asset's status, and its error once it is Failed."""
         asset_id = request.query_value("asset_id")
         if not asset_id:
-            return Answer(422, "asset_id: field required")
+            return invalid("asset_id: field required")
         with self._store.lock:
             asset = self._store.assets.get(asset_id)
             if asset is None:
@@ -154,7 +154,7 @@ class Contract:
 
 
 def _read(model: type[_Body], request: Request) -> _Body | Answer:
-    """Read a JSON body, or refuse it with a message that names the fields but not their values."""
+    """Read a JSON body, or refuse it with errors that name the fields but not their values."""
     try:
         return model.model_validate_json(request.body)
     except ValidationError as exc:
@@ -162,7 +162,7 @@ def _read(model: type[_Body], request: Request) -> _Body | Answer:
             f"{'.'.join(str(part) for part in each['loc']) or 'body'}: {each['msg']}"
             for each in exc.errors(include_input=False, include_url=False, include_context=False)
         )
-        return Answer(422, "; ".join(problems))
+        return invalid(*problems)
 
 
 def _asset_data(asset: Asset, settings: SimulatorSettings) -> dict[str, object]:

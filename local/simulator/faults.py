@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from local.simulator.settings import CallName, RefusalStyle
-from local.simulator.wire import JSON_TYPE, Answer, Reply
+from local.simulator.wire import JSON_TYPE, Answer, Reply, invalid
 
 FaultKind = Literal[
     "http",
@@ -37,7 +37,8 @@ _SHAPES = frozenset({"extra_fields", "no_data", "wrong_types"})
 class FaultRule(BaseModel):
     """One fault.
 
-    - `http`, `body`, `both`: a refusal with `code` as the HTTP status, in an HTTP 200 body, or in both;
+    - `body`, `both`: a refusal with `code` in an HTTP 200 body, or in body and HTTP status (422 lists `message`
+      in `errors`); `http`: the status alone, over JSON that is no envelope, as a gateway in between answers;
     - `html`: a proxy's page with HTTP status `code` (502 unless given); `empty`: HTTP 200 and no body;
     - `truncated`: the connection closes in the middle of the body; `corrupt`: half the JSON, well delivered;
     - `oversize`: a body of `size_bytes`; `redirect`: a 302 to `location`;
@@ -123,7 +124,8 @@ def spoil(rule: FaultRule, work: Callable[[], Answer], style: RefusalStyle) -> R
 
 def _spoiled(rule: FaultRule, answer: Answer | None, style: RefusalStyle) -> Reply:
     if rule.kind in _REFUSALS:
-        return Answer(rule.code or 500, rule.message).render(_REFUSALS[rule.kind])
+        refusal = invalid(rule.message) if rule.code == 422 else Answer(rule.code or 500, rule.message)
+        return refusal.render(_REFUSALS[rule.kind])
     if rule.kind == "html":
         page = b"<!doctype html><html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
         return Reply(rule.code or 502, page, {"Content-Type": "text/html"})

@@ -19,7 +19,7 @@ from local.simulator.contract import ROUTES, Contract
 from local.simulator.faults import FaultBook, FaultRule, spoil
 from local.simulator.settings import SimulatorSettings
 from local.simulator.state import Clock, LogEntry, Store
-from local.simulator.wire import Answer, Reply, Request
+from local.simulator.wire import Answer, Reply, Request, invalid
 
 _MAX_BODY_BYTES = 1_000_000
 _IDLE_SECONDS = 30.0
@@ -199,11 +199,13 @@ class Simulator:
         return reply
 
     def _refusal(self, request: Request) -> Answer | None:
-        """Return what is refused before the call is looked at: a wrong key, too many calls."""
+        """Return what is refused before the call is looked at: a wrong or disabled key, too many calls."""
         given = request.headers.get("x-api-key", "")
         if not hmac.compare_digest(given.encode(), self._api_key.encode()):
             return Answer(401, "invalid API key")
         settings = self._settings
+        if settings.key_disabled:
+            return Answer(403, "API key disabled")
         if settings.rate_limit_per_10s is None:
             return None
         now = time.monotonic()
@@ -279,7 +281,7 @@ class _Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         body = self._body()
         if body is None:
-            reply = Answer(422, "body: missing length, or too long").render(simulator.settings.refusal_style)
+            reply = invalid("body: missing length, or too long").render(simulator.settings.refusal_style)
             self.close_connection = True
         else:
             headers = {name.lower(): value for name, value in self.headers.items()}

@@ -47,11 +47,12 @@ class SimulatorSettings(BaseModel):
 
     # answers
     refusal_style: RefusalStyle = Field(
-        "both", description="a refusal is the HTTP status, `code` in an HTTP 200 body, or both"
+        "both", description="a refusal is `code` in an HTTP 200 body, or status and body both; http: no envelope at all"
     )
     create_time_format: Literal["iso", "epoch"] = "iso"
     update_time_format: Literal["iso", "epoch"] = "epoch"
     error_shape: Literal["Error", "error", "ErrorMessage", "FailedReason", "none"] = "Error"
+    key_disabled: bool = Field(False, description="every call with the right key answers 403")
     balance: float = Field(1000.0, description="credits; at 0 or less, session and upload answer 402")
     rate_limit_per_10s: int | None = Field(None, ge=1, description="more calls than this answer 429")
     rate_limit_retry_after: int | None = Field(None, ge=0, description="Retry-After of such a 429")

@@ -46,7 +46,10 @@ class Reply:
 
 @dataclass
 class Answer:
-    """crun's envelope before it is written: `code` 200 with `data`, or a refusal with a message."""
+    """crun's envelope before it is written: `code` 200 with `data`, or a refusal with a message.
+
+    A refusal with 422 lists in `errors` what is wrong; its message is always the same (`invalid` makes one).
+    """
 
     code: int
     message: str = "success"
@@ -54,11 +57,14 @@ class Answer:
     retry_after: int | None = None
     asset_id: str | None = None
     token_hash: str | None = None
+    errors: list[str] = field(default_factory=list)
 
     def render(self, style: RefusalStyle) -> Reply:
         """Write the envelope; a refusal shows as the HTTP status, in the body, or in both."""
         status = 200 if self.code == 200 or style == "body" else self.code
         envelope: dict[str, object] = {"code": self.code, "message": self.message, "data": self.data}
+        if self.errors:
+            envelope["errors"] = self.errors
         if self.code != 200 and style == "http":
             envelope = {"detail": self.message}
         reply = json_reply(status, envelope)
@@ -66,6 +72,11 @@ class Answer:
             reply.headers["Retry-After"] = str(self.retry_after)
         reply.outcome, reply.asset_id, reply.token_hash = self.code, self.asset_id, self.token_hash
         return reply
+
+
+def invalid(*errors: str) -> Answer:
+    """Return the refusal of a call whose parameters are wrong (vendor's OpenAPI)."""
+    return Answer(422, "Missing Params or Type Error", errors=list(errors))
 
 
 def json_reply(status: int, value: object) -> Reply:

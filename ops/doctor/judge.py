@@ -13,13 +13,18 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from likeness.contracts.crun import read_asset_report, read_envelope, read_id, read_link
-from likeness.errors import UpstreamError
+from likeness.contracts.crun import read_asset_report, read_code, read_envelope, read_id, read_link
+from likeness.contracts.crun_errors import MOST_ERRORS
+from likeness.errors import UpstreamAmbiguous, UpstreamError
 from ops.doctor.redaction import Redactor
 from ops.doctor.wire import Answer
 
 STATUSES = ("Processing", "Active", "Failed")
 _LONGEST_MESSAGE, _LONGEST_WORD = 120, 40
+_KEY_REFUSED = {
+    401: "not known to crun: check it, and store the right one (docs/operations.md, Keys)",
+    403: "disabled at crun: enable it there; waiting work goes on by itself",
+}
 
 
 class Verdict(StrEnum):
@@ -65,12 +70,16 @@ def envelope_of(answer: Answer) -> Envelope:
 
 
 def code_of(answer: Answer) -> int:
-    """What the product takes an answer for: 200, or the code that decides, or 0 when it is not the contract's JSON."""
+    """What the product takes an answer for: 200, or the code that decides, or 0 when it is not crun's envelope.
+
+    Without an envelope the HTTP status decides where it refuses the account or defers (401, 403, 429, 455).
+    """
     try:
         read_envelope(answer.status, _with_any_data(answer), promised="any")
     except UpstreamError as problem:
         code = problem.upstream_code or 0
-        return 0 if 200 <= code < 300 else code
+        somebody_elses = isinstance(problem, UpstreamAmbiguous) and read_code(answer.body) is None
+        return 0 if somebody_elses or 200 <= code < 300 else code
     return 200
 
 
@@ -109,12 +118,17 @@ class Judge:
         wanted = " or ".join(str(each) for each in sorted(expected))
         verdict = self._agrees("answer", told) if code in expected else self._differs("answer", f"{told}, not {wanted}")
         findings = [verdict]
-        if code and code != 200:
+        if code != 200 and (code or answer.status >= 400):
             findings += [
                 self._learned("refusal", _style(answer.status, envelope)),
                 self._learned("Retry-After", self._redactor.text(answer.headers.get("retry-after", "none"))),
             ]
         return [*findings, *self._of_all(answer, envelope, set())]
+
+    def key(self, answer: Answer) -> Iterator[Finding]:
+        """Why the key is of no use, where it is the key that is refused."""
+        if why := _KEY_REFUSED.get(code_of(answer)):
+            yield self._differs("key", why)
 
     def session(self, answer: Answer, callback_url: str) -> Iterator[Finding]:
         """What a new session's token and link are like. Names and shapes only: both are secrets."""
@@ -163,7 +177,13 @@ class Judge:
                 yield self._learned(name, _form_of_time(data[name]))
 
     def _of_all(self, answer: Answer, envelope: Envelope, known: set[str]) -> Iterator[Finding]:
-        new = [f"{name} beside data" for name in (envelope.fields or {}) if name not in ("code", "message", "data")]
+        errors = (envelope.fields or {}).get("errors")
+        listed = [each for each in errors[:MOST_ERRORS] if isinstance(each, str)] if isinstance(errors, list) else []
+        if listed:
+            shown = (self._redactor.text(each)[:_LONGEST_MESSAGE] for each in listed)
+            yield self._learned("errors", "; ".join(shown))
+        told = ("code", "message", "data", *(["errors"] if listed else []))
+        new = [f"{name} beside data" for name in (envelope.fields or {}) if name not in told]
         new += [name for name in envelope.data if name not in known]
         if new:
             yield self._learned("extra fields", self._redactor.text(", ".join(new)))
@@ -275,4 +295,4 @@ def _form_of_time(value: object) -> str:
 
 def refused_for_all(answer: Answer) -> bool:
     """Whether further calls would be refused for the same reason: the key, the rate, maintenance."""
-    return code_of(answer) in (401, 429, 455)
+    return code_of(answer) in (401, 403, 429, 455)

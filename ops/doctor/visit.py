@@ -82,6 +82,7 @@ class Visit:
         answer = self._ask("balance", Call("GET", "/account/balance"))
         if answer:
             self._found(self._judge("balance").success(answer, ("balance",)))
+            self._found(self._judge("balance").key(answer))
             self._credits = amount_of(envelope_of(answer).data)
 
     def _wrong_key(self) -> None:

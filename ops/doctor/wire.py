@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import requests
+from likeness.adapters.https import OwnSession
 
 CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 10.0
@@ -79,7 +79,7 @@ class Wire:
             raise ValueError("the API key holds characters that no key has, or is empty")
         self._base, self._key, self._budget, self._sleep = base_url.rstrip("/"), api_key, budget, sleep
         self._first = True
-        self._http = requests.Session()
+        self._http = OwnSession()
         self._http.trust_env = False
 
     def send(self, call: Call) -> Answer:

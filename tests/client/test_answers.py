@@ -64,8 +64,6 @@ def test_a_moment_without_a_zone_is_utc(server: Script, client: Client) -> None:
     [
         (Answer(body=b"{broken"), "not JSON"),
         (Answer(body=b""), "not JSON"),
-        (Answer(body=example("session_verified"), content_type="text/html"), "text/html"),
-        (Answer(body=example("session_verified"), content_type=None), "no content type"),
         (Answer(body=[]), "Session is list, not dict"),
         (Answer(body={}), "Session.id is missing"),
         (Answer(body=example("session_verified", id=5)), "Session.id is int, not str"),
@@ -74,12 +72,48 @@ def test_a_moment_without_a_zone_is_utc(server: Script, client: Client) -> None:
         (Answer(body=example("session_verified", assets={})), "Session.assets is dict, not list"),
         (Answer(body=example("session_verified", assets=[{}])), "Asset.id is missing"),
         (Answer(body=example("session_verified", created_at="yesterday")), "created_at is not a datetime"),
-        (Answer(302, None, headers={"Location": "/v1/elsewhere"}), "answered 302"),
     ],
 )
 def test_nonsense_is_named_and_not_repeated(server: Script, client: Client, answer: Answer, says: str) -> None:
     server.then(answer)
     with pytest.raises(UnexpectedAnswerError, match=says):
+        client.get_session(ID)
+    assert len(server.seen) == 1
+
+
+PAGES = [
+    (Answer(body=b"<html>", content_type="text/html"), "text/html"),
+    (Answer(body=b"", content_type=None), "no content type"),
+    (Answer(302, None, headers={"Location": "/v1/elsewhere"}), "answered 302"),
+    *((Answer(status, b"<html>", "text/html"), f"http_{status}") for status in (400, 404, 408, 409, 418, 500, 502)),
+    (Answer(404, b""), "http_404"),
+]
+
+
+@pytest.mark.parametrize(("answer", "says"), PAGES)
+def test_a_proxys_page_is_nobodys_word_about_a_session(
+    server: Script, client: Client, answer: Answer, says: str
+) -> None:
+    server.then(answer, Answer(body=example("session_verified")))
+    assert client.get_session(ID).status == "verified"
+    server.then(answer, Answer(body=example("session_verified")))
+    assert client.wait_until_verified(ID, timeout=5).status == "verified", "a wait goes on"
+    server.then(*[answer] * QUICK.attempts)
+    with pytest.raises(LikenessError, match=says):
+        client.get_session(ID)
+    server.seen.clear()
+    server.then(answer)
+    with pytest.raises(LikenessError, match=says):
+        client.erase_session(ID)
+    assert len(server.seen) == 1, "what may not be sent twice is not"
+
+
+@pytest.mark.parametrize("status", [401, 403, 413])
+def test_who_refuses_the_credential_or_the_size_is_believed_at_once(
+    server: Script, client: Client, status: int
+) -> None:
+    server.then(Answer(status, b"<html>", "text/html"))
+    with pytest.raises(LikenessApiError, match=f"http_{status}"):
         client.get_session(ID)
     assert len(server.seen) == 1
 
@@ -100,7 +134,7 @@ def test_nonsense_is_named_and_not_repeated(server: Script, client: Client, answ
 def test_a_problem_becomes_its_exception(
     server: Script, client: Client, answer: Answer, kind: type[LikenessApiError], code: str
 ) -> None:
-    server.then(answer)
+    server.then(*[answer] * QUICK.attempts)
     with pytest.raises(LikenessApiError) as caught:
         client.get_session(ID)
     assert type(caught.value) is kind

@@ -11,10 +11,11 @@ import io
 import itertools
 import json
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +51,10 @@ _ASYNC_RETRIES = (60.0, 120.0)
 _VISIBILITY_SECONDS = float(RESOURCES["OnboardingQueue"]["Properties"]["VisibilityTimeout"])
 _MOST_RECEIVES = RESOURCES["OnboardingQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
 _WATCHED = ("dynamodb", "events", "sqs", "s3", "secretsmanager", "stepfunctions")
+#: How often the template calls reconcile.
+_TICK_SECONDS = 300
+#: Every Retry of the state machine is over by then, and every delivery by SQS or S3.
+USED_UP_SECONDS = 9 * 3600.0
 #: Longer than any wait of the product: what has not ended by then never will.
 _LONGEST = 40 * 86_400.0
 
@@ -102,10 +107,15 @@ class Cloud:
     lookups: list[Lookup] = field(default_factory=list)
     #: Functions that get another store than theirs: to see whether a mistake would be found.
     spoiled: dict[str, type[DynamoStore]] = field(default_factory=dict)
+    #: Whether the clock calls ``reconcile`` every five minutes.
+    reconciles: bool = True
+    #: Steps of which nothing comes for a while, and until when.
+    broken_until: dict[str, float] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict)
     _visited: set[str] = field(default_factory=set)
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=itertools.count)
+    _last_tick: float = 0.0
 
     # -- time -------------------------------------------------------------------------------------------------
 
@@ -122,7 +132,15 @@ class Cloud:
     def settle(self, seconds: float = _LONGEST) -> None:
         """Lets time pass until nothing is left to happen, or ``seconds`` are over."""
         end = self.now + seconds
-        while self._agenda and self._agenda[0][0] <= end:
+        while True:
+            tick = self._next_tick()
+            if tick is not None and tick <= end and not (self._agenda and self._agenda[0][0] < tick):
+                self.now = max(self.now, tick)
+                self.clock.move_to(self.now)
+                self._reconcile()
+                continue
+            if not self._agenda or self._agenda[0][0] > end:
+                break
             self.now, _, action = heapq.heappop(self._agenda)
             self.clock.move_to(self.now)
             action()
@@ -131,6 +149,22 @@ class Cloud:
             self.clock.move_to(end)
         else:
             assert not self._agenda, "something goes on for ever"
+            assert tick is None, "something is due for ever"
+
+    def _next_tick(self) -> float | None:
+        """When reconcile finds something the next time: what finds nothing need not be played."""
+        if not self.reconciles:
+            return None
+        due = min(
+            (float(item.attrs["due_at"].value) for item in self.fresh.items("Table") if "due_at" in item.attrs),
+            default=None,
+        )
+        return None if due is None else math.ceil(max(due, self._last_tick + 1) / _TICK_SECONDS) * _TICK_SECONDS
+
+    def _reconcile(self) -> None:
+        self._last_tick = self.now
+        with suppress(StateError):  # the next tick comes all the same
+            self.invoke("reconcile", {"id": "tick"})
 
     def aws(self, service: str) -> Any:
         """The platform's own client of a service: its calls are not numbered."""
@@ -168,6 +202,8 @@ class Cloud:
         self._visited.clear()
         self.warm.clear()
         self.executions.clear()
+        self.machine.outputs.clear()
+        self.broken_until.clear()
         self._agenda.clear()
         self.machine.chance.seed(1)
 
@@ -175,6 +211,8 @@ class Cloud:
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
         """One invocation. StateError when it failed or died; a dead environment starts cold the next time."""
+        if self.broken_until.get(function, 0) > self.now:
+            raise StateError("Lambda.Unknown", "nothing brings it further")
         said = io.StringIO()
         for handler in logger.handlers:
             if isinstance(handler, logging.StreamHandler):
@@ -369,9 +407,26 @@ class Cloud:
                 yield next(run)
             except StopIteration as ended:
                 self.executions[name] = ended.value
-        # moto keeps the names; that it calls an ended execution ABORTED makes no difference to anybody here.
+        # moto keeps the names; what became of an execution is answered by ``answer`` below.
         arn = f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
         self.aws("stepfunctions").stop_execution(executionArn=arn)
+
+    def answer(self, operation: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        """What Step Functions says of executions: moto has not played them."""
+        if operation not in ("DescribeExecution", "GetExecutionHistory"):
+            return None
+        name = json.loads(request["body"])["executionArn"].rpartition(":")[2]
+        if name not in self.executions:
+            return 400, {"Error": {"Code": "ExecutionDoesNotExist", "Message": name}, "ResponseMetadata": {}}
+        if operation == "DescribeExecution":
+            return 200, {"status": self.executions[name], "name": name}
+        outputs = [json.dumps({"Payload": each}) for each in self.machine.outputs.get(name, [])]
+        done = [{"type": "TaskSucceeded", "taskSucceededEventDetails": {"output": each}} for each in outputs]
+        return 200, {"events": done}
+
+    def use_up(self, function: str) -> None:
+        """For hours no retry of this step gets anywhere: longer than any of them is repeated."""
+        self.broken_until[function] = self.now + USED_UP_SECONDS
 
     def asking(self, call: str, url: str) -> None:
         """A call goes out to crun: how old is the token that it asks for?"""
@@ -416,10 +471,12 @@ _FUNCTION_OF = {
 }
 
 
-def _integrations(wire: Wire) -> Callable[[dict[str, Any]], Any]:
+def _integrations(wire: Wire, is_broken: Callable[[], bool]) -> Callable[[dict[str, Any]], Any]:
     dynamodb = boto3.client("dynamodb")
 
     def update_item(parameters: dict[str, Any]) -> Any:
+        if is_broken():
+            raise StateError("DynamoDB.SdkClientException")
         try:
             return wire.integration("UpdateItem", lambda: dynamodb.update_item(**parameters))
         except LostByAws:
@@ -530,7 +587,13 @@ def cloud(
             dead_letter_url=dead,
             bucket="uploads",
             client_key=client_key,
-            machine=Machine(lambda *_: None, _integrations(wire), "Table", random.Random(1)),
+            machine=Machine(
+                lambda *_: None,
+                _integrations(wire, lambda: made.broken_until.get("onboard_person", 0) > made.now),
+                "Table",
+                random.Random(1),
+                lambda: made.now,
+            ),
             usage=usage,
             fresh=Tables(),
             now=start,
@@ -539,6 +602,7 @@ def cloud(
         patch.setattr(time, "sleep", lambda seconds: (made.sleep if wire.caller else real)(seconds))
         made.machine.call = made.invoke
         wire.happened, wire.asking = made.happened, made.asking
+        wire.answers, wire.used_up = made.answer, made.use_up
         with wire.over_http():
             yield made
         beyond = sorted(map(str, usage.seen - _granted()))

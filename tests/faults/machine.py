@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.functions import task_of
@@ -45,12 +46,15 @@ class Machine:
     update_item: Callable[[dict[str, Any]], Any]
     table: str
     chance: random.Random
+    now: Callable[[], float] = lambda: 0.0
     #: The largest input or output of any state so far, in bytes; Step Functions allows 262,144.
     largest: int = 0
     #: History events of each execution, as Step Functions writes them; it allows 25,000.
     events: Counter[str] = field(default_factory=Counter)
     #: State transitions of each execution, as they are billed: each state entered, and each try again.
     transitions: Counter[str] = field(default_factory=Counter)
+    #: What the tasks of each execution returned, as its history keeps it.
+    outputs: dict[str, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         text = (ROOT / "statemachine/onboard_person.asl.json").read_text("utf-8")
@@ -58,16 +62,28 @@ class Machine:
 
     def execute(self, name: str, document: dict[str, Any]) -> Steps:
         """Runs to the end; returns ``SUCCEEDED`` or ``FAILED``."""
-        result = yield from self._run(
-            self.document, document, {"Execution": {"Name": name, "Input": json.loads(json.dumps(document))}}
-        )
-        return result
+        about = {"Name": name, "Input": json.loads(json.dumps(document)), "StartTime": self._time()}
+        until = self.now() + self.document["TimeoutSeconds"]
+        run = self._run(self.document, document, {"Execution": about})
+        while True:
+            try:
+                pause = next(run)
+            except StopIteration as ended:
+                return ended.value
+            if self.now() + pause >= until:
+                yield until - self.now()
+                return "TIMED_OUT"
+            yield pause
+
+    def _time(self) -> str:
+        return datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def _run(self, machine: dict[str, Any], data: Any, context: dict[str, Any]) -> Steps:
         state_name = machine["StartAt"]
         while True:
             state = machine["States"][state_name]
             self._note(state, data, context)
+            context = context | {"State": {"Name": state_name, "EnteredTime": self._time()}}
             if state["Type"] == "Fail":
                 return "FAILED"
             if state["Type"] == "Succeed":
@@ -134,7 +150,9 @@ class Machine:
         assert state["Resource"] == "arn:aws:states:::lambda:invoke", state
         found = _TASK.fullmatch(parameters["FunctionName"])
         assert found, parameters
-        return {"Payload": self.call(task_of(found[1]), parameters.get("Payload", {}))}
+        payload = self.call(task_of(found[1]), parameters.get("Payload", {}))
+        self.outputs.setdefault(context["Execution"]["Name"], []).append(payload)
+        return {"Payload": payload}
 
     def _item(self, state: dict[str, Any], data: Any, context: dict[str, Any], item: Any) -> Steps:
         self.events[context["Execution"]["Name"]] += 2

@@ -15,8 +15,8 @@ from tests.faults.cloud import Cloud, Story
 
 FACES = [portrait("alice", 600 + 10 * index, 800, image_format="JPEG") for index in range(3)]
 _TRIES = 40
-#: How long the developer's page looks for news, in seconds.
-_PATIENCE = 4 * 3600
+#: How long the developer's page looks for news, in seconds: longer than a step may come no further.
+_PATIENCE = 24 * 3600
 
 
 class GaveUp(Exception):

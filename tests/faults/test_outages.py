@@ -5,6 +5,7 @@ Recovery is automatic wherever it can be; where it cannot, the session says so a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -38,7 +39,7 @@ def where(account: Cloud) -> Iterator[Cloud]:
     account.begin({})
     yield account
     account.simulator.clear_faults()
-    account.simulator.update_settings(**SETTINGS, token_mode="single_use", balance=1000.0)
+    account.simulator.update_settings(**SETTINGS, token_mode="single_use", balance=1000.0, key_disabled=False)
 
 
 def _created(where: Cloud) -> Onboarding:
@@ -115,7 +116,7 @@ def test_ten_minutes_of_throttling_cost_no_token_and_no_orphan(where: Cloud, ret
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
-@pytest.mark.parametrize("code", [401, 402, 505])
+@pytest.mark.parametrize("code", [401, 402, 403, 505])
 def test_a_refused_account_parks_the_work_until_the_operator_acted(where: Cloud, call: str, code: int) -> None:
     story = _created(where)
     where.simulator.add_faults(FaultRule.model_validate({"call": call, "kind": "both", "code": code, "times": None}))
@@ -123,6 +124,55 @@ def test_a_refused_account_parks_the_work_until_the_operator_acted(where: Cloud,
     _check(story)
     assert where.metrics.count("CrunAccountRefused") > 0, "an alarm tells the operator"
     assert len(story.session().attempts) == 1
+
+
+def test_passed_while_the_key_is_disabled_for_an_hour_is_verified_when_it_is_enabled_again(where: Cloud) -> None:
+    story = _created(where)
+    where.simulator.update_settings(key_disabled=True)
+    where.after(HOUR, lambda: _set(where, key_disabled=False))
+    _check(story)
+    assert where.metrics.count("CrunAccountRefused") > 0, "an alarm tells the operator"
+    assert len(story.session().attempts) == 1, "the person has nothing to do"
+    assert story.verified_at - story.passed_at > HOUR / 2
+
+
+PAGES = [
+    *({"kind": "html", "code": code} for code in (400, 402, 403, 404, 408, 422, 501, 505)),
+    *({"kind": "http", "code": code} for code in (404, 422)), {"kind": "redirect"}, {"kind": "both", "code": 408},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: "-".join(map(str, page.values())))
+def test_one_page_of_a_proxy_ends_neither_a_person_nor_a_file(where: Cloud, page: dict[str, object]) -> None:
+    where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 90}])
+    story = _created(where)
+    for call, after in (("result", 0), ("upload", 0), ("info", 5)):
+        where.simulator.add_faults(FaultRule.model_validate({"call": call, "after": after, **page}))
+    _check(story)
+    assert len(story.session().attempts) == 1, "the person has nothing to do"
+    assert {each.status for each in where.store.list_assets(story.session_id)} == {AssetStatus.ACTIVE}
+    assert len(where.simulator.store.assets) == 3, "nothing was given to crun twice"
+
+
+def test_a_file_that_crun_does_not_know_for_a_moment_is_active_in_the_end(where: Cloud) -> None:
+    where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 200}])
+    story = _created(where)
+    where.settle(100)
+    where.simulator.add_faults(FaultRule(call="info", kind="both", code=404, times=3))  # one round
+    _check(story)
+
+
+def test_what_crun_lists_with_a_422_reaches_the_caller_and_the_log_without_what_was_sent(where: Cloud) -> None:
+    said = "callback_url: https://likeness.example/v1/callback is not reachable"
+    where.simulator.add_faults(FaultRule(call="session", kind="both", code=422, message=said, times=2))
+    answer = where.api("POST", "/sessions", body={})
+    shown = ["callback_url: […] is not reachable"]
+    assert (answer.status, answer.body["code"]) == (502, "upstream_rejected")
+    assert answer.body["upstream_errors"] == shown
+    (line,) = [each for each in map(json.loads, where.logs) if each.get("upstream_errors")]
+    assert (line["message"], line["upstream_code"], line["upstream_errors"]) == ("crun called", 422, shown)
+    called = where.vendor("visual-validate-session", body={"callback_url": "https://shop.example/done"})
+    assert (called.status, called.body["errors"]) == (422, shown)
 
 
 def test_without_credits_no_session_is_made_and_the_caller_knows_when_to_come_back(where: Cloud) -> None:

@@ -28,6 +28,8 @@ class Fault(StrEnum):
     FAILS = "fails before it happens"
     LOST = "happens, the answer is lost"
     DIES = "happens, the process dies right after"
+    #: The same, and for hours nothing brings that step any further: neither its retries nor who calls it again.
+    USED_UP = "happens, the process dies, every retry too"
     #: AWS: the SDK's own retry makes the call a second time. crun: a 429, and nothing happened.
     REPEATED = "repeated by the SDK, or throttled"
 
@@ -67,6 +69,10 @@ class Wire:
     happened: Callable[[str, str, dict[str, Any]], None]
     asking: Callable[[str, str], None]
     needs: Callable[[str, str, str, dict[str, Any]], None] = lambda *_: None
+    #: Answers in moto's place, where moto does not know: None where it does. ``used_up(function)`` hears of a step
+    #: that comes no further.
+    answers: Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]] | None] = lambda *_: None
+    used_up: Callable[[str], None] = lambda _: None
     plan: Mapping[int, Fault] = field(default_factory=dict)
     weather: Callable[[str, str], Fault | None] = lambda *_: None
     calls: list[Call] = field(default_factory=list)
@@ -120,9 +126,9 @@ class Wire:
         if self._by and model.name != "CreateBucket":
             self.needs(self._by, model.service_model.service_name, model.name, params)
 
-    def _before_call(self, model: Any, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    def _before_call(self, model: Any, params: dict[str, Any], context: dict[str, Any], **_: Any) -> Any:
         if self._by is None:
-            return
+            return self._answered(model.name, params)
         service = model.service_model.service_name
         fault = self._number(service, model.name)
         context["likeness_call"] = (service, model.name, params.get("body"), fault)
@@ -130,6 +136,16 @@ class Wire:
             raise EndpointConnectionError(endpoint_url="https://aws.test")
         if fault is Fault.REPEATED:
             self._again.due = True
+        return self._answered(model.name, params)
+
+    def _answered(self, operation: str, params: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
+        known = self.answers(operation, params)
+        if known is None:
+            return None
+        self._again.due = False
+        made = requests.Response()
+        made.status_code = known[0]
+        return made, known[1]
 
     def _before_send(self, event_name: str, request: Any, **_: Any) -> None:
         if getattr(self._again, "due", False):
@@ -152,7 +168,12 @@ class Wire:
             self.happened(service, operation, json.loads(body) if isinstance(body, bytes) and body[:1] == b"{" else {})
         if fault is Fault.LOST:
             raise ReadTimeoutError(endpoint_url="https://aws.test")
-        if fault is Fault.DIES:
+        self._die(fault)
+
+    def _die(self, fault: Fault | None) -> None:
+        if fault is Fault.USED_UP:
+            self.used_up(str(self._by))
+        if fault in (Fault.DIES, Fault.USED_UP):
             raise Killed
 
     def integration(self, operation: str, call: Callable[[], Any]) -> Any:
@@ -163,7 +184,9 @@ class Wire:
             raise LostByAws
         for _ in range(2 if fault is Fault.REPEATED else 1):
             answer = call()
-        if fault in (Fault.LOST, Fault.DIES):
+        if fault is Fault.USED_UP:
+            self.used_up("onboard_person")
+        if fault in (Fault.LOST, Fault.DIES, Fault.USED_UP):
             raise LostByAws
         return answer
 
@@ -197,9 +220,9 @@ class Wire:
         if fault is Fault.LOST:
             answer.close()
             raise requests.ReadTimeout
-        if fault is Fault.DIES:
+        if fault in (Fault.DIES, Fault.USED_UP):
             answer.close()
-            raise Killed
+            self._die(fault)
         return answer
 
 

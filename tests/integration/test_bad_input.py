@@ -82,8 +82,8 @@ def test_the_same_idempotency_key_gets_the_same_answer(api: Api, crun: Simulator
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
 
 
-@pytest.mark.parametrize("where", ["http", "body"])
-@pytest.mark.parametrize("code", [401, 402, 404, 422, 429, 455, 500, 501, 505])
+@pytest.mark.parametrize("where", ["http", "both", "body"])
+@pytest.mark.parametrize("code", [401, 402, 403, 404, 422, 429, 455, 500, 501, 505])
 def test_each_of_cruns_codes_is_mapped_and_leaves_no_session(
     other_client: Api, crun: SimulatorControl, code: int, where: str
 ) -> None:

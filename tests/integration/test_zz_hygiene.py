@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from likeness.contracts.crun_errors import LONGEST_ERROR
 from likeness.domain.metrics import Metric
 from local import emulator
 from tests.event_schemas import check
@@ -105,10 +106,13 @@ def test_no_name_and_no_reference_is_in_a_log_or_an_execution_of_ours(remains: R
 def test_a_line_of_a_function_holds_allowed_facts_only(remains: Remains) -> None:
     facts = [each for each in remains.facts if "_aws" not in each]
     assert len(facts) > 50
-    assert {key for each in facts for key in each} <= STANDARD | FACTS
+    assert {key for each in facts for key in each} <= STANDARD | FACTS | {"upstream_errors"}
     assert {each["message"] for each in facts} <= MESSAGES
     values = {str(each[key]) for each in facts for key in FACTS & set(each)}
     assert not {each for each in values if not IDS_AND_CODES.fullmatch(each)}
+    # crun's own words, where it has listed any with a 422.
+    listed = [each for line in facts for each in line.get("upstream_errors", [])]
+    assert not [each for each in listed if "://" in each or len(each) > LONGEST_ERROR or not each.isprintable()]
 
 
 def test_what_is_no_json_was_written_by_the_runtime(remains: Remains) -> None:

@@ -70,7 +70,8 @@ def test_links_start_with_the_public_address() -> None:
 def test_a_bad_session_body_is_refused_by_field(crun: Crun, body: bytes, named: str) -> None:
     answer = crun.request("POST", f"{JOB}/visual-validate-session", data=body)
     assert answer.status_code == 422
-    assert answer.json()["message"].startswith(named)
+    assert answer.json()["message"] == "Missing Params or Type Error"
+    assert answer.json()["errors"][0].startswith(named)
 
 
 GOOD_UPLOAD = {"name": "a", "asset_type": "Image", "asset_url": "http://127.0.0.1/a", "group_id": "group-x"}
@@ -90,7 +91,8 @@ GOOD_UPLOAD = {"name": "a", "asset_type": "Image", "asset_url": "http://127.0.0.
 def test_a_bad_upload_body_is_refused_by_field(crun: Crun, change: dict[str, Any], named: str) -> None:
     answer = crun.request("POST", f"{JOB}/asset-upload", json={**GOOD_UPLOAD, **change})
     assert answer.status_code == 422
-    assert answer.json()["message"].startswith(named)
+    assert answer.json()["message"] == "Missing Params or Type Error"
+    assert answer.json()["errors"][0].startswith(named)
     assert "127.0.0.1" not in answer.text
 
 
@@ -105,7 +107,7 @@ def test_a_missing_query_parameter_is_named(crun: Crun, call: str, parameter: st
     for params in ({}, {parameter: ""}):
         answer = crun.request("GET", f"{JOB}/{call}", params=params)
         assert answer.json()["code"] == 422
-        assert parameter in answer.json()["message"]
+        assert parameter in answer.json()["errors"][0]
 
 
 def test_the_group_of_a_person_who_passed(crun: Crun) -> None:

@@ -28,6 +28,7 @@ from moto import mock_aws
 from likeness.adapters.crun_client import CrunClient
 from likeness.adapters.secrets import Secret
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
+from likeness.ports import CrunCall
 from local.simulator import FaultRule
 from tests.aws import no_account_of_this_machine
 from tests.simulator.conftest import API_KEY, CALLBACK, Crun
@@ -169,10 +170,11 @@ def _endless(head: bytes, part: bytes) -> Speak:
         _endless(b"HTTP/1.1 200 OK\r\n\r\n", b'{"code": 200, ' + b" " * 65_000),
         _endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 65_536 + b"\r\n"),
         _endless(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", gzip.compress(b" " * 8_000_000)),
+        _endless(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", b" " * 65_000),
         says(http(gzip.compress(b" " * 64_000_000 + GOOD), headers="Content-Encoding: gzip\r\n")),
         says(http(gzip.compress(gzip.compress(b" " * 64_000_000)), headers="Content-Encoding: gzip, gzip\r\n")),
     ],
-    ids=["endless", "endless-chunks", "endless-gzip", "gzip-bomb", "gzip-bomb-in-gzip"],
+    ids=["endless", "endless-chunks", "endless-gzip", "endless-redirect", "gzip-bomb", "gzip-bomb-in-gzip"],
 )
 def test_an_answer_without_end_takes_little_memory(speak: Speak) -> None:
     tracemalloc.start()
@@ -198,14 +200,14 @@ def test_no_redirect_is_followed(status: int) -> None:
     with server(says(http(GOOD))) as elsewhere:
         location = f"Location: {elsewhere.url}/latest/meta-data/\r\n"
         problem = answer_to(says(http(b"", f"{status} Moved", location)))
-        assert (type(problem), problem.upstream_code) == (UpstreamRefused, status)
+        assert (type(problem), problem.upstream_code) == (UpstreamAmbiguous, status)
         assert elsewhere.heard == 0
 
 
-def test_the_simulators_redirect_to_the_metadata_service_is_a_refusal(crun: Crun) -> None:
+def test_the_simulators_redirect_to_the_metadata_service_is_no_answer(crun: Crun) -> None:
     crun.simulator.add_faults(FaultRule(call="session", kind="redirect"))
     problem = problem_of(lambda: _of(crun).create_validation(CALLBACK))
-    assert problem.upstream_code == 302
+    assert (type(problem), problem.upstream_code) == (UpstreamAmbiguous, 302)
 
 
 # -- when to come back ------------------------------------------------------------------------------------------------
@@ -306,12 +308,33 @@ def test_a_rotated_key_is_fetched_once_and_the_call_succeeds(crun: Crun, rotatin
     assert crun.simulator.state()["sessions"] == 4
 
 
-@pytest.mark.parametrize("style", ["http", "body", "both"])
-def test_a_key_that_stays_wrong_is_refused_after_two_calls(crun: Crun, rotating: Rotating, style: Any) -> None:
-    crun.simulator.add_faults(FaultRule(call="any", kind=style, code=401, times=None))
+@pytest.mark.parametrize("code", [401, 403])
+@pytest.mark.parametrize("style", ["http", "html", "body", "both"])
+def test_a_key_that_stays_wrong_is_refused_after_two_calls(
+    crun: Crun, rotating: Rotating, style: Any, code: int
+) -> None:
+    crun.simulator.add_faults(FaultRule(call="any", kind=style, code=code, times=None))
     problem = problem_of(lambda: _with(rotating, crun).create_validation(CALLBACK))
-    assert (type(problem), problem.upstream_code) == (UpstreamRefused, 401)
+    assert (type(problem), problem.upstream_code) == (UpstreamRefused, code)
     assert (rotating.fetched, len(crun.simulator.log())) == (2, 2)
+
+
+def test_a_key_that_was_disabled_and_replaced_is_fetched_once(crun: Crun, rotating: Rotating) -> None:
+    running = _with(rotating, crun)
+    crun.simulator.add_faults(FaultRule(call="session", kind="both", code=403))
+    running.create_validation(CALLBACK)
+    assert ([each.status for each in crun.simulator.log()], rotating.fetched) == ([403, 200], 2)
+
+
+def test_what_crun_lists_with_a_422_is_kept_without_what_was_sent(crun: Crun) -> None:
+    told: list[CrunCall] = []
+    running = _of(crun, called=told.append)
+    message = f"callback_url: {CALLBACK} and {CALLBACK[8:]} are not reachable with {API_KEY}"
+    crun.simulator.add_faults(FaultRule(call="session", kind="both", code=422, message=message))
+    problem = problem_of(lambda: running.create_validation(CALLBACK))
+    assert isinstance(problem, UpstreamRefused)
+    assert problem.errors == ("callback_url: […] and […] are not reachable with […]",)
+    assert told[-1].errors == problem.errors
 
 
 def test_a_round_of_questions_survives_a_rotation(crun: Crun, rotating: Rotating) -> None:

@@ -73,7 +73,6 @@ def test_all_agrees_and_nothing_is_spent(doctor: Doctor) -> None:
 @pytest.mark.parametrize(
     ("style", "text"),
     [
-        ("http", "HTTP status, no code in the body"),
         ("body", "code in the body, HTTP status of a success"),
         ("both", "HTTP status and code in the body"),
     ],
@@ -85,6 +84,33 @@ def test_it_learns_how_a_refusal_is_told(doctor: Doctor, style: str, text: str) 
     told = [each for each in rows(result, "learned") if "refusal" in each]
     assert len(told) == 3
     assert all(each.endswith(f"learned {text}") for each in told)
+
+
+def test_a_refusal_without_an_envelope_differs_since_the_product_takes_none_for_crun_s_word(doctor: Doctor) -> None:
+    doctor.simulator.update_settings(refusal_style="http")
+    result = doctor()
+    assert result.exit_code == 1, result.output
+    differing = " | ".join(rows(result, "differs"))
+    assert "HTTP 404, no code: asset_id: asset not found, not 404" in " ".join(differing.split())
+    assert "401" not in differing, "that one is believed whoever says it"
+    learned = [each for each in rows(result, "learned") if "refusal" in each]
+    assert all(each.endswith("HTTP status, no code in the body") for each in learned)
+
+
+def test_the_list_of_a_422_is_told_without_what_was_sent(doctor: Doctor) -> None:
+    doctor.fault("session", "both", code=422, message=f"callback_url: {CALLBACK} is not reachable")
+    result = doctor("--callback-url", CALLBACK)
+    found = " ".join(result.stdout.replace("│", " ").split())
+    assert "errors learned asset_id: field required" in found
+    assert "errors learned callback_url: https://" in found
+    assert CALLBACK not in found
+
+
+def test_a_disabled_key_has_a_row_and_ends_the_visit(doctor: Doctor) -> None:
+    doctor.simulator.update_settings(key_disabled=True)
+    result = doctor()
+    assert (result.exit_code, doctor.calls()) == (1, ["balance"])
+    assert "key differs disabled at crun: enable it there" in " ".join(" ".join(rows(result, "differs")).split())
 
 
 def test_what_the_contract_leaves_open_is_told(doctor: Doctor) -> None:

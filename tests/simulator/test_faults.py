@@ -12,7 +12,7 @@ from tests.simulator.conftest import API_KEY, CALLBACK, JOB, Crun
 BALANCE = "/api/v1/client/account/balance"
 
 
-@pytest.mark.parametrize("code", [401, 402, 404, 422, 429, 455, 500, 501, 505, 599])
+@pytest.mark.parametrize("code", [401, 402, 403, 404, 422, 429, 455, 500, 501, 505, 599])
 @pytest.mark.parametrize(("kind", "status"), [("http", None), ("body", 200), ("both", None)])
 def test_refusals_by_http_by_body_or_both(crun: Crun, kind: Any, status: int | None, code: int) -> None:
     crun.simulator.add_faults(FaultRule(call="balance", kind=kind, code=code, retry_after=9))

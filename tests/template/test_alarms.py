@@ -46,6 +46,9 @@ CASES = {
     "ScheduleDeadLetterAlarm": _dead_letters(),
     "AssetsLostAlarm": Case({"AssetLost": [[], [1]]}, {"AssetLost": [[1], []]}),
     "ExecutionsFailedAlarm": Case({"ExecutionsFailed": [[], [0, 1]]}, {"ExecutionsFailed": [[0], [0]]}),
+    "ExecutionsTimedOutAlarm": Case({"ExecutionsTimedOut": [[], [1]]}, {"ExecutionsTimedOut": [[0], []]}),
+    # An hour of it, without a quarter in which there was nothing to do.
+    "ReconciledAlarm": Case({"Reconciled": [[1], [3], [1], [1]]}, {"Reconciled": [[9], [9], [], [9]]}),
     "CrunAccountRefusedAlarm": Case({"CrunAccountRefused": [[], [1]]}, {"CrunAccountRefused": [[1], []]}),
     "ChangesDelayedAlarm": Case({"IteratorAge": [[10, 900_001]]}, {"IteratorAge": [[10, 899_000]]}),
     # A message that was delayed for 900 s has not waited in vain.
@@ -221,6 +224,7 @@ def test_searches_name_metrics_that_have_these_dimensions() -> None:
     assert found == {
         ("service,code", Metric.ATTEMPTS_FAILED.value),
         ("service,code", Metric.ASSETS_FAILED.value),
+        ("service,cause", Metric.RECONCILED.value),
         ("service,call,outcome", Metric.CRUN_CALL_SECONDS.value),
     }
 

@@ -33,7 +33,7 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "OperatorName", "OperatorContact", "LogLevel", "DomainName", "CertificateArn", "Firewall",
         "AssetUrlLoopback", "WebhookPrivateAddresses", "WebhookRetrySeconds", "WebhookTries",
         "AlarmEmail", "CreditsLowThreshold", "Dashboard",
-        "InventoryHours", "InventoryRetentionDays", "RecheckDays",
+        "InventoryHours", "InventoryRetentionDays", "RecheckDays", "Reconcile",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl", "RestApiId", "TableName", "UploadBucketName", "OnboardingQueueUrl", "OnboardingDeadLetterQueueUrl",
@@ -129,6 +129,7 @@ def test_what_fails_in_the_background_is_kept() -> None:
     }
     assert set(called_later) == {
         "CheckUploadFunction", "ExportInventoryFunction", "RecheckAssetsFunction", "CheckCreditsFunction",
+        "ReconcileFunction",
     }  # fmt: skip
     for name, function in called_later.items():
         places = [function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"]]
@@ -255,7 +256,10 @@ def test_what_happens_by_the_clock_can_be_switched_off_and_one_role_alone_may_sc
         if event["Type"] == "Schedule"
     }
     switches = {name: each["State"]["Fn::If"][0] for name, each in clocks.items() if "State" in each}
-    assert set(clocks) == {"ExportInventoryFunction", "RecheckAssetsFunction", "CheckCreditsFunction"}
+    assert set(clocks) == {
+        "ExportInventoryFunction", "RecheckAssetsFunction", "CheckCreditsFunction", "ReconcileFunction",
+    }  # fmt: skip
+    assert TEMPLATE["Conditions"][switches.pop("ReconcileFunction")] == {"Fn::Equals": [{"Ref": "Reconcile"}, "on"]}
     for name, switch in switches.items():
         ((_, (compared,)),) = TEMPLATE["Conditions"][switch].items()
         setting = compared["Fn::Equals"][0]["Ref"]
@@ -277,6 +281,7 @@ def test_what_holds_faces_is_private_versioned_and_encrypted() -> None:
     assert "attempts" not in shown["ClientSessions"], "byted tokens stay out of the index"
     assert set(shown.pop("ClientAssets")) == {"status", "error", "submitted_at", "activated_at", "asset_type"}
     assert shown.pop("UpstreamIds") == []
+    assert shown.pop("Due") == []
     assert set(shown) == {"ClientSessions"}
     access_log = RESOURCES["Api"]["Properties"]["AccessLogSetting"]["Format"]
     assert not {"$context.path", "querystring", "$context.identity"} & set(access_log.split('"'))

@@ -22,10 +22,13 @@ from likeness.ports import (
     Downloads,
     Event,
     EventBus,
+    ExecutionStatus,
     Files,
+    FoundFile,
     H5Session,
     PollHistory,
     Queue,
+    Results,
     SigningKeys,
     UploadForm,
     UpstreamProblem,
@@ -84,6 +87,9 @@ class FakeWorkflows:
 
     started: dict[str, str] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
+    #: How an execution ended, where it did not succeed, and what it got from crun.
+    statuses: dict[str, ExecutionStatus] = field(default_factory=dict)
+    histories: dict[str, Results] = field(default_factory=dict)
 
     def start(self, name: str, document: str) -> bool:
         # As Step Functions does: with the same input, a name that is still running answers as if new.
@@ -92,8 +98,17 @@ class FakeWorkflows:
         self.started[name] = document
         return True
 
+    def status(self, name: str) -> ExecutionStatus | None:
+        if name not in self.started:
+            return None
+        ended = self.statuses.get(name, ExecutionStatus.SUCCEEDED)
+        return ended if name in self.ended else ExecutionStatus.RUNNING
+
     def is_running(self, name: str) -> bool:
         return name in self.started and name not in self.ended
+
+    def results(self, name: str) -> Results:
+        return self.histories.get(name, Results())
 
     def stop(self, name: str) -> None:
         self.ended |= {name} & set(self.started)
@@ -186,6 +201,10 @@ class FakeFiles:
 
     def delete(self, key: str, version_id: str | None) -> None:
         self.objects.pop(key, None)
+
+    def find(self, key: str) -> FoundFile | None:
+        found = self.objects.get(key)
+        return None if found is None else FoundFile("v1", len(found), 1_800_000_000.0)
 
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
         return io.BytesIO(self.objects[key])

@@ -12,7 +12,7 @@ from likeness.contracts.messages import LinkCheck, PassReported
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus
 from likeness.runtime.request import correlation_id_of
 from likeness.steps.start_onboarding import StartOnboarding
-from tests.unit.fakes import FakeWorkflows
+from tests.unit.fakes import FakeClock, FakeWorkflows
 
 SESSION_ID = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 ROOT = "1-67891233-abcdef012345678912345678"
@@ -60,7 +60,7 @@ def test_whoever_asks_the_executions_input_has_the_same_bytes(stored: str | None
             return session(stored)
 
     workflows, store = FakeWorkflows(), Store()
-    start = StartOnboarding(store, workflows)  # type: ignore[arg-type]
+    start = StartOnboarding(store, workflows, FakeClock())  # type: ignore[arg-type]
     messages: list[PassReported | LinkCheck] = [
         PassReported(SESSION_ID, 1),
         PassReported(SESSION_ID, 1, correlation_id="another"),

@@ -13,6 +13,7 @@ from likeness.errors import UpstreamAmbiguous, UpstreamDeferred, UpstreamError, 
 CLASSES: dict[int, type[UpstreamError]] = {
     401: UpstreamRefused,
     402: UpstreamRefused,
+    403: UpstreamRefused,
     404: UpstreamRefused,
     422: UpstreamRefused,
     429: UpstreamDeferred,
@@ -21,6 +22,7 @@ CLASSES: dict[int, type[UpstreamError]] = {
     501: UpstreamRefused,
     505: UpstreamRefused,
     502: UpstreamAmbiguous,
+    408: UpstreamAmbiguous,
     418: UpstreamRefused,
 }
 
@@ -53,9 +55,13 @@ def test_a_success_that_breaks_the_contract_is_ambiguous(answer: bytes) -> None:
         read_envelope(200, answer, promised="GroupId")
 
 
-def test_a_proxys_page_is_judged_by_its_status() -> None:
-    with pytest.raises(UpstreamAmbiguous):
-        read_envelope(503, b"<html>", promised="GroupId")
+def test_a_proxys_page_is_nobodys_word_but_for_four_statuses() -> None:
+    for status in (302, 400, 402, 404, 408, 422, 501, 503, 505):
+        with pytest.raises(UpstreamAmbiguous):
+            read_envelope(status, b"<html>", promised="GroupId")
+    for status in (401, 403):
+        with pytest.raises(UpstreamRefused):
+            read_envelope(status, b"<html>", promised="GroupId")
     with pytest.raises(UpstreamDeferred) as caught:
         read_envelope(429, b"<html>", promised="GroupId", retry_after=7)
     assert caught.value.retry_after == 7
@@ -131,3 +137,44 @@ def test_a_status_is_handed_on_as_it_came(status: Any) -> None:
 def test_an_empty_error_object_does_not_hide_the_message() -> None:
     report = read_asset_report({"Status": "Failed", "Error": {}, "ErrorMessage": "FaceMismatch: m"})
     assert report.error_code == "FaceMismatch"
+
+
+SENT = ["https://api.test/v1/callback/ses_1/1/abc", "byted-token-of-a-person", "张三", "Anna Kowalska", "key-1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("callback_url: field required", "callback_url: field required"),
+        ("body.assets.0.name: too long", "body.assets.0.name: too long"),
+        ("a\r\nb\x00\u202ec", "a b c"),
+        ("url 'https://b.test/x?X-Amz-Signature=0123' is bad", "url '[…]' is bad"),
+        ("url https:\\/\\/b.test\\/x is bad", "url […] is bad"),
+        ("url https%3A%2F%2Fb.test is bad", "url […] is bad"),
+        ("api.test/v1/callback/ses_1/1/abc is bad", "[…] is bad"),
+        ("byted-token-of… is bad", "[…]… is bad"),
+        ("张三不好", "[…]不好"),
+        ("name Anna Kowalska, Anna%20Kowalska", "name […], […]"),
+        ("key-1 is bad", "[…] is bad"),
+        ("0123456789abcdef is bad", "[…] is bad"),
+        ("x" * 500, "x" * 159 + "…"),
+    ],
+)
+def test_what_a_422_lists_is_shown_without_what_was_sent(given: str, shown: str) -> None:
+    answer = json.dumps({"code": 422, "message": "Missing Params or Type Error", "errors": [given]}).encode()
+    with pytest.raises(UpstreamRefused) as caught:
+        read_envelope(200, answer, promised="GroupId", sent=SENT)
+    assert caught.value.errors == (shown,)
+
+
+@pytest.mark.parametrize("errors", [None, "x", {"a": 1}, [], [1, None, ["x"]], ["", " \n"]])
+def test_a_list_that_is_none_does_no_harm(errors: Any) -> None:
+    with pytest.raises(UpstreamRefused) as caught:
+        read_envelope(422, json.dumps({"code": 422, "errors": errors}).encode(), promised="GroupId")
+    assert caught.value.errors == ()
+
+
+def test_a_long_list_is_cut() -> None:
+    with pytest.raises(UpstreamRefused) as caught:
+        read_envelope(422, json.dumps({"code": 422, "errors": ["a"] * 1000}).encode(), promised="GroupId")
+    assert len(caught.value.errors) == 8

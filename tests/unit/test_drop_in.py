@@ -19,7 +19,14 @@ from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, 
 from likeness.contracts.messages import AssetsReady, LinkCheck, read_message
 from likeness.domain.asset import Asset, AssetStatus, crun_failure
 from likeness.domain.caller import Caller, key_digest
-from likeness.domain.drop_in import asset_id_of, callback_location, may_call_back, new_byted_token, session_of
+from likeness.domain.drop_in import (
+    asset_id_of,
+    callback_location,
+    crun_error,
+    may_call_back,
+    new_byted_token,
+    session_of,
+)
 from likeness.domain.links import origin_of, read_callback
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, AttemptStatus, DropIn, Problem, Session, SessionStatus
 from likeness.errors import (
@@ -38,6 +45,7 @@ from likeness.errors import (
 )
 from likeness.ports import AssetReport, Download, H5Session
 from likeness.runtime.drop_in import respond
+from likeness.runtime.problems import problem
 from likeness.steps.fetch_asset import FetchAsset
 from likeness.steps.get_result import GetResult
 from likeness.steps.open_validation import Opened, OpenValidation
@@ -312,8 +320,8 @@ def test_nobody_waits_longer_than_the_gateway_does(facade: Facade) -> None:
 def test_a_pass_that_crun_refuses_ends_the_waiting(facade: Facade) -> None:
     opened = facade.open()
     facade.world.callback(facade.session(opened))
-    facade.world.crun.groups.append(UpstreamRefused(404))
-    facade.meanwhile.append(lambda: facade.world.look_up(facade.session(opened)))
+    refused = UpstreamRefused(404)
+    facade.meanwhile.append(lambda: facade.world.look_up_to_the_end(facade.session(opened), refused))
     with pytest.raises(NotFound, match="validation was not passed"):
         facade.result.group(CLIENT, opened.byted_token)
 
@@ -471,7 +479,7 @@ def test_an_execution_that_is_faster_is_waited_for(facade: Facade) -> None:
     assert not facade.world.crun.uploaded
 
 
-@pytest.mark.parametrize("code", [401, 402, 505, 422, 404, 501])
+@pytest.mark.parametrize("code", [401, 402, 403, 505, 422, 404, 501])
 def test_a_refusal_is_the_callers_to_know_and_nothing_comes_of_the_file(facade: Facade, code: int) -> None:
     opened = facade.verified(f"group-refused-{code}")
     facade.downloads.downloads.append(Download(media.jpeg()))
@@ -593,13 +601,39 @@ def test_words_that_may_quote_a_link_are_not_passed_on() -> None:
     [
         (Forbidden(), 401), (NotFound(), 404), (InvalidRequest(), 422), (Conflict(), 422), (TooManyAttempts(), 422),
         (RateLimited(), 429), (UpstreamDeferred(), 455), (UpstreamAmbiguous(), 500), (StorageUnavailable(), 455),
-        (UpstreamRefused(401), 455), (UpstreamRefused(402), 402), (UpstreamRefused(404), 404),
+        (UpstreamRefused(401), 455), (UpstreamRefused(403), 455), (UpstreamRefused(402), 402),
+        (UpstreamRefused(404), 404),
         (UpstreamRefused(422), 422), (UpstreamRefused(501), 501), (UpstreamRefused(505), 505),
         (UpstreamRefused(418), 500), (LikenessError(), 500),
     ],
 )  # fmt: skip
 def test_every_error_has_a_code_of_the_vendors(error: LikenessError, code: int) -> None:
-    assert refusal(error) == (code, {"code": code, "message": error.message, "data": None})
+    status, body = refusal(error)
+    listed = body.pop("errors", None)
+    assert (status, body) == (code, {"code": code, "message": error.message, "data": None})
+    assert listed == ([error.message] if code == 422 else None)
+
+
+def test_a_422_lists_what_is_wrong_as_the_vendors_does() -> None:
+    assert refusal(UpstreamRefused(422, errors=["name: too long"]))[1]["errors"] == ["name: too long"]
+    assert refusal(InvalidRequest("a: missing; b: wrong"))[1]["errors"] == ["a: missing", "b: wrong"]
+
+
+def test_a_problem_document_lists_what_crun_has_said() -> None:
+    made = json.loads(problem(UpstreamRefused(422, errors=["name: too long"]))["body"])
+    assert (made["code"], made["upstream_errors"]) == ("upstream_rejected", ["name: too long"])
+    assert "upstream_errors" not in json.loads(problem(UpstreamRefused(404))["body"])
+
+
+def test_what_crun_lists_of_an_upload_reaches_the_program_by_each_way(facade: Facade) -> None:
+    opened = facade.verified("group-listed")
+    facade.downloads.downloads.append(Download(media.jpeg()))
+    facade.world.crun.uploads.append(UpstreamRefused(422, errors=["name: too long"]))
+    with pytest.raises(UpstreamRefused) as caught:
+        facade.upload("group-listed")
+    assert caught.value.errors == ("name: too long",)
+    (asset,) = facade.assets(opened)
+    assert crun_error(asset) == ("422", "name: too long")
 
 
 class Keys:

@@ -111,9 +111,9 @@ def test_a_pass_may_be_recorded_again_and_is_never_downgraded(store: DynamoStore
     for _ in range(2):
         assert store.record_pass(one.id, 1, "10000", NOW).status is SessionStatus.PROCESSING
     with pytest.raises(ConditionFailed):
-        store.record_failed_attempt(one.id, 1, AttemptStatus.FAILED, "10010", failure("attempt_failed"), NOW)
+        store.record_failed_attempt(one.id, 1, "10010", failure("attempt_failed"), NOW)
     with pytest.raises(ConditionFailed):
-        store.record_failed_attempt(one.id, 1, AttemptStatus.LAPSED, None, failure("link_expired"), NOW)
+        store.record_refused_result(one, 1, AttemptStatus.LAPSED, failure("link_expired"), NOW)
     with pytest.raises(ConditionFailed):
         store.record_pass(one.id, 2, "10000", NOW)
 
@@ -121,12 +121,12 @@ def test_a_pass_may_be_recorded_again_and_is_never_downgraded(store: DynamoStore
 def test_a_late_pass_counts_after_a_lapse_and_an_old_failure_does_not_touch_a_new_attempt(store: DynamoStore) -> None:
     one = session()
     store.create_session(one, [])
-    store.record_failed_attempt(one.id, 1, AttemptStatus.LAPSED, None, failure("link_expired"), NOW)
+    store.record_refused_result(one, 1, AttemptStatus.LAPSED, failure("link_expired"), NOW)
     store.add_attempt(one.id, attempt(2), NOW)
     with pytest.raises(ConditionFailed):
         store.add_attempt(one.id, attempt(2), NOW)
     with pytest.raises(ConditionFailed):
-        store.record_failed_attempt(one.id, 1, AttemptStatus.FAILED, "10010", failure("attempt_failed"), NOW)
+        store.record_failed_attempt(one.id, 1, "10010", failure("attempt_failed"), NOW)
     found = store.record_pass(one.id, 1, "10000", NOW)
     assert found.attempts[1].status is AttemptStatus.PASSED
     assert found.attempts[2].status is AttemptStatus.OPEN

@@ -295,9 +295,7 @@ def test_a_restore_never_overwrites_what_is_newer_or_brings_back_who_was_erased(
     exporter.run()
     source = exporter.write(tmp_path / "export")
     erase(store, sessions[1])
-    store.record_failed_attempt(
-        sessions[3].id, 1, AttemptStatus.FAILED, "10010", Problem("attempt_failed", "no"), NOW + 300
-    )
+    store.record_failed_attempt(sessions[3].id, 1, "10010", Problem("attempt_failed", "no"), NOW + 300)
     (key,) = ClientKeys(dynamodb, "table").known()
     ClientKeys(dynamodb, "table").revoke(key.key_id)
     before = dynamodb.scan(TableName="table")["Items"]

@@ -6,19 +6,27 @@ import json
 
 import pytest
 
-from likeness.errors import InvalidRequest, UpstreamRefused
+from likeness.errors import InvalidRequest, UpstreamAmbiguous, UpstreamError, UpstreamRefused
 from likeness.runtime import metrics
 from likeness.runtime.logging import report
 from tests.template_file import RESOURCES
 
 
-@pytest.mark.parametrize(("code", "alarming"), [(401, True), (402, True), (505, True), (422, False), (404, False)])
+@pytest.mark.parametrize(
+    ("error", "alarming"),
+    [
+        *((UpstreamRefused(code), True) for code in (401, 402, 403, 505)),
+        *((UpstreamRefused(code), False) for code in (404, 422)),
+        (UpstreamAmbiguous(upstream_code=402), False),  # a proxy's page
+    ],
+    ids=repr,
+)
 def test_a_refusal_of_the_account_is_counted_as_the_alarm_expects(
-    code: int, alarming: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    error: UpstreamError, alarming: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "likeness")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Likeness")
-    report(UpstreamRefused(code))
+    report(error)
     metrics.write({})
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     assert len(lines) == alarming

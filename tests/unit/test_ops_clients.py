@@ -201,3 +201,14 @@ def test_a_state_file_that_is_not_there_means_no_stack_is_up(tmp_path: Path) -> 
     result = CliRunner().invoke(main, ["client", "list", "--state-file", str(tmp_path / "none.json")])
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
     assert "is the local stack up?" in result.output
+
+
+def test_without_a_stack_the_two_options_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    result = CliRunner().invoke(main, ["client", "list"])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "the stack likeness cannot be read" in result.output
+    assert "--stack-name" in result.output
+    assert "--state-file .local/stack.json" in result.output

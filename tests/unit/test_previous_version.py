@@ -10,6 +10,7 @@ import pytest
 from likeness.adapters.items import RETENTION_SECONDS, asset_from, asset_item, session_from
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported, read_message
 from likeness.domain.asset import AssetStatus
+from likeness.domain.due import shard_of
 from likeness.domain.polling import Schedule
 from likeness.domain.session import AttemptStatus, SessionStatus
 from likeness.steps.rounds import Pace, plan
@@ -43,8 +44,9 @@ def test_items_without_the_newer_attributes_are_read() -> None:
     assert (asset.status, asset.sha256) == (AssetStatus.UPLOADED, None)
     # Nobody's in the index of assets: an attribute of an index cannot be empty.
     assert asset.client_id == ""
-    # Written anew, it expires with its session.
-    assert asset_item(asset) == ASSET | {"ttl": {"N": str(1_800_000_000 + RETENTION_SECONDS)}}
+    # Written anew, it expires with its session, and reconcile finds it.
+    due = {"due_shard": {"S": shard_of(asset.id)}, "due_at": {"N": "1800000600"}}
+    assert asset_item(asset) == ASSET | due | {"ttl": {"N": str(1_800_000_000 + RETENTION_SECONDS)}}
 
 
 def test_files_without_a_digest_are_nobodys_twins() -> None:

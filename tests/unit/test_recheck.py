@@ -148,8 +148,9 @@ def test_a_hiccup_is_no_loss_and_a_run_that_comes_twice_is_one_look(rounds: Roun
 
 
 NO_NEWS = [
-    *(UpstreamRefused(code) for code in (401, 402, 422, 501, 505)),
+    *(UpstreamRefused(code) for code in (401, 402, 403, 422, 501, 505)),
     RateLimited(upstream_code=429), UpstreamDeferred(upstream_code=455), UpstreamAmbiguous(upstream_code=500),
+    UpstreamAmbiguous(upstream_code=404), UpstreamAmbiguous(upstream_code=402),
     UpstreamAmbiguous("html"),
 ]  # fmt: skip
 
@@ -168,7 +169,7 @@ def test_a_refusal_that_is_not_about_the_asset_loses_nothing(
     for _ in range(4):
         rounds.run()
     assert rounds.lost() == set()
-    assert bool(rounds.refused) == (problem.upstream_code in (401, 402, 505))
+    assert bool(rounds.refused) == (isinstance(problem, UpstreamRefused) and problem.upstream_code not in (422, 501))
     # And when crun is back, everybody's turn comes.
     rounds.crun.reports = Everything()
     rounds.crun.asked.clear()

@@ -292,9 +292,7 @@ def test_a_day_shows_how_sessions_and_assets_ended(world: World) -> None:
     world.change(first, status=AssetStatus.ACTIVE, submitted_at=1_800_000_000.0, activated_at=1_800_000_003.25)
     world.change(second, status=AssetStatus.FAILED, error=Problem("face_mismatch", "Somebody else."))
     world.store.add_attempt(one.id, _attempt(), 1_800_000_000.0)
-    world.store.record_failed_attempt(
-        one.id, 1, AttemptStatus.FAILED, "10010", failure("attempt_failed"), 1_800_000_000.0
-    )
+    world.store.record_failed_attempt(one.id, 1, "10010", failure("attempt_failed"), 1_800_000_000.0)
     assert third.status is AssetStatus.AWAITING_UPLOAD
     assert world.pages(1000) == [
         {
@@ -409,9 +407,7 @@ def test_an_erased_session_is_counted_and_nothing_of_what_went_wrong_with_it_is(
     one, (first, second) = world.session(MIDNIGHT, assets=2, attempts={1: _attempt()})
     world.change(first, status=AssetStatus.FAILED, error=Problem("rejected", "What crun said of a face."))
     world.change(second, status=AssetStatus.ACTIVE, submitted_at=1_800_000_000.0, activated_at=1_800_000_000.5)
-    world.store.record_failed_attempt(
-        one.id, 1, AttemptStatus.FAILED, "10010", failure("attempt_failed"), 1_800_000_000.0
-    )
+    world.store.record_failed_attempt(one.id, 1, "10010", failure("attempt_failed"), 1_800_000_000.0)
     EraseSession(world.store, FakeFiles(), FakeWorkflows(), world.clock)(Caller("acme"), one.id)
     (answer,) = world.pages(1000)
     (day,) = answer["days"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,7 @@ from likeness.steps.get_session import GetSession
 from likeness.steps.look_up_result import LEASE_SECONDS
 from likeness.steps.receive_callback import ReceiveCallback
 from likeness.steps.rounds import MAX_ROUNDS, done
+from tests.unit.fakes import FakeCrun
 from tests.unit.world import BASE, PASS, TABLE, World
 
 # -- the callback -------------------------------------------------------------------------------------------------
@@ -104,8 +106,7 @@ def test_a_failure_after_a_pass_does_not_downgrade(world: World) -> None:
 
 def test_a_late_pass_counts_after_its_link_lapsed(world: World) -> None:
     one = world.session()
-    world.crun.groups.append(UpstreamRefused(404))
-    assert world.look_up(one, last_chance=True) == {"outcome": "not_verified"}
+    assert world.look_up_to_the_end(one, UpstreamRefused(404), last_chance=True) == {"outcome": "not_verified"}
     assert world.row(one).attempts[1].status is AttemptStatus.LAPSED
     world.callback(one)
     assert world.onboard(PassReported(session_id=one.id, attempt=1)) == "started"
@@ -129,8 +130,7 @@ def test_a_message_starts_one_execution(world: World) -> None:
     assert world.onboard(message) == "started"
     document = json.loads(world.workflows.started[f"{one.id}-a1"])
     assert document == {"attempt": 1, "last_chance": False, "session_id": one.id, "work": "validate"}
-    world.workflows.ended.add(f"{one.id}-a1")
-    assert world.onboard(message) == "exists"
+    assert world.onboard(message) == "started", "the same execution, still running"
     assert len(world.workflows.started) == 1
 
 
@@ -183,8 +183,6 @@ def test_an_execution_that_died_unclaimed_gives_way_to_another_name(world: World
     one, _ = world.verified(AssetStatus.UPLOADED)
     world.onboard(AssetsReady(session_id=one.id))
     world.workflows.ended.add(f"{one.id}-g0")
-    with pytest.raises(WorkInProgress):
-        world.onboard(AssetsReady(session_id=one.id))
     assert world.onboard(AssetsReady(session_id=one.id)) == "started"
     assert f"{one.id}-g1" in world.workflows.started
 
@@ -227,7 +225,7 @@ def test_one_worker_looks_up(world: World) -> None:
     assert world.look_up(one, execution="b")["outcome"] == "verified"
 
 
-@pytest.mark.parametrize("error", [UpstreamDeferred(), RateLimited(), *map(UpstreamRefused, (401, 402, 505))])
+@pytest.mark.parametrize("error", [UpstreamDeferred(), RateLimited(), *map(UpstreamRefused, (401, 402, 403, 505))])
 def test_a_look_up_that_did_not_happen_gives_its_lease_back(world: World, error: UpstreamDeferred) -> None:
     one = world.session(AttemptStatus.PASSED, status=SessionStatus.PROCESSING)
     world.crun.groups.append(error)
@@ -240,8 +238,7 @@ def test_a_look_up_that_did_not_happen_gives_its_lease_back(world: World, error:
 def test_a_refusal_asks_for_another_attempt(world: World, code: int) -> None:
     one = world.session()
     world.callback(one)
-    world.crun.groups.append(UpstreamRefused(code))
-    assert world.look_up(one) == {"outcome": "not_verified"}
+    assert world.look_up_to_the_end(one, UpstreamRefused(code)) == {"outcome": "not_verified"}
     found = world.row(one)
     assert (found.status, found.attempts[1].status) == (SessionStatus.REQUIRES_INPUT, AttemptStatus.FAILED)
     assert found.last_error == failure("attempt_failed", str(code))
@@ -256,8 +253,7 @@ def test_a_refusal_after_an_interrupted_look_up_means_the_result_is_lost(world: 
     with pytest.raises(UpstreamAmbiguous):
         world.look_up(one, execution="a")
     world.clock.at += LEASE_SECONDS + 1
-    world.crun.groups.append(UpstreamRefused(404))
-    assert world.look_up(one, execution=execution) == {"outcome": "not_verified"}
+    assert world.look_up_to_the_end(one, UpstreamRefused(404), execution) == {"outcome": "not_verified"}
     found = world.row(one)
     assert found.attempts[1].status is AttemptStatus.LOST
     assert found.last_error == failure("result_lost", "404")
@@ -266,11 +262,11 @@ def test_a_refusal_after_an_interrupted_look_up_means_the_result_is_lost(world: 
 def test_a_deferral_in_between_does_not_hide_an_interrupted_look_up(world: World) -> None:
     one = world.session()
     world.callback(one)
-    world.crun.groups.extend([UpstreamAmbiguous(), UpstreamDeferred(), UpstreamRefused(404)])
+    world.crun.groups.extend([UpstreamAmbiguous(), UpstreamDeferred()])
     for error in (UpstreamAmbiguous, UpstreamDeferred):
         with pytest.raises(error):
             world.look_up(one)
-    world.look_up(one)
+    world.look_up_to_the_end(one, UpstreamRefused(404))
     assert world.row(one).attempts[1].status is AttemptStatus.LOST
 
 
@@ -278,8 +274,7 @@ def test_a_refreshed_callback_after_a_refused_look_up_does_not_hang_the_session(
     one = world.session()
     world.callback(one)
     world.onboard(PassReported(session_id=one.id, attempt=1))
-    world.crun.groups.append(UpstreamRefused(404))
-    world.look_up(one, execution=f"{one.id}-a1")
+    world.look_up_to_the_end(one, UpstreamRefused(404), f"{one.id}-a1")
     world.workflows.ended.add(f"{one.id}-a1")
     world.callback(one)
     assert world.row(one).status is SessionStatus.REQUIRES_INPUT or world.workflows.is_running(f"{one.id}-a1")
@@ -373,26 +368,95 @@ def test_nothing_is_submitted_without_a_group(world: World) -> None:
 
 def test_nobody_repeats_what_somebody_else_may_still_be_at(world: World) -> None:
     _, (asset,) = world.verified(AssetStatus.UPLOADED)
-    world.crun.uploads.extend([UpstreamAmbiguous(), "asset-1"])
-    with pytest.raises(UpstreamAmbiguous):
-        world.submit(asset, by="request")
+    _dies_in_the_call(world, asset, by="request")
     world.clock.at += SUBMISSION_LEASE_SECONDS - 1
     with pytest.raises(WorkInProgress):
         world.submit(asset, by="execution")
-    assert world.file(asset).submitting_by == "request"
+    assert str(world.file(asset).submitting_by).startswith("request/")
     world.clock.at += 1
     assert world.submit(asset, by="execution") == "submitted"
     assert world.file(asset).submitting_by is None
     assert (len(world.crun.uploaded), len(world.orphans)) == (2, 1)
 
 
+class _Killed(BaseException):
+    """The invocation ends in the middle of its call to crun, as by a time-out."""
+
+
+def _dies_in_the_call(world: World, asset: Asset, by: str = "a") -> None:
+    class Dying(FakeCrun):
+        def upload_asset(self, **_: Any) -> str:
+            world.crun.uploaded.append(("", "", "", ""))
+            raise _Killed
+
+    alive, world.crun = world.crun, Dying(uploaded=world.crun.uploaded)
+    with pytest.raises(_Killed):
+        world.submit(asset, by=by)
+    world.crun = alive
+    world.crun.uploads.append("asset-1")
+
+
+def test_a_repeated_submission_of_the_same_execution_does_not_pass_its_own_lease(world: World) -> None:
+    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+
+    class Repeated(FakeCrun):
+        def upload_asset(self, **given: Any) -> str:
+            # Lambda or Step Functions runs the same task again while this one waits for crun's answer.
+            world.crun = FakeCrun()
+            with pytest.raises(WorkInProgress):
+                world.submit(asset)
+            return super().upload_asset(**given)
+
+    slow = world.crun = Repeated(uploads=deque(["asset-1"]))
+    assert world.submit(asset) == "submitted"
+    assert (len(slow.uploaded), world.orphans) == (1, [])
+    found = world.file(asset)
+    assert (found.crun_asset_id, found.ambiguous_submissions, found.submitting_by) == ("asset-1", 1, None)
+
+
+def test_a_submission_that_an_earlier_version_began_is_waited_out_too(world: World) -> None:
+    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+    begun = replace(asset, status=AssetStatus.SUBMITTING, submitting_by="a", ambiguous_submissions=1)
+    world.store.change_asset(begun, [AssetStatus.UPLOADED])
+    with pytest.raises(WorkInProgress):
+        world.submit(asset, by="a")
+    world.clock.at += SUBMISSION_LEASE_SECONDS
+    world.crun.uploads.append("asset-1")
+    assert (world.submit(asset, by="a"), world.orphans) == ("submitted", [1])
+
+
+def test_of_two_who_find_the_same_ended_submission_one_repeats_it(world: World) -> None:
+    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+    world.crun.uploads.append(UpstreamAmbiguous())
+    with pytest.raises(UpstreamAmbiguous):
+        world.submit(asset)
+    ended = world.file(asset)
+    assert (ended.status, ended.submitting_by) == (AssetStatus.SUBMITTING, None)
+    one, other = (replace(ended, submitting_by=each, ambiguous_submissions=2) for each in ("one", "other"))
+    for _ in range(2):  # the SDK repeats what it has got no answer to
+        world.store.begin_submission(one, ended)
+    with pytest.raises(ConditionFailed):
+        world.store.begin_submission(other, ended)
+
+
+def test_a_deferred_repetition_leaves_nothing_to_wait_out(world: World) -> None:
+    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+    _dies_in_the_call(world, asset)
+    world.clock.at += SUBMISSION_LEASE_SECONDS
+    world.crun.uploads = deque([UpstreamDeferred(), "asset-1"])
+    with pytest.raises(UpstreamDeferred):
+        world.submit(asset)
+    assert world.file(asset).ambiguous_submissions == 1
+    assert world.submit(asset) == "submitted"
+
+
 def test_of_two_who_begin_in_the_same_millisecond_one_does(world: World) -> None:
     _, (asset,) = world.verified(AssetStatus.UPLOADED)
     one, other = (replace(asset, status=AssetStatus.SUBMITTING, submitting_by=each) for each in ("one", "other"))
     for _ in range(2):  # the SDK repeats what it has got no answer to
-        world.store.change_asset(one, [AssetStatus.UPLOADED])
+        world.store.begin_submission(one, asset)
     with pytest.raises(ConditionFailed):
-        world.store.change_asset(other, [AssetStatus.UPLOADED])
+        world.store.begin_submission(other, asset)
 
 
 def test_an_ambiguous_upload_is_repeated_once(world: World) -> None:
@@ -416,7 +480,7 @@ def test_an_ambiguous_upload_may_succeed_the_second_time(world: World) -> None:
     assert world.submit(asset) == "submitted"
 
 
-@pytest.mark.parametrize("error", [UpstreamDeferred(), *map(UpstreamRefused, (401, 402, 505))])
+@pytest.mark.parametrize("error", [UpstreamDeferred(), *map(UpstreamRefused, (401, 402, 403, 505))])
 def test_an_upload_that_did_not_happen_leaves_the_asset_as_it_was(world: World, error: UpstreamDeferred) -> None:
     _, (asset,) = world.verified(AssetStatus.UPLOADED)
     world.crun.uploads = deque([error] * 3)
@@ -458,12 +522,63 @@ def test_a_round_moves_each_asset_by_its_own_report(world: World) -> None:
     assert (following["next"], following["round"], following["wait_seconds"]) == ("wait", 1, 17)
     world.clock.at += 60
     world.poll(one)
+    world.clock.at += 5
+    world.poll(one)
     assert world.file(refused).status is AssetStatus.FAILED, "crun has had its minute to know the id"
     world.clock.at += world.schedule.deadline
     assert world.poll(one)["next"] == "done"
     codes = {each.error.code for each in map(world.file, (unknown, silent)) if each.error}
     assert codes == {"activation_timeout"}
     assert world.row(one).driver is None
+
+
+def test_a_file_that_crun_does_not_know_is_looked_at_twice_some_seconds_apart(world: World) -> None:
+    one, (asset,) = world.verified(AssetStatus.PROCESSING)
+    missing, there = UpstreamRefused(404), AssetReport("Processing")
+
+    def look(report: AssetReport | Exception, after: float) -> AssetStatus:
+        world.clock.at += after
+        world.crun.reports = {str(asset.crun_asset_id): report}
+        world.poll(one)
+        return world.file(asset).status
+
+    assert look(missing, 61) is AssetStatus.PROCESSING
+    assert look(missing, 1) is AssetStatus.PROCESSING, "the same round, repeated, is one look"
+    assert look(there, 30) is AssetStatus.PROCESSING
+    assert world.file(asset).missing_since is None
+    assert look(missing, 30) is AssetStatus.PROCESSING, "a hiccup before does not count"
+    assert look(UpstreamAmbiguous(upstream_code=404), 30) is AssetStatus.PROCESSING, "no word of crun's"
+    assert look(missing, 5) is AssetStatus.FAILED
+    error = world.file(asset).error
+    assert error
+    assert (error.code, error.upstream_code) == ("upstream_not_found", "404")
+
+
+def test_a_file_that_is_active_after_all_keeps_no_memory_of_a_hiccup(world: World) -> None:
+    one, (asset,) = world.verified(AssetStatus.PROCESSING)
+    world.clock.at += 61
+    for report in (UpstreamRefused(404), AssetReport("Active")):
+        world.crun.reports = {str(asset.crun_asset_id): report}
+        world.poll(one)
+        world.clock.at += 30
+    found = world.file(asset)
+    assert (found.status, found.missing_since) == (AssetStatus.ACTIVE, None)
+
+
+def test_what_crun_calls_failed_is_failed_at_the_first_look(world: World) -> None:
+    one, (asset,) = world.verified(AssetStatus.PROCESSING)
+    world.crun.reports = {str(asset.crun_asset_id): AssetReport("Failed", "FaceMismatch", "m")}
+    world.poll(one)
+    assert world.file(asset).status is AssetStatus.FAILED
+
+
+def test_what_crun_lists_of_a_refused_upload_stays_with_the_file(world: World) -> None:
+    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+    world.crun.uploads.append(UpstreamRefused(422, errors=["name: too long", "group_id: no"]))
+    assert world.submit(asset) == "failed"
+    error = world.file(asset).error
+    assert error
+    assert error.upstream_message == "name: too long; group_id: no"
 
 
 def test_a_failed_download_is_submitted_once_more(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from likeness.adapters.dynamodb import DynamoStore
@@ -16,6 +17,7 @@ from likeness.domain.media.types import AssetType
 from likeness.domain.polling import Schedule
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus
 from likeness.domain.signing import sign_callback
+from likeness.errors import UpstreamError
 from likeness.ports import H5Session
 from likeness.steps.claim_assets import ClaimAssets
 from likeness.steps.create_session import CreateSession
@@ -91,7 +93,10 @@ class World:
     def play(self, state: str, session: str, values: dict[str, str]) -> None:
         """Does what the state machine's own DynamoDB write does, with the expressions of its definition."""
         parameters = ASL["States"][state]["Parameters"]
-        given = {"$.lookup.result.at": str(self.clock.now()), **values}
+        entered = (
+            datetime.fromtimestamp(self.clock.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        )
+        given = {"$.lookup.result.at": str(self.clock.now()), "$$.State.EnteredTime": entered, **values}
 
         def filled(node: Any) -> Any:
             if not isinstance(node, dict):
@@ -123,10 +128,20 @@ class World:
         return step(of.id, str(number), signature, PASS if parameters is None else parameters, BASE)
 
     def onboard(self, message: PassReported | LinkCheck | AssetsReady) -> str:
-        return StartOnboarding(self.store, self.workflows)(message)
+        return StartOnboarding(self.store, self.workflows, self.clock)(message)
 
     def look_up(self, of: Session, number: int = 1, execution: str = "a", *, last_chance: bool = False) -> Any:
         return LookUpResult(self.store, self.crun, self.clock)(of.id, number, execution, last_chance=last_chance)
+
+    def look_up_to_the_end(self, of: Session, problem: UpstreamError, execution: str = "a", **how: Any) -> Any:
+        """Crun answers with ``problem`` until its word stands; how often it was asked is in ``crun.looked_up``."""
+        for _ in range(50):
+            self.crun.groups.append(problem)
+            found = self.look_up(of, execution=execution, **how)
+            if found["outcome"] != "not_yet":
+                return found
+            self.clock.at += found["wait_seconds"]
+        raise AssertionError("it is looked up for ever")
 
     def claim(self, of: Session, execution: str = "a", takes_over: str | None = None) -> Any:
         return ClaimAssets(self.store, self.clock, Pace(self.schedule, self.history))(

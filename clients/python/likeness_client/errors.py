@@ -10,6 +10,7 @@ LikenessError
 │   └── UnavailableError        502, 503, 504
 ├── ConnectionFailedError       no answer: what was asked may have happened
 ├── UnexpectedAnswerError       an answer that is not the contract's
+│   └── ForeignAnswerError      not the service's at all: a proxy's page, a redirect
 ├── UploadError                 the storage refused a file
 ├── SessionEndedError           waited for a session that was canceled or erased
 └── WaitTimeoutError            waited long enough; also a TimeoutError
@@ -38,7 +39,10 @@ class LikenessError(Exception):
 
 
 class LikenessApiError(LikenessError):
-    """When the service answered with an error. ``code`` is stable; ``title`` and ``detail`` are for people."""
+    """When the service answered with an error. ``code`` is stable; ``title`` and ``detail`` are for people.
+
+    ``upstream_errors``: what crun lists as wrong, with ``upstream_rejected``.
+    """
 
     def __init__(
         self,
@@ -49,15 +53,25 @@ class LikenessApiError(LikenessError):
         field: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        upstream_errors: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(status, code, title, detail, field, request_id, retry_after)
+        super().__init__(status, code, title, detail, field, request_id, retry_after, upstream_errors)
         self.status = status
         self.code = code
         self.title = title
         self.detail = detail
         self.field = field
         self.request_id = request_id
+        self.upstream_errors = upstream_errors
         self._retry_after = retry_after
+
+    @property
+    def is_passing(self) -> bool:
+        """Not when the service has said no; yes after a proxy's page: without a problem document it decides nothing.
+
+        Unless that refuses the credential or the size, which nobody takes back a moment later.
+        """
+        return self.code == code_without_document(self.status) and self.status not in (401, 403, 413)
 
     @property
     def retry_after(self) -> float | None:
@@ -86,8 +100,8 @@ class ConflictError(LikenessApiError):
 
     @property
     def is_passing(self) -> bool:
-        """Only while the same request, sent before, is still being served."""
-        return self.code == "request_in_progress"
+        """Only while the same request, sent before, is still being served; or when it was not the service's answer."""
+        return self.code == "request_in_progress" or super().is_passing
 
 
 class RateLimitedError(LikenessApiError):
@@ -119,6 +133,15 @@ class ConnectionFailedError(LikenessError):
 
 class UnexpectedAnswerError(LikenessError):
     """When an answer is not what the contract says. The text names the place, never the value."""
+
+
+class ForeignAnswerError(UnexpectedAnswerError):
+    """When somebody else answered: a proxy's page, a redirect. What was asked may have happened nevertheless."""
+
+    @property
+    def is_passing(self) -> bool:
+        """Yes."""
+        return True
 
 
 class UploadError(LikenessError):
@@ -169,6 +192,11 @@ _BY_STATUS: dict[int, type[LikenessApiError]] = {
     503: UnavailableError,
     504: UnavailableError,
 }
+
+
+def code_without_document(status: int) -> str:
+    """The code of an answer without a problem document: it is not the service that gave it."""
+    return f"http_{status}"
 
 
 def error_class(status: int) -> type[LikenessApiError]:

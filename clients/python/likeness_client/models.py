@@ -72,6 +72,7 @@ class Problem:
     detail: str | None = None
     field: str | None = None
     request_id: str | None = None
+    upstream_errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,11 @@ import requests
 
 from likeness_client.errors import (
     ConnectionFailedError,
+    ForeignAnswerError,
     LikenessApiError,
     LikenessError,
     UnexpectedAnswerError,
+    code_without_document,
     error_class,
 )
 from likeness_client.models import Problem
@@ -135,7 +137,7 @@ def _content(answer: requests.Response, what: str) -> object:
         raise _api_error(answer)
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if answer.status_code >= 300 or kind != "application/json":
-        raise UnexpectedAnswerError(f"{what}: answered {answer.status_code} with {kind or 'no content type'}")
+        raise ForeignAnswerError(f"{what}: answered {answer.status_code} with {kind or 'no content type'}")
     try:
         return answer.json()
     except ValueError:
@@ -148,7 +150,7 @@ def _api_error(answer: requests.Response) -> LikenessApiError:
     try:
         problem = read(Problem, answer.json())
     except (ValueError, UnexpectedAnswerError):
-        problem = Problem(title=f"HTTP {status} without a problem document", code=f"http_{status}")
+        problem = Problem(title=f"HTTP {status} without a problem document", code=code_without_document(status))
     return error_class(status)(
         status,
         problem.code,
@@ -157,6 +159,7 @@ def _api_error(answer: requests.Response) -> LikenessApiError:
         problem.field,
         problem.request_id or answer.headers.get("x-amzn-RequestId"),
         parse_retry_after(answer.headers.get("Retry-After")),
+        problem.upstream_errors,
     )
 
 

@@ -11,12 +11,15 @@ LikenessError
 │   ├── UpstreamRefused             it said no; asking again does not help
 │   ├── UpstreamDeferred            it certainly did not happen; ask again later
 │   └── UpstreamAmbiguous           it may have happened
+│       └── UpstreamIncomplete      a success without what was promised
 ├── StorageUnavailable              503, AWS did not answer
 ├── WorkInProgress                  somebody else holds the work; come back
 └── ConditionFailed                 a conditional write found another state (never leaves a step)
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class LikenessError(Exception):
@@ -112,6 +115,7 @@ class UpstreamError(LikenessError):
 _REFUSALS: dict[int, tuple[int, str, str]] = {
     401: (503, "upstream_key_rejected", "The validation service does not accept our key"),
     402: (503, "upstream_credits_exhausted", "The account at the validation service has no credits left"),
+    403: (503, "upstream_key_disabled", "Our key is disabled at the validation service"),
     404: (502, "upstream_not_found", "The validation service does not know what was asked for"),
     422: (502, "upstream_rejected", "The validation service rejected the request"),
     501: (502, "upstream_failed", "The validation service could not do it"),
@@ -119,13 +123,16 @@ _REFUSALS: dict[int, tuple[int, str, str]] = {
 }
 
 #: Refusals that concern the account, not the person: somebody has to act (see docs/operations.md).
-ACCOUNT_REFUSALS = frozenset({401, 402, 505})
+ACCOUNT_REFUSALS = frozenset({401, 402, 403, 505})
 
 
 class UpstreamRefused(UpstreamError):
-    """When crun said no: 401, 402, 404, 422, 501, 505, or a code nobody has documented."""
+    """When crun said no: 401, 402, 403, 404, 422, 501, 505, or a code nobody has documented.
 
-    def __init__(self, upstream_code: int, detail: str = "") -> None:
+    ``errors`` is what crun lists with a 422: short lines, without anything that we have sent.
+    """
+
+    def __init__(self, upstream_code: int, detail: str = "", errors: Sequence[str] = ()) -> None:
         status, code, title = _REFUSALS.get(
             upstream_code, (502, "upstream_refused", "The validation service refused the request")
         )
@@ -134,6 +141,7 @@ class UpstreamRefused(UpstreamError):
         )
         self.status, self.code, self.title = status, code, title
         self.detail = detail
+        self.errors = tuple(errors)
 
 
 class UpstreamDeferred(UpstreamError):
@@ -151,9 +159,13 @@ class RateLimited(UpstreamDeferred):
 
 
 class UpstreamAmbiguous(UpstreamError):
-    """When the request may have happened: a lost answer, 5xx, or an answer that is not the contract's."""
+    """When the request may have happened: a lost answer, 5xx, 408, or an answer that is not crun's envelope."""
 
     code = "upstream_ambiguous"
+
+
+class UpstreamIncomplete(UpstreamAmbiguous):
+    """When crun says that it succeeded, and leaves out what it promised."""
 
 
 class StorageUnavailable(LikenessError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from likeness.domain.asset import Asset, AssetStatus
@@ -74,8 +75,11 @@ class Store(Protocol):
         """
         ...
 
-    def add_attempt(self, session_id: str, attempt: Attempt, now: float) -> None:
-        """Adds attempt ``attempt.number``; ConditionFailed when it exists or the session has moved on."""
+    def add_attempt(self, session_id: str, attempt: Attempt, now: float, *, given_up: Sequence[int] = ()) -> None:
+        """Adds attempt ``attempt.number``; ConditionFailed when it exists or the session has moved on.
+
+        ``given_up`` are the numbers of passes whose results nobody waits for any more: they become ``lost``.
+        """
         ...
 
     def record_pass(self, session_id: str, number: int, result_code: str, now: float) -> Session:
@@ -85,16 +89,32 @@ class Store(Protocol):
         """
         ...
 
-    def record_failed_attempt(
-        self,
-        session_id: str,
-        number: int,
-        status: AttemptStatus,
-        result_code: str | None,
-        why: Problem,
-        now: float,
+    def record_failed_attempt(self, session_id: str, number: int, result_code: str, why: Problem, now: float) -> None:
+        """An authentic callback said that the newest attempt failed.
+
+        ConditionFailed when it is not the newest, or something better is known.
+        """
+        ...
+
+    def record_refused_result(
+        self, session: Session, number: int, status: AttemptStatus, why: Problem, now: float
     ) -> None:
-        """The newest attempt led nowhere; ConditionFailed when it is not the newest or something better is known."""
+        """Crun has refused the result of attempt ``number`` of a session that is as given.
+
+        The session asks for a further attempt, unless another one's result is on its way or a newer link is open.
+        ConditionFailed when the session has changed: read it again.
+        """
+        ...
+
+    def record_no_result(self, session_id: str, why: Problem, now: float) -> None:
+        """A session in ``processing`` asks for a further attempt; nothing happens when it has moved on."""
+        ...
+
+    def save_group(self, session_id: str, number: int, group_id: str, now: float) -> None:
+        """The group of attempt ``number`` is known: the session is verified.
+
+        ConditionFailed when another group is known, or the session was canceled or erased.
+        """
         ...
 
     def renew_invite(self, session_id: str) -> Session:
@@ -124,6 +144,19 @@ class Store(Protocol):
 
     def release_lookup(self, session_id: str, number: int, owner: str) -> None:
         """Gives the lease back after a look-up that certainly did not happen."""
+        ...
+
+    def record_not_yet(
+        self, session_id: str, number: int, owner: str, answers: int, since: float, *, release: bool
+    ) -> None:
+        """Crun has answered ``answers`` times, first at ``since``, that there is no result yet.
+
+        ``release`` also gives ``owner``'s lease back.
+        """
+        ...
+
+    def next_execution(self, session_id: str, number: int, executions: int) -> None:
+        """Counts an execution that ended without an outcome, after ``executions`` others: names follow from it."""
         ...
 
     def claim_driver(self, session_id: str, execution: str, takes_over: str | None) -> bool:
@@ -207,6 +240,13 @@ class Store(Protocol):
         """
         ...
 
+    def begin_submission(self, intent: Asset, before: Asset) -> None:
+        """Writes ``intent`` to hand an asset to crun if it is still as ``before``; ConditionFailed otherwise.
+
+        Of two who have read the same state one begins: each intent counts up ``ambiguous_submissions``.
+        """
+        ...
+
     def keep_earlier_id(self, asset: Asset) -> None:
         """Keeps the asset findable by the id that crun has given it, before it gets another one."""
         ...
@@ -227,6 +267,27 @@ class UpstreamIds(Protocol):
 
         Of several with the same AssetId, the oldest of the client's that is not erased.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DueItem:
+    """A session, or one of its files, that should have moved on by ``due_at`` (epoch seconds)."""
+
+    session_id: str
+    asset_id: str | None
+    due_at: float
+
+
+class DueItems(Protocol):
+    """What is due, whoever should have moved it."""
+
+    def oldest(self, now: float, limit: int) -> list[DueItem]:
+        """At most ``limit`` items that are due by now, the most overdue first. Some moments behind the table."""
+        ...
+
+    def set(self, item: DueItem, due_at: float | None) -> None:
+        """Makes an item due at another time, or not at all; nothing happens when it has changed meanwhile."""
         ...
 
 
@@ -254,6 +315,48 @@ class Queue(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class FoundGroup:
+    """A GroupId that crun gave for attempt ``number`` at ``at`` (epoch seconds)."""
+
+    number: int
+    group_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAsset:
+    """An AssetId that crun gave for a file that had been submitted ``resubmissions`` times before."""
+
+    asset_id: str
+    crun_asset_id: str
+    resubmissions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What an execution got from crun, in the order in which it did."""
+
+    groups: tuple[FoundGroup, ...] = ()
+    assets: tuple[FoundAsset, ...] = ()
+
+
+class ExecutionStatus(StrEnum):
+    """What Step Functions says of an execution."""
+
+    RUNNING = "RUNNING"
+    PENDING_REDRIVE = "PENDING_REDRIVE"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self not in (ExecutionStatus.RUNNING, ExecutionStatus.PENDING_REDRIVE)
+
+
 class Workflows(Protocol):
     """Executions of the state machine ``onboard_person``."""
 
@@ -261,8 +364,16 @@ class Workflows(Protocol):
         """Starts an execution; False when one of that name exists, running or ended."""
         ...
 
+    def status(self, name: str) -> ExecutionStatus | None:
+        """Where the execution of that name stands; None when there is none, or none any more."""
+        ...
+
     def is_running(self, name: str) -> bool:
         """Whether the execution of that name has not ended."""
+        ...
+
+    def results(self, name: str) -> Results:
+        """What the history of the execution of that name holds; nothing when there is no history any more."""
         ...
 
     def stop(self, name: str) -> None:
@@ -277,6 +388,15 @@ class UploadForm:
     url: str
     fields: dict[str, str]
     expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """An object that is in the upload bucket. ``stored_at`` in epoch seconds."""
+
+    version_id: str | None
+    size_bytes: int
+    stored_at: float
 
 
 class Files(Protocol):
@@ -302,6 +422,10 @@ class Files(Protocol):
         """Deletes one version."""
         ...
 
+    def find(self, key: str) -> FoundFile | None:
+        """The newest version of an object; None when there is none."""
+        ...
+
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
         """A seekable view of one version that fetches only the ranges that are read."""
         ...
@@ -320,7 +444,7 @@ class CrunCall:
     """One request to crun and what came of it. ``call`` is the last part of its path.
 
     ``outcome``: ``ok``, ``refused``, ``deferred`` or ``ambiguous``, as in the tree of errors; ``upstream_code`` is
-    crun's own figure, if it gave one.
+    crun's own figure, if it gave one; ``errors`` what it lists with a 422.
     """
 
     call: str
@@ -328,6 +452,7 @@ class CrunCall:
     seconds: float
     upstream_code: int | None
     correlation_id: str | None
+    errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

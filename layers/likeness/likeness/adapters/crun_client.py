@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import requests
 
-from likeness.adapters.https import ReadyAdapter, seconds_to_wait
+from likeness.adapters.https import OwnSession, ReadyAdapter, seconds_to_wait
 from likeness.contracts.crun import read_asset_report, read_balance, read_envelope, read_id, read_link
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, CrunCall, H5Session, UpstreamProblem
@@ -21,6 +21,8 @@ CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 12.0
 #: The contract knows no such header; whoever has the vendor's logs may look for it.
 _CORRELATION_HEADER = "X-Correlation-Id"
+#: The key may have been changed, or enabled again under another value: it is fetched anew, and the call made once more.
+_KEY_REFUSED = frozenset({401, 403})
 _LARGEST_ANSWER = 1 << 20
 _PARALLEL = 8
 _LONGEST_WAIT_SECONDS = 3600
@@ -29,7 +31,7 @@ _REPORTS_SECONDS = 25.0
 
 
 class CrunClient:
-    """The port ``Crun``. ``api_key(fresh=True)`` fetches the key anew: after a 401 it may have been rotated.
+    """The port ``Crun``. ``api_key(fresh=True)`` fetches the key anew: after a 401 or 403 it may have been rotated.
 
     ``admit(n)``, or ``admit(n, client_id)`` on behalf of a client, is the rate governor: it returns, perhaps after
     a while, how many of ``n`` calls may go out now, or raises RateLimited. ``called`` is told of every request that
@@ -51,7 +53,7 @@ class CrunClient:
         self._admit = admit
         self._called = called
         self._timeouts = (CONNECT_TIMEOUT_SECONDS, read_timeout)
-        self._http = requests.Session()
+        self._http = OwnSession()
         self._http.trust_env = trust_env
         ready = ReadyAdapter(pool_maxsize=_PARALLEL, max_retries=0)  # one for both: it reads the authorities
         for scheme in ("https://", "http://"):
@@ -60,14 +62,14 @@ class CrunClient:
     def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
         """See the port. Who asks for a link has its place already: the governor must know which client it is for."""
         body = {"callback_url": callback_url}
-        data = self._call("POST", "job/visual-validate-session", "BytedToken", correlation_id, body)
+        data = self._call("POST", "job/visual-validate-session", "BytedToken", correlation_id, body, [callback_url])
         return H5Session(read_id(data, "BytedToken", longest=4096), read_link(data, "H5Link"))
 
     def group_of(self, byted_token: str, correlation_id: str | None = None, client_id: str | None = None) -> str:
         """See the port."""
         self._take(1, client_id)
         query = f"job/visual-validate-result?byted_token={quote(byted_token, safe='')}"
-        return read_id(self._call("GET", query, "GroupId", correlation_id), "GroupId")
+        return read_id(self._call("GET", query, "GroupId", correlation_id, sent=[byted_token]), "GroupId")
 
     def upload_asset(
         self,
@@ -82,7 +84,8 @@ class CrunClient:
         """See the port."""
         self._take(1, client_id)
         body = {"name": name, "asset_type": asset_type, "asset_url": asset_url, "group_id": group_id}
-        return read_id(self._call("POST", "job/asset-upload", "AssetId", correlation_id, body), "AssetId")
+        sent = [name, asset_url, group_id]
+        return read_id(self._call("POST", "job/asset-upload", "AssetId", correlation_id, body, sent), "AssetId")
 
     def asset_reports(
         self, crun_asset_ids: Sequence[str], correlation_id: str | None = None, client_id: str | None = None
@@ -114,7 +117,7 @@ class CrunClient:
     def _report(self, correlation_id: str | None, crun_asset_id: str) -> AssetReport | UpstreamProblem:
         query = f"job/asset-info?asset_id={quote(crun_asset_id, safe='')}"
         try:
-            return read_asset_report(self._call("GET", query, "Status", correlation_id))
+            return read_asset_report(self._call("GET", query, "Status", correlation_id, sent=[crun_asset_id]))
         except UpstreamError as problem:
             return problem
 
@@ -125,18 +128,20 @@ class CrunClient:
         promised: str,
         correlation_id: str | None = None,
         json: dict[str, Any] | None = None,
+        sent: Sequence[str] = (),
     ) -> Any:
         traced = {_CORRELATION_HEADER: correlation_id} if correlation_id else {}
 
         def once(*, fresh_key: bool) -> Any:
-            headers = {"x-api-key": self._api_key(fresh_key), **traced}
+            key = self._api_key(fresh_key)
+            headers = {"x-api-key": key, **traced}
             with self._told(path.partition("?")[0].rpartition("/")[2], correlation_id):
-                return self._send(method, path, promised, headers, json)
+                return self._send(method, path, promised, headers, json, [*sent, key])
 
         try:
             return once(fresh_key=False)
         except UpstreamRefused as refusal:
-            if refusal.upstream_code != requests.codes.unauthorized:
+            if refusal.upstream_code not in _KEY_REFUSED:
                 raise
             return once(fresh_key=True)
 
@@ -144,18 +149,28 @@ class CrunClient:
     def _told(self, call: str, correlation_id: str | None) -> Iterator[None]:
         """Tells of the call inside of the block: how long it took, and what came of it."""
         began, outcome, code = time.monotonic(), "ok", None
+        errors: tuple[str, ...] = ()
         try:
             yield
         except UpstreamError as problem:
             outcome, code = _outcome(problem), problem.upstream_code
+            errors = problem.errors if isinstance(problem, UpstreamRefused) else ()
             raise
         except BaseException:
             outcome = _outcome(None)  # a fault of ours, in the middle of it
             raise
         finally:
-            self._called(CrunCall(call, outcome, time.monotonic() - began, code, correlation_id))
+            self._called(CrunCall(call, outcome, time.monotonic() - began, code, correlation_id, errors))
 
-    def _send(self, method: str, path: str, promised: str, headers: dict[str, str], json: dict[str, Any] | None) -> Any:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        promised: str,
+        headers: dict[str, str],
+        json: dict[str, Any] | None,
+        sent: Sequence[str],
+    ) -> Any:
         try:
             with self._http.request(
                 method,
@@ -187,6 +202,7 @@ class CrunClient:
             body,
             promised=promised,
             retry_after=seconds_to_wait(retry_after.strip(), time.time(), _LONGEST_WAIT_SECONDS),
+            sent=sent,
         )
 
 

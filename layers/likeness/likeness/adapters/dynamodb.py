@@ -42,9 +42,18 @@ from likeness.adapters.items import (
 )
 from likeness.domain.asset import MAX_PERSON_PLACES, Asset, AssetStatus
 from likeness.domain.consent import ConsentText
+from likeness.domain.due import PROGRESS_SECONDS, attempt_due_at, shard_of
 from likeness.domain.ids import SESSION_ID, bare, ulid_before
 from likeness.domain.polling import NOTHING_SEEN, History
-from likeness.domain.session import MAX_ASSETS_PER_SESSION, Attempt, AttemptStatus, Consent, Problem, Session
+from likeness.domain.session import (
+    MAX_ASSETS_PER_SESSION,
+    Attempt,
+    AttemptStatus,
+    Consent,
+    Problem,
+    Session,
+    SessionStatus,
+)
 from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
 from likeness.ports import Facts, Page
 
@@ -56,6 +65,8 @@ _PAGES_PER_CALL = 5
 _STATUS = {"#status": "status"}
 #: The first callback's time stands.
 _ANSWERED = ", attempts.#n.answered_at = if_not_exists(attempts.#n.answered_at, :now)"
+#: Whoever makes work makes it due with the same write (see domain/due.py).
+_DUE = ", due_shard = :shard, due_at = :due"
 #: So many pages of both indexes together are read for one answer about a period.
 _PAGES_OF_FACTS = 8
 #: How often a registration makes room in a session that others fill at the same time.
@@ -70,6 +81,10 @@ _NOTHING_READ = "Z" * 26
 
 def _values(**values: Any) -> Item:
     return {f":{name}": encode(value) for name, value in values.items()}
+
+
+def _due(identifier: str, at: float) -> Item:
+    return _values(shard=shard_of(identifier), due=at)
 
 
 def _open_session() -> Item:
@@ -175,16 +190,20 @@ class DynamoStore:
             ulid_before(complete) if complete > oldest else None,
         )
 
-    def add_attempt(self, session_id: str, attempt: Attempt, now: float) -> None:
+    def add_attempt(self, session_id: str, attempt: Attempt, now: float, *, given_up: Sequence[int] = ()) -> None:
         """See the port."""
         self._update(
             session_key(session_id),
-            "SET attempts.#n = :attempt, attempt_count = :number, updated_at = :now, #status = :requires_input"
-            " REMOVE last_error",
-            f"attempt_count = :before AND attribute_not_exists(group_id) AND {_OPEN_SESSION}",
+            f"SET attempts.#n = :attempt, attempt_count = :number, updated_at = :now, #status = :requires_input{_DUE}"
+            + "".join(f", attempts.#n{number}.#status = :lost" for number in given_up)
+            + " REMOVE last_error",
+            f"attempt_count = :before AND attribute_not_exists(group_id) AND {_OPEN_SESSION}"
+            + "".join(f" AND attempts.#n{number}.#status IN (:passed, :lost)" for number in given_up),
             _values(attempt=attempt_map(attempt), number=attempt.number, before=attempt.number - 1, now=now)
+            | (_values(lost=AttemptStatus.LOST, passed=AttemptStatus.PASSED) if given_up else {})
+            | _due(session_id, attempt_due_at(attempt.created_at))
             | _open_session(),
-            {"#n": str(attempt.number)},
+            {"#n": str(attempt.number)} | {f"#n{number}": str(number) for number in given_up},
         )
 
     def record_pass(self, session_id: str, number: int, result_code: str, now: float) -> Session:
@@ -192,7 +211,7 @@ class DynamoStore:
         item = self._update(
             session_key(session_id),
             "SET attempts.#n.#status = :passed, attempts.#n.result_code = :code, #status = :processing,"
-            f" updated_at = :now{_ANSWERED} REMOVE last_error",
+            f" updated_at = :now{_ANSWERED}{_DUE} REMOVE last_error",
             "attribute_exists(attempts.#n) AND attribute_not_exists(group_id)"
             f" AND attempts.#n.#status IN (:open, :lapsed, :failed, :passed) AND {_OPEN_SESSION}"
             # Failed with this very code means that a look-up has refused the pass: a reload must not reopen it.
@@ -205,37 +224,71 @@ class DynamoStore:
                 code=result_code,
                 now=now,
             )
+            | _due(session_id, now + PROGRESS_SECONDS)
             | _open_session(),
             {"#n": str(number)},
             ReturnValues="ALL_NEW",
         )
         return session_from(item)
 
-    def record_failed_attempt(
-        self,
-        session_id: str,
-        number: int,
-        status: AttemptStatus,
-        result_code: str | None,
-        why: Problem,
-        now: float,
-    ) -> None:
-        """See the port. A pass that was only reported gives way to ``lost`` and ``failed`` after its look-up."""
-        starts = {AttemptStatus.OPEN, status}
-        if result_code is None and status is not AttemptStatus.LAPSED:
-            starts.add(AttemptStatus.PASSED)
-        names = {f"from{index}": each for index, each in enumerate(sorted(starts))}
+    def record_failed_attempt(self, session_id: str, number: int, result_code: str, why: Problem, now: float) -> None:
+        """See the port."""
         self._update(
             session_key(session_id),
-            "SET attempts.#n.#status = :to, #status = :requires_input, last_error = :why, updated_at = :now"
-            + (", attempts.#n.result_code = :code" + _ANSWERED if result_code else "")
-            + " REMOVE attempts.#n.lookup_by, attempts.#n.lookup_until",
+            "SET attempts.#n.#status = :failed, #status = :requires_input, last_error = :why, updated_at = :now,"
+            f" attempts.#n.result_code = :code{_ANSWERED}"
+            " REMOVE attempts.#n.lookup_by, attempts.#n.lookup_until",
             f"attempt_count = :number AND attribute_not_exists(group_id) AND {_OPEN_SESSION}"
-            f" AND attempts.#n.#status IN ({', '.join(f':{name}' for name in names)})",
-            _values(to=status, why=problem_map(why), now=now, number=number, **names)
-            | (_values(code=result_code) if result_code else {})
+            " AND attempts.#n.#status IN (:open, :failed)",
+            _values(failed=AttemptStatus.FAILED, open=AttemptStatus.OPEN, code=result_code)
+            | _values(why=problem_map(why), now=now, number=number)
             | _open_session(),
             {"#n": str(number)},
+        )
+
+    def record_refused_result(
+        self, session: Session, number: int, status: AttemptStatus, why: Problem, now: float
+    ) -> None:
+        """See the port. The other attempts' statuses are part of the condition: they decide about the session."""
+        others = {k: each.status for k, each in session.attempts.items() if k != number}
+        newest = session.attempt is not None and number == session.attempt.number
+        moves = AttemptStatus.PASSED not in others.values() and (newest or session.status is SessionStatus.PROCESSING)
+        same = "".join(f" AND attempts.#n{k}.#status = :n{k}" for k in others)
+        self._update(
+            session_key(session.id),
+            "SET attempts.#n.#status = :to, updated_at = :now"
+            + (", #status = :requires_input, last_error = :why" if moves else "")
+            + " REMOVE attempts.#n.lookup_by, attempts.#n.lookup_until",
+            f"attempt_count = :count AND attribute_not_exists(group_id) AND {_OPEN_SESSION}"
+            f" AND attempts.#n.#status IN (:was, :to){same}",
+            _values(to=status, was=session.attempts[number].status, now=now, count=len(session.attempts))
+            | _values(**{f"n{k}": each for k, each in others.items()})
+            | (_values(why=problem_map(why)) if moves else {})
+            | _open_session(),
+            {"#n": str(number)} | {f"#n{k}": str(k) for k in others},
+        )
+
+    def record_no_result(self, session_id: str, why: Problem, now: float) -> None:
+        """See the port."""
+        self._update_if(
+            session_key(session_id),
+            "SET #status = :requires_input, last_error = :why, updated_at = :now",
+            "attribute_not_exists(group_id) AND #status = :processing",
+            _values(why=problem_map(why), now=now) | _open_session(),
+        )
+
+    def save_group(self, session_id: str, number: int, group_id: str, now: float) -> None:
+        """See the port. The same write as the state SaveGroup's."""
+        self._update(
+            session_key(session_id),
+            "SET group_id = :group, upstream_id = :group, #status = :verified, updated_at = :now,"
+            f" verified_at = if_not_exists(verified_at, :now), attempts.#n.#status = :verified{_DUE}"
+            " REMOVE last_error, #ttl, attempts.#n.lookup_by, attempts.#n.lookup_until",
+            "attribute_exists(attempts.#n) AND (attribute_not_exists(group_id) OR group_id = :group)"
+            " AND NOT #status IN (:canceled, :redacted)",
+            _values(group=group_id, now=now, verified="verified", canceled="canceled", redacted="redacted")
+            | _due(session_id, now),
+            {"#n": str(number), "#ttl": "ttl"},
         )
 
     def renew_invite(self, session_id: str) -> Session:
@@ -311,6 +364,30 @@ class DynamoStore:
             {"#n": str(number)},
         )
 
+    def record_not_yet(
+        self, session_id: str, number: int, owner: str, answers: int, since: float, *, release: bool
+    ) -> None:
+        """See the port."""
+        self._update_if(
+            session_key(session_id),
+            "SET attempts.#n.not_yet = :answers, attempts.#n.not_yet_since = :since"
+            + (" REMOVE attempts.#n.lookup_by, attempts.#n.lookup_until" if release else ""),
+            "attempts.#n.lookup_by = :owner",
+            _values(owner=owner, answers=answers, since=since),
+            {"#n": str(number)},
+        )
+
+    def next_execution(self, session_id: str, number: int, executions: int) -> None:
+        """See the port."""
+        before = "attempts.#n.executions = :before" if executions else "attribute_not_exists(attempts.#n.executions)"
+        self._update_if(
+            session_key(session_id),
+            "SET attempts.#n.executions = :next",
+            f"attribute_exists(attempts.#n) AND {before}",
+            _values(next=executions + 1) | (_values(before=executions) if executions else {}),
+            {"#n": str(number)},
+        )
+
     def claim_driver(self, session_id: str, execution: str, takes_over: str | None) -> bool:
         """See the port. A new driver opens a new generation, which names the execution after it."""
         key = session_key(session_id)
@@ -347,7 +424,7 @@ class DynamoStore:
         return self._update_if(
             session_key(session.id),
             f"SET #status = :redacted, updated_at = :now{tokens} REMOVE #reference, return_url, last_error, driver,"
-            " drop_in, #ttl",
+            " drop_in, #ttl, due_at",
             "attribute_exists(pk) AND attempt_count = :count",
             _values(redacted="redacted", now=now, count=len(numbers)) | (_values(gone="") if numbers else {}),
             numbers | {"#reference": "reference", "#ttl": "ttl"},
@@ -358,7 +435,7 @@ class DynamoStore:
         update: Item = {
             "UpdateExpression": "SET #status = :redacted, #name = :gone, object_key = :gone, updated_at = :now"
             + (", given_back = :yes" if give_back else "")
-            + " REMOVE #error, version_id, #ttl",
+            + " REMOVE #error, version_id, #ttl, due_at",
             "ExpressionAttributeNames": {"#status": "status", "#name": "name", "#error": "error", "#ttl": "ttl"},
             "ExpressionAttributeValues": _values(redacted="redacted", gone="", now=now)
             | (_values(yes=True) if give_back else {}),
@@ -586,19 +663,30 @@ class DynamoStore:
 
     def change_asset(self, asset: Asset, expected: Sequence[AssetStatus], seen: History = NOTHING_SEEN) -> None:
         """See the port. One PutItem, or one transaction when something was seen."""
-        starts = {f":from{index}": encode(status) for index, status in enumerate(expected)}
-        mine = {":mine": encode(asset.submitting_by)} if asset.submitting_by else {}
-        own_write = "#status = :to AND updated_at = :now" + (" AND submitting_by = :mine" if mine else "")
-        put: Item = {
-            "TableName": self._table,
-            "Item": asset_item(asset),
-            "ConditionExpression": f"#status IN ({', '.join(starts)}) OR ({own_write})",
-            "ExpressionAttributeNames": _STATUS,
-            "ExpressionAttributeValues": starts | mine | _values(to=asset.status, now=asset.updated_at),
-        }
+        starts = {f"from{index}": status for index, status in enumerate(expected)}
+        put = self._put(asset, f"#status IN ({', '.join(f':{name}' for name in starts)})", starts)
         with translated():
             if not (seen.total and self._put_and_count(put, asset, seen)):
                 despite_conflicts(lambda: self._client.put_item(**put))
+
+    def begin_submission(self, intent: Asset, before: Asset) -> None:
+        """See the port."""
+        as_before = "#status = :before AND ambiguous_submissions = :count"
+        values = {"before": before.status, "count": before.ambiguous_submissions}
+        with translated():
+            despite_conflicts(lambda: self._client.put_item(**self._put(intent, as_before, values)))
+
+    def _put(self, asset: Asset, condition: str, values: Item) -> Item:
+        """The write of a whole asset under ``condition``, or when it was made already and its reply was lost."""
+        mine = {"mine": asset.submitting_by} if asset.submitting_by else {}
+        own_write = "#status = :to AND updated_at = :now" + (" AND submitting_by = :mine" if mine else "")
+        return {
+            "TableName": self._table,
+            "Item": asset_item(asset),
+            "ConditionExpression": f"{condition} OR ({own_write})",
+            "ExpressionAttributeNames": _STATUS,
+            "ExpressionAttributeValues": _values(**values, **mine, to=asset.status, now=asset.updated_at),
+        }
 
     def keep_earlier_id(self, asset: Asset) -> None:
         """See the port."""

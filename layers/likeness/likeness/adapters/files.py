@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, cast
 
 from likeness.adapters.aws import translated
 from likeness.domain.asset import PLACE_SECONDS
-from likeness.ports import UploadForm
+from likeness.ports import FoundFile, UploadForm
 
 UPLOAD_FORM_SECONDS = PLACE_SECONDS
 #: crun fetches a file some time after it was told of it; the credentials that sign live at least this long.
@@ -61,6 +61,13 @@ class S3Files:
         version = {"VersionId": version_id} if version_id else {}
         with translated():
             self._client.delete_object(Bucket=self._bucket, Key=key, **version)
+
+    def find(self, key: str) -> FoundFile | None:
+        """See the port. By the list of versions: S3 says 403 instead of 404 to who may read but not list."""
+        with translated():
+            page = self._client.list_object_versions(Bucket=self._bucket, Prefix=key, MaxKeys=10)
+        newest = next((each for each in page.get("Versions", ()) if each["Key"] == key and each["IsLatest"]), None)
+        return newest and FoundFile(newest["VersionId"], newest["Size"], newest["LastModified"].timestamp())
 
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
         """See the port."""

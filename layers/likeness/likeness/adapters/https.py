@@ -8,6 +8,7 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from requests import Response, Session
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.ssl_ import create_urllib3_context
@@ -30,6 +31,16 @@ class ReadyAdapter(HTTPAdapter):
             conn.cert_reqs = "CERT_REQUIRED"
         else:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+
+
+class OwnSession(Session):
+    """A session that takes a redirect for an answer like any other.
+
+    requests reads the body of one whole, without any bound, even where it is told not to follow it.
+    """
+
+    def get_redirect_target(self, resp: Response) -> None:
+        """Nowhere."""
 
 
 def seconds_to_wait(retry_after: str, now: float, longest: int) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
+from likeness.domain.due import asset_due_at, session_due_at, shard_of
 from likeness.domain.ids import bare
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import BINS, History
@@ -140,6 +141,9 @@ def _attempt(number: str, values: Item) -> Attempt:
         answered_at=values.get("answered_at"),
         lookup_by=values.get("lookup_by"),
         lookup_until=values.get("lookup_until", 0),
+        executions=values.get("executions", 0),
+        not_yet=values.get("not_yet", 0),
+        not_yet_since=values.get("not_yet_since"),
     )
 
 
@@ -212,8 +216,21 @@ def session_item(session: Session) -> Item:
             "created_at": session.created_at,
             "updated_at": session.updated_at,
             "ttl": int(session.created_at) + RETENTION_SECONDS,
+            **due(session.id, session_due_at(session)),
         }
     ) | session_key(session.id)
+
+
+def due(identifier: str, at: float | None) -> Item:
+    """The keys of the index ``Due`` as plain values; without a time the item is not in it."""
+    return {} if at is None else {"due_shard": shard_of(identifier), "due_at": at}
+
+
+def _updated_at(values: Item) -> float:
+    """The time of the last change. The state machine cannot compute with times: it writes its own, in ISO 8601."""
+    changed: float = values["updated_at"]
+    gave_up = values.get("gave_up_at")
+    return changed if gave_up is None else max(changed, datetime.fromisoformat(gave_up).timestamp())
 
 
 def session_from(item: Item) -> Session:
@@ -225,7 +242,7 @@ def session_from(item: Item) -> Session:
         status=SessionStatus(values["status"]),
         language=Language(values["language"]),
         created_at=values["created_at"],
-        updated_at=values["updated_at"],
+        updated_at=_updated_at(values),
         reference=values.get("reference"),
         return_url=values.get("return_url"),
         consent=_consent(values.get("consent")),
@@ -274,9 +291,11 @@ def asset_item(asset: Asset) -> Item:
             "earlier_crun_asset_id": asset.earlier_crun_asset_id,
             "by_person": asset.by_person or None,
             "given_back": asset.given_back or None,
+            "missing_since": asset.missing_since,
             UPSTREAM_ID: asset.crun_asset_id,
             # What is written later, on the way to crun, has none.
             "ttl": int(asset.created_at) + RETENTION_SECONDS if _expires(asset) else None,
+            **due(asset.id, asset_due_at(asset)),
         }
     ) | asset_key(asset.session_id, asset.id)
 
@@ -297,7 +316,7 @@ def asset_from(item: Item) -> Asset:
         status=AssetStatus(values["status"]),
         object_key=values["object_key"],
         created_at=values["created_at"],
-        updated_at=values["updated_at"],
+        updated_at=_updated_at(values),
         size_bytes=values.get("size_bytes", 0),
         version_id=values.get("version_id"),
         crun_asset_id=values.get("crun_asset_id"),
@@ -313,6 +332,7 @@ def asset_from(item: Item) -> Asset:
         earlier_crun_asset_id=values.get("earlier_crun_asset_id"),
         by_person=values.get("by_person", False),
         given_back=values.get("given_back", False),
+        missing_since=values.get("missing_since"),
     )
 
 

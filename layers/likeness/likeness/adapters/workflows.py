@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from likeness.adapters.aws import translated
+from likeness.ports import ExecutionStatus, FoundAsset, FoundGroup, Results
 
 
 class StepFunctions:
@@ -36,16 +39,54 @@ class StepFunctions:
                 if exc.response["Error"]["Code"] not in ("ExecutionDoesNotExist", "ValidationException"):
                     raise
 
-    def is_running(self, name: str) -> bool:
+    def status(self, name: str) -> ExecutionStatus | None:
         """See the port."""
         with translated():
             try:
                 found = self._client.describe_execution(executionArn=self._execution(name))
             except ClientError as exc:
                 if exc.response["Error"]["Code"] == "ExecutionDoesNotExist":
-                    return False
+                    return None
                 raise
-        return bool(found["status"] in ("RUNNING", "PENDING_REDRIVE"))
+        return ExecutionStatus(found["status"])
+
+    def is_running(self, name: str) -> bool:
+        """See the port."""
+        status = self.status(name)
+        return status is not None and not status.ended
+
+    def results(self, name: str) -> Results:
+        """See the port. What a task returned stands in the event of its success, before anything is written."""
+        groups: list[FoundGroup] = []
+        assets: list[FoundAsset] = []
+        for output in self._task_outputs(name):
+            if output.get("outcome") == "verified":
+                groups.append(FoundGroup(int(output["attempt"]), output["group_id"], float(output["at"])))
+            elif output.get("outcome") == "submitted" and "crun_asset_id" in output:
+                assets.append(FoundAsset(output["asset_id"], output["crun_asset_id"], output["resubmissions"]))
+        return Results(tuple(groups), tuple(assets))
+
+    def _task_outputs(self, name: str) -> Iterator[dict[str, Any]]:
+        """What the Lambda tasks of an execution returned, in order; a history has at most 25,000 events."""
+        following: dict[str, str] = {}
+        while True:
+            with translated():
+                try:
+                    page = self._client.get_execution_history(
+                        executionArn=self._execution(name), maxResults=1000, includeExecutionData=True, **following
+                    )
+                except ClientError as exc:
+                    if exc.response["Error"]["Code"] == "ExecutionDoesNotExist":
+                        return
+                    raise
+            for event in page["events"]:
+                output = json.loads(event.get("taskSucceededEventDetails", {}).get("output") or "{}")
+                payload = output.get("Payload") if isinstance(output, dict) else None
+                if isinstance(payload, dict):
+                    yield payload
+            if not page.get("nextToken"):
+                return
+            following = {"nextToken": page["nextToken"]}
 
     def _execution(self, name: str) -> str:
         return f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"

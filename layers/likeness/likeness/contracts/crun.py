@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NoReturn
 
-from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamRefused
+from likeness.contracts.crun_errors import read_errors
+from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamIncomplete, UpstreamRefused
 from likeness.ports import AssetReport
 
 _OK = 200
@@ -16,24 +17,33 @@ _ID = re.compile(r"[\x21-\x7e]+")
 _CODE = re.compile(r"-?[0-9]{1,6}", re.ASCII)
 _LINK = re.compile(r"https?://[\w.:\[\]-]+([/?#][\x21-\x5b\x5d-\x7e]*)?", re.ASCII)
 _LONGEST_LINK = 8192
-_RATE_LIMITED, _MAINTENANCE = 429, 455
+_REQUEST_TIMEOUT, _RATE_LIMITED, _MAINTENANCE = 408, 429, 455
 #: Codes above this are a server's trouble, but for these two, which are answers (source: the vendor's code list).
 _ANSWERS_ABOVE_500 = frozenset({501, 505})
+#: An HTTP status that says what it says, whoever sends it: our account is refused.
+_REFUSED_BY_ANYBODY = frozenset({401, 403})
 
 
-def read_envelope(status: int, body: bytes, *, promised: str, retry_after: int | None = None) -> Mapping[str, Any]:
+def read_envelope(
+    status: int, body: bytes, *, promised: str, retry_after: int | None = None, sent: Collection[str] = ()
+) -> Mapping[str, Any]:
     """The ``data`` of a successful answer.
 
     A call succeeded only when the HTTP status is 2xx *and* ``code`` is 200 *and* the promised field is there;
-    otherwise the first of (body code, HTTP status) that is not a success decides. Raises UpstreamRefused,
-    UpstreamDeferred or UpstreamAmbiguous.
+    otherwise the first of (body code, HTTP status) that is not a success decides, and only an answer with crun's
+    envelope is crun's word (docs/architecture.md, "Errors of crun"). Raises UpstreamRefused, UpstreamDeferred or
+    UpstreamAmbiguous. ``sent``: what the request held, which no error repeats.
     """
     envelope = _json_object(body)
-    code = _integer(envelope.get("code")) if envelope else None
+    code = _integer(envelope.get("code"))
     decisive = next((each for each in (code, status) if each is not None and not _is_success(each)), None)
     if decisive is not None:
-        raise _error(decisive, _text(envelope.get("message")) if envelope else None, retry_after)
-    data = envelope.get("data") if envelope else None
+        # crun never redirects: whoever does says nothing, whatever stands in the body of it.
+        is_word = code is not None and (decisive == code or not 300 <= status < 400)
+        _raise(decisive, envelope, retry_after, sent, is_word=is_word)
+    data = envelope.get("data")
+    if code == _OK and (not data or (isinstance(data, dict) and data.get(promised) in (None, ""))):
+        raise UpstreamIncomplete(f"crun's answer lacks {promised}", upstream_code=code)
     if (
         code != _OK
         or not isinstance(data, dict)
@@ -41,6 +51,11 @@ def read_envelope(status: int, body: bytes, *, promised: str, retry_after: int |
     ):
         raise UpstreamAmbiguous(f"crun's answer lacks {promised}", upstream_code=code or status)
     return data
+
+
+def read_code(body: bytes) -> int | None:
+    """The ``code`` of crun's envelope; None when the body is none: a proxy's page, or half of an answer."""
+    return _integer(_json_object(body).get("code"))
 
 
 def read_id(data: Mapping[str, Any], name: str, longest: int = 256) -> str:
@@ -75,14 +90,22 @@ def _is_success(code: int) -> bool:
     return _OK <= code < 300
 
 
-def _error(code: int, message: str | None, retry_after: int | None) -> Exception:
+def _raise(
+    code: int, envelope: Mapping[str, Any], retry_after: int | None, sent: Collection[str], *, is_word: bool
+) -> NoReturn:
+    """Raises what ``code`` means. Not ``is_word``: it is the HTTP status of whoever answered, not crun's word."""
     if code == _RATE_LIMITED:
-        return RateLimited(upstream_code=code, retry_after=retry_after or 10, asked_to_wait=retry_after)
+        raise RateLimited(upstream_code=code, retry_after=retry_after or 10, asked_to_wait=retry_after)
     if code == _MAINTENANCE:
-        return UpstreamDeferred(upstream_code=code, retry_after=retry_after or 60, asked_to_wait=retry_after)
-    if code >= 500 and code not in _ANSWERS_ABOVE_500:
-        return UpstreamAmbiguous(upstream_code=code, retry_after=retry_after or 10, asked_to_wait=retry_after)
-    return UpstreamRefused(code, (message or "")[:200])
+        raise UpstreamDeferred(upstream_code=code, retry_after=retry_after or 60, asked_to_wait=retry_after)
+    if (is_word and _is_refusal(code)) or code in _REFUSED_BY_ANYBODY:
+        message = (_text(envelope.get("message")) or "")[:200]
+        raise UpstreamRefused(code, message, read_errors(envelope.get("errors"), sent))
+    raise UpstreamAmbiguous(upstream_code=code, retry_after=retry_after or 10, asked_to_wait=retry_after)
+
+
+def _is_refusal(code: int) -> bool:
+    return code != _REQUEST_TIMEOUT and (code < 500 or code in _ANSWERS_ABOVE_500)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from likeness.domain.drop_in import asset_id_of, crun_error, crun_status
 from likeness.errors import Forbidden, LikenessError, NotFound, RequestError, UpstreamAmbiguous, UpstreamRefused
 
 OK, _UNAUTHORIZED, _NOT_FOUND, _INVALID, _LIMITED, _MAINTENANCE, _SERVER_ERROR = 200, 401, 404, 422, 429, 455, 500
-#: crun's refusals that its own caller would get too. 401 is not among them: the caller's key is good, ours is not.
+#: crun's refusals that its own caller would get too. Not 401 and 403: the caller's key is good, ours is not.
 _PASSED_ON = frozenset({402, 404, 422, 501, 505})
 
 
@@ -25,7 +25,14 @@ def envelope(data: dict[str, Any]) -> dict[str, Any]:
 def refusal(error: LikenessError) -> tuple[int, dict[str, Any]]:
     """The vendor's code, which is the HTTP status too, and the envelope of an error."""
     code = _code(error)
-    return code, {"code": code, "message": error.message, "data": None}
+    body: dict[str, Any] = {"code": code, "message": error.message, "data": None}
+    return code, body | ({"errors": _errors(error)} if code == _INVALID else {})
+
+
+def _errors(error: LikenessError) -> list[str]:
+    """The list that the vendor's 422 has: crun's own, else ours."""
+    listed = error.errors if isinstance(error, UpstreamRefused) else error.message.split("; ")
+    return list(listed) or [error.message]
 
 
 def _code(error: LikenessError) -> int:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from likeness.domain.ids import asset_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Problem, Session
+from likeness.errors import UpstreamRefused
 
 NAME_LIMIT = 64
 #: A place whose form has died is no place any more, until somebody asks for a form again (seconds; see adapters/files).
@@ -70,8 +71,11 @@ class Asset:
     client_id: str = ""
     #: crun's first id of a file that was given to it a second time.
     earlier_crun_asset_id: str | None = None
-    #: Who hands it to crun, while it is ``submitting``; nobody else does for SUBMISSION_LEASE_SECONDS.
+    #: Which invocation hands it to crun, while it is ``submitting``; no other one does for SUBMISSION_LEASE_SECONDS.
+    #: None when that one knows that it has ended. Earlier versions wrote the execution's name alone.
     submitting_by: str | None = None
+    #: When crun first said that it does not know the asset, if that was its last word: a second look decides.
+    missing_since: float | None = None
     #: Whether a person has registered it, by an invite link.
     by_person: bool = False
     #: Whether its place in the session's count was given back: it was erased, or its form died without a file.
@@ -161,6 +165,12 @@ def crun_failure(code: str | None, message: str | None) -> Problem:
         return Problem(known[0], known[1], code, known[2], said or None)
     text = said or "The file was not accepted."
     return Problem("rejected", text, (code or "")[:64] or None, upstream_message=said or None)
+
+
+def refused(refusal: UpstreamRefused) -> Problem:
+    """The problem of an asset that crun has refused to take or to know; it keeps what crun lists with a 422."""
+    listed = "; ".join(refusal.errors)[:200]
+    return Problem(refusal.code, refusal.title, str(refusal.upstream_code), upstream_message=listed or None)
 
 
 #: The code of an asset that was active and that crun has lost since.

@@ -28,6 +28,8 @@ class Metric(StrEnum):
     CRUN_CREDITS_LEFT = "CrunCreditsLeft"
     #: An asset that was active and that crun has lost.
     ASSET_LOST = "AssetLost"
+    #: Work that stood still and was set going again.
+    RECONCILED = "Reconciled"  # by cause
     #: crun refused our key, credits or feature: somebody has to act.
     CRUN_ACCOUNT_REFUSED = "CrunAccountRefused"
     #: An upload that may live at crun without our knowing its id.

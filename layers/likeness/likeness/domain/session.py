@@ -74,6 +74,11 @@ class Attempt:
     lookup_by: str | None = None
     lookup_until: float = 0.0
     answered_at: float | None = None
+    #: How many executions have ended without an outcome for it; the next one's name follows from it.
+    executions: int = 0
+    #: How often crun has answered that there is no result yet, and when it first did.
+    not_yet: int = 0
+    not_yet_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,11 @@ class Session:
     def attempt(self) -> Attempt | None:
         """The newest attempt, if any was made."""
         return self.attempts[max(self.attempts)] if self.attempts else None
+
+    @property
+    def passed(self) -> list[int]:
+        """The numbers of the attempts that were passed and whose results are not known yet."""
+        return [number for number, each in self.attempts.items() if each.status is AttemptStatus.PASSED]
 
     def attempts_left(self, most: int) -> int:
         """How many more links the person may be given, of ``most`` in all."""

@@ -11,7 +11,7 @@ from likeness.adapters.dynamodb import DynamoStore
 from likeness.domain.metrics import Metric
 from likeness.domain.polling import Schedule
 from likeness.ports import CrunCall
-from likeness.runtime.logging import logger, report
+from likeness.runtime.logging import logger, report, report_of_session
 from likeness.runtime.metrics import measure
 from likeness.runtime.settings import number, text
 from likeness.runtime.system import SystemClock
@@ -74,7 +74,11 @@ def _crun(admit: Any) -> Any:
 def _crun_called(told: CrunCall) -> None:
     measure(Metric.CRUN_CALL_SECONDS, told.seconds, call=told.call, outcome=told.outcome)
     facts = {"call": told.call, "outcome": told.outcome, "seconds": round(told.seconds, 3)}
-    more = {"upstream_code": told.upstream_code, "correlation_id": told.correlation_id}
+    more = {
+        "upstream_code": told.upstream_code,
+        "upstream_errors": told.errors or None,
+        "correlation_id": told.correlation_id,
+    }
     logger.info("crun called", extra=facts | {name: each for name, each in more.items() if each is not None})
 
 
@@ -88,6 +92,12 @@ def _files() -> Any:
     from likeness.adapters.files import S3Files
 
     return S3Files(client("s3"), text("UPLOAD_BUCKET_NAME"))
+
+
+def _workflows() -> Any:
+    from likeness.adapters.workflows import StepFunctions
+
+    return StepFunctions(client("stepfunctions"), text("STATE_MACHINE_ARN"))
 
 
 def _schedule() -> Schedule:
@@ -219,11 +229,9 @@ def record_consent() -> Any:
 
 def erase_session() -> Any:
     """The step behind functions/erase_session."""
-    from likeness.adapters.workflows import StepFunctions
     from likeness.steps.erase_session import EraseSession
 
-    workflows = StepFunctions(client("stepfunctions"), text("STATE_MACHINE_ARN"))
-    return EraseSession(store(), _files(), workflows, SystemClock())
+    return EraseSession(store(), _files(), _workflows(), SystemClock())
 
 
 def erase_asset() -> Any:
@@ -256,10 +264,9 @@ def check_upload() -> Any:
 
 def start_onboarding() -> Any:
     """The step behind functions/start_onboarding."""
-    from likeness.adapters.workflows import StepFunctions
     from likeness.steps.start_onboarding import StartOnboarding
 
-    return StartOnboarding(store(), StepFunctions(client("stepfunctions"), text("STATE_MACHINE_ARN")))
+    return StartOnboarding(store(), _workflows(), SystemClock())
 
 
 def dead_letters() -> Any:
@@ -390,3 +397,22 @@ def check_credits() -> Any:
     from likeness.steps.check_credits import CheckCredits
 
     return CheckCredits(_crun(_governor("background").admit), partial(measure, Metric.CRUN_CREDITS_LEFT), report)
+
+
+def reconcile() -> Any:
+    """The step behind functions/reconcile."""
+    from likeness.adapters.due_items import DynamoDueItems
+    from likeness.steps.reconcile import Reconcile
+
+    return Reconcile(
+        store(),
+        DynamoDueItems(client("dynamodb"), text("TABLE_NAME")),
+        _workflows(),
+        _files(),
+        start_onboarding(),
+        check_upload(),
+        SystemClock(),
+        lambda cause: measure(Metric.RECONCILED, cause=cause.value),
+        partial(measure, Metric.POSSIBLE_ORPHAN),
+        report_of_session,
+    )

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 
 from likeness.domain.ids import ASSET_ID, SESSION_ID, known_correlation_id
 from likeness.domain.metrics import Metric
-from likeness.errors import ACCOUNT_REFUSALS, LikenessError, RequestError, UpstreamError
+from likeness.errors import ACCOUNT_REFUSALS, LikenessError, RequestError, UpstreamError, UpstreamRefused
 from likeness.runtime import metrics
 
 #: One logger for a function; POWERTOOLS_SERVICE_NAME and LOG_LEVEL come from the template.
@@ -92,7 +92,8 @@ def report(error: LikenessError) -> None:
     upstream = error.upstream_code if isinstance(error, UpstreamError) else None
     level = logger.info if isinstance(error, RequestError) else logger.warning
     level("refused", extra={"code": error.code, "status": error.status, "upstream_code": upstream})
-    if upstream in ACCOUNT_REFUSALS:
+    # Not by the code alone: a proxy's page with 402 says nothing of our account.
+    if isinstance(error, UpstreamRefused) and upstream in ACCOUNT_REFUSALS:
         metrics.measure(Metric.CRUN_ACCOUNT_REFUSED)
 
 
@@ -100,3 +101,12 @@ def report_unexpected(error: Exception, **ids: str | None) -> None:
     """Logs where a fault of ours was raised, not what it said: its words may quote a token, a URL or a name."""
     places = [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]
     logger.error("unexpected", extra={"error": type(error).__name__, "places": places, **ids})
+
+
+def report_of_session(error: Exception, session_id: str) -> None:
+    """Logs what went wrong with one of many sessions: a known error's facts, or where an unknown one was raised."""
+    with logger.append_context_keys(session_id=session_id):
+        if isinstance(error, LikenessError):
+            report(error)
+        else:
+            report_unexpected(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from likeness.errors import LikenessError
+from likeness.errors import LikenessError, UpstreamRefused
 
 PROBLEM = "application/problem+json"
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
@@ -25,6 +25,8 @@ def problem(error: LikenessError, request_id: str | None = None) -> dict[str, An
     }
     if error.field:
         document["field"] = error.field
+    if isinstance(error, UpstreamRefused) and error.errors:
+        document["upstream_errors"] = list(error.errors)
     if request_id:
         document["request_id"] = request_id
     headers = {**HEADERS, "Content-Type": PROBLEM}

@@ -71,6 +71,10 @@ class CheckUpload:
         asset = self._registered(upload) or self._dropped(upload)
         if asset is None:
             return self._erased(upload) or "ignored"
+        return self.of(asset, upload)
+
+    def of(self, asset: Asset, upload: Upload) -> str:
+        """The same for an asset that is known to wait for this object."""
         if asset.status is AssetStatus.AWAITING_UPLOAD:
             if asset.by_person and not self.has_key(asset.client_id):
                 return "held"

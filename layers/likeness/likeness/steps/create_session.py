@@ -110,7 +110,7 @@ class CreateSession:
         now = self.clock.now()
         attempt, h5_link = self.links(session, number, base_url, now)
         try:
-            self.store.add_attempt(session.id, attempt, now)
+            self.store.add_attempt(session.id, attempt, now, given_up=() if waiting else session.passed)
         except ConditionFailed:
             raise Conflict("Another attempt was started at the same time", retry_after=1) from None
         session = replace(

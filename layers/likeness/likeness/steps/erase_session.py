@@ -13,6 +13,7 @@ from typing import Any
 from likeness.contracts.views import asset_view, session_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
+from likeness.domain.executions import executions_of, validation_names
 from likeness.domain.session import AttemptStatus, Session, SessionStatus
 from likeness.errors import Conflict, NotFound
 from likeness.ports import Clock, Files, Store, Workflows
@@ -106,14 +107,10 @@ def _may_hold_a_group(session: Session, execution: str) -> bool:
     """
     if session.group_id:
         return False
-    names = {f"{session.id}-a{number}": each.status for number, each in session.attempts.items()}
-    asked = {name for name, status in names.items() if status is AttemptStatus.PASSED}
-    asked |= {f"{name}-check" for name, status in names.items() if status in (AttemptStatus.PASSED, AttemptStatus.OPEN)}
-    return execution in asked
-
-
-def executions_of(session: Session) -> list[str]:
-    """Every execution that may still be at work: of each attempt, and the newest of the assets'."""
-    validations = [f"{session.id}-a{number}{suffix}" for number in session.attempts for suffix in ("", "-check")]
-    newest = range(max(0, session.generation - 1), session.generation + 1)
-    return validations + [f"{session.id}-g{generation}" for generation in newest]
+    for attempt in session.attempts.values():
+        base, *others = validation_names(session.id, attempt)
+        if attempt.status is AttemptStatus.PASSED and execution in (base, *others):
+            return True
+        if attempt.status is AttemptStatus.OPEN and execution in others:
+            return True
+    return False

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from likeness.contracts.messages import AssetsReady
-from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, new_asset
+from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, new_asset, refused
 from likeness.domain.caller import Caller
 from likeness.domain.media import MAX_BYTES, MediaRefused, inspect
 from likeness.domain.media.types import AssetType
@@ -157,8 +157,7 @@ class FetchAsset:
 
     def _withdraw(self, asset: Asset, refusal: UpstreamRefused) -> None:
         """The caller is told of the refusal, so nothing may come of the file behind its back."""
-        why = Problem(refusal.code, refusal.title, str(refusal.upstream_code))
-        failed = replace(asset, status=AssetStatus.FAILED, error=why, updated_at=self.clock.now())
+        failed = replace(asset, status=AssetStatus.FAILED, error=refused(refusal), updated_at=self.clock.now())
         # an execution that the message has started is faster: the file is its matter then
         with suppress(ConditionFailed):
             self.store.change_asset(failed, [AssetStatus.UPLOADED])
@@ -168,4 +167,5 @@ class FetchAsset:
         """UpstreamRefused when crun's answer to the upload was a refusal: its own route says so in the answer."""
         code: Any = asset.error and asset.error.upstream_code
         if asset.crun_asset_id is None and code and code.isdecimal():
-            raise UpstreamRefused(int(code))
+            listed = asset.error and asset.error.upstream_message
+            raise UpstreamRefused(int(code), errors=[listed] if listed else ())

@@ -6,16 +6,17 @@ lease; an ambiguous try is repeated, since there is no other way to the group.
 
 from __future__ import annotations
 
-from contextlib import suppress
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from likeness.domain.session import Attempt, AttemptStatus, Problem, SessionStatus, failure
+from likeness.domain.session import Attempt, AttemptStatus, Problem, Session, SessionStatus, failure
 from likeness.errors import (
     ACCOUNT_REFUSALS,
     ConditionFailed,
     StorageUnavailable,
     UpstreamDeferred,
+    UpstreamIncomplete,
     UpstreamRefused,
     WorkInProgress,
 )
@@ -23,6 +24,20 @@ from likeness.ports import Clock, Crun, Store
 
 #: More than the function may run (its Timeout in the template): after it the holder is dead.
 LEASE_SECONDS = 50
+#: How crun says that there is no result yet, beside a success without a GroupId (what peers have seen). The same words
+#: may mean that there never will be one, so they are believed only after a while.
+_NOT_YET = frozenset({404, 422})
+_SUCCESS = 200
+#: The best figure for how long a byted token lives.
+TOKEN_SECONDS = 1800.0
+#: Nobody is known to have passed: three answers, some minutes apart, within 15 minutes after the link was made.
+LAST_CHANCE_ANSWERS, _LAST_CHANCE_PAUSE = 3, 150
+#: After an authentic pass crun is asked for so long.
+NOT_YET_SECONDS = 600.0
+#: Somebody is waiting: quickly at first. Seconds.
+_PAUSES = (2, 4, 8, 15, 30, 60)
+#: How often a verdict is written anew because the session has changed meanwhile.
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +49,11 @@ class LookUpResult:
     clock: Clock
 
     def __call__(self, session_id: str, number: int, execution: str, *, last_chance: bool) -> dict[str, Any]:
-        """``{"outcome": "verified", "group_id", "attempt", "at"}``, ``{"outcome": "known"}`` when the group is there
+        """``{"outcome": "verified", "group_id", "attempt", "at"}``, or another outcome.
 
-        already, or ``{"outcome": "not_verified"}``. Raises what is worth repeating: UpstreamDeferred,
-        UpstreamAmbiguous, a refusal that concerns the account, WorkInProgress, StorageUnavailable.
+        ``known`` when the group is there already, ``not_yet`` with ``wait_seconds``, or ``not_verified``. Raises what
+        is worth repeating: UpstreamDeferred, UpstreamAmbiguous, a refusal that concerns the account, WorkInProgress,
+        StorageUnavailable.
         """
         now = self.clock.now()
         try:
@@ -60,12 +76,16 @@ class LookUpResult:
         except (UpstreamDeferred, StorageUnavailable):
             self._let_go(session_id, attempt, execution)
             raise
+        except UpstreamIncomplete as problem:
+            return self._not_yet(session, attempt, execution, problem.upstream_code, burned=True)
         except UpstreamRefused as refusal:
             if refusal.upstream_code in ACCOUNT_REFUSALS:
                 # It is the account that was refused, not the person: wait for the operator as long as the token lives.
                 self._let_go(session_id, attempt, execution)
                 raise
-            return self._not_verified(session_id, attempt, refusal)
+            if refusal.upstream_code in _NOT_YET:
+                return self._not_yet(session, attempt, execution, refusal.upstream_code, burned=False)
+            return self._not_verified(session, attempt, str(refusal.upstream_code))
         return {
             "outcome": "verified",
             "group_id": group_id,
@@ -81,18 +101,48 @@ class LookUpResult:
         if not attempt.lookup_by:
             self.store.release_lookup(session_id, attempt.number, execution)
 
-    def _not_verified(self, session_id: str, attempt: Attempt, refusal: UpstreamRefused) -> dict[str, Any]:
-        status, why = self._verdict(attempt, str(refusal.upstream_code))
-        # a newer attempt is on its way, or something better is known
-        with suppress(ConditionFailed):
-            self.store.record_failed_attempt(session_id, attempt.number, status, None, why, self.clock.now())
-        return {"outcome": "not_verified"}
+    def _not_yet(
+        self, session: Session, attempt: Attempt, execution: str, upstream_code: int | None, *, burned: bool
+    ) -> dict[str, Any]:
+        """Crun has no result yet, or none any more. ``burned``: its answer may have used the token up all the same."""
+        now = self.clock.now()
+        answers, since = attempt.not_yet + 1, attempt.not_yet_since or now
+        pause = _pause(attempt, answers, since, now)
+        if pause is None:
+            return self._not_verified(session, attempt, str(upstream_code))
+        release = not attempt.lookup_by and not burned
+        self.store.record_not_yet(session.id, attempt.number, execution, answers, since, release=release)
+        return {"outcome": "not_yet", "wait_seconds": pause}
+
+    def _not_verified(self, session: Session | None, attempt: Attempt, upstream_code: str) -> dict[str, Any]:
+        status, why = self._verdict(attempt, upstream_code)
+        for _ in range(_TRIES):
+            if session is None or session.group_id or session.attempts[attempt.number].status is not attempt.status:
+                return {"outcome": "not_verified"}  # something else is known by now
+            try:
+                self.store.record_refused_result(session, attempt.number, status, why, self.clock.now())
+            except ConditionFailed:
+                session = self.store.get_session(session.id)
+            else:
+                return {"outcome": "not_verified"}
+        raise WorkInProgress("The session changes all the time")
 
     @staticmethod
     def _verdict(attempt: Attempt, upstream_code: str) -> tuple[AttemptStatus, Problem]:
         if attempt.status is AttemptStatus.OPEN:
             return AttemptStatus.LAPSED, failure("link_expired", upstream_code)
         # A lease that was never given back: an earlier look-up may have burned the token and lost the answer.
-        if attempt.lookup_by:
+        if attempt.lookup_by and upstream_code != str(_SUCCESS):
             return AttemptStatus.LOST, failure("result_lost", upstream_code)
         return AttemptStatus.FAILED, failure("attempt_failed", upstream_code)
+
+
+def _pause(attempt: Attempt, answers: int, since: float, now: float) -> int | None:
+    """Seconds until crun is asked again after ``answers`` times "not yet", None when its word stands."""
+    dies_at = attempt.created_at + TOKEN_SECONDS
+    if attempt.status is AttemptStatus.OPEN:
+        return _LAST_CHANCE_PAUSE if answers < LAST_CHANCE_ANSWERS and now < dies_at else None
+    left = min(since + NOT_YET_SECONDS, dies_at) - now
+    if left <= 0:
+        return None
+    return math.ceil(min(left, _PAUSES[min(answers, len(_PAUSES)) - 1]))

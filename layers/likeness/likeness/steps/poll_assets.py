@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from likeness.contracts.messages import AssetsReady
-from likeness.domain.asset import Asset, AssetStatus, crun_failure
+from likeness.domain.asset import Asset, AssetStatus, crun_failure, refused
 from likeness.domain.polling import NEVER, NOTHING_SEEN, History, observed
 from likeness.domain.session import Problem, Session
 from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, UpstreamRefused
 from likeness.ports import AssetReport, Clock, Crun, Queue, Store, UpstreamProblem
-from likeness.steps.rounds import MAX_ROUNDS, Pace, done, finish, plan
+from likeness.steps.rounds import HAND_OVER_SECONDS, LONGEST_SECONDS, MAX_ROUNDS, Pace, done, finish, plan
 
-#: crun may not know an asset in the first moments after it gave out the id.
+#: crun may not know an asset in the first moments after it gave out the id, ...
 _NOT_FOUND_PATIENCE_SECONDS = 60
+#: ... nor at one look of many: so long after the first look that missed it a second one decides.
+NOT_FOUND_APART_SECONDS = 5
 _NOT_FOUND = 404
 _TIMEOUT = "activation_timeout"
 #: Where crun defers without saying for how long, the schedule's own pauses do the rest: they grow with the age.
@@ -35,8 +37,19 @@ class PollAssets:
     pace: Pace
     refused: Callable[[], None]
 
-    def __call__(self, session_id: str, execution: str, round_: int, asked_at: float | None = None) -> dict[str, Any]:
-        """See rounds.py. Without ``asked_at`` of the round before, nothing is counted in the history."""
+    def __call__(
+        self,
+        session_id: str,
+        execution: str,
+        round_: int,
+        asked_at: float | None = None,
+        *,
+        started_at: float | None = None,
+    ) -> dict[str, Any]:
+        """See rounds.py. Without ``asked_at`` of the round before, nothing is counted in the history.
+
+        ``started_at`` is when the execution began (epoch seconds): an old one hands over to a fresh one.
+        """
         now = self.clock.now()
         session, assets = self.store.load(session_id)
         # A round that is repeated after it let go of the session claims it again; else nothing is written here.
@@ -63,7 +76,9 @@ class PollAssets:
         following = plan(self.store, after, self.pace, now, round_ + 1, asked_at=known_at, retry_after=retry_after)
         if following["next"] == "done":
             return finish(self.store, session_id, execution, self.pace, now, round_ + 1)
-        if following["round"] > MAX_ROUNDS:
+        age = 0 if started_at is None else now - started_at
+        too_old = age >= HAND_OVER_SECONDS or age + following["wait_seconds"] >= LONGEST_SECONDS
+        if following["round"] > MAX_ROUNDS or too_old:
             return self._hand_over(session, execution)
         return following
 
@@ -109,6 +124,8 @@ class PollAssets:
 
     def _judge(self, asset: Asset, report: AssetReport | UpstreamProblem, now: float) -> Asset:
         age = now - (asset.submitted_at or now)
+        if isinstance(report, AssetReport) and asset.missing_since is not None:
+            asset = replace(asset, missing_since=None)  # crun knows it after all
         if isinstance(report, AssetReport) and report.status == "Active":
             return replace(asset, status=AssetStatus.ACTIVE, activated_at=now, updated_at=now)
         if isinstance(report, AssetReport) and report.status == "Failed":
@@ -118,7 +135,10 @@ class PollAssets:
             and report.upstream_code == _NOT_FOUND
             and age > _NOT_FOUND_PATIENCE_SECONDS
         ):
-            return self._failed(asset, Problem(report.code, report.title, str(_NOT_FOUND)), now)
+            if asset.missing_since is None:
+                asset = replace(asset, missing_since=now)
+            elif now >= asset.missing_since + NOT_FOUND_APART_SECONDS:
+                return self._failed(asset, refused(report), now)
         if self.pace.schedule.expired(age):
             late = Problem(_TIMEOUT, "The file was not activated in time.", retryable=True)
             return self._failed(asset, late, now)

@@ -13,7 +13,7 @@ from likeness.contracts.messages import PassReported
 from likeness.domain.drop_in import callback_location
 from likeness.domain.ids import SESSION_ID
 from likeness.domain.links import CallbackResult, read_callback, return_location
-from likeness.domain.session import AttemptStatus, Session, SessionStatus, failure
+from likeness.domain.session import Session, SessionStatus, failure
 from likeness.domain.signing import callback_is_authentic
 from likeness.errors import ConditionFailed, NotFound
 from likeness.ports import Clock, Queue, SigningKeys, Store
@@ -65,7 +65,6 @@ class ReceiveCallback:
             self.store.record_failed_attempt(
                 session_id,
                 number,
-                AttemptStatus.FAILED,
                 code,
                 failure("attempt_failed", upstream_code=code),
                 self.clock.now(),

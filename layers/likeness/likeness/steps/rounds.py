@@ -17,6 +17,9 @@ from likeness.ports import PollHistory, Store
 #: What an execution may spend before a fresh one goes on, in rounds of 9 history events: 18,900 events, where Step
 #: Functions ends an execution at 25,000. A day of waiting is under 70 rounds.
 MAX_ROUNDS = 2100
+#: An execution that is a day old hands over at its next round, and none begins a pause that would make it older than
+#: six days: the machine's own time-out (seven days, TimeoutSeconds) is never met.
+HAND_OVER_SECONDS, LONGEST_SECONDS = 86_400.0, 6 * 86_400.0
 #: What one submission counts for: 7 events, and 3 for each of 28 tries when crun is away.
 SUBMISSION_ROUNDS = 10
 

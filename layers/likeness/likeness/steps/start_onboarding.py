@@ -3,65 +3,152 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
-from likeness.domain.asset import IN_PROGRESS, Asset
-from likeness.domain.session import AttemptStatus, Session
-from likeness.errors import WorkInProgress
-from likeness.ports import Store, Workflows
+from likeness.domain.asset import IN_PROGRESS, OPEN_WORK, Asset, AssetStatus
+from likeness.domain.executions import assets_name, validation_name, validation_names
+from likeness.domain.session import Attempt, AttemptStatus, Session
+from likeness.errors import ConditionFailed, WorkInProgress
+from likeness.ports import Clock, FoundAsset, Results, Store, Workflows
+
+#: How many names in a row may be taken by executions that have ended.
+_NAMES = 8
+#: A link is dead by then (120 s), so an execution that the row does not know of may have acted on its attempt: a link
+#: check, or one of a table that was restored to an earlier time.
+_FRESH_SECONDS = 300.0
+#: Files whose rows know of no AssetId: what an older execution got for them is theirs.
+_WITHOUT_ID = OPEN_WORK | {AssetStatus.AWAITING_UPLOAD}
 
 
 @dataclass(frozen=True, slots=True)
 class StartOnboarding:
-    """Reads the row, then acts only on what is still to be done."""
+    """Reads the row, then acts only on what is still to be done.
+
+    A name is taken for good once it was used. When its execution has ended and the row still asks for the work, what
+    that execution got from crun is saved first; only then a fresh one goes on, under the name that follows.
+    """
 
     store: Store
     workflows: Workflows
+    clock: Clock
 
     def __call__(self, message: PassReported | LinkCheck | AssetsReady) -> str:
-        """What was done: ``started``, ``exists`` or ``nothing``. Raises what should bring the message back."""
+        """What was done: ``started``, ``exists``, ``recovered`` or ``nothing``. Raises what should bring the message
+
+        back.
+        """
         if isinstance(message, AssetsReady):
-            return self._assets(*self.store.load(message.session_id))
+            return self.assets(*self.store.load(message.session_id))
         session = self.store.get_session(message.session_id)
         if session is None:
             return "nothing"
         attempt = session.attempts.get(message.attempt)
-        if session.group_id or attempt is None:
+        if session.group_id or attempt is None or not session.accepts_uploads:
             return "nothing"
-        if isinstance(message, PassReported):
-            return self._validate(session, message.attempt, "") if attempt.status is AttemptStatus.PASSED else "nothing"
         if attempt.status is AttemptStatus.PASSED:
-            return self._validate(session, message.attempt, "")
-        return self._validate(session, message.attempt, "-check") if attempt.status is AttemptStatus.OPEN else "nothing"
+            return self.validate(session, message.attempt, last_chance=False)
+        if isinstance(message, LinkCheck) and attempt.status is AttemptStatus.OPEN:
+            return self.validate(session, message.attempt, last_chance=True)
+        return "nothing"
 
-    def _validate(self, session: Session, number: int, suffix: str) -> str:
-        name = f"{session.id}-a{number}{suffix}"
-        document = {
-            "attempt": number,
-            "last_chance": bool(suffix),
-            "session_id": session.id,
-            "work": "validate",
-        }
-        return "started" if self.workflows.start(name, _input(session, document)) else "exists"
+    def validate(self, session: Session, number: int, *, last_chance: bool) -> str:
+        """Has attempt ``number`` looked up. ``recovered``: an older execution had the group, and it is saved now."""
+        attempt = session.attempts[number]
+        name = validation_name(session.id, attempt, last_chance=last_chance)
+        if self.clock.now() - attempt.created_at > _FRESH_SECONDS:
+            older = [each for each in self._known(session, attempt) if each != name]
+            if self.recover(session, [], older):
+                return self._claim(session)
+        document = {"attempt": number, "last_chance": last_chance, "session_id": session.id, "work": "validate"}
+        for executions in range(attempt.executions, attempt.executions + _NAMES):
+            name = validation_name(session.id, replace(attempt, executions=executions), last_chance=last_chance)
+            if self.workflows.start(name, _input(session, document)):
+                return "started"
+            if self.workflows.is_running(name):
+                return "exists"
+            if self.recover(session, [], [name]):
+                return self._claim(session)
+            self.store.next_execution(session.id, number, executions)
+        raise WorkInProgress("Too many executions have ended without an outcome")
 
-    def _assets(self, session: Session | None, assets: list[Asset]) -> str:
-        if session is None or session.group_id is None:
-            return "nothing"  # the validation claims every uploaded asset once it has saved the group
-        if not any(each.status in IN_PROGRESS for each in assets):
-            return "nothing"  # a message that came twice, or late: somebody has done the work
-        if session.driver and self.workflows.is_running(session.driver):
-            return "nothing"  # the driver looks for new uploads before and after it lets go
-        name = f"{session.id}-g{session.generation}"
-        document = {"session_id": session.id, "takes_over": session.driver or "", "work": "assets"}
-        if self.workflows.start(name, _input(session, document)):
-            return "started"
-        if self.workflows.is_running(name):
-            return "exists"
-        # It ended before it claimed anything, and its name is taken for 90 days: the next one needs another name.
-        self.store.next_generation(session.id, session.generation)
-        raise WorkInProgress("An execution ended without claiming; try again under a new name")
+    def assets(self, session: Session | None, assets: list[Asset]) -> str:
+        """Has the files of a verified session moved on, unless somebody does."""
+        for _ in range(_NAMES):
+            if session is None or session.group_id is None:
+                return "nothing"  # the validation claims every uploaded asset once it has saved the group
+            if not any(each.status in IN_PROGRESS for each in assets):
+                return "nothing"  # a message that came twice, or late: somebody has done the work
+            if session.driver and self.workflows.is_running(session.driver):
+                return "nothing"  # the driver looks for new uploads before and after it lets go
+            name = assets_name(session)
+            document = {"session_id": session.id, "takes_over": session.driver or "", "work": "assets"}
+            if self.workflows.start(name, _input(session, document)):
+                return "started"
+            if self.workflows.is_running(name):
+                return "exists"
+            # It ended before it claimed anything, or the row was restored to a time before it did.
+            self.recover(session, assets, [name])
+            self.store.next_generation(session.id, session.generation)
+            session, assets = self.store.load(session.id)
+        raise WorkInProgress("Too many executions have ended without claiming")
+
+    def recover(self, session: Session, assets: Iterable[Asset], names: Iterable[str]) -> bool:
+        """Saves what ended executions got from crun and the rows do not know; whether the group is known by it.
+
+        What crun has given once is never asked for again: a byted token may be good for one answer, and an upload
+        that is repeated leaves a second copy.
+        """
+        results = [self._results(name) for name in names]
+        group = next((each for of in reversed(results) for each in reversed(of.groups)), None)
+        saved = False
+        if group and session.group_id is None:
+            with suppress(ConditionFailed):  # erased, or verified meanwhile
+                self.store.save_group(session.id, group.number, group.group_id, group.at)
+                saved = True
+        given: dict[str, FoundAsset] = {}
+        for found in (each for of in results for each in of.assets):
+            if found.asset_id not in given or found.resubmissions >= given[found.asset_id].resubmissions:
+                given[found.asset_id] = found
+        for asset in assets:
+            if asset.status in _WITHOUT_ID and asset.id in given:
+                self._save_submission(asset, given[asset.id])
+        return saved
+
+    def _results(self, name: str) -> Results:
+        status = self.workflows.status(name)
+        return self.workflows.results(name) if status and status.ended else Results()
+
+    def _save_submission(self, asset: Asset, found: FoundAsset) -> None:
+        if found.resubmissions < asset.resubmissions:
+            return  # crun could not fetch that copy: the row knows more
+        now = self.clock.now()
+        known = replace(
+            asset,
+            status=AssetStatus.PROCESSING,
+            submitting_by=None,
+            crun_asset_id=found.crun_asset_id,
+            resubmissions=found.resubmissions,
+            submitted_at=asset.submitted_at or now,
+            updated_at=now,
+        )
+        with suppress(ConditionFailed):  # somebody has moved it meanwhile
+            self.store.change_asset(known, [asset.status])
+
+    def _known(self, session: Session, attempt: Attempt) -> list[str]:
+        """The executions that may have looked an attempt up, also those that a restored row does not know of."""
+        names = validation_names(session.id, attempt)
+        while self.workflows.status(names[-1] if attempt.executions else names[0]) and len(names) < _NAMES:
+            attempt = replace(attempt, executions=attempt.executions + 1)
+            names = validation_names(session.id, attempt)
+        return names
+
+    def _claim(self, session: Session) -> str:
+        self.assets(*self.store.load(session.id))
+        return "recovered"
 
 
 def _input(session: Session, document: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ that a call may have happened, and repeats it at most once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,12 +17,14 @@ from likeness.domain.asset import (
     SUBMISSION_LEASE_SECONDS,
     Asset,
     AssetStatus,
+    refused,
 )
 from likeness.domain.session import Problem
 from likeness.errors import (
     ACCOUNT_REFUSALS,
     ConditionFailed,
     StorageUnavailable,
+    UpstreamAmbiguous,
     UpstreamDeferred,
     UpstreamRefused,
     WorkInProgress,
@@ -40,25 +43,30 @@ class SubmitAsset:
     possible_orphan: Callable[[], None]
 
     def __call__(self, session_id: str, asset_id: str, owner: str) -> dict[str, Any]:
-        """``{"outcome": "submitted" | "failed" | "nothing"}``. Raises what is worth repeating.
+        """``{"outcome": "submitted", "asset_id", "crun_asset_id", "resubmissions"}``, or ``failed`` or ``nothing``.
 
-        ``owner`` names who submits, an execution or a request: nobody repeats what another one may still be at.
+        So the execution's history holds the AssetId, for a row that comes to know less. Raises what is worth repeating.
+
+        ``owner`` names who submits, an execution or a request. Each invocation signs for itself: Lambda and Step
+        Functions may run a second one while the first is still at it, and nobody repeats what another one may be at.
         """
         session, asset = self.store.load_asset(session_id, asset_id)
         if session is None or session.group_id is None or asset is None or asset.status not in OPEN_WORK:
             return {"outcome": "nothing"}
         if asset.status is AssetStatus.SUBMITTING:
             leased_until = asset.updated_at + SUBMISSION_LEASE_SECONDS
-            if asset.submitting_by not in (None, owner) and self.clock.now() < leased_until:
+            if asset.submitting_by and self.clock.now() < leased_until:
                 raise WorkInProgress("Somebody else is submitting this asset")
-            self.possible_orphan()
             if asset.ambiguous_submissions >= MAX_AMBIGUOUS_SUBMISSIONS:
+                self.possible_orphan()
                 problem = Problem("submission_unknown", "It is not known whether the file arrived.", retryable=True)
                 return self._fail(asset, problem)
         try:
-            intent = self._intend(asset, owner)
+            intent = self._intend(asset, f"{owner}/{self.clock.entropy().hex()}")
         except ConditionFailed:
             return {"outcome": "nothing"}
+        if asset.status is AssetStatus.SUBMITTING:
+            self.possible_orphan()
         try:
             crun_asset_id = self.crun.upload_asset(
                 name=asset.name,
@@ -68,6 +76,9 @@ class SubmitAsset:
                 correlation_id=session.correlation_id,
                 client_id=session.client_id,
             )
+        except UpstreamAmbiguous:
+            self._let_go(intent)
+            raise
         except (UpstreamDeferred, StorageUnavailable):
             self._take_back(intent, asset)
             raise
@@ -75,8 +86,7 @@ class SubmitAsset:
             if refusal.upstream_code in ACCOUNT_REFUSALS:
                 self._take_back(intent, asset)
                 raise
-            code = str(refusal.upstream_code)
-            return self._fail(intent, Problem(refusal.code, refusal.title, code, retryable=False))
+            return self._fail(intent, refused(refusal))
         now = self.clock.now()
         submitted = replace(
             intent,
@@ -92,22 +102,35 @@ class SubmitAsset:
             # Only an erasure takes an asset out of our hands: what reached crun must be known to its tombstone.
             self.store.record_late_submission(submitted)
             return {"outcome": "nothing"}
-        return {"outcome": "submitted"}
+        return {
+            "outcome": "submitted",
+            "asset_id": asset.id,
+            "crun_asset_id": crun_asset_id,
+            "resubmissions": asset.resubmissions,
+        }
 
-    def _intend(self, asset: Asset, owner: str) -> Asset:
+    def _intend(self, asset: Asset, signature: str) -> Asset:
         intent = replace(
             asset,
             status=AssetStatus.SUBMITTING,
-            submitting_by=owner,
+            submitting_by=signature,
             updated_at=self.clock.now(),
             ambiguous_submissions=asset.ambiguous_submissions + 1,
         )
-        self.store.change_asset(intent, [asset.status])
+        self.store.begin_submission(intent, asset)
         return intent
 
     def _take_back(self, intent: Asset, before: Asset) -> None:
         """The call certainly did not happen: the asset waits as before, and nothing counts as ambiguous."""
-        self.store.change_asset(replace(before, updated_at=self.clock.now()), [intent.status])
+        waiting = replace(before, submitting_by=None, updated_at=self.clock.now())
+        self.store.change_asset(waiting, [intent.status])
+
+    def _let_go(self, intent: Asset) -> None:
+        """The call may have happened, but nobody is at it any more: the next try need not wait out the lease."""
+        # Where this cannot be written, it waits.
+        with suppress(ConditionFailed, StorageUnavailable):
+            ended = replace(intent, submitting_by=None, updated_at=self.clock.now())
+            self.store.change_asset(ended, [AssetStatus.SUBMITTING])
 
     def _fail(self, asset: Asset, problem: Problem) -> dict[str, Any]:
         failed = replace(

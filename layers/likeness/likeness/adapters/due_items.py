@@ -1,0 +1,58 @@
+"""What is due, over the sparse index ``Due`` of the inventory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from likeness.adapters.aws import translated, update_item
+from likeness.adapters.items import Item, asset_key, decode, encode, session_key
+from likeness.domain.due import SHARDS
+from likeness.errors import ConditionFailed
+from likeness.ports import DueItem
+
+
+class DynamoDueItems:
+    """The port ``DueItems`` on table ``table``."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client, self._table = client, table
+
+    def oldest(self, now: float, limit: int) -> list[DueItem]:
+        """See the port. One query for each partition of the index."""
+        found: list[DueItem] = []
+        for shard in range(SHARDS):
+            with translated():
+                page = self._client.query(
+                    TableName=self._table,
+                    IndexName="Due",
+                    KeyConditionExpression="due_shard = :shard AND due_at <= :now",
+                    ExpressionAttributeValues={":shard": encode(str(shard)), ":now": encode(now)},
+                    Limit=limit,
+                )
+            found += map(_due_item, page["Items"])
+        return sorted(found, key=lambda each: each.due_at)[:limit]
+
+    def set(self, item: DueItem, due_at: float | None) -> None:
+        """See the port."""
+        later = {} if due_at is None else {":later": encode(due_at)}
+        try:
+            update_item(
+                self._client,
+                self._table,
+                _key(item),
+                "SET due_at = :later" if later else "REMOVE due_at",
+                "due_at = :seen",
+                {":seen": encode(item.due_at), **later},
+            )
+        except ConditionFailed:
+            return
+
+
+def _due_item(item: Item) -> DueItem:
+    session_id = item["pk"]["S"].partition("#")[2]
+    kind, _, asset_id = item["sk"]["S"].partition("#")
+    return DueItem(session_id, asset_id if kind == "ASSET" else None, decode(item["due_at"]))
+
+
+def _key(item: DueItem) -> Item:
+    return asset_key(item.session_id, item.asset_id) if item.asset_id else session_key(item.session_id)

@@ -1,0 +1,192 @@
+"""What the Makefile, the groups of pyproject.toml and the lock files promise: small first steps, on Linux and macOS."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.template_file import ROOT
+
+MAKEFILES = [ROOT / "Makefile", *sorted((ROOT / "layers").glob("*/Makefile"))]
+LAYER_LOCK = ROOT / "layers/dependencies/requirements.txt"
+MODELS_LOCK = ROOT / "layers/likeness/models.txt"
+LOCKS = [*sorted((ROOT / "requirements").glob("*.txt")), LAYER_LOCK, MODELS_LOCK]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+#: A pinned package of a lock file, and the lines with its hashes.
+PIN = re.compile(
+    r"^([\w.-]+(?:\[[\w,-]+\])?)==(\S+)([^\\\n]*)((?: \\\n    --hash=sha256:[0-9a-f]{64})*)$", re.MULTILINE
+)
+
+
+def pins(lock: Path) -> dict[str, set[str]]:
+    """The versions of each package in a lock file: several where they depend on the Python."""
+    found: dict[str, set[str]] = {}
+    for name, version, _, _ in PIN.findall(lock.read_text()):
+        found.setdefault(canonicalize_name(name.partition("[")[0]), set()).add(version)
+    return found
+
+
+def wanted(group: str) -> set[str]:
+    """The packages that a group of pyproject.toml names, with those of the groups that it includes."""
+    found: set[str] = set()
+    for each in PROJECT["dependency-groups"][group]:
+        if isinstance(each, dict):
+            found |= wanted(each["include-group"])
+        else:
+            found.add(canonicalize_name(Requirement(each).name))
+    return found
+
+
+def lock_of(group: str) -> Path:
+    return LAYER_LOCK if group == "layer" else ROOT / "requirements" / f"{group}.txt"
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda each: str(each.relative_to(ROOT)))
+def test_everything_that_is_installed_has_a_version_and_hashes(lock: Path) -> None:
+    rest = PIN.sub("", lock.read_text())
+    assert [each for each in rest.splitlines() if each and not each.startswith("#")] == []
+    assert pins(lock)
+    assert all(hashes for *_, hashes in PIN.findall(lock.read_text()))
+
+
+@pytest.mark.parametrize("file", [*LOCKS, *MAKEFILES, ROOT / "pyproject.toml"], ids=lambda each: each.name)
+def test_no_file_says_where_packages_come_from(file: Path) -> None:
+    """An index, a mirror or a folder of wheels is a matter of each machine."""
+    text = file.read_text()
+    assert not re.search(r"--(extra-)?index-url|--(default-)?index\b|--find-links|file://|/simple\b", text)
+    assert file.suffix != ".txt" or "://" not in text
+    assert not (ROOT / "uv.lock").exists()
+
+
+@pytest.mark.parametrize("group", PROJECT["dependency-groups"])
+def test_each_group_is_locked(group: str) -> None:
+    assert wanted(group) <= set(pins(lock_of(group)))
+
+
+def test_one_package_has_one_version_in_all_groups() -> None:
+    groups = [lock_of(each) for each in PROJECT["dependency-groups"] if each != "checkov"] + [MODELS_LOCK]
+    versions: dict[str, set[frozenset[str]]] = {}
+    for lock in groups:
+        for name, found in pins(lock).items():
+            versions.setdefault(name, set()).add(frozenset(found))
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+def test_every_package_that_is_asked_for_has_a_reason() -> None:
+    """A comment on its line, or a name that says it: a group is where the next reader looks for what is needed."""
+    section = (ROOT / "pyproject.toml").read_text().partition("[dependency-groups]")[2].partition("\n[")[0]
+    speaking = {"pytest", "mypy", "ruff", "types-pyyaml", "types-requests", "boto3-stubs"}
+    for line in section.splitlines():
+        name = re.match(r'\s+"([\w.-]+)', line)
+        assert not name or name[1] in speaking or "# " in line, line
+
+
+def test_the_demo_installs_no_tests_checks_or_figures() -> None:
+    local = set(pins(lock_of("local")))
+    assert local.isdisjoint({"pytest", "moto", "playwright", "mypy", "ruff", "matplotlib", "awslambdaric", "duckdb"})
+    assert set(pins(lock_of("deploy"))) < local < set(pins(lock_of("test"))) < set(pins(lock_of("check")))
+
+
+def test_lambda_s_own_runtime_client_is_for_linux_and_figures_alone() -> None:
+    for lock in LOCKS:
+        found = [each for each in PIN.findall(lock.read_text()) if each[0] == "awslambdaric"]
+        assert bool(found) is (lock.stem in ("bench", "check"))
+        assert all("sys_platform == 'linux'" in marker for _, _, marker, _ in found)
+
+
+@pytest.mark.parametrize(
+    ("target", "group"),
+    [
+        ("demo", "local"), ("up", "local"), ("down", "local"), ("build", "deploy"), ("redrive", "deploy"),
+        ("inventory", "deploy"), ("test-unit", "test"), ("black-box", "test"), ("bench-check", "bench"),
+    ],
+)  # fmt: skip
+def test_a_target_installs_its_own_group_and_no_other(target: str, group: str, tmp_path: Path) -> None:
+    commands = make("--dry-run", target, f"VENV={tmp_path / 'none'}")
+    installed = set(re.findall(r"--requirement requirements/(\w+)\.txt", commands))
+    assert installed == {"installer", group}
+
+
+def test_what_is_installed_is_not_installed_again(tmp_path: Path) -> None:
+    for each in (".ready", "groups/local"):
+        (tmp_path / each).parent.mkdir(exist_ok=True)
+        (tmp_path / each).touch()
+    assert "--requirement" not in make("--dry-run", "demo", f"VENV={tmp_path}")
+
+
+def test_a_python_that_does_not_fit_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    old = tmp_path / "python2"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    venv = tmp_path / "venv"
+    for python in (old, tmp_path / "none"):
+        command = ["make", "setup", f"PYTHON={python}", f"VENV={venv}"]
+        done = subprocess.run(command, cwd=ROOT, env=own(), capture_output=True, text=True, check=False)
+        assert done.returncode
+        assert "make PYTHON=" in done.stderr
+        assert not venv.exists()
+
+
+def test_up_passes_its_variables_on() -> None:
+    commands = make("--dry-run", "up", "PORT=1", "EMULATOR_PORT=2", "STATE_FILE=.local/second.json")
+    assert "local up --port 1 --emulator-port 2 --state-file .local/second.json" in commands
+    assert "local up --port 8080 --emulator-port 4566 --state-file .local/stack.json" in make("--dry-run", "up")
+
+
+@pytest.mark.parametrize("file", [*MAKEFILES, ROOT / ".ci/run"], ids=lambda each: str(each.relative_to(ROOT)))
+def test_macos_has_what_the_makefiles_use(file: Path) -> None:
+    """GNU make 3.81 and BSD tools: no option or function that came later or is GNU's alone."""
+    text = "\n".join(each for each in file.read_text().splitlines() if not each.startswith("#"))
+    newer_make = r"--output-sync|\s-O\w*\s|::=|^\w+\s*!=|\$\(file |\$\(let |\$\(intcmp |\.ONESHELL|&:|^\s*undefine "
+    gnu_tools = (
+        r"sed -i|sed -r|\\t/|date -d|date --|find -[a-z]+ |-printf|readlink -f|grep -P|cp --|xargs -r|stat -c|nproc"
+    )
+    assert not re.search(newer_make, text, re.MULTILINE)
+    assert not re.search(gnu_tools, text)
+
+
+def test_the_layer_is_built_for_lambda_unless_the_host_asks_for_itself() -> None:
+    build = [
+        "--dry-run",
+        "--directory",
+        "layers/dependencies",
+        "build-DependenciesLayer",
+        "ARTIFACTS_DIR=none",
+        "UV=true",
+    ]
+    assert "--python-version 3.13 --python-platform aarch64-manylinux2014" in make(*build)
+    here = make(*build, "LAYER_PLATFORM=", "LAYER_PYTHON_VERSION=3.12")
+    assert "--python-version 3.12" in here
+    assert "--python-platform" not in here
+
+
+def test_two_runs_side_by_side_do_not_mix_their_output() -> None:
+    commands = make("--dry-run", "whole-help")
+    assert "> build/help.log 2>&1" in commands
+    assert "cat build/help.log" in commands
+
+
+def test_the_help_lists_targets_with_a_sentence() -> None:
+    lines = make("help").splitlines()
+    assert len(lines) > 20
+    assert all(re.fullmatch(r"[a-z-]+ +\S.*", each) for each in lines)
+
+
+def make(*arguments: str) -> str:
+    """What make printed."""
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=own(), capture_output=True, text=True, check=True).stdout
+
+
+def own() -> dict[str, str]:
+    """The environment without what a make around the tests has put there."""
+    theirs = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "PORT", "EMULATOR_PORT", "STATE_FILE", "PYTHON")
+    return {name: value for name, value in os.environ.items() if name not in theirs}
