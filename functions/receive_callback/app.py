@@ -7,7 +7,7 @@ from typing import Any
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap, settings
 from likeness.runtime.logging import observed, of_request, report, report_unexpected
-from likeness.runtime.pages import error_page
+from likeness.runtime.pages import error_page, redirect
 from likeness.runtime.request import base_url, request_id_of
 
 receive_callback = bootstrap.receive_callback()
@@ -32,8 +32,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except Exception as error:
         report_unexpected(error)
         return error_page(500, request_id=request_id_of(event))
-    return {
-        "statusCode": 303,
-        "headers": {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
-        "body": "",
-    }
+    return redirect(location)

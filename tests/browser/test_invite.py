@@ -93,6 +93,25 @@ def altered(change: Callable[[dict[str, Any]], None]) -> Callable[[Route], None]
     return handle
 
 
+# --- how a link arrives
+
+
+@pytest.mark.parametrize("behind", ["&from=singlemessage", ".", " ", "%20", "。", "?utm_source=x"])
+@pytest.mark.parametrize("mark", ["#", "%23"])
+def test_an_invite_link_with_something_behind_it_leads_to_the_page(
+    person: NewPerson, api: Api, mark: str, behind: str
+) -> None:
+    session = invited(api, language="en")
+    alice = person(session["invite_url"].replace("#", mark) + behind)
+    alice.sees("consent")
+    expect(alice.page).to_have_url(session["invite_url"].partition("#")[0])
+
+
+def test_a_path_that_is_not_there_is_a_page(open_page: OpenPage, stack: Stack) -> None:
+    watched = open_page(f"{stack.api_url}/nowhere", allowed=["404"])
+    expect(watched.page.get_by_role("heading", level=1)).to_have_text("This link is not valid")
+
+
 # --- the whole way
 
 

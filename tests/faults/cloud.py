@@ -467,6 +467,7 @@ _VENDORS_OWN = {
 _FUNCTION_OF = {
     ("POST", "/sessions"): "create_session",
     ("POST", "/sessions/{session_id}/attempts"): "create_session",
+    ("POST", "/sessions/{session_id}/invite"): "create_session",
     ("GET", "/consent"): "record_consent",
     ("POST", "/sessions/{session_id}/consent"): "record_consent",
     ("POST", "/sessions/{session_id}/assets"): "register_asset",

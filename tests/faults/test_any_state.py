@@ -72,9 +72,9 @@ _STATES = st.builds(
     validation=st.sampled_from([None, "RUNNING", *_ENDED]),
     driver=st.sampled_from([None, "RUNNING", *_ENDED]),
     history=st.booleans(),
-    files=st.lists(
-        st.sampled_from([each for each in AssetStatus if each is not AssetStatus.REDACTED]), max_size=3
-    ).map(tuple),
+    files=st.lists(st.sampled_from([each for each in AssetStatus if each is not AssetStatus.REDACTED]), max_size=3).map(
+        tuple
+    ),
     leased=st.booleans(),
     messages=st.frozensets(st.sampled_from(["pass", "check", "files"])),
     age=st.sampled_from([10.0, 400.0, 1200.0, 4 * 3600.0, 3 * DAY]),
@@ -140,9 +140,7 @@ def _place(where: Cloud, drawn: Drawn) -> Placed:
     verified = drawn.session is SessionStatus.VERIFIED and group is not None
     status = drawn.session if drawn.session is not SessionStatus.VERIFIED or verified else SessionStatus.PROCESSING
     made = session_id(int(then * 1000), number.to_bytes(10, "big"))
-    session = Session(
-        made, "acme", status, Language.EN, then, then, attempts=attempts, asset_count=len(drawn.files)
-    )
+    session = Session(made, "acme", status, Language.EN, then, then, attempts=attempts, asset_count=len(drawn.files))
     item = session_item(session)
     if verified:
         item |= {"group_id": encode(group), "upstream_id": encode(group), "verified_at": encode(then)}

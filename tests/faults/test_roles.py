@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from likeness.adapters.items import session_key
 from likeness.adapters.webhooks import webhook_item
 from likeness.domain.drop_in import session_of
+from likeness.domain.session import MAX_ASSETS_PER_SESSION
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
 from likeness.steps.rounds import MAX_ROUNDS
@@ -253,6 +255,28 @@ def _a_program_of_the_vendors(where: Cloud) -> None:
     assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"uploads/{session}/").get("Versions")
 
 
+def _a_full_session_and_an_invite_made_anew(where: Cloud) -> None:
+    with served_face() as url:
+        program = Program(where, url)
+        where.tell(program.story())
+        where.settle()
+        session = session_of(program.byted_token) or ""
+        where.aws("dynamodb").update_item(
+            TableName="Table",
+            Key=session_key(session),
+            UpdateExpression="SET asset_count = :most",
+            ExpressionAttributeValues={":most": {"N": str(MAX_ASSETS_PER_SESSION)}},
+        )
+        body = {"name": "late", "asset_type": "Image", "asset_url": url, "group_id": program.group_id}
+        assert where.vendor("asset-upload", body=body).status == 422
+        assert where.api("POST", f"{SESSION}/assets", body=registration(0), session_id=session).status == 429
+        before = len(where.store.list_assets(session))
+        where.put_object(f"inbox/{session}/late.jpg", FACES[2])
+        where.settle()
+        assert len(where.store.list_assets(session)) == before
+    assert where.api("POST", f"{SESSION}/invite", session_id=session).status == 201
+
+
 SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _an_onboarding,
     _an_idempotency_key_after_a_failure,
@@ -269,6 +293,7 @@ SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _webhooks,
     _by_the_clock,
     _a_program_of_the_vendors,
+    _a_full_session_and_an_invite_made_anew,
 )
 
 

@@ -6,9 +6,10 @@ import io
 from typing import Any, BinaryIO, cast
 
 from likeness.adapters.aws import translated
+from likeness.domain.asset import PLACE_SECONDS
 from likeness.ports import FoundFile, UploadForm
 
-UPLOAD_FORM_SECONDS = 3600
+UPLOAD_FORM_SECONDS = PLACE_SECONDS
 #: crun fetches a file some time after it was told of it; the credentials that sign live at least this long.
 DOWNLOAD_URL_SECONDS = 900
 _BLOCK = 256 * 1024

@@ -110,7 +110,9 @@ class Reconcile:
             for item in items:
                 self.due.set(item, None)
             return []
-        causes = self._validations(session) + self._places(session, assets, {each.asset_id for each in items})
+        causes = self._validations(session)
+        places, held = self._places(session, assets, {each.asset_id for each in items})
+        causes += places
         if causes:
             session, assets = self.store.load(session_id)
         if session:
@@ -118,7 +120,7 @@ class Reconcile:
             if moved:
                 session, assets = self.store.load(session_id)
             causes += moved
-        self._due_again(items, session, assets)
+        self._due_again(items, session, assets, held)
         return causes
 
     # -- attempts ---------------------------------------------------------------------------------------------
@@ -156,9 +158,9 @@ class Reconcile:
 
     # -- files ------------------------------------------------------------------------------------------------
 
-    def _places(self, session: Session, assets: Sequence[Asset], due: set[str | None]) -> list[Cause]:
-        """Checks files that came while their event got lost."""
-        causes = []
+    def _places(self, session: Session, assets: Sequence[Asset], due: set[str | None]) -> tuple[list[Cause], set[str]]:
+        """Checks files that came while their event got lost; also the ids of those that wait for their client's key."""
+        causes, held = [], set()
         for asset in assets:
             if asset.id not in due or asset.status is not AssetStatus.AWAITING_UPLOAD:
                 continue
@@ -168,9 +170,12 @@ class Reconcile:
             if self._submitted_before(session, asset):
                 causes.append(Cause.ROW_BEHIND)
                 continue
-            self.check.of(asset, Upload(asset.object_key, found.version_id, found.size_bytes, found.stored_at))
-            causes.append(Cause.UPLOAD_EVENT_LOST)
-        return causes
+            upload = Upload(asset.object_key, found.version_id, found.size_bytes, found.stored_at)
+            if self.check.of(asset, upload) == "held":
+                held.add(asset.id)
+            else:
+                causes.append(Cause.UPLOAD_EVENT_LOST)
+        return causes, held
 
     def _submitted_before(self, session: Session, asset: Asset) -> bool:
         """Whether an older execution gave this file to crun already, as a restored row cannot know."""
@@ -196,7 +201,9 @@ class Reconcile:
 
     # -- when to look again -----------------------------------------------------------------------------------
 
-    def _due_again(self, items: Iterable[DueItem], session: Session | None, assets: Sequence[Asset]) -> None:
+    def _due_again(
+        self, items: Iterable[DueItem], session: Session | None, assets: Sequence[Asset], held: set[str]
+    ) -> None:
         """Sets each item's time by what the rows say now, after all that was done."""
         now = self.clock.now()
         by_id = {each.id: each for each in assets}
@@ -206,6 +213,9 @@ class Reconcile:
                 self.possible_orphan()
             if item.asset_id is None:
                 self.due.set(item, _session_again(session, now, open_work=open_work) if session else None)
+            elif item.asset_id in held:
+                # Until a key comes, or the bucket's own rule takes the file away.
+                self.due.set(item, next_look_at(by_id[item.asset_id].created_at, now))
             else:
                 self.due.set(item, _asset_again(session, by_id.get(item.asset_id), now))
 
