@@ -24,6 +24,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
 def pages() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UPLOAD_ADDRESSES", "https://s3.test/uploads")
+        patch.setenv("VIDEO_MAX_PIXELS", "2086876")
         yield cold_start("serve_pages")
 
 
