@@ -27,6 +27,10 @@ _FAILURES = 5
 #: An item that cannot be dealt with is passed over for so long, so that it holds up nobody.
 _PASSED_OVER_SECONDS = 3600.0
 _ENDED_HONESTLY = "result_unavailable"
+#: Byted tokens live for half an hour; after days of tries nobody waits for their answers any more.
+_GIVE_UP_SECONDS = 3 * 86_400.0
+#: A restored row knows fewer executions than there were.
+_BEYOND = 4
 #: The error code of the state GiveUpAsset.
 _GIVEN_UP = "upstream_unavailable"
 
@@ -134,17 +138,35 @@ class Reconcile:
         causes = []
         for attempt in sorted(waiting, key=lambda each: each.number, reverse=True):
             cause = self._cause(validation_names(session.id, attempt))
-            if cause:
+            if cause is None:
+                continue
+            if now - attempt.created_at > _GIVE_UP_SECONDS:
+                outcome = self._give_up(session, attempt, now)
+            else:
                 last_chance = attempt.status is AttemptStatus.OPEN
                 outcome = self.start.validate(session, attempt.number, last_chance=last_chance)
-                causes += [] if outcome == "exists" else [cause]
-                if outcome == "recovered":
-                    break
+            causes += [] if outcome == "exists" else [cause]
+            if outcome != "started":
+                break  # the session is another one now: the next look sees to the rest
         passed = any(each.status is AttemptStatus.PASSED for each in session.attempts.values())
         if session.status is SessionStatus.PROCESSING and not passed:
             self.store.record_no_result(session.id, failure(_ENDED_HONESTLY), now)
             causes.append(Cause.NOTHING_UNDER_WAY)
         return causes
+
+    def _give_up(self, session: Session, attempt: Attempt, now: float) -> str:
+        """Ends an attempt whose token is long dead, unless an older execution had its group: crun is not asked again.
+
+        Without this end, a token that crun never answers for would be looked up by one execution after the other.
+        """
+        names = validation_names(session.id, attempt, beyond=_BEYOND)
+        if self.start.recover(session, [], names):
+            return "recovered"
+        opened = attempt.status is AttemptStatus.OPEN
+        status = AttemptStatus.LAPSED if opened else AttemptStatus.LOST
+        why = failure("link_expired" if opened else _ENDED_HONESTLY)
+        self.store.record_refused_result(session, attempt.number, status, why, now)
+        return "given_up"
 
     def _cause(self, names: Iterable[str]) -> Cause | None:
         """Why none of these executions moves its session; None when one does. The newest that is known decides."""
