@@ -37,7 +37,7 @@ from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger
 from local.simulator import Simulator, SimulatorSettings
 from ops.client_keys import ClientKeys
-from tests.aws import Tables, make_bus, make_table, no_account_of_this_machine
+from tests.aws import Tables, forget_messages, make_bus, make_table, no_account_of_this_machine
 from tests.faults.machine import Machine, StateError
 from tests.faults.wire import Fault, Killed, LostByAws, Wire
 from tests.functions import ACCOUNT, CRUN_KEY, REGION, cold_start, environment, event_of_request, invoke
@@ -199,6 +199,7 @@ class Cloud:
             self.lookups,
         ):
             record.clear()
+        forget_messages()
         self._visited.clear()
         self.warm.clear()
         self.executions.clear()
