@@ -19,7 +19,7 @@ from local.media import DemoMedia, make_media, portrait, voice
 from local.stack import Stack
 from tests.browser.conftest import DESKTOP, PHONE, OpenPage
 from tests.browser.person import FAILED_LOAD, Person, agreed, attempt_by_api, invited, verified
-from tests.integration.conftest import Api, SimulatorControl, come_back, face_check, registration
+from tests.integration.conftest import Api, SimulatorControl, come_back, face_check, made_long_ago, registration
 from tests.media import heic
 
 HEADINGS = {
@@ -350,6 +350,7 @@ def test_a_link_that_ran_out_is_replaced_in_the_same_session(
     expect(alice.page.get_by_role("heading", level=1)).to_have_text("This link has expired")
     alice.page.go_back()
     alice.sees("open")
+    made_long_ago(api, session["id"])
     # Nobody presses anything: the server gives the link up (LinkCheckDelaySeconds), and the page notices.
     alice.sees("retry")
     expect(alice.page.get_by_role("heading", level=1)).to_have_text("The link's time is over")
