@@ -11,7 +11,7 @@ from likeness.domain.session import SessionStatus
 from tests.faults.cloud import Answer, Cloud, cloud
 from tests.faults.explore import SETTINGS
 from tests.faults.onboarding import FACES, Onboarding, take_check
-from tests.faults.wire import Fault
+from tests.faults.wire import MOMENTARY
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_an_erasure_that_dies_anywhere_is_finished_by_the_next(account: Cloud) -
     calls = len(account.wire.calls) - begin
     assert calls > 8
     for number in range(1, calls + 1):
-        for fault in Fault:
+        for fault in MOMENTARY:
             story = _onboard(account, 30)
             account.wire.plan = {len(account.wire.calls) + number: fault}
             for _ in range(3):
@@ -161,7 +161,7 @@ def test_an_erasure_of_one_file_that_dies_anywhere_is_finished_by_the_next(accou
     calls = len(account.wire.calls) - begin
     assert calls >= 3
     for number in range(1, calls + 1):
-        for fault in Fault:
+        for fault in MOMENTARY:
             story = _onboard(account, 600)
             first = account.store.list_assets(story.session_id)[0]
             account.wire.plan = {len(account.wire.calls) + number: fault}

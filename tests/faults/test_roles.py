@@ -7,6 +7,7 @@ beyond the roles, ``cloud()`` itself checks.
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import json
 import os
@@ -152,6 +153,7 @@ def _an_execution_that_grows_long(where: Cloud) -> None:
 
 def _an_execution_that_dies_before_it_claims(where: Cloud) -> None:
     session = _verified(where, "early", "late")
+    where.reconciles = False  # the message of the next file is quicker
     where.wire.weather = lambda *_: Fault.FAILS if where.wire.caller == "claim_assets" else None
     _upload(where, session["assets"][0], FACES[0])
     where.settle()
@@ -159,6 +161,7 @@ def _an_execution_that_dies_before_it_claims(where: Cloud) -> None:
     where.wire.weather = lambda *_: None
     _upload(where, session["assets"][1], FACES[1])
     where.settle()
+    where.reconciles = True
     assert {each.status.value for each in where.store.list_assets(session["id"])} == {"active"}
 
 
@@ -277,6 +280,52 @@ def _a_full_session_and_an_invite_made_anew(where: Cloud) -> None:
     assert where.api("POST", f"{SESSION}/invite", session_id=session).status == 201
 
 
+def _lost_events_of_files(where: Cloud) -> None:
+    """Reconcile checks them; of two, one is erased in the meantime. Dropped files are known by their first try."""
+    session = where.api(
+        "POST", "/sessions", body={"assets": [registration(0, name) for name in ("lost", "erased")]}
+    ).body
+    where.browser(take_check(session["attempt"]["h5_link"], "pass"))
+    where.settle(30)
+    lost, erased = session["assets"]
+    where.aws("s3").put_object(Bucket="uploads", Key=lost["upload"]["fields"]["key"], Body=FACES[0])
+    where.settle(1800)
+    assert {each.name for each in where.store.list_assets(session["id"]) if each.status == "active"} == {"lost"}
+    where.aws("s3").put_object(Bucket="uploads", Key=erased["upload"]["fields"]["key"], Body=FACES[1])
+    one = f"{SESSION}/assets/{{asset_id}}"
+    _before(
+        "PutItem", "reconcile", lambda: where.api("DELETE", one, session_id=session["id"], asset_id=erased["id"]), where
+    )
+    where.settle()
+    for erases in (False, True):
+        session = _verified(where)
+        where.wire.weather = lambda service, _: (
+            Fault.FAILS if (where.wire.caller, service) == ("check_upload", "s3") else None
+        )
+        where.put_object(f"inbox/{session['id']}/dropped.jpg", FACES[2])
+        where.settle(800)
+        where.wire.weather = lambda *_: None
+        if erases:
+            gone = functools.partial(where.api, "DELETE", SESSION, session_id=session["id"])
+            _before("PutItem", "reconcile", gone, where)
+        where.settle()
+        (dropped,) = where.store.list_assets(session["id"])
+        assert dropped.status == ("redacted" if erases else "active")
+
+
+def _an_execution_that_is_stopped(where: Cloud) -> None:
+    session = where.api("POST", "/sessions", body={}).body
+    where.simulator.add_faults(FaultRule(call="result", kind="both", code=455, times=None))
+    where.browser(take_check(session["attempt"]["h5_link"], "pass"))
+    where.settle(60)
+    where.executions[f"{session['id']}-a1"] = "ABORTED"
+    where.simulator.clear_faults()
+    where.settle()
+    row = where.store.get_session(session["id"])
+    assert row
+    assert row.group_id
+
+
 SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _an_onboarding,
     _an_idempotency_key_after_a_failure,
@@ -294,6 +343,8 @@ SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _by_the_clock,
     _a_program_of_the_vendors,
     _a_full_session_and_an_invite_made_anew,
+    _lost_events_of_files,
+    _an_execution_that_is_stopped,
 )
 
 
