@@ -13,6 +13,7 @@ from likeness.adapters.items import CLIENT_KEYS, client_key_key, decode_item, en
 from likeness.domain.caller import key_digest
 from likeness.domain.links import origin_of
 
+_DEFAULT_PORT = {"https": ":443", "http": ":80"}
 CLIENT_ID = re.compile(r"[a-z0-9-]{1,32}")
 
 
@@ -40,15 +41,13 @@ class ClientKeys:
         """
         if not CLIENT_ID.fullmatch(client_id):
             raise ValueError(f"client id {client_id!r}: 1 to 32 of a-z, 0-9 and -")
-        for origin in return_origins:
-            if origin_of(origin) != origin:
-                raise ValueError(f"return origin {origin!r}: https://host[:port], nothing after it")
+        origins = [_origin(each) for each in return_origins]
         key = f"lk_{secrets.token_urlsafe(32)}"
         digest = key_digest(key)
         item = {
             "key_id": digest[:12],
             "client_id": client_id,
-            "return_origins": list(return_origins),
+            "return_origins": list(dict.fromkeys(origins)),
             "created_at": _now(),
         }
         self._client.put_item(
@@ -102,6 +101,14 @@ class ClientKeys:
             TableName=self._table, KeyConditionExpression=condition, ExpressionAttributeValues=values
         )
         return [decode_item(item) for page in pages for item in page["Items"]]
+
+
+def _origin(given: str) -> str:
+    """An origin as browsers normalise it: they compare it in that form, and so do we."""
+    found = origin_of(given)
+    if found is None or given.lower().removeprefix(found).removeprefix(_DEFAULT_PORT[found.partition(":")[0]]):
+        raise ValueError(f"return origin {given!r}: https://host[:port], nothing after it")
+    return found
 
 
 def _now() -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from likeness.domain.ids import SESSION_ID
+from likeness.domain.ids import ASSET_ID, SESSION_ID
 from likeness.domain.session import SessionStatus
 from ops.sessions import Sessions
 from ops.stack import reach, with_stack
@@ -23,6 +23,15 @@ class _SessionId(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not SESSION_ID.fullmatch(str(value)):
             self.fail("ses_ and 26 capital letters and digits are a session's id", param, ctx)
+        return str(value)
+
+
+class _AssetId(click.ParamType):
+    name = "asset_id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not ASSET_ID.fullmatch(str(value)):
+            self.fail("ast_ and 26 capital letters and digits are an asset's id", param, ctx)
         return str(value)
 
 
@@ -78,13 +87,22 @@ def show(session_id: str, dead_letters: bool, as_json: bool, stack_name: str, st
 
 @session.command()
 @click.argument("session_id", type=_SessionId())
+@click.option("--asset", "asset_id", type=_AssetId(), help="Only this file of it.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_as_json
 @with_stack
-def erase(session_id: str, yes: bool, as_json: bool, stack_name: str, state_file: Path | None) -> None:
+def erase(
+    session_id: str, asset_id: str | None, yes: bool, as_json: bool, stack_name: str, state_file: Path | None
+) -> None:
     """Erase a session, as DELETE /sessions/{id} does: executions stop, files and personal fields go for good."""
     sessions = _sessions(stack_name, state_file)
     client_id = sessions.client_of(session_id)
+    if asset_id:
+        if not yes:
+            click.confirm(f"Erase {asset_id} of {session_id}? It cannot be undone", abort=True, err=True)
+        asset = sessions.erase_asset(session_id, asset_id)
+        click.echo(json.dumps(asset, indent=2) if as_json else f"{asset_id} was erased")
+        return
     if not yes:
         click.confirm(f"Erase {session_id} of client {client_id}? It cannot be undone", abort=True, err=True)
     tombstone = sessions.erase(session_id)
@@ -92,9 +110,9 @@ def erase(session_id: str, yes: bool, as_json: bool, stack_name: str, state_file
         click.echo(json.dumps(tombstone, indent=2))
         return
     click.echo(f"{session_id} was erased at {tombstone['erasure']['erased_at']}")
-    left = [tombstone["group_id"], *(each["crun_asset_id"] for each in tombstone["assets"])]
-    if any(left):
-        click.echo(f"crun still has these, and no call to delete them: {' '.join(each for each in left if each)}")
+    left = [*tombstone["erasure"]["group_ids"], *tombstone["erasure"]["asset_ids"]]
+    if left:
+        click.echo(f"crun still has these, and no call to delete them: {' '.join(left)}")
 
 
 def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:

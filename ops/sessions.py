@@ -20,7 +20,7 @@ from likeness.domain.executions import executions_of
 from likeness.domain.session import Attempt, Session, SessionStatus
 from likeness.errors import NotFound
 from likeness.runtime.system import SystemClock
-from likeness.steps.erase_session import EraseSession
+from likeness.steps.erase_session import EraseAsset, EraseSession
 from ops.stack import Stack
 
 #: A look at a dead-letter queue takes at most so many times ten messages: it is a look, not an inventory.
@@ -79,6 +79,12 @@ class Sessions:
             SystemClock(),
         )
         return step(Caller(self.client_of(session_id)), session_id)
+
+    def erase_asset(self, session_id: str, asset_id: str) -> dict[str, Any]:
+        """What ``DELETE /sessions/{id}/assets/{asset_id}`` does, in the same way; what stays of the file. NotFound."""
+        files = S3Files(self._stack.client("s3"), self._stack.outputs["UploadBucketName"])
+        step = EraseAsset(self._store, files, SystemClock())
+        return step(Caller(self.client_of(session_id)), session_id, asset_id)
 
     def _executions(self, session: Session) -> list[dict[str, Any]]:
         """Every execution of the session that Step Functions still knows, the driver among them, known or not."""

@@ -14,6 +14,7 @@ from botocore.compat import HTTPHeaders
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
+from moto.sqs.models import sqs_backends
 
 from tests import quick_moto
 from tests.template_file import RESOURCES
@@ -69,6 +70,13 @@ class Tables:
     @staticmethod
     def _tables() -> dict[str, Any]:
         return dict(dynamodb_backends[DEFAULT_ACCOUNT_ID][_REGION].tables)
+
+
+def forget_messages() -> None:
+    """No queue of the account holds anything any more; SQS itself takes a purge once a minute."""
+    for queue in sqs_backends[DEFAULT_ACCOUNT_ID][_REGION].queues.values():
+        queue._messages.clear()
+        queue.pending_messages.clear()
 
 
 def stream_records(table: str) -> list[dict[str, Any]]:

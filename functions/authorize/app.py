@@ -28,13 +28,16 @@ def handler(event: AuthorizerEvent, context: LambdaContext) -> dict[str, Any]:
             "session_id": caller.session_id or "",
             "return_origins": " ".join(caller.return_origins),
         }
+        if caller.invite:
+            found["invite"] = str(caller.invite)
     statement = {
         "Action": "execute-api:Invoke",
         "Effect": "Allow" if caller else "Deny",
         "Resource": f"{api}/{stage}/*",
     }
     return {
-        "principalId": caller.client_id if caller else "unknown",
+        # The access log names who called: a client, or the session whose invite link it was.
+        "principalId": (caller.session_id or caller.client_id) if caller else "unknown",
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
         "context": found,
     }

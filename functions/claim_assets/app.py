@@ -19,6 +19,12 @@ claim_assets = bootstrap.claim_assets()
 @observed(of_task)
 def handler(event: ClaimAssetsEvent, context: LambdaContext) -> Plan:
     """Claims the session's open work."""
-    plan = claim_assets(event["session_id"], event["execution"], takes_over=event.get("takes_over") or None)
+    plan = claim_assets(
+        event["session_id"],
+        event["execution"],
+        takes_over=event.get("takes_over") or None,
+        # Neither an execution that takes over nor one of an earlier version brings it along.
+        group_id=(event.get("lookup") or {}).get("group_id"),
+    )
     logger.info("assets claimed", extra={"next": plan["next"], "assets": len(plan["asset_ids"])})
     return plan

@@ -1,4 +1,4 @@
-"""POST /sessions and POST /sessions/{session_id}/attempts."""
+"""POST /sessions, and POST /sessions/{session_id}/attempts and …/invite."""
 
 from __future__ import annotations
 
@@ -84,6 +84,15 @@ def create_attempt(session_id: str) -> Response[str]:
     """A fresh H5 link for the same session."""
     event = app.current_event.raw_event
     return answer(sessions.create_attempt(caller_of(event), session_id, base_url(event, public_base_url)), 201)
+
+
+@app.post("/sessions/<session_id>/invite")
+def renew_invite(session_id: str) -> Response[str]:
+    """A fresh invite link; the ones before it end."""
+    event = app.current_event.raw_event
+    view = sessions.renew_invite(caller_of(event), session_id, base_url(event, public_base_url))
+    logger.info("invite renewed", extra={"session_id": view["id"]})
+    return answer(view, 201)
 
 
 @observed(of_request)

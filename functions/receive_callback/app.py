@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap, settings
 from likeness.runtime.logging import observed, of_request, report, report_unexpected
-from likeness.runtime.pages import error_page
+from likeness.runtime.pages import error_page, redirect
 from likeness.runtime.request import base_url, request_id_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ public_base_url = settings.text("PUBLIC_BASE_URL", may_be_empty=True)
 def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
     """303 to where the person goes on, or a page that says what to do. A browser reads it: never JSON."""
     try:
-        path = event["pathParameters"]
+        path = event["pathParameters"] or {}
         location = receive_callback(
             path["session_id"],
             path["attempt"],
@@ -37,8 +37,4 @@ def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
     except Exception as error:
         report_unexpected(error)
         return error_page(500, request_id=request_id_of(event))
-    return {
-        "statusCode": 303,
-        "headers": {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
-        "body": "",
-    }
+    return redirect(location)

@@ -1,15 +1,20 @@
-"""GET /invite, /console, /docs, /openapi.json and what they load: static files of the product itself."""
+"""GET /invite, /console, /docs, /openapi.json and what they load: static files of the product itself.
+
+Any other path is answered here too: whoever opens a damaged link in a browser gets a page.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from likeness.errors import LikenessError
+from likeness.errors import LikenessError, NotFound
 from likeness.runtime import settings
 from likeness.runtime.logging import observed, of_request, report
+from likeness.runtime.pages import error_page, redirect
 from likeness.runtime.problems import problem
-from likeness.runtime.request import headers_of
+from likeness.runtime.request import headers_of, request_id_of
 from likeness.runtime.site import Site
 
 if TYPE_CHECKING:
@@ -28,12 +33,26 @@ site = Site(
 def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
     """Serves one file by the route's name."""
     headers = headers_of(event)
-    if event["resource"] in HTML:
-        return site.html(HTML[event["resource"]], headers)
     try:
-        if event["resource"] == "/openapi.json":
-            return site.contract()
-        return site.file(event["pathParameters"]["version"], event["pathParameters"]["file"])
+        return _served(event["resource"], event, headers)
     except LikenessError as error:
         report(error)
-        return problem(error)
+        if "text/html" in headers.get("accept", "").lower():
+            return error_page(error.status)
+        return problem(error, request_id_of(event) if error.status == 500 else None)
+
+
+def _served(resource: str, event: ApiEvent, headers: dict[str, str]) -> dict[str, Any]:
+    path = event.get("pathParameters") or {}
+    if resource == "/{path+}":
+        wanted = unquote(path["path"])
+        # A chat that encodes the "#" of an invite link makes its token a part of the path: the page reads it there.
+        if not wanted.startswith("invite#") or "/" in wanted:
+            raise NotFound("There is no such route")
+        return site.html(HTML["/invite"], headers)
+    if resource in HTML:
+        # What a page loads is addressed from beside it. The browser takes the fragment along.
+        return redirect(f"..{resource}") if event["path"].endswith("/") else site.html(HTML[resource], headers)
+    if resource == "/openapi.json":
+        return site.contract()
+    return site.file(path["version"], path["file"])

@@ -19,7 +19,7 @@ from local.media import DemoMedia, make_media, portrait, voice
 from local.stack import Stack
 from tests.browser.conftest import DESKTOP, PHONE, OpenPage
 from tests.browser.person import FAILED_LOAD, Person, agreed, attempt_by_api, invited, verified
-from tests.integration.conftest import Api, SimulatorControl, come_back, face_check, registration
+from tests.integration.conftest import Api, SimulatorControl, come_back, face_check, made_long_ago, registration
 from tests.media import heic
 
 HEADINGS = {
@@ -91,6 +91,25 @@ def altered(change: Callable[[dict[str, Any]], None]) -> Callable[[Route], None]
         route.fulfill(response=answer, body=json.dumps(document))
 
     return handle
+
+
+# --- how a link arrives
+
+
+@pytest.mark.parametrize("behind", ["&from=singlemessage", ".", " ", "%20", "。", "?utm_source=x"])
+@pytest.mark.parametrize("mark", ["#", "%23"])
+def test_an_invite_link_with_something_behind_it_leads_to_the_page(
+    person: NewPerson, api: Api, mark: str, behind: str
+) -> None:
+    session = invited(api, language="en")
+    alice = person(session["invite_url"].replace("#", mark) + behind)
+    alice.sees("consent")
+    expect(alice.page).to_have_url(session["invite_url"].partition("#")[0])
+
+
+def test_a_path_that_is_not_there_is_a_page(open_page: OpenPage, stack: Stack) -> None:
+    watched = open_page(f"{stack.api_url}/nowhere", allowed=["404"])
+    expect(watched.page.get_by_role("heading", level=1)).to_have_text("This link is not valid")
 
 
 # --- the whole way
@@ -331,6 +350,7 @@ def test_a_link_that_ran_out_is_replaced_in_the_same_session(
     expect(alice.page.get_by_role("heading", level=1)).to_have_text("This link has expired")
     alice.page.go_back()
     alice.sees("open")
+    made_long_ago(api, session["id"])
     # Nobody presses anything: the server gives the link up (LinkCheckDelaySeconds), and the page notices.
     alice.sees("retry")
     expect(alice.page.get_by_role("heading", level=1)).to_have_text("The link's time is over")

@@ -19,8 +19,8 @@ BOOTSTRAP = "layers/likeness/likeness/runtime/bootstrap.py"
 MISTAKES = [
     (
         "functions/claim_assets/app.py",
-        'claim_assets(event["session_id"], event["execution"], takes_over=event.get("takes_over") or None)',
-        'claim_assets(event["session_id"], 42, no_such_argument=True)',
+        'event["execution"],\n        takes_over=',
+        "42,\n        no_such_argument=True,\n        takes_over=",
         ['Unexpected keyword argument "no_such_argument"', 'has incompatible type "int"; expected "str"'],
     ),
     (

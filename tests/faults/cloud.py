@@ -37,7 +37,7 @@ from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger
 from local.simulator import Simulator, SimulatorSettings
 from ops.client_keys import ClientKeys
-from tests.aws import Tables, make_bus, make_table, no_account_of_this_machine
+from tests.aws import Tables, forget_messages, make_bus, make_table, no_account_of_this_machine
 from tests.faults.machine import Machine, StateError
 from tests.faults.wire import Fault, Killed, LostByAws, Wire
 from tests.functions import ACCOUNT, CRUN_KEY, REGION, cold_start, environment, event_of_request, invoke
@@ -199,6 +199,7 @@ class Cloud:
             self.lookups,
         ):
             record.clear()
+        forget_messages()
         self._visited.clear()
         self.warm.clear()
         self.executions.clear()
@@ -400,6 +401,15 @@ class Cloud:
             self.executions[name] = "RUNNING"
             self.after(0.05, lambda: self.tell(self._execute(name, json.loads(document), arn)))
 
+    def place_execution(self, name: str, document: dict[str, Any], status: str) -> None:
+        """An execution that was started before the story begins: it goes on from its first state, or has ended."""
+        sfn = self.aws("stepfunctions")
+        arn = sfn.list_state_machines()["stateMachines"][0]["stateMachineArn"]
+        sfn.start_execution(stateMachineArn=arn, name=name, input=json.dumps(document))
+        self.executions[name] = status
+        if status == "RUNNING":
+            self.after(0.05, lambda: self.tell(self._execute(name, document, arn)))
+
     def _execute(self, name: str, document: dict[str, Any], machine_arn: str) -> Story:
         run = self.machine.execute(name, document)
         while self.executions[name] == "RUNNING":
@@ -458,6 +468,7 @@ _VENDORS_OWN = {
 _FUNCTION_OF = {
     ("POST", "/sessions"): "create_session",
     ("POST", "/sessions/{session_id}/attempts"): "create_session",
+    ("POST", "/sessions/{session_id}/invite"): "create_session",
     ("GET", "/consent"): "record_consent",
     ("POST", "/sessions/{session_id}/consent"): "record_consent",
     ("POST", "/sessions/{session_id}/assets"): "register_asset",

@@ -9,7 +9,7 @@ from typing import Any
 from likeness.domain.metrics import Metric
 from tests.aws import stream_records
 from tests.faults.cloud import Cloud, cloud
-from tests.faults.onboarding import Onboarding
+from tests.faults.onboarding import FACES, Onboarding, registration
 from tests.template_file import RESOURCES
 
 
@@ -44,6 +44,10 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
         for _ in range(2):  # one look might be a hiccup
             where.invoke("recheck_assets", {})
             where.settle(3600)
+        place = where.api("POST", "/sessions", body={"assets": [registration(0)]}).body["assets"][0]
+        key = place["upload"]["fields"]["key"]
+        where.aws("s3").put_object(Bucket="uploads", Key=key, Body=FACES[0])  # its event is lost
+        where.settle(3600)
         where.simulator.update_settings(balance=0)
         assert where.api("POST", "/sessions", body={}).status == 503
         written = _written(where)
@@ -54,7 +58,7 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
         each["MetricStat"]["Metric"] for alarm in alarms for each in alarm.get("Metrics", []) if "MetricStat" in each
     ]
     watched = [*single, *several]
-    wanted = {"CrunAccountRefused", "CrunCreditsLeft", "AssetLost", "AttemptsStarted", "SessionsVerified"}
+    wanted = {"CrunAccountRefused", "CrunCreditsLeft", "AssetLost", "AttemptsStarted", "SessionsVerified", "Reconciled"}
     assert {each["MetricName"] for each in watched} == wanted <= names
     for each in watched:
         dimensions = frozenset((one["Name"], one["Value"]) for one in each["Dimensions"])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.cloud import Cloud, cloud
 from tests.faults.explore import SETTINGS
-from tests.faults.wire import Fault
+from tests.faults.wire import MOMENTARY
 from tests.functions import event_of_request
 
 SESSION = "/sessions/{session_id}"
@@ -51,7 +51,7 @@ def test_a_consent_that_dies_anywhere_is_recorded_once_by_who_presses_again(acco
     calls = len(account.wire.calls) - begin
     assert calls >= 3
     for number in range(1, calls + 1):
-        for fault in Fault:
+        for fault in MOMENTARY:
             session_id, person = _person(account)
             account.wire.plan = {len(account.wire.calls) + number: fault}
             answers: list[int] = []

@@ -10,8 +10,8 @@ from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.session import SessionStatus
 from tests.faults.cloud import Answer, Cloud, cloud
 from tests.faults.explore import SETTINGS
-from tests.faults.onboarding import FACES, Onboarding
-from tests.faults.wire import Fault
+from tests.faults.onboarding import FACES, Onboarding, take_check
+from tests.faults.wire import MOMENTARY
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_an_erasure_that_dies_anywhere_is_finished_by_the_next(account: Cloud) -
     calls = len(account.wire.calls) - begin
     assert calls > 8
     for number in range(1, calls + 1):
-        for fault in Fault:
+        for fault in MOMENTARY:
             story = _onboard(account, 30)
             account.wire.plan = {len(account.wire.calls) + number: fault}
             for _ in range(3):
@@ -161,7 +161,7 @@ def test_an_erasure_of_one_file_that_dies_anywhere_is_finished_by_the_next(accou
     calls = len(account.wire.calls) - begin
     assert calls >= 3
     for number in range(1, calls + 1):
-        for fault in Fault:
+        for fault in MOMENTARY:
             story = _onboard(account, 600)
             first = account.store.list_assets(story.session_id)[0]
             account.wire.plan = {len(account.wire.calls) + number: fault}
@@ -182,3 +182,28 @@ def test_an_erased_file_may_be_sent_again(account: Cloud) -> None:
     )
     assert again.status == 201
     assert again.body["id"] != first.id
+
+
+def test_erased_between_look_up_result_and_save_group(account: Cloud) -> None:
+    account.begin({})
+    made = account.api("POST", "/sessions", body={}).body
+    back = take_check(made["attempt"]["h5_link"], "pass")
+    erased: list[Answer] = []
+
+    def erase_first(call: str, url: str) -> None:
+        if call == "visual-validate-result":  # crun's answer is on its way already
+            erased.append(account.api("DELETE", "/sessions/{session_id}", session_id=made["id"]))
+        account.asking(call, url)
+
+    account.wire.asking = erase_first
+    account.browser(back)
+    account.settle()
+    account.wire.asking = account.asking
+    assert [each.status for each in erased] == [200]
+    (group,) = [each.group_id for each in account.simulator.store.validations.values() if each.group_id]
+    session = account.store.get_session(made["id"])
+    assert session
+    assert (session.status, session.group_id) == (SessionStatus.REDACTED, group)
+    assert set(account.executions.values()) == {"SUCCEEDED"}
+    again = account.api("DELETE", "/sessions/{session_id}", session_id=made["id"]).body
+    assert (again["group_id"], again["erasure"]["group_ids"]) == (group, [group])

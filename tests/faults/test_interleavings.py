@@ -23,7 +23,7 @@ from likeness.domain.session import AttemptStatus, Session, SessionStatus
 from tests.faults.cloud import LINK_CHECK_SECONDS, Cloud, cloud
 from tests.faults.explore import SETTINGS
 from tests.faults.onboarding import FACES, registration
-from tests.faults.wire import Fault
+from tests.faults.wire import MOMENTARY, Fault
 
 _ACCOUNTS = ExitStack()
 _SEQUENCE = itertools.count(1)
@@ -182,7 +182,7 @@ class Interleavings(RuleBasedStateMachine):
         if self.where.uploads:
             self.where.deliver_upload(self.where.uploads[index % len(self.where.uploads)])
 
-    @rule(fault=st.sampled_from(list(Fault)), ahead=st.integers(1, 15))
+    @rule(fault=st.sampled_from(MOMENTARY), ahead=st.integers(1, 15))
     def break_a_call(self, fault: Fault, ahead: int) -> None:
         self.model.faults += 1
         self.where.wire.plan = {**self.where.wire.plan, len(self.where.wire.calls) + ahead: fault}

@@ -7,6 +7,7 @@ beyond the roles, ``cloud()`` itself checks.
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import json
 import os
@@ -16,8 +17,10 @@ from typing import Any
 
 import pytest
 
+from likeness.adapters.items import session_key
 from likeness.adapters.webhooks import webhook_item
 from likeness.domain.drop_in import session_of
+from likeness.domain.session import MAX_ASSETS_PER_SESSION
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
 from likeness.steps.rounds import MAX_ROUNDS
@@ -150,6 +153,7 @@ def _an_execution_that_grows_long(where: Cloud) -> None:
 
 def _an_execution_that_dies_before_it_claims(where: Cloud) -> None:
     session = _verified(where, "early", "late")
+    where.reconciles = False  # the message of the next file is quicker
     where.wire.weather = lambda *_: Fault.FAILS if where.wire.caller == "claim_assets" else None
     _upload(where, session["assets"][0], FACES[0])
     where.settle()
@@ -157,6 +161,7 @@ def _an_execution_that_dies_before_it_claims(where: Cloud) -> None:
     where.wire.weather = lambda *_: None
     _upload(where, session["assets"][1], FACES[1])
     where.settle()
+    where.reconciles = True
     assert {each.status.value for each in where.store.list_assets(session["id"])} == {"active"}
 
 
@@ -253,6 +258,74 @@ def _a_program_of_the_vendors(where: Cloud) -> None:
     assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"uploads/{session}/").get("Versions")
 
 
+def _a_full_session_and_an_invite_made_anew(where: Cloud) -> None:
+    with served_face() as url:
+        program = Program(where, url)
+        where.tell(program.story())
+        where.settle()
+        session = session_of(program.byted_token) or ""
+        where.aws("dynamodb").update_item(
+            TableName="Table",
+            Key=session_key(session),
+            UpdateExpression="SET asset_count = :most",
+            ExpressionAttributeValues={":most": {"N": str(MAX_ASSETS_PER_SESSION)}},
+        )
+        body = {"name": "late", "asset_type": "Image", "asset_url": url, "group_id": program.group_id}
+        assert where.vendor("asset-upload", body=body).status == 422
+        assert where.api("POST", f"{SESSION}/assets", body=registration(0), session_id=session).status == 429
+        before = len(where.store.list_assets(session))
+        where.put_object(f"inbox/{session}/late.jpg", FACES[2])
+        where.settle()
+        assert len(where.store.list_assets(session)) == before
+    assert where.api("POST", f"{SESSION}/invite", session_id=session).status == 201
+
+
+def _lost_events_of_files(where: Cloud) -> None:
+    """Reconcile checks them; of two, one is erased in the meantime. Dropped files are known by their first try."""
+    session = where.api(
+        "POST", "/sessions", body={"assets": [registration(0, name) for name in ("lost", "erased")]}
+    ).body
+    where.browser(take_check(session["attempt"]["h5_link"], "pass"))
+    where.settle(30)
+    lost, erased = session["assets"]
+    where.aws("s3").put_object(Bucket="uploads", Key=lost["upload"]["fields"]["key"], Body=FACES[0])
+    where.settle(1800)
+    assert {each.name for each in where.store.list_assets(session["id"]) if each.status == "active"} == {"lost"}
+    where.aws("s3").put_object(Bucket="uploads", Key=erased["upload"]["fields"]["key"], Body=FACES[1])
+    one = f"{SESSION}/assets/{{asset_id}}"
+    _before(
+        "PutItem", "reconcile", lambda: where.api("DELETE", one, session_id=session["id"], asset_id=erased["id"]), where
+    )
+    where.settle()
+    for erases in (False, True):
+        session = _verified(where)
+        where.wire.weather = lambda service, _: (
+            Fault.FAILS if (where.wire.caller, service) == ("check_upload", "s3") else None
+        )
+        where.put_object(f"inbox/{session['id']}/dropped.jpg", FACES[2])
+        where.settle(800)
+        where.wire.weather = lambda *_: None
+        if erases:
+            gone = functools.partial(where.api, "DELETE", SESSION, session_id=session["id"])
+            _before("PutItem", "reconcile", gone, where)
+        where.settle()
+        (dropped,) = where.store.list_assets(session["id"])
+        assert dropped.status == ("redacted" if erases else "active")
+
+
+def _an_execution_that_is_stopped(where: Cloud) -> None:
+    session = where.api("POST", "/sessions", body={}).body
+    where.simulator.add_faults(FaultRule(call="result", kind="both", code=455, times=None))
+    where.browser(take_check(session["attempt"]["h5_link"], "pass"))
+    where.settle(60)
+    where.executions[f"{session['id']}-a1"] = "ABORTED"
+    where.simulator.clear_faults()
+    where.settle()
+    row = where.store.get_session(session["id"])
+    assert row
+    assert row.group_id
+
+
 SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _an_onboarding,
     _an_idempotency_key_after_a_failure,
@@ -269,6 +342,9 @@ SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _webhooks,
     _by_the_clock,
     _a_program_of_the_vendors,
+    _a_full_session_and_an_invite_made_anew,
+    _lost_events_of_files,
+    _an_execution_that_is_stopped,
 )
 
 

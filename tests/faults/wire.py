@@ -5,7 +5,6 @@ AWS calls are seen by botocore's events, crun's by the HTTP library: the product
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +31,10 @@ class Fault(StrEnum):
     USED_UP = "happens, the process dies, every retry too"
     #: AWS: the SDK's own retry makes the call a second time. crun: a 429, and nothing happened.
     REPEATED = "repeated by the SDK, or throttled"
+
+
+#: The faults after which somebody who tries again gets on.
+MOMENTARY = tuple(each for each in Fault if each is not Fault.USED_UP)
 
 
 class Killed(BaseException):
@@ -245,9 +248,3 @@ def _answer(status: int, content: bytes) -> requests.Response:
     made = requests.Response()
     made.status_code, made.raw = status, _Body(content)
     return made
-
-
-def plans(numbers: int) -> Iterator[dict[int, Fault]]:
-    """One plan for every call and every fault."""
-    for number, fault in itertools.product(range(1, numbers + 1), Fault):
-        yield {number: fault}

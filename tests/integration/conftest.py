@@ -267,6 +267,17 @@ def send_file(form: dict[str, Any], content: bytes) -> requests.Response:
     return requests.post(form["url"], data=form["fields"], files={"file": content}, timeout=30)
 
 
+def made_long_ago(api: Api, session_id: str) -> None:
+    """The first link of a session as if it were half an hour old: crun's first "not yet" is its last word then."""
+    emulator.client("dynamodb", api.stack.emulator_endpoint).update_item(
+        TableName=api.stack.outputs["TableName"],
+        Key={"pk": {"S": f"SESSION#{session_id}"}, "sk": {"S": "SESSION"}},
+        UpdateExpression="ADD attempts.#one.created_at :past",
+        ExpressionAttributeNames={"#one": "1"},
+        ExpressionAttributeValues={":past": {"N": "-1801"}},
+    )
+
+
 def settled(session: dict[str, Any]) -> bool:
     """Whether every asset is active or failed."""
     return all(each["status"] in ("active", "failed") for each in session["assets"])

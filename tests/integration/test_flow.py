@@ -18,6 +18,7 @@ from tests.integration.conftest import (
     agree,
     come_back,
     face_check,
+    made_long_ago,
     registration,
     send_file,
     settled,
@@ -144,6 +145,7 @@ def test_a_lost_callback_is_found_by_the_link_check(api: Api) -> None:
 
 def test_an_abandoned_link_ends_as_link_expired(api: Api) -> None:
     session = api.session()
+    made_long_ago(api, session["id"])
     after = api.wait(session["id"], lambda found: found["last_error"] is not None)
     assert (after["status"], after["last_error"]["code"]) == ("requires_input", "link_expired")
     assert after["attempt"]["status"] == "lapsed"

@@ -46,6 +46,8 @@ TABLE: dict[Route, Row] = {
     ("POST", "/sessions/{session_id}/assets"): Row(client=201, person=201, body=IMAGE),
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=200),
     ("DELETE", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=403),
+    # The last of the rows: the person's invite link ends with it.
+    ("POST", "/sessions/{session_id}/invite"): Row(client=201, person=403),
 }
 #: No credential needed, and none makes a difference. The callback has its signature.
 PUBLIC: dict[Route, int] = {
@@ -56,6 +58,7 @@ PUBLIC: dict[Route, int] = {
     ("GET", "/docs"): 200,
     ("GET", "/consent"): 200,
     ("GET", "/openapi.json"): 200,
+    ("GET", "/{path+}"): 404,
 }
 #: The vendor's own routes look at the client key themselves; test_drop_in.py has their tenants.
 VENDORS = "/api/v1/client/"
@@ -121,7 +124,11 @@ def dora(api: Api, client_keys: dict[str, str]) -> Tenant:
 
 
 def ask(caller: Api, route: Route, ids: dict[str, str]) -> requests.Response:
-    path = route[1].format(attempt="1", signature="A" * 43, version="0", file="none.js", **ids)
+    path = (
+        route[1]
+        .replace("{path+}", "nowhere")
+        .format(attempt="1", signature="A" * 43, version="0", file="none.js", **ids)
+    )
     return caller(route[0], path, json=TABLE[route].body if route in TABLE else None)
 
 

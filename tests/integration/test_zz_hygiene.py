@@ -23,7 +23,8 @@ STANDARD = {
 }  # fmt: skip
 #: What ties a line to others.
 IDS = {
-    "asset_id", "correlation_id", "endpoint_id", "event_id", "execution", "message_id", "request_id", "session_id",
+    "asset_id", "client_id", "correlation_id", "endpoint_id", "event_id", "execution", "message_id", "request_id",
+    "session_id",
 }  # fmt: skip
 #: What our functions add besides: codes, numbers, and how many of what an export has written.
 FACTS = IDS | {
@@ -32,9 +33,10 @@ FACTS = IDS | {
     "wait_seconds",
 }  # fmt: skip
 MESSAGES = {
-    "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked", "credits", "crun called",
-    "event published", "inventory", "message given up", "message read", "refused", "result looked up",
-    "session created", "upload checked", "webhook",
+    "asset erased", "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked",
+    "credits", "crun called", "event published", "inventory", "invite renewed", "message given up",
+    "message read", "refused", "result looked up", "session created", "session erased", "upload checked",
+    "webhook",
 }  # fmt: skip
 DIMENSIONS = {"service", "code", "call", "outcome"}
 #: What Lambda itself writes around a run, and the trace of an error that a task raised to be repeated: places, and an

@@ -287,3 +287,11 @@ def test_what_holds_faces_is_private_versioned_and_encrypted() -> None:
     assert not {"$context.path", "querystring", "$context.identity"} & set(access_log.split('"'))
     logging = RESOURCES["OnboardPerson"]["Properties"]["Logging"]
     assert logging["IncludeExecutionData"] is False
+
+
+def test_access_logs_name_the_principal_and_the_route_and_never_a_path() -> None:
+    access_log = json.loads(RESOURCES["Api"]["Properties"]["AccessLogSetting"]["Format"])
+    assert access_log["principal"] == "$context.authorizer.principalId"
+    assert access_log["client_id"] == "$context.authorizer.client_id"
+    assert access_log["route"] == "$context.resourcePath"
+    assert "$context.path" not in access_log.values()

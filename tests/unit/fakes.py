@@ -129,27 +129,39 @@ class FakeCrun:
     asked: list[str] = field(default_factory=list)
     traced: list[str | None] = field(default_factory=list)
     credits: deque[float | UpstreamError] = field(default_factory=deque)
+    #: On whose behalf each call was made.
+    clients: list[str | None] = field(default_factory=list)
 
     def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
         self.callback_urls.append(callback_url)
         self.traced.append(correlation_id)
         return _given(self.sessions)
 
-    def group_of(self, byted_token: str, correlation_id: str | None = None) -> str:
+    def group_of(self, byted_token: str, correlation_id: str | None = None, client_id: str | None = None) -> str:
+        self.clients.append(client_id)
         self.traced.append(correlation_id)
         self.looked_up.append(byted_token)
         return _given(self.groups)
 
     def upload_asset(
-        self, *, name: str, asset_type: str, asset_url: str, group_id: str, correlation_id: str | None = None
+        self,
+        *,
+        name: str,
+        asset_type: str,
+        asset_url: str,
+        group_id: str,
+        correlation_id: str | None = None,
+        client_id: str | None = None,
     ) -> str:
+        self.clients.append(client_id)
         self.traced.append(correlation_id)
         self.uploaded.append((name, asset_type, asset_url, group_id))
         return _given(self.uploads)
 
     def asset_reports(
-        self, crun_asset_ids: Sequence[str], correlation_id: str | None = None
+        self, crun_asset_ids: Sequence[str], correlation_id: str | None = None, client_id: str | None = None
     ) -> dict[str, AssetReport | UpstreamProblem]:
+        self.clients.append(client_id)
         self.traced.append(correlation_id)
         if self.no_place:
             raise self.no_place

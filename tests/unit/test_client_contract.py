@@ -91,6 +91,7 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
     "eraseAsset": [lambda client: client.erase_asset(SES, AST)],
     "recordConsent": [lambda client: client.record_consent(SES, TEXT)],
     "createAttempt": [lambda client: client.create_attempt(SES)],
+    "renewInvite": [lambda client: client.renew_invite(SES)],
     "registerAsset": [
         lambda client: client.register_asset(SES, IMAGE),
         lambda client: client.register_asset(SES, CLIP),

@@ -14,14 +14,14 @@ from moto import mock_aws
 
 from likeness.adapters.consent_texts import ConsentTexts
 from likeness.adapters.dynamodb import DynamoStore
-from likeness.adapters.items import decode_item
+from likeness.adapters.items import decode_item, encode_item
 from likeness.contracts.body import parse_body
 from likeness.contracts.consent import ConsentAgreed
 from likeness.contracts.http import AssetRegistration, ConsentGiven, NewSession
 from likeness.domain.caller import Caller
 from likeness.domain.consent import ConsentText
 from likeness.domain.session import Language
-from likeness.errors import Conflict, InvalidRequest, NotFound
+from likeness.errors import ConditionFailed, Conflict, InvalidRequest, NotFound
 from likeness.ports import H5Session
 from likeness.steps.create_session import CreateSession
 from likeness.steps.erase_session import EraseSession
@@ -128,6 +128,48 @@ def test_a_text_that_has_changed_is_not_agreed_to_by_who_read_the_old_one(world:
     assert session
     assert session.consent
     assert session.consent.sha256 == second["sha256"] != first["sha256"]
+
+
+def test_a_consent_text_goes_back_to_an_earlier_version(world: World) -> None:
+    first = world.texts.text
+    given = [world.step(world.person, world.id, world.agreed())[0]]
+    for text in (ConsentText("2", Language.EN, "Title", "Other words."), first):
+        world.clock.at += 60.25
+        world.texts.text = text
+        shown, new = world.step(world.person, world.id, world.agreed())
+        assert new
+        given.append(shown)
+        assert world.step(world.person, world.id, world.agreed()) == (shown, False)
+    ledger = world.ledger()
+    assert [each["text_version"] for each in ledger] == ["1", "2", "1"], "in the order of their times"
+    assert [each["given_at"] for each in ledger] == [each["given_at"] for each in given]
+    assert ledger[0]["sk"] == f"2027-01-15T08:00:00.000000Z#{given[0]['sha256']}"
+    session = world.store.get_session(world.id)
+    assert session
+    assert session.consent
+    assert session.consent.text_version == "1"
+
+
+def test_entries_of_earlier_versions_stay_and_come_into_nobodys_way(world: World) -> None:
+    digest = world.agreed().sha256
+    old = {"pk": f"CONSENT#{world.id}", "sk": digest, "session_id": world.id, "client_id": "acme"}
+    world.dynamodb.put_item(TableName="Table", Item=encode_item(old))
+    _, new = world.step(world.person, world.id, world.agreed())
+    assert new
+    assert {each["sk"].rpartition("#")[2] for each in world.ledger()} == {digest}
+    assert len(world.ledger()) == 2
+
+
+def test_who_agrees_twice_at_the_same_time_has_agreed_once(world: World) -> None:
+    session = world.store.get_session(world.id)
+    assert session
+    world.step(world.person, world.id, world.agreed())
+    agreed = world.store.get_session(world.id)
+    assert agreed
+    assert agreed.consent
+    with pytest.raises(ConditionFailed):  # read before the other one wrote
+        world.store.record_consent(session, replace(agreed.consent, given_at="2027-01-15T08:00:00.500000Z"))
+    assert len(world.ledger()) == 1
 
 
 def test_a_consent_that_the_client_tells_of_is_in_the_ledger_too(world: World) -> None:

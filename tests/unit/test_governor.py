@@ -210,3 +210,84 @@ def test_a_client_s_place_costs_one_write(dynamodb: Any) -> None:
 def _line(dynamodb: Any) -> Any:
     key = {"pk": {"S": "GOVERNOR"}, "sk": {"S": "crun#interactive"}}
     return dynamodb.get_item(TableName="table", Key=key)["Item"]
+
+
+class Clients:
+    """Several clients on one clock, each asking in its own way, through the governors of both lanes."""
+
+    def __init__(self, dynamodb: Any, allowance: int) -> None:
+        self.at = 1_000_000.0
+        self.calls: list[tuple[float, str]] = []
+        self.asked: dict[str, int] = {}
+        self.agenda: list[tuple[float, int, str, Lane, int]] = []
+        self._slept: list[float] = []
+        self._governors = {
+            lane: Governor(dynamodb, "table", allowance, lane, lambda: self.at, self._slept.append, max_wait=5)
+            for lane in Lane
+        }
+
+    def ask(self, after: float, client: str, lane: Lane, calls: int = 1) -> None:
+        heapq.heappush(self.agenda, (1_000_000 + after, len(self.agenda), client, lane, calls))
+
+    def run(self) -> None:
+        """Everybody asks once at each of the times: who is sent away has got nothing."""
+        while self.agenda:
+            self.at, _, client, lane, calls = heapq.heappop(self.agenda)
+            self.asked[client] = self.asked.get(client, 0) + 1
+            try:
+                admitted = self._governors[lane].admit(calls, client)
+                self.calls += [(self.at + self._slept.pop(), client)] * admitted
+            except RateLimited:
+                pass
+
+    def served(self, client: str) -> int:
+        return sum(name == client for _, name in self.calls)
+
+    def most_in_ten_seconds(self, client: str = "") -> int:
+        times = [at for at, name in self.calls if client in ("", name)]
+        return max(sum(start <= each < start + 10 for each in times) for start in times)
+
+
+def test_a_flood_of_asset_upload_by_one_client_leaves_another_its_links(dynamodb: Any) -> None:
+    # Each asset-upload asks in the people's lane, and what it leaves behind asks in the workflows', time and again.
+    clients = Clients(dynamodb, 20)
+    for tick in range(60 * 5):
+        clients.ask(tick / 5, "flood", Lane.INTERACTIVE)
+        clients.ask(tick / 5 + 0.01, "flood", Lane.BACKGROUND)
+    for link in range(60):
+        clients.ask(link + 0.5, "modest", Lane.INTERACTIVE)
+    clients.run()
+    assert clients.asked["modest"] == 60
+    assert clients.served("modest") >= 15
+    assert clients.served("modest") >= len(clients.calls) / 4
+    assert clients.most_in_ten_seconds("flood") <= 15
+    assert clients.most_in_ten_seconds() <= 20
+    assert clients.served("flood") > 40, "the flood has its own share all the same"
+
+
+def test_polls_and_look_ups_of_one_client_leave_another_a_quarter(dynamodb: Any) -> None:
+    clients = Clients(dynamodb, 20)
+    for tick in range(60 * 2):
+        clients.ask(tick / 2, "polls", Lane.BACKGROUND, calls=8)  # rounds over many files
+    for second in range(60):
+        clients.ask(second + 0.1, "modest", Lane.BACKGROUND)
+    clients.run()
+    assert clients.served("modest") >= len(clients.calls) / 4
+    assert clients.most_in_ten_seconds("polls") <= 15
+    assert clients.most_in_ten_seconds() <= 20
+
+
+@pytest.mark.parametrize("allowance", [1, 2, 4, 20, 1000])
+def test_a_batch_of_a_client_is_at_most_the_burst_of_its_share(dynamodb: Any, allowance: int) -> None:
+    time = Time()
+    governor = Governor(dynamodb, "table", allowance, Lane.BACKGROUND, time.now, time.sleep, max_wait=1000)
+    calls: list[float] = []
+    for _ in range(6):
+        waiting = 8
+        while waiting:
+            admitted = governor.admit(waiting, "acme")
+            assert 0 < admitted <= waiting
+            calls += [time.at] * admitted
+            waiting -= admitted
+    most = max(sum(start <= each < start + 10 for each in calls) for start in calls)
+    assert most <= max(allowance * 3 // 4, 1) + (allowance == 2)  # two lanes of one call each: neither can be shared

@@ -80,9 +80,9 @@ BAD_URLS = [
     "https:evil.example", "https:/app.example.com", "https://app.example.com@evil.example/",
     "https://app.example.com:443@evil.example", "https://user@app.example.com/", "https://user:pw@app.example.com/",
     "https://app.example.com.evil.example/", "https://app.example.com:8443/", "https://app.example.com:/",
-    "https://app.example.com:99999/", "https://app.example.com:x/", "https://APP.example.com/",
+    "https://app.example.com:99999/", "https://app.example.com:x/", "https://app.example.com:0443/",
     "https://app.example.com\\@evil.example", "https://app.example.com\\.evil.example", "http://app.example.com/",
-    "HTTPS://app.example.com/", "https://app.example.com/#fragment", "https://app.example.com/a\r\nSet-Cookie: x=1",
+    "HTTP://app.example.com/", "https://app.example.com/#fragment", "https://app.example.com/a\r\nSet-Cookie: x=1",
     "https://app.example.com/\tx", " https://app.example.com/", "https://app.example.com/ x",
     "https://\u0430pp.example.com/",
     "https://app。example.com/", "https://app.example.com%00.evil.example/", "https://app.example.com%2eevil.example/",
@@ -105,5 +105,7 @@ def test_the_clients_own_origins_are_fine(url: str) -> None:
 
 def test_origins_and_locations() -> None:
     assert origin_of("https://app.example.com:8443/a") == "https://app.example.com:8443"
+    assert origin_of("HTTPS://App.Example.com:443/A") == "https://app.example.com"
+    assert origin_of("http://[::1]:80/") == "http://[::1]"
     assert return_location("https://a/b?c=1", "ses_1", "verified") == "https://a/b?c=1&session_id=ses_1&status=verified"
     assert return_location("https://a/b", "ses_1", "verified") == "https://a/b?session_id=ses_1&status=verified"

@@ -31,6 +31,9 @@ GOOD = [
     "https://app.example.com/?next=https://evil.example", "https://app.example.com/a;param",
     "https://app.example.com/@evil.example", "https://app.example.com/%0d%0aLocation:%20https://evil.example",
     "https://app.example.com/../..//evil.example", "https://app.example.com/" + "a" * 2024,
+    # the same origins, as chats, keyboards and frameworks spell them
+    "https://APP.Example.com/Done?A=b", "HTTPS://app.example.com/", "Https://app.example.com:443/x",
+    "https://app.example.com:443", "HTTP://127.0.0.1:8080/x", "https://App.example.com:8443/",
 ]  # fmt: skip
 
 EVIL = [
@@ -40,7 +43,7 @@ EVIL = [
     "https://", "http://", "://app.example.com", "javascript:alert(1)", "JaVaScRiPt:alert(1)//https://app.example.com",
     "java\tscript:alert(1)", "data:text/html,<script>alert(1)</script>", "vbscript:x", "file:///etc/passwd",
     "ftp://app.example.com/", "blob:https://app.example.com/x", "view-source:https://app.example.com/",
-    "HTTPS://app.example.com/", "Https://app.example.com/", "http://app.example.com/", "wss://app.example.com/",
+    "http://app.example.com/", "HTTP://app.example.com/", "http://app.example.com:443/", "wss://app.example.com/",
     # somebody in front of the host
     "https://app.example.com@evil.example/", "https://user@app.example.com/", "https://user:pw@app.example.com/",
     "https://app.example.com:443@evil.example/", "https://app.example.com%40evil.example/", "https://@evil.example/",
@@ -50,11 +53,11 @@ EVIL = [
     "https://evilapp.example.com/", "https://x.app.example.com/", "https://example.com/", "https://app.example.com./",
     "https://app.example.com%2eevil.example/", "https://app.example.com%00.evil.example/", "https://app.example.com%2f",
     "https://app.example.com;evil.example/", "https://app.example.com,evil.example/", "https://app.example.com&x/",
-    "https://APP.example.com/", "https://%61pp.example.com/", "https://\u0430pp.example.com/",
+    "https://%61pp.example.com/", "https://\u0430pp.example.com/",
     "https://app\u3002example\u3002com/", "https://\uff41pp.example.com/", "https://app.example.\u2102om/",
     "https://xn--pp-7ka.example.com/", "https://app.example.com\u2044evil.example/", "https://app\u00ad.example.com/",
     # other ports, and the same one spelled another way
-    "https://app.example.com:443/", "https://app.example.com:444/", "https://app.example.com:08443/",
+    "https://app.example.com:0443/", "https://app.example.com:444/", "https://app.example.com:80/", "https://app.example.com:08443/",
     "https://app.example.com:/", "https://app.example.com:8443:1/", "https://app.example.com:99999/",
     "https://app.example.com:-1/", "https://app.example.com:x/", "http://127.0.0.1/", "http://127.0.0.1:8081/",
     "https://app.example.com:\u0668\u0664\u0664\u0663/",
@@ -93,6 +96,34 @@ def test_any_other_place_is_refused_before_anything_happens(api: Service, url: s
     assert (answer.status, answer.json["code"], answer.json["field"]) == (400, "invalid_request", "return_url")
     assert "evil" not in answer.body
     assert api.store.list_sessions("acme", limit=100, cursor=None, status=None, reference="refused").sessions == []
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("https://app.example.com/#x", "fragment"),
+        ("https://APP.example.com:443/done#", "fragment"),
+        ("https://other.example.com/", "not on this client's list"),
+        ("http://app.example.com/", "not an https URL"),
+        ("https://user@app.example.com/", "user info"),
+        ("https://app.example.com/a b", "white space"),
+        ("https://\u0430pp.example.com/", "non-ASCII"),
+    ],
+)
+def test_a_refused_return_url_is_told_its_real_reason(api: Service, url: str, says: str) -> None:
+    answer = api.create(return_url=url)
+    assert (answer.status, answer.json["field"]) == (400, "return_url")
+    assert says in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "registered", ["https://APP.example.com", "https://app.example.com:443", "HTTPS://app.example.com"]
+)
+def test_a_list_that_spells_an_origin_otherwise_means_the_same_origin(api: Service, registered: str) -> None:
+    other = Service(api.apps, api.store, api.authorizer | {"return_origins": registered})
+    for url in ("https://app.example.com/x", "https://App.example.com:443/x"):
+        assert other.create(return_url=url).status == 201
+    assert other.create(return_url="https://app.example.com:8443/x").status == 400
 
 
 def test_without_a_return_url_the_browser_goes_to_our_own_page(api: Service) -> None:

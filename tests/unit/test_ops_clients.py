@@ -132,6 +132,12 @@ def test_an_origin_that_is_no_exact_origin_is_refused(keys: ClientKeys, dynamodb
     assert stored(dynamodb) == []
 
 
+@pytest.mark.parametrize("origin", ["https://APP.acme.com", "https://app.acme.com:443", "HTTPS://app.acme.com:443"])
+def test_an_origin_is_stored_as_browsers_normalise_it(keys: ClientKeys, origin: str) -> None:
+    keys.add("acme", [origin, "https://app.acme.com"])
+    assert [each.return_origins for each in keys.known()] == [("https://app.acme.com",)]
+
+
 @pytest.mark.parametrize("origin", ["https://app.acme.com:8443", "http://127.0.0.1:8080", "http://localhost:3000"])
 def test_https_with_a_port_and_http_to_this_machine_are_accepted(keys: ClientKeys, origin: str) -> None:
     keys.add("acme", [origin])

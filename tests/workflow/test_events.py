@@ -31,6 +31,7 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "export_inventory": {"outcome": "exported"},
     "recheck_assets": {"outcome": "rechecked"},
     "check_credits": {"outcome": "checked"},
+    "reconcile": {"sessions": 0, "reconciled": 0, "failed": 0},
     "submit_asset": {"outcome": "nothing"},
     "poll_assets": {"next": "done"},
     "claim_assets": {"next": "done"},

@@ -44,6 +44,18 @@ def create(world: World, *names: str, start: str = "now") -> dict[str, Any]:
     return made
 
 
+def aged(session: dict[str, Any]) -> dict[str, Any]:
+    """The session as if its link had been made half an hour ago: crun's first "not yet" is its last word then."""
+    boto3.client("dynamodb").update_item(
+        TableName="Table",
+        Key={"pk": {"S": f"SESSION#{session['id']}"}, "sk": {"S": "SESSION"}},
+        UpdateExpression="ADD attempts.#one.created_at :past",
+        ExpressionAttributeNames={"#one": "1"},
+        ExpressionAttributeValues={":past": {"N": "-1801"}},
+    )
+    return session
+
+
 def upload(world: World, session: dict[str, Any]) -> None:
     """Uploads every registered file and delivers S3's events."""
     for index, asset in enumerate(session["assets"]):
@@ -145,7 +157,7 @@ def test_a_deferred_lookup_is_repeated_and_the_token_is_used_once(world: World) 
 
 def test_a_burned_token_is_said_honestly_and_a_fresh_attempt_is_offered(world: World) -> None:
     world.simulator.add_faults(FaultRule(call="result", kind="reset", times=1, work_done=True))
-    row = run(world, create(world))
+    row = run(world, aged(create(world)))
     assert (row.status, row.last_error.code) == ("requires_input", "result_lost")
     assert row.attempts[1].status == "lost"
     assert row.group_id is None
@@ -166,7 +178,9 @@ def test_who_did_not_pass_is_never_verified(world: World) -> None:
 @pytest.mark.parametrize("passed", [True, False])
 def test_the_link_check_looks_up_once_when_no_callback_came(world: World, passed: bool) -> None:
     session = create(world)
-    if passed:
+    if not passed:
+        aged(session)
+    else:
         requests.post(
             session["attempt"]["h5_link"],
             data={"outcome": "pass", "person": "alice"},

@@ -133,6 +133,10 @@ class Client:
         """The session with a fresh link in ``attempt.h5_link``, which is good for two minutes."""
         return read(Session, self._transport.send(Request("POST", f"/sessions/{_id(session_id)}/attempts")))
 
+    def renew_invite(self, session_id: str) -> Session:
+        """The session with a fresh link in ``invite_url``; the invite links that were given out before end."""
+        return read(Session, self._transport.send(Request("POST", f"/sessions/{_id(session_id)}/invite")))
+
     def register_asset(self, session_id: str, asset: NewAsset) -> Asset:
         """A place for one file, with the form to ``upload`` it by.
 

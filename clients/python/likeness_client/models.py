@@ -109,6 +109,8 @@ class Asset:
     created_at: datetime
     updated_at: datetime
     crun_asset_id: str | None = None
+    #: crun's first id of a file that was given to it a second time.
+    earlier_crun_asset_id: str | None = None
     uri: str | None = None
     error: Failure | None = None
     uploaded_at: datetime | None = None
@@ -163,6 +165,9 @@ class Erasure:
 
     erased_at: datetime
     upstream: str
+    #: Every id that crun gave for this session, to ask its support for.
+    group_ids: tuple[str, ...] = ()
+    asset_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,6 +117,13 @@ class Store(Protocol):
         """
         ...
 
+    def renew_invite(self, session_id: str) -> Session:
+        """Ends the session's invite links; the session with the number of the next one. ConditionFailed when it is
+
+        canceled or erased.
+        """
+        ...
+
     def keep_consent_text(self, text: ConsentText) -> None:
         """Keeps the words that somebody is about to agree to, for ever."""
         ...
@@ -167,7 +174,15 @@ class Store(Protocol):
     def add_asset(self, asset: Asset) -> bool:
         """Registers an asset and counts it in its session; False when it is there already.
 
-        TooManyAttempts when the session is full, ConditionFailed when it takes no uploads.
+        TooManyAttempts when the session is full, or its person has MAX_PERSON_PLACES waiting; ConditionFailed when it
+        takes no uploads. Places that are over are given back before.
+        """
+        ...
+
+    def hold_place(self, asset: Asset) -> None:
+        """Keeps the place of a file that is awaited for some more time: ``asset.updated_at`` says since when.
+
+        TooManyAttempts when it was given back and the session is full; ConditionFailed when it waits no more.
         """
         ...
 
@@ -191,8 +206,23 @@ class Store(Protocol):
         """Takes everything personal out of a session that is as given; False when it has changed: read it again."""
         ...
 
-    def redact_asset(self, asset: Asset, now: float) -> None:
-        """Takes everything personal out of an asset, whatever its status."""
+    def redact_asset(self, asset: Asset, now: float, *, give_back: bool = False) -> None:
+        """Takes everything personal out of an asset, whatever its status; ``give_back`` its place to the session."""
+        ...
+
+    def earlier_ids(self, session_id: str) -> dict[str, str]:
+        """The AssetIds that files of a session had before, by the assets' ids, as ``keep_earlier_id`` kept them."""
+        ...
+
+    def record_earlier_id(self, asset: Asset, crun_asset_id: str) -> None:
+        """Shows an earlier AssetId in the asset itself, which versions that gave it a second one did not."""
+        ...
+
+    def record_late_group(self, session_id: str, group_id: str) -> None:
+        """Keeps a GroupId that came when the session was erased or had another one: crun has to be asked for it too.
+
+        Nothing happens when the session knows it, or is still to get its group.
+        """
         ...
 
     def record_late_submission(self, asset: Asset) -> None:
@@ -225,12 +255,18 @@ class Store(Protocol):
 class UpstreamIds(Protocol):
     """Which of ours crun's ids are. What was written a moment ago may not be there yet."""
 
-    def session_of(self, group_id: str) -> str | None:
-        """The id of the session with that GroupId, whoever's it is."""
+    def session_of(self, group_id: str, client_id: str | None = None) -> str | None:
+        """The id of the session with that GroupId, whoever's it is.
+
+        Of several with the same GroupId, the oldest of the client's that takes files.
+        """
         ...
 
     def asset_of(self, client_id: str, asset_id: str) -> tuple[str, str] | None:
-        """Session and asset id of an asset by its own id, if it is that client's, or by crun's, whoever's it is."""
+        """Session and asset id of an asset by its own id, if it is that client's, or by crun's, whoever's it is.
+
+        Of several with the same AssetId, the oldest of the client's that is not erased.
+        """
         ...
 
 
@@ -431,26 +467,35 @@ class AssetReport:
 class Crun(Protocol):
     """The vendor's API. Every call raises UpstreamRefused, UpstreamDeferred or UpstreamAmbiguous.
 
-    StorageUnavailable says that what a call needs before it goes out (the key, a place in the line) was not to be had.
-    ``correlation_id`` goes along in a header, so that crun's records and ours can be laid side by side.
+    StorageUnavailable says that what a call needs before it goes out (the key, a place in the line) was not to be
+    had. ``correlation_id`` goes along in a header, so that crun's records and ours can be laid side by side.
+    ``client_id`` is the client on whose behalf it is asked: the call counts in that client's share of the
+    allowance.
     """
 
     def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
         """POST visual-validate-session."""
         ...
 
-    def group_of(self, byted_token: str, correlation_id: str | None = None) -> str:
+    def group_of(self, byted_token: str, correlation_id: str | None = None, client_id: str | None = None) -> str:
         """GET visual-validate-result: the GroupId. May consume the token."""
         ...
 
     def upload_asset(
-        self, *, name: str, asset_type: str, asset_url: str, group_id: str, correlation_id: str | None = None
+        self,
+        *,
+        name: str,
+        asset_type: str,
+        asset_url: str,
+        group_id: str,
+        correlation_id: str | None = None,
+        client_id: str | None = None,
     ) -> str:
         """POST asset-upload: the AssetId. Not idempotent."""
         ...
 
     def asset_reports(
-        self, crun_asset_ids: Sequence[str], correlation_id: str | None = None
+        self, crun_asset_ids: Sequence[str], correlation_id: str | None = None, client_id: str | None = None
     ) -> dict[str, AssetReport | UpstreamProblem]:
         """GET asset-info for several assets side by side; what went wrong stands in the place of the report."""
         ...

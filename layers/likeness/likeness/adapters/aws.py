@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, overload
 
 import botocore.session
 from botocore.config import Config
@@ -42,6 +44,13 @@ if TYPE_CHECKING:
         @overload
         def __call__(self, service: str) -> BaseClient: ...
 
+
+Answer = TypeVar("Answer")
+
+#: How long a write that meets another transaction is repeated: a caller waits for it, and every function has the time.
+CONFLICT_SECONDS = 4.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.6
+_CHANCE = random.SystemRandom()
 
 #: Both timeouts times the attempts are 8 s: below every function's timeout, so that who waits is told why it failed.
 _CONFIG = Config(
@@ -134,16 +143,44 @@ def update_item(
 ) -> dict[str, Any]:
     """One conditional write; the attributes that ``options`` (ReturnValues) ask for. Raises as ``translated`` does."""
     with translated():
-        answer = client.update_item(
-            TableName=table,
-            Key=key,
-            UpdateExpression=update,
-            ConditionExpression=condition,
-            ExpressionAttributeValues=values,
-            **options,
+        answer = despite_conflicts(
+            lambda: client.update_item(
+                TableName=table,
+                Key=key,
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                **options,
+            )
         )
     attributes: dict[str, Any] = answer.get("Attributes", {})
     return attributes
+
+
+def despite_conflicts(call: Callable[[], Answer], seconds: float = CONFLICT_SECONDS) -> Answer:
+    """What ``call`` answers, repeated with full jitter for about ``seconds`` while DynamoDB refuses it for a conflict.
+
+    A write that meets a transaction on the same item is refused, not queued, and has had no effect. Of those that meet
+    one always gets through, so even a crowd is served one after the other. Source: the DynamoDB guide, "Transaction
+    conflict handling in DynamoDB".
+    """
+    end, pause = time.monotonic() + seconds, _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return call()
+        except ClientError as exc:
+            if not is_conflict(exc) or time.monotonic() > end:
+                raise
+        time.sleep(_CHANCE.uniform(0, pause))
+        pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+
+def is_conflict(error: ClientError) -> bool:
+    """Whether a write was refused for nothing but another one on the same item at the same time."""
+    if error.response.get("Error", {}).get("Code") == "TransactionConflictException":
+        return True
+    reasons = {each.get("Code") for each in error.response.get("CancellationReasons", [])} - {"None"}
+    return reasons == {"TransactionConflict"}
 
 
 @contextmanager

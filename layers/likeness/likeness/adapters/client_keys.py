@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated
-from likeness.adapters.items import client_key_key, decode_item
+from likeness.adapters.items import CLIENT_KEYS, client_key_key, decode_item, encode
 from likeness.domain.caller import Caller
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+#: For how long a client that had a key is taken to have one.
+_SEEN_SECONDS = 60.0
 
 
 class DynamoClientKeys:
     """The port ``ClientKeys``."""
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._client, self._table = client, table
+    def __init__(self, client: DynamoDBClient, table: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._table, self._now = client, table, now
+        self._seen: dict[str, float] = {}
 
     def find(self, key_hash: str) -> Caller | None:
         """See the port."""
@@ -26,3 +33,28 @@ class DynamoClientKeys:
         if not values or values.get("revoked_at"):
             return None
         return Caller(values["client_id"], tuple(values.get("return_origins", ())))
+
+    def has_any(self, client_id: str) -> bool:
+        """Whether a client has a key that is not revoked, as it was a minute ago at the earliest.
+
+        All keys are one partition, since they are few. That a client has none is not remembered.
+        """
+        now = self._now()
+        if now - self._seen.get(client_id, -_SEEN_SECONDS) < _SEEN_SECONDS:
+            return True
+        query: QueryInputTypeDef = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :keys",
+            "FilterExpression": "client_id = :client AND attribute_not_exists(revoked_at)",
+            "ProjectionExpression": "sk",
+            "ExpressionAttributeValues": {":keys": encode(CLIENT_KEYS), ":client": encode(client_id)},
+        }
+        while True:
+            with translated():
+                page = self._client.query(**query)
+            if page["Items"]:
+                self._seen[client_id] = now
+                return True
+            if not page.get("LastEvaluatedKey"):
+                return False
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]

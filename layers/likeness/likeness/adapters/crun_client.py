@@ -33,16 +33,16 @@ _REPORTS_SECONDS = 25.0
 class CrunClient:
     """The port ``Crun``. ``api_key(fresh=True)`` fetches the key anew: after a 401 or 403 it may have been rotated.
 
-    ``admit(n)`` is the rate governor: it returns, perhaps after a while, how many of ``n`` calls may go out now, or
-    raises RateLimited. ``called`` is told of every request that went out, perhaps from several threads at once.
-    ``read_timeout`` in seconds, between two bytes.
+    ``admit(n)``, or ``admit(n, client_id)`` on behalf of a client, is the rate governor: it returns, perhaps after
+    a while, how many of ``n`` calls may go out now, or raises RateLimited. ``called`` is told of every request that
+    went out, perhaps from several threads at once. ``read_timeout`` in seconds, between two bytes.
     """
 
     def __init__(
         self,
         base_url: str,
         api_key: Callable[[bool], str],
-        admit: Callable[[int], int],
+        admit: Callable[..., int],
         *,
         called: Callable[[CrunCall], None] = lambda _: None,
         trust_env: bool = False,
@@ -65,23 +65,30 @@ class CrunClient:
         data = self._call("POST", "job/visual-validate-session", "BytedToken", correlation_id, body, [callback_url])
         return H5Session(read_id(data, "BytedToken", longest=4096), read_link(data, "H5Link"))
 
-    def group_of(self, byted_token: str, correlation_id: str | None = None) -> str:
+    def group_of(self, byted_token: str, correlation_id: str | None = None, client_id: str | None = None) -> str:
         """See the port."""
-        self._admit(1)
+        self._take(1, client_id)
         query = f"job/visual-validate-result?byted_token={quote(byted_token, safe='')}"
         return read_id(self._call("GET", query, "GroupId", correlation_id, sent=[byted_token]), "GroupId")
 
     def upload_asset(
-        self, *, name: str, asset_type: str, asset_url: str, group_id: str, correlation_id: str | None = None
+        self,
+        *,
+        name: str,
+        asset_type: str,
+        asset_url: str,
+        group_id: str,
+        correlation_id: str | None = None,
+        client_id: str | None = None,
     ) -> str:
         """See the port."""
-        self._admit(1)
+        self._take(1, client_id)
         body = {"name": name, "asset_type": asset_type, "asset_url": asset_url, "group_id": group_id}
         sent = [name, asset_url, group_id]
         return read_id(self._call("POST", "job/asset-upload", "AssetId", correlation_id, body, sent), "AssetId")
 
     def asset_reports(
-        self, crun_asset_ids: Sequence[str], correlation_id: str | None = None
+        self, crun_asset_ids: Sequence[str], correlation_id: str | None = None, client_id: str | None = None
     ) -> dict[str, AssetReport | UpstreamProblem]:
         """See the port."""
         found: dict[str, AssetReport | UpstreamProblem] = {}
@@ -92,7 +99,7 @@ class CrunClient:
                 try:
                     if time.monotonic() > until:
                         raise RateLimited(retry_after=1)
-                    admitted = self._admit(min(len(waiting), _PARALLEL))
+                    admitted = self._take(min(len(waiting), _PARALLEL), client_id)
                 except RateLimited as problem:
                     return found | dict.fromkeys(waiting, problem)
                 batch, waiting = waiting[:admitted], waiting[admitted:]
@@ -100,9 +107,12 @@ class CrunClient:
         return found
 
     def balance(self) -> float:
-        """See the port."""
-        self._admit(1)
+        """See the port. Nobody's in particular."""
+        self._take(1, None)
         return read_balance(self._call("GET", "account/balance", "balance"))
+
+    def _take(self, calls: int, client_id: str | None) -> int:
+        return self._admit(calls, client_id) if client_id else self._admit(calls)
 
     def _report(self, correlation_id: str | None, crun_asset_id: str) -> AssetReport | UpstreamProblem:
         query = f"job/asset-info?asset_id={quote(crun_asset_id, safe='')}"

@@ -12,13 +12,15 @@ import binascii
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from likeness.adapters.aws import get_items, translated, update_item
+from likeness.adapters.aws import CONFLICT_SECONDS, despite_conflicts, get_items, translated, update_item
 from likeness.adapters.items import (
+    UPSTREAM_ID,
     Item,
     asset_fact,
     asset_from,
@@ -29,6 +31,7 @@ from likeness.adapters.items import (
     consent_map,
     consent_text_item,
     earlier_id_item,
+    earlier_ids,
     encode,
     history_update,
     problem_map,
@@ -37,7 +40,7 @@ from likeness.adapters.items import (
     session_item,
     session_key,
 )
-from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.asset import MAX_PERSON_PLACES, Asset, AssetStatus
 from likeness.domain.consent import ConsentText
 from likeness.domain.due import PROGRESS_SECONDS, attempt_due_at, shard_of
 from likeness.domain.ids import SESSION_ID, bare, ulid_before
@@ -56,7 +59,7 @@ from likeness.ports import Facts, Page
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemsInputTypeDef, TransactWriteItemTypeDef
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
 _INDEX = "ClientSessions"
@@ -70,6 +73,12 @@ _ANSWERED = ", attempts.#n.answered_at = if_not_exists(attempts.#n.answered_at, 
 _DUE = ", due_shard = :shard, due_at = :due"
 #: So many pages of both indexes together are read for one answer about a period.
 _PAGES_OF_FACTS = 8
+#: How often a registration makes room in a session that others fill at the same time.
+_TRIES = 5
+#: Rows of assets in a session, erased ones too: a read of the session has them all in its answer.
+_MOST_ROWS = 1000
+#: DynamoDB takes 100 writes in a transaction.
+_PER_TRANSACTION = 99
 #: Sorts after every ULID.
 _NOTHING_READ = "Z" * 26
 
@@ -100,10 +109,14 @@ class _Reading:
 
 
 class DynamoStore:
-    """The port ``Store`` on table ``table`` by a low-level DynamoDB client."""
+    """The port ``Store`` on table ``table`` by a low-level DynamoDB client.
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    ``conflict_seconds``: for how long a transaction that meets another one is repeated.
+    """
+
+    def __init__(self, client: DynamoDBClient, table: str, conflict_seconds: float = CONFLICT_SECONDS) -> None:
         self._client = client
+        self._conflict_seconds = conflict_seconds
         self._table = table
         self._kept_texts: set[str] = set()
 
@@ -115,14 +128,11 @@ class DynamoStore:
         if session.consent:
             items.append(consent_item(session, session.consent))
         # The caller's retry brings a new id, so a row that is there can only be our own first write.
-        with translated():
-            if len(items) == 1:
+        if len(items) == 1:
+            with translated():
                 self._client.put_item(TableName=self._table, Item=items[0])
-            else:
-                puts: list[TransactWriteItemTypeDef] = [
-                    {"Put": {"TableName": self._table, "Item": item}} for item in items
-                ]
-                self._client.transact_write_items(TransactItems=puts, ClientRequestToken=session.id)
+        else:
+            self._transact([{"Put": {"TableName": self._table, "Item": item}} for item in items], session.id)
 
     def get_session(self, session_id: str) -> Session | None:
         """See the port."""
@@ -287,6 +297,17 @@ class DynamoStore:
             {"#n": str(number), "#ttl": "ttl"},
         )
 
+    def renew_invite(self, session_id: str) -> Session:
+        """See the port."""
+        item = self._update(
+            session_key(session_id),
+            "ADD invite :one",
+            "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)",
+            _values(one=1, canceled="canceled", redacted="redacted"),
+            ReturnValues="ALL_NEW",
+        )
+        return session_from(item)
+
     # -- consent ----------------------------------------------------------------------------------------------
 
     def keep_consent_text(self, text: ConsentText) -> None:
@@ -310,15 +331,19 @@ class DynamoStore:
                 "TableName": self._table,
                 "Key": session_key(session.id),
                 "UpdateExpression": "SET consent = :consent",
-                "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)",
+                # Who agrees to the same text twice at the same time has agreed once.
+                "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)"
+                + (
+                    " AND (attribute_not_exists(consent.sha256) OR consent.sha256 <> :digest)" if consent.sha256 else ""
+                ),
                 "ExpressionAttributeNames": _STATUS,
                 "ExpressionAttributeValues": _values(
                     consent=consent_map(consent), canceled="canceled", redacted="redacted"
-                ),
+                )
+                | (_values(digest=consent.sha256) if consent.sha256 else {}),
             }
         }
-        with translated():
-            self._client.transact_write_items(TransactItems=[entry, shown])
+        self._transact([entry, shown])
 
     # -- who works on what ------------------------------------------------------------------------------------
 
@@ -411,15 +436,66 @@ class DynamoStore:
             numbers | {"#reference": "reference", "#ttl": "ttl"},
         )
 
-    def redact_asset(self, asset: Asset, now: float) -> None:
+    def redact_asset(self, asset: Asset, now: float, *, give_back: bool = False) -> None:
         """See the port. The digest and crun's id stay: they are the proof, and what to ask crun to delete."""
+        key = asset_key(asset.session_id, asset.id)
+        update = (
+            "SET #status = :redacted, #name = :gone, object_key = :gone, updated_at = :now"
+            + (", given_back = :yes" if give_back else "")
+            + " REMOVE #error, version_id, #ttl, due_at"
+        )
+        names = {"#status": "status", "#name": "name", "#error": "error", "#ttl": "ttl"}
+        values = _values(redacted="redacted", gone="", now=now) | (_values(yes=True) if give_back else {})
+        if give_back:
+            first: TransactWriteItemTypeDef = {
+                "Update": {
+                    "TableName": self._table,
+                    "Key": key,
+                    "UpdateExpression": update,
+                    "ConditionExpression": "attribute_exists(pk) AND #status <> :redacted"
+                    " AND attribute_not_exists(given_back)",
+                    "ExpressionAttributeNames": names,
+                    "ExpressionAttributeValues": values,
+                }
+            }
+            try:
+                self._transact([first, self._uncount(asset.session_id, 1)])
+            except ConditionFailed:
+                pass  # erased, or given back already: what is left of it goes all the same
+            else:
+                return
+        self._update_if(key, update, "attribute_exists(pk)", values, names)
+
+    def earlier_ids(self, session_id: str) -> dict[str, str]:
+        """See the port."""
+        items = self._items(earlier_ids(session_id), "")
+        return {item["sk"]["S"]: item[UPSTREAM_ID]["S"] for item in items}
+
+    def record_earlier_id(self, asset: Asset, crun_asset_id: str) -> None:
+        """See the port."""
         self._update_if(
             asset_key(asset.session_id, asset.id),
-            "SET #status = :redacted, #name = :gone, object_key = :gone, updated_at = :now"
-            " REMOVE #error, version_id, #ttl, due_at",
-            "attribute_exists(pk)",
-            _values(redacted="redacted", gone="", now=now),
-            {"#name": "name", "#error": "error", "#ttl": "ttl"},
+            "SET earlier_crun_asset_id = :id",
+            "attribute_exists(pk) AND attribute_not_exists(earlier_crun_asset_id)",
+            _values(id=crun_asset_id),
+        )
+
+    def record_late_group(self, session_id: str, group_id: str) -> None:
+        """See the port. Not in the index of crun's ids: who is erased is not found by them."""
+        key = session_key(session_id)
+        gone = _values(canceled="canceled", redacted="redacted")
+        self._update_if(
+            key,
+            "SET group_id = :id",
+            "#status IN (:canceled, :redacted) AND attribute_not_exists(group_id)",
+            gone | _values(id=group_id),
+        )
+        self._update_if(
+            key,
+            "SET other_group_ids = list_append(if_not_exists(other_group_ids, :none), :ids)",
+            "attribute_exists(group_id) AND group_id <> :id"
+            " AND (attribute_not_exists(other_group_ids) OR NOT contains(other_group_ids, :id))",
+            _values(id=group_id, ids=[group_id], none=[]),
         )
 
     def record_late_submission(self, asset: Asset) -> None:
@@ -446,37 +522,110 @@ class DynamoStore:
 
     def add_asset(self, asset: Asset) -> bool:
         """See the port. One transaction: the asset, and its place in the session's count."""
+        if self._hold(asset, "attribute_not_exists(pk)", {}):
+            return True
+        for _ in range(_TRIES):
+            if self.get_asset(asset.session_id, asset.id):
+                return False
+            self._make_room(asset)
+            if self._hold(asset, "attribute_not_exists(pk)", {}):
+                return True
+        raise ConditionFailed("The session's places are contended")
+
+    def hold_place(self, asset: Asset) -> None:
+        """See the port. Its place counts again, if it was given back."""
+        waiting = "#status = :waiting"
+        values = _values(waiting=AssetStatus.AWAITING_UPLOAD)
+        kept = replace(asset, given_back=False)
+        if not asset.given_back:
+            self.change_asset(kept, [AssetStatus.AWAITING_UPLOAD])
+        elif not self._hold(kept, f"{waiting} AND attribute_exists(given_back)", values):
+            self._make_room(asset)
+            if not self._hold(kept, f"{waiting} AND attribute_exists(given_back)", values):
+                raise ConditionFailed("The asset waits for no file any more")
+
+    def _hold(self, asset: Asset, condition: str, values: Item) -> bool:
+        """Writes an asset and counts its place, both or neither; False when a condition was not met."""
+        of_person = asset.by_person
         count: TransactWriteItemTypeDef = {
             "Update": {
                 "TableName": self._table,
                 "Key": session_key(asset.session_id),
-                "UpdateExpression": "ADD asset_count :one",
+                "UpdateExpression": "ADD asset_count :one" + (", person_places :one" if of_person else ""),
                 "ConditionExpression": "attribute_exists(pk) AND asset_count < :most"
-                " AND NOT #status IN (:canceled, :redacted)",
+                " AND NOT #status IN (:canceled, :redacted)"
+                + (" AND (attribute_not_exists(person_places) OR person_places < :waiting)" if of_person else ""),
                 "ExpressionAttributeNames": _STATUS,
                 "ExpressionAttributeValues": _values(
                     one=1, most=MAX_ASSETS_PER_SESSION, canceled="canceled", redacted="redacted"
-                ),
+                )
+                | (_values(waiting=MAX_PERSON_PLACES) if of_person else {}),
             }
         }
-        put: TransactWriteItemTypeDef = {
-            "Put": {
-                "TableName": self._table,
-                "Item": asset_item(asset),
-                "ConditionExpression": "attribute_not_exists(pk)",
-            }
-        }
+        put: PutTypeDef = {"TableName": self._table, "Item": asset_item(asset), "ConditionExpression": condition}
+        if values:
+            put |= {"ExpressionAttributeNames": _STATUS, "ExpressionAttributeValues": values}
         try:
-            with translated():
-                self._client.transact_write_items(TransactItems=[put, count])
+            self._transact([{"Put": put}, count])
         except ConditionFailed:
-            if self.get_asset(asset.session_id, asset.id):
-                return False
-            session = self.get_session(asset.session_id)
-            if session and session.asset_count >= MAX_ASSETS_PER_SESSION:
-                raise TooManyAttempts(f"A session holds at most {MAX_ASSETS_PER_SESSION} assets") from None
-            raise
+            return False
         return True
+
+    def _make_room(self, asset: Asset) -> None:
+        """Gives back the places that are over in a full session, so that a further try may find one.
+
+        TooManyAttempts when there are none, ConditionFailed when the session takes no uploads.
+        """
+        now = asset.updated_at
+        session, assets = self.load(asset.session_id)
+        if session is None or not session.accepts_uploads:
+            raise ConditionFailed("The session takes no uploads")
+        if session.asset_count >= MAX_ASSETS_PER_SESSION:
+            over = [each for each in assets if each.is_over(now) and not each.given_back]
+            if not over or len(assets) >= _MOST_ROWS:
+                raise TooManyAttempts(f"A session holds at most {MAX_ASSETS_PER_SESSION} assets")
+            for start in range(0, len(over), _PER_TRANSACTION):
+                self._give_back(session, over[start : start + _PER_TRANSACTION])
+        if asset.by_person and session.person_places >= MAX_PERSON_PLACES:
+            waiting = sum(each.by_person and each.waits(now) for each in assets)
+            if waiting >= MAX_PERSON_PLACES:
+                raise TooManyAttempts(f"At most {MAX_PERSON_PLACES} places may wait for their files at a time")
+            self._update_if(
+                session_key(session.id),
+                "SET person_places = :waiting",
+                "person_places = :counted",
+                _values(waiting=waiting, counted=session.person_places),
+            )
+
+    def _give_back(self, session: Session, over: Sequence[Asset]) -> None:
+        """Counts these assets no more, all or none: none when one of them has changed, or was given back already."""
+        marks: list[TransactWriteItemTypeDef] = [
+            {
+                "Update": {
+                    "TableName": self._table,
+                    "Key": asset_key(each.session_id, each.id),
+                    "UpdateExpression": "SET given_back = :yes",
+                    "ConditionExpression": "attribute_not_exists(given_back) AND #status = :was AND updated_at = :at",
+                    "ExpressionAttributeNames": _STATUS,
+                    "ExpressionAttributeValues": _values(yes=True, was=each.status, at=each.updated_at),
+                }
+            }
+            for each in over
+        ]
+        # somebody else makes room at the same time: the next try sees it
+        with suppress(ConditionFailed):
+            self._transact([*marks, self._uncount(session.id, len(over))])
+
+    def _uncount(self, session_id: str, places: int) -> TransactWriteItemTypeDef:
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": session_key(session_id),
+                "UpdateExpression": "ADD asset_count :less",
+                "ConditionExpression": "asset_count >= :places",
+                "ExpressionAttributeValues": _values(less=-places, places=places),
+            }
+        }
 
     def get_asset(self, session_id: str, asset_id: str) -> Asset | None:
         """See the port."""
@@ -501,10 +650,13 @@ class DynamoStore:
         return session_from(session) if session else None, asset_from(asset) if asset else None
 
     def _partition(self, session_id: str, prefix: str) -> list[Item]:
+        return self._items(f"SESSION#{session_id}", prefix)
+
+    def _items(self, pk: str, prefix: str) -> list[Item]:
         query: Item = {
             "TableName": self._table,
             "KeyConditionExpression": "pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
-            "ExpressionAttributeValues": _values(pk=f"SESSION#{session_id}", **({"prefix": prefix} if prefix else {})),
+            "ExpressionAttributeValues": _values(pk=pk, **({"prefix": prefix} if prefix else {})),
             "ConsistentRead": True,
         }
         found: list[Item] = []
@@ -522,14 +674,14 @@ class DynamoStore:
         put = self._put(asset, f"#status IN ({', '.join(f':{name}' for name in starts)})", starts)
         with translated():
             if not (seen.total and self._put_and_count(put, asset, seen)):
-                self._client.put_item(**put)
+                despite_conflicts(lambda: self._client.put_item(**put))
 
     def begin_submission(self, intent: Asset, before: Asset) -> None:
         """See the port."""
         as_before = "#status = :before AND ambiguous_submissions = :count"
         values = {"before": before.status, "count": before.ambiguous_submissions}
         with translated():
-            self._client.put_item(**self._put(intent, as_before, values))
+            despite_conflicts(lambda: self._client.put_item(**self._put(intent, as_before, values)))
 
     def _put(self, asset: Asset, condition: str, values: Item) -> PutTypeDef:
         """The write of a whole asset under ``condition``, or when it was made already and its reply was lost."""
@@ -564,6 +716,14 @@ class DynamoStore:
         return True
 
     # -- helpers ----------------------------------------------------------------------------------------------
+
+    def _transact(self, items: Sequence[TransactWriteItemTypeDef], token: str | None = None) -> None:
+        """All writes or none, repeated where another one is at the same items. Raises as ``translated`` does."""
+        asked: TransactWriteItemsInputTypeDef = {"TransactItems": items}
+        if token:
+            asked["ClientRequestToken"] = token
+        with translated():
+            despite_conflicts(lambda: self._client.transact_write_items(**asked), self._conflict_seconds)
 
     def _get(self, key: Item) -> Item | None:
         with translated():

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ class Line:
         self._known: dict[str, float] = {}
 
     def take(self, calls: int, patience: float, client_id: str | None = None) -> float | None:
-        """Takes places for ``calls`` calls (at most ``burst``; one for a client's); the seconds until they may go out.
+        """Takes places for ``calls`` calls (at most ``most(client_id)``); the seconds until they may go out.
 
         None, and no place is taken, when that is more than ``patience`` seconds.
         """
@@ -84,9 +84,16 @@ class Line:
                 return None
         return None
 
+    def most(self, client_id: str | None) -> int:
+        """How many calls may be taken at a time: one burst, of a client that of its share."""
+        return min(self.burst, self._share(client_id).burst) if client_id else self.burst
+
     def _share(self, client_id: str) -> _Bucket:
         digest = hashlib.sha256(client_id.encode()).digest()
-        return _Bucket.of(f"share_{digest[0] % _SHARES}", self._per_client)
+        share = _Bucket.of(f"share_{digest[0] % _SHARES}", self._per_client)
+        # In the long run, too: what is left after a burst is spread over the rest of the ten seconds, and a small burst
+        # leaves more of it.
+        return replace(share, interval=max(share.interval, self._everybody.interval * 4 / 3))
 
     def _write(self, buckets: Sequence[_Bucket], calls: int, now: float, patience: float) -> bool:
         """Puts ``calls`` into every bucket, or into none; ``_known`` is what they hold then."""
@@ -156,11 +163,11 @@ class Governor:
     def admit(self, calls: int, client_id: str | None = None) -> int:
         """Returns how many of ``calls`` calls may go out now: at most one burst, so ask again for the rest.
 
-        ``client_id``: whose link it is, where a client asks. Waits for its place in the line; RateLimited when that is
-        more than ``max_wait`` seconds away.
+        ``client_id``: on whose behalf they are made, if on anybody's. Waits for its place in the line; RateLimited
+        when that is more than ``max_wait`` seconds away.
         """
         for line, patience in [(self._own, 0.0), *((each, 0.0) for each in self._others), (self._own, self._max_wait)]:
-            admitted = min(calls, line.burst)
+            admitted = min(calls, line.most(client_id))
             wait = line.take(admitted, patience, client_id)
             if wait is not None:
                 self._sleep(wait)

@@ -174,9 +174,14 @@ def _consent(values: Item | None) -> Consent | None:
 
 
 def consent_item(session: Session, consent: Consent) -> Item:
-    """An entry of the ledger. Nothing changes or deletes one; it outlives its session, and holds nothing personal."""
+    """An entry of the ledger. Nothing changes or deletes one; it outlives its session, and holds nothing personal.
+
+    Its key is ``<time>#<digest>``: a text that is agreed to again after another one is a further entry. Versions before
+    had the digest alone, and a time before it is what tells the two apart.
+    """
     of = {"session_id": session.id, "client_id": session.client_id}
-    key = {"pk": f"CONSENT#{session.id}", "sk": consent.sha256 or f"version#{consent.text_version}"}
+    at = datetime.fromisoformat(consent.given_at).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    key = {"pk": f"CONSENT#{session.id}", "sk": f"{at}#{consent.sha256 or f'version#{consent.text_version}'}"}
     return encode_item(key | of | consent_map(consent))
 
 
@@ -250,10 +255,13 @@ def session_from(item: Item) -> Session:
         driver=values.get("driver"),
         generation=values.get("generation", 0),
         asset_count=values.get("asset_count", 0),
+        person_places=values.get("person_places", 0),
+        invite=values.get("invite", 0),
         erased_at=values.get("erased_at"),
         attempts={int(n): _attempt(n, each) for n, each in values.get("attempts", {}).items()},
         correlation_id=values.get("correlation_id"),
         drop_in=DropIn(**values["drop_in"]) if "drop_in" in values else None,
+        other_group_ids=tuple(values.get("other_group_ids", ())),
     )
 
 
@@ -283,6 +291,9 @@ def asset_item(asset: Asset) -> Item:
             # Not ``client_id``: with that and its ``id`` an asset would be in the sessions' index too.
             "asset_client_id": asset.client_id or None,
             "submitting_by": asset.submitting_by,
+            "earlier_crun_asset_id": asset.earlier_crun_asset_id,
+            "by_person": asset.by_person or None,
+            "given_back": asset.given_back or None,
             "missing_since": asset.missing_since,
             UPSTREAM_ID: asset.crun_asset_id,
             # What is written later, on the way to crun, has none.
@@ -321,13 +332,21 @@ def asset_from(item: Item) -> Asset:
         sha256=values.get("sha256"),
         client_id=values.get("asset_client_id", ""),
         submitting_by=values.get("submitting_by"),
+        earlier_crun_asset_id=values.get("earlier_crun_asset_id"),
+        by_person=values.get("by_person", False),
+        given_back=values.get("given_back", False),
         missing_since=values.get("missing_since"),
     )
 
 
+def earlier_ids(session_id: str) -> str:
+    """The partition of the AssetIds that files of a session had before."""
+    return f"EARLIER#{session_id}"
+
+
 def earlier_id_item(asset: Asset) -> Item:
     """An AssetId that was told and is another one now; at most one for an asset, which is given to crun again once."""
-    return encode_item({"pk": f"EARLIER#{asset.session_id}", "sk": asset.id, UPSTREAM_ID: asset.crun_asset_id})
+    return encode_item({"pk": earlier_ids(asset.session_id), "sk": asset.id, UPSTREAM_ID: asset.crun_asset_id})
 
 
 def session_fact(item: Item) -> SessionFact:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from likeness.adapters.aws import translated
-from likeness.adapters.items import UPSTREAM_ID, encode
+from likeness.adapters.items import UPSTREAM_ID, Item, asset_key, decode_item, encode, session_key
+from likeness.domain.asset import AssetStatus
 from likeness.domain.ids import ASSET_ID
+from likeness.domain.session import SessionStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _INDEX = "UpstreamIds"
 _ASSET_INDEX = "ClientAssets"
+#: Bytes of an id that DynamoDB takes as a key of an index; a longer one is refused, and nobody's.
+_LONGEST_KEY = 1024
 
 
 class DynamoUpstreamIds:
@@ -21,23 +26,45 @@ class DynamoUpstreamIds:
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client, self._table = client, table
 
-    def session_of(self, group_id: str) -> str | None:
+    def session_of(self, group_id: str, client_id: str | None = None) -> str | None:
         """See the port."""
         found = self._keys(_INDEX, f"{UPSTREAM_ID} = :id", {":id": encode(group_id)})
-        return next((session_id for session_id, sk in found if sk == "SESSION"), None)
+        keys = [session_key(session_id) for session_id, sk in sorted(found) if sk == "SESSION"]
+        one = self._living(keys, "client_id", client_id, (SessionStatus.CANCELED, SessionStatus.REDACTED))
+        return one["pk"]["S"].partition("#")[2] if one else None
 
     def asset_of(self, client_id: str, asset_id: str) -> tuple[str, str] | None:
-        """See the port. Of assets that share an AssetId, the one that was registered first."""
+        """See the port."""
         if ASSET_ID.fullmatch(asset_id):
             mine = {":client": encode(client_id), ":id": encode(asset_id)}
             found = self._keys(_ASSET_INDEX, "asset_client_id = :client AND id = :id", mine)
         else:
             found = self._keys(_INDEX, f"{UPSTREAM_ID} = :id", {":id": encode(asset_id)})
         assets = sorted((sk.removeprefix("ASSET#"), session_id) for session_id, sk in found if sk != "SESSION")
-        return next(((session_id, found_id) for found_id, session_id in assets), None)
+        keys = [asset_key(session_id, found_id) for found_id, session_id in assets]
+        one = self._living(keys, "asset_client_id", client_id, (AssetStatus.REDACTED,))
+        return (one["pk"]["S"].partition("#")[2], one["sk"]["S"].removeprefix("ASSET#")) if one else None
+
+    def _living(self, keys: list[Item], owner: str, client_id: str | None, over: Sequence[str]) -> Item | None:
+        """The first of the rows that is the client's and not over, else the first; one alone is not looked at."""
+        for key in keys if len(keys) > 1 else ():
+            with translated():
+                answer = self._client.get_item(
+                    TableName=self._table,
+                    Key=key,
+                    ConsistentRead=True,
+                    ProjectionExpression="#owner, #status",
+                    ExpressionAttributeNames={"#owner": owner, "#status": "status"},
+                )
+            row = decode_item(answer.get("Item", {}))
+            if row.get(owner) == client_id and row.get("status") not in over:
+                return key
+        return next(iter(keys), None)
 
     def _keys(self, index: str, condition: str, values: dict[str, Any]) -> list[tuple[str, str]]:
         """Session id and sort key of what the index has, some moments old."""
+        if len(values[":id"]["S"].encode()) > _LONGEST_KEY:
+            return []
         with translated():
             page = self._client.query(
                 TableName=self._table,

@@ -21,14 +21,15 @@ Values = dict[str, Any]
 VERSION = 1
 MANIFEST = "manifest.json"
 _SESSION = (
-    "id", "client_id", "status", "language", "reference", "consent", "attempt_count", "asset_count", "generation",
-    "group_id", "verified_at", "last_error", "created_at", "updated_at", "erased_at", "ttl",
+    "id", "client_id", "status", "language", "reference", "consent", "attempt_count", "asset_count", "invite",
+    "generation", "group_id", "other_group_ids", "verified_at", "last_error", "created_at", "updated_at",
+    "erased_at", "ttl",
 )  # fmt: skip
 _ATTEMPT = ("status", "created_at", "expires_at", "result_code", "answered_at")
 _ASSET = (
     "id", "session_id", "asset_client_id", "asset_type", "content_type", "status", "size_bytes", "sha256",
-    "crun_asset_id", "error", "created_at", "updated_at", "uploaded_at", "submitted_at", "activated_at",
-    "ambiguous_submissions", "resubmissions", "ttl",
+    "crun_asset_id", "earlier_crun_asset_id", "error", "created_at", "updated_at", "uploaded_at", "submitted_at",
+    "activated_at", "ambiguous_submissions", "resubmissions", "by_person", "given_back", "ttl",
 )  # fmt: skip
 _ERROR = ("code", "message", "upstream_code", "retryable")
 #: Where the file is, for who has yet to give it to crun.
@@ -44,6 +45,7 @@ _SINGLE = {
         "consent",
         ("pk", "sk", "session_id", "client_id", "text_version", "given_at", "sha256", "language", "source"),
     ),
+    "EARLIER": ("earlier_asset_id", ("pk", "sk", "upstream_id")),
     "CONSENT_TEXTS": ("consent_text", ("pk", "sk", "text_version", "language", "title", "text")),
     "CLIENT_KEYS": ("client_key", ("pk", "sk", "key_id", "client_id", "return_origins", "created_at", "revoked_at")),
 }
@@ -79,13 +81,14 @@ def _person(items: Sequence[Values]) -> Values:
         line |= {"kind": "session", "session": _kept(session, _SESSION) | {"attempts": attempts}}
         if session["status"] == SessionStatus.REDACTED:
             # crun has no call to delete a group or an asset: these ids are what to ask its support for.
-            ids = {each["crun_asset_id"] for each in line["assets"] if each.get("crun_asset_id")}
+            ids = {each.get(name) for each in line["assets"] for name in ("crun_asset_id", "earlier_crun_asset_id")}
             line |= {
                 "kind": "tombstone",
                 "upstream": {
                     "deletion": "not_supported_by_provider",
                     "group_id": session.get("group_id"),
-                    "asset_ids": sorted(ids),
+                    "other_group_ids": session.get("other_group_ids", []),
+                    "asset_ids": sorted(filter(None, ids)),
                 },
             }
     return line

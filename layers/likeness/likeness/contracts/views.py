@@ -42,6 +42,8 @@ def asset_view(asset: Asset, upload: UploadForm | None = None) -> dict[str, Any]
         "submitted_at": iso(asset.submitted_at),
         "activated_at": iso(asset.activated_at),
     }
+    if asset.earlier_crun_asset_id:
+        view["earlier_crun_asset_id"] = asset.earlier_crun_asset_id
     if upload:
         view["upload"] = {"url": upload.url, "fields": upload.fields, "expires_at": iso(upload.expires_at)}
     return view
@@ -77,22 +79,25 @@ def session_view(
     max_attempts: int = 0,
     h5_link: str | None = None,
     invite_url: str | None = None,
+    person: bool = False,
 ) -> dict[str, Any]:
     """A session; the two links only in the answer that made them. A listing (``assets`` is None) shows neither
 
-    assets nor attempts nor the consent. ``max_attempts`` per session, for ``attempts_left``.
+    assets nor attempts nor the consent. ``max_attempts`` per session, for ``attempts_left``. What the client calls a
+    ``person`` by is not shown to the person.
     """
     attempt = session.attempt
     view: dict[str, Any] = {
         "id": session.id,
         "status": session.status.value,
         "language": session.language.value,
-        "reference": session.reference,
         "group_id": session.group_id,
         "last_error": problem_view(session.last_error),
         "created_at": iso(session.created_at),
         "updated_at": iso(session.updated_at),
     }
+    if not person:
+        view["reference"] = session.reference
     if assets is not None:
         view["attempt"] = attempt and {
             "number": attempt.number,
@@ -111,6 +116,9 @@ def session_view(
     if session.erased_at:
         # crun has no call to delete a group or an asset: these ids are what to ask its support for.
         view["erasure"] = {"erased_at": iso(session.erased_at), "upstream": "not_supported_by_provider"}
+        if assets is not None:
+            ids = {each.get(name) for each in assets for name in ("crun_asset_id", "earlier_crun_asset_id")}
+            view["erasure"] |= {"group_ids": session.group_ids, "asset_ids": sorted(filter(None, ids))}
     if invite_url:
         view["invite_url"] = invite_url
     return view

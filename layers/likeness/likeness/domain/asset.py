@@ -12,6 +12,10 @@ from likeness.domain.session import Problem, Session
 from likeness.errors import UpstreamRefused
 
 NAME_LIMIT = 64
+#: A place whose form has died is no place any more, until somebody asks for a form again (seconds; see adapters/files).
+PLACE_SECONDS = 3600
+#: So many places may wait for files of a person who has an invite link. A client's own are bounded by the session.
+MAX_PERSON_PLACES = 20
 #: An ambiguous upload to crun is repeated at most once: it has no idempotency key and no list call.
 MAX_AMBIGUOUS_SUBMISSIONS = 2
 #: More than a function that submits may run (the Timeouts in the template): after it the one who began is dead.
@@ -65,11 +69,26 @@ class Asset:
     sha256: str | None = None
     #: Whose it is; "" on what was stored before assets knew.
     client_id: str = ""
+    #: crun's first id of a file that was given to it a second time.
+    earlier_crun_asset_id: str | None = None
     #: Which invocation hands it to crun, while it is ``submitting``; no other one does for SUBMISSION_LEASE_SECONDS.
     #: None when that one knows that it has ended. Earlier versions wrote the execution's name alone.
     submitting_by: str | None = None
     #: When crun first said that it does not know the asset, if that was its last word: a second look decides.
     missing_since: float | None = None
+    #: Whether a person has registered it, by an invite link.
+    by_person: bool = False
+    #: Whether its place in the session's count was given back: it was erased, or its form died without a file.
+    given_back: bool = False
+
+    def waits(self, now: float) -> bool:
+        """Whether its file may still come: it has a form that works."""
+        return self.status is AssetStatus.AWAITING_UPLOAD and now < self.updated_at + PLACE_SECONDS
+
+    def is_over(self, now: float) -> bool:
+        """Whether it takes a place in its session for nothing: erased, or without a file and a form."""
+        waiting = self.status is AssetStatus.AWAITING_UPLOAD and not self.waits(now)
+        return waiting or self.status is AssetStatus.REDACTED
 
     @property
     def uri(self) -> str | None:
@@ -88,6 +107,7 @@ def new_asset(
     size_bytes: int,
     sha256: str | None = None,
     place: int = 0,
+    by_person: bool = False,
 ) -> Asset:
     """An asset that waits for its file, the ``place``-th of its call. The key holds nothing the caller wrote."""
     made = asset_id(int(now * 1000) + place, entropy)
@@ -104,6 +124,7 @@ def new_asset(
         size_bytes=size_bytes,
         sha256=sha256,
         client_id=session.client_id,
+        by_person=by_person,
     )
 
 

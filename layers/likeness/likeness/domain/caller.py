@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from likeness.domain.session import Session
@@ -21,6 +22,13 @@ class Caller:
     client_id: str
     return_origins: tuple[str, ...] = ()
     session_id: str | None = None
+    #: The number of the person's invite link.
+    invite: int = 0
+
+    @property
+    def is_person(self) -> bool:
+        """Whether an invite link's token was sent, and no client key."""
+        return self.session_id is not None
 
     def require_client(self) -> None:
         """Raises Forbidden for a person's session token."""
@@ -28,7 +36,17 @@ class Caller:
             raise Forbidden("A session token cannot do this; use a client key")
 
     def own(self, session: Session | None) -> Session:
-        """``session`` if the caller may see it; NotFound otherwise, so that foreign ids look like missing ones."""
+        """``session`` if the caller may see it; NotFound otherwise, so that foreign ids look like missing ones.
+
+        Forbidden for a person whose invite link is not the session's newest one.
+        """
         if session is None or session.client_id != self.client_id or self.session_id not in (None, session.id):
             raise NotFound("There is no such session")
+        if self.session_id is not None and self.invite != session.invite:
+            raise Forbidden("A newer invite link has taken the place of this one")
         return session
+
+    def require_living_client(self, has_key: Callable[[str], bool]) -> None:
+        """Raises Forbidden for a person whose client has no valid key any more: nobody would pay for what is done."""
+        if self.session_id is not None and not has_key(self.client_id):
+            raise Forbidden("The client that has made this invite link has no valid key")

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.ids import SESSION_ID, bare
-from likeness.domain.links import origin_of
+from likeness.domain.links import origin_of, why_not_registered
 from likeness.domain.session import AttemptStatus, DropIn, Session, SessionStatus
 
 #: A session's ULID, which says where to look, and 160 random bits, which nobody guesses.
@@ -44,9 +44,16 @@ def result_is_on_its_way(session: Session) -> bool:
 
 
 def may_call_back(url: str, origins: Sequence[str]) -> bool:
-    """Whether the exact origin of ``url`` is on the client's list. A fragment may follow: it stays at the end."""
+    """Whether the origin of ``url`` is on the client's list. A fragment may follow: it stays at the end."""
+    return why_not_call_back(url, origins) is None
+
+
+def why_not_call_back(url: str, origins: Sequence[str]) -> str | None:
+    """Why no browser is sent back to ``url``, in words that quote nothing of it; None when it may be."""
     address, mark, fragment = url.partition("#")
-    return origin_of(address) in origins and (not mark or origin_of(f"{address}?{fragment}") is not None)
+    if mark and origin_of(address) and origin_of(f"{address}?{fragment}") is None:
+        return "its fragment has white space, a backslash or non-ASCII characters, or the URL is too long"
+    return why_not_registered(address, origins)
 
 
 def callback_location(drop_in: DropIn, told: Mapping[str, str]) -> str:

@@ -10,6 +10,10 @@ from urllib.parse import parse_qsl, urlsplit
 from likeness.domain.session import Language
 
 _LNG = re.compile(r"(?<=[?&])lng=[^&#]*")
+#: Characters in a URL that a browser is sent to.
+LONGEST_URL = 2048
+_SCHEME = re.compile("https?://", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]|[^\x21-\x7e]")
 _PASSED = "10000"
@@ -81,29 +85,55 @@ def _of_one_line(value: str) -> str:
 
 
 def origin_of(url: str) -> str | None:
-    """``scheme://host[:port]`` of a URL that a browser may be sent to, or None.
+    """``scheme://host[:port]`` of a URL that a browser may be sent to, as browsers normalise it, or None.
 
-    Only https, or http to the same machine. No user info, backslash, white space, control or non-ASCII character:
-    browsers and parsers disagree on those, and a disagreement is an open redirect.
+    Scheme and host are in lower case and a default port is left out. Only https, or http to the same machine. No user
+    info, backslash, white space, control or non-ASCII character: browsers and parsers disagree on those, and a
+    disagreement is an open redirect.
     """
-    if len(url) > 2048 or _UNSAFE.search(url) or not url.startswith(("https://", "http://")):
+    if len(url) > LONGEST_URL or _UNSAFE.search(url) or not _SCHEME.match(url):
         return None
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         return None
-    host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc
-    if not host or "@" in parts.netloc or parts.netloc.endswith(":") or host != host.lower():
+    host, _, written = parts.netloc.rpartition(":") if port is not None else (parts.netloc, "", "")
+    # A port with zeros in front, or with another script's digits, is read by browsers as another text than this one.
+    if not host or "@" in parts.netloc or parts.netloc.endswith(":") or (port is not None and written != str(port)):
         return None
+    host = host.lower()
     if parts.scheme == "http" and host not in _LOOPBACK:
         return None
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{host}" + ("" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}")
+
+
+def is_registered(url: str, origins: Sequence[str]) -> bool:
+    """Whether the origin of ``url`` is on the client's list, however either of them is spelled."""
+    origin = origin_of(url)
+    return origin is not None and origin in map(origin_of, origins)
 
 
 def may_return_to(url: str, origins: Sequence[str]) -> bool:
-    """Whether the exact origin of ``url`` is on the client's list, and the URL has no fragment."""
-    return "#" not in url and origin_of(url) in origins
+    """Whether the origin of ``url`` is on the client's list, and the URL has no fragment."""
+    return why_not_return_to(url, origins) is None
+
+
+def why_not_return_to(url: str, origins: Sequence[str]) -> str | None:
+    """Why no browser is sent to ``url``, in words that quote nothing of it; None when it may be."""
+    if "#" in url:
+        return "it has a fragment (#), and what we add to its query would be lost behind that"
+    return why_not_registered(url, origins)
+
+
+def why_not_registered(url: str, origins: Sequence[str]) -> str | None:
+    """Why ``url`` is not on a client's list of origins, in words that quote nothing of it; None when it is."""
+    if origin_of(url) is None:
+        return (
+            "it is not an https URL without user info, white space, backslash and non-ASCII characters"
+            " (http is accepted for localhost, 127.0.0.1 and [::1] only)"
+        )
+    return None if is_registered(url, origins) else "its origin is not on this client's list of return origins"
 
 
 def return_location(url: str, session_id: str, status: str) -> str:

@@ -126,11 +126,22 @@ class Session:
     driver: str | None = None
     generation: int = 0
     asset_count: int = 0
+    #: How many of its places a person has registered, less those that are known to wait no more.
+    person_places: int = 0
+    #: Which invite link is good: its number, 0 for the one that was made with the session.
+    invite: int = 0
     erased_at: float | None = None
     attempts: dict[int, Attempt] = field(default_factory=dict)
     #: What its calls and log lines have in common; None on what was stored before sessions had one.
     correlation_id: str | None = None
     drop_in: DropIn | None = None
+    #: Groups that crun gave besides ``group_id``, such as for a second check that was passed at the same time.
+    other_group_ids: tuple[str, ...] = ()
+
+    @property
+    def group_ids(self) -> list[str]:
+        """Every GroupId that crun gave."""
+        return [*([self.group_id] if self.group_id else []), *self.other_group_ids]
 
     @property
     def attempt(self) -> Attempt | None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from likeness.domain.ids import SESSION_ID
 
 Keys = Iterable[bytes]
+_NUMBER = re.compile("[0-9]{1,15}")
 
 
 def _mac(key: bytes, purpose: str, *fields: str) -> str:
@@ -46,22 +48,28 @@ class SessionToken:
     session_id: str
     client_id: str
     expires_at: int
+    #: The number of the invite link; a session's current one is the only good one.
+    invite: int = 0
 
 
-def issue_session_token(keys: Keys, session_id: str, client_id: str, expires_at: int) -> str:
-    """``st_<session id>.<client id>.<expiry>.<mac>``: what the invite link carries in its fragment."""
-    mac = _mac(next(iter(keys)), "session-token", session_id, client_id, str(expires_at))
-    return f"st_{session_id}.{client_id}.{expires_at}.{mac}"
+def issue_session_token(keys: Keys, session_id: str, client_id: str, expires_at: int, invite: int = 0) -> str:
+    """``st_<session id>.<client id>.<expiry>.<mac>``: what the invite link carries in its fragment.
+
+    From a session's second invite link on, ``<invite>.`` stands before the MAC, which covers it.
+    """
+    fields = [session_id, client_id, str(expires_at), *([str(invite)] if invite else [])]
+    return f"st_{'.'.join(fields)}.{_mac(next(iter(keys)), 'session-token', *fields)}"
 
 
 def read_session_token(keys: Keys, token: str, now: float) -> SessionToken | None:
     """The token's content, or None when it is malformed, forged or expired."""
-    parts = token.removeprefix("st_").split(".")
-    if not token.startswith("st_") or len(parts) != 4 or not (token.isascii() and token.isprintable()):
+    *fields, mac = token.removeprefix("st_").split(".")
+    if not token.startswith("st_") or len(fields) not in (3, 4) or not (token.isascii() and token.isprintable()):
         return None
-    session_id, client_id, expiry, mac = parts
-    if not SESSION_ID.fullmatch(session_id) or not (expiry.isascii() and expiry.isdigit()):
+    session_id, client_id, *numbers = fields
+    if not SESSION_ID.fullmatch(session_id) or not all(_NUMBER.fullmatch(each) for each in numbers):
         return None
-    if not _matches(keys, mac, "session-token", session_id, client_id, expiry) or int(expiry) <= now:
+    if not _matches(keys, mac, "session-token", *fields):
         return None
-    return SessionToken(session_id, client_id, int(expiry))
+    expires_at, invite = (*map(int, numbers), 0)[:2]
+    return SessionToken(session_id, client_id, expires_at, invite) if expires_at > now else None

@@ -5,7 +5,7 @@ import { ApiError, call, serverNow } from "./api.js";
 import { h, say } from "./dom.js";
 import { FilesStep } from "./files.js";
 import { element, frameWords, notice, showPhone, showSteps } from "./frame.js";
-import { isOpen, placeOf, pollDelay, stepOf } from "./state.js";
+import { isOpen, placeOf, pollDelay, stepOf, tokenIn } from "./state.js";
 import { LANGUAGES, languageOf, problemWords, wordsIn } from "./texts.js";
 import {
   consentView,
@@ -413,14 +413,17 @@ function showStatus() {
 }
 
 function takeToken(memory) {
-  const given = location.hash.slice(1);
-  if (given.startsWith("st_") && given !== memory.get("token")) {
+  // A chat that encodes the "#" makes the token a part of the path.
+  const broken = location.hash.startsWith("#st_") ? location.hash.slice(1) : null;
+  const given = tokenIn(location.hash) ?? tokenIn(location.pathname) ?? broken;
+  if (given && given !== memory.get("token")) {
     for (const name of ["link", "replaced", "language"]) memory.set(name, null);
     memory.set("token", given);
   }
   const token = memory.get("token");
   // With a token the session says what `?status=` said when it was made; neither belongs in the address.
-  if (token && (location.hash || location.search)) history.replaceState(null, "", location.pathname);
+  const path = location.pathname.replace(/[^/]*$/, "invite");
+  if (token && (location.hash || location.search || path !== location.pathname)) history.replaceState(null, "", path);
   return token;
 }
 
@@ -431,7 +434,7 @@ function main() {
   const token = takeToken(memory);
   // Another invitation pasted into the same tab changes the fragment only.
   addEventListener("hashchange", () => {
-    if (location.hash.startsWith("#st_")) location.reload();
+    if (tokenIn(location.hash)) location.reload();
   });
   if (token) new App(memory, token).run();
   else showStatus();

@@ -1,9 +1,25 @@
 // Where a session stands and what follows from it. Nothing here touches the page or the network.
 
+/** A session token: session, client, expiry, the invite's number unless it is the first one, and the signature. */
+const TOKEN = /st_ses_[0-7][0-9A-HJKMNP-TV-Z]{25}\.[a-z0-9-]{1,32}\.\d{1,12}\.(?:\d{1,9}\.)?[\w-]{43}/;
 /** Asset statuses that change without the person. */
 const MOVING = new Set(["uploaded", "submitting", "processing"]);
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
+
+/** The session token in a part of an address, whatever a chat or a sentence has put around it; null without one. */
+export function tokenIn(text) {
+  const found = TOKEN.exec(text) ?? TOKEN.exec(decoded(text));
+  return found && found[0];
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
 
 /**
  * What the page shows: `consent`, `ready`, `open`, `retry`, `spent`, `waiting`, `files`, `canceled` or `redacted`.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from likeness.adapters.aws import make_client, typed_by_service
+from likeness.adapters.aws import CONFLICT_SECONDS, make_client, typed_by_service
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.domain.metrics import Metric
 from likeness.domain.polling import Schedule
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 #: How long a call waits for its place under CrunRequestsPer10s before it gives up with RateLimited. With one call to
 #: crun it fits into API Gateway's 29 s.
 _GOVERNOR_PATIENCE_SECONDS = 5.0
+#: For how long a file that was dropped with hundreds of others waits for its turn at the session they share.
+_CROWD_SECONDS = 20.0
 # botocore makes a client from 20 ms of parsed models: once for each service.
 _clients: dict[str, Any] = {}
 
@@ -68,9 +70,9 @@ def client(service: str) -> Any:
     return _clients[service]
 
 
-def store() -> DynamoStore:
-    """The inventory."""
-    return DynamoStore(client("dynamodb"), text("TABLE_NAME"))
+def store(conflict_seconds: float = CONFLICT_SECONDS) -> DynamoStore:
+    """The inventory. ``conflict_seconds``: for how long writes that meet others on the same item are repeated."""
+    return DynamoStore(client("dynamodb"), text("TABLE_NAME"), conflict_seconds)
 
 
 def _secret(name: str) -> Secret:
@@ -200,7 +202,8 @@ def create_session() -> CreateSession:
     from likeness.steps.create_session import CreateSession
 
     most = int(number("MAX_ATTEMPTS_PER_SESSION"))
-    return CreateSession(store(), _open_link(), _files(), _signing_keys(), SystemClock(), most)
+    keys = client_keys()
+    return CreateSession(store(), _open_link(), _files(), _signing_keys(), SystemClock(), most, keys.has_any)
 
 
 def open_validation() -> OpenValidation:
@@ -260,7 +263,7 @@ def record_consent() -> RecordConsent:
         text("OPERATOR_CONTACT", may_be_empty=True),
         int(number("UPLOAD_RETENTION_DAYS")),
     )
-    return RecordConsent(store(), texts, SystemClock())
+    return RecordConsent(store(), texts, SystemClock(), client_keys().has_any)
 
 
 def erase_session() -> EraseSession:
@@ -281,7 +284,7 @@ def register_asset() -> RegisterAsset:
     """The step behind functions/register_asset."""
     from likeness.steps.register_asset import RegisterAsset
 
-    return RegisterAsset(store(), _files(), SystemClock())
+    return RegisterAsset(store(), _files(), SystemClock(), client_keys().has_any)
 
 
 def receive_callback() -> ReceiveCallback:
@@ -295,7 +298,8 @@ def check_upload() -> CheckUpload:
     """The step behind functions/check_upload."""
     from likeness.steps.check_upload import CheckUpload
 
-    return CheckUpload(store(), _files(), _queue(), SystemClock(), int(number("VIDEO_MAX_PIXELS")))
+    max_pixels = int(number("VIDEO_MAX_PIXELS"))
+    return CheckUpload(store(_CROWD_SECONDS), _files(), _queue(), SystemClock(), max_pixels, client_keys().has_any)
 
 
 def start_onboarding() -> StartOnboarding:

@@ -12,7 +12,7 @@ from likeness.domain.caller import Caller
 from likeness.errors import LikenessError, NotFound
 from likeness.runtime.logging import report, report_unexpected
 from likeness.runtime.problems import HEADERS, PROBLEM, problem
-from likeness.runtime.request import request_id_of
+from likeness.runtime.request import request_id_of, route_of
 
 
 def answer(body: object, status: int = 200) -> Response[str]:
@@ -21,9 +21,17 @@ def answer(body: object, status: int = 200) -> Response[str]:
     return Response(status, content_type="application/json", body=text, headers=HEADERS)
 
 
+class RestResolver(APIGatewayRestResolver):
+    """A resolver that routes by API Gateway's resource, whatever base path the request came by."""
+
+    def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """The proxy answer."""
+        return super().resolve({**event, "path": route_of(dict(event))}, context)
+
+
 def make_app() -> APIGatewayRestResolver:
     """A resolver whose errors are problem documents."""
-    app = APIGatewayRestResolver(strip_prefixes=["/v1"])
+    app = RestResolver()
 
     @app.exception_handler(LikenessError)  # type: ignore[untyped-decorator]
     def on_likeness_error(error: LikenessError) -> Response[str]:
@@ -56,4 +64,5 @@ def caller_of(event: Mapping[str, Any]) -> Caller:
         client_id=found["client_id"],
         return_origins=tuple((found.get("return_origins") or "").split()),
         session_id=found.get("session_id") or None,
+        invite=int(found.get("invite") or 0),
     )

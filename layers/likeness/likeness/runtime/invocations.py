@@ -27,10 +27,17 @@ class LookUpResultEvent(TaskEvent):
     last_chance: bool
 
 
+class LookUpBefore(TypedDict, total=False):
+    """What ClaimAssets reads of the look-up before it."""
+
+    group_id: str
+
+
 class ClaimAssetsEvent(TaskEvent):
-    """State ClaimAssets. ``takes_over`` is "" where no driver has died."""
+    """States ClaimAssets and TakeOverAssets, the one with ``lookup``, the other with ``takes_over``."""
 
     takes_over: NotRequired[str]
+    lookup: NotRequired[LookUpBefore]
 
 
 class SubmitAssetEvent(TaskEvent):
@@ -60,8 +67,9 @@ class ApiEvent(TypedDict):
     """A proxy request of the REST API."""
 
     resource: str
+    path: str
     headers: dict[str, str] | None
-    pathParameters: dict[str, str]
+    pathParameters: dict[str, str] | None
     queryStringParameters: dict[str, str] | None
     multiValueQueryStringParameters: dict[str, list[str]] | None
     requestContext: Mapping[str, object]

@@ -45,8 +45,17 @@ def page(
     }
 
 
+def redirect(location: str) -> dict[str, Any]:
+    """303 to ``location``, which nobody keeps and whose page does not learn where the browser came from."""
+    return {
+        "statusCode": 303,
+        "headers": {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
+        "body": "",
+    }
+
+
 def error_page(status: int, retry_after: int | None = None, request_id: str | None = None) -> dict[str, Any]:
-    """What a browser gets when a callback cannot be served. Nothing of what the browser sent is shown.
+    """What a browser gets when a link cannot be served. Nothing of what the browser sent is shown.
 
     After a fault of ours (500) the request's id stands below: the person can name it to who asked for the check.
     """

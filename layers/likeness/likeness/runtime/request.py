@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from likeness.domain.ids import known_correlation_id, trace_root
+
+#: A parameter in the path of a route, as the template writes it: ``{session_id}``, ``{path+}``.
+_PARAMETER = re.compile(r"\{(\w+)\+?\}")
 
 
 def headers_of(event: Mapping[str, Any]) -> dict[str, str]:
@@ -38,9 +43,29 @@ def correlation_id_of(event: Mapping[str, Any]) -> str | None:
     return trace_root(trace) or known_correlation_id(request_id_of(event))
 
 
+def route_of(event: Mapping[str, Any]) -> str:
+    """The request's path as the template declares it, with the values of its parameters.
+
+    Routing goes by API Gateway's ``resource``: ``path`` also holds the base path of a domain of one's own.
+    """
+    resource: str = event.get("resource") or ""
+    values = event.get("pathParameters") or {}
+    try:
+        return _PARAMETER.sub(lambda found: quote(values[found[1]], safe=""), resource) or event["path"]
+    except KeyError:
+        path: str = event["path"]
+        return path
+
+
 def base_url(event: Mapping[str, Any], configured: str) -> str:
-    """PublicBaseUrl, or what the request itself came to."""
+    """Where this API is reached, without a slash at the end: ``configured``, or what the request itself came to.
+
+    What stands in the request's path before its route is the stage, or the base path that a domain of one's own has.
+    """
     if configured:
         return configured.rstrip("/")
     context = event["requestContext"]
-    return f"https://{context['domainName']}/{context['stage']}"
+    path: str = context.get("path") or ""
+    of_the_route = (event.get("resource") or "").strip("/").count("/") + 1
+    before = path.strip("/").split("/")[:-of_the_route] if path else [context["stage"]]
+    return "/".join([f"https://{context['domainName']}", *before])

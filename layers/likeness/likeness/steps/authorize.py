@@ -45,4 +45,4 @@ class Authorize:
         token = read_session_token(self.keys.current(), credential, now)
         if token is None and credential.startswith("st_"):
             token = read_session_token(self.keys.fresh(), credential, now)
-        return Caller(token.client_id, session_id=token.session_id) if token else None
+        return Caller(token.client_id, session_id=token.session_id, invite=token.invite) if token else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO
@@ -55,16 +56,23 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class CheckUpload:
-    """Checks a file and sets its asset going. A clip has at most ``max_pixels`` (width x height)."""
+    """Checks a file and sets its asset going. A clip has at most ``max_pixels`` (width x height).
+
+    ``has_key(client_id)``: whether a person's client has a valid key.
+    """
 
     store: Store
     files: Files
     queue: Queue
     clock: Clock
     max_pixels: int = MAX_PIXELS
+    has_key: Callable[[str], bool] = lambda _: True
 
     def __call__(self, upload: Upload) -> str:
-        """What became of it: ``ignored``, ``erased``, ``failed``, ``waiting`` (for the validation) or ``ready``."""
+        """What became of it: ``ignored``, ``erased``, ``failed``, ``waiting`` (for the validation) or ``ready``.
+
+        ``held``: it came by an invite link whose client has no key any more, and its place waits as before.
+        """
         asset = self._registered(upload) or self._dropped(upload)
         if asset is None:
             return self._erased(upload) or "ignored"
@@ -73,6 +81,8 @@ class CheckUpload:
     def of(self, asset: Asset, upload: Upload) -> str:
         """The same for an asset that is known to wait for this object."""
         if asset.status is AssetStatus.AWAITING_UPLOAD:
+            if asset.by_person and not self.has_key(asset.client_id):
+                return "held"
             asset = self._check(asset, upload)
         if asset.status is AssetStatus.REDACTED:
             return self._delete(upload)

@@ -17,12 +17,22 @@ class ClaimAssets:
     clock: Clock
     pace: Pace
 
-    def __call__(self, session_id: str, execution: str, *, takes_over: str | None = None) -> Plan:
-        """See rounds.py. ``takes_over`` names a driver that has died."""
+    def __call__(
+        self, session_id: str, execution: str, *, takes_over: str | None = None, group_id: str | None = None
+    ) -> Plan:
+        """See rounds.py. ``takes_over`` names a driver that has died.
+
+        ``group_id`` is what the execution's own look-up has found: where SaveGroup could not save it, because the
+        session was erased in the meantime or has another group, it is kept here.
+        """
         now = self.clock.now()
         if not self.store.claim_driver(session_id, execution, takes_over):
+            if group_id:
+                self.store.record_late_group(session_id, group_id)
             return done(0)
-        assets = self.store.list_assets(session_id)
+        session, assets = self.store.load(session_id)
+        if group_id and session and session.group_id != group_id:
+            self.store.record_late_group(session_id, group_id)
         # When another execution asked for what it has left behind, nobody knows.
         inherited = any(asset.status is AssetStatus.PROCESSING for asset in assets)
         following = plan(self.store, assets, self.pace, now, 0, asked_at=None if inherited else now)

@@ -1,7 +1,8 @@
-"""POST /sessions and POST /sessions/{id}/attempts: a link that a person can open."""
+"""POST /sessions, and POST /sessions/{id}/attempts and …/invite: a link that a person can open."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from likeness.contracts.views import asset_view, iso, session_view
 from likeness.domain.asset import new_asset
 from likeness.domain.caller import Caller
 from likeness.domain.ids import session_id
-from likeness.domain.links import may_return_to
+from likeness.domain.links import why_not_return_to
 from likeness.domain.session import (
     SESSION_TOKEN_LIFETIME_SECONDS,
     AttemptStatus,
@@ -22,12 +23,16 @@ from likeness.domain.session import (
 from likeness.domain.signing import issue_session_token
 from likeness.errors import ConditionFailed, Conflict, InvalidRequest, TooManyAttempts
 from likeness.ports import Clock, Files, SigningKeys, Store
+from likeness.steps.get_session import own_session_with_assets
 from likeness.steps.open_link import OpenLink
 
 
 @dataclass(frozen=True, slots=True)
 class CreateSession:
-    """Makes sessions and attempts; at most ``max_attempts`` per session."""
+    """Makes sessions and attempts; at most ``max_attempts`` per session.
+
+    ``has_key(client_id)``: whether the client of a person who asks has a valid key.
+    """
 
     store: Store
     links: OpenLink
@@ -35,6 +40,7 @@ class CreateSession:
     keys: SigningKeys
     clock: Clock
     max_attempts: int
+    has_key: Callable[[str], bool] = lambda _: True
 
     def create(
         self, caller: Caller, body: NewSession, base_url: str, correlation_id: str | None = None
@@ -44,10 +50,8 @@ class CreateSession:
         ``correlation_id`` stays with the session.
         """
         caller.require_client()
-        if body.return_url and not may_return_to(body.return_url, caller.return_origins):
-            raise InvalidRequest(
-                "return_url: its origin is not on this client's list of return origins", field="return_url"
-            )
+        if body.return_url and (why_not := why_not_return_to(body.return_url, caller.return_origins)):
+            raise InvalidRequest(f"return_url: {why_not}", field="return_url")
         now = self.clock.now()
         session = Session(
             id=session_id(int(now * 1000), self.clock.entropy()),
@@ -91,8 +95,8 @@ class CreateSession:
 
         asks whose consent nobody has recorded.
         """
-        found, assets = self.store.load(wanted)
-        session = caller.own(found)
+        session, assets = own_session_with_assets(self.store, caller, wanted)
+        caller.require_living_client(self.has_key)
         if session.status not in (SessionStatus.REQUIRES_INPUT, SessionStatus.PROCESSING) or session.group_id:
             raise Conflict(f"A session that is {session.status.value} takes no further attempt")
         if caller.session_id is not None and session.consent is None:
@@ -117,9 +121,27 @@ class CreateSession:
             updated_at=now,
         )
         views = [asset_view(each) for each in assets]
-        return session_view(session, views, max_attempts=self.max_attempts, h5_link=h5_link)
+        return session_view(session, views, max_attempts=self.max_attempts, h5_link=h5_link, person=caller.is_person)
+
+    def renew_invite(self, caller: Caller, wanted: str, base_url: str) -> dict[str, Any]:
+        """The session's view with a fresh invite link; those that were given out before end. NotFound; Forbidden for a
+
+        person; Conflict for a session that nothing can be done with any more.
+        """
+        session, assets = own_session_with_assets(self.store, caller, wanted)
+        caller.require_client()
+        try:
+            session = self.store.renew_invite(session.id)
+        except ConditionFailed:
+            raise Conflict("A session that is canceled or redacted takes no invite link") from None
+        return session_view(
+            session,
+            [asset_view(each) for each in assets],
+            max_attempts=self.max_attempts,
+            invite_url=self._invite_url(session, base_url, self.clock.now()),
+        )
 
     def _invite_url(self, session: Session, base_url: str, now: float) -> str:
         expiry = int(now) + SESSION_TOKEN_LIFETIME_SECONDS
-        token = issue_session_token(self.keys.current(), session.id, session.client_id, expiry)
+        token = issue_session_token(self.keys.current(), session.id, session.client_id, expiry, session.invite)
         return f"{base_url}/invite#{token}"

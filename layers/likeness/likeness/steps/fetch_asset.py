@@ -89,7 +89,7 @@ class FetchAsset:
         return self._submitted(stored, owner, began + _TRIES_SECONDS)
 
     def _session(self, caller: Caller, group_id: str) -> Session:
-        found = looked_up(lambda: self.ids.session_of(group_id), self.patience.sleep)
+        found = looked_up(lambda: self.ids.session_of(group_id, caller.client_id), self.patience.sleep)
         session = self.store.get_session(found) if found else None
         if session is None or session.client_id != caller.client_id or not session.accepts_uploads:
             raise NotFound("group_id: asset group not found")

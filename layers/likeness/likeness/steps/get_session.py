@@ -28,6 +28,17 @@ def own_asset(store: Store, caller: Caller, session_id: str, asset_id: str) -> t
     return caller.own(session), asset
 
 
+def own_session(store: Store, caller: Caller, session_id: str) -> Session:
+    """The caller's own session. NotFound; what cannot be an id of ours is asked of nobody."""
+    return caller.own(store.get_session(session_id) if SESSION_ID.fullmatch(session_id) else None)
+
+
+def own_session_with_assets(store: Store, caller: Caller, session_id: str) -> tuple[Session, list[Asset]]:
+    """The caller's own session and all its assets. NotFound; what cannot be an id of ours is asked of nobody."""
+    session, assets = store.load(session_id) if SESSION_ID.fullmatch(session_id) else (None, [])
+    return caller.own(session), assets
+
+
 @dataclass(frozen=True, slots=True)
 class GetSession:
     """Reads sessions and assets of the caller's own."""
@@ -37,9 +48,9 @@ class GetSession:
 
     def one(self, caller: Caller, session_id: str) -> dict[str, Any]:
         """A session with its assets."""
-        found, assets = self.store.load(session_id) if SESSION_ID.fullmatch(session_id) else (None, [])
-        session = caller.own(found)
-        return session_view(session, [asset_view(each) for each in assets], max_attempts=self.max_attempts)
+        session, assets = own_session_with_assets(self.store, caller, session_id)
+        views = [asset_view(each) for each in assets]
+        return session_view(session, views, max_attempts=self.max_attempts, person=caller.is_person)
 
     def asset(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
         """One asset."""

@@ -96,7 +96,7 @@ class LookUpResult:
             self._let_go(session_id, attempt, execution)
             return {"outcome": "not_verified"}
         try:
-            group_id = self.crun.group_of(attempt.byted_token, session.correlation_id)
+            group_id = self.crun.group_of(attempt.byted_token, session.correlation_id, session.client_id)
         except (UpstreamDeferred, StorageUnavailable):
             self._let_go(session_id, attempt, execution)
             raise

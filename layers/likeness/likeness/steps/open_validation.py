@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from likeness.domain.caller import Caller
-from likeness.domain.drop_in import may_call_back, new_byted_token
+from likeness.domain.drop_in import new_byted_token, why_not_call_back
 from likeness.domain.ids import session_id
 from likeness.domain.session import DropIn, Language, Session, SessionStatus
 from likeness.errors import InvalidRequest
@@ -40,10 +40,8 @@ class OpenValidation:
 
         longer than a caller can wait.
         """
-        if not may_call_back(callback_url, caller.return_origins):
-            raise InvalidRequest(
-                "callback_url: its origin is not on this client's list of return origins", field="callback_url"
-            )
+        if why_not := why_not_call_back(callback_url, caller.return_origins):
+            raise InvalidRequest(f"callback_url: {why_not}", field="callback_url")
         now = self.clock.now()
         made = session_id(int(now * 1000), self.clock.entropy())
         drop_in = DropIn(callback_url, new_byted_token(made, self.clock.entropy() + self.clock.entropy()))

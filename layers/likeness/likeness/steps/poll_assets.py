@@ -57,7 +57,7 @@ class PollAssets:
         if session.driver != execution and not self.store.claim_driver(session_id, execution, None):
             return done(round_)
         pending = [each for each in assets if each.status is AssetStatus.PROCESSING and each.crun_asset_id]
-        reports = self._ask(pending, round_, session.correlation_id)
+        reports = self._ask(pending, round_, session)
         if any(
             isinstance(each, UpstreamRefused) and each.upstream_code in ACCOUNT_REFUSALS for each in reports.values()
         ):
@@ -81,15 +81,13 @@ class PollAssets:
             return self._hand_over(session, execution)
         return following
 
-    def _ask(
-        self, pending: list[Asset], round_: int, correlation_id: str | None
-    ) -> dict[str, AssetReport | UpstreamProblem]:
+    def _ask(self, pending: list[Asset], round_: int, session: Session) -> dict[str, AssetReport | UpstreamProblem]:
         # The governor may not have room for all of them: each round begins elsewhere, so everybody's turn comes.
         start = round_ * _STEP % len(pending) if pending else 0
         # Files with the same bytes share an AssetId.
         wanted = list(dict.fromkeys(str(each.crun_asset_id) for each in pending[start:] + pending[:start]))
         try:
-            return self.crun.asset_reports(wanted, correlation_id) if wanted else {}
+            return self.crun.asset_reports(wanted, session.correlation_id, session.client_id) if wanted else {}
         except UpstreamError as problem:
             return dict.fromkeys(wanted, problem)
 
@@ -156,6 +154,7 @@ class PollAssets:
                 resubmissions=1,
                 ambiguous_submissions=0,
                 crun_asset_id=None,
+                earlier_crun_asset_id=asset.crun_asset_id,
                 updated_at=now,
             )
         return replace(asset, status=AssetStatus.FAILED, error=problem, updated_at=now)

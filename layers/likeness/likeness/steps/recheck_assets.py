@@ -137,11 +137,14 @@ class RecheckAssets:
         run.left -= len(ids)
         if not assets:
             return []
-        wanted = list(dict.fromkeys(str(each.crun_asset_id) for each in assets))
-        try:
-            reports = self.crun.asset_reports(wanted)
-        except UpstreamError as problem:
-            reports = dict.fromkeys(wanted, problem)
+        reports: dict[str, AssetReport | UpstreamProblem] = {}
+        for client_id in dict.fromkeys(each.client_id for each in assets):
+            of_client = (str(each.crun_asset_id) for each in assets if each.client_id == client_id)
+            wanted = [each for each in dict.fromkeys(of_client) if each not in reports]
+            try:
+                reports |= self.crun.asset_reports(wanted, client_id=client_id) if wanted else {}
+            except UpstreamError as problem:
+                reports |= dict.fromkeys(wanted, problem)
         if any(
             isinstance(each, UpstreamRefused) and each.upstream_code in ACCOUNT_REFUSALS for each in reports.values()
         ):

@@ -27,6 +27,10 @@ _FAILURES = 5
 #: An item that cannot be dealt with is passed over for so long, so that it holds up nobody.
 _PASSED_OVER_SECONDS = 3600.0
 _ENDED_HONESTLY = "result_unavailable"
+#: Byted tokens live for half an hour; after days of tries nobody waits for their answers any more.
+_GIVE_UP_SECONDS = 3 * 86_400.0
+#: A restored row knows fewer executions than there were.
+_BEYOND = 4
 #: The error code of the state GiveUpAsset.
 _GIVEN_UP = "upstream_unavailable"
 
@@ -118,7 +122,9 @@ class Reconcile:
             for item in items:
                 self.due.set(item, None)
             return []
-        causes = self._validations(session) + self._places(session, assets, {each.asset_id for each in items})
+        causes = self._validations(session)
+        places, held = self._places(session, assets, {each.asset_id for each in items})
+        causes += places
         if causes:
             session, assets = self.store.load(session_id)
         if session:
@@ -126,7 +132,7 @@ class Reconcile:
             if moved:
                 session, assets = self.store.load(session_id)
             causes += moved
-        self._due_again(items, session, assets)
+        self._due_again(items, session, assets, held)
         return causes
 
     # -- attempts ---------------------------------------------------------------------------------------------
@@ -140,17 +146,35 @@ class Reconcile:
         causes = []
         for attempt in sorted(waiting, key=lambda each: each.number, reverse=True):
             cause = self._cause(validation_names(session.id, attempt))
-            if cause:
+            if cause is None:
+                continue
+            if now - attempt.created_at > _GIVE_UP_SECONDS:
+                outcome = self._give_up(session, attempt, now)
+            else:
                 last_chance = attempt.status is AttemptStatus.OPEN
                 outcome = self.start.validate(session, attempt.number, last_chance=last_chance)
-                causes += [] if outcome == "exists" else [cause]
-                if outcome == "recovered":
-                    break
+            causes += [] if outcome == "exists" else [cause]
+            if outcome != "started":
+                break  # the session is another one now: the next look sees to the rest
         passed = any(each.status is AttemptStatus.PASSED for each in session.attempts.values())
         if session.status is SessionStatus.PROCESSING and not passed:
             self.store.record_no_result(session.id, failure(_ENDED_HONESTLY), now)
             causes.append(Cause.NOTHING_UNDER_WAY)
         return causes
+
+    def _give_up(self, session: Session, attempt: Attempt, now: float) -> str:
+        """Ends an attempt whose token is long dead, unless an older execution had its group: crun is not asked again.
+
+        Without this end, a token that crun never answers for would be looked up by one execution after the other.
+        """
+        names = validation_names(session.id, attempt, beyond=_BEYOND)
+        if self.start.recover(session, [], names):
+            return "recovered"
+        opened = attempt.status is AttemptStatus.OPEN
+        status = AttemptStatus.LAPSED if opened else AttemptStatus.LOST
+        why = failure("link_expired" if opened else _ENDED_HONESTLY)
+        self.store.record_refused_result(session, attempt.number, status, why, now)
+        return "given_up"
 
     def _cause(self, names: Iterable[str]) -> Cause | None:
         """Why none of these executions moves its session; None when one does. The newest that is known decides."""
@@ -164,9 +188,9 @@ class Reconcile:
 
     # -- files ------------------------------------------------------------------------------------------------
 
-    def _places(self, session: Session, assets: Sequence[Asset], due: set[str | None]) -> list[Cause]:
-        """Checks files that came while their event got lost."""
-        causes = []
+    def _places(self, session: Session, assets: Sequence[Asset], due: set[str | None]) -> tuple[list[Cause], set[str]]:
+        """Checks files that came while their event got lost; also the ids of those that wait for their client's key."""
+        causes, held = [], set()
         for asset in assets:
             if asset.id not in due or asset.status is not AssetStatus.AWAITING_UPLOAD:
                 continue
@@ -176,9 +200,12 @@ class Reconcile:
             if self._submitted_before(session, asset):
                 causes.append(Cause.ROW_BEHIND)
                 continue
-            self.check.of(asset, Upload(asset.object_key, found.version_id, found.size_bytes, found.stored_at))
-            causes.append(Cause.UPLOAD_EVENT_LOST)
-        return causes
+            upload = Upload(asset.object_key, found.version_id, found.size_bytes, found.stored_at)
+            if self.check.of(asset, upload) == "held":
+                held.add(asset.id)
+            else:
+                causes.append(Cause.UPLOAD_EVENT_LOST)
+        return causes, held
 
     def _submitted_before(self, session: Session, asset: Asset) -> bool:
         """Whether an older execution gave this file to crun already, as a restored row cannot know."""
@@ -204,7 +231,9 @@ class Reconcile:
 
     # -- when to look again -----------------------------------------------------------------------------------
 
-    def _due_again(self, items: Iterable[DueItem], session: Session | None, assets: Sequence[Asset]) -> None:
+    def _due_again(
+        self, items: Iterable[DueItem], session: Session | None, assets: Sequence[Asset], held: set[str]
+    ) -> None:
         """Sets each item's time by what the rows say now, after all that was done."""
         now = self.clock.now()
         by_id = {each.id: each for each in assets}
@@ -214,6 +243,9 @@ class Reconcile:
                 self.possible_orphan()
             if item.asset_id is None:
                 self.due.set(item, _session_again(session, now, open_work=open_work) if session else None)
+            elif item.asset_id in held:
+                # Until a key comes, or the bucket's own rule takes the file away.
+                self.due.set(item, next_look_at(by_id[item.asset_id].created_at, now))
             else:
                 self.due.set(item, _asset_again(session, by_id.get(item.asset_id), now))
 

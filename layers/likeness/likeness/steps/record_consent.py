@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,17 @@ from likeness.domain.caller import Caller
 from likeness.domain.session import Consent, Language
 from likeness.errors import ConditionFailed, Conflict, InvalidRequest
 from likeness.ports import Clock, ConsentTexts, Store
+from likeness.steps.get_session import own_session
 
 
 @dataclass(frozen=True, slots=True)
 class RecordConsent:
-    """Shows the text, takes the consent."""
+    """Shows the text, takes the consent. ``has_key(client_id)``: whether the client of a person has a valid key."""
 
     store: Store
     texts: ConsentTexts
     clock: Clock
+    has_key: Callable[[str], bool] = lambda _: True
 
     def text(self, language: str | None) -> dict[str, Any]:
         """The text in force, in ``language`` (zh when it is not said). InvalidRequest for another language."""
@@ -39,7 +42,8 @@ class RecordConsent:
 
         text is not the one in force, so nobody agrees to words that the operator has taken back.
         """
-        session = caller.own(self.store.get_session(session_id))
+        session = own_session(self.store, caller, session_id)
+        caller.require_living_client(self.has_key)
         if not session.accepts_uploads:
             raise Conflict(f"A session that is {session.status.value} takes no consent")
         text = self.texts.current(Language(body.language))

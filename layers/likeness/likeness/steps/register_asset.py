@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from likeness.contracts.http import AssetRegistration
 from likeness.contracts.views import asset_view
-from likeness.domain.asset import Asset, AssetStatus, new_asset
+from likeness.domain.asset import PLACE_SECONDS, Asset, AssetStatus, new_asset
 from likeness.domain.caller import Caller
 from likeness.errors import ConditionFailed, Conflict
 from likeness.ports import Clock, Files, Store
+from likeness.steps.get_session import own_session
 
 #: Nobody gets one of these back for the same bytes.
 _GONE = (AssetStatus.FAILED, AssetStatus.REDACTED)
@@ -18,25 +20,30 @@ _GONE = (AssetStatus.FAILED, AssetStatus.REDACTED)
 
 @dataclass(frozen=True, slots=True)
 class RegisterAsset:
-    """Registers assets, before or after the validation."""
+    """Registers assets, before or after the validation.
+
+    ``has_key(client_id)``: whether the client of a person who asks has a valid key.
+    """
 
     store: Store
     files: Files
     clock: Clock
+    has_key: Callable[[str], bool] = lambda _: True
 
     def __call__(self, caller: Caller, session_id: str, body: AssetRegistration) -> tuple[dict[str, Any], bool]:
         """The asset's view, with its ``upload`` form while it waits for its file, and whether it is new: the same
 
         bytes are the same asset. NotFound, Conflict or TooManyAttempts.
         """
-        session = caller.own(self.store.get_session(session_id))
+        session = own_session(self.store, caller, session_id)
+        caller.require_living_client(self.has_key)
         if not session.accepts_uploads:
             raise Conflict(f"A session that is {session.status.value} takes no uploads")
         now = self.clock.now()
         known = self._known(session.id, body.sha256)
         if known:
-            return self._view(known, now), False
-        asset = new_asset(session, now, self.clock.entropy(), **body.model_dump())
+            return self._view(self._held(known, now), now), False
+        asset = new_asset(session, now, self.clock.entropy(), by_person=caller.is_person, **body.model_dump())
         try:
             self.store.add_asset(asset)
         except ConditionFailed:
@@ -48,6 +55,17 @@ class RegisterAsset:
         assets = self.store.list_assets(session_id) if sha256 else []
         found = (each for each in assets if each.sha256 == sha256 and each.status not in _GONE)
         return next(found, None)
+
+    def _held(self, asset: Asset, now: float) -> Asset:
+        """The asset, whose place is kept for as long as the form that it gets now."""
+        if asset.status is not AssetStatus.AWAITING_UPLOAD or now < asset.updated_at + PLACE_SECONDS / 2:
+            return asset
+        kept = replace(asset, updated_at=now)
+        try:
+            self.store.hold_place(kept)
+        except ConditionFailed:  # its file has come, or it was erased
+            return self.store.get_asset(asset.session_id, asset.id) or asset
+        return replace(kept, given_back=False)
 
     def _view(self, asset: Asset, now: float) -> dict[str, Any]:
         waits = asset.status is AssetStatus.AWAITING_UPLOAD

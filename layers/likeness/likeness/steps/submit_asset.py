@@ -90,6 +90,7 @@ class SubmitAsset:
                 asset_url=self.files.download_url(asset.object_key, asset.version_id),
                 group_id=session.group_id,
                 correlation_id=session.correlation_id,
+                client_id=session.client_id,
             )
         except UpstreamAmbiguous:
             self._let_go(intent)

@@ -1,0 +1,88 @@
+"""Two hundred files dropped at once for one person: each is judged and counted, and none is given up."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from likeness.domain.session import MAX_ASSETS_PER_SESSION
+from local import emulator
+from tests.integration.conftest import Api
+
+PATIENCE_SECONDS = 300
+#: Each run is a process of its own here.
+RUNS_AT_ONCE = 12
+
+
+def resource(api: Api, logical_id: str) -> str:
+    """The physical id of a resource of the stack."""
+    found = emulator.client("cloudformation", api.stack.emulator_endpoint).describe_stack_resource(
+        StackName=api.stack.stack_name, LogicalResourceId=logical_id
+    )
+    return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+
+@pytest.fixture
+def check_upload(api: Api) -> Iterator[str]:
+    """The function's name; it runs a few times at once, as on an account with few to give."""
+    functions, name = emulator.client("lambda", api.stack.emulator_endpoint), resource(api, "CheckUploadFunction")
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=RUNS_AT_ONCE)
+    yield name
+    functions.delete_function_concurrency(FunctionName=name)
+
+
+def waiting(api: Api) -> int:
+    """How many events were given up."""
+    url = resource(api, "UploadDeadLetterQueue")
+    names = ["ApproximateNumberOfMessages"]
+    found = emulator.client("sqs", api.stack.emulator_endpoint).get_queue_attributes(QueueUrl=url, AttributeNames=names)
+    return int(found["Attributes"]["ApproximateNumberOfMessages"])
+
+
+@pytest.mark.timeout(900)
+def test_200_files_dropped_into_inbox_within_half_a_second(api: Api, check_upload: str) -> None:
+    session = api.session(start="on_open")
+    s3 = emulator.client("s3", api.stack.emulator_endpoint)
+    functions = emulator.client("lambda", api.stack.emulator_endpoint)
+    bucket = api.stack.outputs["UploadBucketName"]
+    given_up = waiting(api)
+    dropped_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+    def drop(number: int) -> dict[str, Any]:
+        key, body = f"inbox/{session['id']}/{number:03}.jpg", b"no picture"
+        version = s3.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
+        about = {"key": key, "size": len(body), "version-id": version}
+        return {"id": key, "time": dropped_at, "detail": {"bucket": {"name": bucket}, "object": about}}
+
+    def deliver(event: dict[str, Any]) -> None:
+        """Lambda delivers an event that found no run free again, for hours; the emulator forgets it."""
+        for _ in range(100):
+            try:
+                answer = functions.invoke(FunctionName=check_upload, Payload=json.dumps(event))
+            except functions.exceptions.TooManyRequestsException:
+                time.sleep(0.5)
+                continue
+            assert "FunctionError" not in answer, answer["Payload"].read()
+            return
+        raise AssertionError("no run was free")
+
+    def judged() -> dict[str, str]:
+        return {each["name"]: each["status"] for each in api.get(session["id"])["assets"]}
+
+    with ThreadPoolExecutor(2 * RUNS_AT_ONCE) as pool:
+        events = list(pool.map(drop, range(MAX_ASSETS_PER_SESSION)))
+        seen, deadline = -1, time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline and len(judged()) > seen:
+            seen = len(judged())
+            time.sleep(4)
+        there = judged()
+        list(pool.map(deliver, [each for each in events if each["id"].rpartition("/")[2] not in there]))
+    statuses = Counter(judged().values())
+    assert statuses == {"failed": MAX_ASSETS_PER_SESSION}, "each was judged: none is a picture"
+    assert waiting(api) == given_up

@@ -1,0 +1,91 @@
+"""What stands still on the deployed stack is set going by the function that the schedule calls."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from local import emulator
+from tests.integration.conftest import Api, SimulatorControl, come_back, face_check
+
+
+def _reconcile(api: Api) -> dict[str, Any]:
+    """Invokes ReconcileFunction as its schedule does."""
+    endpoint = api.stack.emulator_endpoint
+    found = emulator.client("cloudformation", endpoint).describe_stack_resource(
+        StackName=api.stack.stack_name, LogicalResourceId="ReconcileFunction"
+    )
+    functions = emulator.client("lambda", endpoint)
+    answer = functions.invoke(FunctionName=found["StackResourceDetail"]["PhysicalResourceId"], Payload=b"{}")
+    done: dict[str, Any] = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, done
+    return done
+
+
+def _execution(api: Api, name: str) -> str:
+    return f"{api.stack.outputs['StateMachineArn'].replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def _make_due(api: Api, session_id: str) -> None:
+    emulator.client("dynamodb", api.stack.emulator_endpoint).update_item(
+        TableName=api.stack.outputs["TableName"],
+        Key={"pk": {"S": f"SESSION#{session_id}"}, "sk": {"S": "SESSION"}},
+        UpdateExpression="SET due_at = :now",
+        ExpressionAttributeValues={":now": {"N": str(int(time.time()))}},
+    )
+
+
+def _wait_for(api: Api, name: str, status: str) -> None:
+    states = emulator.client("stepfunctions", api.stack.emulator_endpoint)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if states.describe_execution(executionArn=_execution(api, name))["status"] == status:
+                return
+        except states.exceptions.ExecutionDoesNotExist:
+            pass
+        time.sleep(0.2)
+    raise AssertionError(f"{name} never got {status}")
+
+
+def test_a_stopped_validation_goes_on_under_a_fresh_name(api: Api, crun: SimulatorControl) -> None:
+    session = api.session()
+    crun.fault(call="result", kind="both", code=455, times=1000)
+    come_back(face_check(session["attempt"]["h5_link"]))
+    first = f"{session['id']}-a1"
+    _wait_for(api, first, "RUNNING")
+    emulator.client("stepfunctions", api.stack.emulator_endpoint).stop_execution(executionArn=_execution(api, first))
+    crun.calm()
+    _make_due(api, session["id"])
+    assert _reconcile(api)["reconciled"] >= 1
+    api.wait(session["id"], lambda each: each["status"] == "verified")
+    _wait_for(api, f"{first}-r1", "SUCCEEDED")
+
+
+def test_a_group_that_only_the_history_holds_is_saved_without_a_second_look_up(
+    api: Api, crun: SimulatorControl
+) -> None:
+    session = api.session()
+    link = session["attempt"]["h5_link"]
+    come_back(face_check(link))
+    verified = api.wait(session["id"], lambda each: each["status"] == "verified")
+    _wait_for(api, f"{session['id']}-a1", "SUCCEEDED")
+    # The table is restored to a time before SaveGroup.
+    emulator.client("dynamodb", api.stack.emulator_endpoint).update_item(
+        TableName=api.stack.outputs["TableName"],
+        Key={"pk": {"S": f"SESSION#{session['id']}"}, "sk": {"S": "SESSION"}},
+        UpdateExpression="SET #status = :processing, attempts.#one.#status = :passed, due_at = :now"
+        " REMOVE group_id, upstream_id, verified_at",
+        ExpressionAttributeNames={"#status": "status", "#one": "1"},
+        ExpressionAttributeValues={
+            ":processing": {"S": "processing"},
+            ":passed": {"S": "passed"},
+            ":now": {"N": str(int(time.time()))},
+        },
+    )
+    assert api.get(session["id"])["status"] == "processing"
+    assert _reconcile(api)["reconciled"] >= 1
+    again = api.get(session["id"])
+    assert (again["status"], again["group_id"]) == ("verified", verified["group_id"])
+    assert crun.lookups(link) == 1

@@ -1,0 +1,146 @@
+"""A domain of one's own, with a base path before the API's: every route is found, and every link leads back to it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urljoin
+
+import boto3
+import pytest
+
+from likeness.adapters.items import session_key
+from likeness.domain.signing import sign_callback
+from likeness.runtime.request import base_url
+from ops.client_keys import ClientKeys
+from tests.functions import cold_start, event_of_request, invoke
+from tests.template_file import RESOURCES
+from tests.unit.service import KEY, Service, service
+
+DOMAIN = "face.example.com"
+#: Where the API is reached → what API Gateway's events have before the route in ``path`` and ``requestContext.path``.
+PLACES = {
+    "https://likeness.example/v1": ("", "/v1", "likeness.example"),
+    f"https://{DOMAIN}": ("", "", DOMAIN),
+    f"https://{DOMAIN}/likeness": ("/likeness", "/likeness", DOMAIN),
+    f"https://{DOMAIN}/api/v1": ("/api/v1", "/api/v1", DOMAIN),
+    f"https://{DOMAIN}/v1": ("/v1", "/v1", DOMAIN),
+}
+ROUTES = [
+    (each["Properties"]["Method"], each["Properties"]["Path"], resource["Properties"]["CodeUri"].partition("/")[2])
+    for resource in RESOURCES.values()
+    if resource["Type"] == "AWS::Serverless::Function"
+    for each in resource["Properties"].get("Events", {}).values()
+    if each["Type"] == "Api"
+]
+VALUES = {
+    "session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "asset_id": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV", "attempt": "1",
+    "signature": "x", "version": "0" * 16, "file": "style.css", "path": "job/nothing",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Service]:
+    with service() as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PUBLIC_BASE_URL", "")  # nobody has said it: what the request says counts
+        patch.setenv("UPLOAD_ADDRESSES", "https://s3.test/uploads")
+        for name in {function for _, _, function in ROUTES}:
+            running.apps[name] = cold_start(name)
+        yield running
+
+
+def request(place: str, method: str, resource: str, values: dict[str, str] = VALUES, **more: Any) -> dict[str, Any]:
+    """The event of a request that came by ``place``."""
+    before, whole, domain = PLACES[place]
+    route = re.sub(r"\{(\w+)\+?\}", lambda found: values[found[1]], resource)
+    parameters = {name: values[name] for name in re.findall(r"\{(\w+)\+?\}", resource)}
+    event = event_of_request(method, resource, before + route, parameters=parameters, **more)
+    event["requestContext"] |= {"path": whole + route, "resourcePath": resource, "domainName": domain}
+    return event
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("method", "resource", "function"), ROUTES)
+def test_every_route_answers_as_it_does_without_a_base_path(
+    api: Service, place: str, method: str, resource: str, function: str
+) -> None:
+    method = "GET" if method == "ANY" else method
+    body = "{" if method == "POST" else None  # which every route that takes a body refuses
+    told = {
+        name: invoke(api.apps[function], request(name, method, resource, body=body, authorizer=api.authorizer))
+        for name in (place, next(iter(PLACES)))
+    }
+    assert told[place] == told[next(iter(PLACES))]
+    assert resource == "/{path+}" or "There is no such route" not in told[place]["body"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_links_that_are_given_out_have_the_base_path(api: Service, place: str) -> None:
+    event = request(place, "POST", "/sessions", body='{"start": "on_open"}', authorizer=api.authorizer)
+    made = json.loads(invoke(api.apps["create_session"], event)["body"])
+    assert made["invite_url"].startswith(f"{place}/invite#st_")
+    values = {"session_id": made["id"], "attempt": "1", "signature": sign_callback([KEY], made["id"], 1)}
+    came = request(place, "GET", "/callback/{session_id}/{attempt}/{signature}", values)
+    assert invoke(api.apps["receive_callback"], came)["headers"]["Location"] == f"{place}/invite?status=requires_input"
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_callback_url_that_crun_is_given_has_the_base_path(place: str) -> None:
+    events = {
+        "POST /sessions": request(place, "POST", "/sessions"),
+        "attempts": request(place, "POST", "/sessions/{session_id}/attempts"),
+        "drop-in": request(place, "POST", "/api/v1/client/job/visual-validate-session"),
+    }
+    assert {name: base_url(each, "") for name, each in events.items()} == dict.fromkeys(events, place)
+    assert base_url(events["drop-in"], f"{place}/") == place
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("page", ["/invite", "/console", "/docs"])
+def test_what_a_page_loads_is_found_below_the_base_path(api: Service, place: str, page: str) -> None:
+    shown = invoke(api.apps["serve_pages"], request(place, "GET", page))
+    loaded = re.findall(r'(?:href|src)="(pages/[^"]+)"', shown["body"])
+    assert loaded
+    for each in loaded:
+        found = re.fullmatch(r"(.+)/pages/(\w+)/(.+)", urljoin(place + page, each))
+        assert found
+        assert found[1] == place
+        values = {"version": found[2], "file": found[3]}
+        file = invoke(api.apps["serve_pages"], request(place, "GET", "/pages/{version}/{file}", values))
+        assert file["statusCode"] == 200
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_vendor_s_own_routes_are_found_below_the_base_path(api: Service, place: str) -> None:
+    key = {"x-api-key": ClientKeys(boto3.client("dynamodb"), "Table").add("acme")}
+    for resource, function, query in (
+        ("visual-validate-result", "get_result", {"byted_token": ["x"]}),
+        ("asset-info", "get_result", {"asset_id": ["x"]}),
+    ):
+        event = request(place, "GET", f"/api/v1/client/job/{resource}", headers=key, query=query)
+        answer = invoke(api.apps[function], event)
+        assert json.loads(answer["body"])["code"] == 404
+        assert "no such endpoint" not in answer["body"]
+    body = json.dumps({"name": "n", "asset_type": "Image", "asset_url": "https://a.example/x", "group_id": "none"})
+    event = request(place, "POST", "/api/v1/client/job/asset-upload", headers=key, body=body)
+    assert "group not found" in invoke(api.apps["fetch_asset"], event)["body"]
+
+
+def test_the_authorizer_allows_the_stage_and_not_the_base_path(api: Service) -> None:
+    key = ClientKeys(boto3.client("dynamodb"), "Table").add("acme")
+    event = {"headers": {"x-api-key": key}, "path": "/likeness/sessions", "resource": "/sessions"}
+    arn = "arn:aws:execute-api:r:1:api/v1/GET/sessions"
+    found = invoke(api.apps["authorize"], event | {"methodArn": arn})
+    (statement,) = found["policyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Resource"]) == ("Allow", "arn:aws:execute-api:r:1:api/v1/*")
+
+
+def test_a_value_in_the_path_chooses_no_other_route(api: Service) -> None:
+    place = f"https://{DOMAIN}/likeness"
+    for odd in ("x/attempts", "../sessions", "a%2Fb", "{session_id}", "ses 1", "é"):
+        event = request(place, "GET", "/sessions/{session_id}", {"session_id": odd}, authorizer=api.authorizer)
+        answer = invoke(api.apps["get_session"], event)
+        assert (answer["statusCode"], json.loads(answer["body"])["detail"]) == (404, "There is no such session")
+    assert "Item" not in boto3.client("dynamodb").get_item(TableName="Table", Key=session_key("x"))

@@ -1,0 +1,89 @@
+"""Links as they arrive: with what a chat puts around them, or with their "#" encoded. A browser always gets a page."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from likeness.domain.signing import issue_session_token
+from tests.functions import cold_start, event_of_request, invoke
+from tests.template_file import ROOT
+
+SESSION = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+TOKEN = issue_session_token([b"k" * 64], SESSION, "acme-2", 1_800_000_000)
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.fixture(scope="module")
+def pages() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UPLOAD_ADDRESSES", "https://s3.test/uploads")
+        patch.setenv("VIDEO_MAX_PIXELS", "2086876")
+        yield cold_start("serve_pages")
+
+
+def opened(pages: ModuleType, path: str, headers: dict[str, str] | None = None) -> Any:
+    """What a path that is no route of its own gets."""
+    event = event_of_request("GET", "/{path+}", f"/{path}", parameters={"path": path}, headers=headers)
+    return invoke(pages, event)
+
+
+BEHIND = [
+    "", "&from=singlemessage", "&from=timeline&isappinstalled=0", ".", " ", "%20", ")", "。请打开", "?utm_source=x",
+    "%EF%BC%8C", "/", "%",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+@pytest.mark.parametrize("before", ["#", "#/", "%23", "%2523"])
+def test_the_page_reads_the_token_out_of_what_follows_it(before: str, behind: str) -> None:
+    source = (ROOT / "layers/likeness/likeness/pages/state.js").read_text()
+    token = re.compile(re.findall(r"^const TOKEN = /(.+)/;$", source, re.MULTILINE)[0], re.ASCII)
+    found = token.search(f"{before}{TOKEN}{behind}")
+    assert found
+    assert found[0] == TOKEN
+
+
+@pytest.mark.parametrize("path", [f"invite#{TOKEN}", f"invite%23{TOKEN}", f"invite#{TOKEN}&from=singlemessage"])
+@pytest.mark.parametrize("headers", [BROWSER, {}])
+def test_an_invite_link_whose_hash_is_encoded_gets_the_invite_page(
+    pages: ModuleType, path: str, headers: dict[str, str]
+) -> None:
+    shown = opened(pages, path, headers)
+    assert (shown["statusCode"], shown["headers"]["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "invite.js" in shown["body"]
+    assert TOKEN not in json.dumps(shown)
+
+
+@pytest.mark.parametrize(
+    "path", ["nowhere", "invite2", "Invite", "callback/x", "a/b/c", f"x/invite#{TOKEN}", quote("人")]
+)
+def test_a_browser_gets_a_page_for_what_is_not_there_and_a_program_a_problem(pages: ModuleType, path: str) -> None:
+    shown = opened(pages, path, BROWSER)
+    assert (shown["statusCode"], shown["headers"]["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert "This link is not valid" in shown["body"]
+    assert not re.search(r'(?:href|src)="', shown["body"]), "at any depth there is nothing beside it"
+    for accepted in ({}, {"Accept": "*/*"}, {"accept": "application/json"}):
+        told = opened(pages, path, accepted)
+        assert (told["statusCode"], told["headers"]["Content-Type"]) == (404, "application/problem+json")
+        assert json.loads(told["body"])["code"] == "not_found"
+
+
+def test_a_file_that_is_not_there_is_a_page_to_a_browser_too(pages: ModuleType) -> None:
+    parameters = {"version": "0" * 16, "file": "none.js"}
+    event = event_of_request("GET", "/pages/{version}/{file}", "/pages/x/none.js", parameters=parameters)
+    assert invoke(pages, event)["headers"]["Content-Type"] == "application/problem+json"
+    assert "<h1>" in invoke(pages, event | {"headers": BROWSER})["body"]
+
+
+@pytest.mark.parametrize("page", ["/invite", "/console", "/docs"])
+def test_a_slash_behind_a_page_leads_to_the_page(pages: ModuleType, page: str) -> None:
+    # What the page loads is addressed from beside it; a browser takes the fragment along.
+    answer = invoke(pages, event_of_request("GET", page, f"{page}/"))
+    assert (answer["statusCode"], answer["headers"]["Location"]) == (303, f"..{page}")

@@ -1,0 +1,78 @@
+"""Every call to crun on behalf of a client is made in that client's name: it counts in that client's share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from likeness.adapters.crun_client import CrunClient
+from likeness.domain.asset import AssetStatus
+from likeness.errors import RateLimited
+from likeness.ports import AssetReport, Recheck
+from likeness.steps.recheck_assets import RecheckAssets
+from tests.unit.world import World
+
+
+def test_a_look_up_a_submission_and_a_poll_are_in_the_name_of_the_client(world: World) -> None:
+    one = world.session(client_id="acme")
+    world.callback(one)
+    world.crun.groups.append("group-1")
+    world.look_up(one)
+    verified, (sent, polled) = world.verified(AssetStatus.UPLOADED, AssetStatus.PROCESSING)
+    world.crun.uploads.append("asset-of-acme")
+    world.submit(sent)
+    world.crun.reports |= dict.fromkeys((str(polled.crun_asset_id), "asset-of-acme"), AssetReport("Processing"))
+    world.poll(verified)
+    assert world.crun.clients == ["acme", "acme", "acme"]
+
+
+def test_a_re_check_asks_for_each_client_s_assets_in_its_name(world: World) -> None:
+    found = []
+    for client in ("acme", "other", "acme"):
+        _, (asset,) = world.verified(AssetStatus.ACTIVE)
+        found.append(replace(asset, client_id=client))
+        world.crun.reports[str(asset.crun_asset_id)] = AssetReport("Active")
+
+    class Assets:
+        def progress(self) -> Recheck | None:
+            return None
+
+        def save(self, recheck: Recheck) -> bool:
+            return True
+
+        def clients(self) -> list[str]:
+            return ["acme"]
+
+        def ids(self, client_id: str, after: str, limit: int) -> tuple[list[tuple[str, str]], str | None]:
+            return [(each.session_id, each.id) for each in found], None
+
+        def load(self, ids: Any) -> Any:
+            return found
+
+    def nothing() -> None:
+        """Nobody is told of anything."""
+
+    step = RecheckAssets(Assets(), world.store, world.crun, world.clock, lambda _: None, 7, nothing, nothing)
+    assert step(world.clock.now() + 60)["there"] == 3
+    assert world.crun.clients == ["acme", "other"]
+    assert sorted(world.crun.asked) == sorted(str(each.crun_asset_id) for each in found)
+
+
+def test_the_client_is_told_to_the_governor_before_anything_goes_out() -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def admit(*given: Any) -> int:
+        asked.append(given)
+        raise RateLimited
+
+    crun = CrunClient("https://crun.invalid", lambda _: "key", admit)
+    with pytest.raises(RateLimited):
+        crun.group_of("token", None, "acme")
+    with pytest.raises(RateLimited):
+        crun.upload_asset(name="n", asset_type="Image", asset_url="https://a/", group_id="g", client_id="acme")
+    crun.asset_reports(["1", "2", "3"], None, "acme")
+    with pytest.raises(RateLimited):
+        crun.balance()
+    assert asked == [(1, "acme"), (1, "acme"), (3, "acme"), (1,)]

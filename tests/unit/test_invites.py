@@ -1,0 +1,254 @@
+"""Invite links: made anew, ended with the older ones, and worth nothing while their client has no key."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+
+from likeness.adapters.client_keys import DynamoClientKeys
+from likeness.domain.caller import Caller
+from likeness.domain.session import Consent
+from likeness.domain.signing import issue_session_token, read_session_token
+from likeness.errors import Conflict, Forbidden, NotFound
+from likeness.ports import H5Session
+from likeness.runtime import bootstrap
+from likeness.steps.create_session import CreateSession
+from likeness.steps.erase_session import EraseAsset, EraseSession
+from ops.client_keys import ClientKeys
+from tests.functions import cold_start
+from tests.unit.service import KEY, Answer, Service, service
+from tests.unit.world import BASE, World
+
+SESSION = "/sessions/{session_id}"
+IMAGE = {"name": "front", "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000}
+
+
+@dataclass
+class Desk:
+    """A client and its persons, through the authorizer and the handlers."""
+
+    api: Service
+    keys: ClientKeys
+
+    def as_holder_of(self, credential: str) -> Service:
+        found = self.api.allows(credential)
+        assert found["policyDocument"]["Statement"][0]["Effect"] == "Allow"
+        return Service(self.api.apps, self.api.store, found["context"])
+
+    def ask(self, caller: Service, method: str, what: str, session: str, body: Any = None) -> Answer:
+        function = {"/invite": "create_session", "/attempts": "create_session", "/assets": "register_asset",
+                    "/consent": "record_consent", "": "get_session"}[what]  # fmt: skip
+        text = None if body is None else json.dumps(body)
+        parameters = {"session_id": session}
+        return caller.request(
+            function, method, SESSION + what, f"/sessions/{session}{what}", parameters=parameters, body=text
+        )
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[Desk]:
+    with service() as running:
+        running.apps["record_consent"] = cold_start("record_consent")
+        yield Desk(running, ClientKeys(boto3.client("dynamodb"), "Table"))
+
+
+@pytest.fixture
+def client(desk: Desk) -> Service:
+    for each in desk.keys.known():
+        desk.keys.revoke(each.key_id)
+    forget(desk)
+    return desk.as_holder_of(desk.keys.add("acme"))
+
+
+def token_of(answer: Answer) -> str:
+    found: str = answer.json["invite_url"].partition("#")[2]
+    return found
+
+
+def test_an_invite_link_can_be_made_anew_and_the_older_ones_end(desk: Desk, client: Service) -> None:
+    made = client.create(reference="order-1")
+    session, tokens = made.json["id"], [token_of(made)]
+    for number in (1, 2):
+        renewed = desk.ask(client, "POST", "/invite", session)
+        assert (renewed.status, renewed.json["id"], renewed.json["reference"]) == (201, session, "order-1")
+        assert renewed.json["invite_url"].startswith("https://likeness.example/v1/invite#st_")
+        tokens.append(token_of(renewed))
+        read = read_session_token([KEY], tokens[-1], time.time())
+        assert read
+        assert (read.session_id, read.invite) == (session, number)
+        for old in tokens[:-1]:
+            person = desk.as_holder_of(old)  # the authorizer asks nobody: the step tells
+            for method, what, body in (("GET", "", None), ("POST", "/assets", IMAGE), ("POST", "/attempts", None)):
+                answer = desk.ask(person, method, what, session, body)
+                assert (answer.status, answer.json["code"]) == (403, "forbidden")
+                assert "newer invite link" in answer.json["detail"]
+        newest = desk.as_holder_of(tokens[-1])
+        assert desk.ask(newest, "GET", "", session).status == 200
+        assert desk.ask(newest, "POST", "/assets", session, IMAGE).status == 201
+
+
+def test_a_token_of_an_earlier_version_counts_as_number_zero(desk: Desk, client: Service) -> None:
+    session = client.session()
+    old = issue_session_token([KEY], session, "acme", int(time.time()) + 60)
+    assert old.count(".") == 3, "as it always was"
+    assert "invite" not in desk.api.allows(old)["context"]
+    assert desk.ask(desk.as_holder_of(old), "GET", "", session).status == 200
+    desk.ask(client, "POST", "/invite", session)
+    assert desk.ask(desk.as_holder_of(old), "GET", "", session).status == 403
+
+
+def test_a_number_cannot_be_made_up(desk: Desk, client: Service) -> None:
+    session = client.session()
+    good = token_of(desk.ask(client, "POST", "/invite", session))
+    head, number, mac = good.rsplit(".", 2)
+    assert number == "1"
+    zero = token_of(client.create())
+    for forged in (
+        f"{head}.2.{mac}",
+        f"{head}.{mac}",
+        f"{head}.01.{mac}",
+        f"{head}..{mac}",
+        f"{head}.1.1.{mac}",
+        zero.rsplit(".", 1)[0] + ".1." + zero.rsplit(".", 1)[1],
+        f"{head}.-1.{mac}",
+        f"{head}.\u0661.{mac}",
+    ):
+        assert desk.api.allows(forged)["policyDocument"]["Statement"][0]["Effect"] == "Deny", forged  # fmt: skip
+
+
+def test_a_client_alone_renews_an_invite_and_its_own_one(desk: Desk, client: Service) -> None:
+    made = client.create()
+    session = made.json["id"]
+    assert desk.ask(desk.as_holder_of(token_of(made)), "POST", "/invite", session).status == 403
+    other = desk.as_holder_of(desk.keys.add("other"))
+    for foreign in (session, "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "ses_1", "x" * 3000):
+        assert desk.ask(other, "POST", "/invite", foreign).status == 404
+    assert desk.ask(desk.as_holder_of(token_of(made)), "GET", "", session).status == 200, "it is good as before"
+
+
+def test_an_erased_session_takes_no_invite(world: World) -> None:
+    one = world.session()
+    step = CreateSession(world.store, world.links(), world.files, world.keys, world.clock, 5)
+    assert world.store.redact_session(world.row(one), world.clock.now())
+    with pytest.raises(Conflict, match="takes no invite link"):
+        step.renew_invite(Caller("acme"), one.id, BASE)
+
+
+def test_the_principal_of_a_request_is_the_client_or_the_person_s_session(desk: Desk, client: Service) -> None:
+    made = client.create()
+    assert desk.api.allows(token_of(made))["principalId"] == made.json["id"]
+    assert desk.api.allows(desk.keys.add("acme"))["principalId"] == "acme"
+    assert desk.api.allows("lk_unknown")["principalId"] == "unknown"
+
+
+# -- the client's last key ------------------------------------------------------------------------------------------
+
+
+def billed(desk: Desk, person: Service, session: str) -> dict[str, int]:
+    """What a person's requests for what costs something are answered."""
+    agreed = {"text_version": "none", "language": "en", "sha256": "0" * 64}
+    asked = {"/attempts": None, "/assets": IMAGE, "/consent": agreed}
+    return {what: desk.ask(person, "POST", what, session, body).status for what, body in asked.items()}
+
+
+def test_all_keys_of_a_client_revoked(desk: Desk, client: Service) -> None:
+    desk.keys.add("acme")
+    made = client.create()
+    session, person = made.json["id"], desk.as_holder_of(token_of(made))
+    allowed = {"/attempts": 409, "/assets": 201, "/consent": 409}  # the person has not consented, to another text
+    assert billed(desk, person, session) == allowed
+    living = [each.key_id for each in desk.keys.known() if not each.revoked_at]
+    desk.keys.revoke(living[0])
+    forget(desk)
+    assert billed(desk, person, session) == allowed, "one of two is left"
+    desk.keys.revoke(living[1])
+    forget(desk)
+    assert billed(desk, person, session) == {"/attempts": 403, "/assets": 403, "/consent": 403}
+    assert desk.ask(person, "GET", "", session).status == 200, "what is there may be read"
+    desk.keys.add("other")
+    assert billed(desk, person, session)["/assets"] == 403
+    desk.keys.add("acme")
+    assert billed(desk, person, session) == allowed, "a new key brings them back, at once"
+
+
+def forget(desk: Desk) -> None:
+    """Processes have forgotten what they saw: a minute has passed."""
+    for name in ("create_session", "register_asset", "record_consent"):
+        app = desk.api.apps[name]
+        step = next(each for each in vars(app).values() if hasattr(each, "has_key"))
+        step.has_key.__self__._seen.clear()
+
+
+def test_a_revocation_counts_within_five_minutes_and_most_requests_read_no_keys(desk: Desk, client: Service) -> None:
+    now = [0.0]
+    dynamodb = boto3.client("dynamodb")
+    reads: list[str] = []
+    dynamodb.meta.events.register("before-call.dynamodb", lambda model, **_: reads.append(model.name))
+    keys = DynamoClientKeys(dynamodb, "Table", lambda: now[0])
+    assert all(keys.has_any("acme") for _ in range(50))
+    assert reads == ["Query"]
+    for each in desk.keys.known():
+        desk.keys.revoke(each.key_id)
+    now[0] += 299
+    assert not keys.has_any("acme")
+    assert not keys.has_any("nobody")
+
+
+# -- what a person sees ---------------------------------------------------------------------------------------------
+
+
+def test_a_persons_view_has_no_reference(desk: Desk, client: Service) -> None:
+    made = client.create(reference="order-4711")
+    session, person = made.json["id"], desk.as_holder_of(token_of(made))
+    assert "reference" not in desk.ask(person, "GET", "", session).json
+    assert "order-4711" not in desk.ask(person, "GET", "", session).body
+    assert desk.ask(client, "GET", "", session).json["reference"] == "order-4711"
+
+
+def test_a_persons_attempt_shows_no_reference_either(world: World) -> None:
+    one = world.session(reference="order-4711", consent=Consent("1", "2027-01-15T08:00:00Z"))
+    world.crun.sessions.append(H5Session("t", "https://h5.test/"))
+    step = CreateSession(world.store, world.links(), world.files, world.keys, world.clock, 5)
+    shown = step.create_attempt(Caller("acme", session_id=one.id), one.id, BASE)
+    assert "order-4711" not in json.dumps(shown)
+
+
+# -- ids ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "odd", ["x" * 3000, "ses_" + "0" * 3000, "ses_1", "人", " ", "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV#"]
+)
+def test_a_session_id_of_3000_characters(desk: Desk, client: Service, odd: str) -> None:
+    calls: list[str] = []
+    agreed = {"text_version": "none", "language": "en", "sha256": "0" * 64}
+    bootstrap.client("dynamodb").meta.events.register(
+        "before-call.dynamodb", lambda model, **_: calls.append(model.name)
+    )
+    for method, what, body in (
+        ("GET", "", None), ("POST", "/attempts", None), ("POST", "/invite", None), ("POST", "/assets", IMAGE),
+        ("POST", "/consent", agreed),
+    ):  # fmt: skip
+        answer = desk.ask(client, method, what, odd, body)
+        assert (answer.status, answer.json["code"]) == (404, "not_found")
+    assert calls == [], "nobody was asked"
+
+
+def test_an_erasure_of_what_is_no_id_asks_nobody(world: World) -> None:
+    erase = EraseSession(None, world.files, world.workflows, world.clock)  # type: ignore[arg-type]
+    with pytest.raises(NotFound):
+        erase(Caller("acme"), "x" * 3000)
+    with pytest.raises(NotFound):
+        EraseAsset(None, world.files, world.clock)(Caller("acme"), "x" * 3000, "y")  # type: ignore[arg-type]
+
+
+def test_a_person_whose_link_was_replaced_is_told_so_before_anything_else() -> None:
+    with pytest.raises(Forbidden):
+        Caller("acme", session_id="s").require_living_client(lambda _: False)
+    Caller("acme").require_living_client(lambda _: False)

@@ -1,0 +1,321 @@
+"""Places for files: given back when their file is erased or never came, and few that wait for a person's."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+from likeness.adapters.aws import despite_conflicts, is_conflict, translated, update_item
+from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.items import encode, session_key
+from likeness.contracts.http import AssetRegistration
+from likeness.domain.asset import MAX_PERSON_PLACES, PLACE_SECONDS, Asset, AssetStatus, new_asset
+from likeness.domain.caller import Caller
+from likeness.domain.ids import asset_id
+from likeness.domain.session import MAX_ASSETS_PER_SESSION, Session
+from likeness.errors import ConditionFailed, StorageUnavailable, TooManyAttempts
+from likeness.steps.check_upload import CheckUpload, Upload
+from likeness.steps.erase_session import EraseAsset, EraseSession
+from likeness.steps.register_asset import RegisterAsset
+from tests.unit.world import TABLE, World
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+ACME = Caller("acme")
+
+
+def register(world: World, of: Session, *, person: bool = False, sha256: str | None = None) -> tuple[Asset, bool]:
+    world.clock.at += 0.001  # an id of its own
+    caller = Caller("acme", session_id=of.id) if person else ACME
+    body = AssetRegistration(name="n", asset_type="Image", content_type="image/jpeg", size_bytes=10, sha256=sha256)
+    shown, is_new = RegisterAsset(world.store, world.files, world.clock)(caller, of.id, body)
+    found = world.store.get_asset(of.id, shown["id"])
+    assert found
+    assert "upload" in shown
+    return found, is_new
+
+
+def erase(world: World, asset: Asset) -> None:
+    EraseAsset(world.store, world.files, world.clock)(ACME, asset.session_id, asset.id)
+
+
+def counted(world: World, of: Session) -> int:
+    return world.row(of).asset_count
+
+
+def filled(world: World, number: int = MAX_ASSETS_PER_SESSION, **changes: Any) -> tuple[Session, list[Asset]]:
+    one = world.session()
+    made = [replace(world.asset(one, AssetStatus.AWAITING_UPLOAD), **changes) for _ in range(number)]
+    if changes:
+        for each in made:
+            world.store.change_asset(each, [AssetStatus.AWAITING_UPLOAD])
+    return one, made
+
+
+def test_a_full_session_takes_a_file_again_when_one_was_erased(world: World) -> None:
+    one, made = filled(world, status=AssetStatus.FAILED)
+    with pytest.raises(TooManyAttempts, match="200"):
+        register(world, one)
+    for _ in range(2):  # a repetition gives back nothing more
+        erase(world, made[0])
+    assert counted(world, one) == MAX_ASSETS_PER_SESSION - 1
+    register(world, one)
+    with pytest.raises(TooManyAttempts):
+        register(world, one)
+    assert counted(world, one) == MAX_ASSETS_PER_SESSION
+
+
+def test_200_places_registered_by_an_invite_link_and_deleted(world: World) -> None:
+    one = world.session()
+    for _ in range(MAX_ASSETS_PER_SESSION + 5):
+        asset, _ = register(world, one, person=True)
+        erase(world, asset)
+    assert counted(world, one) == 0
+    register(world, one, person=True)
+    assert counted(world, one) == 1
+
+
+def test_what_an_earlier_version_did_not_give_back_is_given_back_by_the_next_file(world: World) -> None:
+    one, made = filled(world)
+    for each in made[:150]:
+        world.store.redact_asset(each, world.clock.now())  # as it was done before
+    assert counted(world, one) == MAX_ASSETS_PER_SESSION
+    register(world, one)
+    assert counted(world, one) == 51
+    erase(world, made[0])
+    assert counted(world, one) == 51, "once is once"
+
+
+def test_places_whose_form_has_died_are_given_back(world: World) -> None:
+    one, _ = filled(world)
+    with pytest.raises(TooManyAttempts):
+        register(world, one)
+    world.clock.at += PLACE_SECONDS
+    register(world, one)
+    assert counted(world, one) == 1
+
+
+def test_a_place_that_was_given_back_counts_again_when_somebody_asks_for_its_form(world: World) -> None:
+    one = world.session()
+    old, _ = register(world, one, sha256="a" * 64)
+    for _ in range(MAX_ASSETS_PER_SESSION - 1):
+        world.asset(one, AssetStatus.FAILED)
+    world.clock.at += PLACE_SECONDS
+    register(world, one)
+    assert world.file(old).given_back
+    assert counted(world, one) == MAX_ASSETS_PER_SESSION
+    with pytest.raises(TooManyAttempts):
+        register(world, one, sha256="a" * 64)
+    erase(world, world.store.list_assets(one.id)[5])
+    again, is_new = register(world, one, sha256="a" * 64)
+    assert (again.id, is_new, again.given_back) == (old.id, False, False)
+    assert counted(world, one) == MAX_ASSETS_PER_SESSION
+
+
+def test_a_form_that_is_asked_for_again_keeps_its_place(world: World) -> None:
+    one = world.session()
+    old, _ = register(world, one, sha256="b" * 64)
+    world.clock.at += PLACE_SECONDS - 60
+    again, _ = register(world, one, sha256="b" * 64)
+    world.clock.at += 120
+    assert again.id == old.id
+    assert again.waits(world.clock.now())
+    assert counted(world, one) == 1
+
+
+def test_an_erasure_of_all_counts_nothing_and_an_erased_session_takes_nothing(world: World) -> None:
+    one, made = filled(world, 3)
+    EraseSession(world.store, world.files, world.workflows, world.clock)(ACME, one.id)
+    erase(world, made[0])
+    with pytest.raises(ConditionFailed):
+        world.store.add_asset(replace(made[0], id="ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"))
+
+
+# -- a person -------------------------------------------------------------------------------------------------------
+
+
+def test_a_person_may_hold_at_most_20_places_that_wait_for_a_file(world: World) -> None:
+    one = world.session()
+    for _ in range(30):
+        register(world, one)  # a client's count in the 200
+    held = [register(world, one, person=True)[0] for _ in range(MAX_PERSON_PLACES)]
+    with pytest.raises(TooManyAttempts, match="20 places") as refused:
+        register(world, one, person=True)
+    assert (refused.value.status, refused.value.code) == (429, "too_many_attempts")
+    register(world, one)
+    uploaded = replace(held[0], status=AssetStatus.UPLOADED, updated_at=world.clock.now())
+    world.store.change_asset(uploaded, [AssetStatus.AWAITING_UPLOAD])
+    register(world, one, person=True)
+    with pytest.raises(TooManyAttempts):
+        register(world, one, person=True)
+    erase(world, held[1])
+    register(world, one, person=True)
+    with pytest.raises(TooManyAttempts):
+        register(world, one, person=True)
+    world.clock.at += PLACE_SECONDS
+    for _ in range(MAX_PERSON_PLACES):
+        register(world, one, person=True)
+    with pytest.raises(TooManyAttempts):
+        register(world, one, person=True)
+
+
+def test_a_file_by_an_invite_link_whose_client_has_no_key_is_held_until_it_has_one(world: World) -> None:
+    one = world.session()
+    by_person, by_client = register(world, one, person=True)[0], register(world, one)[0]
+    living: list[str] = []
+    step = CheckUpload(
+        world.store, world.files, world.queue, world.clock, has_key=lambda client_id: client_id in living
+    )
+    uploads = {each.id: Upload(each.object_key, "v1", 10, world.clock.at) for each in (by_person, by_client)}
+    world.files.objects |= {each.key: b"no picture" for each in uploads.values()}
+    assert step(uploads[by_client.id]) == "failed", "the client's own file is judged"
+    for _ in range(2):
+        assert step(uploads[by_person.id]) == "held"
+        assert world.file(by_person).status is AssetStatus.AWAITING_UPLOAD
+    living.append("acme")
+    assert step(uploads[by_person.id]) == "failed"
+
+
+# -- a crowd at one session -----------------------------------------------------------------------------------------
+
+
+class Contended:
+    """A client of DynamoDB as AWS has it: a write that meets a transaction on one of its items is refused.
+
+    moto knows no such thing. A transaction holds its items for ``seconds``.
+    """
+
+    def __init__(self, client: Any, seconds: float) -> None:
+        self._client, self._seconds = client, seconds
+        self._held: set[str] = set()
+        self._lock = threading.Lock()
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def transact_write_items(self, **request: Any) -> Any:
+        keys = {self._key(part) for part in request["TransactItems"]}
+        with self._lock:
+            busy = [self._key(part) in self._held for part in request["TransactItems"]]
+            if any(busy):
+                self.refused += 1
+                reasons = [{"Code": "TransactionConflict" if each else "None"} for each in busy]
+                error = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+                raise ClientError(error, "TransactWriteItems")  # type: ignore[arg-type]
+            self._held |= keys
+        try:
+            time.sleep(self._seconds)
+            with self._lock:
+                return self._client.transact_write_items(**request)
+        finally:
+            with self._lock:
+                self._held -= keys
+
+    @staticmethod
+    def _key(part: dict[str, Any]) -> str:
+        (write,) = part.values()
+        key = write.get("Key") or {name: write["Item"][name] for name in ("pk", "sk")}
+        return str(sorted(key.items()))
+
+
+@pytest.fixture
+def contended(dynamodb: Any) -> Contended:
+    return Contended(dynamodb, 0.003)
+
+
+def crowd(work: Callable[[int], object], number: int, within: float) -> list[object]:
+    """What ``number`` callers get who come within so many seconds."""
+    told: list[object] = []
+
+    def one(index: int) -> None:
+        time.sleep(within * index / number)
+        try:
+            told.append(work(index))
+        except Exception as error:
+            told.append(error)
+
+    threads = [threading.Thread(target=one, args=(index,)) for index in range(number)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    return told
+
+
+def test_200_files_dropped_into_inbox_within_half_a_second(world: World, contended: Contended) -> None:
+    one = world.session()
+    store = DynamoStore(cast("DynamoDBClient", contended), TABLE, 20.0)
+    step = CheckUpload(store, world.files, world.queue, world.clock)
+    keys = [f"inbox/{one.id}/{number}.jpg" for number in range(MAX_ASSETS_PER_SESSION)]
+    world.files.objects |= dict.fromkeys(keys, b"no picture")
+    told = crowd(lambda index: step(Upload(keys[index], "v1", 10, world.clock.at)), len(keys), 0.5)
+    assert told == ["failed"] * len(keys), "not one event fails: each file is judged"
+    assert contended.refused > 0, "they were at the same item at the same time"
+    assert counted(world, one) == len(world.store.list_assets(one.id)) == len(keys)
+
+
+def test_twenty_are_twenty_although_forty_ask_at_once(world: World, contended: Contended) -> None:
+    one = world.session()
+    store = DynamoStore(cast("DynamoDBClient", contended), TABLE, 20.0)
+    made = new_asset(
+        one, world.clock.at, b"", name="n", asset_type="Image", content_type="image/png", size_bytes=1, by_person=True
+    )
+    told = crowd(
+        lambda index: store.add_asset(replace(made, id=asset_id(index, bytes([index] * 10)))), 2 * MAX_PERSON_PLACES, 0
+    )
+    assert told.count(True) == MAX_PERSON_PLACES
+    assert {type(each) for each in told} == {bool, TooManyAttempts}
+    assert counted(world, one) == len(world.store.list_assets(one.id)) == MAX_PERSON_PLACES
+
+
+def test_a_conflict_that_lasts_is_told_in_the_end(world: World) -> None:
+    stuck = Contended(world.dynamodb, 0)
+    one = world.session()
+    stuck._held.add(stuck._key({"Update": {"Key": session_key(one.id)}}))
+    asset = replace(world.asset(one, AssetStatus.AWAITING_UPLOAD), id="ast_01ARZ3NDEKTSV4RRFFQ69G5FAV")
+    with pytest.raises(StorageUnavailable):
+        DynamoStore(cast("DynamoDBClient", stuck), TABLE, 0.2).add_asset(asset)
+    assert stuck.refused > 2
+
+
+def test_a_condition_is_no_conflict_and_is_not_repeated() -> None:
+    calls = []
+
+    def refuse(*codes: str, code: str = "TransactionCanceledException") -> ClientError:
+        answer: Any = {"Error": {"Code": code}, "CancellationReasons": [{"Code": each} for each in codes]}
+        return ClientError(answer, "x")
+
+    assert is_conflict(refuse("None", "TransactionConflict"))
+    assert is_conflict(refuse(code="TransactionConflictException"))
+    for other in (refuse("ConditionalCheckFailed", "TransactionConflict"), refuse("ThrottlingError"), refuse("None")):
+        assert not is_conflict(other)
+
+    def condition() -> None:
+        calls.append(1)
+        raise refuse("ConditionalCheckFailed", "TransactionConflict")
+
+    with pytest.raises(ConditionFailed), translated():
+        despite_conflicts(condition)
+    assert calls == [1]
+
+
+def test_a_single_write_that_meets_a_transaction_is_repeated_too() -> None:
+    class Busy:
+        tries = 0
+
+        def update_item(self, **_: Any) -> Any:
+            self.tries += 1
+            if self.tries < 4:
+                raise ClientError({"Error": {"Code": "TransactionConflictException"}}, "UpdateItem")
+            return {"Attributes": {"n": encode(self.tries)}}
+
+    busy = cast("DynamoDBClient", Busy())
+    assert update_item(busy, "t", {}, "SET n = :n", "n < :n", {}) == {"n": {"N": "4"}}
