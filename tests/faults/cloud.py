@@ -412,7 +412,7 @@ class Cloud:
 
     def _execute(self, name: str, document: dict[str, Any], machine_arn: str) -> Story:
         run = self.machine.execute(name, document)
-        while self.executions[name] == "RUNNING":
+        while self.executions.get(name) == "RUNNING":  # else it was stopped, or deleted
             try:
                 yield next(run)
             except StopIteration as ended:

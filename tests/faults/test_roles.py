@@ -26,6 +26,7 @@ from likeness.runtime import bootstrap
 from likeness.steps.rounds import MAX_ROUNDS
 from local.receiver import Receiver, Reply
 from local.simulator import FaultRule
+from tests.aws import Tables
 from tests.faults.cloud import Cloud, cloud
 from tests.faults.explore import SETTINGS
 from tests.faults.onboarding import FACES, Onboarding, registration, take_check
@@ -326,6 +327,22 @@ def _an_execution_that_is_stopped(where: Cloud) -> None:
     assert row.group_id
 
 
+def _a_restored_table(where: Cloud) -> None:
+    """The row of a file forgets its AssetId, and the message of another file comes before reconcile does."""
+    session = _verified(where, "first", "second")
+    first, second = session["assets"]
+    _upload(where, first, FACES[0])
+    kept: list[Tables] = []
+    _before("PutItem", "submit_asset", lambda: kept.append(Tables()), where)
+    where.settle(3600)
+    kept[0].restore()
+    where.reconciles = False
+    _upload(where, second, FACES[1])
+    where.settle()
+    where.reconciles = True
+    assert len(where.simulator.store.assets) == 2
+
+
 SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _an_onboarding,
     _an_idempotency_key_after_a_failure,
@@ -345,6 +362,7 @@ SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _a_full_session_and_an_invite_made_anew,
     _lost_events_of_files,
     _an_execution_that_is_stopped,
+    _a_restored_table,
 )
 
 

@@ -76,6 +76,8 @@ class Wire:
     #: that comes no further.
     answers: Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]] | None] = lambda *_: None
     used_up: Callable[[str], None] = lambda _: None
+    #: What crun answers to a call in the simulator's place, as status and body; None where the simulator does.
+    instead: Callable[[str], tuple[int, bytes] | None] = lambda _: None
     plan: Mapping[int, Fault] = field(default_factory=dict)
     weather: Callable[[str, str], Fault | None] = lambda *_: None
     calls: list[Call] = field(default_factory=list)
@@ -88,7 +90,7 @@ class Wire:
     def begin(self, plan: Mapping[int, Fault]) -> None:
         """Forgets everything and numbers from 1 again."""
         self.plan, self.calls, self.fired = plan, [], []
-        self.weather = lambda *_: None
+        self.weather, self.instead = lambda *_: None, lambda _: None
 
     @property
     def caller(self) -> str | None:
@@ -219,7 +221,8 @@ class Wire:
         if fault is Fault.REPEATED:
             return _answer(429, _THROTTLED)
         self.asking(operation, str(request.url))
-        answer = real()
+        other = self.instead(operation)
+        answer = _answer(*other) if other else real()
         if fault is Fault.LOST:
             answer.close()
             raise requests.ReadTimeout

@@ -28,24 +28,24 @@ IDS = {
 }  # fmt: skip
 #: What our functions add besides: codes, numbers, and how many of what an export has written.
 FACTS = IDS | {
-    "asset", "assets", "call", "client_key", "code", "consent", "consent_text", "export", "left_out", "lost", "next",
-    "outcome", "parts", "seconds", "session", "status", "there", "tombstone", "try", "type", "upstream_code",
-    "wait_seconds",
+    "asset", "assets", "call", "client_key", "code", "consent", "consent_text", "crun_asset_id", "export", "failed",
+    "left_out", "lost", "next", "outcome", "parts", "reconciled", "resubmissions", "seconds", "session", "sessions",
+    "status", "there", "tombstone", "try", "type", "upstream_code", "wait_seconds",
 }  # fmt: skip
 MESSAGES = {
     "asset erased", "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked",
     "credits", "crun called", "event published", "inventory", "invite renewed", "message given up",
-    "message read", "refused", "result looked up", "session created", "session erased", "upload checked",
+    "message read", "reconciled", "refused", "result looked up", "session created", "session erased", "upload checked",
     "webhook",
 }  # fmt: skip
-DIMENSIONS = {"service", "code", "call", "outcome"}
+DIMENSIONS = {"service", "cause", "code", "call", "outcome"}
 #: What Lambda itself writes around a run, and the trace of an error that a task raised to be repeated: places, and an
 #: error of ours whose words quote nothing.
 OF_THE_RUNTIME = re.compile(
     r"(START|END|REPORT) RequestId: [0-9a-f-]{36}\b.*|INIT_START .*|Traceback \(most recent call last\):|  .*|"
     r"likeness\.errors\.\w+: [\w ;,.'()]*|"
 )
-EXECUTION_NAME = re.compile(r"ses_[0-9A-HJKMNP-TV-Z]{26}-(a\d+(-check)?|g\d+)")
+EXECUTION_NAME = re.compile(r"ses_[0-9A-HJKMNP-TV-Z]{26}-(a\d+(-check|-r\d+)?|g\d+)")
 IDS_AND_CODES = re.compile(r"[\w:./-]{0,120}")
 
 

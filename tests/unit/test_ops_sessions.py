@@ -145,6 +145,17 @@ def test_show_has_what_is_needed_at_night(account: Account, make: Callable[..., 
     assert found["erasure"] is None
 
 
+def test_show_lists_executions_of_fresh_names(account: Account, make: Callable[..., Session]) -> None:
+    made = make()
+    names = [f"{made.id}-a1-check", f"{made.id}-a1-r1", f"{made.id}-a1-r2"]
+    for executions, name in enumerate(names):
+        account.start(name)
+        if executions:
+            account.store.next_execution(made.id, 1, executions - 1)
+    found = json.loads(account.run("show", made.id, "--json").stdout)["executions"]
+    assert [each["name"] for each in found] == names
+
+
 @pytest.mark.parametrize("options", [[], ["--json"], ["--dead-letters"]])
 def test_no_token_link_or_word_of_a_person_is_shown(
     account: Account, make: Callable[..., Session], options: list[str]

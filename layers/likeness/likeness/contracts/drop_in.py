@@ -13,6 +13,8 @@ from likeness.domain.drop_in import asset_id_of, crun_error, crun_status
 from likeness.errors import Forbidden, LikenessError, NotFound, RequestError, UpstreamAmbiguous, UpstreamRefused
 
 OK, _UNAUTHORIZED, _NOT_FOUND, _INVALID, _LIMITED, _MAINTENANCE, _SERVER_ERROR = 200, 401, 404, 422, 429, 455, 500
+#: What the vendor's 422 always says; what is wrong stands in its list.
+_INVALID_MESSAGE = "Missing Params or Type Error"
 #: crun's refusals that its own caller would get too. Not 401 and 403: the caller's key is good, ours is not.
 _PASSED_ON = frozenset({402, 404, 422, 501, 505})
 
@@ -25,8 +27,9 @@ def envelope(data: dict[str, Any]) -> dict[str, Any]:
 def refusal(error: LikenessError) -> tuple[int, dict[str, Any]]:
     """The vendor's code, which is the HTTP status too, and the envelope of an error."""
     code = _code(error)
-    body: dict[str, Any] = {"code": code, "message": error.message, "data": None}
-    return code, body | ({"errors": _errors(error)} if code == _INVALID else {})
+    if code == _INVALID:
+        return code, {"code": code, "message": _INVALID_MESSAGE, "data": None, "errors": _errors(error)}
+    return code, {"code": code, "message": error.message, "data": None}
 
 
 def _errors(error: LikenessError) -> list[str]:

@@ -131,6 +131,8 @@ class LookUpResult:
         """Crun has no result yet, or none any more. ``burned``: its answer may have used the token up all the same."""
         now = self.clock.now()
         answers, since = attempt.not_yet + 1, attempt.not_yet_since or now
+        if attempt.status is AttemptStatus.PASSED and attempt.answered_at:
+            since = max(since, attempt.answered_at)  # what a last-chance look-up was told before is another matter
         pause = _pause(attempt, answers, since, now)
         if pause is None:
             return self._not_verified(session, attempt, str(upstream_code))

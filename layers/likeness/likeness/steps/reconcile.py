@@ -7,6 +7,7 @@ be repeated, and nothing is done to a session while one of its executions lives.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypedDict
@@ -24,8 +25,9 @@ from likeness.steps.start_onboarding import StartOnboarding
 MOST = 400
 #: So many failures in a row mean that something is away for everybody: the run ends.
 _FAILURES = 5
-#: An item that cannot be dealt with is passed over for so long, so that it holds up nobody.
-_PASSED_OVER_SECONDS = 3600.0
+#: An item that cannot be dealt with is passed over for so long, so that it holds up nobody; the shorter time is for
+#: what may be well again soon.
+_PASSED_OVER_SECONDS, _AGAIN_SECONDS = 3600.0, 300.0
 _ENDED_HONESTLY = "result_unavailable"
 #: Byted tokens live for half an hour; after days of tries nobody waits for their answers any more.
 _GIVE_UP_SECONDS = 3 * 86_400.0
@@ -99,21 +101,27 @@ class Reconcile:
             try:
                 causes = self._session(session_id, items)
                 in_a_row = 0
-            except LikenessError as error:  # what we call is away: the item stays due
+            except LikenessError as error:  # what we call is away, for everybody or for this session
                 self.failed(error, session_id)
                 counts["failed"] += 1
                 in_a_row += 1
+                self._pass_over(items, _AGAIN_SECONDS)
                 continue
             except Exception as error:  # a row that this version cannot read, a fault of ours
                 self.failed(error, session_id)
                 counts["failed"] += 1
-                for item in items:
-                    self.due.set(item, self.clock.now() + _PASSED_OVER_SECONDS)
+                self._pass_over(items, _PASSED_OVER_SECONDS)
                 continue
             counts["reconciled"] += len(causes)
             for cause in causes:
                 self.reconciled(cause)
         return counts
+
+    def _pass_over(self, items: Iterable[DueItem], seconds: float) -> None:
+        """Others come first now. Where even that cannot be written, the items stay due as they are."""
+        with suppress(LikenessError):
+            for item in items:
+                self.due.set(item, self.clock.now() + seconds)
 
     def _session(self, session_id: str, items: Sequence[DueItem]) -> list[Cause]:
         """Sees to one session and those of its files that are due; why something had to be set going."""
@@ -131,7 +139,8 @@ class Reconcile:
             moved = self._files(session, assets)
             if moved:
                 session, assets = self.store.load(session_id)
-            causes += moved
+            # A file that was just checked is on its way because of that: one thing stood still, and counts once.
+            causes += [] if places else moved
         self._due_again(items, session, assets, held)
         return causes
 
@@ -220,8 +229,7 @@ class Reconcile:
         cause = self._cause([session.driver] if session.driver else [assets_name(session)])
         if cause is None or self._validation_lives(session):
             return []
-        self.start.recover(session, assets, all_executions_of(session))
-        outcome = self.start.assets(*self.store.load(session.id))
+        outcome = self.start.assets(session, list(assets))
         return [cause] if outcome == "started" else []
 
     def _validation_lives(self, session: Session) -> bool:

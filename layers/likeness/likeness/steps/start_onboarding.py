@@ -10,7 +10,7 @@ from typing import Any
 
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
 from likeness.domain.asset import IN_PROGRESS, OPEN_WORK, Asset, AssetStatus
-from likeness.domain.executions import assets_name, validation_name, validation_names
+from likeness.domain.executions import all_executions_of, assets_name, validation_name, validation_names
 from likeness.domain.session import Attempt, AttemptStatus, Session
 from likeness.errors import ConditionFailed, WorkInProgress
 from likeness.ports import Clock, FoundAsset, Results, Store, Workflows
@@ -18,7 +18,7 @@ from likeness.ports import Clock, FoundAsset, Results, Store, Workflows
 #: How many names in a row may be taken by executions that have ended.
 _NAMES = 8
 #: A link is dead by then (120 s), so an execution that the row does not know of may have acted on its attempt: a link
-#: check, or one of a table that was restored to an earlier time.
+#: check, or one of a table that was restored to an earlier time. The same holds of a file that waits for so long.
 _FRESH_SECONDS = 300.0
 #: Files whose rows know of no AssetId: what an older execution got for them is theirs.
 _WITHOUT_ID = OPEN_WORK | {AssetStatus.AWAITING_UPLOAD}
@@ -77,13 +77,19 @@ class StartOnboarding:
 
     def assets(self, session: Session | None, assets: list[Asset]) -> str:
         """Has the files of a verified session moved on, unless somebody does."""
-        for _ in range(_NAMES):
+        looked = False
+        for _ in range(_NAMES + 1):
             if session is None or session.group_id is None:
                 return "nothing"  # the validation claims every uploaded asset once it has saved the group
             if not any(each.status in IN_PROGRESS for each in assets):
                 return "nothing"  # a message that came twice, or late: somebody has done the work
             if session.driver and self.workflows.is_running(session.driver):
                 return "nothing"  # the driver looks for new uploads before and after it lets go
+            if not looked and self._may_be_at_crun(assets):
+                looked = True
+                self.recover(session, assets, all_executions_of(session))
+                session, assets = self.store.load(session.id)
+                continue
             name = assets_name(session)
             document = {"session_id": session.id, "takes_over": session.driver or "", "work": "assets"}
             if self.workflows.start(name, _input(session, document)):
@@ -95,6 +101,11 @@ class StartOnboarding:
             self.store.next_generation(session.id, session.generation)
             session, assets = self.store.load(session.id)
         raise WorkInProgress("Too many executions have ended without claiming")
+
+    def _may_be_at_crun(self, assets: Iterable[Asset]) -> bool:
+        """Whether a file waits for so long that an execution may have given it to crun, and the row forgot it."""
+        then = self.clock.now() - _FRESH_SECONDS
+        return any(each.status in OPEN_WORK and each.updated_at < then for each in assets)
 
     def recover(self, session: Session, assets: Iterable[Asset], names: Iterable[str]) -> bool:
         """Saves what ended executions got from crun and the rows do not know; whether the group is known by it.

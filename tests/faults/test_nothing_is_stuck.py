@@ -1,0 +1,616 @@
+"""Whatever goes away, for however long, and whatever became of executions: everything ends, or waits for a person.
+
+Nobody reloads, redrives or asks here, but where a test says so: the clock and ``reconcile`` have to do it.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from likeness.adapters.items import session_key
+from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
+from likeness.domain.session import AttemptStatus, Session, SessionStatus
+from likeness.runtime import bootstrap
+from local.simulator import FaultRule
+from tests.aws import Tables
+from tests.faults.cloud import LINK_CHECK_SECONDS, Cloud, cloud
+from tests.faults.onboarding import FACES, registration, take_check
+from tests.faults.wire import Fault, Killed
+
+HOUR, DAY = 3600.0, 86_400.0
+TOKEN_SECONDS = 1800.0
+SESSION = "/sessions/{session_id}"
+SETTINGS: dict[str, Any] = {
+    "asset_outcomes": [{"name": "*", "outcome": "active", "after_seconds": 5}],
+    "token_seconds": TOKEN_SECONDS,
+    "token_mode": "single_use",
+}
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Cloud]:
+    with cloud(SETTINGS) as where:
+        yield where
+
+
+@pytest.fixture
+def where(account: Cloud) -> Iterator[Cloud]:
+    account.settle()
+    account.begin({})
+    yield account
+    account.begin({})  # what a test has spoiled is due for ever
+    account.reconciles = True
+    account.wire.asking = account.asking
+    account.simulator.clear_faults()
+    account.simulator.update_settings(**SETTINGS)
+
+
+@dataclass
+class Person:
+    """A session with two files in the bucket, whose person has passed, and what is left of it."""
+
+    where: Cloud
+    id: str
+    callback: str
+
+    @property
+    def session(self) -> Session:
+        found = self.where.store.get_session(self.id)
+        assert found
+        return found
+
+    @property
+    def assets(self) -> list[Asset]:
+        return self.where.store.list_assets(self.id)
+
+    @property
+    def execution(self) -> str:
+        """The one that is at work."""
+        (running,) = [name for name, status in self.where.executions.items() if status == "RUNNING"]
+        return running
+
+    def again(self) -> None:
+        """The person is asked to do the check once more, and passes."""
+        made = self.where.api("POST", f"{SESSION}/attempts", session_id=self.id)
+        assert made.status == 201, made
+        assert self.where.browser(take_check(made.body["attempt"]["h5_link"], "pass")).status == 303
+
+
+def _arrives(where: Cloud, *, files: int = 2) -> Person:
+    """A session whose files are in the bucket; its person has passed, and the browser is on its way back."""
+    made = where.api("POST", "/sessions", body={"assets": [registration(each) for each in range(files)]}).body
+    for index, each in enumerate(made["assets"]):
+        where.put_object(each["upload"]["fields"]["key"], FACES[index])
+    where.settle(2)
+    return Person(where, made["id"], take_check(made["attempt"]["h5_link"], "pass"))
+
+
+def _passes(where: Cloud, *, files: int = 2) -> Person:
+    person = _arrives(where, files=files)
+    assert where.browser(person.callback).status == 303
+    return person
+
+
+def _for(where: Cloud, seconds: float, broken: Callable[[str, str], Fault | None]) -> None:
+    """Bad weather from now on, for so long."""
+    where.wire.weather = broken
+    where.after(seconds, lambda: setattr(where.wire, "weather", lambda *_: None))
+
+
+def _when(where: Cloud, call: str, act: Callable[[], None]) -> None:
+    """Does something once, when the first such call goes out to crun."""
+
+    def asking(operation: str, url: str) -> None:
+        where.asking(operation, url)
+        if operation == call:
+            where.wire.asking = where.asking
+            act()
+
+    where.wire.asking = asking
+
+
+def _causes(where: Cloud) -> Counter[str]:
+    """How often something was set going, by cause."""
+    lines = [line for line in map(json.loads, where.logs) if "_aws" in line and "Reconciled" in line]
+    return Counter(line["cause"] for line in lines if "cause" in line)
+
+
+def _unknown(person: Person) -> int:
+    """How many assets crun holds that no row names."""
+    return len(set(person.where.simulator.store.assets) - {each.crun_asset_id for each in person.assets})
+
+
+def _settled(person: Person, *, orphans: bool = True) -> None:
+    """Everything has ended, or waits for a person, and crun was asked no more often than it may be."""
+    where, session = person.where, person.session
+    assert session.status in (SessionStatus.VERIFIED, SessionStatus.REQUIRES_INPUT), "it stands still"
+    assert session.group_id or session.last_error, "nobody says what is to be done"
+    statuses = {each.status for each in session.attempts.values()}
+    assert AttemptStatus.OPEN not in statuses
+    left = [each for each in person.assets if each.status in IN_PROGRESS]
+    assert not left or (not session.group_id and all(each.status is AssetStatus.UPLOADED for each in left))
+    assert all(each.error for each in person.assets if each.status is AssetStatus.FAILED)
+    assert "RUNNING" not in where.executions.values()
+    validations = where.simulator.store.validations.values()
+    assert all(each.successful_lookups <= 1 for each in validations), "a token is good for one answer"
+    assert session.group_id is None or session.group_id in {each.group_id for each in validations}
+    if orphans:
+        assert _unknown(person) <= where.metrics.count("PossibleOrphan")
+
+
+def _well_in_the_end(person: Person) -> None:
+    """The same; who is asked to do the check again does it, and gets through."""
+    _settled(person)
+    if person.session.group_id is None:
+        person.again()
+        person.where.settle()
+        _settled(person)
+    assert person.session.status is SessionStatus.VERIFIED
+    unsent = [each for each in person.assets if each.status is not AssetStatus.ACTIVE]
+    assert all(each.error and each.error.retryable for each in unsent), unsent
+
+
+# -- outages -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token_seconds", [DAY, TOKEN_SECONDS])
+def test_an_outage_of_four_hours_and_a_callback_that_is_opened_again(where: Cloud, token_seconds: float) -> None:
+    where.simulator.update_settings(token_seconds=token_seconds)
+    person = _arrives(where)
+    where.simulator.add_faults(FaultRule(call="result", kind="both", code=455, times=None))
+    assert where.browser(person.callback).status == 303
+    where.settle(4 * HOUR)
+    where.simulator.clear_faults()
+    assert where.browser(person.callback).status == 303
+    where.settle()
+    _settled(person)
+    if token_seconds == DAY:
+        assert person.session.status is SessionStatus.VERIFIED
+        assert len(person.session.attempts) == 1, "the person has nothing to do"
+    else:
+        assert person.session.attempts[1].status is AttemptStatus.FAILED
+        assert person.session.last_error
+        assert person.session.last_error.code == "attempt_failed"
+    _well_in_the_end(person)
+
+
+def test_an_outage_of_four_hours_and_nobody_comes_back(where: Cloud) -> None:
+    where.simulator.update_settings(token_seconds=DAY)
+    person = _passes(where)
+    _for(where, 4 * HOUR, lambda service, _: Fault.FAILS if service == "crun" else None)
+    where.settle()
+    _well_in_the_end(person)
+
+
+MOMENTS = {
+    "right after the callback": None,
+    "right after the look-up": "visual-validate-result",
+    "while submitting": "asset-upload",
+    "while polling": "asset-info",
+}
+
+
+@pytest.mark.parametrize("hours", [1.5, 3, 48])
+@pytest.mark.parametrize("service", ["dynamodb", "crun", "sqs", "stepfunctions"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_an_outage_of_any_length_leaves_nobody_behind(where: Cloud, service: str, hours: float, moment: str) -> None:
+    begins = MOMENTS[moment]
+
+    def outage() -> None:
+        _for(where, hours * HOUR, lambda of, _: Fault.FAILS if of == service else None)
+
+    person = _arrives(where)
+    if begins:
+        _when(where, begins, outage)
+    assert where.browser(person.callback).status == 303
+    if not begins:
+        outage()
+    where.settle()
+    _settled(person)
+    if begins:
+        assert person.session.status is SessionStatus.VERIFIED, "what crun gave once is not lost"
+        assert len(where.lookups) == 1
+    _well_in_the_end(person)
+
+
+def test_a_token_for_one_answer_and_two_days_without_dynamodb_right_after_the_lookup(where: Cloud) -> None:
+    person = _arrives(where)
+    down = lambda of, _: Fault.FAILS if of == "dynamodb" else None  # noqa: E731
+    _when(where, "visual-validate-result", lambda: _for(where, 2 * DAY, down))
+    assert where.browser(person.callback).status == 303
+    where.settle()
+    assert person.session.status is SessionStatus.VERIFIED
+    assert len(where.lookups) == 1
+    assert len(person.session.attempts) == 1
+    assert {each.status for each in person.assets} == {AssetStatus.ACTIVE}
+    assert _causes(where)
+
+
+def test_dead_letters_that_nobody_redrives(where: Cloud) -> None:
+    where.simulator.update_settings(token_seconds=DAY)
+    person = _arrives(where)
+    where.broken_until["start_onboarding"] = where.now + 12 * HOUR
+    assert where.browser(person.callback).status == 303
+    where.settle()
+    assert person.session.status is SessionStatus.VERIFIED
+    assert {each.status for each in person.assets} == {AssetStatus.ACTIVE}
+    assert _causes(where)["missing"] >= 1
+
+
+@pytest.mark.parametrize("after", [30.0, 1000.0, 3500.0])
+def test_a_file_whose_event_got_lost_is_found_within_the_time_of_its_place(where: Cloud, after: float) -> None:
+    made = where.api("POST", "/sessions", body={"assets": [registration(0)]}).body
+    where.browser(take_check(made["attempt"]["h5_link"], "pass"))
+    where.settle(after)
+    key = made["assets"][0]["upload"]["fields"]["key"]
+    where.aws("s3").put_object(Bucket=where.bucket, Key=key, Body=FACES[0])
+    where.settle(4500 - after)
+    (asset,) = where.store.list_assets(made["id"])
+    assert asset.status is AssetStatus.ACTIVE
+    assert _causes(where) == {"upload_event_lost": 1}
+
+
+# -- executions that end as nobody planned ---------------------------------------------------------------------------
+
+
+def _stands(where: Cloud, at: str) -> Person:
+    """A person whose execution stands in a state and gets no further."""
+    person = _arrives(where)
+    if at == "SaveGroup":
+        where.wire.weather = lambda *_: Fault.FAILS if where.wire.caller == "onboard_person" else None
+    elif at == "PollAssets":
+        where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 600}])
+    else:
+        call = {"LookUpResult": "result", "SubmitAsset": "upload"}[at]
+        where.simulator.add_faults(FaultRule.model_validate({"call": call, "kind": "both", "code": 455, "times": None}))
+    assert where.browser(person.callback).status == 303
+    where.settle(LINK_CHECK_SECONDS + 60)  # every message about it was read
+    return person
+
+
+@pytest.mark.parametrize("ended", ["ABORTED", "TIMED_OUT", "deleted"])
+@pytest.mark.parametrize("at", ["LookUpResult", "SaveGroup", "SubmitAsset", "PollAssets"])
+def test_an_execution_that_ends_in_the_middle(where: Cloud, at: str, ended: str) -> None:
+    person = _stands(where, at)
+    name = person.execution
+    if ended == "deleted":
+        del where.executions[name]
+        where.machine.outputs.pop(name, None)
+    else:
+        where.executions[name] = ended
+    where.wire.weather = lambda *_: None
+    where.simulator.clear_faults()
+    where.settle()
+    causes = _causes(where)
+    assert causes[{"ABORTED": "aborted", "TIMED_OUT": "timed_out", "deleted": "missing"}[ended]] >= 1, causes
+    if at == "SaveGroup" and ended == "deleted":
+        assert person.session.attempts[1].status is AttemptStatus.LOST, "nobody knows the group any more"
+    else:
+        assert person.session.status is SessionStatus.VERIFIED
+        assert {each.status for each in person.assets} == {AssetStatus.ACTIVE}
+        assert sum(each.successful_lookups for each in where.simulator.store.validations.values()) == 1
+    _well_in_the_end(person)
+
+
+def test_a_late_pass_of_an_older_attempt_that_crun_refuses(where: Cloud) -> None:
+    person = _arrives(where)
+    second = where.api("POST", f"{SESSION}/attempts", session_id=person.id).body["attempt"]["h5_link"]
+    where.browser(take_check(second, "fail"))
+    assert person.session.last_error
+    where.simulator.add_faults(FaultRule(call="result", kind="both", code=404, times=None))
+    assert where.browser(person.callback).status == 303
+    where.settle(60)
+    assert person.session.last_error is None, "it is looked up"
+    where.settle()
+    assert not person.session.passed
+    assert person.session.last_error
+    assert person.session.last_error.code == "attempt_failed"
+    where.simulator.clear_faults()
+    _well_in_the_end(person)
+
+
+def test_an_erasure_ends_executions_of_fresh_names(where: Cloud) -> None:
+    person = _stands(where, "LookUpResult")
+    where.executions[person.execution] = "ABORTED"
+    where.settle(1200)
+    assert person.execution == f"{person.id}-a1-r1"
+    before = len(where.lookups)
+    assert where.api("DELETE", SESSION, session_id=person.id).status == 200
+    where.settle()
+    assert "RUNNING" not in where.executions.values()
+    assert len(where.lookups) == before, "nothing is asked about a person who is erased"
+    assert person.session.status is SessionStatus.REDACTED
+
+
+# -- a restored table ------------------------------------------------------------------------------------------------
+
+
+def _writes(where: Cloud, act: Callable[[int], None]) -> Callable[[], None]:
+    """``act(n)`` after the n-th write to the tables; returns what ends it."""
+    numbers, happened, update_item = itertools.count(1), where.wire.happened, where.machine.update_item
+
+    def seen(service: str, operation: str, body: dict[str, Any]) -> None:
+        happened(service, operation, body)
+        if service == "dynamodb" and operation in ("PutItem", "UpdateItem", "TransactWriteItems", "DeleteItem"):
+            act(next(numbers))
+
+    def by_the_machine(parameters: dict[str, Any]) -> Any:
+        answer = update_item(parameters)
+        act(next(numbers))
+        return answer
+
+    def end() -> None:
+        where.wire.happened, where.machine.update_item = happened, update_item
+
+    where.wire.happened, where.machine.update_item = seen, by_the_machine
+    return end
+
+
+def _restored(where: Cloud, number: int) -> tuple[Person, str | None] | None:
+    """One onboarding, and then the tables as they were after the ``number``-th write; None when there was none."""
+    kept: list[Tables] = []
+    where.settle()
+    where.begin({})
+    end = _writes(where, lambda each: kept.append(Tables()) if each == number else None)
+    person = _passes(where)
+    where.settle()
+    end()
+    if not kept:
+        return None
+    group = person.session.group_id
+    kept[0].restore()
+    return person, group
+
+
+def test_a_table_that_is_restored_to_any_earlier_moment(where: Cloud) -> None:
+    number = 0
+    for number in itertools.count(1):
+        found = _restored(where, number)
+        if found is None:
+            break
+        person, group = found
+        if where.store.get_session(person.id) is None:
+            continue  # before it was made
+        at_crun = set(where.simulator.store.assets)
+        where.settle(10 * DAY)
+        where.settle()
+        assert (person.session.group_id, len(where.lookups)) == (group, 1), number
+        assert {each.status for each in person.assets} == {AssetStatus.ACTIVE}, number
+        assert {each.crun_asset_id for each in person.assets} == at_crun, number
+        assert set(where.simulator.store.assets) == at_crun, f"{number}: uploaded twice"
+        assert "RUNNING" not in where.executions.values()
+    assert number > 15
+
+
+def test_a_file_that_comes_after_a_restore_sends_no_other_file_again(where: Cloud) -> None:
+    kept: list[Tables] = []
+    _when(where, "asset-upload", lambda: kept.append(Tables()))
+    person = _passes(where)
+    where.settle(HOUR)
+    at_crun = set(where.simulator.store.assets)
+    kept[0].restore()
+    where.reconciles = False  # the message of the new file comes first
+    where.put_object(f"inbox/{person.id}/third.jpg", FACES[2])
+    where.settle(HOUR)
+    where.reconciles = True
+    where.settle()
+    assert {each.status for each in person.assets} == {AssetStatus.ACTIVE}
+    assert {each.crun_asset_id for each in person.assets} == set(where.simulator.store.assets)
+    assert at_crun < set(where.simulator.store.assets)
+    assert len(where.simulator.store.assets) == 3
+
+
+# -- not yet ---------------------------------------------------------------------------------------------------------
+
+NOT_YET = {
+    "404": {"code": 404, "message": "not found", "data": None},
+    "422": {"code": 422, "message": "Missing Params or Type Error", "errors": ["byted_token"]},
+    "empty": {"code": 200, "message": "ok", "data": {}},
+    "null": {"code": 200, "message": "ok", "data": None},
+    "nothing": {"code": 200, "message": "ok"},
+    "null in it": {"code": 200, "message": "ok", "data": {"GroupId": None}},
+}
+
+
+def _says(where: Cloud, answer: str, until: float = float("inf")) -> None:
+    """crun has no result, until then."""
+    body = json.dumps(NOT_YET[answer]).encode()
+    status = NOT_YET[answer]["code"]
+    assert isinstance(status, int)
+    where.wire.instead = lambda call: (status, body) if call == "visual-validate-result" and where.now < until else None
+
+
+@pytest.mark.parametrize("answer", NOT_YET)
+def test_not_yet_in_a_last_chance_lookup_three_times_is_lapsed(where: Cloud, answer: str) -> None:
+    made = where.api("POST", "/sessions", body={}).body
+    _says(where, answer)
+    where.settle()
+    row = where.store.get_session(made["id"])
+    assert row
+    assert row.attempts[1].status is AttemptStatus.LAPSED
+    assert row.last_error
+    assert row.last_error.code == "link_expired"
+    ages = [each.age for each in where.lookups]
+    assert 3 <= len(ages) <= 4
+    assert all(later - earlier >= 120 for earlier, later in itertools.pairwise(ages))
+    assert ages[0] >= LINK_CHECK_SECONDS
+    assert set(where.executions.values()) == {"SUCCEEDED"}, "no failed execution, no alarm"
+
+
+@pytest.mark.parametrize("answer", NOT_YET)
+def test_not_yet_after_an_authentic_pass_is_repeated_for_ten_minutes(where: Cloud, answer: str) -> None:
+    person = _arrives(where)
+    _says(where, answer)
+    assert where.browser(person.callback).status == 303
+    where.settle()
+    assert person.session.attempts[1].status is AttemptStatus.FAILED
+    assert person.session.last_error
+    assert person.session.last_error.code == "attempt_failed"
+    ages = [each.age for each in where.lookups]
+    assert 600 <= ages[-1] - ages[0] < 700
+    assert len(ages) < 25
+    assert set(where.executions.values()) == {"SUCCEEDED"}
+
+
+@pytest.mark.parametrize("answer", NOT_YET)
+def test_a_group_after_not_yet_verifies(where: Cloud, answer: str) -> None:
+    person = _arrives(where)
+    _says(where, answer, until=where.now + 400)
+    assert where.browser(person.callback).status == 303
+    where.settle()
+    assert person.session.status is SessionStatus.VERIFIED
+    assert {each.status for each in person.assets} == {AssetStatus.ACTIVE}
+
+
+def test_a_link_that_lapsed_and_is_passed_late_has_its_ten_minutes(where: Cloud) -> None:
+    person = _arrives(where)
+    _says(where, "404", until=where.now + 1300)
+    where.settle(1000)
+    assert person.session.attempts[1].status is AttemptStatus.LAPSED
+    assert where.browser(person.callback).status == 303
+    where.settle()
+    assert person.session.status is SessionStatus.VERIFIED
+
+
+def test_not_yet_is_not_asked_beyond_the_life_of_the_token(where: Cloud) -> None:
+    person = _arrives(where)
+    _says(where, "404")
+    where.settle(1500)
+    before = len(where.lookups)
+    assert where.browser(person.callback).status == 303
+    where.settle()
+    assert person.session.attempts[1].status is AttemptStatus.FAILED
+    ages = [each.age for each in where.lookups[before:]]
+    assert ages[-1] - ages[0] > 250
+    assert ages[-1] <= TOKEN_SECONDS + 60
+
+
+# -- reconcile itself ------------------------------------------------------------------------------------------------
+
+
+def _poisoned(where: Cloud, session_id: str) -> None:
+    """A row that this version cannot read."""
+    where.aws("dynamodb").update_item(
+        TableName="Table",
+        Key=session_key(session_id),
+        UpdateExpression="SET #status = :later",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={":later": {"S": "of a later version"}},
+    )
+
+
+def test_rows_that_nobody_can_read_hold_up_nobody(where: Cloud) -> None:
+    where.broken_until["start_onboarding"] = where.now + HOUR
+    poisoned = [_passes(where, files=0) for _ in range(8)]
+    person = _passes(where)
+    for each in poisoned:
+        _poisoned(where, each.id)
+    where.settle(2 * HOUR)
+    assert person.session.status is SessionStatus.VERIFIED
+    assert any('"ERROR"' in line and poisoned[0].id in line for line in where.logs), "somebody is told"
+
+
+def test_sessions_that_fail_each_time_hold_up_nobody(where: Cloud) -> None:
+    """Their files are in the bucket, and S3 does not give them out."""
+    made = [where.api("POST", "/sessions", body={"assets": [registration(0)]}).body for _ in range(8)]
+    for each in made:
+        key = each["assets"][0]["upload"]["fields"]["key"]
+        where.aws("s3").put_object(Bucket=where.bucket, Key=key, Body=FACES[0])
+    where.settle(800)
+    person = _arrives(where)
+    where.wire.weather = lambda service, call: Fault.FAILS if (service, call) == ("s3", "GetObject") else None
+    where.broken_until["start_onboarding"] = where.now + DAY
+    assert where.browser(person.callback).status == 303
+    where.settle(2 * HOUR)
+    assert person.session.status is SessionStatus.VERIFIED
+
+
+def test_more_is_due_than_one_run_reads(where: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("likeness.steps.reconcile.MOST", 3)
+    where.broken_until["start_onboarding"] = where.now + HOUR
+    people = [_passes(where, files=1) for _ in range(8)]
+    where.settle(2 * HOUR)
+    assert {each.session.status for each in people} == {SessionStatus.VERIFIED}
+    where.settle()
+    assert {file.status for each in people for file in each.assets} == {AssetStatus.ACTIVE}
+
+
+def _stopped(where: Cloud, at: str) -> Person:
+    person = _stands(where, at)
+    where.executions[person.execution] = "ABORTED"
+    where.wire.weather = lambda *_: None
+    where.simulator.clear_faults()
+    return person
+
+
+@contextmanager
+def _during(number: int, where: Cloud, act: Callable[[], object]) -> Iterator[list[bool]]:
+    """Does something right before the n-th call of reconcile to AWS; the list is filled when it came to that."""
+    done: list[bool] = []
+    numbers = itertools.count(1)
+
+    def before(**_: Any) -> None:
+        if where.wire.caller == "reconcile" and not done and next(numbers) == number:
+            done.append(True)
+            act()
+
+    events = {service: bootstrap.client(service).meta.events for service in ("dynamodb", "s3", "sqs", "stepfunctions")}
+    for service, each in events.items():
+        each.register_first(f"before-call.{service}", before)
+    yield done
+    for service, each in events.items():
+        each.unregister(f"before-call.{service}", before)
+
+
+def _dies() -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize("at", ["SaveGroup", "SubmitAsset"])
+@pytest.mark.parametrize("what", ["dies", "a second run", "an erasure"])
+def test_whatever_happens_in_the_middle_of_a_run(where: Cloud, at: str, what: str) -> None:
+    for number in itertools.count(1, 2):
+        where.settle()
+        where.begin({})
+        person = _stopped(where, at)
+        happens: dict[str, Callable[[], object]] = {
+            "dies": _dies,
+            "a second run": functools.partial(where.invoke, "reconcile", {"id": "second"}),
+            "an erasure": functools.partial(where.api, "DELETE", SESSION, session_id=person.id),
+        }
+        with _during(number, where, happens[what]) as came:
+            where.settle()
+        assert "RUNNING" not in where.executions.values()
+        if what == "an erasure" and came:
+            assert person.session.status is SessionStatus.REDACTED
+            assert {each.status for each in person.assets} == {AssetStatus.REDACTED}
+            at_crun = set(where.simulator.store.assets)
+            assert at_crun <= {each.crun_asset_id for each in person.assets}, "the tombstone names what crun has"
+        else:
+            _settled(person)
+            assert person.session.status is SessionStatus.VERIFIED, (number, what)
+            assert {each.status for each in person.assets} == {AssetStatus.ACTIVE}
+            assert len(set(where.simulator.store.assets)) == 2, (number, what)
+        if not came:
+            break
+    assert number > 5
+
+
+@pytest.mark.parametrize("skew", [-300.0, 300.0])
+def test_clocks_five_minutes_off_make_nothing_stand_still(where: Cloud, skew: float) -> None:
+    where.simulator.set_clock(skew)
+    where.simulator.update_settings(fetch_skew_seconds=skew)
+    person = _stopped(where, "SubmitAsset")
+    where.settle()
+    where.simulator.set_clock(0)
+    where.simulator.update_settings(fetch_skew_seconds=0)
+    _well_in_the_end(person)
