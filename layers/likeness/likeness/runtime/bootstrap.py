@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from functools import partial
 from typing import Any
 
@@ -98,6 +99,10 @@ def _workflows() -> Any:
     from likeness.adapters.workflows import StepFunctions
 
     return StepFunctions(client("stepfunctions"), text("STATE_MACHINE_ARN"))
+
+
+def _reconciled(cause: StrEnum) -> None:
+    measure(Metric.RECONCILED, cause=cause.value)
 
 
 def _schedule() -> Schedule:
@@ -268,7 +273,7 @@ def start_onboarding() -> Any:
     """The step behind functions/start_onboarding."""
     from likeness.steps.start_onboarding import StartOnboarding
 
-    return StartOnboarding(store(), _workflows(), SystemClock())
+    return StartOnboarding(store(), _workflows(), SystemClock(), _reconciled)
 
 
 def dead_letters() -> Any:
@@ -405,16 +410,17 @@ def reconcile() -> Any:
     """The step behind functions/reconcile."""
     from likeness.adapters.due_items import DynamoDueItems
     from likeness.steps.reconcile import Reconcile
+    from likeness.steps.start_onboarding import StartOnboarding
 
     return Reconcile(
         store(),
         DynamoDueItems(client("dynamodb"), text("TABLE_NAME")),
         _workflows(),
         _files(),
-        start_onboarding(),
+        StartOnboarding(store(), _workflows(), SystemClock()),
         check_upload(),
         SystemClock(),
-        lambda cause: measure(Metric.RECONCILED, cause=cause.value),
+        _reconciled,
         partial(measure, Metric.POSSIBLE_ORPHAN),
         report_of_session,
     )
