@@ -442,7 +442,9 @@ class Cloud:
         """A call goes out to crun: how old is the token that it asks for?"""
         if call != "visual-validate-result":
             return
-        validation = self.simulator.store.validations[url.partition("byted_token=")[2]]
+        validation = self.simulator.store.validations.get(url.partition("byted_token=")[2])
+        if validation is None:
+            return  # a token that crun has never given out
         self.lookups.append(Lookup(self.now - validation.issued_at, validation.callback_url not in self._visited))
 
     def happened(self, service: str, operation: str, body: dict[str, Any]) -> None:

@@ -614,3 +614,15 @@ def test_clocks_five_minutes_off_make_nothing_stand_still(where: Cloud, skew: fl
     where.simulator.set_clock(0)
     where.simulator.update_settings(fetch_skew_seconds=0)
     _well_in_the_end(person)
+
+
+def test_a_link_whose_lookup_never_gets_an_answer_is_not_asked_about_for_ever(where: Cloud) -> None:
+    made = where.api("POST", "/sessions", body={}).body
+    begun, where.broken_until["look_up_result"] = where.now, float("inf")
+    where.settle()
+    row = where.store.get_session(made["id"])
+    assert row
+    assert row.attempts[1].status is AttemptStatus.LAPSED
+    assert row.last_error
+    assert row.last_error.code == "link_expired"
+    assert row.updated_at - begun > 2 * DAY, "an outage may last so long"

@@ -32,7 +32,7 @@ from likeness.errors import (
     UpstreamRefused,
     WorkInProgress,
 )
-from likeness.ports import AssetReport
+from likeness.ports import AssetReport, ExecutionStatus
 from likeness.steps.get_session import GetSession
 from likeness.steps.look_up_result import LEASE_SECONDS
 from likeness.steps.receive_callback import ReceiveCallback
@@ -185,6 +185,33 @@ def test_an_execution_that_died_unclaimed_gives_way_to_another_name(world: World
     world.workflows.ended.add(f"{one.id}-g0")
     assert world.onboard(AssetsReady(session_id=one.id)) == "started"
     assert f"{one.id}-g1" in world.workflows.started
+
+
+@pytest.mark.parametrize("ended", [ExecutionStatus.ABORTED, ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT])
+def test_a_message_that_finds_its_execution_ended_starts_a_fresh_one_and_counts_why(
+    world: World, ended: ExecutionStatus
+) -> None:
+    one = world.session()
+    world.callback(one)
+    message = PassReported(session_id=one.id, attempt=1)
+    assert world.onboard(message) == "started"
+    world.workflows.ended.add(f"{one.id}-a1")
+    world.workflows.statuses[f"{one.id}-a1"] = ended
+    assert world.onboard(message) == "started"
+    assert f"{one.id}-a1-r1" in world.workflows.started
+    assert world.causes == [ended.value.lower()]
+    assert world.onboard(message) == "started", "the same fresh one, still running"
+    assert len(world.causes) == 1
+
+
+def test_a_driver_that_was_stopped_is_followed_by_a_message_and_counted(world: World) -> None:
+    one, _ = world.verified(AssetStatus.UPLOADED)
+    world.onboard(AssetsReady(session_id=one.id))
+    world.claim(one, f"{one.id}-g0")
+    world.workflows.ended.add(f"{one.id}-g0")
+    world.workflows.statuses[f"{one.id}-g0"] = ExecutionStatus.ABORTED
+    assert world.onboard(AssetsReady(session_id=one.id)) == "started"
+    assert world.causes == ["aborted"]
 
 
 # -- the look-up --------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from likeness.steps.open_link import OpenLink
 from likeness.steps.poll_assets import PollAssets
 from likeness.steps.receive_callback import ReceiveCallback
 from likeness.steps.rounds import Pace
-from likeness.steps.start_onboarding import StartOnboarding
+from likeness.steps.start_onboarding import Cause, StartOnboarding
 from likeness.steps.submit_asset import SubmitAsset
 from tests.template_file import ASL
 from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakePollHistory, FakeQueue, FakeWorkflows, FixedKeys
@@ -52,6 +52,7 @@ class World:
     orphans: list[int] = field(default_factory=list)
     refusals: list[int] = field(default_factory=list)
     throttled: list[str] = field(default_factory=list)
+    causes: list[Cause] = field(default_factory=list)
     schedule: Schedule = field(default_factory=Schedule)
     history: FakePollHistory = field(default_factory=FakePollHistory)
 
@@ -128,7 +129,7 @@ class World:
         return step(of.id, str(number), signature, PASS if parameters is None else parameters, BASE)
 
     def onboard(self, message: PassReported | LinkCheck | AssetsReady) -> str:
-        return StartOnboarding(self.store, self.workflows, self.clock)(message)
+        return StartOnboarding(self.store, self.workflows, self.clock, self.causes.append)(message)
 
     def look_up(self, of: Session, number: int = 1, execution: str = "a", *, last_chance: bool = False) -> Any:
         return LookUpResult(self.store, self.crun, self.clock)(of.id, number, execution, last_chance=last_chance)

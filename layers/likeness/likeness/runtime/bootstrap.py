@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +137,10 @@ def _workflows() -> StepFunctions:
     from likeness.adapters.workflows import StepFunctions
 
     return StepFunctions(client("stepfunctions"), text("STATE_MACHINE_ARN"))
+
+
+def _reconciled(cause: StrEnum) -> None:
+    measure(Metric.RECONCILED, cause=cause.value)
 
 
 def _schedule() -> Schedule:
@@ -306,7 +311,7 @@ def start_onboarding() -> StartOnboarding:
     """The step behind functions/start_onboarding."""
     from likeness.steps.start_onboarding import StartOnboarding
 
-    return StartOnboarding(store(), _workflows(), SystemClock())
+    return StartOnboarding(store(), _workflows(), SystemClock(), _reconciled)
 
 
 def dead_letters() -> SqsQueue:
@@ -443,16 +448,17 @@ def reconcile() -> Reconcile:
     """The step behind functions/reconcile."""
     from likeness.adapters.due_items import DynamoDueItems
     from likeness.steps.reconcile import Reconcile
+    from likeness.steps.start_onboarding import StartOnboarding
 
     return Reconcile(
         store(),
         DynamoDueItems(client("dynamodb"), text("TABLE_NAME")),
         _workflows(),
         _files(),
-        start_onboarding(),
+        StartOnboarding(store(), _workflows(), SystemClock()),
         check_upload(),
         SystemClock(),
-        lambda cause: measure(Metric.RECONCILED, cause=cause.value),
+        _reconciled,
         partial(measure, Metric.POSSIBLE_ORPHAN),
         report_of_session,
     )

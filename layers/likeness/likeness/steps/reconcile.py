@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TypedDict
 
 from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
@@ -17,9 +16,9 @@ from likeness.domain.due import LAST_PLACE_SECONDS, asset_due_at, attempt_due_at
 from likeness.domain.executions import all_executions_of, assets_name, validation_names
 from likeness.domain.session import Attempt, AttemptStatus, Session, SessionStatus, failure
 from likeness.errors import LikenessError
-from likeness.ports import Clock, DueItem, DueItems, ExecutionStatus, Files, Store, Workflows
+from likeness.ports import Clock, DueItem, DueItems, Files, Store, Workflows
 from likeness.steps.check_upload import CheckUpload, Upload
-from likeness.steps.start_onboarding import StartOnboarding
+from likeness.steps.start_onboarding import Cause, StartOnboarding, cause_of
 
 #: A run reads at most so many due items. What it leaves, the next one begins with.
 MOST = 400
@@ -35,29 +34,6 @@ _GIVE_UP_SECONDS = 3 * 86_400.0
 _BEYOND = 4
 #: The error code of the state GiveUpAsset.
 _GIVEN_UP = "upstream_unavailable"
-
-
-class Cause(StrEnum):
-    """Why something stood still: what is known of the execution that should have moved it, or of the event."""
-
-    #: No execution is known: its message was lost, or it is gone.
-    MISSING = "missing"
-    ABORTED = "aborted"
-    TIMED_OUT = "timed_out"
-    FAILED = "failed"
-    #: The execution did its work, and the row does not show it: a restored table.
-    ROW_BEHIND = "row_behind"
-    UPLOAD_EVENT_LOST = "upload_event_lost"
-    #: In ``processing`` although no attempt's result is on its way.
-    NOTHING_UNDER_WAY = "nothing_under_way"
-
-
-_CAUSES = {
-    ExecutionStatus.ABORTED: Cause.ABORTED,
-    ExecutionStatus.TIMED_OUT: Cause.TIMED_OUT,
-    ExecutionStatus.FAILED: Cause.FAILED,
-    ExecutionStatus.SUCCEEDED: Cause.ROW_BEHIND,
-}
 
 
 class Reconciled(TypedDict):
@@ -192,7 +168,7 @@ class Reconcile:
             status = self.workflows.status(name)
             if status and not status.ended:
                 return None
-            cause = _CAUSES[status] if status else cause
+            cause = cause_of(status) if status else cause
         return cause
 
     # -- files ------------------------------------------------------------------------------------------------

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
@@ -13,7 +14,7 @@ from likeness.domain.asset import IN_PROGRESS, OPEN_WORK, Asset, AssetStatus
 from likeness.domain.executions import all_executions_of, assets_name, validation_name, validation_names
 from likeness.domain.session import Attempt, AttemptStatus, Session
 from likeness.errors import ConditionFailed, WorkInProgress
-from likeness.ports import Clock, FoundAsset, Results, Store, Workflows
+from likeness.ports import Clock, ExecutionStatus, FoundAsset, Results, Store, Workflows
 
 #: How many names in a row may be taken by executions that have ended.
 _NAMES = 8
@@ -24,17 +25,47 @@ _FRESH_SECONDS = 300.0
 _WITHOUT_ID = OPEN_WORK | {AssetStatus.AWAITING_UPLOAD}
 
 
+class Cause(StrEnum):
+    """Why something stood still: what is known of the execution that should have moved it, or of the event."""
+
+    #: No execution is known: its message was lost, or it is gone.
+    MISSING = "missing"
+    ABORTED = "aborted"
+    TIMED_OUT = "timed_out"
+    FAILED = "failed"
+    #: The execution did its work, and the row does not show it: a restored table.
+    ROW_BEHIND = "row_behind"
+    UPLOAD_EVENT_LOST = "upload_event_lost"
+    #: In ``processing`` although no attempt's result is on its way.
+    NOTHING_UNDER_WAY = "nothing_under_way"
+
+
+_CAUSES = {
+    ExecutionStatus.ABORTED: Cause.ABORTED,
+    ExecutionStatus.TIMED_OUT: Cause.TIMED_OUT,
+    ExecutionStatus.FAILED: Cause.FAILED,
+    ExecutionStatus.SUCCEEDED: Cause.ROW_BEHIND,
+}
+
+
+def cause_of(status: ExecutionStatus | None) -> Cause:
+    """What a fresh execution says of the one that it follows; None stands for one that is not known any more."""
+    return _CAUSES[status] if status else Cause.MISSING
+
+
 @dataclass(frozen=True, slots=True)
 class StartOnboarding:
     """Reads the row, then acts only on what is still to be done.
 
     A name is taken for good once it was used. When its execution has ended and the row still asks for the work, what
     that execution got from crun is saved first; only then a fresh one goes on, under the name that follows.
+    ``reconciled(cause)`` counts each time that it came to this by a message, before reconcile came by.
     """
 
     store: Store
     workflows: Workflows
     clock: Clock
+    reconciled: Callable[[Cause], None] = lambda _: None
 
     def __call__(self, message: PassReported | LinkCheck | AssetsReady) -> str:
         """What was done: ``started``, ``exists``, ``recovered`` or ``nothing``. Raises what should bring the message
@@ -68,8 +99,10 @@ class StartOnboarding:
             name = validation_name(session.id, replace(attempt, executions=executions), last_chance=last_chance)
             if self.workflows.start(name, _input(session, document)):
                 return "started"
-            if self.workflows.is_running(name):
+            status = self.workflows.status(name)
+            if status and not status.ended:
                 return "exists"
+            self.reconciled(cause_of(status))
             if self.recover(session, [], [name]):
                 return self._claim(session)
             self.store.next_execution(session.id, number, executions)
@@ -83,7 +116,8 @@ class StartOnboarding:
                 return "nothing"  # the validation claims every uploaded asset once it has saved the group
             if not any(each.status in IN_PROGRESS for each in assets):
                 return "nothing"  # a message that came twice, or late: somebody has done the work
-            if session.driver and self.workflows.is_running(session.driver):
+            driver = self.workflows.status(session.driver) if session.driver else None
+            if driver and not driver.ended:
                 return "nothing"  # the driver looks for new uploads before and after it lets go
             if not looked and self._may_be_at_crun(assets):
                 looked = True
@@ -93,6 +127,8 @@ class StartOnboarding:
             name = assets_name(session)
             document = {"session_id": session.id, "takes_over": session.driver or "", "work": "assets"}
             if self.workflows.start(name, _input(session, document)):
+                if session.driver:
+                    self.reconciled(cause_of(driver))
                 return "started"
             if self.workflows.is_running(name):
                 return "exists"
