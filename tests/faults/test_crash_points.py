@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from likeness.adapters.dynamodb import DynamoStore
-from likeness.domain.session import AttemptStatus, Session
+from likeness.domain.session import AttemptStatus, Problem, Session
 from likeness.errors import ConditionFailed
 from tests.faults.cloud import cloud
 from tests.faults.explore import INVARIANTS, SETTINGS, Scenario, explore, number_calls, pairs, play, singles
@@ -74,9 +74,11 @@ class Forgetful(DynamoStore):
 
 
 class Careless(DynamoStore):
-    """Lets everybody look the result up at any time, and remembers nothing of it."""
+    """An inventory that forgets to say that a look-up led nowhere: nobody knows that the check has to be done again."""
 
-    def record_failed_attempt(self, *_: object) -> None:
+    def record_refused_result(
+        self, session: Session, number: int, status: AttemptStatus, why: Problem, now: float
+    ) -> None:
         """Nothing is written."""
 
 
