@@ -128,8 +128,15 @@ class SimulatorControl:
     def lookups(self, h5_link: str) -> int:
         """How many result look-ups have come for the byted token of that link."""
         (token,) = parse_qs(urlsplit(h5_link).query)["bytedToken"]
+        return self.tokens("result").count(hash_token(token))
+
+    def tokens(self, call: str) -> list[str]:
+        """The hashes of the byted tokens that calls of that name were about, oldest first.
+
+        What a stack still asks for sessions of other tests goes on meanwhile, so counts of all calls say little.
+        """
         entries = requests.get(f"{self.url}/_sim/log", timeout=10).json()["entries"]
-        return sum(each["call"] == "result" and each["token_hash"] == hash_token(token) for each in entries)
+        return [each["token_hash"] for each in entries if each["call"] == call and each["token_hash"]]
 
 
 @pytest.fixture(scope="session")
