@@ -15,7 +15,7 @@ from likeness.domain.asset import MAX_AMBIGUOUS_SUBMISSIONS, AssetStatus
 from likeness.domain.session import AttemptStatus, SessionStatus
 from tests.faults.cloud import LINK_CHECK_SECONDS, Cloud, cloud
 from tests.faults.onboarding import Onboarding
-from tests.faults.wire import Call, Fault
+from tests.faults.wire import MOMENTARY, Call, Fault
 
 #: Every file turns Active at crun after five seconds: the first question finds it Processing.
 SETTINGS: dict[str, Any] = {"asset_outcomes": [{"name": "*", "outcome": "active", "after_seconds": 5}]}
@@ -257,7 +257,7 @@ def pairs(calls: Sequence[Call], number: int, seed: int) -> Iterator[Scenario]:
     while len(drawn) < number:
         # The second fault may hit a call that only the first one brings about.
         first, second = sorted(chance.sample(range(1, len(calls) + 12), 2))
-        faults = [each for each in Fault if each is not Fault.USED_UP]  # a dimension of its own
+        faults = MOMENTARY  # the other one is a dimension of its own
         scenario = Scenario(
             ((first, chance.choice(faults)), (second, chance.choice(faults))),
             reloads=chance.random() < 0.8,

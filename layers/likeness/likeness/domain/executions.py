@@ -7,7 +7,7 @@ from likeness.domain.session import Attempt, Session
 #: A claim of the session's files opens a new generation; an erasure stops the newest few, which are all that may live.
 _GENERATIONS = 2
 #: A restored row knows fewer executions than there were: so many names beyond it are looked for.
-_BEYOND = 4
+BEYOND = 4
 
 
 def validation_name(session_id: str, attempt: Attempt, *, last_chance: bool) -> str:
@@ -38,5 +38,5 @@ def executions_of(session: Session) -> list[str]:
 
 def all_executions_of(session: Session) -> list[str]:
     """Every execution that may ever have acted for a session, also for a row that was restored to an earlier time."""
-    names = [name for each in session.attempts.values() for name in validation_names(session.id, each, beyond=_BEYOND)]
-    return names + [f"{session.id}-g{generation}" for generation in range(session.generation + 1 + _BEYOND)]
+    names = [name for each in session.attempts.values() for name in validation_names(session.id, each, beyond=BEYOND)]
+    return names + [f"{session.id}-g{generation}" for generation in range(session.generation + 1 + BEYOND)]

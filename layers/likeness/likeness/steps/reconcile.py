@@ -13,7 +13,7 @@ from typing import TypedDict
 
 from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
 from likeness.domain.due import LAST_PLACE_SECONDS, asset_due_at, attempt_due_at, next_look_at, session_due_at
-from likeness.domain.executions import all_executions_of, assets_name, validation_names
+from likeness.domain.executions import BEYOND, all_executions_of, assets_name, validation_names
 from likeness.domain.session import Attempt, AttemptStatus, Session, SessionStatus, failure
 from likeness.errors import LikenessError
 from likeness.ports import Clock, DueItem, DueItems, Files, Store, Workflows
@@ -30,8 +30,6 @@ _PASSED_OVER_SECONDS, _AGAIN_SECONDS = 3600.0, 300.0
 _ENDED_HONESTLY = "result_unavailable"
 #: Byted tokens live for half an hour; after days of tries nobody waits for their answers any more.
 _GIVE_UP_SECONDS = 3 * 86_400.0
-#: A restored row knows fewer executions than there were.
-_BEYOND = 4
 #: The error code of the state GiveUpAsset.
 _GIVEN_UP = "upstream_unavailable"
 
@@ -152,7 +150,7 @@ class Reconcile:
 
         Without this end, a token that crun never answers for would be looked up by one execution after the other.
         """
-        names = validation_names(session.id, attempt, beyond=_BEYOND)
+        names = validation_names(session.id, attempt, beyond=BEYOND)
         if self.start.recover(session, [], names):
             return "recovered"
         opened = attempt.status is AttemptStatus.OPEN
@@ -246,8 +244,9 @@ def _possible_orphan(asset: Asset | None) -> bool:
 
     it up, cannot count. It is due until this look, and not after it.
     """
-    given_up = asset is not None and asset.error is not None and asset.error.code == _GIVEN_UP
-    return given_up and asset is not None and asset.ambiguous_submissions > 0
+    if asset is None or asset.error is None:
+        return False
+    return asset.error.code == _GIVEN_UP and asset.ambiguous_submissions > 0
 
 
 def _session_again(session: Session, now: float, *, open_work: bool) -> float | None:
