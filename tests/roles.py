@@ -156,9 +156,9 @@ def used_by_the_machine(resources: Mapping[str, Any]) -> set[Permission]:
     meant = resources[name]["Properties"]["DefinitionSubstitutions"]
     found = set()
     for state in _states(ASL):
-        if state.get("Resource") == "arn:aws:states:::dynamodb:updateItem":
+        if state.get("Resource") == "arn:${Partition}:states:::dynamodb:updateItem":
             placeholder, action = state["Parameters"]["TableName"], "dynamodb:UpdateItem"
-        elif state.get("Resource") == "arn:aws:states:::lambda:invoke":
+        elif state.get("Resource") == "arn:${Partition}:states:::lambda:invoke":
             placeholder, action = state["Parameters"]["FunctionName"], "lambda:InvokeFunction"
         else:
             assert state["Type"] != "Task", state
