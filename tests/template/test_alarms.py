@@ -220,7 +220,8 @@ def test_what_the_dashboard_shows_exists() -> None:
 def test_searches_name_metrics_that_have_these_dimensions() -> None:
     rows = [row[0] for widget in _dashboard()["widgets"] for row in widget["properties"].get("metrics", [])]
     searches = [row["expression"] for row in rows if isinstance(row, dict) and "SEARCH" in row["expression"]]
-    found = {re.findall(r'\{Likeness,(.+)\} service="\$\{AWS::StackName\}" MetricName="(\w+)"', each)[0] for each in searches}
+    pattern = re.compile(r'\{Likeness,(.+)\} service="\$\{AWS::StackName\}" MetricName="(\w+)"')
+    found = {pattern.findall(each)[0] for each in searches}
     assert found == {
         ("service,code", Metric.ATTEMPTS_FAILED.value),
         ("service,code", Metric.ASSETS_FAILED.value),
