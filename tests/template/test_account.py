@@ -1,4 +1,4 @@
-"""What a real account asks of the templates and an emulator does not: transforms, partitions, stages."""
+"""What a real account asks of the templates and an emulator does not: transforms, partitions, stages, limits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import traffic
 from tests.roles import deployed, template
 from tests.template_file import ASL, RESOURCES, ROOT, TEMPLATE, read
 
@@ -91,3 +92,52 @@ def test_the_api_has_one_stage_and_it_is_the_one_with_throttle_and_log() -> None
     named = [each["Properties"] for each in made.values() if each["Type"] == "AWS::ApiGateway::Deployment"]
     assert len(named) == 1
     assert "StageName" not in named[0], "a deployment with a stage's name makes that stage"
+
+
+# -- the firewall --------------------------------------------------------------------------------------------------
+
+
+def test_a_hundred_persons_behind_one_address_are_let_in_and_leave_half_to_others() -> None:
+    rule, (stage,) = traffic.rule(), RESOURCES["Api"]["Properties"]["MethodSettings"]
+    assert (rule["AggregateKeyType"], rule["EvaluationWindowSec"]) == ("IP", traffic.WINDOW_SECONDS)
+    assert rule["Limit"] == 100 * traffic.REQUESTS_OF_A_PERSON
+    assert rule["Limit"] <= stage["ThrottlingRateLimit"] * traffic.WINDOW_SECONDS / 2
+
+
+@pytest.mark.parametrize(
+    "before", ["https://a1.execute-api.eu-west-1.amazonaws.com/v1", "https://likeness.example.com"]
+)
+def test_static_pages_are_left_out_of_the_count_and_nothing_else_is(before: str) -> None:
+    static, others = set(), set()
+    for name, resource in RESOURCES.items():
+        for event in resource.get("Properties", {}).get("Events", {}).values():
+            if event["Type"] == "Api":
+                path = re.sub(r"\{\w+\+?\}", "invite", event["Properties"]["Path"])  # the likeliest to be mistaken
+                (static if name == "ServePagesFunction" else others).add(path)
+    static.remove("/invite")
+    static.add("/invite?status=processing")
+    assert len(static) == 5
+    assert {each for each in static if traffic.is_counted(before + each)} == set()
+    assert {each for each in others if not traffic.is_counted(before + each)} == set()
+    assert len(others) > 10
+
+
+# -- an account with few runs --------------------------------------------------------------------------------------
+
+
+def test_every_reader_of_a_queue_is_bounded_by_one_parameter() -> None:
+    """A new account has 10 runs; a mapping takes 2 to 1,000 (Lambda's guide, "Maximum concurrency for SQS")."""
+    parameter = TEMPLATE["Parameters"]["BackgroundConcurrency"]
+    assert (parameter["MinValue"], parameter["MaxValue"], parameter["Default"]) == (2, 1000, 100)
+    events = [event for each in RESOURCES.values() for event in each.get("Properties", {}).get("Events", {}).values()]
+    readers = [event["Properties"] for event in events if event["Type"] == "SQS"]
+    assert len(readers) == 2
+    for each in readers:
+        assert each["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "BackgroundConcurrency"}}
+
+
+def test_all_background_readers_together_leave_runs_to_people_in_a_new_account() -> None:
+    smallest = TEMPLATE["Parameters"]["BackgroundConcurrency"]["MinValue"]
+    mappings = [each["Properties"] for each in deployed(template()).values() if "EventSourceMapping" in each["Type"]]
+    bounded = sum(smallest if "ScalingConfig" in each else each.get("ParallelizationFactor", 1) for each in mappings)
+    assert bounded == 5 <= 10 / 2
