@@ -108,7 +108,8 @@ def test_a_hundred_persons_behind_one_address_are_let_in_and_leave_half_to_other
     "before", ["https://a1.execute-api.eu-west-1.amazonaws.com/v1", "https://likeness.example.com"]
 )
 def test_static_pages_are_left_out_of_the_count_and_nothing_else_is(before: str) -> None:
-    static, others = set(), set()
+    static: set[str] = set()
+    others: set[str] = set()
     for name, resource in RESOURCES.items():
         for event in resource.get("Properties", {}).get("Events", {}).values():
             if event["Type"] == "Api":
