@@ -194,8 +194,8 @@ build: $(DEPLOY) ## what `sam deploy` sends to AWS
 	@find functions -name __pycache__ -prune -exec rm -rf {} + # a function is its app.py and nothing else
 	PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --template-file $(TEMPLATE)
 
-build-gradual: $(DEPLOY) ## the same for a gradual rollout: aliases and alarms (docs/deploying.md)
-	$(RUN) -m ops.gradual > template-gradual.yaml
+build-gradual: $(DEPLOY) ## the same for a gradual rollout: aliases and alarms (REVISION=: another one each time, docs/deploying.md)
+	$(RUN) -m ops.gradual $(REVISION) > template-gradual.yaml
 	@$(MAKE) --no-print-directory build TEMPLATE=template-gradual.yaml
 
 # One solution for all groups first, so that each group's file has the same versions. UPGRADE= changes only what has to

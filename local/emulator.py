@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,13 @@ def outputs(endpoint: str, stack_name: str) -> dict[str, str]:
     return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
 
 
-def deployable(built: Path, scratch: Path, python: str) -> Path:
+def deployable(built: Path, scratch: Path, python: str, parameters: Mapping[str, str]) -> Path:
     """Returns the built template beside ``built`` as MiniStack takes it; its layers are linked into ``scratch``.
 
     MiniStack refuses alarms on an expression, and the dashboard needs their names: such an alarm watches the
-    expression's first metric instead. ``python`` is the version that the functions run on, such as 3.13.
+    expression's first metric instead. It reads a queue only when MaximumConcurrency is a number, and a parameter's
+    value is text there: the value is written in, from ``parameters`` or the default. ``python`` is the version that the
+    functions run on, such as 3.13.
     """
     template = yaml.safe_load(built.read_text())  # a built template has no short forms
     for name, resource in template["Resources"].items():
@@ -69,6 +72,12 @@ def deployable(built: Path, scratch: Path, python: str) -> Path:
         if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in properties:
             watched = next(each["MetricStat"] for each in properties.pop("Metrics") if "MetricStat" in each)
             properties |= watched["Metric"] | {"Statistic": watched["Stat"], "Period": watched["Period"]}
+        for event in properties.get("Events", {}).values():
+            scaling = event["Properties"].get("ScalingConfig", {})
+            for key, value in scaling.items():
+                if isinstance(value, dict):
+                    name = value["Ref"]
+                    scaling[key] = int(parameters.get(name, template["Parameters"][name]["Default"]))
         if resource["Type"] == "AWS::Serverless::LayerVersion":
             properties["ContentUri"] = str(_linked(built.parent / properties["ContentUri"], scratch / name, python))
     file = built.with_name(f"emulator-{scratch.name}.yaml")

@@ -104,7 +104,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
             "WebhookPrivateAddresses": "allowed",
             "AssetUrlLoopback": "allowed",
         } | dict(each.split("=", 1) for each in options.parameters)
-        template = emulator.deployable(built, folder, _PYTHON)
+        template = emulator.deployable(built, folder, _PYTHON, parameters)
         cleanup.callback(template.unlink, missing_ok=True)
         _deploy(template, parameters, logs, parts.env, endpoint)
         outputs = emulator.outputs(endpoint, STACK_NAME)

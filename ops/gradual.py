@@ -2,17 +2,25 @@
 
 ``python -m ops.gradual > template-gradual.yaml`` adds ops/gradual.yaml to template.yaml, and whoever called a function
 calls its alias. It is no parameter of the template: SAM makes versions and aliases before parameters are known.
+
+SAM publishes a version of a function when its revision changes, and only then. The revision is written into the
+template: `sam deploy` gives a parameter that nobody names the value of the last deployment, and the second deployment
+would keep the versions of the first.
 """
 
 from __future__ import annotations
 
+import argparse
+import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import TaggedScalar
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from ruamel.yaml.tag import Tag
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,21 +31,33 @@ _yaml = YAML()
 _yaml.width = 4096
 
 
-def gradual(template: Any) -> Any:
-    """``template``, as ruamel.yaml reads it, changed in place: its functions behind aliases."""
+def new_revision(now: float) -> str:
+    """A revision that no build of another second has; ``now`` is in epoch seconds."""
+    return f"{int(now):x}"
+
+
+def gradual(template: Any, revision: str) -> Any:
+    """Returns ``template``, as ruamel.yaml reads it, changed in place: its functions stand behind aliases.
+
+    ``revision`` names this build: each deployment to a stack needs another one. Raises ValueError unless it is one to
+    ten letters and digits, as SAM makes the end of a logical id of it.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9]{1,10}", revision):
+        raise ValueError(f"a revision is one to ten letters and digits, not {revision!r}")
     more = _yaml.load(ROOT / "ops" / "gradual.yaml")
     functions = [name for name, each in template["Resources"].items() if each["Type"] == "AWS::Serverless::Function"]
-    for reference in _references(template["Resources"]):
+    # Roles name a function and its alias themselves: a running execution calls what it began with.
+    callers = [each for each in template["Resources"].values() if each["Type"] != "AWS::IAM::Role"]
+    for reference in _references(callers):
         name, _, attribute = reference.value.partition(".")
         if attribute == "Arn" and name in functions:
             reference.yaml_set_ctag(Tag(suffix="!Ref"))
             reference.value = f"{name}.Alias"
-    template["Parameters"].update(more["Parameters"])
     template["Globals"]["Function"].update(more["Globals"]["Function"])
     for name in functions:
         alarm = f"{name}RolloutAlarm"
         template["Resources"][name]["Properties"] |= {
-            "AutoPublishCodeSha256": _short("Ref", "Revision"),
+            "AutoPublishCodeSha256": DoubleQuotedScalarString(revision),
             "DeploymentPreference": {"Alarms": [_short("Ref", alarm)]},
         }
         template["Resources"][alarm] = _errors_alarm(name)
@@ -84,5 +104,14 @@ def _short(tag: str, value: str) -> TaggedScalar:
     return TaggedScalar(value=value, tag=f"!{tag}")
 
 
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m ops.gradual", description="Prints the template of a rollout.")
+    parser.add_argument("revision", nargs="?", default=new_revision(time.time()), help="default: the time, in seconds")
+    try:
+        _yaml.dump(gradual(_yaml.load(ROOT / "template.yaml"), parser.parse_args().revision), sys.stdout)
+    except ValueError as exc:
+        parser.error(str(exc))
+
+
 if __name__ == "__main__":
-    _yaml.dump(gradual(_yaml.load(ROOT / "template.yaml")), sys.stdout)
+    _main()

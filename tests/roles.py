@@ -125,7 +125,7 @@ def symbol(resource: Any) -> str:
     executions = _EXECUTIONS.fullmatch(value)
     if executions:
         return f"{executions[1]}:execution:*"
-    named = re.fullmatch(r"\$\{(\w+)\.Arn\}(/[\w/*]+)", value)
+    named = re.fullmatch(r"\$\{(\w+)\.Arn\}(/[\w/*]+|:live)", value)
     assert named, value
     return named[1] + named[2]
 
@@ -156,15 +156,18 @@ def used_by_the_machine(resources: Mapping[str, Any]) -> set[Permission]:
     meant = resources[name]["Properties"]["DefinitionSubstitutions"]
     found = set()
     for state in _states(ASL):
-        if state.get("Resource") == "arn:aws:states:::dynamodb:updateItem":
+        if state.get("Resource") == "arn:${Partition}:states:::dynamodb:updateItem":
             placeholder, action = state["Parameters"]["TableName"], "dynamodb:UpdateItem"
-        elif state.get("Resource") == "arn:aws:states:::lambda:invoke":
+        elif state.get("Resource") == "arn:${Partition}:states:::lambda:invoke":
             placeholder, action = state["Parameters"]["FunctionName"], "lambda:InvokeFunction"
         else:
             assert state["Type"] != "Task", state
             continue
         ((_, value),) = meant[placeholder.strip("${}")].items()
-        found.add(Permission(name, action, value[0] if isinstance(value, list) else value))
+        called = value[0] if isinstance(value, list) else value
+        found.add(Permission(name, action, called))
+        if action == "lambda:InvokeFunction":  # an execution that began before or after a gradual rollout
+            found.add(Permission(name, action, f"{called}:live"))
     return found
 
 

@@ -17,6 +17,7 @@ from playwright.sync_api import Page, Route, expect
 
 from local.media import DemoMedia, make_media, portrait, voice
 from local.stack import Stack
+from tests import traffic
 from tests.browser.conftest import DESKTOP, PHONE, OpenPage
 from tests.browser.person import FAILED_LOAD, Person, agreed, attempt_by_api, invited, verified
 from tests.integration.conftest import Api, SimulatorControl, come_back, face_check, made_long_ago, registration
@@ -66,6 +67,11 @@ def quick_links(stack: Stack) -> Iterator[Callable[[float], None]]:
 
 
 NewPerson = Callable[..., Person]
+#: The pause of a page that waits, as its own code says it.
+FASTEST_POLL = """async () => {
+    const state = await import(document.querySelector("script[type=module]").src.replace("invite.js", "state.js"));
+    return state.pollDelay("waiting", { assets: [] }, false, 0);
+}"""
 
 
 def problem(status: int, code: str, detail: str, **headers: str) -> Callable[[Route], None]:
@@ -162,6 +168,12 @@ def test_a_person_goes_the_whole_way_on_a_phone(
     assert [each["status"] for each in found["attempts"]] == ["verified"]
     # The consent was on record before there was a link.
     assert moment(found["consent"]["given_at"]) < moment(found["attempts"][0]["created_at"])
+
+    # The firewall's limit relies on these figures.
+    asked_for = [each.url for each in alice.watched.requests if each.url.startswith(api.stack.api_url)]
+    steps = [url for url in asked_for if traffic.is_counted(url) and not session_url(session).search(url)]
+    assert 7 <= len(steps) <= traffic.STEPS_OF_A_PERSON
+    assert alice.page.evaluate(FASTEST_POLL) == traffic.POLL_SECONDS * 1000
 
 
 def moment(text: str) -> datetime:

@@ -58,7 +58,8 @@ class Machine:
 
     def __post_init__(self) -> None:
         text = (ROOT / "statemachine/onboard_person.asl.json").read_text("utf-8")
-        self.document: dict[str, Any] = json.loads(text.replace("${TableName}", self.table))
+        text = text.replace("${TableName}", self.table).replace("${Partition}", "aws")
+        self.document: dict[str, Any] = json.loads(text)
 
     def execute(self, name: str, document: dict[str, Any]) -> Steps:
         """Runs to the end; returns ``SUCCEEDED`` or ``FAILED``."""

@@ -61,7 +61,8 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
     wanted = {"CrunAccountRefused", "CrunCreditsLeft", "AssetLost", "AttemptsStarted", "SessionsVerified", "Reconciled"}
     assert {each["MetricName"] for each in watched} == wanted <= names
     for each in watched:
-        dimensions = frozenset((one["Name"], one["Value"]) for one in each["Dimensions"])
+        assert each["Dimensions"] == [{"Name": "service", "Value": {"Ref": "AWS::StackName"}}]
+        dimensions = frozenset({("service", "likeness")})
         assert ("Likeness", each["MetricName"], dimensions) in written
 
 

@@ -191,20 +191,26 @@ def test_a_port_that_is_free_is_no_problem(tmp_path: Path) -> None:
 
 
 def built(folder: Path) -> Path:
-    """A built template with a layer of two packages and an alarm on an expression."""
+    """A built template with a layer of two packages, an alarm on an expression and a reader of a queue."""
     package = folder / "Layer" / "python" / "likeness_probe"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("here = __file__\n")
     (folder / "Layer" / "python" / "yaml.py").write_text("ours = True\n")
     stat = {"Metric": {"Namespace": "N", "MetricName": "M"}, "Stat": "Sum", "Period": 60}
+    scaling = {"ScalingConfig": {"MaximumConcurrency": {"Ref": "Runs"}}}
     template = {
+        "Parameters": {"Runs": {"Type": "Number", "Default": 100}},
         "Resources": {
+            "Reader": {
+                "Type": "AWS::Serverless::Function",
+                "Properties": {"Events": {"Messages": {"Type": "SQS", "Properties": scaling}}},
+            },
             "Layer": {"Type": "AWS::Serverless::LayerVersion", "Properties": {"ContentUri": "Layer"}},
             "Alarm": {
                 "Type": "AWS::CloudWatch::Alarm",
                 "Properties": {"Metrics": [{"Expression": "m * 2", "Id": "e"}, {"Id": "m", "MetricStat": stat}]},
             },
-        }
+        },
     }
     file = folder / "template.yaml"
     file.write_text(yaml.safe_dump(template))
@@ -213,7 +219,7 @@ def built(folder: Path) -> Path:
 
 def test_a_layer_is_deployed_as_one_file_that_leads_to_its_packages(tmp_path: Path) -> None:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    file = deployable(built(tmp_path), tmp_path / "scratch", python)
+    file = deployable(built(tmp_path), tmp_path / "scratch", python, {})
     content = Path(yaml.safe_load(file.read_text())["Resources"]["Layer"]["Properties"]["ContentUri"])
     files = [each for each in content.rglob("*") if each.is_file()]
     assert len(files) == 1
@@ -237,8 +243,8 @@ def test_a_layer_is_deployed_as_one_file_that_leads_to_its_packages(tmp_path: Pa
 
 def test_another_build_takes_nothing_from_a_stack_that_runs(tmp_path: Path) -> None:
     template = built(tmp_path / "build")
-    file = deployable(template, tmp_path / "scratch", "3.13")
-    again = deployable(template, tmp_path / "other", "3.13")
+    file = deployable(template, tmp_path / "scratch", "3.13", {})
+    again = deployable(template, tmp_path / "other", "3.13", {})
     assert file != again
     copied = tmp_path / "scratch" / "Layer" / "files" / "yaml.py"
     assert copied.stat().st_nlink == 1
@@ -247,9 +253,16 @@ def test_another_build_takes_nothing_from_a_stack_that_runs(tmp_path: Path) -> N
 
 
 def test_an_alarm_on_an_expression_watches_its_first_metric(tmp_path: Path) -> None:
-    file = deployable(built(tmp_path), tmp_path / "scratch", "3.13")
+    file = deployable(built(tmp_path), tmp_path / "scratch", "3.13", {})
     alarm = yaml.safe_load(file.read_text())["Resources"]["Alarm"]["Properties"]
     assert alarm == {"Namespace": "N", "MetricName": "M", "Statistic": "Sum", "Period": 60}
+
+
+@pytest.mark.parametrize(("parameters", "runs"), [({}, 100), ({"Runs": "2"}, 2)])
+def test_a_reader_s_bound_is_a_number(tmp_path: Path, parameters: dict[str, str], runs: int) -> None:
+    file = deployable(built(tmp_path), tmp_path / "scratch", "3.13", parameters)
+    events = yaml.safe_load(file.read_text())["Resources"]["Reader"]["Properties"]["Events"]
+    assert events["Messages"]["Properties"]["ScalingConfig"] == {"MaximumConcurrency": runs}
 
 
 def test_a_build_finds_uv_s_settings_and_cache_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

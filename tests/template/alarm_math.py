@@ -60,12 +60,8 @@ def _value(node: ast.expr, values: Mapping[str, float | None]) -> float | None:
     if isinstance(node, ast.Name):
         return values[node.id]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        arguments = [_value(each, values) for each in node.args]
-        if node.func.id == "FILL":
-            found, instead = arguments
-            return instead if found is None else found
-        assert node.func.id == "IF_", node.func.id
-        condition, yes, no = arguments
+        assert node.func.id == "IF_", node.func.id  # FILL makes nothing of a metric that never had a value
+        condition, yes, no = (_value(each, values) for each in node.args)
         return None if condition is None else (yes if condition else no)
     if isinstance(node, ast.BoolOp):
         parts = [_value(each, values) for each in node.values]

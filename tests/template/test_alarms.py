@@ -59,8 +59,8 @@ CASES = {
     "ApiFailingAlarm": Case({"5XXError": [[1] * 6, [], [1] * 5]}, {"5XXError": [[1] * 4, [1] * 50, [1] * 4]}),
     "CreditsLowAlarm": Case({"CrunCreditsLeft": [[150], [99.5]]}, {"CrunCreditsLeft": [[99], [100]]}),
     "NobodyVerifiedAlarm": Case(
-        {"AttemptsStarted": [[1] * 5], "SessionsVerified": [[]]},
-        {"AttemptsStarted": [[1] * 50], "SessionsVerified": [[1]]},
+        {"AttemptsStarted": [[1] * 5], "SessionsVerified": [[0] * 5]},
+        {"AttemptsStarted": [[1] * 50], "SessionsVerified": [[0, 1, 0]]},
     ),
 }
 
@@ -103,7 +103,7 @@ def test_credits_stay_low_until_the_next_look() -> None:
 
 @pytest.mark.parametrize(
     ("attempts", "verified", "rings"),
-    [(5, None, True), (5, 0, True), (4, None, False), (None, None, False), (9, 1, False)],
+    [(5, 0, True), (4, 0, False), (None, None, False), (9, 1, False)],
 )
 def test_nobody_was_verified_on_a_day_that_had_attempts(attempts: float, verified: float, rings: bool) -> None:
     (expression,) = [each["Expression"] for each in ALARMS["NobodyVerifiedAlarm"]["Metrics"] if "Expression" in each]
@@ -123,7 +123,7 @@ def test_what_it_watches_exists(name: str) -> None:
         if metric["Namespace"] == "Likeness":
             Metric(metric["MetricName"])  # ValueError: nobody knows this name
             service = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
-            assert dimensions == {"service": service}
+            assert dimensions == {"service": service} == {"service": {"Ref": "AWS::StackName"}}
         elif metric["Namespace"] == "AWS/ApiGateway":
             api = RESOURCES["Api"]["Properties"]
             assert dimensions == {"ApiName": api["Name"], "Stage": api["StageName"]}
@@ -208,7 +208,7 @@ def test_what_the_dashboard_shows_exists() -> None:
     for namespace, name, dimensions in _shown():
         if namespace == "Likeness":
             Metric(name)
-            assert dimensions == {"service": "likeness"}
+            assert dimensions == {"service": "${AWS::StackName}"}
         elif namespace == "AWS/ApiGateway":
             assert dimensions == {"ApiName": "${AWS::StackName}", "Stage": "v1"}
         else:
@@ -220,7 +220,8 @@ def test_what_the_dashboard_shows_exists() -> None:
 def test_searches_name_metrics_that_have_these_dimensions() -> None:
     rows = [row[0] for widget in _dashboard()["widgets"] for row in widget["properties"].get("metrics", [])]
     searches = [row["expression"] for row in rows if isinstance(row, dict) and "SEARCH" in row["expression"]]
-    found = {re.findall(r'\{Likeness,(.+)\} service="likeness" MetricName="(\w+)"', each)[0] for each in searches}
+    pattern = re.compile(r'\{Likeness,(.+)\} service="\$\{AWS::StackName\}" MetricName="(\w+)"')
+    found = {pattern.findall(each)[0] for each in searches}
     assert found == {
         ("service,code", Metric.ATTEMPTS_FAILED.value),
         ("service,code", Metric.ASSETS_FAILED.value),

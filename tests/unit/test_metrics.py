@@ -35,7 +35,7 @@ def test_a_refusal_of_the_account_is_counted_as_the_alarm_expects(
         alarm = RESOURCES["CrunAccountRefusedAlarm"]["Properties"]
         assert (metric["Namespace"], metric["Metrics"][0]["Name"]) == (alarm["Namespace"], alarm["MetricName"])
         assert metric["Dimensions"] == [[each["Name"] for each in alarm["Dimensions"]]]
-        assert line["service"] == alarm["Dimensions"][0]["Value"]
+        assert (line["service"], alarm["Dimensions"][0]["Value"]) == ("likeness", {"Ref": "AWS::StackName"})
 
 
 def test_a_callers_mistake_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -421,6 +421,7 @@ def test_each_step_is_counted_by_what_it_led_to(account: Any, capsys: pytest.Cap
     )
     assert measured(capsys) == {
         ("SessionsCreated", ""): [1], ("AttemptsStarted", ""): [1, 1], ("AttemptsLapsed", ""): [1],
+        ("SessionsVerified", ""): [0, 0],
         ("AttemptsFailed", "attempt_failed"): [1, 1], ("AssetsFailed", "face_mismatch"): [1],
         ("AssetsActive", ""): [1, 1], ("SecondsToActive", ""): [7],
     }  # fmt: skip

@@ -74,7 +74,7 @@ class World:
 
 def definition(file: Path, table: str) -> str:
     """A state machine as it is deployed: with the names of moto's resources."""
-    text = file.read_text().replace("${TableName}", table)
+    text = file.read_text().replace("${TableName}", table).replace("${Partition}", "aws")
     for task in TASKS:
         placeholder = "".join(part.capitalize() for part in task.split("_")) + "FunctionArn"
         text = text.replace("${" + placeholder + "}", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{task}")

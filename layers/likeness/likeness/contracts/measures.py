@@ -39,6 +39,7 @@ def _of_session(change: SessionChange) -> Iterator[Measure]:
     started = len(after.attempts) - len(before.attempts if before else ())
     if started > 0:
         yield Measure(Metric.ATTEMPTS_STARTED, started)
+        yield Measure(Metric.SESSIONS_VERIFIED, 0)  # an alarm compares the two, and must not miss one that never was
     if change.event is None or before is None:
         return
     if after.status is SessionStatus.REQUIRES_INPUT and after.last_error:
