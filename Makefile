@@ -1,7 +1,8 @@
 # `make help` lists what there is. Everything runs in .venv, which makes itself: uv, installed by pip, installs the groups of
 # pyproject.toml from their locked requirements, each when it is first asked for. checkov alone has an environment of its own.
 # Written for GNU make 3.81 and BSD tools too, as macOS has them.
-PYTHON ?= python3
+# The Python that the template deploys for, where it is there.
+PYTHON ?= $(shell python3.13 -c pass 2>/dev/null && echo python3.13 || echo python3)
 VENV := .venv
 CHECKOV := .venv-checkov
 RUN := $(VENV)/bin/python
