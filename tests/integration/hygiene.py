@@ -177,13 +177,13 @@ RULES: tuple[Callable[[Remains, Canaries], None], ...] = (
 )
 
 
-def broken(remains: Remains, canaries: Canaries) -> dict[str, AssertionError]:
+def broken(remains: Remains, canaries: Canaries) -> dict[str, Exception]:
     """The rules that ``remains`` breaks, by name."""
     found = {}
     for rule in RULES:
         try:
             rule(remains, canaries)
-        except AssertionError as exc:
+        except (AssertionError, ValueError) as exc:  # a schema says no with a ValueError
             found[rule.__name__] = exc
     return found
 
