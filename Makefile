@@ -1,7 +1,8 @@
 # `make help` lists what there is. Everything runs in .venv, which makes itself: uv, installed by pip, installs the groups of
 # pyproject.toml from their locked requirements, each when it is first asked for. checkov alone has an environment of its own.
 # Written for GNU make 3.81 and BSD tools too, as macOS has them.
-PYTHON ?= python3
+# The Python that the template deploys for, where it is there.
+PYTHON ?= $(shell python3.13 -c pass 2>/dev/null && echo python3.13 || echo python3)
 VENV := .venv
 CHECKOV := .venv-checkov
 RUN := $(VENV)/bin/python
@@ -30,7 +31,7 @@ BENCH := $(VENV)/groups/bench
 CHECK := $(VENV)/groups/check
 PAGES := $(VENV)/groups/pages
 
-.PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load black-box faults redrive inventory bench bench-check check resolve resolve-all build build-gradual lock clean
+.PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-fast test-nightly test-here test-unit test-workflow test-template test-faults test-deployed test-integration test-browser test-load screenshots black-box faults redrive inventory bench bench-check check resolve resolve-all build build-gradual lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -92,12 +93,32 @@ redrive: $(DEPLOY) ## dead letters go back to their readers (STACK=..., or STATE
 inventory: $(DEPLOY) ## the inventory is written out at once (TO=folder: onto this machine; STACK or STATE_FILE as above)
 	@$(RUN) -m ops inventory export $(if $(TO),--to $(TO)) $(WHERE)
 
-# The deployed stack mostly waits, the faults mostly calculate: the two go side by side, and the faults, whose clock is not the
-# machine's, take what the stack leaves. The load wants a calm machine.
-test: $(TEST) ## every tier, with coverage
-	$(RUN) -m pytest $(TIERS) --numprocesses=2 --cov --cov-report=term:skip-covered --durations=10
-	@$(MAKE) --no-print-directory --jobs=2 whole-test-faults whole-test-deployed
-	@$(MAKE) --no-print-directory test-load
+# The deployed stacks mostly wait, everything else mostly calculates: the two go side by side, and what calculates, whose
+# clock is not the machine's, takes what the stacks leave.
+test: $(TEST) setup-browser ## what every change has to pass, with coverage: 12 minutes on two idle cores
+	@$(MAKE) --no-print-directory --jobs=2 whole-test-here whole-test-deployed
+
+test-fast: $(TEST) ## what needs no deployed stack, without the long tail: 90 seconds
+	$(PYTEST) $(TIERS) -m "not slow and not nightly" --numprocesses=2
+	$(PYTEST) $(FAULTS) -m "not slow and not nightly" --numprocesses=2
+
+test-nightly: $(TEST) setup-browser ## what takes long by nature: three hundred persons, floods, pairs of faults, more examples
+	@$(MAKE) --no-print-directory faults ARGS="--pairs 240"
+	$(PYTEST) $(TIERS) -m nightly --numprocesses=2
+	$(PYTEST) $(FAULTS) -m nightly --numprocesses=2
+	$(PYTEST) tests/integration tests/browser -m nightly
+	@$(MAKE) --no-print-directory screenshots resolve-all
+
+PYTEST := $(RUN) -m pytest --durations=10
+# Without pytest's own logging: one test plays thousands of runs, and it would keep each record, gigabytes, until the end.
+FAULTS := tests/faults --timeout=900 -p no:logging
+DAILY := -m "not nightly"
+# Each worker has a stack of its own, and takes tests from the others when it has none left.
+DEPLOYED := $(DAILY) --numprocesses=4 --dist=worksteal
+
+test-here: $(TEST)
+	nice -n 5 $(PYTEST) $(TIERS) $(DAILY) --numprocesses=2 --cov --cov-report=term:skip-covered
+	@nice -n 5 $(MAKE) --no-print-directory test-faults
 
 test-unit: $(TEST) ## pure logic and moto
 	$(RUN) -m pytest tests/unit tests/simulator tests/client
@@ -108,18 +129,20 @@ test-workflow: $(TEST) ## the real state machine with the real handlers in moto
 test-template: $(TEST) ## what the template promises
 	$(RUN) -m pytest tests/template
 
-# Without pytest's own logging: one test plays thousands of runs, and it would keep each record, gigabytes, until the end.
 test-faults: $(TEST) ## whatever dies in between: crash points, interleavings, outages, limits
-	nice -n 10 $(RUN) -m pytest tests/faults --timeout=900 --numprocesses=2 --durations=10 -p no:logging
+	$(PYTEST) $(FAULTS) $(DAILY) --numprocesses=2
 
 faults: $(TEST) ## every call of an onboarding broken in every way, and pairs of faults; prints a table (ARGS=--help)
 	@PYTHONPATH=layers/likeness $(RUN) -m tests.faults $(ARGS)
 
-test-integration: $(TEST) ## the deployed stack on the emulator
-	$(RUN) -m pytest tests/integration $(ALONE:%=--ignore=%) --durations=10
+test-deployed: $(TEST) setup-browser ## the deployed stack on the emulator, by HTTP and in a real browser
+	$(PYTEST) tests/integration tests/browser $(DEPLOYED)
 
-test-browser: $(TEST) setup-browser ## the pages in a real browser, on the deployed stack
-	$(RUN) -m pytest tests/browser --numprocesses=2 --dist=loadfile --durations=10
+test-integration: $(TEST) ## of these, what goes by HTTP
+	$(PYTEST) tests/integration $(DEPLOYED)
+
+test-browser: $(TEST) setup-browser ## of these, the pages in a real browser
+	$(PYTEST) tests/browser $(DEPLOYED)
 
 screenshots: $(TEST) setup-browser ## pictures of every step into build/screenshots
 	SCREENSHOTS=build/screenshots $(RUN) -m pytest tests/browser/test_screens.py --timeout=300 -q
@@ -129,16 +152,12 @@ whole-%:
 	@mkdir -p build; echo "likeness: make $* is running, its output goes to build/$*.log"; \
 	$(MAKE) --no-print-directory $* > build/$*.log 2>&1; code=$$?; cat build/$*.log; exit $$code
 
-# One after the other: each has a stack of its own.
-test-deployed:
-	@$(MAKE) --no-print-directory test-integration
-	@$(MAKE) --no-print-directory test-browser
 
 black-box: $(TEST) ## a deployed stage from outside (STACK=..., or STATE_FILE=... of a local stack); erases what it makes
 	@$(RUN) -m ops.black_box $(WHERE)
 
 test-load: $(TEST) ## a flood, and three hundred persons at once
-	$(RUN) -m pytest $(ALONE) --durations=3
+	$(PYTEST) $(ALONE) -m nightly
 
 bench: $(BENCH) ## what a user pays in waiting and dollars, into docs/performance.md (ONLY="part part": some of it); on Linux
 	@test "$$(uname)" = Linux || { echo "likeness: make bench needs Linux: /proc, and Lambda's runtime client" >&2; exit 1; }

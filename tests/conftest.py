@@ -1,11 +1,87 @@
-"""Hypothesis: no deadlines (times are noise on a shared machine); in CI the same examples every time."""
+"""What all tiers share: Hypothesis' settings, and the deployed stack of the tiers that need one.
+
+Hypothesis: no deadlines (times are noise on a shared machine); in CI the same examples every time.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:  # the tiers without a stack do not pay for these imports
+    from local.stack import Stack
+    from ops.client_keys import ClientKeys
+    from tests.integration.conftest import Api, Canaries, Listener, SimulatorControl
 
 settings.register_profile("here", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session")
+def state_file(worker_id: str) -> Path:
+    """The state file of this worker's stack, beside the others': unchanged sources are built once for all of them."""
+    return Path(f".local/test-{worker_id}.json")
+
+
+@pytest.fixture(scope="session")
+def canaries() -> Canaries:
+    """What may turn up in no log."""
+    from tests.integration.conftest import Canaries
+
+    return Canaries()
+
+
+@pytest.fixture(scope="session")
+def stack(state_file: Path, canaries: Canaries) -> Iterator[Stack]:
+    """The deployed stack, one for each worker."""
+    from local.stack import running_stack
+    from tests.integration.conftest import options
+
+    with running_stack(options(state_file)) as running:
+        canaries.secrets |= {running.api_key, running.crun_api_key}
+        yield running
+
+
+@pytest.fixture(scope="session")
+def listener(stack: Stack) -> Listener:
+    """A customer who listens to the event bus."""
+    from tests.integration.conftest import Listener
+
+    return Listener.on(stack)
+
+
+@pytest.fixture(scope="session")
+def keys(stack: Stack) -> ClientKeys:
+    """The client keys of the stack."""
+    from local import emulator
+    from ops.client_keys import ClientKeys
+
+    return ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), stack.outputs["TableName"])
+
+
+@pytest.fixture(scope="session")
+def api(stack: Stack, canaries: Canaries, listener: Listener) -> Iterator[Api]:
+    """The API for the stack's own client. What all tests of a worker leave behind is checked after the last of them."""
+    from tests.integration.conftest import Api
+    from tests.integration.hygiene import Remains, check
+
+    yield Api(stack, stack.api_key, canaries)
+    check(Remains.of(stack, listener), canaries)
+
+
+@pytest.fixture
+def crun(stack: Stack) -> Iterator[SimulatorControl]:
+    """The simulator of the stack, without faults before and after the test."""
+    from tests.integration.conftest import SimulatorControl
+
+    assert stack.simulator_url
+    control = SimulatorControl(stack.simulator_url)
+    control.calm()
+    yield control
+    control.calm()

@@ -7,7 +7,6 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,11 +23,10 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from local import emulator
 from local.processes import free_port
-from local.stack import Options, Stack, running_stack
+from local.stack import Stack
 from ops.client_keys import ClientKeys
-from tests.integration.conftest import Api, Canaries, SimulatorControl
+from tests.integration.conftest import Api
 
 #: Chromium's own talk with its maker's servers, and what a container does not have.
 _FLAGS = (
@@ -108,42 +106,10 @@ class Watched:
         assert serious == [], f"{where}: {serious} {details}"
 
 
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    options = Options(
-        state_file=Path(".local/browser.json"),
-        port=free_port(),
-        emulator_port=free_port(),
-        parameters=(
-            "LinkCheckDelaySeconds=20",
-            "PollFirstDelaySeconds=1",
-            "PollMaxDelaySeconds=2",
-            "CrunRequestsPer10s=200",
-        ),
-    )
-    with running_stack(options) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def api(stack: Stack) -> Api:
-    return Api(stack, stack.api_key, Canaries())
-
-
 @pytest.fixture
-def fresh_client(stack: Stack, api: Api) -> Api:
+def fresh_client(stack: Stack, api: Api, keys: ClientKeys) -> Api:
     """A client of its own: its list and its numbers hold what this test has made and nothing else."""
-    keys = ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), stack.outputs["TableName"])
     return api.with_credential(keys.add(f"client-{free_port()}", [_origin(stack)]))
-
-
-@pytest.fixture
-def crun(stack: Stack) -> Iterator[SimulatorControl]:
-    assert stack.simulator_url
-    control = SimulatorControl(stack.simulator_url)
-    control.calm()
-    yield control
-    control.calm()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The deployed stack, once for the whole tier, and callers that behave like customers do."""
+"""How the deployed stack is set, and callers that behave like customers do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from local import emulator
 from local.media import DemoMedia, make_media
 from local.processes import free_port
 from local.simulator import hash_token
-from local.stack import Options, Stack, running_stack
+from local.stack import Options, Stack
 from ops.client_keys import ClientKeys
 
 #: Long enough that a person who passes at once is never overtaken, short enough to wait for in a test.
@@ -27,6 +27,23 @@ LINK_CHECK_SECONDS = 20
 PATIENCE_SECONDS = 90
 #: A webhook that fails so often, a second apart, is a dead letter.
 WEBHOOK_TRIES = 4
+
+
+def options(state_file: Path) -> Options:
+    """A stack whose pauses are short, on free ports."""
+    return Options(
+        state_file=state_file,
+        port=free_port(),
+        emulator_port=free_port(),
+        parameters=(
+            f"LinkCheckDelaySeconds={LINK_CHECK_SECONDS}",
+            "PollFirstDelaySeconds=1",
+            "PollMaxDelaySeconds=2",
+            "CrunRequestsPer10s=200",
+            "WebhookRetrySeconds=1",
+            f"WebhookTries={WEBHOOK_TRIES}",
+        ),
+    )
 
 
 @dataclass
@@ -140,42 +157,6 @@ class SimulatorControl:
 
 
 @pytest.fixture(scope="session")
-def canaries() -> Canaries:
-    return Canaries()
-
-
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    options = Options(
-        # Beside the other stacks' files, so that an unchanged template is built once.
-        state_file=Path(".local/test.json"),
-        port=free_port(),
-        emulator_port=free_port(),
-        parameters=(
-            f"LinkCheckDelaySeconds={LINK_CHECK_SECONDS}",
-            "PollFirstDelaySeconds=1",
-            "PollMaxDelaySeconds=2",
-            "CrunRequestsPer10s=200",
-            "WebhookRetrySeconds=1",
-            f"WebhookTries={WEBHOOK_TRIES}",
-        ),
-    )
-    with running_stack(options) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def keys(stack: Stack) -> ClientKeys:
-    return ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), stack.outputs["TableName"])
-
-
-@pytest.fixture(scope="session")
-def api(stack: Stack, canaries: Canaries) -> Api:
-    canaries.secrets |= {stack.api_key, stack.crun_api_key}
-    return Api(stack, stack.api_key, canaries)
-
-
-@pytest.fixture(scope="session")
 def other_client(api: Api, keys: ClientKeys, canaries: Canaries) -> Api:
     key = keys.add("other", ["https://app.example.com"])
     canaries.secrets.add(key)
@@ -220,20 +201,6 @@ class Listener:
                 return about
             time.sleep(0.3)
         raise AssertionError(f"not told within {PATIENCE_SECONDS} s: {[each['detail-type'] for each in about]}")
-
-
-@pytest.fixture(scope="session")
-def listener(stack: Stack) -> Listener:
-    return Listener.on(stack)
-
-
-@pytest.fixture
-def crun(stack: Stack) -> Iterator[SimulatorControl]:
-    assert stack.simulator_url
-    control = SimulatorControl(stack.simulator_url)
-    control.calm()
-    yield control
-    control.calm()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from likeness.adapters.governor import Lane
 from local import emulator
 from tests.integration.conftest import Api, SimulatorControl
 
+pytestmark = pytest.mark.nightly
+
 #: Few at a time: each call that is served needs a process of its own on this machine.
 REQUESTS, AT_ONCE = 500, 8
 #: Requests per second, and at once: less than the template's 100 and 200, so that one machine can be too much for it.

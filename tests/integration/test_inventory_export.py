@@ -18,8 +18,6 @@ from ops.inventory import Restore, lines_in, parts_of, s3_source
 from tests.aws import make_table, no_account_of_this_machine
 from tests.integration.conftest import Api, Canaries, come_back, face_check, registration, send_file, settled
 
-STATE = Path(".local/test.json")
-
 
 def _resource(api: Api, logical_id: str) -> str:
     found = emulator.client("cloudformation", api.stack.emulator_endpoint).describe_stack_resource(
@@ -37,7 +35,7 @@ def _run(api: Api, logical_id: str) -> dict[str, Any]:
 
 
 def test_an_export_brings_every_person_back_and_holds_no_secret(
-    api: Api, media: DemoMedia, canaries: Canaries, tmp_path: Path
+    api: Api, media: DemoMedia, canaries: Canaries, state_file: Path, tmp_path: Path
 ) -> None:
     file = registration(media.portrait_jpeg, "Image", "image/jpeg", name="portrait-of-the-export.jpg")
     made = api.session(language="en", reference="order-of-the-export", assets=[file])
@@ -48,7 +46,7 @@ def test_an_export_brings_every_person_back_and_holds_no_secret(
 
     # The schedule may have come first: then nothing is due, and the command exports at once.
     assert _run(api, "ExportInventoryFunction")["outcome"] in ("exported", "not_due")
-    done = CliRunner().invoke(main, ["inventory", "export", "--state-file", str(STATE)])
+    done = CliRunner().invoke(main, ["inventory", "export", "--state-file", str(state_file)])
     assert done.exit_code == 0, done.output
     url = done.output.splitlines()[0]
     s3 = emulator.client("s3", api.stack.emulator_endpoint)
@@ -73,7 +71,7 @@ def test_an_export_brings_every_person_back_and_holds_no_secret(
     assert (session.group_id, session.reference) == (before["group_id"], "order-of-the-export")
     assert [each.uri for each in assets] == [before["assets"][0]["uri"]]
 
-    again = CliRunner().invoke(main, ["inventory", "restore", "--from", url, "--state-file", str(STATE)])
+    again = CliRunner().invoke(main, ["inventory", "restore", "--from", url, "--state-file", str(state_file)])
     assert again.exit_code == 0, again.output
     assert "asset restored" not in again.output
     assert api.get(made["id"]) == before

@@ -19,6 +19,8 @@ from local import emulator
 from local.media import portrait
 from tests.integration.conftest import Api, SimulatorControl, come_back, face_check, send_file, settled
 
+pytestmark = pytest.mark.nightly
+
 PERSONS = 300
 #: Callers side by side; the links live 120 s, so each person goes all the way to the callback in one go.
 CALLERS = 4

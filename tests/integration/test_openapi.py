@@ -23,7 +23,7 @@ from tests.integration.conftest import Api
 from tests.template_file import RESOURCES
 
 #: For each route, once with good requests and once with bad ones; the boundary cases of schemathesis come on top.
-MAX_EXAMPLES = 20
+EXAMPLE_COUNTS = [5, pytest.param(50, marks=pytest.mark.nightly)]
 CHECKS: list[CheckFunction] = [
     not_a_server_error,
     checks.status_code_conformance,
@@ -104,12 +104,13 @@ def boundary_cases(contract: OpenApiSchema, path: str, method: str, mode: Genera
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])
 @pytest.mark.parametrize(("path", "method"), ROUTES)
+@pytest.mark.parametrize("examples", EXAMPLE_COUNTS)
 def test_every_route_answers_as_its_contract_says(
-    contract: OpenApiSchema, path: str, method: str, mode: GenerationMode
+    contract: OpenApiSchema, path: str, method: str, mode: GenerationMode, examples: int
 ) -> None:
     strategy = contract[path][method].as_strategy(generation_mode=mode)
 
-    @settings(max_examples=MAX_EXAMPLES, derandomize=True)
+    @settings(max_examples=examples, derandomize=True)
     @given(case=strategy)
     def invented(case: Case[Any]) -> None:
         case.call_and_validate(checks=CHECKS, allow_redirects=False)

@@ -24,14 +24,13 @@ from tests.integration.conftest import (
     settled,
 )
 
-STATE_FILE = Path(".local/test.json")
 Ops = Callable[..., Result]
 
 
 @pytest.fixture
-def ops(api: Api) -> Ops:
+def ops(api: Api, state_file: Path) -> Ops:
     def run(*arguments: str) -> Result:
-        return CliRunner(mix_stderr=False).invoke(main, [*arguments, "--state-file", str(STATE_FILE)])
+        return CliRunner(mix_stderr=False).invoke(main, [*arguments, "--state-file", str(state_file)])
 
     return run
 

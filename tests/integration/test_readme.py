@@ -10,17 +10,16 @@ from pathlib import Path
 from local.stack import Stack
 from tests.template_file import ROOT
 
-STATE_FILE = ".local/test.json"
 SECONDS = 120
 
 
-def test_the_readme_s_commands_end_with_an_asset_id(stack: Stack, tmp_path: Path) -> None:
+def test_the_readme_s_commands_end_with_an_asset_id(stack: Stack, state_file: Path, tmp_path: Path) -> None:
     (commands,) = [
         each for each in re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL) if "API=" in each
     ]
     for there, here in (
         ("http://127.0.0.1:8080/v1", stack.api_url),
-        (".local/stack.json", STATE_FILE),
+        (".local/stack.json", str(state_file)),
         (".local/media", f"{tmp_path}/media"),
         (".local/session.json", f"{tmp_path}/session.json"),
         (".local/passed.html", f"{tmp_path}/passed.html"),

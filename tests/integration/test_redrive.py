@@ -16,12 +16,10 @@ from local.media import DemoMedia
 from ops.cli import main
 from tests.integration.conftest import Api, registration, send_file, wait_until_read
 
-STATE_FILE = Path(".local/test.json")
-
 
 @pytest.fixture
-def redrive(api: Api) -> Callable[..., Result]:
-    return lambda *options: CliRunner().invoke(main, ["redrive", "--state-file", str(STATE_FILE), *options])
+def redrive(api: Api, state_file: Path) -> Callable[..., Result]:
+    return lambda *options: CliRunner().invoke(main, ["redrive", "--state-file", str(state_file), *options])
 
 
 @pytest.fixture

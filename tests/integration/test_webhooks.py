@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ from ops.client_keys import ClientKeys
 from tests.event_schemas import check
 from tests.integration.conftest import PATIENCE_SECONDS, WEBHOOK_TRIES, Api, Canaries, facts_of
 
-STATE_FILE = Path(".local/test.json")
+STATE_FILE = Path(f".local/test-{os.environ.get('PYTEST_XDIST_WORKER', 'master')}.json")
 #: What an event says besides the fields of all.
 DETAILS = {
     "likeness.session.verified": {"status": "verified", "group_id": "group-1"},

@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.template_file import ROOT
+from tests.template_file import ROOT, TEMPLATE
 
 MAKEFILES = [ROOT / "Makefile", *sorted((ROOT / "layers").glob("*/Makefile"))]
 LAYER_LOCK = ROOT / "layers/dependencies/requirements.txt"
@@ -201,6 +201,20 @@ def test_the_help_lists_targets_with_a_sentence() -> None:
     lines = make("help").splitlines()
     assert len(lines) > 20
     assert all(re.fullmatch(r"[a-z-]+ +\S.*", each) for each in lines)
+
+
+@pytest.mark.parametrize(
+    ("status", "chosen"), [(0, TEMPLATE["Parameters"]["PythonRuntime"]["Default"]), (127, "python3")]
+)
+def test_the_template_s_python_is_taken_where_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, chosen: str
+) -> None:
+    there = tmp_path / str(TEMPLATE["Parameters"]["PythonRuntime"]["Default"])
+    there.write_text(f"#!/bin/sh\nexit {status}\n")
+    there.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    commands = make("--dry-run", f"VENV={tmp_path / 'none'}", "setup-deploy")
+    assert f"{chosen} -m venv" in commands
 
 
 def make(*arguments: str) -> str:

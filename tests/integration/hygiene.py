@@ -1,0 +1,194 @@
+"""What a worker's tests leave behind in logs, histories, events and dead letters, checked after the last of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from likeness.contracts.crun_errors import LONGEST_ERROR
+from likeness.domain.metrics import Metric
+from local import emulator
+from local.stack import Stack
+from tests.event_schemas import check as check_event
+from tests.integration.conftest import Canaries, Listener
+
+#: What Powertools puts on every line of its own.
+STANDARD = {
+    "level", "location", "message", "timestamp", "service", "cold_start", "function_name", "function_memory_size",
+    "function_arn", "function_request_id",
+}  # fmt: skip
+#: What ties a line to others.
+IDS = {
+    "asset_id", "client_id", "correlation_id", "endpoint_id", "event_id", "execution", "message_id", "request_id",
+    "session_id",
+}  # fmt: skip
+#: What our functions add besides: codes, numbers, and how many of what an export has written.
+FACTS = IDS | {
+    "asset", "assets", "call", "client_key", "code", "consent", "consent_text", "crun_asset_id", "export", "failed",
+    "left_out", "lost", "next", "outcome", "parts", "reconciled", "resubmissions", "seconds", "session", "sessions",
+    "status", "there", "tombstone", "try", "type", "upstream_code", "wait_seconds",
+}  # fmt: skip
+MESSAGES = {
+    "asset erased", "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked",
+    "credits", "crun called", "event published", "inventory", "invite renewed", "message given up",
+    "message read", "reconciled", "refused", "result looked up", "session created", "session erased", "upload checked",
+    "webhook",
+}  # fmt: skip
+DIMENSIONS = {"service", "cause", "code", "call", "outcome"}
+#: What Lambda itself writes around a run, and the trace of an error that a task raised to be repeated: places, and an
+#: error of ours whose words quote nothing.
+OF_THE_RUNTIME = re.compile(
+    r"(START|END|REPORT) RequestId: [0-9a-f-]{36}\b.*|INIT_START .*|Traceback \(most recent call last\):|  .*|"
+    r"likeness\.errors\.\w+: [\w ;,.'()]*|"
+)
+EXECUTION_NAME = re.compile(r"ses_[0-9A-HJKMNP-TV-Z]{26}-(a\d+(-check|-r\d+)?|g\d+)")
+IDS_AND_CODES = re.compile(r"[\w:./-]{0,120}")
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What was written.
+
+    ``lines`` are our functions', ``histories`` those of executions by name, ``logs`` those of the local processes,
+    ``events`` what a customer's rule on the bus has got, ``dead_letters`` how many each dead-letter queue holds.
+    """
+
+    lines: list[str]
+    histories: dict[str, str]
+    logs: str
+    events: list[dict[str, Any]]
+    dead_letters: dict[str, int]
+
+    @classmethod
+    def of(cls, stack: Stack, listener: Listener) -> Remains:
+        """Reads it all."""
+        listener.hear()
+        logs = emulator.client("logs", stack.emulator_endpoint)
+        lines: list[str] = []
+        for page in logs.get_paginator("describe_log_groups").paginate():
+            for group in page["logGroups"]:
+                for events in logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"]):
+                    lines += [line for event in events["events"] for line in event["message"].splitlines()]
+        local = "\n".join(each.read_text("utf-8", "replace") for each in Path(stack.log_dir).glob("*.log"))
+        return cls(lines, _histories(stack), local, list(listener.events.values()), _dead_letters(stack))
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """The functions' lines that are JSON."""
+        return [json.loads(each) for each in self.lines if each.startswith("{")]
+
+
+def _histories(stack: Stack) -> dict[str, str]:
+    sfn = emulator.client("stepfunctions", stack.emulator_endpoint)
+    pages = sfn.get_paginator("list_executions").paginate(stateMachineArn=stack.outputs["StateMachineArn"])
+    found = {}
+    for execution in [each for page in pages for each in page["executions"]]:
+        arn = execution["executionArn"]
+        described = [sfn.describe_execution(executionArn=arn)]
+        described += sfn.get_paginator("get_execution_history").paginate(executionArn=arn, includeExecutionData=True)
+        found[execution["name"]] = str(described)
+    return found
+
+
+def _dead_letters(stack: Stack) -> dict[str, int]:
+    sqs = emulator.client("sqs", stack.emulator_endpoint)
+    cloudformation = emulator.client("cloudformation", stack.emulator_endpoint)
+    urls = {"OnboardingDeadLetterQueue": stack.outputs["OnboardingDeadLetterQueueUrl"]}
+    for name in ("ChangeDeadLetterQueue", "WebhookDeadLetterQueue", "ScheduleDeadLetterQueue"):
+        found = cloudformation.describe_stack_resource(StackName=stack.stack_name, LogicalResourceId=name)
+        urls[name] = found["StackResourceDetail"]["PhysicalResourceId"]
+    counted = {}
+    for name, url in urls.items():
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        counted[name] = int(attributes["Attributes"]["ApproximateNumberOfMessages"])
+    return counted
+
+
+def no_secret_is_in_any_log_or_execution(remains: Remains, canaries: Canaries) -> None:
+    text = "\n".join([*remains.lines, *remains.histories, *remains.histories.values(), remains.logs])
+    leaked = {secret[:6] + "…" for secret in canaries.secrets if secret in text}
+    assert not leaked
+    assert not re.search(r"X-Amz-Signature=[0-9a-f]{16}", text)
+    assert "/callback/ses_" not in text
+
+
+def no_name_and_no_reference_is_in_a_log_or_an_execution_of_ours(remains: Remains, canaries: Canaries) -> None:
+    text = "\n".join([*remains.lines, *remains.histories, *remains.histories.values()])
+    assert not {each for each in canaries.personal if each in text}
+
+
+def a_line_of_a_function_holds_allowed_facts_only(remains: Remains, canaries: Canaries) -> None:
+    facts = [each for each in remains.facts if "_aws" not in each]
+    assert {key for each in facts for key in each} <= STANDARD | FACTS | {"upstream_errors"}
+    assert {each["message"] for each in facts} <= MESSAGES
+    values = {str(each[key]) for each in facts for key in FACTS & set(each)}
+    assert not {each for each in values if not IDS_AND_CODES.fullmatch(each)}
+    # crun's own words, where it has listed any with a 422.
+    listed = [each for line in facts for each in line.get("upstream_errors", [])]
+    assert not [each for each in listed if "://" in each or len(each) > LONGEST_ERROR or not each.isprintable()]
+
+
+def what_is_no_json_was_written_by_the_runtime(remains: Remains, canaries: Canaries) -> None:
+    assert not [each for each in remains.lines if not each.startswith("{") and not OF_THE_RUNTIME.fullmatch(each)]
+
+
+def metrics_have_allowed_names_and_dimensions_only(remains: Remains, canaries: Canaries) -> None:
+    for each in [each for each in remains.facts if "_aws" in each]:
+        (described,) = each["_aws"]["CloudWatchMetrics"]
+        names = {metric["Name"] for metric in described["Metrics"]}
+        dimensions = {name for several in described["Dimensions"] for name in several}
+        assert described["Namespace"] == "Likeness"
+        assert names <= set(Metric)
+        assert described["Dimensions"][0] == ["service"]
+        assert dimensions <= DIMENSIONS
+        assert set(each) <= {"_aws", "function_request_id", *dimensions, *names, *IDS}
+        assert each["service"] == "likeness"
+        assert all(IDS_AND_CODES.fullmatch(str(each[name])) for name in (dimensions | IDS) & set(each))
+
+
+def an_execution_is_named_by_ids_alone(remains: Remains, canaries: Canaries) -> None:
+    assert not {name for name in remains.histories if not EXECUTION_NAME.fullmatch(name)}
+
+
+def events_fit_their_schemas_and_hold_nothing_of_anybody(remains: Remains, canaries: Canaries) -> None:
+    for event in remains.events:
+        check_event(event["detail-type"], event["detail"])
+    text = json.dumps(remains.events)
+    assert not {each[:6] + "…" for each in canaries.secrets | canaries.personal if each in text}
+
+
+def the_dead_letter_queues_are_empty(remains: Remains, canaries: Canaries) -> None:
+    assert not {name: count for name, count in remains.dead_letters.items() if count}
+
+
+RULES: tuple[Callable[[Remains, Canaries], None], ...] = (
+    no_secret_is_in_any_log_or_execution,
+    no_name_and_no_reference_is_in_a_log_or_an_execution_of_ours,
+    a_line_of_a_function_holds_allowed_facts_only,
+    what_is_no_json_was_written_by_the_runtime,
+    metrics_have_allowed_names_and_dimensions_only,
+    an_execution_is_named_by_ids_alone,
+    events_fit_their_schemas_and_hold_nothing_of_anybody,
+    the_dead_letter_queues_are_empty,
+)
+
+
+def broken(remains: Remains, canaries: Canaries) -> dict[str, Exception]:
+    """The rules that ``remains`` breaks, by name."""
+    found = {}
+    for rule in RULES:
+        try:
+            rule(remains, canaries)
+        except (AssertionError, ValueError) as exc:  # a schema says no with a ValueError
+            found[rule.__name__] = exc
+    return found
+
+
+def check(remains: Remains, canaries: Canaries) -> None:
+    """Raises ExceptionGroup with every rule that is broken."""
+    if found := broken(remains, canaries):
+        raise ExceptionGroup(f"the tests have left behind: {', '.join(found)}", list(found.values()))
