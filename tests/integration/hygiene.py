@@ -179,7 +179,7 @@ RULES: tuple[Callable[[Remains, Canaries], None], ...] = (
 
 def broken(remains: Remains, canaries: Canaries) -> dict[str, Exception]:
     """The rules that ``remains`` breaks, by name."""
-    found = {}
+    found: dict[str, Exception] = {}
     for rule in RULES:
         try:
             rule(remains, canaries)
