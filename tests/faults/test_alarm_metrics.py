@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
+from likeness.adapters.webhooks import webhook_item
+from likeness.contracts.webhooks import Delivery, read_webhook_message
 from likeness.domain.metrics import Metric
+from likeness.domain.webhooks import Endpoint, new_secret
 from tests.aws import stream_records
 from tests.faults.cloud import Cloud, cloud
 from tests.faults.onboarding import FACES, Onboarding, registration
-from tests.template_file import RESOURCES
+from tests.template_file import RESOURCES, ROOT
 
 
 def _lines(where: Cloud) -> list[dict[str, Any]]:
@@ -50,6 +54,13 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
         where.settle(3600)
         where.simulator.update_settings(balance=0)
         assert where.api("POST", "/sessions", body={}).status == 503
+        messages = json.loads((ROOT / "events/send_webhooks.json").read_text("utf-8"))
+        waits = read_webhook_message(messages["Records"][1]["body"])
+        assert isinstance(waits, Delivery)
+        paused = Endpoint("acme", waits.endpoint_id, "https://hooks.test", new_secret(bytes(32)), where.now)
+        paused = replace(paused, failing_since=where.now, paused_at=where.now, probe="evt_0")
+        where.aws("dynamodb").put_item(TableName="Table", Item=webhook_item(paused))
+        where.invoke("send_webhooks", messages)
         written = _written(where)
     names = {name for _, name, _ in written}
     alarms = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::CloudWatch::Alarm"]
@@ -58,7 +69,10 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
         each["MetricStat"]["Metric"] for alarm in alarms for each in alarm.get("Metrics", []) if "MetricStat" in each
     ]
     watched = [*single, *several]
-    wanted = {"CrunAccountRefused", "CrunCreditsLeft", "AssetLost", "AttemptsStarted", "SessionsVerified", "Reconciled"}
+    wanted = {
+        "CrunAccountRefused", "CrunCreditsLeft", "AssetLost", "AttemptsStarted", "SessionsVerified", "Reconciled",
+        "OnboardingMessageSeconds", "WebhookFirstTrySeconds", "WebhookEndpointPaused",
+    }  # fmt: skip
     assert {each["MetricName"] for each in watched} == wanted <= names
     for each in watched:
         dimensions = frozenset((one["Name"], one["Value"]) for one in each["Dimensions"])

@@ -568,7 +568,7 @@ class Webhooks(Protocol):
         ...
 
     def pause(self, endpoint: Endpoint, since: float, probe: str, now: float) -> bool:
-        """Pauses an endpoint that fails ``since`` then; ``probe`` goes on trying. False when that is not so any more."""
+        """Pauses an endpoint that fails ``since`` then; ``probe`` goes on trying. False when it does not."""
         ...
 
     def resume(self, endpoint: Endpoint, resumption: str) -> None:

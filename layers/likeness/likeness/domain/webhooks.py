@@ -40,8 +40,8 @@ class Endpoint:
     ``event_types`` empty means all. ``disabled_reason`` is ``gone`` when the endpoint has answered 410.
 
     ``failing_since``: when the first of the tries began that have all failed, None after one was accepted.
-    ``trying_until``: until then another delivery is being tried. ``paused_at``: since then deliveries wait in the table,
-    and only the message that ``probe`` names is tried. ``resumption``: which message sends what waits (see Resumption).
+    ``trying_until``: until then another delivery is being tried. ``paused_at``: since then deliveries wait in the
+    table, and only the message that ``probe`` names is tried. ``resumption``: which message sends what waits.
     """
 
     client_id: str

@@ -1,8 +1,8 @@
 """One message of the webhook queue: an event becomes a delivery for each endpoint of its client, a delivery is sent.
 
-A failed delivery waits in the queue, never in a function, so no endpoint waits for another one. While an endpoint accepts
-nothing, one delivery at a time is tried and the others wait in the table, so that it takes neither the runs nor the
-queue away from other endpoints. The first delivery that it accepts lets a resumption send what waits.
+A failed delivery waits in the queue, never in a function, so no endpoint waits for another one. While an endpoint
+accepts nothing, one delivery at a time is tried and the others wait in the table, so that it takes neither the runs nor
+the queue away from other endpoints. The first delivery that it accepts lets a resumption send what waits.
 """
 
 from __future__ import annotations
