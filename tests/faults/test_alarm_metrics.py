@@ -88,3 +88,25 @@ def test_who_waits_for_a_place_is_measured() -> None:
         (waited,) = line[Metric.GOVERNOR_WAIT_SECONDS.value]
         assert 0 < waited <= 5
         assert line["session_id"]
+
+
+def test_the_readers_measure_the_age_of_messages_however_often_they_were_received() -> None:
+    def aged(function: str, received: int) -> dict[str, Any]:
+        (record, *_) = json.loads((ROOT / f"events/{function}.json").read_text("utf-8"))["Records"]
+        sent = str(round((where.now - 1900) * 1000))
+        attributes = {"ApproximateReceiveCount": str(received), "SentTimestamp": sent}
+        return {"Records": [record | {"attributes": attributes}]}
+
+    with cloud({}) as where:
+        where.begin({})
+        for received in (1, 50):
+            where.invoke("start_onboarding", aged("start_onboarding", received))
+        for received in (1, 2):
+            where.invoke("send_webhooks", aged("send_webhooks", received))
+        lines = _lines(where)
+    onboarding, webhooks = (
+        [value for line in lines for value in line.get(metric.value, [])]
+        for metric in (Metric.ONBOARDING_MESSAGE_SECONDS, Metric.WEBHOOK_FIRST_TRY_SECONDS)
+    )
+    assert onboarding == [1900, 1900]
+    assert webhooks == [1900], "a later try is late on purpose"

@@ -78,9 +78,9 @@ def test_a_webhooks_run_outlives_what_it_calls(monkeypatch: pytest.MonkeyPatch) 
     aws = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
     timeout = FUNCTIONS["SendWebhooksFunction"]["Timeout"]
     assert webhook_post.CONNECT_TIMEOUT_SECONDS + webhook_post.READ_TIMEOUT_SECONDS < webhook_post.TOTAL_SECONDS
-    # The endpoint; that the delivery waits, the endpoint again, that it waits no more; the receiver; what came of it;
-    # when to come back.
-    assert webhook_post.TOTAL_SECONDS + 6 * aws < timeout
+    # The endpoint, whether it may be tried; that the delivery waits, the endpoint again, that it waits no more; the
+    # receiver; that it is available, what waits, a resumption.
+    assert webhook_post.TOTAL_SECONDS + 8 * aws < timeout
     # The endpoint, what waits; the last receiver; that it is available again, that this waits no more; the rest.
     assert send_webhooks.RESUMPTION_SECONDS + webhook_post.TOTAL_SECONDS + 5 * aws < timeout
 

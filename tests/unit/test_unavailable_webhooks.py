@@ -148,13 +148,21 @@ def test_an_endpoint_that_has_failed_for_a_moment_is_tried_by_all() -> None:
 
 def test_what_is_accepted_ends_the_failing_and_sends_what_waits() -> None:
     sending = Sending(**FAILING)
+    sending.wait(3)
     assert sending.deliver(7) == Outcome("delivered", status=204)
     assert sending.now == endpoint(resumption="evt_7")
     assert sending.sent == [Resumption("whe_1", "acme", "evt_7")]
 
 
+def test_where_nothing_waits_nothing_is_sent() -> None:
+    sending = Sending(**FAILING)
+    sending.deliver(7)
+    assert (sending.now, sending.sent) == (endpoint(resumption="evt_7"), [])
+
+
 def test_a_run_that_dies_before_its_resumption_is_sent_sends_it_the_next_time() -> None:
     sending = Sending(resumption="evt_7")
+    sending.wait(3)
     assert sending.deliver(8).word == "delivered"
     assert sending.sent == []
     sending.deliver(7, tried=2)

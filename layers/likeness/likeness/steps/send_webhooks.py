@@ -90,7 +90,8 @@ class SendWebhooks:
             # The second: the run before this one died after it had resumed, and may not have sent the message.
             if endpoint.failing_since is not None or endpoint.resumption == event.id:
                 self.webhooks.resume(endpoint, event.id)
-                self.queue.send(Resumption(endpoint.id, endpoint.client_id, event.id).to_json())
+                if self.webhooks.waiting(endpoint, 1):
+                    self.queue.send(Resumption(endpoint.id, endpoint.client_id, event.id).to_json())
             return Outcome("delivered", status=answer.status)
         outcome = self._failed(endpoint, event.id, tried, began, answer)
         waits = outcome.paused and self._is_last(tried) and event.type != TEST_EVENT
@@ -109,8 +110,8 @@ class SendWebhooks:
     def _wait(self, endpoint: Endpoint, event: WebhookEvent) -> Endpoint | None:
         """Lets a delivery wait; the endpoint, when it has become available meanwhile and nothing needs to wait.
 
-        A resumption reads what waits after the endpoint has become available. What was kept later than that is found
-        here, since the endpoint is read after the delivery was kept: whichever comes second sees the other.
+        Whoever makes an endpoint available reads what waits after that. What is kept later is found here, since the
+        endpoint is read after the delivery was kept: whichever comes second sees the other.
         """
         now = self.clock.now()
         self.webhooks.keep(endpoint, event.waiting, now)
