@@ -38,6 +38,12 @@ def _dead_letters() -> Case:
     return Case({name: [[0, 0], [0, 1, 1]]}, {name: [[0], [0, 0]]})
 
 
+def _stalled() -> Case:
+    name = "ApproximateNumberOfMessagesVisible"
+    # Not a queue that is empty now and then.
+    return Case({name: [[0, 5], [1, 5], [2, 9], [1, 3]]}, {name: [[9, 9], [0, 5], [9, 9]]})
+
+
 CASES = {
     "OnboardingDeadLetterAlarm": _dead_letters(),
     "UploadDeadLetterAlarm": _dead_letters(),
@@ -53,7 +59,15 @@ CASES = {
     "ChangesDelayedAlarm": Case({"IteratorAge": [[10, 900_001]]}, {"IteratorAge": [[10, 899_000]]}),
     # A message that was delayed for 900 s has not waited in vain.
     "OnboardingQueueAgeAlarm": Case(
-        {"ApproximateAgeOfOldestMessage": [[1700, 1860]]}, {"ApproximateAgeOfOldestMessage": [[905, 1100]]}
+        {"OnboardingMessageSeconds": [[1700, 1860]]}, {"OnboardingMessageSeconds": [[905, 1100]]}
+    ),
+    "OnboardingQueueStalledAlarm": _stalled(),
+    "WebhookQueueStalledAlarm": _stalled(),
+    "WebhookQueueAgeAlarm": Case({"WebhookFirstTrySeconds": [[], [1, 301]]}, {"WebhookFirstTrySeconds": [[1, 300]]}),
+    "WebhookPausedAlarm": Case({"WebhookEndpointPaused": [[], [1]]}, {"WebhookEndpointPaused": [[1], []]}),
+    "WebhooksInFlightAlarm": Case(
+        {"ApproximateNumberOfMessagesNotVisible": [[100, 60_001]]},
+        {"ApproximateNumberOfMessagesNotVisible": [[59_000, 60_000]]},
     ),
     # Two bad stretches of three, not one; and not four errors in each.
     "ApiFailingAlarm": Case({"5XXError": [[1] * 6, [], [1] * 5]}, {"5XXError": [[1] * 4, [1] * 50, [1] * 4]}),
@@ -143,6 +157,24 @@ def test_who_is_on_call_reads_what_to_do(name: str) -> None:
     assert means
     assert do
     assert "`" in look, "a command, or the name of a query"
+
+
+def test_an_alarm_watches_every_queue_whatever_its_reader_does() -> None:
+    queues = {name for name, each in RESOURCES.items() if each["Type"] == "AWS::SQS::Queue"}
+    read = {
+        event["Properties"]["Queue"]["Fn::GetAtt"].split(".")[0]
+        for each in RESOURCES.values()
+        if each["Type"] == "AWS::Serverless::Function"
+        for event in each["Properties"].get("Events", {}).values()
+        if event["Type"] == "SQS"
+    }
+    assert {f"{each}{what}Alarm" for each in read for what in ("Age", "Stalled")} <= set(ALARMS)
+    assert {f"{each.removesuffix('Queue')}Alarm" for each in queues - read} <= set(ALARMS)
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_no_alarm_goes_by_an_age_that_leaves_out_what_was_received_often(name: str) -> None:
+    assert "ApproximateAgeOfOldestMessage" not in [each["MetricName"] for each in _metrics(ALARMS[name])]
 
 
 # -- how it gets to somebody ---------------------------------------------------------------------------------------
