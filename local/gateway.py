@@ -41,7 +41,7 @@ _MASK = "***"
 @cache
 def _words() -> frozenset[str]:
     """The words of the routes: the API's, as its description has them, and the simulator's."""
-    api = json.loads((ROOT / "layers" / "likeness" / "likeness" / "pages" / "openapi.json").read_text("utf-8"))
+    api = json.loads((ROOT / "layers" / "likeness" / "pages" / "openapi.json").read_text("utf-8"))
     words = {each for path in api["paths"] for each in path.split("/") if not each.startswith("{")}
     return frozenset(words | {"", "v1", "crun", "h5", "validate"})
 

@@ -16,7 +16,7 @@ API_KEY = "lk_the-key-that-nobody-may-see"
 #: Pauses that are there, but not to be waited for.
 QUICK = Retry(base_seconds=0.002, longest_seconds=0.01)
 QUICK_POLL = Poll(first_seconds=0.002, longest_seconds=0.01)
-EXAMPLES: dict[str, Any] = json.loads((ROOT / "layers/likeness/likeness/pages/openapi.json").read_text())["components"][
+EXAMPLES: dict[str, Any] = json.loads((ROOT / "layers/likeness/pages/openapi.json").read_text())["components"][
     "examples"
 ]
 

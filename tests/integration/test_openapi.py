@@ -33,7 +33,7 @@ CHECKS: list[CheckFunction] = [
     checks.negative_data_rejection,
     checks.positive_data_acceptance,
 ]
-SHIPPED: dict[str, Any] = json.loads((ROOT / "layers/likeness/likeness/pages/openapi.json").read_text())
+SHIPPED: dict[str, Any] = json.loads((ROOT / "layers/likeness/pages/openapi.json").read_text())
 VENDORS = "/api/v1/client/"
 ROUTES = [(path, method) for path, item in SHIPPED["paths"].items() for method in item]
 

@@ -40,7 +40,7 @@ from likeness_client.models import CONTENT_TYPES
 from likeness_client.reading import read
 from tests.template_file import ROOT
 
-CONTRACT: dict[str, Any] = json.loads((ROOT / "layers/likeness/likeness/pages/openapi.json").read_text())
+CONTRACT: dict[str, Any] = json.loads((ROOT / "layers/likeness/pages/openapi.json").read_text())
 SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 EXAMPLES: dict[str, Any] = CONTRACT["components"]["examples"]
 

@@ -123,7 +123,7 @@ def test_a_label_of_browsers_and_chats_is_taken_in_its_standard_form(label: str,
 
 
 def test_the_documented_content_types_are_those_that_are_taken() -> None:
-    contract = json.loads((ROOT / "layers/likeness/likeness/pages/openapi.json").read_text())
+    contract = json.loads((ROOT / "layers/likeness/pages/openapi.json").read_text())
     for branch in contract["components"]["schemas"]["AssetRegistration"]["oneOf"]:
         documented = branch["properties"]["content_type"]["enum"]
         assert set(documented) == {name for name, kind in CONTENT_TYPES.items() if kind == branch["title"]}
