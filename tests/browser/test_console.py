@@ -15,7 +15,7 @@ from local.media import DemoMedia, make_media
 from local.processes import free_port
 from local.stack import Stack
 from ops.client_keys import ClientKeys
-from tests.browser.conftest import DESKTOP, PATIENCE_MS, OpenPage, Watched
+from tests.browser.conftest import DESKTOP, PATIENCE_MS, OpenPage, Watched, link_in
 from tests.integration.conftest import Api, agree, come_back, face_check, registration, send_file, settled
 
 REFUSED = r"status of 40[13]"
@@ -307,7 +307,7 @@ def test_a_session_made_here_is_opened_by_its_link_and_its_qr_code(enter: Any, f
     dialog.get_by_role("button", name="Copy the invite link").click()
     expect(dialog.get_by_text("Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == link
-    assert _qr_code_shows(page, link)
+    assert link_in(dialog.get_by_role("img", name="QR code of the invite link")) == link
     dialog.get_by_role("button", name="Show the session").click()
     expect(page.locator("#session-title")).to_have_text("order-7")
     assert link.partition("#")[2] not in page.content()
@@ -330,28 +330,6 @@ def test_a_dialog_waits_for_the_answer_that_comes_only_once(enter: Any, fresh_cl
     expect(dialog.get_by_role("button", name="Make the session")).to_be_disabled()
     held[0].continue_()
     expect(dialog.get_by_role("textbox", name="the invite link")).to_have_value(re.compile("/invite#st_ses_"))
-
-
-def _qr_code_shows(page: Page, text: str) -> bool:
-    """Whether the dialog's canvas is the QR code of ``text``, module by module."""
-    shown: bool = page.evaluate(
-        """async (text) => {
-          const { generate } = await import(document.querySelector('link[href$="qr.js"]').href);
-          const wanted = document.createElement("canvas");
-          generate(text).toCanvas(wanted);
-          const canvas = document.querySelector("dialog[open] canvas");
-          const scale = canvas.width / wanted.width;
-          const read = (each) => each.getContext("2d").getImageData(0, 0, each.width, each.height);
-          const dark = ({ data, width }, x, y) => data[(Math.floor(y) * width + Math.floor(x)) * 4 + 3] > 127;
-          const [drawn, right] = [read(canvas), read(wanted)];
-          for (let y = 0; y < wanted.height; y += 1) for (let x = 0; x < wanted.width; x += 1) {
-            if (dark(right, x, y) !== dark(drawn, (x + 0.5) * scale, (y + 0.5) * scale)) return false;
-          }
-          return wanted.width > 20 && Number.isInteger(scale);
-        }""",
-        text,
-    )
-    return shown
 
 
 def test_a_session_is_followed_live_until_its_assets_are_active(
@@ -461,7 +439,7 @@ def test_a_fresh_link_is_shown_once_and_only_while_it_lives(enter: Any, fresh_cl
         link = dialog.get_by_role("textbox", name="the face-check link").input_value()
         assert "bytedToken=" in link
         expect(dialog.get_by_role("timer")).to_have_text(re.compile(r"^1(20|1\d) s left to open it$"))
-        assert _qr_code_shows(page, link)
+        assert link_in(dialog.get_by_role("img", name="QR code of the face-check link")) == link
         if ended_by == "time":
             page.clock.install()
             page.clock.fast_forward("02:01")

@@ -30,7 +30,7 @@ def test_a_page_weighs_little_and_asks_nobody_else(open_page: OpenPage, stack: S
 def test_a_page_in_use_weighs_little_too(open_page: OpenPage, api: Api) -> None:
     session = api.session(start="on_open", language="en")
     alice = open_page(session["invite_url"], phone=False)
-    expect(alice.page.locator("#phone canvas")).to_be_visible()
+    expect(alice.page.locator("#phone img")).to_be_visible()
     operator = open_page(f"{api.stack.api_url}/console", phone=False)
     operator.page.get_by_label("Client key").fill(str(api.credential))
     operator.page.get_by_role("button", name="Sign in").click()
@@ -38,7 +38,6 @@ def test_a_page_in_use_weighs_little_too(open_page: OpenPage, api: Api) -> None:
     for watched in (alice, operator):
         watched.page.wait_for_load_state("networkidle")
         sizes = {each.url.partition("?")[0]: each.sizes()["responseBodySize"] for each in watched.requests}
-        assert any(url.endswith("qr.js") for url in sizes)
         assert sum(sizes.values()) < LARGEST_BYTES, sizes
 
 
@@ -80,6 +79,6 @@ def test_what_a_page_loads_is_compressed_and_kept_and_the_page_itself_is_asked_f
 
 
 def test_no_other_file_is_served(stack: Stack) -> None:
-    for name in ("..%2Fruntime%2Fpages.py", "invite.html", "nothing.js", "qr.js%00", "%2E%2E"):
+    for name in ("..%2Fruntime%2Fpages.py", "invite.html", "nothing.js", "dom.js%00", "%2E%2E"):
         answer = requests.get(f"{stack.api_url}/{OLDER}/{name}", timeout=30)
         assert answer.status_code in (400, 403, 404), name

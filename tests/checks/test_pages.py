@@ -19,8 +19,13 @@ LAYER = ROOT / "layers/likeness"
 MISTAKES = [
     ("invite.js", "error.retryAfter ?? wait", "error.retry_after ?? wait", "Property 'retry_after' does not exist"),
     ("uploads.js", "this.replaced(asset.id, before)", "this.replace(asset.id, before)", "'replace' does not exist"),
-    ("frame.js", 'import { say } from "./dom.js"', 'import { said } from "./dom.js"', "has no exported member 'said'"),
-    ("console_dialogs.js", "generate(link).toCanvas", "generate(link, 1).toCanvas", "Expected 1 arguments, but got 2"),
+    ("frame.js", "import { say, showPicture }", "import { said, showPicture }", "has no exported member 'said'"),
+    (
+        "console_dialogs.js",
+        "showPicture(code, picture)",
+        "showPicture(code, picture, 1)",
+        "Expected 0-2 arguments, but got 3",
+    ),
 ]
 
 

@@ -44,7 +44,7 @@ CONTRACT: dict[str, Any] = json.loads((ROOT / "layers/likeness/pages/openapi.jso
 SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 EXAMPLES: dict[str, Any] = CONTRACT["components"]["examples"]
 
-#: Pages, and the redirect that ends a face check, for browsers; the vendor's own routes, for programs of the vendor's.
+#: Pages, their QR codes, and the redirect after a face check, for browsers; crun's own routes, for programs of crun's.
 FOR_OTHERS = {
     "/callback/{session_id}/{attempt}/{signature}",
     "/invite",
@@ -52,6 +52,7 @@ FOR_OTHERS = {
     "/openapi.json",
     "/console",
     "/pages/{version}/{file}",
+    "/qr-codes",
     "/api/v1/client/job/visual-validate-session",
     "/api/v1/client/job/visual-validate-result",
     "/api/v1/client/job/asset-upload",

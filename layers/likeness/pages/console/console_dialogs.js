@@ -1,12 +1,10 @@
 // What an operator can do: make a session, make a fresh link, erase. Each in a dialog that says what it does first.
 
 import { announce, byId, copyButton, holdBack, problemText, setAttributes } from "./console_parts.js";
-import { h, say } from "./dom.js";
-import { generate } from "./qr.js";
+import { h, say, showPicture } from "./dom.js";
 
 const TAIL = 6;
 const LINK_SECONDS = 120;
-const QR_SCALE = 4;
 
 /** Opens a dialog. Whatever secret it has shown is gone when it closes, and the focus returns to where it was. */
 function openDialog(dialog, onClose) {
@@ -67,10 +65,10 @@ async function press(button, problem, action) {
 }
 
 /** A link with copy button and QR code. It is kept in this element only. */
-function showLink(host, { title, what, link, hint }) {
+function showLink(api, host, { title, what, link, hint }) {
   const box = h("input", { class: "link", readonly: true, "aria-label": what, value: link });
   box.addEventListener("focus", () => box.select());
-  const canvas = h("canvas", { class: "qr", role: "img", "aria-label": `QR code of ${what}` });
+  const code = h("img", { class: "qr", alt: `QR code of ${what}` });
   host.replaceChildren(
     h("h3", {}, title),
     h("p", { class: "hint" }, hint),
@@ -80,22 +78,20 @@ function showLink(host, { title, what, link, hint }) {
       box,
       copyButton(what, () => link),
     ),
-    canvas,
+    code,
   );
-  try {
-    generate(link).toCanvas(canvas);
-    canvas.style.width = `${canvas.width * QR_SCALE}px`; // whole pixels for each module
-  } catch {
-    canvas.remove(); // Longer than a QR code can hold: the text is there all the same.
-  }
+  api("POST", "qr-codes", { body: link }).then(
+    (picture) => showPicture(code, picture),
+    () => code.remove(), // the link itself can still be copied
+  );
 }
 
 /** A link that dies: counted down from when it was asked for, by the lifetime that the answer tells. */
-function showMortalLink(host, session, asked) {
+function showMortalLink(api, host, session, asked) {
   const attempt = session.attempt;
   const made = session.attempts?.find((each) => each.number === attempt.number);
   const lifetime = made ? (Date.parse(made.expires_at) - Date.parse(made.created_at)) / 1_000 : LINK_SECONDS;
-  showLink(host, {
+  showLink(api, host, {
     title: `Face-check link, attempt ${attempt.number}`,
     what: "the face-check link",
     link: attempt.h5_link,
@@ -202,7 +198,7 @@ export class NewDialog {
     if (!byId("new-dialog").open) return;
     byId("new-form").hidden = true;
     byId("new-done").hidden = false;
-    showLink(byId("new-invite"), {
+    showLink(this.#api, byId("new-invite"), {
       title: "Invite link",
       what: "the invite link",
       link: session.invite_url,
@@ -210,7 +206,7 @@ export class NewDialog {
         "Send it to the person. It works for seven days, is shown this once, and opens this one session to whoever" +
         " holds it.",
     });
-    if (session.attempt?.h5_link) this.#stop = showMortalLink(byId("new-link"), session, asked);
+    if (session.attempt?.h5_link) this.#stop = showMortalLink(this.#api, byId("new-link"), session, asked);
     byId("new-done-title").focus();
   }
 
@@ -279,7 +275,7 @@ export class FreshDialog {
     if (!byId("fresh-dialog").open) return;
     byId("fresh-ask").hidden = true;
     byId("fresh-done").hidden = false;
-    this.#stop = showMortalLink(byId("fresh-link"), session, asked);
+    this.#stop = showMortalLink(this.#api, byId("fresh-link"), session, asked);
     byId("fresh-done-title").focus();
   }
 }

@@ -1,6 +1,7 @@
 // What stands around the view: the language, the three steps, a word in passing, and the code for the phone.
 
-import { say } from "./dom.js";
+import { ApiError, call } from "./api.js";
+import { say, showPicture } from "./dom.js";
 
 /**
  * The element of that id.
@@ -40,8 +41,8 @@ export function notice(text) {
   if (text) say(element("notice-words"), text);
 }
 
-/** On a computer: the invite link, never the H5 link, as a code for the phone. */
-export async function showPhone(app, place) {
+/** On a computer: the invite link, never the H5 link, as a QR code for the phone. */
+export function showPhone(app, place) {
   const aside = element("phone");
   const useful = app.onComputer && !["canceled", "redacted", "refused", "spent"].includes(place);
   document.body.classList.toggle("beside", useful);
@@ -50,11 +51,21 @@ export async function showPhone(app, place) {
   say(element("phone-heading"), t("phone_heading"));
   say(element("phone-lead"), t("phone_lead"));
   say(element("phone-private"), t("phone_private"));
-  element("phone-code").setAttribute("aria-label", t("phone_code"));
+  element("phone-code").alt = t("phone_code");
   aside.hidden = false;
-  if (app.drawn) return;
-  app.drawn = true;
-  const { generate } = await import("./qr.js");
-  const link = `${location.origin}${location.pathname}#${app.key}`;
-  generate(link).toCanvas(element("phone-code"), { on: [20, 28, 38, 255], off: [255, 255, 255, 255] });
+  app.phoneCode ??= showPhoneCode(app.key);
+}
+
+/** Gets the QR code of the invite link. Repeats what a moment may mend: the page works without it. */
+async function showPhoneCode(key) {
+  const link = `${location.origin}${location.pathname}#${key}`;
+  for (let wait = 2; ; wait = Math.min(30, wait * 2)) {
+    try {
+      return showPicture(element("phone-code"), await call(key, "POST", "qr-codes", link));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if ([400, 401, 403, 404].includes(error.status)) return;
+      await new Promise((resolve) => setTimeout(resolve, 1000 * (error.retryAfter ?? wait)));
+    }
+  }
 }

@@ -213,8 +213,6 @@ class App {
       const consent = await call(this.key, "POST", this.path("/consent"), { text_version, language, sha256 });
       this.epoch += 1;
       this.consentWhy = null;
-    /** @type {FilesStep | null} */
-    this.files = null;
       this.tellOthers();
       this.take({ ...this.session, consent });
     } catch (error) {

@@ -26,8 +26,8 @@ export class ApiError extends Error {
 }
 
 /**
- * One request. `path` is relative to the page; `key` may be null for what is public; `body` is sent as JSON.
- * Returns the answer's JSON (null for an empty answer), throws ApiError.
+ * One request. `path` is relative to the page; `key` may be null for what is public; `body` is sent as JSON, or as it is
+ * when it is a string. Returns the JSON of the answer (null for an empty one) or a picture as a Blob; throws ApiError.
  */
 export async function call(key, method, path, body = null, { headers = {} } = {}) {
   const abort = new AbortController();
@@ -38,9 +38,9 @@ export async function call(key, method, path, body = null, { headers = {} } = {}
       headers: {
         ...headers,
         ...(key ? { "x-api-key": key } : {}),
-        ...(body ? { "content-type": "application/json" } : {}),
+        ...(body ? { "content-type": typeof body === "string" ? "text/plain" : "application/json" } : {}),
       },
-      body: body && JSON.stringify(body),
+      body: body && (typeof body === "string" ? body : JSON.stringify(body)),
       cache: "no-store",
       credentials: "omit",
       signal: abort.signal,
@@ -59,6 +59,8 @@ export async function call(key, method, path, body = null, { headers = {} } = {}
 function read(response, text) {
   const date = Date.parse(response.headers.get("date"));
   if (Number.isFinite(date)) skewMs = date + 500 - Date.now();
+  const type = response.headers.get("content-type") ?? "";
+  if (response.ok && type.startsWith("image/")) return new Blob([text], { type });
   const answer = parsed(text);
   if (response.ok && answer !== undefined) return answer;
   const about = { status: response.status, retryAfter: retryAfter(response) };

@@ -28,6 +28,14 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Shows `picture`, a Blob, in an `img`. Without a picture that can be shown the image stays empty. */
+export function showPicture(image, picture) {
+  const url = URL.createObjectURL(picture);
+  image.addEventListener("load", () => URL.revokeObjectURL(url), { once: true });
+  image.addEventListener("error", () => image.removeAttribute("src"), { once: true });
+  image.src = url;
+}
+
 // Drawn with lines on 24 by 24, so that they take the colour of the text beside them.
 const ICONS = {
   check: "M5 12.5l4.5 4.5L19 7.5",
