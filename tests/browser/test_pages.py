@@ -13,7 +13,7 @@ from tests.browser.conftest import OpenPage
 from tests.integration.conftest import Api
 
 PAGES = ("invite", "console", "docs")
-LARGEST_BYTES = 100_000
+LARGEST_BYTES = 50_000
 OLDER = "pages/0123456789abcdef"
 
 

@@ -1,5 +1,5 @@
-// Small charts as SVG: attributes and classes only, so that the strictest policy lets them be. Each has an accessible
-// name, and beside it a table that says the same.
+// Small charts as SVG, with attributes and classes only, as the content security policy demands. Each has an accessible
+// name, and a table with the same figures beside it.
 
 const SVG = "http://www.w3.org/2000/svg";
 const CHARACTER = 6.3; // the mean width of a character of the charts' small text, in px
@@ -99,8 +99,8 @@ export function columnChart(width, { name, columns, marks = [] }) {
     ),
     ...ticks.map((tick) => label(ROOM.left - 6, y(tick) + 4, String(tick), "end")),
     ...columns.map((column, index) => stack(column, ROOM.left + index * slot, slot, y, { top, height: space.height })),
-    ...underneath(columns, slot, bottom + 16),
-    ...marks.map((mark, index) => standing(mark, ROOM.left + mark.at * slot, bottom, width, index)),
+    ...columnNames(columns, slot, bottom + 16),
+    ...marks.map((mark, index) => markLine(mark, ROOM.left + mark.at * slot, bottom, width, index)),
   );
 }
 
@@ -128,7 +128,7 @@ function stack(column, left, slot, y, space) {
 }
 
 /** Names under the columns, as many as there is room for; the last one always. */
-function underneath(columns, slot, y) {
+function columnNames(columns, slot, y) {
   const widest = Math.max(...columns.map((column) => widthOf(column.name)), 1) + 12;
   const every = Math.max(1, Math.ceil(widest / slot));
   return columns
@@ -137,7 +137,7 @@ function underneath(columns, slot, y) {
     .map(({ column, index }) => label(ROOM.left + (index + 0.5) * slot, y, column.name, "middle"));
 }
 
-function standing(mark, x, bottom, width, index) {
+function markLine(mark, x, bottom, width, index) {
   const right = x + widthOf(mark.text) + 8 > width;
   return shape(
     "g",

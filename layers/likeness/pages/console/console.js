@@ -1,5 +1,5 @@
-// The operator's console: who is in, what is shown, and how fresh it is. The key stays in this tab (sessionStorage) and
-// travels in x-api-key alone.
+// The operator's console: sign-in, navigation, and the state of the connection. The key stays in this tab
+// (sessionStorage) and is sent in x-api-key only.
 
 import { call } from "./api.js";
 import { closeDialogs, EraseDialog, FreshDialog, NewDialog, prepareDialogs } from "./console_dialogs.js";
@@ -10,12 +10,12 @@ import { announce, byId, clockText, problemText, setAttributes } from "./console
 import { SessionView } from "./console_session.js";
 import { say } from "./dom.js";
 
-const KEPT = "console.key";
+const STORED_KEY = "console.key";
 const TITLE = "Likeness console";
 
-/** Everything that lives while an operator is in. Ending it forgets all that was read. */
+/** The console of one sign-in. `leave` ends its requests and removes what it has shown. */
 class Console {
-  #leaving = new AbortController();
+  #ending = new AbortController();
   #live;
   #list;
   #session;
@@ -24,7 +24,7 @@ class Console {
   #last = null;
 
   constructor(key, onRefused) {
-    const signal = this.#leaving.signal;
+    const signal = this.#ending.signal;
     const api = this.#caller(key);
     this.#live = new Live(showHealth, onRefused);
     this.#session = new SessionView(api, this.#live);
@@ -45,16 +45,16 @@ class Console {
     window.addEventListener("keydown", (event) => this.#onKey(event), { signal });
   }
 
-  /** The API with the key; after the operator has left, answers reach nobody. */
+  /** The API with the key. Responses that arrive after the sign-out are dropped. */
   #caller(key) {
     return async (method, path, { body = null, headers = {} } = {}) => {
       const answer = await call(key, method, path, body, { headers });
-      this.#leaving.signal.throwIfAborted();
+      this.#ending.signal.throwIfAborted();
       return answer;
     };
   }
 
-  /** Shows what the address asks for. `moved` is false for the first time: the focus stays where it is. */
+  /** Shows the view that the address names. `moved` is false the first time: the focus stays where it is. */
   route(moved = true) {
     const wanted = location.hash.slice(1);
     const id = SESSION_ID.test(wanted) ? wanted : null;
@@ -85,7 +85,7 @@ class Console {
   }
 
   leave() {
-    this.#leaving.abort();
+    this.#ending.abort();
     this.#live.stop();
     this.#session.close();
     this.#numbers.forget();
@@ -97,21 +97,21 @@ class Console {
 
 function showView(view) {
   document.body.dataset.view = view;
-  byId("door").hidden = view !== "door";
+  byId("sign-in").hidden = view !== "sign-in";
   byId("sessions").hidden = view !== "sessions" && view !== "session";
   byId("numbers").hidden = view !== "numbers";
   for (const each of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".signed-in")))
-    each.hidden = view === "door";
+    each.hidden = view === "sign-in";
   setAttributes(byId("to-sessions"), { "aria-current": view === "sessions" || view === "session" ? "page" : null });
   setAttributes(byId("to-numbers"), { "aria-current": view === "numbers" ? "page" : null });
 }
 
-const HEALTH = { live: "Live", paused: "Paused", offline: "Offline", waiting: "Waiting", problem: "Trouble" };
-let wellSince = 0;
+const HEALTH = { live: "Live", paused: "Paused", offline: "Offline", waiting: "Waiting", problem: "Problem" };
+let upToDateAt = 0;
 
-/** The word in the bar, and the line below it when something is wrong. */
+/** Shows the state in the bar, and a problem in the line below it. */
 function showHealth({ state, error, until }) {
-  if (state === "live") wellSince = Date.now();
+  if (state === "live") upToDateAt = Date.now();
   const before = byId("health").dataset.state;
   byId("health").dataset.state = state;
   say(byId("health-text"), HEALTH[state]);
@@ -124,95 +124,95 @@ function showHealth({ state, error, until }) {
 
 function healthText(state, error, until) {
   if (state === "live") return "";
-  const seen = wellSince ? ` What you see is from ${clockText(wellSince)}.` : "";
-  if (state === "offline") return `There is no connection.${seen} We go on as soon as it is back.`;
-  if (state === "problem") return `${problemText(error)}${seen} We keep trying.`;
+  const age = upToDateAt ? ` The data is from ${clockText(upToDateAt)}.` : "";
+  if (state === "offline") return `There is no connection.${age} Updates resume when it is back.`;
+  if (state === "problem") return `${problemText(error)}${age} Retrying.`;
   const { code, message, requestId } = error;
-  return `${problemText({ code, message, requestId })} We go on at ${clockText(until)}.`;
+  return `${problemText({ code, message, requestId })} Updates resume at ${clockText(until)}.`;
 }
 
-// -- the door -----------------------------------------------------------------------------------------------------
+// -- signing in and out -------------------------------------------------------------------------------------------
 
-let inside = null;
+let current = null;
 
-function enter(key) {
-  inside = new Console(key, (error) => leave(refusalText(error)));
-  inside.route(false);
+function openConsole(key) {
+  current = new Console(key, (error) => signOut(refusalText(error)));
+  current.route(false);
 }
 
-function leave(text, kind = "") {
-  keep(null);
-  inside?.leave();
-  inside = null;
+function signOut(text, kind = "") {
+  storeKey(null);
+  current?.leave();
+  current = null;
   byId("notice").hidden = true;
-  showView("door");
+  showView("sign-in");
   document.title = TITLE;
-  sayAtDoor(text, kind);
+  showSignInMessage(text, kind);
 }
 
-function sayAtDoor(text, kind = "") {
+function showSignInMessage(text, kind = "") {
   say(byId("key-problem"), text);
   byId("key-problem").dataset.kind = kind;
   byId("key").focus();
 }
 
-/** Keeps the key for this tab, or forgets it. A browser that keeps nothing asks again after a reload. */
-function keep(key) {
+/** Stores the key for this tab, or removes it. Without storage, a reload asks for the key again. */
+function storeKey(key) {
   try {
-    if (key) sessionStorage.setItem(KEPT, key);
-    else sessionStorage.removeItem(KEPT);
+    if (key) sessionStorage.setItem(STORED_KEY, key);
+    else sessionStorage.removeItem(STORED_KEY);
   } catch {
-    // Storage is forbidden here.
+    // This browser allows no storage.
   }
 }
 
-function keptKey() {
+function storedKey() {
   try {
-    return sessionStorage.getItem(KEPT);
+    return sessionStorage.getItem(STORED_KEY);
   } catch {
     return null;
   }
 }
 
 const refusalText = (error) =>
-  `The API does not accept this key (${error.code}). It may be mistyped, revoked, or of another stack.`;
+  `The API does not accept this key (${error.code}). It may be mistyped, revoked, or from another stack.`;
 
-/** What is wrong with a key at first sight. */
+/** What is visibly wrong with a key; "" when nothing is. */
 function keyProblem(key) {
   if (!key) return "Please enter a client key.";
   if (key.startsWith("st_")) {
-    return "That is a person’s session token, out of an invite link. The console takes a client key.";
+    return "This is a person’s session token from an invite link. Enter a client key.";
   }
-  return /^[\x21-\x7e]+$/.test(key) ? "" : "That is no client key: it holds characters that no key has.";
+  return /^[\x21-\x7e]+$/.test(key) ? "" : "This is not a client key: it contains characters that keys do not have.";
 }
 
-async function knock(event) {
+async function signIn(event) {
   event.preventDefault();
   const key = byId("key").value.trim();
   const problem = keyProblem(key);
   if (problem) {
-    sayAtDoor(problem);
+    showSignInMessage(problem);
     return;
   }
   say(byId("key-problem"), "");
-  byId("enter").disabled = true;
+  byId("sign-in-button").disabled = true;
   try {
     await call(key, "GET", "sessions?limit=1");
-    keep(key);
+    storeKey(key);
     byId("key").value = "";
-    enter(key);
+    openConsole(key);
     byId("reference").focus();
   } catch (error) {
-    sayAtDoor(isRefusal(error) ? refusalText(error) : problemText(error));
+    showSignInMessage(isRefusal(error) ? refusalText(error) : problemText(error));
   } finally {
-    byId("enter").disabled = false;
+    byId("sign-in-button").disabled = false;
   }
 }
 
-byId("sign-in").addEventListener("submit", knock);
-byId("sign-out").addEventListener("click", () => leave("Signed out. The key is forgotten.", "calm"));
+byId("sign-in-form").addEventListener("submit", signIn);
+byId("sign-out").addEventListener("click", () => signOut("Signed out. The key was removed from this tab.", "calm"));
 prepareDialogs();
 history.scrollRestoration = "manual";
-const kept = keptKey();
-if (kept) enter(kept);
-else showView("door");
+const stored = storedKey();
+if (stored) openConsole(stored);
+else showView("sign-in");

@@ -1,12 +1,12 @@
-// What an operator can do: make a session, make a fresh link, erase. Each in a dialog that says what it does first.
+// The dialogs that create a session, create a new face-check link and erase a session. Each explains its effect first.
 
-import { announce, byId, copyButton, holdBack, problemText, setAttributes } from "./console_parts.js";
+import { announce, byId, copyButton, disableFor, problemText, setAttributes } from "./console_parts.js";
 import { h, say, showPicture } from "./dom.js";
 
 const TAIL = 6;
 const LINK_SECONDS = 120;
 
-/** Opens a dialog. Whatever secret it has shown is gone when it closes, and the focus returns to where it was. */
+/** Opens a dialog. `onClose` removes the secrets that it has shown; then the focus returns to where it was. */
 function openDialog(dialog, onClose) {
   const opener = /** @type {HTMLButtonElement} */ (document.activeElement);
   dialog.addEventListener(
@@ -21,7 +21,7 @@ function openDialog(dialog, onClose) {
   dialog.showModal();
 }
 
-/** What closes a dialog, but not while its request is under way: the answer holds a link that comes only once. */
+/** Lets buttons and Escape close a dialog, but not during its request: the response holds a link that is sent once. */
 export function prepareDialogs() {
   for (const dialog of document.querySelectorAll("dialog")) {
     dialog.addEventListener("cancel", (event) => {
@@ -35,7 +35,7 @@ export function prepareDialogs() {
   }
 }
 
-/** Closes what is open: the operator has signed out. */
+/** Closes every open dialog after the sign-out. */
 export function closeDialogs() {
   for (const dialog of document.querySelectorAll("dialog")) if (dialog.open) dialog.close();
 }
@@ -45,8 +45,8 @@ function showProblem(id, error) {
   say(byId(id), error ? problemText(error) : "");
 }
 
-/** Runs an action of a button: down while it runs, and for as long as the service wants after a refusal. */
-async function press(button, problem, action) {
+/** Runs the action of a button, which is disabled meanwhile, and after an error for as long as Retry-After says. */
+async function runAction(button, problem, action) {
   if (button.disabled) return;
   const dialog = button.closest("dialog");
   dialog.dataset.busy = "yes";
@@ -61,10 +61,10 @@ async function press(button, problem, action) {
   } finally {
     delete dialog.dataset.busy;
   }
-  holdBack(button, wait);
+  disableFor(button, wait);
 }
 
-/** A link with copy button and QR code. It is kept in this element only. */
+/** Shows a link with a copy button and its QR code. Nothing else keeps the link. */
 function showLink(api, host, { title, what, link, hint }) {
   const box = h("input", { class: "link", readonly: true, "aria-label": what, value: link });
   box.addEventListener("focus", () => box.select());
@@ -86,8 +86,8 @@ function showLink(api, host, { title, what, link, hint }) {
   );
 }
 
-/** A link that dies: counted down from when it was asked for, by the lifetime that the answer tells. */
-function showMortalLink(api, host, session, asked) {
+/** Shows a link that expires, with a countdown by the lifetime in the response. `asked`: the time of the request. */
+function showExpiringLink(api, host, session, asked) {
   const attempt = session.attempt;
   const made = session.attempts?.find((each) => each.number === attempt.number);
   const lifetime = made ? (Date.parse(made.expires_at) - Date.parse(made.created_at)) / 1_000 : LINK_SECONDS;
@@ -95,7 +95,7 @@ function showMortalLink(api, host, session, asked) {
     title: `Face-check link, attempt ${attempt.number}`,
     what: "the face-check link",
     link: attempt.h5_link,
-    hint: "A secret, shown this once. Give it to the person directly; whoever opens it first does the check.",
+    hint: "A secret, shown once. Give it to the person directly: the first to open it takes the check.",
   });
   const left = h("span");
   const bar = h("progress", { max: String(lifetime), "aria-label": "Time left" });
@@ -108,46 +108,46 @@ function showMortalLink(api, host, session, asked) {
       h(
         "p",
         { class: "hint" },
-        "The link has run out and is no longer shown. If the person was faster, the session goes on by itself.",
+        "The link has expired and is no longer shown. If the person opened it in time, the session continues.",
       ),
     );
-    announce("The face-check link has run out");
+    announce("The face-check link has expired");
   });
 }
 
-/** Tells `tell` the seconds that are left, until there are none; the answer ends it before. */
-function countDown(end, tell) {
-  const timer = setInterval(round, 500);
-  function round() {
+/** Calls `onTick` with the seconds that are left, until there are none. Returns a function that stops it. */
+function countDown(end, onTick) {
+  const timer = setInterval(tick, 500);
+  function tick() {
     const left = Math.max(0, (end - performance.now()) / 1_000);
     if (left === 0) clearInterval(timer);
-    tell(left);
+    onTick(left);
   }
-  round();
+  tick();
   return () => clearInterval(timer);
 }
 
-/** The dialog of a new session. `onMade(session)` gets the answer. */
+/** The dialog that creates a session. `onCreated(session)` gets the response. */
 export class NewDialog {
   #api;
-  #onMade;
+  #onCreated;
   #stop = null;
   #key = null;
-  #made = null;
+  #createdId = null;
 
-  constructor(api, onMade, signal) {
+  constructor(api, onCreated, signal) {
     this.#api = api;
-    this.#onMade = onMade;
+    this.#onCreated = onCreated;
     byId("new").addEventListener("click", () => this.#open(), { signal });
     byId("new-form").addEventListener(
       "submit",
       (event) => {
         event.preventDefault();
-        press(byId("new-make"), "new-problem", () => this.#make());
+        runAction(byId("new-make"), "new-problem", () => this.#make());
       },
       { signal },
     );
-    // Another wish is another request; the same one again, after a lost answer, is not.
+    // A changed form is a new request; the same form, sent again after a lost response, is not.
     byId("new-form").addEventListener(
       "input",
       () => {
@@ -159,7 +159,7 @@ export class NewDialog {
       "click",
       () => {
         byId("new-dialog").close();
-        location.hash = this.#made;
+        location.hash = this.#createdId;
       },
       { signal },
     );
@@ -186,15 +186,15 @@ export class NewDialog {
     let session;
     try {
       session = await this.#api("POST", "sessions", {
-        body: this.#wish(),
+        body: this.#body(),
         headers: this.#key ? { "Idempotency-Key": this.#key } : {},
       });
     } catch (error) {
       if (!this.#showFields(error)) throw error;
       return;
     }
-    this.#made = session.id;
-    this.#onMade(session);
+    this.#createdId = session.id;
+    this.#onCreated(session);
     if (!byId("new-dialog").open) return;
     byId("new-form").hidden = true;
     byId("new-done").hidden = false;
@@ -203,24 +203,24 @@ export class NewDialog {
       what: "the invite link",
       link: session.invite_url,
       hint:
-        "Send it to the person. It works for seven days, is shown this once, and opens this one session to whoever" +
-        " holds it.",
+        "Send it to the person. It works for seven days, is shown once, and gives access to this session to anyone" +
+        " who has it.",
     });
-    if (session.attempt?.h5_link) this.#stop = showMortalLink(this.#api, byId("new-link"), session, asked);
+    if (session.attempt?.h5_link) this.#stop = showExpiringLink(this.#api, byId("new-link"), session, asked);
     byId("new-done-title").focus();
   }
 
-  #wish() {
+  #body() {
     const form = new FormData(byId("new-form"));
-    const wish = { language: form.get("language"), start: form.get("start") };
+    const body = { language: form.get("language"), start: form.get("start") };
     for (const name of ["reference", "return_url"]) {
       const value = /** @type {string} */ (form.get(name)).trim();
-      if (value) wish[name] = value;
+      if (value) body[name] = value;
     }
-    return wish;
+    return body;
   }
 
-  /** Marks the field that the problem is about; whether there is one. */
+  /** Marks the field that the problem names. Returns whether there is one. */
   #showFields(error) {
     let found = false;
     for (const note of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#new-form [data-for]"))) {
@@ -236,7 +236,7 @@ export class NewDialog {
   }
 }
 
-/** The dialog of a fresh link. `current()` is the open session; `onChange(session)` gets the answer. */
+/** The dialog that creates a new link. `current()` is the open session; `onChange(session)` gets the response. */
 export class FreshDialog {
   #api;
   #current;
@@ -248,9 +248,11 @@ export class FreshDialog {
     this.#current = current;
     this.#onChange = onChange;
     byId("fresh").addEventListener("click", () => this.#open(), { signal });
-    byId("fresh-make").addEventListener("click", () => press(byId("fresh-make"), "fresh-problem", () => this.#make()), {
-      signal,
-    });
+    byId("fresh-make").addEventListener(
+      "click",
+      () => runAction(byId("fresh-make"), "fresh-problem", () => this.#make()),
+      { signal },
+    );
   }
 
   #open() {
@@ -275,12 +277,12 @@ export class FreshDialog {
     if (!byId("fresh-dialog").open) return;
     byId("fresh-ask").hidden = true;
     byId("fresh-done").hidden = false;
-    this.#stop = showMortalLink(this.#api, byId("fresh-link"), session, asked);
+    this.#stop = showExpiringLink(this.#api, byId("fresh-link"), session, asked);
     byId("fresh-done-title").focus();
   }
 }
 
-/** The dialog that erases: only after the end of the session's id was typed. */
+/** The dialog that erases a session, after the end of its id was typed. */
 export class EraseDialog {
   #api;
   #current;
@@ -295,7 +297,7 @@ export class EraseDialog {
     byId("erase-word").addEventListener(
       "input",
       () => {
-        byId("erase-do").disabled = !this.#sure;
+        byId("erase-do").disabled = !this.#confirmed;
       },
       { signal },
     );
@@ -303,13 +305,13 @@ export class EraseDialog {
       "submit",
       (event) => {
         event.preventDefault();
-        if (this.#sure) press(byId("erase-do"), "erase-problem", () => this.#erase());
+        if (this.#confirmed) runAction(byId("erase-do"), "erase-problem", () => this.#erase());
       },
       { signal },
     );
   }
 
-  get #sure() {
+  get #confirmed() {
     const typed = byId("erase-word").value.trim().toUpperCase();
     return this.#id !== null && typed.length >= TAIL && this.#id.toUpperCase().endsWith(typed);
   }
@@ -321,7 +323,7 @@ export class EraseDialog {
     const whose = session.reference ? `“${session.reference}”` : "without a reference";
     say(
       byId("erase-what"),
-      `The session ${whose} with ${files} ${files === 1 ? "asset" : "assets"} is emptied. This cannot be undone.`,
+      `The session ${whose} with ${files} ${files === 1 ? "asset" : "assets"} will be erased. This cannot be undone.`,
     );
     say(byId("erase-tail"), session.id.slice(-TAIL));
     byId("erase-word").value = "";
@@ -337,6 +339,6 @@ export class EraseDialog {
     const session = await this.#api("DELETE", `sessions/${this.#id}`);
     byId("erase-dialog").close();
     this.#onChange(session);
-    announce("The session is erased");
+    announce("Session erased");
   }
 }

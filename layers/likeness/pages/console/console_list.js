@@ -1,4 +1,4 @@
-// The list of sessions, newest first: filtered, searched, paged, and kept fresh without moving under a reader's hands.
+// The list of sessions, newest first, with filter, search and pages. Updates do not move what the reader looks at.
 
 import { byId, clockText, dayText, keepList, setAttributes, showBadge, words } from "./console_parts.js";
 import { h, say } from "./dom.js";
@@ -8,21 +8,21 @@ export const SESSION_ID = /^ses_[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
 const PAGE = 25;
 const SEARCH_PAGE = 100;
-/** The API looks at some pages per call: a search goes on by itself for so many calls, then asks. */
+/** The API reads a few pages per call: a search makes this many calls, then offers a button. */
 const SEARCH_CALLS = 10;
-/** A tab that was hidden catches up by so many pages; what is further behind begins anew. */
+/** A tab that was hidden reads at most this many pages to catch up; if more are missing, it reloads the list. */
 const CATCH_UP_PAGES = 4;
 const PAUSE_MS = 4_000;
 const SEARCH_PAUSE_MS = 12_000;
 const TYPING_MS = 400;
 
-/** The sessions that are loaded: a stretch of the whole list from its newest end. Ids are in order of time. */
+/** The sessions that are loaded, from the newest one on. Ids are in order of time. */
 class Loaded {
   sessions = new Map();
   /** Where the next page begins; null at the end of the list, undefined before the first answer. */
   tail;
-  /** Where the round trip through the older pages stands. */
-  round = null;
+  /** Which of the older pages the next update reads; null for the first of them. */
+  olderPage = null;
 
   get ids() {
     return [...this.sessions.keys()].sort().reverse();
@@ -33,8 +33,8 @@ class Loaded {
   }
 
   /**
-   * Takes a page in: what lies within its reach and is not in it has left the filter. The page holds ids below
-   * `above`; those below `floor` are left out.
+   * Adds a page. A loaded session that the page's range of ids covers, but that is not in the page, no longer matches
+   * the filter and is removed. The page holds ids below `above`; those below `floor` are ignored.
    */
   take(page, above = "t", floor = "") {
     const ids = page.sessions.map((session) => session.id);
@@ -60,7 +60,7 @@ export class SessionList {
   #open = null;
   #typing = 0;
 
-  /** `onSeen(session)` is told of each session that a round has brought. */
+  /** `onSeen(session)` is called with each loaded session after every update. */
   constructor(api, live, onSeen) {
     this.#api = api;
     this.#live = live;
@@ -72,7 +72,7 @@ export class SessionList {
     );
   }
 
-  /** Listens to the page's own elements until `signal` says that the operator has left. */
+  /** Adds the event listeners, until `signal` aborts. */
   listen(signal) {
     byId("more").addEventListener("click", () => this.#more(), { signal });
     byId("search").addEventListener(
@@ -93,12 +93,12 @@ export class SessionList {
     );
   }
 
-  /** A round now: something was made or erased. */
+  /** Updates the list now, because something was created or erased. */
   now() {
     this.#poller.now();
   }
 
-  /** The session as the list knows it. */
+  /** The session as it was listed, or null. */
   known(id) {
     return this.#loaded.sessions.get(id) ?? null;
   }
@@ -111,21 +111,21 @@ export class SessionList {
     }
   }
 
-  /** Gives the row's link the focus, if the row is there. */
+  /** Focuses the row of a session. Returns whether there is one. */
   focus(id) {
     const row = [...byId("rows").children].find((each) => each.dataset.key === id);
     row?.firstChild.focus();
     return Boolean(row);
   }
 
-  /** Writes the number of sessions into the filters; `range` says of which days. */
+  /** Shows the number of sessions in each filter; `range` names the days that are counted. */
   showCounts(counts, range) {
     const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
     for (const chip of byId("filters").children) {
       const status = chip.dataset.status;
       say(chip.lastChild, String(status ? (counts[status] ?? 0) : total));
     }
-    say(byId("counted"), `The figures count the sessions made in the ${range}.`);
+    say(byId("counted"), `Counts include sessions created in the ${range}.`);
   }
 
   #makeFilters() {
@@ -180,7 +180,7 @@ export class SessionList {
     return this.#api("GET", `sessions?${query}`);
   }
 
-  /** One round: the newest page, and the next one of the older pages that are loaded. */
+  /** One update: the newest page, and one of the older pages that are loaded. */
   async #refresh() {
     const loaded = this.#loaded;
     const first = await this.#page(null);
@@ -204,7 +204,7 @@ export class SessionList {
     }
   }
 
-  /** Joins the newest pages to what is loaded, however many sessions were made in between. */
+  /** Reads newest pages until they meet what is loaded. */
   async #catchUp(loaded, first) {
     const newest = loaded.ids[0];
     const pages = [first];
@@ -214,7 +214,7 @@ export class SessionList {
     const last = pages.at(-1);
     if (newest && apart(last, newest)) {
       loaded.sessions.clear();
-      loaded.round = null;
+      loaded.olderPage = null;
       loaded.tail = last.next_cursor;
     }
     if (!newest) loaded.tail ??= last.next_cursor;
@@ -229,14 +229,14 @@ export class SessionList {
   async #older(loaded, first) {
     const end = first.sessions.at(-1)?.id;
     if (!end || loaded.oldest >= end) return;
-    const from = loaded.round ?? { cursor: first.next_cursor, above: end };
+    const from = loaded.olderPage ?? { cursor: first.next_cursor, above: end };
     if (!from.cursor) return;
     const page = await this.#page(from.cursor);
     if (loaded !== this.#loaded) return;
     const last = page.sessions.at(-1)?.id;
     const over = !page.next_cursor || !last || last <= loaded.oldest;
     loaded.take(page, from.above, loaded.oldest);
-    loaded.round = over ? null : { cursor: page.next_cursor, above: last };
+    loaded.olderPage = over ? null : { cursor: page.next_cursor, above: last };
   }
 
   async #more() {
@@ -271,7 +271,7 @@ export class SessionList {
     this.mark(this.#open);
     const more = byId("more");
     more.hidden = !loaded.tail;
-    say(more, sessions.length ? "More" : "Look further back");
+    say(more, sessions.length ? "More" : "Search older sessions");
     const note = this.#note(sessions.length, loaded.tail);
     say(byId("list-note"), note);
     byId("list-note").hidden = !note;
@@ -280,9 +280,9 @@ export class SessionList {
 
   #note(count, tail) {
     if (count) return "";
-    if (tail) return "Nothing among the newest sessions.";
+    if (tail) return "No match among the newest sessions.";
     if (this.#reference) return "No session has exactly this reference.";
-    return this.#status ? `No session is ${words(this.#status)}.` : "No session was made yet.";
+    return this.#status ? `No session is ${words(this.#status)}.` : "No sessions yet.";
   }
 }
 

@@ -1,12 +1,13 @@
-// Keeps what is on the screen fresh: tasks that repeat while the page is visible, rest while it is hidden, and leave
-// the service alone for as long as it asks.
+// Keeps what is on the screen up to date: tasks that repeat while the page is visible, pause while it is hidden, and
+// wait as long as Retry-After says.
 
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 30_000;
 
 /**
- * All repeated tasks of the page. `show({ state, error, until })` is told how they fare: `state` is "live", "paused",
- * "offline", "waiting" (for `until`, in ms since the epoch) or "problem". `onRefused(error)`: the key is no good.
+ * All repeated tasks of the page. `show({ state, error, until })` is called with their state: "live", "paused",
+ * "offline", "waiting" (for `until`, in ms since the epoch) or "problem". `onRefused(error)`: the API does not accept
+ * the key.
  */
 export class Live {
   #show;
@@ -22,7 +23,7 @@ export class Live {
     const signal = this.#listening.signal;
     document.addEventListener("visibilitychange", () => this.#onVisibility(), { signal });
     window.addEventListener("online", () => this.wake(), { signal });
-    window.addEventListener("offline", () => this.#tell(), { signal });
+    window.addEventListener("offline", () => this.#showState(), { signal });
   }
 
   /** Repeats `task(signal)` every `pause()` milliseconds, from now on; see Poller. */
@@ -33,31 +34,31 @@ export class Live {
     return poller;
   }
 
-  /** No further round of that poller. */
+  /** Stops a poller. */
   remove(poller) {
     poller?.stop();
     this.#pollers.delete(poller);
     this.#troubles.delete(poller);
-    this.#tell();
+    this.#showState();
   }
 
-  /** Everything at once, as far as the service lets us. */
+  /** Runs every task now, or as soon as the API allows requests again. */
   wake() {
     for (const poller of this.#pollers) poller.now();
   }
 
-  /** Ends all of it. */
+  /** Stops every task. */
   stop() {
     for (const poller of [...this.#pollers]) this.remove(poller);
     this.#listening.abort();
   }
 
-  /** Milliseconds for which the service wants no request. */
+  /** Milliseconds until the API allows requests again, by its last Retry-After. */
   get hold() {
     return Math.max(0, this.#notBefore - Date.now());
   }
 
-  /** A round went well (`error` is null) or did not. */
+  /** Records the outcome of a run; `error` is null after a success. */
   report(poller, error) {
     if (!this.#pollers.has(poller)) return;
     if (error && isRefusal(error)) {
@@ -67,15 +68,15 @@ export class Live {
     if (error?.retryAfter) this.#notBefore = Date.now() + error.retryAfter * 1_000;
     if (error) this.#troubles.set(poller, error);
     else this.#troubles.delete(poller);
-    this.#tell();
+    this.#showState();
   }
 
   #onVisibility() {
     if (!document.hidden) this.wake();
-    this.#tell();
+    this.#showState();
   }
 
-  #tell() {
+  #showState() {
     const errors = [...this.#troubles.values()];
     const offline = errors.find((error) => error.code === "offline");
     if (document.hidden) this.#show({ state: "paused" });
@@ -86,10 +87,10 @@ export class Live {
   }
 }
 
-/** Whether the API does not know the key (any more). */
+/** Whether the API does not accept the key. */
 export const isRefusal = (error) => error.status === 401 || error.status === 403;
 
-/** One task. Rounds never overlap; after a failure the pause doubles, up to half a minute. */
+/** One task. Its runs never overlap; after a failure the pause doubles, up to 30 seconds. */
 class Poller {
   #live;
   #task;
@@ -106,7 +107,7 @@ class Poller {
     this.#pause = pause;
   }
 
-  /** A round now, or right after the one that is under way. */
+  /** Runs the task now, or again right after the current run. */
   now() {
     if (this.#running) this.#wanted = true;
     else this.#schedule(0);
@@ -120,11 +121,11 @@ class Poller {
 
   #schedule(pause) {
     clearTimeout(this.#timer);
-    if (!this.#stopped) this.#timer = setTimeout(() => this.#round(), Math.max(pause, this.#live.hold));
+    if (!this.#stopped) this.#timer = setTimeout(() => this.#run(), Math.max(pause, this.#live.hold));
   }
 
-  async #round() {
-    if (document.hidden || this.#running) return; // Becoming visible wakes us up.
+  async #run() {
+    if (document.hidden || this.#running) return; // a page that becomes visible calls wake()
     if (this.#live.hold) {
       this.#schedule(0);
       return;

@@ -1,4 +1,4 @@
-// The numbers: what was made, how much of it went well, how fast, and why the rest did not.
+// The numbers: how many sessions and assets, how many succeeded, how fast, and why others failed.
 
 import { columnChart, drawInto, rankChart } from "./charts.js";
 import { STATUSES } from "./console_list.js";
@@ -7,7 +7,7 @@ import { byId, dayText, durationText, words } from "./console_parts.js";
 import { h, say } from "./dom.js";
 
 const PAUSE_MS = 60_000;
-const SAME = "The table below says the same.";
+const SAME = "The table below has the same figures.";
 const STACKED = ["verified", "processing", "requires_input", "canceled", "redacted"];
 
 const percent = (share) =>
@@ -22,7 +22,7 @@ export class Numbers {
   #days = null;
   #shown = "";
 
-  /** `onCounts(statuses, range)` is told how many sessions stand where, and of which days that is. */
+  /** `onCounts(statuses, range)` is called with the number of sessions by status, and the days that are counted. */
   constructor(api, live, onCounts) {
     this.#api = api;
     this.#onCounts = onCounts;
@@ -33,7 +33,7 @@ export class Numbers {
     );
   }
 
-  /** Listens to the page's own elements until `signal` says that the operator has left. */
+  /** Adds the event listeners, until `signal` aborts. */
   listen(signal) {
     byId("range").addEventListener(
       "change",
@@ -45,7 +45,7 @@ export class Numbers {
     );
   }
 
-  /** A round now. */
+  /** Updates the numbers now. */
   now() {
     this.#poller.now();
   }
@@ -69,7 +69,7 @@ export class Numbers {
   #clear() {
     this.#days = null;
     this.#shown = "";
-    say(byId("numbers-range"), "Adding up…");
+    say(byId("numbers-range"), "Loading the numbers…");
   }
 
   async #refresh(signal) {
@@ -93,12 +93,12 @@ export class Numbers {
     const all = summary(days);
     say(
       byId("numbers-range"),
-      `What was made from ${dayText(days[0].date)} to ${dayText(days.at(-1).date)}, and what became of it.`,
+      `Created from ${dayText(days[0].date)} to ${dayText(days.at(-1).date)}, by their status now.`,
     );
     showTiles(all);
     showDays(days);
     showSpeed(all);
-    showFailures("session-failures", "Why sessions wait for another try", "sessions", all.failures);
+    showFailures("session-failures", "Why sessions need another attempt", "sessions", all.failures);
     showFailures("asset-failures", "Why assets failed", "assets", all.asset_failures);
   }
 }
@@ -112,7 +112,7 @@ function showTiles(all) {
     [
       "Median time to Active",
       timeOrNone(all.median),
-      all.most === null ? "none was handed over yet" : `nine of ten within ${durationText(all.most)}`,
+      all.most === null ? "none submitted yet" : `90 % within ${durationText(all.most)}`,
     ],
     ["Assets Active", String(active), `${all.assets.failed ?? 0} failed`],
   ];
@@ -123,7 +123,7 @@ function showTiles(all) {
   );
 }
 
-/** A figure: caption, legend, picture, and the table that says the same. It stays as it is when drawn anew. */
+/** A figure with caption, legend, chart and table. Drawing again keeps its elements. */
 function frame(id, title, { legend = [], head, rows, empty }, draw) {
   const figure = byId(id);
   if (!figure.firstChild) {
@@ -185,7 +185,7 @@ function showDays(days) {
               timeOrNone(quantile(day.buckets, 0.5)),
             ])
         : [],
-      empty: "No session was made in these days.",
+      empty: "No sessions were created in these days.",
     },
     (width) =>
       columnChart(width, {
@@ -212,18 +212,18 @@ function showSpeed(all) {
   }));
   frame(
     "speed",
-    "From hand-over to Active",
+    "Time from submission to Active",
     {
       head: ["Time", "Assets"],
       rows: found.filter((column) => column.count).map((column) => [between(column), column.count]),
-      empty: "No asset has become Active in these days.",
+      empty: "No assets became Active in these days.",
     },
     (width) =>
       columnChart(width, {
-        name: `Times to become Active: half of them up to ${durationText(all.median)}. ${SAME}`,
+        name: `Time to Active: median ${durationText(all.median)}. ${SAME}`,
         columns,
         marks: [
-          { at: placeIn(found, all.median), text: `half ${durationText(all.median)}` },
+          { at: placeIn(found, all.median), text: `median ${durationText(all.median)}` },
           { at: placeIn(found, all.most), text: `90 % ${durationText(all.most)}` },
         ],
       }),
@@ -240,7 +240,7 @@ function showFailures(id, title, what, counts) {
     {
       head: ["Reason", what],
       rows: rows.map(([code, count]) => [words(code), count]),
-      empty: `No ${what.slice(0, -1)} of these days has failed.`,
+      empty: `No ${what} failed in these days.`,
     },
     (width) =>
       rankChart(width, {

@@ -1,5 +1,5 @@
-// Small parts that every view of the console is made of: elements, words, times (all in UTC, like the API's days and
-// the logs), copy buttons, and the one live region.
+// What all views of the console use: elements, wording, times (in UTC, as in the API and the logs), copy buttons, and
+// the live region for screen readers.
 
 import { h, say } from "./dom.js";
 
@@ -9,7 +9,7 @@ import { h, say } from "./dom.js";
  */
 export const byId = (id) => document.getElementById(id);
 
-/** Sets or removes attributes; what has its value already is left alone. */
+/** Sets or removes attributes that differ. */
 export function setAttributes(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) element.removeAttribute(name);
@@ -35,7 +35,7 @@ export function keepList(parent, items, keyOf, create, update) {
   for (const gone of present.values()) gone.remove();
 }
 
-/** Says something to who cannot see the page. The same text twice is said twice. */
+/** Announces a text to screen readers, also when it is the same as before. */
 export function announce(text) {
   const region = byId("announce");
   region.textContent = "";
@@ -100,25 +100,25 @@ export function sizeText(bytes) {
   return `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
-/** A problem in words: the document's text, its code, and what there is to do. Without a code it is this page's own. */
+/** The text of a problem: its message, its code, and what to do. An error without a code is a bug of this page. */
 export function problemText(error) {
-  if (!error.code) return "This page has met a fault of its own (page_error). Please load it again.";
+  if (!error.code) return "Something went wrong in this page (page_error). Please reload it.";
   const wait = error.retryAfter ? ` Try again in ${Math.ceil(error.retryAfter)} s.` : "";
   const request = error.requestId ? ` Request ${error.requestId}.` : "";
   return `${error.message.replace(/[.\s]+$/, "")} (${error.code}).${wait}${request}`;
 }
 
-/** Copies by the clipboard, or the old way where there is none (plain http, an old browser). */
+/** Copies with the clipboard API, or with execCommand where there is none (plain http, an old browser). */
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return copyTheOldWay(text);
+    return copyWithCommand(text);
   }
 }
 
-function copyTheOldWay(text) {
+function copyWithCommand(text) {
   const before = /** @type {HTMLElement} */ (document.activeElement);
   const area = h("textarea", { class: "visually-hidden", readonly: true, "aria-hidden": "true", tabindex: "-1" });
   area.value = text;
@@ -129,31 +129,31 @@ function copyTheOldWay(text) {
   try {
     copied = document.execCommand("copy");
   } catch {
-    // No such command here: the caller says so.
+    // This browser has no such command: the caller reports it.
   }
   area.remove();
   before?.focus();
   return copied;
 }
 
-const SAID_MS = 1_600;
+const COPIED_MS = 1_600;
 
-/** A button that copies what `text()` gives at that moment. `what` names it for those who do not see its place. */
+/** A button that copies what `text()` returns. `what` names it for screen readers. */
 export function copyButton(what, text) {
   const button = h("button", { class: "copy", type: "button", "aria-label": `Copy ${what}` }, "Copy");
   let timer = 0;
   button.addEventListener("click", async () => {
     const copied = await copy(text());
     say(button, copied ? "Copied" : "Not copied");
-    announce(copied ? `Copied ${what}` : `The browser did not let us copy ${what}; please select it by hand`);
+    announce(copied ? `Copied ${what}` : `The browser did not allow copying ${what}. Please select it by hand`);
     clearTimeout(timer);
-    timer = setTimeout(() => say(button, "Copy"), SAID_MS);
+    timer = setTimeout(() => say(button, "Copy"), COPIED_MS);
   });
   return button;
 }
 
-/** Keeps a button down for as long as the service asked to be left alone. */
-export function holdBack(button, seconds) {
+/** Disables a button for some seconds. */
+export function disableFor(button, seconds) {
   button.disabled = true;
   setTimeout(
     () => {

@@ -1,4 +1,4 @@
-// One session, followed live: how it went, its files, its attempts, its consent.
+// One session, updated live: its timeline, assets, attempts and consent.
 
 import { serverNow } from "./api.js";
 import {
@@ -44,7 +44,7 @@ export class SessionView {
     );
   }
 
-  /** The session that is shown, as it was read last. */
+  /** The session that is shown, from the last response. */
   get session() {
     return this.#session;
   }
@@ -53,7 +53,7 @@ export class SessionView {
     return this.#id;
   }
 
-  /** Follows another session; `known` is what the list knows of it. */
+  /** Shows another session; `known` is its entry in the list, or null. */
   open(id, known) {
     if (this.#id === id) return;
     this.close();
@@ -72,28 +72,28 @@ export class SessionView {
     );
   }
 
-  /** Shows none. */
+  /** Shows no session. */
   close() {
     this.#live.remove(this.#poller);
     this.#poller = null;
     this.#id = null;
     this.#session = null;
     byId("session").hidden = true;
-    say(byId("detail-note"), "Choose a session to see how it went.");
+    say(byId("detail-note"), "Select a session to see its details.");
     byId("detail-note").hidden = false;
   }
 
-  /** A round now. */
+  /** Updates the session now. */
   now() {
     this.#poller?.now();
   }
 
-  /** The list has seen a session: if it is this one and has changed, we look too. */
+  /** Updates the session when the list shows a newer version of it. */
   seen(session) {
     if (session.id === this.#id && this.#session && session.updated_at > this.#session.updated_at) this.now();
   }
 
-  /** Shows an answer that an action has brought. */
+  /** Shows a session from a response. */
   show(session) {
     if (session.id !== this.#id) return;
     const before = this.#session?.status;
@@ -155,7 +155,7 @@ export class SessionView {
     const problem = session.last_error;
     byId("session-problem").hidden = !problem;
     if (problem) {
-      const upstream = problem.upstream_code ? `, crun said ${problem.upstream_code}` : "";
+      const upstream = problem.upstream_code ? `, crun code ${problem.upstream_code}` : "";
       say(byId("session-problem"), `${problem.message} (${problem.code}${upstream})`);
     }
     this.#when(
@@ -183,15 +183,15 @@ export class SessionView {
     const note = session.assets.length
       ? ""
       : session.status === "redacted"
-        ? "There were none."
-        : "No file was registered yet.";
+        ? "There were no files."
+        : "No files were registered.";
     say(byId("assets-note"), note);
     byId("assets-note").hidden = !note;
     keepList(byId("assets"), session.assets, (asset) => asset.id, makeAsset, showAsset);
   }
 }
 
-/** Whether a fresh link can be made: the API says the same, with the reason. */
+/** Whether a new link can be created. The API checks the same and gives the reason. */
 function canTryAgain(session) {
   const waiting = session.status === "requires_input" || session.status === "processing";
   return waiting && !session.group_id && session.attempts_left !== 0;
@@ -227,10 +227,10 @@ function factsOf(session) {
   if (session.erasure) {
     facts.push(timeFact("Erased", session.erasure.erased_at));
     facts.push(
-      fact("At crun", "crun cannot delete: what it holds under these ids stays until its support removes it."),
+      fact("At crun", "crun cannot delete through its API: data under these ids stays until its support removes it."),
     );
   } else if (session.status === "redacted") {
-    facts.push(fact("Erased", "not to the end yet: press Erase once more"));
+    facts.push(fact("Erased", "not complete: press Erase again"));
   }
   return facts;
 }
@@ -239,7 +239,7 @@ function showAttempts(session) {
   const left = session.attempts_left;
   const none = session.attempts.length
     ? ""
-    : "No link was made yet: the person has not opened the invite page’s check. ";
+    : "No link was created: the person has not started the check on the invite page. ";
   const more = session.attempts.length ? "more " : "";
   const possible = canTryAgain(session) ? `${left} ${more}${left === 1 ? "attempt is" : "attempts are"} possible.` : "";
   say(byId("attempts-note"), none + possible);
@@ -257,14 +257,14 @@ function showAttempt(row, attempt) {
   const [name, badge, what] = row.children;
   say(name, `Attempt ${attempt.number}`);
   showBadge(badge, attempt.status);
-  const made = `link made ${momentText(attempt.created_at)}`;
+  const made = `link created ${momentText(attempt.created_at)}`;
   const took = attempt.answered_at ? (Date.parse(attempt.answered_at) - Date.parse(attempt.created_at)) / 1_000 : null;
   const came =
     took === null ? `good until ${clockText(attempt.expires_at)}` : `the person came back after ${durationText(took)}`;
   say(what, [made, came, attempt.result_code && `result ${attempt.result_code}`].filter(Boolean).join(" · "));
 }
 
-const SOURCES = { client: "told by the caller", person: "given on the invite page" };
+const SOURCES = { client: "recorded by the caller", person: "given on the invite page" };
 
 function showConsent(consent) {
   say(byId("consent-note"), consent ? "" : "None is on record.");
@@ -278,7 +278,7 @@ function showConsent(consent) {
     timeFact("Given", consent.given_at),
     fact(
       "Language",
-      consent.language ? `${LANGUAGES[consent.language] ?? ""} (${consent.language})`.trim() : "not said",
+      consent.language ? `${LANGUAGES[consent.language] ?? ""} (${consent.language})`.trim() : "not recorded",
     ),
     fact("How", SOURCES[consent.source] ?? consent.source),
     consent.sha256
@@ -321,7 +321,7 @@ function showAsset(row, asset) {
   const problem = row.querySelector(".field-problem");
   problem.hidden = !asset.error;
   if (asset.error) {
-    say(problem, `${asset.error.message} (${asset.error.code}${asset.error.retryable ? ", may be sent again" : ""})`);
+    say(problem, `${asset.error.message} (${asset.error.code}${asset.error.retryable ? ", can be sent again" : ""})`);
   }
   say(row.querySelector(".hint"), assetWords(asset));
   setAttributes(row, { title: asset.id });
@@ -337,7 +337,7 @@ function assetWords(asset) {
     arrived === null
       ? `registered ${dayText(asset.created_at)} ${clockText(asset.created_at)}`
       : `file after ${durationText(arrived)}`,
-    active === null ? null : `Active ${durationText(active)} after it was handed to crun`,
+    active === null ? null : `Active ${durationText(active)} after submission to crun`,
   ]
     .filter(Boolean)
     .join(" · ");

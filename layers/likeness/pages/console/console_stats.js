@@ -1,10 +1,10 @@
-// The numbers behind the charts: read page by page from GET /stats, added up by day, and what follows from them.
+// The figures behind the charts, read page by page from GET /stats and added up by day.
 
 import { serverNow } from "./api.js";
 
-/** How many times a run of pages waits for the service before it gives up for this round. */
-const PATIENCE = 3;
-/** The buckets of `seconds_to_active` grow by this factor; the first one reaches from nothing to one second. */
+/** How many times reading all pages waits for Retry-After before it fails. */
+const MOST_WAITS = 3;
+/** The buckets of `seconds_to_active` grow by this factor; the first one reaches from zero to one second. */
 const BUCKET_FACTOR = 2 ** 0.25;
 const DAY_MS = 86_400_000;
 
@@ -30,7 +30,7 @@ export async function readDays(api, count, signal) {
   const dates = lastDays(count);
   const days = new Map(dates.map((date) => [date, emptyDay(date)]));
   let cursor = null;
-  let patience = PATIENCE;
+  let waits = 0;
   do {
     const query = new URLSearchParams({ from: dates[0], to: dates.at(-1) });
     if (cursor) query.set("cursor", cursor);
@@ -39,8 +39,9 @@ export async function readDays(api, count, signal) {
       for (const day of page.days) addUp(days, day);
       cursor = page.next_cursor;
     } catch (error) {
-      // Half of the pages is no answer: rather than begin anew, wait as long as we are asked to and go on.
-      if (!error.retryAfter || !cursor || --patience < 0) throw error;
+      // Waiting and going on costs less than to read all pages again.
+      if (!error.retryAfter || !cursor || waits === MOST_WAITS) throw error;
+      waits += 1;
       await pause(error.retryAfter * 1_000, signal);
     }
   } while (cursor);

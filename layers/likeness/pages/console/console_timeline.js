@@ -1,4 +1,4 @@
-// One session's way through time: what happened when, and how long each part took, as a chart and as a table.
+// The timeline of one session: what happened when, and how long each part took, as a chart and as a table.
 
 import { drawInto, fitted, label, picture, round, shape, widthOf } from "./charts.js";
 import { clockText, dayText, durationText, momentText } from "./console_parts.js";
@@ -21,7 +21,7 @@ export function timelineOf(session, now) {
     ...session.attempts.map((attempt) => attemptRow(attempt, session, now)),
     ...session.assets.map((asset) => assetRow(asset, session, now)),
   ];
-  // A consent that the caller has recorded before is said in words; an axis of years would hide the rest.
+  // An older consent, recorded by the caller, is in the table only: an axis of years would hide the rest.
   const shown = marks.filter((mark) => mark.at >= created - 1);
   const open = rows.some((row) => row.parts.some((part) => part.open));
   const times = [...shown.map((mark) => mark.at), ...rows.flatMap(timesOf)];
@@ -46,11 +46,11 @@ function attemptRow(attempt, session, now) {
   const until = answered ?? (waiting ? Math.max(now, made) : closed);
   const parts = [{ kind: "person", from: made, to: until, text: "link open", open: waiting }];
   if (attempt.status === "passed" && session.status === "processing") {
-    parts.push({ kind: "crun", from: until, to: Math.max(now, until), text: "looking the result up", open: true });
+    parts.push({ kind: "crun", from: until, to: Math.max(now, until), text: "looking up the result", open: true });
   }
   const verified = attempt.status === "verified" ? seconds(session.verified_at) : null;
   if (verified !== null && verified >= until)
-    parts.push({ kind: "crun", from: until, to: verified, text: "looking the result up", open: false });
+    parts.push({ kind: "crun", from: until, to: verified, text: "looking up the result", open: false });
   const bad = ["failed", "lapsed", "lost"].includes(attempt.status);
   const end =
     verified !== null
@@ -64,7 +64,7 @@ function attemptRow(attempt, session, now) {
 function assetRow(asset, session, now) {
   const steps = [
     { kind: "person", text: "waiting for the file", at: seconds(asset.created_at) },
-    { kind: "ready", text: "checked, waiting", at: seconds(asset.uploaded_at) },
+    { kind: "ready", text: "checked, queued", at: seconds(asset.uploaded_at) },
     { kind: "crun", text: "at crun", at: seconds(asset.submitted_at) },
   ].filter((step) => step.at !== null);
   const end = assetEnd(asset, session);
@@ -96,19 +96,19 @@ function eventsOf(session, marks) {
   };
   for (const attempt of session.attempts) {
     const name = `Attempt ${attempt.number}`;
-    add(attempt.created_at, `${name}: link made`);
+    add(attempt.created_at, `${name}: link created`);
     add(
       attempt.answered_at,
       `${name}: the person came back${attempt.result_code ? `, result ${attempt.result_code}` : ""}`,
     );
     if (!attempt.answered_at && attempt.status !== "open")
-      add(attempt.expires_at, `${name}: link ran out (${attempt.status})`);
+      add(attempt.expires_at, `${name}: link expired (${attempt.status})`);
   }
   for (const asset of session.assets) {
     const name = asset.name || asset.id;
     add(asset.created_at, `${name}: registered`);
-    add(asset.uploaded_at, `${name}: file arrived and was found fit`);
-    add(asset.submitted_at, `${name}: handed to crun`);
+    add(asset.uploaded_at, `${name}: file received and accepted`);
+    add(asset.submitted_at, `${name}: submitted to crun`);
     add(asset.activated_at, `${name}: Active`);
     if (asset.status === "failed")
       add(asset.updated_at, `${name}: failed${asset.error ? ` (${asset.error.code})` : ""}`);
@@ -119,7 +119,7 @@ function eventsOf(session, marks) {
 const MARK_WORDS = {
   created: "Session created",
   consent: "Consent given",
-  "group known": "Verified: group known",
+  "group known": "Verified: group id received",
   erased: "Session erased",
 };
 
@@ -312,7 +312,7 @@ function cutShape(x, gap, top, bottom) {
   return shape(
     "g",
     { class: "cut" },
-    shape("title", {}, `${durationText(gap.long)} are left out here`),
+    shape("title", {}, `${durationText(gap.long)} not shown`),
     shape("rect", { x: round(x + 5), y: top - 2, width: BREAK_PX - 10, height: round(bottom - top + 2) }),
     label(middle, bottom + 14, cutText(gap), "middle", "strong"),
   );

@@ -1,4 +1,4 @@
-// Draws the routes of openapi.json as text.
+// Shows the routes of openapi.json as text.
 function add(parent, tag, text) {
   const made = parent.appendChild(document.createElement(tag));
   made.textContent = text;

@@ -1,4 +1,4 @@
-// One line of a list of files: a preview, a name, where it stands, and what can be done.
+// One row of a list of files: a preview, a name, the state, and the actions.
 
 import { h, icon, say } from "./dom.js";
 
@@ -13,7 +13,7 @@ function actionsOf({ state, asset, item }) {
 
 const TONES = { active: "good", failed: "bad", refused: "bad", broken: "bad", paused: "warn", awaiting_upload: "calm" };
 
-/** The line of one model of FilesStep, whose `pickers`, `placeOf` and `uploads` its buttons use. */
+/** The row of one model of FilesStep, whose `pickers`, `placeOf` and `uploads` its buttons use. */
 export class Row {
   constructor(step) {
     this.step = step;
@@ -65,7 +65,7 @@ export class Row {
     const label = t("preview", { name });
     this.thumb.replaceChildren(item.kind === "Image"
       ? h("img", { ...size, src: item.url, alt: label })
-      // A moment after the start: some players draw nothing before it.
+      // Some players draw nothing at the very start.
       : h("video", { ...size, src: `${item.url}#t=0.1`, "aria-label": label, muted: true, playsinline: true }));
   }
 
@@ -84,7 +84,7 @@ export class Row {
       remove: () => [this.button("remove", () => step.uploads.remove(this.model.item))],
     };
     this.actions.replaceChildren(...wanted.flatMap((each) => made[each]()));
-    // A button that is gone must not take the keyboard's place with it.
+    // A button that is removed must not lose the keyboard focus.
     if (focused) (this.actions.querySelector("button") ?? this.element).focus({ preventScroll: true });
   }
 

@@ -1,4 +1,4 @@
-// The last step: files are chosen, dropped or photographed, and followed until each one is ready.
+// The last step: the person chooses, drops or photographs files, and sees the state of each.
 
 import { call } from "./api.js";
 import { h, icon, say } from "./dom.js";
@@ -9,7 +9,7 @@ import { Uploads } from "./uploads.js";
 
 const KINDS = ["Image", "Video", "Audio"];
 
-/** limits.json; asked for until it comes, since nothing can be checked without it. */
+/** limits.json, retried until it arrives, since no file can be checked without it. */
 async function loadLimits() {
   for (;;) {
     try {
@@ -21,8 +21,8 @@ async function loadLimits() {
 }
 
 /**
- * The step's controller: it outlives what is drawn, so that a change of language stops no upload. `app` offers `key`,
- * `t`, `session`, `announce(text)`, `toast(text)`, `refresh()` and `memory` (what this tab remembers).
+ * The controller of the step. It is kept when the view is drawn again, so a change of language stops no upload. `app`
+ * has `key`, `t`, `session`, `announce(text)`, `toast(text)`, `refresh()` and `memory` (what this tab remembers).
  */
 export class FilesStep {
   constructor(app) {
@@ -55,7 +55,7 @@ export class FilesStep {
     return this.uploads.sending;
   }
 
-  /** The step's elements in the present language. */
+  /** The elements of the step in the current language. */
   draw() {
     const { t } = this.app;
     this.rows.clear();
@@ -92,14 +92,14 @@ export class FilesStep {
     return h("section", { class: "more", "aria-labelledby": "more-heading" }, this.moreHeading, zone, this.hints);
   }
 
-  /** What is dragged over or dropped anywhere on the page, while this step is shown. */
+  /** Handles files that are dragged over or dropped anywhere on the page. */
   onDrag(event) {
     if (event.dataTransfer?.types.includes("Files")) this.dropped(event);
   }
 
   /**
-   * A button that opens the file chooser, and one for the camera where there is one to hold. `place()` says where the
-   * file goes; `kind` what it must be.
+   * A button that opens the file chooser, and for pictures one for the camera. `place()` says where the file goes,
+   * `kind` which kind it must be.
    */
   pickers({ choose, photo, name = null, kind = null, multiple = false, first = false, place = () => ({}) }) {
     const made = [this.picker(choose, { name, kind, multiple, place, style: first ? "button" : "button second" })];
@@ -150,7 +150,7 @@ export class FilesStep {
 
   take(files, place) {
     if (files.length === 0) return;
-    // Whatever stood in this place before is over.
+    // A new file replaces those that were chosen for the same row before.
     const before = this.uploads.items.filter((each) => each.row === place.row);
     before.forEach((each) => this.uploads.remove(each));
     for (const file of place.row ? [files[0]] : [...files]) this.uploads.add(file, place);
@@ -160,14 +160,14 @@ export class FilesStep {
   changed(item) {
     this.show();
     if (item.phase === "sent") this.app.refresh();
-    this.app.moved();
+    this.app.changed();
   }
 
-  /** Brings what is drawn up to date with the session and the uploads. */
+  /** Updates the view from the session and the uploads. */
   show() {
     if (!this.list) return;
     const { session, t } = this.app;
-    this.uploads.learn(session.assets);
+    this.uploads.update(session.assets);
     const models = this.inOrder(this.models(session));
     const asked = models.filter((each) => each.asked);
     const others = models.filter((each) => !each.asked);
@@ -183,22 +183,22 @@ export class FilesStep {
     this.askedPart.hidden = asked.length === 0;
     this.listPart.hidden = others.length === 0;
     say(this.moreHeading, t(asked.length ? "more_other" : "more"));
-    // One thing at a time: first what was asked for.
+    // The files that the caller has asked for come first.
     this.adder.classList.toggle("second", asked.some((each) => each.state === "awaiting_upload"));
     const done = models.length > 0 && models.every((each) => each.state === "active");
     say(this.heading, t(done ? "files_heading_done" : "files_heading"));
     say(this.lead, t(done ? "files_done" : "files_lead"));
-    this.tell(models);
+    this.announceChanges(models);
   }
 
-  /** Rows stay where they appeared first: nothing jumps when two files overtake each other on their way. */
+  /** Keeps rows in the order in which they appeared, whichever file is ready first. */
   inOrder(models) {
     this.order.push(...models.map((each) => each.key).filter((key) => !this.order.includes(key)));
     return models.sort((one, other) => this.order.indexOf(one.key) - this.order.indexOf(other.key));
   }
 
-  /** Says aloud what has come to an end since the last time. */
-  tell(models) {
+  /** Announces to screen readers which files have reached a final state. */
+  announceChanges(models) {
     const { t } = this.app;
     const before = this.said;
     this.said = new Map(models.map((each) => [each.key, each.state]));
@@ -208,13 +208,13 @@ export class FilesStep {
     this.app.announce(news.map((each) => `${each.name}: ${t(`state_${each.state}`)}. ${each.reason ?? ""}`).join(" "));
   }
 
-  /** One model for each row: assets of the session, and files of this page that are no assets yet. */
+  /** One model for each row: assets of the session, and files of this page that are not assets yet. */
   models(session) {
     const { items } = this.uploads;
     const made = new Map();
     for (const { asset, root } of currentAssets(session.assets, this.app.memory.get("replaced", {}))) {
       const own = items.find((each) => each.assetId === asset.id);
-      // A file that is to take this asset's place, and has none of its own yet.
+      // A file that will replace this asset, and has no asset yet.
       const next = items.find((each) => each.former === asset.id);
       const key = (own ?? next)?.row ?? root.id;
       const asked = isAskedFor(root, session);

@@ -1,4 +1,4 @@
-// What stands around the view: the language, the three steps, a word in passing, and the code for the phone.
+// What surrounds the view: the language, the three steps, notices, and the QR code for the phone.
 
 import { ApiError, call } from "./api.js";
 import { say, showPicture } from "./dom.js";
@@ -9,7 +9,7 @@ import { say, showPicture } from "./dom.js";
  */
 export const element = (id) => document.getElementById(id);
 
-/** The words around the view, and the language of the whole page. */
+/** Sets the texts around the view, and the language of the page. */
 export function frameWords(t) {
   document.documentElement.lang = t.language;
   say(element("brand"), t("title"));
@@ -22,7 +22,7 @@ export function frameWords(t) {
   });
 }
 
-/** Which of the three steps is under way: counted from 0, or null when there is none. */
+/** Shows which of the three steps is current: counted from 0, or null for none. */
 export function showSteps(t, current) {
   const steps = element("steps");
   steps.classList.toggle("over", current === null);
@@ -35,13 +35,13 @@ export function showSteps(t, current) {
   });
 }
 
-/** What is said in passing, over the foot of the page; null takes it away. */
+/** Shows a notice at the foot of the page; null hides it. */
 export function notice(text) {
   element("notice").classList.toggle("shown", Boolean(text));
   if (text) say(element("notice-words"), text);
 }
 
-/** On a computer: the invite link, never the H5 link, as a QR code for the phone. */
+/** Shows, on a computer, the invite link (never the H5 link) as a QR code for the phone. */
 export function showPhone(app, place) {
   const aside = element("phone");
   const useful = app.onComputer && !["canceled", "redacted", "refused", "spent"].includes(place);
@@ -56,7 +56,7 @@ export function showPhone(app, place) {
   app.phoneCode ??= showPhoneCode(app.key);
 }
 
-/** Gets the QR code of the invite link. Repeats what a moment may mend: the page works without it. */
+/** Shows the QR code of the invite link, and retries temporary errors. The page works without it. */
 async function showPhoneCode(key) {
   const link = `${location.origin}${location.pathname}#${key}`;
   for (let wait = 2; ; wait = Math.min(30, wait * 2)) {

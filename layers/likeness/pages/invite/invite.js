@@ -1,5 +1,5 @@
-// The person's page. The token comes in the fragment, which no server sees; it stays in this tab, so that the way back
-// from the face check finds it again. The session on the server says what is shown: reloading goes on where one was.
+// The person's page. The token comes in the fragment, which no server sees, and stays in this tab's storage, where the
+// page finds it after the face check. The session on the server decides what is shown, so a reload loses nothing.
 
 import { ApiError, call, serverNow } from "./api.js";
 import { h, say } from "./dom.js";
@@ -22,10 +22,10 @@ const STATUSES = ["requires_input", "processing", "verified", "canceled", "redac
 const SOON_MS = 3000;
 const OFFLINE_MS = 15_000;
 const TOAST_MS = 6000;
-/** How long a redirect may take before its button is given back. */
+/** How long a redirect may take before its button works again. */
 const LEAVING_MS = 10_000;
 
-/** What this tab remembers. Where the browser allows no storage it remembers until it is closed. */
+/** Values stored for this tab. Where the browser allows no storage, they last until a reload. */
 class Memory {
   constructor() {
     this.kept = new Map();
@@ -51,7 +51,7 @@ class Memory {
   }
 }
 
-/** The page of one invitation. */
+/** The page of one invite link. */
 class App {
   constructor(memory, key) {
     this.memory = memory;
@@ -98,7 +98,7 @@ class App {
     return `sessions/${this.sessionId}${rest}`;
   }
 
-  /** Asks for the session now, draws it, and plans the next time. Never throws: trouble is shown and outlived. */
+  /** Gets the session, draws it, and schedules the next request. Never throws: it shows problems and retries. */
   async refresh() {
     clearTimeout(this.timer);
     if (this.asking) return this.asking;
@@ -112,16 +112,16 @@ class App {
     const { epoch } = this;
     try {
       const session = await call(this.key, "GET", this.path());
-      // What was asked for before this page changed something may not know of the change.
+      // A response to a request from before a change of this page may not include the change.
       if (epoch !== this.epoch) return this.ask();
       this.take(session);
-      this.settle(null);
+      this.reportConnection(null);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if ([401, 403, 404].includes(error.status)) return this.refuse();
-      this.settle(error);
+      this.reportConnection(error);
     }
-    this.plan();
+    this.schedule();
   }
 
   take(session) {
@@ -133,8 +133,8 @@ class App {
     this.draw();
   }
 
-  /** Notes whether the server could be reached, and says so. */
-  settle(error) {
+  /** Records whether the server could be reached, and shows a problem. */
+  reportConnection(error) {
     this.failures = error ? this.failures + 1 : 0;
     this.pauseMs = error ? Math.max((error.retryAfter ?? 0) * 1000, Math.min(30_000, 2500 * 2 ** this.failures)) : 0;
     const { text, detail } = error ? this.troubleWords(error) : {};
@@ -152,15 +152,15 @@ class App {
     this.draw();
   }
 
-  plan() {
+  schedule() {
     clearTimeout(this.timer);
     this.nextAt = Infinity;
     if (document.hidden || this.refused) return;
     const still = Date.now() - this.changedAt;
     const regular = this.session ? pollDelay(this.place(), this.session, this.sending, still) : 0;
     if (regular === null) return;
-    const spread = 0.9 + Math.random() / 5; // many pages that lost the same server do not all come back at once
-    // The browser says when the connection is back; some are wrong about it, so it is tried all the same.
+    const spread = 0.9 + Math.random() / 5; // pages that lost the same server do not all return at once
+    // Browsers report when the connection is back, but not reliably, so requests go on.
     const wait = this.failures && !navigator.onLine ? OFFLINE_MS : this.failures ? this.pauseMs : regular;
     this.nextAt = Date.now() + wait * spread;
     this.timer = setTimeout(() => this.refresh(), wait * spread);
@@ -170,24 +170,24 @@ class App {
     return this.files?.sending ?? false;
   }
 
-  /** Something moves on this page: it is asked for at the quick pace again. */
-  moved() {
+  /** Polls at the short interval again, because something changed on this page. */
+  changed() {
     this.changedAt = Date.now();
-    if (!this.asking && !this.failures && !(this.nextAt - Date.now() < SOON_MS)) this.plan();
+    if (!this.asking && !this.failures && !(this.nextAt - Date.now() < SOON_MS)) this.schedule();
   }
 
   place() {
     return placeOf(this.session, serverNow());
   }
 
-  /** Tells the other tabs of this browser that something has changed. */
-  tellOthers() {
+  /** Notifies the other tabs of this browser of a change. */
+  notifyOtherTabs() {
     this.channel?.postMessage("changed");
   }
 
   // --- consent
 
-  /** The operator's text in the present language, if it is here already; if not it is drawn when it comes. */
+  /** The consent text in the current language, or null while it loads; the page is drawn again when it arrives. */
   consentText() {
     const { language } = this.t;
     if (!this.texts.has(language)) this.texts.set(language, this.fetchConsent(language));
@@ -201,19 +201,19 @@ class App {
         return this.draw();
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        this.settle(error);
+        this.reportConnection(error);
         await new Promise((resolve) => setTimeout(resolve, 1000 * (error.retryAfter ?? wait)));
       }
     }
   }
 
-  /** Stores the person's consent to `text`. A text that is not in force any more is fetched anew and asked again. */
+  /** Stores the person's consent to `text`. If another text is in force, that one is shown instead. */
   async agree({ text_version, language, sha256 }) {
     try {
       const consent = await call(this.key, "POST", this.path("/consent"), { text_version, language, sha256 });
       this.epoch += 1;
       this.consentWhy = null;
-      this.tellOthers();
+      this.notifyOtherTabs();
       this.take({ ...this.session, consent });
     } catch (error) {
       if (error.code !== "consent_text_changed") throw error;
@@ -227,12 +227,12 @@ class App {
   // --- the face check
 
   /**
-   * Makes a link and goes there. Asks first where the session stands: what another tab or the phone has begun meanwhile
-   * is shown, and no attempt is spent on it.
+   * Creates a link and opens it. Gets the session first: if another tab or the phone has started an attempt, the page
+   * shows that, and uses up no attempt.
    */
   async start() {
     const seen = this.session.attempt?.number ?? 0;
-    const link = await exclusively(`likeness ${this.sessionId}`, () => this.mint(seen));
+    const link = await exclusively(`likeness ${this.sessionId}`, () => this.createLink(seen));
     if (!link) return;
     this.leaving = true;
     location.assign(link);
@@ -240,7 +240,7 @@ class App {
     this.cameBack();
   }
 
-  async mint(seen) {
+  async createLink(seen) {
     const now = await call(this.key, "GET", this.path());
     const startable = ["ready", "open", "retry"].includes(placeOf(now, serverNow()));
     if (!startable || (now.attempt?.number ?? 0) !== seen) {
@@ -250,20 +250,20 @@ class App {
     try {
       const session = await call(this.key, "POST", this.path("/attempts"));
       this.epoch += 1;
-      this.session = session; // drawn by whoever comes back, not by who is about to leave
+      this.session = session; // not drawn: the page is about to be left
       const { number, h5_link: link } = session.attempt;
       this.memory.set("link", { session: this.sessionId, number, link });
-      this.tellOthers();
+      this.notifyOtherTabs();
       return link;
     } catch (error) {
       if (error.code === "consent_required") this.consentWhy = "consent_needed";
-      // Whatever it was, the session knows better: another tab was faster, or no attempt is left.
+      // Another tab was faster, or no attempt is left: the session says which.
       if (error.status === 409 || error.code === "too_many_attempts") await this.refresh();
       throw error;
     }
   }
 
-  /** The newest link, if it was made in this tab and still works. */
+  /** The newest link, if it was created in this tab and still works. */
   keptLink() {
     const kept = this.memory.get("link");
     const same = kept?.session === this.sessionId && kept.number === this.session.attempt?.number;
@@ -282,21 +282,21 @@ class App {
     if (this.leaving) return;
     if (!this.session && !this.refused) return;
     const place = this.refused ? "refused" : this.place();
-    // The text takes its place at once: nothing moves under a finger that was about to press.
-    if (place === "consent" && !this.consentText()) return this.holdConsent();
+    // The view is drawn with its text, so that nothing moves under a finger that is about to press.
+    if (place === "consent" && !this.consentText()) return this.disableConsent();
     const key = this.viewKey(place);
     if (key !== this.shown?.key) this.change(place, key);
     this.view.update();
   }
 
-  /** While another text is on its way, nobody agrees to the one that is about to go. */
-  holdConsent() {
+  /** Disables the consent form while another text loads, so that nobody agrees to the old one. */
+  disableConsent() {
     if (this.shown?.place !== "consent") return;
     for (const each of element("view").querySelectorAll("#agree, button")) each.disabled = true;
     this.shown = { place: "consent", key: null };
   }
 
-  /** What a view is made of: it is drawn anew when this changes, and only brought up to date when not. */
+  /** What a view depends on: when this changes the view is drawn again, otherwise it is only updated. */
   viewKey(place) {
     const parts = [place, this.t.language];
     if (place === "consent") parts.push(this.consentText().sha256, this.consentWhy);
@@ -335,7 +335,7 @@ class App {
     return { element: this.files.draw(), update: () => this.files.show() };
   }
 
-  // --- life
+  // --- events
 
   run() {
     this.useLanguage(this.memory.get("language") ?? languageOf(navigator.languages));
@@ -347,7 +347,7 @@ class App {
     showPhone(this, null);
     this.listen();
     this.refresh();
-    // The clock of an open link moves by itself, and runs out without any news.
+    // An open link counts down and expires without a response.
     setInterval(() => {
       if (this.shown?.place === "open" && !document.hidden) this.draw();
       else if (this.shown?.place === "waiting") this.view.update();
@@ -360,15 +360,15 @@ class App {
     addEventListener("online", () => this.refresh());
     addEventListener("offline", () => {
       clearTimeout(this.timer);
-      this.settle(new ApiError("offline", ""));
+      this.reportConnection(new ApiError("offline", ""));
     });
-    // Back from the face check: the page may be the very one that was left, with its button still busy.
+    // Back from the face check, the browser may restore the page as it was left, with its button still busy.
     addEventListener("pageshow", (event) => {
       if (event.persisted) this.cameBack();
       this.join();
     });
     addEventListener("pagehide", () => {
-      this.channel?.close(); // an open channel would keep the page out of the browser's memory
+      this.channel?.close(); // an open channel keeps the page out of the back/forward cache
       this.channel = null;
     });
     for (const name of ["dragover", "dragleave", "drop"]) {
@@ -385,12 +385,12 @@ class App {
   }
 }
 
-/** One tab at a time, where the browser can tell tabs apart. */
+/** Runs `work` in one tab at a time, where the browser has locks. */
 function exclusively(name, work) {
   return navigator.locks ? navigator.locks.request(name, work) : work();
 }
 
-/** The words for somebody without a token, such as a callback in another browser: `?status=` says where it stands. */
+/** Shows a status to a person without a token, as after a callback in another browser; `?status=` names it. */
 function showStatus() {
   const status = new URLSearchParams(location.search).get("status");
   const known = STATUSES.includes(status);
@@ -411,7 +411,7 @@ function showStatus() {
 }
 
 function takeToken(memory) {
-  // A chat that encodes the "#" makes the token a part of the path.
+  // Some chats encode the "#", which makes the token a part of the path.
   const broken = location.hash.startsWith("#st_") ? location.hash.slice(1) : null;
   const given = tokenIn(location.hash) ?? tokenIn(location.pathname) ?? broken;
   if (given && given !== memory.get("token")) {
@@ -419,7 +419,7 @@ function takeToken(memory) {
     memory.set("token", given);
   }
   const token = memory.get("token");
-  // With a token the session says what `?status=` said when it was made; neither belongs in the address.
+  // With a token, the session has the status; neither of them stays in the address.
   const path = location.pathname.replace(/[^/]*$/, "invite");
   if (token && (location.hash || location.search || path !== location.pathname)) history.replaceState(null, "", path);
   return token;
@@ -430,7 +430,7 @@ function main() {
   element("language").replaceChildren(...options);
   const memory = new Memory();
   const token = takeToken(memory);
-  // Another invitation pasted into the same tab changes the fragment only.
+  // Another invite link, pasted into the same tab, changes the fragment only.
   addEventListener("hashchange", () => {
     if (tokenIn(location.hash)) location.reload();
   });

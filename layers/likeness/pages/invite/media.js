@@ -1,37 +1,38 @@
-// What can be said about a file before it is sent. The server checks the same limits again, on the bytes themselves.
+// Checks a file before it is uploaded. The server checks the same limits again, on the bytes themselves.
 
-const PATIENCE_MS = 8000;
-/** A clip cut at 15 s ends on a whole picture and a whole block of sound; the server allows the same. */
+const DECODE_TIMEOUT_MS = 8000;
+/** A clip that is cut at 15 s ends with a whole frame and a whole audio block; the server allows the same. */
 const TOLERANCE_SECONDS = 0.1;
 
-/** A file that need not be sent. `code` is one of the server's; `values` fill in the words. */
-export class Unfit extends Error {
+/** When a file cannot be used. `code` is one of the server's; `values` fill in the text. */
+export class UnusableFile extends Error {
   constructor(code, values = {}) {
     super(code);
-    this.name = "Unfit";
+    this.name = "UnusableFile";
     this.code = code;
     this.values = values;
   }
 }
 
 /**
- * `{ kind, contentType, unseen }` of a file that keeps to `limits` (limits.json); throws Unfit. `url` is its blob: URL.
- * `wanted` is the kind that a place asks for, null for any. `unseen`: this browser cannot show it, and so has not
- * measured it.
+ * `{ kind, contentType, unseen }` of a file that is within `limits` (limits.json); throws UnusableFile. `url` is its
+ * blob: URL. `wanted` is the kind that was asked for, null for any. `unseen`: this browser cannot decode it, and so has
+ * not measured it.
  */
 export async function inspect(file, url, limits, wanted = null) {
   const { kind, contentType } = await typeOf(file, limits);
-  if (wanted && wanted !== kind) throw new Unfit("type_mismatch", { wanted });
+  if (wanted && wanted !== kind) throw new UnusableFile("type_mismatch", { wanted });
   const limit = limits[kind];
-  if (file.size === 0) throw new Unfit("empty_file");
-  if (file.size > limit.max_bytes) throw new Unfit("file_too_large", { bytes: file.size, most: limit.max_bytes });
-  // Null when this browser cannot decode it (HEIC, TIFF, HEVC): then the server is the first to measure it.
+  if (file.size === 0) throw new UnusableFile("empty_file");
+  const most = limit.max_bytes;
+  if (file.size > most) throw new UnusableFile("file_too_large", { bytes: file.size, most });
+  // Null when this browser cannot decode it (HEIC, TIFF, HEVC): then only the server measures it.
   const facts = await (kind === "Image" ? picture(url) : recording(kind, url));
   if (facts) checkFacts(facts, limit);
   return { kind, contentType, unseen: !facts };
 }
 
-// The first bytes of what we take, each byte a character; an MP3 may have anything in front of its frames.
+// The first bytes of each accepted type, one character per byte; an MP3 may have anything before its frames.
 const MARKS = {
   "image/jpeg": /^\xff\xd8\xff/,
   "image/png": /^\x89PNG/,
@@ -54,7 +55,7 @@ async function typeOf(file, limits) {
   let contentType = file.type.split(";")[0].trim().toLowerCase();
   if (!kindOf(contentType)) contentType = named ?? (await contentOf(file));
   const kind = kindOf(contentType);
-  if (!kind) throw new Unfit(file.size ? "format_unsupported" : "empty_file");
+  if (!kind) throw new UnusableFile(file.size ? "format_unsupported" : "empty_file");
   return { kind, contentType };
 }
 
@@ -63,7 +64,7 @@ async function contentOf(file) {
     const head = String.fromCharCode(...new Uint8Array(await file.slice(0, 4096).arrayBuffer()));
     return Object.keys(MARKS).find((type) => MARKS[type].test(head));
   } catch {
-    throw new Unfit("upload_unreadable");
+    throw new UnusableFile("upload_unreadable");
   }
 }
 
@@ -72,18 +73,18 @@ function checkFacts({ width, height, seconds }, limit) {
     const sides = [width, height];
     const values = { width, height, least: limit.min_side, most: limit.max_side };
     if (Math.min(...sides) < limit.min_side || Math.max(...sides) > limit.max_side) {
-      throw new Unfit("dimensions_out_of_range", values);
+      throw new UnusableFile("dimensions_out_of_range", values);
     }
     const ratio = width / height;
-    if (ratio < limit.min_ratio || ratio > limit.max_ratio) throw new Unfit("aspect_ratio_out_of_range", values);
+    if (ratio < limit.min_ratio || ratio > limit.max_ratio) throw new UnusableFile("aspect_ratio_out_of_range", values);
     const { min_pixels: few, max_pixels: many } = limit;
     if (width * height < few || width * height > many) {
-      throw new Unfit("pixels_out_of_range", { width, height, least: few, most: many });
+      throw new UnusableFile("pixels_out_of_range", { width, height, least: few, most: many });
     }
   }
   const { min_seconds: least, max_seconds: most } = limit;
   if (seconds && (seconds < least - TOLERANCE_SECONDS || seconds > most + TOLERANCE_SECONDS)) {
-    throw new Unfit("duration_out_of_range", { seconds, least, most });
+    throw new UnusableFile("duration_out_of_range", { seconds, least, most });
   }
 }
 
@@ -106,7 +107,7 @@ function recording(kind, url) {
 
 function settled(element, event, facts, url) {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(null), PATIENCE_MS);
+    const timer = setTimeout(() => resolve(null), DECODE_TIMEOUT_MS);
     const done = (found) => {
       clearTimeout(timer);
       resolve(found);
@@ -117,7 +118,7 @@ function settled(element, event, facts, url) {
   });
 }
 
-/** SHA-256 of the file's bytes in hex, or null where the browser offers none (pages without https). */
+/** SHA-256 of the file's bytes in hex, or null where the browser has no Web Crypto (pages without https). */
 export async function digestOf(file) {
   if (!globalThis.crypto?.subtle) return null;
   try {

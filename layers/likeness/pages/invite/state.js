@@ -1,4 +1,4 @@
-// Where a session stands and what follows from it. Nothing here touches the page or the network.
+// What a session means for the page. Nothing here uses the page or the network.
 
 /** A session token: session, client, expiry, the invite's number unless it is the first one, and the signature. */
 const TOKEN = /st_ses_[0-7][0-9A-HJKMNP-TV-Z]{25}\.[a-z0-9-]{1,32}\.\d{1,12}\.(?:\d{1,9}\.)?[\w-]{43}/;
@@ -7,7 +7,7 @@ const MOVING = new Set(["uploaded", "submitting", "processing"]);
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
-/** The session token in a part of an address, whatever a chat or a sentence has put around it; null without one. */
+/** The session token in a part of an address, without what a chat has put around it; null without one. */
 export function tokenIn(text) {
   const found = TOKEN.exec(text) ?? TOKEN.exec(decoded(text));
   return found && found[0];
@@ -41,7 +41,7 @@ export function stepOf(place) {
   return place === "consent" ? 0 : place === "files" ? 2 : 1;
 }
 
-/** Whether a link is out that still works. */
+/** Whether the newest link is open and still works. */
 export function isOpen(session, now) {
   return session.attempt?.status === "open" && secondsLeft(session, now) > 0;
 }
@@ -51,30 +51,30 @@ export function secondsLeft(session, now) {
   return session.attempt ? Math.max(0, (Date.parse(session.attempt.expires_at) - now) / SECOND) : 0;
 }
 
-/** Why the last attempt led nowhere: a code of `last_error`. A link that has just run out is known by the clock. */
+/** Why the last attempt failed: a code of `last_error`. The clock tells that a link has just expired. */
 export function reasonOf(session) {
   const byStatus = { failed: "attempt_failed", lost: "result_lost" };
   return session.last_error?.code ?? byStatus[session.attempt?.status] ?? "link_expired";
 }
 
-/** Whether the server has not yet said what became of the last link: the person may still be in the middle of it. */
+/** Whether the last link has no result yet: the person may still be taking the check. */
 export const isUndecided = (session) => session.attempt?.status === "open";
 
-/** Whether something is under way that the person waits for. `sending`: files are on their way from this page. */
+/** Whether something changes without the person. `sending`: this page is uploading files. */
 export function isMoving(place, session, sending) {
   if (place === "open" || place === "waiting") return true;
   return place === "files" && (sending || session.assets.some((each) => MOVING.has(each.status)));
 }
 
 /**
- * Milliseconds until the session should be asked for again, null for never. `still` is how long nothing has changed.
- * What moves is asked for often; what waits for a person, who may be on the phone beside, less so.
+ * Milliseconds until the next poll of the session, null for none. `still` is how long nothing has changed. The interval
+ * is short while something changes by itself, and longer while the page waits for the person, who may be on the phone.
  */
 export function pollDelay(place, session, sending, still) {
   if (place === "canceled" || place === "redacted") return null;
   if (isMoving(place, session, sending)) return still < 3 * MINUTE ? 2.5 * SECOND : 10 * SECOND;
   const settled = place === "files" && session.assets.length > 0 && session.assets.every(isSettled);
-  // At rest: whoever comes back to the page makes it ask again.
+  // The page polls again when the person returns to it.
   if (settled && still > 10 * MINUTE) return null;
   return still < 3 * MINUTE ? 5 * SECOND : 20 * SECOND;
 }
@@ -82,10 +82,10 @@ export function pollDelay(place, session, sending, still) {
 const isSettled = (asset) => ["active", "failed", "redacted"].includes(asset.status);
 
 /**
- * The assets that count: `{ asset, root }` in the order of their registration, without those that were erased and those in
- * whose place another one has come. A place that waits for its file, or a file that failed, is over once an asset of its name and type was
- * registered after it (each such asset takes the place of one), or one that `replacements` (new id → old id) names.
- * `root` is the first asset that stood in that place.
+ * The current assets: `{ asset, root }` in the order of their registration, without those that were erased or replaced.
+ * An asset that awaits its upload, or failed, is replaced by an asset of the same name and type that was registered
+ * after it (each such asset replaces one), or by one that `replacements` (new id → old id) names. `root` is the first
+ * asset of such a series.
  */
 export function currentAssets(assets, replacements) {
   const there = assets.filter((each) => each.status !== "redacted");
@@ -101,10 +101,10 @@ export function currentAssets(assets, replacements) {
   return inOrder.filter((each) => !over.has(each.id)).map((asset) => ({ asset, root: roots.get(asset) }));
 }
 
-/** Whether an asset was registered with the session itself: its developer has asked for it by name. */
+/** Whether an asset was registered with the session itself: the caller has asked for it by name. */
 export const isAskedFor = (asset, session) => asset.created_at === session.created_at;
 
-/** Whether a place has no file, or none that can be used. */
+/** Whether an asset has no file that can be used. */
 export const isVacant = (asset) => asset.status === "awaiting_upload" || asset.status === "failed";
 
 const registered = (asset) => Date.parse(asset.created_at);

@@ -1,28 +1,29 @@
-// Files on their way from this page to the bucket: looked at, registered, sent, two at a time. A lost connection is
-// waited out; what the server refuses is told and can be tried again.
+// Uploads files from this page to the bucket, two at a time: checks, registers and sends them. It waits for a lost
+// connection to return, and reports what the server refuses, which can be retried.
 
 import { ApiError, call, serverNow } from "./api.js";
-import { Unfit, digestOf, inspect } from "./media.js";
+import { UnusableFile, digestOf, inspect } from "./media.js";
 
 const AT_ONCE = 2;
 const MOST_TRIES = 6;
-/** An upload that moves no byte for so long is taken for a dead connection. */
+/** An upload that sends no byte for this long counts as a lost connection. */
 const STALLED_MS = 60_000;
 const NAME_LIMIT = 64;
-// What the API takes in no name: control characters, line separators, overrides of the direction of what follows.
+// What the API accepts in no name: control characters, line separators, overrides of the direction of what follows.
 const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
 const TRANSIENT = new Set(["offline", "timeout", "throttled", "rate_limited", "storage_unavailable", "not_json"]);
 
 /** When the bucket answered, but did not take the file. */
 class NotStored extends Error {}
-/** When the file could not be read: it was moved, changed, or the permission is gone. */
+/** When the file could not be read: it was moved or changed, or the permission has ended. */
 class Unreadable extends Error {}
 
 /**
- * The files of this page. `phase` of an item: `checking`, `refused` (looked at and not fit), `queued`, `sending`,
- * `paused` (no connection), `sent`, `broken` (the upload failed; can be tried again), `failed` (its asset did). `limits`
- * is a promise of limits.json, `taken()` gives the names that are in use. Told: `changed(item)` after every change, `same(item, name)`
- * when the session has the very file already, `replaced(newId, oldId)` when an asset takes the place of another.
+ * The files of this page. `phase` of an item: `checking`, `refused` (checked and not usable), `queued`, `sending`,
+ * `paused` (no connection), `sent`, `broken` (the upload failed; can be retried), `failed` (its asset failed). `limits`
+ * is a promise of limits.json, `taken()` returns the names that are in use. Callbacks: `changed(item)` after every
+ * change, `same(item, name)` when the session has the same file already, `replaced(newId, oldId)` when an asset
+ * replaces another.
  */
 export class Uploads {
   constructor({ key, sessionId, limits, taken, changed, same, replaced }) {
@@ -37,14 +38,14 @@ export class Uploads {
     this.running = 0;
   }
 
-  /** Whether anything still moves here: a page that is left now would lose it. */
+  /** Whether an upload is not finished: leaving the page would lose it. */
   get sending() {
     return this.items.some((each) => ["checking", "queued", "sending", "paused"].includes(each.phase));
   }
 
   /**
-   * Takes a file. `place` says where it goes, if anywhere: `row` is the place's own key, `former` the id of the asset
-   * that it comes after, `name` and `kind` what was asked for; all may be null.
+   * Adds a file. The second argument says where it goes: `row` is the key of its row, `former` the id of the asset that
+   * it replaces, `name` and `kind` what was asked for; all may be null.
    */
   async add(file, { row = null, former = null, name = null, kind = null } = {}) {
     const key = nextKey();
@@ -57,31 +58,33 @@ export class Uploads {
       Object.assign(item, found);
       item.sha256 = await digestOf(file);
     } catch (error) {
-      if (!(error instanceof Unfit)) throw error;
+      if (!(error instanceof UnusableFile)) throw error;
       return this.set(item, { phase: "refused", problem: { code: error.code, values: error.values } });
     }
-    const twin = this.items.find((each) => each !== item && item.sha256 && each.sha256 === item.sha256);
-    if (twin && !["refused", "broken", "failed"].includes(twin.phase)) return this.leave(item, twin.name);
+    const duplicate = this.items.find((each) => each !== item && item.sha256 && each.sha256 === item.sha256);
+    if (duplicate && !["refused", "broken", "failed"].includes(duplicate.phase)) {
+      return this.drop(item, duplicate.name);
+    }
     this.set(item, { phase: "queued" });
     this.next();
   }
 
-  /** Sends a file again that could not be sent, or that failed on its way for no fault of its own. */
+  /** Sends a file again that could not be sent, or whose asset failed for a temporary reason. */
   retry(item) {
     if (item.phase === "failed") Object.assign(item, { former: item.assetId, assetId: null });
     this.set(item, { phase: "queued", tries: 0, sent: 0, form: null, problem: null });
     this.next();
   }
 
-  /** Takes note of assets that failed: the same file may be chosen again then. */
-  learn(assets) {
+  /** Marks the items whose assets failed: the same file can be chosen again. */
+  update(assets) {
     const failed = new Set(assets.filter((each) => each.status === "failed").map((each) => each.id));
     for (const item of this.items) {
       if (item.phase === "sent" && failed.has(item.assetId)) item.phase = "failed";
     }
   }
 
-  /** Takes an item off the list. */
+  /** Removes an item from the list. */
   remove(item) {
     this.items = this.items.filter((each) => each !== item);
     URL.revokeObjectURL(item.url);
@@ -93,7 +96,7 @@ export class Uploads {
     this.changed(item);
   }
 
-  leave(item, name) {
+  drop(item, name) {
     this.remove(item);
     this.same(item, name);
   }
@@ -137,9 +140,9 @@ export class Uploads {
       ...(item.sha256 ? { sha256: item.sha256 } : {}),
     });
     if (!asset.upload) {
-      // These very bytes are there already; after a retry it may be this item's own asset, whose answer got lost.
+      // The session has these bytes already; after a retry it may be this item's own asset, whose response was lost.
       if (item.assetId === asset.id) this.set(item, { phase: "sent", sent: item.file.size });
-      else this.leave(Object.assign(item, { phase: "same" }), asset.name);
+      else this.drop(Object.assign(item, { phase: "same" }), asset.name);
       return;
     }
     const before = item.assetId ?? item.former;
@@ -150,7 +153,7 @@ export class Uploads {
   async afterFailure(item, error) {
     const passing = error instanceof ApiError && TRANSIENT.has(error.code);
     item.tries += 1;
-    if (error instanceof NotStored) item.form = null; // perhaps it has expired: a fresh one next time
+    if (error instanceof NotStored) item.form = null; // it may have expired: the next try gets a new one
     const most = error instanceof NotStored ? 2 : passing ? (navigator.onLine ? MOST_TRIES : Infinity) : 0;
     if (item.tries >= most) return this.set(item, { phase: "broken", problem: problemOf(error) });
     this.set(item, { phase: "paused", sent: 0 });
@@ -158,7 +161,7 @@ export class Uploads {
     if (item.phase === "paused") this.set(item, { phase: "sending" });
   }
 
-  /** The file's name as the API takes it, and as no other asset of the session is called yet. */
+  /** The name of the file as the API accepts it, and different from every other name of the session. */
   freeName(given) {
     const clean = given.normalize("NFC").replace(UNPRINTABLE, "").trim() || "file";
     const dot = clean.lastIndexOf(".");
@@ -206,7 +209,7 @@ function pause(seconds) {
 }
 
 /**
- * Sends a file by a presigned form. XMLHttpRequest: fetch tells nothing of the bytes that have gone out.
+ * Sends a file with a presigned form. XMLHttpRequest, since fetch does not report upload progress.
  * @returns {Promise<void>}
  */
 function post(form, file, progress) {
@@ -222,7 +225,7 @@ function post(form, file, progress) {
     };
     request.upload.addEventListener("progress", (event) => {
       moved();
-      // The form's own fields count too: they are small, and the end is told by the answer.
+      // The fields of the form count too: they are small, and the response marks the end.
       if (event.lengthComputable) progress(Math.min(file.size, Math.max(0, event.loaded - (event.total - file.size))));
     });
     const lost = () => reject(new ApiError("offline", "The upload was interrupted"));

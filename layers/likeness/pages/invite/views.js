@@ -1,5 +1,5 @@
-// What the page shows besides the files: consent, the face check, and the ends of the way. Each function draws one view
-// and returns `{ element, update() }`; update is called whenever the session was asked for, or a second has passed.
+// The views of the page besides the files: consent, the face check, and the final ones. Each function draws one view
+// and returns `{ element, update() }`; `update` is called after each response, and each second.
 
 import { serverNow } from "./api.js";
 import { h, icon, say } from "./dom.js";
@@ -13,8 +13,8 @@ const heading = (text) => h("h1", { tabindex: "-1" }, text);
 const step = (...children) => h("div", { class: "step" }, ...children);
 const still = (element) => ({ element, update() {} });
 
-/** A button that shows that it works, and cannot be pressed twice; `work` may take as long as it likes. */
-function worker(label, busyLabel, work, style = "button") {
+/** A button that is busy, and cannot be pressed again, while `work` runs. */
+function busyButton(label, busyLabel, work, style = "button") {
   const words = h("span", {}, label);
   const button = h("button", { type: "button", class: style }, words);
   button.addEventListener("click", async () => {
@@ -27,7 +27,7 @@ function worker(label, busyLabel, work, style = "button") {
     }
   });
   const busy = (on) => {
-    // Not `disabled`: that would take the keyboard's place away.
+    // Not `disabled`, which would lose the keyboard focus.
     button.setAttribute("aria-disabled", String(on));
     button.classList.toggle("busy", on);
     say(words, on ? busyLabel : label);
@@ -35,8 +35,8 @@ function worker(label, busyLabel, work, style = "button") {
   return { button, words, busy };
 }
 
-/** The place for what went wrong with a button. */
-function slot() {
+/** The place for the error of a button. */
+function errorSlot() {
   const element = h("div", { class: "slot", role: "alert" });
   return {
     element,
@@ -50,15 +50,15 @@ function slot() {
   };
 }
 
-/** The operator's text, a box that nobody has ticked, and the button that stores the answer. */
+/** The consent text, a checkbox that is not ticked, and the button that stores the consent. */
 export function consentView(app) {
   const { t } = app;
   const text = app.consentText();
   const why = app.consentWhy && h("p", { class: "note warn", role: "alert", tabindex: "-1" },
     icon("alert"), h("span", {}, t(app.consentWhy)));
   const box = h("input", { type: "checkbox", id: "agree", autocomplete: "off" });
-  const trouble = slot();
-  const agree = worker(t("consent_continue"), t("consent_saving"), async () => {
+  const trouble = errorSlot();
+  const agree = busyButton(t("consent_continue"), t("consent_saving"), async () => {
     trouble.clear();
     try {
       await app.agree(text);
@@ -82,7 +82,7 @@ export function consentView(app) {
 
 const paragraphs = (text) => text.split(/\n\s*\n/).map((each) => h("p", {}, each.trim()));
 
-/** A line that says that consent is on record; nobody is asked twice. */
+/** A line that says that consent is on record. */
 function consentLine({ t, session }) {
   const { consent } = session;
   if (!consent) return null;
@@ -97,11 +97,11 @@ function tips(t) {
     each("light", "tip_light"), each("face", "tip_alone"), each("person", "tip_bare"));
 }
 
-/** The button that makes a link and goes there; whoever comes too often waits, and sees how long. */
-function starter(app, label, style) {
+/** The button that creates a link and opens it. After too many requests it shows how long to wait. */
+function startButton(app, label, style) {
   const { t } = app;
-  const trouble = slot();
-  const made = worker(label, t("starting"), async () => {
+  const trouble = errorSlot();
+  const made = busyButton(label, t("starting"), async () => {
     trouble.clear();
     try {
       await app.start();
@@ -123,7 +123,7 @@ async function countDown(words, t, seconds) {
 /** Before the first attempt. */
 export function readyView(app) {
   const { t } = app;
-  const start = starter(app, t(app.onComputer ? "start_here" : "start"));
+  const start = startButton(app, t(app.onComputer ? "start_here" : "start"));
   return still(step(
     heading(t("ready_heading")), h("p", { class: "lead" }, t("ready_lead")), tips(t), start.button,
     h("p", { class: "detail centred" }, t("start_minutes")), attemptsLine(app), start.trouble, consentLine(app),
@@ -136,16 +136,16 @@ function attemptsLine({ t, session }) {
   return h("p", { class: "left" }, count === 1 ? t("attempts_left_one") : t("attempts_left", { count }));
 }
 
-/** While a link is out: its time, the way back to it where it was opened here, and a way to another one. */
+/** While a link is open: its countdown, a button back to it if this tab created it, and one for a new link. */
 export function openView(app) {
   const { t, session } = app;
   const link = app.keptLink();
   const clock = h("p", { class: "clock", role: "timer", "aria-labelledby": "clock-label" });
   const bar = h("progress", { max: "120", value: "120", "aria-hidden": "true" });
-  // A button: what scans a page follows the links in it, and this one is for the person alone.
+  // A button, since scanners follow the links of a page, and this one is for the person alone.
   const goThere = { type: "button", class: "button", onclick: () => location.assign(link) };
   const go = link && h("button", goThere, t("open_go"));
-  const again = starter(app, t(link ? "open_again" : "open_again_here"), "button second");
+  const again = startButton(app, t(link ? "open_again" : "open_again_here"), "button second");
   const element = step(
     heading(t(link ? "open_heading_here" : "open_heading")),
     h("p", { class: "lead" }, t(link ? "open_here" : "open_elsewhere")),
@@ -167,11 +167,11 @@ function undecidedNote(t, session) {
   return h("p", { class: "note calm" }, icon("clock"), h("span", {}, t("link_undecided")));
 }
 
-/** After an attempt that led nowhere: why, what helps, and one button. */
+/** After a failed attempt: the reason, tips, and a button. */
 export function retryView(app) {
   const { t, session } = app;
   const code = t.has(`${reasonOf(session)}_heading`) ? reasonOf(session) : "attempt_failed";
-  const start = starter(app, t("retry"));
+  const start = startButton(app, t("retry"));
   return still(step(
     heading(t(`${code}_heading`)), h("p", { class: "lead" }, t(code)),
     undecidedNote(t, session),
@@ -179,7 +179,7 @@ export function retryView(app) {
   ));
 }
 
-/** After the callback, until the result is here. */
+/** After the callback, until the result arrives. */
 export function waitingView(app) {
   const { t } = app;
   const began = Date.now();
@@ -192,7 +192,7 @@ export function waitingView(app) {
   return { element, update };
 }
 
-/** A view of a heading and a sentence: the ends, and what is said to those without an invitation. */
+/** A view of a heading and a sentence, for the final states and for persons without an invite link. */
 export function sentenceView(t, words, sign, ...more) {
   const drawn = icon({ good: "check", bad: "alert", calm: "clock" }[sign]);
   return still(step(
@@ -201,12 +201,12 @@ export function sentenceView(t, words, sign, ...more) {
   ));
 }
 
-/** The honest end: no attempt is left. Whoever is still in the middle of the last one may finish it. */
+/** No attempt is left. A person who is still taking the last one can finish it. */
 export function spentView({ t, session }) {
   return sentenceView(t, "spent", "bad", undecidedNote(t, session));
 }
 
-/** What to say of an error beside the button that met it. */
+/** Shows an error beside its button. */
 export function explainIn(t, trouble, error) {
   const { text, detail } = problemWords(t, error);
   trouble.show(text, detail);

@@ -1,17 +1,17 @@
-// Calls of this API from its own pages. The credential travels in x-api-key and nowhere else: never in a URL, never in
-// an error's text, never in the console.
+// Calls of this API from its own pages. The credential is sent in x-api-key only, and is never part of a URL, an error
+// or a console message.
 
 const TIMEOUT_MS = 35_000; // the gateway itself gives up after 29 s
 
 let skewMs = 0;
 
-/** Milliseconds since the epoch by the server's clock, as its last answer told it: phones' clocks may be off. */
+/** Milliseconds since the epoch by the server's clock, from its last response: a phone's clock may be wrong. */
 export const serverNow = () => Date.now() + skewMs;
 
 /**
- * What went wrong with a call. `code` is the problem document's, or `offline` (no answer came), `timeout` or
- * `not_json`. `message` is the problem's own English text; `status` is 0 without an answer; `retryAfter` is in seconds
- * or null; `requestId` names the request in the server's logs, or is null.
+ * When a call fails. `code` is the problem document's, or `offline` (no response), `timeout` or `not_json`. `message`
+ * is the problem's English text; `status` is 0 without a response; `retryAfter` is in seconds or null; `requestId`
+ * names the request in the server's logs, or is null.
  */
 export class ApiError extends Error {
   constructor(code, message, { status = 0, retryAfter = null, requestId = null, field = null } = {}) {
@@ -26,8 +26,9 @@ export class ApiError extends Error {
 }
 
 /**
- * One request. `path` is relative to the page; `key` may be null for what is public; `body` is sent as JSON, or as it is
- * when it is a string. Returns the JSON of the answer (null for an empty one) or a picture as a Blob; throws ApiError.
+ * One request. `path` is relative to the page; `key` may be null for what is public; `body` is sent as JSON, or as it
+ * is when it is a string. Returns the JSON of the response (null for an empty one) or a picture as a Blob; throws
+ * ApiError.
  */
 export async function call(key, method, path, body = null, { headers = {} } = {}) {
   const abort = new AbortController();
@@ -49,7 +50,7 @@ export async function call(key, method, path, body = null, { headers = {} } = {}
   } catch (error) {
     if (error instanceof ApiError) throw error;
     throw abort.signal.aborted
-      ? new ApiError("timeout", "The answer did not come in time")
+      ? new ApiError("timeout", "The request timed out")
       : new ApiError("offline", "There is no connection");
   } finally {
     clearTimeout(timer);
@@ -64,9 +65,10 @@ function read(response, text) {
   const answer = parsed(text);
   if (response.ok && answer !== undefined) return answer;
   const about = { status: response.status, retryAfter: retryAfter(response) };
-  if (response.ok) throw new ApiError("not_json", "The answer cannot be read", about);
+  if (response.ok) throw new ApiError("not_json", "The response is not JSON", about);
   const { code = `http_${response.status}`, detail, title, request_id: requestId, field } = answer ?? {};
-  throw new ApiError(code, detail || title || `The server answered ${response.status}`, { ...about, requestId, field });
+  const message = detail || title || `The server responded with ${response.status}`;
+  throw new ApiError(code, message, { ...about, requestId, field });
 }
 
 function parsed(text) {

@@ -1,4 +1,4 @@
-// Making elements. Text is always set as text: nothing that a server or a person wrote is ever read as HTML.
+// Creates elements. Text is always set as text, so nothing that a server or a person wrote is read as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -23,7 +23,7 @@ export function h(tag, properties = {}, ...children) {
   return made;
 }
 
-/** Changes the text of an element only if it is another one, so that screen readers are not disturbed. */
+/** Sets the text of an element if it differs, so that screen readers do not repeat it. */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -36,7 +36,7 @@ export function showPicture(image, picture) {
   image.src = url;
 }
 
-// Drawn with lines on 24 by 24, so that they take the colour of the text beside them.
+// Lines on a grid of 24 by 24, in the colour of the text beside them.
 const ICONS = {
   check: "M5 12.5l4.5 4.5L19 7.5",
   alert: "M12 4L2.8 20h18.4zM12 10v4.5M12 17.2v.3",
@@ -53,7 +53,7 @@ const ICONS = {
   camera: "M4 8h4l1.5-2.5h5L16 8h4v11H4zM8.5 13a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0",
 };
 
-/** One of the icons above; it says nothing to a screen reader. */
+/** One of the icons above, hidden from screen readers. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
