@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import http.client
-import json
 import re
 import signal
 import sys
@@ -14,6 +13,8 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import urlsplit
+
+import yaml
 
 from local.processes import ROOT
 
@@ -41,7 +42,7 @@ _MASK = "***"
 @cache
 def _words() -> frozenset[str]:
     """The words of the routes: the API's, as its description has them, and the simulator's."""
-    api = json.loads((ROOT / "layers" / "likeness" / "pages" / "openapi.json").read_text("utf-8"))
+    api = yaml.load((ROOT / "layers" / "likeness" / "openapi.yaml").read_text("utf-8"), yaml.CSafeLoader)
     words = {each for path in api["paths"] for each in path.split("/") if not each.startswith("{")}
     return frozenset(words | {"", "v1", "crun", "h5", "validate"})
 

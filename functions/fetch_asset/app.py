@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from likeness.contracts.drop_in import asset_upload
 from likeness.contracts.drop_in_bodies import UploadRequest, read_body
 from likeness.domain.caller import Caller
-from likeness.domain.drop_in import asset_id_of
 from likeness.runtime import bootstrap
 from likeness.runtime.drop_in import respond
 from likeness.runtime.logging import logger, observed, of_request
@@ -37,6 +37,6 @@ def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
         )
         ids = {"session_id": asset.session_id, "asset_id": asset.id}
         logger.info("asset fetched", extra=ids | {"status": asset.status, "code": asset.error and asset.error.code})
-        return {"AssetId": asset_id_of(asset)}
+        return asset_upload(asset)
 
     return respond(event, client_keys, work)

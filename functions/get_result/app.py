@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from likeness.contracts.drop_in import asset_info
+from likeness.contracts.drop_in import asset_info, visual_validate_result
 from likeness.domain.caller import Caller
 from likeness.errors import InvalidRequest, NotFound
 from likeness.runtime import bootstrap
@@ -33,7 +33,7 @@ def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
 
     def work(caller: Caller) -> dict[str, Any]:
         if event["resource"] == f"{JOB}visual-validate-result":
-            return {"GroupId": get_result.group(caller, _asked(event, "byted_token"))}
+            return visual_validate_result(get_result.group(caller, _asked(event, "byted_token")))
         if event["resource"] == f"{JOB}asset-info":
             return asset_info(get_result.asset(caller, _asked(event, "asset_id")))
         raise NotFound("no such endpoint")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from likeness.contracts.drop_in import visual_validate_session
 from likeness.contracts.drop_in_bodies import ValidationRequest, read_body
 from likeness.domain.caller import Caller
 from likeness.runtime import bootstrap, settings
@@ -32,6 +33,6 @@ def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
         # The beginning of the session's story in the logs.
         logger.append_keys(session_id=opened.session_id, correlation_id=correlation_id)
         logger.info("session created")
-        return {"BytedToken": opened.byted_token, "H5Link": opened.h5_link, "CallbackURL": asked.callback_url}
+        return visual_validate_session(opened.byted_token, opened.h5_link, asked.callback_url)
 
     return respond(event, client_keys, work)

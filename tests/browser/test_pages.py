@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from local.stack import Stack
 from tests.browser.conftest import OpenPage
+from tests.contract_file import PATHS
 from tests.integration.conftest import Api
 
 PAGES = ("invite", "console", "docs")
@@ -82,3 +83,15 @@ def test_no_other_file_is_served(stack: Stack) -> None:
     for name in ("..%2Fruntime%2Fpages.py", "invite.html", "nothing.js", "dom.js%00", "%2E%2E"):
         answer = requests.get(f"{stack.api_url}/{OLDER}/{name}", timeout=30)
         assert answer.status_code in (400, 403, 404), name
+
+
+def test_the_page_of_the_contract_shows_every_route_and_its_responses(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(f"{stack.api_url}/docs", phone=False).page
+    routes = [(f"{method.upper()} {path}", each) for path, item in PATHS.items() for method, each in item.items()]
+    expect(page.locator("#routes h2")).to_have_text([name for name, _ in routes])
+    described = [" ".join(filter(None, (each["summary"], each.get("description")))) for _, each in routes]
+    expect(page.locator("#routes p")).to_have_text([each.replace("`", "") for each in described])
+    answers = [(status, answer["description"]) for _, each in routes for status, answer in each["responses"].items()]
+    expect(page.locator("#routes th")).to_have_text([status for status, _ in answers])
+    expect(page.locator("#routes td")).to_have_text([text.replace("`", "") for _, text in answers])
+    expect(page.locator("#routes code").first).to_be_visible()

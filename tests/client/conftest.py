@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,15 +9,12 @@ import pytest
 
 from likeness_client import Client, Poll, Retry
 from tests.client.server import Script, scripted_server
-from tests.template_file import ROOT
+from tests.contract_file import EXAMPLES
 
 API_KEY = "lk_the-key-that-nobody-may-see"
 #: Pauses that are there, but not to be waited for.
 QUICK = Retry(base_seconds=0.002, longest_seconds=0.01)
 QUICK_POLL = Poll(first_seconds=0.002, longest_seconds=0.01)
-EXAMPLES: dict[str, Any] = json.loads((ROOT / "layers/likeness/pages/openapi.json").read_text())["components"][
-    "examples"
-]
 
 
 def example(name: str, **changes: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -19,11 +18,12 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from likeness.contracts.stats import make_cursor, parse_period
 from likeness.errors import InvalidRequest
+from tests.contract_file import CONTRACT, EXAMPLES, PATHS
 from tests.integration.conftest import Api
-from tests.template_file import RESOURCES, ROOT
+from tests.template_file import RESOURCES
 
 #: For each route, once with good requests and once with bad ones; the boundary cases of schemathesis come on top.
-EXAMPLES = 20
+MAX_EXAMPLES = 20
 CHECKS: list[CheckFunction] = [
     not_a_server_error,
     checks.status_code_conformance,
@@ -33,16 +33,15 @@ CHECKS: list[CheckFunction] = [
     checks.negative_data_rejection,
     checks.positive_data_acceptance,
 ]
-SHIPPED: dict[str, Any] = json.loads((ROOT / "layers/likeness/pages/openapi.json").read_text())
 VENDORS = "/api/v1/client/"
-ROUTES = [(path, method) for path, item in SHIPPED["paths"].items() for method in item]
+ROUTES = [(path, method) for path, item in PATHS.items() for method in item]
 
 
 @pytest.fixture(scope="module")
 def contract(api: Api) -> OpenApiSchema:
     """The contract as the service gives it out, with a client's key and ids that exist."""
     served = api.with_credential(None)("GET", "/openapi.json").json()
-    assert served == SHIPPED
+    assert served == CONTRACT
     schema: OpenApiSchema = schemathesis.openapi.from_dict(served)
     schema.config.update(base_url=api.stack.api_url, headers={"x-api-key": str(api.credential)})
     schema.config.generation.update(with_security_parameters=False)
@@ -110,12 +109,12 @@ def test_every_route_answers_as_its_contract_says(
 ) -> None:
     strategy = contract[path][method].as_strategy(generation_mode=mode)
 
-    @settings(max_examples=EXAMPLES, derandomize=True)
+    @settings(max_examples=MAX_EXAMPLES, derandomize=True)
     @given(case=strategy)
     def invented(case: Case[Any]) -> None:
         case.call_and_validate(checks=CHECKS, allow_redirects=False)
 
-    if mode is GenerationMode.POSITIVE or SHIPPED["paths"][path][method].get("parameters"):
+    if mode is GenerationMode.POSITIVE or PATHS[path][method].get("parameters"):
         invented()
     for case in boundary_cases(contract, path, method, mode):
         case.call_and_validate(checks=CHECKS, allow_redirects=False)
@@ -124,7 +123,7 @@ def test_every_route_answers_as_its_contract_says(
 @pytest.mark.parametrize(("path", "method"), [each for each in ROUTES if not each[0].startswith(VENDORS)])
 def test_a_method_that_a_route_does_not_have_is_a_404_problem(api: Api, path: str, method: str) -> None:
     # API Gateway does not tell a wrong method from a wrong path, so there is no 405.
-    for other in {"GET", "POST", "PUT", "PATCH", "DELETE"} - {each.upper() for each in SHIPPED["paths"][path]}:
+    for other in {"GET", "POST", "PUT", "PATCH", "DELETE"} - {each.upper() for each in PATHS[path]}:
         answer = api(other, re.sub(r"\{\w+\}", "1", path))
         assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json"), other
         assert answer.json()["code"] == "not_found"
@@ -141,7 +140,7 @@ def test_the_contract_names_every_route_of_the_template_and_no_other() -> None:
 
 def _media() -> Iterator[tuple[str, dict[str, Any]]]:
     for path, method in ROUTES:
-        operation = SHIPPED["paths"][path][method]
+        operation = PATHS[path][method]
         for media_type, media in operation.get("requestBody", {}).get("content", {}).items():
             yield f"{method} {path} request {media_type}", media
         for status, answer in operation["responses"].items():
@@ -151,14 +150,14 @@ def _media() -> Iterator[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("media", [media for _, media in _media()], ids=[name for name, _ in _media()])
 def test_every_body_of_the_contract_has_examples_that_fit_its_schema(media: dict[str, Any]) -> None:
-    shown = [SHIPPED["components"]["examples"][name]["value"] for name in media.get("examples", {})]
+    shown = [EXAMPLES[name]["value"] for name in media.get("examples", {})]
     shown += [media["example"]] if "example" in media else []
     assert shown
     assert [f"#/components/examples/{name}" for name in media.get("examples", {})] == [
         each["$ref"] for each in media.get("examples", {}).values()
     ]
     validator = jsonschema_rs.validator_for(
-        media["schema"] | {"components": SHIPPED["components"]}, validate_formats=True
+        media["schema"] | {"components": CONTRACT["components"]}, validate_formats=True
     )
     for each in shown:
         validator.validate(each)

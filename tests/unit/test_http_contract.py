@@ -18,7 +18,7 @@ from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus, failure
 from likeness.errors import InvalidRequest
 from likeness.ports import UploadForm
-from tests.template_file import ROOT
+from tests.contract_file import SCHEMAS
 
 PICTURE = {"name": "front", "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000}
 
@@ -122,9 +122,11 @@ def test_a_label_of_browsers_and_chats_is_taken_in_its_standard_form(label: str,
     assert parse_body(NewSession, json.dumps({"assets": [body]})).assets[0].content_type == standard
 
 
-def test_the_documented_content_types_are_those_that_are_taken() -> None:
-    contract = json.loads((ROOT / "layers/likeness/pages/openapi.json").read_text())
-    for branch in contract["components"]["schemas"]["AssetRegistration"]["oneOf"]:
+def test_the_documented_content_types_and_sizes_are_those_that_are_taken() -> None:
+    branches = SCHEMAS["AssetRegistration"]["oneOf"]
+    assert [each["title"] for each in branches] == list(AssetType)
+    for branch in branches:
+        assert branch["properties"]["size_bytes"] == {"maximum": MAX_BYTES[AssetType(branch["title"])]}
         documented = branch["properties"]["content_type"]["enum"]
         assert set(documented) == {name for name, kind in CONTENT_TYPES.items() if kind == branch["title"]}
         assert all(standard_type(name) in documented for name in documented)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from likeness.domain.media.limits import check_duration, check_pixels, check_sid
 from likeness.domain.media.types import AssetType
 from likeness.errors import NotFound
 from likeness.runtime.site import Site, limits
+from tests.contract_file import PATHS
 from tests.template_file import RESOURCES, ROOT
 
 PAGES = ROOT / "layers/likeness/pages"
@@ -87,8 +87,7 @@ def test_nothing_but_the_pages_own_files_is_served(name: str) -> None:
 
 
 def test_the_contract_names_the_files() -> None:
-    contract: dict[str, Any] = json.loads((PAGES / "openapi.json").read_text())
-    _, file = contract["paths"]["/pages/{version}/{file}"]["get"]["parameters"]
+    _, file = PATHS["/pages/{version}/{file}"]["get"]["parameters"]
     assert file["schema"]["enum"] == sorted(Site("https://s3.test/uploads").files)
 
 

@@ -165,7 +165,7 @@ class Erasure:
 
     erased_at: datetime
     upstream: str
-    #: Every id that crun gave for this session, to ask its support for.
+    #: Every id that crun gave for this session, to ask its support for; a listing does not have them.
     group_ids: tuple[str, ...] = ()
     asset_ids: tuple[str, ...] = ()
 
@@ -182,6 +182,7 @@ class SessionSummary:
     reference: str | None = None
     group_id: str | None = None
     last_error: Failure | None = None
+    erasure: Erasure | None = None
 
     @property
     def is_ended(self) -> bool:
@@ -199,7 +200,6 @@ class Session(SessionSummary):
     assets: tuple[Asset, ...] = ()
     consent: Consent | None = None
     verified_at: datetime | None = None
-    erasure: Erasure | None = None
     invite_url: str | None = field(default=None, repr=False)
 
     @property

@@ -51,6 +51,21 @@ def _code(error: LikenessError) -> int:
     return {429: _LIMITED, 503: _MAINTENANCE}.get(error.status, _SERVER_ERROR)
 
 
+def visual_validate_session(byted_token: str, h5_link: str, callback_url: str) -> dict[str, Any]:
+    """Returns the data of a new face check; token and link are secrets."""
+    return {"BytedToken": byted_token, "H5Link": h5_link, "CallbackURL": callback_url}
+
+
+def visual_validate_result(group_id: str) -> dict[str, Any]:
+    """Returns the data of a passed face check."""
+    return {"GroupId": group_id}
+
+
+def asset_upload(asset: Asset) -> dict[str, Any]:
+    """Returns the data of an upload: the ID to ask asset-info for."""
+    return {"AssetId": asset_id_of(asset)}
+
+
 def asset_info(asset: Asset) -> dict[str, Any]:
     """An asset as asset-info shows it: the times in both of the forms that the vendor's page has."""
     data: dict[str, Any] = {

@@ -14,7 +14,7 @@ from likeness.domain.ids import ULID
 from likeness.domain.stats import DEFAULT_DAYS, FIRST_DAY, MAX_DAYS, Day, Period
 from likeness.errors import InvalidRequest
 
-# As openapi.json has it. date.fromisoformat takes more forms than this one.
+# As openapi.yaml has it. date.fromisoformat takes more forms than this one.
 _DATE = re.compile("(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
 

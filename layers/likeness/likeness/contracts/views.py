@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from likeness.domain.asset import Asset
+from likeness.domain.consent import ConsentText
 from likeness.domain.session import Attempt, Consent, Problem, Session
 from likeness.ports import UploadForm
 
@@ -57,6 +59,17 @@ def consent_view(consent: Consent) -> dict[str, Any]:
         "sha256": consent.sha256,
         "language": consent.language,
         "source": consent.source,
+    }
+
+
+def consent_text_view(text: ConsentText) -> dict[str, Any]:
+    """The text that people are asked to agree to."""
+    return {
+        "text_version": text.version,
+        "language": text.language.value,
+        "sha256": text.sha256,
+        "title": text.title,
+        "text": text.text,
     }
 
 
@@ -122,3 +135,8 @@ def session_view(
     if invite_url:
         view["invite_url"] = invite_url
     return view
+
+
+def page_view(sessions: Sequence[Session], cursor: str | None) -> dict[str, Any]:
+    """A page of a listing; ``cursor`` leads to the next one."""
+    return {"sessions": [session_view(each) for each in sessions], "next_cursor": cursor}

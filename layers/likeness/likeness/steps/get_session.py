@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from likeness.contracts.views import asset_view, session_view
+from likeness.contracts.views import asset_view, page_view, session_view
 from likeness.domain.asset import Asset
 from likeness.domain.caller import Caller
 from likeness.domain.ids import ASSET_ID, SESSION_ID
@@ -77,4 +77,4 @@ class GetSession:
         page = self.store.list_sessions(
             caller.client_id, limit=int(limit or 20), cursor=cursor, status=status, reference=reference
         )
-        return {"sessions": [session_view(each) for each in page.sessions], "next_cursor": page.cursor}
+        return page_view(page.sessions, page.cursor)

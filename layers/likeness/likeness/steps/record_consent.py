@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from likeness.contracts.consent import ConsentAgreed
-from likeness.contracts.views import consent_view, iso
+from likeness.contracts.views import consent_text_view, consent_view, iso
 from likeness.domain.caller import Caller
 from likeness.domain.session import Consent, Language
 from likeness.errors import ConditionFailed, Conflict, InvalidRequest
@@ -28,14 +28,7 @@ class RecordConsent:
         """The text in force, in ``language`` (zh when it is not said). InvalidRequest for another language."""
         if language is not None and language not in list(Language):
             raise InvalidRequest(f"language: one of {', '.join(Language)}", field="language")
-        found = self.texts.current(Language(language or Language.ZH))
-        return {
-            "text_version": found.version,
-            "language": found.language.value,
-            "sha256": found.sha256,
-            "title": found.title,
-            "text": found.text,
-        }
+        return consent_text_view(self.texts.current(Language(language or Language.ZH)))
 
     def __call__(self, caller: Caller, session_id: str, body: ConsentAgreed) -> tuple[dict[str, Any], bool]:
         """The consent's view, and whether it is new: the same text is agreed to once. NotFound; Conflict when the

@@ -5,6 +5,17 @@ function add(parent, tag, text) {
   return made;
 }
 
+/** Adds a description, in which what is between backticks is code. */
+function describe(parent, tag, text) {
+  const made = add(parent, tag, "");
+  text.split("`").forEach((part, index) => add(made, index % 2 ? "code" : "span", part));
+}
+
+/** What a "$ref" leads to; anything else is itself. */
+function resolved(api, node) {
+  return node.$ref ? node.$ref.slice(2).split("/").reduce((found, part) => found[part], api) : node;
+}
+
 fetch("openapi.json").then((response) => response.json()).then((api) => {
   const routes = document.getElementById("routes");
   for (const [path, operations] of Object.entries(api.paths)) {
@@ -12,12 +23,12 @@ fetch("openapi.json").then((response) => response.json()).then((api) => {
       const card = routes.appendChild(document.createElement("section"));
       card.className = "card";
       add(card, "h2", `${method.toUpperCase()} ${path}`);
-      add(card, "p", operation.summary);
+      describe(card, "p", [operation.summary, operation.description].filter(Boolean).join(" "));
       const table = card.appendChild(document.createElement("table"));
       for (const [status, answer] of Object.entries(operation.responses)) {
         const row = table.appendChild(document.createElement("tr"));
         add(row, "th", status);
-        add(row, "td", answer.description);
+        describe(row, "td", resolved(api, answer).description);
       }
     }
   }

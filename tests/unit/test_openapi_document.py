@@ -1,0 +1,325 @@
+"""The contract's document against the code: what bodies may hold, what responses have, what examples show."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from pydantic import BaseModel
+
+from build_openapi import built, read
+from likeness.contracts import drop_in
+from likeness.contracts.consent import ConsentAgreed
+from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, read_body
+from likeness.contracts.http import AssetRegistration, NewSession
+from likeness.contracts.stats import stats_view
+from likeness.contracts.views import asset_view, consent_text_view, consent_view, page_view, session_view
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.consent import ConsentText
+from likeness.domain.media.types import AssetType
+from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
+from likeness.domain.stats import Day
+from likeness.errors import (
+    Forbidden,
+    InvalidRequest,
+    LikenessError,
+    NotFound,
+    RateLimited,
+    UpstreamDeferred,
+    UpstreamRefused,
+)
+from likeness.ports import UploadForm
+from likeness.runtime.problems import problem
+from tests.contract_file import CONTRACT, EXAMPLES, PATHS, SCHEMAS, resolved
+from tests.template_file import RESOURCES
+
+# The source and what is built from it
+
+
+def test_the_document_is_its_source_as_json() -> None:
+    assert json.loads(built()) == CONTRACT
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("a: 1\nb:\n  c: 1\n  c: 2\n", "line 4: the key 'c'"), ("responses:\n  200: {}\n", "line 2: the key 200"),
+        ("a: {null: 1}\n", "line 1: the key None"),
+    ],
+)  # fmt: skip
+def test_a_key_that_json_does_not_have_is_refused_with_its_line(tmp_path: Path, source: str, says: str) -> None:
+    (tmp_path / "openapi.yaml").write_text(source)
+    with pytest.raises(ValueError, match=says):
+        read(tmp_path / "openapi.yaml")
+
+
+def test_a_date_in_the_source_is_a_string(tmp_path: Path) -> None:
+    (tmp_path / "openapi.yaml").write_text("day: 2026-11-12\ntime: 2026-01-02T03:04:05.678000Z\n")
+    assert read(tmp_path / "openapi.yaml") == {"day": "2026-11-12", "time": "2026-01-02T03:04:05.678000Z"}
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node["$ref"]
+        for each in node.values():
+            yield from _references(each)
+    elif isinstance(node, list):
+        for each in node:
+            yield from _references(each)
+
+
+def test_every_reference_leads_to_a_component_and_every_component_is_referred_to() -> None:
+    there = {
+        f"#/components/{kind}/{name}"
+        for kind, components in CONTRACT["components"].items() if kind != "securitySchemes"
+        for name in components
+    }  # fmt: skip
+    assert set(_references(CONTRACT)) == there
+
+
+# Request bodies
+
+BODIES: dict[str, type[BaseModel]] = {
+    "createSession": NewSession,
+    "recordConsent": ConsentAgreed,
+    "registerAsset": AssetRegistration,
+    "visualValidateSession": ValidationRequest,
+    "assetUpload": UploadRequest,
+}
+OPERATIONS: dict[str, dict[str, Any]] = {
+    each["operationId"]: each for item in PATHS.values() for each in item.values() if "operationId" in each
+}
+#: Texts, and what is compared in another form.
+LEFT_OUT = ("title", "description", "oneOf", "anyOf", "type", "ge", "$defs")
+#: What validators in the code check, and a model's own schema does not show.
+IN_CODE = ({"format": "uri"}, {"pattern": "^https?://"})
+
+
+def _comparable(schema: dict[str, Any], definitions: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Returns a schema in one form, whether Pydantic has made it or the contract has it: without texts and refs."""
+    if "$ref" in schema:
+        reference = schema["$ref"]
+        found = definitions[reference.rpartition("/")[2]] if definitions is not None else resolved(reference)
+        schema = found | {name: each for name, each in schema.items() if name != "$ref"}
+    kinds = schema.get("type", [])
+    one_of = schema.get("oneOf", schema.get("anyOf", []))
+    if {"type": "null"} in one_of:
+        (other,) = (each for each in one_of if each != {"type": "null"})
+        return _comparable(other, definitions) | {"or null": True}
+    made = {
+        name: each
+        for name, each in schema.items()
+        if name not in LEFT_OUT and (name, each) != ("default", None) and {name: each} not in IN_CODE
+    }  # fmt: skip
+    if "ge" in schema:  # Pydantic's name for it behind a validator
+        made["minimum"] = schema["ge"]
+    if isinstance(kinds, list) and "null" in kinds:
+        kinds, made["or null"] = next(each for each in kinds if each != "null"), True
+    if "enum" not in schema:
+        made["type"] = kinds
+    if "pattern" in made:
+        made["pattern"] = re.sub(r"\\x([0-9a-f]{2})", r"\\u00\1", made["pattern"])
+    if "properties" in schema:
+        made["properties"] = {name: _comparable(each, definitions) for name, each in schema["properties"].items()}
+        made["required"] = sorted(schema.get("required", []))
+    if "items" in schema:
+        made["items"] = _comparable(schema["items"], definitions)
+    return made
+
+
+def test_every_request_body_of_the_contract_has_a_model() -> None:
+    assert {
+        name
+        for name, each in OPERATIONS.items()
+        if "application/json" in each.get("requestBody", {}).get("content", {})
+    } == set(BODIES)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_request_body_has_the_fields_types_and_bounds_of_its_model(name: str) -> None:
+    (media,) = OPERATIONS[name]["requestBody"]["content"].values()
+    schema = BODIES[name].model_json_schema()
+    assert _comparable(media["schema"]) == _comparable(schema, schema.get("$defs", {}))
+
+
+@pytest.mark.parametrize("url", ["ftp://app.example.com/", "app.example.com", "https:///path", "https://a b/"])
+def test_what_only_a_validator_checks_is_checked(url: str) -> None:
+    body = EXAMPLES["new_asset_upload"]["value"]
+    read_body(UploadRequest, json.dumps(body))
+    for model, fields in ((UploadRequest, body | {"asset_url": url}), (ValidationRequest, {"callback_url": url})):
+        with pytest.raises(InvalidRequest):
+            read_body(model, json.dumps(fields))
+
+
+# Responses
+
+AT = 1_767_323_045.678
+BARE = Session(
+    id="ses_x", client_id="acme", status=SessionStatus.REQUIRES_INPUT, language=Language.EN, created_at=AT,
+    updated_at=AT,
+)  # fmt: skip
+WHOLE = replace(
+    BARE, reference="order-1", group_id="group-1", verified_at=AT,
+    last_error=Problem("attempt_failed", "Please try again.", upstream_code="10001"),
+    consent=Consent("2026-11", "2026-01-15T09:30:05Z", "0" * 64, "en", "person"),
+    attempts={
+        1: Attempt(1, AttemptStatus.FAILED, "secret", AT, AT + 120, result_code="10001", answered_at=AT),
+        2: Attempt(2, AttemptStatus.OPEN, "secret", AT, AT + 120),
+    },
+)  # fmt: skip
+OTHER = replace(
+    WHOLE, last_error=Problem("link_expired", "Please try again."), consent=Consent("1", "2026-01-15T09:30:05Z")
+)
+ERASED = replace(WHOLE, status=SessionStatus.REDACTED, erased_at=AT, other_group_ids=("group-2",))
+WAITING = Asset(
+    id="ast_x", session_id="ses_x", name="front", asset_type=AssetType.IMAGE, content_type="image/jpeg",
+    status=AssetStatus.AWAITING_UPLOAD, object_key="secret", created_at=AT, updated_at=AT,
+)  # fmt: skip
+ACTIVE = replace(
+    WAITING, status=AssetStatus.ACTIVE, crun_asset_id="asset-2", earlier_crun_asset_id="asset-1", uploaded_at=AT,
+    submitted_at=AT, activated_at=AT,
+)  # fmt: skip
+FAILED = replace(
+    WAITING, status=AssetStatus.FAILED,
+    error=Problem("face_mismatch", "Another face.", upstream_code="FaceMismatch", retryable=True),
+)  # fmt: skip
+ASSETS = [
+    asset_view(WAITING, UploadForm("https://s3.test/", {"key": "k"}, AT)), asset_view(ACTIVE), asset_view(FAILED),
+]  # fmt: skip
+DAY = Day(
+    date(2026, 11, 25), 1, Counter(verified=1), Counter(lapsed=1), Counter(active=1), Counter(face_mismatch=1),
+    Counter({4.757: 1}),
+)  # fmt: skip
+#: What the code makes for each schema, so that every property is there, and every one that can be absent or null is.
+VIEWS: dict[str, list[Any]] = {
+    "Session": [
+        session_view(BARE, [], max_attempts=10),
+        session_view(WHOLE, ASSETS, max_attempts=10, h5_link="https://h5.test/", invite_url="https://api.test/invite#st"),
+        session_view(OTHER, ASSETS, max_attempts=10, person=True),
+        session_view(ERASED, ASSETS),
+    ],
+    "SessionPage": [page_view([BARE, WHOLE, OTHER, ERASED], "more"), page_view([], None)],
+    "Asset": ASSETS,
+    "Consent": [consent_view(each.consent) for each in (WHOLE, OTHER) if each.consent],
+    "ConsentText": [consent_text_view(ConsentText("2026-11", Language.EN, "Title", "Text"))],
+    "Stats": [stats_view([DAY], "more"), stats_view([], None)],
+    "VisualValidateSession": [
+        drop_in.envelope(
+            drop_in.visual_validate_session("0" * 26 + "A" * 40, "https://h5.test/", "https://app.example.com/")
+        )
+    ],
+    "VisualValidateResult": [drop_in.envelope(drop_in.visual_validate_result("group-1"))],
+    "AssetUpload": [drop_in.envelope(drop_in.asset_upload(ACTIVE))],
+    "AssetInfo": [drop_in.envelope(drop_in.asset_info(each)) for each in (WAITING, ACTIVE, FAILED)],
+    "Refusal": [drop_in.refusal(Forbidden())[1], drop_in.refusal(InvalidRequest("name: Field required"))[1]],
+    "Problem": [
+        json.loads(problem(each, "request-1")["body"])
+        for each in (InvalidRequest("limit: a number", field="limit"), UpstreamRefused(422, errors=["name: too long"]))
+    ] + [{"title": "Too many requests", "code": "throttled"}],
+}  # fmt: skip
+
+
+def _is_null(schema: dict[str, Any]) -> bool:
+    return schema.get("type") == "null"
+
+
+def _compare(schema: dict[str, Any], values: list[Any], at: str) -> None:
+    """Compares the properties of a schema, and of those within it, with those of the values."""
+    if "$ref" in schema:
+        schema = resolved(schema["$ref"])
+    may_be_null = _is_null(schema) or "null" in schema.get("type", []) or any(map(_is_null, schema.get("oneOf", [])))
+    assert may_be_null == (None in values), f"{at}: null"
+    if _is_null(schema):
+        return
+    values = [each for each in values if each is not None]
+    assert values, f"{at}: no view has it"
+    if "oneOf" in schema:
+        (schema,) = (each for each in schema["oneOf"] if not _is_null(each))
+        _compare(schema, values, at)
+    elif "properties" in schema:
+        assert set().union(*values) == set(schema["properties"]), at
+        assert set(values[0]).intersection(*values) == set(schema.get("required", [])), at
+        for name, inner in schema["properties"].items():
+            _compare(inner, [each[name] for each in values if name in each], f"{at}.{name}")
+    elif "items" in schema and "prefixItems" not in schema["items"]:
+        _compare(schema["items"], [item for each in values for item in each], f"{at}[]")
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_response_has_the_properties_of_its_view(name: str) -> None:
+    validator = jsonschema_rs.validator_for(
+        SCHEMAS[name] | {"components": CONTRACT["components"]}, validate_formats=True
+    )
+    for each in VIEWS[name]:
+        validator.validate(each)
+    _compare(SCHEMAS[name], VIEWS[name], name)
+
+
+def test_every_response_of_the_contract_is_compared_with_a_view() -> None:
+    schemas = {
+        media["schema"]["$ref"].rpartition("/")[2]
+        for operation in OPERATIONS.values() for answer in operation["responses"].values()
+        for kind, media in answer.get("content", {}).items() if kind.endswith("json")
+    }  # fmt: skip
+    assert schemas == set(VIEWS)
+
+
+@pytest.mark.parametrize("kind", [SessionStatus, AttemptStatus, AssetStatus, AssetType, Language])
+def test_an_enumeration_has_the_values_of_the_domain(kind: type[Any]) -> None:
+    assert SCHEMAS[kind.__name__]["enum"] == [each.value for each in kind]
+
+
+def _subclasses(kind: type[LikenessError]) -> Iterator[type[LikenessError]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _subclasses(each)
+
+
+def _shown(schema: str) -> dict[str, dict[str, Any]]:
+    """The examples of the responses that have a schema, by name."""
+    reference = f"#/components/schemas/{schema}"
+    return {
+        f"{status} {name}": EXAMPLES[name]["value"]
+        for item in PATHS.values() for operation in item.values()
+        for status, answer in operation["responses"].items()
+        for media in answer.get("content", {}).values() if media["schema"].get("$ref") == reference
+        for name in media["examples"]
+    }  # fmt: skip
+
+
+def test_a_problem_of_the_examples_is_one_that_the_code_or_the_gateway_answers_with() -> None:
+    # A conflict's code is its own.
+    known = {(each.status, each.title, each.code if each.status != 409 else "") for each in _subclasses(LikenessError)}
+    refusals = [UpstreamRefused(code) for code in (401, 402, 403, 404, 422, 501, 505, 0)]
+    known |= {(each.status, each.title, each.code) for each in refusals}
+    gateway = [
+        json.loads(each["ResponseTemplates"]["application/json"])
+        for each in RESOURCES["Api"]["Properties"]["GatewayResponses"].values()
+    ]
+    for name, each in _shown("Problem").items():
+        status = int(name.partition(" ")[0])
+        if "status" in each:
+            assert each["status"] == status, name
+            assert (status, each["title"], each["code"] if status != 409 else "") in known, name
+        else:
+            assert each in gateway, name
+
+
+def test_a_refusal_of_the_examples_is_one_that_the_code_answers_with() -> None:
+    errors = [Forbidden("invalid API key"), NotFound(), InvalidRequest("x"), RateLimited(), UpstreamDeferred()]
+    errors += [LikenessError(), *map(UpstreamRefused, (402, 404, 422, 501, 505))]
+    made = [drop_in.refusal(each) for each in errors]
+    assert {code for code, _ in made} == set(SCHEMAS["Refusal"]["properties"]["code"]["enum"])
+    for name, each in _shown("Refusal").items():
+        assert each["code"] == int(name.partition(" ")[0]), name
+        fits = [body for code, body in made if code == each["code"] and set(body) == set(each)]
+        assert each["message"] in {body["message"] for body in fits} or each["code"] == 404, name
