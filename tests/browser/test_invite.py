@@ -498,7 +498,8 @@ def test_a_code_that_did_not_come_is_asked_for_again(person: NewPerson, api: Api
     session = invited(api)
     desk = person(session["invite_url"], phone=False, allowed=[FAILED_LOAD])
     desk.sees("consent")
-    answers = iter([problem(429, "throttled", "Too many requests"), lambda route: route.continue_()])
+    throttled = problem(429, "throttled", "Too many requests")
+    answers: Iterator[Callable[[Route], None]] = iter([throttled, lambda route: route.continue_()])
     desk.page.route("**/qr-codes", lambda route: next(answers)(route))
     desk.page.reload()
     assert link_in(desk.page.get_by_role("img", name="QR code of your invite link")) == session["invite_url"]
