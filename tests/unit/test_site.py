@@ -17,7 +17,7 @@ from likeness.runtime.site import Site, limits
 from tests.contract_file import PATHS
 from tests.template_file import RESOURCES, ROOT
 
-PAGES = ROOT / "layers/likeness/likeness/pages"
+PAGES = ROOT / "layers/likeness/pages"
 
 
 def allowed(policy: str) -> list[str]:
@@ -62,7 +62,7 @@ def test_a_page_names_files_that_there_are_and_holds_no_script_or_style_of_its_o
 
 def test_modules_import_files_that_there_are() -> None:
     site = Site("https://s3.test/uploads")
-    for script in PAGES.glob("*.js"):
+    for script in PAGES.rglob("*.js"):
         for imported in re.findall(r'(?:from|import)\s*\(?"\./([^"]+)"', script.read_text()):
             assert imported in site.files, (script.name, imported)
 

@@ -415,8 +415,7 @@ class Simulation:
         self.step = SendWebhooks(self.webhooks, self, self._post, self.clock, RETRIES, lambda: 0.0)
         self.accepted: list[tuple[float, str, str]] = []
         self.hidden = 0
-        read = RESOURCES["SendWebhooksFunction"]["Properties"]["Events"]["Messages"]["Properties"]
-        self._most, self._running = read["ScalingConfig"]["MaximumConcurrency"], 0
+        self._most, self._running = int(TEMPLATE["Parameters"]["BackgroundConcurrency"]["Default"]), 0
         self._visible: deque[tuple[str, int]] = deque()
         self._due: list[_Due] = []
         self._numbers, self._idle = itertools.count(), threading.Semaphore(0)

@@ -1,12 +1,14 @@
-"""Pages for people: small, static, without a script of anybody else."""
+"""The files of the pages, as answers of API Gateway."""
 
 from __future__ import annotations
 
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent.parent / "pages"
+#: Beside the package: ``layers/likeness/pages``, which the layer's build copies to ``/opt/python/pages``.
+_FOLDER = Path(__file__).parents[2] / "pages"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -26,22 +28,27 @@ def policy(upload_addresses: str = "") -> str:
     )
 
 
+@cache
+def files() -> dict[str, Path]:
+    """The files of the pages by name, sorted. The folders only sort the sources: a browser asks for a name alone."""
+    return {file.name: file for file in sorted(_FOLDER.rglob("*.*"), key=lambda file: file.name)}
+
+
 def page(
     name: str, status: int = 200, headers: dict[str, str] | None = None, body: str | None = None
 ) -> dict[str, Any]:
-    """The file ``name`` of the pages folder, or ``body`` in its place, as an API Gateway proxy answer."""
-    file = FOLDER / name
+    """The page file ``name``, or ``body`` in its place, as an API Gateway proxy answer."""
     return {
         "statusCode": status,
         "headers": {
-            "Content-Type": _TYPES[file.suffix],
+            "Content-Type": _TYPES[Path(name).suffix],
             "Content-Security-Policy": policy(),
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
             **(headers or {}),
         },
-        "body": file.read_text("utf-8") if body is None else body,
+        "body": files()[name].read_text("utf-8") if body is None else body,
     }
 
 
