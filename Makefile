@@ -178,8 +178,10 @@ $(GATES:%=gate-%): gate-%:
 LINUX := x86_64-manylinux_2_28 aarch64-manylinux_2_28
 MACOS := aarch64-apple-darwin
 resolve: PAIRS := $(LINUX:%=%/3.14) $(MACOS:%=%/3.13)
+resolve: FUNCTIONS := aarch64-manylinux2014/3.13
 resolve: $(VENV)/.ready ## whether the lock files can be installed on the newest Python of each platform
 resolve-all: PAIRS := $(foreach python,3.11 3.12 3.13 3.14,$(LINUX:%=%/$(python))) $(foreach python,3.11 3.12 3.13,$(MACOS:%=%/$(python)))
+resolve-all: FUNCTIONS := $(foreach python,3.11 3.12 3.13 3.14,aarch64-manylinux2014/$(python) x86_64-manylinux2014/$(python))
 resolve-all: $(VENV)/.ready ## the same for every Python of each platform
 resolve resolve-all:
 	@for pair in $(PAIRS); do \
@@ -189,6 +191,12 @@ resolve resolve-all:
 				|| { echo "likeness: requirements/$$file.txt cannot be installed on $$pair" >&2; exit 1; }; \
 		done; \
 		echo "$$pair: every package has a wheel"; \
+	done
+	@for pair in $(FUNCTIONS); do \
+		$(UV) pip install --quiet --no-deps --dry-run --target build/nothing --python $(RUN) $(LOCKED) \
+			--python-platform $${pair%/*} --python-version $${pair#*/} --requirement layers/dependencies/requirements.txt \
+			|| { echo "likeness: the layer cannot be built for $$pair" >&2; exit 1; }; \
+		echo "$$pair: the layer can be built"; \
 	done
 
 # botocore is the one that Lambda's runtime has: the cut descriptions of AWS are tried with the oldest that reads them
@@ -200,9 +208,13 @@ check-models: $(TEST) ## whether the oldest and the newest botocore make the sam
 	@PYTHONPATH=build/botocore:layers/likeness $(RUN) -m tests.checks.model_requests build/models
 	@PYTHONPATH=layers/likeness $(RUN) -m tests.checks.model_requests build/models
 
-build: $(DEPLOY) ## what `sam deploy` sends to AWS
+build: $(DEPLOY) ## what `sam deploy` sends to AWS (PYTHON_RUNTIME=python3.12, ARCHITECTURE=x86_64: the layers for these)
 	@find functions -name __pycache__ -prune -exec rm -rf {} + # a function is its app.py and nothing else
-	PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --template-file $(TEMPLATE)
+	$(LAYERS) PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --template-file $(TEMPLATE)
+	@$(if $(strip $(LAYERS)),$(RUN) -m ops.layers .aws-sam/build/template.yaml $(PYTHON_RUNTIME:%=--python-runtime %) \
+		$(ARCHITECTURE:%=--architecture %) || { rm -rf .aws-sam/build; exit 1; })
+LAYERS = $(if $(PYTHON_RUNTIME),LAYER_PYTHON_VERSION=$(PYTHON_RUNTIME:python%=%)) \
+	$(if $(ARCHITECTURE),LAYER_PLATFORM=$(ARCHITECTURE:arm64=aarch64)-manylinux2014)
 
 build-gradual: $(DEPLOY) ## the same for a gradual rollout: aliases and alarms (docs/deploying.md)
 	$(RUN) -m ops.gradual > template-gradual.yaml

@@ -1,0 +1,56 @@
+"""Records in a built template which functions its layers are for: the only PythonRuntime and Architecture that deploy.
+
+``make build PYTHON_RUNTIME=python3.12 ARCHITECTURE=x86_64`` builds the layers for those and then runs
+``python -m ops.layers .aws-sam/build/template.yaml --python-runtime python3.12 --architecture x86_64``. SAM runs a
+layer's Makefile without telling it parameters, so the layers cannot follow a parameter that is first known on deployment.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+#: The parameters of the functions that a layer with compiled packages has to fit.
+PARAMETERS = ("PythonRuntime", "Architecture")
+_RULE = "LayersFit"
+
+
+def built_for(template: Any, python_runtime: str | None = None, architecture: str | None = None) -> Any:
+    """Returns ``template``, changed in place: the defaults, and the only values that it takes, are the given ones.
+
+    What is None stays as it is. Raises ValueError when the template's parameter does not allow a value.
+    """
+    for name, value in zip(PARAMETERS, (python_runtime, architecture), strict=True):
+        if value is None:
+            continue
+        parameter = template["Parameters"][name]
+        if value not in parameter["AllowedValues"]:
+            raise ValueError(f"{name} is one of {', '.join(parameter['AllowedValues'])}, not {value}")
+        parameter["Default"] = value
+        for assertion in template["Rules"][_RULE]["Assertions"]:
+            asserted = assertion["Assert"]["Fn::Equals"]
+            if asserted[0] == {"Ref": name}:
+                asserted[1] = value
+    return template
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Changes a built template in its place."""
+    parser = argparse.ArgumentParser(prog="python -m ops.layers", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("template", type=Path, help="the template that `sam build` wrote")
+    parser.add_argument("--python-runtime", metavar="python3.12")
+    parser.add_argument("--architecture", metavar="x86_64")
+    chosen = parser.parse_args(arguments)
+    template = yaml.safe_load(chosen.template.read_text("utf-8"))  # a built template has no short forms
+    try:
+        built_for(template, chosen.python_runtime, chosen.architecture)
+    except ValueError as exc:
+        parser.error(str(exc))
+    chosen.template.write_text(yaml.safe_dump(template, sort_keys=False, allow_unicode=True), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
