@@ -2,7 +2,7 @@
 
 ``make build PYTHON_RUNTIME=python3.12 ARCHITECTURE=x86_64`` builds the layers for those and then runs
 ``python -m ops.layers .aws-sam/build/template.yaml --python-runtime python3.12 --architecture x86_64``. SAM runs a
-layer's Makefile without telling it parameters, so the layers cannot follow a parameter that is first known on deployment.
+layer's Makefile without telling it parameters, so the layers cannot follow what is first known on deployment.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
 
 #: The parameters of the functions that a layer with compiled packages has to fit.
 PARAMETERS = ("PythonRuntime", "Architecture")
 _RULE = "LayersFit"
 
+_yaml = YAML()
+_yaml.width = 4096
+
 
 def built_for(template: Any, python_runtime: str | None = None, architecture: str | None = None) -> Any:
-    """Returns ``template``, changed in place: the defaults, and the only values that it takes, are the given ones.
+    """Returns a built ``template``, changed in place: the defaults and the only values that deploy are the given ones.
 
-    What is None stays as it is. Raises ValueError when the template's parameter does not allow a value.
+    A built template has no short forms. What is None stays as it is. Raises ValueError when the template's parameter
+    does not allow a value.
     """
     for name, value in zip(PARAMETERS, (python_runtime, architecture), strict=True):
         if value is None:
@@ -44,12 +48,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--python-runtime", metavar="python3.12")
     parser.add_argument("--architecture", metavar="x86_64")
     chosen = parser.parse_args(arguments)
-    template = yaml.safe_load(chosen.template.read_text("utf-8"))  # a built template has no short forms
+    template = _yaml.load(chosen.template)
     try:
         built_for(template, chosen.python_runtime, chosen.architecture)
     except ValueError as exc:
         parser.error(str(exc))
-    chosen.template.write_text(yaml.safe_dump(template, sort_keys=False, allow_unicode=True), "utf-8")
+    _yaml.dump(template, chosen.template)
 
 
 if __name__ == "__main__":
