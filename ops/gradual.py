@@ -34,6 +34,7 @@ def gradual(template: Any) -> Any:
             reference.value = f"{name}.Alias"
     template["Parameters"].update(more["Parameters"])
     template["Globals"]["Function"].update(more["Globals"]["Function"])
+    template["Resources"].update(more["Resources"])
     for name in functions:
         alarm = f"{name}RolloutAlarm"
         template["Resources"][name]["Properties"] |= {

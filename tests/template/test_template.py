@@ -35,7 +35,7 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "MaxAttemptsPerSession", "CrunRequestsPer10s", "CreateSessionConcurrency", "ConsentVersion",
         "OperatorName", "OperatorContact", "LogLevel", "DomainName", "CertificateArn", "Firewall",
         "VideoMaxPixels", "AssetUrlLoopback", "WebhookPrivateAddresses", "WebhookRetrySeconds", "WebhookTries",
-        "Alarms", "AlarmEmail", "CreditsLowThreshold", "Dashboard", "LogRetentionDays",
+        "Alarms", "AlarmEmail", "CreditsLowThreshold", "Dashboard", "LogRetentionDays", "PermissionsBoundary",
         "InventoryHours", "InventoryRetentionDays", "RecheckDays", "Reconcile",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
