@@ -271,3 +271,11 @@ def test_the_boundary_gives_nothing_of_iam() -> None:
     ):
         role = f"arn:aws:iam::{ACCOUNT}:role/likeness-dev-AuthorizeFunctionRole-1A2B"
         assert not policies.allow(policies.boundary(), action, role, iam__PassedToService="lambda.amazonaws.com")
+
+
+def test_the_role_of_production_has_no_way_to_the_table() -> None:
+    (policy,) = ROLES["DeployRole"]["Properties"]["Policies"]
+    statements = policy["PolicyDocument"]["Statement"]
+    keys = [each["Fn::If"] for each in statements if "Fn::If" in each]
+    assert [each[0] for each in keys] == ["IsTestedFromOutside"]
+    assert "dynamodb" not in str([each for each in statements if "Fn::If" not in each])
