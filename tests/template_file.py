@@ -27,6 +27,14 @@ def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
 
 
 _Loader.add_multi_constructor("!", _short_form)
-TEMPLATE: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _Loader)  # noqa: S506
+
+
+def read(file: Path) -> dict[str, Any]:
+    """A template of CloudFormation, its short forms written out."""
+    found: dict[str, Any] = yaml.load(file.read_text(), _Loader)  # noqa: S506
+    return found
+
+
+TEMPLATE: dict[str, Any] = read(ROOT / "template.yaml")
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 ASL: dict[str, Any] = json.loads((ROOT / "statemachine/onboard_person.asl.json").read_text())

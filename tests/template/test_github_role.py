@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
-from samcli.yamlhelper import yaml_parse
 
 from tests.roles import deployed
 from tests.template.test_gradual import REVISION, _transformed
-from tests.template_file import ROOT, TEMPLATE
+from tests.template_file import ROOT, TEMPLATE, read
 
 ACCOUNT = "123456789012"
-ROLES: dict[str, Any] = yaml_parse((ROOT / "ops/github_role.yaml").read_text("utf-8"))["Resources"]
+ROLES: dict[str, Any] = read(ROOT / "ops/github_role.yaml")["Resources"]
 SERVICES = ("apigateway", "codedeploy", "lambda", "states")
 #: How AWS names what CloudFormation makes for the stack: by its name, or by the logical id alone.
 ARNS = {
