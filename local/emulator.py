@@ -14,7 +14,6 @@ import botocore.exceptions
 import yaml
 
 from local.processes import StackError, spawn, wait_until_listening
-from ops.layers import built_for
 
 _SERVICES = (
     "apigateway,cloudformation,cloudwatch,dynamodb,dynamodbstreams,events,iam,kms,lambda,logs,s3,secretsmanager,sns,"
@@ -58,15 +57,13 @@ def outputs(endpoint: str, stack_name: str) -> dict[str, str]:
     return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
 
 
-def deployable(built: Path, scratch: Path, python: str, architecture: str) -> Path:
+def deployable(built: Path, scratch: Path, python: str) -> Path:
     """Returns the built template beside ``built`` as MiniStack takes it; its layers are linked into ``scratch``.
 
     MiniStack refuses alarms on an expression, and the dashboard needs their names: such an alarm watches the
-    expression's first metric instead. ``python`` is the version that the functions run on, such as 3.13, and
-    ``architecture`` the processor, as Lambda names it: the layers were built for this host.
+    expression's first metric instead. ``python`` is the version that the functions run on, such as 3.13.
     """
     template = yaml.safe_load(built.read_text())  # a built template has no short forms
-    built_for(template, f"python{python}", architecture)
     for name, resource in template["Resources"].items():
         properties = resource["Properties"]
         if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in properties:

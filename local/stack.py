@@ -29,6 +29,7 @@ from local.processes import (
     wait_until_listening,
 )
 from ops.client_keys import ClientKeys
+from ops.layers import record
 
 STACK_NAME = "likeness"
 #: The client whose key the state file holds.
@@ -102,8 +103,9 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
             "WebhookPrivateAddresses": "allowed",
             "AssetUrlLoopback": "allowed",
         } | dict(each.split("=", 1) for each in options.parameters)
-        template = emulator.deployable(built, folder, _PYTHON, _ARCHITECTURE)
+        template = emulator.deployable(built, folder, _PYTHON)
         cleanup.callback(template.unlink, missing_ok=True)
+        record(template, f"python{_PYTHON}", _ARCHITECTURE)
         _deploy(template, parameters, logs, parts.env, endpoint)
         outputs = emulator.outputs(endpoint, STACK_NAME)
         emulator.put_any_methods(endpoint, outputs["RestApiId"], STACK_NAME, built)

@@ -41,6 +41,13 @@ def built_for(template: Any, python_runtime: str | None = None, architecture: st
     return template
 
 
+def record(file: Path, python_runtime: str | None, architecture: str | None) -> None:
+    """Changes the built template ``file`` in its place, as ``built_for`` does. Raises ValueError as that does."""
+    template = _yaml.load(file)
+    built_for(template, python_runtime, architecture)
+    _yaml.dump(template, file)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Changes a built template in its place."""
     parser = argparse.ArgumentParser(prog="python -m ops.layers", description=(__doc__ or "").partition("\n")[0])
@@ -48,12 +55,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--python-runtime", metavar="python3.12")
     parser.add_argument("--architecture", metavar="x86_64")
     chosen = parser.parse_args(arguments)
-    template = _yaml.load(chosen.template)
     try:
-        built_for(template, chosen.python_runtime, chosen.architecture)
+        record(chosen.template, chosen.python_runtime, chosen.architecture)
     except ValueError as exc:
         parser.error(str(exc))
-    _yaml.dump(template, chosen.template)
 
 
 if __name__ == "__main__":

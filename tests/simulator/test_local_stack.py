@@ -20,8 +20,7 @@ from local.cli import _stay, banner, main
 from local.emulator import deployable
 from local.processes import StackError, environment, free_port, started_at
 from local.stack import Options, Stack, running_stack
-from ops.layers import PARAMETERS
-from tests.template_file import RESOURCES, TEMPLATE
+from tests.template_file import RESOURCES
 
 SESSION = "ses_01M8HRNC35M1P3HHDXZNNT8S07"
 ASSET = "ast_01M8HRNC35M1P3HHDXZNNT8S07"
@@ -199,15 +198,13 @@ def built(folder: Path) -> Path:
     (folder / "Layer" / "python" / "yaml.py").write_text("ours = True\n")
     stat = {"Metric": {"Namespace": "N", "MetricName": "M"}, "Stat": "Sum", "Period": 60}
     template = {
-        "Parameters": TEMPLATE["Parameters"],
-        "Rules": TEMPLATE["Rules"],
         "Resources": {
             "Layer": {"Type": "AWS::Serverless::LayerVersion", "Properties": {"ContentUri": "Layer"}},
             "Alarm": {
                 "Type": "AWS::CloudWatch::Alarm",
                 "Properties": {"Metrics": [{"Expression": "m * 2", "Id": "e"}, {"Id": "m", "MetricStat": stat}]},
             },
-        },
+        }
     }
     file = folder / "template.yaml"
     file.write_text(yaml.safe_dump(template))
@@ -216,7 +213,7 @@ def built(folder: Path) -> Path:
 
 def test_a_layer_is_deployed_as_one_file_that_leads_to_its_packages(tmp_path: Path) -> None:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    file = deployable(built(tmp_path), tmp_path / "scratch", python, "arm64")
+    file = deployable(built(tmp_path), tmp_path / "scratch", python)
     content = Path(yaml.safe_load(file.read_text())["Resources"]["Layer"]["Properties"]["ContentUri"])
     files = [each for each in content.rglob("*") if each.is_file()]
     assert len(files) == 1
@@ -240,8 +237,8 @@ def test_a_layer_is_deployed_as_one_file_that_leads_to_its_packages(tmp_path: Pa
 
 def test_another_build_takes_nothing_from_a_stack_that_runs(tmp_path: Path) -> None:
     template = built(tmp_path / "build")
-    file = deployable(template, tmp_path / "scratch", "3.13", "arm64")
-    again = deployable(template, tmp_path / "other", "3.13", "arm64")
+    file = deployable(template, tmp_path / "scratch", "3.13")
+    again = deployable(template, tmp_path / "other", "3.13")
     assert file != again
     copied = tmp_path / "scratch" / "Layer" / "files" / "yaml.py"
     assert copied.stat().st_nlink == 1
@@ -249,17 +246,8 @@ def test_another_build_takes_nothing_from_a_stack_that_runs(tmp_path: Path) -> N
     assert copied.exists()
 
 
-def test_the_functions_are_those_that_the_layers_were_built_for(tmp_path: Path) -> None:
-    file = deployable(built(tmp_path), tmp_path / "scratch", "3.12", "x86_64")
-    template = yaml.safe_load(file.read_text())
-    defaults = {name: template["Parameters"][name]["Default"] for name in PARAMETERS}
-    assert defaults == {"PythonRuntime": "python3.12", "Architecture": "x86_64"}
-    compared = [each["Assert"]["Fn::Equals"] for each in template["Rules"]["LayersFit"]["Assertions"]]
-    assert compared == [[{"Ref": name}, value] for name, value in defaults.items()]
-
-
 def test_an_alarm_on_an_expression_watches_its_first_metric(tmp_path: Path) -> None:
-    file = deployable(built(tmp_path), tmp_path / "scratch", "3.13", "arm64")
+    file = deployable(built(tmp_path), tmp_path / "scratch", "3.13")
     alarm = yaml.safe_load(file.read_text())["Resources"]["Alarm"]["Properties"]
     assert alarm == {"Namespace": "N", "MetricName": "M", "Statistic": "Sum", "Period": 60}
 
