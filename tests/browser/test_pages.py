@@ -79,6 +79,26 @@ def test_what_a_page_loads_is_compressed_and_kept_and_the_page_itself_is_asked_f
         assert (older.text, older.headers["Cache-Control"]) == (file.text, "no-store")
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_leaves_the_device_alone_but_for_recording(open_page: OpenPage, stack: Stack, name: str) -> None:
+    page = open_page(f"{stack.api_url}/{name}", phone=False).page
+    asked = ("camera", "microphone", "geolocation", "payment", "usb", "display-capture")
+    allowed = page.evaluate("(names) => names.filter((each) => document.featurePolicy.allowsFeature(each))", asked)
+    assert allowed == (["camera", "microphone"] if name == "invite" else [])
+
+
+def test_a_page_is_out_of_reach_of_the_window_that_opened_it(open_page: OpenPage, stack: Stack) -> None:
+    page = open_page(f"{stack.api_url}/docs", phone=False).page
+    # Another origin, as of an application that shows an invite link: this very stack by another name of the host.
+    other = f"{stack.api_url.replace('127.0.0.1', 'localhost')}/openapi.json"
+    opened = open_page(other, phone=False, allowed=["a request to localhost", "favicon.ico"]).page
+    with opened.expect_popup() as popup:
+        opened.evaluate("(address) => { window.opened = window.open(address); }", page.url)
+    popup.value.wait_for_load_state()
+    assert popup.value.evaluate("window.opener === null && crossOriginIsolated === false")
+    opened.wait_for_function("window.opened.closed")
+
+
 def test_no_other_file_is_served(stack: Stack) -> None:
     for name in ("..%2Fruntime%2Fpages.py", "invite.html", "nothing.js", "dom.js%00", "%2E%2E"):
         answer = requests.get(f"{stack.api_url}/{OLDER}/{name}", timeout=30)

@@ -18,6 +18,30 @@ _TYPES = {
 }
 
 
+#: For a year, this host by HTTPS alone. Browsers ignore it from a page that came by http, as on one's own machine.
+_HTTPS_ALONE = {"Strict-Transport-Security": "max-age=31536000"}
+#: What pages never use, and what people record with where they choose their files. The face check is on crun's host.
+_UNUSED_FEATURES = ("display-capture", "geolocation", "midi", "payment", "serial", "usb")
+_RECORDING_FEATURES = ("camera", "microphone")
+_RECORDING_PAGES = ("invite.html",)
+
+
+def document_headers(name: str) -> dict[str, str]:
+    """Returns the headers that keep the page ``name`` to itself: its window, the device, and HTTPS.
+
+    A file that is no page has the last one alone. Sources: the HTML standard ("Cross-origin opener policies"), W3C's
+    Permissions Policy, RFC 6797 (Strict-Transport-Security).
+    """
+    if not name.endswith(".html"):
+        return _HTTPS_ALONE
+    recording = "(self)" if name in _RECORDING_PAGES else "()"
+    features = [f"{each}=()" for each in _UNUSED_FEATURES] + [f"{each}={recording}" for each in _RECORDING_FEATURES]
+    return _HTTPS_ALONE | {
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": ", ".join(features),
+    }
+
+
 def policy(upload_addresses: str = "") -> str:
     """The Content-Security-Policy of a page, which may also send files to ``upload_addresses`` (space-separated)."""
     reached = f"'self' {upload_addresses}".strip()
@@ -46,6 +70,7 @@ def page(
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
+            **document_headers(name),
             **(headers or {}),
         },
         "body": files()[name].read_text("utf-8") if body is None else body,
@@ -56,7 +81,12 @@ def redirect(location: str) -> dict[str, Any]:
     """303 to ``location``, which nobody keeps and whose page does not learn where the browser came from."""
     return {
         "statusCode": 303,
-        "headers": {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
+        "headers": {
+            "Location": location,
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+            **_HTTPS_ALONE,
+        },
         "body": "",
     }
 

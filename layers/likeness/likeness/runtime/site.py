@@ -22,7 +22,7 @@ from likeness.domain.media.limits import (
 )
 from likeness.domain.media.types import CONTENT_TYPES, EXTENSIONS, AssetType
 from likeness.errors import NotFound
-from likeness.runtime.pages import files, page, policy
+from likeness.runtime.pages import document_headers, files, page, policy
 
 _VERSION = "__VERSION__"
 _DIGEST = re.compile("[0-9a-f]{16}")
@@ -83,7 +83,8 @@ class Site:
         more = {"Cache-Control": "no-cache", "ETag": tag, "Content-Security-Policy": self._policy}
         # API Gateway weakens the tag of what it compresses.
         if headers.get("if-none-match", "").removeprefix("W/") == tag:
-            return {"statusCode": 304, "headers": more, "body": ""}
+            # A browser takes the headers of a 304 into its copy, which may be older than they are.
+            return {"statusCode": 304, "headers": document_headers(name) | more, "body": ""}
         shown = page(name, headers=more)
         shown["body"] = shown["body"].replace(_VERSION, self.version)
         return shown
