@@ -22,8 +22,9 @@ ALONE := tests/integration/test_flood.py tests/integration/test_load.py
 SOURCES := layers functions local ops bench clients tests
 
 # A target that needs a group of pyproject.toml depends on its file here.
-GROUPS := deploy local test bench check
+GROUPS := deploy release local test bench check
 DEPLOY := $(VENV)/groups/deploy
+RELEASE := $(VENV)/groups/release
 LOCAL := $(VENV)/groups/local
 TEST := $(VENV)/groups/test
 BENCH := $(VENV)/groups/bench
