@@ -50,9 +50,9 @@ $(GROUPS:%=$(VENV)/groups/%): $(VENV)/groups/%: requirements/%.txt $(VENV)/.read
 	@mkdir -p $(@D) && touch $@
 LOCKED := --require-hashes --only-binary :all:
 
-# What checks the pages' JavaScript: the one thing that needs Node.js, and for nothing but its gate.
+# What checks the pages' JavaScript and the state machine: Node.js is for these two gates and nothing else.
 $(PAGES): requirements/package-lock.json
-	@command -v $(NPM) >/dev/null || { echo "likeness: checking the pages' JavaScript needs Node.js 20 or newer, with npm" >&2; exit 1; }
+	@command -v $(NPM) >/dev/null || { echo "likeness: checking the pages and the state machine needs Node.js 20 or newer, with npm" >&2; exit 1; }
 	@echo "likeness: installing the packages of $<"
 	@mkdir -p $(VENV)/node $(@D) && cp requirements/package.json $< $(VENV)/node
 	@$(NPM) ci --prefix $(VENV)/node --ignore-scripts --no-audit --no-fund --loglevel=error
@@ -150,9 +150,12 @@ bench-check: $(BENCH) ## the figures that are the same on every machine, against
 
 # Each gate is a command that fails when it finds something. They run side by side, the slowest first. mypy and tsc
 # are tried on mistakes, too.
-GATES := mypy checkov sam cfn-lint resolve pages ruff format imports statelint zizmor
+GATES := mypy checkov sam policies cfn-lint resolve pages asl ruff format imports statelint zizmor
 mypy := $(RUN) -m mypy $(SOURCES) && $(RUN) -m pytest tests/checks/test_types.py --quiet
-pages = $(MAKE) --no-print-directory $(PAGES) && $(TSC) --project layers/likeness && TSC=$(TSC) $(RUN) -m pytest tests/checks/test_pages.py --quiet
+pages = $(NODE_TOOLS) && $(TSC) --project layers/likeness && TSC=$(TSC) $(RUN) -m pytest tests/checks/test_pages.py --quiet
+asl = $(NODE_TOOLS) && ASL_VALIDATOR=$(VENV)/node/node_modules/.bin/asl-validator $(RUN) -m pytest tests/checks/test_asl.py --quiet
+policies := PARLIAMENT=$(CHECKOV)/bin/parliament $(RUN) -m pytest tests/checks/test_policies.py --quiet
+NODE_TOOLS = $(MAKE) --no-print-directory $(PAGES)
 TSC = $(VENV)/node/node_modules/.bin/tsc
 checkov := $(CHECKOV)/bin/checkov
 sam := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate
@@ -166,6 +169,8 @@ zizmor := $(VENV)/bin/zizmor --offline --quiet --min-severity medium .github/wor
 
 check: setup-check ## lint, types, import directions, template, state machine, security
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(GATES:%=gate-%)
+
+gate-asl: | gate-pages  # both would install the same packages at once
 
 .PHONY: $(GATES:%=gate-%)
 $(GATES:%=gate-%): gate-%:

@@ -63,6 +63,12 @@ def template() -> dict[str, Any]:
 
 def deployed(source: Mapping[str, Any], **parameters: str) -> dict[str, Any]:
     """The resources that SAM makes of a template: also the roles that nobody wrote down."""
+    resources: dict[str, Any] = transformed(source, **parameters)["Resources"]
+    return resources
+
+
+def transformed(source: Mapping[str, Any], **parameters: str) -> dict[str, Any]:
+    """The document that SAM makes of a template, with all code at s3://bucket/key."""
     document = copy.deepcopy(dict(source))
     for resource in document["Resources"].values():
         for place in ("CodeUri", "ContentUri", "DefinitionUri"):
@@ -70,9 +76,7 @@ def deployed(source: Mapping[str, Any], **parameters: str) -> dict[str, Any]:
                 resource["Properties"][place] = "s3://bucket/key"  # what `sam package` puts there
     # Given managed policies by name, the translator asks nobody.
     with no_account_of_this_machine():
-        made: dict[str, Any] = Translator({}, Parser()).translate(document, {"CrunApiKey": "key"} | parameters)[
-            "Resources"
-        ]
+        made: dict[str, Any] = Translator({}, Parser()).translate(document, {"CrunApiKey": "key"} | parameters)
     return made
 
 
