@@ -31,7 +31,7 @@ BENCH := $(VENV)/groups/bench
 CHECK := $(VENV)/groups/check
 PAGES := $(VENV)/groups/pages
 
-.PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load black-box faults redrive inventory bench bench-check check resolve resolve-all build build-gradual lock clean
+.PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-unit test-workflow test-template test-integration test-browser screenshots test-faults test-deployed test-load black-box faults redrive inventory bench bench-check check resolve resolve-all build build-gradual release lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -204,6 +204,9 @@ build-gradual: $(DEPLOY) ## the same for a gradual rollout: aliases and alarms (
 	$(RUN) -m ops.gradual > template-gradual.yaml
 	@$(MAKE) --no-print-directory build TEMPLATE=template-gradual.yaml
 
+release: $(RELEASE) build ## dist/likeness-<version>: what deploys without SAM or Python (docs/deploying.md)
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)} $(RUN) -m ops.release
+
 # One solution for all groups first, so that each group's file has the same versions. UPGRADE= changes only what has to
 # change: uv keeps the versions that it finds where it writes.
 lock: $(VENV)/.ready ## new lock files, with hashes for every platform, from pyproject.toml
@@ -220,4 +223,4 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --only-bi
 UPGRADE ?= --upgrade
 
 clean: ## everything that was made, but not the virtual environment
-	rm -rf .aws-sam .local build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage
+	rm -rf .aws-sam .local build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage

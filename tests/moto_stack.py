@@ -17,7 +17,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from tests.aws import no_account_of_this_machine
 from tests.roles import template, transformed
-from tests.template_file import ASL, ROOT
+from tests.template_file import ASL
 
 STACK_NAME = "likeness"
 REGION = "us-east-1"
@@ -35,7 +35,7 @@ LEFT_OUT = {
     "AWS::SQS::QueuePolicy",
     "AWS::SecretsManager::Secret",
 }
-_SECRET = "AWS::SecretsManager::Secret"  # noqa: S105
+_SECRET = "AWS::SecretsManager::Secret"
 
 
 @dataclass(frozen=True)

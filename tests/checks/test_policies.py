@@ -1,7 +1,7 @@
 """parliament finds nothing in the policies of the roles, and mistakes in copies of them.
 
-Part of ``make check``, which installs parliament, and says where it is (``PARLIAMENT``). moto's CloudFormation makes the
-roles, so that each policy names whole ARNs.
+Part of ``make check``, which installs parliament, and says where it is (``PARLIAMENT``). moto makes the roles of the
+transformed template, so that each policy names whole ARNs.
 """
 
 from __future__ import annotations
