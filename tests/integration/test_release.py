@@ -36,13 +36,13 @@ CRUN_KEY = 'released "key" \\ $HOME `'
 MADE_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def built(stack: Stack) -> Path:
     """The template that the stack of this tier was built from."""
     return build_for_host(Path(".local").resolve(), Path(stack.log_dir), dict(os.environ))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def released(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_release(built, tmp_path_factory.mktemp("dist"), MADE_AT)
 
@@ -132,7 +132,7 @@ class Release:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def release(stack: Stack, released: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     """The release with alarms that the emulator takes: all else in it is what was released."""
     state = tmp_path_factory.mktemp("release")
@@ -182,6 +182,7 @@ def test_it_deploys_and_updates_without_sam_or_python(release: Release, stack: S
         "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
         "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
         "CrunBaseUrl": str(stack.simulator_url),
+        "PublicBaseUrl": "https://released.example.com/v1",
         "OperatorName": 'Somebody "and" Daughters \\ Co = 1',
     }
     name = ["--bucket", BUCKET, "--stack-name", STACK_NAME]
@@ -190,18 +191,25 @@ def test_it_deploys_and_updates_without_sam_or_python(release: Release, stack: S
     outputs = emulator.outputs(stack.emulator_endpoint, STACK_NAME)
     assert dict(line.split("\t") for line in done.stdout.splitlines() if "\t" in line) == outputs
     assert CRUN_KEY not in done.stdout + done.stderr
+    assert _parameters(stack).items() >= host.items()
+    assert _crun_key(stack, outputs) == CRUN_KEY
+
+    done = release.deploy(*name, "LogLevel=DEBUG", CRUN_API_KEY=stack.crun_api_key)
+    assert done.returncode == 0, done.stdout + done.stderr
     api_url = f"{stack.emulator_endpoint}/restapis/{outputs['RestApiId']}/v1/_user_request_"
     keys = ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), outputs["TableName"])
     api = Api(replace(stack, api_url=api_url, outputs=outputs), keys.add("released"), canaries)
-    assert api.session()["status"] == "CREATED"
+    assert api.session()["invite_url"].startswith(host["PublicBaseUrl"])
 
-    parameters = _parameters(stack)
-    again = release.deploy(*name, "LogLevel=DEBUG")
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert _parameters(stack) == parameters | {"LogLevel": "DEBUG"}
-    assert parameters["OperatorName"] == host["OperatorName"]
+    done = release.deploy(*name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _parameters(stack).items() >= (host | {"LogLevel": "DEBUG"}).items()
+    assert _crun_key(stack, outputs) == stack.crun_api_key
+
+
+def _crun_key(stack: Stack, outputs: dict[str, str]) -> str:
     secrets = emulator.client("secretsmanager", stack.emulator_endpoint)
-    assert secrets.get_secret_value(SecretId=outputs["CrunApiKeySecretArn"])["SecretString"] == CRUN_KEY
+    return str(secrets.get_secret_value(SecretId=outputs["CrunApiKeySecretArn"])["SecretString"])
 
 
 def _parameters(stack: Stack) -> dict[str, Any]:
