@@ -1,8 +1,8 @@
 """Writes a release: what deploys a stack with a POSIX shell and the AWS CLI alone.
 
 ``make release`` builds the template and runs ``python -m ops.release``, which writes ``dist/likeness-<version>/``: the
-template, the archives of the functions and layers, ``deploy.sh``, a software bill of materials and the checksums of all
-of them. The same sources, built by the same Python, give the same bytes.
+template, the archives of the functions and layers, ``deploy.sh``, ``add-client.sh``, a software bill of materials and
+the checksums of all of them. The same sources, built by the same Python, give the same bytes.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Where the archives are in the bucket; ops/release.sh copies them there.
+#: Where the archives are in the bucket; ops/release_deploy.sh copies them there.
 PREFIX = "likeness"
 BUCKET_PARAMETER = "ArtifactBucket"
+_SCRIPTS = {"release_deploy.sh": "deploy.sh", "release_add_client.sh": "add-client.sh"}
 _CODE = ("CodeUri", "ContentUri", "DefinitionUri")
 #: The oldest date that a zip archive can have: the time of a build says nothing about what was built.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -76,8 +77,9 @@ def write_release(built: Path, to: Path, made_at: datetime) -> Path:
     template["Description"] = f"{template['Description']} Release {version}."
     with (folder / "template.yaml").open("w") as file:
         _yaml.dump(template, file)
-    shutil.copyfile(ROOT / "ops" / "release.sh", folder / "deploy.sh")
-    (folder / "deploy.sh").chmod(0o755)
+    for source, name in _SCRIPTS.items():
+        shutil.copyfile(ROOT / "ops" / source, folder / name)
+        (folder / name).chmod(0o755)
     shutil.copyfile(ROOT / "LICENSE", folder / "LICENSE")
     (folder / "sbom.cdx.json").write_text(_bill_of_materials(version, made_at))
     (folder / "SHA256SUMS").write_text(_checksums(folder))

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import yaml
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
@@ -57,7 +58,17 @@ class Permission(NamedTuple):
 
 def template() -> dict[str, Any]:
     """The template as SAM reads it, to be changed at will."""
-    read: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    return parsed((ROOT / "template.yaml").read_text())
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """A template as SAM reads it. SAM changes PyYAML's own loader for the whole process, which is undone here."""
+    before = {name: dict(getattr(yaml.SafeLoader, name)) for name in ("yaml_constructors", "yaml_multi_constructors")}
+    try:
+        read: dict[str, Any] = yaml_parse(text)
+    finally:
+        for name, constructors in before.items():
+            setattr(yaml.SafeLoader, name, constructors)
     return read
 
 

@@ -27,6 +27,7 @@ from local.stack import Stack, build_for_host
 from ops.client_keys import ClientKeys
 from ops.release import ReleaseError, write_release
 from tests.integration.conftest import Api, Canaries
+from tests.roles import deployed, template
 from tests.template_file import RESOURCES, ROOT
 
 STACK_NAME = "likeness-released"
@@ -48,31 +49,43 @@ def released(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_file_has_its_checksum(released: Path) -> None:
-    sums = dict(reversed(line.split("  ")) for line in (released / "SHA256SUMS").read_text().splitlines())
+    lines = (line.split("  ") for line in (released / "SHA256SUMS").read_text().splitlines())
+    sums = {name: digest for digest, name in lines}
     files = {
         each.relative_to(released).as_posix(): hashlib.sha256(each.read_bytes()).hexdigest()
         for each in released.rglob("*")
         if each.is_file() and each.name != "SHA256SUMS"
     }
     assert sums == files
-    assert {"template.yaml", "deploy.sh", "sbom.cdx.json", "LICENSE"} <= set(files)
+    assert {"template.yaml", "deploy.sh", "add-client.sh", "sbom.cdx.json", "LICENSE"} <= set(files)
 
 
 def test_the_template_names_the_archives_and_nothing_on_this_machine(released: Path) -> None:
     text = (released / "template.yaml").read_text()
-    template = yaml.safe_load(text)
+    packaged = yaml.safe_load(text)
     named = set()
-    for name, each in template["Resources"].items():
+    for name, each in packaged["Resources"].items():
         for place in ("CodeUri", "ContentUri", "DefinitionUri"):
             code = each.get("Properties", {}).get(place)
             assert code is None or code["Bucket"] == {"Ref": "ArtifactBucket"}, name
             named |= {code["Key"]} if code else set()
     assert named == {f"likeness/{each.name}" for each in (released / "archives").iterdir()}
     assert len(named) > 20
-    assert template["Transform"] == "AWS::Serverless-2016-10-31"
+    assert packaged["Transform"] == "AWS::Serverless-2016-10-31"
     assert "Fn::Transform" not in text
     assert "SamResourceId" not in text
-    assert set(template["Resources"]) == set(RESOURCES)
+    assert set(packaged["Resources"]) == set(RESOURCES)
+
+
+def test_a_release_makes_the_resources_that_sam_makes(released: Path) -> None:
+    """But for their code, and for the dashboard's body, which the release has in its template."""
+    made = deployed(yaml.safe_load((released / "template.yaml").read_text()))
+    wanted = deployed(template())
+    for each in (made, wanted):
+        for resource in each.values():
+            resource.pop("Metadata", None)
+            resource["Properties"].pop("DashboardBody", None)
+    assert made == wanted
 
 
 def test_two_releases_of_the_same_files_are_the_same_bytes(built: Path, released: Path, tmp_path: Path) -> None:
@@ -124,9 +137,9 @@ class Release:
     folder: Path
     env: dict[str, str]
 
-    def deploy(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Runs the script from elsewhere."""
-        command = ["sh", str(self.folder / "deploy.sh"), *arguments]
+    def run(self, script: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Runs a script of the release, from elsewhere."""
+        command = ["sh", str(self.folder / script), *arguments]
         return subprocess.run(
             command, env=self.env | variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
@@ -138,9 +151,9 @@ def release(stack: Stack, released: Path, tmp_path_factory: pytest.TempPathFacto
     state = tmp_path_factory.mktemp("release")
     (state / "home").mkdir()
     folder = Path(shutil.copytree(released, state / "likeness"))
-    template = yaml.safe_load((folder / "template.yaml").read_text())
-    emulator.without_expressions(template)
-    text = yaml.safe_dump(template, sort_keys=False)
+    packaged = yaml.safe_load((folder / "template.yaml").read_text())
+    emulator.without_expressions(packaged)
+    text = yaml.safe_dump(packaged, sort_keys=False)
     sums = (folder / "SHA256SUMS").read_text()
     before = hashlib.sha256((folder / "template.yaml").read_bytes()).hexdigest()
     (folder / "template.yaml").write_text(text)
@@ -151,18 +164,22 @@ def release(stack: Stack, released: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("command", "words"),
     [
-        ([], "--bucket is missing"),
-        (["--bucket", BUCKET, "NoSuch=1"], "template.yaml has no parameter NoSuch"),
-        (["--bucket", BUCKET, "LogLevel"], "LogLevel is neither"),
-        (["--bucket", BUCKET, "CrunApiKey=secret"], "the variable CRUN_API_KEY"),
-        (["--bucket", "likeness-of-nobody"], "aws s3 mb s3://likeness-of-nobody"),
-        (["--bucket", BUCKET, "--stack-name", "likeness-new"], "a new stack needs crun's API key"),
+        ("deploy.sh", "--bucket is missing"),
+        (f"deploy.sh --bucket {BUCKET} NoSuch=1", "template.yaml has no parameter NoSuch"),
+        (f"deploy.sh --bucket {BUCKET} LogLevel", "LogLevel is neither"),
+        (f"deploy.sh --bucket {BUCKET} CrunApiKey=secret", "the variable CRUN_API_KEY"),
+        ("deploy.sh --bucket likeness-of-nobody", "aws s3 mb s3://likeness-of-nobody"),
+        (f"deploy.sh --bucket {BUCKET} --stack-name likeness-new", "a new stack needs crun's API key"),
+        ("add-client.sh --client-id Acme", "--client-id is 1 to 32"),
+        ("add-client.sh --client-id acme --return-origin https://example.com/path", "nothing after it"),
+        ("add-client.sh --client-id acme --return-origin https://example.com:443", "nothing after it"),
+        ("add-client.sh --client-id acme --stack-name likeness-of-nobody", "does not exist"),
     ],
 )
-def test_what_cannot_be_deployed_is_refused_with_a_word(release: Release, arguments: list[str], words: str) -> None:
-    done = release.deploy(*arguments)
+def test_what_cannot_be_done_is_refused_with_the_reason(release: Release, command: str, words: str) -> None:
+    done = release.run(*command.split())
     assert done.returncode
     assert words in done.stderr
 
@@ -171,7 +188,7 @@ def test_a_file_that_was_changed_is_not_deployed(release: Release, tmp_path: Pat
     folder = Path(shutil.copytree(release.folder, tmp_path / "changed"))
     (archive, *_) = (folder / "archives").iterdir()
     archive.write_bytes(b"something else")
-    done = replace(release, folder=folder).deploy("--bucket", BUCKET)
+    done = replace(release, folder=folder).run("deploy.sh", "--bucket", BUCKET)
     assert done.returncode
     assert "not the one that was released" in done.stderr
 
@@ -186,7 +203,7 @@ def test_it_deploys_and_updates_without_sam_or_python(release: Release, stack: S
         "OperatorName": 'Somebody "and" Daughters \\ Co = 1',
     }
     name = ["--bucket", BUCKET, "--stack-name", STACK_NAME]
-    done = release.deploy(*name, *(f"{key}={value}" for key, value in host.items()), CRUN_API_KEY=CRUN_KEY)
+    done = release.run("deploy.sh", *name, *(f"{key}={value}" for key, value in host.items()), CRUN_API_KEY=CRUN_KEY)
     assert done.returncode == 0, done.stdout + done.stderr
     outputs = emulator.outputs(stack.emulator_endpoint, STACK_NAME)
     assert dict(line.split("\t") for line in done.stdout.splitlines() if "\t" in line) == outputs
@@ -194,14 +211,19 @@ def test_it_deploys_and_updates_without_sam_or_python(release: Release, stack: S
     assert _parameters(stack).items() >= host.items()
     assert _crun_key(stack, outputs) == CRUN_KEY
 
-    done = release.deploy(*name, "LogLevel=DEBUG", CRUN_API_KEY=stack.crun_api_key)
+    done = release.run("deploy.sh", *name, "LogLevel=DEBUG", CRUN_API_KEY=stack.crun_api_key)
     assert done.returncode == 0, done.stdout + done.stderr
     api_url = f"{stack.emulator_endpoint}/restapis/{outputs['RestApiId']}/v1/_user_request_"
-    keys = ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), outputs["TableName"])
-    api = Api(replace(stack, api_url=api_url, outputs=outputs), keys.add("released"), canaries)
+    origin = "https://app.example.com"
+    added = release.run("add-client.sh", *name[2:], "--client-id", "released", "--return-origin", origin)
+    assert added.returncode == 0, added.stderr
+    keys = ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), outputs["TableName"]).known()
+    assert [(each.client_id, each.return_origins, each.revoked_at) for each in keys] == [("released", (origin,), None)]
+    canaries.secrets.add(added.stdout.strip())
+    api = Api(replace(stack, api_url=api_url, outputs=outputs), added.stdout.strip(), canaries)
     assert api.session()["invite_url"].startswith(host["PublicBaseUrl"])
 
-    done = release.deploy(*name)
+    done = release.run("deploy.sh", *name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert _parameters(stack).items() >= (host | {"LogLevel": "DEBUG"}).items()
     assert _crun_key(stack, outputs) == stack.crun_api_key

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from samcli.yamlhelper import yaml_parse
 
 from ops.gradual import gradual
-from tests.roles import deployed
+from tests.roles import deployed, parsed
 from tests.template_file import ROOT
 
 REVISION = "r12a1"
@@ -22,7 +21,7 @@ def _transformed(revision: str) -> dict[str, dict[str, Any]]:
     """The resources that CloudFormation gets."""
     yaml, text = YAML(), io.StringIO()
     yaml.dump(gradual(yaml.load(ROOT / "template.yaml")), text)
-    return deployed(yaml_parse(text.getvalue()), Revision=revision)
+    return deployed(parsed(text.getvalue()), Revision=revision)
 
 
 @pytest.fixture(scope="module")
