@@ -144,7 +144,7 @@ def _new_defaults(found: Upgrade) -> dict[str, str]:
     if not following:
         return {}
     click.echo("\nA stack keeps its values; a new default reaches it only when you take it.")
-    if click.confirm(f"Take the new defaults of {', '.join(following)}?", default=True):
+    if click.confirm(f"Take the new defaults of {', '.join(following)}?", default=False):
         return following
     return {}
 
