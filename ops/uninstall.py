@@ -81,7 +81,7 @@ def find(client: Client, name: str) -> Found | None:
     if found is None:
         return None
     template = deployed_template(cloudformation, found["StackId"])
-    if not _MARKS <= template["Resources"].keys():
+    if not template["Resources"].keys() >= _MARKS:
         raise UninstallError(f"{name} is another stack than Likeness")
     status = found["StackStatus"]
     if status == "DELETE_COMPLETE":
