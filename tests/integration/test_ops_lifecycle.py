@@ -36,6 +36,7 @@ from tests.template_file import RESOURCES, ROOT, TEMPLATE
 
 KEY = "ak_0123456789abcdef0123456789abcdef"
 ALLOWED = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+DEPLOYING = (ROOT / "docs" / "deploying.md").read_text()
 _KINDS = (
     "AWS::DynamoDB::Table",
     "AWS::Events::EventBus",
@@ -287,7 +288,12 @@ def test_a_stack_is_removed_and_its_inventory_is_kept(installed: Installed) -> N
         if RESOURCES[each]["Type"] in _KINDS:
             assert each in result.stdout.replace("\n", "") or each.lower() in result.stdout, each
     assert len(parts_of(folder_source(installed.folder / "export"))) >= 1
-    assert "1 client_keys" in result.stdout
+    end = re.sub(r"(?s).* to go on: ", "", result.stdout).replace(str(installed.folder / "export"), "<folder>")
+    documented = re.sub(r"(?s).* to go on: ", "", shown("deploying.md", "python -m ops uninstall"))
+    documented = re.sub(r"likeness-inventory-\w+", "<folder>", documented).replace("likeness", installed.name)
+    assert end.replace(f"{installed.name}: DELETE_IN_PROGRESS\n", "") == documented.replace(
+        f"{installed.name}: DELETE_IN_PROGRESS\n", ""
+    ), "the emulator may be done before it is asked"
 
 
 def test_the_inventory_goes_only_when_that_is_said_and_again_is_fine(installed: Installed) -> None:
@@ -477,7 +483,9 @@ def test_an_upgrade_shows_the_defaults_that_have_changed_and_asks_for_no_key(dep
     deployer.account.deploy("older", parameters={"InventoryHours": {"Default": 12}, "RecheckDays": {"Default": 30}})
     result = deployer("older", "", "", "", "", "", "y", options=("--region", "us-east-1"))
     assert result.exit_code == 0, result.output
-    assert re.search(r"InventoryHours\s*│ 12\s*│ 12\s*│ 24", result.stdout)
+    (documented,) = re.findall(r"```\n( +Defaults that have changed.*?)```", DEPLOYING, re.DOTALL)
+    assert [each for each in rows_of(result.stdout) if each[0] == "InventoryHours"] == rows_of(documented)
+    assert documented.split("\n\n")[1].splitlines()[0] in result.stdout
     assert "Take the new defaults of InventoryHours, RecheckDays?" in result.stdout
     deployed = deployer.calls()[-1]
     assert deployed["files"] == [], "the stack keeps its key"
