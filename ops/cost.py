@@ -232,6 +232,7 @@ class Figures:
     webhooks: int = 0
     months: float = 12
     firewall: bool = False
+    alarm_email: bool = False
 
 
 @dataclass(frozen=True)
@@ -277,17 +278,22 @@ def month(figures: Figures, template: Template | None = None, record: Record | N
     """Returns the bill of a month, what costs the same in every month first."""
     template, record = template or product_template(), record or recorded()
     rates = Rates(memory_of(template), record.processor)
-    return [*_always(template, record, rates), *_used(figures, template, record, rates)]
+    return [*_always(figures, template, record, rates), *_used(figures, template, record, rates)]
 
 
-def _always(template: Template, record: Record, rates: Rates) -> list[Line]:
+def _always(figures: Figures, template: Template, record: Record, rates: Rates) -> list[Line]:
     resources = template["Resources"].values()
     kinds = Counter(each["Type"] for each in resources)
     watched = sum(_watched(each["Properties"]) for each in resources if each["Type"] == "AWS::CloudWatch::Alarm")
     clock = mix((_runs(template, function), one) for function, one in record.clock.items())
+    keys = kinds["AWS::KMS::Key"] if figures.alarm_email else 0
     return [
         Line("Alarms", watched * PRICES["alarm_month"].dollars, always=True),
-        Line("Key of the alarms' topic", kinds["AWS::KMS::Key"] * PRICES["key_month"].dollars, always=True),
+        Line(
+            "Key of the alarms' topic",
+            keys * PRICES["key_month"].dollars,
+            always=True,
+        ),
         Line("Secrets", kinds["AWS::SecretsManager::Secret"] * PRICES["secret_month"].dollars, always=True),
         Line("Polls of empty queues", empty_receives(template) * PRICES["sqs_request"].dollars, always=True),
         Line("Runs by the clock, with their logs", sum(bill(clock, rates).values()), always=True),

@@ -53,6 +53,7 @@ _LEAST, _TIMES = 0.02, ((1, ""), (1e6, "1,000,000 times "), (1e9, "1,000,000,000
     help="How long persons have come already: the inventory grows.",
 )
 @click.option("--firewall", is_flag=True, help="With Firewall=on.")
+@click.option("--alarm-email", is_flag=True, help="With an AlarmEmail: the alarms' topic has a key.")
 @click.option("--markdown", is_flag=True, help="As docs/cost.md has it.")
 @click.option("--prices", is_flag=True, help="Print the prices instead.")
 def cost(
@@ -63,6 +64,7 @@ def cost(
     webhooks: int,
     months: float,
     firewall: bool,
+    alarm_email: bool,
     markdown: bool,
     prices: bool,
 ) -> None:
@@ -74,7 +76,10 @@ def cost(
         click.echo("\n".join(_markdown(("for", "US dollars"), [_price(each) for each in PRICES.values()])))
         return
     columns = persons or USUAL
-    bills = [month(Figures(each, assets, megabytes, page_requests, webhooks, months, firewall)) for each in columns]
+    bills = [
+        month(Figures(each, assets, megabytes, page_requests, webhooks, months, firewall, alarm_email))
+        for each in columns
+    ]
     head, *rows = table_of(columns, bills)
     if markdown:
         click.echo("\n".join(_markdown(head, rows)))

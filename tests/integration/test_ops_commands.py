@@ -117,8 +117,8 @@ def test_a_rotated_key_works_beside_the_old_one(ops: Ops, api: Api, keys: Client
         assert api.with_credential(key)("GET", "/sessions").status_code == 200
 
 
-def test_uninstall_names_everything_of_the_stack_and_asks_first(ops: Ops, api: Api) -> None:
-    result = CliRunner().invoke(main, ["uninstall", "--state-file", str(STATE_FILE)], input="another\n")
+def test_uninstall_names_everything_of_the_stack_and_asks_first(api: Api, state_file: Path) -> None:
+    result = CliRunner().invoke(main, ["uninstall", "--state-file", str(state_file)], input="another\n")
     assert (result.exit_code, "nothing was changed" in result.output) == (1, True), result.output
     cloudformation = emulator.client("cloudformation", api.stack.emulator_endpoint)
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=api.stack.stack_name)

@@ -57,6 +57,7 @@ def test_twice_the_persons_cost_twice_but_for_what_is_billed_by_the_hour() -> No
         Figures(1000, webhooks=1),
         Figures(1000, months=13),
         Figures(1000, firewall=True),
+        Figures(1000, alarm_email=True),
     ],
 )
 def test_every_figure_counts(more: Figures) -> None:
