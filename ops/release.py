@@ -44,9 +44,9 @@ _CODE = ("CodeUri", "ContentUri", "DefinitionUri")
 _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _PIN = re.compile(r"^([\w.-]+)==(\S+)((?:[^\n]*\\\n\s+--hash=sha256:[0-9a-f]{64})+)", re.MULTILINE)
-#: How a script of the pages begins that comes from a package: its name, version, address and license.
-_VENDORED = re.compile(r"/\*! ([\w.-]+) ([\d.]+), (https://\S+?),.*\n \* (\w+) License\n")
 _LOCKS = (ROOT / "layers/dependencies/requirements.txt", ROOT / "layers/likeness/models.txt")
+#: What a package means that states its license by a classifier alone: segno's LICENSE has three clauses.
+_CLASSIFIERS = {"License :: OSI Approved :: BSD License": "BSD-3-Clause"}
 #: The packages of which a part alone is in an archive.
 _PARTS = {"botocore": "Only its descriptions of the services that the functions call."}
 
@@ -155,7 +155,7 @@ def _bill_of_materials(version: str, made_at: datetime) -> str:
         bom_ref="likeness",
         licenses=[LicenseFactory().make_from_string("MIT")],
     )
-    components = sorted([*_from_pypi(), *_vendored()], key=lambda each: str(each.bom_ref))
+    components = sorted(_from_pypi(), key=lambda each: str(each.bom_ref))
     bom = Bom(components=components)
     bom.metadata.component = own
     bom.metadata.timestamp = made_at
@@ -194,26 +194,13 @@ def _from_pypi() -> Iterator[Component]:
 def _license(package: str) -> str:
     """The license that a package states. This runs with the same versions as the functions: the groups share them."""
     stated = importlib.metadata.metadata(package)
-    (found, *_) = (stated.get_all("License-Expression") or []) + (stated.get_all("License") or [])
-    return str(found)
-
-
-def _vendored() -> Iterator[Component]:
-    """The packages whose scripts are among the pages."""
-    for script in sorted((ROOT / "layers/likeness/likeness/pages").glob("*.js")):
-        head = _VENDORED.match(script.read_text())
-        if head:
-            name, version, address, license_name = head.groups()
-            url = PackageURL("npm", None, name, version)
-            yield Component(
-                name=name,
-                version=version,
-                type=ComponentType.LIBRARY,
-                bom_ref=str(url),
-                purl=url,
-                licenses=[LicenseFactory().make_from_string(license_name)],
-                external_references=[ExternalReference(type=ExternalReferenceType.VCS, url=XsUri(address))],
-            )
+    classifiers = [_CLASSIFIERS.get(each) for each in stated.get_all("Classifier") or []]
+    found = [
+        *(stated.get_all("License-Expression") or []),
+        *(stated.get_all("License") or []),
+        *filter(None, classifiers),
+    ]
+    return str(found[0])
 
 
 def _normal(name: str) -> str:

@@ -16,7 +16,7 @@ def test_the_dashboard_is_there_and_its_names_are_those_of_the_stack(stack: Stac
     assert len(widgets) > 10
     assert "${" not in text.replace("${PROP(", "")
     assert stack.outputs["StateMachineArn"] in text
-    assert stack.outputs["OnboardingQueueUrl"].rpartition("/")[2] in text
+    assert stack.outputs["OnboardingDeadLetterQueueUrl"].rpartition("/")[2] in text
 
 
 def test_every_alarm_tells_the_topic(stack: Stack) -> None:

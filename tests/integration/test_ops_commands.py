@@ -38,7 +38,7 @@ def ops(api: Api, state_file: Path) -> Ops:
     return run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def verified(api: Api, media: DemoMedia) -> str:
     """A session with one file that became active."""
     made = api.session(language="en", reference="the operators commands")
