@@ -46,7 +46,7 @@ HOST = {
 
 def for_this_host(built: Path) -> Path:
     """The built template with the rule that its layers are for this machine."""
-    template = built.with_name("for-this-host.yaml")
+    template = built.with_name(f"for-this-host-{os.getpid()}.yaml")  # another worker writes its own
     shutil.copyfile(built, template)
     record(template, HOST["PythonRuntime"], HOST["Architecture"])
     return template
