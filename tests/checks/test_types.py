@@ -51,7 +51,7 @@ MISTAKES = [
         "functions/start_onboarding/app.py",
         "def _start(message: Message, tried: int) -> None:",
         "def _start(message: str, tried: int) -> None:",
-        ['Argument 1 to "StartOnboarding" has incompatible type'],
+        ['Argument 1 to "__call__" of "StartOnboarding" has incompatible type "str"'],
     ),
     (
         "layers/likeness/likeness/runtime/batches.py",
