@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_schedule
+from likeness.runtime.system import deadline
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -19,8 +19,7 @@ export_inventory = bootstrap.export_inventory()
 @observed(of_schedule)
 def handler(event: ScheduleEvent, context: LambdaContext) -> dict[str, str | int]:
     """The schedule: an export is begun, or goes on where the last run stopped."""
-    now, left = time.time(), context.get_remaining_time_in_millis() / 1000
     # The last page and the last part of a run fit into the minute that is left.
-    done = export_inventory(now + max(0, left - 60), now + left + 60)
+    done = export_inventory(deadline(context, reserve=60), deadline(context) + 60)
     logger.info("inventory", extra=done)
     return done

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from likeness.errors import LikenessError
 from likeness.runtime import bootstrap
-from likeness.runtime.logging import logger, observed, of_task, report
+from likeness.runtime.logging import logger, observed, of_task, reported
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -20,12 +19,9 @@ look_up_result = bootstrap.look_up_result()
 @observed(of_task)
 def handler(event: LookUpResultEvent, context: LambdaContext) -> LookUp:
     """Looks up the attempt that the execution is about."""
-    try:
+    with reported():
         found = look_up_result(
             event["session_id"], event["attempt"], event["execution"], last_chance=event["last_chance"]
         )
-    except LikenessError as error:
-        report(error)
-        raise
     logger.info("result looked up", extra={"outcome": found["outcome"]})
     return found

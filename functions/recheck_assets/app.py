@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_schedule
+from likeness.runtime.system import deadline
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -20,8 +20,7 @@ recheck_assets = bootstrap.recheck_assets()
 @observed(of_schedule)
 def handler(event: ScheduleEvent, context: LambdaContext) -> Rechecked:
     """The schedule: some of the active assets are asked for."""
-    left = context.get_remaining_time_in_millis() / 1000
     # The last question of a run, with its pause, fits into the minute that is left.
-    done = recheck_assets(time.time() + max(0, left - 60))
+    done = recheck_assets(deadline(context, reserve=60))
     logger.info("assets rechecked", extra=done)
     return done

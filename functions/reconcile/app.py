@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_schedule
+from likeness.runtime.system import deadline
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -20,8 +20,7 @@ reconcile = bootstrap.reconcile()
 @observed(of_schedule)
 def handler(event: ScheduleEvent, context: LambdaContext) -> Reconciled:
     """The schedule: what is due and does not move is set going."""
-    left = context.get_remaining_time_in_millis() / 1000
     # The last session of a run, with the largest file to check, fits into the half minute that is left.
-    done = reconcile(time.time() + max(0, left - 30))
+    done = reconcile(deadline(context, reserve=30))
     logger.info("reconciled", extra=done)
     return done

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from likeness.errors import LikenessError
 from likeness.runtime import bootstrap
-from likeness.runtime.logging import logger, observed, of_task, report
+from likeness.runtime.logging import logger, observed, of_task, reported
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -20,10 +19,7 @@ submit_asset = bootstrap.submit_asset()
 @observed(of_task)
 def handler(event: SubmitAssetEvent, context: LambdaContext) -> Submission:
     """Submits one asset."""
-    try:
+    with reported():
         done = submit_asset(event["session_id"], event["asset_id"], event["execution"])
-    except LikenessError as error:
-        report(error)
-        raise
     logger.info("asset submitted", extra=done)
     return done

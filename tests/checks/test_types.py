@@ -43,8 +43,20 @@ MISTAKES = [
     ),
     (
         "functions/send_webhooks/app.py",
-        'queue.hide(record["receiptHandle"], seconds)',
-        'queue.hide(record["receipt_handle"], seconds)',
+        "send_webhooks(message, tried)",
+        "send_webhooks(tried, message)",
+        ['has incompatible type "int"; expected "Announcement | Delivery | Resumption"'],
+    ),
+    (
+        "functions/start_onboarding/app.py",
+        "def _start(message: Message, tried: int) -> None:",
+        "def _start(message: str, tried: int) -> None:",
+        ['Argument 1 to "__call__" of "StartOnboarding" has incompatible type "str"'],
+    ),
+    (
+        "layers/likeness/likeness/runtime/batches.py",
+        'self.queue.hide(record["receiptHandle"], seconds)',
+        'self.queue.hide(record["receipt_handle"], seconds)',
         ['TypedDict "QueueMessage" has no key "receipt_handle"'],
     ),
     (

@@ -82,6 +82,19 @@ def test_a_file_that_is_not_there_is_a_page_to_a_browser_too(pages: ModuleType) 
     assert "<h1>" in invoke(pages, event | {"headers": BROWSER})["body"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "content_type"), [(BROWSER, "text/html; charset=utf-8"), ({}, "application/problem+json")]
+)
+def test_a_fault_of_ours_is_answered_with_the_requests_id(
+    pages: ModuleType, headers: dict[str, str], content_type: str
+) -> None:
+    event = event_of_request("GET", "/pages/{version}/{file}", "/pages/x", headers=headers)  # without its parameters
+    event["requestContext"]["requestId"] = "the-requests-id"
+    shown = invoke(pages, event)
+    assert (shown["statusCode"], shown["headers"]["Content-Type"]) == (500, content_type)
+    assert "the-requests-id" in shown["body"]
+
+
 @pytest.mark.parametrize("page", ["/invite", "/console", "/docs"])
 def test_a_slash_behind_a_page_leads_to_the_page(pages: ModuleType, page: str) -> None:
     # What the page loads is addressed from beside it; a browser takes the fragment along.

@@ -26,6 +26,11 @@ class Measure:
     value: float = 1
     code: str | None = None
 
+    @property
+    def dimensions(self) -> dict[str, str]:
+        """The metric's further dimensions."""
+        return {"code": self.code} if self.code else {}
+
 
 def measures_of(change: Change) -> Iterator[Measure]:
     """What ``change`` adds; nothing when it is no step of a session or an asset."""

@@ -24,6 +24,12 @@ class _OfSession:
         if not (isinstance(self.session_id, str) and SESSION_ID.fullmatch(self.session_id)):
             raise ValueError("session_id")
 
+    @property
+    def ids(self) -> dict[str, str]:
+        """What the reader's log lines say of the message."""
+        ids = {"session_id": self.session_id, "correlation_id": self.correlation_id}
+        return {name: each for name, each in ids.items() if each}
+
     def to_json(self) -> str:
         """The message's body on the queue."""
         fields = {name: value for name, value in asdict(self).items() if value is not None}

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from standardwebhooks import Webhook
 
@@ -47,6 +47,13 @@ class WebhookEvent:
         return str(self.data["client_id"])
 
     @property
+    def ids(self) -> dict[str, str]:
+        """What log lines say of the event."""
+        return {name: self.data[name] for name in ("session_id", "asset_id") if name in self.data} | {
+            "event_id": self.id
+        }
+
+    @property
     def payload(self) -> dict[str, Any]:
         """What the receiver reads."""
         return {"type": self.type, "timestamp": self.data["time"], "data": dict(self.data)}
@@ -76,6 +83,16 @@ class Announcement:
 
     event: WebhookEvent
 
+    @property
+    def type(self) -> str:
+        """The event's type."""
+        return self.event.type
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """What log lines say of the message."""
+        return self.event.ids
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -93,6 +110,16 @@ class Delivery:
         """Whose endpoint it is."""
         return self.event.client_id
 
+    @property
+    def type(self) -> str:
+        """The event's type."""
+        return self.event.type
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """What log lines say of the message."""
+        return self.event.ids
+
     def to_json(self) -> str:
         """The message's body on the queue."""
         return _compact(
@@ -104,6 +131,8 @@ class Delivery:
 class Resumption:
     """Sends what waits for an endpoint, as long as the endpoint's ``resumption`` is ``id``."""
 
+    type: ClassVar[str] = "resumption"
+
     endpoint_id: str
     client_id: str
     id: str
@@ -112,6 +141,11 @@ class Resumption:
         for name in ("endpoint_id", "client_id", "id"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise ValueError("resumption" if name == "id" else name)
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """What log lines say of the message: nothing, since it is about no event in particular."""
+        return {}
 
     def to_json(self) -> str:
         """The message's body on the queue."""

@@ -1,1 +1,1 @@
-"""How a function starts: settings, logging, HTTP routing and the making of clients."""
+"""What functions share: settings, logging, clients, HTTP routing, idempotency keys, queues and pages."""

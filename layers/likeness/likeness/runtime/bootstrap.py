@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from likeness.adapters.dynamodb import DynamoStore
 from likeness.domain.metrics import Metric
 from likeness.domain.polling import Schedule
 from likeness.ports import CrunCall
-from likeness.runtime.logging import logger, report, report_of_session
+from likeness.runtime.logging import logger, report, report_of_session, session_created
 from likeness.runtime.metrics import measure
 from likeness.runtime.settings import number, text
 from likeness.runtime.system import SystemClock
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from likeness.adapters.secrets import RotatingKeys, Secret
     from likeness.adapters.upstream_ids import DynamoUpstreamIds
     from likeness.adapters.workflows import StepFunctions
+    from likeness.contracts.messages import Message
+    from likeness.contracts.webhooks import WebhookMessage
+    from likeness.runtime.batches import QueueConsumer
+    from likeness.runtime.idempotency import Idempotency
     from likeness.steps.authorize import Authorize
     from likeness.steps.check_credits import CheckCredits
     from likeness.steps.check_upload import CheckUpload
@@ -188,6 +192,13 @@ def _upstream_ids() -> DynamoUpstreamIds:
     return DynamoUpstreamIds(client("dynamodb"), text("TABLE_NAME"))
 
 
+def base_url() -> Callable[[Mapping[str, Any]], str]:
+    """Where this API is reached, by the event of a request (see runtime/request.py)."""
+    from likeness.runtime.request import base_url
+
+    return partial(base_url, configured=text("PUBLIC_BASE_URL", may_be_empty=True))
+
+
 def client_keys() -> DynamoClientKeys:
     """The clients' keys, for functions that no authorizer stands before."""
     from likeness.adapters.client_keys import DynamoClientKeys
@@ -208,14 +219,23 @@ def create_session() -> CreateSession:
 
     most = int(number("MAX_ATTEMPTS_PER_SESSION"))
     keys = client_keys()
-    return CreateSession(store(), _open_link(), _files(), _signing_keys(), SystemClock(), most, keys.has_any)
+    return CreateSession(
+        store(), _open_link(), _files(), _signing_keys(), SystemClock(), most, keys.has_any, session_created
+    )
+
+
+def idempotency(operation: str) -> Idempotency:
+    """The stored answers of ``operation``, a name that stays (see runtime/idempotency.py)."""
+    from likeness.runtime.idempotency import Idempotency
+
+    return Idempotency(client("dynamodb"), text("IDEMPOTENCY_TABLE_NAME"), operation)
 
 
 def open_validation() -> OpenValidation:
     """The step behind functions/open_validation."""
     from likeness.steps.open_validation import OpenValidation
 
-    return OpenValidation(store(), _open_link(), _patience(), SystemClock())
+    return OpenValidation(store(), _open_link(), _patience(), SystemClock(), session_created)
 
 
 def get_result() -> GetResult:
@@ -314,11 +334,14 @@ def start_onboarding() -> StartOnboarding:
     return StartOnboarding(store(), _workflows(), SystemClock(), _reconciled)
 
 
-def dead_letters() -> SqsQueue:
-    """Where functions/start_onboarding puts the messages that it gives up."""
+def onboarding_consumer() -> QueueConsumer[Message]:
+    """The consumer of the onboarding queue."""
     from likeness.adapters.queue import SqsQueue
+    from likeness.contracts.messages import read_message
+    from likeness.runtime.batches import QueueConsumer
 
-    return SqsQueue(client("sqs"), text("DEAD_LETTER_QUEUE_URL"))
+    dead_letters = SqsQueue(client("sqs"), text("DEAD_LETTER_QUEUE_URL"))
+    return QueueConsumer(read_message, dead_letters, Metric.ONBOARDING_MESSAGE_SECONDS)
 
 
 def look_up_result() -> LookUpResult:
@@ -382,7 +405,7 @@ def send_webhooks() -> SendWebhooks:
 
     return SendWebhooks(
         DynamoWebhooks(client("dynamodb"), text("TABLE_NAME")),
-        webhook_queue(),
+        _webhook_queue(),
         HttpWebhookPost(private=text("WEBHOOK_PRIVATE_ADDRESSES") == "allowed"),
         SystemClock(),
         Retries.of(text("WEBHOOK_RETRY_SECONDS"), int(number("WEBHOOK_TRIES"))),
@@ -390,18 +413,25 @@ def send_webhooks() -> SendWebhooks:
     )
 
 
-def webhook_queue() -> SqsQueue:
-    """The queue that functions/send_webhooks reads, and fans events out to."""
+def _webhook_queue() -> SqsQueue:
     from likeness.adapters.queue import SqsQueue
 
     return SqsQueue(client("sqs"), text("WEBHOOK_QUEUE_URL"))
 
 
-def webhook_dead_letters() -> SqsQueue:
-    """Where functions/send_webhooks puts the messages that it cannot read."""
+def webhook_consumer() -> QueueConsumer[WebhookMessage]:
+    """The consumer of the webhook queue."""
     from likeness.adapters.queue import SqsQueue
+    from likeness.contracts.webhooks import read_webhook_message
+    from likeness.runtime.batches import QueueConsumer
 
-    return SqsQueue(client("sqs"), text("WEBHOOK_DEAD_LETTER_QUEUE_URL"))
+    return QueueConsumer(
+        read_webhook_message,
+        SqsQueue(client("sqs"), text("WEBHOOK_DEAD_LETTER_QUEUE_URL")),
+        Metric.WEBHOOK_FIRST_TRY_SECONDS,
+        first_receive_only=True,
+        queue=_webhook_queue(),
+    )
 
 
 def export_inventory() -> ExportInventory:

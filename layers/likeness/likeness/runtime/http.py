@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
+from likeness.domain.caller import Caller
 from likeness.errors import LikenessError, NotFound
-from likeness.runtime.logging import report, report_unexpected
+from likeness.runtime.logging import observed, of_request, report, report_unexpected
 from likeness.runtime.problems import HEADERS, PROBLEM, problem
-from likeness.runtime.request import request_id_of, route_of
+from likeness.runtime.request import caller_of, correlation_id_of, request_id_of, route_of
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 def answer(body: object, status: int = 200) -> Response[str]:
@@ -23,12 +27,32 @@ def answer(body: object, status: int = 200) -> Response[str]:
 class RestResolver(APIGatewayRestResolver):
     """A resolver that routes by API Gateway's resource, whatever base path the request came by."""
 
+    @property
+    def event(self) -> dict[str, Any]:
+        """The current request as API Gateway sends it."""
+        return self.current_event.raw_event
+
+    @property
+    def caller(self) -> Caller:
+        """Who sent the current request. Raises NotFound when no authorizer has said so."""
+        return caller_of(self.event)
+
+    @property
+    def correlation_id(self) -> str | None:
+        """What follows the session that the current request makes."""
+        return correlation_id_of(self.event)
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query parameters of the current request."""
+        return self.current_event.query_string_parameters or {}
+
     def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """The proxy answer."""
         return super().resolve({**event, "path": route_of(dict(event))}, context)
 
 
-def make_app() -> APIGatewayRestResolver:
+def make_app() -> RestResolver:
     """A resolver whose errors are problem documents."""
     app = RestResolver()
 
@@ -40,13 +64,23 @@ def make_app() -> APIGatewayRestResolver:
     @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
     def on_any_other(error: Exception) -> Response[str]:
         report_unexpected(error)
-        return _problem_response(LikenessError(), request_id_of(app.current_event.raw_event))
+        return _problem_response(LikenessError(), request_id_of(app.event))
 
     @app.not_found
     def on_unknown_route(_: Exception) -> Response[str]:
         return _problem_response(NotFound("There is no such route"))
 
     return app
+
+
+def handler_of(app: RestResolver) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+    """The Lambda handler of ``app``: it routes the request, and each log line carries the request's ids."""
+
+    @observed(of_request)
+    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        return app.resolve(event, context)
+
+    return handler
 
 
 def _problem_response(error: LikenessError, request_id: str | None = None) -> Response[str]:

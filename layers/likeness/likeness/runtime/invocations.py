@@ -140,6 +140,21 @@ class StreamEvent(TypedDict):
 # -- what functions answer ----------------------------------------------------------------------------------------
 
 
+class Policy(TypedDict):
+    """An IAM policy."""
+
+    Version: str
+    Statement: list[dict[str, str]]
+
+
+class AuthorizerAnswer(TypedDict):
+    """What API Gateway learns of a caller. ``context`` reaches the functions with the request."""
+
+    principalId: str
+    policyDocument: Policy
+    context: dict[str, str]
+
+
 class FailedItem(TypedDict):
     """What of a batch comes again."""
 

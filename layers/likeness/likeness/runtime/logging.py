@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -93,6 +94,17 @@ def of_schedule(event: Event) -> dict[str, str | None]:
     return {"event_id": event.get("id")}
 
 
+def of_detail(detail: Mapping[str, Any]) -> dict[str, str]:
+    """The ids in the detail of an event of ours."""
+    return {name: detail[name] for name in ("session_id", "asset_id") if name in detail}
+
+
+def session_created(session_id: str, correlation_id: str | None) -> None:
+    """Logs a session's first line, and adds its ids to the lines that follow."""
+    logger.append_keys(session_id=session_id, correlation_id=correlation_id)
+    logger.info("session created")
+
+
 def report(error: LikenessError) -> None:
     """Logs an error's facts and counts what an operator must know of."""
     upstream = error.upstream_code if isinstance(error, UpstreamError) else None
@@ -101,6 +113,16 @@ def report(error: LikenessError) -> None:
     # Not by the code alone: a proxy's page with 402 says nothing of our account.
     if isinstance(error, UpstreamRefused) and upstream in ACCOUNT_REFUSALS:
         metrics.measure(Metric.CRUN_ACCOUNT_REFUSED)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Reports a LikenessError that is raised within, and lets it go on."""
+    try:
+        yield
+    except LikenessError as error:
+        report(error)
+        raise
 
 
 def report_unexpected(error: Exception, **ids: str | None) -> None:

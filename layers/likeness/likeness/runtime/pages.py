@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
+
+from likeness.errors import LikenessError
+from likeness.runtime.logging import report, report_unexpected
+from likeness.runtime.problems import problem
+from likeness.runtime.request import headers_of, request_id_of
 
 #: Beside the package: ``layers/likeness/pages``, which the layer's build copies to ``/opt/python/pages``.
 _FOLDER = Path(__file__).parents[2] / "pages"
@@ -101,3 +107,22 @@ def error_page(status: int, retry_after: int | None = None, request_id: str | No
     if request_id:
         shown["body"] = shown["body"].replace("</body>", f"<p><small>{escape(request_id)}</small></p>\n</body>")
     return shown
+
+
+def respond(event: Mapping[str, Any], work: Callable[[], dict[str, Any]], *, html_only: bool = False) -> dict[str, Any]:
+    """The proxy answer of ``work``; after an error a page for a browser, a problem document for other clients.
+
+    ``html_only``: a browser alone asks, whatever it accepts.
+    """
+    as_page = html_only or "text/html" in headers_of(event).get("accept", "").lower()
+    try:
+        return work()
+    except LikenessError as error:
+        report(error)
+        if as_page:
+            return error_page(error.status, error.retry_after)
+        return problem(error, request_id_of(event) if error.status == 500 else None)
+    except Exception as error:
+        report_unexpected(error)
+        request_id = request_id_of(event)
+        return error_page(500, request_id=request_id) if as_page else problem(LikenessError(), request_id)

@@ -6,12 +6,15 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from likeness.domain.caller import Caller
 from likeness.domain.ids import known_correlation_id, trace_root
-from likeness.errors import NotFound
+from likeness.errors import InvalidRequest, NotFound
+
+if TYPE_CHECKING:
+    from likeness.runtime.invocations import ApiEvent, AuthorizerAnswer, AuthorizerEvent
 
 #: A parameter in the path of a route, as the template writes it: ``{session_id}``, ``{path+}``.
 _PARAMETER = re.compile(r"\{(\w+)\+?\}")
@@ -31,6 +34,42 @@ def body_of(event: Mapping[str, Any]) -> str:
         return base64.b64decode(body).decode()
     except (binascii.Error, UnicodeDecodeError):
         return ""
+
+
+def required_query_parameter(event: ApiEvent, name: str) -> str:
+    """The query parameter ``name``. Raises InvalidRequest when it is missing or empty."""
+    value = (event.get("queryStringParameters") or {}).get(name)
+    if not value:
+        raise InvalidRequest(f"{name}: field required", field=name)
+    return value
+
+
+def authorization_of(event: AuthorizerEvent, caller: Caller | None) -> AuthorizerAnswer:
+    """The authorizer's answer: a policy for the whole stage, which is cached, and what ``caller_of`` reads.
+
+    None denies. Which session or asset a caller may see is decided by the steps.
+    """
+    api, stage = event["methodArn"].split("/")[:2]
+    found = {}
+    if caller:
+        found = {
+            "client_id": caller.client_id,
+            "session_id": caller.session_id or "",
+            "return_origins": " ".join(caller.return_origins),
+        }
+        if caller.invite:
+            found["invite"] = str(caller.invite)
+    statement = {
+        "Action": "execute-api:Invoke",
+        "Effect": "Allow" if caller else "Deny",
+        "Resource": f"{api}/{stage}/*",
+    }
+    return {
+        # The access log names who called: a client, or the session whose invite link it was.
+        "principalId": (caller.session_id or caller.client_id) if caller else "unknown",
+        "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
+        "context": found,
+    }
 
 
 def caller_of(event: Mapping[str, Any]) -> Caller:

@@ -7,7 +7,8 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from likeness.domain.media import MAX_BYTES
 from likeness.domain.media.limits import (
@@ -22,11 +23,17 @@ from likeness.domain.media.limits import (
 )
 from likeness.domain.media.types import CONTENT_TYPES, EXTENSIONS, AssetType
 from likeness.errors import NotFound
-from likeness.runtime.pages import document_headers, files, page, policy
+from likeness.runtime.pages import document_headers, files, page, policy, redirect
+from likeness.runtime.request import headers_of
+
+if TYPE_CHECKING:
+    from likeness.runtime.invocations import ApiEvent
 
 _VERSION = "__VERSION__"
 _DIGEST = re.compile("[0-9a-f]{16}")
 _LIMITS = "limits.json"
+#: The pages by their routes.
+_HTML = {"/invite": "invite.html", "/console": "console.html", "/docs": "docs.html"}
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -64,6 +71,23 @@ class Site:
         self._policy = policy(upload_addresses)
         self._max_pixels = max_pixels
         self.files = {name for name in files() if name.endswith((".css", ".js", ".svg"))} | {_LIMITS}
+
+    def answer(self, event: ApiEvent) -> dict[str, Any]:
+        """The answer to a GET, by its route: a page, the contract, or a file. Raises NotFound for anything else."""
+        resource, path = event["resource"], event.get("pathParameters") or {}
+        if resource == "/{path+}":
+            wanted = unquote(path["path"])
+            # Some chats encode the "#" of an invite link, which makes its token a part of the path: the page reads it.
+            if not wanted.startswith("invite#") or "/" in wanted:
+                raise NotFound("There is no such route")
+            return self.html(_HTML["/invite"], headers_of(event))
+        if resource in _HTML and event["path"].endswith("/"):
+            return redirect(f"..{resource}")  # a page's files are addressed relative to it; the fragment stays
+        if resource in _HTML:
+            return self.html(_HTML[resource], headers_of(event))
+        if resource == "/openapi.json":
+            return self.contract()
+        return self.file(path["version"], path["file"])
 
     @cached_property
     def version(self) -> str:

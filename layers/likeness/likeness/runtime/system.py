@@ -1,9 +1,13 @@
-"""The real clock."""
+"""The real clock, and the time that an invocation has left."""
 
 from __future__ import annotations
 
 import secrets
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 class SystemClock:
@@ -16,3 +20,8 @@ class SystemClock:
     def entropy(self) -> bytes:
         """See the port."""
         return secrets.token_bytes(10)
+
+
+def deadline(context: LambdaContext, reserve: float = 0) -> float:
+    """When the invocation ends, less ``reserve`` seconds for work that is under way, in epoch seconds."""
+    return time.time() + max(0, context.get_remaining_time_in_millis() / 1000 - reserve)

@@ -32,6 +32,7 @@ class CreateSession:
     """Makes sessions and attempts; at most ``max_attempts`` per session.
 
     ``has_key(client_id)``: whether the client of a person who asks has a valid key.
+    ``created(session_id, correlation_id)`` reports each new session.
     """
 
     store: Store
@@ -41,6 +42,7 @@ class CreateSession:
     clock: Clock
     max_attempts: int
     has_key: Callable[[str], bool] = lambda _: True
+    created: Callable[[str, str | None], None] = lambda *_: None
 
     def create(
         self, caller: Caller, body: NewSession, base_url: str, correlation_id: str | None = None
@@ -78,6 +80,7 @@ class CreateSession:
             attempt, h5_link = self.links(session, 1, base_url, now)
             session = replace(session, attempts={1: attempt})
         self.store.create_session(session, assets)
+        self.created(session.id, correlation_id)
         views = [
             asset_view(each, self.files.upload_form(each.object_key, each.content_type, each.size_bytes, now))
             for each in assets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from likeness.domain.caller import Caller
@@ -28,12 +29,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class OpenValidation:
-    """Opens validations."""
+    """Opens validations. ``created(session_id, correlation_id)`` reports each new session."""
 
     store: Store
     links: OpenLink
     patience: Patience
     clock: Clock
+    created: Callable[[str, str | None], None] = lambda *_: None
 
     def __call__(self, caller: Caller, callback_url: str, base_url: str, correlation_id: str | None = None) -> Opened:
         """A new session with an open attempt. InvalidRequest, or UpstreamError when crun has refused, or defers for
@@ -60,4 +62,5 @@ class OpenValidation:
             lambda: self.links(session, 1, base_url, self.clock.now()), now + _TRIES_SECONDS, ambiguous=True
         )
         self.store.create_session(replace(session, attempts={1: attempt}), [])
+        self.created(made, correlation_id)
         return Opened(made, drop_in.byted_token, h5_link)

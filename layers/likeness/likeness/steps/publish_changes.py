@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from likeness.contracts.events import Change
+from likeness.contracts.measures import Measure, measures_of
 from likeness.errors import StorageUnavailable
 from likeness.ports import EVENTS_PER_PUT, Event, EventBus
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the bus has taken, and the first change whose event it has not, None when it took all."""
+    """What the bus has taken, and the first change whose event it has not, None when it took all.
+
+    ``measures`` is what the changes before that one add to the metrics: the others come again, and are counted then.
+    """
 
     events: list[Event]
     stopped_at: Change | None
+    measures: list[Measure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +36,18 @@ class PublishChanges:
     def __call__(self, changes: Sequence[Change]) -> Published:
         """Puts the events of ``changes`` in their order."""
         told = [(change, event) for change in changes if (event := change.event)]
+        taken, stopped_at = self._put_all(told)
+        before = takewhile(lambda each: each is not stopped_at, changes)
+        measures = [measure for each in before for measure in measures_of(each)]
+        return Published([event for _, event in told[:taken]], stopped_at, measures)
+
+    def _put_all(self, told: Sequence[tuple[Change, Event]]) -> tuple[int, Change | None]:
+        """How many events the bus has taken, and the change of the first that it has not."""
         for start in range(0, len(told), EVENTS_PER_PUT):
             taken = start + self._put([event for _, event in told[start : start + EVENTS_PER_PUT]])
             if taken < min(start + EVENTS_PER_PUT, len(told)):
-                return Published([event for _, event in told[:taken]], told[taken][0])
-        return Published([event for _, event in told], None)
+                return taken, told[taken][0]
+        return len(told), None
 
     def _put(self, events: Sequence[Event]) -> int:
         try:

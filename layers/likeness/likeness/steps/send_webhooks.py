@@ -7,7 +7,7 @@ the queue away from other endpoints. The first delivery that it accepts lets a r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from likeness.contracts.webhooks import (
@@ -42,6 +42,15 @@ class Outcome:
     paused: bool = False
     accepted: tuple[WebhookEvent, ...] = ()
 
+    def facts(self, message: WebhookMessage, tried: int) -> Iterator[dict[str, object]]:
+        """What the log says of try ``tried`` of ``message``: a line for each event in ``accepted``, then its own."""
+        common: dict[str, object] = {"try": tried}
+        if not isinstance(message, Announcement):
+            common |= {"endpoint_id": message.endpoint_id}
+        for each in self.accepted:
+            yield common | {"type": each.type, "outcome": "delivered"} | each.ids
+        yield common | {"type": message.type, "outcome": self.word, "status": self.status}
+
 
 @dataclass(frozen=True, slots=True)
 class SendWebhooks:
@@ -55,7 +64,7 @@ class SendWebhooks:
     chance: Callable[[], float]
 
     def __call__(self, message: WebhookMessage, tried: int) -> Outcome:
-        """The outcome of try number ``tried`` (from 1). StorageUnavailable when AWS is away: see ``pause``."""
+        """The outcome of try number ``tried`` (from 1). StorageUnavailable when AWS is away: see ``deferred``."""
         if isinstance(message, Announcement):
             return self._fan_out(message)
         endpoint = self.webhooks.find(message.client_id, message.endpoint_id)
@@ -70,6 +79,10 @@ class SendWebhooks:
     def pause(self, tried: int, asked: float = 0) -> int:
         """Seconds to wait after try number ``tried`` has failed; ``asked`` for by the receiver."""
         return self.retries.pause(tried, self.chance(), asked)
+
+    def deferred(self, tried: int) -> Outcome:
+        """The outcome of try number ``tried``, when it has raised."""
+        return Outcome("deferred", self.pause(tried))
 
     def _fan_out(self, message: Announcement) -> Outcome:
         # Dying in between tells some endpoints twice, under the same webhook-id.

@@ -1,0 +1,85 @@
+"""Idempotency keys: a repeated request gets the answer to the first one, by Powertools' idempotency."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyPersistenceLayerError,
+    IdempotencyValidationError,
+)
+
+from likeness.errors import Conflict, InvalidRequest, StorageUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from pydantic import BaseModel
+
+    from likeness.runtime.http import RestResolver
+
+HEADER = "Idempotency-Key"
+LONGEST_KEY = 255
+_SECONDS = 86_400
+AnswerT = TypeVar("AnswerT")
+
+
+class Idempotency:
+    """Keeps the answers to requests with an ``Idempotency-Key`` in a table, for a day.
+
+    Answers are stored under the Lambda function's name and ``operation``: another value forgets the stored ones.
+    """
+
+    def __init__(self, client: DynamoDBClient, table_name: str, operation: str) -> None:
+        self._config = IdempotencyConfig(
+            event_key_jmespath="[client_id, key]",
+            payload_validation_jmespath="body",
+            expires_after_seconds=_SECONDS,
+            raise_on_no_idempotency_key=True,
+        )
+        self._answers = DynamoDBPersistenceLayer(table_name, boto3_client=client)
+        self._prefix = f"{os.environ.get('AWS_LAMBDA_FUNCTION_NAME', '')}.{operation}"
+
+    def __call__(self, app: RestResolver, body: BaseModel, operate: Callable[[], AnswerT]) -> AnswerT:
+        """Returns what ``operate`` answers to ``app``'s current request, or answered to the first one with its key.
+
+        Without a key ``operate`` runs each time. The answer must survive JSON. Raises InvalidRequest for a malformed
+        key, Conflict for one that is in use or was used with another ``body``, and StorageUnavailable when the table
+        cannot be reached.
+        """
+        key = app.current_event.headers.get(HEADER)
+        if key is None:
+            return operate()
+        if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
+            raise InvalidRequest(f"{HEADER}: 1 to {LONGEST_KEY} printable ASCII characters", field=HEADER)
+        self._config.register_lambda_context(app.lambda_context)
+
+        def once(*, request: dict[str, Any]) -> AnswerT:  # noqa: ARG001 - Powertools reads it
+            return operate()
+
+        answered: Callable[..., AnswerT] = idempotent_function(
+            once,
+            data_keyword_argument="request",
+            config=self._config,
+            persistence_store=self._answers,
+            key_prefix=self._prefix,
+        )
+        try:
+            return answered(
+                request={"client_id": app.caller.client_id, "key": key, "body": json.loads(body.model_dump_json())}
+            )
+        except IdempotencyAlreadyInProgressError:
+            raise Conflict("The same request is being served", code="request_in_progress", retry_after=1) from None
+        except IdempotencyPersistenceLayerError:
+            raise StorageUnavailable(retry_after=5) from None
+        except IdempotencyValidationError:
+            message = "This Idempotency-Key was used with another body"
+            raise Conflict(message, code="idempotency_key_reused") from None
