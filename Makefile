@@ -31,7 +31,7 @@ BENCH := $(VENV)/groups/bench
 CHECK := $(VENV)/groups/check
 PAGES := $(VENV)/groups/pages
 
-.PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-fast test-nightly test-here test-unit test-workflow test-template test-faults test-deployed test-integration test-browser test-load screenshots black-box faults redrive inventory bench bench-check check resolve resolve-all build build-gradual lock clean
+.PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-fast test-nightly test-here test-unit test-workflow test-template test-faults test-deployed test-integration test-browser test-load screenshots black-box faults redrive inventory bench bench-check check check-models resolve resolve-all build build-gradual lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -168,7 +168,7 @@ bench-check: $(BENCH) ## the figures that are the same on every machine, against
 
 # Each gate is a command that fails when it finds something. They run side by side, the slowest first. mypy and tsc
 # are tried on mistakes, too.
-GATES := mypy checkov sam cfn-lint resolve pages ruff format imports statelint zizmor
+GATES := mypy checkov sam cfn-lint resolve models pages ruff format imports statelint zizmor
 mypy := $(RUN) -m mypy $(SOURCES) && $(RUN) -m pytest tests/checks/test_types.py --quiet
 pages = $(MAKE) --no-print-directory $(PAGES) && $(TSC) --project layers/likeness && TSC=$(TSC) $(RUN) -m pytest tests/checks/test_pages.py --quiet
 TSC = $(VENV)/node/node_modules/.bin/tsc
@@ -180,6 +180,7 @@ format := $(RUN) -m ruff format --check .
 imports := PYTHONPATH=layers/likeness $(VENV)/bin/lint-imports
 statelint := $(VENV)/bin/statelint statemachine/onboard_person.asl.json
 resolve := $(MAKE) --no-print-directory resolve
+models := $(MAKE) --no-print-directory check-models
 zizmor := $(VENV)/bin/zizmor --offline --quiet --min-severity medium .github/workflows
 
 check: setup-check ## lint, types, import directions, template, state machine, security
@@ -196,8 +197,10 @@ $(GATES:%=gate-%): gate-%:
 LINUX := x86_64-manylinux_2_28 aarch64-manylinux_2_28
 MACOS := aarch64-apple-darwin
 resolve: PAIRS := $(LINUX:%=%/3.14) $(MACOS:%=%/3.13)
+resolve: FUNCTIONS := aarch64-manylinux2014/3.13
 resolve: $(VENV)/.ready ## whether the lock files can be installed on the newest Python of each platform
 resolve-all: PAIRS := $(foreach python,3.11 3.12 3.13 3.14,$(LINUX:%=%/$(python))) $(foreach python,3.11 3.12 3.13,$(MACOS:%=%/$(python)))
+resolve-all: FUNCTIONS := $(foreach python,3.11 3.12 3.13 3.14,aarch64-manylinux2014/$(python) x86_64-manylinux2014/$(python))
 resolve-all: $(VENV)/.ready ## the same for every Python of each platform
 resolve resolve-all:
 	@for pair in $(PAIRS); do \
@@ -208,10 +211,29 @@ resolve resolve-all:
 		done; \
 		echo "$$pair: every package has a wheel"; \
 	done
+	@for pair in $(FUNCTIONS); do \
+		$(UV) pip install --quiet --no-deps --dry-run --target build/nothing --python $(RUN) $(LOCKED) \
+			--python-platform $${pair%/*} --python-version $${pair#*/} --requirement layers/dependencies/requirements.txt \
+			|| { echo "likeness: the layer cannot be built for $$pair" >&2; exit 1; }; \
+		echo "$$pair: the layer can be built"; \
+	done
 
-build: $(DEPLOY) ## what `sam deploy` sends to AWS
+# botocore is the one that Lambda's runtime has: the cut descriptions of AWS are tried with the oldest that reads them
+# (likeness/adapters/aws.py), and with the locked one, of which they are cut.
+check-models: $(TEST) ## whether the oldest and the newest botocore make the same requests by the cut descriptions of AWS
+	@rm -rf build/models build/botocore && mkdir -p build
+	@$(UV) pip install --quiet --no-deps $(LOCKED) --python $(RUN) --requirement requirements/oldest_botocore.txt --target build/botocore
+	@$(RUN) layers/likeness/cut_models.py "$$($(RUN) -c 'import botocore; print(botocore.__path__[0])')/data" build/models
+	@PYTHONPATH=build/botocore:layers/likeness $(RUN) -m tests.checks.model_requests build/models
+	@PYTHONPATH=layers/likeness $(RUN) -m tests.checks.model_requests build/models
+
+build: $(DEPLOY) ## what `sam deploy` sends to AWS (PYTHON_RUNTIME=python3.12, ARCHITECTURE=x86_64: the layers for these)
 	@find functions -name __pycache__ -prune -exec rm -rf {} + # a function is its app.py and nothing else
-	PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --template-file $(TEMPLATE)
+	$(LAYERS) PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --template-file $(TEMPLATE)
+	@$(if $(strip $(LAYERS)),$(RUN) -m ops.layers .aws-sam/build/template.yaml $(PYTHON_RUNTIME:%=--python-runtime %) \
+		$(ARCHITECTURE:%=--architecture %) || { rm -rf .aws-sam/build; exit 1; })
+LAYERS = $(if $(PYTHON_RUNTIME),LAYER_PYTHON_VERSION=$(PYTHON_RUNTIME:python%=%)) \
+	$(if $(ARCHITECTURE),LAYER_PLATFORM=$(ARCHITECTURE:arm64=aarch64)-manylinux2014)
 
 build-gradual: $(DEPLOY) ## the same for a gradual rollout: aliases and alarms (REVISION=: another one each time, docs/deploying.md)
 	$(RUN) -m ops.gradual $(REVISION) > template-gradual.yaml
@@ -226,6 +248,7 @@ lock: $(VENV)/.ready ## new lock files, with hashes for every platform, from pyp
 		$(COMPILE) --constraint build/lock.txt --group $$group --output-file requirements/$$group.txt || exit; done
 	$(COMPILE) --constraint build/lock.txt --group layer --output-file layers/dependencies/requirements.txt
 	echo botocore | $(COMPILE) --no-deps --constraint build/lock.txt --output-file layers/likeness/models.txt -
+	echo botocore | $(COMPILE) --no-deps --output-file requirements/oldest_botocore.txt -
 	$(COMPILE) $(UPGRADE) --group checkov --output-file requirements/checkov.txt
 	$(NPM) install --prefix requirements --package-lock-only --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes --no-annotate \

@@ -17,7 +17,7 @@ from build_openapi import built
 from local.processes import ROOT
 from tests.functions import REGION, environment
 
-_LAYER = ROOT / "layers" / "likeness" / "likeness"
+_LAYER = ROOT / "layers" / "likeness"
 _REQUIREMENTS = ROOT / "layers" / "dependencies" / "requirements.txt"
 #: What Lambda's runtime brings along.
 _RUNTIME = ("boto3", "botocore", "s3transfer", "python-dateutil", "six", "jmespath", "urllib3")
@@ -63,8 +63,8 @@ def imports() -> dict[str, Weight]:
                 link = packages / entry
                 if not link.exists():
                     link.symlink_to(Path(str(distribution(name).locate_file(entry))))
-        variables = _variables() | {"PYTHONPATH": os.pathsep.join((str(_LAYER.parent), folder)), "HOME": folder}
-        known = {each.name.partition(".")[0] for each in packages.iterdir()} | {_LAYER.name}
+        variables = _variables() | {"PYTHONPATH": os.pathsep.join((str(_LAYER), folder)), "HOME": folder}
+        known = {each.name.partition(".")[0] for each in packages.iterdir()} | {"likeness"}
         return {each: _started(each, variables, known) for each in functions()}
 
 
@@ -106,7 +106,8 @@ def _started(function: str, variables: Mapping[str, str], known: Set[str]) -> We
 
 def layers() -> dict[str, int]:
     """Bytes of the layers' sources: the package, and the locked packages as this environment has them."""
-    own = sum(each.stat().st_size for each in _LAYER.rglob("*") if each.is_file() and _is_shipped(each))
+    shipped = (each for name in ("likeness", "pages") for each in (_LAYER / name).rglob("*"))
+    own = sum(each.stat().st_size for each in shipped if each.is_file() and _is_shipped(each))
     contract = len(built().encode())  # the layer's build makes it
     return {"likeness": own + contract, "dependencies": sum(_bytes_of(each) for each in _locked())}
 

@@ -29,12 +29,13 @@ from local.processes import (
     wait_until_listening,
 )
 from ops.client_keys import ClientKeys
+from ops.layers import record
 
 STACK_NAME = "likeness"
 #: The client whose key the state file holds.
 CLIENT_ID = "demo"
 _BUILD_SECONDS = 600
-_ARM = platform.machine() in ("arm64", "aarch64")
+_ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _SOURCES = ("template.yaml", "layers", "functions", "statemachine", "dashboard")
 
@@ -96,8 +97,6 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
             fcntl.flock(lock, fcntl.LOCK_EX)  # another stack of this folder may be building the same
             built = build_for_host(state_dir, logs, parts.env)
         parameters = {
-            "PythonRuntime": f"python{_PYTHON}",
-            "Architecture": "arm64" if _ARM else "x86_64",
             "PublicBaseUrl": f"{origin}/v1",
             "CrunBaseUrl": str(options.crun_base_url or simulator),
             "CrunApiKey": crun_key,
@@ -106,6 +105,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
         } | dict(each.split("=", 1) for each in options.parameters)
         template = emulator.deployable(built, folder, _PYTHON, parameters)
         cleanup.callback(template.unlink, missing_ok=True)
+        record(template, f"python{_PYTHON}", _ARCHITECTURE)
         _deploy(template, parameters, logs, parts.env, endpoint)
         outputs = emulator.outputs(endpoint, STACK_NAME)
         emulator.put_any_methods(endpoint, outputs["RestApiId"], STACK_NAME, built)

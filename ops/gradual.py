@@ -54,6 +54,7 @@ def gradual(template: Any, revision: str) -> Any:
             reference.yaml_set_ctag(Tag(suffix="!Ref"))
             reference.value = f"{name}.Alias"
     template["Globals"]["Function"].update(more["Globals"]["Function"])
+    template["Resources"].update(more["Resources"])
     for name in functions:
         alarm = f"{name}RolloutAlarm"
         template["Resources"][name]["Properties"] |= {

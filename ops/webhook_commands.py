@@ -10,9 +10,11 @@ import click
 
 from likeness.contracts.events import EVENT_TYPES
 from likeness.contracts.views import iso
+from likeness.contracts.webhooks import Delivery, Resumption
+from likeness.domain.webhooks import Endpoint
 from ops.redrive import redrive_queue, redrive_some
 from ops.stack import Stack, reach, with_stack
-from ops.webhooks import Webhooks, concerns
+from ops.webhooks import MOST_COUNTED, Webhooks, concerns
 
 
 @click.group()
@@ -26,6 +28,10 @@ _endpoint = click.option("--endpoint", required=True, help="As `webhook list` sh
 def _webhooks(stack: Stack) -> Webhooks:
     allowed = stack.parameter("WebhookPrivateAddresses") == "allowed"
     return Webhooks(stack.client("dynamodb"), stack.outputs["TableName"], private=allowed)
+
+
+def _put(stack: Stack, message: Delivery | Resumption) -> None:
+    stack.client("sqs").send_message(QueueUrl=stack.resource("WebhookQueue"), MessageBody=message.to_json())
 
 
 @contextmanager
@@ -53,10 +59,23 @@ def add(client_id: str, url: str, event_types: tuple[str, ...], stack_name: str,
 @with_stack
 def list_endpoints(client_id: str | None, stack_name: str, state_file: Path | None) -> None:
     """Show every endpoint, without its secret; of the URL, which may hold another one, the host."""
-    for each in _webhooks(reach(stack_name, state_file)).known(client_id):
-        disabled = f"disabled {iso(each.disabled_at)} ({each.disabled_reason})" if each.disabled_at else "enabled"
+    webhooks = _webhooks(reach(stack_name, state_file))
+    for each in webhooks.known(client_id):
+        state = _state(each)
+        found = webhooks.waiting(each)
+        if found:
+            state += f", {found}{' or more' if found == MOST_COUNTED else ''} waiting"
         kinds = " ".join(each.event_types) or "all"
-        click.echo(f"{each.id}  {each.client_id:<32}  {iso(each.created_at)}  {disabled}  {kinds}  {each.host}")
+        click.echo(f"{each.id}  {each.client_id:<32}  {iso(each.created_at)}  {state}  {kinds}  {each.host}")
+
+
+def _state(endpoint: Endpoint) -> str:
+    if endpoint.disabled_at is not None:
+        return f"disabled {iso(endpoint.disabled_at)} ({endpoint.disabled_reason})"
+    if endpoint.failing_since is None:
+        return "enabled"
+    failing = f"failing since {iso(endpoint.failing_since)}"
+    return failing if endpoint.paused_at is None else f"paused {iso(endpoint.paused_at)} ({failing})"
 
 
 @webhook.command()
@@ -73,10 +92,12 @@ def remove(endpoint: str, stack_name: str, state_file: Path | None) -> None:
 @_endpoint
 @with_stack
 def enable(endpoint: str, stack_name: str, state_file: Path | None) -> None:
-    """Send to a disabled endpoint again, from now on."""
+    """Send to a disabled or paused endpoint again, and what waits for it, the oldest first. Safe to run twice."""
+    stack = reach(stack_name, state_file)
     with _in_one_line():
-        _webhooks(reach(stack_name, state_file)).enable(endpoint)
-    click.echo(f"{endpoint} is enabled")
+        resumption = _webhooks(stack).enable(endpoint)
+    _put(stack, resumption)
+    click.echo(f"{endpoint} is enabled; what waits is sent, the oldest first")
 
 
 @webhook.command()
@@ -96,7 +117,7 @@ def test(endpoint: str, stack_name: str, state_file: Path | None) -> None:
     stack = reach(stack_name, state_file)
     with _in_one_line():
         delivery = _webhooks(stack).test_delivery(endpoint)
-    stack.client("sqs").send_message(QueueUrl=stack.resource("WebhookQueue"), MessageBody=delivery.to_json())
+    _put(stack, delivery)
     click.echo(f"{delivery.event.id} is queued")
 
 

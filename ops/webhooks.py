@@ -11,11 +11,14 @@ from likeness.adapters.items import encode
 from likeness.adapters.webhooks import DynamoWebhooks, webhook_item, webhook_key
 from likeness.contracts.events import EVENT_TYPES
 from likeness.contracts.views import iso
-from likeness.contracts.webhooks import TEST_EVENT, Delivery, WebhookEvent, read_webhook_message
+from likeness.contracts.webhooks import TEST_EVENT, Delivery, Resumption, WebhookEvent, read_webhook_message
 from likeness.domain.ids import ulid
 from likeness.domain.webhooks import MAX_ENDPOINTS, ROTATION_SECONDS, Endpoint, endpoint_id, fault_of_url, new_secret
 from likeness.runtime.system import SystemClock
 from ops.client_keys import ClientKeys
+
+#: What waits is counted so far.
+MOST_COUNTED = 1000
 
 
 class NoSuchEndpoint(ValueError):
@@ -76,9 +79,24 @@ class Webhooks:
         found = self.find(endpoint)
         self._client.delete_item(TableName=self._table, Key=webhook_key(found.client_id, found.id))
 
-    def enable(self, endpoint: str) -> None:
-        """Sends to a disabled endpoint again, from now on."""
-        self._update(self.find(endpoint), "REMOVE disabled_at, disabled_reason")
+    def enable(self, endpoint: str) -> Resumption:
+        """Sends to a disabled or paused endpoint again. The message for the webhook queue that sends what waits.
+
+        Run again, also before the message was sent, it makes another one, which replaces the one before.
+        """
+        found = self.find(endpoint)
+        made = Resumption(found.id, found.client_id, ulid(int(self._clock.now() * 1000), self._clock.entropy()))
+        self._update(
+            found,
+            "SET resumption = :resumption "
+            "REMOVE disabled_at, disabled_reason, failing_since, trying_until, paused_at, probe",
+            values={":resumption": made.id},
+        )
+        return made
+
+    def waiting(self, endpoint: Endpoint) -> int:
+        """How many deliveries wait for an endpoint; MOST_COUNTED when there are as many or more."""
+        return len(self._read.waiting(endpoint, MOST_COUNTED))
 
     def rotate(self, endpoint: str) -> Endpoint:
         """Gives an endpoint a new secret; the present one goes on signing beside it for a day.
@@ -132,9 +150,9 @@ class Webhooks:
 
 
 def concerns(body: str, endpoint: str) -> bool:
-    """Whether a message of the webhook queue is a delivery to that endpoint."""
+    """Whether a message of the webhook queue is for that endpoint alone."""
     try:
         message = read_webhook_message(body)
     except ValueError:
         return False
-    return isinstance(message, Delivery) and message.endpoint_id == endpoint
+    return isinstance(message, Delivery | Resumption) and message.endpoint_id == endpoint

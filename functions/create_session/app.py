@@ -21,9 +21,9 @@ from likeness.contracts.body import parse_body
 from likeness.contracts.http import NewSession
 from likeness.errors import Conflict, InvalidRequest, StorageUnavailable
 from likeness.runtime import bootstrap, settings
-from likeness.runtime.http import answer, caller_of, make_app
+from likeness.runtime.http import answer, make_app
 from likeness.runtime.logging import logger, observed, of_request
-from likeness.runtime.request import base_url, correlation_id_of
+from likeness.runtime.request import base_url, caller_of, correlation_id_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

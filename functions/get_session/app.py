@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.event_handler import Response
 
 from likeness.runtime import bootstrap
-from likeness.runtime.http import answer, caller_of, make_app
+from likeness.runtime.http import answer, make_app
 from likeness.runtime.logging import observed, of_request
+from likeness.runtime.request import caller_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from likeness.contracts.webhooks import Announcement, Delivery, read_webhook_message
+from likeness.contracts.webhooks import Announcement, Resumption, WebhookEvent, WebhookMessage, read_webhook_message
+from likeness.domain.metrics import Metric
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_batch, report, report_unexpected
+from likeness.runtime.metrics import measure, measure_age
 from likeness.steps.send_webhooks import Outcome
 
 if TYPE_CHECKING:
@@ -33,14 +35,19 @@ def _send(record: QueueMessage) -> bool:
             return _act(message, record)
 
 
-def _ids(message: Announcement | Delivery) -> dict[str, str]:
-    data = message.event.data
-    ids = {name: data[name] for name in ("session_id", "asset_id") if name in data}
-    return ids | {"event_id": message.event.id}
+def _ids(message: WebhookMessage) -> dict[str, str]:
+    return {} if isinstance(message, Resumption) else _ids_of(message.event)
 
 
-def _act(message: Announcement | Delivery, record: QueueMessage) -> bool:
+def _ids_of(event: WebhookEvent) -> dict[str, str]:
+    ids = {name: event.data[name] for name in ("session_id", "asset_id") if name in event.data}
+    return ids | {"event_id": event.id}
+
+
+def _act(message: WebhookMessage, record: QueueMessage) -> bool:
     tried = int(record["attributes"]["ApproximateReceiveCount"])
+    if tried == 1:  # later tries have waited on purpose
+        measure_age(Metric.WEBHOOK_FIRST_TRY_SECONDS, record["attributes"])
     try:
         outcome = send_webhooks(message, tried)
     except LikenessError as error:
@@ -53,16 +60,24 @@ def _act(message: Announcement | Delivery, record: QueueMessage) -> bool:
             return _give_up(record)
         outcome = Outcome("deferred", send_webhooks.pause(tried))
     _say(message, tried, outcome)
+    if outcome.paused:
+        measure(Metric.WEBHOOK_ENDPOINT_PAUSED)
     if outcome.pause is not None:
         _put_off(record, outcome.pause)
     return outcome.pause is None
 
 
-def _say(message: Announcement | Delivery, tried: int, outcome: Outcome) -> None:
-    facts = {"type": message.event.type, "outcome": outcome.word, "try": tried}
-    if isinstance(message, Delivery):
-        facts |= {"endpoint_id": message.endpoint_id, "status": outcome.status}
-    logger.info("webhook", extra=facts)
+def _say(message: WebhookMessage, tried: int, outcome: Outcome) -> None:
+    for each in outcome.accepted:
+        _log(each.type, "delivered", tried, message, **_ids_of(each))
+    kind = "resumption" if isinstance(message, Resumption) else message.event.type
+    _log(kind, outcome.word, tried, message, status=outcome.status)
+
+
+def _log(kind: str, outcome: str, tried: int, message: WebhookMessage, **facts: object) -> None:
+    if not isinstance(message, Announcement):
+        facts["endpoint_id"] = message.endpoint_id
+    logger.info("webhook", extra={"type": kind, "outcome": outcome, "try": tried} | facts)
 
 
 def _put_off(record: QueueMessage, seconds: int) -> None:

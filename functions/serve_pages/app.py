@@ -1,4 +1,4 @@
-"""GET /invite, /console, /docs, /openapi.json and what they load: static files of the product itself.
+"""GET /invite, /console, /docs, /openapi.json and what they load, and POST /qr-codes for the links that they show.
 
 Any other path is answered here too: whoever opens a damaged link in a browser gets a page.
 """
@@ -12,10 +12,11 @@ from urllib.parse import unquote
 from likeness.errors import LikenessError, NotFound
 from likeness.runtime import settings
 from likeness.runtime.logging import observed, of_request, report
-from likeness.runtime.pages import error_page, redirect
+from likeness.runtime.pages import error_page, page, redirect
 from likeness.runtime.problems import problem
-from likeness.runtime.request import headers_of, request_id_of
+from likeness.runtime.request import body_of, caller_of, headers_of, request_id_of
 from likeness.runtime.site import Site
+from likeness.steps.draw_qr_code import draw_qr_code
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -31,7 +32,7 @@ site = Site(
 
 @observed(of_request)
 def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
-    """Serves one file by the route's name."""
+    """Answers by the name of the route."""
     headers = headers_of(event)
     try:
         return _served(event["resource"], event, headers)
@@ -55,4 +56,6 @@ def _served(resource: str, event: ApiEvent, headers: dict[str, str]) -> dict[str
         return redirect(f"..{resource}") if event["path"].endswith("/") else site.html(HTML[resource], headers)
     if resource == "/openapi.json":
         return site.contract()
+    if resource == "/qr-codes":
+        return page("qr-code.svg", body=draw_qr_code(caller_of(event), headers.get("x-api-key", ""), body_of(event)))
     return site.file(path["version"], path["file"])

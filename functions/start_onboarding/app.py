@@ -8,9 +8,11 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from likeness.contracts.messages import Message, read_message
+from likeness.domain.metrics import Metric
 from likeness.errors import LikenessError
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_batch, report, report_unexpected
+from likeness.runtime.metrics import measure_age
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -24,6 +26,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 
 def _start(record: SQSRecord) -> None:
+    measure_age(Metric.ONBOARDING_MESSAGE_SECONDS, record["attributes"])
     with logger.append_context_keys(message_id=record.message_id):
         try:
             message = read_message(record.body)

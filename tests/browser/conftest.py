@@ -16,6 +16,7 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Locator,
     Page,
     Playwright,
     Request,
@@ -27,6 +28,7 @@ from local.processes import free_port
 from local.stack import Stack
 from ops.client_keys import ClientKeys
 from tests.integration.conftest import Api
+from tests.qr_codes import read_picture
 
 #: Chromium's own talk with its maker's servers, and what a container does not have.
 _FLAGS = (
@@ -56,6 +58,13 @@ def chromium() -> str:
     if found is None:
         pytest.fail("chromium is missing: `apt-get install chromium`, or set CHROMIUM to a browser", pytrace=False)
     return found
+
+
+def link_in(image: Locator) -> str:
+    """The text of the QR code in an image, read off the screen as a phone would."""
+    expect(image).to_be_visible()
+    image.evaluate("(image) => image.decode()")
+    return read_picture(image.screenshot())
 
 
 @dataclass

@@ -15,7 +15,7 @@ from local.media import DemoMedia, make_media
 from local.processes import free_port
 from local.stack import Stack
 from ops.client_keys import ClientKeys
-from tests.browser.conftest import DESKTOP, PATIENCE_MS, OpenPage, Watched
+from tests.browser.conftest import DESKTOP, PATIENCE_MS, OpenPage, Watched, link_in
 from tests.integration.conftest import Api, agree, come_back, face_check, registration, send_file, settled
 
 REFUSED = r"status of 40[13]"
@@ -128,7 +128,7 @@ def test_a_wrong_key_is_told_so_and_opens_nothing(open_page: OpenPage, stack: St
     for key, words in {
         "": "enter a client key",
         "st_ses_x.1.abc": "session token",
-        "lk_нет": "characters that no key has",
+        "lk_нет": "characters that keys do not have",
         "lk_wrong": "does not accept this key",
     }.items():
         _sign_in(page, key)
@@ -246,7 +246,7 @@ def test_a_hidden_page_asks_for_nothing_and_catches_up_without_a_gap(enter: Any,
 
 def test_a_lost_connection_is_shown_and_recovered_from(enter: Any, fresh_client: Api) -> None:
     page = enter(fresh_client, allowed=[OFFLINE], **ALONE).page
-    expect(page.get_by_text("No session was made yet.")).to_be_visible()
+    expect(page.get_by_text("No sessions yet.")).to_be_visible()
     page.context.set_offline(True)
     expect(page.locator("#notice")).to_contain_text("There is no connection.")
     expect(page.locator("#health")).to_have_text("Offline")
@@ -269,7 +269,7 @@ def test_the_service_is_left_alone_for_as_long_as_it_asks(enter: Any, fresh_clie
         route.fulfill(status=429, headers={"Retry-After": "600"}, content_type="application/problem+json", body=body)
 
     page.route("**/v1/sessions?*", throttled)
-    expect(page.locator("#notice")).to_contain_text("Too many requests (throttled). We go on at")
+    expect(page.locator("#notice")).to_contain_text("Too many requests (throttled). Updates resume at")
     page.unroute("**/v1/sessions?*")
     before = _asked(watched, "sessions")
     page.get_by_role("button", name="verified").click()  # wants an answer at once
@@ -297,17 +297,17 @@ def test_a_session_made_here_is_opened_by_its_link_and_its_qr_code(enter: Any, f
     dialog.get_by_label("Reference").fill("order-7")
     dialog.get_by_label("Language").select_option("en")
     dialog.get_by_label("Return URL").fill("https://elsewhere.example/")
-    dialog.get_by_role("button", name="Make the session").click()
+    dialog.get_by_role("button", name="Create session").click()
     expect(dialog.get_by_text("is not on this client's list")).to_be_visible()
     expect(dialog.get_by_label("Return URL")).to_be_focused()
     dialog.get_by_label("Return URL").fill("")
-    dialog.get_by_role("button", name="Make the session").click()
-    expect(dialog.get_by_role("heading", name="The session is made")).to_be_focused()
+    dialog.get_by_role("button", name="Create session").click()
+    expect(dialog.get_by_role("heading", name="Session created")).to_be_focused()
     link = dialog.get_by_role("textbox", name="the invite link").input_value()
     dialog.get_by_role("button", name="Copy the invite link").click()
     expect(dialog.get_by_text("Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == link
-    assert _qr_code_shows(page, link)
+    assert link_in(dialog.get_by_role("img", name="QR code of the invite link")) == link
     dialog.get_by_role("button", name="Show the session").click()
     expect(page.locator("#session-title")).to_have_text("order-7")
     assert link.partition("#")[2] not in page.content()
@@ -323,35 +323,13 @@ def test_a_dialog_waits_for_the_answer_that_comes_only_once(enter: Any, fresh_cl
     page.get_by_role("button", name="New session").click()
     dialog = page.get_by_role("dialog")
     with page.expect_request("**/v1/sessions"):
-        dialog.get_by_role("button", name="Make the session").click()
+        dialog.get_by_role("button", name="Create session").click()
     dialog.get_by_role("button", name="Cancel").click()
     page.keyboard.press("Escape")
     expect(dialog).to_be_visible()
-    expect(dialog.get_by_role("button", name="Make the session")).to_be_disabled()
+    expect(dialog.get_by_role("button", name="Create session")).to_be_disabled()
     held[0].continue_()
     expect(dialog.get_by_role("textbox", name="the invite link")).to_have_value(re.compile("/invite#st_ses_"))
-
-
-def _qr_code_shows(page: Page, text: str) -> bool:
-    """Whether the dialog's canvas is the QR code of ``text``, module by module."""
-    shown: bool = page.evaluate(
-        """async (text) => {
-          const { generate } = await import(document.querySelector('link[href$="qr.js"]').href);
-          const wanted = document.createElement("canvas");
-          generate(text).toCanvas(wanted);
-          const canvas = document.querySelector("dialog[open] canvas");
-          const scale = canvas.width / wanted.width;
-          const read = (each) => each.getContext("2d").getImageData(0, 0, each.width, each.height);
-          const dark = ({ data, width }, x, y) => data[(Math.floor(y) * width + Math.floor(x)) * 4 + 3] > 127;
-          const [drawn, right] = [read(canvas), read(wanted)];
-          for (let y = 0; y < wanted.height; y += 1) for (let x = 0; x < wanted.width; x += 1) {
-            if (dark(right, x, y) !== dark(drawn, (x + 0.5) * scale, (y + 0.5) * scale)) return false;
-          }
-          return wanted.width > 20 && Number.isInteger(scale);
-        }""",
-        text,
-    )
-    return shown
 
 
 def test_a_session_is_followed_live_until_its_assets_are_active(
@@ -378,8 +356,8 @@ def test_a_session_is_followed_live_until_its_assets_are_active(
     assert page.evaluate("window.sameDocument")
 
     for mark in (
-        "Session created", "Consent given", "Attempt 1: link made", "Attempt 1: the person came back, result 10000",
-        "front.jpg: file arrived and was found fit", "Verified: group known", "front.jpg: handed to crun",
+        "Session created", "Consent given", "Attempt 1: link created", "Attempt 1: the person came back, result 10000",
+        "front.jpg: file received and accepted", "Verified: group id received", "front.jpg: submitted to crun",
         "front.jpg: Active",
     ):  # fmt: skip
         expect(timeline).to_contain_text(mark)
@@ -392,7 +370,7 @@ def test_a_session_is_followed_live_until_its_assets_are_active(
     expect(page.locator("#announce")).to_have_text("Copied the id of front.jpg")
     assert page.evaluate("navigator.clipboard.readText()") == found["assets"][0]["uri"]
     assert found["assets"][0]["uri"].startswith("asset://")
-    expect(page.get_by_role("button", name="Fresh link")).to_be_disabled()
+    expect(page.get_by_role("button", name="New link")).to_be_disabled()
 
 
 def test_why_an_asset_failed_and_how_a_check_went_is_told(
@@ -455,20 +433,20 @@ def test_a_fresh_link_is_shown_once_and_only_while_it_lives(enter: Any, fresh_cl
     page = enter(fresh_client, f"#{made['id']}", **ALONE).page
     dialog = page.get_by_role("dialog")
     for ended_by in ("closing", "time"):
-        page.get_by_role("button", name="Fresh link").click()
+        page.get_by_role("button", name="New link").click()
         expect(dialog).to_contain_text("It is a secret.")
-        dialog.get_by_role("button", name="Make the link").click()
+        dialog.get_by_role("button", name="Create link").click()
         link = dialog.get_by_role("textbox", name="the face-check link").input_value()
         assert "bytedToken=" in link
         expect(dialog.get_by_role("timer")).to_have_text(re.compile(r"^1(20|1\d) s left to open it$"))
-        assert _qr_code_shows(page, link)
+        assert link_in(dialog.get_by_role("img", name="QR code of the face-check link")) == link
         if ended_by == "time":
             page.clock.install()
             page.clock.fast_forward("02:01")
-            expect(dialog.get_by_text("The link has run out")).to_be_visible()
+            expect(dialog.get_by_text("The link has expired")).to_be_visible()
         else:
             page.keyboard.press("Escape")
-            expect(page.get_by_role("button", name="Fresh link")).to_be_focused()
+            expect(page.get_by_role("button", name="New link")).to_be_focused()
         assert not page.evaluate(
             "(link) => document.documentElement.outerHTML.includes(link)"
             " || [...document.querySelectorAll('input')].some((each) => each.value === link)",
@@ -485,7 +463,7 @@ def test_erasing_wants_the_ids_end_typed_and_cancel_does_nothing(enter: Any, fre
     dialog = page.get_by_role("dialog")
     for leave in ("Cancel", "Escape"):
         page.get_by_role("button", name="Erase…").click()
-        expect(dialog).to_contain_text("crun has no call to delete a group or an asset.")
+        expect(dialog).to_contain_text("crun has no API to delete a group or an asset.")
         if leave == "Cancel":
             dialog.get_by_role("button", name="Cancel").click()
         else:
@@ -618,7 +596,7 @@ def _views(page: Page) -> Iterator[str]:
     yield "numbers"
     page.get_by_role("link", name="Sessions", exact=True).click()
     _open(page, "was-not-passed")
-    page.get_by_role("button", name="Fresh link").click()
+    page.get_by_role("button", name="New link").click()
     yield "link dialog"
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Sessions", exact=True).click()

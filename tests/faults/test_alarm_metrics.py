@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
+from likeness.adapters.webhooks import webhook_item
+from likeness.contracts.webhooks import Delivery, read_webhook_message
 from likeness.domain.metrics import Metric
+from likeness.domain.webhooks import Endpoint, new_secret
 from tests.aws import stream_records
 from tests.faults.cloud import Cloud, cloud
 from tests.faults.onboarding import FACES, Onboarding, registration
-from tests.template_file import RESOURCES
+from tests.template_file import RESOURCES, ROOT
 
 
 def _lines(where: Cloud) -> list[dict[str, Any]]:
@@ -50,6 +54,13 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
         where.settle(3600)
         where.simulator.update_settings(balance=0)
         assert where.api("POST", "/sessions", body={}).status == 503
+        messages = json.loads((ROOT / "events/send_webhooks.json").read_text("utf-8"))
+        waits = read_webhook_message(messages["Records"][1]["body"])
+        assert isinstance(waits, Delivery)
+        paused = Endpoint("acme", waits.endpoint_id, "https://hooks.test", new_secret(bytes(32)), where.now)
+        paused = replace(paused, failing_since=where.now, paused_at=where.now, probe="evt_0")
+        where.aws("dynamodb").put_item(TableName="Table", Item=webhook_item(paused))
+        where.invoke("send_webhooks", messages)
         written = _written(where)
     names = {name for _, name, _ in written}
     alarms = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::CloudWatch::Alarm"]
@@ -58,7 +69,10 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
         each["MetricStat"]["Metric"] for alarm in alarms for each in alarm.get("Metrics", []) if "MetricStat" in each
     ]
     watched = [*single, *several]
-    wanted = {"CrunAccountRefused", "CrunCreditsLeft", "AssetLost", "AttemptsStarted", "SessionsVerified", "Reconciled"}
+    wanted = {
+        "CrunAccountRefused", "CrunCreditsLeft", "AssetLost", "AttemptsStarted", "SessionsVerified", "Reconciled",
+        "OnboardingMessageSeconds", "WebhookFirstTrySeconds", "WebhookEndpointPaused",
+    }  # fmt: skip
     assert {each["MetricName"] for each in watched} == wanted <= names
     for each in watched:
         assert each["Dimensions"] == [{"Name": "service", "Value": {"Ref": "AWS::StackName"}}]
@@ -75,3 +89,25 @@ def test_who_waits_for_a_place_is_measured() -> None:
         (waited,) = line[Metric.GOVERNOR_WAIT_SECONDS.value]
         assert 0 < waited <= 5
         assert line["session_id"]
+
+
+def test_the_readers_measure_the_age_of_messages_however_often_they_were_received() -> None:
+    def aged(function: str, received: int) -> dict[str, Any]:
+        (record, *_) = json.loads((ROOT / f"events/{function}.json").read_text("utf-8"))["Records"]
+        sent = str(round((where.now - 1900) * 1000))
+        attributes = {"ApproximateReceiveCount": str(received), "SentTimestamp": sent}
+        return {"Records": [record | {"attributes": attributes}]}
+
+    with cloud({}) as where:
+        where.begin({})
+        for received in (1, 50):
+            where.invoke("start_onboarding", aged("start_onboarding", received))
+        for received in (1, 2):
+            where.invoke("send_webhooks", aged("send_webhooks", received))
+        lines = _lines(where)
+    onboarding, webhooks = (
+        [value for line in lines for value in line.get(metric.value, [])]
+        for metric in (Metric.ONBOARDING_MESSAGE_SECONDS, Metric.WEBHOOK_FIRST_TRY_SECONDS)
+    )
+    assert onboarding == [1900, 1900]
+    assert webhooks == [1900], "a later try is late on purpose"

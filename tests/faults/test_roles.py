@@ -13,12 +13,14 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from likeness.adapters.items import session_key
 from likeness.adapters.webhooks import webhook_item
+from likeness.contracts.webhooks import Resumption
 from likeness.domain.drop_in import session_of
 from likeness.domain.session import MAX_ASSETS_PER_SESSION
 from likeness.domain.webhooks import Endpoint, new_secret
@@ -224,6 +226,25 @@ def _webhooks(where: Cloud) -> None:
             if not failed:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             where.settle(60)
+    _a_webhook_that_waits(where)
+
+
+def _a_webhook_that_waits(where: Cloud) -> None:
+    messages = json.loads((ROOT / "events/send_webhooks.json").read_text())["Records"]
+    with Receiver() as receiver:
+        endpoint = Endpoint(
+            "acme", json.loads(messages[1]["body"])["endpoint_id"], receiver.url, new_secret(bytes(32)), where.now
+        )
+        paused = replace(endpoint, failing_since=where.now, paused_at=where.now, probe="evt_0")
+        resumed = replace(endpoint, resumption="evt_0")
+        for each, body in (
+            (paused, messages[1]["body"]),
+            (resumed, Resumption(endpoint.id, "acme", "evt_0").to_json()),
+        ):
+            where.aws("dynamodb").put_item(TableName="Table", Item=webhook_item(each))
+            record = messages[1] | {"body": body}
+            assert where.invoke("send_webhooks", {"Records": [record]}) == {"batchItemFailures": []}
+        assert len(receiver.received) == 1
 
 
 def _by_the_clock(where: Cloud) -> None:

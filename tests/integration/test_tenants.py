@@ -31,13 +31,16 @@ class Row:
 
     client: int
     person: int
-    body: dict[str, Any] | None = None
+    #: Sent as JSON, or as it is when it is a text.
+    body: dict[str, Any] | str | None = None
 
 
 TABLE: dict[Route, Row] = {
     ("POST", "/sessions"): Row(client=201, person=403, body={"start": "on_open"}),
     ("GET", "/sessions"): Row(client=200, person=403),
     ("GET", "/stats"): Row(client=200, person=403),
+    # A link that is not the person's.
+    ("POST", "/qr-codes"): Row(client=200, person=403, body="https://app.example.com/"),
     ("GET", "/sessions/{session_id}"): Row(client=200, person=200),
     ("DELETE", "/sessions/{session_id}"): Row(client=200, person=403),
     # The person has not consented.
@@ -129,7 +132,8 @@ def ask(caller: Api, route: Route, ids: dict[str, str]) -> requests.Response:
         .replace("{path+}", "nowhere")
         .format(attempt="1", signature="A" * 43, version="0", file="none.js", **ids)
     )
-    return caller(route[0], path, json=TABLE[route].body if route in TABLE else None)
+    body = TABLE[route].body if route in TABLE else None
+    return caller(route[0], path, **{"data" if isinstance(body, str) else "json": body})
 
 
 def shape(answer: requests.Response) -> tuple[int, dict[str, str], str]:

@@ -16,6 +16,8 @@ import pytest
 from click.testing import CliRunner
 from standardwebhooks import WebhookVerificationError
 
+from likeness.adapters.webhooks import DynamoWebhooks
+from likeness.domain.webhooks import PAUSE_AFTER_SECONDS
 from local import emulator
 from local.receiver import Received, Receiver, Reply
 from ops.cli import main
@@ -178,6 +180,27 @@ def test_an_endpoint_that_is_gone_is_asked_no_more_until_it_is_enabled(tenant: C
     # The announcement before may still be on its way when the endpoint is enabled: only what follows is sure.
     gone.announce(event_id("heard"))
     gone.wait(event_id("heard"))
+
+
+def test_what_waits_for_a_paused_endpoint_is_sent_when_it_is_enabled(tenant: Callable[..., Tenant]) -> None:
+    paused = tenant()
+    webhooks = DynamoWebhooks(
+        emulator.client("dynamodb", paused.api.stack.emulator_endpoint), paused.api.stack.outputs["TableName"]
+    )
+    endpoint = webhooks.find(paused.client_id, paused.endpoint)
+    assert endpoint is not None
+    now = time.time()
+    assert webhooks.pause(endpoint, now - PAUSE_AFTER_SECONDS, event_id("probe"), now)
+    for name in ("one", "two"):
+        paused.announce(event_id(name))
+    wait_for_outcomes(paused.api, paused.endpoint, "waiting", "waiting")
+    assert ", 2 waiting  " in ops("webhook", "list", "--client-id", paused.client_id)
+    assert paused.receiver.received == []
+    ops("webhook", "enable", "--endpoint", paused.endpoint)
+    for each in paused.wait(event_id("one"), event_id("two")):
+        assert each.verified(paused.secret)["data"]["id"] == each.id
+    wait_for_outcomes(paused.api, paused.endpoint, *["waiting"] * 2, *["delivered"] * 2, "resumed")
+    assert "  enabled  all  " in ops("webhook", "list", "--client-id", paused.client_id)
 
 
 def test_a_slow_endpoint_fails_and_holds_up_nobody(tenant: Callable[..., Tenant]) -> None:

@@ -13,6 +13,7 @@ import yaml
 
 from likeness.domain.metrics import Metric
 from tests.template.alarm_math import Series, evaluate, state
+from tests.template.conditions import holds
 from tests.template_file import RESOURCES, ROOT, TEMPLATE
 
 ALARMS = {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == "AWS::CloudWatch::Alarm"}
@@ -38,6 +39,12 @@ def _dead_letters() -> Case:
     return Case({name: [[0, 0], [0, 1, 1]]}, {name: [[0], [0, 0]]})
 
 
+def _stalled() -> Case:
+    name = "ApproximateNumberOfMessagesVisible"
+    # Not a queue that is empty now and then.
+    return Case({name: [[0, 5], [1, 5], [2, 9], [1, 3]]}, {name: [[9, 9], [0, 5], [9, 9]]})
+
+
 CASES = {
     "OnboardingDeadLetterAlarm": _dead_letters(),
     "UploadDeadLetterAlarm": _dead_letters(),
@@ -53,7 +60,15 @@ CASES = {
     "ChangesDelayedAlarm": Case({"IteratorAge": [[10, 900_001]]}, {"IteratorAge": [[10, 899_000]]}),
     # A message that was delayed for 900 s has not waited in vain.
     "OnboardingQueueAgeAlarm": Case(
-        {"ApproximateAgeOfOldestMessage": [[1700, 1860]]}, {"ApproximateAgeOfOldestMessage": [[905, 1100]]}
+        {"OnboardingMessageSeconds": [[1700, 1860]]}, {"OnboardingMessageSeconds": [[905, 1100]]}
+    ),
+    "OnboardingQueueStalledAlarm": _stalled(),
+    "WebhookQueueStalledAlarm": _stalled(),
+    "WebhookQueueAgeAlarm": Case({"WebhookFirstTrySeconds": [[], [1, 301]]}, {"WebhookFirstTrySeconds": [[1, 300]]}),
+    "WebhookPausedAlarm": Case({"WebhookEndpointPaused": [[], [1]]}, {"WebhookEndpointPaused": [[1], []]}),
+    "WebhooksInFlightAlarm": Case(
+        {"ApproximateNumberOfMessagesNotVisible": [[100, 60_001]]},
+        {"ApproximateNumberOfMessagesNotVisible": [[59_000, 60_000]]},
     ),
     # Two bad stretches of three, not one; and not four errors in each.
     "ApiFailingAlarm": Case({"5XXError": [[1] * 6, [], [1] * 5]}, {"5XXError": [[1] * 4, [1] * 50, [1] * 4]}),
@@ -127,7 +142,8 @@ def test_what_it_watches_exists(name: str) -> None:
         elif metric["Namespace"] == "AWS/ApiGateway":
             api = RESOURCES["Api"]["Properties"]
             assert dimensions == {"ApiName": api["Name"], "Stage": api["StageName"]}
-            assert api["MethodSettings"][0]["MetricsEnabled"] is True
+            # Detailed metrics add those of each route and method, and these dimensions have none of them.
+            assert api["MethodSettings"][0]["MetricsEnabled"] is False
         else:
             dimension, kind = _TARGETS[metric["Namespace"]]
             assert set(dimensions) == {dimension}
@@ -145,12 +161,31 @@ def test_who_is_on_call_reads_what_to_do(name: str) -> None:
     assert "`" in look, "a command, or the name of a query"
 
 
+def test_an_alarm_watches_every_queue_whatever_its_reader_does() -> None:
+    queues = {name for name, each in RESOURCES.items() if each["Type"] == "AWS::SQS::Queue"}
+    read = {
+        event["Properties"]["Queue"]["Fn::GetAtt"].split(".")[0]
+        for each in RESOURCES.values()
+        if each["Type"] == "AWS::Serverless::Function"
+        for event in each["Properties"].get("Events", {}).values()
+        if event["Type"] == "SQS"
+    }
+    assert {f"{each}{what}Alarm" for each in read for what in ("Age", "Stalled")} <= set(ALARMS)
+    assert {f"{each.removesuffix('Queue')}Alarm" for each in queues - read} <= set(ALARMS)
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_no_alarm_goes_by_an_age_that_leaves_out_what_was_received_often(name: str) -> None:
+    assert "ApproximateAgeOfOldestMessage" not in [each["MetricName"] for each in _metrics(ALARMS[name])]
+
+
 # -- how it gets to somebody ---------------------------------------------------------------------------------------
 
 
 def test_cloudwatch_may_use_the_key_of_the_topic() -> None:
     topic = RESOURCES["AlarmTopic"]["Properties"]
-    assert topic["KmsMasterKeyId"] == {"Fn::GetAtt": "AlarmKey.Arn"}
+    keyed = ["AlarmsAreMailed", {"Fn::GetAtt": "AlarmKey.Arn"}, {"Ref": "AWS::NoValue"}]
+    assert topic["KmsMasterKeyId"] == {"Fn::If": keyed}
     statements = RESOURCES["AlarmKey"]["Properties"]["KeyPolicy"]["Statement"]
     (alarms,) = [each for each in statements if each["Principal"] == {"Service": "cloudwatch.amazonaws.com"}]
     assert set(alarms["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey"}
@@ -161,18 +196,52 @@ def test_cloudwatch_may_use_the_key_of_the_topic() -> None:
     assert (allowed["Action"], allowed["Condition"]) == ("sns:Publish", mine)
 
 
-def test_without_an_address_nobody_is_subscribed() -> None:
-    assert TEMPLATE["Parameters"]["AlarmEmail"]["Default"] == ""
-    assert RESOURCES["AlarmSubscription"]["Condition"] == "AlarmsAreMailed"
-    assert TEMPLATE["Conditions"]["AlarmsAreMailed"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmEmail"}, ""]}]}
+#: What there is with alarms alone, and what needs an address as well.
+_WITH_ALARMS = {*ALARMS, "AlarmTopic", "AlarmTopicPolicy"}
+_WITH_AN_ADDRESS = {"AlarmSubscription", "AlarmKey"}
+
+
+@pytest.mark.parametrize(
+    ("given", "there"),
+    [
+        ({}, _WITH_ALARMS),
+        ({"AlarmEmail": "you@example.com"}, _WITH_ALARMS | _WITH_AN_ADDRESS),
+        ({"Alarms": "off"}, set()),
+        ({"Alarms": "off", "AlarmEmail": "you@example.com"}, set()),
+    ],
+)
+def test_alarms_their_topic_and_their_key_are_there_when_they_are_wanted(
+    given: dict[str, str], there: set[str]
+) -> None:
+    parameters = {name: each.get("Default") for name, each in TEMPLATE["Parameters"].items()} | given
+    kinds = (
+        "AWS::CloudWatch::Alarm",
+        "AWS::SNS::Topic",
+        "AWS::SNS::TopicPolicy",
+        "AWS::SNS::Subscription",
+        "AWS::KMS::Key",
+    )
+    found = {
+        name for name, each in RESOURCES.items() if each["Type"] in kinds and holds(each.get("Condition"), parameters)
+    }
+    assert found == there
+
+
+def test_outputs_stay_and_are_empty_without_alarms() -> None:
+    output = TEMPLATE["Outputs"]["AlarmTopicArn"]
+    assert "Condition" not in output
+    assert output["Value"] == {"Fn::If": ["AlarmsAreOn", {"Ref": "AlarmTopic"}, ""]}
 
 
 # -- the dashboard -------------------------------------------------------------------------------------------------
 
 
-def _dashboard() -> dict[str, Any]:
-    (text,) = yaml.safe_load((ROOT / "dashboard/body.yaml").read_text("utf-8")).values()
-    found: dict[str, Any] = json.loads(text)
+def _dashboard(*, alarms: bool = True) -> dict[str, Any]:
+    """The dashboard's body with Alarms on, or off."""
+    ((text, parts),) = yaml.safe_load((ROOT / "dashboard/body.yaml").read_text("utf-8")).values()
+    condition, on, off = parts["AlarmWidget"]["Fn::If"]
+    assert condition == "AlarmsAreOn"
+    found: dict[str, Any] = json.loads(text.replace("${AlarmWidget}", on["Fn::Sub"] if alarms else off))
     return found
 
 
@@ -188,7 +257,7 @@ def _shown() -> Iterator[tuple[str, str, dict[str, str]]]:
 def test_every_name_on_the_dashboard_is_one_of_the_template() -> None:
     text = (ROOT / "dashboard/body.yaml").read_text("utf-8")
     for name in re.findall(r"\$\{([^!}]+)\}", text):
-        assert name.startswith("AWS::") or name.split(".")[0] in RESOURCES, name
+        assert name.startswith("AWS::") or name == "AlarmWidget" or name.split(".")[0] in RESOURCES, name
 
 
 def test_the_dashboard_shows_every_metric_alarm_function_and_queue() -> None:
@@ -202,6 +271,12 @@ def test_the_dashboard_shows_every_metric_alarm_function_and_queue() -> None:
             assert text.count(f"${{{name}}}") >= 3, name
         if each["Type"] == "AWS::SQS::Queue" and name.endswith("DeadLetterQueue"):
             assert f"${{{name}.QueueName}}" in text, name
+
+
+def test_without_alarms_the_dashboard_shows_the_rest() -> None:
+    types = [each["type"] for each in _dashboard(alarms=False)["widgets"]]
+    assert types == [each["type"] for each in _dashboard()["widgets"] if each["type"] != "alarm"]
+    assert "Alarm" not in json.dumps(_dashboard(alarms=False)["widgets"])
 
 
 def test_what_the_dashboard_shows_exists() -> None:

@@ -169,6 +169,33 @@ def test_the_layer_is_built_for_lambda_unless_the_host_asks_for_itself() -> None
     assert "--python-platform" not in here
 
 
+def test_a_build_tells_the_layers_what_the_functions_run_on(tmp_path: Path) -> None:
+    commands = make("--dry-run", "build", f"VENV={tmp_path}", "PYTHON_RUNTIME=python3.12", "ARCHITECTURE=arm64")
+    assert re.search(r"LAYER_PYTHON_VERSION=3.12\s+LAYER_PLATFORM=aarch64-manylinux2014 .*sam build", commands)
+    assert re.search(r"-m ops.layers \S+ --python-runtime python3.12 .*--architecture arm64", commands, re.DOTALL)
+    assert "LAYER_PLATFORM=x86_64-manylinux2014 " in make("--dry-run", "build-gradual", "ARCHITECTURE=x86_64")
+    plain = make("--dry-run", "build", f"VENV={tmp_path}")
+    assert not re.search("LAYER_|ops.layers", plain)
+
+
+def test_the_layers_are_built_for_the_template_s_defaults() -> None:
+    defaults = {name: TEMPLATE["Parameters"][name]["Default"] for name in ("PythonRuntime", "Architecture")}
+    assert defaults["Architecture"] == "arm64"
+    for layer, target in (("dependencies", "build-DependenciesLayer"), ("likeness", "build-LikenessLayer")):
+        commands = make("--dry-run", "--directory", f"layers/{layer}", target, "ARTIFACTS_DIR=none", "UV=true")
+        assert set(re.findall(r"python3\.\d+", commands)) == {defaults["PythonRuntime"]}
+        assert "--python-platform aarch64" in commands or layer == "likeness"
+
+
+def test_the_layer_s_packages_are_looked_up_for_everything_that_the_template_allows(tmp_path: Path) -> None:
+    allowed = {name: TEMPLATE["Parameters"][name]["AllowedValues"] for name in ("PythonRuntime", "Architecture")}
+    platforms = [each.replace("arm64", "aarch64") for each in allowed["Architecture"]]
+    wanted = {f"{each}-manylinux2014/{runtime[6:]}" for each in platforms for runtime in allowed["PythonRuntime"]}
+    everything = make("--dry-run", "resolve-all", f"VENV={tmp_path}")
+    assert set(re.findall(r"\w+-manylinux2014/[\d.]+", everything)) == wanted
+    assert "layers/dependencies/requirements.txt" in everything
+
+
 def test_what_checks_the_pages_is_pinned_with_digests_and_says_no_place() -> None:
     asked = json.loads((ROOT / "requirements/package.json").read_text())["devDependencies"]
     locked = json.loads((ROOT / "requirements/package-lock.json").read_text())["packages"]
@@ -225,5 +252,8 @@ def make(*arguments: str) -> str:
 
 def own() -> dict[str, str]:
     """The environment without what a make around the tests has put there."""
-    theirs = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "PORT", "EMULATOR_PORT", "STATE_FILE", "PYTHON")
+    theirs = (
+        "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "PORT", "EMULATOR_PORT", "STATE_FILE", "PYTHON",
+        "PYTHON_RUNTIME", "ARCHITECTURE",
+    )  # fmt: skip
     return {name: value for name, value in os.environ.items() if name not in theirs}

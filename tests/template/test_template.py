@@ -8,10 +8,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
+import yaml
 
 from likeness.adapters.event_bus import SOURCE
 from likeness.adapters.items import asset_key, session_key
+from tests.template.conditions import implied, references
 from tests.template_file import RESOURCES, ROOT, TEMPLATE
 
 FUNCTIONS = {
@@ -32,7 +35,7 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "MaxAttemptsPerSession", "CrunRequestsPer10s", "CreateSessionConcurrency", "BackgroundConcurrency",
         "ConsentVersion", "OperatorName", "OperatorContact", "LogLevel", "DomainName", "CertificateArn", "Firewall",
         "VideoMaxPixels", "AssetUrlLoopback", "WebhookPrivateAddresses", "WebhookRetrySeconds", "WebhookTries",
-        "AlarmEmail", "CreditsLowThreshold", "Dashboard",
+        "Alarms", "AlarmEmail", "CreditsLowThreshold", "Dashboard", "LogRetentionDays", "PermissionsBoundary",
         "InventoryHours", "InventoryRetentionDays", "RecheckDays", "Reconcile",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
@@ -118,7 +121,32 @@ def test_one_name_runs_through_everything(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_each_function_writes_to_a_log_group_that_forgets(name: str) -> None:
     assert FUNCTIONS[name]["LoggingConfig"]["LogGroup"] == {"Ref": f"{name}Logs"}
-    assert RESOURCES[f"{name}Logs"]["Properties"]["RetentionInDays"] > 0
+    assert RESOURCES[f"{name}Logs"]["Type"] == "AWS::Logs::LogGroup"
+
+
+def test_every_log_is_kept_for_as_long_as_the_operator_says() -> None:
+    groups = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::Logs::LogGroup"]
+    kept = [each.get("RetentionInDays") for each in groups]
+    assert len(kept) > 25
+    assert all(each == {"Ref": "LogRetentionDays"} for each in kept)
+    parameter = TEMPLATE["Parameters"]["LogRetentionDays"]
+    assert parameter["Default"] == 30
+    # The API has no enumeration: the values are in its documentation.
+    logs: Any = botocore.session.get_session().get_service_model("logs")
+    documented = logs.shape_for("Days").documentation.partition("Possible values are:")[2].partition("</p>")[0]
+    assert parameter["AllowedValues"] == [int(each) for each in re.findall(r"\d+", documented)]
+
+
+@pytest.mark.parametrize("name", [name for name, each in RESOURCES.items() if "Condition" in each])
+def test_what_may_not_be_there_is_referred_to_under_its_condition_alone(name: str) -> None:
+    """Otherwise CloudFormation refuses the template as soon as a switch is off."""
+    wanted = RESOURCES[name]["Condition"]
+    body = yaml.safe_load((ROOT / "dashboard/body.yaml").read_text("utf-8"))
+    places = {**RESOURCES, **{f"output {each}": output for each, output in TEMPLATE["Outputs"].items()}, "body": body}
+    for place, each in places.items():
+        for referred, under in references(each):
+            given = [each["Condition"], *under] if "Condition" in each else under
+            assert referred != name or wanted in set().union(*map(implied, given)), place
 
 
 def test_what_fails_in_the_background_is_kept() -> None:
@@ -233,9 +261,20 @@ def test_a_domain_and_a_firewall_come_with_their_switches_alone() -> None:
         assert each["VisibilityConfig"]["SampledRequestsEnabled"] is False
 
 
+def test_what_holds_the_inventory_or_files_outlives_the_stack() -> None:
+    kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket")
+    kept = {name: each for name, each in RESOURCES.items() if each["Type"] in kinds and name != "IdempotencyTable"}
+    assert set(kept) == {"Table", "UploadBucket", "InventoryBucket"}
+    assert {each["UpdateReplacePolicy"] for each in kept.values()} == {"Retain"}
+    for name, each in kept.items():
+        # A rolled back creation leaves nothing, but for what CloudFormation cannot delete.
+        protected = each["Properties"].get("DeletionProtectionEnabled", False)
+        assert protected is (name == "Table")
+        assert each["DeletionPolicy"] == ("Retain" if protected else "RetainExceptOnCreate")
+
+
 def test_an_export_is_private_versioned_encrypted_kept_and_forgotten() -> None:
     bucket = RESOURCES["InventoryBucket"]
-    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
     properties = bucket["Properties"]
     assert all(properties["PublicAccessBlockConfiguration"].values())
     assert properties["VersioningConfiguration"]["Status"] == "Enabled"

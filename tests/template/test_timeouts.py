@@ -9,10 +9,11 @@ import pytest
 from likeness.adapters import crun_client, webhook_post
 from likeness.adapters.aws import make_client
 from likeness.domain.asset import SUBMISSION_LEASE_SECONDS
+from likeness.domain.webhooks import LONGEST_PAUSE_SECONDS, Retries
 from likeness.runtime import bootstrap
-from likeness.steps import fetch_asset, get_result, open_validation
+from likeness.steps import fetch_asset, get_result, open_validation, send_webhooks
 from likeness.steps.look_up_result import LEASE_SECONDS
-from tests.template_file import ASL, RESOURCES
+from tests.template_file import ASL, RESOURCES, TEMPLATE
 
 FUNCTIONS: dict[str, dict[str, Any]] = {
     name: resource["Properties"]
@@ -74,10 +75,31 @@ def test_polling_outlives_its_last_batch_of_questions() -> None:
 def test_a_webhooks_run_outlives_what_it_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     config: Any = make_client("dynamodb").meta.config
-    # One call each: the endpoint, then the receiver, then that it is disabled, or when to come back.
     aws = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
+    timeout = FUNCTIONS["SendWebhooksFunction"]["Timeout"]
     assert webhook_post.CONNECT_TIMEOUT_SECONDS + webhook_post.READ_TIMEOUT_SECONDS < webhook_post.TOTAL_SECONDS
-    assert webhook_post.TOTAL_SECONDS + 2 * aws < FUNCTIONS["SendWebhooksFunction"]["Timeout"]
+    # The endpoint, whether it may be tried; that the delivery waits, the endpoint again, that it waits no more; the
+    # receiver; that it is available, what waits, a resumption.
+    assert webhook_post.TOTAL_SECONDS + 8 * aws < timeout
+    # The endpoint, what waits; the last receiver; that it is available again, that this waits no more; the rest.
+    assert send_webhooks.RESUMPTION_SECONDS + webhook_post.TOTAL_SECONDS + 5 * aws < timeout
+
+
+def test_the_last_try_of_a_webhook_is_within_the_time_for_which_its_queue_keeps_it() -> None:
+    tries = TEMPLATE["Parameters"]["WebhookTries"]
+    kept = RESOURCES["WebhookQueue"]["Properties"]["MessageRetentionPeriod"]
+    pauses = TEMPLATE["Parameters"]["WebhookRetrySeconds"]["Default"]
+
+    def end(of_try: int) -> int:
+        """When it has ended at the latest: Retry-After lengthens every pause, every run takes its whole time."""
+        retries, longest = Retries.of(pauses, of_try), 10 * kept
+        waited = sum(retries.pause(each, 0.0, asked=longest) for each in range(1, of_try))
+        return int(waited + of_try * FUNCTIONS["SendWebhooksFunction"]["Timeout"])
+
+    # A dead letter keeps its age. Half a day is left to find it.
+    left = LONGEST_PAUSE_SECONDS
+    assert end(tries["MaxValue"]) + left <= kept < end(tries["MaxValue"] + 1) + left
+    assert end(tries["Default"]) < kept / 2
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))

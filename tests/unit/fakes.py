@@ -7,11 +7,11 @@ import itertools
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
-from likeness.domain.webhooks import Endpoint, WebhookAnswer
+from likeness.domain.webhooks import ALONE_SECONDS, Endpoint, WaitingDelivery, WebhookAnswer
 from likeness.errors import StorageUnavailable, UpstreamError
 from likeness.ports import (
     EVENTS_PER_PUT,
@@ -241,8 +241,10 @@ class FakeWebhooks:
 
     endpoints: dict[tuple[str, str], Endpoint] = field(default_factory=dict)
     away: bool = False
+    #: What waits, by endpoint.
+    kept: dict[str, list[WaitingDelivery]] = field(default_factory=dict)
 
-    def keep(self, *endpoints: Endpoint) -> None:
+    def add(self, *endpoints: Endpoint) -> None:
         self.endpoints |= {(each.client_id, each.id): each for each in endpoints}
 
     def of(self, client_id: str) -> list[Endpoint]:
@@ -257,7 +259,49 @@ class FakeWebhooks:
         self._ask()
         found = self.endpoints.get((client_id, endpoint_id))
         if found and found.disabled_at is None:
-            self.keep(replace(found, disabled_at=now, disabled_reason=reason))
+            self.add(replace(found, disabled_at=now, disabled_reason=reason))
+
+    def failed(self, endpoint: Endpoint, since: float) -> None:
+        found = self.find(endpoint.client_id, endpoint.id)
+        if found is not None:
+            earlier = since if found.failing_since is None else found.failing_since
+            self.add(replace(found, failing_since=earlier, trying_until=None))
+
+    def try_alone(self, endpoint: Endpoint, now: float) -> bool:
+        found = self.find(endpoint.client_id, endpoint.id)
+        if found is None or (found.trying_until is not None and found.trying_until > now):
+            return False
+        self.add(replace(found, trying_until=now + ALONE_SECONDS))
+        return True
+
+    def pause(self, endpoint: Endpoint, since: float, probe: str, now: float) -> bool:
+        found = self.find(endpoint.client_id, endpoint.id)
+        if found is None or found.paused_at is not None or found.failing_since not in (None, since):
+            return False
+        self.add(replace(found, paused_at=now, probe=probe, failing_since=since, trying_until=None))
+        return True
+
+    def resume(self, endpoint: Endpoint, resumption: str) -> None:
+        found = self.find(endpoint.client_id, endpoint.id)
+        if found is not None:
+            ended: dict[str, Any] = dict.fromkeys(("failing_since", "trying_until", "paused_at", "probe"))
+            self.add(replace(found, resumption=resumption, **ended))
+
+    def keep(self, endpoint: Endpoint, delivery: WaitingDelivery, now: float) -> None:
+        self._ask()
+        found = self.kept.setdefault(endpoint.id, [])
+        if delivery not in found:
+            found.append(delivery)
+        found.sort(key=lambda each: (each.time, each.event_id))
+
+    def waiting(self, endpoint: Endpoint, limit: int) -> list[WaitingDelivery]:
+        self._ask()
+        return self.kept.get(endpoint.id, [])[:limit]
+
+    def forget(self, endpoint: Endpoint, delivery: WaitingDelivery) -> None:
+        self._ask()
+        if delivery in self.kept.get(endpoint.id, []):
+            self.kept[endpoint.id].remove(delivery)
 
     def _ask(self) -> None:
         if self.away:

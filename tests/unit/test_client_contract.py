@@ -40,7 +40,7 @@ from likeness_client.models import CONTENT_TYPES
 from likeness_client.reading import read
 from tests.contract_file import CONTRACT, EXAMPLES, PATHS, SCHEMAS
 
-#: Pages, and the redirect that ends a face check, for browsers; the vendor's own routes, for programs of the vendor's.
+#: Pages, their QR codes, and the redirect after a face check, for browsers; crun's own routes, for programs of crun's.
 FOR_OTHERS = {
     "/callback/{session_id}/{attempt}/{signature}",
     "/invite",
@@ -48,6 +48,7 @@ FOR_OTHERS = {
     "/openapi.json",
     "/console",
     "/pages/{version}/{file}",
+    "/qr-codes",
     "/api/v1/client/job/visual-validate-session",
     "/api/v1/client/job/visual-validate-result",
     "/api/v1/client/job/asset-upload",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import ssl
 import subprocess
 import sys
@@ -16,9 +17,10 @@ import pytest
 from botocore.loaders import Loader
 from moto import mock_aws
 
-from likeness.adapters.aws import ShortLoader
+from likeness.adapters.aws import OLDEST_BOTOCORE, ShortLoader, make_session, reads_cut_models
 from likeness.adapters.dynamodb import DynamoStore
 from tests.aws import make_table, no_account_of_this_machine
+from tests.checks.model_requests import differences
 from tests.template_file import ROOT
 
 LAYER = ROOT / "layers/likeness"
@@ -95,6 +97,49 @@ def test_the_inventory_works_by_them(session: Any) -> None:
         make_table("Table", "Table")
         store = DynamoStore(session.create_client("dynamodb"), "Table")
         assert store.load("ses_01ARZ3NDEKTSV4RRFFQ69G5FAV") == (None, [])
+
+
+def test_every_request_is_the_same(models: Path) -> None:
+    with no_account_of_this_machine():
+        assert differences(models) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong"),
+    [
+        ("sqs/*/service-2.json", '"QueueUrl":', '"QueueURL":'),
+        ("dynamodb/*/service-2.json", "DynamoDB_20120810", "DynamoDB_20111205"),
+        ("dynamodb/*/endpoint-rule-set-1.json", '"stringArray"', '"text"'),
+        ("events/*/endpoint-rule-set-1.json", "https://events.", "https://event."),
+    ],
+)
+def test_a_request_that_differs_is_found(models: Path, tmp_path: Path, file: str, right: str, wrong: str) -> None:
+    copied = Path(shutil.copytree(models, tmp_path / "models"))
+    (changed,) = copied.glob(file)
+    changed.write_text(changed.read_text().replace(right, wrong))
+    assert changed.read_text() != next(models.glob(file)).read_text()
+    with no_account_of_this_machine():
+        assert differences(copied, [file.partition("/")[0]])
+
+
+@pytest.mark.parametrize(
+    ("version", "reads"),
+    [
+        ("1.34.145", False), ("1.35.60", False), ("1.35.99", False), ("1.36.0", True), ("1.43.106", True),
+        ("2.0.0", True), ("1.36", False), ("unknown", False),
+    ],
+)  # fmt: skip
+def test_an_older_botocore_reads_its_own_descriptions(
+    models: Path, monkeypatch: pytest.MonkeyPatch, version: str, reads: bool
+) -> None:
+    assert reads_cut_models(version) is reads
+    monkeypatch.setattr(botocore, "__version__", version)
+    assert isinstance(make_session(models).get_component("data_loader"), ShortLoader) is reads
+
+
+def test_the_check_runs_the_oldest_botocore_that_reads_them() -> None:
+    (oldest,) = re.findall(r"^botocore==(\S+)", (ROOT / "requirements/oldest_botocore.txt").read_text(), re.MULTILINE)
+    assert oldest == ".".join(map(str, OLDEST_BOTOCORE))
 
 
 def test_what_is_missing_is_found_in_botocore(models: Path) -> None:

@@ -43,7 +43,7 @@ BEHIND = [
 @pytest.mark.parametrize("behind", BEHIND)
 @pytest.mark.parametrize("before", ["#", "#/", "%23", "%2523"])
 def test_the_page_reads_the_token_out_of_what_follows_it(before: str, behind: str) -> None:
-    source = (ROOT / "layers/likeness/likeness/pages/state.js").read_text()
+    source = (ROOT / "layers/likeness/pages/invite/state.js").read_text()
     token = re.compile(re.findall(r"^const TOKEN = /(.+)/;$", source, re.MULTILINE)[0], re.ASCII)
     found = token.search(f"{before}{TOKEN}{behind}")
     assert found

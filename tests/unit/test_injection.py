@@ -271,7 +271,7 @@ def test_a_page_shows_nothing_of_the_link_it_refuses(api: Service, log: io.Strin
 
 
 def test_our_scripts_make_text_and_never_markup() -> None:
-    scripts = sorted((ROOT / "layers/likeness/likeness/pages").glob("*.js"))
+    scripts = sorted((ROOT / "layers/likeness/pages").rglob("*.js"))
     assert scripts
     for script in scripts:
         markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|setAttribute\(.on"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
+from click.testing import CliRunner
 
-from likeness.contracts.webhooks import Delivery, WebhookEvent, read_webhook_message
+from likeness.contracts.webhooks import Delivery, Resumption, WebhookEvent, read_webhook_message
 from likeness.domain.webhooks import MAX_ENDPOINTS
+from ops.cli import main
 from ops.client_keys import ClientKeys
 from ops.redrive import Redriven, redrive_some
 from ops.webhooks import Webhooks, concerns
@@ -84,8 +88,25 @@ def test_a_disabled_endpoint_is_enabled_again(webhooks: Webhooks) -> None:
     webhooks._read.disable("acme", made.id, "gone", 1_800_000_000.0)
     with pytest.raises(ValueError, match="is disabled"):
         webhooks.test_delivery(made.id)
-    webhooks.enable(made.id)
-    assert webhooks.find(made.id) == made
+    resumption = webhooks.enable(made.id)
+    assert resumption == Resumption(made.id, "acme", resumption.id)
+    assert webhooks.find(made.id) == replace(made, resumption=resumption.id)
+
+
+def test_a_paused_endpoint_is_enabled_again_and_what_waits_is_sent_by_the_last_message_alone(
+    webhooks: Webhooks,
+) -> None:
+    made, stored = webhooks.add("acme", URL), webhooks._read
+    stored.failed(made, 1_800_000_000.0)
+    assert stored.try_alone(made, 1_800_000_000.0)
+    assert stored.pause(made, 1_800_000_000.0, "evt_1", 1_800_007_200.0)
+    waits = WebhookEvent("likeness.asset.active", {"id": "evt_1", "time": "now", "client_id": "acme"}).waiting
+    stored.keep(made, waits, 1_800_007_200.0)
+    assert webhooks.waiting(made) == 1
+    first, second = (webhooks.enable(made.id) for _ in range(2))
+    assert webhooks.find(made.id) == replace(made, resumption=second.id)
+    assert first.id != second.id
+    assert stored.waiting(made, 9) == [waits], "until the queue's reader has sent it"
 
 
 def test_a_removed_endpoint_is_gone(webhooks: Webhooks) -> None:
@@ -111,8 +132,48 @@ def test_dead_letters_of_one_endpoint_are_replayed_alone(dynamodb: Any) -> None:
     dead, queue = (sqs.create_queue(QueueName=each)["QueueUrl"] for each in ("dead", "webhooks"))
     event = WebhookEvent("likeness.asset.active", {"id": "evt_1", "time": "now", "client_id": "acme"})
     mine, other = (Delivery(each, event).to_json() for each in ("whe_1", "whe_2"))
-    for body in (mine, other, "{", mine):
+    resumption = Resumption("whe_1", "acme", "evt_1").to_json()
+    for body in (mine, other, "{", mine, resumption):
         sqs.send_message(QueueUrl=dead, MessageBody=body)
-    assert redrive_some(sqs, dead, queue, lambda body: concerns(body, "whe_1")) == Redriven(2, 2)
+    assert redrive_some(sqs, dead, queue, lambda body: concerns(body, "whe_1")) == Redriven(3, 2)
     back = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
-    assert [each["Body"] for each in back] == [mine, mine]
+    assert [each["Body"] for each in back] == [mine, mine, resumption]
+
+
+@pytest.fixture
+def ops(dynamodb: Any) -> Callable[..., str]:
+    """Runs a command against a stack that has the table, and of the template the webhook queue alone."""
+    template = {
+        "Parameters": {"WebhookPrivateAddresses": {"Type": "String", "Default": "refused"}},
+        "Resources": {"WebhookQueue": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {"TableName": {"Value": TABLE}},
+    }
+    boto3.client("cloudformation").create_stack(StackName="likeness", TemplateBody=json.dumps(template))
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(main, ["webhook", *arguments])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return run
+
+
+def test_the_list_says_what_is_paused_and_what_waits_and_enable_sends_it(
+    ops: Callable[..., str], webhooks: Webhooks
+) -> None:
+    made, stored = webhooks.add("acme", URL), webhooks._read
+    assert "  enabled  all  " in ops("list")
+    stored.failed(made, 1_800_000_000.0)
+    assert "  failing since 2027-01-15T08:00:00Z  all  " in ops("list")
+    stored.pause(made, 1_800_000_000.0, "evt_1", 1_800_007_200.0)
+    for number in range(2):
+        event = WebhookEvent("likeness.asset.active", {"id": f"evt_{number}", "time": "now", "client_id": "acme"})
+        stored.keep(made, event.waiting, 1_800_007_200.0)
+    state = "paused 2027-01-15T10:00:00Z (failing since 2027-01-15T08:00:00Z), 2 waiting"
+    assert f"  {state}  all  " in ops("list")
+    assert ops("enable", "--endpoint", made.id) == f"{made.id} is enabled; what waits is sent, the oldest first\n"
+    assert "  enabled, 2 waiting  all  " in ops("list")
+    sqs = boto3.client("sqs")
+    (queue,) = sqs.list_queues()["QueueUrls"]
+    (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+    assert read_webhook_message(message["Body"]) == Resumption(made.id, "acme", webhooks.find(made.id).resumption or "")

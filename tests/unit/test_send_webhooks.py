@@ -69,7 +69,7 @@ class Sending:
             FakeWebhookPost(),
             FakeClock(NOW),
         )
-        self.webhooks.keep(*endpoints)
+        self.webhooks.add(*endpoints)
         self.step = SendWebhooks(self.webhooks, self.queue, self.post, self.clock, DEFAULT, lambda: 0.0)
 
     def deliver(self, tried: int = 1, to: str = "whe_1") -> Outcome:
@@ -449,6 +449,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
             "WEBHOOK_PRIVATE_ADDRESSES": "refused",
             "WEBHOOK_RETRY_SECONDS": "600",
             "WEBHOOK_TRIES": "10",
+            "POWERTOOLS_METRICS_NAMESPACE": "Likeness",
+            "POWERTOOLS_SERVICE_NAME": "likeness",
         }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(bootstrap, "_clients", {})

@@ -13,11 +13,12 @@ from likeness.domain.media import CONTENT_TYPES, standard_type
 from likeness.domain.media.limits import check_duration, check_pixels, check_sides, check_size
 from likeness.domain.media.types import AssetType
 from likeness.errors import NotFound
+from likeness.runtime.pages import page, redirect
 from likeness.runtime.site import Site, limits
 from tests.contract_file import PATHS
 from tests.template_file import RESOURCES, ROOT
 
-PAGES = ROOT / "layers/likeness/likeness/pages"
+PAGES = ROOT / "layers/likeness/pages"
 
 
 def allowed(policy: str) -> list[str]:
@@ -62,7 +63,7 @@ def test_a_page_names_files_that_there_are_and_holds_no_script_or_style_of_its_o
 
 def test_modules_import_files_that_there_are() -> None:
     site = Site("https://s3.test/uploads")
-    for script in PAGES.glob("*.js"):
+    for script in PAGES.rglob("*.js"):
         for imported in re.findall(r'(?:from|import)\s*\(?"\./([^"]+)"', script.read_text()):
             assert imported in site.files, (script.name, imported)
 
@@ -117,3 +118,33 @@ def test_the_page_is_shown_the_pixel_budget_of_the_deployment() -> None:
     assert (shown["Video"]["min_pixels"], shown["Video"]["max_pixels"]) == (409_600, 8_295_044)
     assert "max_pixels" not in shown["Image"]
     assert site.version != Site("https://s3.test/uploads").version
+
+
+def features(headers: dict[str, str]) -> dict[str, str]:
+    """The features of the device that a page's Permissions-Policy names."""
+    return dict(each.split("=") for each in headers["Permissions-Policy"].split(", "))
+
+
+@pytest.mark.parametrize("name", ["invite.html", "console.html", "docs.html", "not_valid.html", "try_again.html"])
+def test_a_page_keeps_to_its_own_window_to_https_and_away_from_the_device(name: str) -> None:
+    headers = page(name)["headers"]
+    assert headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    allowed_here = {feature for feature, who in features(headers).items() if who != "()"}
+    assert allowed_here == ({"camera", "microphone"} if name == "invite.html" else set())
+    assert set(features(headers).values()) <= {"()", "(self)"}
+
+
+def test_a_page_that_a_browser_has_gets_today_s_headers() -> None:
+    site = Site("https://s3.test/uploads")
+    shown = site.html("invite.html", {})
+    kept = site.html("invite.html", {"if-none-match": shown["headers"]["ETag"]})
+    assert (kept["statusCode"], shown["statusCode"]) == (304, 200)
+    for header in ("Strict-Transport-Security", "Cross-Origin-Opener-Policy", "Permissions-Policy"):
+        assert kept["headers"][header] == shown["headers"][header]
+
+
+def test_files_and_redirects_come_by_https_too() -> None:
+    for answer in (page("style.css"), redirect("https://example.com/done")):
+        assert answer["headers"]["Strict-Transport-Security"]
+        assert not {"Cross-Origin-Opener-Policy", "Permissions-Policy"} & set(answer["headers"])

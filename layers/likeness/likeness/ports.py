@@ -16,7 +16,7 @@ from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, P
 from likeness.domain.stats import AssetFact, SessionFact
 
 if TYPE_CHECKING:
-    from likeness.domain.webhooks import Endpoint, WebhookAnswer  # one function of many loads it
+    from likeness.domain.webhooks import Endpoint, WaitingDelivery, WebhookAnswer  # one function of many loads it
 
 
 class Clock(Protocol):
@@ -557,6 +557,34 @@ class Webhooks(Protocol):
 
     def disable(self, client_id: str, endpoint_id: str, reason: str, now: float) -> None:
         """Sends nothing there any more. Nothing happens when it is disabled already, or removed."""
+        ...
+
+    def failed(self, endpoint: Endpoint, since: float) -> None:
+        """Notes that a try which began at ``since`` has failed, unless an earlier one is noted; lets others try."""
+        ...
+
+    def try_alone(self, endpoint: Endpoint, now: float) -> bool:
+        """Whether the caller may try: for the next ALONE_SECONDS nobody else may then."""
+        ...
+
+    def pause(self, endpoint: Endpoint, since: float, probe: str, now: float) -> bool:
+        """Pauses an endpoint that fails ``since`` then; ``probe`` goes on trying. False when it does not."""
+        ...
+
+    def resume(self, endpoint: Endpoint, resumption: str) -> None:
+        """Ends failing and pause; from now on the message ``resumption`` alone sends what waits."""
+        ...
+
+    def keep(self, endpoint: Endpoint, delivery: WaitingDelivery, now: float) -> None:
+        """Lets a delivery wait, for WAITING_SECONDS at most. Nothing changes when it waits already."""
+        ...
+
+    def waiting(self, endpoint: Endpoint, limit: int) -> list[WaitingDelivery]:
+        """The first of what waits, the oldest event first (strongly consistent)."""
+        ...
+
+    def forget(self, endpoint: Endpoint, delivery: WaitingDelivery) -> None:
+        """A delivery waits no more."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, overload
 
+import botocore
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, UnknownRegionError
@@ -65,6 +67,9 @@ _S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
 
 #: botocore's descriptions of the services, cut down by the layer's build (cut_models.py): a fifth of the time to read.
 _MODELS = Path(__file__).parent.parent / "models"
+#: The oldest botocore that is tested with the cut descriptions (`make check`: gate-models). Older ones read their own:
+#: before 1.35.80 they stop at lists in endpoint rules, which the descriptions of DynamoDB have by now.
+OLDEST_BOTOCORE = (1, 36, 0)
 #: The five roots of Amazon Trust Services (amazontrust.com/repository). Reading all hundred and twenty of botocore's
 #: bundle takes the first call of each client as long as the call itself.
 _ROOTS = _MODELS / "amazon_roots.pem"
@@ -86,13 +91,27 @@ class ShortLoader(Loader):
         return Path(path).is_relative_to(self._models) or bool(super().is_builtin_path(path))
 
 
+def reads_cut_models(version: str) -> bool:
+    """Returns whether the botocore of ``version``, which Lambda's runtime chooses, is OLDEST_BOTOCORE or newer.
+
+    A version of another form than ``1.36.0`` counts as older: botocore's own descriptions always fit.
+    """
+    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return numbers is not None and tuple(map(int, numbers.groups())) >= OLDEST_BOTOCORE
+
+
+def make_session(models: Path) -> botocore.session.Session:
+    """Returns a session that reads the cut descriptions in ``models`` where there are any and this botocore can."""
+    session = botocore.session.get_session()
+    if models.is_dir() and reads_cut_models(botocore.__version__):
+        session.register_component("data_loader", ShortLoader(models))
+    return session
+
+
 @cache
 def _session() -> botocore.session.Session:
     # One for all clients: it finds the credentials and reads what the services share once.
-    session = botocore.session.get_session()
-    if _MODELS.is_dir():
-        session.register_component("data_loader", ShortLoader(_MODELS))
-    return session
+    return make_session(_MODELS)
 
 
 def typed_by_service(make: Callable[[str], Any]) -> Clients:

@@ -1,4 +1,7 @@
-"""Webhook endpoints in the table: a client's partition, one item for each."""
+"""Webhook endpoints in the table, and the deliveries that wait for one.
+
+An endpoint is an item of its client's partition. What waits for it has a partition of its own, in the order of age.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated, update_item
 from likeness.adapters.items import Item, decode_item, encode, encode_item
-from likeness.domain.webhooks import Endpoint
+from likeness.domain.webhooks import ALONE_SECONDS, WAITING_SECONDS, Endpoint, WaitingDelivery
 from likeness.errors import ConditionFailed
 
 if TYPE_CHECKING:
@@ -40,17 +43,80 @@ class DynamoWebhooks:
 
     def disable(self, client_id: str, endpoint_id: str, reason: str, now: float) -> None:
         """See the port."""
-        try:
-            update_item(
-                self._client,
-                self._table,
-                webhook_key(client_id, endpoint_id),
-                "SET disabled_at = :now, disabled_reason = :reason",
-                "attribute_exists(pk) AND attribute_not_exists(disabled_at)",
-                {":now": encode(now), ":reason": encode(reason)},
+        self._update(
+            webhook_key(client_id, endpoint_id),
+            "SET disabled_at = :now, disabled_reason = :reason",
+            "attribute_exists(pk) AND attribute_not_exists(disabled_at)",
+            {":now": encode(now), ":reason": encode(reason)},
+        )  # removed, or disabled already: the first time stands
+
+    def failed(self, endpoint: Endpoint, since: float) -> None:
+        """See the port."""
+        self._update(
+            _key(endpoint),
+            "SET failing_since = if_not_exists(failing_since, :since) REMOVE trying_until",
+            "attribute_exists(pk)",
+            {":since": encode(since)},
+        )
+
+    def try_alone(self, endpoint: Endpoint, now: float) -> bool:
+        """See the port."""
+        return self._update(
+            _key(endpoint),
+            "SET trying_until = :until",
+            "attribute_exists(pk) AND (attribute_not_exists(trying_until) OR trying_until <= :now)",
+            {":now": encode(now), ":until": encode(now + ALONE_SECONDS)},
+        )
+
+    def pause(self, endpoint: Endpoint, since: float, probe: str, now: float) -> bool:
+        """See the port."""
+        return self._update(
+            _key(endpoint),
+            "SET paused_at = :now, probe = :probe, failing_since = :since REMOVE trying_until",
+            "attribute_exists(pk) AND attribute_not_exists(paused_at) "
+            "AND (attribute_not_exists(failing_since) OR failing_since = :since)",
+            {":now": encode(now), ":probe": encode(probe), ":since": encode(since)},
+        )
+
+    def resume(self, endpoint: Endpoint, resumption: str) -> None:
+        """See the port."""
+        self._update(
+            _key(endpoint),
+            "SET resumption = :resumption REMOVE failing_since, trying_until, paused_at, probe",
+            "attribute_exists(pk)",
+            {":resumption": encode(resumption)},
+        )
+
+    def keep(self, endpoint: Endpoint, delivery: WaitingDelivery, now: float) -> None:
+        """See the port."""
+        values = {"body": delivery.body, "ttl": int(now) + WAITING_SECONDS}
+        with translated():
+            self._client.put_item(TableName=self._table, Item=encode_item(values) | waiting_key(endpoint.id, delivery))
+
+    def waiting(self, endpoint: Endpoint, limit: int) -> list[WaitingDelivery]:
+        """See the port. The keys begin with the events' times, so their order is that of age."""
+        with translated():
+            found = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": encode(waiting_partition(endpoint.id))},
+                ConsistentRead=True,
+                Limit=limit,
             )
+        return [_waiting_from(each) for each in found["Items"]]
+
+    def forget(self, endpoint: Endpoint, delivery: WaitingDelivery) -> None:
+        """See the port."""
+        with translated():
+            self._client.delete_item(TableName=self._table, Key=waiting_key(endpoint.id, delivery))
+
+    def _update(self, key: Item, update: str, condition: str, values: Item) -> bool:
+        """Whether the condition was met."""
+        try:
+            update_item(self._client, self._table, key, update, condition, values)
         except ConditionFailed:
-            return  # removed, or disabled already: the first time stands
+            return False
+        return True
 
 
 def webhook_partition(client_id: str) -> str:
@@ -61,6 +127,26 @@ def webhook_partition(client_id: str) -> str:
 def webhook_key(client_id: str, endpoint_id: str) -> Item:
     """The primary key of a webhook endpoint."""
     return {"pk": {"S": webhook_partition(client_id)}, "sk": {"S": endpoint_id}}
+
+
+def _key(endpoint: Endpoint) -> Item:
+    return webhook_key(endpoint.client_id, endpoint.id)
+
+
+def waiting_partition(endpoint_id: str) -> str:
+    """The partition of what waits for an endpoint."""
+    return f"WEBHOOK_WAITING#{endpoint_id}"
+
+
+def waiting_key(endpoint_id: str, delivery: WaitingDelivery) -> Item:
+    """The primary key of a delivery that waits: the event's time, then its id."""
+    return {"pk": {"S": waiting_partition(endpoint_id)}, "sk": {"S": f"{delivery.time}#{delivery.event_id}"}}
+
+
+def _waiting_from(item: Item) -> WaitingDelivery:
+    values = decode_item(item)
+    time, _, event_id = values["sk"].partition("#")
+    return WaitingDelivery(event_id, time, values["body"])
 
 
 def webhook_item(endpoint: Endpoint) -> Item:
@@ -74,6 +160,11 @@ def webhook_item(endpoint: Endpoint) -> Item:
         "created_at": endpoint.created_at,
         "disabled_at": endpoint.disabled_at,
         "disabled_reason": endpoint.disabled_reason,
+        "failing_since": endpoint.failing_since,
+        "trying_until": endpoint.trying_until,
+        "paused_at": endpoint.paused_at,
+        "probe": endpoint.probe,
+        "resumption": endpoint.resumption,
     }
     return encode_item(values) | webhook_key(endpoint.client_id, endpoint.id)
 
@@ -92,4 +183,9 @@ def webhook_from(item: Item) -> Endpoint:
         previous_until=values.get("previous_until"),
         disabled_at=values.get("disabled_at"),
         disabled_reason=values.get("disabled_reason"),
+        failing_since=values.get("failing_since"),
+        trying_until=values.get("trying_until"),
+        paused_at=values.get("paused_at"),
+        probe=values.get("probe"),
+        resumption=values.get("resumption"),
     )

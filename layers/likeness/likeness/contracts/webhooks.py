@@ -1,7 +1,7 @@
 """The webhook queue's messages, and what a receiver gets (https://www.standardwebhooks.com).
 
-Two kinds of message are in one queue: an announcement, as EventBridge puts it there, and a delivery to one endpoint.
-Neither holds a URL or a secret.
+Three kinds of message are in one queue: an announcement, as EventBridge puts it there, a delivery to one endpoint, and
+a resumption, which sends what waits for an endpoint. None holds a URL or a secret.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from standardwebhooks import Webhook
+
+from likeness.domain.webhooks import WaitingDelivery
 
 #: Sent by `ops webhook test` alone.
 TEST_EVENT = "likeness.webhook.test"
@@ -54,6 +56,19 @@ class WebhookEvent:
         """The payload's text: the same bytes at every try."""
         return _compact(self.payload)
 
+    @property
+    def waiting(self) -> WaitingDelivery:
+        """The event as it waits in the table."""
+        return WaitingDelivery(self.id, str(self.data["time"]), self.body)
+
+    @classmethod
+    def read(cls, body: str) -> WebhookEvent:
+        """The event whose ``body`` this is. ValueError, naming the field, when it is none."""
+        payload = json.loads(body)
+        if not isinstance(payload, dict):
+            raise ValueError("body")
+        return cls(payload.get("type"), payload.get("data"))  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
@@ -73,6 +88,11 @@ class Delivery:
         if not isinstance(self.endpoint_id, str) or not self.endpoint_id:
             raise ValueError("endpoint_id")
 
+    @property
+    def client_id(self) -> str:
+        """Whose endpoint it is."""
+        return self.event.client_id
+
     def to_json(self) -> str:
         """The message's body on the queue."""
         return _compact(
@@ -80,7 +100,28 @@ class Delivery:
         )
 
 
-def read_webhook_message(body: str) -> Announcement | Delivery:
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """Sends what waits for an endpoint, as long as the endpoint's ``resumption`` is ``id``."""
+
+    endpoint_id: str
+    client_id: str
+    id: str
+
+    def __post_init__(self) -> None:
+        for name in ("endpoint_id", "client_id", "id"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise ValueError("resumption" if name == "id" else name)
+
+    def to_json(self) -> str:
+        """The message's body on the queue."""
+        return _compact({"endpoint_id": self.endpoint_id, "client_id": self.client_id, "resumption": self.id})
+
+
+WebhookMessage = Announcement | Delivery | Resumption
+
+
+def read_webhook_message(body: str) -> WebhookMessage:
     """The message in a queue record's body; ValueError, naming the field, when it is none.
 
     Unknown fields are ignored: a message of a newer version must not become poison during a deployment.
@@ -93,6 +134,8 @@ def read_webhook_message(body: str) -> Announcement | Delivery:
         raise ValueError("body")
     if "detail-type" in fields:
         return Announcement(WebhookEvent(fields["detail-type"], fields.get("detail")))  # type: ignore[arg-type]
+    if "resumption" in fields:
+        return Resumption(fields.get("endpoint_id"), fields.get("client_id"), fields["resumption"])  # type: ignore[arg-type]
     event = fields.get("event")
     if not isinstance(event, dict):
         raise ValueError("event")

@@ -35,6 +35,12 @@ class Metric(StrEnum):
     #: An upload that may live at crun without our knowing its id.
     POSSIBLE_ORPHAN = "PossibleOrphan"
 
+    # From the queues' readers. SQS' own metric of age leaves out what was received more than three times.
+    ONBOARDING_MESSAGE_SECONDS = "OnboardingMessageSeconds"
+    WEBHOOK_FIRST_TRY_SECONDS = "WebhookFirstTrySeconds"
+    #: A message that has met a paused webhook endpoint, or has paused it.
+    WEBHOOK_ENDPOINT_PAUSED = "WebhookEndpointPaused"
+
     @property
     def unit(self) -> str:
         """CloudWatch's name of the unit."""

@@ -18,6 +18,14 @@ MAX_ENDPOINTS = 10
 ROTATION_SECONDS = 86_400
 #: SQS hides a message for twelve hours at most, counted from its receipt: some minutes are left for the try itself.
 LONGEST_PAUSE_SECONDS = 43_000
+#: An endpoint that has accepted nothing for so long is tried by one delivery at a time; the others wait in the table.
+ALONE_AFTER_SECONDS = 10
+#: How long that one may be at it before another delivery is tried, should its run have died.
+ALONE_SECONDS = 30
+#: An endpoint that has accepted nothing for so long is paused: one message goes on trying, everything else waits.
+PAUSE_AFTER_SECONDS = 7200
+#: A delivery that waits in the table is deleted by DynamoDB after as long as SQS would keep it.
+WAITING_SECONDS = 14 * 86_400
 #: A pause is shortened by up to this part of it, so that what failed together does not come back together.
 _JITTER = 0.2
 _SECRET_BYTES = 32
@@ -30,6 +38,10 @@ class Endpoint:
     """Where a client wants its events. ``url`` and the secrets are secrets; times in epoch seconds.
 
     ``event_types`` empty means all. ``disabled_reason`` is ``gone`` when the endpoint has answered 410.
+
+    ``failing_since``: when the first of the tries began that have all failed, None after one was accepted.
+    ``trying_until``: until then another delivery is being tried. ``paused_at``: since then deliveries wait in the
+    table, and only the message that ``probe`` names is tried. ``resumption``: which message sends what waits.
     """
 
     client_id: str
@@ -42,6 +54,11 @@ class Endpoint:
     previous_until: float | None = None
     disabled_at: float | None = None
     disabled_reason: str | None = None
+    failing_since: float | None = None
+    trying_until: float | None = None
+    paused_at: float | None = None
+    probe: str | None = None
+    resumption: str | None = None
 
     @property
     def host(self) -> str:
@@ -52,11 +69,29 @@ class Endpoint:
         """Whether an event of that type is for this endpoint, as things are now."""
         return self.disabled_at is None and (not self.event_types or event_type in self.event_types)
 
+    def is_unavailable(self, now: float) -> bool:
+        """Whether deliveries wait in the table until one that is tried has been accepted."""
+        if self.paused_at is not None:
+            return True
+        return self.failing_since is not None and now - self.failing_since >= ALONE_AFTER_SECONDS
+
     def secrets(self, now: float) -> tuple[str, ...]:
         """What a delivery is signed with, newest first."""
         if self.previous_secret and now < (self.previous_until or 0):
             return self.secret, self.previous_secret
         return (self.secret,)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingDelivery:
+    """A delivery that waits in the table: the event's id, its time (ISO 8601) and the body of its request.
+
+    The body exists nowhere else. Like the message before it, it holds ids, statuses and codes, nothing personal.
+    """
+
+    event_id: str
+    time: str
+    body: str
 
 
 @dataclass(frozen=True, slots=True)

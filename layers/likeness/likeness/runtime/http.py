@@ -8,7 +8,6 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
-from likeness.domain.caller import Caller
 from likeness.errors import LikenessError, NotFound
 from likeness.runtime.logging import report, report_unexpected
 from likeness.runtime.problems import HEADERS, PROBLEM, problem
@@ -53,16 +52,3 @@ def make_app() -> APIGatewayRestResolver:
 def _problem_response(error: LikenessError, request_id: str | None = None) -> Response[str]:
     shown = problem(error, request_id)
     return Response(shown["statusCode"], PROBLEM, shown["body"], headers=shown["headers"])
-
-
-def caller_of(event: Mapping[str, Any]) -> Caller:
-    """Who the authorizer found behind the request."""
-    found = event.get("requestContext", {}).get("authorizer") or {}
-    if not found.get("client_id"):
-        raise NotFound("There is no such thing")  # no authorizer ran: fail closed
-    return Caller(
-        client_id=found["client_id"],
-        return_origins=tuple((found.get("return_origins") or "").split()),
-        session_id=found.get("session_id") or None,
-        invite=int(found.get("invite") or 0),
-    )

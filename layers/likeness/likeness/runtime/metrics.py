@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
@@ -16,6 +17,13 @@ _measured: dict[_Dimensions, list[tuple[Metric, float]]] = {}
 def measure(metric: Metric, value: float = 1, **dimensions: str) -> None:
     """Adds a value to ``metric``, and to the same under ``dimensions`` (few values, never an id)."""
     _measured.setdefault(tuple(dimensions.items()), []).append((metric, value))
+
+
+def measure_age(metric: Metric, attributes: Mapping[str, str]) -> None:
+    """Measures for how long a message of SQS has been in its queue: ``attributes`` are the record's."""
+    sent = attributes.get("SentTimestamp")
+    if sent is not None:
+        measure(metric, max(0.0, round(time.time() - int(sent) / 1000, 3)))
 
 
 def write(ids: Mapping[str, object]) -> None:

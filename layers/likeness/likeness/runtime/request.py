@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from likeness.domain.caller import Caller
 from likeness.domain.ids import known_correlation_id, trace_root
+from likeness.errors import NotFound
 
 #: A parameter in the path of a route, as the template writes it: ``{session_id}``, ``{path+}``.
 _PARAMETER = re.compile(r"\{(\w+)\+?\}")
@@ -29,6 +31,19 @@ def body_of(event: Mapping[str, Any]) -> str:
         return base64.b64decode(body).decode()
     except (binascii.Error, UnicodeDecodeError):
         return ""
+
+
+def caller_of(event: Mapping[str, Any]) -> Caller:
+    """Who the authorizer found behind the request."""
+    found = event.get("requestContext", {}).get("authorizer") or {}
+    if not found.get("client_id"):
+        raise NotFound("There is no such thing")  # no authorizer ran: fail closed
+    return Caller(
+        client_id=found["client_id"],
+        return_origins=tuple((found.get("return_origins") or "").split()),
+        session_id=found.get("session_id") or None,
+        invite=int(found.get("invite") or 0),
+    )
 
 
 def request_id_of(event: Mapping[str, Any]) -> str | None:

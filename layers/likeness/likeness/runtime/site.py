@@ -22,7 +22,7 @@ from likeness.domain.media.limits import (
 )
 from likeness.domain.media.types import CONTENT_TYPES, EXTENSIONS, AssetType
 from likeness.errors import NotFound
-from likeness.runtime.pages import FOLDER, page, policy
+from likeness.runtime.pages import document_headers, files, page, policy
 
 _VERSION = "__VERSION__"
 _DIGEST = re.compile("[0-9a-f]{16}")
@@ -55,7 +55,7 @@ def limits(max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
 
 
 class Site:
-    """The files of the pages folder.
+    """The product's pages and the files that they load.
 
     ``upload_addresses``: where the pages send files besides this API. ``max_pixels``: what a clip may have.
     """
@@ -63,14 +63,14 @@ class Site:
     def __init__(self, upload_addresses: str, max_pixels: int = MAX_PIXELS) -> None:
         self._policy = policy(upload_addresses)
         self._max_pixels = max_pixels
-        self.files = {file.name for file in FOLDER.iterdir() if file.suffix in (".css", ".js", ".svg")} | {_LIMITS}
+        self.files = {name for name in files() if name.endswith((".css", ".js", ".svg"))} | {_LIMITS}
 
     @cached_property
     def version(self) -> str:
         """A digest of all that the pages consist of."""
         digest = hashlib.sha256(self._policy.encode() + self._limits.encode())
-        for file in sorted(FOLDER.iterdir()):
-            digest.update(file.name.encode() + file.read_bytes())
+        for name, file in files().items():
+            digest.update(name.encode() + file.read_bytes())
         return digest.hexdigest()[:16]
 
     @cached_property
@@ -83,7 +83,8 @@ class Site:
         more = {"Cache-Control": "no-cache", "ETag": tag, "Content-Security-Policy": self._policy}
         # API Gateway weakens the tag of what it compresses.
         if headers.get("if-none-match", "").removeprefix("W/") == tag:
-            return {"statusCode": 304, "headers": more, "body": ""}
+            # A browser takes the headers of a 304 into its copy, which may be older than they are.
+            return {"statusCode": 304, "headers": document_headers(name) | more, "body": ""}
         shown = page(name, headers=more)
         shown["body"] = shown["body"].replace(_VERSION, self.version)
         return shown

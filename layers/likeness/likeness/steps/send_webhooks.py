@@ -1,30 +1,46 @@
 """One message of the webhook queue: an event becomes a delivery for each endpoint of its client, a delivery is sent.
 
-A failed delivery waits in the queue, never in a function, so no endpoint waits for another one.
+A failed delivery waits in the queue, never in a function, so no endpoint waits for another one. While an endpoint
+accepts nothing, one delivery at a time is tried and the others wait in the table, so that it takes neither the runs nor
+the queue away from other endpoints. The first delivery that it accepts lets a resumption send what waits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from likeness.contracts.webhooks import Announcement, Delivery, headers
-from likeness.domain.webhooks import Endpoint, Retries, WebhookAnswer
+from likeness.contracts.webhooks import (
+    TEST_EVENT,
+    Announcement,
+    Delivery,
+    Resumption,
+    WebhookEvent,
+    WebhookMessage,
+    headers,
+)
+from likeness.domain.webhooks import PAUSE_AFTER_SECONDS, Endpoint, Retries, WebhookAnswer
 from likeness.ports import Clock, Queue, WebhookPost, Webhooks
 
 _GONE = 410
+#: How long a run may begin further deliveries of those that wait; the rest is for the next run.
+RESUMPTION_SECONDS = 10
+_PAGE = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What was done, in a word. ``pause``: it has to be tried again after so many seconds; None when it is over.
 
-    ``status`` is what the receiver answered, None when it was not asked or did not answer.
+    ``status`` is what the receiver answered, None when it was not asked or did not answer. ``paused``: whether the
+    endpoint is paused. ``accepted``: the events that a resumption has delivered.
     """
 
     word: str
     pause: int | None = None
     status: int | None = None
+    paused: bool = False
+    accepted: tuple[WebhookEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +54,18 @@ class SendWebhooks:
     retries: Retries
     chance: Callable[[], float]
 
-    def __call__(self, message: Announcement | Delivery, tried: int) -> Outcome:
+    def __call__(self, message: WebhookMessage, tried: int) -> Outcome:
         """The outcome of try number ``tried`` (from 1). StorageUnavailable when AWS is away: see ``pause``."""
         if isinstance(message, Announcement):
             return self._fan_out(message)
-        endpoint = self.webhooks.find(message.event.client_id, message.endpoint_id)
+        endpoint = self.webhooks.find(message.client_id, message.endpoint_id)
         if endpoint is None:
             return Outcome("removed")
         if endpoint.disabled_at is not None:
             return Outcome("disabled")
-        return self._deliver(endpoint, message, tried)
+        if isinstance(message, Resumption):
+            return self._resume(endpoint, message, tried)
+        return self._deliver(endpoint, message.event, tried)
 
     def pause(self, tried: int, asked: float = 0) -> int:
         """Seconds to wait after try number ``tried`` has failed; ``asked`` for by the receiver."""
@@ -61,16 +79,104 @@ class SendWebhooks:
                 self.queue.send(Delivery(each.id, event).to_json())
         return Outcome("fanned_out")
 
-    def _deliver(self, endpoint: Endpoint, message: Delivery, tried: int) -> Outcome:
-        now = self.clock.now()
-        event = message.event
-        answer = self.post(endpoint.url, headers(event, endpoint.secrets(now), now), event.body)
+    def _deliver(self, endpoint: Endpoint, event: WebhookEvent, tried: int) -> Outcome:
+        if self._has_to_wait(endpoint, event):
+            now_available = self._wait(endpoint, event)
+            if now_available is None:
+                return Outcome("waiting", paused=endpoint.paused_at is not None)
+            endpoint = now_available
+        began, answer = self._post(endpoint, event)
         if answer.accepted:
+            # The second: the run before this one died after it had resumed, and may not have sent the message.
+            if endpoint.failing_since is not None or endpoint.resumption == event.id:
+                self.webhooks.resume(endpoint, event.id)
+                if self.webhooks.waiting(endpoint, 1):
+                    self.queue.send(Resumption(endpoint.id, endpoint.client_id, event.id).to_json())
             return Outcome("delivered", status=answer.status)
+        outcome = self._failed(endpoint, event.id, tried, began, answer)
+        waits = outcome.paused and self._is_last(tried) and event.type != TEST_EVENT
+        if waits and self._wait(endpoint, event) is None:
+            return replace(outcome, word="waiting", pause=None)
+        return outcome
+
+    def _has_to_wait(self, endpoint: Endpoint, event: WebhookEvent) -> bool:
+        now = self.clock.now()
+        if not endpoint.is_unavailable(now) or event.type == TEST_EVENT:
+            return False
+        if endpoint.paused_at is not None:
+            return event.id != endpoint.probe
+        return not self.webhooks.try_alone(endpoint, now)
+
+    def _wait(self, endpoint: Endpoint, event: WebhookEvent) -> Endpoint | None:
+        """Lets a delivery wait; the endpoint, when it has become available meanwhile and nothing needs to wait.
+
+        Whoever makes an endpoint available reads what waits after that. What is kept later is found here, since the
+        endpoint is read after the delivery was kept: whichever comes second sees the other.
+        """
+        now = self.clock.now()
+        self.webhooks.keep(endpoint, event.waiting, now)
+        again = self.webhooks.find(endpoint.client_id, endpoint.id)
+        if again is None or again.disabled_at is not None or again.is_unavailable(now):
+            return None
+        self.webhooks.forget(endpoint, event.waiting)  # the message itself is still in the queue
+        return again
+
+    def _resume(self, endpoint: Endpoint, message: Resumption, tried: int) -> Outcome:
+        if endpoint.resumption != message.id:
+            return Outcome("superseded")  # by a later one
+        end = self.clock.now() + RESUMPTION_SECONDS
+        accepted: list[WebhookEvent] = []
+        while waiting := self.webhooks.waiting(endpoint, _PAGE):
+            for each in waiting:
+                event = WebhookEvent.read(each.body)
+                began, answer = self._post(endpoint, event)
+                if not answer.accepted:
+                    outcome = self._failed(endpoint, message.id, tried, began, answer, give_up=self._is_last(tried))
+                    return replace(outcome, accepted=tuple(accepted))
+                if endpoint.failing_since is not None:
+                    self.webhooks.resume(endpoint, message.id)
+                    endpoint = replace(endpoint, failing_since=None, paused_at=None)
+                self.webhooks.forget(endpoint, each)
+                accepted.append(event)
+                if self.clock.now() >= end:
+                    self.queue.send(message.to_json())
+                    return Outcome("resuming", accepted=tuple(accepted))
+        return Outcome("resumed", accepted=tuple(accepted))
+
+    def _is_last(self, tried: int) -> bool:
+        return tried >= self.retries.tries
+
+    def _post(self, endpoint: Endpoint, event: WebhookEvent) -> tuple[float, WebhookAnswer]:
+        """When the try began, and what came of it."""
+        now = self.clock.now()
+        return now, self.post(endpoint.url, headers(event, endpoint.secrets(now), now), event.body)
+
+    def _failed(
+        self,
+        endpoint: Endpoint,
+        name: str,
+        tried: int,
+        began: float,
+        answer: WebhookAnswer,
+        *,
+        give_up: bool = False,
+    ) -> Outcome:
+        """What follows of a failed try of the message that is called ``name``.
+
+        ``give_up``: what waits is tried no more by anybody, so the endpoint is paused, however short it has failed.
+        """
+        now = self.clock.now()
         if answer.status == _GONE:
-            self.webhooks.disable(endpoint.client_id, endpoint.id, "gone", self.clock.now())
+            self.webhooks.disable(endpoint.client_id, endpoint.id, "gone", now)
             return Outcome("disabled", status=answer.status)
-        return Outcome(_why(answer), self.pause(tried, answer.retry_after), answer.status)
+        since = began if endpoint.failing_since is None else endpoint.failing_since
+        paused = endpoint.paused_at is not None
+        if not paused and (give_up or now - since >= PAUSE_AFTER_SECONDS):
+            paused = self.webhooks.pause(endpoint, since, name, now)
+        elif not paused:
+            self.webhooks.failed(endpoint, began)
+        pause = None if give_up else self.pause(tried, answer.retry_after)
+        return Outcome(_why(answer), pause, answer.status, paused)
 
 
 def _why(answer: WebhookAnswer) -> str:

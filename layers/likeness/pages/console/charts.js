@@ -1,0 +1,184 @@
+// Small charts as SVG, with attributes and classes only, as the content security policy demands. Each has an accessible
+// name, and a table with the same figures beside it.
+
+const SVG = "http://www.w3.org/2000/svg";
+const CHARACTER = 6.3; // the mean width of a character of the charts' small text, in px
+const ROOM = { left: 34, right: 10, bottom: 22 };
+const HEIGHT = 180;
+const MARK_LINE = 14;
+
+/** An SVG element with attributes and children; strings become text. */
+export function shape(tag, attributes = {}, ...children) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+/** A text of a chart. `anchor` is start, middle or end. */
+export function label(x, y, text, anchor = "start", kind = "") {
+  return shape("text", { x: round(x), y: round(y), "text-anchor": anchor, class: `label ${kind}`.trim() }, text);
+}
+
+/** About how many px wide a text of a chart is. Ideographs are twice as wide. */
+export function widthOf(text) {
+  return [...text].reduce((sum, letter) => sum + (letter.codePointAt(0) > 0x2e80 ? 2 : 1), 0) * CHARACTER;
+}
+
+/** The text, cut so that it fits into `width` px. */
+export function fitted(text, width) {
+  if (widthOf(text) <= width) return text;
+  let cut = text;
+  while (cut && widthOf(cut) + CHARACTER > width) cut = cut.slice(0, -1);
+  return `${cut}…`;
+}
+
+/** Coordinates need no more than a tenth of a pixel. */
+export const round = (number) => Math.round(number * 10) / 10;
+
+/** The picture's frame, with its accessible name. */
+export function picture(width, height, name, ...children) {
+  return shape(
+    "svg",
+    { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name },
+    ...children,
+  );
+}
+
+const drawn = new WeakMap();
+const watcher = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const state = drawn.get(target);
+    if (state && target.clientWidth && target.clientWidth !== state.width) redraw(target, state);
+  }
+});
+
+function redraw(host, state) {
+  state.width = host.clientWidth;
+  if (state.width) host.replaceChildren(state.draw(state.width));
+}
+
+/** Draws into `host` now and whenever its width changes. `draw(width)` gives the picture. */
+export function drawInto(host, draw) {
+  const state = drawn.get(host) ?? { width: 0 };
+  state.draw = draw;
+  if (!drawn.has(host)) {
+    drawn.set(host, state);
+    watcher.observe(host);
+  }
+  redraw(host, state);
+}
+
+/** Round steps for an axis from 0 to at least `most`, `lines` of them or fewer. Whole numbers only. */
+export function steps(most, lines = 4) {
+  const rough = Math.max(1, most / lines);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= rough && Number.isInteger(each));
+  return Array.from({ length: Math.max(1, Math.ceil(most / step)) + 1 }, (_, index) => index * step);
+}
+
+/**
+ * Columns, each stacked of parts.
+ * `columns`: [{ name, title, parts: [{ kind, value }] }]; `kind` is the class that colours the part.
+ * `marks`: [{ at, text }], lines at a place between columns (0 is the left edge of the first one).
+ */
+export function columnChart(width, { name, columns, marks = [] }) {
+  const sums = columns.map((column) => column.parts.reduce((sum, part) => sum + part.value, 0));
+  const ticks = steps(Math.max(1, ...sums));
+  const top = 10 + marks.length * MARK_LINE;
+  const space = { width: width - ROOM.left - ROOM.right, height: HEIGHT - top - ROOM.bottom };
+  const bottom = top + space.height;
+  const y = (value) => bottom - (value / ticks.at(-1)) * space.height;
+  const slot = space.width / Math.max(1, columns.length);
+  return picture(
+    width,
+    HEIGHT,
+    name,
+    ...ticks.map((tick) =>
+      shape("line", { class: "grid", x1: ROOM.left, x2: width - ROOM.right, y1: round(y(tick)), y2: round(y(tick)) }),
+    ),
+    ...ticks.map((tick) => label(ROOM.left - 6, y(tick) + 4, String(tick), "end")),
+    ...columns.map((column, index) => stack(column, ROOM.left + index * slot, slot, y, { top, height: space.height })),
+    ...columnNames(columns, slot, bottom + 16),
+    ...marks.map((mark, index) => markLine(mark, ROOM.left + mark.at * slot, bottom, width, index)),
+  );
+}
+
+function stack(column, left, slot, y, space) {
+  const wide = Math.max(1, Math.min(44, slot * 0.72));
+  const x = round(left + (slot - wide) / 2);
+  let below = 0;
+  const parts = column.parts
+    .filter((part) => part.value > 0)
+    .map((part) => {
+      const top = y(below + part.value);
+      const height = Math.max(1, y(below) - top - (below ? 1 : 0));
+      below += part.value;
+      return shape("rect", {
+        class: `part ${part.kind}`,
+        x,
+        y: round(top),
+        width: round(wide),
+        height: round(height),
+        rx: 1.5,
+      });
+    });
+  const hit = shape("rect", { class: "hit", x: round(left), y: space.top, width: round(slot), height: space.height });
+  return shape("g", { class: "column" }, shape("title", {}, column.title), hit, ...parts);
+}
+
+/** Names under the columns, as many as there is room for; the last one always. */
+function columnNames(columns, slot, y) {
+  const widest = Math.max(...columns.map((column) => widthOf(column.name)), 1) + 12;
+  const every = Math.max(1, Math.ceil(widest / slot));
+  return columns
+    .map((column, index) => ({ column, index }))
+    .filter(({ index }) => (columns.length - 1 - index) % every === 0)
+    .map(({ column, index }) => label(ROOM.left + (index + 0.5) * slot, y, column.name, "middle"));
+}
+
+function markLine(mark, x, bottom, width, index) {
+  const right = x + widthOf(mark.text) + 8 > width;
+  return shape(
+    "g",
+    { class: "mark" },
+    shape("line", { x1: round(x), x2: round(x), y1: index * MARK_LINE + 2, y2: bottom }),
+    label(x + (right ? -5 : 5), index * MARK_LINE + 11, mark.text, right ? "end" : "start", "strong over"),
+  );
+}
+
+/** Bars with their names: rows [{ name, value, hint }], the longest first. One row is two lines on a narrow screen. */
+export function rankChart(width, { name, rows, kind }) {
+  const narrow = width < 480;
+  const names = narrow ? 0 : Math.min(width * 0.45, Math.max(...rows.map((row) => widthOf(row.name))) + 14);
+  const line = narrow ? 40 : 28;
+  const most = Math.max(1, ...rows.map((row) => row.value));
+  const room = width - names - 46;
+  return picture(
+    width,
+    rows.length * line + 4,
+    name,
+    ...rows.map((row, index) => {
+      const y = index * line;
+      const bar = y + (narrow ? 20 : 5);
+      const long = Math.max(2, (row.value / most) * room);
+      return shape(
+        "g",
+        { class: "column" },
+        shape("title", {}, row.hint ? `${row.name}: ${row.value}. ${row.hint}` : `${row.name}: ${row.value}`),
+        narrow
+          ? label(0, y + 13, fitted(row.name, width))
+          : label(names - 10, bar + 13, fitted(row.name, names - 14), "end"),
+        shape("rect", {
+          class: `part ${kind}`,
+          x: round(names),
+          y: bar,
+          width: round(long),
+          height: narrow ? 14 : 18,
+          rx: 2,
+        }),
+        label(names + long + 6, bar + (narrow ? 11 : 13), String(row.value), "start", "strong"),
+      );
+    }),
+  );
+}

@@ -1,0 +1,218 @@
+// The operator's console: sign-in, navigation, and the state of the connection. The key stays in this tab
+// (sessionStorage) and is sent in x-api-key only.
+
+import { call } from "./api.js";
+import { closeDialogs, EraseDialog, FreshDialog, NewDialog, prepareDialogs } from "./console_dialogs.js";
+import { SESSION_ID, SessionList } from "./console_list.js";
+import { isRefusal, Live } from "./console_live.js";
+import { Numbers } from "./console_numbers.js";
+import { announce, byId, clockText, problemText, setAttributes } from "./console_parts.js";
+import { SessionView } from "./console_session.js";
+import { say } from "./dom.js";
+
+const STORED_KEY = "console.key";
+const TITLE = "Likeness console";
+
+/** The console of one sign-in. `leave` ends its requests and removes what it has shown. */
+class Console {
+  #ending = new AbortController();
+  #live;
+  #list;
+  #session;
+  #numbers;
+  #scroll = 0;
+  #last = null;
+
+  constructor(key, onRefused) {
+    const signal = this.#ending.signal;
+    const api = this.#caller(key);
+    this.#live = new Live(showHealth, onRefused);
+    this.#session = new SessionView(api, this.#live);
+    this.#list = new SessionList(api, this.#live, (session) => this.#session.seen(session));
+    this.#numbers = new Numbers(api, this.#live, (counts, range) => this.#list.showCounts(counts, range));
+    this.#list.listen(signal);
+    this.#numbers.listen(signal);
+    const changed = (session) => {
+      this.#session.show(session);
+      this.#list.now();
+      this.#numbers.now();
+    };
+    const current = () => this.#session.session;
+    new NewDialog(api, changed, signal);
+    new FreshDialog(api, current, changed, signal);
+    new EraseDialog(api, current, changed, signal);
+    window.addEventListener("hashchange", () => this.route(), { signal });
+    window.addEventListener("keydown", (event) => this.#onKey(event), { signal });
+  }
+
+  /** The API with the key. Responses that arrive after the sign-out are dropped. */
+  #caller(key) {
+    return async (method, path, { body = null, headers = {} } = {}) => {
+      const answer = await call(key, method, path, body, { headers });
+      this.#ending.signal.throwIfAborted();
+      return answer;
+    };
+  }
+
+  /** Shows the view that the address names. `moved` is false the first time: the focus stays where it is. */
+  route(moved = true) {
+    const wanted = location.hash.slice(1);
+    const id = SESSION_ID.test(wanted) ? wanted : null;
+    const view = wanted === "numbers" ? "numbers" : id ? "session" : "sessions";
+    const before = document.body.dataset.view;
+    if (before === "sessions") this.#scroll = window.scrollY;
+    showView(view);
+    this.#numbers.visible = view === "numbers";
+    if (id) this.#session.open(id, this.#list.known(id));
+    else this.#session.close();
+    this.#list.mark(id);
+    document.title = { session: `…${wanted.slice(-8)} · `, numbers: "Numbers · ", sessions: "" }[view] + TITLE;
+    window.scrollTo(0, view === "sessions" ? this.#scroll : 0);
+    byId("detail").scrollTop = 0;
+    if (moved) this.#focus(view);
+    if (id) this.#last = id;
+  }
+
+  #focus(view) {
+    if (view === "session") byId("session-title").focus({ preventScroll: true });
+    else if (view === "numbers") byId("numbers-title").focus({ preventScroll: true });
+    else if (!this.#last || !this.#list.focus(this.#last)) byId("reference").focus({ preventScroll: true });
+  }
+
+  #onKey(event) {
+    const busy = document.querySelector("dialog[open]") || event.target.matches("input, select, textarea");
+    if (event.key === "Escape" && !busy && this.#session.id) location.hash = "sessions";
+  }
+
+  leave() {
+    this.#ending.abort();
+    this.#live.stop();
+    this.#session.close();
+    this.#numbers.forget();
+    closeDialogs();
+    byId("rows").replaceChildren();
+    byId("reference").value = "";
+  }
+}
+
+function showView(view) {
+  document.body.dataset.view = view;
+  byId("sign-in").hidden = view !== "sign-in";
+  byId("sessions").hidden = view !== "sessions" && view !== "session";
+  byId("numbers").hidden = view !== "numbers";
+  for (const each of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".signed-in")))
+    each.hidden = view === "sign-in";
+  setAttributes(byId("to-sessions"), { "aria-current": view === "sessions" || view === "session" ? "page" : null });
+  setAttributes(byId("to-numbers"), { "aria-current": view === "numbers" ? "page" : null });
+}
+
+const HEALTH = { live: "Live", paused: "Paused", offline: "Offline", waiting: "Waiting", problem: "Problem" };
+let upToDateAt = 0;
+
+/** Shows the state in the bar, and a problem in the line below it. */
+function showHealth({ state, error, until }) {
+  if (state === "live") upToDateAt = Date.now();
+  const before = byId("health").dataset.state;
+  byId("health").dataset.state = state;
+  say(byId("health-text"), HEALTH[state]);
+  if (state === "paused") return;
+  const text = healthText(state, error, until);
+  byId("notice").hidden = !text;
+  say(byId("notice"), text);
+  if (state === "live" && before !== "live" && before !== "paused") announce("Up to date again");
+}
+
+function healthText(state, error, until) {
+  if (state === "live") return "";
+  const age = upToDateAt ? ` The data is from ${clockText(upToDateAt)}.` : "";
+  if (state === "offline") return `There is no connection.${age} Updates resume when it is back.`;
+  if (state === "problem") return `${problemText(error)}${age} Retrying.`;
+  const { code, message, requestId } = error;
+  return `${problemText({ code, message, requestId })} Updates resume at ${clockText(until)}.`;
+}
+
+// -- signing in and out -------------------------------------------------------------------------------------------
+
+let current = null;
+
+function openConsole(key) {
+  current = new Console(key, (error) => signOut(refusalText(error)));
+  current.route(false);
+}
+
+function signOut(text, kind = "") {
+  storeKey(null);
+  current?.leave();
+  current = null;
+  byId("notice").hidden = true;
+  showView("sign-in");
+  document.title = TITLE;
+  showSignInMessage(text, kind);
+}
+
+function showSignInMessage(text, kind = "") {
+  say(byId("key-problem"), text);
+  byId("key-problem").dataset.kind = kind;
+  byId("key").focus();
+}
+
+/** Stores the key for this tab, or removes it. Without storage, a reload asks for the key again. */
+function storeKey(key) {
+  try {
+    if (key) sessionStorage.setItem(STORED_KEY, key);
+    else sessionStorage.removeItem(STORED_KEY);
+  } catch {
+    // This browser allows no storage.
+  }
+}
+
+function storedKey() {
+  try {
+    return sessionStorage.getItem(STORED_KEY);
+  } catch {
+    return null;
+  }
+}
+
+const refusalText = (error) =>
+  `The API does not accept this key (${error.code}). It may be mistyped, revoked, or from another stack.`;
+
+/** What is visibly wrong with a key; "" when nothing is. */
+function keyProblem(key) {
+  if (!key) return "Please enter a client key.";
+  if (key.startsWith("st_")) {
+    return "This is a person’s session token from an invite link. Enter a client key.";
+  }
+  return /^[\x21-\x7e]+$/.test(key) ? "" : "This is not a client key: it contains characters that keys do not have.";
+}
+
+async function signIn(event) {
+  event.preventDefault();
+  const key = byId("key").value.trim();
+  const problem = keyProblem(key);
+  if (problem) {
+    showSignInMessage(problem);
+    return;
+  }
+  say(byId("key-problem"), "");
+  byId("sign-in-button").disabled = true;
+  try {
+    await call(key, "GET", "sessions?limit=1");
+    storeKey(key);
+    byId("key").value = "";
+    openConsole(key);
+    byId("reference").focus();
+  } catch (error) {
+    showSignInMessage(isRefusal(error) ? refusalText(error) : problemText(error));
+  } finally {
+    byId("sign-in-button").disabled = false;
+  }
+}
+
+byId("sign-in-form").addEventListener("submit", signIn);
+byId("sign-out").addEventListener("click", () => signOut("Signed out. The key was removed from this tab.", "calm"));
+prepareDialogs();
+history.scrollRestoration = "manual";
+const stored = storedKey();
+if (stored) openConsole(stored);
+else showView("sign-in");

@@ -1,0 +1,344 @@
+// The dialogs that create a session, create a new face-check link and erase a session. Each explains its effect first.
+
+import { announce, byId, copyButton, disableFor, problemText, setAttributes } from "./console_parts.js";
+import { h, say, showPicture } from "./dom.js";
+
+const TAIL = 6;
+const LINK_SECONDS = 120;
+
+/** Opens a dialog. `onClose` removes the secrets that it has shown; then the focus returns to where it was. */
+function openDialog(dialog, onClose) {
+  const opener = /** @type {HTMLButtonElement} */ (document.activeElement);
+  dialog.addEventListener(
+    "close",
+    () => {
+      onClose();
+      if (opener?.isConnected && !opener.disabled) opener.focus();
+      else byId("session-title").focus();
+    },
+    { once: true },
+  );
+  dialog.showModal();
+}
+
+/** Lets buttons and Escape close a dialog, but not during its request: the response holds a link that is sent once. */
+export function prepareDialogs() {
+  for (const dialog of document.querySelectorAll("dialog")) {
+    dialog.addEventListener("cancel", (event) => {
+      if (dialog.dataset.busy) event.preventDefault();
+    });
+    for (const button of dialog.querySelectorAll("[data-close]")) {
+      button.addEventListener("click", () => {
+        if (!dialog.dataset.busy) dialog.close();
+      });
+    }
+  }
+}
+
+/** Closes every open dialog after the sign-out. */
+export function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog")) if (dialog.open) dialog.close();
+}
+
+function showProblem(id, error) {
+  byId(id).hidden = !error;
+  say(byId(id), error ? problemText(error) : "");
+}
+
+/** Runs the action of a button, which is disabled meanwhile, and after an error for as long as Retry-After says. */
+async function runAction(button, problem, action) {
+  if (button.disabled) return;
+  const dialog = button.closest("dialog");
+  dialog.dataset.busy = "yes";
+  button.disabled = true;
+  showProblem(problem, null);
+  let wait = 0;
+  try {
+    await action();
+  } catch (error) {
+    showProblem(problem, error);
+    wait = error.retryAfter ?? 0;
+  } finally {
+    delete dialog.dataset.busy;
+  }
+  disableFor(button, wait);
+}
+
+/** Shows a link with a copy button and its QR code. Nothing else keeps the link. */
+function showLink(api, host, { title, what, link, hint }) {
+  const box = h("input", { class: "link", readonly: true, "aria-label": what, value: link });
+  box.addEventListener("focus", () => box.select());
+  const code = h("img", { class: "qr", alt: `QR code of ${what}` });
+  host.replaceChildren(
+    h("h3", {}, title),
+    h("p", { class: "hint" }, hint),
+    h(
+      "div",
+      { class: "link-line" },
+      box,
+      copyButton(what, () => link),
+    ),
+    code,
+  );
+  api("POST", "qr-codes", { body: link }).then(
+    (picture) => showPicture(code, picture),
+    () => code.remove(), // the link itself can still be copied
+  );
+}
+
+/** Shows a link that expires, with a countdown by the lifetime in the response. `asked`: the time of the request. */
+function showExpiringLink(api, host, session, asked) {
+  const attempt = session.attempt;
+  const made = session.attempts?.find((each) => each.number === attempt.number);
+  const lifetime = made ? (Date.parse(made.expires_at) - Date.parse(made.created_at)) / 1_000 : LINK_SECONDS;
+  showLink(api, host, {
+    title: `Face-check link, attempt ${attempt.number}`,
+    what: "the face-check link",
+    link: attempt.h5_link,
+    hint: "A secret, shown once. Give it to the person directly: the first to open it takes the check.",
+  });
+  const left = h("span");
+  const bar = h("progress", { max: String(lifetime), "aria-label": "Time left" });
+  host.append(h("p", { class: "countdown", role: "timer" }, left), bar);
+  return countDown(asked + lifetime * 1_000, (seconds) => {
+    say(left, `${Math.ceil(seconds)} s left to open it`);
+    bar.value = seconds;
+    if (seconds > 0) return;
+    host.replaceChildren(
+      h(
+        "p",
+        { class: "hint" },
+        "The link has expired and is no longer shown. If the person opened it in time, the session continues.",
+      ),
+    );
+    announce("The face-check link has expired");
+  });
+}
+
+/** Calls `onTick` with the seconds that are left, until there are none. Returns a function that stops it. */
+function countDown(end, onTick) {
+  const timer = setInterval(tick, 500);
+  function tick() {
+    const left = Math.max(0, (end - performance.now()) / 1_000);
+    if (left === 0) clearInterval(timer);
+    onTick(left);
+  }
+  tick();
+  return () => clearInterval(timer);
+}
+
+/** The dialog that creates a session. `onCreated(session)` gets the response. */
+export class NewDialog {
+  #api;
+  #onCreated;
+  #stop = null;
+  #key = null;
+  #createdId = null;
+
+  constructor(api, onCreated, signal) {
+    this.#api = api;
+    this.#onCreated = onCreated;
+    byId("new").addEventListener("click", () => this.#open(), { signal });
+    byId("new-form").addEventListener(
+      "submit",
+      (event) => {
+        event.preventDefault();
+        runAction(byId("new-make"), "new-problem", () => this.#make());
+      },
+      { signal },
+    );
+    // A changed form is a new request; the same form, sent again after a lost response, is not.
+    byId("new-form").addEventListener(
+      "input",
+      () => {
+        this.#key = null;
+      },
+      { signal },
+    );
+    byId("new-show").addEventListener(
+      "click",
+      () => {
+        byId("new-dialog").close();
+        location.hash = this.#createdId;
+      },
+      { signal },
+    );
+  }
+
+  #open() {
+    this.#key = null;
+    byId("new-reference").value = byId("new-return").value = "";
+    this.#showFields(null);
+    showProblem("new-problem", null);
+    byId("new-form").hidden = false;
+    byId("new-done").hidden = true;
+    openDialog(byId("new-dialog"), () => {
+      this.#stop?.();
+      byId("new-invite").replaceChildren();
+      byId("new-link").replaceChildren();
+    });
+  }
+
+  async #make() {
+    this.#showFields(null);
+    this.#key ??= crypto.randomUUID?.() ?? null;
+    const asked = performance.now();
+    let session;
+    try {
+      session = await this.#api("POST", "sessions", {
+        body: this.#body(),
+        headers: this.#key ? { "Idempotency-Key": this.#key } : {},
+      });
+    } catch (error) {
+      if (!this.#showFields(error)) throw error;
+      return;
+    }
+    this.#createdId = session.id;
+    this.#onCreated(session);
+    if (!byId("new-dialog").open) return;
+    byId("new-form").hidden = true;
+    byId("new-done").hidden = false;
+    showLink(this.#api, byId("new-invite"), {
+      title: "Invite link",
+      what: "the invite link",
+      link: session.invite_url,
+      hint:
+        "Send it to the person. It works for seven days, is shown once, and gives access to this session to anyone" +
+        " who has it.",
+    });
+    if (session.attempt?.h5_link) this.#stop = showExpiringLink(this.#api, byId("new-link"), session, asked);
+    byId("new-done-title").focus();
+  }
+
+  #body() {
+    const form = new FormData(byId("new-form"));
+    const body = { language: form.get("language"), start: form.get("start") };
+    for (const name of ["reference", "return_url"]) {
+      const value = /** @type {string} */ (form.get(name)).trim();
+      if (value) body[name] = value;
+    }
+    return body;
+  }
+
+  /** Marks the field that the problem names. Returns whether there is one. */
+  #showFields(error) {
+    let found = false;
+    for (const note of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#new-form [data-for]"))) {
+      const field = byId("new-form").elements.namedItem(note.dataset.for);
+      const wrong = error?.field === note.dataset.for;
+      found ||= wrong;
+      say(note, wrong ? problemText({ ...error, message: error.message.replace(`${error.field}: `, "") }) : "");
+      note.id = `problem-${note.dataset.for}`;
+      setAttributes(field, { "aria-invalid": wrong ? "true" : null, "aria-describedby": wrong ? note.id : null });
+      if (wrong) field.focus();
+    }
+    return found;
+  }
+}
+
+/** The dialog that creates a new link. `current()` is the open session; `onChange(session)` gets the response. */
+export class FreshDialog {
+  #api;
+  #current;
+  #onChange;
+  #stop = null;
+
+  constructor(api, current, onChange, signal) {
+    this.#api = api;
+    this.#current = current;
+    this.#onChange = onChange;
+    byId("fresh").addEventListener("click", () => this.#open(), { signal });
+    byId("fresh-make").addEventListener(
+      "click",
+      () => runAction(byId("fresh-make"), "fresh-problem", () => this.#make()),
+      { signal },
+    );
+  }
+
+  #open() {
+    const left = this.#current().attempts_left;
+    say(
+      byId("fresh-left"),
+      left === undefined ? "" : `${left} ${left === 1 ? "attempt is" : "attempts are"} left in this session.`,
+    );
+    showProblem("fresh-problem", null);
+    byId("fresh-ask").hidden = false;
+    byId("fresh-done").hidden = true;
+    openDialog(byId("fresh-dialog"), () => {
+      this.#stop?.();
+      byId("fresh-link").replaceChildren();
+    });
+  }
+
+  async #make() {
+    const asked = performance.now();
+    const session = await this.#api("POST", `sessions/${this.#current().id}/attempts`, { body: {} });
+    this.#onChange(session);
+    if (!byId("fresh-dialog").open) return;
+    byId("fresh-ask").hidden = true;
+    byId("fresh-done").hidden = false;
+    this.#stop = showExpiringLink(this.#api, byId("fresh-link"), session, asked);
+    byId("fresh-done-title").focus();
+  }
+}
+
+/** The dialog that erases a session, after the end of its id was typed. */
+export class EraseDialog {
+  #api;
+  #current;
+  #onChange;
+  #id = null;
+
+  constructor(api, current, onChange, signal) {
+    this.#api = api;
+    this.#current = current;
+    this.#onChange = onChange;
+    byId("erase").addEventListener("click", () => this.#open(), { signal });
+    byId("erase-word").addEventListener(
+      "input",
+      () => {
+        byId("erase-do").disabled = !this.#confirmed;
+      },
+      { signal },
+    );
+    byId("erase-form").addEventListener(
+      "submit",
+      (event) => {
+        event.preventDefault();
+        if (this.#confirmed) runAction(byId("erase-do"), "erase-problem", () => this.#erase());
+      },
+      { signal },
+    );
+  }
+
+  get #confirmed() {
+    const typed = byId("erase-word").value.trim().toUpperCase();
+    return this.#id !== null && typed.length >= TAIL && this.#id.toUpperCase().endsWith(typed);
+  }
+
+  #open() {
+    const session = this.#current();
+    this.#id = session.id;
+    const files = session.assets.length;
+    const whose = session.reference ? `“${session.reference}”` : "without a reference";
+    say(
+      byId("erase-what"),
+      `The session ${whose} with ${files} ${files === 1 ? "asset" : "assets"} will be erased. This cannot be undone.`,
+    );
+    say(byId("erase-tail"), session.id.slice(-TAIL));
+    byId("erase-word").value = "";
+    byId("erase-do").disabled = true;
+    showProblem("erase-problem", null);
+    openDialog(byId("erase-dialog"), () => {
+      this.#id = null;
+    });
+    byId("erase-word").focus();
+  }
+
+  async #erase() {
+    const session = await this.#api("DELETE", `sessions/${this.#id}`);
+    byId("erase-dialog").close();
+    this.#onChange(session);
+    announce("Session erased");
+  }
+}

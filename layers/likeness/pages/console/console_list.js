@@ -1,0 +1,333 @@
+// The list of sessions, newest first, with filter, search and pages. Updates do not move what the reader looks at.
+
+import { byId, clockText, dayText, keepList, setAttributes, showBadge, words } from "./console_parts.js";
+import { h, say } from "./dom.js";
+
+export const STATUSES = ["requires_input", "processing", "verified", "canceled", "redacted"];
+export const SESSION_ID = /^ses_[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+
+const PAGE = 25;
+const SEARCH_PAGE = 100;
+/** The API reads a few pages per call: a search makes this many calls, then offers a button. */
+const SEARCH_CALLS = 10;
+/** A tab that was hidden reads at most this many pages to catch up; if more are missing, it reloads the list. */
+const CATCH_UP_PAGES = 4;
+const PAUSE_MS = 4_000;
+const SEARCH_PAUSE_MS = 12_000;
+const TYPING_MS = 400;
+
+/** The sessions that are loaded, from the newest one on. Ids are in order of time. */
+class Loaded {
+  sessions = new Map();
+  /** Where the next page begins; null at the end of the list, undefined before the first answer. */
+  tail;
+  /** Which of the older pages the next update reads; null for the first of them. */
+  olderPage = null;
+
+  get ids() {
+    return [...this.sessions.keys()].sort().reverse();
+  }
+
+  get oldest() {
+    return this.ids.at(-1);
+  }
+
+  /**
+   * Adds a page. A loaded session that the page's range of ids covers, but that is not in the page, no longer matches
+   * the filter and is removed. The page holds ids below `above`; those below `floor` are ignored.
+   */
+  take(page, above = "t", floor = "") {
+    const ids = page.sessions.map((session) => session.id);
+    const reach = page.next_cursor === null ? "" : (ids.at(-1) ?? above);
+    const fresh = new Set(ids);
+    for (const id of this.sessions.keys()) {
+      if (id < above && id >= reach && !fresh.has(id)) this.sessions.delete(id);
+    }
+    for (const session of page.sessions) {
+      if (session.id >= floor) this.sessions.set(session.id, session);
+    }
+  }
+}
+
+export class SessionList {
+  #api;
+  #live;
+  #poller = null;
+  #onSeen;
+  #status = null;
+  #reference = "";
+  #loaded = new Loaded();
+  #open = null;
+  #typing = 0;
+
+  /** `onSeen(session)` is called with each loaded session after every update. */
+  constructor(api, live, onSeen) {
+    this.#api = api;
+    this.#live = live;
+    this.#onSeen = onSeen;
+    this.#makeFilters();
+    this.#poller = live.add(
+      () => this.#refresh(),
+      () => (this.#reference ? SEARCH_PAUSE_MS : PAUSE_MS),
+    );
+  }
+
+  /** Adds the event listeners, until `signal` aborts. */
+  listen(signal) {
+    byId("more").addEventListener("click", () => this.#more(), { signal });
+    byId("search").addEventListener(
+      "submit",
+      (event) => {
+        event.preventDefault();
+        this.#search();
+      },
+      { signal },
+    );
+    byId("reference").addEventListener(
+      "input",
+      () => {
+        clearTimeout(this.#typing);
+        this.#typing = setTimeout(() => this.#search(), TYPING_MS);
+      },
+      { signal },
+    );
+  }
+
+  /** Updates the list now, because something was created or erased. */
+  now() {
+    this.#poller.now();
+  }
+
+  /** The session as it was listed, or null. */
+  known(id) {
+    return this.#loaded.sessions.get(id) ?? null;
+  }
+
+  /** Marks the open session's row. */
+  mark(id) {
+    this.#open = id;
+    for (const row of byId("rows").children) {
+      setAttributes(row.firstChild, { "aria-current": row.dataset.key === id ? "true" : null });
+    }
+  }
+
+  /** Focuses the row of a session. Returns whether there is one. */
+  focus(id) {
+    const row = [...byId("rows").children].find((each) => each.dataset.key === id);
+    row?.firstChild.focus();
+    return Boolean(row);
+  }
+
+  /** Shows the number of sessions in each filter; `range` names the days that are counted. */
+  showCounts(counts, range) {
+    const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    for (const chip of byId("filters").children) {
+      const status = chip.dataset.status;
+      say(chip.lastChild, String(status ? (counts[status] ?? 0) : total));
+    }
+    say(byId("counted"), `Counts include sessions created in the ${range}.`);
+  }
+
+  #makeFilters() {
+    byId("filters").replaceChildren(
+      ...["", ...STATUSES].map((status) => {
+        const chip = h(
+          "button",
+          { class: "chip", type: "button", "data-status": status, "aria-pressed": String(!status) },
+          h("span", {}, status ? words(status) : "all"),
+          " ",
+          h("b", {}, "–"),
+        );
+        chip.addEventListener("click", () => this.#filter(status || null));
+        return chip;
+      }),
+    );
+  }
+
+  #filter(status) {
+    this.#status = status;
+    for (const chip of byId("filters").children) {
+      setAttributes(chip, { "aria-pressed": String(chip.dataset.status === (status ?? "")) });
+    }
+    this.#restart();
+  }
+
+  #search() {
+    clearTimeout(this.#typing);
+    const wanted = byId("reference").value.trim();
+    if (SESSION_ID.test(wanted)) {
+      location.hash = wanted;
+      return;
+    }
+    if (wanted === this.#reference) return;
+    this.#reference = wanted;
+    this.#restart();
+  }
+
+  #restart() {
+    this.#loaded = new Loaded();
+    say(byId("list-note"), "Loading…");
+    byId("list-note").hidden = false;
+    byId("list").scrollTop = 0;
+    this.#poller.now();
+  }
+
+  #page(cursor) {
+    const query = new URLSearchParams({ limit: String(this.#reference ? SEARCH_PAGE : PAGE) });
+    if (this.#status) query.set("status", this.#status);
+    if (this.#reference) query.set("reference", this.#reference);
+    if (cursor) query.set("cursor", cursor);
+    return this.#api("GET", `sessions?${query}`);
+  }
+
+  /** One update: the newest page, and one of the older pages that are loaded. */
+  async #refresh() {
+    const loaded = this.#loaded;
+    const first = await this.#page(null);
+    if (loaded !== this.#loaded) return;
+    if (loaded.tail === undefined) await this.#fill(loaded, first);
+    else await this.#catchUp(loaded, first);
+    if (loaded !== this.#loaded) return;
+    this.#show();
+    await this.#older(loaded, first);
+    if (loaded === this.#loaded) this.#show();
+  }
+
+  async #fill(loaded, first) {
+    let page = first;
+    for (let calls = 1; ; calls += 1) {
+      if (loaded !== this.#loaded) return;
+      loaded.take(page, loaded.oldest);
+      loaded.tail = page.next_cursor;
+      if (loaded.tail === null || loaded.sessions.size > 0 || calls === SEARCH_CALLS) return;
+      page = await this.#page(loaded.tail);
+    }
+  }
+
+  /** Reads newest pages until they meet what is loaded. */
+  async #catchUp(loaded, first) {
+    const newest = loaded.ids[0];
+    const pages = [first];
+    while (newest && apart(pages.at(-1), newest) && pages.length < CATCH_UP_PAGES) {
+      pages.push(await this.#page(pages.at(-1).next_cursor));
+    }
+    const last = pages.at(-1);
+    if (newest && apart(last, newest)) {
+      loaded.sessions.clear();
+      loaded.olderPage = null;
+      loaded.tail = last.next_cursor;
+    }
+    if (!newest) loaded.tail ??= last.next_cursor;
+    let above;
+    for (const page of pages) {
+      loaded.take(page, above);
+      above = page.sessions.at(-1)?.id ?? above;
+    }
+    if (last.next_cursor === null) loaded.tail = null;
+  }
+
+  async #older(loaded, first) {
+    const end = first.sessions.at(-1)?.id;
+    if (!end || loaded.oldest >= end) return;
+    const from = loaded.olderPage ?? { cursor: first.next_cursor, above: end };
+    if (!from.cursor) return;
+    const page = await this.#page(from.cursor);
+    if (loaded !== this.#loaded) return;
+    const last = page.sessions.at(-1)?.id;
+    const over = !page.next_cursor || !last || last <= loaded.oldest;
+    loaded.take(page, from.above, loaded.oldest);
+    loaded.olderPage = over ? null : { cursor: page.next_cursor, above: last };
+  }
+
+  async #more() {
+    const loaded = this.#loaded;
+    const more = byId("more");
+    if (more.disabled) return;
+    more.disabled = true;
+    const before = loaded.sessions.size;
+    try {
+      for (let calls = 0; calls < SEARCH_CALLS && loaded.tail && loaded.sessions.size === before; calls += 1) {
+        const page = await this.#page(loaded.tail);
+        if (loaded !== this.#loaded) return;
+        loaded.take(page, loaded.oldest);
+        loaded.tail = page.next_cursor;
+      }
+      this.#live.report(this.#poller, null);
+      this.#show();
+      if (more.hidden) [...byId("rows").children][before]?.firstChild.focus();
+    } catch (error) {
+      this.#live.report(this.#poller, error);
+    } finally {
+      setTimeout(() => {
+        more.disabled = false;
+      }, this.#live.hold);
+    }
+  }
+
+  #show() {
+    const loaded = this.#loaded;
+    const sessions = loaded.ids.map((id) => loaded.sessions.get(id));
+    stayInPlace(() => keepList(byId("rows"), sessions, (each) => each.id, makeRow, showRow));
+    this.mark(this.#open);
+    const more = byId("more");
+    more.hidden = !loaded.tail;
+    say(more, sessions.length ? "More" : "Search older sessions");
+    const note = this.#note(sessions.length, loaded.tail);
+    say(byId("list-note"), note);
+    byId("list-note").hidden = !note;
+    for (const session of sessions) this.#onSeen(session);
+  }
+
+  #note(count, tail) {
+    if (count) return "";
+    if (tail) return "No match among the newest sessions.";
+    if (this.#reference) return "No session has exactly this reference.";
+    return this.#status ? `No session is ${words(this.#status)}.` : "No sessions yet.";
+  }
+}
+
+/** Whether sessions may be missing between the page's end and the newest one that is loaded. */
+function apart(page, newest) {
+  return page.next_cursor !== null && !(page.sessions.at(-1)?.id <= newest);
+}
+
+function makeRow(session) {
+  return h(
+    "li",
+    {},
+    h(
+      "a",
+      { class: "row", href: `#${session.id}` },
+      h("span", { class: "name" }),
+      h("span", { class: "badge" }),
+      h("code", { class: "short" }, `…${session.id.slice(-8)}`),
+      h("time"),
+      h("span", { class: "why" }),
+    ),
+  );
+}
+
+function showRow(row, session) {
+  const [name, badge, , time, why] = row.firstChild.children;
+  say(name, session.reference ?? (session.status === "redacted" ? "erased" : "no reference"));
+  name.classList.toggle("none", !session.reference);
+  showBadge(badge, session.status);
+  setAttributes(time, { datetime: session.created_at, title: session.created_at });
+  say(time, `${dayText(session.created_at)} ${clockText(session.created_at).slice(0, 5)}`);
+  say(why, session.last_error ? words(session.last_error.code) : "");
+}
+
+/** Changes the list without moving what the reader looks at. */
+function stayInPlace(change) {
+  const list = byId("list");
+  const scroller =
+    list.scrollHeight > list.clientHeight + 1 && getComputedStyle(list).overflowY === "auto"
+      ? list
+      : document.scrollingElement;
+  const top = scroller === list ? list.getBoundingClientRect().top : 0;
+  const anchor =
+    scroller.scrollTop > 0 ? [...byId("rows").children].find((row) => row.getBoundingClientRect().bottom > top) : null;
+  const before = anchor?.getBoundingClientRect().top;
+  change();
+  if (anchor?.isConnected) scroller.scrollTop += anchor.getBoundingClientRect().top - before;
+}

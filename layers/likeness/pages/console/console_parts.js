@@ -1,0 +1,164 @@
+// What all views of the console use: elements, wording, times (in UTC, as in the API and the logs), copy buttons, and
+// the live region for screen readers.
+
+import { h, say } from "./dom.js";
+
+/**
+ * The element with that id.
+ * @type {(id: string) => any} of whichever kind the page has there
+ */
+export const byId = (id) => document.getElementById(id);
+
+/** Sets or removes attributes that differ. */
+export function setAttributes(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) element.removeAttribute(name);
+    else if (element.getAttribute(name) !== String(value === true ? "" : value)) {
+      element.setAttribute(name, value === true ? "" : value);
+    }
+  }
+}
+
+/** Makes `parent` hold one child per item, in order, without touching those that stay: focus and scroll survive. */
+export function keepList(parent, items, keyOf, create, update) {
+  const present = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  let place = parent.firstElementChild;
+  for (const item of items) {
+    const key = keyOf(item);
+    const child = present.get(key) ?? create(item);
+    child.dataset.key = key;
+    present.delete(key);
+    if (child === place) place = place.nextElementSibling;
+    else parent.insertBefore(child, place);
+    update(child, item);
+  }
+  for (const gone of present.values()) gone.remove();
+}
+
+/** Announces a text to screen readers, also when it is the same as before. */
+export function announce(text) {
+  const region = byId("announce");
+  region.textContent = "";
+  requestAnimationFrame(() => {
+    region.textContent = text;
+  });
+}
+
+/** "requires_input" → "requires input". */
+export const words = (code) => code.replaceAll("_", " ");
+
+/** Shows a status as a coloured word. */
+export function showBadge(badge, status) {
+  say(badge, words(status));
+  const wanted = `badge is-${status}`;
+  if (badge.className !== wanted) badge.className = wanted;
+}
+
+const two = (number) => String(number).padStart(2, "0");
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** "25 Nov", with the year when it is not this one. */
+export function dayText(time) {
+  const at = new Date(time);
+  const year = at.getUTCFullYear() === new Date().getUTCFullYear() ? "" : ` ${at.getUTCFullYear()}`;
+  return `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]}${year}`;
+}
+
+/** "15:36:49". */
+export function clockText(time) {
+  const at = new Date(time);
+  return `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}:${two(at.getUTCSeconds())}`;
+}
+
+/** "25 Nov 15:36:49". */
+export const momentText = (time) => `${dayText(time)} ${clockText(time)}`;
+
+const NARROW = "\u00a0"; // a space where no line breaks
+/** @type {[number, string, number, string][]} */
+const UNITS = [
+  [86_400, "d", 3_600, "h"],
+  [3_600, "h", 60, "min"],
+  [60, "min", 1, "s"],
+];
+
+/** Seconds in words of two units at most: "0.4 s", "12 s", "3 min 20 s", "2 d 4 h". No line breaks before a unit. */
+export function durationText(seconds) {
+  if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)}${NARROW}s`;
+  const whole = Math.round(seconds);
+  for (const [size, unit, smaller, smallerUnit] of UNITS) {
+    if (whole < size) continue;
+    const rest = Math.floor((whole % size) / smaller);
+    return `${Math.floor(whole / size)}${NARROW}${unit}${rest ? ` ${rest}${NARROW}${smallerUnit}` : ""}`;
+  }
+  return `${whole}${NARROW}s`;
+}
+
+/** Bytes as people say them: "812 B", "41 kB", "3.2 MB". */
+export function sizeText(bytes) {
+  if (bytes < 1_000) return `${bytes} B`;
+  if (bytes < 1_000_000) return `${Math.round(bytes / 1_000)} kB`;
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
+/** The text of a problem: its message, its code, and what to do. An error without a code is a bug of this page. */
+export function problemText(error) {
+  if (!error.code) return "Something went wrong in this page (page_error). Please reload it.";
+  const wait = error.retryAfter ? ` Try again in ${Math.ceil(error.retryAfter)} s.` : "";
+  const request = error.requestId ? ` Request ${error.requestId}.` : "";
+  return `${error.message.replace(/[.\s]+$/, "")} (${error.code}).${wait}${request}`;
+}
+
+/** Copies with the clipboard API, or with execCommand where there is none (plain http, an old browser). */
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyWithCommand(text);
+  }
+}
+
+function copyWithCommand(text) {
+  const before = /** @type {HTMLElement} */ (document.activeElement);
+  const area = h("textarea", { class: "visually-hidden", readonly: true, "aria-hidden": "true", tabindex: "-1" });
+  area.value = text;
+  // Outside of an open dialog everything is inert and cannot be selected.
+  (before?.closest("dialog") ?? document.body).append(area);
+  area.select();
+  let copied = false;
+  try {
+    copied = document.execCommand("copy");
+  } catch {
+    // This browser has no such command: the caller reports it.
+  }
+  area.remove();
+  before?.focus();
+  return copied;
+}
+
+const COPIED_MS = 1_600;
+
+/** A button that copies what `text()` returns. `what` names it for screen readers. */
+export function copyButton(what, text) {
+  const button = h("button", { class: "copy", type: "button", "aria-label": `Copy ${what}` }, "Copy");
+  let timer = 0;
+  button.addEventListener("click", async () => {
+    const copied = await copy(text());
+    say(button, copied ? "Copied" : "Not copied");
+    announce(copied ? `Copied ${what}` : `The browser did not allow copying ${what}. Please select it by hand`);
+    clearTimeout(timer);
+    timer = setTimeout(() => say(button, "Copy"), COPIED_MS);
+  });
+  return button;
+}
+
+/** Disables a button for some seconds. */
+export function disableFor(button, seconds) {
+  button.disabled = true;
+  setTimeout(
+    () => {
+      button.disabled = false;
+    },
+    (seconds ?? 0) * 1_000,
+  );
+}

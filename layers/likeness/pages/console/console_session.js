@@ -1,0 +1,344 @@
+// One session, updated live: its timeline, assets, attempts and consent.
+
+import { serverNow } from "./api.js";
+import {
+  announce,
+  byId,
+  clockText,
+  copyButton,
+  dayText,
+  durationText,
+  keepList,
+  momentText,
+  problemText,
+  setAttributes,
+  showBadge,
+  sizeText,
+  words,
+} from "./console_parts.js";
+import { h, say } from "./dom.js";
+import { drawTimeline, timelineOf, timelineRows } from "./console_timeline.js";
+
+const UNSETTLED_PAUSE_MS = 2_500;
+const SETTLED_PAUSE_MS = 15_000;
+const OPEN_SESSION = ["requires_input", "processing"];
+const OPEN_ASSET = ["awaiting_upload", "uploaded", "submitting", "processing"];
+const PARTS = ["facts", "timeline", "timeline-rows", "assets", "attempts", "consent"];
+const LANGUAGES = { zh: "简体中文", "zh-Hant": "繁體中文", en: "English" };
+
+export class SessionView {
+  #api;
+  #live;
+  #poller = null;
+  #id = null;
+  #session = null;
+  #shown = {};
+
+  constructor(api, live) {
+    this.#api = api;
+    this.#live = live;
+    byId("session-id").parentElement.querySelector("button")?.remove();
+    byId("session-id").after(
+      " ",
+      copyButton("the session id", () => this.#id ?? ""),
+    );
+  }
+
+  /** The session that is shown, from the last response. */
+  get session() {
+    return this.#session;
+  }
+
+  get id() {
+    return this.#id;
+  }
+
+  /** Shows another session; `known` is its entry in the list, or null. */
+  open(id, known) {
+    if (this.#id === id) return;
+    this.close();
+    this.#id = id;
+    this.#shown = {};
+    say(byId("session-title"), known?.reference ?? "Session");
+    say(byId("session-id"), id);
+    byId("session").classList.add("is-loading");
+    byId("session").hidden = false;
+    byId("detail-note").hidden = true;
+    this.#empty();
+    if (known) this.#head(known);
+    this.#poller = this.#live.add(
+      () => this.#refresh(id),
+      () => this.#pause(),
+    );
+  }
+
+  /** Shows no session. */
+  close() {
+    this.#live.remove(this.#poller);
+    this.#poller = null;
+    this.#id = null;
+    this.#session = null;
+    byId("session").hidden = true;
+    say(byId("detail-note"), "Select a session to see its details.");
+    byId("detail-note").hidden = false;
+  }
+
+  /** Updates the session now. */
+  now() {
+    this.#poller?.now();
+  }
+
+  /** Updates the session when the list shows a newer version of it. */
+  seen(session) {
+    if (session.id === this.#id && this.#session && session.updated_at > this.#session.updated_at) this.now();
+  }
+
+  /** Shows a session from a response. */
+  show(session) {
+    if (session.id !== this.#id) return;
+    const before = this.#session?.status;
+    this.#session = session;
+    byId("session").classList.remove("is-loading");
+    byId("session").hidden = false;
+    byId("detail-note").hidden = true;
+    byId("erase").disabled = Boolean(session.erasure);
+    byId("fresh").disabled = !canTryAgain(session);
+    this.#head(session);
+    this.#timeline(session);
+    this.#assets(session);
+    this.#when("attempts", [session.attempts, session.attempts_left], () => showAttempts(session));
+    this.#when("consent", session.consent, () => showConsent(session.consent));
+    if (before && before !== session.status) announce(`The session is ${words(session.status)} now`);
+  }
+
+  async #refresh(id) {
+    try {
+      this.show(await this.#api("GET", `sessions/${id}`));
+    } catch (error) {
+      if (error.status !== 404 || id !== this.#id) throw error;
+      byId("session").hidden = true;
+      say(byId("detail-note"), problemText(error));
+      byId("detail-note").hidden = false;
+    }
+  }
+
+  #pause() {
+    const session = this.#session;
+    const unsettled =
+      session &&
+      (OPEN_SESSION.includes(session.status) ||
+        (session.status === "verified" && session.assets.some((asset) => OPEN_ASSET.includes(asset.status))));
+    return unsettled ? UNSETTLED_PAUSE_MS : SETTLED_PAUSE_MS;
+  }
+
+  /** Runs `draw` when `data` is not what was drawn before. */
+  #when(part, data, draw) {
+    const text = JSON.stringify(data);
+    if (this.#shown[part] === text) return;
+    this.#shown[part] = text;
+    draw();
+  }
+
+  #empty() {
+    for (const id of PARTS) byId(id).replaceChildren();
+    for (const id of ["assets-note", "attempts-note", "consent-note"]) say(byId(id), "");
+    byId("session-problem").hidden = true;
+    byId("fresh").disabled = byId("erase").disabled = true;
+    showBadge(byId("session-status"), "loading");
+  }
+
+  /** What the list knows as well. */
+  #head(session) {
+    const erased = session.status === "redacted";
+    say(byId("session-title"), session.reference ?? (erased ? "Erased session" : "Session without reference"));
+    showBadge(byId("session-status"), session.status);
+    const problem = session.last_error;
+    byId("session-problem").hidden = !problem;
+    if (problem) {
+      const upstream = problem.upstream_code ? `, crun code ${problem.upstream_code}` : "";
+      say(byId("session-problem"), `${problem.message} (${problem.code}${upstream})`);
+    }
+    this.#when(
+      "facts",
+      [
+        session.reference,
+        session.language,
+        session.created_at,
+        session.verified_at,
+        session.group_id,
+        session.erasure,
+        session.status,
+      ],
+      () => byId("facts").replaceChildren(...factsOf(session)),
+    );
+  }
+
+  #timeline(session) {
+    const model = timelineOf(session, serverNow() / 1_000);
+    this.#when("timeline", model, () => drawTimeline(byId("timeline"), model));
+    this.#when("events", model.events, () => byId("timeline-rows").replaceChildren(...timelineRows(model)));
+  }
+
+  #assets(session) {
+    const note = session.assets.length
+      ? ""
+      : session.status === "redacted"
+        ? "There were no files."
+        : "No files were registered.";
+    say(byId("assets-note"), note);
+    byId("assets-note").hidden = !note;
+    keepList(byId("assets"), session.assets, (asset) => asset.id, makeAsset, showAsset);
+  }
+}
+
+/** Whether a new link can be created. The API checks the same and gives the reason. */
+function canTryAgain(session) {
+  const waiting = session.status === "requires_input" || session.status === "processing";
+  return waiting && !session.group_id && session.attempts_left !== 0;
+}
+
+/** A term and what it is; `more` are elements that follow, like a copy button. */
+const fact = (term, text, ...more) => h("div", {}, h("dt", {}, term), h("dd", {}, text, ...more));
+const timeFact = (term, iso) => fact(term, h("time", { datetime: iso, title: iso }, momentText(iso)));
+
+function factsOf(session) {
+  const facts = [timeFact("Created", session.created_at)];
+  if (session.verified_at) {
+    const took = (Date.parse(session.verified_at) - Date.parse(session.created_at)) / 1_000;
+    facts.push(
+      fact(
+        "Verified",
+        h("time", { datetime: session.verified_at, title: session.verified_at }, momentText(session.verified_at)),
+        h("small", {}, ` after ${durationText(took)}`),
+      ),
+    );
+  }
+  facts.push(fact("Language", `${LANGUAGES[session.language] ?? ""} (${session.language})`.trim()));
+  if (session.group_id) {
+    facts.push(
+      fact(
+        "Group at crun",
+        h("code", {}, session.group_id),
+        " ",
+        copyButton("the group id", () => session.group_id),
+      ),
+    );
+  }
+  if (session.erasure) {
+    facts.push(timeFact("Erased", session.erasure.erased_at));
+    facts.push(
+      fact("At crun", "crun cannot delete through its API: data under these ids stays until its support removes it."),
+    );
+  } else if (session.status === "redacted") {
+    facts.push(fact("Erased", "not complete: press Erase again"));
+  }
+  return facts;
+}
+
+function showAttempts(session) {
+  const left = session.attempts_left;
+  const none = session.attempts.length
+    ? ""
+    : "No link was created: the person has not started the check on the invite page. ";
+  const more = session.attempts.length ? "more " : "";
+  const possible = canTryAgain(session) ? `${left} ${more}${left === 1 ? "attempt is" : "attempts are"} possible.` : "";
+  say(byId("attempts-note"), none + possible);
+  byId("attempts-note").hidden = !(none + possible);
+  keepList(
+    byId("attempts"),
+    session.attempts,
+    (attempt) => String(attempt.number),
+    () => h("li", {}, h("b"), h("span", { class: "badge" }), h("span", { class: "what" })),
+    showAttempt,
+  );
+}
+
+function showAttempt(row, attempt) {
+  const [name, badge, what] = row.children;
+  say(name, `Attempt ${attempt.number}`);
+  showBadge(badge, attempt.status);
+  const made = `link created ${momentText(attempt.created_at)}`;
+  const took = attempt.answered_at ? (Date.parse(attempt.answered_at) - Date.parse(attempt.created_at)) / 1_000 : null;
+  const came =
+    took === null ? `good until ${clockText(attempt.expires_at)}` : `the person came back after ${durationText(took)}`;
+  say(what, [made, came, attempt.result_code && `result ${attempt.result_code}`].filter(Boolean).join(" · "));
+}
+
+const SOURCES = { client: "recorded by the caller", person: "given on the invite page" };
+
+function showConsent(consent) {
+  say(byId("consent-note"), consent ? "" : "None is on record.");
+  byId("consent-note").hidden = Boolean(consent);
+  if (!consent) {
+    byId("consent").replaceChildren();
+    return;
+  }
+  byId("consent").replaceChildren(
+    fact("Text", consent.text_version),
+    timeFact("Given", consent.given_at),
+    fact(
+      "Language",
+      consent.language ? `${LANGUAGES[consent.language] ?? ""} (${consent.language})`.trim() : "not recorded",
+    ),
+    fact("How", SOURCES[consent.source] ?? consent.source),
+    consent.sha256
+      ? fact(
+          "SHA-256 of the text",
+          h("code", {}, consent.sha256),
+          " ",
+          copyButton("the consent hash", () => consent.sha256),
+        )
+      : fact("SHA-256 of the text", "not on record"),
+  );
+}
+
+function makeAsset(asset) {
+  const row = h(
+    "li",
+    {},
+    h(
+      "div",
+      { class: "asset-head" },
+      h("span", { class: "kind" }, asset.asset_type),
+      h("b", { class: "name" }),
+      h("span", { class: "badge" }),
+    ),
+    h("p", { class: "uri", hidden: true }, h("code"), " "),
+    h("p", { class: "field-problem", hidden: true }),
+    h("p", { class: "hint" }),
+  );
+  const code = row.querySelector(".uri code");
+  row.querySelector(".uri").append(copyButton(`the id of ${asset.name || "this asset"}`, () => code.textContent));
+  return row;
+}
+
+function showAsset(row, asset) {
+  const uri = asset.uri ?? asset.crun_asset_id;
+  say(row.querySelector(".name"), asset.name || `…${asset.id.slice(-8)}`);
+  showBadge(row.querySelector(".badge"), asset.status);
+  row.querySelector(".uri").hidden = !uri;
+  if (uri) say(row.querySelector(".uri code"), uri);
+  const problem = row.querySelector(".field-problem");
+  problem.hidden = !asset.error;
+  if (asset.error) {
+    say(problem, `${asset.error.message} (${asset.error.code}${asset.error.retryable ? ", can be sent again" : ""})`);
+  }
+  say(row.querySelector(".hint"), assetWords(asset));
+  setAttributes(row, { title: asset.id });
+}
+
+function assetWords(asset) {
+  const between = (from, to) => (from && to ? (Date.parse(to) - Date.parse(from)) / 1_000 : null);
+  const arrived = between(asset.created_at, asset.uploaded_at);
+  const active = between(asset.submitted_at, asset.activated_at);
+  return [
+    asset.content_type,
+    asset.size_bytes ? sizeText(asset.size_bytes) : null,
+    arrived === null
+      ? `registered ${dayText(asset.created_at)} ${clockText(asset.created_at)}`
+      : `file after ${durationText(arrived)}`,
+    active === null ? null : `Active ${durationText(active)} after submission to crun`,
+  ]
+    .filter(Boolean)
+    .join(" · ");
+}

@@ -1,0 +1,276 @@
+// The last step: the person chooses, drops or photographs files, and sees the state of each.
+
+import { call } from "./api.js";
+import { h, icon, say } from "./dom.js";
+import { Row } from "./file_row.js";
+import { currentAssets, isAskedFor } from "./state.js";
+import { problemWords, reasonWords } from "./texts.js";
+import { Uploads } from "./uploads.js";
+
+const KINDS = ["Image", "Video", "Audio"];
+
+/** limits.json, retried until it arrives, since no file can be checked without it. */
+async function loadLimits() {
+  for (;;) {
+    try {
+      return await call(null, "GET", new URL("limits.json", import.meta.url).href);
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+    }
+  }
+}
+
+/**
+ * The controller of the step. It is kept when the view is drawn again, so a change of language stops no upload. `app`
+ * has `key`, `t`, `session`, `announce(text)`, `toast(text)`, `refresh()` and `memory` (what this tab remembers).
+ */
+export class FilesStep {
+  constructor(app) {
+    this.app = app;
+    this.limits = null;
+    this.rows = new Map();
+    this.order = [];
+    this.said = null;
+    this.adder = null;
+    const limits = loadLimits();
+    limits.then((found) => {
+      this.limits = found;
+      if (this.hints) this.showHints();
+    });
+    this.uploads = new Uploads({
+      key: app.key,
+      sessionId: app.session.id,
+      limits,
+      taken: () => app.session.assets.map((each) => each.name),
+      changed: (item) => this.changed(item),
+      same: (_, name) => app.toast(app.t("same_file", { name })),
+      replaced: (newId, oldId) => app.memory.set("replaced", { ...app.memory.get("replaced", {}), [newId]: oldId }),
+    });
+    addEventListener("beforeunload", (event) => {
+      if (this.uploads.sending) event.preventDefault();
+    });
+  }
+
+  get sending() {
+    return this.uploads.sending;
+  }
+
+  /** The elements of the step in the current language. */
+  draw() {
+    const { t } = this.app;
+    this.rows.clear();
+    this.heading = h("h1", { tabindex: "-1" });
+    this.lead = h("p", { class: "lead" });
+    this.asked = h("ul", { class: "files", id: "asked" });
+    this.list = h("ul", { class: "files", id: "files" });
+    this.askedPart = h("section", { "aria-labelledby": "asked-heading", hidden: true },
+      h("h2", { id: "asked-heading" }, t("places")), this.asked);
+    this.listPart = h("section", { "aria-labelledby": "files-heading", hidden: true },
+      h("h2", { id: "files-heading" }, t("your_files")), this.list);
+    const more = this.dropZone();
+    const element = h("div", { class: "step" }, this.heading, this.lead, this.askedPart, more, this.listPart);
+    if (this.limits) this.showHints();
+    return element;
+  }
+
+  dropZone() {
+    const { t } = this.app;
+    this.moreHeading = h("h2", { id: "more-heading" }, t("more"));
+    this.hints = h("ul", { class: "hints" }, ...KINDS.map(() => h("li", {}, "\u00a0")));
+    const pickers = this.pickers({ choose: "choose_files", photo: "photo", multiple: true, first: true });
+    [this.adder] = pickers;
+    const zone = h("div", { class: "drop" },
+      h("p", { class: "drop-words" }, icon("upload"), h("span", {}, t("drop"))),
+      h("div", { class: "actions" }, ...pickers));
+    const over = (on) => zone.classList.toggle("over", on);
+    this.dropped = (event) => {
+      event.preventDefault();
+      over(false);
+      if (event.type === "dragover") over(true);
+      if (event.type === "drop") this.take(event.dataTransfer.files, {});
+    };
+    return h("section", { class: "more", "aria-labelledby": "more-heading" }, this.moreHeading, zone, this.hints);
+  }
+
+  /** Handles files that are dragged over or dropped anywhere on the page. */
+  onDrag(event) {
+    if (event.dataTransfer?.types.includes("Files")) this.dropped(event);
+  }
+
+  /**
+   * A button that opens the file chooser, and for pictures one for the camera. `place()` says where the file goes,
+   * `kind` which kind it must be.
+   */
+  pickers({ choose, photo, name = null, kind = null, multiple = false, first = false, place = () => ({}) }) {
+    const made = [this.picker(choose, { name, kind, multiple, place, style: first ? "button" : "button second" })];
+    if (!kind || kind === "Image") {
+      made.push(this.picker(photo, { name, kind: "Image", place, camera: true, style: "button second camera" }));
+    }
+    return made.flat();
+  }
+
+  picker(words, { name, kind, multiple = false, camera = false, place, style }) {
+    const { t } = this.app;
+    const accept = camera ? "image/*" : this.accepted(kind);
+    const input = h("input", {
+      type: "file", class: "visually-hidden", tabindex: "-1", "aria-hidden": "true",
+      accept, multiple, capture: camera ? "user" : null,
+    });
+    input.addEventListener("change", () => {
+      this.take(input.files, place());
+      input.value = ""; // the same file may be chosen again
+    });
+    const label = name === null ? null : t(`${words.replace(/_file$/, "")}_for`, { name });
+    const open = () => {
+      input.accept = camera ? "image/*" : this.accepted(kind);
+      input.click();
+    };
+    const button = h("button", { type: "button", class: style, "aria-label": label, onclick: open },
+      camera ? icon("camera") : null, t(words));
+    return [button, input];
+  }
+
+  accepted(kind) {
+    const limits = Object.entries(this.limits ?? {}).filter(([each]) => !kind || each === kind);
+    return limits.flatMap(([, limit]) => [
+      ...limit.content_types, ...Object.keys(limit.extensions).map((each) => `.${each}`),
+    ]).join(",");
+  }
+
+  showHints() {
+    const { t } = this.app;
+    KINDS.forEach((kind, index) => {
+      const limit = this.limits[kind];
+      const { min_side: min, max_side: max, min_seconds: least, max_seconds: most } = limit;
+      const { min_pixels: few, max_pixels: many } = limit;
+      const values = { size: t.size(limit.max_bytes), min, max, least, most, few, many };
+      say(this.hints.children[index], t(`limit_${kind}`, values));
+    });
+  }
+
+  take(files, place) {
+    if (files.length === 0) return;
+    // A new file replaces those that were chosen for the same row before.
+    const before = this.uploads.items.filter((each) => each.row === place.row);
+    before.forEach((each) => this.uploads.remove(each));
+    for (const file of place.row ? [files[0]] : [...files]) this.uploads.add(file, place);
+    if (!place.row) this.list.lastElementChild?.scrollIntoView({ block: "nearest" });
+  }
+
+  changed(item) {
+    this.show();
+    if (item.phase === "sent") this.app.refresh();
+    this.app.changed();
+  }
+
+  /** Updates the view from the session and the uploads. */
+  show() {
+    if (!this.list) return;
+    const { session, t } = this.app;
+    this.uploads.update(session.assets);
+    const models = this.inOrder(this.models(session));
+    const asked = models.filter((each) => each.asked);
+    const others = models.filter((each) => !each.asked);
+    this.place(this.asked, asked);
+    this.place(this.list, others);
+    for (const [key, row] of this.rows) {
+      if (models.some((each) => each.key === key)) continue;
+      const focused = row.element.contains(document.activeElement);
+      row.element.remove();
+      this.rows.delete(key);
+      if (focused) this.adder.focus({ preventScroll: true });
+    }
+    this.askedPart.hidden = asked.length === 0;
+    this.listPart.hidden = others.length === 0;
+    say(this.moreHeading, t(asked.length ? "more_other" : "more"));
+    // The files that the caller has asked for come first.
+    this.adder.classList.toggle("second", asked.some((each) => each.state === "awaiting_upload"));
+    const done = models.length > 0 && models.every((each) => each.state === "active");
+    say(this.heading, t(done ? "files_heading_done" : "files_heading"));
+    say(this.lead, t(done ? "files_done" : "files_lead"));
+    this.announceChanges(models);
+  }
+
+  /** Keeps rows in the order in which they appeared, whichever file is ready first. */
+  inOrder(models) {
+    this.order.push(...models.map((each) => each.key).filter((key) => !this.order.includes(key)));
+    return models.sort((one, other) => this.order.indexOf(one.key) - this.order.indexOf(other.key));
+  }
+
+  /** Announces to screen readers which files have reached a final state. */
+  announceChanges(models) {
+    const { t } = this.app;
+    const before = this.said;
+    this.said = new Map(models.map((each) => [each.key, each.state]));
+    const ended = models.filter((each) => ["active", "failed", "refused", "broken"].includes(each.state));
+    const news = ended.filter((each) => before && before.get(each.key) !== each.state);
+    if (news.length === 0) return;
+    this.app.announce(news.map((each) => `${each.name}: ${t(`state_${each.state}`)}. ${each.reason ?? ""}`).join(" "));
+  }
+
+  /** One model for each row: assets of the session, and files of this page that are not assets yet. */
+  models(session) {
+    const { items } = this.uploads;
+    const made = new Map();
+    for (const { asset, root } of currentAssets(session.assets, this.app.memory.get("replaced", {}))) {
+      const own = items.find((each) => each.assetId === asset.id);
+      // A file that will replace this asset, and has no asset yet.
+      const next = items.find((each) => each.former === asset.id);
+      const key = (own ?? next)?.row ?? root.id;
+      const asked = isAskedFor(root, session);
+      if (!made.has(key)) made.set(key, this.model(key, asked, own || !next ? asset : null, own ?? next));
+    }
+    const erased = new Set(session.assets.filter((each) => each.status === "redacted").map((each) => each.id));
+    for (const item of items) {
+      if (made.has(item.row) || erased.has(item.assetId)) continue;
+      made.set(item.row, this.model(item.row, false, null, item));
+    }
+    return [...made.values()];
+  }
+
+  model(key, asked, asset, item) {
+    const state = stateOf(asset, item);
+    const kind = asset?.asset_type ?? item.kind ?? item.wanted;
+    const percent = item?.file.size ? Math.floor((100 * item.sent) / item.file.size) : 0;
+    const words = this.app.t(`state_${state}`, { percent: String(percent) });
+    const reason = this.reason(state, asset, item, kind);
+    return { key, asked, asset, item, state, kind, name: asset?.name ?? item.name, percent, words, reason };
+  }
+
+  reason(state, asset, item, kind) {
+    const { t } = this.app;
+    const limit = this.limits?.[kind];
+    if (state === "failed") return reasonWords(t, asset.error?.code ?? "rejected", asset.error?.message, null, limit);
+    if (state !== "refused" && state !== "broken") return null;
+    const { code, values, error } = item.problem;
+    if (!error) return reasonWords(t, code, null, values, limit);
+    const { text, detail } = problemWords(t, error);
+    return detail ? `${text} ${detail}` : text;
+  }
+
+  place(list, models) {
+    models.forEach((model, index) => {
+      const row = this.rows.get(model.key) ?? this.newRow(model.key);
+      row.show(model);
+      if (list.children[index] !== row.element) list.insertBefore(row.element, list.children[index] ?? null);
+    });
+  }
+
+  newRow(key) {
+    const row = new Row(this);
+    this.rows.set(key, row);
+    return row;
+  }
+
+  /** Where a file goes that is chosen in the row of `model`. */
+  placeOf(model) {
+    const former = model.asset?.id ?? model.item?.former ?? null;
+    return { row: model.key, former, name: model.asked ? model.name : null, kind: model.asked ? model.kind : null };
+  }
+}
+
+function stateOf(asset, item) {
+  if (item && !["sent", "failed"].includes(item.phase)) return item.phase;
+  if (!asset || (item && asset.status === "awaiting_upload")) return "sent";
+  return asset.status;
+}

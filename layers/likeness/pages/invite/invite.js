@@ -1,0 +1,441 @@
+// The person's page. The token comes in the fragment, which no server sees, and stays in this tab's storage, where the
+// page finds it after the face check. The session on the server decides what is shown, so a reload loses nothing.
+
+import { ApiError, call, serverNow } from "./api.js";
+import { h, say } from "./dom.js";
+import { FilesStep } from "./files.js";
+import { element, frameWords, notice, showPhone, showSteps } from "./frame.js";
+import { isOpen, placeOf, pollDelay, stepOf, tokenIn } from "./state.js";
+import { LANGUAGES, languageOf, problemWords, wordsIn } from "./texts.js";
+import {
+  consentView,
+  explainIn,
+  openView,
+  readyView,
+  retryView,
+  sentenceView,
+  spentView,
+  waitingView,
+} from "./views.js";
+
+const STATUSES = ["requires_input", "processing", "verified", "canceled", "redacted"];
+const SOON_MS = 3000;
+const OFFLINE_MS = 15_000;
+const TOAST_MS = 6000;
+/** How long a redirect may take before its button works again. */
+const LEAVING_MS = 10_000;
+
+/** Values stored for this tab. Where the browser allows no storage, they last until a reload. */
+class Memory {
+  constructor() {
+    this.kept = new Map();
+  }
+
+  get(name, otherwise = null) {
+    try {
+      const text = sessionStorage.getItem(name);
+      return text === null ? (this.kept.get(name) ?? otherwise) : JSON.parse(text);
+    } catch {
+      return this.kept.get(name) ?? otherwise;
+    }
+  }
+
+  set(name, value) {
+    this.kept.set(name, value);
+    try {
+      if (value === null) sessionStorage.removeItem(name);
+      else sessionStorage.setItem(name, JSON.stringify(value));
+    } catch {
+      // Private windows and full disks: the map above has it.
+    }
+  }
+}
+
+/** The page of one invite link. */
+class App {
+  constructor(memory, key) {
+    this.memory = memory;
+    this.key = key;
+    this.sessionId = key.slice(3).split(".")[0];
+    this.onComputer = matchMedia("(pointer: fine) and (min-width: 60rem)").matches;
+    this.session = null;
+    this.view = null;
+    this.shown = null;
+    this.changedAt = Date.now();
+    this.failures = 0;
+    this.epoch = 0;
+    this.texts = new Map();
+    this.consentWhy = null;
+    /** @type {FilesStep | null} */
+    this.files = null;
+  }
+
+  // --- words
+
+  useLanguage(language) {
+    this.t = wordsIn(language);
+    frameWords(this.t);
+  }
+
+  announce(text) {
+    say(element("announcer"), text);
+  }
+
+  toast(text) {
+    notice(text);
+    clearTimeout(this.toastTimer);
+    this.toastTimer = setTimeout(() => notice(this.trouble ?? null), TOAST_MS);
+  }
+
+  explain(trouble, error) {
+    if (!(error instanceof ApiError)) throw error;
+    explainIn(this.t, trouble, error);
+  }
+
+  // --- the session
+
+  path(rest = "") {
+    return `sessions/${this.sessionId}${rest}`;
+  }
+
+  /** Gets the session, draws it, and schedules the next request. Never throws: it shows problems and retries. */
+  async refresh() {
+    clearTimeout(this.timer);
+    if (this.asking) return this.asking;
+    this.asking = this.ask().finally(() => {
+      this.asking = null;
+    });
+    return this.asking;
+  }
+
+  async ask() {
+    const { epoch } = this;
+    try {
+      const session = await call(this.key, "GET", this.path());
+      // A response to a request from before a change of this page may not include the change.
+      if (epoch !== this.epoch) return this.ask();
+      this.take(session);
+      this.reportConnection(null);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if ([401, 403, 404].includes(error.status)) return this.refuse();
+      this.reportConnection(error);
+    }
+    this.schedule();
+  }
+
+  take(session) {
+    if (JSON.stringify(session) !== JSON.stringify(this.session)) this.changedAt = Date.now();
+    const first = this.session === null;
+    this.session = session;
+    this.refused = false;
+    if (first && !this.memory.get("language")) this.useLanguage(session.language);
+    this.draw();
+  }
+
+  /** Records whether the server could be reached, and shows a problem. */
+  reportConnection(error) {
+    this.failures = error ? this.failures + 1 : 0;
+    this.pauseMs = error ? Math.max((error.retryAfter ?? 0) * 1000, Math.min(30_000, 2500 * 2 ** this.failures)) : 0;
+    const { text, detail } = error ? this.troubleWords(error) : {};
+    this.trouble = error && (detail ? `${text} ${detail}` : text);
+    notice(this.trouble);
+  }
+
+  troubleWords(error) {
+    if (error.code === "offline") return { text: this.t("offline") };
+    return { text: this.t("trouble"), detail: problemWords(this.t, error).detail };
+  }
+
+  refuse() {
+    this.refused = true;
+    this.draw();
+  }
+
+  schedule() {
+    clearTimeout(this.timer);
+    this.nextAt = Infinity;
+    if (document.hidden || this.refused) return;
+    const still = Date.now() - this.changedAt;
+    const regular = this.session ? pollDelay(this.place(), this.session, this.sending, still) : 0;
+    if (regular === null) return;
+    const spread = 0.9 + Math.random() / 5; // pages that lost the same server do not all return at once
+    // Browsers report when the connection is back, but not reliably, so requests go on.
+    const wait = this.failures && !navigator.onLine ? OFFLINE_MS : this.failures ? this.pauseMs : regular;
+    this.nextAt = Date.now() + wait * spread;
+    this.timer = setTimeout(() => this.refresh(), wait * spread);
+  }
+
+  get sending() {
+    return this.files?.sending ?? false;
+  }
+
+  /** Polls at the short interval again, because something changed on this page. */
+  changed() {
+    this.changedAt = Date.now();
+    if (!this.asking && !this.failures && !(this.nextAt - Date.now() < SOON_MS)) this.schedule();
+  }
+
+  place() {
+    return placeOf(this.session, serverNow());
+  }
+
+  /** Notifies the other tabs of this browser of a change. */
+  notifyOtherTabs() {
+    this.channel?.postMessage("changed");
+  }
+
+  // --- consent
+
+  /** The consent text in the current language, or null while it loads; the page is drawn again when it arrives. */
+  consentText() {
+    const { language } = this.t;
+    if (!this.texts.has(language)) this.texts.set(language, this.fetchConsent(language));
+    return this.texts.get(language) instanceof Promise ? null : this.texts.get(language);
+  }
+
+  async fetchConsent(language) {
+    for (let wait = 2; ; wait = Math.min(30, wait * 2)) {
+      try {
+        this.texts.set(language, await call(null, "GET", `consent?language=${language}`));
+        return this.draw();
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        this.reportConnection(error);
+        await new Promise((resolve) => setTimeout(resolve, 1000 * (error.retryAfter ?? wait)));
+      }
+    }
+  }
+
+  /** Stores the person's consent to `text`. If another text is in force, that one is shown instead. */
+  async agree({ text_version, language, sha256 }) {
+    try {
+      const consent = await call(this.key, "POST", this.path("/consent"), { text_version, language, sha256 });
+      this.epoch += 1;
+      this.consentWhy = null;
+      this.notifyOtherTabs();
+      this.take({ ...this.session, consent });
+    } catch (error) {
+      if (error.code !== "consent_text_changed") throw error;
+      this.consentWhy = "consent_changed";
+      this.texts.clear();
+      this.consentText();
+    }
+    this.refresh();
+  }
+
+  // --- the face check
+
+  /**
+   * Creates a link and opens it. Gets the session first: if another tab or the phone has started an attempt, the page
+   * shows that, and uses up no attempt.
+   */
+  async start() {
+    const seen = this.session.attempt?.number ?? 0;
+    const link = await exclusively(`likeness ${this.sessionId}`, () => this.createLink(seen));
+    if (!link) return;
+    this.leaving = true;
+    location.assign(link);
+    await new Promise((resolve) => setTimeout(resolve, LEAVING_MS));
+    this.cameBack();
+  }
+
+  async createLink(seen) {
+    const now = await call(this.key, "GET", this.path());
+    const startable = ["ready", "open", "retry"].includes(placeOf(now, serverNow()));
+    if (!startable || (now.attempt?.number ?? 0) !== seen) {
+      this.take(now);
+      return null;
+    }
+    try {
+      const session = await call(this.key, "POST", this.path("/attempts"));
+      this.epoch += 1;
+      this.session = session; // not drawn: the page is about to be left
+      const { number, h5_link: link } = session.attempt;
+      this.memory.set("link", { session: this.sessionId, number, link });
+      this.notifyOtherTabs();
+      return link;
+    } catch (error) {
+      if (error.code === "consent_required") this.consentWhy = "consent_needed";
+      // Another tab was faster, or no attempt is left: the session says which.
+      if (error.status === 409 || error.code === "too_many_attempts") await this.refresh();
+      throw error;
+    }
+  }
+
+  /** The newest link, if it was created in this tab and still works. */
+  keptLink() {
+    const kept = this.memory.get("link");
+    const same = kept?.session === this.sessionId && kept.number === this.session.attempt?.number;
+    return same && isOpen(this.session, serverNow()) ? kept.link : null;
+  }
+
+  cameBack() {
+    this.leaving = false;
+    this.draw();
+    this.refresh();
+  }
+
+  // --- drawing
+
+  draw() {
+    if (this.leaving) return;
+    if (!this.session && !this.refused) return;
+    const place = this.refused ? "refused" : this.place();
+    // The view is drawn with its text, so that nothing moves under a finger that is about to press.
+    if (place === "consent" && !this.consentText()) return this.disableConsent();
+    const key = this.viewKey(place);
+    if (key !== this.shown?.key) this.change(place, key);
+    this.view.update();
+  }
+
+  /** Disables the consent form while another text loads, so that nobody agrees to the old one. */
+  disableConsent() {
+    if (this.shown?.place !== "consent") return;
+    for (const each of element("view").querySelectorAll("#agree, button")) each.disabled = true;
+    this.shown = { place: "consent", key: null };
+  }
+
+  /** What a view depends on: when this changes the view is drawn again, otherwise it is only updated. */
+  viewKey(place) {
+    const parts = [place, this.t.language];
+    if (place === "consent") parts.push(this.consentText().sha256, this.consentWhy);
+    if (["ready", "open", "retry", "spent"].includes(place)) {
+      const { attempt, attempts_left: left, last_error: error, consent } = this.session;
+      parts.push(attempt?.number, attempt?.status, left, error?.code, Boolean(this.keptLink()), consent?.given_at);
+    }
+    return parts.join(" ");
+  }
+
+  change(place, key) {
+    const before = this.shown;
+    this.view = this.makeView(place);
+    this.shown = { place, key };
+    const card = element("view");
+    const hadFocus = card.contains(document.activeElement);
+    document.body.dataset.place = place;
+    card.dataset.place = place;
+    card.replaceChildren(this.view.element);
+    card.removeAttribute("aria-busy");
+    showSteps(this.t, stepOf(place));
+    const heading = card.querySelector("h1");
+    document.title = `${heading.textContent} · ${this.t("title")}`;
+    showPhone(this, place);
+    if (!before || (before.place === place && !hadFocus && !this.view.focus)) return;
+    if (before.place !== place) scrollTo({ top: 0 });
+    (this.view.focus ?? heading).focus({ preventScroll: before.place !== place });
+  }
+
+  makeView(place) {
+    const views = { consent: consentView, ready: readyView, open: openView, retry: retryView, waiting: waitingView };
+    if (Object.hasOwn(views, place)) return views[place](this);
+    if (place === "spent") return spentView(this);
+    if (place !== "files") return sentenceView(this.t, place, place === "refused" ? "bad" : "calm");
+    this.files ??= new FilesStep(this);
+    return { element: this.files.draw(), update: () => this.files.show() };
+  }
+
+  // --- events
+
+  run() {
+    this.useLanguage(this.memory.get("language") ?? languageOf(navigator.languages));
+    element("language").addEventListener("change", (event) => {
+      this.memory.set("language", event.target.value);
+      this.useLanguage(event.target.value);
+      this.draw();
+    });
+    showPhone(this, null);
+    this.listen();
+    this.refresh();
+    // An open link counts down and expires without a response.
+    setInterval(() => {
+      if (this.shown?.place === "open" && !document.hidden) this.draw();
+      else if (this.shown?.place === "waiting") this.view.update();
+    }, 1000);
+  }
+
+  listen() {
+    document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(this.timer) : this.refresh()));
+    addEventListener("focus", () => this.refresh());
+    addEventListener("online", () => this.refresh());
+    addEventListener("offline", () => {
+      clearTimeout(this.timer);
+      this.reportConnection(new ApiError("offline", ""));
+    });
+    // Back from the face check, the browser may restore the page as it was left, with its button still busy.
+    addEventListener("pageshow", (event) => {
+      if (event.persisted) this.cameBack();
+      this.join();
+    });
+    addEventListener("pagehide", () => {
+      this.channel?.close(); // an open channel keeps the page out of the back/forward cache
+      this.channel = null;
+    });
+    for (const name of ["dragover", "dragleave", "drop"]) {
+      addEventListener(name, (event) => {
+        if (this.shown?.place === "files") this.files.onDrag(event);
+      });
+    }
+  }
+
+  join() {
+    if (this.channel || !globalThis.BroadcastChannel) return;
+    this.channel = new BroadcastChannel(`likeness ${this.sessionId}`);
+    this.channel.addEventListener("message", () => this.refresh());
+  }
+}
+
+/** Runs `work` in one tab at a time, where the browser has locks. */
+function exclusively(name, work) {
+  return navigator.locks ? navigator.locks.request(name, work) : work();
+}
+
+/** Shows a status to a person without a token, as after a callback in another browser; `?status=` names it. */
+function showStatus() {
+  const status = new URLSearchParams(location.search).get("status");
+  const known = STATUSES.includes(status);
+  const words = !known ? "no_token" : ["canceled", "redacted"].includes(status) ? status : `status_${status}`;
+  const sign = { processing: "good", verified: "good" }[status] ?? "calm";
+  const draw = (language) => {
+    const t = wordsIn(language);
+    frameWords(t);
+    showSteps(t, null);
+    const view = sentenceView(t, words, sign);
+    document.body.dataset.place = words;
+    element("view").replaceChildren(view.element);
+    element("view").removeAttribute("aria-busy");
+    document.title = `${view.element.querySelector("h1").textContent} · ${t("title")}`;
+  };
+  element("language").addEventListener("change", (event) => draw(event.target.value));
+  draw(languageOf(navigator.languages));
+}
+
+function takeToken(memory) {
+  // Some chats encode the "#", which makes the token a part of the path.
+  const broken = location.hash.startsWith("#st_") ? location.hash.slice(1) : null;
+  const given = tokenIn(location.hash) ?? tokenIn(location.pathname) ?? broken;
+  if (given && given !== memory.get("token")) {
+    for (const name of ["link", "replaced", "language"]) memory.set(name, null);
+    memory.set("token", given);
+  }
+  const token = memory.get("token");
+  // With a token, the session has the status; neither of them stays in the address.
+  const path = location.pathname.replace(/[^/]*$/, "invite");
+  if (token && (location.hash || location.search || path !== location.pathname)) history.replaceState(null, "", path);
+  return token;
+}
+
+function main() {
+  const options = Object.entries(LANGUAGES).map(([code, name]) => h("option", { value: code, lang: code }, name));
+  element("language").replaceChildren(...options);
+  const memory = new Memory();
+  const token = takeToken(memory);
+  // Another invite link, pasted into the same tab, changes the fragment only.
+  addEventListener("hashchange", () => {
+    if (tokenIn(location.hash)) location.reload();
+  });
+  if (token) new App(memory, token).run();
+  else showStatus();
+}
+
+main();

@@ -1,0 +1,130 @@
+// Checks a file before it is uploaded. The server checks the same limits again, on the bytes themselves.
+
+const DECODE_TIMEOUT_MS = 8000;
+/** A clip that is cut at 15 s ends with a whole frame and a whole audio block; the server allows the same. */
+const TOLERANCE_SECONDS = 0.1;
+
+/** When a file cannot be used. `code` is one of the server's; `values` fill in the text. */
+export class UnusableFile extends Error {
+  constructor(code, values = {}) {
+    super(code);
+    this.name = "UnusableFile";
+    this.code = code;
+    this.values = values;
+  }
+}
+
+/**
+ * `{ kind, contentType, unseen }` of a file that is within `limits` (limits.json); throws UnusableFile. `url` is its
+ * blob: URL. `wanted` is the kind that was asked for, null for any. `unseen`: this browser cannot decode it, and so has
+ * not measured it.
+ */
+export async function inspect(file, url, limits, wanted = null) {
+  const { kind, contentType } = await typeOf(file, limits);
+  if (wanted && wanted !== kind) throw new UnusableFile("type_mismatch", { wanted });
+  const limit = limits[kind];
+  if (file.size === 0) throw new UnusableFile("empty_file");
+  const most = limit.max_bytes;
+  if (file.size > most) throw new UnusableFile("file_too_large", { bytes: file.size, most });
+  // Null when this browser cannot decode it (HEIC, TIFF, HEVC): then only the server measures it.
+  const facts = await (kind === "Image" ? picture(url) : recording(kind, url));
+  if (facts) checkFacts(facts, limit);
+  return { kind, contentType, unseen: !facts };
+}
+
+// The first bytes of each accepted type, one character per byte; an MP3 may have anything before its frames.
+const MARKS = {
+  "image/jpeg": /^\xff\xd8\xff/,
+  "image/png": /^\x89PNG/,
+  "image/gif": /^GIF8/,
+  "image/webp": /^RIFF....WEBP/s,
+  "image/bmp": /^BM.{8}..\0\0[\x0c-\x7c]\0\0\0/s,
+  "image/tiff": /^(II\*\0|MM\0\*)/,
+  "image/heic": /^....ftyp(hei|hev|mif|msf)/s,
+  "video/quicktime": /^....(ftypqt|moov|mdat|wide|free|skip)/s,
+  "video/mp4": /^....ftyp(?!M4[ABP]|avi|crx|jp)/s,
+  "audio/wav": /^RIFF....WAVE/s,
+  "audio/mpeg": /^ID3|(\xff[\xe2\xe3\xf2\xf3\xfa\xfb]).{22,1440}\1.{22,1440}\1/s,
+};
+
+/** The type that a file has by its label, else by the end of its name, else by its first 4 KB. */
+async function typeOf(file, limits) {
+  const kindOf = (type) => Object.keys(limits).find((kind) => limits[kind].content_types.includes(type));
+  const end = file.name.split(".").pop().toLowerCase();
+  const named = Object.values(limits).find((limit) => Object.hasOwn(limit.extensions, end))?.extensions[end];
+  let contentType = file.type.split(";")[0].trim().toLowerCase();
+  if (!kindOf(contentType)) contentType = named ?? (await contentOf(file));
+  const kind = kindOf(contentType);
+  if (!kind) throw new UnusableFile(file.size ? "format_unsupported" : "empty_file");
+  return { kind, contentType };
+}
+
+async function contentOf(file) {
+  try {
+    const head = String.fromCharCode(...new Uint8Array(await file.slice(0, 4096).arrayBuffer()));
+    return Object.keys(MARKS).find((type) => MARKS[type].test(head));
+  } catch {
+    throw new UnusableFile("upload_unreadable");
+  }
+}
+
+function checkFacts({ width, height, seconds }, limit) {
+  if (width && height) {
+    const sides = [width, height];
+    const values = { width, height, least: limit.min_side, most: limit.max_side };
+    if (Math.min(...sides) < limit.min_side || Math.max(...sides) > limit.max_side) {
+      throw new UnusableFile("dimensions_out_of_range", values);
+    }
+    const ratio = width / height;
+    if (ratio < limit.min_ratio || ratio > limit.max_ratio) throw new UnusableFile("aspect_ratio_out_of_range", values);
+    const { min_pixels: few, max_pixels: many } = limit;
+    if (width * height < few || width * height > many) {
+      throw new UnusableFile("pixels_out_of_range", { width, height, least: few, most: many });
+    }
+  }
+  const { min_seconds: least, max_seconds: most } = limit;
+  if (seconds && (seconds < least - TOLERANCE_SECONDS || seconds > most + TOLERANCE_SECONDS)) {
+    throw new UnusableFile("duration_out_of_range", { seconds, least, most });
+  }
+}
+
+function picture(url) {
+  const image = new Image();
+  return settled(image, "load", () => ({ width: image.naturalWidth, height: image.naturalHeight }), url);
+}
+
+function recording(kind, url) {
+  const player = document.createElement(kind.toLowerCase());
+  player.preload = "metadata";
+  player.muted = true;
+  const facts = () => ({
+    width: player.videoWidth || 0,
+    height: player.videoHeight || 0,
+    seconds: Number.isFinite(player.duration) ? player.duration : 0,
+  });
+  return settled(player, "loadedmetadata", facts, url);
+}
+
+function settled(element, event, facts, url) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(null), DECODE_TIMEOUT_MS);
+    const done = (found) => {
+      clearTimeout(timer);
+      resolve(found);
+    };
+    element.addEventListener(event, () => done(facts()), { once: true });
+    element.addEventListener("error", () => done(null), { once: true });
+    element.src = url;
+  });
+}
+
+/** SHA-256 of the file's bytes in hex, or null where the browser has no Web Crypto (pages without https). */
+export async function digestOf(file) {
+  if (!globalThis.crypto?.subtle) return null;
+  try {
+    const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
+    return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  } catch {
+    return null;
+  }
+}

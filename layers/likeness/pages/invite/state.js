@@ -1,0 +1,115 @@
+// What a session means for the page. Nothing here uses the page or the network.
+
+/** A session token: session, client, expiry, the invite's number unless it is the first one, and the signature. */
+const TOKEN = /st_ses_[0-7][0-9A-HJKMNP-TV-Z]{25}\.[a-z0-9-]{1,32}\.\d{1,12}\.(?:\d{1,9}\.)?[\w-]{43}/;
+/** Asset statuses that change without the person. */
+const MOVING = new Set(["uploaded", "submitting", "processing"]);
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+/** The session token in a part of an address, without what a chat has put around it; null without one. */
+export function tokenIn(text) {
+  const found = TOKEN.exec(text) ?? TOKEN.exec(decoded(text));
+  return found && found[0];
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * What the page shows: `consent`, `ready`, `open`, `retry`, `spent`, `waiting`, `files`, `canceled` or `redacted`.
+ * `now` is in milliseconds by the server's clock.
+ */
+export function placeOf(session, now) {
+  if (session.status === "canceled" || session.status === "redacted") return session.status;
+  if (session.status === "processing" && session.attempts.some((each) => each.status === "passed")) return "waiting";
+  if (!session.consent) return "consent";
+  if (session.status === "verified") return "files";
+  if (isOpen(session, now)) return "open";
+  if (session.attempts_left < 1) return "spent";
+  return session.attempt ? "retry" : "ready";
+}
+
+/** Which of the three steps a place belongs to, counted from 0; null where there is nothing left to do. */
+export function stepOf(place) {
+  if (["canceled", "redacted", "refused"].includes(place)) return null;
+  return place === "consent" ? 0 : place === "files" ? 2 : 1;
+}
+
+/** Whether the newest link is open and still works. */
+export function isOpen(session, now) {
+  return session.attempt?.status === "open" && secondsLeft(session, now) > 0;
+}
+
+/** Seconds that the newest link still works; 0 without one. */
+export function secondsLeft(session, now) {
+  return session.attempt ? Math.max(0, (Date.parse(session.attempt.expires_at) - now) / SECOND) : 0;
+}
+
+/** Why the last attempt failed: a code of `last_error`. The clock tells that a link has just expired. */
+export function reasonOf(session) {
+  const byStatus = { failed: "attempt_failed", lost: "result_lost" };
+  return session.last_error?.code ?? byStatus[session.attempt?.status] ?? "link_expired";
+}
+
+/** Whether the last link has no result yet: the person may still be taking the check. */
+export const isUndecided = (session) => session.attempt?.status === "open";
+
+/** Whether something changes without the person. `sending`: this page is uploading files. */
+export function isMoving(place, session, sending) {
+  if (place === "open" || place === "waiting") return true;
+  return place === "files" && (sending || session.assets.some((each) => MOVING.has(each.status)));
+}
+
+/**
+ * Milliseconds until the next poll of the session, null for none. `still` is how long nothing has changed. The interval
+ * is short while something changes by itself, and longer while the page waits for the person, who may be on the phone.
+ */
+export function pollDelay(place, session, sending, still) {
+  if (place === "canceled" || place === "redacted") return null;
+  if (isMoving(place, session, sending)) return still < 3 * MINUTE ? 2.5 * SECOND : 10 * SECOND;
+  const settled = place === "files" && session.assets.length > 0 && session.assets.every(isSettled);
+  // The page polls again when the person returns to it.
+  if (settled && still > 10 * MINUTE) return null;
+  return still < 3 * MINUTE ? 5 * SECOND : 20 * SECOND;
+}
+
+const isSettled = (asset) => ["active", "failed", "redacted"].includes(asset.status);
+
+/**
+ * The current assets: `{ asset, root }` in the order of their registration, without those that were erased or replaced.
+ * An asset that awaits its upload, or failed, is replaced by an asset of the same name and type that was registered
+ * after it (each such asset replaces one), or by one that `replacements` (new id → old id) names. `root` is the first
+ * asset of such a series.
+ */
+export function currentAssets(assets, replacements) {
+  const there = assets.filter((each) => each.status !== "redacted");
+  const inOrder = there.sort((one, other) => registered(one) - registered(other));
+  const roots = new Map();
+  const over = new Set();
+  for (const each of inOrder) {
+    const gone = (other) => isVacant(other) && isAfter(each, other, replacements);
+    const before = inOrder.find((other) => !over.has(other.id) && gone(other));
+    roots.set(each, roots.get(before) ?? each);
+    if (before) over.add(before.id);
+  }
+  return inOrder.filter((each) => !over.has(each.id)).map((asset) => ({ asset, root: roots.get(asset) }));
+}
+
+/** Whether an asset was registered with the session itself: the caller has asked for it by name. */
+export const isAskedFor = (asset, session) => asset.created_at === session.created_at;
+
+/** Whether an asset has no file that can be used. */
+export const isVacant = (asset) => asset.status === "awaiting_upload" || asset.status === "failed";
+
+const registered = (asset) => Date.parse(asset.created_at);
+
+function isAfter(later, asset, replacements) {
+  if (later.id in replacements) return replacements[later.id] === asset.id;
+  return later.name === asset.name && later.asset_type === asset.asset_type && registered(asset) < registered(later);
+}

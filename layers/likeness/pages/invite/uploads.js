@@ -1,0 +1,254 @@
+// Uploads files from this page to the bucket, two at a time: checks, registers and sends them. It waits for a lost
+// connection to return, and reports what the server refuses, which can be retried.
+
+import { ApiError, call, serverNow } from "./api.js";
+import { UnusableFile, digestOf, inspect } from "./media.js";
+
+const AT_ONCE = 2;
+const MOST_TRIES = 6;
+/** An upload that sends no byte for this long counts as a lost connection. */
+const STALLED_MS = 60_000;
+const NAME_LIMIT = 64;
+// What the API accepts in no name: control characters, line separators, overrides of the direction of what follows.
+const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
+const TRANSIENT = new Set(["offline", "timeout", "throttled", "rate_limited", "storage_unavailable", "not_json"]);
+
+/** When the bucket answered, but did not take the file. */
+class NotStored extends Error {}
+/** When the file could not be read: it was moved or changed, or the permission has ended. */
+class Unreadable extends Error {}
+
+/**
+ * The files of this page. `phase` of an item: `checking`, `refused` (checked and not usable), `queued`, `sending`,
+ * `paused` (no connection), `sent`, `broken` (the upload failed; can be retried), `failed` (its asset failed). `limits`
+ * is a promise of limits.json, `taken()` returns the names that are in use. Callbacks: `changed(item)` after every
+ * change, `same(item, name)` when the session has the same file already, `replaced(newId, oldId)` when an asset
+ * replaces another.
+ */
+export class Uploads {
+  constructor({ key, sessionId, limits, taken, changed, same, replaced }) {
+    this.key = key;
+    this.sessionId = sessionId;
+    this.limits = limits;
+    this.taken = taken;
+    this.changed = changed;
+    this.same = same;
+    this.replaced = replaced;
+    this.items = [];
+    this.running = 0;
+  }
+
+  /** Whether an upload is not finished: leaving the page would lose it. */
+  get sending() {
+    return this.items.some((each) => ["checking", "queued", "sending", "paused"].includes(each.phase));
+  }
+
+  /**
+   * Adds a file. The second argument says where it goes: `row` is the key of its row, `former` the id of the asset that
+   * it replaces, `name` and `kind` what was asked for; all may be null.
+   */
+  async add(file, { row = null, former = null, name = null, kind = null } = {}) {
+    const key = nextKey();
+    const item = { row: row ?? key, former, wanted: kind, file, url: URL.createObjectURL(file), phase: "checking" };
+    Object.assign(item, { name: name ?? this.freeName(file.name), sent: 0, tries: 0, assetId: null });
+    this.items.push(item);
+    this.changed(item);
+    try {
+      const found = await inspect(file, item.url, await this.limits, kind);
+      Object.assign(item, found);
+      item.sha256 = await digestOf(file);
+    } catch (error) {
+      if (!(error instanceof UnusableFile)) throw error;
+      return this.set(item, { phase: "refused", problem: { code: error.code, values: error.values } });
+    }
+    const duplicate = this.items.find((each) => each !== item && item.sha256 && each.sha256 === item.sha256);
+    if (duplicate && !["refused", "broken", "failed"].includes(duplicate.phase)) {
+      return this.drop(item, duplicate.name);
+    }
+    this.set(item, { phase: "queued" });
+    this.next();
+  }
+
+  /** Sends a file again that could not be sent, or whose asset failed for a temporary reason. */
+  retry(item) {
+    if (item.phase === "failed") Object.assign(item, { former: item.assetId, assetId: null });
+    this.set(item, { phase: "queued", tries: 0, sent: 0, form: null, problem: null });
+    this.next();
+  }
+
+  /** Marks the items whose assets failed: the same file can be chosen again. */
+  update(assets) {
+    const failed = new Set(assets.filter((each) => each.status === "failed").map((each) => each.id));
+    for (const item of this.items) {
+      if (item.phase === "sent" && failed.has(item.assetId)) item.phase = "failed";
+    }
+  }
+
+  /** Removes an item from the list. */
+  remove(item) {
+    this.items = this.items.filter((each) => each !== item);
+    URL.revokeObjectURL(item.url);
+    this.changed(item);
+  }
+
+  set(item, changes) {
+    Object.assign(item, changes);
+    this.changed(item);
+  }
+
+  drop(item, name) {
+    this.remove(item);
+    this.same(item, name);
+  }
+
+  next() {
+    while (this.running < AT_ONCE) {
+      const item = this.items.find((each) => each.phase === "queued");
+      if (!item) return;
+      this.running += 1;
+      this.set(item, { phase: "sending" });
+      this.send(item).finally(() => {
+        this.running -= 1;
+        this.next();
+      });
+    }
+  }
+
+  async send(item) {
+    while (item.phase === "sending") {
+      try {
+        await this.sendOnce(item);
+      } catch (error) {
+        await this.afterFailure(item, error);
+      }
+    }
+  }
+
+  async sendOnce(item) {
+    if (!item.form || Date.parse(item.form.expires_at) < serverNow() + STALLED_MS) await this.register(item);
+    if (item.phase !== "sending") return;
+    await post(item.form, item.file, (sent) => this.set(item, { sent }));
+    this.set(item, { phase: "sent", sent: item.file.size, form: null });
+  }
+
+  async register(item) {
+    const asset = await call(this.key, "POST", `sessions/${this.sessionId}/assets`, {
+      name: item.name,
+      asset_type: item.kind,
+      content_type: item.contentType,
+      size_bytes: item.file.size,
+      ...(item.sha256 ? { sha256: item.sha256 } : {}),
+    });
+    if (!asset.upload) {
+      // The session has these bytes already; after a retry it may be this item's own asset, whose response was lost.
+      if (item.assetId === asset.id) this.set(item, { phase: "sent", sent: item.file.size });
+      else this.drop(Object.assign(item, { phase: "same" }), asset.name);
+      return;
+    }
+    const before = item.assetId ?? item.former;
+    if (before && before !== asset.id) this.replaced(asset.id, before);
+    this.set(item, { form: asset.upload, assetId: asset.id, name: asset.name });
+  }
+
+  async afterFailure(item, error) {
+    const passing = error instanceof ApiError && TRANSIENT.has(error.code);
+    item.tries += 1;
+    if (error instanceof NotStored) item.form = null; // it may have expired: the next try gets a new one
+    const most = error instanceof NotStored ? 2 : passing ? (navigator.onLine ? MOST_TRIES : Infinity) : 0;
+    if (item.tries >= most) return this.set(item, { phase: "broken", problem: problemOf(error) });
+    this.set(item, { phase: "paused", sent: 0 });
+    await (error.retryAfter ? sleep(error.retryAfter) : pause(Math.min(30, 2 ** item.tries)));
+    if (item.phase === "paused") this.set(item, { phase: "sending" });
+  }
+
+  /** The name of the file as the API accepts it, and different from every other name of the session. */
+  freeName(given) {
+    const clean = given.normalize("NFC").replace(UNPRINTABLE, "").trim() || "file";
+    const dot = clean.lastIndexOf(".");
+    const end = dot > 0 && clean.length - dot <= 6 ? clean.slice(dot) : "";
+    const stem = end ? clean.slice(0, dot) : clean;
+    const taken = new Set([...this.taken(), ...this.items.map((each) => each.name)]);
+    for (let number = 1; ; number += 1) {
+      const tail = number === 1 ? end : ` (${number})${end}`;
+      const name = [...stem].slice(0, NAME_LIMIT - tail.length).join("") + tail;
+      if (!taken.has(name)) return name;
+    }
+  }
+}
+
+let lastKey = 0;
+
+function nextKey() {
+  lastKey += 1;
+  return `item-${lastKey}`;
+}
+
+function problemOf(error) {
+  if (error instanceof NotStored) return { code: "upload_refused" };
+  if (error instanceof Unreadable) return { code: "upload_unreadable" };
+  if (!(error instanceof ApiError)) throw error;
+  return error.code === "too_many_attempts" ? { code: "too_many_assets" } : { code: error.code, error };
+}
+
+const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
+/**
+ * Waits for some seconds, or for the connection to come back, whichever is first.
+ * @returns {Promise<void>}
+ */
+function pause(seconds) {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      removeEventListener("online", done);
+      resolve();
+    };
+    const timer = setTimeout(done, seconds * 1000);
+    addEventListener("online", done);
+  });
+}
+
+/**
+ * Sends a file with a presigned form. XMLHttpRequest, since fetch does not report upload progress.
+ * @returns {Promise<void>}
+ */
+function post(form, file, progress) {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(form.fields)) body.append(name, value);
+  body.append("file", file, "file");
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    let watch = 0;
+    const moved = () => {
+      clearTimeout(watch);
+      watch = setTimeout(() => request.abort(), STALLED_MS);
+    };
+    request.upload.addEventListener("progress", (event) => {
+      moved();
+      // The fields of the form count too: they are small, and the response marks the end.
+      if (event.lengthComputable) progress(Math.min(file.size, Math.max(0, event.loaded - (event.total - file.size))));
+    });
+    const lost = () => reject(new ApiError("offline", "The upload was interrupted"));
+    request.addEventListener("abort", lost);
+    request.addEventListener("error", () => readable(file).then((can) => (can ? lost() : reject(new Unreadable()))));
+    request.addEventListener("load", () => (request.status < 300 ? resolve() : reject(refusal(request.status))));
+    request.addEventListener("loadend", () => clearTimeout(watch));
+    request.open("POST", form.url);
+    request.send(body);
+    moved();
+  });
+}
+
+function refusal(status) {
+  if (status < 500) return new NotStored(String(status));
+  return new ApiError("storage_unavailable", `The storage answered ${status}`);
+}
+
+async function readable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}

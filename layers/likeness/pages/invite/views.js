@@ -1,0 +1,213 @@
+// The views of the page besides the files: consent, the face check, and the final ones. Each function draws one view
+// and returns `{ element, update() }`; `update` is called after each response, and each second.
+
+import { serverNow } from "./api.js";
+import { h, icon, say } from "./dom.js";
+import { isUndecided, reasonOf, secondsLeft } from "./state.js";
+import { problemWords } from "./texts.js";
+
+const FEW_ATTEMPTS = 3;
+const LONG_MS = 30_000;
+
+const heading = (text) => h("h1", { tabindex: "-1" }, text);
+const step = (...children) => h("div", { class: "step" }, ...children);
+const still = (element) => ({ element, update() {} });
+
+/** A button that is busy, and cannot be pressed again, while `work` runs. */
+function busyButton(label, busyLabel, work, style = "button") {
+  const words = h("span", {}, label);
+  const button = h("button", { type: "button", class: style }, words);
+  button.addEventListener("click", async () => {
+    if (button.getAttribute("aria-disabled") === "true") return;
+    busy(true);
+    try {
+      await work();
+    } finally {
+      busy(false);
+    }
+  });
+  const busy = (on) => {
+    // Not `disabled`, which would lose the keyboard focus.
+    button.setAttribute("aria-disabled", String(on));
+    button.classList.toggle("busy", on);
+    say(words, on ? busyLabel : label);
+  };
+  return { button, words, busy };
+}
+
+/** The place for the error of a button. */
+function errorSlot() {
+  const element = h("div", { class: "slot", role: "alert" });
+  return {
+    element,
+    clear: () => element.replaceChildren(),
+    show(text, detail = null) {
+      element.replaceChildren(
+        h("div", { class: "note bad" }, icon("alert"),
+          h("div", {}, h("p", {}, text), detail && h("p", { class: "detail" }, detail))),
+      );
+    },
+  };
+}
+
+/** The consent text, a checkbox that is not ticked, and the button that stores the consent. */
+export function consentView(app) {
+  const { t } = app;
+  const text = app.consentText();
+  const why = app.consentWhy && h("p", { class: "note warn", role: "alert", tabindex: "-1" },
+    icon("alert"), h("span", {}, t(app.consentWhy)));
+  const box = h("input", { type: "checkbox", id: "agree", autocomplete: "off" });
+  const trouble = errorSlot();
+  const agree = busyButton(t("consent_continue"), t("consent_saving"), async () => {
+    trouble.clear();
+    try {
+      await app.agree(text);
+    } catch (error) {
+      app.explain(trouble, error);
+    }
+  });
+  const allow = () => {
+    agree.button.disabled = !box.checked;
+  };
+  box.addEventListener("change", allow);
+  allow();
+  const element = step(
+    heading(t("consent_heading")), h("p", { class: "lead" }, t("consent_lead")), why,
+    h("article", { class: "consent-text", lang: text.language }, h("h2", {}, text.title), ...paragraphs(text.text)),
+    h("p", { class: "detail" }, t("consent_version", { version: text.text_version })),
+    h("label", { class: "tick", for: "agree" }, box, h("span", {}, t("consent_agree"))), agree.button, trouble.element,
+  );
+  return { element, focus: why, update() {} };
+}
+
+const paragraphs = (text) => text.split(/\n\s*\n/).map((each) => h("p", {}, each.trim()));
+
+/** A line that says that consent is on record. */
+function consentLine({ t, session }) {
+  const { consent } = session;
+  if (!consent) return null;
+  const words = consent.source === "client" ? "consent_on_record" : "consent_given";
+  const values = { date: t.date(consent.given_at), version: consent.text_version };
+  return h("p", { class: "given" }, icon("check"), h("span", {}, t(words, values)));
+}
+
+function tips(t) {
+  const each = (sign, words) => h("li", {}, icon(sign), h("span", {}, t(words)));
+  return h("ul", { class: "tips", "aria-label": t("tips") },
+    each("light", "tip_light"), each("face", "tip_alone"), each("person", "tip_bare"));
+}
+
+/** The button that creates a link and opens it. After too many requests it shows how long to wait. */
+function startButton(app, label, style) {
+  const { t } = app;
+  const trouble = errorSlot();
+  const made = busyButton(label, t("starting"), async () => {
+    trouble.clear();
+    try {
+      await app.start();
+    } catch (error) {
+      app.explain(trouble, error);
+      await countDown(made.words, t, Math.min(60, error.retryAfter ?? 0));
+    }
+  }, style);
+  return { button: made.button, trouble: trouble.element };
+}
+
+async function countDown(words, t, seconds) {
+  for (let left = Math.ceil(seconds); left > 0; left -= 1) {
+    say(words, t("start_wait", { seconds: String(left) }));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
+/** Before the first attempt. */
+export function readyView(app) {
+  const { t } = app;
+  const start = startButton(app, t(app.onComputer ? "start_here" : "start"));
+  return still(step(
+    heading(t("ready_heading")), h("p", { class: "lead" }, t("ready_lead")), tips(t), start.button,
+    h("p", { class: "detail centred" }, t("start_minutes")), attemptsLine(app), start.trouble, consentLine(app),
+  ));
+}
+
+function attemptsLine({ t, session }) {
+  const { attempts_left: count } = session;
+  if (count > FEW_ATTEMPTS) return null;
+  return h("p", { class: "left" }, count === 1 ? t("attempts_left_one") : t("attempts_left", { count }));
+}
+
+/** While a link is open: its countdown, a button back to it if this tab created it, and one for a new link. */
+export function openView(app) {
+  const { t, session } = app;
+  const link = app.keptLink();
+  const clock = h("p", { class: "clock", role: "timer", "aria-labelledby": "clock-label" });
+  const bar = h("progress", { max: "120", value: "120", "aria-hidden": "true" });
+  // A button, since scanners follow the links of a page, and this one is for the person alone.
+  const goThere = { type: "button", class: "button", onclick: () => location.assign(link) };
+  const go = link && h("button", goThere, t("open_go"));
+  const again = startButton(app, t(link ? "open_again" : "open_again_here"), "button second");
+  const element = step(
+    heading(t(link ? "open_heading_here" : "open_heading")),
+    h("p", { class: "lead" }, t(link ? "open_here" : "open_elsewhere")),
+    h("div", { class: "countdown" }, h("p", { class: "detail", id: "clock-label" }, t("open_left")), clock, bar),
+    go, ...(session.attempts_left < 1 ? [] : [again.button,
+      h("p", { class: "detail centred" }, t("open_costs")), attemptsLine(app), again.trouble]),
+  );
+  const update = () => {
+    const left = Math.ceil(secondsLeft(app.session, serverNow()));
+    say(clock, `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`);
+    bar.value = left;
+  };
+  update();
+  return { element, update };
+}
+
+function undecidedNote(t, session) {
+  if (!isUndecided(session)) return null;
+  return h("p", { class: "note calm" }, icon("clock"), h("span", {}, t("link_undecided")));
+}
+
+/** After a failed attempt: the reason, tips, and a button. */
+export function retryView(app) {
+  const { t, session } = app;
+  const code = t.has(`${reasonOf(session)}_heading`) ? reasonOf(session) : "attempt_failed";
+  const start = startButton(app, t("retry"));
+  return still(step(
+    heading(t(`${code}_heading`)), h("p", { class: "lead" }, t(code)),
+    undecidedNote(t, session),
+    tips(t), start.button, h("p", { class: "detail centred" }, t("start_minutes")), attemptsLine(app), start.trouble,
+  ));
+}
+
+/** After the callback, until the result arrives. */
+export function waitingView(app) {
+  const { t } = app;
+  const began = Date.now();
+  const words = h("p", { class: "lead" }, t("waiting"));
+  const orbit = h("div", { class: "orbit", "aria-hidden": "true" }, icon("face"));
+  const element = step(heading(t("waiting_heading")), orbit, words);
+  const update = () => {
+    if (Date.now() - began > LONG_MS) say(words, t("waiting_long"));
+  };
+  return { element, update };
+}
+
+/** A view of a heading and a sentence, for the final states and for persons without an invite link. */
+export function sentenceView(t, words, sign, ...more) {
+  const drawn = icon({ good: "check", bad: "alert", calm: "clock" }[sign]);
+  return still(step(
+    h("div", { class: `sign ${sign}`, "aria-hidden": "true" }, drawn),
+    heading(t(`${words}_heading`)), h("p", { class: "lead" }, t(words)), ...more,
+  ));
+}
+
+/** No attempt is left. A person who is still taking the last one can finish it. */
+export function spentView({ t, session }) {
+  return sentenceView(t, "spent", "bad", undecidedNote(t, session));
+}
+
+/** Shows an error beside its button. */
+export function explainIn(t, trouble, error) {
+  const { text, detail } = problemWords(t, error);
+  trouble.show(text, detail);
+}

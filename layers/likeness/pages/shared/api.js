@@ -1,0 +1,88 @@
+// Calls of this API from its own pages. The credential is sent in x-api-key only, and is never part of a URL, an error
+// or a console message.
+
+const TIMEOUT_MS = 35_000; // the gateway itself gives up after 29 s
+
+let skewMs = 0;
+
+/** Milliseconds since the epoch by the server's clock, from its last response: a phone's clock may be wrong. */
+export const serverNow = () => Date.now() + skewMs;
+
+/**
+ * When a call fails. `code` is the problem document's, or `offline` (no response), `timeout` or `not_json`. `message`
+ * is the problem's English text; `status` is 0 without a response; `retryAfter` is in seconds or null; `requestId`
+ * names the request in the server's logs, or is null.
+ */
+export class ApiError extends Error {
+  constructor(code, message, { status = 0, retryAfter = null, requestId = null, field = null } = {}) {
+    super(message);
+    this.name = "ApiError";
+    this.code = code;
+    this.status = status;
+    this.retryAfter = retryAfter;
+    this.requestId = requestId;
+    this.field = field;
+  }
+}
+
+/**
+ * One request. `path` is relative to the page; `key` may be null for what is public; `body` is sent as JSON, or as it
+ * is when it is a string. Returns the JSON of the response (null for an empty one) or a picture as a Blob; throws
+ * ApiError.
+ */
+export async function call(key, method, path, body = null, { headers = {} } = {}) {
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
+  try {
+    const response = await fetch(path, {
+      method,
+      headers: {
+        ...headers,
+        ...(key ? { "x-api-key": key } : {}),
+        ...(body ? { "content-type": typeof body === "string" ? "text/plain" : "application/json" } : {}),
+      },
+      body: body && (typeof body === "string" ? body : JSON.stringify(body)),
+      cache: "no-store",
+      credentials: "omit",
+      signal: abort.signal,
+    });
+    return read(response, await response.text());
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    throw abort.signal.aborted
+      ? new ApiError("timeout", "The request timed out")
+      : new ApiError("offline", "There is no connection");
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function read(response, text) {
+  const date = Date.parse(response.headers.get("date"));
+  if (Number.isFinite(date)) skewMs = date + 500 - Date.now();
+  const type = response.headers.get("content-type") ?? "";
+  if (response.ok && type.startsWith("image/")) return new Blob([text], { type });
+  const answer = parsed(text);
+  if (response.ok && answer !== undefined) return answer;
+  const about = { status: response.status, retryAfter: retryAfter(response) };
+  if (response.ok) throw new ApiError("not_json", "The response is not JSON", about);
+  const { code = `http_${response.status}`, detail, title, request_id: requestId, field } = answer ?? {};
+  const message = detail || title || `The server responded with ${response.status}`;
+  throw new ApiError(code, message, { ...about, requestId, field });
+}
+
+function parsed(text) {
+  if (text === "") return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function retryAfter(response) {
+  const header = response.headers.get("retry-after");
+  if (!header) return null;
+  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - serverNow()) / 1000;
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : null;
+}

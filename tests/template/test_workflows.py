@@ -1,0 +1,70 @@
+"""What the workflows at GitHub install and run where they may change a stage."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.template.test_setup import make
+from tests.template_file import ROOT
+
+WORKFLOWS = ROOT / ".github/workflows"
+#: The conditions of a stage's steps, by whether the tests from outside run there.
+_CONDITIONS = {"inputs.black_box": True, "!inputs.black_box": False}
+
+
+def _jobs(name: str) -> dict[str, Any]:
+    # A loader that makes strings of everything: YAML 1.1 takes `on` for a truth value.
+    jobs: dict[str, Any] = yaml.load((WORKFLOWS / name).read_text("utf-8"), yaml.BaseLoader)["jobs"]  # noqa: S506
+    return jobs
+
+
+def _commands(*, black_box: bool) -> list[str]:
+    """What a stage's job runs, in order."""
+    (job,) = _jobs("stage.yml").values()
+    steps = [each for each in job["steps"] if _CONDITIONS.get(each.get("if"), black_box) is black_box]
+    return [each["run"] for each in steps if "run" in each]
+
+
+def _installed(commands: list[str], folder: Path) -> set[str]:
+    """The groups of packages that the commands install with make, whose every installation asks for hashes."""
+    groups = set()
+    for target in re.findall(r"^make ([a-z-]+)", "\n".join(commands), re.MULTILINE):
+        lines = make("--dry-run", target, f"VENV={folder / 'none'}").replace("\\\n", " ").splitlines()
+        installs = [each for each in lines if re.search(r"pip install", each)]
+        assert all("--require-hashes" in each for each in installs)
+        groups |= {group for each in installs for group in re.findall(r"--requirement requirements/(\w+)\.txt", each)}
+    return groups - {"installer"}
+
+
+def test_production_installs_what_deploys_it_alone_and_with_hashes(tmp_path: Path) -> None:
+    prod = _jobs("deploy.yml")["prod"]
+    assert prod["with"]["black_box"] == "false"
+    commands = _commands(black_box=False)
+    assert _installed(commands, tmp_path) == {"deploy"}
+    assert any("sam deploy" in each for each in commands)
+    assert "openapi.json" in commands[-1], "somebody looks whether it answers"
+
+
+def test_the_stage_before_it_is_tested_from_outside(tmp_path: Path) -> None:
+    dev = _jobs("deploy.yml")["dev"]
+    assert dev["with"]["black_box"] == "true"
+    commands = _commands(black_box=True)
+    assert commands[-1].startswith("make black-box")
+    assert _installed(commands[:-1], tmp_path) == {"deploy", "test"}
+
+
+@pytest.mark.parametrize("file", sorted(WORKFLOWS.glob("*.yml")), ids=lambda each: each.name)
+def test_no_workflow_installs_packages_past_the_lock_files(file: Path) -> None:
+    text = file.read_text("utf-8")
+    assert not re.search(r"\b(pip3?|pipx|uv|npm|npx|poetry) (install|i|add|ci|sync|run|tool)\b|\buvx\b|setup-sam", text)
+
+
+@pytest.mark.parametrize("file", sorted(WORKFLOWS.glob("*.yml")), ids=lambda each: each.name)
+def test_every_action_is_pinned_to_a_commit(file: Path) -> None:
+    for used in re.findall(r"uses: (\S+)", file.read_text("utf-8")):
+        assert used.startswith("./") or re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", used), used
