@@ -280,8 +280,8 @@ def rows() -> list[Row]:
     total = Row("dollars", "all services", sum(ours.values()), unit, floor=sum(naive.values()), goal=0.4)
     by_service = [Row("dollars", each, ours[each], unit, floor=naive[each]) for each in ours]
     note = (
-        "secrets, alarms and looks into an empty queue, whatever the traffic, in both designs;"
-        " stored files and their way out are not counted"
+        "secrets, alarms and reads of an empty queue, whatever the traffic, in both designs;"
+        " stored files and their transfer are not counted"
     )
     return [total, *by_service, Row("dollars", "a month without anybody", monthly(), "$", note=note)]
 
