@@ -23,15 +23,16 @@ ALONE := tests/integration/test_flood.py tests/integration/test_load.py
 SOURCES := layers functions local ops bench clients tests
 
 # A target that needs a group of pyproject.toml depends on its file here.
-GROUPS := deploy local test bench check
+GROUPS := deploy release local test bench check
 DEPLOY := $(VENV)/groups/deploy
+RELEASE := $(VENV)/groups/release
 LOCAL := $(VENV)/groups/local
 TEST := $(VENV)/groups/test
 BENCH := $(VENV)/groups/bench
 CHECK := $(VENV)/groups/check
 PAGES := $(VENV)/groups/pages
 
-.PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-fast test-nightly test-here test-unit test-workflow test-template test-faults test-deployed test-integration test-browser test-load screenshots black-box faults redrive inventory bench bench-check check check-models resolve resolve-all build build-gradual lock clean
+.PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-fast test-nightly test-here test-unit test-workflow test-template test-faults test-deployed test-integration test-browser test-load screenshots black-box faults redrive inventory bench bench-check check check-models resolve resolve-all build build-gradual release lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -50,9 +51,9 @@ $(GROUPS:%=$(VENV)/groups/%): $(VENV)/groups/%: requirements/%.txt $(VENV)/.read
 	@mkdir -p $(@D) && touch $@
 LOCKED := --require-hashes --only-binary :all:
 
-# What checks the pages' JavaScript: the one thing that needs Node.js, and for nothing but its gate.
+# What checks the pages' JavaScript and the state machine: Node.js is for these two gates and nothing else.
 $(PAGES): requirements/package-lock.json
-	@command -v $(NPM) >/dev/null || { echo "likeness: checking the pages' JavaScript needs Node.js 20 or newer, with npm" >&2; exit 1; }
+	@command -v $(NPM) >/dev/null || { echo "likeness: checking the pages and the state machine needs Node.js 20 or newer, with npm" >&2; exit 1; }
 	@echo "likeness: installing the packages of $<"
 	@mkdir -p $(VENV)/node $(@D) && cp requirements/package.json $< $(VENV)/node
 	@$(NPM) ci --prefix $(VENV)/node --ignore-scripts --no-audit --no-fund --loglevel=error
@@ -168,9 +169,12 @@ bench-check: $(BENCH) ## the figures that are the same on every machine, against
 
 # Each gate is a command that fails when it finds something. They run side by side, the slowest first. mypy and tsc
 # are tried on mistakes, too.
-GATES := mypy checkov sam cfn-lint resolve models pages ruff format imports statelint zizmor
+GATES := mypy checkov sam policies cfn-lint resolve models pages asl ruff format imports statelint zizmor
 mypy := $(RUN) -m mypy $(SOURCES) && $(RUN) -m pytest tests/checks/test_types.py --quiet
-pages = $(MAKE) --no-print-directory $(PAGES) && $(TSC) --project layers/likeness && TSC=$(TSC) $(RUN) -m pytest tests/checks/test_pages.py --quiet
+pages = $(NODE_TOOLS) && $(TSC) --project layers/likeness && TSC=$(TSC) $(RUN) -m pytest tests/checks/test_pages.py --quiet
+asl = $(NODE_TOOLS) && ASL_VALIDATOR=$(VENV)/node/node_modules/.bin/asl-validator $(RUN) -m pytest tests/checks/test_asl.py --quiet
+policies := PARLIAMENT=$(CHECKOV)/bin/parliament $(RUN) -m pytest tests/checks/test_policies.py --quiet
+NODE_TOOLS = $(MAKE) --no-print-directory $(PAGES)
 TSC = $(VENV)/node/node_modules/.bin/tsc
 checkov := $(CHECKOV)/bin/checkov
 sam := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate
@@ -185,6 +189,8 @@ zizmor := $(VENV)/bin/zizmor --offline --quiet --min-severity medium .github/wor
 
 check: setup-check ## lint, types, import directions, template, state machine, security
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(GATES:%=gate-%)
+
+gate-asl: | gate-pages  # both would install the same packages at once
 
 .PHONY: $(GATES:%=gate-%)
 $(GATES:%=gate-%): gate-%:
@@ -239,6 +245,9 @@ build-gradual: $(DEPLOY) ## the same for a gradual rollout: aliases and alarms (
 	$(RUN) -m ops.gradual $(REVISION) > template-gradual.yaml
 	@$(MAKE) --no-print-directory build TEMPLATE=template-gradual.yaml
 
+release: $(RELEASE) build ## dist/likeness-<version>: what deploys without SAM or Python (docs/deploying.md)
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)} $(RUN) -m ops.release
+
 # One solution for all groups first, so that each group's file has the same versions. UPGRADE= changes only what has to
 # change: uv keeps the versions that it finds where it writes.
 lock: $(VENV)/.ready ## new lock files, with hashes for every platform, from pyproject.toml
@@ -256,4 +265,4 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --only-bi
 UPGRADE ?= --upgrade
 
 clean: ## everything that was made, but not the virtual environment
-	rm -rf .aws-sam .local build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage
+	rm -rf .aws-sam .local build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage

@@ -1,4 +1,4 @@
-"""``python -m bench run``, ``report`` and ``check``."""
+"""``python -m bench run``, ``report``, ``usage`` and ``check``."""
 
 from __future__ import annotations
 
@@ -39,6 +39,13 @@ def run(wanted: tuple[str, ...], write: bool) -> None:
 def report() -> None:
     """Write docs/performance.md from the last results, without measuring."""
     _write(_console())
+
+
+@main.command()
+def usage() -> None:
+    """Play persons through the product and keep what they use in ops/usage.json, for `python -m ops cost`."""
+    written = importlib.import_module("bench.dollars").write_record()
+    _console().print(f"written: {written.relative_to(ROOT)}")
 
 
 @main.command()

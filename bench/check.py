@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import calls, transitions, weight
+from bench import calls, dollars, transitions, weight
 
 BASELINE = Path(__file__).with_name("baseline.json")
 #: Modules and bytes change a little with every version of a package; a call more is a call more.
@@ -90,8 +90,17 @@ def _split(before: Any, after: Any) -> str:
     return f": {', '.join(listed)}" if listed else ""
 
 
-def check(accept: bool, *, baseline: Path = BASELINE, measured: Callable[[], Figures] = measure) -> int:
-    """Prints what differs from the baseline; 1 when something got worse. ``accept`` keeps what was found instead."""
+def check(
+    accept: bool,
+    *,
+    baseline: Path = BASELINE,
+    measured: Callable[[], Figures] = measure,
+    stale: Callable[[], list[str]] = dollars.stale,
+) -> int:
+    """Prints what differs from the baseline; 1 when something got worse. ``accept`` keeps what was found instead.
+
+    What persons use is compared with ops/usage.json: `python -m bench usage` writes that anew.
+    """
     now = measured()
     if accept:
         baseline.write_text(json.dumps(now, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
@@ -101,6 +110,7 @@ def check(accept: bool, *, baseline: Path = BASELINE, measured: Callable[[], Fig
     if now["python"] != kept["python"]:
         print(f"modules are not compared: the baseline is of Python {kept['python']}, this is {now['python']}")
     verdict = compare(now, kept)
+    verdict.worse += [f"ops/usage.json is out of date: {each}; python -m bench usage" for each in stale()]
     for line in verdict.worse:
         print(f"worse: {line}")
     for line in verdict.better:

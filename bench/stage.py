@@ -216,8 +216,8 @@ def answered(answer: Answer, status: int) -> Answer:
 
 
 @contextmanager
-def stage(start: float = START) -> Iterator[Stage]:
-    """An empty account; ``start`` is the time at which it begins, in epoch seconds."""
-    with cloud(_OUTCOMES, start=start) as where, served_face() as url:
+def stage(start: float = START, *, stream: bool = False) -> Iterator[Stage]:
+    """An empty account; ``start`` is the time at which it begins, in epoch seconds. ``stream``: the table has one."""
+    with cloud(_OUTCOMES, start=start, stream=stream) as where, served_face() as url:
         where.reconciles = False  # the table is filled with sessions that nobody is at
         yield Stage(where, url)

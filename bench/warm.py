@@ -50,11 +50,14 @@ def p99(of: list[float]) -> float:
 
 
 @functools.cache
-def measured() -> dict[str, Times]:
-    """Each function that calls anybody; handler and floor take turns. Once for the life of the process."""
+def measured(only: tuple[str, ...] = ()) -> dict[str, Times]:
+    """Each function that calls anybody, or ``only`` some; handler and floor take turns.
+
+    Once for the life of the process.
+    """
     recordings, environment = record()
     with replay(recordings, environment) as players:
-        return {name: _measure(player) for name, player in players.items()}
+        return {name: _measure(player) for name, player in players.items() if not only or name in only}
 
 
 def _measure(player: Player) -> Times:

@@ -61,28 +61,37 @@ def outputs(endpoint: str, stack_name: str) -> dict[str, str]:
 def deployable(built: Path, scratch: Path, python: str, parameters: Mapping[str, str]) -> Path:
     """Returns the built template beside ``built`` as MiniStack takes it; its layers are linked into ``scratch``.
 
-    MiniStack refuses alarms on an expression, and the dashboard needs their names: such an alarm watches the
-    expression's first metric instead. It reads a queue only when MaximumConcurrency is a number, and a parameter's
-    value is text there: the value is written in, from ``parameters`` or the default. ``python`` is the version that the
-    functions run on, such as 3.13.
+    MiniStack reads a queue only when MaximumConcurrency is a number, and a parameter's value is text there: it is
+    written in as a number, from ``parameters`` or the default. ``python`` is the version that the functions run on,
+    such as 3.13.
     """
     template = yaml.safe_load(built.read_text())  # a built template has no short forms
+    without_expressions(template)
     for name, resource in template["Resources"].items():
         properties = resource["Properties"]
-        if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in properties:
-            watched = next(each["MetricStat"] for each in properties.pop("Metrics") if "MetricStat" in each)
-            properties |= watched["Metric"] | {"Statistic": watched["Stat"], "Period": watched["Period"]}
         for event in properties.get("Events", {}).values():
             scaling = event["Properties"].get("ScalingConfig", {})
             for key, value in scaling.items():
                 if isinstance(value, dict):
-                    name = value["Ref"]
-                    scaling[key] = int(parameters.get(name, template["Parameters"][name]["Default"]))
+                    default = template["Parameters"][value["Ref"]]["Default"]
+                    scaling[key] = int(parameters.get(value["Ref"], default))
         if resource["Type"] == "AWS::Serverless::LayerVersion":
             properties["ContentUri"] = str(_linked(built.parent / properties["ContentUri"], scratch / name, python))
     file = built.with_name(f"emulator-{scratch.name}.yaml")
     file.write_text(yaml.safe_dump(template, sort_keys=False))
     return file
+
+
+def without_expressions(template: Any) -> None:
+    """Makes each alarm on an expression watch the expression's first metric, in place.
+
+    MiniStack refuses such alarms, and the dashboard needs their names.
+    """
+    for resource in template["Resources"].values():
+        properties = resource["Properties"]
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in properties:
+            watched = next(each["MetricStat"] for each in properties.pop("Metrics") if "MetricStat" in each)
+            properties |= watched["Metric"] | {"Statistic": watched["Stat"], "Period": watched["Period"]}
 
 
 def _linked(layer: Path, scratch: Path, python: str) -> Path:

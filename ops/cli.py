@@ -10,11 +10,15 @@ import click
 
 from likeness.errors import LikenessError
 from ops.client_commands import client
+from ops.cost_commands import cost
+from ops.deploy_commands import deploy
 from ops.doctor_commands import doctor
 from ops.inventory_commands import inventory
+from ops.preflight_commands import preflight
 from ops.redrive import Redriven, redrive_queue, redrive_uploads
 from ops.session_commands import session
 from ops.stack import reach, with_stack
+from ops.uninstall_commands import uninstall
 from ops.webhook_commands import webhook
 
 
@@ -34,9 +38,13 @@ def main() -> None:
 
 
 main.add_command(client)
+main.add_command(cost)
+main.add_command(deploy)
 main.add_command(doctor)
 main.add_command(inventory)
+main.add_command(preflight)
 main.add_command(session)
+main.add_command(uninstall)
 main.add_command(webhook)
 
 

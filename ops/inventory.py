@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,10 +19,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from likeness.adapters.inventory import DynamoPages
 from likeness.adapters.items import UPSTREAM_ID, Item, asset_from, due, encode_item, session_from
 from likeness.contracts.inventory import MANIFEST, VERSION, BadLine, asset_items, read_line, session_item, single_item
 from likeness.domain.due import asset_due_at, session_due_at
-from likeness.ports import Export, HeldExport
+from likeness.ports import Export, ExportFiles, HeldExport
+from likeness.runtime.system import SystemClock
+from likeness.steps.export_inventory import ExportInventory
 
 #: What a refused write means: a newer item, or the same one, is there already.
 _REFUSED = "ConditionalCheckFailed"
@@ -57,6 +62,12 @@ class FreshExport:
 
     def release(self, run: str) -> None:
         """See the port."""
+
+
+def export_now(dynamodb: Any, table: str, files: ExportFiles) -> dict[str, str | int]:
+    """Writes the inventory in ``table`` into ``files``, whole; the folder and how much of each kind. LikenessError."""
+    step = ExportInventory(DynamoPages(dynamodb, table), files, FreshExport(), SystemClock(), time.sleep, 0)
+    return step(math.inf, math.inf)
 
 
 # -- in -----------------------------------------------------------------------------------------------------------

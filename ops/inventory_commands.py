@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import time
 from pathlib import Path
 
 import botocore.exceptions
 import click
 
-from likeness.adapters.inventory import DynamoPages, S3Exports
+from likeness.adapters.inventory import S3Exports
 from likeness.errors import LikenessError
-from likeness.runtime.system import SystemClock
-from likeness.steps.export_inventory import ExportInventory
 from ops.inventory import (
     Folder,
-    FreshExport,
     NotWhole,
     Restore,
+    export_now,
     folder_source,
     index_upstream_ids,
     keep_for_good,
@@ -45,10 +41,8 @@ def export(to: Path | None, table: str | None, stack_name: str, state_file: Path
         raise click.ClickException(f"{to} is there already; an export gets a folder of its own")
     bucket = None if to else stack.resource("InventoryBucket")
     files = Folder(to) if to else S3Exports(stack.client("s3"), str(bucket))
-    pages = DynamoPages(stack.client("dynamodb"), table or stack.outputs["TableName"])
-    step = ExportInventory(pages, files, FreshExport(), SystemClock(), time.sleep, 0)
     try:
-        done = step(math.inf, math.inf)
+        done = export_now(stack.client("dynamodb"), table or stack.outputs["TableName"], files)
     except LikenessError as exc:
         raise click.ClickException(f"{exc}; what was written is not whole, run it again") from exc
     click.echo(str(to) if to else f"s3://{bucket}/{done['export']}")

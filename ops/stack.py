@@ -44,19 +44,29 @@ class Stack:
         return str({each["ParameterKey"]: each["ParameterValue"] for each in found["Parameters"]}[name])
 
 
-def reach(stack_name: str, state_file: Path | None) -> Stack:
-    """The stack that the options name; ClickException when it cannot be found."""
+def clients(stack_name: str, state_file: Path | None) -> tuple[str, Callable[[str], Any]]:
+    """The stack's name and how to make clients where it is, whether it is there or not; ClickException."""
     if state_file:
-        if not state_file.exists():
-            raise click.ClickException(f"{state_file} does not exist: is the local stack up?")
+        state = _state(state_file)
         from local import emulator  # only where there is a local stack
 
-        state = json.loads(state_file.read_text())
-        return Stack(
-            state.get("stack_name", stack_name),
-            lambda service: emulator.client(service, state["emulator_endpoint"]),
-            state["outputs"],
-        )
+        return state.get("stack_name", stack_name), lambda service: emulator.client(service, state["emulator_endpoint"])
+    make: Any = boto3.client  # its stubs know one overload for each service
+    return stack_name, make
+
+
+def _state(state_file: Path) -> dict[str, Any]:
+    if not state_file.exists():
+        raise click.ClickException(f"{state_file} does not exist: is the local stack up?")
+    found: dict[str, Any] = json.loads(state_file.read_text())
+    return found
+
+
+def reach(stack_name: str, state_file: Path | None) -> Stack:
+    """The stack that the options name; ClickException when it cannot be found."""
+    name, make = clients(stack_name, state_file)
+    if state_file:
+        return Stack(name, make, _state(state_file)["outputs"])
     try:
         (stack,) = boto3.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as exc:
@@ -67,5 +77,4 @@ def reach(stack_name: str, state_file: Path | None) -> Stack:
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
     if "TableName" not in outputs:
         raise click.ClickException(f"the stack {stack_name} has no output TableName: is it a Likeness stack?")
-    make: Any = boto3.client  # its stubs know one overload for each service
     return Stack(stack_name, make, outputs)

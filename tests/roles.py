@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import yaml
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
@@ -57,12 +58,28 @@ class Permission(NamedTuple):
 
 def template() -> dict[str, Any]:
     """The template as SAM reads it, to be changed at will."""
-    read: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    return parsed((ROOT / "template.yaml").read_text())
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """A template as SAM reads it. SAM changes PyYAML's own loader for the whole process, which is undone here."""
+    before = {name: dict(getattr(yaml.SafeLoader, name)) for name in ("yaml_constructors", "yaml_multi_constructors")}
+    try:
+        read: dict[str, Any] = yaml_parse(text)
+    finally:
+        for name, constructors in before.items():
+            setattr(yaml.SafeLoader, name, constructors)
     return read
 
 
 def deployed(source: Mapping[str, Any], **parameters: str) -> dict[str, Any]:
     """The resources that SAM makes of a template: also the roles that nobody wrote down."""
+    resources: dict[str, Any] = transformed(source, **parameters)["Resources"]
+    return resources
+
+
+def transformed(source: Mapping[str, Any], **parameters: str) -> dict[str, Any]:
+    """The document that SAM makes of a template, with all code at s3://bucket/key."""
     document = copy.deepcopy(dict(source))
     for resource in document["Resources"].values():
         for place in ("CodeUri", "ContentUri", "DefinitionUri"):
@@ -70,9 +87,7 @@ def deployed(source: Mapping[str, Any], **parameters: str) -> dict[str, Any]:
                 resource["Properties"][place] = "s3://bucket/key"  # what `sam package` puts there
     # Given managed policies by name, the translator asks nobody.
     with no_account_of_this_machine():
-        made: dict[str, Any] = Translator({}, Parser()).translate(document, {"CrunApiKey": "key"} | parameters)[
-            "Resources"
-        ]
+        made: dict[str, Any] = Translator({}, Parser()).translate(document, {"CrunApiKey": "key"} | parameters)
     return made
 
 

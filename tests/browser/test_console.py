@@ -447,10 +447,10 @@ def test_a_fresh_link_is_shown_once_and_only_while_it_lives(enter: Any, fresh_cl
         else:
             page.keyboard.press("Escape")
             expect(page.get_by_role("button", name="New link")).to_be_focused()
-        assert not page.evaluate(
-            "(link) => document.documentElement.outerHTML.includes(link)"
-            " || [...document.querySelectorAll('input')].some((each) => each.value === link)",
-            link,
+        page.wait_for_function(
+            "(link) => !document.documentElement.outerHTML.includes(link)"
+            " && ![...document.querySelectorAll('input')].some((each) => each.value === link)",
+            arg=link,
         )
     assert len(fresh_client.get(made["id"])["attempts"]) == 2
 

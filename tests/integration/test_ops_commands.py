@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from local import emulator
 from local.media import DemoMedia
 from ops.cli import main
 from ops.client_keys import ClientKeys
@@ -23,6 +25,7 @@ from tests.integration.conftest import (
     send_file,
     settled,
 )
+from tests.shown import rows_of, shown
 
 Ops = Callable[..., Result]
 
@@ -112,3 +115,19 @@ def test_a_rotated_key_works_beside_the_old_one(ops: Ops, api: Api, keys: Client
     assert new not in result.stderr
     for key in (old, new):
         assert api.with_credential(key)("GET", "/sessions").status_code == 200
+
+
+def test_uninstall_names_everything_of_the_stack_and_asks_first(ops: Ops, api: Api) -> None:
+    result = CliRunner().invoke(main, ["uninstall", "--state-file", str(STATE_FILE)], input="another\n")
+    assert (result.exit_code, "nothing was changed" in result.output) == (1, True), result.output
+    cloudformation = emulator.client("cloudformation", api.stack.emulator_endpoint)
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=api.stack.stack_name)
+    rows = rows_of(result.output)
+    names = {name for row in rows for name in re.split(r"[ ,]+", row[2])}
+    for each in (each for page in pages for each in page["StackResourceSummaries"]):
+        assert {each["LogicalResourceId"], each["PhysicalResourceId"]} & names, each["LogicalResourceId"]
+
+    def kinds(found: list[tuple[str, ...]]) -> set[tuple[str, str]]:
+        return {(row[0], row[1].rpartition(" ")[2] if row[0] == "removed" else row[1]) for row in found}
+
+    assert kinds(rows) == kinds(rows_of(shown("deploying.md", "python -m ops uninstall")))

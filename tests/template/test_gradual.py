@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from samcli.yamlhelper import yaml_parse
 
 from ops.gradual import gradual, new_revision
-from tests.roles import deployed
+from tests.roles import deployed, parsed
 from tests.template_file import ROOT
 
 REVISION = "r12a1"
@@ -22,7 +21,7 @@ def _transformed(revision: str) -> dict[str, dict[str, Any]]:
     """The resources that CloudFormation gets."""
     yaml, text = YAML(), io.StringIO()
     yaml.dump(gradual(yaml.load(ROOT / "template.yaml"), revision), text)
-    return deployed(yaml_parse(text.getvalue()))
+    return deployed(parsed(text.getvalue()))
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +118,7 @@ def test_a_build_without_a_word_has_a_revision_of_its_own() -> None:
 
 def test_executions_of_before_may_call_what_they_began_with(resources: dict[str, dict[str, Any]]) -> None:
     """The role is the same with and without rollouts: functions, and their aliases."""
-    plain = deployed(yaml_parse((ROOT / "template.yaml").read_text()))
+    plain = deployed(parsed((ROOT / "template.yaml").read_text()))
     assert resources["OnboardPersonRole"] == plain["OnboardPersonRole"]
     (policy,) = resources["OnboardPersonRole"]["Properties"]["Policies"]
     statements = policy["PolicyDocument"]["Statement"]

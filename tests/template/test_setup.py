@@ -218,6 +218,11 @@ def test_without_node_the_check_of_the_pages_fails_and_says_why(tmp_path: Path) 
     assert "needs Node.js" in done.stdout
 
 
+def test_a_release_is_ignored_by_git_and_removed_by_make_clean() -> None:
+    assert "dist/" in (ROOT / ".gitignore").read_text().splitlines()
+    assert "dist" in make("--dry-run", "clean").split()
+
+
 def test_two_runs_side_by_side_do_not_mix_their_output() -> None:
     commands = make("--dry-run", "whole-help")
     assert "> build/help.log 2>&1" in commands

@@ -24,7 +24,7 @@ def kept() -> Figures:
 def _check(kept: Figures, now: Figures, folder: Path, *, accept: bool = False) -> int:
     baseline = folder / "baseline.json"
     baseline.write_text(json.dumps(kept))
-    return check(accept, baseline=baseline, measured=lambda: now)
+    return check(accept, baseline=baseline, measured=lambda: now, stale=list)
 
 
 def _one_call_more(now: Figures) -> None:
@@ -114,3 +114,10 @@ def test_modules_of_another_python_are_not_compared(
     _a_tenth_more_modules(now)
     assert _check(kept, now, tmp_path) == 0
     assert "modules are not compared" in capsys.readouterr().out
+
+
+def test_a_record_of_what_persons_use_that_is_out_of_date_fails(
+    kept: Figures, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(False, measured=lambda: kept, stale=lambda: ["persons 1: calls 30 → 40"]) == 1
+    assert "ops/usage.json is out of date: persons 1: calls 30 → 40; python -m bench usage" in capsys.readouterr().out

@@ -231,6 +231,10 @@ def contended(dynamodb: Any) -> Contended:
     return Contended(dynamodb, 0.003)
 
 
+#: Longer than a function has: what is tested is that nobody is turned away, not how busy this machine is.
+CONTENTION_SECONDS = 120.0
+
+
 def crowd(work: Callable[[int], object], number: int, within: float) -> list[object]:
     """What ``number`` callers get who come within so many seconds."""
     told: list[object] = []
@@ -252,7 +256,7 @@ def crowd(work: Callable[[int], object], number: int, within: float) -> list[obj
 
 def test_200_files_dropped_into_inbox_within_half_a_second(world: World, contended: Contended) -> None:
     one = world.session()
-    store = DynamoStore(cast("DynamoDBClient", contended), TABLE, 20.0)
+    store = DynamoStore(cast("DynamoDBClient", contended), TABLE, CONTENTION_SECONDS)
     step = CheckUpload(store, world.files, world.queue, world.clock)
     keys = [f"inbox/{one.id}/{number}.jpg" for number in range(MAX_ASSETS_PER_SESSION)]
     world.files.objects |= dict.fromkeys(keys, b"no picture")
@@ -264,7 +268,7 @@ def test_200_files_dropped_into_inbox_within_half_a_second(world: World, contend
 
 def test_twenty_are_twenty_although_forty_ask_at_once(world: World, contended: Contended) -> None:
     one = world.session()
-    store = DynamoStore(cast("DynamoDBClient", contended), TABLE, 20.0)
+    store = DynamoStore(cast("DynamoDBClient", contended), TABLE, CONTENTION_SECONDS)
     made = new_asset(
         one, world.clock.at, b"", name="n", asset_type="Image", content_type="image/png", size_bytes=1, by_person=True
     )

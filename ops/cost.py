@@ -1,0 +1,405 @@
+"""What a stack costs a month at AWS's list prices, from what persons were measured to use.
+
+`make bench` plays persons through the product and counts what they use; ``usage.json`` keeps it. The same arithmetic
+turns it into dollars in `python -m ops cost` and in docs/performance.md. What the template says is read from the
+template. The rest are the assumptions below, each with its reason.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from likeness.steps.recheck_assets import MOST as RECHECKED_AT_MOST
+from ops.template import ROOT, Template, product_template
+
+RECORD = ROOT / "ops" / "usage.json"
+#: AWS's pages of prices.
+_PAGES = "https://aws.amazon.com/{}/pricing"
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars in us-east-1, without free tiers and discounts, as of November 2026; ``source`` has today's."""
+
+    dollars: float
+    per: str
+    source: str
+
+
+PRICES = {
+    "lambda_request": Price(0.20e-6, "request", _PAGES.format("lambda")),
+    "lambda_gb_second": Price(0.0000133334, "GB-second on arm64", _PAGES.format("lambda")),
+    "transition": Price(0.025e-3, "transition, retries too", _PAGES.format("step-functions")),
+    "api_request": Price(3.50e-6, "request of a REST API", _PAGES.format("api-gateway")),
+    "write_unit": Price(0.625e-6, "write request unit", _PAGES.format("dynamodb") + "/on-demand"),
+    "read_unit": Price(0.125e-6, "read request unit", _PAGES.format("dynamodb") + "/on-demand"),
+    # With point-in-time recovery ($0.20), which the table has.
+    "table_gb_month": Price(
+        0.25 + 0.20, "GB and month, with point-in-time recovery", _PAGES.format("dynamodb") + "/on-demand"
+    ),
+    "sqs_request": Price(0.40e-6, "request, standard queue", _PAGES.format("sqs")),
+    "s3_put": Price(0.005e-3, "PUT or POST, Standard", _PAGES.format("s3")),
+    "s3_get": Price(0.0004e-3, "GET, Standard", _PAGES.format("s3")),
+    "s3_gb_month": Price(0.023, "GB and month, Standard", _PAGES.format("s3")),
+    "out_gb": Price(0.09, "GB out to the internet", _PAGES.format("ec2/on-demand")),
+    # Events that a service sends by itself are free; a bucket's have to be asked for, and are taken as paid here.
+    "event": Price(1.00e-6, "custom or opt-in event", _PAGES.format("eventbridge")),
+    "log_byte": Price(0.50e-9, "byte taken in, vended logs too", _PAGES.format("cloudwatch")),
+    "log_gb_month": Price(0.03, "GB and month of logs", _PAGES.format("cloudwatch")),
+    "metric_month": Price(0.30, "metric and month, by the hour", _PAGES.format("cloudwatch")),
+    "alarm_month": Price(0.10, "metric that an alarm watches, and month", _PAGES.format("cloudwatch")),
+    "secret_call": Price(0.05e-4, "call", _PAGES.format("secrets-manager")),
+    "secret_month": Price(0.40, "secret and month", _PAGES.format("secrets-manager")),
+    "key_month": Price(1.00, "key and month", _PAGES.format("kms")),
+    "firewall_month": Price(5.00, "web ACL and month", _PAGES.format("waf")),
+    "firewall_rule_month": Price(1.00, "rule and month", _PAGES.format("waf")),
+    "firewall_request": Price(0.60e-6, "request", _PAGES.format("waf")),
+}
+#: Seconds that a call takes inside of a region, crun's answer over the internet, and a client's webhook. Assumed.
+LATENCY = {
+    "dynamodb": 0.005,
+    "events": 0.01,
+    "sqs": 0.008,
+    "s3": 0.025,
+    "stepfunctions": 0.025,
+    "secretsmanager": 0.015,
+    "crun": 0.2,
+    "webhook": 0.3,
+}
+#: A function has one whole processor at so many MB (Lambda's guide, "Configure memory").
+_WHOLE_PROCESSOR_MB = 1769
+#: START, END and REPORT of an invocation; one request in the access log; one history event; CloudWatch's own bytes for
+#: each log event.
+PLATFORM_LOG_BYTES, _ACCESS_LOG_BYTES, _HISTORY_EVENT_BYTES, LOG_EVENT_BYTES = 380, 220, 380, 26
+_DAYS = 30.0
+_HOURS = 24 * _DAYS
+#: Lambda waits at a queue with five receivers, each for 20 seconds at a time (Lambda's guide, "Using Lambda with Amazon
+#: SQS"): so many requests a month.
+_EMPTY_RECEIVES = 5 * _DAYS * 86_400 / 20
+#: API Gateway's detailed metrics of one method: Count, Latency, IntegrationLatency, 4XXError and 5XXError.
+_METRICS_OF_A_METHOD = 5
+#: A file that lifecycle rules have deleted stays so many days as an older version.
+_OLD_VERSION_DAYS = 7
+_READ_UNIT_BYTES = 4096
+_MINUTES = {"minute": 1, "minutes": 1, "hour": 60, "hours": 60}
+
+
+@dataclass
+class Units:
+    """Request units of DynamoDB."""
+
+    read: float = 0
+    write: float = 0
+
+
+def _counts() -> dict[str, float]:
+    return defaultdict(float)
+
+
+@dataclass
+class Usage:
+    """What persons have used. ``calls`` by function and service, ``log_bytes`` and ``units`` by function.
+
+    ``events`` are those of executions' histories, ``published`` those of the event bus.
+    """
+
+    persons: float = 0
+    transitions: float = 0
+    events: float = 0
+    requests: float = 0
+    files: float = 0
+    published: float = 0
+    stored_bytes: float = 0
+    invocations: dict[str, float] = field(default_factory=_counts)
+    calls: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(_counts))
+    log_bytes: dict[str, float] = field(default_factory=_counts)
+    units: dict[str, Units] = field(default_factory=lambda: defaultdict(Units))
+
+    def called(self, service: str) -> float:
+        """Returns the calls to a service, of all functions."""
+        return sum(calls.get(service, 0) for calls in self.calls.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns it for the record."""
+        return {name: getattr(self, name) for name in _SINGLE} | {
+            "invocations": dict(self.invocations),
+            "calls": {function: dict(each) for function, each in self.calls.items()},
+            "log_bytes": dict(self.log_bytes),
+            "units": {function: asdict(each) for function, each in self.units.items()},
+        }
+
+
+_SINGLE = ("persons", "transitions", "events", "requests", "files", "published", "stored_bytes")
+
+
+def mix(parts: Iterable[tuple[float, Usage]]) -> Usage:
+    """Returns the sum of usages, each as often as its weight says."""
+    found = Usage()
+    for weight, each in parts:
+        for name in _SINGLE:
+            setattr(found, name, getattr(found, name) + weight * getattr(each, name))
+        for function, times in each.invocations.items():
+            found.invocations[function] += weight * times
+        for function, size in each.log_bytes.items():
+            found.log_bytes[function] += weight * size
+        for function, calls in each.calls.items():
+            for service, times in calls.items():
+                found.calls[function][service] += weight * times
+        for function, units in each.units.items():
+            found.units[function].read += weight * units.read
+            found.units[function].write += weight * units.write
+    return found
+
+
+def usage_from(found: Mapping[str, Any]) -> Usage:
+    """Returns a usage of the record."""
+    units = {function: Units(**each) for function, each in found["units"].items()}
+    return mix([(1, Usage(**{**found, "units": units}))])
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What turns runs into GB-seconds: MB by function, and seconds of a whole processor for one run."""
+
+    memory: Mapping[str, float]
+    processor: Mapping[str, float]
+
+    def gb_seconds(self, usage: Usage, function: str) -> float:
+        """Returns a function's processor time at its share of a processor, and its waits for calls."""
+        memory, times = self.memory[function], usage.invocations[function]
+        processor = self.processor[function] * _WHOLE_PROCESSOR_MB / memory
+        calls = usage.calls.get(function, {})
+        # What asks crun more than once asks side by side.
+        waits = sum(LATENCY[service] * number for service, number in calls.items() if service != "crun")
+        waits += LATENCY["crun"] * min(times, calls.get("crun", 0))
+        return (processor * times + waits) * memory / 1024
+
+
+def memory_of(template: Template) -> dict[str, float]:
+    """Returns the MB of each function, by the name of its folder."""
+    return {
+        each["Properties"]["CodeUri"].rpartition("/")[2]: each["Properties"]["MemorySize"]
+        for each in template["Resources"].values()
+        if each["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def bill(usage: Usage, rates: Rates) -> dict[str, float]:
+    """Returns the dollars of a usage, by service."""
+    logs = sum(usage.log_bytes.values()) + usage.requests * _ACCESS_LOG_BYTES + usage.events * _HISTORY_EVENT_BYTES
+    # A message is sent, received and deleted; EventBridge sends one for each event that it is given.
+    messages = usage.called("sqs") + usage.published
+    return {
+        "Step Functions": usage.transitions * PRICES["transition"].dollars,
+        "Lambda": sum(usage.invocations.values()) * PRICES["lambda_request"].dollars
+        + sum(rates.gb_seconds(usage, each) for each in usage.invocations) * PRICES["lambda_gb_second"].dollars,
+        "API Gateway": usage.requests * PRICES["api_request"].dollars,
+        "DynamoDB": sum(
+            each.read * PRICES["read_unit"].dollars + each.write * PRICES["write_unit"].dollars
+            for each in usage.units.values()
+        ),
+        "SQS": 3 * messages * PRICES["sqs_request"].dollars,
+        # crun fetches each file once.
+        "S3": usage.files * PRICES["s3_put"].dollars + (usage.called("s3") + usage.files) * PRICES["s3_get"].dollars,
+        "EventBridge": (usage.files + usage.published) * PRICES["event"].dollars,
+        "CloudWatch Logs": logs * (PRICES["log_byte"].dollars + PRICES["log_gb_month"].dollars / 1e9),
+        "Secrets Manager, calls": usage.called("secretsmanager") * PRICES["secret_call"].dollars,
+    }
+
+
+# -- a month ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a month is computed for.
+
+    ``persons`` begin in it, with so many ``assets`` of ``megabytes`` each. ``page_requests`` are those that a person's
+    own browser makes, ``webhooks`` the endpoints that are told of each event. ``months`` is how long persons have come
+    at this rate: it says how much the table holds.
+    """
+
+    persons: float
+    assets: float = 5
+    megabytes: float = 2
+    page_requests: float = 30
+    webhooks: int = 0
+    months: float = 12
+    firewall: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the bill: dollars a month. ``always`` lines cost the same whatever the traffic."""
+
+    name: str
+    dollars: float
+    always: bool = False
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was measured: a person's usage by number of files, and that of one run by the clock, by function."""
+
+    persons: Mapping[int, Usage]
+    clock: Mapping[str, Usage]
+    processor: Mapping[str, float]
+    metrics: float
+
+    def person(self, assets: float) -> Usage:
+        """Returns a person with so many files, between the numbers that were measured."""
+        known = sorted(self.persons)
+        upper = next((each for each in known[1:] if each >= assets), known[-1])
+        lower = known[known.index(upper) - 1]
+        share = (assets - lower) / (upper - lower)
+        return mix([(1 - share, self.persons[lower]), (share, self.persons[upper])])
+
+
+@functools.cache
+def recorded() -> Record:
+    """Returns the record that the last `python -m bench usage` has kept."""
+    found = json.loads(RECORD.read_text())
+    return Record(
+        persons={int(files): usage_from(each) for files, each in found["persons"].items()},
+        clock={function: usage_from(each) for function, each in found["clock"].items()},
+        processor=found["processor_seconds"],
+        metrics=found["metrics"],
+    )
+
+
+def month(figures: Figures, template: Template | None = None, record: Record | None = None) -> list[Line]:
+    """Returns the bill of a month, what costs the same in every month first."""
+    template, record = template or product_template(), record or recorded()
+    rates = Rates(memory_of(template), record.processor)
+    return [*_always(template, record, rates), *_used(figures, template, record, rates)]
+
+
+def _always(template: Template, record: Record, rates: Rates) -> list[Line]:
+    resources = template["Resources"].values()
+    kinds = Counter(each["Type"] for each in resources)
+    watched = sum(_watched(each["Properties"]) for each in resources if each["Type"] == "AWS::CloudWatch::Alarm")
+    clock = mix((_runs(template, function), one) for function, one in record.clock.items())
+    return [
+        Line("Alarms", watched * PRICES["alarm_month"].dollars, always=True),
+        Line("Key of the alarms' topic", kinds["AWS::KMS::Key"] * PRICES["key_month"].dollars, always=True),
+        Line("Secrets", kinds["AWS::SecretsManager::Secret"] * PRICES["secret_month"].dollars, always=True),
+        Line("Polls of empty queues", empty_receives(template) * PRICES["sqs_request"].dollars, always=True),
+        Line("Runs by the clock, with their logs", sum(bill(clock, rates).values()), always=True),
+        # The credits left at crun are one, each hour.
+        Line("Metric of credits", PRICES["metric_month"].dollars, always=True),
+    ]
+
+
+def _watched(alarm: Mapping[str, Any]) -> int:
+    """Returns how many metrics an alarm watches."""
+    return sum("MetricStat" in each for each in alarm.get("Metrics", [])) or 1
+
+
+def empty_receives(template: Template) -> float:
+    """Returns how often a month Lambda looks into queues that hold nothing."""
+    queues = sum(
+        event["Type"] == "SQS"
+        for each in template["Resources"].values()
+        if each["Type"] == "AWS::Serverless::Function"
+        for event in each["Properties"].get("Events", {}).values()
+    )
+    return float(queues) * _EMPTY_RECEIVES
+
+
+def _runs(template: Template, function: str) -> float:
+    """Returns how often a month the clock calls a function."""
+    logical_id = "".join(part.capitalize() for part in function.split("_")) + "Function"
+    events = template["Resources"][logical_id]["Properties"]["Events"].values()
+    (schedule,) = [each["Properties"]["Schedule"] for each in events if each["Type"] == "Schedule"]
+    number, unit = schedule.removeprefix("rate(").removesuffix(")").split()
+    return _HOURS * 60 / (int(number) * _MINUTES[unit])
+
+
+def _used(figures: Figures, template: Template, record: Record, rates: Rates) -> list[Line]:
+    person = record.person(figures.assets)
+    usage = mix(
+        [
+            (figures.persons, person),
+            (figures.persons * figures.page_requests, _one_run(person, "get_session", requests=1)),
+            (figures.persons * person.published * figures.webhooks, _one_run(person, "send_webhooks", webhook=1)),
+        ]
+    )
+    lines = [Line(name, dollars) for name, dollars in bill(usage, rates).items()]
+    lines += _stored(figures, template, person, rates)
+    # A metric is billed for the hours in which it was written.
+    busy = 1 - math.exp(-figures.persons / _HOURS)
+    metrics = record.metrics + _METRICS_OF_A_METHOD * _detailed_methods(template)
+    lines.append(Line("Metrics", busy * metrics * PRICES["metric_month"].dollars))
+    if figures.firewall:
+        rules = len(template["Resources"]["ApiFirewall"]["Properties"]["Rules"])
+        month_ = PRICES["firewall_month"].dollars + rules * PRICES["firewall_rule_month"].dollars
+        lines.append(Line("Firewall", month_ + usage.requests * PRICES["firewall_request"].dollars))
+    return lines
+
+
+def _one_run(person: Usage, function: str, requests: float = 0, webhook: float = 0) -> Usage:
+    """Returns one more run of a function that a person's usage has, with its share of calls, units and logs.
+
+    ``webhook`` is how many messages and requests of a client's endpoint come with it.
+    """
+    share = 1 / person.invocations[function]
+    calls = {name: times * share for name, times in person.calls.get(function, {}).items()}
+    units = person.units.get(function, Units())
+    return Usage(
+        requests=requests,
+        invocations={function: 1},
+        calls={function: calls | ({"webhook": webhook, "sqs": webhook} if webhook else {})},
+        log_bytes={function: person.log_bytes[function] * share},
+        units={function: Units(units.read * share, units.write * share)},
+    )
+
+
+def _stored(figures: Figures, template: Template, person: Usage, rates: Rates) -> list[Line]:
+    """Returns what is kept and sent: files, and an inventory of all persons so far."""
+
+    def default(name: str) -> float:
+        return float(template["Parameters"][name]["Default"])
+
+    uploaded_gb = figures.persons * figures.assets * figures.megabytes / 1000
+    days = default("UploadRetentionDays") + _OLD_VERSION_DAYS
+    persons = figures.persons * figures.months
+    table_gb = persons * person.stored_bytes / 1e9
+    exports = _HOURS / default("InventoryHours")
+    exported = exports * table_gb * 1e9 / _READ_UNIT_BYTES / 2 * PRICES["read_unit"].dollars
+    exported += (
+        table_gb
+        * default("InventoryRetentionDays")
+        / (default("InventoryHours") / 24)
+        * (PRICES["s3_gb_month"].dollars)
+    )
+    rechecks = persons * figures.assets * _DAYS / default("RecheckDays")
+    rechecks = min(rechecks, RECHECKED_AT_MOST * _runs(template, "recheck_assets"))
+    seconds = rechecks * LATENCY["crun"] * rates.memory["recheck_assets"] / 1024
+    return [
+        Line("Files stored", uploaded_gb * days / _DAYS * PRICES["s3_gb_month"].dollars),
+        Line("Files fetched by crun", uploaded_gb * PRICES["out_gb"].dollars),
+        Line("Inventory: stored, exported", table_gb * PRICES["table_gb_month"].dollars + exported),
+        Line(
+            "Inventory: re-checked",
+            seconds * PRICES["lambda_gb_second"].dollars + rechecks * PRICES["read_unit"].dollars,
+        ),
+    ]
+
+
+def _detailed_methods(template: Template) -> int:
+    """Returns the methods of which API Gateway writes detailed metrics."""
+    settings = template["Resources"]["Api"]["Properties"].get("MethodSettings", [])
+    if not any(each.get("MetricsEnabled") for each in settings):
+        return 0
+    return sum(
+        event["Type"] == "Api"
+        for each in template["Resources"].values()
+        if each["Type"] == "AWS::Serverless::Function"
+        for event in each["Properties"].get("Events", {}).values()
+    )

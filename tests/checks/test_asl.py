@@ -1,0 +1,66 @@
+"""asl-validator, beside statelint, finds nothing in the state machine, and mistakes in copies of it.
+
+Part of ``make check``, which installs asl-validator, and says where it is (``ASL_VALIDATOR``).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.template_file import ASL, ROOT
+
+Machine = dict[str, Any]
+
+
+def _parameters(machine: Machine) -> dict[str, Any]:
+    found: dict[str, Any] = machine["States"]["LookUpResult"]["Parameters"]
+    return found
+
+
+#: Each with the words that asl-validator has for it.
+MISTAKES: dict[str, tuple[Callable[[Machine], Any], str]] = {
+    "a path that does not parse": (
+        lambda machine: _parameters(machine)["Payload"].update({"attempt.$": "$.attempt["}),
+        "SCHEMA_VALIDATION_FAILED",
+    ),
+    "a state that is nowhere": (
+        lambda machine: machine["States"]["LookUpResult"].update(Next="Nowhere"),
+        "MISSING_TRANSITION_TARGET",
+    ),
+    "a pause that is no number": (
+        lambda machine: machine["States"]["LookUpResult"]["Retry"][0].update(IntervalSeconds="soon"),
+        "SCHEMA_VALIDATION_FAILED",
+    ),
+}
+
+
+def _said(machine: Machine, folder: Path) -> tuple[int, str]:
+    file = folder / "machine.asl.json"
+    file.write_text(json.dumps(machine))
+    tool = Path(os.environ.get("ASL_VALIDATOR", ROOT / ".venv/node/node_modules/.bin/asl-validator")).absolute()
+    done = subprocess.run(
+        [str(tool), "--json-path", str(file)], capture_output=True, text=True, check=False, timeout=60
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_nothing_is_found_in_the_workflow(tmp_path: Path) -> None:
+    assert _said(ASL, tmp_path)[0] == 0, _said(ASL, tmp_path)[1]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_found(mistake: str, tmp_path: Path) -> None:
+    spoil, words = MISTAKES[mistake]
+    machine = copy.deepcopy(ASL)
+    spoil(machine)
+    code, said = _said(machine, tmp_path)
+    assert code, said
+    assert words in said
