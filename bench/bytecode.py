@@ -177,6 +177,6 @@ def _runtime_at_hand() -> Row:
     there = command and subprocess.run([command, "-c", ""], capture_output=True, check=False).returncode == 0
     here = f"python{sys.version_info.major}.{sys.version_info.minor}"
     note = f"Measured with the layers for {here}." + (
-        "" if there else f" Without a {name} on the path `sam build` for AWS ships no bytecode, and says so."
+        "" if there else f" Without a {name} on the path, `sam build` for AWS deploys no bytecode, and reports it."
     )
     return Row("bytecode", f"an interpreter {name} is at hand", int(bool(there)), "", note=note)

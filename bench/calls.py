@@ -261,17 +261,17 @@ def _poll(at: Stage, active: int) -> Act:
 
 
 _GOVERNOR = (
-    "One write of the governor, before each batch of calls to crun: it keeps all processes together within"
-    " CrunRequestsPer10s. Places taken in advance would spare it, but a process makes a call in half a second at best:"
-    " they would have to stay good for ten seconds, in which others may not use them, and halve what may be sent."
+    "One write of the rate limiter before each batch of calls to crun: it keeps all processes together within"
+    " CrunRequestsPer10s. Permits taken in advance would save it, but a process makes a call in half a second at best:"
+    " they would have to stay valid for ten seconds, unused by others, and would halve the number of calls."
 )
 _ROUND = f"1 read, {PENDING} crun"
 _CREATION = "1 message, 1 crun, 1 write"
 _CHECK = "1 read, 1 file, 1 write, 1 read"
 _FETCHED = "1 read of the key, 1 of the index, 1 read, 1 file, 1 write, 1 message, 1 write, 1 crun, 1 write"
 _SUBMITS = (
-    "The step that submits a file is the workflow's own: it reads what it is to submit, and what it came to is read"
-    " once more, since an execution may have been faster. And one write of the governor."
+    "The workflow's own step submits the file: it reads the asset, and the result is read again, because an execution"
+    " may have been faster. And one write of the rate limiter."
 )
 _STOPS = "4 stops (one for each execution there may be)"
 OPERATIONS = (
@@ -303,7 +303,7 @@ OPERATIONS = (
         12,
         f"1 read, 1 mark, {_STOPS}, 2 listings, 1 deletion, 1 read of the assets, 1 write for each, 1 end",
         _erase,
-        "The answer shows the assets as the table holds them then, not as they should be.",
+        "The response shows the assets as the table has them at that time, not as they should be.",
     ),
     Operation("open_validation", "open_validation", 4, f"1 read of the key, {_CREATION}", _open, _GOVERNOR),
     Operation("get_result", "get_result", 2, "1 read of the key, 1 read", _result),

@@ -38,15 +38,15 @@ _LEAN = frozenset(
 #: Shown without bytecode too.
 _BALD = ("receive_callback", "create_session")
 _BODIES = (
-    "Pydantic for a caller's body and Powertools' router are a third of this start. Both are kept: own code for what"
-    " they do would have to be trusted like them."
+    "Pydantic for a caller's body and Powertools' router are a third of this start. Both are kept: code of our own"
+    " would have to earn the same trust."
 )
-_SCATTER = "Within a tenth of its goal: as much as the least of twelve starts scatters on a machine that others use."
+_SCATTER = "Within a tenth of its goal: the fastest of twelve starts varies as much on a shared machine."
 #: What limits those that miss their goal.
 _LIMITS = dict.fromkeys(("create_session", "record_consent", "register_asset"), _BODIES) | {
-    "create_session": f"{_BODIES} Powertools' idempotency imports boto3 besides.",
-    "get_session": "One client makes a low floor, beside which Powertools' router and logger count.",
-    "claim_assets": "One client makes a low floor, beside which the logger and the domain's own classes count.",
+    "create_session": f"{_BODIES} Powertools' idempotency also imports boto3.",
+    "get_session": "One client makes a low floor, compared with which Powertools' router and logger count.",
+    "claim_assets": "One client makes a low floor, compared with which the logger and the domain's own classes count.",
 }
 #: What Lambda's runtime brings along: boto3 with what it needs, and the runtime client.
 _RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "jmespath", "urllib3", "six.py")

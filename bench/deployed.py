@@ -31,7 +31,7 @@ CALLERS = 4
 _UNTIMED = 24
 _PATIENCE_SECONDS = 60
 _TWO_CALLS = (
-    "The emulator answers a callback's two calls on the processors that the callback runs on: a function that makes the"
+    "The emulator handles a callback's two calls on the processors that the callback runs on: a function that makes the"
     " same calls and does nothing else is the next row's floor."
 )
 #: Two files of different bytes.

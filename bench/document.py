@@ -18,26 +18,26 @@ DECISIONS = ROOT / "bench" / "decisions.md"
 _PARTS = {
     "calls": (
         "Calls",
-        "What each operation asks of AWS and of crun, counted on the wire. The floor is what the operation cannot do"
-        " without.",
+        "The calls of each operation to AWS and to crun, counted as HTTP requests. The floor is the fewest calls with"
+        " which the operation is possible.",
     ),
     "transitions": (
         "State transitions",
-        "Of the real state machine, counted while it is executed. AWS bills each one; they are most of the price.",
+        "Transitions of the real state machine, counted while it runs. AWS bills each one; they are most of the price.",
     ),
     "polling": (
-        "Polls and how late an Active asset is seen",
-        "The real schedule played over many drawn times until Active. Few polls are cheap, late answers are slow.",
+        "Polls, and how late an Active asset is detected",
+        "The real poll policy, simulated over many random times until Active. Fewer polls cost less and detect later.",
     ),
     "bytecode": (
         "What is deployed",
         "`sam build` twice, in two folders. Source without bytecode is compiled at every cold start; an archive that"
-        " differs is deployed again for nothing.",
+        " differs without need is deployed again.",
     ),
     "tls": (
         "The first HTTPS call",
         "CPU time of a call on a new connection to a local TLS server; the floor is the second call, on another new"
-        " connection. The bundle of root certificates has its ordinary size.",
+        " connection. The bundle of root certificates has the usual size.",
     ),
     "cold_start": (
         "Cold starts",
@@ -45,37 +45,38 @@ _PARTS = {
         " against recorded answers. The floor is a handler that makes `boto3.client`s of the same services and one"
         " call.",
     ),
-    "warm": ("Warm invocations", "CPU time of a handler whose process is there already."),
-    "growth": ("Growth", "What one operation costs when much is stored already, beside what it costs when little is."),
+    "warm": ("Warm invocations", "CPU time of a handler in a process that has already started."),
+    "growth": ("Growth", "What one operation costs with much stored data, compared with what it costs with little."),
     "deployed": (
         "The deployed stack",
-        "The real deployment on the emulator. The floor is what the emulator takes for the same hops (API, queue,"
-        " event, execution) when the functions at their ends do nothing.",
+        "The real deployment on the emulator. The floor is the time that the emulator needs for the same path (API,"
+        " queue, event, execution) with functions that do nothing.",
     ),
     "drop_in": (
-        "The vendor's own routes",
-        "What a program of the vendor's waits for each answer, on the emulator. The floor is what the emulator takes"
-        " for a request to a function that does nothing and, where crun has to be asked, crun's own answer.",
+        "crun's own routes",
+        "How long a program written for crun waits for each response, on the emulator. The floor is the time that the"
+        " emulator needs for a request to a function that does nothing, plus crun's own response where crun is called.",
     ),
     "memory": (
-        "Memory, and what a size buys",
-        "The peak of a process after one invocation, beside the template's MemorySize. Below it a model: a function has"
-        " memory / 1,769 MB of a processor, but a whole one while it starts; a new TLS connection for each service that"
-        " is called; 10 ms for each call to AWS and 300 ms for each to crun. In each column: seconds of a cold start,"
-        " and US dollars of a million of them. The rule: the smallest size that keeps 40 % free and whose cost times"
-        " latency is within a tenth of the best.",
+        "Memory, and what each size costs",
+        "The peak memory of a process after one invocation, compared with the template's MemorySize. Below it is a"
+        " model: a function has memory / 1,769 MB of a processor, but a whole one while it starts; a new TLS"
+        " connection for each service that it calls; 10 ms for each call to AWS and 300 ms for each to crun. Each"
+        " column shows the seconds of a cold start, and the US dollars for a million of them. The rule: the smallest"
+        " size that leaves 40 % free and whose cost times latency is within a tenth of the best.",
     ),
-    "dollars": ("Dollars", "For 1,000 persons, at AWS's list prices for us-east-1."),
+    "dollars": ("Dollars", "For 1,000 people, at AWS's list prices for us-east-1."),
 }
 _HEAD = """# Performance
 
-Written by `make bench`; figures are not edited by hand.
+For those who compare costs and latencies, and for those who change the code: what Likeness costs in time and in
+dollars, how far that is from the least possible, and which optimisations were kept or dropped.
 
-What a user pays in waiting and in dollars. Milliseconds differ from machine to machine, so most figures are ratios to a
-floor that is measured in the same run: what the same work costs when nobody writes a product around it. CPU time, not
-time on the clock, wherever a process is measured: it is what Lambda gives by the size of a function, and what a busy
-machine disturbs least. A goal is a bound of the ratio, or of the figure where there is no floor. `limited` means that a
-goal is missed for the reason given below the table.
+`make bench` writes this page; do not edit the figures by hand. Milliseconds differ from machine to machine, so most
+figures are ratios to a floor that is measured in the same run: the cost of the same work without the application
+around it. Processes are measured in CPU time and not in elapsed time: Lambda allots CPU by the size of a function,
+and other load on the machine affects it least. A goal is a limit for the ratio, or for the figure where there is no
+floor. `limited` means that a goal is missed for the reason given below the table.
 """
 _REPEAT = """## How to repeat
 
@@ -85,8 +86,8 @@ make bench ONLY="tls memory"    # some parts; the others keep their last figures
 make bench-check                # the parts that give the same figures everywhere, against their baseline
 ```
 
-No AWS account and no key of crun's: AWS is an emulator, moto, or its recorded answers; crun is the simulator of
-`local/`. Results are kept in `build/bench/`, one file for each part.
+No AWS account and no crun key are needed: an emulator, moto or recorded responses take the place of AWS, and the
+simulator in `local/` that of crun. Results are stored in `build/bench/`, one file for each part.
 """
 _SOURCES = """## Sources
 
@@ -96,7 +97,7 @@ _SOURCES = """## Sources
 - [Lambda: prices](https://aws.amazon.com/lambda/pricing/),
   [Step Functions: prices](https://aws.amazon.com/step-functions/pricing/),
   [DynamoDB: prices on demand](https://aws.amazon.com/dynamodb/pricing/on-demand/)
-- [PEP 552](https://peps.python.org/pep-0552/): bytecode that is read without a look at its source
+- [PEP 552](https://peps.python.org/pep-0552/): bytecode that is loaded without a check of its source
 """
 
 

@@ -360,8 +360,8 @@ def rows() -> list[Row]:
     total = Row("dollars", "all services", sum(ours.values()), unit, floor=sum(naive.values()), goal=0.4)
     by_service = [Row("dollars", each, ours[each], unit, floor=naive[each]) for each in ours]
     note = (
-        "secrets, alarms, polls of empty queues and runs by the clock, whatever the traffic, in both designs;"
-        " stored files and their way out are not counted: docs/cost.md"
+        "secrets, alarms, polls of empty queues and scheduled runs, whatever the traffic, in both designs;"
+        " stored files and their transfer are not counted: docs/cost.md"
     )
     return [total, *by_service, Row("dollars", "a month without anybody", monthly(), "$", note=note)]
 

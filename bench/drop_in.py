@@ -26,10 +26,10 @@ from tests.faults.program import served_face
 ROUNDS = 9
 _PARAMETERS = ("LinkCheckDelaySeconds=900", "PollFirstDelaySeconds=1", "CrunRequestsPer10s=10000")
 _UPLOAD = (
-    "The file is fetched, checked and stored before the answer, and crun's AssetId is waited for; crun itself answers"
-    " before it fetches anything."
+    "The file is fetched, checked and stored, and crun has returned its AssetId, before the response; crun itself"
+    " responds before it fetches the file."
 )
-_SESSION = "A message, a row and the governor's write stand before and after crun's answer."
+_SESSION = "A message, a row and the rate limiter's write come before and after crun's response."
 
 
 def rows() -> list[Row]:

@@ -233,7 +233,7 @@ def rows() -> list[Row]:
             "items",
             floor=large.returned,
             goal=1,
-            note=f"with {small.sessions:,} sessions {small.examined}; moto's own latency says nothing here",
+            note=f"with {small.sessions:,} sessions {small.examined}; moto's own latency means nothing here",
         ),
         Row("growth", "calls of Scan, of all operations", sum("Scan" in each for each in called), "calls", goal=0),
         Row("growth", "roles that may Scan, but for the export's", len(scanners()), "roles", goal=0),

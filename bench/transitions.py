@@ -83,7 +83,7 @@ def rows() -> list[Row]:
             each.transitions,
             "transitions",
             floor=each.naive,
-            note="the loops alone; the check of the face comes on top of them",
+            note="only the loops; the face check is added to them",
         )
         for each in counted()
         if each.assets > 1
