@@ -25,7 +25,7 @@ from bench.cold_start import Bench
 from bench.recording import Recording, record
 from bench.table import Row
 from bench.tls import measure as measure_tls
-from tests.template_file import RESOURCES
+from tests.template_file import RESOURCES, TEMPLATE
 
 SAMPLES = 5
 SIZES = (128, 256, 512, 1024)
@@ -122,7 +122,7 @@ def _footprint(bench: Bench, recording: Recording, samples: int, connection: tup
 def memory_size(function: str) -> int:
     """What the template gives to functions/<function>, in MB."""
     (size,) = (
-        each["Properties"]["MemorySize"]
+        each["Properties"].get("MemorySize", TEMPLATE["Globals"]["Function"]["MemorySize"])
         for each in RESOURCES.values()
         if each["Type"] == "AWS::Serverless::Function" and each["Properties"]["CodeUri"] == f"functions/{function}"
     )

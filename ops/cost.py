@@ -183,8 +183,9 @@ class Rates:
 
 def memory_of(template: Template) -> dict[str, float]:
     """Returns the MB of each function, by the name of its folder."""
+    usual = template.get("Globals", {}).get("Function", {}).get("MemorySize", 128)  # 128 is Lambda's own default
     return {
-        each["Properties"]["CodeUri"].rpartition("/")[2]: each["Properties"]["MemorySize"]
+        each["Properties"]["CodeUri"].rpartition("/")[2]: each["Properties"].get("MemorySize", usual)
         for each in template["Resources"].values()
         if each["Type"] == "AWS::Serverless::Function"
     }

@@ -334,3 +334,11 @@ def test_access_logs_name_the_principal_and_the_route_and_never_a_path() -> None
     assert access_log["client_id"] == "$context.authorizer.client_id"
     assert access_log["route"] == "$context.resourcePath"
     assert "$context.path" not in access_log.values()
+
+
+def test_the_table_of_contents_names_every_section_in_its_order() -> None:
+    text = (ROOT / "template.yaml").read_text()
+    sections = re.findall(r"^  # === (.*?) =+$", text, re.MULTILINE)
+    contents = re.findall(r"^#   (.*)$", text, re.MULTILINE)
+    assert contents == ["Parameters, Conditions, Rules, Globals", *sections, "Outputs"]
+    assert len(sections) > 10
