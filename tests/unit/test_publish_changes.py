@@ -18,11 +18,12 @@ from likeness.adapters.items import asset_item, encode_item, problem_map, sessio
 from likeness.adapters.stream import read_change
 from likeness.contracts.events import Change
 from likeness.domain.asset import Asset, AssetStatus, lost
+from likeness.domain.events import Event
 from likeness.domain.media.types import AssetType
 from likeness.domain.metrics import Metric
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
 from likeness.errors import StorageUnavailable
-from likeness.ports import EVENTS_PER_PUT, Event
+from likeness.ports.notifications import EVENTS_PER_PUT
 from likeness.runtime import bootstrap
 from likeness.steps.publish_changes import PublishChanges
 from tests.aws import make_bus, no_account_of_this_machine

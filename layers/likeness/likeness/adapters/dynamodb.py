@@ -52,10 +52,11 @@ from likeness.domain.session import (
     Consent,
     Problem,
     Session,
+    SessionPage,
     SessionStatus,
 )
+from likeness.domain.stats import Facts
 from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
-from likeness.ports import Facts, Page
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -141,7 +142,7 @@ class DynamoStore:
 
     def list_sessions(
         self, client_id: str, *, limit: int, cursor: str | None, status: str | None, reference: str | None
-    ) -> Page:
+    ) -> SessionPage:
         """See the port. The cursor is opaque to the caller and only good for the same client."""
         query: Item = {
             "TableName": self._table,
@@ -170,7 +171,7 @@ class DynamoStore:
         if len(found) > limit:
             found = found[:limit]
             start = {"client_id": {"S": client_id}, "id": {"S": found[-1].id}} | session_key(found[-1].id)
-        return Page(found, _cursor(start["id"]["S"]) if start else None)
+        return SessionPage(found, _cursor(start["id"]["S"]) if start else None)
 
     def read_facts(self, client_id: str, *, oldest: str, newest: str, page_size: int) -> Facts:
         """See the port. Two indexes side by side: what one has read beyond the other is left for the next call."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from likeness.domain.asset import Asset
 from likeness.domain.consent import ConsentText
+from likeness.domain.files import UploadForm
 from likeness.domain.session import Attempt, Consent, Problem, Session
-from likeness.ports import UploadForm
 
 
 def iso(seconds: float | None) -> str | None:

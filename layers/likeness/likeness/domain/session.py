@@ -164,6 +164,14 @@ class Session:
         return self.status not in (SessionStatus.CANCELED, SessionStatus.REDACTED)
 
 
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """One page of a listing; ``cursor`` is None on the last one."""
+
+    sessions: list[Session]
+    cursor: str | None
+
+
 _FAILURES = {
     "attempt_failed": "The face check was not passed. Try again in good light, with only one face in view.",
     "link_expired": "The link was not used in time. Ask for a fresh one.",

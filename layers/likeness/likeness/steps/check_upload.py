@@ -17,7 +17,9 @@ from likeness.domain.media.limits import MAX_PIXELS, MIN_PIXELS
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Problem, SessionStatus
 from likeness.errors import ConditionFailed, TooManyAttempts
-from likeness.ports import Clock, Files, Queue, Store
+from likeness.ports.files import Files
+from likeness.ports.store import Store
+from likeness.ports.system import Clock, Queue
 
 #: More than a file keeps in memory at a time: each read is one request.
 _CHUNK = 4 << 20

@@ -22,7 +22,9 @@ from likeness.domain.session import (
 )
 from likeness.domain.signing import issue_session_token
 from likeness.errors import ConditionFailed, Conflict, InvalidRequest, TooManyAttempts
-from likeness.ports import Clock, Files, SigningKeys, Store
+from likeness.ports.files import Files
+from likeness.ports.store import Store
+from likeness.ports.system import Clock, SigningKeys
 from likeness.steps.get_session import own_session_with_assets
 from likeness.steps.open_link import OpenLink
 

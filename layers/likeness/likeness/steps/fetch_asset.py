@@ -17,6 +17,7 @@ from typing import Any
 from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, new_asset, refused
 from likeness.domain.caller import Caller
+from likeness.domain.files import Download
 from likeness.domain.media import MAX_BYTES, MediaRefused, inspect
 from likeness.domain.media.limits import MAX_PIXELS, MIN_PIXELS
 from likeness.domain.media.types import AssetType
@@ -33,8 +34,10 @@ from likeness.errors import (
     UpstreamRefused,
     WorkInProgress,
 )
-from likeness.ports import Clock, Download, Downloads, Files, Queue, Store, UpstreamIds
-from likeness.steps.get_result import looked_up
+from likeness.ports.files import Downloads, Files
+from likeness.ports.store import Store
+from likeness.ports.system import Clock, Queue
+from likeness.steps.get_result import UpstreamIds, looked_up
 from likeness.steps.patience import Patience
 
 #: All tries to fetch the file. What follows fits into the rest of API Gateway's 29 s.

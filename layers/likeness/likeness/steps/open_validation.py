@@ -9,7 +9,8 @@ from likeness.domain.drop_in import new_byted_token, why_not_call_back
 from likeness.domain.ids import session_id
 from likeness.domain.session import DropIn, Language, Session, SessionStatus
 from likeness.errors import InvalidRequest
-from likeness.ports import Clock, Store
+from likeness.ports.onboarding import SessionStore
+from likeness.ports.system import Clock
 from likeness.steps.open_link import OpenLink
 from likeness.steps.patience import Patience
 
@@ -30,7 +31,7 @@ class Opened:
 class OpenValidation:
     """Opens validations."""
 
-    store: Store
+    store: SessionStore
     links: OpenLink
     patience: Patience
     clock: Clock

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 
 from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import Asset, AssetStatus, crun_failure, refused
+from likeness.domain.crun import AssetReport, UpstreamProblem
 from likeness.domain.polling import NEVER, NOTHING_SEEN, History, observed
 from likeness.domain.session import Problem, Session
 from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, UpstreamRefused
-from likeness.ports import AssetReport, Clock, Crun, Queue, Store, UpstreamProblem
+from likeness.ports.crun import Crun
+from likeness.ports.files import AssetStore
+from likeness.ports.system import Clock, Queue
 from likeness.steps.rounds import HAND_OVER_SECONDS, LONGEST_SECONDS, MAX_ROUNDS, Pace, Plan, done, finish, plan
 
 #: crun may not know an asset in the first moments after it gave out the id, ...
@@ -29,7 +32,7 @@ _STEP = 13
 class PollAssets:
     """Asks, writes what changed, says what comes next. ``refused()`` counts rounds in which crun refused us."""
 
-    store: Store
+    store: AssetStore
     crun: Crun
     queue: Queue
     clock: Clock

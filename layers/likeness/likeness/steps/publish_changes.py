@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from likeness.contracts.events import Change
+from likeness.domain.events import Event
 from likeness.errors import StorageUnavailable
-from likeness.ports import EVENTS_PER_PUT, Event, EventBus
+from likeness.ports.notifications import EVENTS_PER_PUT, EventBus
 
 
 @dataclass(frozen=True, slots=True)

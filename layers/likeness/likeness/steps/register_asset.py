@@ -11,7 +11,9 @@ from likeness.contracts.views import asset_view
 from likeness.domain.asset import PLACE_SECONDS, Asset, AssetStatus, new_asset
 from likeness.domain.caller import Caller
 from likeness.errors import ConditionFailed, Conflict
-from likeness.ports import Clock, Files, Store
+from likeness.ports.files import Files
+from likeness.ports.store import Store
+from likeness.ports.system import Clock
 from likeness.steps.get_session import own_session
 
 #: Nobody gets one of these back for the same bytes.

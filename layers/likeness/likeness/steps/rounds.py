@@ -12,7 +12,8 @@ from typing import Literal, TypedDict
 from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, twin_of
 from likeness.domain.polling import Schedule
 from likeness.errors import ConditionFailed
-from likeness.ports import PollHistory, Store
+from likeness.ports.crun import PollHistory
+from likeness.ports.files import AssetStore
 
 #: What an execution may spend before a fresh one goes on, in rounds of 9 history events: 18,900 events, where Step
 #: Functions ends an execution at 25,000. A day of waiting is under 70 rounds.
@@ -59,7 +60,7 @@ def done(round_: int) -> Plan:
 
 
 def plan(
-    store: Store,
+    store: AssetStore,
     assets: Sequence[Asset],
     pace: Pace,
     now: float,
@@ -94,7 +95,7 @@ def _twin(asset: Asset, assets: Sequence[Asset]) -> Asset | None:
     return twin_of(asset, assets) if asset.status is AssetStatus.UPLOADED else None
 
 
-def _share(store: Store, asset: Asset, assets: Sequence[Asset], now: float) -> Asset:
+def _share(store: AssetStore, asset: Asset, assets: Sequence[Asset], now: float) -> Asset:
     """The same bytes are at crun already: one AssetId for both, and no second upload. Only the driver decides that."""
     twin = _twin(asset, assets)
     if twin is None or twin.crun_asset_id is None:
@@ -112,7 +113,7 @@ def _share(store: Store, asset: Asset, assets: Sequence[Asset], now: float) -> A
     return shared
 
 
-def finish(store: Store, session_id: str, execution: str, pace: Pace, now: float, round_: int) -> Plan:
+def finish(store: AssetStore, session_id: str, execution: str, pace: Pace, now: float, round_: int) -> Plan:
     """Lets go of the session, then looks once more: an upload that came in between saw a driver and started nothing."""
     store.release_driver(session_id, execution)
     # Nothing was processing, and without a driver nothing is submitted.

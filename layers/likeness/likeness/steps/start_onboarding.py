@@ -11,10 +11,20 @@ from typing import Any
 
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
 from likeness.domain.asset import IN_PROGRESS, OPEN_WORK, Asset, AssetStatus
-from likeness.domain.executions import all_executions_of, assets_name, validation_name, validation_names
+from likeness.domain.executions import (
+    ExecutionStatus,
+    FoundAsset,
+    Results,
+    all_executions_of,
+    assets_name,
+    validation_name,
+    validation_names,
+)
 from likeness.domain.session import Attempt, AttemptStatus, Session
 from likeness.errors import ConditionFailed, WorkInProgress
-from likeness.ports import Clock, ExecutionStatus, FoundAsset, Results, Store, Workflows
+from likeness.ports.onboarding import Workflows
+from likeness.ports.store import Store
+from likeness.ports.system import Clock
 
 #: How many names in a row may be taken by executions that have ended.
 _NAMES = 8

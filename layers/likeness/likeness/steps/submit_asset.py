@@ -29,7 +29,9 @@ from likeness.errors import (
     UpstreamRefused,
     WorkInProgress,
 )
-from likeness.ports import Clock, Crun, Files, Store
+from likeness.ports.crun import Crun
+from likeness.ports.files import AssetStore, Files
+from likeness.ports.system import Clock
 
 
 class Submitted(TypedDict):
@@ -54,7 +56,7 @@ Submission = Submitted | NotSubmitted
 class SubmitAsset:
     """Submits one asset. ``possible_orphan()`` counts an upload that may live at crun without our knowing its id."""
 
-    store: Store
+    store: AssetStore
     crun: Crun
     files: Files
     clock: Clock
