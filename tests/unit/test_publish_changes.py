@@ -17,7 +17,7 @@ from likeness.adapters.event_bus import EventBridge
 from likeness.adapters.items import asset_item, encode_item, problem_map, session_item
 from likeness.adapters.stream import read_change
 from likeness.contracts.events import Change
-from likeness.domain.asset import Asset, AssetStatus, lost
+from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.events import Event
 from likeness.domain.media.types import AssetType
 from likeness.domain.metrics import Metric
@@ -117,7 +117,7 @@ def every_event() -> list[Event]:
     steps = [(before, after) for before in sessions for after in sessions if after and (before or after == sessions[1])]
     found = [told(before, after) for before, after in steps]
     found += [told(before, after) for before, after in itertools.product(assets, assets) if after]
-    found += [told(each, lost(each, "404", each.updated_at)) for each in assets if each and each.status == "active"]
+    found += [told(each, each.lost("404", each.updated_at)) for each in assets if each and each.status == "active"]
     return [each for each in found if each]
 
 

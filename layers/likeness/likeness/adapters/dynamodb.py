@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -537,7 +537,7 @@ class DynamoStore:
         """See the port. Its place counts again, if it was given back."""
         waiting = "#status = :waiting"
         values = _values(waiting=AssetStatus.AWAITING_UPLOAD)
-        kept = replace(asset, given_back=False)
+        kept = asset.place_counted()
         if not asset.given_back:
             self.change_asset(kept, [AssetStatus.AWAITING_UPLOAD])
         elif not self._hold(kept, f"{waiting} AND attribute_exists(given_back)", values):

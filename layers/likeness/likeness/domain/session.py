@@ -6,7 +6,7 @@ failed or lapsed. The words are Stripe Identity's (https://docs.stripe.com/ident
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 #: The H5 link dies 120 s after crun made it (source: the vendor's page on visual validation).
@@ -152,6 +152,16 @@ class Session:
     def passed(self) -> list[int]:
         """The numbers of the attempts that were passed and whose results are not known yet."""
         return [number for number, each in self.attempts.items() if each.status is AttemptStatus.PASSED]
+
+    def attempted(self, attempt: Attempt, now: float) -> Session:
+        """A further link was made: whatever an attempt before led to, the person has another one."""
+        return replace(
+            self,
+            status=SessionStatus.REQUIRES_INPUT,
+            attempts=self.attempts | {attempt.number: attempt},
+            last_error=None,
+            updated_at=now,
+        )
 
     def attempts_left(self, most: int) -> int:
         """How many more links the person may be given, of ``most`` in all."""

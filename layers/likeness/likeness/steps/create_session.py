@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from likeness.contracts.http import NewSession
@@ -78,7 +78,7 @@ class CreateSession:
         h5_link = None
         if body.start == "now":
             attempt, h5_link = self.links(session, 1, base_url, now)
-            session = replace(session, attempts={1: attempt})
+            session = session.attempted(attempt, now)
         self.store.create_session(session, assets)
         views = [
             asset_view(each, self.files.upload_form(each.object_key, each.content_type, each.size_bytes, now))
@@ -115,13 +115,7 @@ class CreateSession:
             self.store.add_attempt(session.id, attempt, now, given_up=() if waiting else session.passed)
         except ConditionFailed:
             raise Conflict("Another attempt was started at the same time", retry_after=1) from None
-        session = replace(
-            session,
-            status=SessionStatus.REQUIRES_INPUT,
-            attempts=session.attempts | {number: attempt},
-            last_error=None,
-            updated_at=now,
-        )
+        session = session.attempted(attempt, now)
         views = [asset_view(each) for each in assets]
         return session_view(session, views, max_attempts=self.max_attempts, h5_link=h5_link, person=caller.is_person)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from likeness.domain.caller import Caller
 from likeness.domain.drop_in import new_byted_token, why_not_call_back
@@ -60,5 +60,5 @@ class OpenValidation:
         attempt, h5_link = self.patience(
             lambda: self.links(session, 1, base_url, self.clock.now()), now + _TRIES_SECONDS, ambiguous=True
         )
-        self.store.create_session(replace(session, attempts={1: attempt}), [])
+        self.store.create_session(session.attempted(attempt, now), [])
         return Opened(made, drop_in.byted_token, h5_link)

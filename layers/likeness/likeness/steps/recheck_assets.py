@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Literal, Protocol, TypedDict
 
-from likeness.domain.asset import Asset, AssetStatus, lost
+from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.crun import AssetReport, UpstreamProblem
 from likeness.domain.recheck import Recheck, Suspect
 from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, UpstreamRefused
@@ -188,7 +188,7 @@ class RecheckAssets:
 
     def _lose(self, asset: Asset, upstream_code: str | None, run: _Run) -> None:
         try:
-            self.store.change_asset(lost(asset, upstream_code, self.clock.now()), [AssetStatus.ACTIVE])
+            self.store.change_asset(asset.lost(upstream_code, self.clock.now()), [AssetStatus.ACTIVE])
         except ConditionFailed:
             return  # erased meanwhile
         run.lost += 1

@@ -6,7 +6,7 @@ Both answer a ``Plan``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, twin_of
@@ -48,7 +48,7 @@ class Pace:
 
     def pause(self, waiting: Sequence[Asset], now: float, retry_after: float) -> int:
         """Seconds until the first of ``waiting`` is due. What is yet to be submitted is as young as can be."""
-        ages = {(each.asset_type, round(now - (each.submitted_at or now))) for each in waiting}
+        ages = {(each.asset_type, round(each.seconds_at_crun(now))) for each in waiting}
         return min(
             self.schedule.next_delay(age, self.history.of(kind, now), retry_after=retry_after) for kind, age in ages
         )
@@ -83,9 +83,7 @@ def plan(
     return {
         "next": "submit" if submit else "wait",
         "asset_ids": [asset.id for asset in submit],
-        "wait_seconds": pace.pause(
-            [*(replace(asset, submitted_at=None) for asset in submit), *waiting], now, retry_after
-        ),
+        "wait_seconds": pace.pause([*submit, *waiting], now, retry_after),
         "round": round_ + SUBMISSION_ROUNDS * len(submit),
         "asked_at": asked_at,
     }
@@ -100,12 +98,7 @@ def _share(store: AssetStore, asset: Asset, assets: Sequence[Asset], now: float)
     twin = _twin(asset, assets)
     if twin is None or twin.crun_asset_id is None:
         return asset
-    there = twin.status is AssetStatus.ACTIVE
-    shared = replace(
-        # What finds its twin active was never submitted: the twin's time would make it seem to have waited since then.
-        asset, status=twin.status, crun_asset_id=twin.crun_asset_id,
-        submitted_at=None if there else twin.submitted_at, activated_at=now if there else None, updated_at=now,
-    )  # fmt: skip
+    shared = asset.shares_id_of(twin, now)
     try:
         store.change_asset(shared, [asset.status])
     except ConditionFailed:

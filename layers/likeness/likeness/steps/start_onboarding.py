@@ -182,16 +182,7 @@ class StartOnboarding:
     def _save_submission(self, asset: Asset, found: FoundAsset) -> None:
         if found.resubmissions < asset.resubmissions:
             return  # crun could not fetch that copy: the row knows more
-        now = self.clock.now()
-        known = replace(
-            asset,
-            status=AssetStatus.PROCESSING,
-            submitting_by=None,
-            crun_asset_id=found.crun_asset_id,
-            resubmissions=found.resubmissions,
-            submitted_at=asset.submitted_at or now,
-            updated_at=now,
-        )
+        known = asset.submission_recovered(found.crun_asset_id, found.resubmissions, self.clock.now())
         with suppress(ConditionFailed):  # somebody has moved it meanwhile
             self.store.change_asset(known, [asset.status])
 
