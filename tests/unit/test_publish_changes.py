@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 from likeness.adapters.event_bus import EventBridge
-from likeness.adapters.items import asset_item, encode_item, problem_map, session_item
+from likeness.adapters.items import asset_item, encode_item, session_item
 from likeness.adapters.stream import read_change
 from likeness.contracts.events import Change
 from likeness.domain.asset import Asset, AssetStatus
@@ -70,7 +70,7 @@ def image(of: Session | Asset) -> dict[str, Any]:
     """The item, with what a session's first write does not hold yet."""
     if isinstance(of, Asset):
         return asset_item(of)
-    later = {"group_id": of.group_id, "last_error": problem_map(of.last_error), "driver": of.driver}
+    later = {"group_id": of.group_id, "last_error": of.last_error, "driver": of.driver}
     return session_item(of) | encode_item(later)
 
 

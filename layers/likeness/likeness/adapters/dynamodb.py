@@ -26,15 +26,12 @@ from likeness.adapters.items import (
     asset_from,
     asset_item,
     asset_key,
-    attempt_map,
     consent_item,
-    consent_map,
     consent_text_item,
     earlier_id_item,
     earlier_ids,
     encode,
     history_update,
-    problem_map,
     session_fact,
     session_from,
     session_item,
@@ -206,7 +203,7 @@ class DynamoStore:
             + " REMOVE last_error",
             f"attempt_count = :before AND attribute_not_exists(group_id) AND {_OPEN_SESSION}"
             + "".join(f" AND attempts.#n{number}.#status IN (:passed, :lost)" for number in given_up),
-            _values(attempt=attempt_map(attempt), number=attempt.number, before=attempt.number - 1, now=now)
+            _values(attempt=attempt, number=attempt.number, before=attempt.number - 1, now=now)
             | (_values(lost=AttemptStatus.LOST, passed=AttemptStatus.PASSED) if given_up else {})
             | _due(session_id, attempt_due_at(attempt.created_at))
             | _open_session(),
@@ -248,7 +245,7 @@ class DynamoStore:
             f"attempt_count = :number AND attribute_not_exists(group_id) AND {_OPEN_SESSION}"
             " AND attempts.#n.#status IN (:open, :failed)",
             _values(failed=AttemptStatus.FAILED, open=AttemptStatus.OPEN, code=result_code)
-            | _values(why=problem_map(why), now=now, number=number)
+            | _values(why=why, now=now, number=number)
             | _open_session(),
             {"#n": str(number)},
         )
@@ -270,7 +267,7 @@ class DynamoStore:
             f" AND attempts.#n.#status IN (:was, :to){same}",
             _values(to=status, was=session.attempts[number].status, now=now, count=len(session.attempts))
             | _values(**{f"n{k}": each for k, each in others.items()})
-            | (_values(why=problem_map(why)) if moves else {})
+            | (_values(why=why) if moves else {})
             | _open_session(),
             {"#n": str(number)} | {f"#n{k}": str(k) for k in others},
         )
@@ -281,7 +278,7 @@ class DynamoStore:
             session_key(session_id),
             "SET #status = :requires_input, last_error = :why, updated_at = :now",
             "attribute_not_exists(group_id) AND #status = :processing",
-            _values(why=problem_map(why), now=now) | _open_session(),
+            _values(why=why, now=now) | _open_session(),
         )
 
     def save_group(self, session_id: str, number: int, group_id: str, now: float) -> None:
@@ -338,9 +335,7 @@ class DynamoStore:
                     " AND (attribute_not_exists(consent.sha256) OR consent.sha256 <> :digest)" if consent.sha256 else ""
                 ),
                 "ExpressionAttributeNames": _STATUS,
-                "ExpressionAttributeValues": _values(
-                    consent=consent_map(consent), canceled="canceled", redacted="redacted"
-                )
+                "ExpressionAttributeValues": _values(consent=consent, canceled="canceled", redacted="redacted")
                 | (_values(digest=consent.sha256) if consent.sha256 else {}),
             }
         }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from likeness.domain.fields import about
 from likeness.domain.ids import asset_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Problem, Session
@@ -54,42 +55,45 @@ class Asset:
     """One file. Times are epoch seconds.
 
     ``object_key`` and ``version_id`` name the very bytes that were checked, ``sha256`` (hex) is their digest, or what
-    the registration said it would be. Every method that says what has happened returns the asset as it is then, and
+    the registration said it would be. Each field declares what is stored, exported and shown of it (domain/fields.py).
+
+    Every method that says what has happened returns the asset as it is then, and
     raises InvalidTransition when that cannot happen to an asset in this status; nothing is stored.
     """
 
-    id: str
-    session_id: str
-    name: str
-    asset_type: AssetType
-    content_type: str
-    status: AssetStatus
+    id: str = field(metadata=about(exported=True, shown=True))
+    session_id: str = field(metadata=about(exported=True, shown=True))
+    name: str = field(metadata=about(shown=True))
+    asset_type: AssetType = field(metadata=about(AssetType, exported=True, shown=True))
+    content_type: str = field(metadata=about(exported=True, shown=True))
+    status: AssetStatus = field(metadata=about(AssetStatus, exported=True, shown=True))
     object_key: str
-    created_at: float
-    updated_at: float
-    size_bytes: int = 0
+    created_at: float = field(metadata=about(exported=True, shown=True))
+    updated_at: float = field(metadata=about(exported=True, shown=True))
+    size_bytes: int = field(default=0, metadata=about(exported=True, shown=True))
     version_id: str | None = None
-    crun_asset_id: str | None = None
-    error: Problem | None = None
-    uploaded_at: float | None = None
-    submitted_at: float | None = None
-    activated_at: float | None = None
-    ambiguous_submissions: int = 0
-    resubmissions: int = 0
-    sha256: str | None = None
-    #: Whose it is; "" on what was stored before assets knew.
-    client_id: str = ""
-    #: crun's first id of a file that was given to it a second time.
-    earlier_crun_asset_id: str | None = None
+    crun_asset_id: str | None = field(default=None, metadata=about(exported=True, shown=True))
+    error: Problem | None = field(default=None, metadata=about(Problem, exported=True, shown=True))
+    uploaded_at: float | None = field(default=None, metadata=about(exported=True, shown=True))
+    submitted_at: float | None = field(default=None, metadata=about(exported=True, shown=True))
+    activated_at: float | None = field(default=None, metadata=about(exported=True, shown=True))
+    ambiguous_submissions: int = field(default=0, metadata=about(exported=True))
+    resubmissions: int = field(default=0, metadata=about(exported=True))
+    sha256: str | None = field(default=None, metadata=about(exported=True))
+    #: Whose it is; "" on what was stored before assets knew. Stored as ``client_id``, and with its ``id``, an asset
+    #: would be in the sessions' index too.
+    client_id: str = field(default="", metadata=about(name="asset_client_id", sparse=True, exported=True))
+    #: crun's first id of a file that was given to it a second time. Shown where there is one.
+    earlier_crun_asset_id: str | None = field(default=None, metadata=about(exported=True))
     #: Which invocation hands it to crun, while it is ``submitting``; no other one does for SUBMISSION_LEASE_SECONDS.
     #: None when that one knows that it has ended. Earlier versions wrote the execution's name alone.
     submitting_by: str | None = None
     #: When crun first said that it does not know the asset, if that was its last word: a second look decides.
     missing_since: float | None = None
     #: Whether a person has registered it, by an invite link.
-    by_person: bool = False
+    by_person: bool = field(default=False, metadata=about(sparse=True, exported=True))
     #: Whether its place in the session's count was given back: it was erased, or its form died without a file.
-    given_back: bool = False
+    given_back: bool = field(default=False, metadata=about(sparse=True, exported=True))
 
     def waits(self, now: float) -> bool:
         """Whether its file may still come: it has a form that works."""
