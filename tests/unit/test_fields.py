@@ -12,7 +12,7 @@ import pytest
 from likeness.adapters.items import asset_from, asset_item, session_from, session_item
 from likeness.contracts.views import asset_view
 from likeness.domain.asset import Asset
-from likeness.domain.fields import about, exported, from_values, shown, to_values
+from likeness.domain.fields import about, erased, exported, from_values, shown, to_values
 from likeness.domain.session import Session
 
 
@@ -58,13 +58,14 @@ class Thing:
     """One field of each kind."""
 
     number: int = field(metadata=about(int, key=True))
-    plain: str
+    plain: str = field(metadata=about(erased=True))
     client: str = field(default="", metadata=about(name="thing_client", sparse=True, exported=True))
-    part: Part | None = field(default=None, metadata=about(Part, shown=True))
+    part: Part | None = field(default=None, metadata=about(Part, shown=True, erased=True))
 
 
-def test_a_field_is_neither_exported_nor_shown_unless_it_says_so() -> None:
+def test_a_field_is_exported_shown_and_erased_only_when_it_says_so() -> None:
     assert (exported(Thing), shown(Thing)) == (("thing_client",), ("part",))
+    assert erased(Thing) == (("plain",), ("part",)), "what is required is blanked, and the rest removed"
 
 
 def test_a_sparse_field_is_absent_when_it_is_empty_and_a_key_always() -> None:

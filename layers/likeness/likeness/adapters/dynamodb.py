@@ -40,6 +40,7 @@ from likeness.adapters.items import (
 from likeness.domain.asset import MAX_PERSON_PLACES, Asset, AssetStatus
 from likeness.domain.consent import ConsentText
 from likeness.domain.due import PROGRESS_SECONDS, attempt_due_at, shard_of
+from likeness.domain.fields import erased
 from likeness.domain.ids import SESSION_ID, bare, ulid_before
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.session import (
@@ -87,6 +88,14 @@ def _values(**values: Any) -> Item:
 
 def _due(identifier: str, at: float) -> Item:
     return _values(shard=shard_of(identifier), due=at)
+
+
+def _erasure(of: type) -> tuple[str, dict[str, str]]:
+    """The end of an update, after its SET, that takes out what is erased; its names. Blank fields become ``:gone``."""
+    blank, gone = erased(of)
+    removed = ("ttl", "due_at", *gone)
+    changes = "".join(f", #{each} = :gone" for each in blank) + " REMOVE " + ", ".join(f"#{each}" for each in removed)
+    return changes, {f"#{each}": each for each in (*blank, *removed)}
 
 
 def _open_session() -> Item:
@@ -423,24 +432,22 @@ class DynamoStore:
         """See the port. Attempts stay as numbers and outcomes; their tokens go."""
         numbers = {f"#n{number}": str(number) for number in session.attempts}
         tokens = "".join(f", attempts.{name}.byted_token = :gone" for name in numbers)
+        changes, names = _erasure(Session)
         return self._update_if(
             session_key(session.id),
-            f"SET #status = :redacted, updated_at = :now{tokens} REMOVE #reference, return_url, last_error, driver,"
-            " drop_in, #ttl, due_at",
+            f"SET #status = :redacted, updated_at = :now{tokens}{changes}",
             "attribute_exists(pk) AND attempt_count = :count",
             _values(redacted="redacted", now=now, count=len(numbers)) | (_values(gone="") if numbers else {}),
-            numbers | {"#reference": "reference", "#ttl": "ttl"},
+            numbers | names,
         )
 
     def redact_asset(self, asset: Asset, now: float, *, give_back: bool = False) -> None:
         """See the port. The digest and crun's id stay: they are the proof, and what to ask crun to delete."""
         key = asset_key(asset.session_id, asset.id)
-        update = (
-            "SET #status = :redacted, #name = :gone, object_key = :gone, updated_at = :now"
-            + (", given_back = :yes" if give_back else "")
-            + " REMOVE #error, version_id, #ttl, due_at"
-        )
-        names = {"#status": "status", "#name": "name", "#error": "error", "#ttl": "ttl"}
+        changes, names = _erasure(Asset)
+        returned = ", given_back = :yes" if give_back else ""
+        update = f"SET #status = :redacted, updated_at = :now{returned}{changes}"
+        names |= _STATUS
         values = _values(redacted="redacted", gone="", now=now) | (_values(yes=True) if give_back else {})
         if give_back:
             first: TransactWriteItemTypeDef = {

@@ -55,25 +55,24 @@ class Asset:
     """One file. Times are epoch seconds.
 
     ``object_key`` and ``version_id`` name the very bytes that were checked, ``sha256`` (hex) is their digest, or what
-    the registration said it would be. Each field declares what is stored, exported and shown of it (domain/fields.py).
-
-    Every method that says what has happened returns the asset as it is then, and
-    raises InvalidTransition when that cannot happen to an asset in this status; nothing is stored.
+    the registration said it would be. Each field declares what is stored, exported, shown and erased of it: see
+    fields.py. Every method that says what has happened returns the asset as it is then; nothing is stored. It raises
+    InvalidTransition when the asset's status does not allow it.
     """
 
     id: str = field(metadata=about(exported=True, shown=True))
     session_id: str = field(metadata=about(exported=True, shown=True))
-    name: str = field(metadata=about(shown=True))
+    name: str = field(metadata=about(shown=True, erased=True))
     asset_type: AssetType = field(metadata=about(AssetType, exported=True, shown=True))
     content_type: str = field(metadata=about(exported=True, shown=True))
     status: AssetStatus = field(metadata=about(AssetStatus, exported=True, shown=True))
-    object_key: str
+    object_key: str = field(metadata=about(erased=True))
     created_at: float = field(metadata=about(exported=True, shown=True))
     updated_at: float = field(metadata=about(exported=True, shown=True))
     size_bytes: int = field(default=0, metadata=about(exported=True, shown=True))
-    version_id: str | None = None
+    version_id: str | None = field(default=None, metadata=about(erased=True))
     crun_asset_id: str | None = field(default=None, metadata=about(exported=True, shown=True))
-    error: Problem | None = field(default=None, metadata=about(Problem, exported=True, shown=True))
+    error: Problem | None = field(default=None, metadata=about(Problem, exported=True, shown=True, erased=True))
     uploaded_at: float | None = field(default=None, metadata=about(exported=True, shown=True))
     submitted_at: float | None = field(default=None, metadata=about(exported=True, shown=True))
     activated_at: float | None = field(default=None, metadata=about(exported=True, shown=True))

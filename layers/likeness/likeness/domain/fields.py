@@ -1,7 +1,7 @@
-"""What is stored, exported and shown of a dataclass is declared at its fields: a new field is one line.
+"""What is stored, exported, shown and erased of a dataclass is declared at its fields: a new field is one line.
 
 ``about()`` makes the metadata of a field; ``to_values()`` and ``from_values()`` turn a dataclass into a plain mapping
-under its stored names, and back. A field without metadata is stored under its own name, and neither exported nor shown.
+under its stored names, and back. A field without metadata is stored under its own name, and that is all.
 """
 
 from __future__ import annotations
@@ -23,15 +23,24 @@ def about(
     key: bool = False,
     exported: bool = False,
     shown: bool = False,
+    erased: bool = False,
 ) -> Mapping[str, Any]:
     """The metadata of a field, for ``dataclasses.field(metadata=...)``.
 
     ``read`` makes the value from what is stored: an enumeration, a dataclass of its own, or a function. ``name`` is the
     stored name, if it is another one. A ``sparse`` field is stored only when it is true: indexes and conditions go by
     its absence. A ``key`` is not stored, because the value stands under it in a mapping. ``exported`` fields are in the
-    export of the inventory, ``shown`` ones in the API's answers.
+    export of the inventory, ``shown`` ones in the API's answers. ``erased`` fields are gone after an erasure.
     """
-    return {"read": read, "name": name, "sparse": sparse, "key": key, "exported": exported, "shown": shown}
+    return {
+        "read": read,
+        "name": name,
+        "sparse": sparse,
+        "key": key,
+        "exported": exported,
+        "shown": shown,
+        "erased": erased,
+    }
 
 
 def to_values(of: Any) -> dict[str, Any]:
@@ -62,6 +71,18 @@ def shown(of: type) -> tuple[str, ...]:
     return tuple(each.name for each in fields(of) if each.metadata.get("shown"))
 
 
+@cache
+def erased(of: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The stored names of the fields that an erasure blanks, which are the required ones, and that it removes."""
+    every = [each for each in fields(of) if each.metadata.get("erased")]
+    blank = tuple(_stored(each) for each in every if _is_required(each))
+    return blank, tuple(_stored(each) for each in every if not _is_required(each))
+
+
+def _is_required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
 def _stored(field: Field[Any]) -> str:
     return field.metadata.get("name") or field.name
 
@@ -77,8 +98,8 @@ def _read(of: Any) -> list[tuple[str, str, Read | None, bool]]:
     found = []
     for each in fields(of):
         read = each.metadata.get("read")
-        required = each.default is MISSING and each.default_factory is MISSING
-        found.append((each.name, _stored(each), partial(_nested, read) if is_dataclass(read) else read, required))
+        make = partial(_nested, read) if is_dataclass(read) else read
+        found.append((each.name, _stored(each), make, _is_required(each)))
     return found
 
 

@@ -125,13 +125,13 @@ class Session:
     language: Language = field(metadata=about(Language, exported=True))
     created_at: float = field(metadata=about(exported=True))
     updated_at: float = field(metadata=about(exported=True))
-    reference: str | None = field(default=None, metadata=about(exported=True))
-    return_url: str | None = None
+    reference: str | None = field(default=None, metadata=about(exported=True, erased=True))
+    return_url: str | None = field(default=None, metadata=about(erased=True))
     consent: Consent | None = field(default=None, metadata=about(Consent, exported=True))
     group_id: str | None = field(default=None, metadata=about(exported=True))
     verified_at: float | None = field(default=None, metadata=about(exported=True))
-    last_error: Problem | None = field(default=None, metadata=about(Problem, exported=True))
-    driver: str | None = None
+    last_error: Problem | None = field(default=None, metadata=about(Problem, exported=True, erased=True))
+    driver: str | None = field(default=None, metadata=about(erased=True))
     generation: int = field(default=0, metadata=about(exported=True))
     asset_count: int = field(default=0, metadata=about(exported=True))
     #: How many of its places a person has registered, less those that are known to wait no more.
@@ -143,7 +143,7 @@ class Session:
     attempts: dict[int, Attempt] = field(default_factory=dict, metadata=about(_attempts))
     #: What its calls and log lines have in common; None on what was stored before sessions had one.
     correlation_id: str | None = None
-    drop_in: DropIn | None = field(default=None, metadata=about(DropIn))
+    drop_in: DropIn | None = field(default=None, metadata=about(DropIn, erased=True))
     #: Groups that crun gave besides ``group_id``, such as for a second check that was passed at the same time.
     other_group_ids: tuple[str, ...] = field(default=(), metadata=about(tuple, sparse=True, exported=True))
 
