@@ -80,7 +80,7 @@ class SessionStore(Protocol):
         ...
 
     def keep_consent_text(self, text: ConsentText) -> None:
-        """Keeps the words that somebody is about to agree to, without an end."""
+        """Keeps the text that somebody is about to agree to; nothing deletes it."""
         ...
 
     def record_consent(self, session: Session, consent: Consent) -> None:
