@@ -27,8 +27,8 @@ from moto import mock_aws
 
 from likeness.adapters.crun_client import CrunClient
 from likeness.adapters.secrets import Secret
+from likeness.domain.crun import CrunCall
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
-from likeness.ports import CrunCall
 from local.simulator import FaultRule
 from tests.aws import no_account_of_this_machine
 from tests.simulator.conftest import API_KEY, CALLBACK, Crun

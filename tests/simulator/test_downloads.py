@@ -25,7 +25,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from likeness.adapters.downloads import MOST_REDIRECTS, HttpDownloads
-from likeness.ports import Download, Downloads
+from likeness.domain.files import Download
+from likeness.ports.files import Downloads
 from local.processes import free_port
 from tests.strangers import NAME, PATIENCE_SECONDS, PUBLIC, certificate, drip, flood, speaking
 

@@ -9,33 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, TypeVar
 
+from likeness.domain.crun import AssetReport, H5Session, UpstreamProblem
+from likeness.domain.events import Event
+from likeness.domain.executions import ExecutionStatus, Results
+from likeness.domain.files import Download, FoundFile, UploadForm
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.webhooks import ALONE_SECONDS, Endpoint, WaitingDelivery, WebhookAnswer
 from likeness.errors import StorageUnavailable, UpstreamError
-from likeness.ports import (
-    EVENTS_PER_PUT,
-    AssetReport,
-    Clock,
-    Crun,
-    Download,
-    Downloads,
-    Event,
-    EventBus,
-    ExecutionStatus,
-    Files,
-    FoundFile,
-    H5Session,
-    PollHistory,
-    Queue,
-    Results,
-    SigningKeys,
-    UploadForm,
-    UpstreamProblem,
-    WebhookPost,
-    Webhooks,
-    Workflows,
-)
+from likeness.ports.crun import Crun, PollHistory
+from likeness.ports.files import Downloads, Files
+from likeness.ports.notifications import EVENTS_PER_PUT, EventBus, WebhookPost, Webhooks
+from likeness.ports.onboarding import Workflows
+from likeness.ports.system import Clock, Queue, SigningKeys
 
 Answer = TypeVar("Answer")
 

@@ -20,9 +20,9 @@ from likeness.contracts.consent import ConsentAgreed
 from likeness.contracts.http import AssetRegistration, ConsentGiven, NewSession
 from likeness.domain.caller import Caller
 from likeness.domain.consent import ConsentText
+from likeness.domain.crun import H5Session
 from likeness.domain.session import Language
 from likeness.errors import ConditionFailed, Conflict, InvalidRequest, NotFound
-from likeness.ports import H5Session
 from likeness.steps.create_session import CreateSession
 from likeness.steps.erase_session import EraseSession
 from likeness.steps.open_link import OpenLink

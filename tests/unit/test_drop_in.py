@@ -19,6 +19,7 @@ from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, 
 from likeness.contracts.messages import AssetsReady, LinkCheck, read_message
 from likeness.domain.asset import Asset, AssetStatus, crun_failure
 from likeness.domain.caller import Caller, key_digest
+from likeness.domain.crun import AssetReport, H5Session
 from likeness.domain.drop_in import (
     asset_id_of,
     callback_location,
@@ -27,6 +28,7 @@ from likeness.domain.drop_in import (
     new_byted_token,
     session_of,
 )
+from likeness.domain.files import Download
 from likeness.domain.links import origin_of, read_callback
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, AttemptStatus, DropIn, Problem, Session, SessionStatus
 from likeness.errors import (
@@ -43,7 +45,6 @@ from likeness.errors import (
     UpstreamError,
     UpstreamRefused,
 )
-from likeness.ports import AssetReport, Download, H5Session
 from likeness.runtime.drop_in import respond
 from likeness.runtime.problems import problem
 from likeness.steps.fetch_asset import FetchAsset

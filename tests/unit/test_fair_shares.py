@@ -9,8 +9,9 @@ import pytest
 
 from likeness.adapters.crun_client import CrunClient
 from likeness.domain.asset import AssetStatus
+from likeness.domain.crun import AssetReport
+from likeness.domain.recheck import Recheck
 from likeness.errors import RateLimited
-from likeness.ports import AssetReport, Recheck
 from likeness.steps.recheck_assets import RecheckAssets
 from tests.unit.world import World
 

@@ -13,11 +13,11 @@ from likeness.contracts.body import parse_body
 from likeness.contracts.http import AssetRegistration, NewSession
 from likeness.contracts.views import asset_view, iso, session_view
 from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.files import UploadForm
 from likeness.domain.media import CONTENT_TYPES, MAX_BYTES, standard_type
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus, failure
 from likeness.errors import InvalidRequest
-from likeness.ports import UploadForm
 from tests.contract_file import SCHEMAS
 
 PICTURE = {"name": "front", "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000}

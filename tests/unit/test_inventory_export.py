@@ -21,11 +21,11 @@ from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.consent import ConsentText
 from likeness.domain.ids import asset_id, session_id
+from likeness.domain.inventory import Export
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
 from likeness.errors import ConditionFailed
-from likeness.ports import Export, ExportFiles
-from likeness.steps.export_inventory import ExportInventory
+from likeness.steps.export_inventory import ExportFiles, ExportInventory
 from likeness.steps.get_session import GetSession
 from likeness.steps.get_stats import GetStats
 from ops.cli import main

@@ -13,10 +13,10 @@ import pytest
 
 from likeness.adapters.client_keys import DynamoClientKeys
 from likeness.domain.caller import Caller
+from likeness.domain.crun import H5Session
 from likeness.domain.session import Consent
 from likeness.domain.signing import issue_session_token, read_session_token
 from likeness.errors import Conflict, Forbidden, NotFound
-from likeness.ports import H5Session
 from likeness.runtime import bootstrap
 from likeness.steps.create_session import CreateSession
 from likeness.steps.erase_session import EraseAsset, EraseSession

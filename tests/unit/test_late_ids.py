@@ -13,9 +13,9 @@ from likeness.adapters.upstream_ids import DynamoUpstreamIds
 from likeness.contracts.inventory import asset_items, lines_of, read_line, session_item, single_item, text_of
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
+from likeness.domain.crun import AssetReport
 from likeness.domain.session import AttemptStatus, Session, SessionStatus
 from likeness.errors import NotFound
-from likeness.ports import AssetReport
 from likeness.steps.claim_assets import ClaimAssets
 from likeness.steps.erase_session import EraseAsset, EraseSession
 from likeness.steps.get_result import GetResult

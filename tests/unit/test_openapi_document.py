@@ -24,6 +24,7 @@ from likeness.contracts.stats import stats_view
 from likeness.contracts.views import asset_view, consent_text_view, consent_view, page_view, session_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
+from likeness.domain.files import UploadForm
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
 from likeness.domain.stats import Day
@@ -36,7 +37,6 @@ from likeness.errors import (
     UpstreamDeferred,
     UpstreamRefused,
 )
-from likeness.ports import UploadForm
 from likeness.runtime.problems import problem
 from tests.contract_file import CONTRACT, EXAMPLES, PATHS, SCHEMAS, resolved
 from tests.template_file import RESOURCES

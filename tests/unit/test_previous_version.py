@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.items import RETENTION_SECONDS, asset_from, asset_item, session_from
+from likeness.adapters.items import RETENTION_SECONDS, asset_from, asset_item, session_from, session_item
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported, read_message
 from likeness.domain.asset import AssetStatus
 from likeness.domain.due import shard_of
@@ -47,6 +47,8 @@ def test_items_without_the_newer_attributes_are_read() -> None:
     # Written anew, it expires with its session, and reconcile finds it.
     due = {"due_shard": {"S": shard_of(asset.id)}, "due_at": {"N": "1800000600"}}
     assert asset_item(asset) == ASSET | due | {"ttl": {"N": str(1_800_000_000 + RETENTION_SECONDS)}}
+    due = {"due_shard": {"S": shard_of(session.id)}, "due_at": {"N": "1800000600.5"}}
+    assert session_item(session) == SESSION | due
 
 
 def test_files_without_a_digest_are_nobodys_twins() -> None:

@@ -14,15 +14,16 @@ import pytest
 from moto import mock_aws
 
 from likeness.adapters.event_bus import EventBridge
-from likeness.adapters.items import asset_item, encode_item, problem_map, session_item
+from likeness.adapters.items import asset_item, encode_item, session_item
 from likeness.adapters.stream import read_change
 from likeness.contracts.events import Change
-from likeness.domain.asset import Asset, AssetStatus, lost
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.events import Event
 from likeness.domain.media.types import AssetType
 from likeness.domain.metrics import Metric
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
 from likeness.errors import StorageUnavailable
-from likeness.ports import EVENTS_PER_PUT, Event
+from likeness.ports.notifications import EVENTS_PER_PUT
 from likeness.runtime import bootstrap
 from likeness.steps.publish_changes import PublishChanges
 from tests.aws import make_bus, no_account_of_this_machine
@@ -69,7 +70,7 @@ def image(of: Session | Asset) -> dict[str, Any]:
     """The item, with what a session's first write does not hold yet."""
     if isinstance(of, Asset):
         return asset_item(of)
-    later = {"group_id": of.group_id, "last_error": problem_map(of.last_error), "driver": of.driver}
+    later = {"group_id": of.group_id, "last_error": of.last_error, "driver": of.driver}
     return session_item(of) | encode_item(later)
 
 
@@ -116,7 +117,7 @@ def every_event() -> list[Event]:
     steps = [(before, after) for before in sessions for after in sessions if after and (before or after == sessions[1])]
     found = [told(before, after) for before, after in steps]
     found += [told(before, after) for before, after in itertools.product(assets, assets) if after]
-    found += [told(each, lost(each, "404", each.updated_at)) for each in assets if each and each.status == "active"]
+    found += [told(each, each.lost("404", each.updated_at)) for each in assets if each and each.status == "active"]
     return [each for each in found if each]
 
 

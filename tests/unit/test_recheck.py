@@ -14,6 +14,8 @@ from likeness.adapters.dynamodb import DynamoStore
 from likeness.contracts.crun import read_balance, read_envelope
 from likeness.contracts.events import AssetChange
 from likeness.domain.asset import AssetStatus
+from likeness.domain.crun import AssetReport, UpstreamProblem
+from likeness.domain.recheck import Recheck
 from likeness.errors import (
     RateLimited,
     UpstreamAmbiguous,
@@ -21,7 +23,6 @@ from likeness.errors import (
     UpstreamError,
     UpstreamRefused,
 )
-from likeness.ports import AssetReport, Recheck, UpstreamProblem
 from likeness.steps.check_credits import CheckCredits
 from likeness.steps.recheck_assets import FEWEST, MOST, RecheckAssets, Rechecked
 from ops.client_keys import ClientKeys

@@ -32,7 +32,7 @@ from likeness.domain.webhooks import (
     new_secret,
 )
 from likeness.errors import StorageUnavailable
-from likeness.ports import Webhooks
+from likeness.ports.notifications import Webhooks
 from likeness.runtime import bootstrap
 from likeness.steps.send_webhooks import Outcome, SendWebhooks
 from tests.aws import inventory, make_table, no_account_of_this_machine

@@ -16,6 +16,8 @@ from likeness.contracts.http import NewSession
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
 from likeness.domain.asset import SUBMISSION_LEASE_SECONDS, Asset, AssetStatus
 from likeness.domain.caller import Caller
+from likeness.domain.crun import AssetReport
+from likeness.domain.executions import ExecutionStatus
 from likeness.domain.ids import session_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NEVER, NOTHING_SEEN, History, observed
@@ -32,7 +34,6 @@ from likeness.errors import (
     UpstreamRefused,
     WorkInProgress,
 )
-from likeness.ports import AssetReport, ExecutionStatus
 from likeness.steps.get_session import GetSession
 from likeness.steps.look_up_result import LEASE_SECONDS
 from likeness.steps.receive_callback import ReceiveCallback

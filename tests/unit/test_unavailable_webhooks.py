@@ -41,7 +41,7 @@ from likeness.domain.webhooks import (
     new_secret,
 )
 from likeness.errors import StorageUnavailable
-from likeness.ports import Webhooks
+from likeness.ports.notifications import Webhooks
 from likeness.steps.send_webhooks import RESUMPTION_SECONDS, Outcome, SendWebhooks
 from tests.aws import inventory
 from tests.template_file import RESOURCES, TEMPLATE

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from likeness.contracts.crun import read_asset_report, read_envelope, read_id, read_link
 from likeness.domain.asset import crun_failure
+from likeness.domain.crun import AssetReport
 from likeness.errors import UpstreamAmbiguous, UpstreamError, UpstreamRefused
-from likeness.ports import AssetReport
 
 _ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=30)
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | _ANY_TEXT

@@ -12,13 +12,13 @@ from likeness.adapters.items import session_key
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
+from likeness.domain.crun import H5Session
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import Schedule
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus
 from likeness.domain.signing import sign_callback
 from likeness.errors import UpstreamError
-from likeness.ports import H5Session
 from likeness.steps.claim_assets import ClaimAssets
 from likeness.steps.create_session import CreateSession
 from likeness.steps.look_up_result import LookUpResult

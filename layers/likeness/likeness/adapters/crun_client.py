@@ -14,8 +14,8 @@ import requests
 
 from likeness.adapters.https import OwnSession, ReadyAdapter, seconds_to_wait
 from likeness.contracts.crun import read_asset_report, read_balance, read_envelope, read_id, read_link
+from likeness.domain.crun import AssetReport, CrunCall, H5Session, UpstreamProblem
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
-from likeness.ports import AssetReport, CrunCall, H5Session, UpstreamProblem
 
 CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 12.0

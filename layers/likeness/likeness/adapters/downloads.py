@@ -10,7 +10,7 @@ from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, SSLErr
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from likeness.adapters import strangers
-from likeness.ports import Download
+from likeness.domain.files import Download
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 10.0

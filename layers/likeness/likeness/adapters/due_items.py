@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated, update_item
 from likeness.adapters.items import Item, asset_key, decode, encode, session_key
-from likeness.domain.due import SHARDS
+from likeness.domain.due import SHARDS, DueItem
 from likeness.errors import ConditionFailed
-from likeness.ports import DueItem
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -26,15 +26,12 @@ from likeness.adapters.items import (
     asset_from,
     asset_item,
     asset_key,
-    attempt_map,
     consent_item,
-    consent_map,
     consent_text_item,
     earlier_id_item,
     earlier_ids,
     encode,
     history_update,
-    problem_map,
     session_fact,
     session_from,
     session_item,
@@ -43,6 +40,7 @@ from likeness.adapters.items import (
 from likeness.domain.asset import MAX_PERSON_PLACES, Asset, AssetStatus
 from likeness.domain.consent import ConsentText
 from likeness.domain.due import PROGRESS_SECONDS, attempt_due_at, shard_of
+from likeness.domain.fields import erased
 from likeness.domain.ids import SESSION_ID, bare, ulid_before
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.session import (
@@ -52,10 +50,11 @@ from likeness.domain.session import (
     Consent,
     Problem,
     Session,
+    SessionPage,
     SessionStatus,
 )
+from likeness.domain.stats import Facts
 from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
-from likeness.ports import Facts, Page
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -89,6 +88,14 @@ def _values(**values: Any) -> Item:
 
 def _due(identifier: str, at: float) -> Item:
     return _values(shard=shard_of(identifier), due=at)
+
+
+def _erasure(of: type) -> tuple[str, dict[str, str]]:
+    """The end of an update, after its SET, that takes out what is erased; its names. Blank fields become ``:gone``."""
+    blank, gone = erased(of)
+    removed = ("ttl", "due_at", *gone)
+    changes = "".join(f", #{each} = :gone" for each in blank) + " REMOVE " + ", ".join(f"#{each}" for each in removed)
+    return changes, {f"#{each}": each for each in (*blank, *removed)}
 
 
 def _open_session() -> Item:
@@ -141,7 +148,7 @@ class DynamoStore:
 
     def list_sessions(
         self, client_id: str, *, limit: int, cursor: str | None, status: str | None, reference: str | None
-    ) -> Page:
+    ) -> SessionPage:
         """See the port. The cursor is opaque to the caller and only good for the same client."""
         query: Item = {
             "TableName": self._table,
@@ -170,7 +177,7 @@ class DynamoStore:
         if len(found) > limit:
             found = found[:limit]
             start = {"client_id": {"S": client_id}, "id": {"S": found[-1].id}} | session_key(found[-1].id)
-        return Page(found, _cursor(start["id"]["S"]) if start else None)
+        return SessionPage(found, _cursor(start["id"]["S"]) if start else None)
 
     def read_facts(self, client_id: str, *, oldest: str, newest: str, page_size: int) -> Facts:
         """See the port. Two indexes side by side: what one has read beyond the other is left for the next call."""
@@ -205,7 +212,7 @@ class DynamoStore:
             + " REMOVE last_error",
             f"attempt_count = :before AND attribute_not_exists(group_id) AND {_OPEN_SESSION}"
             + "".join(f" AND attempts.#n{number}.#status IN (:passed, :lost)" for number in given_up),
-            _values(attempt=attempt_map(attempt), number=attempt.number, before=attempt.number - 1, now=now)
+            _values(attempt=attempt, number=attempt.number, before=attempt.number - 1, now=now)
             | (_values(lost=AttemptStatus.LOST, passed=AttemptStatus.PASSED) if given_up else {})
             | _due(session_id, attempt_due_at(attempt.created_at))
             | _open_session(),
@@ -247,7 +254,7 @@ class DynamoStore:
             f"attempt_count = :number AND attribute_not_exists(group_id) AND {_OPEN_SESSION}"
             " AND attempts.#n.#status IN (:open, :failed)",
             _values(failed=AttemptStatus.FAILED, open=AttemptStatus.OPEN, code=result_code)
-            | _values(why=problem_map(why), now=now, number=number)
+            | _values(why=why, now=now, number=number)
             | _open_session(),
             {"#n": str(number)},
         )
@@ -269,7 +276,7 @@ class DynamoStore:
             f" AND attempts.#n.#status IN (:was, :to){same}",
             _values(to=status, was=session.attempts[number].status, now=now, count=len(session.attempts))
             | _values(**{f"n{k}": each for k, each in others.items()})
-            | (_values(why=problem_map(why)) if moves else {})
+            | (_values(why=why) if moves else {})
             | _open_session(),
             {"#n": str(number)} | {f"#n{k}": str(k) for k in others},
         )
@@ -280,7 +287,7 @@ class DynamoStore:
             session_key(session_id),
             "SET #status = :requires_input, last_error = :why, updated_at = :now",
             "attribute_not_exists(group_id) AND #status = :processing",
-            _values(why=problem_map(why), now=now) | _open_session(),
+            _values(why=why, now=now) | _open_session(),
         )
 
     def save_group(self, session_id: str, number: int, group_id: str, now: float) -> None:
@@ -337,9 +344,7 @@ class DynamoStore:
                     " AND (attribute_not_exists(consent.sha256) OR consent.sha256 <> :digest)" if consent.sha256 else ""
                 ),
                 "ExpressionAttributeNames": _STATUS,
-                "ExpressionAttributeValues": _values(
-                    consent=consent_map(consent), canceled="canceled", redacted="redacted"
-                )
+                "ExpressionAttributeValues": _values(consent=consent, canceled="canceled", redacted="redacted")
                 | (_values(digest=consent.sha256) if consent.sha256 else {}),
             }
         }
@@ -427,24 +432,22 @@ class DynamoStore:
         """See the port. Attempts stay as numbers and outcomes; their tokens go."""
         numbers = {f"#n{number}": str(number) for number in session.attempts}
         tokens = "".join(f", attempts.{name}.byted_token = :gone" for name in numbers)
+        changes, names = _erasure(Session)
         return self._update_if(
             session_key(session.id),
-            f"SET #status = :redacted, updated_at = :now{tokens} REMOVE #reference, return_url, last_error, driver,"
-            " drop_in, #ttl, due_at",
+            f"SET #status = :redacted, updated_at = :now{tokens}{changes}",
             "attribute_exists(pk) AND attempt_count = :count",
             _values(redacted="redacted", now=now, count=len(numbers)) | (_values(gone="") if numbers else {}),
-            numbers | {"#reference": "reference", "#ttl": "ttl"},
+            numbers | names,
         )
 
     def redact_asset(self, asset: Asset, now: float, *, give_back: bool = False) -> None:
         """See the port. The digest and crun's id stay: they are the proof, and what to ask crun to delete."""
         key = asset_key(asset.session_id, asset.id)
-        update = (
-            "SET #status = :redacted, #name = :gone, object_key = :gone, updated_at = :now"
-            + (", given_back = :yes" if give_back else "")
-            + " REMOVE #error, version_id, #ttl, due_at"
-        )
-        names = {"#status": "status", "#name": "name", "#error": "error", "#ttl": "ttl"}
+        changes, names = _erasure(Asset)
+        returned = ", given_back = :yes" if give_back else ""
+        update = f"SET #status = :redacted, updated_at = :now{returned}{changes}"
+        names |= _STATUS
         values = _values(redacted="redacted", gone="", now=now) | (_values(yes=True) if give_back else {})
         if give_back:
             first: TransactWriteItemTypeDef = {
@@ -536,7 +539,7 @@ class DynamoStore:
         """See the port. Its place counts again, if it was given back."""
         waiting = "#status = :waiting"
         values = _values(waiting=AssetStatus.AWAITING_UPLOAD)
-        kept = replace(asset, given_back=False)
+        kept = asset.place_counted()
         if not asset.given_back:
             self.change_asset(kept, [AssetStatus.AWAITING_UPLOAD])
         elif not self._hold(kept, f"{waiting} AND attribute_exists(given_back)", values):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated
-from likeness.ports import Event
+from likeness.domain.events import Event
 
 if TYPE_CHECKING:
     from mypy_boto3_events.client import EventBridgeClient

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NotRequired, TypedDict, cast
 
 from likeness.adapters.aws import translated
 from likeness.domain.asset import PLACE_SECONDS
-from likeness.ports import FoundFile, UploadForm
+from likeness.domain.files import FoundFile, UploadForm
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

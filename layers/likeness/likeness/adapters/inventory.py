@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated, update_item
 from likeness.adapters.items import Item, decode, decode_item, encode, encode_item
+from likeness.domain.inventory import Export, HeldExport, InventoryCursor, InventoryPage, Part
 from likeness.errors import ConditionFailed
-from likeness.ports import Export, HeldExport, InventoryCursor, InventoryPage, Part
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient

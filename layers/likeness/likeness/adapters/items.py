@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import is_dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
 from likeness.domain.due import asset_due_at, session_due_at, shard_of
+from likeness.domain.fields import from_values, to_values
 from likeness.domain.ids import bare
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import BINS, History
-from likeness.domain.session import (
-    Attempt,
-    AttemptStatus,
-    Consent,
-    DropIn,
-    Language,
-    Problem,
-    Session,
-    SessionStatus,
-)
+from likeness.domain.session import Consent, Session
 from likeness.domain.stats import AssetFact, SessionFact
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
 
 Item = dict[str, Any]
+Made = TypeVar("Made", Session, Asset)
 
 #: A session of nobody who was verified or erased is deleted by DynamoDB so long after it was made, with its files that
 #: never reached crun (longer than any link, token or execution lives).
@@ -42,7 +35,7 @@ _HISTORY_SECONDS = 100 * 86_400
 
 
 def encode(value: Any) -> Item:
-    """A JSON-like value as a DynamoDB attribute value. None and absent are the same: leave it out."""
+    """A JSON-like value or a dataclass as an attribute value. None and absent are the same: leave it out."""
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, str):
@@ -51,6 +44,8 @@ def encode(value: Any) -> Item:
         return {"N": f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)}
     if isinstance(value, dict):
         return {"M": {str(name): encode(each) for name, each in value.items() if each is not None}}
+    if is_dataclass(value):
+        return {"M": encode_item(to_values(value))}
     return {"L": [encode(each) for each in value]}
 
 
@@ -96,83 +91,6 @@ def client_key_key(digest: str) -> Item:
     return {"pk": {"S": CLIENT_KEYS}, "sk": {"S": digest}}
 
 
-def problem_map(problem: Problem | None) -> Item | None:
-    """A problem as a plain mapping."""
-    if problem is None:
-        return None
-    return {
-        "code": problem.code,
-        "message": problem.message,
-        "upstream_code": problem.upstream_code,
-        "retryable": problem.retryable,
-        "upstream_message": problem.upstream_message,
-    }
-
-
-def _problem(values: Item | None) -> Problem | None:
-    if not values:
-        return None
-    return Problem(
-        values["code"],
-        values["message"],
-        values.get("upstream_code"),
-        bool(values.get("retryable", False)),
-        values.get("upstream_message"),
-    )
-
-
-def attempt_map(attempt: Attempt) -> Item:
-    """An attempt as a plain mapping (its number is the key it stands under)."""
-    return {
-        "status": attempt.status,
-        "byted_token": attempt.byted_token,
-        "created_at": attempt.created_at,
-        "expires_at": attempt.expires_at,
-        "result_code": attempt.result_code,
-        "answered_at": attempt.answered_at,
-    }
-
-
-def _attempt(number: str, values: Item) -> Attempt:
-    return Attempt(
-        number=int(number),
-        status=AttemptStatus(values["status"]),
-        byted_token=values["byted_token"],
-        created_at=values["created_at"],
-        expires_at=values["expires_at"],
-        result_code=values.get("result_code"),
-        answered_at=values.get("answered_at"),
-        lookup_by=values.get("lookup_by"),
-        lookup_until=values.get("lookup_until", 0),
-        executions=values.get("executions", 0),
-        not_yet=values.get("not_yet", 0),
-        not_yet_since=values.get("not_yet_since"),
-    )
-
-
-def consent_map(consent: Consent) -> Item:
-    """A consent as a plain mapping."""
-    return {
-        "text_version": consent.text_version,
-        "given_at": consent.given_at,
-        "sha256": consent.sha256,
-        "language": consent.language,
-        "source": consent.source,
-    }
-
-
-def _consent(values: Item | None) -> Consent | None:
-    if not values:
-        return None
-    return Consent(
-        text_version=values["text_version"],
-        given_at=values["given_at"],
-        sha256=values.get("sha256"),
-        language=values.get("language"),
-        source=values.get("source", "client"),
-    )
-
-
 def consent_item(session: Session, consent: Consent) -> Item:
     """An entry of the ledger. Nothing changes or deletes one; it outlives its session, and holds nothing personal.
 
@@ -182,7 +100,7 @@ def consent_item(session: Session, consent: Consent) -> Item:
     of = {"session_id": session.id, "client_id": session.client_id}
     at = datetime.fromisoformat(consent.given_at).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     key = {"pk": f"CONSENT#{session.id}", "sk": f"{at}#{consent.sha256 or f'version#{consent.text_version}'}"}
-    return encode_item(key | of | consent_map(consent))
+    return encode_item(key | of | to_values(consent))
 
 
 def consent_text_item(text: ConsentText) -> Item:
@@ -202,25 +120,9 @@ def consent_text_item(text: ConsentText) -> Item:
 def session_item(session: Session) -> Item:
     """The item of a new session."""
     return encode_item(
-        {
-            "id": session.id,
-            "client_id": session.client_id,
-            "status": session.status,
-            "language": session.language,
-            "reference": session.reference,
-            "return_url": session.return_url,
-            "consent": session.consent and consent_map(session.consent),
-            "attempts": {number: attempt_map(each) for number, each in session.attempts.items()},
-            "attempt_count": len(session.attempts),
-            "correlation_id": session.correlation_id,
-            "drop_in": session.drop_in and asdict(session.drop_in),
-            "asset_count": session.asset_count,
-            "generation": session.generation,
-            "created_at": session.created_at,
-            "updated_at": session.updated_at,
-            "ttl": int(session.created_at) + RETENTION_SECONDS,
-            **due(session.id, session_due_at(session)),
-        }
+        to_values(session)
+        | {"attempt_count": len(session.attempts), "ttl": int(session.created_at) + RETENTION_SECONDS}
+        | due(session.id, session_due_at(session))
     ) | session_key(session.id)
 
 
@@ -238,105 +140,34 @@ def _updated_at(values: Item) -> float:
 
 def session_from(item: Item) -> Session:
     """The session in an item of the table or of its index (which holds no attempts)."""
-    values = decode_item(item)
-    return Session(
-        id=values["id"],
-        client_id=values["client_id"],
-        status=SessionStatus(values["status"]),
-        language=Language(values["language"]),
-        created_at=values["created_at"],
-        updated_at=_updated_at(values),
-        reference=values.get("reference"),
-        return_url=values.get("return_url"),
-        consent=_consent(values.get("consent")),
-        group_id=values.get("group_id"),
-        verified_at=values.get("verified_at"),
-        last_error=_problem(values.get("last_error")),
-        driver=values.get("driver"),
-        generation=values.get("generation", 0),
-        asset_count=values.get("asset_count", 0),
-        person_places=values.get("person_places", 0),
-        invite=values.get("invite", 0),
-        erased_at=values.get("erased_at"),
-        attempts={int(n): _attempt(n, each) for n, each in values.get("attempts", {}).items()},
-        correlation_id=values.get("correlation_id"),
-        drop_in=DropIn(**values["drop_in"]) if "drop_in" in values else None,
-        other_group_ids=tuple(values.get("other_group_ids", ())),
-    )
+    return _from_item(Session, item)
 
 
 def asset_item(asset: Asset) -> Item:
     """The whole item of an asset."""
     return encode_item(
-        {
-            "id": asset.id,
-            "session_id": asset.session_id,
-            "name": asset.name,
-            "asset_type": asset.asset_type,
-            "content_type": asset.content_type,
-            "status": asset.status,
-            "object_key": asset.object_key,
-            "version_id": asset.version_id,
-            "size_bytes": asset.size_bytes,
-            "crun_asset_id": asset.crun_asset_id,
-            "error": problem_map(asset.error),
-            "created_at": asset.created_at,
-            "updated_at": asset.updated_at,
-            "uploaded_at": asset.uploaded_at,
-            "submitted_at": asset.submitted_at,
-            "activated_at": asset.activated_at,
-            "ambiguous_submissions": asset.ambiguous_submissions,
-            "resubmissions": asset.resubmissions,
-            "sha256": asset.sha256,
-            # Not ``client_id``: with that and its ``id`` an asset would be in the sessions' index too.
-            "asset_client_id": asset.client_id or None,
-            "submitting_by": asset.submitting_by,
-            "earlier_crun_asset_id": asset.earlier_crun_asset_id,
-            "by_person": asset.by_person or None,
-            "given_back": asset.given_back or None,
-            "missing_since": asset.missing_since,
+        to_values(asset)
+        | {
             UPSTREAM_ID: asset.crun_asset_id,
             # What is written later, on the way to crun, has none.
             "ttl": int(asset.created_at) + RETENTION_SECONDS if _expires(asset) else None,
-            **due(asset.id, asset_due_at(asset)),
         }
+        | due(asset.id, asset_due_at(asset))
     ) | asset_key(asset.session_id, asset.id)
-
-
-def _expires(asset: Asset) -> bool:
-    return asset.status in _NEVER_AT_CRUN and not asset.crun_asset_id
 
 
 def asset_from(item: Item) -> Asset:
     """The asset in an item."""
+    return _from_item(Asset, item)
+
+
+def _from_item(made: type[Made], item: Item) -> Made:
     values = decode_item(item)
-    return Asset(
-        id=values["id"],
-        session_id=values["session_id"],
-        name=values["name"],
-        asset_type=AssetType(values["asset_type"]),
-        content_type=values["content_type"],
-        status=AssetStatus(values["status"]),
-        object_key=values["object_key"],
-        created_at=values["created_at"],
-        updated_at=_updated_at(values),
-        size_bytes=values.get("size_bytes", 0),
-        version_id=values.get("version_id"),
-        crun_asset_id=values.get("crun_asset_id"),
-        error=_problem(values.get("error")),
-        uploaded_at=values.get("uploaded_at"),
-        submitted_at=values.get("submitted_at"),
-        activated_at=values.get("activated_at"),
-        ambiguous_submissions=values.get("ambiguous_submissions", 0),
-        resubmissions=values.get("resubmissions", 0),
-        sha256=values.get("sha256"),
-        client_id=values.get("asset_client_id", ""),
-        submitting_by=values.get("submitting_by"),
-        earlier_crun_asset_id=values.get("earlier_crun_asset_id"),
-        by_person=values.get("by_person", False),
-        given_back=values.get("given_back", False),
-        missing_since=values.get("missing_since"),
-    )
+    return from_values(made, values | {"updated_at": _updated_at(values)})
+
+
+def _expires(asset: Asset) -> bool:
+    return asset.status in _NEVER_AT_CRUN and not asset.crun_asset_id
 
 
 def earlier_ids(session_id: str) -> str:

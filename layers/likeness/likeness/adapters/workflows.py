@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from likeness.adapters.aws import translated
-from likeness.ports import ExecutionStatus, FoundAsset, FoundGroup, Results
+from likeness.domain.executions import ExecutionStatus, FoundAsset, FoundGroup, Results
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.client import SFNClient

@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
 from likeness.contracts.crun_errors import read_errors
+from likeness.domain.crun import AssetReport
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamIncomplete, UpstreamRefused
-from likeness.ports import AssetReport
 
 _OK = 200
 _ID = re.compile(r"[\x21-\x7e]+")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from likeness.contracts.views import iso
 from likeness.domain.asset import ASSET_LOST, Asset, AssetStatus
+from likeness.domain.events import Event
 from likeness.domain.session import Session, SessionStatus
-from likeness.ports import Event
 
 VERSION = "1"
 #: What somebody may act on. ``awaiting_upload`` is the answer of a call, ``submitting`` lasts as long as one.

@@ -1,8 +1,9 @@
 """The inventory as JSON Lines: what an export says of people, their assets, consents and client keys, and what not.
 
-Every field is named here, so what a later version stores is left out until somebody has decided about it. Left out for
-good: byted tokens, callback and return URLs, leases, drivers, webhooks, the governor, the poll history, assets' names.
-The key of a file holds its name too: it is told only of an asset that crun does not have yet, which is lost without it.
+A field is exported when it says so itself (domain/fields.py) or is named here, so what a later version stores is left
+out until somebody has decided about it. Left out for good: byted tokens, callback and return URLs, leases, drivers,
+webhooks, the governor, the poll history, assets' names. The key of a file holds its name too: it is told only of an
+asset that crun does not have yet, which is lost without it.
 """
 
 from __future__ import annotations
@@ -12,26 +13,19 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from likeness.domain.asset import AssetStatus
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.fields import exported
 from likeness.domain.ids import ASSET_ID, SESSION_ID
-from likeness.domain.session import SessionStatus
+from likeness.domain.session import Attempt, Problem, Session, SessionStatus
 
 Values = dict[str, Any]
 
 VERSION = 1
 MANIFEST = "manifest.json"
-_SESSION = (
-    "id", "client_id", "status", "language", "reference", "consent", "attempt_count", "asset_count", "invite",
-    "generation", "group_id", "other_group_ids", "verified_at", "last_error", "created_at", "updated_at",
-    "erased_at", "ttl",
-)  # fmt: skip
-_ATTEMPT = ("status", "created_at", "expires_at", "result_code", "answered_at")
-_ASSET = (
-    "id", "session_id", "asset_client_id", "asset_type", "content_type", "status", "size_bytes", "sha256",
-    "crun_asset_id", "earlier_crun_asset_id", "error", "created_at", "updated_at", "uploaded_at", "submitted_at",
-    "activated_at", "ambiguous_submissions", "resubmissions", "by_person", "given_back", "ttl",
-)  # fmt: skip
-_ERROR = ("code", "message", "upstream_code", "retryable")
+_SESSION = (*exported(Session), "attempt_count", "ttl")
+_ATTEMPT = exported(Attempt)
+_ASSET = (*exported(Asset), "ttl")
+_ERROR = exported(Problem)
 #: Where the file is, for who has yet to give it to crun.
 _FILE = ("object_key", "version_id")
 _UNDER_WAY = frozenset(

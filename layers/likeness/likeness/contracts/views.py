@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from likeness.domain.asset import Asset
 from likeness.domain.consent import ConsentText
+from likeness.domain.fields import shown
+from likeness.domain.files import UploadForm
 from likeness.domain.session import Attempt, Consent, Problem, Session
-from likeness.ports import UploadForm
 
 
 def iso(seconds: float | None) -> str | None:
@@ -27,28 +29,21 @@ def problem_view(problem: Problem | None, *, of_asset: bool = False) -> dict[str
 
 def asset_view(asset: Asset, upload: UploadForm | None = None) -> dict[str, Any]:
     """An asset; ``upload`` only in the answer that registered it."""
-    view: dict[str, Any] = {
-        "id": asset.id,
-        "session_id": asset.session_id,
-        "name": asset.name,
-        "asset_type": asset.asset_type.value,
-        "content_type": asset.content_type,
-        "size_bytes": asset.size_bytes,
-        "status": asset.status.value,
-        "crun_asset_id": asset.crun_asset_id,
-        "uri": asset.uri,
-        "error": problem_view(asset.error, of_asset=True),
-        "created_at": iso(asset.created_at),
-        "updated_at": iso(asset.updated_at),
-        "uploaded_at": iso(asset.uploaded_at),
-        "submitted_at": iso(asset.submitted_at),
-        "activated_at": iso(asset.activated_at),
-    }
+    view = {name: _shown(name, getattr(asset, name)) for name in shown(Asset)} | {"uri": asset.uri}
     if asset.earlier_crun_asset_id:
         view["earlier_crun_asset_id"] = asset.earlier_crun_asset_id
     if upload:
         view["upload"] = {"url": upload.url, "fields": upload.fields, "expires_at": iso(upload.expires_at)}
     return view
+
+
+def _shown(name: str, value: Any) -> Any:
+    """A field's value in JSON. Times, whose names end in ``_at``, are epoch seconds inside."""
+    if isinstance(value, Problem):
+        return problem_view(value, of_asset=True)
+    if isinstance(value, StrEnum):
+        return value.value
+    return iso(value) if name.endswith("_at") else value
 
 
 def consent_view(consent: Consent) -> dict[str, Any]:

@@ -7,6 +7,7 @@ nothing is left to do, so a write that knows only a part of the session can neve
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 
 from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
 from likeness.domain.session import AttemptStatus, Session, SessionStatus
@@ -21,6 +22,15 @@ PROGRESS_SECONDS = 600.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 600.0, 3600.0
 #: An upload form lives for an hour: one look while it does, and a last one after its end.
 PLACE_SECONDS, LAST_PLACE_SECONDS = 900.0, 3900.0
+
+
+@dataclass(frozen=True, slots=True)
+class DueItem:
+    """A session, or one of its files, that should have moved on by ``due_at`` (epoch seconds)."""
+
+    session_id: str
+    asset_id: str | None
+    due_at: float
 
 
 def shard_of(identifier: str) -> str:

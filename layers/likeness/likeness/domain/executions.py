@@ -1,6 +1,12 @@
-"""What the executions of a session are called: names follow from its row, so whoever starts one twice starts one."""
+"""Executions of the state machine: their names, their status, and what their histories hold.
+
+Names follow from the session's row, so whoever starts one twice starts one.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
 
 from likeness.domain.session import Attempt, Session
 
@@ -8,6 +14,48 @@ from likeness.domain.session import Attempt, Session
 _GENERATIONS = 2
 #: A restored row knows fewer executions than there were: so many names beyond it are looked for.
 BEYOND = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FoundGroup:
+    """A GroupId that crun gave for attempt ``number`` at ``at`` (epoch seconds)."""
+
+    number: int
+    group_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAsset:
+    """An AssetId that crun gave for a file that had been submitted ``resubmissions`` times before."""
+
+    asset_id: str
+    crun_asset_id: str
+    resubmissions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What an execution got from crun, in the order in which it did."""
+
+    groups: tuple[FoundGroup, ...] = ()
+    assets: tuple[FoundAsset, ...] = ()
+
+
+class ExecutionStatus(StrEnum):
+    """What Step Functions says of an execution."""
+
+    RUNNING = "RUNNING"
+    PENDING_REDRIVE = "PENDING_REDRIVE"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self not in (ExecutionStatus.RUNNING, ExecutionStatus.PENDING_REDRIVE)
 
 
 def validation_name(session_id: str, attempt: Attempt, *, last_chance: bool) -> str:

@@ -6,8 +6,12 @@ failed or lapsed. The words are Stripe Identity's (https://docs.stripe.com/ident
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
+
+from likeness.domain.fields import about, from_values
 
 #: The H5 link dies 120 s after crun made it (source: the vendor's page on visual validation).
 LINK_LIFETIME_SECONDS = 120
@@ -53,10 +57,10 @@ class Language(StrEnum):
 class Problem:
     """Why something went wrong, for machines (``code``) and people (``message``)."""
 
-    code: str
-    message: str
-    upstream_code: str | None = None
-    retryable: bool = False
+    code: str = field(metadata=about(exported=True))
+    message: str = field(metadata=about(exported=True))
+    upstream_code: str | None = field(default=None, metadata=about(exported=True))
+    retryable: bool = field(default=False, metadata=about(exported=True))
     #: crun's own words, for who called crun's own routes; ``message`` is ours.
     upstream_message: str | None = None
 
@@ -65,19 +69,19 @@ class Problem:
 class Attempt:
     """One H5 link and what became of it. Times are epoch seconds."""
 
-    number: int
-    status: AttemptStatus
+    number: int = field(metadata=about(int, key=True))
+    status: AttemptStatus = field(metadata=about(AttemptStatus, exported=True))
     byted_token: str
-    created_at: float
-    expires_at: float
-    result_code: str | None = None
+    created_at: float = field(metadata=about(exported=True))
+    expires_at: float = field(metadata=about(exported=True))
+    result_code: str | None = field(default=None, metadata=about(exported=True))
     lookup_by: str | None = None
-    lookup_until: float = 0.0
-    answered_at: float | None = None
+    lookup_until: float = field(default=0.0, metadata=about(sparse=True))
+    answered_at: float | None = field(default=None, metadata=about(exported=True))
     #: How many executions have ended without an outcome for it; the next one's name follows from it.
-    executions: int = 0
+    executions: int = field(default=0, metadata=about(sparse=True))
     #: How often crun has answered that there is no result yet, and when it first did.
-    not_yet: int = 0
+    not_yet: int = field(default=0, metadata=about(sparse=True))
     not_yet_since: float | None = None
 
 
@@ -107,36 +111,41 @@ class DropIn:
     byted_token: str
 
 
+def _attempts(stored: Mapping[str, Mapping[str, Any]]) -> dict[int, Attempt]:
+    return {int(number): from_values(Attempt, {**each, "number": number}) for number, each in stored.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One person's onboarding. Times are epoch seconds; ``driver`` names the execution that moves its assets."""
 
-    id: str
-    client_id: str
-    status: SessionStatus
-    language: Language
-    created_at: float
-    updated_at: float
-    reference: str | None = None
-    return_url: str | None = None
-    consent: Consent | None = None
-    group_id: str | None = None
-    verified_at: float | None = None
-    last_error: Problem | None = None
-    driver: str | None = None
-    generation: int = 0
-    asset_count: int = 0
+    id: str = field(metadata=about(exported=True))
+    client_id: str = field(metadata=about(exported=True))
+    status: SessionStatus = field(metadata=about(SessionStatus, exported=True))
+    language: Language = field(metadata=about(Language, exported=True))
+    created_at: float = field(metadata=about(exported=True))
+    updated_at: float = field(metadata=about(exported=True))
+    reference: str | None = field(default=None, metadata=about(exported=True, erased=True))
+    return_url: str | None = field(default=None, metadata=about(erased=True))
+    consent: Consent | None = field(default=None, metadata=about(Consent, exported=True))
+    group_id: str | None = field(default=None, metadata=about(exported=True))
+    verified_at: float | None = field(default=None, metadata=about(exported=True))
+    last_error: Problem | None = field(default=None, metadata=about(Problem, exported=True, erased=True))
+    driver: str | None = field(default=None, metadata=about(erased=True))
+    generation: int = field(default=0, metadata=about(exported=True))
+    asset_count: int = field(default=0, metadata=about(exported=True))
     #: How many of its places a person has registered, less those that are known to wait no more.
-    person_places: int = 0
+    person_places: int = field(default=0, metadata=about(sparse=True))
     #: Which invite link is good: its number, 0 for the one that was made with the session.
-    invite: int = 0
-    erased_at: float | None = None
-    attempts: dict[int, Attempt] = field(default_factory=dict)
+    invite: int = field(default=0, metadata=about(sparse=True, exported=True))
+    erased_at: float | None = field(default=None, metadata=about(exported=True))
+    #: By their numbers, which are keys of the stored mapping. The index of a client's sessions holds none.
+    attempts: dict[int, Attempt] = field(default_factory=dict, metadata=about(_attempts))
     #: What its calls and log lines have in common; None on what was stored before sessions had one.
     correlation_id: str | None = None
-    drop_in: DropIn | None = None
+    drop_in: DropIn | None = field(default=None, metadata=about(DropIn, erased=True))
     #: Groups that crun gave besides ``group_id``, such as for a second check that was passed at the same time.
-    other_group_ids: tuple[str, ...] = ()
+    other_group_ids: tuple[str, ...] = field(default=(), metadata=about(tuple, sparse=True, exported=True))
 
     @property
     def group_ids(self) -> list[str]:
@@ -153,6 +162,16 @@ class Session:
         """The numbers of the attempts that were passed and whose results are not known yet."""
         return [number for number, each in self.attempts.items() if each.status is AttemptStatus.PASSED]
 
+    def attempted(self, attempt: Attempt, now: float) -> Session:
+        """A further link was made: whatever an attempt before led to, the person has another one."""
+        return replace(
+            self,
+            status=SessionStatus.REQUIRES_INPUT,
+            attempts=self.attempts | {attempt.number: attempt},
+            last_error=None,
+            updated_at=now,
+        )
+
     def attempts_left(self, most: int) -> int:
         """How many more links the person may be given, of ``most`` in all."""
         waits = self.group_id is None and self.accepts_uploads
@@ -162,6 +181,14 @@ class Session:
     def accepts_uploads(self) -> bool:
         """Whether files may still be added."""
         return self.status not in (SessionStatus.CANCELED, SessionStatus.REDACTED)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """One page of a listing; ``cursor`` is None on the last one."""
+
+    sessions: list[Session]
+    cursor: str | None
 
 
 _FAILURES = {

@@ -70,6 +70,18 @@ class AssetFact:
     seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What counts of a client's sessions and assets, complete from the newest ULID down.
+
+    ``rest`` is the newest ULID that is still to be read, None when everything was.
+    """
+
+    sessions: list[SessionFact]
+    assets: list[AssetFact]
+    rest: str | None
+
+
 @dataclass(slots=True)
 class Day:
     """One day's counts; ``seconds_to_active`` by the upper bounds of their buckets."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from likeness.domain.metrics import Metric
 from likeness.errors import LikenessError
-from likeness.ports import Queue
+from likeness.ports.system import Queue
 from likeness.runtime.logging import logger, report, report_unexpected
 from likeness.runtime.metrics import measure_age
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from likeness.adapters.aws import CONFLICT_SECONDS, make_client, typed_by_service
 from likeness.adapters.dynamodb import DynamoStore
+from likeness.domain.crun import CrunCall
 from likeness.domain.metrics import Metric
 from likeness.domain.polling import Schedule
-from likeness.ports import CrunCall
 from likeness.runtime.logging import logger, report, report_of_session, session_created
 from likeness.runtime.metrics import measure
 from likeness.runtime.settings import number, text

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from likeness.domain.caller import Caller, key_digest
 from likeness.domain.signing import read_session_token
-from likeness.ports import Clock, SigningKeys
+from likeness.ports.system import Clock, SigningKeys
 
 _LONGEST_CREDENTIAL = 256
 

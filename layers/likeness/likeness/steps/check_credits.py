@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from likeness.errors import LikenessError, UpstreamError
-from likeness.ports import Crun
+from likeness.ports.crun import Crun
 
 
 class Checked(TypedDict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
@@ -17,7 +17,9 @@ from likeness.domain.media.limits import MAX_PIXELS, MIN_PIXELS
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Problem, SessionStatus
 from likeness.errors import ConditionFailed, TooManyAttempts
-from likeness.ports import Clock, Files, Queue, Store
+from likeness.ports.files import Files
+from likeness.ports.store import Store
+from likeness.ports.system import Clock, Queue
 
 #: More than a file keeps in memory at a time: each read is one request.
 _CHUNK = 4 << 20
@@ -165,23 +167,15 @@ class CheckUpload:
 
     def _check(self, asset: Asset, upload: Upload) -> Asset:
         now = self.clock.now()
-        checked = replace(asset, version_id=upload.version_id, size_bytes=upload.size_bytes, updated_at=now)
+        checked = asset.received(upload.version_id, upload.size_bytes, now)
         dropped = asset.object_key.startswith("inbox/")
         try:
             kind, content_type, digest = self._inspect(upload, None if dropped else asset.asset_type)
             if asset.sha256 not in (None, digest):
                 raise MediaRefused("content_mismatch", "This is not the file that was registered.")
-            checked = replace(
-                checked,
-                status=AssetStatus.UPLOADED,
-                asset_type=kind,
-                content_type=content_type,
-                sha256=digest,
-                uploaded_at=now,
-            )
+            checked = checked.uploaded(kind, content_type, digest, now)
         except MediaRefused as refused:
-            problem = Problem(refused.code, refused.message, refused.crun_code)
-            checked = replace(checked, status=AssetStatus.FAILED, error=problem)
+            checked = checked.failed(Problem(refused.code, refused.message, refused.crun_code), now)
         try:
             self.store.change_asset(checked, [AssetStatus.AWAITING_UPLOAD])
         except ConditionFailed:

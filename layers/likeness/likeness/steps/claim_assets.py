@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from likeness.domain.asset import AssetStatus
-from likeness.ports import Clock, Store
+from likeness.ports.files import AssetStore
+from likeness.ports.system import Clock
 from likeness.steps.rounds import Pace, Plan, done, finish, plan
 
 
@@ -13,7 +14,7 @@ from likeness.steps.rounds import Pace, Plan, done, finish, plan
 class ClaimAssets:
     """Claims a session's open work."""
 
-    store: Store
+    store: AssetStore
     clock: Clock
     pace: Pace
 

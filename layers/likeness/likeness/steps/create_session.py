@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from likeness.contracts.http import NewSession
@@ -22,7 +22,9 @@ from likeness.domain.session import (
 )
 from likeness.domain.signing import issue_session_token
 from likeness.errors import ConditionFailed, Conflict, InvalidRequest, TooManyAttempts
-from likeness.ports import Clock, Files, SigningKeys, Store
+from likeness.ports.files import Files
+from likeness.ports.store import Store
+from likeness.ports.system import Clock, SigningKeys
 from likeness.steps.get_session import own_session_with_assets
 from likeness.steps.open_link import OpenLink
 
@@ -78,7 +80,7 @@ class CreateSession:
         h5_link = None
         if body.start == "now":
             attempt, h5_link = self.links(session, 1, base_url, now)
-            session = replace(session, attempts={1: attempt})
+            session = session.attempted(attempt, now)
         self.store.create_session(session, assets)
         self.created(session.id, correlation_id)
         views = [
@@ -116,13 +118,7 @@ class CreateSession:
             self.store.add_attempt(session.id, attempt, now, given_up=() if waiting else session.passed)
         except ConditionFailed:
             raise Conflict("Another attempt was started at the same time", retry_after=1) from None
-        session = replace(
-            session,
-            status=SessionStatus.REQUIRES_INPUT,
-            attempts=session.attempts | {number: attempt},
-            last_error=None,
-            updated_at=now,
-        )
+        session = session.attempted(attempt, now)
         views = [asset_view(each) for each in assets]
         return session_view(session, views, max_attempts=self.max_attempts, h5_link=h5_link, person=caller.is_person)
 

@@ -16,7 +16,10 @@ from likeness.domain.caller import Caller
 from likeness.domain.executions import executions_of, validation_names
 from likeness.domain.session import AttemptStatus, Session, SessionStatus
 from likeness.errors import Conflict, NotFound
-from likeness.ports import Clock, Files, Store, Workflows
+from likeness.ports.files import Files
+from likeness.ports.onboarding import Workflows
+from likeness.ports.store import Store
+from likeness.ports.system import Clock
 from likeness.steps.get_session import own_asset, own_session
 
 #: How often an erasure looks again when a fresh attempt comes in between.

@@ -11,11 +11,13 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from likeness.contracts.inventory import MANIFEST, VERSION, lines_of, text_of
 from likeness.contracts.views import iso
 from likeness.domain.ids import ulid
-from likeness.ports import Clock, Export, ExportFiles, ExportProgress, InventoryCursor, InventoryPages, Part
+from likeness.domain.inventory import Export, HeldExport, InventoryCursor, InventoryPage, Part
+from likeness.ports.system import Clock
 
 #: A part is closed once it is so long: it is held in memory, and put in one call.
 PART_BYTES = 8 << 20
@@ -23,6 +25,38 @@ PART_BYTES = 8 << 20
 PAGES_PER_SECOND = 2.0
 #: A run that comes a little early counts as on time: schedules are not exact.
 _SLACK_SECONDS = 600.0
+
+
+class InventoryPages(Protocol):
+    """The whole table, page by page."""
+
+    def page(self, cursor: InventoryCursor | None) -> InventoryPage:
+        """What follows after ``cursor``. A partition is whole, unless it is longer than a page."""
+        ...
+
+
+class ExportFiles(Protocol):
+    """Where exports are put."""
+
+    def put(self, key: str, body: bytes) -> None:
+        """Writes a file, over what was there."""
+        ...
+
+
+class ExportProgress(Protocol):
+    """Which export is under way, and who is at it."""
+
+    def take(self, run: str, now: float, until: float) -> HeldExport | None:
+        """Makes ``run`` the only one to export until ``until``; None when another one is at it."""
+        ...
+
+    def save(self, run: str, export: Export, until: float) -> None:
+        """Keeps how far ``run`` is. ConditionFailed when it is not the one at it any more."""
+        ...
+
+    def release(self, run: str) -> None:
+        """Anybody may go on; nothing happens when ``run`` was not the one at it."""
+        ...
 
 
 @dataclass

@@ -11,12 +11,13 @@ import hashlib
 import io
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, new_asset, refused
 from likeness.domain.caller import Caller
+from likeness.domain.files import Download
 from likeness.domain.media import MAX_BYTES, MediaRefused, inspect
 from likeness.domain.media.limits import MAX_PIXELS, MIN_PIXELS
 from likeness.domain.media.types import AssetType
@@ -33,8 +34,10 @@ from likeness.errors import (
     UpstreamRefused,
     WorkInProgress,
 )
-from likeness.ports import Clock, Download, Downloads, Files, Queue, Store, UpstreamIds
-from likeness.steps.get_result import looked_up
+from likeness.ports.files import Downloads, Files
+from likeness.ports.store import Store
+from likeness.ports.system import Clock, Queue
+from likeness.steps.get_result import UpstreamIds, looked_up
 from likeness.steps.patience import Patience
 
 #: All tries to fetch the file. What follows fits into the rest of API Gateway's 29 s.
@@ -74,19 +77,18 @@ class FetchAsset:
         session = self._session(caller, group_id)
         kind = AssetType(asset_type)
         found = self._fetch(asset_url, MAX_BYTES[kind], began + _FETCH_SECONDS)
-        asset = self._judged(session, name, kind, found)
+        asset = self._stored(session, name, kind, found)
         if asset.status is AssetStatus.FAILED:
             self._register(asset)
             return asset
-        stored = replace(asset, version_id=self.files.put(asset.object_key, asset.content_type, found.content))
         try:
-            self._register(stored)
+            self._register(asset)
         except RequestError:  # after any other error the row may be there
-            self.files.delete(stored.object_key, stored.version_id)
+            self.files.delete(asset.object_key, asset.version_id)
             raise
         # Sent before crun is called: whatever becomes of this request, the file is on its way.
         self.queue.send(AssetsReady(session_id=session.id, correlation_id=session.correlation_id).to_json())
-        return self._submitted(stored, owner, began + _TRIES_SECONDS)
+        return self._submitted(asset, owner, began + _TRIES_SECONDS)
 
     def _session(self, caller: Caller, group_id: str) -> Session:
         found = looked_up(lambda: self.ids.session_of(group_id, caller.client_id), self.patience.sleep)
@@ -104,8 +106,8 @@ class FetchAsset:
             self.patience.sleep(pause)
             pause *= 2
 
-    def _judged(self, session: Session, name: str, kind: AssetType, found: Download) -> Asset:
-        """The asset as it is to be registered: uploaded, or failed for what the file is."""
+    def _stored(self, session: Session, name: str, kind: AssetType, found: Download) -> Asset:
+        """The asset as it is to be registered: uploaded, with its file stored, or failed for what the file is."""
         now, size = self.clock.now(), len(found.content)
         asset = new_asset(
             session, now, self.clock.entropy(),
@@ -114,7 +116,7 @@ class FetchAsset:
         if found.problem:
             code = "file_too_large" if found.problem == "too_large" else "download_failed"
             why = Problem(code, _NOT_FETCHED.format(found.problem), retryable=found.retryable)
-            return replace(asset, status=AssetStatus.FAILED, error=why)
+            return asset.failed(why, now)
         try:
             facts = inspect(
                 io.BytesIO(found.content),
@@ -124,15 +126,10 @@ class FetchAsset:
                 max_pixels=self.max_pixels,
             )
         except MediaRefused as refused:
-            why = Problem(refused.code, refused.message, refused.crun_code)
-            return replace(asset, status=AssetStatus.FAILED, error=why)
-        return replace(
-            asset,
-            status=AssetStatus.UPLOADED,
-            content_type=facts.content_type,
-            sha256=hashlib.sha256(found.content).hexdigest(),
-            uploaded_at=now,
-        )
+            return asset.failed(Problem(refused.code, refused.message, refused.crun_code), now)
+        version_id = self.files.put(asset.object_key, facts.content_type, found.content)
+        digest = hashlib.sha256(found.content).hexdigest()
+        return asset.received(version_id, size, now).uploaded(kind, facts.content_type, digest, now)
 
     def _register(self, asset: Asset) -> None:
         try:
@@ -168,7 +165,7 @@ class FetchAsset:
 
     def _withdraw(self, asset: Asset, refusal: UpstreamRefused) -> None:
         """The caller is told of the refusal, so nothing may come of the file behind its back."""
-        failed = replace(asset, status=AssetStatus.FAILED, error=refused(refusal), updated_at=self.clock.now())
+        failed = asset.failed(refused(refusal), self.clock.now())
         # an execution that the message has started is faster: the file is its matter then
         with suppress(ConditionFailed):
             self.store.change_asset(failed, [AssetStatus.UPLOADED])

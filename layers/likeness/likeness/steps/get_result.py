@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.drop_in import opens, result_is_on_its_way, session_of
 from likeness.domain.session import Session, SessionStatus
 from likeness.errors import NotFound, UpstreamDeferred
-from likeness.ports import Clock, Store, UpstreamIds
+from likeness.ports.store import Store
+from likeness.ports.system import Clock
 
 Found = TypeVar("Found")
 
@@ -23,6 +24,24 @@ Found = TypeVar("Found")
 _RESULT_SECONDS, _FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 24.0, 0.2, 1.0
 #: An index is some moments behind the table; what it has not got by then is not there.
 _INDEX_PAUSES_SECONDS = (0.1, 0.3)
+
+
+class UpstreamIds(Protocol):
+    """Which of ours crun's ids are. What was written a moment ago may not be there yet."""
+
+    def session_of(self, group_id: str, client_id: str | None = None) -> str | None:
+        """The id of the session with that GroupId, whoever's it is.
+
+        Of several with the same GroupId, the oldest of the client's that takes files.
+        """
+        ...
+
+    def asset_of(self, client_id: str, asset_id: str) -> tuple[str, str] | None:
+        """Session and asset id of an asset by its own id, if it is that client's, or by crun's, whoever's it is.
+
+        Of several with the same AssetId, the oldest of the client's that is not erased.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

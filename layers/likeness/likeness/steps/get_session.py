@@ -12,13 +12,15 @@ from likeness.domain.caller import Caller
 from likeness.domain.ids import ASSET_ID, SESSION_ID
 from likeness.domain.session import Session, SessionStatus
 from likeness.errors import InvalidRequest, NotFound
-from likeness.ports import Store
+from likeness.ports.files import AssetStore
+from likeness.ports.onboarding import SessionStore
+from likeness.ports.store import Store
 
 _LARGEST_PAGE = 100
 _PAGE_SIZE = re.compile("[1-9][0-9]?|100")
 
 
-def own_asset(store: Store, caller: Caller, session_id: str, asset_id: str) -> tuple[Session, Asset | None]:
+def own_asset(store: AssetStore, caller: Caller, session_id: str, asset_id: str) -> tuple[Session, Asset | None]:
     """The caller's own session and one of its assets, None when there is no such asset. NotFound for the session.
 
     What cannot be an id of ours is asked of nobody.
@@ -28,12 +30,12 @@ def own_asset(store: Store, caller: Caller, session_id: str, asset_id: str) -> t
     return caller.own(session), asset
 
 
-def own_session(store: Store, caller: Caller, session_id: str) -> Session:
+def own_session(store: SessionStore, caller: Caller, session_id: str) -> Session:
     """The caller's own session. NotFound; what cannot be an id of ours is asked of nobody."""
     return caller.own(store.get_session(session_id) if SESSION_ID.fullmatch(session_id) else None)
 
 
-def own_session_with_assets(store: Store, caller: Caller, session_id: str) -> tuple[Session, list[Asset]]:
+def own_session_with_assets(store: AssetStore, caller: Caller, session_id: str) -> tuple[Session, list[Asset]]:
     """The caller's own session and all its assets. NotFound; what cannot be an id of ours is asked of nobody."""
     session, assets = store.load(session_id) if SESSION_ID.fullmatch(session_id) else (None, [])
     return caller.own(session), assets

@@ -9,14 +9,15 @@ from typing import Any
 from likeness.contracts.stats import make_cursor, parse_period, read_cursor, stats_view
 from likeness.domain.caller import Caller
 from likeness.domain.stats import tally
-from likeness.ports import Clock, Store
+from likeness.ports.system import Clock
+from likeness.ports.upkeep import UpkeepStore
 
 
 @dataclass(frozen=True, slots=True)
 class GetStats:
     """Counts what is the caller's own. ``page_size``: how many items an index gives at a time."""
 
-    store: Store
+    store: UpkeepStore
     clock: Clock
     page_size: int = 1000
 

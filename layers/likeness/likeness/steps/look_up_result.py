@@ -20,7 +20,9 @@ from likeness.errors import (
     UpstreamRefused,
     WorkInProgress,
 )
-from likeness.ports import Clock, Crun, Store
+from likeness.ports.crun import Crun
+from likeness.ports.onboarding import SessionStore
+from likeness.ports.system import Clock
 
 #: More than the function may run (its Timeout in the template): after it the holder is dead.
 LEASE_SECONDS = 50
@@ -69,7 +71,7 @@ LookUp = Verified | NotYet | Decided
 class LookUpResult:
     """Looks one attempt up."""
 
-    store: Store
+    store: SessionStore
     crun: Crun
     clock: Clock
 

@@ -13,7 +13,8 @@ from likeness.contracts.messages import LinkCheck
 from likeness.domain.links import with_language
 from likeness.domain.session import LINK_LIFETIME_SECONDS, Attempt, AttemptStatus, Session
 from likeness.domain.signing import sign_callback
-from likeness.ports import Crun, Queue, SigningKeys
+from likeness.ports.crun import Crun
+from likeness.ports.system import Queue, SigningKeys
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from likeness.domain.caller import Caller
 from likeness.domain.drop_in import new_byted_token, why_not_call_back
 from likeness.domain.ids import session_id
 from likeness.domain.session import DropIn, Language, Session, SessionStatus
 from likeness.errors import InvalidRequest
-from likeness.ports import Clock, Store
+from likeness.ports.onboarding import SessionStore
+from likeness.ports.system import Clock
 from likeness.steps.open_link import OpenLink
 from likeness.steps.patience import Patience
 
@@ -31,7 +32,7 @@ class Opened:
 class OpenValidation:
     """Opens validations. ``created(session_id, correlation_id)`` reports each new session."""
 
-    store: Store
+    store: SessionStore
     links: OpenLink
     patience: Patience
     clock: Clock
@@ -61,6 +62,6 @@ class OpenValidation:
         attempt, h5_link = self.patience(
             lambda: self.links(session, 1, base_url, self.clock.now()), now + _TRIES_SECONDS, ambiguous=True
         )
-        self.store.create_session(replace(session, attempts={1: attempt}), [])
+        self.store.create_session(session.attempted(attempt, now), [])
         self.created(made, correlation_id)
         return Opened(made, drop_in.byted_token, h5_link)

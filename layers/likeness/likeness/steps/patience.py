@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from likeness.errors import UpstreamAmbiguous, UpstreamDeferred, UpstreamError
-from likeness.ports import Clock
+from likeness.ports.system import Clock
 
 Found = TypeVar("Found")
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import Asset, AssetStatus, crun_failure, refused
+from likeness.domain.crun import AssetReport, UpstreamProblem
 from likeness.domain.polling import NEVER, NOTHING_SEEN, History, observed
 from likeness.domain.session import Problem, Session
 from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, UpstreamRefused
-from likeness.ports import AssetReport, Clock, Crun, Queue, Store, UpstreamProblem
+from likeness.ports.crun import Crun
+from likeness.ports.files import AssetStore
+from likeness.ports.system import Clock, Queue
 from likeness.steps.rounds import HAND_OVER_SECONDS, LONGEST_SECONDS, MAX_ROUNDS, Pace, Plan, done, finish, plan
 
 #: crun may not know an asset in the first moments after it gave out the id, ...
@@ -29,7 +32,7 @@ _STEP = 13
 class PollAssets:
     """Asks, writes what changed, says what comes next. ``refused()`` counts rounds in which crun refused us."""
 
-    store: Store
+    store: AssetStore
     crun: Crun
     queue: Queue
     clock: Clock
@@ -122,11 +125,11 @@ class PollAssets:
         return observed(asked_at - asset.submitted_at, now - asset.submitted_at, known)
 
     def _judge(self, asset: Asset, report: AssetReport | UpstreamProblem, now: float) -> Asset:
-        age = now - (asset.submitted_at or now)
-        if isinstance(report, AssetReport) and asset.missing_since is not None:
-            asset = replace(asset, missing_since=None)  # crun knows it after all
+        age = asset.seconds_at_crun(now)
+        if isinstance(report, AssetReport):
+            asset = asset.found_again()
         if isinstance(report, AssetReport) and report.status == "Active":
-            return replace(asset, status=AssetStatus.ACTIVE, activated_at=now, updated_at=now)
+            return asset.activated(now)
         if isinstance(report, AssetReport) and report.status == "Failed":
             return self._failed(asset, crun_failure(report.error_code, report.error_message), now)
         if (
@@ -135,7 +138,7 @@ class PollAssets:
             and age > _NOT_FOUND_PATIENCE_SECONDS
         ):
             if asset.missing_since is None:
-                asset = replace(asset, missing_since=now)
+                asset = asset.missed(now)
             elif now >= asset.missing_since + NOT_FOUND_APART_SECONDS:
                 return self._failed(asset, refused(report), now)
         if self.pace.schedule.expired(age):
@@ -148,16 +151,8 @@ class PollAssets:
     def _failed(asset: Asset, problem: Problem, now: float) -> Asset:
         if problem.code == "download_failed" and asset.resubmissions == 0:
             # The presigned URL may have died with the credentials that signed it: sign and submit once more.
-            return replace(
-                asset,
-                status=AssetStatus.UPLOADED,
-                resubmissions=1,
-                ambiguous_submissions=0,
-                crun_asset_id=None,
-                earlier_crun_asset_id=asset.crun_asset_id,
-                updated_at=now,
-            )
-        return replace(asset, status=AssetStatus.FAILED, error=problem, updated_at=now)
+            return asset.resubmission_due(now)
+        return asset.failed(problem, now)
 
 
 def _asked_to_wait(report: AssetReport | UpstreamProblem) -> int:

@@ -11,8 +11,9 @@ from itertools import takewhile
 
 from likeness.contracts.events import Change
 from likeness.contracts.measures import Measure, measures_of
+from likeness.domain.events import Event
 from likeness.errors import StorageUnavailable
-from likeness.ports import EVENTS_PER_PUT, Event, EventBus
+from likeness.ports.notifications import EVENTS_PER_PUT, EventBus
 
 
 @dataclass(frozen=True, slots=True)

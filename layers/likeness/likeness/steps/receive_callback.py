@@ -16,14 +16,15 @@ from likeness.domain.links import CallbackResult, read_callback, return_location
 from likeness.domain.session import Session, SessionStatus, failure
 from likeness.domain.signing import callback_is_authentic
 from likeness.errors import ConditionFailed, NotFound
-from likeness.ports import Clock, Queue, SigningKeys, Store
+from likeness.ports.onboarding import SessionStore
+from likeness.ports.system import Clock, Queue, SigningKeys
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiveCallback:
     """Takes the browser's word, sends it on."""
 
-    store: Store
+    store: SessionStore
     queue: Queue
     keys: SigningKeys
     clock: Clock

@@ -11,11 +11,15 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Literal, TypedDict
+from typing import Literal, Protocol, TypedDict
 
-from likeness.domain.asset import Asset, AssetStatus, lost
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.crun import AssetReport, UpstreamProblem
+from likeness.domain.recheck import Recheck, Suspect
 from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, UpstreamRefused
-from likeness.ports import ActiveAssets, AssetReport, Clock, Crun, Recheck, Store, Suspect, UpstreamProblem
+from likeness.ports.crun import Crun
+from likeness.ports.files import AssetStore
+from likeness.ports.system import Clock
 
 _DAY = 86_400.0
 #: Runs come by the hour.
@@ -58,6 +62,33 @@ class Rechecked(TypedDict):
     lost: int
 
 
+class ActiveAssets(Protocol):
+    """The assets that can be lost, in an order that stays, and where the round over them is."""
+
+    def progress(self) -> Recheck | None:
+        """Where the round is; None before the first."""
+        ...
+
+    def save(self, recheck: Recheck) -> bool:
+        """Keeps where the round is, by one write; False when another run has saved since ``recheck`` was read."""
+        ...
+
+    def clients(self) -> list[str]:
+        """All clients, in order."""
+        ...
+
+    def ids(self, client_id: str, after: str, limit: int) -> tuple[list[tuple[str, str]], str | None]:
+        """Session and asset ids of at most ``limit`` active assets of a client, after asset ``after``.
+
+        Also the asset after which to go on, None when there are no more.
+        """
+        ...
+
+    def load(self, ids: Sequence[tuple[str, str]]) -> list[Asset]:
+        """Those of these assets that are there, as they are now; at most 100."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RecheckAssets:
     """A round over all active assets takes ``days`` days, or longer where MOST an hour are too few.
@@ -66,7 +97,7 @@ class RecheckAssets:
     """
 
     assets: ActiveAssets
-    store: Store
+    store: AssetStore
     crun: Crun
     clock: Clock
     sleep: Callable[[float], None]
@@ -157,7 +188,7 @@ class RecheckAssets:
 
     def _lose(self, asset: Asset, upstream_code: str | None, run: _Run) -> None:
         try:
-            self.store.change_asset(lost(asset, upstream_code, self.clock.now()), [AssetStatus.ACTIVE])
+            self.store.change_asset(asset.lost(upstream_code, self.clock.now()), [AssetStatus.ACTIVE])
         except ConditionFailed:
             return  # erased meanwhile
         run.lost += 1

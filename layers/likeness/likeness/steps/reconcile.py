@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
-from likeness.domain.due import LAST_PLACE_SECONDS, asset_due_at, attempt_due_at, next_look_at, session_due_at
+from likeness.domain.due import LAST_PLACE_SECONDS, DueItem, asset_due_at, attempt_due_at, next_look_at, session_due_at
 from likeness.domain.executions import BEYOND, all_executions_of, assets_name, validation_names
 from likeness.domain.session import Attempt, AttemptStatus, Session, SessionStatus, failure
 from likeness.errors import LikenessError
-from likeness.ports import Clock, DueItem, DueItems, Files, Store, Workflows
+from likeness.ports.files import Files
+from likeness.ports.onboarding import Workflows
+from likeness.ports.store import Store
+from likeness.ports.system import Clock
 from likeness.steps.check_upload import CheckUpload, Upload
 from likeness.steps.start_onboarding import Cause, StartOnboarding, cause_of
 
@@ -40,6 +43,18 @@ class Reconciled(TypedDict):
     sessions: int
     reconciled: int
     failed: int
+
+
+class DueItems(Protocol):
+    """What is due, whoever should have moved it."""
+
+    def oldest(self, now: float, limit: int) -> list[DueItem]:
+        """At most ``limit`` items that are due by now, the most overdue first. Some moments behind the table."""
+        ...
+
+    def set(self, item: DueItem, due_at: float | None) -> None:
+        """Makes an item due at another time, or not at all; nothing happens when it has changed meanwhile."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from likeness.contracts.views import consent_text_view, consent_view, iso
 from likeness.domain.caller import Caller
 from likeness.domain.session import Consent, Language
 from likeness.errors import ConditionFailed, Conflict, InvalidRequest
-from likeness.ports import Clock, ConsentTexts, Store
+from likeness.ports.onboarding import ConsentTexts, SessionStore
+from likeness.ports.system import Clock
 from likeness.steps.get_session import own_session
 
 
@@ -19,7 +20,7 @@ from likeness.steps.get_session import own_session
 class RecordConsent:
     """Shows the text, takes the consent. ``has_key(client_id)``: whether the client of a person has a valid key."""
 
-    store: Store
+    store: SessionStore
     texts: ConsentTexts
     clock: Clock
     has_key: Callable[[str], bool] = lambda _: True

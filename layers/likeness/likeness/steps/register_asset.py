@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from likeness.contracts.http import AssetRegistration
@@ -11,7 +11,9 @@ from likeness.contracts.views import asset_view
 from likeness.domain.asset import PLACE_SECONDS, Asset, AssetStatus, new_asset
 from likeness.domain.caller import Caller
 from likeness.errors import ConditionFailed, Conflict
-from likeness.ports import Clock, Files, Store
+from likeness.ports.files import Files
+from likeness.ports.store import Store
+from likeness.ports.system import Clock
 from likeness.steps.get_session import own_session
 
 #: Nobody gets one of these back for the same bytes.
@@ -60,12 +62,12 @@ class RegisterAsset:
         """The asset, whose place is kept for as long as the form that it gets now."""
         if asset.status is not AssetStatus.AWAITING_UPLOAD or now < asset.updated_at + PLACE_SECONDS / 2:
             return asset
-        kept = replace(asset, updated_at=now)
+        kept = asset.place_renewed(now)
         try:
             self.store.hold_place(kept)
         except ConditionFailed:  # its file has come, or it was erased
             return self.store.get_asset(asset.session_id, asset.id) or asset
-        return replace(kept, given_back=False)
+        return kept.place_counted()
 
     def _view(self, asset: Asset, now: float) -> dict[str, Any]:
         waits = asset.status is AssetStatus.AWAITING_UPLOAD

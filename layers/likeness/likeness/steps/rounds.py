@@ -6,13 +6,14 @@ Both answer a ``Plan``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, twin_of
 from likeness.domain.polling import Schedule
 from likeness.errors import ConditionFailed
-from likeness.ports import PollHistory, Store
+from likeness.ports.crun import PollHistory
+from likeness.ports.files import AssetStore
 
 #: What an execution may spend before a fresh one goes on, in rounds of 9 history events: 18,900 events, where Step
 #: Functions ends an execution at 25,000. A day of waiting is under 70 rounds.
@@ -47,7 +48,7 @@ class Pace:
 
     def pause(self, waiting: Sequence[Asset], now: float, retry_after: float) -> int:
         """Seconds until the first of ``waiting`` is due. What is yet to be submitted is as young as can be."""
-        ages = {(each.asset_type, round(now - (each.submitted_at or now))) for each in waiting}
+        ages = {(each.asset_type, round(each.seconds_at_crun(now))) for each in waiting}
         return min(
             self.schedule.next_delay(age, self.history.of(kind, now), retry_after=retry_after) for kind, age in ages
         )
@@ -59,7 +60,7 @@ def done(round_: int) -> Plan:
 
 
 def plan(
-    store: Store,
+    store: AssetStore,
     assets: Sequence[Asset],
     pace: Pace,
     now: float,
@@ -82,9 +83,7 @@ def plan(
     return {
         "next": "submit" if submit else "wait",
         "asset_ids": [asset.id for asset in submit],
-        "wait_seconds": pace.pause(
-            [*(replace(asset, submitted_at=None) for asset in submit), *waiting], now, retry_after
-        ),
+        "wait_seconds": pace.pause([*submit, *waiting], now, retry_after),
         "round": round_ + SUBMISSION_ROUNDS * len(submit),
         "asked_at": asked_at,
     }
@@ -94,17 +93,12 @@ def _twin(asset: Asset, assets: Sequence[Asset]) -> Asset | None:
     return twin_of(asset, assets) if asset.status is AssetStatus.UPLOADED else None
 
 
-def _share(store: Store, asset: Asset, assets: Sequence[Asset], now: float) -> Asset:
+def _share(store: AssetStore, asset: Asset, assets: Sequence[Asset], now: float) -> Asset:
     """The same bytes are at crun already: one AssetId for both, and no second upload. Only the driver decides that."""
     twin = _twin(asset, assets)
     if twin is None or twin.crun_asset_id is None:
         return asset
-    there = twin.status is AssetStatus.ACTIVE
-    shared = replace(
-        # What finds its twin active was never submitted: the twin's time would make it seem to have waited since then.
-        asset, status=twin.status, crun_asset_id=twin.crun_asset_id,
-        submitted_at=None if there else twin.submitted_at, activated_at=now if there else None, updated_at=now,
-    )  # fmt: skip
+    shared = asset.shares_id_of(twin, now)
     try:
         store.change_asset(shared, [asset.status])
     except ConditionFailed:
@@ -112,7 +106,7 @@ def _share(store: Store, asset: Asset, assets: Sequence[Asset], now: float) -> A
     return shared
 
 
-def finish(store: Store, session_id: str, execution: str, pace: Pace, now: float, round_: int) -> Plan:
+def finish(store: AssetStore, session_id: str, execution: str, pace: Pace, now: float, round_: int) -> Plan:
     """Lets go of the session, then looks once more: an upload that came in between saw a driver and started nothing."""
     store.release_driver(session_id, execution)
     # Nothing was processing, and without a driver nothing is submitted.

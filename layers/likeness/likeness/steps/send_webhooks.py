@@ -20,7 +20,8 @@ from likeness.contracts.webhooks import (
     headers,
 )
 from likeness.domain.webhooks import PAUSE_AFTER_SECONDS, Endpoint, Retries, WebhookAnswer
-from likeness.ports import Clock, Queue, WebhookPost, Webhooks
+from likeness.ports.notifications import WebhookPost, Webhooks
+from likeness.ports.system import Clock, Queue
 
 _GONE = 410
 #: How long a run may begin further deliveries of those that wait; the rest is for the next run.

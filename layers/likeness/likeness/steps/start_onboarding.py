@@ -11,10 +11,20 @@ from typing import Any
 
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
 from likeness.domain.asset import IN_PROGRESS, OPEN_WORK, Asset, AssetStatus
-from likeness.domain.executions import all_executions_of, assets_name, validation_name, validation_names
+from likeness.domain.executions import (
+    ExecutionStatus,
+    FoundAsset,
+    Results,
+    all_executions_of,
+    assets_name,
+    validation_name,
+    validation_names,
+)
 from likeness.domain.session import Attempt, AttemptStatus, Session
 from likeness.errors import ConditionFailed, WorkInProgress
-from likeness.ports import Clock, ExecutionStatus, FoundAsset, Results, Store, Workflows
+from likeness.ports.onboarding import Workflows
+from likeness.ports.store import Store
+from likeness.ports.system import Clock
 
 #: How many names in a row may be taken by executions that have ended.
 _NAMES = 8
@@ -172,16 +182,7 @@ class StartOnboarding:
     def _save_submission(self, asset: Asset, found: FoundAsset) -> None:
         if found.resubmissions < asset.resubmissions:
             return  # crun could not fetch that copy: the row knows more
-        now = self.clock.now()
-        known = replace(
-            asset,
-            status=AssetStatus.PROCESSING,
-            submitting_by=None,
-            crun_asset_id=found.crun_asset_id,
-            resubmissions=found.resubmissions,
-            submitted_at=asset.submitted_at or now,
-            updated_at=now,
-        )
+        known = asset.submission_recovered(found.crun_asset_id, found.resubmissions, self.clock.now())
         with suppress(ConditionFailed):  # somebody has moved it meanwhile
             self.store.change_asset(known, [asset.status])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 from likeness.domain.asset import (
@@ -29,7 +29,9 @@ from likeness.errors import (
     UpstreamRefused,
     WorkInProgress,
 )
-from likeness.ports import Clock, Crun, Files, Store
+from likeness.ports.crun import Crun
+from likeness.ports.files import AssetStore, Files
+from likeness.ports.system import Clock
 
 
 class Submitted(TypedDict):
@@ -54,7 +56,7 @@ Submission = Submitted | NotSubmitted
 class SubmitAsset:
     """Submits one asset. ``possible_orphan()`` counts an upload that may live at crun without our knowing its id."""
 
-    store: Store
+    store: AssetStore
     crun: Crun
     files: Files
     clock: Clock
@@ -103,15 +105,7 @@ class SubmitAsset:
                 self._take_back(intent, asset)
                 raise
             return self._fail(intent, refused(refusal))
-        now = self.clock.now()
-        submitted = replace(
-            intent,
-            status=AssetStatus.PROCESSING,
-            submitting_by=None,
-            crun_asset_id=crun_asset_id,
-            submitted_at=now,
-            updated_at=now,
-        )
+        submitted = intent.submitted(crun_asset_id, self.clock.now())
         try:
             self.store.change_asset(submitted, [AssetStatus.SUBMITTING])
         except ConditionFailed:
@@ -126,31 +120,20 @@ class SubmitAsset:
         }
 
     def _intend(self, asset: Asset, signature: str) -> Asset:
-        intent = replace(
-            asset,
-            status=AssetStatus.SUBMITTING,
-            submitting_by=signature,
-            updated_at=self.clock.now(),
-            ambiguous_submissions=asset.ambiguous_submissions + 1,
-        )
+        intent = asset.claimed(signature, self.clock.now())
         self.store.begin_submission(intent, asset)
         return intent
 
     def _take_back(self, intent: Asset, before: Asset) -> None:
         """The call certainly did not happen: the asset waits as before, and nothing counts as ambiguous."""
-        waiting = replace(before, submitting_by=None, updated_at=self.clock.now())
-        self.store.change_asset(waiting, [intent.status])
+        self.store.change_asset(before.released(self.clock.now()), [intent.status])
 
     def _let_go(self, intent: Asset) -> None:
         """The call may have happened, but nobody is at it any more: the next try need not wait out the lease."""
         # Where this cannot be written, it waits.
         with suppress(ConditionFailed, StorageUnavailable):
-            ended = replace(intent, submitting_by=None, updated_at=self.clock.now())
-            self.store.change_asset(ended, [AssetStatus.SUBMITTING])
+            self.store.change_asset(intent.released(self.clock.now()), [AssetStatus.SUBMITTING])
 
     def _fail(self, asset: Asset, problem: Problem) -> Submission:
-        failed = replace(
-            asset, status=AssetStatus.FAILED, submitting_by=None, error=problem, updated_at=self.clock.now()
-        )
-        self.store.change_asset(failed, [asset.status])
+        self.store.change_asset(asset.failed(problem, self.clock.now()), [asset.status])
         return {"outcome": "failed"}

@@ -1,0 +1,14 @@
+"""An event on its way to the event bus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What the event bus is told: ``type`` is EventBridge's detail-type, ``detail`` its body (contracts/events.py)."""
+
+    type: str
+    detail: Mapping[str, str]

@@ -1,0 +1,33 @@
+"""The round over all active assets, which finds those that crun has lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """An asset that crun did not know, or called Failed, at ``seen_at`` (epoch seconds): a second look decides."""
+
+    session_id: str
+    asset_id: str
+    seen_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """How far the round over all active assets is: after asset ``after`` of ``client``, "" where it begins.
+
+    ``asked`` in this round, ``last_asked`` in the one before; ``over`` until the next one is due. ``version`` counts
+    the runs. Times are epoch seconds.
+    """
+
+    started_at: float
+    #: Not ``client_id``, which is an index's key and may not be empty.
+    client: str = ""
+    after: str = ""
+    asked: int = 0
+    last_asked: int = 0
+    over: bool = False
+    suspects: tuple[Suspect, ...] = ()
+    version: int = 0
