@@ -18,8 +18,8 @@ from tests.faults.program import CALLBACK
 from tests.faults.wire import Call
 from tests.functions import event_of_request
 
-#: What asks crun is run so often in a warm process, so many seconds apart: the governor's writes come with some calls
-#: only, and the mean is shown. Everything else is the same every time.
+#: What asks crun is run so often in a warm process, so many seconds apart: the rate limiter's writes come with some
+#: calls only, and the mean is shown. Everything else is the same every time.
 TIMES = 5
 PAUSE_SECONDS = 0.5
 #: So many files does a round ask about.
@@ -44,7 +44,7 @@ class Operation:
 
     @property
     def asks_crun(self) -> bool:
-        """Whether the governor has a say, whose writes come with some calls only."""
+        """Whether the rate limiter has a say, whose writes come with some calls only."""
         return "crun" in self.least
 
     @property
@@ -260,7 +260,7 @@ def _poll(at: Stage, active: int) -> Act:
     return lambda: at.task("poll_assets", made, round=0)
 
 
-_GOVERNOR = (
+_RATE_LIMITER = (
     "One write of the rate limiter before each batch of calls to crun: it keeps all processes together within"
     " CrunRequestsPer10s. Permits taken in advance would save it, but a process makes a call in half a second at best:"
     " they would have to stay valid for ten seconds, unused by others, and would halve the number of calls."
@@ -275,17 +275,17 @@ _SUBMITS = (
 )
 _STOPS = "4 stops (one for each execution there may be)"
 OPERATIONS = (
-    Operation("create_session", "create_session", 3, _CREATION, _create, _GOVERNOR),
+    Operation("create_session", "create_session", 3, _CREATION, _create, _RATE_LIMITER),
     Operation(
         "create_session with an Idempotency-Key",
         "create_session",
         5,
         f"{_CREATION}, 2 of the key",
         _create_once,
-        _GOVERNOR,
+        _RATE_LIMITER,
     ),
     Operation(
-        "create_session, another attempt", "create_session", 4, f"1 read, {_CREATION}", _another_attempt, _GOVERNOR
+        "create_session, another attempt", "create_session", 4, f"1 read, {_CREATION}", _another_attempt, _RATE_LIMITER
     ),
     Operation("receive_callback", "receive_callback", 2, "1 write, 1 message", _pass),
     Operation("receive_callback, the page reloaded", "receive_callback", 2, "1 write, 1 message", _pass_again),
@@ -305,7 +305,7 @@ OPERATIONS = (
         _erase,
         "The response shows the assets as the table has them at that time, not as they should be.",
     ),
-    Operation("open_validation", "open_validation", 4, f"1 read of the key, {_CREATION}", _open, _GOVERNOR),
+    Operation("open_validation", "open_validation", 4, f"1 read of the key, {_CREATION}", _open, _RATE_LIMITER),
     Operation("get_result", "get_result", 2, "1 read of the key, 1 read", _result),
     Operation("get_result, one asset", "get_result", 3, "1 read of the key, 1 of the index, 1 read", _info),
     Operation("fetch_asset", "fetch_asset", 9, _FETCHED, _fetch, _SUBMITS),
@@ -315,17 +315,19 @@ OPERATIONS = (
     Operation("start_onboarding, a pass", "start_onboarding", 2, "1 read, 1 start", _start_validation),
     Operation("start_onboarding, a link check", "start_onboarding", 2, "1 read, 1 start", _start_last_chance),
     Operation("start_onboarding, files", "start_onboarding", 2, "1 read, 1 start", _start_assets),
-    Operation("look_up_result", "look_up_result", 2, "1 write, 1 crun", _look_up, _GOVERNOR),
+    Operation("look_up_result", "look_up_result", 2, "1 write, 1 crun", _look_up, _RATE_LIMITER),
     Operation("claim_assets", "claim_assets", 2, "1 write, 1 read", _claim),
-    Operation("submit_asset", "submit_asset", 4, "1 read, 1 write, 1 crun, 1 write", _submit, _GOVERNOR),
-    Operation(f"poll_assets, {PENDING} files", "poll_assets", 1 + PENDING, _ROUND, lambda at: _poll(at, 0), _GOVERNOR),
+    Operation("submit_asset", "submit_asset", 4, "1 read, 1 write, 1 crun, 1 write", _submit, _RATE_LIMITER),
+    Operation(
+        f"poll_assets, {PENDING} files", "poll_assets", 1 + PENDING, _ROUND, lambda at: _poll(at, 0), _RATE_LIMITER
+    ),
     Operation(
         f"poll_assets, {PENDING} files, 2 are Active",
         "poll_assets",
         3 + PENDING,
         f"{_ROUND}, 2 writes",
         lambda at: _poll(at, 2),
-        _GOVERNOR,
+        _RATE_LIMITER,
     ),
 )
 

@@ -40,7 +40,7 @@ _HOP = frozenset({"content-length", "connection", "transfer-encoding", "date", "
 
 
 def _subject(body: Mapping[str, Any]) -> str:
-    """What kind of item a call to DynamoDB is about: the governor's answers are not the session's."""
+    """What kind of item a call to DynamoDB is about: the rate limiter's answers are not the session's."""
     values = body.get("ExpressionAttributeValues") or {}
     key = body.get("Key") or body.get("Item") or ({"pk": values[":pk"]} if ":pk" in values else {})
     parts = (str(value.get("S", "")).partition("#")[0] for name, value in sorted(key.items()) if name in ("pk", "sk"))

@@ -571,7 +571,7 @@ def cloud(
             secrets=boto3.client("secretsmanager"),
         ) | {
             "LINK_CHECK_DELAY_SECONDS": str(int(LINK_CHECK_SECONDS)),
-            "CRUN_REQUESTS_PER_10S": "10000",  # the governor sleeps in real time; it has tests of its own
+            "CRUN_REQUESTS_PER_10S": "10000",  # the rate limiter sleeps in real time; it has tests of its own
             "POLL_FIRST_DELAY_SECONDS": "3",
             "POLL_BACKOFF_RATE": "1.5",
             "POLL_MAX_DELAY_SECONDS": "30",

@@ -80,13 +80,13 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
         assert ("Likeness", each["MetricName"], dimensions) in written
 
 
-def test_who_waits_for_a_place_is_measured() -> None:
+def test_a_wait_for_a_permit_is_measured() -> None:
     with cloud({}, CRUN_REQUESTS_PER_10S="20") as where:
         where.begin({})
         for _ in range(3):  # a client's share lets two go at once
             assert where.api("POST", "/sessions", body={}).status == 201
-        (line,) = [each for each in _lines(where) if Metric.GOVERNOR_WAIT_SECONDS.value in each]
-        (waited,) = line[Metric.GOVERNOR_WAIT_SECONDS.value]
+        (line,) = [each for each in _lines(where) if Metric.PERMIT_WAIT_SECONDS.value in each]
+        (waited,) = line[Metric.PERMIT_WAIT_SECONDS.value]
         assert 0 < waited <= 5
         assert line["session_id"]
 

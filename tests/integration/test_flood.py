@@ -1,4 +1,4 @@
-"""A flood of requests ends at our own limits: the stage's throttle first, then the governor. crun hears none of it."""
+"""A flood of requests ends at our own limits: the stage's throttle, then the rate limiter. crun gets none of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.governor import Lane
+from likeness.adapters.rate_limiter import Lane
 from local import emulator
 from tests.integration.conftest import Api, SimulatorControl
 
@@ -41,8 +41,8 @@ def narrow_stage(api: Api) -> Iterator[None]:
 
 
 @pytest.fixture
-def full_line(api: Api) -> Iterator[None]:
-    """Every place that the governor could give is taken: what is ahead takes longer than anybody waits."""
+def no_permits(api: Api) -> Iterator[None]:
+    """Every permit that the rate limiter could give is taken: what is ahead takes longer than anybody waits."""
     table: dict[str, Any] = {"TableName": api.stack.outputs["TableName"]}
     dynamodb = emulator.client("dynamodb", api.stack.emulator_endpoint)
 
@@ -57,8 +57,8 @@ def full_line(api: Api) -> Iterator[None]:
     line_ends(0)
 
 
-def test_five_hundred_requests_at_once_reach_crun_not_once_while_the_line_is_full(
-    api: Api, crun: SimulatorControl, narrow_stage: None, full_line: None
+def test_five_hundred_requests_at_once_reach_crun_not_once_while_no_permit_is_left(
+    api: Api, crun: SimulatorControl, narrow_stage: None, no_permits: None
 ) -> None:
     before = crun.calls("session")
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -63,12 +63,12 @@ def test_every_function_outlives_all_tries_to_reach_aws(service: str, monkeypatc
 
 
 @pytest.mark.parametrize("name", CALLS_CRUN)
-def test_a_function_outlives_its_waits_for_the_governor_and_a_call_to_crun(name: str) -> None:
-    assert FUNCTIONS[name]["Timeout"] > bootstrap._GOVERNOR_PATIENCE_SECONDS + CRUN_SECONDS
+def test_a_function_outlives_its_waits_for_the_rate_limiter_and_a_call_to_crun(name: str) -> None:
+    assert FUNCTIONS[name]["Timeout"] > bootstrap._PERMIT_WAIT_SECONDS + CRUN_SECONDS
 
 
 def test_polling_outlives_its_last_batch_of_questions() -> None:
-    last_batch = bootstrap._GOVERNOR_PATIENCE_SECONDS + CRUN_SECONDS
+    last_batch = bootstrap._PERMIT_WAIT_SECONDS + CRUN_SECONDS
     assert crun_client._REPORTS_SECONDS + last_batch < FUNCTIONS["PollAssetsFunction"]["Timeout"]
 
 

@@ -108,7 +108,7 @@ class FakeCrun:
     groups: deque[str | UpstreamError] = field(default_factory=deque)
     uploads: deque[str | UpstreamError] = field(default_factory=deque)
     reports: dict[str, AssetReport | UpstreamProblem] = field(default_factory=dict)
-    no_place: UpstreamError | None = None
+    no_permit: UpstreamError | None = None
     callback_urls: list[str] = field(default_factory=list)
     looked_up: list[str] = field(default_factory=list)
     uploaded: list[tuple[str, str, str, str]] = field(default_factory=list)
@@ -149,8 +149,8 @@ class FakeCrun:
     ) -> dict[str, AssetReport | UpstreamProblem]:
         self.clients.append(client_id)
         self.traced.append(correlation_id)
-        if self.no_place:
-            raise self.no_place
+        if self.no_permit:
+            raise self.no_permit
         self.asked += crun_asset_ids
         return {each: self.reports[each] for each in crun_asset_ids}
 

@@ -626,9 +626,9 @@ def test_a_failed_download_is_submitted_once_more(world: World) -> None:
     assert (error.code, error.retryable, world.file(asset).status) == ("download_failed", True, AssetStatus.FAILED)
 
 
-def test_a_round_without_a_place_waits(world: World) -> None:
+def test_a_round_without_a_permit_waits(world: World) -> None:
     one, (asset,) = world.verified(AssetStatus.PROCESSING)
-    world.crun.no_place = RateLimited(retry_after=9)
+    world.crun.no_permit = RateLimited(retry_after=9)
     following = world.poll(one)
     assert (following["next"], following["wait_seconds"]) == ("wait", 9)
     assert world.file(asset) == asset

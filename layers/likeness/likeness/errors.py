@@ -151,7 +151,7 @@ class UpstreamDeferred(UpstreamError):
 
 
 class RateLimited(UpstreamDeferred):
-    """When our own governor, or crun's limit, has no place left in this window."""
+    """When our own rate limiter, or crun's limit, has no permit left in this window."""
 
     status = 429
     code = "rate_limited"

@@ -33,7 +33,7 @@ _REPORTS_SECONDS = 25.0
 class CrunClient:
     """The port ``Crun``. ``api_key(fresh=True)`` fetches the key anew: after a 401 or 403 it may have been rotated.
 
-    ``admit(n)``, or ``admit(n, client_id)`` on behalf of a client, is the rate governor: it returns, perhaps after
+    ``admit(n)``, or ``admit(n, client_id)`` on behalf of a client, is the rate limiter: it returns, perhaps after
     a while, how many of ``n`` calls may go out now, or raises RateLimited. ``called`` is told of every request that
     went out, perhaps from several threads at once. ``read_timeout`` in seconds, between two bytes.
     """
@@ -60,7 +60,7 @@ class CrunClient:
             self._http.mount(scheme, ready)
 
     def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
-        """See the port. Who asks for a link has its place already: the governor must know which client it is for."""
+        """See the port. The caller has taken its permit already, in the name of its client."""
         body = {"callback_url": callback_url}
         data = self._call("POST", "job/visual-validate-session", "BytedToken", correlation_id, body, [callback_url])
         return H5Session(read_id(data, "BytedToken", longest=4096), read_link(data, "H5Link"))

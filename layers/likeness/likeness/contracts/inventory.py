@@ -2,7 +2,7 @@
 
 A field is exported when it says so itself (domain/fields.py) or is named here, so what a later version stores is left
 out until somebody has decided about it. Left out for good: byted tokens, callback and return URLs, leases, drivers,
-webhooks, the governor, the poll history, assets' names. The key of a file holds its name too: it is told only of an
+webhooks, the rate limiter, the poll history, assets' names. The key of a file holds its name too: it is told only of an
 asset that crun does not have yet, which is lost without it.
 """
 

@@ -24,7 +24,7 @@ class Metric(StrEnum):
 
     # From the calls to crun.
     CRUN_CALL_SECONDS = "CrunCallSeconds"  # by call and outcome; how many values there are is how many calls
-    GOVERNOR_WAIT_SECONDS = "GovernorWaitSeconds"
+    PERMIT_WAIT_SECONDS = "GovernorWaitSeconds"
     CRUN_CREDITS_LEFT = "CrunCreditsLeft"
     #: An asset that was active and that crun has lost.
     ASSET_LOST = "AssetLost"

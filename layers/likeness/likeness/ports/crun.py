@@ -14,8 +14,8 @@ if TYPE_CHECKING:  # annotations alone need them
 class Crun(Protocol):
     """The vendor's API. Every call raises UpstreamRefused, UpstreamDeferred or UpstreamAmbiguous.
 
-    StorageUnavailable says that what a call needs before it goes out (the key, a place in the line) was not to be
-    had. ``correlation_id`` goes along in a header, so that crun's records and ours can be laid side by side.
+    StorageUnavailable says that what a call needs before it goes out (the key, a permit of the rate limiter) was not to
+    be had. ``correlation_id`` goes along in a header, so that crun's records and ours can be laid side by side.
     ``client_id`` is the client on whose behalf it is asked: the call counts in that client's share of the
     allowance.
     """

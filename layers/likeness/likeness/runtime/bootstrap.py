@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from likeness.adapters.client_keys import DynamoClientKeys
     from likeness.adapters.crun_client import CrunClient
     from likeness.adapters.files import S3Files
-    from likeness.adapters.governor import Governor
     from likeness.adapters.queue import SqsQueue
+    from likeness.adapters.rate_limiter import RateLimiter
     from likeness.adapters.secrets import RotatingKeys, Secret
     from likeness.adapters.upstream_ids import DynamoUpstreamIds
     from likeness.adapters.workflows import StepFunctions
@@ -58,9 +58,9 @@ if TYPE_CHECKING:
     from likeness.steps.start_onboarding import StartOnboarding
     from likeness.steps.submit_asset import SubmitAsset
 
-#: How long a call waits for its place under CrunRequestsPer10s before it gives up with RateLimited. With one call to
+#: How long a call waits for a permit under CrunRequestsPer10s before it gives up with RateLimited. With one call to
 #: crun it fits into API Gateway's 29 s.
-_GOVERNOR_PATIENCE_SECONDS = 5.0
+_PERMIT_WAIT_SECONDS = 5.0
 #: For how long a file that was dropped with hundreds of others waits for its turn at the session they share.
 _CROWD_SECONDS = 20.0
 # botocore makes a client from 20 ms of parsed models: once for each service.
@@ -92,19 +92,19 @@ def _signing_keys() -> RotatingKeys:
     return RotatingKeys(_secret("SIGNING_KEY_SECRET_ARN"))
 
 
-def _governor(lane: str) -> Governor:
-    """``lane``: whose calls they are, ``interactive`` or ``background`` (see adapters/governor.py)."""
-    from likeness.adapters.governor import Governor, Lane
+def _rate_limiter(lane: str) -> RateLimiter:
+    """``lane``: whose calls they are, ``interactive`` or ``background`` (see adapters/rate_limiter.py)."""
+    from likeness.adapters.rate_limiter import Lane, RateLimiter
 
-    return Governor(
+    return RateLimiter(
         client("dynamodb"),
         text("TABLE_NAME"),
         int(number("CRUN_REQUESTS_PER_10S")),
         Lane(lane),
         time.time,
         time.sleep,
-        _GOVERNOR_PATIENCE_SECONDS,
-        partial(measure, Metric.GOVERNOR_WAIT_SECONDS),
+        _PERMIT_WAIT_SECONDS,
+        partial(measure, Metric.PERMIT_WAIT_SECONDS),
     )
 
 
@@ -168,12 +168,12 @@ def _pace() -> Pace:
 def _open_link() -> OpenLink:
     from likeness.steps.open_link import OpenLink
 
-    governor = _governor("interactive")
+    limiter = _rate_limiter("interactive")
     return OpenLink(
-        _crun(governor.admit),
+        _crun(limiter.admit),
         _queue(),
         _signing_keys(),
-        lambda client_id: governor.admit(1, client_id),
+        lambda client_id: limiter.admit(1, client_id),
         int(number("LINK_CHECK_DELAY_SECONDS")),
     )
 
@@ -348,7 +348,7 @@ def look_up_result() -> LookUpResult:
     """The step behind functions/look_up_result."""
     from likeness.steps.look_up_result import LookUpResult
 
-    return LookUpResult(store(), _crun(_governor("background").admit), SystemClock())
+    return LookUpResult(store(), _crun(_rate_limiter("background").admit), SystemClock())
 
 
 def claim_assets() -> ClaimAssets:
@@ -367,7 +367,7 @@ def _submit_asset(lane: str) -> SubmitAsset:
     from likeness.steps.submit_asset import SubmitAsset
 
     return SubmitAsset(
-        store(), _crun(_governor(lane).admit), _files(), SystemClock(), partial(measure, Metric.POSSIBLE_ORPHAN)
+        store(), _crun(_rate_limiter(lane).admit), _files(), SystemClock(), partial(measure, Metric.POSSIBLE_ORPHAN)
     )
 
 
@@ -375,7 +375,7 @@ def poll_assets() -> PollAssets:
     """The step behind functions/poll_assets."""
     from likeness.steps.poll_assets import PollAssets
 
-    crun = _crun(_governor("background").admit)
+    crun = _crun(_rate_limiter("background").admit)
     return PollAssets(store(), crun, _queue(), SystemClock(), _pace(), partial(measure, Metric.CRUN_ACCOUNT_REFUSED))
 
 
@@ -458,7 +458,7 @@ def recheck_assets() -> RecheckAssets:
     return RecheckAssets(
         DynamoActiveAssets(client("dynamodb"), text("TABLE_NAME")),
         store(),
-        _crun(_governor("background").admit),
+        _crun(_rate_limiter("background").admit),
         SystemClock(),
         time.sleep,
         number("RECHECK_DAYS"),
@@ -471,7 +471,7 @@ def check_credits() -> CheckCredits:
     """The step behind functions/check_credits."""
     from likeness.steps.check_credits import CheckCredits
 
-    return CheckCredits(_crun(_governor("background").admit), partial(measure, Metric.CRUN_CREDITS_LEFT), report)
+    return CheckCredits(_crun(_rate_limiter("background").admit), partial(measure, Metric.CRUN_CREDITS_LEFT), report)
 
 
 def reconcile() -> Reconcile:

@@ -21,7 +21,7 @@ from likeness.ports.system import Queue, SigningKeys
 class OpenLink:
     """Opens links. ``link_check_delay`` in seconds.
 
-    ``admit(client_id)`` takes a place for one call to crun; it raises RateLimited when there is none, or when this
+    ``admit(client_id)`` takes a permit for one call to crun; it raises RateLimited when there is none, or when this
     client opens links too fast.
     """
 

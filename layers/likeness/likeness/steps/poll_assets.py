@@ -85,7 +85,7 @@ class PollAssets:
         return following
 
     def _ask(self, pending: list[Asset], round_: int, session: Session) -> dict[str, AssetReport | UpstreamProblem]:
-        # The governor may not have room for all of them: each round begins elsewhere, so everybody's turn comes.
+        # The rate limiter may not have room for all of them: each round begins elsewhere, so everybody's turn comes.
         start = round_ * _STEP % len(pending) if pending else 0
         # Files with the same bytes share an AssetId.
         wanted = list(dict.fromkeys(str(each.crun_asset_id) for each in pending[start:] + pending[:start]))

@@ -24,7 +24,7 @@ from likeness.ports.system import Clock
 _DAY = 86_400.0
 #: Runs come by the hour.
 _RUNS_PER_DAY = 24
-#: A run asks for at least and at most so many assets: four at a time, so that onboarding finds its places in the line.
+#: A run asks for at least and at most so many assets: four at a time, so that onboarding finds its permits.
 FEWEST, MOST = 20, 120
 _AT_A_TIME = 4
 _PAUSE_SECONDS = 5.0

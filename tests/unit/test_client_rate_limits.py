@@ -1,4 +1,4 @@
-"""Every call to crun on behalf of a client is made in that client's name: it counts in that client's share."""
+"""Every call to crun on behalf of a client is made in that client's name: it counts in that client's bucket."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_re_check_asks_for_each_client_s_assets_in_its_name(world: World) -> N
     assert sorted(world.crun.asked) == sorted(str(each.crun_asset_id) for each in found)
 
 
-def test_the_client_is_told_to_the_governor_before_anything_goes_out() -> None:
+def test_the_rate_limiter_gets_the_client_before_any_call() -> None:
     asked: list[tuple[Any, ...]] = []
 
     def admit(*given: Any) -> int:

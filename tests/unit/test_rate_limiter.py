@@ -1,4 +1,4 @@
-"""The rate governor: no ten seconds with more calls than allowed, and nobody starves."""
+"""The rate limiter: no ten seconds with more calls than allowed, and nobody starves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.governor import Governor, Lane
+from likeness.adapters.rate_limiter import Lane, RateLimiter
 from likeness.errors import RateLimited
 from tests.aws import inventory
 
@@ -33,23 +33,23 @@ class Time:
 
 @pytest.fixture
 def dynamodb() -> Iterator[Any]:
-    """A table of its own for each test: they share the one item of the governor."""
+    """A table of its own for each test: they share the one item of the rate limiter."""
     with inventory("table") as client:
         yield client
 
 
-def _admit(governor: Governor, times: int) -> None:
+def _admit(limiter: RateLimiter, times: int) -> None:
     for _ in range(times):
-        governor.admit(1)
+        limiter.admit(1)
 
 
 @pytest.mark.parametrize("allowance", [1, 4, 20])
 def test_no_ten_seconds_see_more_than_the_allowance(dynamodb: Any, allowance: int) -> None:
     time = Time()
-    governor = Governor(dynamodb, "table", allowance, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
+    limiter = RateLimiter(dynamodb, "table", allowance, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
     calls = []
     for index in range(60):
-        governor.admit(1)
+        limiter.admit(1)
         calls.append(time.at)
         if index == 30:
             time.at += 60  # a quiet minute does not save up a larger burst
@@ -57,14 +57,14 @@ def test_no_ten_seconds_see_more_than_the_allowance(dynamodb: Any, allowance: in
         assert sum(start <= each < start + 10 for each in calls) <= allowance
 
 
-def test_who_would_wait_too_long_is_told_so_and_takes_no_place(dynamodb: Any) -> None:
+def test_a_wait_that_is_too_long_is_refused_and_takes_no_permit(dynamodb: Any) -> None:
     time = Time()
-    governor = Governor(dynamodb, "table", 4, Lane.INTERACTIVE, time.now, lambda _: None, max_wait=1)
+    limiter = RateLimiter(dynamodb, "table", 4, Lane.INTERACTIVE, time.now, lambda _: None, max_wait=1)
     with pytest.raises(RateLimited) as caught:
-        _admit(governor, 20)
+        _admit(limiter, 20)
     assert caught.value.retry_after
     time.at += 10
-    governor.admit(1)
+    limiter.admit(1)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_who_would_wait_too_long_is_told_so_and_takes_no_place(dynamodb: Any) ->
 def test_batches_keep_to_the_allowance_too(dynamodb: Any, allowance: int, batch: int) -> None:
     # A poll round asks for all of a session's assets in one admission, and a session may hold 200.
     time = Time()
-    governor = Governor(dynamodb, "table", allowance, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
+    limiter = RateLimiter(dynamodb, "table", allowance, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
     calls = []
     for _ in range(8):
         waiting = batch
         while waiting:
-            admitted = governor.admit(waiting)
+            admitted = limiter.admit(waiting)
             assert 0 < admitted <= waiting
             calls += [time.at] * admitted
             waiting -= admitted
@@ -89,7 +89,7 @@ def test_batches_keep_to_the_allowance_too(dynamodb: Any, allowance: int, batch:
 def test_many_workers_take_turns(dynamodb: Any) -> None:
     time = Time()
     lanes = (Lane.INTERACTIVE, Lane.BACKGROUND, Lane.BACKGROUND)
-    workers = [Governor(dynamodb, "table", 20, lane, time.now, time.sleep, max_wait=1000) for lane in lanes]
+    workers = [RateLimiter(dynamodb, "table", 20, lane, time.now, time.sleep, max_wait=1000) for lane in lanes]
     calls = []
     for index in range(30):
         workers[index % 3].admit(1)
@@ -99,7 +99,7 @@ def test_many_workers_take_turns(dynamodb: Any) -> None:
 
 
 class Flood:
-    """Workers on one clock, as a simulation of events: each waits for its place without holding up the others."""
+    """Workers on one clock, as a simulation of events: each waits for its permit without holding up the others."""
 
     def __init__(self, dynamodb: Any, allowance: int) -> None:
         self.dynamodb, self.allowance = dynamodb, allowance
@@ -115,14 +115,14 @@ class Flood:
         """Until everybody has had a turn: who is refused comes back after ``most`` seconds at most."""
         chance = random.Random(1)
         slept: list[float] = []
-        governors = {
-            lane: Governor(self.dynamodb, "table", self.allowance, lane, lambda: self.at, slept.append, max_wait=5)
+        limiters = {
+            lane: RateLimiter(self.dynamodb, "table", self.allowance, lane, lambda: self.at, slept.append, max_wait=5)
             for lane in Lane
         }
         while self.agenda:
             self.at, number, lane = heapq.heappop(self.agenda)
             try:
-                governors[lane].admit(1)
+                limiters[lane].admit(1)
                 self.calls.append((self.at + slept.pop(), number, lane))
             except RateLimited:
                 self.refused.append((self.at, number, lane))
@@ -138,7 +138,7 @@ def test_two_hundred_submissions_at_once_keep_to_the_allowance_and_all_get_throu
     times = [at for at, _, _ in flood.calls]
     assert sorted(number for _, number, _ in flood.calls) == list(range(200))
     assert max(sum(start <= each < start + 10 for each in times) for start in times) <= 20
-    assert max(times) - min(times) < 200 / 20 * 10 * 1.7, "an idle line lends its places"
+    assert max(times) - min(times) < 200 / 20 * 10 * 1.7, "an idle lane lends its permits"
 
 
 def test_in_a_flood_of_workflows_a_person_is_served_at_once(dynamodb: Any) -> None:
@@ -171,49 +171,49 @@ def test_in_a_flood_of_people_no_workflow_starves(dynamodb: Any) -> None:
 
 def test_one_client_leaves_a_quarter_to_the_others(dynamodb: Any) -> None:
     time = Time()
-    governor = Governor(dynamodb, "table", 20, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
+    limiter = RateLimiter(dynamodb, "table", 20, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
     calls = []
     for _ in range(60):
-        governor.admit(1, "greedy")
+        limiter.admit(1, "greedy")
         calls.append(time.at)
     assert max(sum(start <= each < start + 10 for each in calls) for start in calls) <= 15
     before = time.at
-    governor.admit(1, "modest")
+    limiter.admit(1, "modest")
     assert time.at == before, "another client does not wait"
 
 
-def test_a_client_over_its_share_is_told_when_to_come_back_and_takes_nothing_from_the_others(dynamodb: Any) -> None:
+def test_a_client_over_its_limit_gets_retry_after_and_takes_nothing_from_the_others(dynamodb: Any) -> None:
     time = Time()
-    governor = Governor(dynamodb, "table", 20, Lane.INTERACTIVE, time.now, lambda _: None, max_wait=3)
+    limiter = RateLimiter(dynamodb, "table", 20, Lane.INTERACTIVE, time.now, lambda _: None, max_wait=3)
     for _ in range(5):  # what may burst in both lines, and those who wait no longer than three seconds
-        governor.admit(1, "greedy")
+        limiter.admit(1, "greedy")
     with pytest.raises(RateLimited) as caught:
-        governor.admit(1, "greedy")
+        limiter.admit(1, "greedy")
     assert caught.value.retry_after == 3
-    before = _line(dynamodb)
+    before = _lane_item(dynamodb)
     with pytest.raises(RateLimited):
-        governor.admit(1, "greedy")
-    assert _line(dynamodb) == before, "who is sent away takes no place in either bucket"
+        limiter.admit(1, "greedy")
+    assert _lane_item(dynamodb) == before, "who is sent away takes no permit from either bucket"
 
 
-def test_a_client_s_place_costs_one_write(dynamodb: Any) -> None:
+def test_a_client_s_permit_costs_one_write(dynamodb: Any) -> None:
     time = Time()
-    governor = Governor(dynamodb, "table", 20, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
+    limiter = RateLimiter(dynamodb, "table", 20, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
     written: list[str] = []
     dynamodb.meta.events.register("before-call.dynamodb", lambda model, **_: written.append(model.name))
     for _ in range(3):
-        governor.admit(1, "acme")
+        limiter.admit(1, "acme")
         time.at += 5
     assert written == ["UpdateItem"] * 3
 
 
-def _line(dynamodb: Any) -> Any:
+def _lane_item(dynamodb: Any) -> Any:
     key = {"pk": {"S": "GOVERNOR"}, "sk": {"S": "crun#interactive"}}
     return dynamodb.get_item(TableName="table", Key=key)["Item"]
 
 
 class Clients:
-    """Several clients on one clock, each asking in its own way, through the governors of both lanes."""
+    """Several clients on one clock, each asking in its own way, through the rate limiters of both lanes."""
 
     def __init__(self, dynamodb: Any, allowance: int) -> None:
         self.at = 1_000_000.0
@@ -221,8 +221,8 @@ class Clients:
         self.asked: dict[str, int] = {}
         self.agenda: list[tuple[float, int, str, Lane, int]] = []
         self._slept: list[float] = []
-        self._governors = {
-            lane: Governor(dynamodb, "table", allowance, lane, lambda: self.at, self._slept.append, max_wait=5)
+        self._limiters = {
+            lane: RateLimiter(dynamodb, "table", allowance, lane, lambda: self.at, self._slept.append, max_wait=5)
             for lane in Lane
         }
 
@@ -235,7 +235,7 @@ class Clients:
             self.at, _, client, lane, calls = heapq.heappop(self.agenda)
             self.asked[client] = self.asked.get(client, 0) + 1
             try:
-                admitted = self._governors[lane].admit(calls, client)
+                admitted = self._limiters[lane].admit(calls, client)
                 self.calls += [(self.at + self._slept.pop(), client)] * admitted
             except RateLimited:
                 pass
@@ -278,14 +278,14 @@ def test_polls_and_look_ups_of_one_client_leave_another_a_quarter(dynamodb: Any)
 
 
 @pytest.mark.parametrize("allowance", [1, 2, 4, 20, 1000])
-def test_a_batch_of_a_client_is_at_most_the_burst_of_its_share(dynamodb: Any, allowance: int) -> None:
+def test_a_batch_of_a_client_is_at_most_the_burst_of_its_bucket(dynamodb: Any, allowance: int) -> None:
     time = Time()
-    governor = Governor(dynamodb, "table", allowance, Lane.BACKGROUND, time.now, time.sleep, max_wait=1000)
+    limiter = RateLimiter(dynamodb, "table", allowance, Lane.BACKGROUND, time.now, time.sleep, max_wait=1000)
     calls: list[float] = []
     for _ in range(6):
         waiting = 8
         while waiting:
-            admitted = governor.admit(waiting, "acme")
+            admitted = limiter.admit(waiting, "acme")
             assert 0 < admitted <= waiting
             calls += [time.at] * admitted
             waiting -= admitted

@@ -1,10 +1,10 @@
-"""The rate governor: all functions together keep to ``CrunRequestsPer10s``, and nobody starves.
+"""The rate limiter: all functions together keep to ``CrunRequestsPer10s``, and nobody starves.
 
-Each line of callers is one item of the table, and its buckets are attributes (leaky buckets, GCRA): ``free_at`` is when
-the next call may go out if nobody else comes. crun's allowance is shared by two lines, one for people who wait before a
-page and one for workflows; a line that is idle lends its places to the other. So a flood in one never stops the other.
-Beside ``free_at`` a line keeps a bucket for each client, of three quarters of the line: the rest is for the others. One
-write takes a place in both.
+Each lane of callers is one item of the table, and its buckets are attributes (leaky buckets, GCRA): ``free_at`` is when
+the next call may go out if nobody else comes. crun's allowance is shared by two lanes, one for people who wait before a
+page and one for workflows; a lane that is idle lends its permits to the other. So a flood in one never stops the other.
+Beside ``free_at`` a lane keeps a bucket for each client, of three quarters of the lane: the rest is for the others. One
+write takes a permit from both.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from likeness.errors import ConditionFailed, RateLimited
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-#: How often a caller that loses a race for its place tries again.
-_RACES = 5
-#: So many clients' buckets, that a line's item stays below one write unit. Clients whose ids fall together share one.
-_SHARES = 64
+#: How often a caller that loses a race for its permit tries again.
+_WRITE_TRIES = 5
+#: So many clients' buckets, that a lane's item stays below one write unit. Clients whose ids fall together share one.
+_CLIENT_BUCKETS = 64
 
 
 class Lane(StrEnum):
@@ -57,8 +57,8 @@ class _Bucket:
         return (self.burst - 1) * self.interval
 
 
-class Line:
-    """One line of callers that lets at most ``per_10s`` calls go in any ten seconds."""
+class LaneLimiter:
+    """One lane of callers that lets at most ``per_10s`` calls go in any ten seconds."""
 
     def __init__(self, client: DynamoDBClient, table: str, name: str, per_10s: int, now: Callable[[], float]) -> None:
         self._client, self._table, self._now = client, table, now
@@ -69,33 +69,33 @@ class Line:
         # What this process saw last tells which write is likely to succeed.
         self._known: dict[str, float] = {}
 
-    def take(self, calls: int, patience: float, client_id: str | None = None) -> float | None:
-        """Takes places for ``calls`` calls (at most ``most(client_id)``); the seconds until they may go out.
+    def take(self, calls: int, max_wait: float, client_id: str | None = None) -> float | None:
+        """Takes permits for ``calls`` calls (at most ``most(client_id)``); the seconds until they may go out.
 
-        None, and no place is taken, when that is more than ``patience`` seconds.
+        None, and no permit is taken, when that is more than ``max_wait`` seconds.
         """
-        buckets = [self._everybody, *([self._share(client_id)] if client_id else [])]
-        for _ in range(_RACES):
+        buckets = [self._everybody, *([self._client_bucket(client_id)] if client_id else [])]
+        for _ in range(_WRITE_TRIES):
             now = self._now()
-            if self._write(buckets, calls, now, patience):
+            if self._write(buckets, calls, now, max_wait):
                 # The last of the batch has to wait the longest; the others go with it.
                 return max(0.0, *(self._known[each.name] - each.interval - each.span - now for each in buckets))
-            if any(self._known.get(each.name, 0.0) > now + each.span + patience for each in buckets):
+            if any(self._known.get(each.name, 0.0) > now + each.span + max_wait for each in buckets):
                 return None
         return None
 
     def most(self, client_id: str | None) -> int:
-        """How many calls may be taken at a time: one burst, of a client that of its share."""
-        return min(self.burst, self._share(client_id).burst) if client_id else self.burst
+        """How many calls may be taken at a time: one burst, of a client that of its bucket."""
+        return min(self.burst, self._client_bucket(client_id).burst) if client_id else self.burst
 
-    def _share(self, client_id: str) -> _Bucket:
+    def _client_bucket(self, client_id: str) -> _Bucket:
         digest = hashlib.sha256(client_id.encode()).digest()
-        share = _Bucket.of(f"share_{digest[0] % _SHARES}", self._per_client)
+        bucket = _Bucket.of(f"share_{digest[0] % _CLIENT_BUCKETS}", self._per_client)
         # In the long run, too: what is left after a burst is spread over the rest of the ten seconds, and a small burst
         # leaves more of it.
-        return replace(share, interval=max(share.interval, self._everybody.interval * 4 / 3))
+        return replace(bucket, interval=max(bucket.interval, self._everybody.interval * 4 / 3))
 
-    def _write(self, buckets: Sequence[_Bucket], calls: int, now: float, patience: float) -> bool:
+    def _write(self, buckets: Sequence[_Bucket], calls: int, now: float, max_wait: float) -> bool:
         """Puts ``calls`` into every bucket, or into none; ``_known`` is what they hold then."""
         updates, conditions = [], []
         values = {"now": now}
@@ -109,7 +109,7 @@ class Line:
             else:
                 updates.append(f"{each.name} = {each.name} + :cost{index}")
                 conditions.append(f"{each.name} BETWEEN :now AND :latest{index}")
-                values[f"latest{index}"] = now + each.span + patience
+                values[f"latest{index}"] = now + each.span + max_wait
         try:
             found = self._update(f"SET {', '.join(updates)}", " AND ".join(conditions), values)
         except ConditionFailed as failed:
@@ -134,10 +134,10 @@ class Line:
         return attributes
 
 
-class Governor:
+class RateLimiter:
     """The allowance of all functions, as the callers of one lane see it. ``max_wait`` in seconds.
 
-    ``waited`` is told of the seconds that callers had to wait for their places, when they had to.
+    ``waited`` is called with the seconds that callers had to wait for their permits, when they had to.
     """
 
     def __init__(
@@ -153,22 +153,24 @@ class Governor:
     ) -> None:
         self._sleep, self._max_wait, self._waited = sleep, max_wait, waited
         background = per_10s // 2
-        shares = {Lane.INTERACTIVE: per_10s - background, Lane.BACKGROUND: background}
-        # An allowance of one cannot be shared: everybody stands in the same line.
+        allowances = {Lane.INTERACTIVE: per_10s - background, Lane.BACKGROUND: background}
+        # An allowance of one cannot be divided: everybody uses one lane.
         mine = lane if background else Lane.INTERACTIVE
-        lines = {each: Line(client, table, f"crun#{each}", share, now) for each, share in shares.items() if share}
-        self._own = lines.pop(mine)
-        self._others = list(lines.values())
+        lanes = {
+            each: LaneLimiter(client, table, f"crun#{each}", calls, now) for each, calls in allowances.items() if calls
+        }
+        self._own = lanes.pop(mine)
+        self._others = list(lanes.values())
 
     def admit(self, calls: int, client_id: str | None = None) -> int:
         """Returns how many of ``calls`` calls may go out now: at most one burst, so ask again for the rest.
 
-        ``client_id``: on whose behalf they are made, if on anybody's. Waits for its place in the line; RateLimited
+        ``client_id``: on whose behalf they are made, if on anybody's. Waits for a permit of the lane; RateLimited
         when that is more than ``max_wait`` seconds away.
         """
-        for line, patience in [(self._own, 0.0), *((each, 0.0) for each in self._others), (self._own, self._max_wait)]:
-            admitted = min(calls, line.most(client_id))
-            wait = line.take(admitted, patience, client_id)
+        for lane, max_wait in [(self._own, 0.0), *((each, 0.0) for each in self._others), (self._own, self._max_wait)]:
+            admitted = min(calls, lane.most(client_id))
+            wait = lane.take(admitted, max_wait, client_id)
             if wait is not None:
                 self._sleep(wait)
                 if wait > 0:
