@@ -175,7 +175,7 @@ def _run(stack: Stack, media: DemoMedia, receiver: Receiver, console: Console) -
         verified = time.monotonic() - began
         customer.register(session["id"], media.clip_mp4, "Video", "video/mp4")
         customer.register(session["id"], media.portrait_png, "Image", "image/png")
-        customer.register(session["id"], media.stranger_jpeg, "Image", "image/jpeg")
+        customer.register(session["id"], media.other_person_jpeg, "Image", "image/jpeg")
         customer.drop(session["id"], media.voice_wav)
         session = _follow(
             customer,
@@ -190,24 +190,24 @@ def _run(stack: Stack, media: DemoMedia, receiver: Receiver, console: Console) -
     for name, payload in _webhooks_of(session, receiver, secret):
         console.print(f"  {payload['type']}: {name} ({payload['data']['id']})")
     settled = time.monotonic() - began
-    _erase_stranger(customer, session, media)
-    console.print("[bold]5[/] the stranger's picture is erased: nobody keeps a face that nobody agreed to give")
+    _erase_other_person(customer, session, media)
+    console.print("[bold]5[/] the other person's picture is erased: nobody keeps a face that nobody agreed to give")
     console.print(f"verified after {verified:.1f} s, everything settled after {settled:.1f} s")
-    console.print("[green]4 assets are ready for generation; the stranger's picture was refused, and is gone.[/]")
+    console.print("[green]4 assets are ready for generation; the other person's picture was refused, and is gone.[/]")
     console.print(_NEXT)
 
 
-def _erase_stranger(customer: Customer, session: dict[str, Any], media: DemoMedia) -> None:
+def _erase_other_person(customer: Customer, session: dict[str, Any], media: DemoMedia) -> None:
     """Erases the refused picture; DemoFailed when anything of it is left."""
-    (stranger,) = [each for each in session["assets"] if each["name"] == media.stranger_jpeg.name]
-    erased = customer.call("DELETE", f"/sessions/{session['id']}/assets/{stranger['id']}")
+    (other_person,) = [each for each in session["assets"] if each["name"] == media.other_person_jpeg.name]
+    erased = customer.call("DELETE", f"/sessions/{session['id']}/assets/{other_person['id']}")
     if (erased["status"], erased["name"]) != ("redacted", ""):
-        raise DemoFailed("the stranger's picture was not erased")
+        raise DemoFailed("the other person's picture was not erased")
     s3 = emulator.client("s3", customer.stack.emulator_endpoint)
-    folder = f"uploads/{session['id']}/{stranger['id']}/"
+    folder = f"uploads/{session['id']}/{other_person['id']}/"
     versions = s3.list_object_versions(Bucket=customer.stack.outputs["UploadBucketName"], Prefix=folder)
     if versions.get("Versions") or versions.get("DeleteMarkers"):
-        raise DemoFailed("the stranger's picture is still in the bucket")
+        raise DemoFailed("the other person's picture is still in the bucket")
 
 
 def _register_webhook(stack: Stack, url: str) -> str:
@@ -264,8 +264,8 @@ def _follow(customer: Customer, session_id: str, progress: Progress, done: Any) 
 
 def _judge(session: dict[str, Any], media: DemoMedia) -> None:
     for asset in session["assets"]:
-        stranger = asset["name"] == media.stranger_jpeg.name
-        if stranger and (asset["error"] or {}).get("code") != "face_mismatch":
-            raise DemoFailed("the stranger's picture was not refused for its face")
-        if not stranger and not str(asset["uri"]).startswith("asset://"):
+        other_person = asset["name"] == media.other_person_jpeg.name
+        if other_person and (asset["error"] or {}).get("code") != "face_mismatch":
+            raise DemoFailed("the other person's picture was not refused for its face")
+        if not other_person and not str(asset["uri"]).startswith("asset://"):
             raise DemoFailed(f"{asset['name']} did not become active: {asset['error']}")

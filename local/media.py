@@ -36,10 +36,10 @@ class DemoMedia:
     portrait_png: Path
     clip_mp4: Path
     voice_wav: Path
-    stranger_jpeg: Path
+    other_person_jpeg: Path
 
 
-def make_media(folder: Path, person: str = "alice", stranger: str = "bob") -> DemoMedia:
+def make_media(folder: Path, person: str = "alice", other_person: str = "bob") -> DemoMedia:
     """Write the demo's media into a folder, which is made if need be: some hundred kilobytes."""
     folder.mkdir(parents=True, exist_ok=True)
     media = DemoMedia(
@@ -47,13 +47,13 @@ def make_media(folder: Path, person: str = "alice", stranger: str = "bob") -> De
         portrait_png=folder / f"{person}-side.png",
         clip_mp4=folder / f"{person}-clip.mp4",
         voice_wav=folder / f"{person}-voice.wav",
-        stranger_jpeg=folder / f"{stranger}-front.jpg",
+        other_person_jpeg=folder / f"{other_person}-front.jpg",
     )
     media.portrait_jpeg.write_bytes(portrait(person))
     media.portrait_png.write_bytes(portrait(person, image_format="PNG", turn=0.6))
     media.clip_mp4.write_bytes(clip(person))
     media.voice_wav.write_bytes(voice(person))
-    media.stranger_jpeg.write_bytes(portrait(stranger))
+    media.other_person_jpeg.write_bytes(portrait(other_person))
     return media
 
 

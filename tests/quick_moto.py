@@ -46,7 +46,7 @@ def _begin_again() -> None:
 
 
 def _quick_sign(self: RequestSigner, *args: Any, **options: Any) -> Any:
-    """Of DynamoDB's callers moto looks at no signature; who comes to S3 without one is a stranger."""
+    """Of DynamoDB's callers moto looks at no signature; a request to S3 without one is anonymous."""
     unread = botocore_stubber.enabled and self.signing_name == "dynamodb"
     return None if unread else _sign(self, *args, **options)
 

@@ -48,14 +48,14 @@ def busy_client(stack: Stack, api: Api, media: DemoMedia) -> Api:
 def finished(busy_client: Api, media: DemoMedia) -> dict[str, Any]:
     """That client's verified session: one asset is active, one shows somebody else and has failed."""
     files = [registration(media.portrait_jpeg, "Image", "image/jpeg", "front.jpg")]
-    files.append(registration(media.stranger_jpeg, "Image", "image/jpeg", "stranger.jpg"))
+    files.append(registration(media.other_person_jpeg, "Image", "image/jpeg", "other_person.jpg"))
     made = busy_client.session(start="on_open", reference="is-verified", language="en", assets=files)
     person = _person(busy_client, made)
     agree(person, made["id"])
     attempt = person("POST", f"/sessions/{made['id']}/attempts", json={}).json()["attempt"]
     forms = {each["name"]: each["upload"] for each in made["assets"]}
     send_file(forms["front.jpg"], media.portrait_jpeg.read_bytes())
-    send_file(forms["stranger.jpg"], media.stranger_jpeg.read_bytes())
+    send_file(forms["other_person.jpg"], media.other_person_jpeg.read_bytes())
     come_back(face_check(attempt["h5_link"]))
     return busy_client.wait(made["id"], lambda session: settled(session) and session["status"] == "verified")
 
@@ -378,7 +378,7 @@ def test_why_an_asset_failed_and_how_a_check_went_is_told(
 ) -> None:
     page = enter(busy_client).page
     _open(page, "is-verified")
-    failed = page.locator("#assets > li").filter(has_text="stranger.jpg")
+    failed = page.locator("#assets > li").filter(has_text="other_person.jpg")
     expect(failed).to_contain_text("The face in this file is not the one that was validated. (face_mismatch)")
     expect(page.locator("#consent")).to_contain_text(finished["consent"]["sha256"])
     _open(page, "was-not-passed")

@@ -587,14 +587,14 @@ def test_a_picture_that_the_browser_cannot_show_is_left_to_the_server(person: Ne
     expect(fit.locator("img")).to_have_count(0)
 
 
-def test_a_strangers_picture_fails_with_its_reason_and_gives_way_to_another(
+def test_another_persons_picture_fails_with_its_reason_and_can_be_replaced(
     person: NewPerson, api: Api, media: DemoMedia
 ) -> None:
     asked = [registration(media.portrait_jpeg, "Image", "image/jpeg", name="front")]
     session = verified(api, assets=asked)
     alice = person(session["invite_url"])
     alice.sees("files")
-    alice.chooses(alice.row("front").get_by_role("button").first, media.stranger_jpeg)
+    alice.chooses(alice.row("front").get_by_role("button").first, media.other_person_jpeg)
     alice.adds({"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": portrait("bob", 640, 900)})
     for name in ("front", "holiday.jpg"):
         failed = alice.sees_file(name, "failed")
@@ -617,13 +617,13 @@ def test_a_file_that_was_erased_is_gone_from_the_list(person: NewPerson, api: Ap
     session = verified(api)
     alice = person(session["invite_url"])
     alice.sees("files")
-    alice.adds(media.portrait_jpeg, media.stranger_jpeg)
+    alice.adds(media.portrait_jpeg, media.other_person_jpeg)
     alice.sees_file(media.portrait_jpeg.name, "active")
-    alice.sees_file(media.stranger_jpeg.name, "failed")
-    (stranger,) = [each for each in api.get(session["id"])["assets"] if each["status"] == "failed"]
-    assert api("DELETE", f"/sessions/{session['id']}/assets/{stranger['id']}").status_code == 200
+    alice.sees_file(media.other_person_jpeg.name, "failed")
+    (other_person,) = [each for each in api.get(session["id"])["assets"] if each["status"] == "failed"]
+    assert api("DELETE", f"/sessions/{session['id']}/assets/{other_person['id']}").status_code == 200
     for _ in range(2):
-        expect(alice.row(media.stranger_jpeg.name)).to_have_count(0, timeout=90_000)
+        expect(alice.row(media.other_person_jpeg.name)).to_have_count(0, timeout=90_000)
         alice.sees_file(media.portrait_jpeg.name, "active")
         alice.page.reload()
 
@@ -831,9 +831,9 @@ def test_a_token_that_is_not_good_is_told_honestly(person: NewPerson, api: Api) 
 def test_without_a_token_the_page_says_what_the_address_says(
     person: NewPerson, stack: Stack, query: str, words: str
 ) -> None:
-    stranger = person(f"{stack.api_url}/invite{query}")
-    expect(stranger.page.get_by_role("heading", level=1)).to_have_text(words)
-    assert [each.url for each in stranger.watched.requests if "/sessions" in each.url] == []
+    visitor = person(f"{stack.api_url}/invite{query}")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text(words)
+    assert [each.url for each in visitor.watched.requests if "/sessions" in each.url] == []
 
 
 def test_an_erased_session_says_so_and_is_asked_for_no_more(person: NewPerson, api: Api) -> None:
@@ -937,9 +937,9 @@ def test_what_can_be_touched_is_large_enough(person: NewPerson, api: Api, media:
 
 
 def test_without_scripts_the_page_says_what_it_needs(person: NewPerson, stack: Stack) -> None:
-    stranger = person(f"{stack.api_url}/invite", java_script_enabled=False)
-    said = stranger.page.locator(".noscript p")
+    visitor = person(f"{stack.api_url}/invite", java_script_enabled=False)
+    said = visitor.page.locator(".noscript p")
     for each, text in zip(said.all(), ("This page needs", "此页面需要", "此頁面需要"), strict=True):
         expect(each).to_be_visible()
         expect(each).to_contain_text(f"{text} JavaScript")
-    expect(stranger.page.get_by_role("combobox")).to_be_hidden()
+    expect(visitor.page.get_by_role("combobox")).to_be_hidden()

@@ -56,10 +56,10 @@ def test_a_persons_way(
     alice.passes()
     alice.sees("files")
     shoot(alice.page, f"{name}-5-files")
-    alice.adds(media.portrait_jpeg, media.clip_mp4, media.stranger_jpeg)
+    alice.adds(media.portrait_jpeg, media.clip_mp4, media.other_person_jpeg)
     alice.sees_file(media.portrait_jpeg.name, "active")
     alice.sees_file(media.clip_mp4.name, "active")
-    alice.sees_file(media.stranger_jpeg.name, "failed")
+    alice.sees_file(media.other_person_jpeg.name, "failed")
     shoot(alice.page, f"{name}-6-settled")
 
 
@@ -72,7 +72,7 @@ def test_an_operators_desk(
     session = verified(fresh_client, reference="order-6")
     for file, kind, content_type in (
         (media.portrait_jpeg, "Image", "image/jpeg"),
-        (media.stranger_jpeg, "Image", "image/jpeg"),
+        (media.other_person_jpeg, "Image", "image/jpeg"),
         (media.clip_mp4, "Video", "video/mp4"),
     ):
         made = fresh_client("POST", f"/sessions/{session['id']}/assets", json=registration(file, kind, content_type))

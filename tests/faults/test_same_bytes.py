@@ -14,7 +14,7 @@ from tests.faults.cloud import Cloud, cloud
 from tests.faults.onboarding import FACES, registration, take_check
 
 OUTCOMES = [
-    {"name": "stranger*", "outcome": "failed", "code": "FaceMismatch", "after_seconds": 5},
+    {"name": "other_person*", "outcome": "failed", "code": "FaceMismatch", "after_seconds": 5},
     {"name": "lost*", "outcome": "failed", "code": "DownloadFailed", "after_seconds": 5, "times": 1},
     {"name": "*", "outcome": "active", "after_seconds": 5},
 ]
@@ -98,13 +98,13 @@ def test_other_bytes_are_another_asset(where: Cloud) -> None:
 
 
 def test_a_failed_file_does_not_stand_in_the_way_of_another_try(where: Cloud) -> None:
-    session = _create(where, "stranger", "good")
+    session = _create(where, "other_person", "good")
     where.put_object(_key(session["assets"][0]), FACES[0])
     _verify(where, session)
     where.put_object(_key(session["assets"][1]), FACES[0])
     where.settle()
     assets = _assets(where, session)
-    assert (assets["stranger"].status.value, assets["good"].status.value) == ("failed", "active")
+    assert (assets["other_person"].status.value, assets["good"].status.value) == ("failed", "active")
 
 
 def test_twins_share_the_second_submission_after_a_failed_download_too(where: Cloud) -> None:

@@ -75,7 +75,7 @@ def client_key(callbacks: Callbacks, keys: ClientKeys, canaries: Canaries) -> st
 def _side(base_url: str, key: str, callbacks: Callbacks, served: str, media: DemoMedia) -> Side:
     kinds = {
         "front": (media.portrait_jpeg, "Image"), "clip": (media.clip_mp4, "Video"),
-        "voice": (media.voice_wav, "Audio"), "stranger": (media.stranger_jpeg, "Image"),
+        "voice": (media.voice_wav, "Audio"), "other_person": (media.other_person_jpeg, "Image"),
         "page": (Path("page.jpg"), "Image"), "nowhere": (Path("nowhere.jpg"), "Image"),
     }  # fmt: skip
     files = {name: File(name, kind, partial(str, f"{served}/{path.name}")) for name, (path, kind) in kinds.items()}
@@ -148,7 +148,7 @@ def told(side: Side) -> list[Any]:
 
 def happy(side: Side) -> None:
     """Everything that a program does, with files good and bad."""
-    done = side.onboard("front", "clip", "voice", "stranger", "page", "nowhere")
+    done = side.onboard("front", "clip", "voice", "other_person", "page", "nowhere")
     assert len(done.uris) == 3
 
 

@@ -33,7 +33,7 @@ def verified(api: Api) -> str:
     return str(session["id"])
 
 
-def test_files_before_and_after_the_validation_become_active_and_a_stranger_is_refused(
+def test_files_before_and_after_the_validation_become_active_and_another_person_is_refused(
     api: Api, media: DemoMedia, listener: Listener
 ) -> None:
     first = registration(media.portrait_jpeg, "Image", "image/jpeg")
@@ -49,7 +49,7 @@ def test_files_before_and_after_the_validation_become_active_and_a_stranger_is_r
 
     for file, kind, content_type in (
         (media.clip_mp4, "Video", "video/mp4"),
-        (media.stranger_jpeg, "Image", "image/jpeg"),
+        (media.other_person_jpeg, "Image", "image/jpeg"),
     ):
         made = api("POST", f"/sessions/{session['id']}/assets", json=registration(file, kind, content_type))
         assert made.status_code == 201, made.text
@@ -60,9 +60,9 @@ def test_files_before_and_after_the_validation_become_active_and_a_stranger_is_r
     )
     done = api.wait(session["id"], lambda found: len(found["assets"]) == 4 and settled(found))
     by_name = {each["name"]: each for each in done["assets"]}
-    stranger = by_name.pop(media.stranger_jpeg.name)
-    assert stranger["status"] == "failed"
-    assert stranger["error"]["code"] == "face_mismatch"
+    other_person = by_name.pop(media.other_person_jpeg.name)
+    assert other_person["status"] == "failed"
+    assert other_person["error"]["code"] == "face_mismatch"
     assert {each["status"] for each in by_name.values()} == {"active"}
     assert {each["uri"].split("-")[0] for each in by_name.values()} == {"asset://asset"}
     assert by_name["voice of alice+1.wav"]["asset_type"] == "Audio"

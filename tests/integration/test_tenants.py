@@ -187,10 +187,10 @@ def test_what_is_anothers_cannot_be_told_from_what_is_not_there(
     alice: Tenant, anna: Tenant, bob: Tenant, route: Route
 ) -> None:
     before = alice.seen()
-    for stranger in (bob.client, bob.person, anna.person):
-        foreign = shape(ask(stranger, route, alice.ids))
+    for outsider in (bob.client, bob.person, anna.person):
+        foreign = shape(ask(outsider, route, alice.ids))
         assert foreign[0] == 404
-        assert foreign == shape(ask(stranger, route, NOBODYS)) == shape(ask(stranger, route, ILL_FORMED))
+        assert foreign == shape(ask(outsider, route, NOBODYS)) == shape(ask(outsider, route, ILL_FORMED))
     assert alice.seen() == before
 
 

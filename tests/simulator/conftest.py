@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from local.simulator import Simulator, SimulatorSettings
-from tests.strangers import NAME, PUBLIC
+from tests.untrusted_hosts import NAME, PUBLIC
 
 API_KEY = "test-key"
 CALLBACK = "https://example.com/v1/callback/ses_1/1/signature"

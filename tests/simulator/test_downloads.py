@@ -1,4 +1,4 @@
-"""Files behind strangers' URLs over real connections: where they may be, how much and how long, what nobody is told.
+"""Files behind untrusted URLs over real connections: where they may be, how much and how long, what nobody is told.
 
 ASVS 5.0: 1.3.6 (private addresses and redirects), 13.2.6 (bounded waits), 16.2.5 (no URL in a log).
 """
@@ -28,7 +28,7 @@ from likeness.adapters.downloads import MOST_REDIRECTS, HttpDownloads
 from likeness.domain.files import Download
 from likeness.ports.files import Downloads
 from local.processes import free_port
-from tests.strangers import NAME, PATIENCE_SECONDS, PUBLIC, certificate, drip, flood, speaking
+from tests.untrusted_hosts import NAME, PATIENCE_SECONDS, PUBLIC, certificate, drip, flood, speaking
 
 SECRET = "opens-something"  # stands in every URL, and may turn up nowhere
 FILE = b"\xff\xd8" + bytes(range(256)) * 4

@@ -21,7 +21,7 @@ def test_the_demos_files_pass_for_the_person_they_show(tmp_path: Path) -> None:
     for path, kind in files.items():
         inspect(path.read_bytes(), kind, "alice")
         assert marker("alice").encode() in path.read_bytes()
-    inspect(made.stranger_jpeg.read_bytes(), "Image", "bob")
+    inspect(made.other_person_jpeg.read_bytes(), "Image", "bob")
     assert sum(path.stat().st_size for path in (tmp_path / "media").iterdir()) < 1_000_000
 
 

@@ -18,7 +18,7 @@ from likeness.adapters.webhook_post import HttpWebhookPost
 from likeness.domain.webhooks import WebhookAnswer
 from local.processes import free_port
 from local.receiver import Received, Receiver, Reply
-from tests.strangers import NAME, PATIENCE_SECONDS, PUBLIC, certificate, drip, flood, speaking
+from tests.untrusted_hosts import NAME, PATIENCE_SECONDS, PUBLIC, certificate, drip, flood, speaking
 
 TOKEN = "opens-something"  # stands in every path, and may turn up nowhere
 BODY = '{"type":"likeness.webhook.test"}'

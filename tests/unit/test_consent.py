@@ -195,9 +195,9 @@ def test_the_ledger_outlives_the_session(world: World) -> None:
 
 
 def test_nobody_agrees_for_somebody_elses_session(world: World) -> None:
-    for stranger in (Caller("other"), Caller("acme", session_id="ses_01ARZ3NDEKTSV4RRFFQ69G5FAV")):
+    for outsider in (Caller("other"), Caller("acme", session_id="ses_01ARZ3NDEKTSV4RRFFQ69G5FAV")):
         with pytest.raises(NotFound):
-            world.step(stranger, world.id, world.agreed())
+            world.step(outsider, world.id, world.agreed())
     assert world.ledger() == []
 
 

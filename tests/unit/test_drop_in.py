@@ -59,7 +59,7 @@ from tests.unit.test_open_redirect import EVIL, GOOD
 from tests.unit.world import BASE, TABLE, World
 
 CLIENT = Caller("acme", ("https://app.example.com",))
-STRANGER = Caller("other", ("https://app.example.com",))
+OTHER_CLIENT = Caller("other", ("https://app.example.com",))
 CALLBACK = "https://app.example.com/done?order=1#top"
 _DRAWN = itertools.count()
 SES = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -339,7 +339,7 @@ def test_a_token_opens_its_own_session_to_its_own_client_alone(facade: Facade) -
         with pytest.raises(NotFound, match="byted_token not found"):
             facade.result.group(CLIENT, token)
     with pytest.raises(NotFound, match="byted_token not found"):
-        facade.result.group(STRANGER, mine.byted_token)
+        facade.result.group(OTHER_CLIENT, mine.byted_token)
 
 
 def test_an_erased_session_has_no_group_any_more(facade: Facade) -> None:
@@ -498,7 +498,7 @@ def test_a_group_of_nobody_or_of_somebody_else_takes_no_file(facade: Facade) -> 
     facade.verified("group-of-acme")
     erased = facade.verified("group-of-nobody")
     assert facade.world.store.redact_session(facade.session(erased), facade.world.clock.now())
-    for caller, group in ((STRANGER, "group-of-acme"), (CLIENT, "group-of-nobody"), (CLIENT, "group-unknown")):
+    for caller, group in ((OTHER_CLIENT, "group-of-acme"), (CLIENT, "group-of-nobody"), (CLIENT, "group-unknown")):
         with pytest.raises(NotFound, match="group_id"):
             facade.upload(group, caller=caller)
     assert not facade.downloads.fetched, "nobody makes us fetch anything without a group of his own"
@@ -530,7 +530,7 @@ def test_nobody_sees_another_clients_assets_by_either_id(facade: Facade) -> None
     for asset_id in (asset.id, "asset-crun-own"):
         assert facade.result.asset(CLIENT, asset_id) == asset
         with pytest.raises(NotFound, match="asset_id: asset not found"):
-            facade.result.asset(STRANGER, asset_id)
+            facade.result.asset(OTHER_CLIENT, asset_id)
     facade.world.store.redact_asset(asset, facade.world.clock.now())
     with pytest.raises(NotFound):
         facade.result.asset(CLIENT, "asset-crun-own")
@@ -548,7 +548,7 @@ def test_an_id_that_was_told_is_known_also_when_crun_gives_another_one(facade: F
     for known in ("asset-again-1", "asset-again-2", facade.assets(opened)[0].id):
         assert asset_info(facade.result.asset(CLIENT, known))["AssetId"] == "asset-again-2"
         with pytest.raises(NotFound):
-            facade.result.asset(STRANGER, known)
+            facade.result.asset(OTHER_CLIENT, known)
 
 
 def test_an_index_that_is_behind_is_asked_again() -> None:

@@ -768,10 +768,10 @@ def test_what_belongs_to_somebody_else_looks_missing(world: World) -> None:
     step = GetSession(world.store, 10)
     assert step.one(Caller("acme"), one.id)["assets"][0]["id"] == asset.id
     assert step.asset(Caller("acme", session_id=one.id), one.id, asset.id)["status"] == "processing"
-    for stranger in (Caller("evil"), Caller("acme", session_id=world.session().id)):
+    for outsider in (Caller("evil"), Caller("acme", session_id=world.session().id)):
         with pytest.raises(NotFound):
-            step.one(stranger, one.id)
+            step.one(outsider, one.id)
         with pytest.raises(NotFound):
-            step.asset(stranger, one.id, asset.id)
+            step.asset(outsider, one.id, asset.id)
     with pytest.raises(Forbidden):
         step.list(Caller("acme", session_id=one.id))

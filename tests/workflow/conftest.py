@@ -98,7 +98,7 @@ def simulator() -> Iterator[Simulator]:
     # What becomes of an asset is told by its name here: moto's S3 cannot be downloaded from.
     outcomes = [
         {"name": "good*", "outcome": "active", "after_seconds": 0.5},
-        {"name": "stranger*", "outcome": "failed", "code": "FaceMismatch", "after_seconds": 0.5},
+        {"name": "other_person*", "outcome": "failed", "code": "FaceMismatch", "after_seconds": 0.5},
         {"name": "lost*", "outcome": "failed", "code": "DownloadFailed", "after_seconds": 0.2, "times": 1},
         {"name": "lost*", "outcome": "active", "after_seconds": 0.2},
         {"name": "never*", "outcome": "never"},

@@ -100,12 +100,12 @@ def statuses(session_id: str) -> dict[str, str]:
 
 
 def test_a_pass_with_three_assets_ends_with_each_settled(world: World) -> None:
-    session = create(world, "good 1", "good 2", "stranger")
+    session = create(world, "good 1", "good 2", "other_person")
     upload(world, session)
     row = run(world, session)
     assert row.status == "verified"
     assert row.driver is None
-    assert statuses(session["id"]) == {"good 1": "active", "good 2": "active", "stranger": "failed"}
+    assert statuses(session["id"]) == {"good 1": "active", "good 2": "active", "other_person": "failed"}
     (execution,) = world.executions()
     assert execution["status"] == "SUCCEEDED"
 

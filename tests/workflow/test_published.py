@@ -69,15 +69,15 @@ def erase(world: World, session_id: str) -> None:
 
 
 def test_a_person_s_way_is_told_step_by_step_and_again_under_the_same_ids(world: World, heard: str) -> None:
-    session = create(world, "good of alice", "stranger to alice")
+    session = create(world, "good of alice", "other_person of alice")
     upload(world, session)
     row = run(world, session)
-    good, stranger = bootstrap.store().list_assets(session["id"])
+    good, other_person = bootstrap.store().list_assets(session["id"])
     deliver(world)
     events = receive(heard)
     assert steps_of(events, session["id"]) == ["session.created", "session.processing", "session.verified"]
     assert steps_of(events, good.id) == ["asset.uploaded", "asset.processing", "asset.active"]
-    assert steps_of(events, stranger.id) == ["asset.uploaded", "asset.processing", "asset.failed"]
+    assert steps_of(events, other_person.id) == ["asset.uploaded", "asset.processing", "asset.failed"]
     assert len(events) == 9, "and nothing else, for all that was written"
     by_type = {each["detail-type"]: each["detail"] for each in events}
     assert by_type["likeness.session.verified"]["group_id"] == row.group_id

@@ -32,11 +32,11 @@ def test_the_previous_definition_is_another_one() -> None:
 
 
 def test_an_execution_that_was_begun_before_the_upgrade_ends_as_any_other(begun_before: World) -> None:
-    session = create(begun_before, "good 1", "stranger", "lost")
+    session = create(begun_before, "good 1", "other_person", "lost")
     upload(begun_before, session)
     row = run(begun_before, session)
     assert (row.status, row.driver) == ("verified", None)
-    assert statuses(session["id"]) == {"good 1": "active", "stranger": "failed", "lost": "active"}
+    assert statuses(session["id"]) == {"good 1": "active", "other_person": "failed", "lost": "active"}
     assert {each["status"] for each in begun_before.executions()} == {"SUCCEEDED"}
 
 

@@ -1,4 +1,4 @@
-"""Files behind URLs that strangers gave: public addresses alone, hop by hop, bounded in bytes and in time."""
+"""Files behind untrusted URLs: public addresses alone, hop by hop, bounded in bytes and in time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, SSLError
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from likeness.adapters import strangers
+from likeness.adapters import untrusted_http
 from likeness.domain.files import Download
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 10.0
 MOST_REDIRECTS = 3
 _CHUNK = 64 << 10
-_HEADERS = {**strangers.HEADERS, "User-Agent": "Likeness"}
+_HEADERS = {**untrusted_http.HEADERS, "User-Agent": "Likeness"}
 _RETRYABLE = frozenset({"timeout", "no_connection", "no_answer", "incomplete"})
 #: Besides those from 500 on. 425 is Too Early.
 _RETRYABLE_STATUSES = frozenset({408, 425, 429})
@@ -35,8 +35,8 @@ class HttpDownloads:
         read_timeout: float = READ_TIMEOUT_SECONDS,
     ) -> None:
         self._timeouts = (connect_timeout, read_timeout)
-        self._http = strangers.StrangersSession()
-        adapter = strangers.PublicAdapter(self._http.watch, loopback=loopback)
+        self._http = untrusted_http.UntrustedSession()
+        adapter = untrusted_http.PublicAdapter(self._http.watch, loopback=loopback)
         for scheme in ("https://", "http://"):
             self._http.mount(scheme, adapter)
 
@@ -53,7 +53,7 @@ class HttpDownloads:
         # What was cut off reads like what has ended.
         return _failed("timeout") if deadline.over.is_set() else download
 
-    def _follow(self, url: str, limit_bytes: int, deadline: strangers.Deadline) -> Download:
+    def _follow(self, url: str, limit_bytes: int, deadline: untrusted_http.Deadline) -> Download:
         for _ in range(1 + MOST_REDIRECTS):
             with self._get(url, deadline) as response:
                 if not response.is_redirect:
@@ -61,7 +61,7 @@ class HttpDownloads:
                 url = _target(response)
         return _failed("too_many_redirects")
 
-    def _get(self, url: str, deadline: strangers.Deadline) -> requests.Response:
+    def _get(self, url: str, deadline: untrusted_http.Deadline) -> requests.Response:
         """One request, made of nothing but its URL: what went to one host never goes to the next."""
         try:
             request = self._http.prepare_request(requests.Request("GET", url, headers=_HEADERS))
@@ -115,4 +115,4 @@ def _problem(error: Exception) -> str | None:
     """A word that is no secret; None for a fault of ours."""
     if isinstance(error, InvalidSchema | InvalidURL | MissingSchema):
         return "not_http"
-    return strangers.problem_of(error)
+    return untrusted_http.problem_of(error)

@@ -1,4 +1,4 @@
-"""Webhooks over HTTPS to servers of strangers: public addresses alone, no redirects, every wait bounded."""
+"""Webhooks over HTTPS to untrusted hosts: public addresses alone, no redirects, every wait bounded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import requests
 
-from likeness.adapters import strangers
+from likeness.adapters import untrusted_http
 from likeness.adapters.https import seconds_to_wait
 from likeness.domain.webhooks import LONGEST_PAUSE_SECONDS, WebhookAnswer
 
@@ -28,12 +28,12 @@ class HttpWebhookPost:
         self, *, private: bool, read_timeout: float = READ_TIMEOUT_SECONDS, total: float = TOTAL_SECONDS
     ) -> None:
         self._timeouts, self._total = (CONNECT_TIMEOUT_SECONDS, read_timeout), total
-        self._http = strangers.StrangersSession()
+        self._http = untrusted_http.UntrustedSession()
         if private:
-            adapter = strangers.WatchedAdapter(self._http.watch)
+            adapter = untrusted_http.WatchedAdapter(self._http.watch)
             self._http.mount("http://", adapter)
         else:
-            adapter = strangers.PublicAdapter(self._http.watch)
+            adapter = untrusted_http.PublicAdapter(self._http.watch)
         self._http.mount("https://", adapter)
 
     def __call__(self, url: str, headers: Mapping[str, str], body: str) -> WebhookAnswer:
@@ -47,11 +47,13 @@ class HttpWebhookPost:
                     raise
                 return WebhookAnswer(problem="timeout" if deadline.over.is_set() else problem)
 
-    def _post(self, url: str, headers: Mapping[str, str], body: str, deadline: strangers.Deadline) -> WebhookAnswer:
+    def _post(
+        self, url: str, headers: Mapping[str, str], body: str, deadline: untrusted_http.Deadline
+    ) -> WebhookAnswer:
         with self._http.post(
             url,
             data=body.encode(),
-            headers={**strangers.HEADERS, **headers},
+            headers={**untrusted_http.HEADERS, **headers},
             timeout=self._timeouts,
             allow_redirects=False,
             stream=True,
@@ -72,4 +74,4 @@ class HttpWebhookPost:
 
 def _problem(error: Exception) -> str | None:
     """A word that is no secret; None for a fault of ours."""
-    return "not_https" if isinstance(error, requests.exceptions.InvalidSchema) else strangers.problem_of(error)
+    return "not_https" if isinstance(error, requests.exceptions.InvalidSchema) else untrusted_http.problem_of(error)

@@ -1,4 +1,4 @@
-"""Which addresses of strangers may be connected to."""
+"""Which addresses of untrusted hosts may be connected to."""
 
 from __future__ import annotations
 

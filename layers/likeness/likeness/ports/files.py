@@ -118,7 +118,7 @@ class Files(Protocol):
 
 
 class Downloads(Protocol):
-    """Files behind URLs that strangers gave."""
+    """Files behind untrusted URLs."""
 
     def fetch(self, url: str, limit_bytes: int, seconds: float) -> Download:
         """One try, at most ``limit_bytes``, at most ``seconds`` besides the looking up of names.

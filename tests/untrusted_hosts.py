@@ -1,4 +1,4 @@
-"""Servers of strangers on loopback, that say any bytes at all; a name and a public address that lead to them."""
+"""Untrusted hosts on loopback that send any bytes; a name and a public address that lead to them."""
 
 from __future__ import annotations
 

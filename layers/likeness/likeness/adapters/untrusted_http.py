@@ -1,4 +1,4 @@
-"""HTTP with servers of strangers: an end to every wait, public addresses alone, nothing remembered, nothing told."""
+"""HTTP with untrusted hosts: bounded waits, public addresses only, no cookies, and no details in the logs."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ class Deadline:
                 each.shutdown(socket.SHUT_RDWR)
 
 
-class StrangersSession(requests.Session):
-    """Speaks to one stranger at a time, and only by the adapters that are mounted on it."""
+class UntrustedSession(requests.Session):
+    """Connects to one untrusted host at a time, and only by the adapters that are mounted on it."""
 
     def __init__(self) -> None:
         super().__init__()
