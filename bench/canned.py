@@ -17,7 +17,7 @@ from typing import Any
 from bench.recording import Exchange
 
 _INVOCATION = "/2018-06-01/runtime/invocation/"
-_PATIENCE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass
@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _runtime(self, run: Run, body: bytes) -> None:
         if self.path == f"{_INVOCATION}next":
             if run.ready.is_set():
-                run.over.wait(_PATIENCE_SECONDS)  # until the process is ended
+                run.over.wait(_TIMEOUT_SECONDS)  # until the process is ended
                 return
             run.ready_at = time.perf_counter()
             run.ready.set()

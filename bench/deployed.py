@@ -29,7 +29,7 @@ _BATCH = 50
 CALLERS = 4
 #: Callbacks before those that are timed: each caller's function has a process by then. Cold starts are another part's.
 _UNTIMED = 24
-_PATIENCE_SECONDS = 60
+_TIMEOUT_SECONDS = 60
 _TWO_CALLS = (
     "The emulator handles a callback's two calls on the processors that the callback runs on: a function that makes the"
     " same calls and does nothing else is the next row's floor."
@@ -71,12 +71,12 @@ class Onboarder:
         seen = len(self._uploads())
         began = time.monotonic()
         _require(act())
-        while time.monotonic() < began + _PATIENCE_SECONDS:
+        while time.monotonic() < began + _TIMEOUT_SECONDS:
             arrived = self._uploads()[seen:]
             if arrived:
                 return arrived[0] - began
             time.sleep(0.1)
-        raise TimeoutError(f"no file was submitted within {_PATIENCE_SECONDS} s")
+        raise TimeoutError(f"no file was submitted within {_TIMEOUT_SECONDS} s")
 
     def _uploads(self) -> list[float]:
         """When upload calls arrived at the simulator, by the clock that all processes of a machine share."""
@@ -88,7 +88,7 @@ class Onboarder:
         self.api.wait(session_id, settled)
         sfn = emulator.client("stepfunctions", self._stack.emulator_endpoint)
         machine = self._stack.outputs["StateMachineArn"]
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
         while sfn.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]:
             if time.monotonic() > deadline:
                 raise TimeoutError("an execution does not end")

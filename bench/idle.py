@@ -20,7 +20,7 @@ import requests
 from local import emulator
 from local.stack import Stack
 
-_PATIENCE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 #: One call over HTTP where it is told whom to call, as the measured way ends in one.
 _SOURCE = """import http.client, os
 def handler(event, context):
@@ -119,7 +119,7 @@ class Idle:
         return self._arrival() - began
 
     def _arrival(self) -> float:
-        return self.arrived.get(timeout=_PATIENCE_SECONDS)
+        return self.arrived.get(timeout=_TIMEOUT_SECONDS)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from local.media import make_media
 
 _PASSED = "10000"
 _HTTP_SECONDS = 40
-_PATIENCE_SECONDS = 90
+_TIMEOUT_SECONDS = 90
 
 
 class Refused(Exception):
@@ -158,26 +158,26 @@ def onboard(
     files: Sequence[File],
     *,
     lookups: int = 1,
-    ask_after: float = _PATIENCE_SECONDS,
-    patience: float = _PATIENCE_SECONDS,
+    ask_after: float = _TIMEOUT_SECONDS,
+    timeout: float = _TIMEOUT_SECONDS,
 ) -> Onboarded:
     """The six steps of the vendor's page. Refused when a call is, TimeoutError when the person does not come back.
 
     ``lookups``: how often the result is asked for, as when the page that the person comes back to and a worker both
     do. ``ask_after``: so many seconds without a callback, and again each time, the program asks for the result, for
-    ``patience`` seconds in all.
+    ``timeout`` seconds in all.
     """
     made = api.session(callbacks.url)
     send_to_person(made["H5Link"])
-    group_id = _group_of(api, callbacks, made["BytedToken"], ask_after, patience)
+    group_id = _group_of(api, callbacks, made["BytedToken"], ask_after, timeout)
     for _ in range(lookups - 1):
         group_id = api.group_id(made["BytedToken"])
     asset_ids = [api.upload(each.name, each.asset_type, each.url(), group_id) for each in files]
     return Onboarded(group_id, [_settled(api, each) for each in asset_ids])
 
 
-def _group_of(api: CrunApi, callbacks: Callbacks, byted_token: str, ask_after: float, patience: float) -> str:
-    deadline = time.monotonic() + patience
+def _group_of(api: CrunApi, callbacks: Callbacks, byted_token: str, ask_after: float, timeout: float) -> str:
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         came = callbacks.of(byted_token, ask_after)
         if came and came.get("resultCode") != _PASSED:
@@ -191,7 +191,7 @@ def _group_of(api: CrunApi, callbacks: Callbacks, byted_token: str, ask_after: f
 
 
 def _settled(api: CrunApi, asset_id: str) -> dict[str, Any]:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while (found := api.info(asset_id))["Status"] == "Processing":
         if time.monotonic() > deadline:
             raise TimeoutError(f"{found['Name']} is still Processing")

@@ -25,7 +25,7 @@ from local.stack import CLIENT_ID, Options, Stack, running_stack
 from ops.webhooks import Webhooks
 
 _HTTP_SECONDS = 30
-_PATIENCE_SECONDS = 120
+_TIMEOUT_SECONDS = 120
 #: The simulated crun takes seconds where crun may take minutes, for which the template's pauses are made.
 _PARAMETERS = ("PollFirstDelaySeconds=1", "PollMaxDelaySeconds=2")
 _SETTLED = ("active", "failed")
@@ -227,7 +227,7 @@ def _webhooks_of(session: dict[str, Any], receiver: Receiver, secret: str) -> It
         return {each["data"].get("asset_id") or each["data"]["session_id"]: each for each in verified}
 
     try:
-        receiver.wait(lambda received: len(payloads(received)) == len(expected), _PATIENCE_SECONDS)
+        receiver.wait(lambda received: len(payloads(received)) == len(expected), _TIMEOUT_SECONDS)
         came = payloads(receiver.received)
     except WebhookVerificationError:
         raise DemoFailed("a webhook's signature is wrong") from None
@@ -251,7 +251,7 @@ def _pass_face_check(h5_link: str) -> None:
 
 
 def _follow(customer: Customer, session_id: str, progress: Progress, done: Any) -> dict[str, Any]:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         session = customer.call("GET", f"/sessions/{session_id}")
         progress.update(session, customer)
@@ -259,7 +259,7 @@ def _follow(customer: Customer, session_id: str, progress: Progress, done: Any) 
             return session
         time.sleep(0.5)
     states = ", ".join(f"{each['name']} {each['status']}" for each in session["assets"])
-    raise DemoFailed(f"not settled after {_PATIENCE_SECONDS} s: session {session['status']}, {states}")
+    raise DemoFailed(f"not settled after {_TIMEOUT_SECONDS} s: session {session['status']}, {states}")
 
 
 def _judge(session: dict[str, Any], media: DemoMedia) -> None:

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 NAME = "receiver.example"
 PUBLIC = "93.184.215.14"
 #: Longer than anything bounded takes, on a crowded machine too.
-PATIENCE_SECONDS = 30.0
+LONG_WAIT_SECONDS = 30.0
 Speak = Callable[[socket.socket], None]
 
 
@@ -32,7 +32,7 @@ def speaking(speak: Speak, context: ssl.SSLContext | None = None, heard: list[by
 
     def serve(connection: socket.socket) -> None:
         with suppress(OSError), connection:
-            connection.settimeout(PATIENCE_SECONDS)
+            connection.settimeout(LONG_WAIT_SECONDS)
             inner = context.wrap_socket(connection, server_side=True) if context else connection
             with inner:
                 request = _request(inner)

@@ -16,7 +16,7 @@ import requests
 from likeness_client import Asset, Client, ConflictError, NewAsset, NotFoundError, Session
 from local.media import DemoMedia
 
-PATIENCE_SECONDS = 120
+TIMEOUT_SECONDS = 120
 ALL_ROUTES = {
     "/sessions", "/sessions/{session_id}", "/sessions/{session_id}/attempts", "/sessions/{session_id}/assets",
     "/sessions/{session_id}/assets/{asset_id}", "/sessions/{session_id}/consent", "/consent", "/stats",
@@ -31,7 +31,7 @@ def session(likeness: Client) -> Iterator[Session]:
 
 
 def _wait(likeness: Client, session_id: str, asset_id: str, *statuses: str) -> Asset:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while (found := likeness.get_asset(session_id, asset_id)).status not in statuses:
         assert time.monotonic() < deadline, f"still {found.status}"
         time.sleep(1)

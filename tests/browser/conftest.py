@@ -48,7 +48,7 @@ PHONE: dict[str, Any] = {
 }
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 _SERIOUS = ("serious", "critical")
-PATIENCE_MS = 30_000
+TIMEOUT_MS = 30_000
 
 
 def chromium() -> str:
@@ -123,7 +123,7 @@ def fresh_client(stack: Stack, api: Api, keys: ClientKeys) -> Api:
 
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as running:
         yield running
 
@@ -163,7 +163,7 @@ def open_page(browser: Browser, stack: Stack) -> Iterator[OpenPage]:
     ) -> Watched:
         if context is None:
             context = browser.new_context(**((PHONE if phone else DESKTOP) | options))
-            context.set_default_timeout(PATIENCE_MS)
+            context.set_default_timeout(TIMEOUT_MS)
             contexts.append(context)
         watched = Watched(context.new_page(), origins, allowed or [])
         watched.listen()

@@ -15,7 +15,7 @@ from local.media import DemoMedia, make_media
 from local.processes import free_port
 from local.stack import Stack
 from ops.client_keys import ClientKeys
-from tests.browser.conftest import DESKTOP, PATIENCE_MS, OpenPage, Watched, link_in
+from tests.browser.conftest import DESKTOP, TIMEOUT_MS, OpenPage, Watched, link_in
 from tests.integration.conftest import Api, agree, come_back, face_check, registration, send_file, settled
 
 REFUSED = r"status of 40[13]"
@@ -25,7 +25,7 @@ NARROWEST: dict[str, Any] = {"viewport": {"width": 320, "height": 640}}
 BUCKET_FACTOR = 2**0.25
 #: Options that give a test a browser of its own: it takes the clock or the network away.
 ALONE: dict[str, Any] = {"phone": False}
-expect.set_options(timeout=PATIENCE_MS)
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def finished(busy_client: Api, media: DemoMedia) -> dict[str, Any]:
 def shared(browser: Browser) -> Iterator[BrowserContext]:
     """A browser that has the page's files already; tabs know nothing of each other."""
     context = browser.new_context(**DESKTOP, permissions=["clipboard-read", "clipboard-write"])
-    context.set_default_timeout(PATIENCE_MS)
+    context.set_default_timeout(TIMEOUT_MS)
     yield context
     context.close()
 

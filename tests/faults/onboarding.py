@@ -16,7 +16,7 @@ from tests.faults.cloud import Cloud, Story
 FACES = [portrait("alice", 600 + 10 * index, 800, image_format="JPEG") for index in range(3)]
 _TRIES = 40
 #: How long the developer's page looks for news, in seconds: longer than a step may come no further.
-_PATIENCE = 24 * 3600
+_TIMEOUT_SECONDS = 24 * 3600
 
 
 class GaveUp(Exception):
@@ -76,7 +76,7 @@ class Onboarding:
             yield 4
 
     def _until_verified(self) -> Story:
-        for _ in range(_PATIENCE // 5):
+        for _ in range(_TIMEOUT_SECONDS // 5):
             yield 5
             session = self.session()
             if session.group_id:

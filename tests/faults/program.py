@@ -16,7 +16,7 @@ from tests.faults.onboarding import FACES, GaveUp, take_check
 CALLBACK = "https://shop.example/done?order=1#top"
 _TRIES = 40
 #: How long it asks whether a file is Active, in seconds.
-_PATIENCE = 2 * 3600
+_TIMEOUT_SECONDS = 2 * 3600
 
 
 @contextmanager
@@ -56,7 +56,7 @@ class Program:
         body = {"name": "front", "asset_type": "Image", "asset_url": self.url, "group_id": self.group_id}
         found = yield from self._until_answered("asset-upload", body=body)
         self.told.append(found["AssetId"])
-        for _ in range(_PATIENCE // 5):
+        for _ in range(_TIMEOUT_SECONDS // 5):
             yield 5
             self.info = yield from self._until_answered("asset-info", asset_id=self.told[-1])
             if self.info["Status"] != "Processing":

@@ -24,7 +24,7 @@ from ops.client_keys import ClientKeys
 
 #: Long enough that a person who passes at once is never overtaken, short enough to wait for in a test.
 LINK_CHECK_SECONDS = 20
-PATIENCE_SECONDS = 90
+TIMEOUT_SECONDS = 90
 #: A webhook that fails so often, a second apart, is a dead letter.
 WEBHOOK_TRIES = 4
 
@@ -110,13 +110,13 @@ class Api:
 
     def wait(self, session_id: str, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The session as soon as ``done`` says so."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             found = self.get(session_id)
             if done(found):
                 return found
             time.sleep(0.3)
-        raise AssertionError(f"not so within {PATIENCE_SECONDS} s: {found['status']}, {found['assets']}")
+        raise AssertionError(f"not so within {TIMEOUT_SECONDS} s: {found['status']}, {found['assets']}")
 
     def with_credential(self, credential: str | None) -> Api:
         """The same API for somebody else."""
@@ -193,14 +193,14 @@ class Listener:
 
     def wait(self, session_id: str, kinds: Counter[str]) -> list[dict[str, Any]]:
         """The events about a session, once at least so many of each kind have come."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             self.hear()
             about = [each for each in self.events.values() if each["detail"]["session_id"] == session_id]
             if Counter(each["detail-type"].removeprefix("likeness.") for each in about) >= kinds:
                 return about
             time.sleep(0.3)
-        raise AssertionError(f"not told within {PATIENCE_SECONDS} s: {[each['detail-type'] for each in about]}")
+        raise AssertionError(f"not told within {TIMEOUT_SECONDS} s: {[each['detail-type'] for each in about]}")
 
 
 @pytest.fixture(scope="session")
@@ -274,9 +274,9 @@ def lines_about(api: Api, message: str) -> list[dict[str, Any]]:
 
 def wait_until_read(api: Api, session_ids: list[str]) -> None:
     """Returns when the consumer has read that many messages about each of the sessions."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if Counter(each["session_id"] for each in lines_about(api, "message read")) >= Counter(session_ids):
             return
         time.sleep(0.3)
-    raise AssertionError(f"not read within {PATIENCE_SECONDS} s")
+    raise AssertionError(f"not read within {TIMEOUT_SECONDS} s")

@@ -16,7 +16,7 @@ from tests.integration.conftest import Api, Canaries, come_back, face_check
 from tests.template_file import ROOT
 
 REFERENCE = "order-of-the-python-client"
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_the_example_onboards_a_person_and_the_client_does_the_rest(
     canaries.personal.add(REFERENCE)
     example = ["clients/python/examples/onboard.py", "--base-url", api.stack.api_url, "--reference", REFERENCE]
     with subprocess.Popen(
-        [sys.executable, *example, "--timeout", str(PATIENCE_SECONDS), media.portrait_jpeg, media.voice_wav],
+        [sys.executable, *example, "--timeout", str(TIMEOUT_SECONDS), media.portrait_jpeg, media.voice_wav],
         env=os.environ | {"PYTHONPATH": "clients/python", "LIKENESS_API_KEY": str(api.credential)},
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -59,7 +59,7 @@ def test_the_example_onboards_a_person_and_the_client_does_the_rest(
         invite_url = running.stdout.readline().split()[-1]
         pass_the_check(api, canaries, session_id, invite_url)
         told, progress = running.stdout.read().splitlines(), running.stderr.read()
-        assert running.wait(PATIENCE_SECONDS) == 0, told
+        assert running.wait(TIMEOUT_SECONDS) == 0, told
     assert progress.count("100 %") == 2
     assert [f"uploaded {media.portrait_jpeg.name}", f"uploaded {media.voice_wav.name}"] == told[:2]
     ids = [line.partition(": ")[2] for line in told[-2:]]
@@ -71,8 +71,8 @@ def test_the_example_onboards_a_person_and_the_client_does_the_rest(
 
 def _the_rest(client: Client, session_id: str, media: DemoMedia, ids: list[str]) -> None:
     changes: list[Session] = []
-    session = client.wait_until_verified(session_id, PATIENCE_SECONDS, changes.append)
-    assert client.wait_until_settled(session_id, PATIENCE_SECONDS, changes.append).assets == session.assets
+    session = client.wait_until_verified(session_id, TIMEOUT_SECONDS, changes.append)
+    assert client.wait_until_settled(session_id, TIMEOUT_SECONDS, changes.append).assets == session.assets
     assert len(changes) == 2
     assert sorted(each.uri or "" for each in session.assets) == sorted(ids)
     first = session.assets[0]
@@ -92,6 +92,6 @@ def _erasure(client: Client, session_id: str) -> None:
     assert {(each.status, each.uri, each.name) for each in tombstone.assets} == {("redacted", None, "")}
     assert list(client.list_sessions(reference=REFERENCE)) == []
     with pytest.raises(SessionEndedError):
-        client.wait_until_verified(session_id, PATIENCE_SECONDS)
+        client.wait_until_verified(session_id, TIMEOUT_SECONDS)
     with pytest.raises(NotFoundError):
         client.get_asset(session_id, "ast_none")

@@ -15,7 +15,7 @@ from likeness.domain.session import MAX_ASSETS_PER_SESSION
 from local import emulator
 from tests.integration.conftest import Api
 
-PATIENCE_SECONDS = 300
+TIMEOUT_SECONDS = 300
 #: Each run is a process of its own here.
 RUNS_AT_ONCE = 12
 
@@ -77,7 +77,7 @@ def test_200_files_dropped_into_inbox_within_half_a_second(api: Api, check_uploa
 
     with ThreadPoolExecutor(2 * RUNS_AT_ONCE) as pool:
         events = list(pool.map(drop, range(MAX_ASSETS_PER_SESSION)))
-        seen, deadline = -1, time.monotonic() + PATIENCE_SECONDS
+        seen, deadline = -1, time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline and len(judged()) > seen:
             seen = len(judged())
             time.sleep(4)

@@ -288,7 +288,7 @@ def _comes_late_and_closes_the_tab(side: Side) -> Callable[[str], None]:
 
 def test_the_callback_may_be_lost(bare: Side, facade: Side) -> None:
     with pytest.raises(TimeoutError):
-        bare.onboard("front", send=_comes_late_and_closes_the_tab(bare), ask_after=1, patience=10)
+        bare.onboard("front", send=_comes_late_and_closes_the_tab(bare), ask_after=1, timeout=10)
     done = facade.onboard("front", send=_comes_late_and_closes_the_tab(facade), ask_after=1)
     assert len(done.uris) == 1
 

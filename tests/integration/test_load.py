@@ -25,7 +25,7 @@ PERSONS = 300
 #: Callers side by side; the links live 120 s, so each person goes all the way to the callback in one go.
 CALLERS = 4
 NO_OPS = 160
-PATIENCE_SECONDS = 600
+TIMEOUT_SECONDS = 600
 #: Runs at a time of each function of the workflow, and of the webhooks', as on an account with few to give:
 #: what is refused comes again. Without a bound the emulator starts a process for each of hundreds of calls, and has no
 #: time left to answer any.
@@ -52,7 +52,7 @@ def side_by_side(work: Callable[[Any], Found], items: Iterable[Any]) -> tuple[li
 
 def again_when_told(ask: Callable[[], requests.Response]) -> requests.Response:
     """What a caller does that reads Retry-After and names its request by a key, and a browser whose person reloads."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         # The emulator has a limited number of processes; who finds none of them free gets no answer in time.
         try:
@@ -100,13 +100,13 @@ def test_three_hundred_persons_at_once_lose_nothing(
         return str(session["id"])
 
     def ended(session_id: str) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             session: dict[str, Any] = again_when_told(lambda: api("GET", f"/sessions/{session_id}")).json()
             if session["status"] == "verified" and settled(session):
                 return session
             time.sleep(2)
-        raise AssertionError(f"not so within {PATIENCE_SECONDS} s: {session['status']}, {session['assets']}")
+        raise AssertionError(f"not so within {TIMEOUT_SECONDS} s: {session['status']}, {session['assets']}")
 
     pages, no_ops = side_by_side(lambda _: api("GET", "/openapi.json").status_code, range(NO_OPS))
     assert Counter(pages) == {200: NO_OPS}

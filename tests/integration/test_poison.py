@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local import emulator
-from tests.integration.conftest import PATIENCE_SECONDS, Api, lines_about, wait_until_read
+from tests.integration.conftest import TIMEOUT_SECONDS, Api, lines_about, wait_until_read
 
 NOBODYS = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 POISON = {
@@ -35,7 +35,7 @@ def dead_letters(api: Api, sqs: Any, expected: int) -> list[str]:
     """Takes ``expected`` messages out of the dead-letter queue; their bodies, sorted."""
     url = api.stack.outputs["OnboardingDeadLetterQueueUrl"]
     found: dict[str, str] = {}
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while len(found) < expected and time.monotonic() < deadline:
         for each in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", []):
             found[each["MessageId"]] = each["Body"]

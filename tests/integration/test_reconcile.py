@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from local import emulator
-from tests.integration.conftest import PATIENCE_SECONDS, Api, SimulatorControl, come_back, face_check
+from tests.integration.conftest import TIMEOUT_SECONDS, Api, SimulatorControl, come_back, face_check
 
 
 def _reconcile(api: Api) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def _make_due(api: Api, session_id: str) -> None:
 
 def _wait_for(api: Api, name: str, status: str) -> None:
     states = emulator.client("stepfunctions", api.stack.emulator_endpoint)
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         try:
             if states.describe_execution(executionArn=_execution(api, name))["status"] == status:
@@ -56,7 +56,7 @@ def test_a_stopped_validation_goes_on_under_a_fresh_name(api: Api, crun: Simulat
     come_back(face_check(link))
     first = f"{session['id']}-a1"
     # Only once crun has refused: a function that still starts would find a calm crun, and verify the session itself.
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not crun.lookups(link) and time.monotonic() < deadline:
         time.sleep(0.2)
     _wait_for(api, first, "RUNNING")

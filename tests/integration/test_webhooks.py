@@ -23,7 +23,7 @@ from local.receiver import Received, Receiver, Reply
 from ops.cli import main
 from ops.client_keys import ClientKeys
 from tests.event_schemas import check
-from tests.integration.conftest import PATIENCE_SECONDS, WEBHOOK_TRIES, Api, Canaries, facts_of
+from tests.integration.conftest import TIMEOUT_SECONDS, WEBHOOK_TRIES, Api, Canaries, facts_of
 
 STATE_FILE = Path(f".local/test-{os.environ.get('PYTEST_XDIST_WORKER', 'master')}.json")
 #: What an event says besides the fields of all.
@@ -79,7 +79,7 @@ class Tenant:
     def wait(self, *event_ids: str) -> list[Received]:
         """What has come, once each of these ids has come as often as it is named."""
         wanted = Counter(event_ids)
-        self.receiver.wait(lambda found: Counter(each.id for each in found) >= wanted, PATIENCE_SECONDS)
+        self.receiver.wait(lambda found: Counter(each.id for each in found) >= wanted, TIMEOUT_SECONDS)
         found = list(self.receiver.received)
         assert Counter(each.id for each in found) >= wanted, Counter(each.id for each in found)
         return found
@@ -115,7 +115,7 @@ def facts_about(api: Api, endpoint: str) -> list[dict[str, Any]]:
 
 def wait_for_outcomes(api: Api, endpoint: str, *outcomes: str) -> None:
     """Returns once the log has these outcomes, and no others, of an endpoint."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     found: list[str] = []
     while time.monotonic() < deadline and sorted(found) != sorted(outcomes):
         found = [each["outcome"] for each in facts_about(api, endpoint)]
@@ -128,7 +128,7 @@ def test_a_session_is_told_to_its_client_alone(api: Api, tenant: Callable[..., T
     key = keys.add(mine.client_id)
     api.canaries.secrets.add(key)
     session_id = api.with_credential(key).session(start="on_open")["id"]
-    assert mine.receiver.wait(bool, PATIENCE_SECONDS)
+    assert mine.receiver.wait(bool, TIMEOUT_SECONDS)
     (request,) = mine.receiver.received
     payload = request.verified(mine.secret)
     assert payload["type"] == "likeness.session.created"
@@ -206,7 +206,7 @@ def test_what_waits_for_a_paused_endpoint_is_sent_when_it_is_enabled(tenant: Cal
 def test_a_slow_endpoint_fails_and_holds_up_nobody(tenant: Callable[..., Tenant]) -> None:
     slow, good = tenant(lambda _: Reply(seconds=12)), tenant()
     slow.announce(event_id("slow"))
-    assert slow.receiver.wait(bool, PATIENCE_SECONDS)
+    assert slow.receiver.wait(bool, TIMEOUT_SECONDS)
     good.announce(event_id("quick"))
     good.wait(event_id("quick"))
     slow.wait(event_id("slow"), event_id("slow"))
@@ -227,7 +227,7 @@ def test_while_a_secret_is_rotated_both_verify(tenant: Callable[..., Tenant], ca
     fresh = ops("webhook", "rotate", "--endpoint", good.endpoint).strip()
     canaries.secrets.add(fresh)
     said = ops("webhook", "test", "--endpoint", good.endpoint)
-    assert good.receiver.wait(bool, PATIENCE_SECONDS)
+    assert good.receiver.wait(bool, TIMEOUT_SECONDS)
     (request,) = good.receiver.received
     assert said == f"{request.id} is queued\n"
     assert request.verified(fresh) == request.verified(good.secret)
@@ -276,7 +276,7 @@ def dead_letters(api: Api) -> tuple[Any, str]:
 
 
 def wait_for_dead_letters(sqs: Any, url: str, expected: int) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline and waiting(sqs, url) != expected:
         time.sleep(0.3)
     assert waiting(sqs, url) == expected

@@ -197,7 +197,7 @@ def test_a_refused_key_ends_the_visit(doctor: Doctor) -> None:
 
 
 @pytest.mark.parametrize("code", [429, 455])
-def test_a_crun_that_asks_for_patience_is_left_alone(doctor: Doctor, code: int) -> None:
+def test_no_call_is_made_while_crun_asks_to_wait(doctor: Doctor, code: int) -> None:
     doctor.fault("any", "both", code=code, retry_after=30)
     assert doctor().exit_code == 1
     assert doctor.calls() == ["balance"]

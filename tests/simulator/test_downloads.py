@@ -28,7 +28,7 @@ from likeness.adapters.downloads import MOST_REDIRECTS, HttpDownloads
 from likeness.domain.files import Download
 from likeness.ports.files import Downloads
 from local.processes import free_port
-from tests.untrusted_hosts import NAME, PATIENCE_SECONDS, PUBLIC, certificate, drip, flood, speaking
+from tests.untrusted_hosts import LONG_WAIT_SECONDS, NAME, PUBLIC, certificate, drip, flood, speaking
 
 SECRET = "opens-something"  # stands in every URL, and may turn up nowhere
 FILE = b"\xff\xd8" + bytes(range(256)) * 4
@@ -289,7 +289,7 @@ def test_what_does_not_come_is_given_up(head: bytes) -> None:
 
     with speaking(speak) as port:
         assert fetched(f"http://127.0.0.1:{port}/", read_timeout=0.5) == failed("timeout")
-        assert fetched(f"http://127.0.0.1:{port}/", read_timeout=PATIENCE_SECONDS, seconds=0.5) == failed("timeout")
+        assert fetched(f"http://127.0.0.1:{port}/", read_timeout=LONG_WAIT_SECONDS, seconds=0.5) == failed("timeout")
 
 
 @pytest.mark.parametrize(
@@ -304,10 +304,10 @@ def test_what_drips_is_given_up(head: bytes) -> None:
     began = time.monotonic()
     with speaking(drip(head)) as port:
         assert fetched(f"http://127.0.0.1:{port}/", seconds=1.0) == failed("timeout")
-    assert time.monotonic() - began < PATIENCE_SECONDS
+    assert time.monotonic() - began < LONG_WAIT_SECONDS
 
 
-def test_a_server_that_asks_for_patience_for_ever_is_given_up() -> None:
+def test_a_server_that_asks_to_wait_for_ever_is_given_up() -> None:
     def speak(connection: socket.socket) -> None:
         while True:
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -338,9 +338,9 @@ def test_a_server_that_does_not_take_the_connection_is_given_up() -> None:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         assert HttpDownloads(loopback=True, connect_timeout=0.5).fetch(url, LIMIT, 20) == failed("timeout")
         began = time.monotonic()
-        patient = HttpDownloads(loopback=True, connect_timeout=3 * PATIENCE_SECONDS)
-        assert patient.fetch(url, LIMIT, 0.5) == failed("timeout")
-        assert time.monotonic() - began < PATIENCE_SECONDS
+        downloads = HttpDownloads(loopback=True, connect_timeout=3 * LONG_WAIT_SECONDS)
+        assert downloads.fetch(url, LIMIT, 0.5) == failed("timeout")
+        assert time.monotonic() - began < LONG_WAIT_SECONDS
 
 
 def test_after_a_timeout_the_next_file_has_all_of_its_time() -> None:
@@ -729,7 +729,7 @@ def test_what_drips_through_tls_is_given_up(trusted: Callable[[str], ssl.SSLCont
 def test_a_handshake_that_does_not_end_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
-        assert fetched(url, seconds=0.5, read_timeout=PATIENCE_SECONDS) == failed("timeout")
+        assert fetched(url, seconds=0.5, read_timeout=LONG_WAIT_SECONDS) == failed("timeout")
         assert HttpDownloads(loopback=True, connect_timeout=0.5).fetch(url, LIMIT, 20) == failed("timeout")
 
 

@@ -18,7 +18,7 @@ from likeness.adapters.webhook_post import HttpWebhookPost
 from likeness.domain.webhooks import WebhookAnswer
 from local.processes import free_port
 from local.receiver import Received, Receiver, Reply
-from tests.untrusted_hosts import NAME, PATIENCE_SECONDS, PUBLIC, certificate, drip, flood, speaking
+from tests.untrusted_hosts import LONG_WAIT_SECONDS, NAME, PUBLIC, certificate, drip, flood, speaking
 
 TOKEN = "opens-something"  # stands in every path, and may turn up nowhere
 BODY = '{"type":"likeness.webhook.test"}'
@@ -73,7 +73,7 @@ def test_retry_after_is_read_within_bounds(said: str, seconds: int) -> None:
 
 
 def test_a_receiver_that_says_nothing_is_given_up() -> None:
-    with Receiver(lambda _: Reply(seconds=PATIENCE_SECONDS)) as receiver:
+    with Receiver(lambda _: Reply(seconds=LONG_WAIT_SECONDS)) as receiver:
         assert sent(receiver.url, read_timeout=0.5) == WebhookAnswer(problem="timeout")
 
 
@@ -84,7 +84,7 @@ def test_a_head_that_drips_is_given_up(head: bytes) -> None:
     began = time.monotonic()
     with speaking(drip(head)) as port:
         assert sent(f"http://127.0.0.1:{port}/", total=1.0) == WebhookAnswer(problem="timeout")
-    assert time.monotonic() - began < PATIENCE_SECONDS
+    assert time.monotonic() - began < LONG_WAIT_SECONDS
 
 
 def test_an_answer_that_drips_counts_by_its_status() -> None:

@@ -131,7 +131,7 @@ def test_a_submissions_lease_outlives_the_functions_that_hold_it() -> None:
         assert FUNCTIONS[name]["Timeout"] < SUBMISSION_LEASE_SECONDS
 
 
-def test_who_is_patient_for_a_caller_answers_in_time() -> None:
+def test_retries_for_a_caller_end_in_time() -> None:
     for step, name in ((open_validation, "OpenValidationFunction"), (fetch_asset, "FetchAssetFunction")):
         assert FUNCTIONS[name]["Timeout"] > step._TRIES_SECONDS + CRUN_SECONDS
     assert fetch_asset._FETCH_SECONDS < fetch_asset._TRIES_SECONDS

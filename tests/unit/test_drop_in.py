@@ -50,7 +50,7 @@ from likeness.runtime.problems import problem
 from likeness.steps.fetch_asset import FetchAsset
 from likeness.steps.get_result import GetResult
 from likeness.steps.open_validation import Opened, OpenValidation
-from likeness.steps.patience import Patience
+from likeness.steps.retry_policy import RetryPolicy
 from likeness.steps.submit_asset import SubmitAsset
 from tests import media
 from tests.unit.fakes import FakeDownloads
@@ -85,12 +85,12 @@ class Facade:
             self.meanwhile.popleft()()
 
     @property
-    def patience(self) -> Patience:
-        return Patience(self.world.clock, self.sleep, lambda: 1.0)
+    def retry(self) -> RetryPolicy:
+        return RetryPolicy(self.world.clock, self.sleep, lambda: 1.0)
 
     def open(self, *answers: H5Session | UpstreamError, caller: Caller = CLIENT, url: str = CALLBACK) -> Opened:
         self.world.crun.sessions.extend(answers or [H5Session("crun's", "https://h5.test/?a=1&lng=en&b=2")])
-        step = OpenValidation(self.world.store, self.world.links(), self.patience, self.world.clock)
+        step = OpenValidation(self.world.store, self.world.links(), self.retry, self.world.clock)
         return step(caller, url, BASE)
 
     def session(self, opened: Opened) -> Session:
@@ -119,7 +119,7 @@ class Facade:
         submit = SubmitAsset(world.store, world.crun, world.files, world.clock, lambda: world.orphans.append(1))
         step = FetchAsset(
             world.store, DynamoUpstreamIds(world.dynamodb, TABLE), self.downloads, world.files, world.queue, submit,
-            self.patience, world.clock,
+            self.retry, world.clock,
         )  # fmt: skip
         url = "https://files.example/front.jpg"
         return asset_id_of(

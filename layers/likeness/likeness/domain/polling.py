@@ -26,7 +26,7 @@ _PRIOR_COUNT = 4.0
 _CURIOSITY, _CURIOUS_COUNT = 2.0, 30.0
 #: The shortest pause, as a share of the age, before and after half an hour: whatever was seen, a day of waiting for an
 #: asset that never settles is under 70 rounds, where a fixed 30 s would take 2,880.
-_PATIENCE, _PATIENCE_LATER, _LATER = 1 / 10, 1 / 3, 1800.0
+_SHORTEST_RATIO, _LATER_SHORTEST_RATIO, _LATER = 1 / 10, 1 / 3, 1800.0
 #: The ages that are calculated are a second apart at first, then this share of the age.
 _GRID_SHARE = 1 / 24
 #: At the age in question so many pauses are compared.
@@ -101,8 +101,8 @@ class Schedule:
         """The shortest and the longest pause at this age, in seconds. The last one ends at the deadline."""
         left = max(self.first_delay, math.ceil(self.deadline - age))
         longest = min(max(self.max_delay, (self.backoff_rate - 1) * age), left)
-        patience = (_PATIENCE if age < _LATER else _PATIENCE_LATER) * age
-        return min(max(self.first_delay, patience), longest), longest
+        shortest = (_SHORTEST_RATIO if age < _LATER else _LATER_SHORTEST_RATIO) * age
+        return min(max(self.first_delay, shortest), longest), longest
 
     def expired(self, age: float) -> bool:
         """Whether an asset of this age has waited long enough to be failed as ``activation_timeout``."""

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from likeness.steps.look_up_result import LookUpResult
     from likeness.steps.open_link import OpenLink
     from likeness.steps.open_validation import OpenValidation
-    from likeness.steps.patience import Patience
     from likeness.steps.poll_assets import PollAssets
     from likeness.steps.publish_changes import PublishChanges
     from likeness.steps.receive_callback import ReceiveCallback
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from likeness.steps.reconcile import Reconcile
     from likeness.steps.record_consent import RecordConsent
     from likeness.steps.register_asset import RegisterAsset
+    from likeness.steps.retry_policy import RetryPolicy
     from likeness.steps.rounds import Pace
     from likeness.steps.send_webhooks import SendWebhooks
     from likeness.steps.start_onboarding import StartOnboarding
@@ -178,12 +178,12 @@ def _open_link() -> OpenLink:
     )
 
 
-def _patience() -> Patience:
+def _retry_policy() -> RetryPolicy:
     from random import SystemRandom
 
-    from likeness.steps.patience import Patience
+    from likeness.steps.retry_policy import RetryPolicy
 
-    return Patience(SystemClock(), time.sleep, SystemRandom().random)
+    return RetryPolicy(SystemClock(), time.sleep, SystemRandom().random)
 
 
 def _upstream_ids() -> DynamoUpstreamIds:
@@ -235,7 +235,7 @@ def open_validation() -> OpenValidation:
     """The step behind functions/open_validation."""
     from likeness.steps.open_validation import OpenValidation
 
-    return OpenValidation(store(), _open_link(), _patience(), SystemClock(), session_created)
+    return OpenValidation(store(), _open_link(), _retry_policy(), SystemClock(), session_created)
 
 
 def get_result() -> GetResult:
@@ -257,7 +257,7 @@ def fetch_asset() -> FetchAsset:
         _files(),
         _queue(),
         _submit_asset("interactive"),
-        _patience(),
+        _retry_policy(),
         SystemClock(),
         int(number("VIDEO_MAX_PIXELS")),
     )

@@ -38,7 +38,7 @@ from likeness.ports.files import Downloads, Files
 from likeness.ports.store import Store
 from likeness.ports.system import Clock, Queue
 from likeness.steps.get_result import UpstreamIds, looked_up
-from likeness.steps.patience import Patience
+from likeness.steps.retry_policy import RetryPolicy
 
 #: All tries to fetch the file. What follows fits into the rest of API Gateway's 29 s.
 _FETCH_SECONDS, _FETCH_PAUSE_SECONDS = 10.0, 0.5
@@ -61,7 +61,7 @@ class FetchAsset:
     files: Files
     queue: Queue
     submit: Callable[[str, str, str], object]
-    patience: Patience
+    retry: RetryPolicy
     clock: Clock
     max_pixels: int = MAX_PIXELS
 
@@ -91,7 +91,7 @@ class FetchAsset:
         return self._submitted(asset, owner, began + _TRIES_SECONDS)
 
     def _session(self, caller: Caller, group_id: str) -> Session:
-        found = looked_up(lambda: self.ids.session_of(group_id, caller.client_id), self.patience.sleep)
+        found = looked_up(lambda: self.ids.session_of(group_id, caller.client_id), self.retry.sleep)
         session = self.store.get_session(found) if found else None
         if session is None or session.client_id != caller.client_id or not session.accepts_uploads:
             raise NotFound("group_id: asset group not found")
@@ -103,7 +103,7 @@ class FetchAsset:
             found = self.downloads.fetch(url, limit_bytes, until - self.clock.now())
             if not found.retryable or self.clock.now() + pause >= until:
                 return found
-            self.patience.sleep(pause)
+            self.retry.sleep(pause)
             pause *= 2
 
     def _stored(self, session: Session, name: str, kind: AssetType, found: Download) -> Asset:
@@ -147,13 +147,13 @@ class FetchAsset:
             self._raise_refusal(asset)
             if asset.status not in OPEN_WORK or waits:
                 break
-            self.patience.sleep(_LOOK_SECONDS)
+            self.retry.sleep(_LOOK_SECONDS)
         return asset
 
     def _submit(self, asset: Asset, owner: str, until: float) -> bool:
         """Whether it is no use to try again in this request."""
         try:
-            self.patience(lambda: self.submit(asset.session_id, asset.id, owner), until)
+            self.retry(lambda: self.submit(asset.session_id, asset.id, owner), until)
         except UpstreamRefused as refusal:
             self._withdraw(asset, refusal)
             raise

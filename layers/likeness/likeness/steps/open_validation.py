@@ -13,7 +13,7 @@ from likeness.errors import InvalidRequest
 from likeness.ports.onboarding import SessionStore
 from likeness.ports.system import Clock
 from likeness.steps.open_link import OpenLink
-from likeness.steps.patience import Patience
+from likeness.steps.retry_policy import RetryPolicy
 
 #: No try begins later: with one that takes as long as it may, the answer is still in time for API Gateway's 29 s.
 _TRIES_SECONDS = 11.0
@@ -34,7 +34,7 @@ class OpenValidation:
 
     store: SessionStore
     links: OpenLink
-    patience: Patience
+    retry: RetryPolicy
     clock: Clock
     created: Callable[[str, str | None], None] = lambda *_: None
 
@@ -59,7 +59,7 @@ class OpenValidation:
             drop_in=drop_in,
         )
         # A link too many is one that nobody gets to see.
-        attempt, h5_link = self.patience(
+        attempt, h5_link = self.retry(
             lambda: self.links(session, 1, base_url, self.clock.now()), now + _TRIES_SECONDS, ambiguous=True
         )
         self.store.create_session(session.attempted(attempt, now), [])

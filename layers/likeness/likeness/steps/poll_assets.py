@@ -17,7 +17,7 @@ from likeness.ports.system import Clock, Queue
 from likeness.steps.rounds import HAND_OVER_SECONDS, LONGEST_SECONDS, MAX_ROUNDS, Pace, Plan, done, finish, plan
 
 #: crun may not know an asset in the first moments after it gave out the id, ...
-_NOT_FOUND_PATIENCE_SECONDS = 60
+_NOT_FOUND_GRACE_SECONDS = 60
 #: ... nor at one look of many: so long after the first look that missed it a second one decides.
 NOT_FOUND_APART_SECONDS = 5
 _NOT_FOUND = 404
@@ -135,7 +135,7 @@ class PollAssets:
         if (
             isinstance(report, UpstreamRefused)
             and report.upstream_code == _NOT_FOUND
-            and age > _NOT_FOUND_PATIENCE_SECONDS
+            and age > _NOT_FOUND_GRACE_SECONDS
         ):
             if asset.missing_since is None:
                 asset = asset.missed(now)

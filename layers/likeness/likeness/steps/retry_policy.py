@@ -1,4 +1,4 @@
-"""Repeats what crun has deferred while a caller waits who cannot be told to come back."""
+"""Retries what crun has deferred while a caller waits for the answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """Tries again with back-off and full jitter; ``draw()`` gives a number from 0 to 1."""
 
     clock: Clock
