@@ -22,7 +22,7 @@ from tests.functions import event_of_request
 #: calls only, and the mean is shown. Everything else is the same every time.
 TIMES = 5
 PAUSE_SECONDS = 0.5
-#: So many files does a round ask about.
+#: So many files does a poll ask about.
 PENDING = 5
 
 Act = Callable[[], object]
@@ -265,7 +265,7 @@ _RATE_LIMITER = (
     " CrunRequestsPer10s. Permits taken in advance would save it, but a process makes a call in half a second at best:"
     " they would have to stay valid for ten seconds, unused by others, and would halve the number of calls."
 )
-_ROUND = f"1 read, {PENDING} crun"
+_ONE_POLL = f"1 read, {PENDING} crun"
 _CREATION = "1 message, 1 crun, 1 write"
 _CHECK = "1 read, 1 file, 1 write, 1 read"
 _FETCHED = "1 read of the key, 1 of the index, 1 read, 1 file, 1 write, 1 message, 1 write, 1 crun, 1 write"
@@ -319,13 +319,13 @@ OPERATIONS = (
     Operation("claim_assets", "claim_assets", 2, "1 write, 1 read", _claim),
     Operation("submit_asset", "submit_asset", 4, "1 read, 1 write, 1 crun, 1 write", _submit, _RATE_LIMITER),
     Operation(
-        f"poll_assets, {PENDING} files", "poll_assets", 1 + PENDING, _ROUND, lambda at: _poll(at, 0), _RATE_LIMITER
+        f"poll_assets, {PENDING} files", "poll_assets", 1 + PENDING, _ONE_POLL, lambda at: _poll(at, 0), _RATE_LIMITER
     ),
     Operation(
         f"poll_assets, {PENDING} files, 2 are Active",
         "poll_assets",
         3 + PENDING,
-        f"{_ROUND}, 2 writes",
+        f"{_ONE_POLL}, 2 writes",
         lambda at: _poll(at, 2),
         _RATE_LIMITER,
     ),

@@ -28,7 +28,7 @@ from bench.canned import Canned, Run, canned
 from bench.recording import Exchange, Recording, record
 from bench.table import Row
 
-ROUNDS = 12
+REPETITIONS = 12
 _FEW = 3
 _SECONDS = 60.0
 #: Functions that do not call crun and parse no body have the lower goal.
@@ -207,8 +207,8 @@ class Samples:
 
 
 @cache
-def measure(rounds: int = ROUNDS, only: tuple[str, ...] = ()) -> Samples:
-    """Takes all samples; functions and floors in another order in each round, since a machine has slow seconds."""
+def measure(repetitions: int = REPETITIONS, only: tuple[str, ...] = ()) -> Samples:
+    """Takes all samples; functions and floors in another order in each repetition, since a machine has slow seconds."""
     recordings, environment = record()
     wanted = [each for name, each in sorted(recordings.items()) if not only or name in only]
     with tempfile.TemporaryDirectory() as folder, canned() as server:
@@ -217,7 +217,7 @@ def measure(rounds: int = ROUNDS, only: tuple[str, ...] = ()) -> Samples:
         for each in wanted:  # once unmeasured: files come from the disk, and every answer is looked at
             bench.start(bench.function(each.function), bench.artefact.layers, each.event, each.exchanges)
         turns: list[Recording | tuple[str, ...]] = [*wanted, *sorted(set(found.services.values()))]
-        for number in range(rounds):
+        for number in range(repetitions):
             random.Random(number).shuffle(turns)
             for turn in turns:
                 if isinstance(turn, Recording):

@@ -56,7 +56,7 @@ _LOOKS = 2
 ASSETS, PERSONS = 5, 8
 PLOTTED, PERSONS_PLOTTED = (1, 2, 10, 20), 2
 #: The other design's pause, in seconds, and its fixed transitions: those of the check are the same.
-NAIVE_WAIT_SECONDS, _NAIVE_FIXED, _NAIVE_PER_FILE, _PER_ROUND = 5.0, 8, 2, 3
+NAIVE_WAIT_SECONDS, _NAIVE_FIXED, _NAIVE_PER_FILE, _PER_POLL = 5.0, 8, 2, 3
 
 
 #: What the clock calls, and how it is played.
@@ -74,8 +74,8 @@ RECORDED = (0, 1, 2, 5, 10, 20)
 class Played(Usage):
     """What persons have used, and what another design would need to know of them."""
 
-    #: Rounds of questions that loops for each file would have taken for the same persons.
-    naive_rounds: int = 0
+    #: Polls that loops for each file would have taken for the same persons.
+    naive_polls: int = 0
     authorizations: int = 0
 
 
@@ -129,7 +129,7 @@ def _play(at: Stage, usage: Played, files: int, chance: random.Random) -> None:
     usage.authorizations += 1 + _LOOKS
     usage.transitions += at.where.machine.transitions.total()
     usage.events += at.where.machine.events.total()
-    usage.naive_rounds += sum(max(1, math.ceil(wait / NAIVE_WAIT_SECONDS)) for wait in waits)
+    usage.naive_polls += sum(max(1, math.ceil(wait / NAIVE_WAIT_SECONDS)) for wait in waits)
     for call in at.where.wire.calls:
         usage.calls[call.by][call.service] += 1
     _add_units(usage, meter)
@@ -224,17 +224,17 @@ def _scale(usage: Usage, function: str, by: float) -> None:
 def naive_of(usage: Played) -> Usage:
     """The same persons: a loop for each file with a fixed pause, a function for each question, no authorizer cache."""
     found = mix([(1, usage)])
-    found.transitions = _NAIVE_FIXED * usage.persons + _NAIVE_PER_FILE * usage.files + _PER_ROUND * usage.naive_rounds
+    found.transitions = _NAIVE_FIXED * usage.persons + _NAIVE_PER_FILE * usage.files + _PER_POLL * usage.naive_polls
     found.events = usage.events * found.transitions / usage.transitions
     _scale(found, "authorize", usage.authorizations / usage.invocations["authorize"])
-    _scale(found, "poll_assets", usage.naive_rounds / usage.invocations["poll_assets"])
+    _scale(found, "poll_assets", usage.naive_polls / usage.invocations["poll_assets"])
     # Each question reads one item and asks once; each file is written once, with its entry in an index.
     found.calls["poll_assets"] = {
-        "dynamodb": usage.naive_rounds + usage.files,
-        "crun": usage.naive_rounds,
+        "dynamodb": usage.naive_polls + usage.files,
+        "crun": usage.naive_polls,
         "secretsmanager": usage.calls["poll_assets"]["secretsmanager"],
     }
-    found.units["poll_assets"] = Units(usage.naive_rounds, 2 * usage.files)
+    found.units["poll_assets"] = Units(usage.naive_polls, 2 * usage.files)
     return found
 
 

@@ -23,7 +23,7 @@ from local.stack import Options, Stack, running_stack
 from ops.client_keys import ClientKeys
 from tests.faults.program import served_face
 
-ROUNDS = 9
+REPETITIONS = 9
 _PARAMETERS = ("LinkCheckDelaySeconds=900", "PollFirstDelaySeconds=1", "CrunRequestsPer10s=10000")
 _UPLOAD = (
     "The file is fetched, checked and stored, and crun has returned its AssetId, before the response; crun itself"
@@ -54,11 +54,11 @@ def _sides(stack: Stack, callbacks: Callbacks) -> dict[str, CrunApi]:
 
 def _rows(sides: dict[str, CrunApi], floor: Idle, callbacks: Callbacks, url: str) -> list[Row]:
     taken: dict[str, list[float]] = {}
-    for round_ in range(ROUNDS + 1):
+    for repetition in range(REPETITIONS + 1):
         found = {"request": floor.request()}
         for side, api in sides.items():
-            found |= {f"{side} {call}": seconds for call, seconds in _round(api, callbacks, url).items()}
-        if round_:  # in the first the functions' processes start
+            found |= {f"{side} {call}": seconds for call, seconds in _one_repetition(api, callbacks, url).items()}
+        if repetition:  # in the first the functions' processes start
             for name, seconds in found.items():
                 taken.setdefault(name, []).append(seconds)
     median = {name: statistics.median(each) for name, each in taken.items()}
@@ -81,7 +81,7 @@ def _rows(sides: dict[str, CrunApi], floor: Idle, callbacks: Callbacks, url: str
     ]
 
 
-def _round(api: CrunApi, callbacks: Callbacks, url: str) -> dict[str, float]:
+def _one_repetition(api: CrunApi, callbacks: Callbacks, url: str) -> dict[str, float]:
     """One person with one file; the result is asked for once it is there, and the file once it is Active."""
     found: dict[str, float] = {}
 

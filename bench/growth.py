@@ -41,10 +41,10 @@ _OTHERS = 3
 
 @dataclass
 class Session:
-    """What one session with so many files took, from the claim to the round in which the last is Active.
+    """What one session with so many files took, from the claim to the poll in which the last is Active.
 
     ``calls`` of all functions; ``bytes_read`` and ``read_units`` of DynamoDB; ``cpu`` in seconds of one claim and one
-    round in which nothing changed, median of several, its calls answered at once.
+    poll in which nothing changed, median of several, its calls answered at once.
     """
 
     assets: int
@@ -94,7 +94,7 @@ def _grow(at: Stage, assets: int) -> Session:
 
 
 def _recordings() -> tuple[dict[str, Recording], dict[str, str]]:
-    """A claim, and a round in which nothing changes, by function and number of files; the functions' environment."""
+    """A claim, and a poll in which nothing changes, by function and number of files; the functions' environment."""
     found: dict[str, Recording] = {}
     with stage(start=time.time() - 3600) as at, pytest.MonkeyPatch.context() as patch:
         patch.setattr(bootstrap, "client", bootstrap.client)  # put back at the end
@@ -111,7 +111,7 @@ def _recordings() -> tuple[dict[str, Recording], dict[str, str]]:
 
 
 def _cpu() -> dict[int, float]:
-    """Seconds for one claim and one round, by number of files."""
+    """Seconds for one claim and one poll, by number of files."""
     recordings, environment = _recordings()
     with replay(recordings, environment) as players:
         return _processor_times({n: [players[f"{name}-{n}"] for name in _REPLAYED] for n in ASSETS})
@@ -224,7 +224,7 @@ def rows() -> list[Row]:
     return [
         *_per_asset("calls", "calls", lambda each: each.calls),
         *_per_asset("bytes read", "bytes", lambda each: each.bytes_read),
-        *_per_asset("processor time of a claim and a round", "ms CPU", lambda each: 1000 * each.cpu),
+        *_per_asset("processor time of a claim and a poll", "ms CPU", lambda each: 1000 * each.cpu),
         Row("growth", f"{pages} {large.sessions:,} sessions", large.calls, "calls", floor=small.calls, goal=1),
         Row(
             "growth",

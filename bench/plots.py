@@ -3,7 +3,7 @@
 - ``cold_start``: ``{"functions": {name: {phase: milliseconds of CPU}}}`` with the phases of ``PHASES`` and ``floor``
 - ``polling``: ``{"panels": {distribution: {"learned": [[polls, seconds], …], "peers": {name: [polls, seconds]}}}}``:
   polls for each asset, and the mean delay from Active to seen; ``learned`` as the weight of a second grows
-- ``transitions``: ``{"points": [{"assets": …, "rounds": …, "counted": …, "naive": …}, …]}``, naive with a loop for each
+- ``transitions``: ``{"points": [{"assets": …, "polls": …, "counted": …, "naive": …}, …]}``, naive with a loop for each
 - ``dollars``: ``{"assets": [1, 2, …], "lines": {name: [US dollars for 1,000 persons, for each number of assets]}}``
 """
 
@@ -96,10 +96,10 @@ def _columns(points: Sequence[Sequence[float]]) -> tuple[list[float], list[float
 
 def _transitions(figure: Figure, extra: Mapping[str, Any]) -> None:
     axes = figure.add_subplot()
-    for colour, rounds in zip(_COLOURS, sorted({each["rounds"] for each in extra["points"]}), strict=False):
-        points = sorted((each for each in extra["points"] if each["rounds"] == rounds), key=lambda each: each["assets"])
+    for colour, polls in zip(_COLOURS, sorted({each["polls"] for each in extra["points"]}), strict=False):
+        points = sorted((each for each in extra["points"] if each["polls"] == polls), key=lambda each: each["assets"])
         assets = [each["assets"] for each in points]
-        said = f"{rounds} round{'s' * (rounds > 1)} of polls"
+        said = f"{polls} poll{'s' * (polls > 1)}"
         axes.plot(assets, [each["counted"] for each in points], marker="o", markersize=5, color=colour, label=said)
         naive = [each["naive"] for each in points]
         axes.plot(assets, naive, "s--", markersize=4, color=colour, label=f"{said}, a loop for each file")

@@ -11,31 +11,31 @@ from bench.table import Row
 from likeness.domain.asset import AssetStatus
 
 ASSETS = (1, 2, 5, 20)
-#: When a session's files become Active, in seconds after they came to crun: the more time, the more rounds.
+#: When a session's files become Active, in seconds after they came to crun: the more time, the more polls.
 SETTLED_AFTER_SECONDS = (2.0, 60.0)
-#: ChooseWork, LookUpResult, RouteResult, SaveGroup, ClaimAssets, RoutePlan, SubmitAssets, Done; in a round Wait,
+#: ChooseWork, LookUpResult, RouteResult, SaveGroup, ClaimAssets, RoutePlan, SubmitAssets, Done; in a poll Wait,
 #: PollAssets, RoutePlan.
-_ONCE, _PER_ROUND = 8, 3
+_ONCE, _PER_POLL = 8, 3
 
 
 @dataclass(frozen=True)
 class Counted:
-    """One person's execution: files, rounds of questions, and the transitions that were counted."""
+    """One person's execution: files, polls, and the transitions that were counted."""
 
     assets: int
     settled_after: float
-    rounds: int
+    polls: int
     transitions: int
 
     @property
     def promised(self) -> int:
-        """A fixed part, one for each file, three for each round."""
-        return _ONCE + self.assets + _PER_ROUND * self.rounds
+        """A fixed part, one for each file, three for each poll."""
+        return _ONCE + self.assets + _PER_POLL * self.polls
 
     @property
     def naive(self) -> int:
-        """A loop of its own for each file: submit, then wait, ask and choose in each round, and the end."""
-        return self.assets * (_PER_ROUND * self.rounds + 2)
+        """A loop of its own for each file: submit, then wait, ask and choose in each poll, and the end."""
+        return self.assets * (_PER_POLL * self.polls + 2)
 
 
 def count(at: Stage, assets: int, settled_after: float) -> Counted:
@@ -56,7 +56,7 @@ def count(at: Stage, assets: int, settled_after: float) -> Counted:
 
 @functools.cache
 def counted() -> tuple[Counted, ...]:
-    """Every number of files, with few rounds and with more; once for the life of the process."""
+    """Every number of files, with few polls and with more; once for the life of the process."""
     with stage() as at:
         return tuple(count(at, assets, after) for after in SETTLED_AFTER_SECONDS for assets in ASSETS)
 
@@ -67,7 +67,7 @@ def transitions() -> dict[str, int]:
 
 
 def _name(of: Counted) -> str:
-    return f"{of.assets} file{'s' * (of.assets > 1)}, {of.rounds} round{'s' * (of.rounds > 1)}"
+    return f"{of.assets} file{'s' * (of.assets > 1)}, {of.polls} poll{'s' * (of.polls > 1)}"
 
 
 def rows() -> list[Row]:
@@ -95,7 +95,7 @@ def extra() -> dict[str, Any]:
     """For a plot: by number of files, what was counted and what loops for each file would take."""
     return {
         "points": [
-            {"assets": each.assets, "rounds": each.rounds, "counted": each.transitions, "naive": each.naive}
+            {"assets": each.assets, "polls": each.polls, "counted": each.transitions, "naive": each.naive}
             for each in counted()
         ]
     }

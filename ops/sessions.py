@@ -24,7 +24,7 @@ from likeness.steps.erase_session import EraseAsset, EraseSession
 from ops.stack import Stack
 
 #: A look at a dead-letter queue takes at most so many times ten messages: it is a look, not an inventory.
-_ROUNDS = 10
+_TRIES = 10
 _QUEUES = ("OnboardingDeadLetterQueue", "UploadDeadLetterQueue")
 _CONSOLES = {
     "aws": "console.aws.amazon.com",
@@ -203,7 +203,7 @@ def _console(arn: str) -> str | None:
 def _peek(sqs: Any, url: str, session_id: str) -> dict[str, int]:
     """Looks at messages without hiding them from anybody: those that come again are counted once."""
     bodies: dict[str, str] = {}
-    for _ in range(_ROUNDS):
+    for _ in range(_TRIES):
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
         fresh = {each["MessageId"]: each["Body"] for each in received.get("Messages", ())}
         if not fresh.keys() - bodies.keys():

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from likeness.runtime.invocations import ClaimAssetsEvent
-    from likeness.steps.rounds import Plan
+    from likeness.steps.next_action import NextAction
 
 claim_assets = bootstrap.claim_assets()
 
 
 @observed(of_task)
-def handler(event: ClaimAssetsEvent, context: LambdaContext) -> Plan:
+def handler(event: ClaimAssetsEvent, context: LambdaContext) -> NextAction:
     """Claims the session's open work."""
     plan = claim_assets(
         event["session_id"],

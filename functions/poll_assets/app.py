@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from likeness.runtime.invocations import PollAssetsEvent
-    from likeness.steps.rounds import Plan
+    from likeness.steps.next_action import NextAction
 
 poll_assets = bootstrap.poll_assets()
 
 
 @observed(of_task)
-def handler(event: PollAssetsEvent, context: LambdaContext) -> Plan:
-    """One round."""
+def handler(event: PollAssetsEvent, context: LambdaContext) -> NextAction:
+    """One poll."""
     # The whole plan travels, so that an execution of another version, whose plan holds less, finds its path.
     asked_at = event.get("plan", {}).get("asked_at")
     started = event.get("started_at")  # an execution of another version may not tell

@@ -39,7 +39,7 @@ MISTAKES = [
         "functions/poll_assets/app.py",
         'plan["wait_seconds"]',
         'plan["wait"]',
-        ['TypedDict "Plan" has no key "wait"'],
+        ['TypedDict "NextAction" has no key "wait"'],
     ),
     (
         "functions/send_webhooks/app.py",

@@ -20,7 +20,7 @@ from likeness.domain.session import (
     Session,
     SessionStatus,
 )
-from likeness.steps import poll_assets, rounds
+from likeness.steps import next_action, poll_assets
 from local.media import portrait
 from local.simulator import FaultRule
 from tests.faults.cloud import Cloud, cloud
@@ -31,7 +31,7 @@ from tests.template_file import ASL
 #: Step Functions' quotas (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html) and DynamoDB's.
 LARGEST_PAYLOAD, MOST_EVENTS, LARGEST_ITEM = 262_144, 25_000, 409_600
 #: PollAssets 5, RoutePlan 2, Wait 2.
-EVENTS_PER_ROUND = 9
+EVENTS_PER_POLL = 9
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_a_day_of_waiting_is_a_short_history(where: Cloud) -> None:
 
 
 def test_an_execution_that_grows_long_goes_on_in_a_new_one(where: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poll_assets, "MAX_ROUNDS", 3)
+    monkeypatch.setattr(poll_assets, "MAX_POLLS", 3)
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 120}])
     story = Onboarding(where)
     where.tell(story.story())
@@ -121,11 +121,13 @@ def test_the_longest_history_stays_below_twenty_thousand_events() -> None:
 
     item = ASL["States"]["SubmitAssets"]["ItemProcessor"]["States"]
     # An item: 2 of the map, 2 of its state, 3 for each try and for the last.
-    assert 7 + 3 * tries("SubmitAsset", item) <= rounds.SUBMISSION_ROUNDS * EVENTS_PER_ROUND + 1
-    # Every try of every state on the way there, and all the rounds that the budget allows.
+    assert 7 + 3 * tries("SubmitAsset", item) <= next_action.POLLS_PER_SUBMISSION * EVENTS_PER_POLL + 1
+    # Every try of every state on the way there, and all the polls that the budget allows.
     once = sum(5 + 3 * tries(name, ASL["States"]) for name in ("LookUpResult", "SaveGroup", "ClaimAssets"))
-    assert once + rounds.MAX_ROUNDS * EVENTS_PER_ROUND < 20_000
-    assert rounds.MAX_ROUNDS > rounds.SUBMISSION_ROUNDS * MAX_ASSETS_PER_SESSION, "all files fit into one submission"
+    assert once + next_action.MAX_POLLS * EVENTS_PER_POLL < 20_000
+    assert next_action.MAX_POLLS > next_action.POLLS_PER_SUBMISSION * MAX_ASSETS_PER_SESSION, (
+        "all files fit into one submission"
+    )
 
 
 def test_an_outage_in_a_submission_costs_no_more_history_than_it_is_counted_for(where: Cloud) -> None:
@@ -138,7 +140,7 @@ def test_an_outage_in_a_submission_costs_no_more_history_than_it_is_counted_for(
     where.browser(take_check(session["attempt"]["h5_link"], "pass"))
     where.settle()
     assert {each.status for each in where.store.list_assets(session["id"])} == {AssetStatus.ACTIVE}
-    most = (files * rounds.SUBMISSION_ROUNDS + 20) * EVENTS_PER_ROUND
+    most = (files * next_action.POLLS_PER_SUBMISSION + 20) * EVENTS_PER_POLL
     assert files * 20 < max(where.machine.events.values()) < most
 
 

@@ -159,7 +159,7 @@ def test_a_file_that_crun_does_not_know_for_a_moment_is_active_in_the_end(where:
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 200}])
     story = _created(where)
     where.settle(100)
-    where.simulator.add_faults(FaultRule(call="info", kind="both", code=404, times=3))  # one round
+    where.simulator.add_faults(FaultRule(call="info", kind="both", code=404, times=3))  # one poll
     _check(story)
 
 

@@ -25,7 +25,7 @@ from likeness.domain.drop_in import session_of
 from likeness.domain.session import MAX_ASSETS_PER_SESSION
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
-from likeness.steps.rounds import MAX_ROUNDS
+from likeness.steps.next_action import MAX_POLLS
 from local.receiver import Receiver, Reply
 from local.simulator import FaultRule
 from tests.aws import Tables
@@ -148,7 +148,7 @@ def _an_execution_that_grows_long(where: Cloud) -> None:
     row = where.store.get_session(session["id"])
     assert row
     assert row.driver
-    last = {"session_id": row.id, "execution": row.driver, "round": MAX_ROUNDS}
+    last = {"session_id": row.id, "execution": row.driver, "round": MAX_POLLS}
     assert where.invoke("poll_assets", last)["next"] == "done"
     where.settle()
     assert [each.status.value for each in where.store.list_assets(row.id)] == ["active"]

@@ -337,7 +337,7 @@ def test_what_crun_lists_with_a_422_is_kept_without_what_was_sent(crun: Crun) ->
     assert told[-1].errors == problem.errors
 
 
-def test_a_round_of_questions_survives_a_rotation(crun: Crun, rotating: Rotating) -> None:
+def test_a_poll_of_several_assets_survives_a_rotation(crun: Crun, rotating: Rotating) -> None:
     running = _with(rotating, crun)
     running.create_validation(CALLBACK)
     crun.simulator.change_key("the-next-key")

@@ -20,9 +20,9 @@ _MACHINE = Machine("Some processor", 2, "3.11.7", "2026-01-02")
 _EXTRA: dict[str, dict[str, Any]] = {
     "transitions": {
         "points": [
-            {"assets": n, "rounds": rounds, "counted": 8 + n + 3 * rounds, "naive": n * (3 * rounds + 2)}
+            {"assets": n, "polls": polls, "counted": 8 + n + 3 * polls, "naive": n * (3 * polls + 2)}
             for n in (1, 2, 5, 20)
-            for rounds in (1, 7)
+            for polls in (1, 7)
         ]
     },
     "polling": {

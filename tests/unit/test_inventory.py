@@ -355,7 +355,7 @@ def test_the_history_is_kept_for_ten_minutes_and_an_outage_leaves_what_is_known(
     reader = Reader(boto3.client("dynamodb"))
     reader.broken = True
     assert (reader.of(), reader.of(AssetType.VIDEO)) == (NOTHING_SEEN, NOTHING_SEEN)
-    assert (reader.asked, reader.unread) == (1, [1]), "not in every round"
+    assert (reader.asked, reader.unread) == (1, [1]), "not in every poll"
     store.change_asset(_active(one), [AssetStatus.PROCESSING], SEEN)
     reader.broken, reader.at = False, reader.at + 60
     assert reader.of() == SEEN

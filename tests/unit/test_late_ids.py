@@ -19,7 +19,7 @@ from likeness.errors import NotFound
 from likeness.steps.claim_assets import ClaimAssets
 from likeness.steps.erase_session import EraseAsset, EraseSession
 from likeness.steps.get_result import GetResult
-from likeness.steps.rounds import Pace
+from likeness.steps.next_action import PollPolicy
 from tests.template_file import ASL
 from tests.unit.world import TABLE, World
 
@@ -38,7 +38,7 @@ def save_group(world: World, session: Session, group_id: str, number: int = 1) -
 def claim(world: World, session: Session, found: dict[str, Any]) -> Any:
     """State ClaimAssets, as SaveGroup's Catch leads to it."""
     assert ASL["States"]["ClaimAssets"]["Parameters"]["Payload"]["lookup.$"] == "$.lookup.result"
-    step = ClaimAssets(world.store, world.clock, Pace(world.schedule, world.history))
+    step = ClaimAssets(world.store, world.clock, PollPolicy(world.schedule, world.history))
     return step(session.id, f"{session.id}-a{found['attempt']}", group_id=found["group_id"])
 
 

@@ -25,12 +25,12 @@ def _ages(schedule: Schedule, history: History = NOTHING_SEEN) -> list[float]:
 
 
 @given(HISTORIES, st.floats(0.001, 100), st.floats(0, 1))
-def test_a_day_of_waiting_takes_few_rounds_whatever_was_seen(history: History, weight: float, age: float) -> None:
-    schedule, rounds = Schedule(weight=weight), 0
+def test_a_day_of_waiting_takes_few_polls_whatever_was_seen(history: History, weight: float, age: float) -> None:
+    schedule, polls = Schedule(weight=weight), 0
     while not schedule.expired(age):
         age += schedule.next_delay(age, history)
-        rounds += 1
-    assert rounds < 70, "9 history events each: under 640"
+        polls += 1
+    assert polls < 70, "9 history events each: under 640"
     assert age < schedule.deadline + schedule.first_delay + 1, "it fails in time"
 
 

@@ -13,7 +13,7 @@ from likeness.domain.asset import AssetStatus
 from likeness.domain.due import shard_of
 from likeness.domain.polling import Schedule
 from likeness.domain.session import AttemptStatus, SessionStatus
-from likeness.steps.rounds import Pace, plan
+from likeness.steps.next_action import PollPolicy, next_action
 from tests.unit.fakes import FakePollHistory
 
 SESSION_ID = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -54,9 +54,12 @@ def test_items_without_the_newer_attributes_are_read() -> None:
 def test_files_without_a_digest_are_nobodys_twins() -> None:
     first = asset_from(ASSET)
     second = asset_from(ASSET | {"id": {"S": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAW"}})
-    pace = Pace(Schedule(), FakePollHistory())
+    poll_policy = PollPolicy(Schedule(), FakePollHistory())
     store: Any = None  # nothing is shared, so nothing is written
-    assert plan(store, [first, second], pace, 1.8e9, 0, asked_at=None)["asset_ids"] == [first.id, second.id]
+    assert next_action(store, [first, second], poll_policy, 1.8e9, 0, asked_at=None)["asset_ids"] == [
+        first.id,
+        second.id,
+    ]
 
 
 @pytest.mark.parametrize(

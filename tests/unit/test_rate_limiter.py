@@ -72,7 +72,7 @@ def test_a_wait_that_is_too_long_is_refused_and_takes_no_permit(dynamodb: Any) -
     [(20, 1), (20, 5), (20, 8), (20, 50), (1, 3)],
 )
 def test_batches_keep_to_the_allowance_too(dynamodb: Any, allowance: int, batch: int) -> None:
-    # A poll round asks for all of a session's assets in one admission, and a session may hold 200.
+    # A poll asks for all of a session's assets in one admission, and a session may hold 200.
     time = Time()
     limiter = RateLimiter(dynamodb, "table", allowance, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
     calls = []
@@ -268,7 +268,7 @@ def test_a_flood_of_asset_upload_by_one_client_leaves_another_its_links(dynamodb
 def test_polls_and_look_ups_of_one_client_leave_another_a_quarter(dynamodb: Any) -> None:
     clients = Clients(dynamodb, 20)
     for tick in range(60 * 2):
-        clients.ask(tick / 2, "polls", Lane.BACKGROUND, calls=8)  # rounds over many files
+        clients.ask(tick / 2, "polls", Lane.BACKGROUND, calls=8)  # polls of many files
     for second in range(60):
         clients.ask(second + 0.1, "modest", Lane.BACKGROUND)
     clients.run()

@@ -44,7 +44,7 @@ class Everything(dict[str, AssetReport | UpstreamProblem]):
 
 
 @dataclass
-class Rounds:
+class RecheckHarness:
     """Runs by the hour on a table of its own."""
 
     dynamodb: Any
@@ -83,69 +83,71 @@ class Rounds:
 
 
 @pytest.fixture
-def rounds() -> Iterator[Rounds]:
+def harness() -> Iterator[RecheckHarness]:
     with inventory("table") as client:
-        yield Rounds(client)
+        yield RecheckHarness(client)
 
 
-def test_everybody_is_asked_for_once_in_a_round_and_the_next_begins_when_it_is_due(rounds: Rounds) -> None:
-    rounds.people(9)
-    rounds.people(3, client="zeta")
-    rounds.run()
-    assert len(rounds.crun.asked) == len(set(rounds.crun.asked)) == 60
+def test_each_asset_is_asked_for_once_in_a_sweep_and_the_next_sweep_begins_when_it_is_due(
+    harness: RecheckHarness,
+) -> None:
+    harness.people(9)
+    harness.people(3, client="zeta")
+    harness.run()
+    assert len(harness.crun.asked) == len(set(harness.crun.asked)) == 60
     for _ in range(5):
-        rounds.run()
-    assert len(rounds.crun.asked) == 60, "the round is over"
-    rounds.clock.at += 7 * DAY
-    rounds.run()
-    assert len(rounds.crun.asked) == 60 + FEWEST, "the second round is spread out"
-    rounds.run()
-    rounds.run()
-    assert sorted(rounds.crun.asked[60:]) == sorted(set(rounds.crun.asked))
+        harness.run()
+    assert len(harness.crun.asked) == 60, "the sweep is over"
+    harness.clock.at += 7 * DAY
+    harness.run()
+    assert len(harness.crun.asked) == 60 + FEWEST, "the second sweep is spread out"
+    harness.run()
+    harness.run()
+    assert sorted(harness.crun.asked[60:]) == sorted(set(harness.crun.asked))
 
 
-def test_a_run_asks_for_a_bounded_number(rounds: Rounds) -> None:
-    rounds.people(30)
-    rounds.run()
-    assert len(rounds.crun.asked) == MOST
-    rounds.run()
-    assert sorted(rounds.crun.asked) == sorted(set(rounds.crun.asked))
-    assert len(rounds.crun.asked) == 150
+def test_a_run_asks_for_a_bounded_number(harness: RecheckHarness) -> None:
+    harness.people(30)
+    harness.run()
+    assert len(harness.crun.asked) == MOST
+    harness.run()
+    assert sorted(harness.crun.asked) == sorted(set(harness.crun.asked))
+    assert len(harness.crun.asked) == 150
 
 
 @pytest.mark.parametrize("report", [UpstreamRefused(404), AssetReport("Failed", "FaceMismatch", "no")])
-def test_what_two_runs_miss_is_lost_and_the_event_says_so(rounds: Rounds, report: Any) -> None:
-    rounds.people(2)
-    victim = rounds.store.list_assets(session(1).id)[0]
-    rounds.crun.reports[str(victim.crun_asset_id)] = report
-    assert rounds.run()["lost"] == 0
-    assert rounds.lost() == set()
-    assert rounds.run()["lost"] == 1
-    assert rounds.lost() == {victim.id}
-    assert rounds.gone == [1]
-    found = rounds.store.get_asset(victim.session_id, victim.id)
+def test_what_two_runs_miss_is_lost_and_the_event_says_so(harness: RecheckHarness, report: Any) -> None:
+    harness.people(2)
+    victim = harness.store.list_assets(session(1).id)[0]
+    harness.crun.reports[str(victim.crun_asset_id)] = report
+    assert harness.run()["lost"] == 0
+    assert harness.lost() == set()
+    assert harness.run()["lost"] == 1
+    assert harness.lost() == {victim.id}
+    assert harness.gone == [1]
+    found = harness.store.get_asset(victim.session_id, victim.id)
     assert found
     assert (found.status, found.crun_asset_id) == (AssetStatus.FAILED, victim.crun_asset_id)
     event = AssetChange("evt_" + "0" * 32, "1", victim, found).event
     assert event
     assert event.type == "likeness.asset.lost"
     event_schemas.check(event.type, event.detail)
-    rounds.run()
-    assert rounds.gone == [1]
+    harness.run()
+    assert harness.gone == [1]
 
 
-def test_a_hiccup_is_no_loss_and_a_run_that_comes_twice_is_one_look(rounds: Rounds) -> None:
-    rounds.people(1)
-    victim = str(rounds.store.list_assets(session(1).id)[0].crun_asset_id)
-    rounds.crun.reports[victim] = UpstreamRefused(404)
-    rounds.run(hours=0.01)
-    rounds.run(hours=1)
-    assert rounds.lost() == set()
-    rounds.crun.reports[victim] = ACTIVE
-    rounds.run()
-    rounds.crun.reports[victim] = UpstreamRefused(404)
-    rounds.run()
-    assert rounds.lost() == set()
+def test_a_hiccup_is_no_loss_and_a_run_that_comes_twice_is_one_look(harness: RecheckHarness) -> None:
+    harness.people(1)
+    victim = str(harness.store.list_assets(session(1).id)[0].crun_asset_id)
+    harness.crun.reports[victim] = UpstreamRefused(404)
+    harness.run(hours=0.01)
+    harness.run(hours=1)
+    assert harness.lost() == set()
+    harness.crun.reports[victim] = ACTIVE
+    harness.run()
+    harness.crun.reports[victim] = UpstreamRefused(404)
+    harness.run()
+    assert harness.lost() == set()
 
 
 NO_NEWS = [
@@ -159,30 +161,30 @@ NO_NEWS = [
 @pytest.mark.parametrize("problem", NO_NEWS, ids=lambda each: f"{type(each).__name__}-{each.upstream_code}")
 @pytest.mark.parametrize("suspected", [False, True])
 def test_a_refusal_that_is_not_about_the_asset_loses_nothing(
-    rounds: Rounds, problem: UpstreamError, suspected: bool
+    harness: RecheckHarness, problem: UpstreamError, suspected: bool
 ) -> None:
-    rounds.people(3)
-    ids = [str(each.crun_asset_id) for index in (1, 2, 3) for each in rounds.store.list_assets(session(index).id)]
+    harness.people(3)
+    ids = [str(each.crun_asset_id) for index in (1, 2, 3) for each in harness.store.list_assets(session(index).id)]
     if suspected:
-        rounds.crun.reports |= dict.fromkeys(ids, UpstreamRefused(404))
-        rounds.run()
-    rounds.crun.reports |= dict.fromkeys(ids, problem)
+        harness.crun.reports |= dict.fromkeys(ids, UpstreamRefused(404))
+        harness.run()
+    harness.crun.reports |= dict.fromkeys(ids, problem)
     for _ in range(4):
-        rounds.run()
-    assert rounds.lost() == set()
-    assert bool(rounds.refused) == (isinstance(problem, UpstreamRefused) and problem.upstream_code not in (422, 501))
+        harness.run()
+    assert harness.lost() == set()
+    assert bool(harness.refused) == (isinstance(problem, UpstreamRefused) and problem.upstream_code not in (422, 501))
     # And when crun is back, everybody's turn comes.
-    rounds.crun.reports = Everything()
-    rounds.crun.asked.clear()
-    rounds.run()
-    assert len(set(rounds.crun.asked)) >= len(ids) - 4 * 4
+    harness.crun.reports = Everything()
+    harness.crun.asked.clear()
+    harness.run()
+    assert len(set(harness.crun.asked)) >= len(ids) - 4 * 4
 
 
-def test_a_run_that_dies_in_the_middle_is_made_up_for(rounds: Rounds) -> None:
-    rounds.people(4)
-    victim = rounds.store.list_assets(session(1).id)[0]
-    rounds.crun.reports[str(victim.crun_asset_id)] = UpstreamRefused(404)
-    rounds.run()
+def test_a_run_that_dies_in_the_middle_is_made_up_for(harness: RecheckHarness) -> None:
+    harness.people(4)
+    victim = harness.store.list_assets(session(1).id)[0]
+    harness.crun.reports[str(victim.crun_asset_id)] = UpstreamRefused(404)
+    harness.run()
 
     class Killed(BaseException):
         pass
@@ -190,31 +192,31 @@ def test_a_run_that_dies_in_the_middle_is_made_up_for(rounds: Rounds) -> None:
     def die(recheck: Recheck) -> bool:
         raise Killed
 
-    save, rounds.assets.save = rounds.assets.save, die  # type: ignore[method-assign]
+    save, harness.assets.save = harness.assets.save, die  # type: ignore[method-assign]
     with pytest.raises(Killed):
-        rounds.run()
-    rounds.assets.save = save  # type: ignore[method-assign]
-    rounds.clock.at += HOUR
-    rounds.run()
-    assert rounds.lost() == {victim.id}
-    assert rounds.gone == [1], "told once"
+        harness.run()
+    harness.assets.save = save  # type: ignore[method-assign]
+    harness.clock.at += HOUR
+    harness.run()
+    assert harness.lost() == {victim.id}
+    assert harness.gone == [1], "told once"
 
 
-def test_of_two_runs_at_once_one_keeps_the_round(rounds: Rounds) -> None:
-    rounds.people(2)
-    rounds.run()
-    read = rounds.assets.progress()
+def test_of_two_runs_at_once_one_saves_the_sweep(harness: RecheckHarness) -> None:
+    harness.people(2)
+    harness.run()
+    read = harness.assets.progress()
     assert read
-    assert rounds.assets.save(read)
-    assert not rounds.assets.save(read)
+    assert harness.assets.save(read)
+    assert not harness.assets.save(read)
 
 
-def test_who_was_erased_is_not_asked_for(rounds: Rounds) -> None:
-    rounds.people(2)
-    for each in rounds.store.list_assets(session(1).id):
-        rounds.store.redact_asset(each, rounds.clock.now())
-    rounds.run()
-    assert len(rounds.crun.asked) == 5
+def test_who_was_erased_is_not_asked_for(harness: RecheckHarness) -> None:
+    harness.people(2)
+    for each in harness.store.list_assets(session(1).id):
+        harness.store.redact_asset(each, harness.clock.now())
+    harness.run()
+    assert len(harness.crun.asked) == 5
 
 
 def test_the_credits_become_a_metric_and_trouble_is_told() -> None:

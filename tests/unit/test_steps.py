@@ -36,8 +36,8 @@ from likeness.errors import (
 )
 from likeness.steps.get_session import GetSession
 from likeness.steps.look_up_result import LEASE_SECONDS
+from likeness.steps.next_action import MAX_POLLS, done
 from likeness.steps.receive_callback import ReceiveCallback
-from likeness.steps.rounds import MAX_ROUNDS, done
 from tests.unit.fakes import FakeCrun
 from tests.unit.world import BASE, PASS, TABLE, World
 
@@ -532,7 +532,7 @@ def test_a_refused_upload_fails_its_asset(world: World, code: int, why: str) -> 
     assert world.submit(other) == "submitted"
 
 
-def test_a_round_moves_each_asset_by_its_own_report(world: World) -> None:
+def test_a_poll_moves_each_asset_by_its_own_report(world: World) -> None:
     one, (active, failed, unknown, silent, refused) = world.verified(*[AssetStatus.PROCESSING] * 5)
     reports: list[AssetReport | Exception] = [
         AssetReport("Active"), AssetReport("Failed", "FaceMismatch", "m"), AssetReport("Reviewing"),
@@ -571,7 +571,7 @@ def test_a_file_that_crun_does_not_know_is_looked_at_twice_some_seconds_apart(wo
         return world.file(asset).status
 
     assert look(missing, 61) is AssetStatus.PROCESSING
-    assert look(missing, 1) is AssetStatus.PROCESSING, "the same round, repeated, is one look"
+    assert look(missing, 1) is AssetStatus.PROCESSING, "the same poll, repeated, is one look"
     assert look(there, 30) is AssetStatus.PROCESSING
     assert world.file(asset).missing_since is None
     assert look(missing, 30) is AssetStatus.PROCESSING, "a hiccup before does not count"
@@ -612,21 +612,21 @@ def test_what_crun_lists_of_a_refused_upload_stays_with_the_file(world: World) -
 def test_a_failed_download_is_submitted_once_more(world: World) -> None:
     one, (asset,) = world.verified(AssetStatus.UPLOADED)
     urls = []
-    for round_ in range(2):
-        world.crun.uploads.append(f"asset-{round_}")
+    for number in range(2):
+        world.crun.uploads.append(f"asset-{number}")
         assert world.submit(asset) == "submitted"
         urls.append(world.crun.uploaded[-1][2])
-        world.crun.reports[f"asset-{round_}"] = AssetReport("Failed", "DownloadFailed", None)
+        world.crun.reports[f"asset-{number}"] = AssetReport("Failed", "DownloadFailed", None)
         world.clock.at += 5
         following = world.poll(one)
-        assert following["next"] == ("submit", "done")[round_]
+        assert following["next"] == ("submit", "done")[number]
     assert urls[0] != urls[1], "signed anew"
     error = world.file(asset).error
     assert error
     assert (error.code, error.retryable, world.file(asset).status) == ("download_failed", True, AssetStatus.FAILED)
 
 
-def test_a_round_without_a_permit_waits(world: World) -> None:
+def test_a_poll_without_a_permit_waits(world: World) -> None:
     one, (asset,) = world.verified(AssetStatus.PROCESSING)
     world.crun.no_permit = RateLimited(retry_after=9)
     following = world.poll(one)
@@ -634,10 +634,10 @@ def test_a_round_without_a_permit_waits(world: World) -> None:
     assert world.file(asset) == asset
 
 
-def test_after_many_rounds_another_execution_goes_on(world: World) -> None:
+def test_after_many_polls_another_execution_goes_on(world: World) -> None:
     one, (asset,) = world.verified(AssetStatus.PROCESSING)
     world.crun.reports[str(asset.crun_asset_id)] = AssetReport("Processing")
-    assert world.poll(one, round_=MAX_ROUNDS)["next"] == "done"
+    assert world.poll(one, polls=MAX_POLLS)["next"] == "done"
     assert world.row(one).driver is None
     assert world.queue.sent == [(AssetsReady(session_id=one.id).to_json(), 1)]
 
@@ -653,7 +653,7 @@ def _added(world: World, before: History) -> list[float]:
     return [round(after - was, 3) for after, was in zip(_counted(world).counts, before.counts, strict=True)]
 
 
-def test_an_asset_counts_in_the_interval_between_the_rounds(world: World) -> None:
+def test_an_asset_counts_in_the_interval_between_the_polls(world: World) -> None:
     one, (first, late) = world.verified(AssetStatus.PROCESSING, AssetStatus.PROCESSING)
     before, start = _counted(world), world.clock.now()
     world.crun.reports = {str(first.crun_asset_id): AssetReport("Active"), str(late.crun_asset_id): AssetReport("X")}
@@ -681,7 +681,7 @@ def test_nothing_is_counted_where_nobody_knows_when_crun_was_asked(world: World)
     assert _counted(world) == before
 
 
-def test_a_round_without_an_answer_leaves_the_interval_open(world: World) -> None:
+def test_a_poll_without_an_answer_leaves_the_interval_open(world: World) -> None:
     one, (asset,) = world.verified(AssetStatus.PROCESSING)
     start = world.clock.now()
     world.crun.reports[str(asset.crun_asset_id)] = UpstreamAmbiguous()
@@ -709,7 +709,7 @@ def test_files_that_share_an_asset_id_count_once(world: World) -> None:
     assert sum(_added(world, before)) == pytest.approx(1, abs=0.02)
 
 
-def test_the_next_round_comes_when_the_first_asset_wants_it(world: World) -> None:
+def test_the_next_poll_comes_when_the_first_asset_is_due(world: World) -> None:
     one, (old,) = world.verified(AssetStatus.PROCESSING)
     world.clock.at += 600
     young = world.asset(one, AssetStatus.PROCESSING)

@@ -22,10 +22,10 @@ from likeness.errors import UpstreamError
 from likeness.steps.claim_assets import ClaimAssets
 from likeness.steps.create_session import CreateSession
 from likeness.steps.look_up_result import LookUpResult
+from likeness.steps.next_action import PollPolicy
 from likeness.steps.open_link import OpenLink
 from likeness.steps.poll_assets import PollAssets
 from likeness.steps.receive_callback import ReceiveCallback
-from likeness.steps.rounds import Pace
 from likeness.steps.start_onboarding import Cause, StartOnboarding
 from likeness.steps.submit_asset import SubmitAsset
 from tests.template_file import ASL
@@ -145,7 +145,7 @@ class World:
         raise AssertionError("it is looked up for ever")
 
     def claim(self, of: Session, execution: str = "a", takes_over: str | None = None) -> Any:
-        return ClaimAssets(self.store, self.clock, Pace(self.schedule, self.history))(
+        return ClaimAssets(self.store, self.clock, PollPolicy(self.schedule, self.history))(
             of.id, execution, takes_over=takes_over
         )
 
@@ -153,10 +153,10 @@ class World:
         step = SubmitAsset(self.store, self.crun, self.files, self.clock, lambda: self.orphans.append(1))
         return step(asset.session_id, asset.id, by)["outcome"]
 
-    def poll(self, of: Session, execution: str = "a", round_: int = 0, asked_at: float | None = None) -> Any:
-        pace = Pace(self.schedule, self.history)
-        step = PollAssets(self.store, self.crun, self.queue, self.clock, pace, lambda: self.refusals.append(1))
-        return step(of.id, execution, round_, asked_at)
+    def poll(self, of: Session, execution: str = "a", polls: int = 0, asked_at: float | None = None) -> Any:
+        poll_policy = PollPolicy(self.schedule, self.history)
+        step = PollAssets(self.store, self.crun, self.queue, self.clock, poll_policy, lambda: self.refusals.append(1))
+        return step(of.id, execution, polls, asked_at)
 
     def links(self) -> OpenLink:
         return OpenLink(self.crun, self.queue, self.keys, self.throttled.append, link_check_delay=420)

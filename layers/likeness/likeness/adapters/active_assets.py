@@ -1,4 +1,4 @@
-"""Active assets by client, over the index ClientAssets, and where the round over them is."""
+"""Active assets by client, over the index ClientAssets, and where the sweep over them is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long assets take to turn Active, with a memory of ten minutes: a round costs no read."""
+"""How long assets take to turn Active, with a memory of ten minutes: a poll costs no read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 KEPT_SECONDS = 600
-#: A history that could not be read is not asked for in every round.
+#: A history that could not be read is not asked for in every poll.
 _AGAIN_SECONDS = 60
 
 

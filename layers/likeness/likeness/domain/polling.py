@@ -21,11 +21,11 @@ BINS = len(BOUNDS) - 1
 _PRIOR_MEDIAN, _PRIOR_SIGMA, _PRIOR_NEVER = 20.0, 1.5, 0.01
 #: The prior weighs as much as so many assets.
 _PRIOR_COUNT = 4.0
-#: Who knows little looks more often than pays: only a short pause tells the time to Active well. At first a second of
-#: delay weighs three times as much, after so many assets twice.
-_CURIOSITY, _CURIOUS_COUNT = 2.0, 30.0
+#: While little is known, polling more often pays: only a short pause tells the time to Active well. At first a second
+#: of delay weighs three times as much, after so many assets twice.
+_EXPLORATION, _EXPLORATION_COUNT = 2.0, 30.0
 #: The shortest pause, as a share of the age, before and after half an hour: whatever was seen, a day of waiting for an
-#: asset that never settles is under 70 rounds, where a fixed 30 s would take 2,880.
+#: asset that never settles is under 70 polls, where a fixed 30 s would take 2,880.
 _SHORTEST_RATIO, _LATER_SHORTEST_RATIO, _LATER = 1 / 10, 1 / 3, 1800.0
 #: The ages that are calculated are a second apart at first, then this share of the age.
 _GRID_SHARE = 1 / 24
@@ -56,7 +56,7 @@ NEVER = History(never=1.0)
 def observed(after: float, until: float, history: History) -> History:
     """What to count of an asset that turned Active between two ages: shares of the bins it may be in, together about 1.
 
-    To count it at ``until``, where it was noticed, would make the pauses longer, and so the ages, round after round.
+    To count it at ``until``, where it was noticed, would make the pauses longer, and so the ages, poll after poll.
     Within its interval it is shared out by what is believed so far (expectation maximisation, one asset at a time).
     """
     until = min(max(until, 0.0), BOUNDS[-1])
@@ -115,7 +115,7 @@ def _plan(schedule: Schedule, history: History) -> Callable[[float, float], floa
 
     Without the price of that question, which is the same for every pause.
     """
-    weight = schedule.weight * (1 + _CURIOSITY * _CURIOUS_COUNT / (_CURIOUS_COUNT + history.total))
+    weight = schedule.weight * (1 + _EXPLORATION * _EXPLORATION_COUNT / (_EXPLORATION_COUNT + history.total))
     ages = list(_grid(schedule.deadline))
     active = _distribution(history, ages)
     areas = [

@@ -1,4 +1,4 @@
-"""The round over all active assets, which finds those that crun has lost."""
+"""The sweep over all active assets, which finds those that crun has lost."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """How far the round over all active assets is: after asset ``after`` of ``client``, "" where it begins.
+    """How far the sweep over all active assets is: after asset ``after`` of ``client``, "" where it begins.
 
-    ``asked`` in this round, ``last_asked`` in the one before; ``over`` until the next one is due. ``version`` counts
+    ``asked`` in this sweep, ``last_asked`` in the one before; ``over`` until the next one is due. ``version`` counts
     the runs. Times are epoch seconds.
     """
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from likeness.steps.get_session import GetSession
     from likeness.steps.get_stats import GetStats
     from likeness.steps.look_up_result import LookUpResult
+    from likeness.steps.next_action import PollPolicy
     from likeness.steps.open_link import OpenLink
     from likeness.steps.open_validation import OpenValidation
     from likeness.steps.poll_assets import PollAssets
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from likeness.steps.record_consent import RecordConsent
     from likeness.steps.register_asset import RegisterAsset
     from likeness.steps.retry_policy import RetryPolicy
-    from likeness.steps.rounds import Pace
     from likeness.steps.send_webhooks import SendWebhooks
     from likeness.steps.start_onboarding import StartOnboarding
     from likeness.steps.submit_asset import SubmitAsset
@@ -157,12 +157,12 @@ def _schedule() -> Schedule:
     )
 
 
-def _pace() -> Pace:
+def _poll_policy() -> PollPolicy:
     from likeness.adapters.poll_history import DynamoPollHistory
-    from likeness.steps.rounds import Pace
+    from likeness.steps.next_action import PollPolicy
 
     unread = partial(logger.warning, "poll_history_unread")
-    return Pace(_schedule(), DynamoPollHistory(client("dynamodb"), text("TABLE_NAME"), unread))
+    return PollPolicy(_schedule(), DynamoPollHistory(client("dynamodb"), text("TABLE_NAME"), unread))
 
 
 def _open_link() -> OpenLink:
@@ -355,7 +355,7 @@ def claim_assets() -> ClaimAssets:
     """The step behind functions/claim_assets."""
     from likeness.steps.claim_assets import ClaimAssets
 
-    return ClaimAssets(store(), SystemClock(), _pace())
+    return ClaimAssets(store(), SystemClock(), _poll_policy())
 
 
 def submit_asset() -> SubmitAsset:
@@ -376,7 +376,9 @@ def poll_assets() -> PollAssets:
     from likeness.steps.poll_assets import PollAssets
 
     crun = _crun(_rate_limiter("background").admit)
-    return PollAssets(store(), crun, _queue(), SystemClock(), _pace(), partial(measure, Metric.CRUN_ACCOUNT_REFUSED))
+    return PollAssets(
+        store(), crun, _queue(), SystemClock(), _poll_policy(), partial(measure, Metric.CRUN_ACCOUNT_REFUSED)
+    )
 
 
 def publish_changes() -> PublishChanges:

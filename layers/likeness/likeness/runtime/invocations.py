@@ -47,7 +47,7 @@ class SubmitAssetEvent(TaskEvent):
 
 
 class PlanBefore(TypedDict, total=False):
-    """What PollAssets reads of the plan before this round."""
+    """What PollAssets reads of the plan before this poll."""
 
     asked_at: float | None
 

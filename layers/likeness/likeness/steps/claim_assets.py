@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from likeness.domain.asset import AssetStatus
 from likeness.ports.files import AssetStore
 from likeness.ports.system import Clock
-from likeness.steps.rounds import Pace, Plan, done, finish, plan
+from likeness.steps.next_action import NextAction, PollPolicy, done, finish, next_action
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +16,12 @@ class ClaimAssets:
 
     store: AssetStore
     clock: Clock
-    pace: Pace
+    poll_policy: PollPolicy
 
     def __call__(
         self, session_id: str, execution: str, *, takes_over: str | None = None, group_id: str | None = None
-    ) -> Plan:
-        """See rounds.py. ``takes_over`` names a driver that has died.
+    ) -> NextAction:
+        """See next_action.py. ``takes_over`` names a driver that has died.
 
         ``group_id`` is what the execution's own look-up has found: where SaveGroup could not save it, because the
         session was erased in the meantime or has another group, it is kept here.
@@ -36,7 +36,7 @@ class ClaimAssets:
             self.store.record_late_group(session_id, group_id)
         # When another execution asked for what it has left behind, nobody knows.
         inherited = any(asset.status is AssetStatus.PROCESSING for asset in assets)
-        following = plan(self.store, assets, self.pace, now, 0, asked_at=None if inherited else now)
+        following = next_action(self.store, assets, self.poll_policy, now, 0, asked_at=None if inherited else now)
         if following["next"] == "done":
-            return finish(self.store, session_id, execution, self.pace, now, 0)
+            return finish(self.store, session_id, execution, self.poll_policy, now, 0)
         return following

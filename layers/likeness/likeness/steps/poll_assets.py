@@ -1,4 +1,4 @@
-"""State PollAssets: one round asks crun for all of a session's processing assets."""
+"""State PollAssets: one poll asks crun for all of a session's processing assets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, Up
 from likeness.ports.crun import Crun
 from likeness.ports.files import AssetStore
 from likeness.ports.system import Clock, Queue
-from likeness.steps.rounds import HAND_OVER_SECONDS, LONGEST_SECONDS, MAX_ROUNDS, Pace, Plan, done, finish, plan
+from likeness.steps.next_action import (
+    HAND_OVER_SECONDS,
+    LONGEST_SECONDS,
+    MAX_POLLS,
+    NextAction,
+    PollPolicy,
+    done,
+    finish,
+    next_action,
+)
 
 #: crun may not know an asset in the first moments after it gave out the id, ...
 _NOT_FOUND_GRACE_SECONDS = 60
@@ -24,43 +33,43 @@ _NOT_FOUND = 404
 _TIMEOUT = "activation_timeout"
 #: Where crun defers without saying for how long, the schedule's own pauses do the rest: they grow with the age.
 _SHORT_PAUSE_SECONDS = 15
-#: How far the beginning of a round moves on; prime, so that it comes by everywhere.
+#: How far the beginning of a poll moves on; prime, so that it comes by everywhere.
 _STEP = 13
 
 
 @dataclass(frozen=True, slots=True)
 class PollAssets:
-    """Asks, writes what changed, says what comes next. ``refused()`` counts rounds in which crun refused us."""
+    """Asks, writes what changed, says what comes next. ``refused()`` counts polls in which crun refused us."""
 
     store: AssetStore
     crun: Crun
     queue: Queue
     clock: Clock
-    pace: Pace
+    poll_policy: PollPolicy
     refused: Callable[[], None]
 
     def __call__(
         self,
         session_id: str,
         execution: str,
-        round_: int,
+        polls: int,
         asked_at: float | None = None,
         *,
         started_at: float | None = None,
-    ) -> Plan:
-        """See rounds.py. Without ``asked_at`` of the round before, nothing is counted in the history.
+    ) -> NextAction:
+        """See next_action.py. Without ``asked_at`` of the poll before, nothing is counted in the history.
 
         ``started_at`` is when the execution began (epoch seconds): an old one hands over to a fresh one.
         """
         now = self.clock.now()
         session, assets = self.store.load(session_id)
-        # A round that is repeated after it let go of the session claims it again; else nothing is written here.
+        # A poll that is repeated after it let go of the session claims it again; else nothing is written here.
         if session is None:
-            return done(round_)
+            return done(polls)
         if session.driver != execution and not self.store.claim_driver(session_id, execution, None):
-            return done(round_)
+            return done(polls)
         pending = [each for each in assets if each.status is AssetStatus.PROCESSING and each.crun_asset_id]
-        reports = self._ask(pending, round_, session)
+        reports = self._ask(pending, polls, session)
         if any(
             isinstance(each, UpstreamRefused) and each.upstream_code in ACCOUNT_REFUSALS for each in reports.values()
         ):
@@ -73,20 +82,22 @@ class PollAssets:
         }
         after = [moved.get(each.id, each) for each in assets]
         retry_after = max(map(_asked_to_wait, reports.values()), default=0)
-        # Where crun gave no answer, the round before was the last that is known of.
+        # Where crun gave no answer, the poll before was the last that is known of.
         known_at = now if all(isinstance(each, AssetReport) for each in reports.values()) else asked_at
-        following = plan(self.store, after, self.pace, now, round_ + 1, asked_at=known_at, retry_after=retry_after)
+        following = next_action(
+            self.store, after, self.poll_policy, now, polls + 1, asked_at=known_at, retry_after=retry_after
+        )
         if following["next"] == "done":
-            return finish(self.store, session_id, execution, self.pace, now, round_ + 1)
+            return finish(self.store, session_id, execution, self.poll_policy, now, polls + 1)
         age = 0 if started_at is None else now - started_at
         too_old = age >= HAND_OVER_SECONDS or age + following["wait_seconds"] >= LONGEST_SECONDS
-        if following["round"] > MAX_ROUNDS or too_old:
+        if following["round"] > MAX_POLLS or too_old:
             return self._hand_over(session, execution)
         return following
 
-    def _ask(self, pending: list[Asset], round_: int, session: Session) -> dict[str, AssetReport | UpstreamProblem]:
-        # The rate limiter may not have room for all of them: each round begins elsewhere, so everybody's turn comes.
-        start = round_ * _STEP % len(pending) if pending else 0
+    def _ask(self, pending: list[Asset], polls: int, session: Session) -> dict[str, AssetReport | UpstreamProblem]:
+        # The rate limiter may not have room for all of them: each poll begins elsewhere, so everybody's turn comes.
+        start = polls * _STEP % len(pending) if pending else 0
         # Files with the same bytes share an AssetId.
         wanted = list(dict.fromkeys(str(each.crun_asset_id) for each in pending[start:] + pending[:start]))
         try:
@@ -94,7 +105,7 @@ class PollAssets:
         except UpstreamError as problem:
             return dict.fromkeys(wanted, problem)
 
-    def _hand_over(self, session: Session, execution: str) -> Plan:
+    def _hand_over(self, session: Session, execution: str) -> NextAction:
         # Let go first: the reader of the message starts nothing while it sees a running driver.
         self.store.release_driver(session.id, execution)
         more = AssetsReady(session_id=session.id, correlation_id=session.correlation_id)
@@ -121,7 +132,7 @@ class PollAssets:
             return NEVER
         if asset.status is not AssetStatus.ACTIVE or asset.submitted_at is None or asked_at is None:
             return NOTHING_SEEN
-        known = self.pace.history.of(asset.asset_type, now)
+        known = self.poll_policy.history.of(asset.asset_type, now)
         return observed(asked_at - asset.submitted_at, now - asset.submitted_at, known)
 
     def _judge(self, asset: Asset, report: AssetReport | UpstreamProblem, now: float) -> Asset:
@@ -141,7 +152,7 @@ class PollAssets:
                 asset = asset.missed(now)
             elif now >= asset.missing_since + NOT_FOUND_APART_SECONDS:
                 return self._failed(asset, refused(report), now)
-        if self.pace.schedule.expired(age):
+        if self.poll_policy.schedule.expired(age):
             late = Problem(_TIMEOUT, "The file was not activated in time.", retryable=True)
             return self._failed(asset, late, now)
         # Processing, a status nobody has documented, or no answer: ask again, until the deadline.

@@ -1,4 +1,4 @@
-"""Every active asset is asked for once in a round, the least recently asked first: what crun has lost is told of.
+"""Every active asset is asked for once in a sweep, the least recently asked first: what crun has lost is told of.
 
 crun says nothing when it drops an asset. One look proves nothing either: what a run misses it suspects, and what the
 next run misses again is lost. A refusal that is not about the asset, a lost answer or a page of HTML is no news.
@@ -63,14 +63,14 @@ class Rechecked(TypedDict):
 
 
 class ActiveAssets(Protocol):
-    """The assets that can be lost, in an order that stays, and where the round over them is."""
+    """The assets that can be lost, in an order that stays, and where the sweep over them is."""
 
     def progress(self) -> Recheck | None:
-        """Where the round is; None before the first."""
+        """Where the sweep is; None before the first."""
         ...
 
     def save(self, recheck: Recheck) -> bool:
-        """Keeps where the round is, by one write; False when another run has saved since ``recheck`` was read."""
+        """Keeps where the sweep is, by one write; False when another run has saved since ``recheck`` was read."""
         ...
 
     def clients(self) -> list[str]:
@@ -91,7 +91,7 @@ class ActiveAssets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RecheckAssets:
-    """A round over all active assets takes ``days`` days, or longer where MOST an hour are too few.
+    """A sweep over all active assets takes ``days`` days, or longer where MOST an hour are too few.
 
     ``refused()`` hears that crun refuses our account, ``gone()`` of each asset that is lost; ``sleep`` takes seconds.
     """
@@ -111,7 +111,7 @@ class RecheckAssets:
         after = before = self.assets.progress() or Recheck(now)
         if before.over and now >= before.started_at + self.days * _DAY:
             after = Recheck(now, last_asked=before.asked, version=before.version)
-        # How many there are, the first round finds out.
+        # How many there are, the first sweep finds out.
         even = math.ceil(max(after.last_asked, after.asked) / (self.days * _RUNS_PER_DAY))
         run = _Run(now, until, min(MOST, max(FEWEST, even)) if after.last_asked else MOST)
         self._second_look(before.suspects, run)
@@ -134,18 +134,18 @@ class RecheckAssets:
                 elif seen is _Seen.NO_NEWS:
                     run.suspects += [each for each in chunk if each.asset_id == asset.id]
 
-    def _go_on(self, round_: Recheck, run: _Run) -> Recheck:
-        """Asks for what comes next in the round; the round as it is then."""
+    def _go_on(self, sweep: Recheck, run: _Run) -> Recheck:
+        """Asks for what comes next in the sweep; the sweep as it is then."""
         first, clients = True, self.assets.clients()
         while self._may_ask(run):
-            client = next((each for each in clients if each >= round_.client), None)
+            client = next((each for each in clients if each >= sweep.client), None)
             if client is None:
-                return replace(round_, over=True)
-            after = round_.after if client == round_.client else ""
+                return replace(sweep, over=True)
+            after = sweep.after if client == sweep.client else ""
             ids, last = self.assets.ids(client, after, min(_AT_A_TIME, run.left))
             found = self._ask(ids, run) if ids else []
             if run.stopped and not first:
-                return round_  # crun is away: asked again by the next run
+                return sweep  # crun is away: asked again by the next run
             # The first of a run is passed even so: nobody holds the others up for ever.
             first = False
             known = {each.asset_id for each in run.suspects}
@@ -156,8 +156,8 @@ class RecheckAssets:
             ]
             # The client after this one is the first that sorts behind it.
             client, after = (client, last) if last else (f"{client}\0", "")
-            round_ = replace(round_, client=client, after=after, asked=round_.asked + len(ids))
-        return round_
+            sweep = replace(sweep, client=client, after=after, asked=sweep.asked + len(ids))
+        return sweep
 
     def _may_ask(self, run: _Run) -> bool:
         return run.left > 0 and not run.stopped and self.clock.now() < run.until

@@ -1,6 +1,6 @@
-"""What ClaimAssets and PollAssets share: who drives a session's assets, and what comes next.
+"""What ClaimAssets and PollAssets share: which execution drives a session's assets, and the next action.
 
-Both answer a ``Plan``.
+Both return a ``NextAction``.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from likeness.errors import ConditionFailed
 from likeness.ports.crun import PollHistory
 from likeness.ports.files import AssetStore
 
-#: What an execution may spend before a fresh one goes on, in rounds of 9 history events: 18,900 events, where Step
-#: Functions ends an execution at 25,000. A day of waiting is under 70 rounds.
-MAX_ROUNDS = 2100
-#: An execution that is a day old hands over at its next round, and none begins a pause that would make it older than
+#: What an execution may spend before a fresh one goes on, in polls of 9 history events each: 18,900 events, where Step
+#: Functions ends an execution at 25,000. A day of waiting is under 70 polls.
+MAX_POLLS = 2100
+#: An execution that is a day old hands over at its next poll, and none begins a pause that would make it older than
 #: six days: the machine's own time-out (seven days, TimeoutSeconds) is never met.
 HAND_OVER_SECONDS, LONGEST_SECONDS = 86_400.0, 6 * 86_400.0
 #: What one submission counts for: 7 events, and 3 for each of 28 tries when crun is away.
-SUBMISSION_ROUNDS = 10
+POLLS_PER_SUBMISSION = 10
 
 
-class Plan(TypedDict):
+class NextAction(TypedDict):
     """What the execution does next, as the state machine reads it.
 
     ``asset_ids`` are to be submitted. ``wait_seconds`` is the pause before crun is asked. ``round`` counts what the
@@ -40,7 +40,7 @@ class Plan(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PollPolicy:
     """When crun is asked again: a schedule, and what this stack has seen."""
 
     schedule: Schedule
@@ -54,21 +54,21 @@ class Pace:
         )
 
 
-def done(round_: int) -> Plan:
+def done(polls: int) -> NextAction:
     """Nothing is left for this execution."""
-    return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": round_, "asked_at": None}
+    return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": polls, "asked_at": None}
 
 
-def plan(
+def next_action(
     store: AssetStore,
     assets: Sequence[Asset],
-    pace: Pace,
+    poll_policy: PollPolicy,
     now: float,
-    round_: int,
+    polls: int,
     *,
     asked_at: float | None,
     retry_after: float = 0,
-) -> Plan:
+) -> NextAction:
     """Submit what is uploaded; else wait for what crun still looks at; else there is nothing to do.
 
     Of files with the same bytes one goes first; the others follow when it has its AssetId, and share it. ``round``
@@ -79,12 +79,12 @@ def plan(
     submit = [asset for asset in assets if asset.status in OPEN_WORK and not _twin(asset, assets)]
     waiting = [asset for asset in assets if asset.status is AssetStatus.PROCESSING]
     if not submit and not waiting:
-        return done(round_)
+        return done(polls)
     return {
         "next": "submit" if submit else "wait",
         "asset_ids": [asset.id for asset in submit],
-        "wait_seconds": pace.pause([*submit, *waiting], now, retry_after),
-        "round": round_ + SUBMISSION_ROUNDS * len(submit),
+        "wait_seconds": poll_policy.pause([*submit, *waiting], now, retry_after),
+        "round": polls + POLLS_PER_SUBMISSION * len(submit),
         "asked_at": asked_at,
     }
 
@@ -106,11 +106,13 @@ def _share(store: AssetStore, asset: Asset, assets: Sequence[Asset], now: float)
     return shared
 
 
-def finish(store: AssetStore, session_id: str, execution: str, pace: Pace, now: float, round_: int) -> Plan:
+def finish(
+    store: AssetStore, session_id: str, execution: str, poll_policy: PollPolicy, now: float, polls: int
+) -> NextAction:
     """Lets go of the session, then looks once more: an upload that came in between saw a driver and started nothing."""
     store.release_driver(session_id, execution)
     # Nothing was processing, and without a driver nothing is submitted.
-    following = plan(store, store.list_assets(session_id), pace, now, round_, asked_at=now)
+    following = next_action(store, store.list_assets(session_id), poll_policy, now, polls, asked_at=now)
     if following["next"] == "done" or store.claim_driver(session_id, execution, None):
         return following
-    return done(round_)  # somebody else has taken over
+    return done(polls)  # somebody else has taken over
