@@ -107,7 +107,7 @@ def test_a_failed_file_does_not_stand_in_the_way_of_another_try(where: Cloud) ->
     assert (assets["other_person"].status.value, assets["good"].status.value) == ("failed", "active")
 
 
-def test_twins_share_the_second_submission_after_a_failed_download_too(where: Cloud) -> None:
+def test_duplicates_share_the_second_submission_after_a_failed_download_too(where: Cloud) -> None:
     session = _create(where, "lost 1", "lost 2")
     for asset in session["assets"]:
         where.put_object(_key(asset), FACES[0])

@@ -51,7 +51,7 @@ def test_items_without_the_newer_attributes_are_read() -> None:
     assert session_item(session) == SESSION | due
 
 
-def test_files_without_a_digest_are_nobodys_twins() -> None:
+def test_files_without_a_digest_have_no_duplicates() -> None:
     first = asset_from(ASSET)
     second = asset_from(ASSET | {"id": {"S": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAW"}})
     poll_policy = PollPolicy(Schedule(), FakePollHistory())

@@ -360,8 +360,8 @@ def test_sessions_and_assets_of_the_very_same_ulid_are_counted_once(world: World
         world.made = number - 1
         one, _ = world.session(MIDNIGHT)
         assert one.id.endswith(ulid(MIDNIGHT, entropy))
-        twin = replace(world._asset(one, MIDNIGHT), id=asset_id(MIDNIGHT, entropy))
-        assert world.store.add_asset(twin)
+        duplicate = replace(world._asset(one, MIDNIGHT), id=asset_id(MIDNIGHT, entropy))
+        assert world.store.add_asset(duplicate)
     for size in (1, 2, 5):
         (day,) = add_up(world.pages(size)).values()
         assert (day["sessions"], day["assets"]) == (20, {"awaiting_upload": 20})

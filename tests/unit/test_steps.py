@@ -1,4 +1,4 @@
-"""The steps of the flow, on moto's table and the ports' in-memory twins: what each does to the row and the queue."""
+"""The steps of the flow, on moto's table and the ports' in-memory fakes: what each does to the row and the queue."""
 
 from __future__ import annotations
 

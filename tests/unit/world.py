@@ -1,4 +1,4 @@
-"""The surroundings of the steps: moto's table, and the other ports' in-memory twins."""
+"""The surroundings of the steps: moto's table, and the other ports' in-memory fakes."""
 
 from __future__ import annotations
 

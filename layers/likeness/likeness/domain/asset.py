@@ -41,7 +41,7 @@ class AssetStatus(StrEnum):
 OPEN_WORK = frozenset({AssetStatus.UPLOADED, AssetStatus.SUBMITTING})
 #: What an execution still has to see through to ``active`` or ``failed``.
 IN_PROGRESS = OPEN_WORK | {AssetStatus.PROCESSING}
-_BEFORE_ITS_TWINS = IN_PROGRESS | {AssetStatus.ACTIVE}
+_BEFORE_ITS_DUPLICATES = IN_PROGRESS | {AssetStatus.ACTIVE}
 #: What may still fail before it was ever active.
 _UNSETTLED = IN_PROGRESS | {AssetStatus.AWAITING_UPLOAD}
 
@@ -287,17 +287,17 @@ def new_asset(
     )
 
 
-def twin_of(asset: Asset, assets: Iterable[Asset]) -> Asset | None:
+def duplicate_of(asset: Asset, assets: Iterable[Asset]) -> Asset | None:
     """The asset of the same session that brings the same bytes already: the one that is on its way to crun or there,
 
     else the one that was registered first. A file that failed stands in nobody's way: its bytes may be tried again.
     """
-    twins = [
+    duplicates = [
         each
         for each in assets
-        if each.sha256 and each.sha256 == asset.sha256 and each.id != asset.id and each.status in _BEFORE_ITS_TWINS
+        if each.sha256 and each.sha256 == asset.sha256 and each.id != asset.id and each.status in _BEFORE_ITS_DUPLICATES
     ]
-    ahead = [each for each in twins if each.status is not AssetStatus.UPLOADED or each.id < asset.id]
+    ahead = [each for each in duplicates if each.status is not AssetStatus.UPLOADED or each.id < asset.id]
     return min(ahead, key=lambda each: (not each.crun_asset_id, each.id), default=None)
 
 

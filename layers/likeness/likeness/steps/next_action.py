@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
-from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, twin_of
+from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, duplicate_of
 from likeness.domain.polling import Schedule
 from likeness.errors import ConditionFailed
 from likeness.ports.crun import PollHistory
@@ -76,7 +76,7 @@ def next_action(
     seconds); None when nobody knows.
     """
     assets = [_share(store, each, assets, now) for each in assets]
-    submit = [asset for asset in assets if asset.status in OPEN_WORK and not _twin(asset, assets)]
+    submit = [asset for asset in assets if asset.status in OPEN_WORK and not _duplicate(asset, assets)]
     waiting = [asset for asset in assets if asset.status is AssetStatus.PROCESSING]
     if not submit and not waiting:
         return done(polls)
@@ -89,16 +89,16 @@ def next_action(
     }
 
 
-def _twin(asset: Asset, assets: Sequence[Asset]) -> Asset | None:
-    return twin_of(asset, assets) if asset.status is AssetStatus.UPLOADED else None
+def _duplicate(asset: Asset, assets: Sequence[Asset]) -> Asset | None:
+    return duplicate_of(asset, assets) if asset.status is AssetStatus.UPLOADED else None
 
 
 def _share(store: AssetStore, asset: Asset, assets: Sequence[Asset], now: float) -> Asset:
     """The same bytes are at crun already: one AssetId for both, and no second upload. Only the driver decides that."""
-    twin = _twin(asset, assets)
-    if twin is None or twin.crun_asset_id is None:
+    duplicate = _duplicate(asset, assets)
+    if duplicate is None or duplicate.crun_asset_id is None:
         return asset
-    shared = asset.shares_id_of(twin, now)
+    shared = asset.shares_id_of(duplicate, now)
     try:
         store.change_asset(shared, [asset.status])
     except ConditionFailed:
