@@ -267,7 +267,7 @@ def _settled(where: Cloud, placed: Placed, drawn: Drawn, before: int) -> None:
     moving = IN_PROGRESS | {AssetStatus.AWAITING_UPLOAD}
     if session.group_id:
         standing = [each for each in assets if each.status in moving]
-        # A file that arrived days ago without an event: its place is looked at twice, and never again.
+        # A file that arrived days ago without an event: its slot is looked at twice, and never again.
         assert [each for each in standing if each.status is not AssetStatus.AWAITING_UPLOAD] == []
     nameless = [each.id for each in assets if each.status is AssetStatus.FAILED and not each.error]
     assert len(nameless) <= sum(each is AssetStatus.FAILED for each in drawn.files)

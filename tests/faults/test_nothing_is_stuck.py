@@ -247,7 +247,7 @@ def test_dead_letters_that_nobody_redrives(where: Cloud) -> None:
 
 
 @pytest.mark.parametrize("after", [30.0, 1000.0, 3500.0])
-def test_a_file_whose_event_got_lost_is_found_within_the_time_of_its_place(where: Cloud, after: float) -> None:
+def test_a_file_whose_event_got_lost_is_found_within_the_time_of_its_slot(where: Cloud, after: float) -> None:
     made = where.api("POST", "/sessions", body={"assets": [registration(0)]}).body
     where.browser(take_check(made["attempt"]["h5_link"], "pass"))
     where.settle(after)

@@ -50,7 +50,7 @@ SESSION = "/sessions/{session_id}"
 
 
 def _verified(where: Cloud, *names: str) -> dict[str, Any]:
-    """A session whose person has passed, and places for ``names``: nothing is under way any more."""
+    """A session whose person has passed, and slots for ``names``: nothing is under way any more."""
     answer = where.api("POST", "/sessions", body={"assets": [registration(0, name) for name in names]})
     where.browser(take_check(answer.body["attempt"]["h5_link"], "pass"))
     where.settle()

@@ -37,7 +37,7 @@ from likeness.adapters.items import (
     session_item,
     session_key,
 )
-from likeness.domain.asset import MAX_PERSON_PLACES, Asset, AssetStatus
+from likeness.domain.asset import MAX_PERSON_SLOTS, Asset, AssetStatus
 from likeness.domain.consent import ConsentText
 from likeness.domain.due import PROGRESS_SECONDS, attempt_due_at, shard_of
 from likeness.domain.fields import erased
@@ -524,7 +524,7 @@ class DynamoStore:
     # -- assets -----------------------------------------------------------------------------------------------
 
     def add_asset(self, asset: Asset) -> bool:
-        """See the port. One transaction: the asset, and its place in the session's count."""
+        """See the port. One transaction: the asset, and its slot in the session's count."""
         if self._hold(asset, "attribute_not_exists(pk)", {}):
             return True
         for _ in range(_TRIES):
@@ -533,10 +533,10 @@ class DynamoStore:
             self._make_room(asset)
             if self._hold(asset, "attribute_not_exists(pk)", {}):
                 return True
-        raise ConditionFailed("The session's places are contended")
+        raise ConditionFailed("The session's slots are contended")
 
-    def hold_place(self, asset: Asset) -> None:
-        """See the port. Its place counts again, if it was given back."""
+    def extend_slot(self, asset: Asset) -> None:
+        """See the port. Its slot counts again, if it was given back."""
         waiting = "#status = :waiting"
         values = _values(waiting=AssetStatus.AWAITING_UPLOAD)
         kept = asset.place_counted()
@@ -548,7 +548,7 @@ class DynamoStore:
                 raise ConditionFailed("The asset waits for no file any more")
 
     def _hold(self, asset: Asset, condition: str, values: Item) -> bool:
-        """Writes an asset and counts its place, both or neither; False when a condition was not met."""
+        """Writes an asset and counts its slot, both or neither; False when a condition was not met."""
         of_person = asset.by_person
         count: TransactWriteItemTypeDef = {
             "Update": {
@@ -562,7 +562,7 @@ class DynamoStore:
                 "ExpressionAttributeValues": _values(
                     one=1, most=MAX_ASSETS_PER_SESSION, canceled="canceled", redacted="redacted"
                 )
-                | (_values(waiting=MAX_PERSON_PLACES) if of_person else {}),
+                | (_values(waiting=MAX_PERSON_SLOTS) if of_person else {}),
             }
         }
         put: PutTypeDef = {"TableName": self._table, "Item": asset_item(asset), "ConditionExpression": condition}
@@ -575,7 +575,7 @@ class DynamoStore:
         return True
 
     def _make_room(self, asset: Asset) -> None:
-        """Gives back the places that are over in a full session, so that a further try may find one.
+        """Gives back the slots that are over in a full session, so that a further try may find one.
 
         TooManyAttempts when there are none, ConditionFailed when the session takes no uploads.
         """
@@ -589,10 +589,10 @@ class DynamoStore:
                 raise TooManyAttempts(f"A session holds at most {MAX_ASSETS_PER_SESSION} assets")
             for start in range(0, len(over), _PER_TRANSACTION):
                 self._give_back(session, over[start : start + _PER_TRANSACTION])
-        if asset.by_person and session.person_places >= MAX_PERSON_PLACES:
+        if asset.by_person and session.person_places >= MAX_PERSON_SLOTS:
             waiting = sum(each.by_person and each.waits(now) for each in assets)
-            if waiting >= MAX_PERSON_PLACES:
-                raise TooManyAttempts(f"At most {MAX_PERSON_PLACES} places may wait for their files at a time")
+            if waiting >= MAX_PERSON_SLOTS:
+                raise TooManyAttempts(f"At most {MAX_PERSON_SLOTS} files may wait for their uploads at a time")
             self._update_if(
                 session_key(session.id),
                 "SET person_places = :waiting",
@@ -619,14 +619,14 @@ class DynamoStore:
         with suppress(ConditionFailed):
             self._transact([*marks, self._uncount(session.id, len(over))])
 
-    def _uncount(self, session_id: str, places: int) -> TransactWriteItemTypeDef:
+    def _uncount(self, session_id: str, slots: int) -> TransactWriteItemTypeDef:
         return {
             "Update": {
                 "TableName": self._table,
                 "Key": session_key(session_id),
                 "UpdateExpression": "ADD asset_count :less",
-                "ConditionExpression": "asset_count >= :places",
-                "ExpressionAttributeValues": _values(less=-places, places=places),
+                "ConditionExpression": "asset_count >= :slots",
+                "ExpressionAttributeValues": _values(less=-slots, slots=slots),
             }
         }
 

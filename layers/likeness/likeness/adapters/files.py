@@ -6,13 +6,13 @@ import io
 from typing import TYPE_CHECKING, Any, BinaryIO, NotRequired, TypedDict, cast
 
 from likeness.adapters.aws import translated
-from likeness.domain.asset import PLACE_SECONDS
+from likeness.domain.asset import SLOT_SECONDS
 from likeness.domain.files import FoundFile, UploadForm
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-UPLOAD_FORM_SECONDS = PLACE_SECONDS
+UPLOAD_FORM_SECONDS = SLOT_SECONDS
 #: crun fetches a file some time after it was told of it; the credentials that sign live at least this long.
 DOWNLOAD_URL_SECONDS = 900
 _BLOCK = 256 * 1024

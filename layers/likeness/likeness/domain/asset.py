@@ -13,10 +13,10 @@ from likeness.domain.session import Problem, Session
 from likeness.errors import UpstreamRefused
 
 NAME_LIMIT = 64
-#: A place whose form has died is no place any more, until somebody asks for a form again (seconds; see adapters/files).
-PLACE_SECONDS = 3600
-#: So many places may wait for files of a person who has an invite link. A client's own are bounded by the session.
-MAX_PERSON_PLACES = 20
+#: A slot whose form has expired is free again, until somebody asks for a form again (seconds; see adapters/files).
+SLOT_SECONDS = 3600
+#: So many slots may wait for files of a person who has an invite link. A client's own are bounded by the session.
+MAX_PERSON_SLOTS = 20
 #: An ambiguous upload to crun is repeated at most once: it has no idempotency key and no list call.
 MAX_AMBIGUOUS_SUBMISSIONS = 2
 #: More than a function that submits may run (the Timeouts in the template): after it the one who began is dead.
@@ -91,15 +91,15 @@ class Asset:
     missing_since: float | None = None
     #: Whether a person has registered it, by an invite link.
     by_person: bool = field(default=False, metadata=about(sparse=True, exported=True))
-    #: Whether its place in the session's count was given back: it was erased, or its form died without a file.
+    #: Whether its slot in the session's count was given back: it was erased, or its form died without a file.
     given_back: bool = field(default=False, metadata=about(sparse=True, exported=True))
 
     def waits(self, now: float) -> bool:
         """Whether its file may still come: it has a form that works."""
-        return self.status is AssetStatus.AWAITING_UPLOAD and now < self.updated_at + PLACE_SECONDS
+        return self.status is AssetStatus.AWAITING_UPLOAD and now < self.updated_at + SLOT_SECONDS
 
     def is_over(self, now: float) -> bool:
-        """Whether it takes a place in its session for nothing: erased, or without a file and a form."""
+        """Whether it takes a slot of its session for nothing: erased, or without a file and a form."""
         waiting = self.status is AssetStatus.AWAITING_UPLOAD and not self.waits(now)
         return waiting or self.status is AssetStatus.REDACTED
 
@@ -117,7 +117,7 @@ class Asset:
     # -- waiting for the file
 
     def place_renewed(self, now: float) -> Asset:
-        """It was given a new upload form: it waits for its file for PLACE_SECONDS more."""
+        """It was given a new upload form: it waits for its file for SLOT_SECONDS more."""
         self._require(AssetStatus.AWAITING_UPLOAD)
         return replace(self, updated_at=now)
 
@@ -265,11 +265,11 @@ def new_asset(
     content_type: str,
     size_bytes: int,
     sha256: str | None = None,
-    place: int = 0,
+    position: int = 0,
     by_person: bool = False,
 ) -> Asset:
-    """An asset that waits for its file, the ``place``-th of its call. The key holds nothing the caller wrote."""
-    made = asset_id(int(now * 1000) + place, entropy)
+    """An asset that waits for its file, the ``position``-th of its call. The key holds nothing the caller wrote."""
+    made = asset_id(int(now * 1000) + position, entropy)
     return Asset(
         id=made,
         session_id=session.id,

@@ -21,7 +21,7 @@ PROGRESS_SECONDS = 600.0
 #: A look that finds a living execution is repeated after a quarter of the age, within these bounds.
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 600.0, 3600.0
 #: An upload form lives for an hour: one look while it does, and a last one after its end.
-PLACE_SECONDS, LAST_PLACE_SECONDS = 900.0, 3900.0
+SLOT_SECONDS, LAST_SLOT_SECONDS = 900.0, 3900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def session_due_at(session: Session) -> float | None:
 def asset_due_at(asset: Asset) -> float | None:
     """When a file is due by its own status, None once it is settled."""
     if asset.status is AssetStatus.AWAITING_UPLOAD:
-        return asset.created_at + PLACE_SECONDS
+        return asset.created_at + SLOT_SECONDS
     return asset.updated_at + PROGRESS_SECONDS if asset.status in IN_PROGRESS else None
 
 

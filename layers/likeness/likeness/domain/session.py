@@ -134,7 +134,7 @@ class Session:
     driver: str | None = field(default=None, metadata=about(erased=True))
     generation: int = field(default=0, metadata=about(exported=True))
     asset_count: int = field(default=0, metadata=about(exported=True))
-    #: How many of its places a person has registered, less those that are known to wait no more.
+    #: How many of its slots a person has registered, less those that are known to wait no more.
     person_places: int = field(default=0, metadata=about(sparse=True))
     #: Which invite link is good: its number, 0 for the one that was made with the session.
     invite: int = field(default=0, metadata=about(sparse=True, exported=True))

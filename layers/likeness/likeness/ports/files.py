@@ -19,13 +19,13 @@ class AssetStore(Protocol):
     def add_asset(self, asset: Asset) -> bool:
         """Registers an asset and counts it in its session; False when it is there already.
 
-        TooManyAttempts when the session is full, or its person has MAX_PERSON_PLACES waiting; ConditionFailed when it
+        TooManyAttempts when the session is full, or its person has MAX_PERSON_SLOTS waiting; ConditionFailed when it
         takes no uploads. Places that are over are given back before.
         """
         ...
 
-    def hold_place(self, asset: Asset) -> None:
-        """Keeps the place of a file that is awaited for some more time: ``asset.updated_at`` says since when.
+    def extend_slot(self, asset: Asset) -> None:
+        """Keeps the slot of a file that is awaited for some more time: ``asset.updated_at`` says since when.
 
         TooManyAttempts when it was given back and the session is full; ConditionFailed when it waits no more.
         """

@@ -25,7 +25,7 @@ class UpkeepStore(Protocol):
         ...
 
     def redact_asset(self, asset: Asset, now: float, *, give_back: bool = False) -> None:
-        """Takes everything personal out of an asset, whatever its status; ``give_back`` its place to the session."""
+        """Takes everything personal out of an asset, whatever its status; ``give_back`` its slot to the session."""
         ...
 
     def earlier_ids(self, session_id: str) -> dict[str, str]:

@@ -73,7 +73,7 @@ class CheckUpload:
     def __call__(self, upload: Upload) -> str:
         """What became of it: ``ignored``, ``erased``, ``failed``, ``waiting`` (for the validation) or ``ready``.
 
-        ``held``: it came by an invite link whose client has no key any more, and its place waits as before.
+        ``held``: it came by an invite link whose client has no key any more, and its slot waits as before.
         """
         asset = self._registered(upload) or self._dropped(upload)
         if asset is None:

@@ -74,8 +74,8 @@ class CreateSession:
         )
         # A millisecond apart, so that their ids sort as they were given.
         assets = [
-            new_asset(session, now, self.clock.entropy(), place=place, **each.model_dump())
-            for place, each in enumerate(body.assets)
+            new_asset(session, now, self.clock.entropy(), position=position, **each.model_dump())
+            for position, each in enumerate(body.assets)
         ]
         h5_link = None
         if body.start == "now":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypedDict
 
 from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
-from likeness.domain.due import LAST_PLACE_SECONDS, DueItem, asset_due_at, attempt_due_at, next_look_at, session_due_at
+from likeness.domain.due import LAST_SLOT_SECONDS, DueItem, asset_due_at, attempt_due_at, next_look_at, session_due_at
 from likeness.domain.executions import BEYOND, all_executions_of, assets_name, validation_names
 from likeness.domain.session import Attempt, AttemptStatus, Session, SessionStatus, failure
 from likeness.errors import LikenessError
@@ -275,7 +275,7 @@ def _asset_again(session: Session | None, asset: Asset | None, now: float) -> fl
     if session is None or asset is None:
         return None
     if asset.status is AssetStatus.AWAITING_UPLOAD:
-        last = asset.created_at + LAST_PLACE_SECONDS
+        last = asset.created_at + LAST_SLOT_SECONDS
         return last if now < last else None
     if session.group_id is None:
         return None  # the session is due when it is verified, and with it all of its files

@@ -8,7 +8,7 @@ from typing import Any
 
 from likeness.contracts.http import AssetRegistration
 from likeness.contracts.views import asset_view
-from likeness.domain.asset import PLACE_SECONDS, Asset, AssetStatus, new_asset
+from likeness.domain.asset import SLOT_SECONDS, Asset, AssetStatus, new_asset
 from likeness.domain.caller import Caller
 from likeness.errors import ConditionFailed, Conflict
 from likeness.ports.files import Files
@@ -60,11 +60,11 @@ class RegisterAsset:
 
     def _held(self, asset: Asset, now: float) -> Asset:
         """The asset, whose place is kept for as long as the form that it gets now."""
-        if asset.status is not AssetStatus.AWAITING_UPLOAD or now < asset.updated_at + PLACE_SECONDS / 2:
+        if asset.status is not AssetStatus.AWAITING_UPLOAD or now < asset.updated_at + SLOT_SECONDS / 2:
             return asset
         kept = asset.place_renewed(now)
         try:
-            self.store.hold_place(kept)
+            self.store.extend_slot(kept)
         except ConditionFailed:  # its file has come, or it was erased
             return self.store.get_asset(asset.session_id, asset.id) or asset
         return kept.place_counted()

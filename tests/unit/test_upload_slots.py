@@ -15,7 +15,7 @@ from likeness.adapters.aws import despite_conflicts, is_conflict, translated, up
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.adapters.items import encode, session_key
 from likeness.contracts.http import AssetRegistration
-from likeness.domain.asset import MAX_PERSON_PLACES, PLACE_SECONDS, Asset, AssetStatus, new_asset
+from likeness.domain.asset import MAX_PERSON_SLOTS, SLOT_SECONDS, Asset, AssetStatus, new_asset
 from likeness.domain.caller import Caller
 from likeness.domain.ids import asset_id
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, Session
@@ -72,7 +72,7 @@ def test_a_full_session_takes_a_file_again_when_one_was_erased(world: World) -> 
     assert counted(world, one) == MAX_ASSETS_PER_SESSION
 
 
-def test_200_places_registered_by_an_invite_link_and_deleted(world: World) -> None:
+def test_200_slots_registered_by_an_invite_link_and_deleted(world: World) -> None:
     one = world.session()
     for _ in range(MAX_ASSETS_PER_SESSION + 5):
         asset, _ = register(world, one, person=True)
@@ -93,21 +93,21 @@ def test_what_an_earlier_version_did_not_give_back_is_given_back_by_the_next_fil
     assert counted(world, one) == 51, "once is once"
 
 
-def test_places_whose_form_has_died_are_given_back(world: World) -> None:
+def test_slots_whose_form_has_expired_are_released(world: World) -> None:
     one, _ = filled(world)
     with pytest.raises(TooManyAttempts):
         register(world, one)
-    world.clock.at += PLACE_SECONDS
+    world.clock.at += SLOT_SECONDS
     register(world, one)
     assert counted(world, one) == 1
 
 
-def test_a_place_that_was_given_back_counts_again_when_somebody_asks_for_its_form(world: World) -> None:
+def test_a_released_slot_counts_again_when_its_form_is_requested(world: World) -> None:
     one = world.session()
     old, _ = register(world, one, sha256="a" * 64)
     for _ in range(MAX_ASSETS_PER_SESSION - 1):
         world.asset(one, AssetStatus.FAILED)
-    world.clock.at += PLACE_SECONDS
+    world.clock.at += SLOT_SECONDS
     register(world, one)
     assert world.file(old).given_back
     assert counted(world, one) == MAX_ASSETS_PER_SESSION
@@ -119,10 +119,10 @@ def test_a_place_that_was_given_back_counts_again_when_somebody_asks_for_its_for
     assert counted(world, one) == MAX_ASSETS_PER_SESSION
 
 
-def test_a_form_that_is_asked_for_again_keeps_its_place(world: World) -> None:
+def test_a_form_that_is_asked_for_again_keeps_its_slot(world: World) -> None:
     one = world.session()
     old, _ = register(world, one, sha256="b" * 64)
-    world.clock.at += PLACE_SECONDS - 60
+    world.clock.at += SLOT_SECONDS - 60
     again, _ = register(world, one, sha256="b" * 64)
     world.clock.at += 120
     assert again.id == old.id
@@ -141,12 +141,12 @@ def test_an_erasure_of_all_counts_nothing_and_an_erased_session_takes_nothing(wo
 # -- a person -------------------------------------------------------------------------------------------------------
 
 
-def test_a_person_may_hold_at_most_20_places_that_wait_for_a_file(world: World) -> None:
+def test_a_person_may_hold_at_most_20_slots_that_wait_for_a_file(world: World) -> None:
     one = world.session()
     for _ in range(30):
         register(world, one)  # a client's count in the 200
-    held = [register(world, one, person=True)[0] for _ in range(MAX_PERSON_PLACES)]
-    with pytest.raises(TooManyAttempts, match="20 places") as refused:
+    held = [register(world, one, person=True)[0] for _ in range(MAX_PERSON_SLOTS)]
+    with pytest.raises(TooManyAttempts, match="20 files") as refused:
         register(world, one, person=True)
     assert (refused.value.status, refused.value.code) == (429, "too_many_attempts")
     register(world, one)
@@ -159,8 +159,8 @@ def test_a_person_may_hold_at_most_20_places_that_wait_for_a_file(world: World) 
     register(world, one, person=True)
     with pytest.raises(TooManyAttempts):
         register(world, one, person=True)
-    world.clock.at += PLACE_SECONDS
-    for _ in range(MAX_PERSON_PLACES):
+    world.clock.at += SLOT_SECONDS
+    for _ in range(MAX_PERSON_SLOTS):
         register(world, one, person=True)
     with pytest.raises(TooManyAttempts):
         register(world, one, person=True)
@@ -273,11 +273,11 @@ def test_twenty_are_twenty_although_forty_ask_at_once(world: World, contended: C
         one, world.clock.at, b"", name="n", asset_type="Image", content_type="image/png", size_bytes=1, by_person=True
     )
     told = crowd(
-        lambda index: store.add_asset(replace(made, id=asset_id(index, bytes([index] * 10)))), 2 * MAX_PERSON_PLACES, 0
+        lambda index: store.add_asset(replace(made, id=asset_id(index, bytes([index] * 10)))), 2 * MAX_PERSON_SLOTS, 0
     )
-    assert told.count(True) == MAX_PERSON_PLACES
+    assert told.count(True) == MAX_PERSON_SLOTS
     assert {type(each) for each in told} == {bool, TooManyAttempts}
-    assert counted(world, one) == len(world.store.list_assets(one.id)) == MAX_PERSON_PLACES
+    assert counted(world, one) == len(world.store.list_assets(one.id)) == MAX_PERSON_SLOTS
 
 
 def test_a_conflict_that_lasts_is_told_in_the_end(world: World) -> None:
