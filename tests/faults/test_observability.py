@@ -13,7 +13,7 @@ from likeness.domain.metrics import Metric
 from tests.aws import stream_records
 from tests.faults.cloud import Cloud, cloud
 from tests.faults.onboarding import Onboarding
-from tests.faults.test_eyes_elsewhere import ELSEWHERE
+from tests.faults.test_observability_elsewhere import ELSEWHERE
 from tests.functions import FUNCTIONS, TASKS, event_of_request
 
 OUTCOMES = [{"name": "*", "outcome": "active", "after_seconds": 5}]
@@ -62,7 +62,7 @@ def _metrics(where: Cloud) -> list[Line]:
     return [line for line in map(json.loads, where.logs) if "_aws" in line]
 
 
-def test_every_line_says_what_it_is_about(person: Onboarding) -> None:
+def test_every_line_has_its_ids(person: Onboarding) -> None:
     lines = _lines(person.cloud)
     # A success of these says nothing, and nobody who may ask is refused by the authorizer's own words.
     assert set(FUNCTIONS) - set(lines) == {"authorize", *ELSEWHERE}

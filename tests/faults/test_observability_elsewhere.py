@@ -12,7 +12,7 @@ DROP_IN = {"open_validation", "get_result", "fetch_asset"}
 ELSEWHERE = {"send_webhooks", *DROP_IN, *BY_THE_CLOCK}
 
 
-def test_what_runs_elsewhere_says_what_it_is_about() -> None:
+def test_other_functions_log_what_they_are_about() -> None:
     with cloud({}) as where:
         where.begin({})
         for function in sorted(ELSEWHERE):
