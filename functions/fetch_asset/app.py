@@ -28,9 +28,9 @@ def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
     def work(caller: Caller) -> dict[str, Any]:
         asked = read_body(UploadRequest, body_of(event))
         name, url, group_id = asked.name, asked.asset_url, asked.group_id
-        owner = f"request-{context.aws_request_id}"
+        submitter = f"request-{context.aws_request_id}"
         asset = fetch_asset(
-            caller, name=name, asset_type=asked.asset_type, asset_url=url, group_id=group_id, owner=owner
+            caller, name=name, asset_type=asked.asset_type, asset_url=url, group_id=group_id, submitter=submitter
         )
         ids = {"session_id": asset.session_id, "asset_id": asset.id}
         logger.info("asset fetched", extra=ids | {"status": asset.status, "code": asset.error and asset.error.code})

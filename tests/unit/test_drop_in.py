@@ -123,7 +123,7 @@ class Facade:
         )  # fmt: skip
         url = "https://files.example/front.jpg"
         return asset_id_of(
-            step(caller, name="front", asset_type=asset_type, asset_url=url, group_id=group_id, owner="request-1")
+            step(caller, name="front", asset_type=asset_type, asset_url=url, group_id=group_id, submitter="request-1")
         )
 
     def assets(self, opened: Opened) -> list[Asset]:

@@ -140,14 +140,14 @@ def test_one_worker_looks_up_until_its_lease_ends(store: DynamoStore) -> None:
     with pytest.raises(ConditionFailed):
         store.lease_lookup(one.id, 1, "b", NOW + 39, NOW + 80)
     assert store.lease_lookup(one.id, 1, "b", NOW + 41, NOW + 80).attempts[1].lookup_by == "a"
-    store.release_lookup(one.id, 1, "a")  # not the owner any more: nothing happens
+    store.release_lookup(one.id, 1, "a")  # not the execution that holds the lease: nothing happens
     with pytest.raises(ConditionFailed):
         store.lease_lookup(one.id, 1, "c", NOW + 42, NOW + 80)
     store.release_lookup(one.id, 1, "b")
     assert store.lease_lookup(one.id, 1, "c", NOW + 42, NOW + 80).attempts[1].lookup_by is None
 
 
-def test_one_execution_drives_and_a_dead_one_is_named(store: DynamoStore) -> None:
+def test_one_execution_drives_and_one_that_has_ended_is_named(store: DynamoStore) -> None:
     one = session()
     store.create_session(one, [])
     assert store.claim_driver(one.id, "a", None)

@@ -37,7 +37,7 @@ from tests.unit.fakes import FakeClock
 NOW = 1_800_000_000.0
 HOUR = 3600.0
 CALLER = Caller("acme")
-SECRETS = ("tok-secret", "https://back.example/return", "whsec_secret", "alice.jpg", "X-Amz-Signature", "lease-owner")
+SECRETS = ("tok-secret", "https://back.example/return", "whsec_secret", "alice.jpg", "X-Amz-Signature", "lease-holder")
 
 
 @dataclass

@@ -168,15 +168,15 @@ def test_assets_get_an_execution_unless_one_is_driving(world: World) -> None:
     assert world.onboard(message) == "nothing"
 
 
-def test_a_dead_driver_is_taken_over(world: World) -> None:
+def test_a_driver_that_has_ended_is_replaced(world: World) -> None:
     one, _ = world.verified(AssetStatus.UPLOADED)
     world.onboard(AssetsReady(session_id=one.id))
-    dead = f"{one.id}-g0"
-    world.claim(one, dead)
-    world.workflows.ended.add(dead)
+    ended = f"{one.id}-g0"
+    world.claim(one, ended)
+    world.workflows.ended.add(ended)
     assert world.onboard(AssetsReady(session_id=one.id)) == "started"
-    assert json.loads(world.workflows.started[f"{one.id}-g1"])["takes_over"] == dead
-    assert world.claim(one, f"{one.id}-g1", dead)["next"] == "submit"
+    assert json.loads(world.workflows.started[f"{one.id}-g1"])["takes_over"] == ended
+    assert world.claim(one, f"{one.id}-g1", ended)["next"] == "submit"
     assert world.row(one).driver == f"{one.id}-g1"
 
 

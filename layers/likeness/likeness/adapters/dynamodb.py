@@ -352,39 +352,39 @@ class DynamoStore:
 
     # -- who works on what ------------------------------------------------------------------------------------
 
-    def lease_lookup(self, session_id: str, number: int, owner: str, now: float, until: float) -> Session:
+    def lease_lookup(self, session_id: str, number: int, execution: str, now: float, until: float) -> Session:
         """See the port."""
         item = self._update(
             session_key(session_id),
-            "SET attempts.#n.lookup_by = :owner, attempts.#n.lookup_until = :until",
+            "SET attempts.#n.lookup_by = :execution, attempts.#n.lookup_until = :until",
             "attribute_exists(attempts.#n) AND (attribute_not_exists(attempts.#n.lookup_by)"
-            " OR attempts.#n.lookup_by = :owner OR attempts.#n.lookup_until < :now)",
-            _values(owner=owner, until=until, now=now),
+            " OR attempts.#n.lookup_by = :execution OR attempts.#n.lookup_until < :now)",
+            _values(execution=execution, until=until, now=now),
             {"#n": str(number)},
             ReturnValues="ALL_OLD",
         )
         return session_from(item)
 
-    def release_lookup(self, session_id: str, number: int, owner: str) -> None:
+    def release_lookup(self, session_id: str, number: int, execution: str) -> None:
         """See the port."""
         self._update_if(
             session_key(session_id),
             "REMOVE attempts.#n.lookup_by, attempts.#n.lookup_until",
-            "attempts.#n.lookup_by = :owner",
-            _values(owner=owner),
+            "attempts.#n.lookup_by = :execution",
+            _values(execution=execution),
             {"#n": str(number)},
         )
 
     def record_not_yet(
-        self, session_id: str, number: int, owner: str, answers: int, since: float, *, release: bool
+        self, session_id: str, number: int, execution: str, answers: int, since: float, *, release: bool
     ) -> None:
         """See the port."""
         self._update_if(
             session_key(session_id),
             "SET attempts.#n.not_yet = :answers, attempts.#n.not_yet_since = :since"
             + (" REMOVE attempts.#n.lookup_by, attempts.#n.lookup_until" if release else ""),
-            "attempts.#n.lookup_by = :owner",
-            _values(owner=owner, answers=answers, since=since),
+            "attempts.#n.lookup_by = :execution",
+            _values(execution=execution, answers=answers, since=since),
             {"#n": str(number)},
         )
 
@@ -404,18 +404,20 @@ class DynamoStore:
         key = session_key(session_id)
         claimed = self._update_if(
             key,
-            "SET driver = :me ADD generation :one",
+            "SET driver = :execution ADD generation :one",
             "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)"
-            " AND (attribute_not_exists(driver)" + (" OR driver = :dead)" if takes_over else ")"),
-            _values(me=execution, one=1, canceled="canceled", redacted="redacted")
-            | (_values(dead=takes_over) if takes_over else {}),
+            " AND (attribute_not_exists(driver)" + (" OR driver = :takes_over)" if takes_over else ")"),
+            _values(execution=execution, one=1, canceled="canceled", redacted="redacted")
+            | (_values(takes_over=takes_over) if takes_over else {}),
         )
         # Repeated by the same execution, the claim stands and opens no further generation.
-        return claimed or self._update_if(key, "SET driver = :me", "driver = :me", _values(me=execution))
+        return claimed or self._update_if(
+            key, "SET driver = :execution", "driver = :execution", _values(execution=execution)
+        )
 
     def release_driver(self, session_id: str, execution: str) -> None:
         """See the port."""
-        self._update_if(session_key(session_id), "REMOVE driver", "driver = :me", _values(me=execution))
+        self._update_if(session_key(session_id), "REMOVE driver", "driver = :execution", _values(execution=execution))
 
     def next_generation(self, session_id: str, generation: int) -> None:
         """See the port."""
@@ -756,13 +758,13 @@ class DynamoStore:
         return True
 
 
-def _reading(index: str, owner: str, prefix: str, bounds: tuple[str, str, str], shown: str) -> _Reading:
+def _reading(index: str, partition_key: str, prefix: str, bounds: tuple[str, str, str], shown: str) -> _Reading:
     """An index of which nothing is read yet; ``bounds`` are the client and the oldest and newest ULID."""
     client_id, oldest, newest = bounds
     return _Reading(
         {
             "IndexName": index,
-            "KeyConditionExpression": f"{owner} = :client AND id BETWEEN :oldest AND :newest",
+            "KeyConditionExpression": f"{partition_key} = :client AND id BETWEEN :oldest AND :newest",
             "ExpressionAttributeValues": _values(client=client_id, oldest=prefix + oldest, newest=prefix + newest),
             "ProjectionExpression": shown,
             "ExpressionAttributeNames": {name: name[1:] for name in re.findall(r"#\w+", shown)},

@@ -45,7 +45,9 @@ class DynamoUpstreamIds:
         one = self._living(keys, "asset_client_id", client_id, (AssetStatus.REDACTED,))
         return (one["pk"]["S"].partition("#")[2], one["sk"]["S"].removeprefix("ASSET#")) if one else None
 
-    def _living(self, keys: list[Item], owner: str, client_id: str | None, over: Sequence[str]) -> Item | None:
+    def _living(
+        self, keys: list[Item], client_attribute: str, client_id: str | None, over: Sequence[str]
+    ) -> Item | None:
         """The first of the rows that is the client's and not over, else the first; one alone is not looked at."""
         for key in keys if len(keys) > 1 else ():
             with translated():
@@ -53,11 +55,11 @@ class DynamoUpstreamIds:
                     TableName=self._table,
                     Key=key,
                     ConsistentRead=True,
-                    ProjectionExpression="#owner, #status",
-                    ExpressionAttributeNames={"#owner": owner, "#status": "status"},
+                    ProjectionExpression="#client, #status",
+                    ExpressionAttributeNames={"#client": client_attribute, "#status": "status"},
                 )
             row = decode_item(answer.get("Item", {}))
-            if row.get(owner) == client_id and row.get("status") not in over:
+            if row.get(client_attribute) == client_id and row.get("status") not in over:
                 return key
         return next(iter(keys), None)
 

@@ -19,7 +19,7 @@ SLOT_SECONDS = 3600
 MAX_PERSON_SLOTS = 20
 #: An ambiguous upload to crun is repeated at most once: it has no idempotency key and no list call.
 MAX_AMBIGUOUS_SUBMISSIONS = 2
-#: More than a function that submits may run (the Timeouts in the template): after it the one who began is dead.
+#: More than a function that submits may run (the Timeouts in the template): after it the submitter has ended.
 SUBMISSION_LEASE_SECONDS = 50
 #: The code of an asset that was active and that crun has lost since.
 ASSET_LOST = "asset_lost"
@@ -146,13 +146,13 @@ class Asset:
 
     # -- on the way to crun
 
-    def claimed(self, owner: str, now: float) -> Asset:
-        """``owner`` is about to submit it: until the outcome is known, the submission counts as ambiguous."""
+    def claimed(self, submitter: str, now: float) -> Asset:
+        """``submitter`` is about to submit it: until the outcome is known, the submission counts as ambiguous."""
         self._require(*OPEN_WORK)
         return replace(
             self,
             status=AssetStatus.SUBMITTING,
-            submitting_by=owner,
+            submitting_by=submitter,
             ambiguous_submissions=self.ambiguous_submissions + 1,
             updated_at=now,
         )

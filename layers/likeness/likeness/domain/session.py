@@ -117,7 +117,7 @@ def _attempts(stored: Mapping[str, Mapping[str, Any]]) -> dict[int, Attempt]:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One person's onboarding. Times are epoch seconds; ``driver`` names the execution that moves its assets."""
+    """One person's onboarding. Times are epoch seconds; ``driver`` names the execution that drives its assets."""
 
     id: str = field(metadata=about(exported=True))
     client_id: str = field(metadata=about(exported=True))

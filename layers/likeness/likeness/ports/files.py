@@ -52,7 +52,7 @@ class AssetStore(Protocol):
         ...
 
     def release_driver(self, session_id: str, execution: str) -> None:
-        """Nobody moves the assets any more; nothing happens when ``execution`` was not the driver."""
+        """The session has no driver any more; nothing happens when ``execution`` was not the driver."""
         ...
 
     def change_asset(self, asset: Asset, expected: Sequence[AssetStatus], seen: History = NOTHING_SEEN) -> None:

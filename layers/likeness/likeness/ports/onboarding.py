@@ -90,23 +90,23 @@ class SessionStore(Protocol):
         """
         ...
 
-    def lease_lookup(self, session_id: str, number: int, owner: str, now: float, until: float) -> Session:
-        """Makes ``owner`` the only one to look this attempt up until ``until``; the session *before* the lease.
+    def lease_lookup(self, session_id: str, number: int, execution: str, now: float, until: float) -> Session:
+        """Makes ``execution`` the only one to look this attempt up until ``until``; the session *before* the lease.
 
-        ConditionFailed when another owner's lease is still good.
+        ConditionFailed when another execution's lease is still good.
         """
         ...
 
-    def release_lookup(self, session_id: str, number: int, owner: str) -> None:
+    def release_lookup(self, session_id: str, number: int, execution: str) -> None:
         """Gives the lease back after a look-up that certainly did not happen."""
         ...
 
     def record_not_yet(
-        self, session_id: str, number: int, owner: str, answers: int, since: float, *, release: bool
+        self, session_id: str, number: int, execution: str, answers: int, since: float, *, release: bool
     ) -> None:
         """Crun has answered ``answers`` times, first at ``since``, that there is no result yet.
 
-        ``release`` also gives ``owner``'s lease back.
+        ``release`` also gives ``execution``'s lease back.
         """
         ...
 

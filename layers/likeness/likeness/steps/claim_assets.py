@@ -1,4 +1,4 @@
-"""State ClaimAssets: become the one execution that moves this session's assets, and say what to submit."""
+"""State ClaimAssets: become the one execution that drives this session's assets, and say what to submit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ClaimAssets:
     def __call__(
         self, session_id: str, execution: str, *, takes_over: str | None = None, group_id: str | None = None
     ) -> NextAction:
-        """See next_action.py. ``takes_over`` names a driver that has died.
+        """See next_action.py. ``takes_over`` names a driver that has ended.
 
         ``group_id`` is what the execution's own look-up has found: where SaveGroup could not save it, because the
         session was erased in the meantime or has another group, it is kept here.

@@ -50,7 +50,7 @@ _NOT_FETCHED = "The file could not be fetched from its URL ({})."
 
 @dataclass(frozen=True, slots=True)
 class FetchAsset:
-    """Takes files by URL. ``submit(session_id, asset_id, owner)`` is the step SubmitAsset.
+    """Takes files by URL. ``submit(session_id, asset_id, submitter)`` is the step SubmitAsset.
 
     A clip has at most ``max_pixels`` (width x height).
     """
@@ -66,12 +66,12 @@ class FetchAsset:
     max_pixels: int = MAX_PIXELS
 
     def __call__(
-        self, caller: Caller, *, name: str, asset_type: str, asset_url: str, group_id: str, owner: str
+        self, caller: Caller, *, name: str, asset_type: str, asset_url: str, group_id: str, submitter: str
     ) -> Asset:
         """The asset. A file that cannot be had, or is not fit, is one too: asset-info says why it is Failed.
 
         NotFound when the group is none of the caller's, InvalidRequest when it is full, UpstreamRefused when crun
-        does not take the file. ``owner`` names the request.
+        does not take the file. ``submitter`` names the request.
         """
         began = self.clock.now()
         session = self._session(caller, group_id)
@@ -88,7 +88,7 @@ class FetchAsset:
             raise
         # Sent before crun is called: whatever becomes of this request, the file is on its way.
         self.queue.send(AssetsReady(session_id=session.id, correlation_id=session.correlation_id).to_json())
-        return self._submitted(asset, owner, began + _TRIES_SECONDS)
+        return self._submitted(asset, submitter, began + _TRIES_SECONDS)
 
     def _session(self, caller: Caller, group_id: str) -> Session:
         found = looked_up(lambda: self.ids.session_of(group_id, caller.client_id), self.retry.sleep)
@@ -139,10 +139,10 @@ class FetchAsset:
         except TooManyAttempts as full:
             raise InvalidRequest(f"group_id: {full.message}", field="group_id") from None
 
-    def _submitted(self, asset: Asset, owner: str, until: float) -> Asset:
+    def _submitted(self, asset: Asset, submitter: str, until: float) -> Asset:
         """The asset once crun has it or has refused it, or as it stands when there is no more time."""
         while self.clock.now() <= until:
-            waits = self._submit(asset, owner, until)
+            waits = self._submit(asset, submitter, until)
             asset = self.store.get_asset(asset.session_id, asset.id) or asset
             self._raise_refusal(asset)
             if asset.status not in OPEN_WORK or waits:
@@ -150,10 +150,10 @@ class FetchAsset:
             self.retry.sleep(_LOOK_SECONDS)
         return asset
 
-    def _submit(self, asset: Asset, owner: str, until: float) -> bool:
+    def _submit(self, asset: Asset, submitter: str, until: float) -> bool:
         """Whether it is no use to try again in this request."""
         try:
-            self.retry(lambda: self.submit(asset.session_id, asset.id, owner), until)
+            self.retry(lambda: self.submit(asset.session_id, asset.id, submitter), until)
         except UpstreamRefused as refusal:
             self._withdraw(asset, refusal)
             raise

@@ -24,7 +24,7 @@ from likeness.ports.crun import Crun
 from likeness.ports.onboarding import SessionStore
 from likeness.ports.system import Clock
 
-#: More than the function may run (its Timeout in the template): after it the holder is dead.
+#: More than the function may run (its Timeout in the template): after it the execution that holds the lease has ended.
 LEASE_SECONDS = 50
 #: How crun says that there is no result yet, beside a success without a GroupId (what peers have seen). The same words
 #: may mean that there never will be one, so they are believed only after a while.

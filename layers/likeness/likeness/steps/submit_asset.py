@@ -62,10 +62,10 @@ class SubmitAsset:
     clock: Clock
     possible_orphan: Callable[[], None]
 
-    def __call__(self, session_id: str, asset_id: str, owner: str) -> Submission:
+    def __call__(self, session_id: str, asset_id: str, submitter: str) -> Submission:
         """What became of the asset. Raises what is worth repeating.
 
-        ``owner`` names who submits, an execution or a request. Each invocation signs for itself: Lambda and Step
+        ``submitter`` names who submits, an execution or a request. Each invocation signs for itself: Lambda and Step
         Functions may run a second one while the first is still at it, and nobody repeats what another one may be at.
         """
         session, asset = self.store.load_asset(session_id, asset_id)
@@ -80,7 +80,7 @@ class SubmitAsset:
                 problem = Problem("submission_unknown", "It is not known whether the file arrived.", retryable=True)
                 return self._fail(asset, problem)
         try:
-            intent = self._intend(asset, f"{owner}/{self.clock.entropy().hex()}")
+            intent = self._intend(asset, f"{submitter}/{self.clock.entropy().hex()}")
         except ConditionFailed:
             return {"outcome": "nothing"}
         if asset.status is AssetStatus.SUBMITTING:
