@@ -155,7 +155,7 @@ def _open(at: Stage) -> Callable[[], Any]:
 
 
 def _group(at: Stage) -> tuple[str, str]:
-    """A byted token and its group."""
+    """An issued token and its group."""
     opened = _open(at)()
     answered(at.where.browser(take_check(opened["H5Link"], "pass")), 303)
     at.where.settle()

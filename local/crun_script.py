@@ -103,12 +103,12 @@ class Callbacks:
         self._server.shutdown()
         self._server.server_close()
 
-    def of(self, byted_token: str, seconds: float) -> dict[str, str] | None:
+    def of(self, token: str, seconds: float) -> dict[str, str] | None:
         """What the browser has brought for a token, within ``seconds``."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for each in self.came:
-                if each.get("bytedToken") == byted_token:
+                if each.get("bytedToken") == token:
                     return each
             time.sleep(0.05)
         return None

@@ -24,11 +24,11 @@ base_url = bootstrap.base_url()
 
 @observed(of_request)
 def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
-    """A byted token of ours, and crun's link."""
+    """An issued token, and crun's link."""
 
     def work(caller: Caller) -> dict[str, Any]:
         asked = read_body(ValidationRequest, body_of(event))
         opened = open_validation(caller, asked.callback_url, base_url(event), correlation_id_of(event))
-        return visual_validate_session(opened.byted_token, opened.h5_link, asked.callback_url)
+        return visual_validate_session(opened.issued_token, opened.h5_link, asked.callback_url)
 
     return respond(event, client_keys, work)

@@ -33,7 +33,7 @@ class Program:
 
     cloud: Cloud
     url: str
-    byted_token: str = ""
+    issued_token: str = ""
     group_id: str = ""
     told: list[str] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
@@ -47,11 +47,11 @@ class Program:
 
     def _way(self) -> Story:
         made = yield from self._until_answered("visual-validate-session", body={"callback_url": CALLBACK})
-        self.byted_token = made["BytedToken"]
+        self.issued_token = made["BytedToken"]
         yield 10
         yield from self._come_back(take_check(made["H5Link"], "pass"))
         yield 20  # who asks at once is made to wait inside of the call, where nothing else happens in this account
-        found = yield from self._until_answered("visual-validate-result", byted_token=self.byted_token)
+        found = yield from self._until_answered("visual-validate-result", byted_token=self.issued_token)
         self.group_id = found["GroupId"]
         body = {"name": "front", "asset_type": "Image", "asset_url": self.url, "group_id": self.group_id}
         found = yield from self._until_answered("asset-upload", body=body)

@@ -43,7 +43,7 @@ def check(program: Program, fault: Fault | None = None) -> None:
     """What holds whatever died."""
     where = program.cloud
     assert program.ended, "the program gave up"
-    session_id = session_of(program.byted_token)
+    session_id = session_of(program.issued_token)
     assert session_id
     session, assets = where.store.load(session_id)
     assert session

@@ -273,7 +273,7 @@ def _a_program_of_the_vendors(where: Cloud) -> None:
         body = {"name": "gone", "asset_type": "Image", "asset_url": f"{url}#", "group_id": program.group_id}
         unfit = where.vendor("asset-upload", body=body | {"asset_type": "Video"}).body["data"]["AssetId"]
         assert where.vendor("asset-info", asset_id=unfit).body["data"]["Status"] == "Failed"
-        session = session_of(program.byted_token) or ""
+        session = session_of(program.issued_token) or ""
         _before("TransactWriteItems", "fetch_asset", lambda: where.api("DELETE", SESSION, session_id=session), where)
         assert where.vendor("asset-upload", body=body).status == 404
         where.settle()
@@ -285,7 +285,7 @@ def _a_full_session_and_an_invite_made_anew(where: Cloud) -> None:
         program = Program(where, url)
         where.tell(program.story())
         where.settle()
-        session = session_of(program.byted_token) or ""
+        session = session_of(program.issued_token) or ""
         where.aws("dynamodb").update_item(
             TableName="Table",
             Key=session_key(session),

@@ -25,7 +25,7 @@ from likeness.domain.drop_in import (
     callback_location,
     crun_error,
     may_call_back,
-    new_byted_token,
+    new_issued_token,
     session_of,
 )
 from likeness.domain.files import Download
@@ -136,14 +136,14 @@ def facade(world: World) -> Facade:
     return Facade(world)
 
 
-# -- the byted token ------------------------------------------------------------------------------------------------
+# -- the issued token -----------------------------------------------------------------------------------------------
 
 
 def test_a_token_says_where_to_look_and_is_longer_than_anybody_guesses() -> None:
-    token = new_byted_token(SES, bytes(range(20)))
+    token = new_issued_token(SES, bytes(range(20)))
     assert session_of(token) == SES
     assert re.fullmatch("[0-9A-Z]{66}", token)
-    assert token != new_byted_token(SES, bytes(20))
+    assert token != new_issued_token(SES, bytes(20))
 
 
 @pytest.mark.parametrize(
@@ -206,8 +206,8 @@ def test_a_validation_is_a_session_with_an_open_attempt_and_a_token_of_its_own(f
     opened = facade.open()
     session = facade.session(opened)
     assert (session.client_id, session.status) == ("acme", SessionStatus.REQUIRES_INPUT)
-    assert session.drop_in == DropIn(CALLBACK, opened.byted_token)
-    assert session.attempts[1].byted_token == "crun's" != opened.byted_token
+    assert session.drop_in == DropIn(CALLBACK, opened.issued_token)
+    assert session.attempts[1].byted_token == "crun's" != opened.issued_token
     assert opened.h5_link == "https://h5.test/?a=1&lng=zh&b=2"
     assert facade.world.crun.callback_urls[0].startswith(f"{BASE}/callback/{session.id}/1/")
     assert facade.world.queue.sent == [(LinkCheck(session.id, 1).to_json(), 420)]
@@ -259,7 +259,7 @@ def test_the_browser_goes_on_with_our_token_and_what_the_page_said(facade: Facad
     opened = facade.open()
     location = facade.world.callback(facade.session(opened), parameters=PASSED)
     assert location == (
-        f"https://app.example.com/done?order=1&bytedToken={opened.byted_token}&resultCode=10000"
+        f"https://app.example.com/done?order=1&bytedToken={opened.issued_token}&resultCode=10000"
         "&algorithmBaseRespCode=0&reqMeasureInfoValue=1&verify_type=real_time#top"
     )
     assert facade.session(opened).attempts[1].status is AttemptStatus.PASSED
@@ -269,7 +269,7 @@ def test_a_failure_is_told_with_our_token_also_when_crun_leaves_it_out(facade: F
     opened = facade.open()
     told = {"resultCode": ["10010"], "algorithmBaseRespCode": ["1105"]}
     location = facade.world.callback(facade.session(opened), parameters=told)
-    assert f"?order=1&bytedToken={opened.byted_token}&resultCode=10010&algorithmBaseRespCode=1105#top" in location
+    assert f"?order=1&bytedToken={opened.issued_token}&resultCode=10010&algorithmBaseRespCode=1105#top" in location
     assert facade.session(opened).attempts[1].status is AttemptStatus.FAILED
 
 
@@ -285,7 +285,7 @@ def test_after_an_erasure_nobody_is_sent_anywhere(facade: Facade) -> None:
 
 def test_the_group_is_told_as_often_as_one_likes(facade: Facade) -> None:
     opened = facade.verified("group-often")
-    assert [facade.result.group(CLIENT, opened.byted_token) for _ in range(3)] == ["group-often"] * 3
+    assert [facade.result.group(CLIENT, opened.issued_token) for _ in range(3)] == ["group-often"] * 3
     assert not facade.world.crun.looked_up
     assert not facade.slept
 
@@ -293,10 +293,10 @@ def test_the_group_is_told_as_often_as_one_likes(facade: Facade) -> None:
 def test_who_asks_too_early_burns_nothing(facade: Facade) -> None:
     opened = facade.open()
     with pytest.raises(NotFound, match="validation was not passed"):
-        facade.result.group(CLIENT, opened.byted_token)
+        facade.result.group(CLIENT, opened.issued_token)
     facade.world.callback(facade.session(opened), parameters={"resultCode": ["10010"]})
     with pytest.raises(NotFound, match="validation was not passed"):
-        facade.result.group(CLIENT, opened.byted_token)
+        facade.result.group(CLIENT, opened.issued_token)
     assert not facade.world.crun.looked_up
     assert not facade.slept
 
@@ -305,7 +305,7 @@ def test_who_comes_with_the_redirect_waits_for_the_result(facade: Facade) -> Non
     opened = facade.open()
     facade.world.callback(facade.session(opened))
     facade.meanwhile.extend([lambda: None, lambda: None, lambda: facade.save_group(opened, "group-late")])
-    assert facade.result.group(CLIENT, opened.byted_token) == "group-late"
+    assert facade.result.group(CLIENT, opened.issued_token) == "group-late"
     assert len(facade.slept) == 3
 
 
@@ -313,7 +313,7 @@ def test_nobody_waits_longer_than_the_gateway_does(facade: Facade) -> None:
     opened = facade.open()
     facade.world.callback(facade.session(opened))
     with pytest.raises(UpstreamDeferred) as caught:
-        facade.result.group(CLIENT, opened.byted_token)
+        facade.result.group(CLIENT, opened.issued_token)
     assert caught.value.retry_after
     assert 20 < sum(facade.slept) <= 24
 
@@ -324,29 +324,29 @@ def test_a_pass_that_crun_refuses_ends_the_waiting(facade: Facade) -> None:
     refused = UpstreamRefused(404)
     facade.meanwhile.append(lambda: facade.world.look_up_to_the_end(facade.session(opened), refused))
     with pytest.raises(NotFound, match="validation was not passed"):
-        facade.result.group(CLIENT, opened.byted_token)
+        facade.result.group(CLIENT, opened.issued_token)
 
 
 def test_a_token_opens_its_own_session_to_its_own_client_alone(facade: Facade) -> None:
     mine, other = facade.verified("group-mine"), facade.verified("group-other")
     plain = facade.world.session()
     forged = [
-        mine.byted_token[:26] + other.byted_token[26:],
-        mine.byted_token[:-1] + ("0" if mine.byted_token[-1] != "0" else "1"),
-        mine.byted_token.lower(), mine.byted_token + "0", plain.id[4:] + "0" * 40, mine.session_id, "crun's", "",
+        mine.issued_token[:26] + other.issued_token[26:],
+        mine.issued_token[:-1] + ("0" if mine.issued_token[-1] != "0" else "1"),
+        mine.issued_token.lower(), mine.issued_token + "0", plain.id[4:] + "0" * 40, mine.session_id, "crun's", "",
     ]  # fmt: skip
     for token in forged:
         with pytest.raises(NotFound, match="byted_token not found"):
             facade.result.group(CLIENT, token)
     with pytest.raises(NotFound, match="byted_token not found"):
-        facade.result.group(OTHER_CLIENT, mine.byted_token)
+        facade.result.group(OTHER_CLIENT, mine.issued_token)
 
 
 def test_an_erased_session_has_no_group_any_more(facade: Facade) -> None:
     opened = facade.verified("group-erased")
     assert facade.world.store.redact_session(facade.session(opened), facade.world.clock.now())
     with pytest.raises(NotFound, match="byted_token not found"):
-        facade.result.group(CLIENT, opened.byted_token)
+        facade.result.group(CLIENT, opened.issued_token)
 
 
 # -- asset-upload ---------------------------------------------------------------------------------------------------

@@ -51,9 +51,9 @@ def _code(error: LikenessError) -> int:
     return {429: _LIMITED, 503: _MAINTENANCE}.get(error.status, _SERVER_ERROR)
 
 
-def visual_validate_session(byted_token: str, h5_link: str, callback_url: str) -> dict[str, Any]:
+def visual_validate_session(issued_token: str, h5_link: str, callback_url: str) -> dict[str, Any]:
     """Returns the data of a new face check; token and link are secrets."""
-    return {"BytedToken": byted_token, "H5Link": h5_link, "CallbackURL": callback_url}
+    return {"BytedToken": issued_token, "H5Link": h5_link, "CallbackURL": callback_url}
 
 
 def visual_validate_result(group_id: str) -> dict[str, Any]:

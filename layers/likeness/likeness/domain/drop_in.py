@@ -1,4 +1,4 @@
-"""The vendor's own four routes: our byted tokens, the callback as the H5 page makes it, and an asset in crun's words.
+"""The vendor's own four routes: the issued tokens, the callback as the H5 page makes it, and an asset in crun's words.
 
 Whoever wrote code against crun.ai gets these by changing a base URL (docs/drop-in.md).
 """
@@ -19,22 +19,22 @@ from likeness.domain.session import AttemptStatus, DropIn, Session, SessionStatu
 _TOKEN = re.compile(r"([0-9A-Z]{26})[0-9A-F]{40}")
 
 
-def new_byted_token(session_id: str, entropy: bytes) -> str:
+def new_issued_token(session_id: str, entropy: bytes) -> str:
     """The token that a caller holds instead of crun's; ``entropy`` is 20 random bytes."""
     return bare(session_id) + entropy[:20].hex().upper()
 
 
-def session_of(byted_token: str) -> str | None:
+def session_of(issued_token: str) -> str | None:
     """The id of the session that a token of ours is for; whether it is the right token, ``opens`` says."""
-    found = _TOKEN.fullmatch(byted_token)
+    found = _TOKEN.fullmatch(issued_token)
     session_id = f"ses_{found[1]}" if found else ""
     return session_id if SESSION_ID.fullmatch(session_id) else None
 
 
-def opens(session: Session, byted_token: str) -> bool:
+def opens(session: Session, issued_token: str) -> bool:
     """Whether this is the very token that was given out for the session; compared in constant time."""
-    given = session.drop_in.byted_token if session.drop_in else ""
-    return bool(given) and hmac.compare_digest(given.encode(), byted_token.encode("utf-8", "replace"))
+    given = session.drop_in.issued_token if session.drop_in else ""
+    return bool(given) and hmac.compare_digest(given.encode(), issued_token.encode("utf-8", "replace"))
 
 
 def result_is_on_its_way(session: Session) -> bool:
@@ -64,7 +64,7 @@ def callback_location(drop_in: DropIn, told: Mapping[str, str]) -> str:
     """
     address, mark, fragment = drop_in.callback_url.partition("#")
     joint = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
-    return f"{address}{joint}{urlencode({'bytedToken': drop_in.byted_token, **told})}{mark}{fragment}"
+    return f"{address}{joint}{urlencode({'bytedToken': drop_in.issued_token, **told})}{mark}{fragment}"
 
 
 _STATUS = {AssetStatus.ACTIVE: "Active", AssetStatus.FAILED: "Failed"}

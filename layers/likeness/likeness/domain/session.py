@@ -104,11 +104,11 @@ class Consent:
 class DropIn:
     """What a session that was made by the vendor's own route has besides: where its caller wants the browser, and the
 
-    byted token that was given out. The token is a secret.
+    token that was issued. The token is a secret.
     """
 
     callback_url: str
-    byted_token: str
+    issued_token: str = field(metadata=about(name="byted_token"))
 
 
 def _attempts(stored: Mapping[str, Mapping[str, Any]]) -> dict[int, Attempt]:

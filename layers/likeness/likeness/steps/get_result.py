@@ -1,7 +1,7 @@
 """GET /api/v1/client/job/visual-validate-result and …/asset-info: crun's answers, out of our table.
 
-Neither asks crun for anything: a byted token is good for as many questions as there are, for as long as the session is
-kept, and who asks too early burns nothing.
+Neither asks crun for anything: an issued token is good for as many questions as there are, for as long as the session
+is kept, and who asks too early burns nothing.
 """
 
 from __future__ import annotations
@@ -53,19 +53,19 @@ class GetResult:
     clock: Clock
     sleep: Callable[[float], None]
 
-    def group(self, caller: Caller, byted_token: str) -> str:
+    def group(self, caller: Caller, issued_token: str) -> str:
         """The GroupId. NotFound, as crun says it, before the check was passed and for a token that is none of the
 
         caller's; UpstreamDeferred when it was passed and crun has still not given the group.
         """
-        session = self._session(caller, byted_token)
+        session = self._session(caller, issued_token)
         until, pause = self.clock.now() + _RESULT_SECONDS, _FIRST_LOOK_SECONDS
         while result_is_on_its_way(session):
             if self.clock.now() + pause > until:
                 raise UpstreamDeferred("The result is on its way", retry_after=5)
             self.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_LOOK_SECONDS)
-            session = self._session(caller, byted_token)
+            session = self._session(caller, issued_token)
         if session.group_id is None:
             raise NotFound("validation was not passed")
         return session.group_id
@@ -78,14 +78,14 @@ class GetResult:
             raise NotFound("asset_id: asset not found")
         return asset
 
-    def _session(self, caller: Caller, byted_token: str) -> Session:
-        session_id = session_of(byted_token)
+    def _session(self, caller: Caller, issued_token: str) -> Session:
+        session_id = session_of(issued_token)
         session = self.store.get_session(session_id) if session_id else None
         if (
             session is None
             or session.client_id != caller.client_id
             or session.status is SessionStatus.REDACTED
-            or not opens(session, byted_token)
+            or not opens(session, issued_token)
         ):
             raise NotFound("byted_token not found")
         return session

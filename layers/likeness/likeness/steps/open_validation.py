@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from likeness.domain.caller import Caller
-from likeness.domain.drop_in import new_byted_token, why_not_call_back
+from likeness.domain.drop_in import new_issued_token, why_not_call_back
 from likeness.domain.ids import session_id
 from likeness.domain.session import DropIn, Language, Session, SessionStatus
 from likeness.errors import InvalidRequest
@@ -21,10 +21,10 @@ _TRIES_SECONDS = 11.0
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A validation that a person can pass: our byted token and crun's H5 link, which are secrets."""
+    """A validation that a person can pass: the issued token and crun's H5 link, which are secrets."""
 
     session_id: str
-    byted_token: str
+    issued_token: str
     h5_link: str
 
 
@@ -47,7 +47,7 @@ class OpenValidation:
             raise InvalidRequest(f"callback_url: {why_not}", field="callback_url")
         now = self.clock.now()
         made = session_id(int(now * 1000), self.clock.entropy())
-        drop_in = DropIn(callback_url, new_byted_token(made, self.clock.entropy() + self.clock.entropy()))
+        drop_in = DropIn(callback_url, new_issued_token(made, self.clock.entropy() + self.clock.entropy()))
         session = Session(
             id=made,
             client_id=caller.client_id,
@@ -64,4 +64,4 @@ class OpenValidation:
         )
         self.store.create_session(session.attempted(attempt, now), [])
         self.created(made, correlation_id)
-        return Opened(made, drop_in.byted_token, h5_link)
+        return Opened(made, drop_in.issued_token, h5_link)
