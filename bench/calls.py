@@ -142,12 +142,12 @@ def _erase(at: Stage) -> Act:
     return lambda: answered(at.where.api("DELETE", "/sessions/{session_id}", session_id=made), 200)
 
 
-# -- the vendor's own routes --------------------------------------------------------------------------------------
+# -- crun's own routes --------------------------------------------------------------------------------------------
 
 
 def _program(at: Stage) -> Any:
-    """The data of a call by one of the vendor's own routes."""
-    return lambda call, **asked: answered(at.where.vendor(call, **asked), 200).body["data"]
+    """The data of a call by one of crun's own routes."""
+    return lambda call, **asked: answered(at.where.crun_route(call, **asked), 200).body["data"]
 
 
 def _open(at: Stage) -> Callable[[], Any]:

@@ -1,4 +1,4 @@
-"""The vendor's own routes on the deployed stack: what each call takes beside crun's own answer to it.
+"""crun's own routes on the deployed stack: what each call takes beside crun's own answer to it.
 
 The program is local/crun_script.py, unchanged; crun is the simulator, behind the same gateway on both ways.
 """

@@ -163,15 +163,15 @@ def _play(where: Cloud) -> None:
 
 
 def _play_program(where: Cloud) -> None:
-    """A program of the vendor's; its file is not to be had, since nobody serves it when the calls are played again."""
-    opened = where.vendor("visual-validate-session", body={"callback_url": CALLBACK}).body["data"]
+    """A program written for crun; its file is not to be had, since nobody serves it when the calls are played again."""
+    opened = where.crun_route("visual-validate-session", body={"callback_url": CALLBACK}).body["data"]
     where.browser(take_check(opened["H5Link"], "pass"))
     where.settle()
-    group_id = where.vendor("visual-validate-result", byted_token=opened["BytedToken"]).body["data"]["GroupId"]
+    group_id = where.crun_route("visual-validate-result", byted_token=opened["BytedToken"]).body["data"]["GroupId"]
     # An address that documents use (RFC 5737): refused without a look.
     file = {"name": "face", "asset_type": "Image", "asset_url": "http://192.0.2.1/face.jpg", "group_id": group_id}
-    asset_id = where.vendor("asset-upload", body=file).body["data"]["AssetId"]
-    where.vendor("asset-info", asset_id=asset_id)
+    asset_id = where.crun_route("asset-upload", body=file).body["data"]["AssetId"]
+    where.crun_route("asset-info", asset_id=asset_id)
 
 
 def environment_now() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A program for crun.ai, written from the vendor's page alone: it knows a base URL, a key and the four routes.
+"""A program for crun.ai, written from crun's page alone: it knows a base URL, a key and the four routes.
 
 It retries nothing, keeps nothing and checks little, as first programs do. Likeness serves the same routes, so it runs
 there unchanged (docs/drop-in.md). Try it beside ``make up``, with the simulated crun or with Likeness behind it:
@@ -33,7 +33,7 @@ _TIMEOUT_SECONDS = 90
 
 
 class Refused(Exception):
-    """When the answer is not a success: ``code`` is the vendor's, or the HTTP status where there is no envelope."""
+    """When the answer is not a success: ``code`` is crun's, or the HTTP status where there is no envelope."""
 
     def __init__(self, call: str, code: int, message: str) -> None:
         super().__init__(f"{call}: {code} {message}")
@@ -42,7 +42,7 @@ class Refused(Exception):
 
 @dataclass
 class CrunApi:
-    """The vendor's four routes. ``answers`` keeps what came: call, HTTP status, body."""
+    """crun's four routes. ``answers`` keeps what came: call, HTTP status, body."""
 
     base_url: str
     api_key: str
@@ -161,7 +161,7 @@ def onboard(
     ask_after: float = _TIMEOUT_SECONDS,
     timeout: float = _TIMEOUT_SECONDS,
 ) -> Onboarded:
-    """The six steps of the vendor's page. Refused when a call is, TimeoutError when the person does not come back.
+    """The six steps of crun's page. Refused when a call is, TimeoutError when the person does not come back.
 
     ``lookups``: how often the result is asked for, as when the page that the person comes back to and a worker both
     do. ``ask_after``: so many seconds without a callback, and again each time, the program asks for the result, for

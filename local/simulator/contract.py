@@ -1,4 +1,4 @@
-"""The five calls of the vendor's contract, on the simulator's state."""
+"""The five calls of crun's contract, on the simulator's state."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

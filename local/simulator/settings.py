@@ -22,7 +22,7 @@ class AssetOutcome(BaseModel):
 
 
 class SimulatorSettings(BaseModel):
-    """All the unknowns of the vendor's contract, each with its most probable value.
+    """All the unknowns of crun's contract, each with its most probable value.
 
     Times are seconds. An unknown field or a wrong type raises `pydantic.ValidationError`.
     """
@@ -30,7 +30,7 @@ class SimulatorSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # links and tokens
-    link_seconds: float = Field(120, gt=0, description="an H5 link opens for so long (vendor's page)")
+    link_seconds: float = Field(120, gt=0, description="an H5 link opens for so long (crun's page)")
     token_seconds: float = Field(1800, gt=0, description="a byted token lives for so long")
     token_mode: Literal["single_use", "reusable"] = Field(
         "single_use", description="single_use: a lookup consumes the token, even when nobody passed"
@@ -40,8 +40,8 @@ class SimulatorSettings(BaseModel):
         "&", description="joins the result parameters to a callback URL that already has a query"
     )
     failure_includes_token: bool = Field(True, description="False: callbacks of failures lack bytedToken")
-    fail_result_code: str = Field("10010", description="resultCode after `Fail`; the vendor lists none")
-    cancel_result_code: str = Field("10020", description="resultCode after `Cancel`; the vendor lists none")
+    fail_result_code: str = Field("10010", description="resultCode after `Fail`; crun lists none")
+    cancel_result_code: str = Field("10020", description="resultCode after `Cancel`; crun lists none")
     fail_algorithm_code: str = Field("1105", description="algorithmBaseRespCode after `Fail`")
     default_person: str = Field("alice", pattern=r"^[a-z0-9_-]{1,32}$")
 

@@ -116,7 +116,7 @@ class Store:
     def open_validation(self, callback_url: str) -> Validation:
         """Start a validation and issue its token and its link's query (`lng` is not part of it)."""
         with self.lock:
-            # the vendor's example: 14 digits of the time, then capital hexadecimal digits, 36 in all
+            # crun's example: 14 digits of the time, then capital hexadecimal digits, 36 in all
             token = self._time_stamp() + secrets.token_hex(11).upper()
             validation = Validation(token, _signed_query(token), callback_url, self._clock.now())
             self.validations[token] = validation

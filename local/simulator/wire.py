@@ -75,7 +75,7 @@ class Answer:
 
 
 def invalid(*errors: str) -> Answer:
-    """Return the refusal of a call whose parameters are wrong (vendor's OpenAPI)."""
+    """Return the refusal of a call whose parameters are wrong (crun's OpenAPI)."""
     return Answer(422, "Missing Params or Type Error", errors=list(errors))
 
 

@@ -68,7 +68,7 @@ def test_the_contract_and_the_pages_are_there(api_url: str) -> None:
         ("GET", "account/balance", "", 404),
     ],
 )  # fmt: skip
-def test_the_vendors_own_routes_answer_in_the_vendors_envelope(
+def test_crun_routes_answer_in_the_envelope_of_crun(
     api_url: str, api_key: str, method: str, call: str, key: str | None, code: int
 ) -> None:
     headers = {"x-api-key": key or api_key} if key is not None else {}

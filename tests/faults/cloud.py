@@ -273,9 +273,9 @@ class Cloud:
         )
         return self._integration(_FUNCTION_OF[method, resource], event)
 
-    def vendor(self, call: str, *, key: str = "", body: object = None, **query: str) -> Answer:
-        """A request by one of the vendor's own routes: no authorizer stands before them."""
-        method, function = _VENDORS_OWN[call]
+    def crun_route(self, call: str, *, key: str = "", body: object = None, **query: str) -> Answer:
+        """A request by one of crun's own routes: no authorizer stands before them."""
+        method, function = _CRUN_ROUTES[call]
         event = event_of_request(
             method,
             f"/api/v1/client/job/{call}",
@@ -460,8 +460,8 @@ class Cloud:
             self._begin_execution(body["name"], body["input"], body["stateMachineArn"])
 
 
-#: The vendor's own routes, by the last part of their paths.
-_VENDORS_OWN = {
+#: crun's own routes, by the last part of their paths.
+_CRUN_ROUTES = {
     "visual-validate-session": ("POST", "open_validation"),
     "visual-validate-result": ("GET", "get_result"),
     "asset-upload": ("POST", "fetch_asset"),

@@ -1,4 +1,4 @@
-"""A program of the vendor's and its user, who calls again when an answer does not come."""
+"""A program written for crun and its user, who calls again when an answer does not come."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Program:
 
     def _until_answered(self, call: str, **options: Any) -> Any:
         for _ in range(_TRIES):
-            answer = self.cloud.vendor(call, **options)
+            answer = self.cloud.crun_route(call, **options)
             if answer.status == 200:
                 return answer.body["data"]
             # Lambda's own end of a run, a fault of ours, and what is away or on its way.

@@ -1,4 +1,4 @@
-"""The vendor's own routes, with every call of the functions behind them broken in every way."""
+"""crun's own routes, with every call of the functions behind them broken in every way."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check(program: Program, fault: Fault | None = None) -> None:
     assert not [each for each in where.lookups if each.before_pass and each.age < LINK_CHECK_SECONDS]
 
 
-def test_a_program_of_the_vendors_gets_through(where: Cloud, url: str) -> None:
+def test_a_caller_of_crun_routes_gets_through(where: Cloud, url: str) -> None:
     program = play(where, url, {})
     check(program)
     assert program.told == [program.info["AssetId"]]
@@ -107,11 +107,11 @@ def test_an_upload_that_crun_defers_for_hours_is_active_in_the_end(where: Cloud,
 
 def test_a_lost_callback_is_found_by_the_link_check_and_no_question_burns_the_token(where: Cloud) -> None:
     where.begin({})
-    made = where.vendor("visual-validate-session", body={"callback_url": CALLBACK}).body["data"]
+    made = where.crun_route("visual-validate-session", body={"callback_url": CALLBACK}).body["data"]
     for _ in range(3):
-        assert where.vendor("visual-validate-result", byted_token=made["BytedToken"]).status == 404
+        assert where.crun_route("visual-validate-result", byted_token=made["BytedToken"]).status == 404
     take_check(made["H5Link"], "pass")
     where.settle()
-    answer = where.vendor("visual-validate-result", byted_token=made["BytedToken"])
+    answer = where.crun_route("visual-validate-result", byted_token=made["BytedToken"])
     assert answer.status == 200
     assert [each.lookups for each in where.simulator.store.validations.values()] == [1]

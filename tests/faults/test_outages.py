@@ -172,7 +172,7 @@ def test_what_crun_lists_with_a_422_reaches_the_caller_and_the_log_without_what_
     assert answer.body["upstream_errors"] == shown
     (line,) = [each for each in map(json.loads, where.logs) if each.get("upstream_errors")]
     assert (line["message"], line["upstream_code"], line["upstream_errors"]) == ("crun called", 422, shown)
-    called = where.vendor("visual-validate-session", body={"callback_url": "https://shop.example/done"})
+    called = where.crun_route("visual-validate-session", body={"callback_url": "https://shop.example/done"})
     assert (called.status, called.body["errors"]) == (422, shown)
 
 

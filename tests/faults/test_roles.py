@@ -264,18 +264,18 @@ def _by_the_clock(where: Cloud) -> None:
     assert where.invoke("check_credits", {}) == {"outcome": "checked"}
 
 
-def _a_program_of_the_vendors(where: Cloud) -> None:
+def _a_caller_of_crun_routes(where: Cloud) -> None:
     with served_face() as url:
         program = Program(where, url)
         where.tell(program.story())
         where.settle()
         assert program.ended
         body = {"name": "gone", "asset_type": "Image", "asset_url": f"{url}#", "group_id": program.group_id}
-        unfit = where.vendor("asset-upload", body=body | {"asset_type": "Video"}).body["data"]["AssetId"]
-        assert where.vendor("asset-info", asset_id=unfit).body["data"]["Status"] == "Failed"
+        unfit = where.crun_route("asset-upload", body=body | {"asset_type": "Video"}).body["data"]["AssetId"]
+        assert where.crun_route("asset-info", asset_id=unfit).body["data"]["Status"] == "Failed"
         session = session_of(program.issued_token) or ""
         _before("TransactWriteItems", "fetch_asset", lambda: where.api("DELETE", SESSION, session_id=session), where)
-        assert where.vendor("asset-upload", body=body).status == 404
+        assert where.crun_route("asset-upload", body=body).status == 404
         where.settle()
     assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"uploads/{session}/").get("Versions")
 
@@ -293,7 +293,7 @@ def _a_full_session_and_an_invite_made_anew(where: Cloud) -> None:
             ExpressionAttributeValues={":most": {"N": str(MAX_ASSETS_PER_SESSION)}},
         )
         body = {"name": "late", "asset_type": "Image", "asset_url": url, "group_id": program.group_id}
-        assert where.vendor("asset-upload", body=body).status == 422
+        assert where.crun_route("asset-upload", body=body).status == 422
         assert where.api("POST", f"{SESSION}/assets", body=registration(0), session_id=session).status == 429
         before = len(where.store.list_assets(session))
         where.put_object(f"inbox/{session}/late.jpg", FACES[2])
@@ -379,7 +379,7 @@ SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
     _changes,
     _webhooks,
     _by_the_clock,
-    _a_program_of_the_vendors,
+    _a_caller_of_crun_routes,
     _a_full_session_and_an_invite_made_anew,
     _lost_events_of_files,
     _an_execution_that_is_stopped,

@@ -33,7 +33,7 @@ CHECKS: list[CheckFunction] = [
     checks.negative_data_rejection,
     checks.positive_data_acceptance,
 ]
-VENDORS = "/api/v1/client/"
+CRUN_ROUTES = "/api/v1/client/"
 ROUTES = [(path, method) for path, item in PATHS.items() for method in item]
 
 
@@ -121,7 +121,7 @@ def test_every_route_answers_as_its_contract_says(
         case.call_and_validate(checks=CHECKS, allow_redirects=False)
 
 
-@pytest.mark.parametrize(("path", "method"), [each for each in ROUTES if not each[0].startswith(VENDORS)])
+@pytest.mark.parametrize(("path", "method"), [each for each in ROUTES if not each[0].startswith(CRUN_ROUTES)])
 def test_a_method_that_a_route_does_not_have_is_a_404_problem(api: Api, path: str, method: str) -> None:
     # API Gateway does not tell a wrong method from a wrong path, so there is no 405.
     for other in {"GET", "POST", "PUT", "PATCH", "DELETE"} - {each.upper() for each in PATHS[path]}:
@@ -135,8 +135,8 @@ def test_the_contract_names_every_route_of_the_template_and_no_other() -> None:
     routes = {
         (each["Properties"]["Path"], each["Properties"]["Method"].lower()) for each in events if each["Type"] == "Api"
     }
-    # What takes everything that is no route, beside the vendor's own or at all, is none itself.
-    assert set(ROUTES) == routes - {(f"{VENDORS}{{path+}}", "any"), ("/{path+}", "get")}
+    # What takes everything that is no route, beside crun's own or at all, is none itself.
+    assert set(ROUTES) == routes - {(f"{CRUN_ROUTES}{{path+}}", "any"), ("/{path+}", "get")}
 
 
 def _media() -> Iterator[tuple[str, dict[str, Any]]]:

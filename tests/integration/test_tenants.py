@@ -63,8 +63,8 @@ PUBLIC: dict[Route, int] = {
     ("GET", "/openapi.json"): 200,
     ("GET", "/{path+}"): 404,
 }
-#: The vendor's own routes look at the client key themselves; test_drop_in.py has their tenants.
-VENDORS = "/api/v1/client/"
+#: crun's own routes look at the client key themselves; test_drop_in.py has their tenants.
+CRUN_ROUTES = "/api/v1/client/"
 ON_A_SESSION = [route for route in TABLE if "{session_id}" in route[1]]
 EVENTS = [
     each["Properties"]
@@ -146,7 +146,7 @@ def test_every_route_of_the_template_has_its_row() -> None:
     routes = {
         (each["Method"], each["Path"]): each.get("Auth", {}).get("Authorizer")
         for each in EVENTS
-        if not each["Path"].startswith(VENDORS)
+        if not each["Path"].startswith(CRUN_ROUTES)
     }
     assert set(PUBLIC) == {route for route, authorizer in routes.items() if authorizer == "NONE"}
     assert set(TABLE) == {route for route, authorizer in routes.items() if authorizer is None}

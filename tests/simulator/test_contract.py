@@ -1,4 +1,4 @@
-"""The five calls as the vendor's page tells them."""
+"""The five calls as crun's page tells them."""
 
 import re
 from typing import Any
@@ -33,7 +33,7 @@ def test_a_refusal_shows_where_the_setting_says(crun: Crun, style: str) -> None:
     assert answer.json().get("code") == (None if style == "http" else 404)
 
 
-def test_a_session_has_the_vendors_shape(crun: Crun) -> None:
+def test_a_session_has_the_shape_that_crun_documents(crun: Crun) -> None:
     data = crun.create()
     assert data.keys() == {"BytedToken", "H5Link", "CallbackURL"}
     assert data["CallbackURL"] == CALLBACK

@@ -114,7 +114,7 @@ def test_what_a_page_loads_is_found_below_the_base_path(api: Service, place: str
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_the_vendor_s_own_routes_are_found_below_the_base_path(api: Service, place: str) -> None:
+def test_crun_routes_are_found_below_the_base_path(api: Service, place: str) -> None:
     key = {"x-api-key": ClientKeys(boto3.client("dynamodb"), "Table").add("acme")}
     for resource, function, query in (
         ("visual-validate-result", "get_result", {"byted_token": ["x"]}),

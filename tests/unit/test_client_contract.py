@@ -54,7 +54,7 @@ FOR_OTHERS = {
     "/api/v1/client/job/asset-upload",
     "/api/v1/client/job/asset-info",
 }
-#: What the vendor's own routes take and give.
+#: What crun's own routes take and give.
 _OF_OTHERS = {"NewAssetUpload", "Refusal", "AssetInfo"}
 #: What the client does not read, and why.
 IGNORED = {Problem: {"type"}}  # always about:blank; ``code`` is what tells problems apart

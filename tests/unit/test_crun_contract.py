@@ -1,4 +1,4 @@
-"""crun's answers: every code of the vendor's page, in every way that it may come."""
+"""crun's answers: every code of crun's page, in every way that it may come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vendor's own routes: what they promise that crun's do not, and what they answer."""
+"""crun's own routes: what they promise that crun does not, and what they answer."""
 
 from __future__ import annotations
 
@@ -609,7 +609,7 @@ def test_words_that_may_quote_a_link_are_not_passed_on() -> None:
         (UpstreamRefused(418), 500), (LikenessError(), 500),
     ],
 )  # fmt: skip
-def test_every_error_has_a_code_of_the_vendors(error: LikenessError, code: int) -> None:
+def test_every_error_has_a_code_of_crun(error: LikenessError, code: int) -> None:
     status, body = refusal(error)
     listed = body.pop("errors", None)
     message = "Missing Params or Type Error" if code == 422 else error.message
@@ -617,7 +617,7 @@ def test_every_error_has_a_code_of_the_vendors(error: LikenessError, code: int) 
     assert listed == ([error.message] if code == 422 else None)
 
 
-def test_a_422_lists_what_is_wrong_as_the_vendors_does() -> None:
+def test_a_422_lists_what_is_wrong_as_crun_does() -> None:
     assert refusal(UpstreamRefused(422, errors=["name: too long"]))[1]["errors"] == ["name: too long"]
     assert refusal(InvalidRequest("a: missing; b: wrong"))[1]["errors"] == ["a: missing", "b: wrong"]
 
@@ -703,7 +703,7 @@ def test_a_body_that_breaks_the_contract_names_its_fields(body: str, says: str) 
     assert "a.test" not in caught.value.message
 
 
-def test_fields_that_nobody_knows_are_ignored_as_the_vendor_does() -> None:
+def test_unknown_fields_are_ignored_as_crun_ignores_them() -> None:
     assert read_body(ValidationRequest, json.dumps({"callback_url": "https://a.test/", "x": 1})).callback_url
     assert read_body(UploadRequest, json.dumps(UPLOAD | {"x": 1})).name == "front"
     assert "a.test" not in repr(read_body(UploadRequest, json.dumps(UPLOAD)))

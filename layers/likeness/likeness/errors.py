@@ -111,7 +111,7 @@ class UpstreamError(LikenessError):
         self.asked_to_wait = asked_to_wait
 
 
-# crun's refusals, and what our caller is told of each (source: the code list of the vendor's page).
+# crun's refusals, and what our caller is told of each (source: the code list of crun's page).
 _REFUSALS: dict[int, tuple[int, str, str]] = {
     401: (503, "upstream_key_rejected", "The validation service does not accept our key"),
     402: (503, "upstream_credits_exhausted", "The account at the validation service has no credits left"),

@@ -19,7 +19,7 @@ from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, Up
 
 CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 12.0
-#: The contract knows no such header; whoever has the vendor's logs may look for it.
+#: The contract knows no such header; whoever has crun's logs may look for it.
 _CORRELATION_HEADER = "X-Correlation-Id"
 #: The key may have been changed, or enabled again under another value: it is fetched anew, and the call made once more.
 _KEY_REFUSED = frozenset({401, 403})

@@ -18,7 +18,7 @@ _CODE = re.compile(r"-?[0-9]{1,6}", re.ASCII)
 _LINK = re.compile(r"https?://[\w.:\[\]-]+([/?#][\x21-\x5b\x5d-\x7e]*)?", re.ASCII)
 _LONGEST_LINK = 8192
 _REQUEST_TIMEOUT, _RATE_LIMITED, _MAINTENANCE = 408, 429, 455
-#: Codes above this are a server's trouble, but for these two, which are answers (source: the vendor's code list).
+#: Codes above this are a server's trouble, but for these two, which are answers (source: crun's code list).
 _ANSWERS_ABOVE_500 = frozenset({501, 505})
 #: An HTTP status that says what it says, whoever sends it: our account is refused.
 _REFUSED_BY_ANYBODY = frozenset({401, 403})

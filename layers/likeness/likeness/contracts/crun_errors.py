@@ -1,6 +1,6 @@
 """The ``errors`` that crun lists with a 422, as they may be shown and logged.
 
-Its ``message`` is always the same there ("Missing Params or Type Error", the vendor's page), so the list is the news.
+Its ``message`` is always the same there ("Missing Params or Type Error", crun's page), so the list is the news.
 Such a list quotes what it complains of: a callback URL with our signature, a presigned URL, a token, a person's name.
 """
 

@@ -1,4 +1,4 @@
-"""The bodies that the vendor's own routes take. Fields that nobody knows are ignored, as the vendor ignores them."""
+"""The bodies that crun's own routes take. Fields that nobody knows are ignored, as crun ignores them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vendor's own four routes: the issued tokens, the callback as the H5 page makes it, and an asset in crun's words.
+"""crun's own four routes: the issued tokens, the callback as the H5 page makes it, and an asset in crun's words.
 
 Whoever wrote code against crun.ai gets these by changing a base URL (docs/drop-in.md).
 """

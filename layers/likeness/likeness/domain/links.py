@@ -19,7 +19,7 @@ _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]|[^\x21-\x7e]")
 _PASSED = "10000"
 _MOST_FIELDS = 50
 _LONGEST_VALUE = 32
-#: What the H5 page says besides the token, in its order (source: the vendor's page).
+#: What the H5 page says besides the token, in its order (source: crun's page).
 _TOLD = ("resultCode", "algorithmBaseRespCode", "reqMeasureInfoValue", "verify_type")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from likeness.domain.fields import about, from_values
 
-#: The H5 link dies 120 s after crun made it (source: the vendor's page on visual validation).
+#: The H5 link dies 120 s after crun made it (source: crun's page on visual validation).
 LINK_LIFETIME_SECONDS = 120
 MAX_ASSETS_PER_SESSION = 200
 SESSION_TOKEN_LIFETIME_SECONDS = 7 * 86_400
@@ -102,7 +102,7 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class DropIn:
-    """What a session that was made by the vendor's own route has besides: where its caller wants the browser, and the
+    """What a session that was made by crun's own route has besides: where its caller wants the browser, and the
 
     token that was issued. The token is a secret.
     """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # annotations alone need them
 
 
 class Crun(Protocol):
-    """The vendor's API. Every call raises UpstreamRefused, UpstreamDeferred or UpstreamAmbiguous.
+    """crun's API. Every call raises UpstreamRefused, UpstreamDeferred or UpstreamAmbiguous.
 
     StorageUnavailable says that what a call needs before it goes out (the key, a permit of the rate limiter) was not to
     be had. ``correlation_id`` goes along in a header, so that crun's records and ours can be laid side by side.

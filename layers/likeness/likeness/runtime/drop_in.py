@@ -1,4 +1,4 @@
-"""The HTTP edge of the vendor's own routes: the key, the envelope, and an error as the vendor has it.
+"""The HTTP edge of crun's own routes: the key, the envelope, and an error as crun has it.
 
 No authorizer stands before them: its refusals are problem documents, and these callers know 401 in an envelope.
 """
@@ -17,12 +17,12 @@ from likeness.runtime.problems import HEADERS
 from likeness.runtime.request import headers_of
 from likeness.steps.authorize import ClientKeys, client_of
 
-#: What each route is called behind this (source: the vendor's page).
+#: What each route is called behind this (source: crun's page).
 JOB = "/api/v1/client/job/"
 
 
 def respond(event: Mapping[str, Any], keys: ClientKeys, work: Callable[[Caller], dict[str, Any]]) -> dict[str, Any]:
-    """The proxy answer: what ``work`` makes of the caller's request, in the vendor's envelope."""
+    """The proxy answer: what ``work`` makes of the caller's request, in crun's envelope."""
     try:
         return _answer(OK, envelope(work(_caller(event, keys))))
     except LikenessError as error:

@@ -1,6 +1,6 @@
 """The upstream's media limits and the words for breaking them.
 
-The figures are the strictest that the vendor and the other doors to the same upstream publish. All are inclusive.
+The figures are the strictest that crun and the other doors to the same upstream publish. All are inclusive.
 """
 
 from __future__ import annotations
