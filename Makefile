@@ -167,9 +167,9 @@ bench: $(BENCH) ## what a user pays in waiting and dollars, into docs/performanc
 bench-check: $(BENCH) ## the figures that are the same on every machine, against their baseline
 	@PYTHONPATH=layers/likeness $(RUN) -m bench check
 
-# Each gate is a command that fails when it finds something. They run side by side, the slowest first. mypy and tsc
+# Each check is a command that fails when it finds something. They run side by side, the slowest first. mypy and tsc
 # are tried on mistakes, too.
-GATES := mypy checkov sam policies cfn-lint resolve models pages asl ruff format imports statelint zizmor
+CHECKS := mypy checkov sam policies cfn-lint resolve models pages asl ruff format imports statelint zizmor
 mypy := $(RUN) -m mypy $(SOURCES) && $(RUN) -m pytest tests/checks/test_types.py --quiet
 pages = $(NODE_TOOLS) && $(TSC) --project layers/likeness && TSC=$(TSC) $(RUN) -m pytest tests/checks/test_pages.py --quiet
 asl = $(NODE_TOOLS) && ASL_VALIDATOR=$(VENV)/node/node_modules/.bin/asl-validator $(RUN) -m pytest tests/checks/test_asl.py --quiet
@@ -188,12 +188,12 @@ models := $(MAKE) --no-print-directory check-models
 zizmor := $(VENV)/bin/zizmor --offline --quiet --min-severity medium .github/workflows
 
 check: setup-check ## lint, types, import directions, template, state machine, security
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(GATES:%=gate-%)
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(CHECKS:%=check-%)
 
-gate-asl: | gate-pages  # both would install the same packages at once
+gate-asl: | check-pages  # both would install the same packages at once
 
-.PHONY: $(GATES:%=gate-%)
-$(GATES:%=gate-%): gate-%:
+.PHONY: $(CHECKS:%=check-%)
+$(CHECKS:%=check-%): check-%:
 	@began=$$(date +%s); said=$$(exec 2>&1; export AWS_DEFAULT_REGION=us-east-1; $($*)) && word=ok || word=FAILED; \
 	printf '%-10s %-6s %3d s\n' $* $$word $$(($$(date +%s) - began)); \
 	test $$word = ok || { printf '%s\n' "$$said"; exit 1; }

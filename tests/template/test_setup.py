@@ -211,7 +211,7 @@ def test_node_is_for_the_check_of_the_pages_alone(target: str, tmp_path: Path) -
 
 
 def test_without_node_the_check_of_the_pages_fails_and_says_why(tmp_path: Path) -> None:
-    command = ["make", "gate-pages", f"VENV={tmp_path / 'none'}", f"NPM={tmp_path / 'npm'}"]
+    command = ["make", "check-pages", f"VENV={tmp_path / 'none'}", f"NPM={tmp_path / 'npm'}"]
     done = subprocess.run(command, cwd=ROOT, env=own(), capture_output=True, text=True, check=False)
     assert done.returncode
     assert "FAILED" in done.stdout

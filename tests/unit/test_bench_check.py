@@ -1,4 +1,4 @@
-"""The gate against the kept figures: what got worse fails, and one line says what and by how much."""
+"""The check against the baseline: what got worse fails, and one line says what and by how much."""
 
 from __future__ import annotations
 
