@@ -1,4 +1,4 @@
-"""Calls of each operation, counted on the wire in a warm process, beside the fewest that do the work."""
+"""Calls of each operation, counted as HTTP requests in a warm process, beside the fewest that do the work."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 from bench.stage import ACTIVE_AFTER_SECONDS, OperationFailed, Stage, answered, stage
 from bench.table import Row
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
+from tests.faults.crun_caller import CALLBACK
+from tests.faults.fault_injection import Call
 from tests.faults.onboarding import FACES, registration, take_check
-from tests.faults.program import CALLBACK
-from tests.faults.wire import Call
 from tests.functions import event_of_request
 
 #: What asks crun is run so often in a warm process, so many seconds apart: the rate limiter's writes come with some
@@ -145,13 +145,13 @@ def _erase(at: Stage) -> Act:
 # -- crun's own routes --------------------------------------------------------------------------------------------
 
 
-def _program(at: Stage) -> Any:
+def _crun_route(at: Stage) -> Any:
     """The data of a call by one of crun's own routes."""
     return lambda call, **asked: answered(at.where.crun_route(call, **asked), 200).body["data"]
 
 
 def _open(at: Stage) -> Callable[[], Any]:
-    return lambda: _program(at)("visual-validate-session", body={"callback_url": CALLBACK})
+    return lambda: _crun_route(at)("visual-validate-session", body={"callback_url": CALLBACK})
 
 
 def _group(at: Stage) -> tuple[str, str]:
@@ -160,23 +160,23 @@ def _group(at: Stage) -> tuple[str, str]:
     answered(at.where.browser(take_check(opened["H5Link"], "pass")), 303)
     at.where.settle()
     token = opened["BytedToken"]
-    return token, _program(at)("visual-validate-result", byted_token=token)["GroupId"]
+    return token, _crun_route(at)("visual-validate-result", byted_token=token)["GroupId"]
 
 
 def _result(at: Stage) -> Act:
     token, _ = _group(at)
-    return lambda: _program(at)("visual-validate-result", byted_token=token)
+    return lambda: _crun_route(at)("visual-validate-result", byted_token=token)
 
 
 def _fetch(at: Stage) -> Callable[[], Any]:
     _, group_id = _group(at)
     body = {"name": "soon", "asset_type": "Image", "asset_url": at.face_url, "group_id": group_id}
-    return lambda: _program(at)("asset-upload", body=body)["AssetId"]
+    return lambda: _crun_route(at)("asset-upload", body=body)["AssetId"]
 
 
 def _info(at: Stage) -> Act:
     asset_id = _fetch(at)()
-    return lambda: _program(at)("asset-info", asset_id=asset_id)
+    return lambda: _crun_route(at)("asset-info", asset_id=asset_id)
 
 
 # -- the person's browser and files -------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from likeness.runtime import bootstrap
-from tests.faults.cloud import Cloud
+from tests.faults.simulated_aws import SimulatedAws
 from tests.template_file import RESOURCES
 
 Item = Mapping[str, Any]
@@ -75,7 +75,7 @@ class Units:
 class Meter:
     """Listens to the functions' calls, and to the state machine's own, and adds up by caller."""
 
-    where: Cloud
+    where: SimulatedAws
     spent: dict[str, Units] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     _pending: tuple[str, dict[str, Any], list[Item]] | None = None
@@ -90,14 +90,14 @@ class Meter:
 
     def asked(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         """A call is about to be made."""
-        if self.where.wire.caller:
+        if self.where.injector.caller:
             self._pending = (model.name, params, [self._item(*each) for each in _written(model.name, params)])
 
     def answered(self, parsed: dict[str, Any], **_: Any) -> None:
         """It was answered."""
-        if self._pending and self.where.wire.caller:
+        if self._pending and self.where.injector.caller:
             (operation, params, before), self._pending = self._pending, None
-            self.add(self.where.wire.caller, operation, params, before, parsed)
+            self.add(self.where.injector.caller, operation, params, before, parsed)
 
     def add(self, by: str, operation: str, params: dict[str, Any], before: list[Item], parsed: dict[str, Any]) -> None:
         """One call."""
@@ -149,11 +149,11 @@ def _read(operation: str, params: Mapping[str, Any], parsed: Mapping[str, Any]) 
 
 
 @contextmanager
-def metered(where: Cloud) -> Iterator[Meter]:
+def metered(where: SimulatedAws) -> Iterator[Meter]:
     """In the block every call is metered."""
     meter = Meter(where)
     events = bootstrap.client("dynamodb").meta.events
-    update_item = where.machine.update_item
+    update_item = where.state_machine.update_item
 
     def updating(parameters: dict[str, Any]) -> Any:
         before = [meter._item(*each) for each in _written("UpdateItem", parameters)]
@@ -163,10 +163,10 @@ def metered(where: Cloud) -> Iterator[Meter]:
 
     events.register("provide-client-params.dynamodb", meter.asked)
     events.register("after-call.dynamodb", meter.answered)
-    where.machine.update_item = updating
+    where.state_machine.update_item = updating
     try:
         yield meter
     finally:
         events.unregister("provide-client-params.dynamodb", meter.asked)
         events.unregister("after-call.dynamodb", meter.answered)
-        where.machine.update_item = update_item
+        where.state_machine.update_item = update_item

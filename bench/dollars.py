@@ -101,18 +101,18 @@ def _watched(at: Stage, usage: Usage) -> Iterator[None]:
             written = sum(len(line.encode()) + LOG_EVENT_BYTES for line in where.logs[before:])
             usage.log_bytes[function] += PLATFORM_LOG_BYTES + written
 
-    where.invoke = where.machine.call = watching  # type: ignore[method-assign]
+    where.invoke = where.state_machine.call = watching  # type: ignore[method-assign]
     try:
         yield
     finally:
-        where.invoke = where.machine.call = invoke  # type: ignore[method-assign]
+        where.invoke = where.state_machine.call = invoke  # type: ignore[method-assign]
 
 
 def _play(at: Stage, usage: Played, files: int, chance: random.Random) -> None:
     """One person: the developer opens a session with its files, they are uploaded, the check is passed."""
     at.clear()
-    at.where.machine.transitions.clear()
-    at.where.machine.events.clear()
+    at.where.state_machine.transitions.clear()
+    at.where.state_machine.events.clear()
     waits = [chance.lognormvariate(math.log(MEDIAN_SECONDS), SIGMA) for _ in range(files)]
     outcomes = [
         {"name": f"file {number}", "outcome": "active", "after_seconds": wait} for number, wait in enumerate(waits)
@@ -127,10 +127,10 @@ def _play(at: Stage, usage: Played, files: int, chance: random.Random) -> None:
     usage.files += files
     usage.requests += 2 + _LOOKS  # the session, the callback
     usage.authorizations += 1 + _LOOKS
-    usage.transitions += at.where.machine.transitions.total()
-    usage.events += at.where.machine.events.total()
+    usage.transitions += at.where.state_machine.transitions.total()
+    usage.events += at.where.state_machine.events.total()
     usage.naive_polls += sum(max(1, math.ceil(wait / NAIVE_WAIT_SECONDS)) for wait in waits)
-    for call in at.where.wire.calls:
+    for call in at.where.injector.calls:
         usage.calls[call.by][call.service] += 1
     _add_units(usage, meter)
     usage.stored_bytes += sum(map(size, _items(at, session)))
@@ -155,19 +155,19 @@ def _publish(at: Stage, session: str) -> int:
     """The runs that the table's stream and the webhook queue bring about for a session; how many events there were."""
     records = [each for each in stream_records("Table") if _is_change(each["dynamodb"], session)]
     published: list[dict[str, Any]] = []
-    happened = at.where.wire.happened
+    happened = at.where.injector.happened
 
     def heard(service: str, operation: str, body: dict[str, Any]) -> None:
         happened(service, operation, body)
         published.extend(body["Entries"] if operation == "PutEvents" else [])
 
-    at.where.wire.happened = heard
+    at.where.injector.happened = heard
     try:
         # Lambda gathers changes for a second.
         for _, batch in itertools.groupby(records, lambda each: int(each["dynamodb"]["ApproximateCreationDateTime"])):
             at.where.invoke("publish_changes", {"Records": list(batch)})
     finally:
-        at.where.wire.happened = happened
+        at.where.injector.happened = happened
     for entry in published:
         at.where.invoke("send_webhooks", {"Records": [_message(entry)]})
     return len(published)
@@ -264,10 +264,10 @@ def clock_runs() -> dict[str, Usage]:
             at.clear()
             at.where.invoke(function, {"id": "tick"})
             at.later(900)
-            at.where.wire.calls.clear()
+            at.where.injector.calls.clear()
             with _watched(at, usage), metered(at.where) as meter:
                 at.where.invoke(function, {"id": "tick"})
-            for call in at.where.wire.calls:
+            for call in at.where.injector.calls:
                 usage.calls[call.by][call.service] += 1
             _add_units(usage, meter)
     return found

@@ -21,7 +21,7 @@ from local.crun_script import Callbacks, CrunApi, pass_check
 from local.processes import free_port
 from local.stack import Options, Stack, running_stack
 from ops.client_keys import ClientKeys
-from tests.faults.program import served_face
+from tests.faults.crun_caller import served_face
 
 REPETITIONS = 9
 _PARAMETERS = ("LinkCheckDelaySeconds=900", "PollFirstDelaySeconds=1", "CrunRequestsPer10s=10000")

@@ -25,7 +25,7 @@ from bench.stage import ACTIVE_AFTER_SECONDS, OperationFailed, Stage, answered, 
 from bench.table import Row
 from likeness.domain.asset import AssetStatus
 from likeness.runtime import bootstrap
-from tests.faults.wire import Call
+from tests.faults.fault_injection import Call
 from tests.roles import deployed, granted, template
 
 ASSETS = (1, 10, 100, 200)
@@ -78,7 +78,7 @@ class Growth:
 
 def _grow(at: Stage, assets: int) -> Session:
     session = at.verified(*[f"face {number}" for number in range(assets)])
-    before = len(at.where.wire.calls)
+    before = len(at.where.injector.calls)
     with metered(at.where) as meter:
         for each in at.claimed(session):
             at.task("submit_asset", session, asset_id=each)
@@ -89,7 +89,7 @@ def _grow(at: Stage, assets: int) -> Session:
         raise OperationFailed(f"{assets} files: {first}, {last}")
     if {each.status for each in at.where.store.list_assets(session)} != {AssetStatus.ACTIVE}:
         raise OperationFailed("not every file became Active")
-    calls: Sequence[Call] = at.where.wire.calls[before:]
+    calls: Sequence[Call] = at.where.injector.calls[before:]
     return Session(assets, len(calls), meter.total.bytes_read, meter.total.read)
 
 
@@ -177,7 +177,7 @@ def grown() -> Growth:
         for assets in ASSETS:
             at.clear()
             found.sessions.append(_grow(at, assets))
-        found.operations |= {f"{each.service}.{each.operation}" for each in at.where.wire.calls}
+        found.operations |= {f"{each.service}.{each.operation}" for each in at.where.injector.calls}
     with stage() as at:
         made = 0
         for sessions in SESSIONS:
@@ -185,7 +185,7 @@ def grown() -> Growth:
             at.add_sessions(sessions - made, lambda index: "other" if index % _OTHERS == 0 else "acme")
             made = sessions
             found.listings.append(_list(at, sessions))
-        found.operations |= {f"{each.service}.{each.operation}" for each in at.where.wire.calls}
+        found.operations |= {f"{each.service}.{each.operation}" for each in at.where.injector.calls}
     seconds = _cpu()
     for each in found.sessions:
         each.cpu = seconds[each.assets]

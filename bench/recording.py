@@ -19,10 +19,10 @@ from botocore.response import StreamingBody
 from likeness.adapters.webhooks import webhook_item
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
-from tests.faults.cloud import Cloud, cloud
-from tests.faults.explore import SETTINGS
+from tests.faults.crun_caller import CALLBACK
 from tests.faults.onboarding import Onboarding, take_check
-from tests.faults.program import CALLBACK
+from tests.faults.scenarios import SETTINGS
+from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 from tests.functions import event_of_request
 from tests.template_file import RESOURCES, ROOT, TEMPLATE
 
@@ -59,7 +59,7 @@ class Recording:
 
 
 class _AlwaysCold(dict[str, Any]):
-    """In place of what Cloud keeps warm: every invocation starts anew."""
+    """In place of what SimulatedAws keeps warm: every invocation starts anew."""
 
     def __contains__(self, _: object) -> bool:
         return False
@@ -67,7 +67,7 @@ class _AlwaysCold(dict[str, Any]):
 
 @dataclass
 class Recorder:
-    """Listens to a cloud: ``found`` has each function's invocations that succeeded."""
+    """Watches simulated AWS: ``found`` has each function's invocations that succeeded."""
 
     exchanges: list[Exchange] = field(default_factory=list)
     found: dict[str, list[Recording]] = field(default_factory=dict)
@@ -93,12 +93,12 @@ class Recorder:
         body = json.dumps({"code": 200, "message": "success", "data": data}).encode()
         self.exchanges.append(Exchange("crun", operation, {}, 200, {"content-type": "application/json"}, body))
 
-    def listen(self, where: Cloud) -> None:
+    def listen(self, where: SimulatedAws) -> None:
         for service in _SERVICES:
             events = bootstrap.client(service).meta.events
             events.register_first("provide-client-params", self.parameters)
             events.register_last("after-call", self.answered)
-        invoke, asking, client = where.invoke, where.wire.asking, bootstrap.client
+        invoke, asking, client = where.invoke, where.injector.asking, bootstrap.client
 
         def invoked(function: str, event: Mapping[str, Any]) -> Any:
             self.exchanges, self.services = [], set()
@@ -116,9 +116,9 @@ class Recorder:
             self.asking(operation, url)
             asking(operation, url)
 
-        where.wire.asking = asked
+        where.injector.asking = asked
         bootstrap.client = made
-        where.invoke = where.machine.call = invoked  # type: ignore[method-assign]
+        where.invoke = where.state_machine.call = invoked  # type: ignore[method-assign]
 
 
 def record() -> tuple[dict[str, Recording], dict[str, str]]:
@@ -127,7 +127,7 @@ def record() -> tuple[dict[str, Recording], dict[str, str]]:
     For each function that calls anybody the invocation with the most calls, and the functions' environment.
     """
     # Some hours ago: what is then stored of times to come is past when it is played again, and no token has expired.
-    with cloud(SETTINGS, start=time.time() - 4 * 3600) as where, pytest.MonkeyPatch.context() as patch:
+    with simulated_aws(SETTINGS, start=time.time() - 4 * 3600) as where, pytest.MonkeyPatch.context() as patch:
         patch.setattr(bootstrap, "client", bootstrap.client)  # put back at the end
         recorder = Recorder()
         recorder.listen(where)
@@ -138,7 +138,7 @@ def record() -> tuple[dict[str, Recording], dict[str, str]]:
     return {name: max(each, key=lambda one: len(one.exchanges)) for name, each in recorder.found.items()}, environment
 
 
-def _play(where: Cloud) -> None:
+def _play(where: SimulatedAws) -> None:
     person = Onboarding(where)
     where.tell(person.story())
     where.settle()
@@ -155,14 +155,14 @@ def _play(where: Cloud) -> None:
     for each in ("export_inventory", "recheck_assets", "check_credits"):
         where.invoke(each, {})
     where.api("DELETE", "/sessions/{session_id}", **path)
-    _play_program(where)
+    _play_crun_caller(where)
     where.invoke("publish_changes", json.loads((ROOT / "events/publish_changes.json").read_text("utf-8")))
     endpoint = Endpoint("acme", "whe_1", "https://hooks.test", new_secret(bytes(32)), where.now)
     where.aws("dynamodb").put_item(TableName="Table", Item=webhook_item(endpoint))
     where.invoke("send_webhooks", json.loads((ROOT / "events/send_webhooks.json").read_text("utf-8")))
 
 
-def _play_program(where: Cloud) -> None:
+def _play_crun_caller(where: SimulatedAws) -> None:
     """A program written for crun; its file is not to be had, since nobody serves it when the calls are played again."""
     opened = where.crun_route("visual-validate-session", body={"callback_url": CALLBACK}).body["data"]
     where.browser(take_check(opened["H5Link"], "pass"))
@@ -175,7 +175,7 @@ def _play_program(where: Cloud) -> None:
 
 
 def environment_now() -> dict[str, str]:
-    """The functions' environment, inside of a cloud."""
+    """The functions' environment, inside of simulated AWS."""
     return _constants() | {name: os.environ[name] for name in _variables()}
 
 

@@ -28,7 +28,7 @@ from botocore.exceptions import ClientError
 from bench.recording import Exchange, Recording
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger
-from tests.faults.wire import CRUN_CALLS
+from tests.faults.fault_injection import CRUN_CALLS
 from tests.functions import REGION, cold_start, invoke
 
 _USE = "/use/"

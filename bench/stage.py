@@ -15,10 +15,10 @@ from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus
-from tests.faults.cloud import START, Answer, Cloud, cloud
+from tests.faults.crun_caller import served_face
+from tests.faults.fault_injection import Call
 from tests.faults.onboarding import take_check
-from tests.faults.program import served_face
-from tests.faults.wire import Call
+from tests.faults.simulated_aws import START, Answer, SimulatedAws, simulated_aws
 
 EXECUTION = "bench"
 TABLE = "Table"
@@ -42,7 +42,7 @@ class OperationFailed(RuntimeError):
 class Stage:
     """An account in simulated time, and what is put into it."""
 
-    where: Cloud
+    where: SimulatedAws
     #: Where a picture is to be fetched.
     face_url: str = ""
     _group: str = ""
@@ -187,9 +187,9 @@ class Stage:
 
     def calls_of(self, function: str, act: Callable[[], object]) -> list[Call]:
         """What ``function`` calls while ``act`` runs; calls of others, such as the authorizer, are left out."""
-        before = len(self.where.wire.calls)
+        before = len(self.where.injector.calls)
         act()
-        return [each for each in self.where.wire.calls[before:] if each.by == function]
+        return [each for each in self.where.injector.calls[before:] if each.by == function]
 
     @contextmanager
     def invocations(self) -> Iterator[Counter[str]]:
@@ -201,11 +201,11 @@ class Stage:
             found[function] += 1
             return invoke(function, event)
 
-        self.where.invoke = self.where.machine.call = counting  # type: ignore[method-assign]
+        self.where.invoke = self.where.state_machine.call = counting  # type: ignore[method-assign]
         try:
             yield found
         finally:
-            self.where.invoke = self.where.machine.call = invoke  # type: ignore[method-assign]
+            self.where.invoke = self.where.state_machine.call = invoke  # type: ignore[method-assign]
 
 
 def answered(answer: Answer, status: int) -> Answer:
@@ -218,6 +218,6 @@ def answered(answer: Answer, status: int) -> Answer:
 @contextmanager
 def stage(start: float = START, *, stream: bool = False) -> Iterator[Stage]:
     """An empty account; ``start`` is the time at which it begins, in epoch seconds. ``stream``: the table has one."""
-    with cloud(_OUTCOMES, start=start, stream=stream) as where, served_face() as url:
+    with simulated_aws(_OUTCOMES, start=start, stream=stream) as where, served_face() as url:
         where.reconciles = False  # the table is filled with sessions that nobody is at
         yield Stage(where, url)

@@ -45,13 +45,13 @@ def count(at: Stage, assets: int, settled_after: float) -> Counted:
     at.where.simulator.update_settings(asset_outcomes=[outcome])
     session, callback = at.passed()
     at.add_assets(session, *["face"] * assets)
-    at.where.machine.transitions.clear()
+    at.where.state_machine.transitions.clear()
     with at.invocations() as invoked:
         answered(at.where.browser(callback), 303)
         at.where.settle()
     if [each.status for each in at.where.store.list_assets(session)] != [AssetStatus.ACTIVE] * assets:
         raise OperationFailed("not every file became Active")
-    return Counted(assets, settled_after, invoked["poll_assets"], at.where.machine.transitions.total())
+    return Counted(assets, settled_after, invoked["poll_assets"], at.where.state_machine.transitions.total())
 
 
 @functools.cache

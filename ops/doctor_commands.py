@@ -16,8 +16,8 @@ from likeness.errors import LikenessError
 from ops.doctor.judge import Finding, Verdict
 from ops.doctor.record import record
 from ops.doctor.redaction import Redactor
+from ops.doctor.transport import Budget, Transport
 from ops.doctor.visit import FREE_SECONDS, SPENDING_SECONDS, Upload, Visit
-from ops.doctor.wire import Budget, Wire
 from ops.stack import reach
 
 KEY_VARIABLE = "CRUN_API_KEY"
@@ -74,12 +74,12 @@ def doctor(
     for url in (callback_url, asset_url or ""):
         redactor.hide_url(url)
     try:
-        wire = Wire(found_url, key, Budget(FREE_SECONDS + (SPENDING_SECONDS if spend else 0)))
+        transport = Transport(found_url, key, Budget(FREE_SECONDS + (SPENDING_SECONDS if spend else 0)))
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as exc:
         raise _NothingAsked(str(exc)) from exc
-    visit = Visit(wire, redactor, callback_url)
+    visit = Visit(transport, redactor, callback_url)
     try:
         visit.pay(spend, upload)
     finally:  # what was asked until an interruption is worth showing, too

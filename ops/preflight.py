@@ -13,7 +13,7 @@ from typing import Any
 import botocore.exceptions
 
 from ops.doctor.judge import amount_of, code_of, envelope_of
-from ops.doctor.wire import Budget, Call, NoAnswer, OutOfTime, Wire
+from ops.doctor.transport import Budget, Call, NoAnswer, OutOfTime, Transport
 from ops.template import Template
 
 #: With fewer runs at once one page and its calls can use up the account. New accounts have 10.
@@ -428,7 +428,7 @@ def crun(base_url: str, key: str | None, variable: str) -> Iterator[Finding]:
         )
         yield Finding("crun key", Verdict.NOTE, found, "see whether it was copied as a whole")
     try:
-        answer = Wire(base_url, key, Budget(_CRUN_SECONDS)).send(Call("GET", "/account/balance"))
+        answer = Transport(base_url, key, Budget(_CRUN_SECONDS)).send(Call("GET", "/account/balance"))
     except (NoAnswer, OutOfTime) as exc:
         why = str(exc) or "no answer in time"
         yield Finding("crun", Verdict.UNKNOWN, f"{base_url}: {why}", "let this machine reach it, or try again")

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from local.simulator.assets import AssetWorker
+from local.simulator.messages import Answer, Request, invalid
 from local.simulator.settings import CallName, SimulatorSettings
 from local.simulator.state import Asset, Clock, Store, hash_token
-from local.simulator.wire import Answer, Request, invalid
 
 _JOB = "/api/v1/client/job"
 ROUTES: dict[str, tuple[str, CallName]] = {

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
 from local.simulator.faults import FaultRule
-from local.simulator.wire import Reply, Request, json_reply
+from local.simulator.messages import Reply, Request, json_reply
 
 if TYPE_CHECKING:
     from local.simulator.server import Simulator

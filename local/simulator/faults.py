@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from local.simulator.messages import JSON_TYPE, Answer, Reply, invalid
 from local.simulator.settings import CallName, RefusalStyle
-from local.simulator.wire import JSON_TYPE, Answer, Reply, invalid
 
 FaultKind = Literal[
     "http",

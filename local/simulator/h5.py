@@ -6,9 +6,9 @@ from typing import cast
 from urllib.parse import parse_qs, urlencode
 
 from local.simulator import pages
+from local.simulator.messages import Reply, Request
 from local.simulator.settings import SimulatorSettings
 from local.simulator.state import Clock, Outcome, Store, Validation
-from local.simulator.wire import Reply, Request
 
 PATH = "/h5/validate"
 PASSED = "10000"

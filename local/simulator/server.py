@@ -17,9 +17,9 @@ from local.simulator import control, h5
 from local.simulator.assets import AssetWorker
 from local.simulator.contract import ROUTES, Contract
 from local.simulator.faults import FaultBook, FaultRule, spoil
+from local.simulator.messages import Answer, Reply, Request, invalid
 from local.simulator.settings import SimulatorSettings
 from local.simulator.state import Clock, LogEntry, Store
-from local.simulator.wire import Answer, Reply, Request, invalid
 
 _MAX_BODY_BYTES = 1_000_000
 _IDLE_SECONDS = 30.0

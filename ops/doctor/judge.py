@@ -17,7 +17,7 @@ from likeness.contracts.crun import read_asset_report, read_code, read_envelope,
 from likeness.contracts.crun_errors import MOST_ERRORS
 from likeness.errors import UpstreamAmbiguous, UpstreamError
 from ops.doctor.redaction import Redactor
-from ops.doctor.wire import Answer
+from ops.doctor.transport import Answer
 
 STATUSES = ("Processing", "Active", "Failed")
 _LONGEST_MESSAGE, _LONGEST_WORD = 120, 40

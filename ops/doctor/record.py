@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ops.doctor.redaction import Redactor
+from ops.doctor.transport import WRONG_KEY, Answer
 from ops.doctor.visit import Exchange
-from ops.doctor.wire import WRONG_KEY, Answer
 
 #: Of other headers only the names are kept: a value may be anything.
 _HEADERS = ("content-type", "retry-after")

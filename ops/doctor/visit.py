@@ -8,7 +8,7 @@ from typing import Any
 
 from ops.doctor.judge import Finding, Judge, Verdict, amount_of, code_of, envelope_of, read_field, refused_for_all
 from ops.doctor.redaction import Redactor
-from ops.doctor.wire import Answer, Call, NoAnswer, OutOfTime, Wire
+from ops.doctor.transport import Answer, Call, NoAnswer, OutOfTime, Transport
 
 #: A visit that costs nothing takes no longer, whatever crun does; and so long where an asset is waited for.
 FREE_SECONDS, SPENDING_SECONDS = 50.0, 180.0
@@ -43,7 +43,7 @@ class Upload:
 class Visit:
     """Asks, and keeps what was asked and found."""
 
-    wire: Wire
+    transport: Transport
     redactor: Redactor
     callback_url: str
     findings: list[Finding] = field(default_factory=list)
@@ -158,7 +158,7 @@ class Visit:
         call, seconds = Call("GET", "/job/asset-info", {"asset_id": asset_id}), 0.0
         while True:
             try:
-                self.wire.pause(_POLL_SECONDS)
+                self.transport.pause(_POLL_SECONDS)
             except OutOfTime:
                 self._learned("asset", "time to settle", f"not in {seconds:.0f} s")
                 return
@@ -184,7 +184,7 @@ class Visit:
     def _ask(self, name: str, call: Call) -> Answer | None:
         """One call, kept whatever comes of it; None when nothing came."""
         try:
-            answer = self.wire.send(call)
+            answer = self.transport.send(call)
         except (NoAnswer, OutOfTime) as exc:
             why = str(exc) or "the time of this visit is up"
             self.exchanges.append(Exchange(name, call, None, why))

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.faults.explore import INVARIANTS, Outcome, Scenario, explore, number_calls, pairs, singles
-from tests.faults.wire import Call, Fault
+from tests.faults.fault_injection import Call, Fault
+from tests.faults.scenarios import INVARIANTS, Outcome, Scenario, explore, number_calls, pairs, singles
 
 
 @click.command(help=__doc__)

@@ -11,7 +11,7 @@ import requests
 from likeness.domain.asset import IN_PROGRESS
 from likeness.domain.session import Session, SessionStatus
 from local.media import portrait
-from tests.faults.cloud import Cloud, Story
+from tests.faults.simulated_aws import SimulatedAws, Story
 
 FACES = [portrait("alice", 600 + 10 * index, 800, image_format="JPEG") for index in range(3)]
 _TRIES = 40
@@ -27,7 +27,7 @@ class GaveUp(Exception):
 class Onboarding:
     """A session with three files: one uploaded before the check, one after it, one dropped into the inbox."""
 
-    cloud: Cloud
+    account: SimulatedAws
     reloads: bool = True
     session_id: str = ""
     passed_at: float = 0.0
@@ -42,23 +42,23 @@ class Onboarding:
 
     def _way(self) -> Story:
         view = yield from self._until_created(
-            "/sessions", idempotency_key=f"order-{self.cloud.now}", body={"assets": [registration(0)]}
+            "/sessions", idempotency_key=f"order-{self.account.now}", body={"assets": [registration(0)]}
         )
         self.session_id = view["id"]
         yield 5
-        self.cloud.put_object(view["assets"][0]["upload"]["fields"]["key"], FACES[0])
+        self.account.put_object(view["assets"][0]["upload"]["fields"]["key"], FACES[0])
         yield from self._pass(view["attempt"]["h5_link"])
         yield from self._until_verified()
         view = yield from self._until_created(
             "/sessions/{session_id}/assets", body=registration(1), session_id=self.session_id
         )
-        self.cloud.put_object(view["upload"]["fields"]["key"], FACES[1])
+        self.account.put_object(view["upload"]["fields"]["key"], FACES[1])
         yield 40
-        self.cloud.put_object(f"inbox/{self.session_id}/third.jpg", FACES[2])
+        self.account.put_object(f"inbox/{self.session_id}/third.jpg", FACES[2])
 
     def _until_created(self, resource: str, **options: Any) -> Any:
         for _ in range(_TRIES):
-            answer = self.cloud.api("POST", resource, **options)
+            answer = self.account.api("POST", resource, **options)
             if answer.status == 201:
                 return answer.body
             assert answer.status in (409, 429, 500, 502, 503), answer
@@ -68,10 +68,10 @@ class Onboarding:
     def _pass(self, h5_link: str) -> Story:
         yield 10
         callback = take_check(h5_link, "pass")
-        self.passed_at = self.cloud.now
-        self.cloud.callbacks.append(callback)
+        self.passed_at = self.account.now
+        self.account.callbacks.append(callback)
         for _ in range(_TRIES if self.reloads else 1):
-            if self.cloud.browser(callback).status == 303:
+            if self.account.browser(callback).status == 303:
                 break
             yield 4
 
@@ -80,7 +80,7 @@ class Onboarding:
             yield 5
             session = self.session()
             if session.group_id:
-                self.verified_at = self.cloud.now
+                self.verified_at = self.account.now
                 return
             if session.status is SessionStatus.REDACTED:
                 raise GaveUp("the session was erased")
@@ -91,29 +91,29 @@ class Onboarding:
 
     def session(self) -> Session:
         """The session as it is now."""
-        found = self.cloud.store.get_session(self.session_id)
+        found = self.account.store.get_session(self.session_id)
         assert found
         return found
 
     def redeliver(self) -> None:
         """Everything that was delivered comes a second time: messages, S3's events, the browser's requests."""
-        for body in list(self.cloud.delivered):
-            self.cloud.send(body)
-        for event in self.cloud.uploads:
-            self.cloud.deliver_upload(event)
-        for url in self.cloud.callbacks:
-            self.cloud.browser(url)
+        for body in list(self.account.delivered):
+            self.account.send(body)
+        for event in self.account.uploads:
+            self.account.deliver_upload(event)
+        for url in self.account.callbacks:
+            self.account.browser(url)
 
     def snapshot(self) -> object:
         """All that a redelivery may not change, as plain data."""
-        session, assets = self.cloud.store.load(self.session_id)
-        store = self.cloud.simulator.store
+        session, assets = self.account.store.load(self.session_id)
+        store = self.account.simulator.store
         tokens = {each.token: each.successful_lookups for each in store.validations.values()}
         return session, assets, tokens, sorted(store.assets)
 
     def unsettled(self) -> list[str]:
         """The assets that somebody still has to move."""
-        assets = self.cloud.store.list_assets(self.session_id)
+        assets = self.account.store.list_assets(self.session_id)
         # What was registered twice because the answer got lost waits for a file that nobody will send.
         return [f"{each.name} is {each.status.value}" for each in assets if each.status in IN_PROGRESS]
 

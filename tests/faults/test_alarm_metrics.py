@@ -12,17 +12,17 @@ from likeness.contracts.webhooks import Delivery, read_webhook_message
 from likeness.domain.metrics import Metric
 from likeness.domain.webhooks import Endpoint, new_secret
 from tests.aws import stream_records
-from tests.faults.cloud import Cloud, cloud
 from tests.faults.onboarding import FACES, Onboarding, registration
+from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 from tests.template_file import RESOURCES, ROOT
 
 
-def _lines(where: Cloud) -> list[dict[str, Any]]:
+def _lines(where: SimulatedAws) -> list[dict[str, Any]]:
     """The lines of metrics."""
     return [line for line in map(json.loads, where.logs) if "_aws" in line]
 
 
-def _written(where: Cloud) -> set[tuple[str, str, frozenset[tuple[str, str]]]]:
+def _written(where: SimulatedAws) -> set[tuple[str, str, frozenset[tuple[str, str]]]]:
     """Namespace, name and dimensions of what CloudWatch makes of the logs."""
     found = set()
     for line in _lines(where):
@@ -34,7 +34,9 @@ def _written(where: Cloud) -> set[tuple[str, str, frozenset[tuple[str, str]]]]:
 
 
 def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
-    with cloud({"asset_outcomes": [{"name": "*", "outcome": "active", "after_seconds": 5}]}, stream=True) as where:
+    with simulated_aws(
+        {"asset_outcomes": [{"name": "*", "outcome": "active", "after_seconds": 5}]}, stream=True
+    ) as where:
         where.begin({})
         person = Onboarding(where)
         where.tell(person.story())
@@ -81,7 +83,7 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
 
 
 def test_a_wait_for_a_permit_is_measured() -> None:
-    with cloud({}, CRUN_REQUESTS_PER_10S="20") as where:
+    with simulated_aws({}, CRUN_REQUESTS_PER_10S="20") as where:
         where.begin({})
         for _ in range(3):  # a client's share lets two go at once
             assert where.api("POST", "/sessions", body={}).status == 201
@@ -98,7 +100,7 @@ def test_the_readers_measure_the_age_of_messages_however_often_they_were_receive
         attributes = {"ApproximateReceiveCount": str(received), "SentTimestamp": sent}
         return {"Records": [record | {"attributes": attributes}]}
 
-    with cloud({}) as where:
+    with simulated_aws({}) as where:
         where.begin({})
         for received in (1, 50):
             where.invoke("start_onboarding", aged("start_onboarding", received))

@@ -22,9 +22,9 @@ from likeness.domain.executions import assets_name, validation_name
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus
-from tests.faults.cloud import Cloud, cloud
-from tests.faults.explore import SETTINGS
 from tests.faults.onboarding import FACES, take_check
+from tests.faults.scenarios import SETTINGS
+from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 from tests.functions import CRUN_KEY
 
 DAY = 86_400.0
@@ -34,15 +34,15 @@ _ACCOUNTS = ExitStack()
 _SEQUENCE = itertools.count(1)
 
 
-def _account() -> Cloud:
+def _account() -> SimulatedAws:
     """One account for all examples: making one takes a second."""
-    global _cloud
-    if _cloud is None:
-        _cloud = _ACCOUNTS.enter_context(cloud(SETTINGS))
-    return _cloud
+    global _simulated
+    if _simulated is None:
+        _simulated = _ACCOUNTS.enter_context(simulated_aws(SETTINGS))
+    return _simulated
 
 
-_cloud: Cloud | None = None
+_simulated: SimulatedAws | None = None
 
 
 def teardown_module() -> None:
@@ -99,7 +99,7 @@ class Placed:
     lookups_before: int
 
 
-def _token(where: Cloud, *, passed: bool, used: bool) -> tuple[str, str | None]:
+def _token(where: SimulatedAws, *, passed: bool, used: bool) -> tuple[str, str | None]:
     """A real byted token of the simulator, and the group behind it where the person passed."""
     answer = requests.post(
         f"{where.simulator.url}/api/v1/client/job/visual-validate-session",
@@ -120,7 +120,7 @@ def _token(where: Cloud, *, passed: bool, used: bool) -> tuple[str, str | None]:
     return answer["BytedToken"], validation.group_id
 
 
-def _uploaded(where: Cloud, name: str, group: str) -> str:
+def _uploaded(where: SimulatedAws, name: str, group: str) -> str:
     """An AssetId that crun really has given out."""
     answer = requests.post(
         f"{where.simulator.url}/api/v1/client/job/asset-upload",
@@ -131,7 +131,7 @@ def _uploaded(where: Cloud, name: str, group: str) -> str:
     return str(answer["data"]["AssetId"])
 
 
-def _place(where: Cloud, drawn: Drawn) -> Placed:
+def _place(where: SimulatedAws, drawn: Drawn) -> Placed:
     now, number = where.now, next(_SEQUENCE)
     then = now - drawn.age
     others = [_token(where, passed=False, used=False)[0] for _ in drawn.attempts[1:]]
@@ -171,7 +171,7 @@ def _place(where: Cloud, drawn: Drawn) -> Placed:
     return Placed(session, assets, len(where.lookups))
 
 
-def _asset(where: Cloud, session: Session, status: AssetStatus, group: str | None) -> Asset:
+def _asset(where: SimulatedAws, session: Session, status: AssetStatus, group: str | None) -> Asset:
     then, number = session.created_at, next(_SEQUENCE)
     made = asset_id(int(then * 1000), number.to_bytes(10, "big"))
     if group is None and status in (AssetStatus.SUBMITTING, AssetStatus.PROCESSING, AssetStatus.ACTIVE):
@@ -191,7 +191,7 @@ def _asset(where: Cloud, session: Session, status: AssetStatus, group: str | Non
 
 
 def _executions(
-    where: Cloud,
+    where: SimulatedAws,
     drawn: Drawn,
     session: Session,
     validation: str,
@@ -210,12 +210,12 @@ def _executions(
         where.place_execution(validation, document, drawn.validation)
         if drawn.history and drawn.used and group and drawn.validation != "RUNNING":
             found = {"outcome": "verified", "group_id": group, "attempt": str(newest.number)}
-            where.machine.outputs[validation] = [found | {"at": f"{session.created_at:.3f}"}]
+            where.state_machine.outputs[validation] = [found | {"at": f"{session.created_at:.3f}"}]
     if driver and drawn.driver != "DELETED":
         document = {"session_id": session.id, "takes_over": "", "work": "assets"}
         where.place_execution(driver, document, str(drawn.driver))
         if drawn.history and drawn.driver != "RUNNING":
-            where.machine.outputs[driver] = [
+            where.state_machine.outputs[driver] = [
                 {
                     "outcome": "submitted",
                     "asset_id": each.id,
@@ -227,7 +227,7 @@ def _executions(
             ]
 
 
-def _messages(where: Cloud, drawn: Drawn, session: Session) -> None:
+def _messages(where: SimulatedAws, drawn: Drawn, session: Session) -> None:
     number = len(session.attempts)
     bodies = {
         "pass": PassReported(session.id, number).to_json(),
@@ -255,7 +255,7 @@ def test_whatever_stands_in_the_table_settles_or_waits_for_a_person(drawn: Drawn
     _settled(where, placed, drawn, before)
 
 
-def _settled(where: Cloud, placed: Placed, drawn: Drawn, before: int) -> None:
+def _settled(where: SimulatedAws, placed: Placed, drawn: Drawn, before: int) -> None:
     session, assets = where.store.load(placed.session.id)
     assert session
     event(f"{drawn.session.value} → {session.status.value}")

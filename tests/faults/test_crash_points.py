@@ -12,9 +12,9 @@ import pytest
 from likeness.adapters.dynamodb import DynamoStore
 from likeness.domain.session import AttemptStatus, Problem, Session
 from likeness.errors import ConditionFailed
-from tests.faults.cloud import cloud
-from tests.faults.explore import INVARIANTS, SETTINGS, Scenario, explore, number_calls, pairs, play, singles
-from tests.faults.wire import Call, Fault
+from tests.faults.fault_injection import Call, Fault
+from tests.faults.scenarios import INVARIANTS, SETTINGS, Scenario, explore, number_calls, pairs, play, singles
+from tests.faults.simulated_aws import simulated_aws
 from tests.template_file import ROOT
 
 WORKERS = os.cpu_count() or 1
@@ -92,9 +92,11 @@ class Careless(DynamoStore):
 def test_the_harness_finds_a_broken_promise(
     function: str, store: type[DynamoStore], operation: str, fault: Fault, found: str
 ) -> None:
-    with cloud(SETTINGS) as where:
+    with simulated_aws(SETTINGS) as where:
         where.spoiled = {function: store}
         assert not play(where, Scenario()).broken, "without a fault the mistake does not show"
-        number = next(each.number for each in where.wire.calls if (each.by, each.operation) == (function, operation))
+        number = next(
+            each.number for each in where.injector.calls if (each.by, each.operation) == (function, operation)
+        )
         outcome = play(where, Scenario(((number, fault),)))
     assert any(found in name for name in outcome.broken), outcome

@@ -9,11 +9,11 @@ import pytest
 from likeness.domain.asset import AssetStatus
 from likeness.domain.drop_in import session_of
 from local.simulator import FaultRule
-from tests.faults.cloud import LINK_CHECK_SECONDS, Cloud, cloud
-from tests.faults.explore import SETTINGS
+from tests.faults.crun_caller import CALLBACK, CrunCaller, served_face
+from tests.faults.fault_injection import MOMENTARY, Call, Fault
 from tests.faults.onboarding import take_check
-from tests.faults.program import CALLBACK, Program, served_face
-from tests.faults.wire import MOMENTARY, Call, Fault
+from tests.faults.scenarios import SETTINGS
+from tests.faults.simulated_aws import LINK_CHECK_SECONDS, SimulatedAws, simulated_aws
 
 _READS = ("BatchGetItem", "GetItem", "GetSecretValue", "Query")
 BEHIND = ("open_validation", "get_result", "fetch_asset")
@@ -26,34 +26,34 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def where() -> Iterator[Cloud]:
-    with cloud(SETTINGS) as made:
+def where() -> Iterator[SimulatedAws]:
+    with simulated_aws(SETTINGS) as made:
         yield made
 
 
-def play(where: Cloud, url: str, plan: dict[int, Fault]) -> Program:
+def play(where: SimulatedAws, url: str, plan: dict[int, Fault]) -> CrunCaller:
     where.begin(plan)
-    program = Program(where, url)
-    where.tell(program.story())
+    caller = CrunCaller(where, url)
+    where.tell(caller.story())
     where.settle()
-    return program
+    return caller
 
 
-def check(program: Program, fault: Fault | None = None) -> None:
+def check(caller: CrunCaller, fault: Fault | None = None) -> None:
     """What holds whatever died."""
-    where = program.cloud
-    assert program.ended, "the program gave up"
-    session_id = session_of(program.issued_token)
+    where = caller.account
+    assert caller.ended, "the program gave up"
+    session_id = session_of(caller.issued_token)
     assert session_id
     session, assets = where.store.load(session_id)
     assert session
-    assert session.group_id == program.group_id
+    assert session.group_id == caller.group_id
     at_crun = where.simulator.store.assets
     # Whatever id the program holds, asset-info knows it, and what it shows works at crun.
-    if program.info["Status"] == "Active":
-        assert at_crun[program.info["AssetId"]].status == "Active"
+    if caller.info["Status"] == "Active":
+        assert at_crun[caller.info["AssetId"]].status == "Active"
     else:
-        assert fault in (Fault.LOST, Fault.DIES), program.info
+        assert fault in (Fault.LOST, Fault.DIES), caller.info
     # Nothing stands still: each asset has settled, and what crun has beyond them are answers that were lost.
     assert {each.status for each in assets} <= {AssetStatus.ACTIVE, AssetStatus.FAILED}
     strays = set(at_crun) - {each.crun_asset_id for each in assets}
@@ -63,16 +63,16 @@ def check(program: Program, fault: Fault | None = None) -> None:
     assert not [each for each in where.lookups if each.before_pass and each.age < LINK_CHECK_SECONDS]
 
 
-def test_a_caller_of_crun_routes_gets_through(where: Cloud, url: str) -> None:
-    program = play(where, url, {})
-    check(program)
-    assert program.told == [program.info["AssetId"]]
+def test_a_caller_of_crun_routes_gets_through(where: SimulatedAws, url: str) -> None:
+    caller = play(where, url, {})
+    check(caller)
+    assert caller.told == [caller.info["AssetId"]]
 
 
 @pytest.fixture(scope="module")
-def calls(where: Cloud, url: str) -> list[Call]:
+def calls(where: SimulatedAws, url: str) -> list[Call]:
     play(where, url, {})
-    behind = [each for each in where.wire.calls if each.by in BEHIND]
+    behind = [each for each in where.injector.calls if each.by in BEHIND]
     # One question how the file is doing is like the other.
     questions = [each for each in behind if each.by == "get_result"]
     return [each for each in behind if each not in questions[5:]]
@@ -80,32 +80,34 @@ def calls(where: Cloud, url: str) -> list[Call]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("fault", MOMENTARY)
-def test_no_single_fault_at_any_call_breaks_a_promise(where: Cloud, url: str, calls: list[Call], fault: Fault) -> None:
+def test_no_single_fault_at_any_call_breaks_a_promise(
+    where: SimulatedAws, url: str, calls: list[Call], fault: Fault
+) -> None:
     assert {each.by for each in calls} == set(BEHIND)
     for call in calls:
         if fault in (Fault.LOST, Fault.REPEATED) and call.operation in _READS:
             continue  # to who only reads it is all one
-        program = play(where, url, {call.number: fault})
-        assert where.wire.fired, call
+        caller = play(where, url, {call.number: fault})
+        assert where.injector.fired, call
         try:
-            check(program, fault)
+            check(caller, fault)
         except AssertionError as exc:
             raise AssertionError(f"{call} {fault}: {exc}") from exc
 
 
-def test_an_upload_that_crun_defers_for_hours_is_active_in_the_end(where: Cloud, url: str) -> None:
+def test_an_upload_that_crun_defers_for_hours_is_active_in_the_end(where: SimulatedAws, url: str) -> None:
     where.begin({})
     where.simulator.add_faults(FaultRule(call="upload", kind="both", code=455, times=12, retry_after=600))
-    program = Program(where, url)
-    where.tell(program.story())
+    caller = CrunCaller(where, url)
+    where.tell(caller.story())
     where.settle()
-    check(program)
-    (told,) = program.told
+    check(caller)
+    (told,) = caller.told
     assert told.startswith("ast_"), "no id of crun's could be told in time"
-    assert program.info["AssetId"] != told
+    assert caller.info["AssetId"] != told
 
 
-def test_a_lost_callback_is_found_by_the_link_check_and_no_question_burns_the_token(where: Cloud) -> None:
+def test_a_lost_callback_is_found_by_the_link_check_and_no_question_burns_the_token(where: SimulatedAws) -> None:
     where.begin({})
     made = where.crun_route("visual-validate-session", body={"callback_url": CALLBACK}).body["data"]
     for _ in range(3):

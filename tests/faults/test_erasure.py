@@ -8,19 +8,19 @@ import pytest
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.session import SessionStatus
-from tests.faults.cloud import Answer, Cloud, cloud
-from tests.faults.explore import SETTINGS
+from tests.faults.fault_injection import MOMENTARY
 from tests.faults.onboarding import FACES, Onboarding, take_check
-from tests.faults.wire import MOMENTARY
+from tests.faults.scenarios import SETTINGS
+from tests.faults.simulated_aws import Answer, SimulatedAws, simulated_aws
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[Cloud]:
-    with cloud(SETTINGS) as where:
+def account() -> Iterator[SimulatedAws]:
+    with simulated_aws(SETTINGS) as where:
         yield where
 
 
-def _onboard(where: Cloud, seconds: float) -> Onboarding:
+def _onboard(where: SimulatedAws, seconds: float) -> Onboarding:
     where.begin({})
     story = Onboarding(where)
     where.tell(story.story())
@@ -28,11 +28,11 @@ def _onboard(where: Cloud, seconds: float) -> Onboarding:
     return story
 
 
-def _erase(where: Cloud, story: Onboarding) -> Answer:
+def _erase(where: SimulatedAws, story: Onboarding) -> Answer:
     return where.api("DELETE", "/sessions/{session_id}", session_id=story.session_id)
 
 
-def _objects(where: Cloud, story: Onboarding) -> int:
+def _objects(where: SimulatedAws, story: Onboarding) -> int:
     pages = [
         where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"{folder}/{story.session_id}/")
         for folder in ("uploads", "inbox")
@@ -40,7 +40,7 @@ def _objects(where: Cloud, story: Onboarding) -> int:
     return sum(len(page.get("Versions", [])) + len(page.get("DeleteMarkers", [])) for page in pages)
 
 
-def _check_gone(where: Cloud, story: Onboarding) -> None:
+def _check_gone(where: SimulatedAws, story: Onboarding) -> None:
     session, assets = where.store.load(story.session_id)
     assert session
     assert session.status is SessionStatus.REDACTED
@@ -53,7 +53,7 @@ def _check_gone(where: Cloud, story: Onboarding) -> None:
     assert "RUNNING" not in where.executions.values()
 
 
-def test_the_tombstone_says_what_to_ask_crun_for(account: Cloud) -> None:
+def test_the_tombstone_says_what_to_ask_crun_for(account: SimulatedAws) -> None:
     story = _onboard(account, 600)
     before = account.store.list_assets(story.session_id)
     answer = _erase(account, story)
@@ -67,7 +67,7 @@ def test_the_tombstone_says_what_to_ask_crun_for(account: Cloud) -> None:
     assert kept == {each.id: each.sha256 for each in before}, "digests stay as proof"
 
 
-def test_a_second_erasure_changes_nothing(account: Cloud) -> None:
+def test_a_second_erasure_changes_nothing(account: SimulatedAws) -> None:
     story = _onboard(account, 600)
     first = _erase(account, story)
     account.settle(60)
@@ -75,7 +75,7 @@ def test_a_second_erasure_changes_nothing(account: Cloud) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 6.5, 15.05, 15.5, 16, 17, 19, 25, 30, 62, 63, 64, 66])
-def test_whatever_is_under_way_stops_and_late_events_change_nothing(account: Cloud, seconds: float) -> None:
+def test_whatever_is_under_way_stops_and_late_events_change_nothing(account: SimulatedAws, seconds: float) -> None:
     story = _onboard(account, seconds)
     assert _erase(account, story).status == 200
     story.redeliver()
@@ -87,24 +87,24 @@ def test_whatever_is_under_way_stops_and_late_events_change_nothing(account: Clo
     assert refused.status == 409
 
 
-def test_an_erasure_that_dies_anywhere_is_finished_by_the_next(account: Cloud) -> None:
+def test_an_erasure_that_dies_anywhere_is_finished_by_the_next(account: SimulatedAws) -> None:
     story = _onboard(account, 30)
-    begin = len(account.wire.calls)
+    begin = len(account.injector.calls)
     _erase(account, story)
-    calls = len(account.wire.calls) - begin
+    calls = len(account.injector.calls) - begin
     assert calls > 8
     for number in range(1, calls + 1):
         for fault in MOMENTARY:
             story = _onboard(account, 30)
-            account.wire.plan = {len(account.wire.calls) + number: fault}
+            account.injector.plan = {len(account.injector.calls) + number: fault}
             for _ in range(3):
                 if _erase(account, story).status == 200:
                     break
-            assert account.wire.fired, "the fault came about"
+            assert account.injector.fired, "the fault came about"
             _check_gone(account, story)
 
 
-def test_an_upload_on_its_way_to_crun_is_known_to_the_tombstone(account: Cloud) -> None:
+def test_an_upload_on_its_way_to_crun_is_known_to_the_tombstone(account: SimulatedAws) -> None:
     story = _onboard(account, 14)
     erased: list[Answer] = []
 
@@ -112,22 +112,22 @@ def test_an_upload_on_its_way_to_crun_is_known_to_the_tombstone(account: Cloud) 
         if call == "asset-upload":
             erased.append(_erase(account, story))
 
-    account.wire.asking = erase_first
+    account.injector.asking = erase_first
     account.settle(30)
-    account.wire.asking = account.asking
+    account.injector.asking = account.asking
     assert [each.status for each in erased] == [200]
     _check_gone(account, story)
     (sent,) = account.simulator.store.assets
     assert [each.crun_asset_id for each in account.store.list_assets(story.session_id)] == [sent]
 
 
-def _erase_one(where: Cloud, story: Onboarding, asset_id: str) -> Answer:
+def _erase_one(where: SimulatedAws, story: Onboarding, asset_id: str) -> Answer:
     return where.api(
         "DELETE", "/sessions/{session_id}/assets/{asset_id}", session_id=story.session_id, asset_id=asset_id
     )
 
 
-def _check_one_gone(where: Cloud, story: Onboarding, before: Asset) -> None:
+def _check_one_gone(where: SimulatedAws, story: Onboarding, before: Asset) -> None:
     after = where.store.get_asset(story.session_id, before.id)
     assert after
     assert (after.status, after.name, after.object_key, after.version_id) == (AssetStatus.REDACTED, "", "", None)
@@ -140,7 +140,7 @@ def _check_one_gone(where: Cloud, story: Onboarding, before: Asset) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 6.5, 15.05, 15.5, 16, 17, 19, 25, 30, 62, 64, 600])
-def test_one_file_is_erased_at_any_moment_and_the_others_go_on(account: Cloud, seconds: float) -> None:
+def test_one_file_is_erased_at_any_moment_and_the_others_go_on(account: SimulatedAws, seconds: float) -> None:
     story = _onboard(account, seconds)
     first, *others = account.store.list_assets(story.session_id)
     assert _erase_one(account, story, first.id).status == 200
@@ -153,26 +153,26 @@ def test_one_file_is_erased_at_any_moment_and_the_others_go_on(account: Cloud, s
     assert "RUNNING" not in account.executions.values()
 
 
-def test_an_erasure_of_one_file_that_dies_anywhere_is_finished_by_the_next(account: Cloud) -> None:
+def test_an_erasure_of_one_file_that_dies_anywhere_is_finished_by_the_next(account: SimulatedAws) -> None:
     story = _onboard(account, 600)
-    begin = len(account.wire.calls)
+    begin = len(account.injector.calls)
     first = account.store.list_assets(story.session_id)[0]
     _erase_one(account, story, first.id)
-    calls = len(account.wire.calls) - begin
+    calls = len(account.injector.calls) - begin
     assert calls >= 3
     for number in range(1, calls + 1):
         for fault in MOMENTARY:
             story = _onboard(account, 600)
             first = account.store.list_assets(story.session_id)[0]
-            account.wire.plan = {len(account.wire.calls) + number: fault}
+            account.injector.plan = {len(account.injector.calls) + number: fault}
             for _ in range(3):
                 if _erase_one(account, story, first.id).status == 200:
                     break
-            assert account.wire.fired, "the fault came about"
+            assert account.injector.fired, "the fault came about"
             _check_one_gone(account, story, first)
 
 
-def test_an_erased_file_may_be_sent_again(account: Cloud) -> None:
+def test_an_erased_file_may_be_sent_again(account: SimulatedAws) -> None:
     story = _onboard(account, 600)
     first = account.store.list_assets(story.session_id)[0]
     assert _erase_one(account, story, first.id).status == _erase_one(account, story, first.id).status == 200
@@ -184,7 +184,7 @@ def test_an_erased_file_may_be_sent_again(account: Cloud) -> None:
     assert again.body["id"] != first.id
 
 
-def test_erased_between_look_up_result_and_save_group(account: Cloud) -> None:
+def test_erased_between_look_up_result_and_save_group(account: SimulatedAws) -> None:
     account.begin({})
     made = account.api("POST", "/sessions", body={}).body
     back = take_check(made["attempt"]["h5_link"], "pass")
@@ -195,10 +195,10 @@ def test_erased_between_look_up_result_and_save_group(account: Cloud) -> None:
             erased.append(account.api("DELETE", "/sessions/{session_id}", session_id=made["id"]))
         account.asking(call, url)
 
-    account.wire.asking = erase_first
+    account.injector.asking = erase_first
     account.browser(back)
     account.settle()
-    account.wire.asking = account.asking
+    account.injector.asking = account.asking
     assert [each.status for each in erased] == [200]
     (group,) = [each.group_id for each in account.simulator.store.validations.values() if each.group_id]
     session = account.store.get_session(made["id"])

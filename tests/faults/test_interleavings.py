@@ -20,10 +20,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from likeness.domain.asset import IN_PROGRESS, AssetStatus
 from likeness.domain.session import AttemptStatus, Session, SessionStatus
-from tests.faults.cloud import LINK_CHECK_SECONDS, Cloud, cloud
-from tests.faults.explore import SETTINGS
+from tests.faults.fault_injection import MOMENTARY, Fault
 from tests.faults.onboarding import FACES, registration
-from tests.faults.wire import MOMENTARY, Fault
+from tests.faults.scenarios import SETTINGS
+from tests.faults.simulated_aws import LINK_CHECK_SECONDS, SimulatedAws, simulated_aws
 
 _ACCOUNTS = ExitStack()
 _SEQUENCE = itertools.count(1)
@@ -31,15 +31,15 @@ _WHICH = st.integers(0, 2)
 Thing = TypeVar("Thing")
 
 
-def _account() -> Cloud:
+def _account() -> SimulatedAws:
     """One account for all examples: making one takes a second. Sessions of other examples do no harm."""
-    global _cloud
-    if _cloud is None:
-        _cloud = _ACCOUNTS.enter_context(cloud(SETTINGS))
-    return _cloud
+    global _simulated
+    if _simulated is None:
+        _simulated = _ACCOUNTS.enter_context(simulated_aws(SETTINGS))
+    return _simulated
 
 
-_cloud: Cloud | None = None
+_simulated: SimulatedAws | None = None
 
 
 def teardown_module() -> None:
@@ -60,7 +60,7 @@ class Link:
 
 @dataclass
 class Model:
-    """What the world outside knows."""
+    """What callers and crun know."""
 
     links: list[Link] = field(default_factory=list)
     erased: set[str] = field(default_factory=set)
@@ -185,7 +185,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(fault=st.sampled_from(MOMENTARY), ahead=st.integers(1, 15))
     def break_a_call(self, fault: Fault, ahead: int) -> None:
         self.model.faults += 1
-        self.where.wire.plan = {**self.where.wire.plan, len(self.where.wire.calls) + ahead: fault}
+        self.where.injector.plan = {**self.where.injector.plan, len(self.where.injector.calls) + ahead: fault}
 
     # -- what holds at every moment ---------------------------------------------------------------------------
 
@@ -202,7 +202,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @invariant()
     def no_lookup_comes_early(self) -> None:
-        assert not [each for each in self._cloud_lookups() if each.before_pass and each.age < LINK_CHECK_SECONDS]
+        assert not [each for each in self._lookups_by_age() if each.before_pass and each.age < LINK_CHECK_SECONDS]
 
     @invariant()
     def what_is_erased_stays_erased(self) -> None:
@@ -227,7 +227,7 @@ class Interleavings(RuleBasedStateMachine):
     def _erased(self) -> set[str]:
         return self.model.erased if self._begun() else set()
 
-    def _cloud_lookups(self) -> list[Any]:
+    def _lookups_by_age(self) -> list[Any]:
         return self.where.lookups if self._begun() else []
 
     # -- what holds in the end --------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ class Interleavings(RuleBasedStateMachine):
             return
         self.where.settle()
         lost = self._lost_lookups()
-        self.where.wire.plan = {}
+        self.where.injector.plan = {}
         self.nobody_is_verified_who_did_not_pass()
         self.what_is_erased_stays_erased()
         for session in self._rows():
@@ -250,7 +250,7 @@ class Interleavings(RuleBasedStateMachine):
     def _lost_lookups(self) -> int:
         return sum(
             call.operation == "visual-validate-result" and fault in (Fault.LOST, Fault.DIES)
-            for call, fault in self.where.wire.fired
+            for call, fault in self.where.injector.fired
         )
 
     def _check_end(self, session: Session, lost: int) -> None:

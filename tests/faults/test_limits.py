@@ -23,9 +23,9 @@ from likeness.domain.session import (
 from likeness.steps import next_action, poll_assets
 from local.media import portrait
 from local.simulator import FaultRule
-from tests.faults.cloud import Cloud, cloud
-from tests.faults.explore import INVARIANTS, SETTINGS, Invariants, Scenario
 from tests.faults.onboarding import FACES, Onboarding, registration, take_check
+from tests.faults.scenarios import INVARIANTS, SETTINGS, Invariants, Scenario
+from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 from tests.template_file import ASL
 
 #: Step Functions' quotas (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html) and DynamoDB's.
@@ -35,28 +35,28 @@ EVENTS_PER_POLL = 9
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[Cloud]:
-    with cloud(SETTINGS) as where:
+def account() -> Iterator[SimulatedAws]:
+    with simulated_aws(SETTINGS) as where:
         yield where
 
 
 @pytest.fixture
-def where(account: Cloud) -> Cloud:
+def where(account: SimulatedAws) -> SimulatedAws:
     account.settle()
     account.begin({})
     account.simulator.update_settings(**SETTINGS)
-    account.machine.largest = 0
-    account.machine.events.clear()
+    account.state_machine.largest = 0
+    account.state_machine.events.clear()
     return account
 
 
-def _create(where: Cloud) -> dict[str, Any]:
+def _create(where: SimulatedAws) -> dict[str, Any]:
     made: dict[str, Any] = where.api("POST", "/sessions", body={}).body
     return made
 
 
 @pytest.mark.timeout(300)
-def test_two_hundred_files_of_one_person_all_become_active(where: Cloud) -> None:
+def test_two_hundred_files_of_one_person_all_become_active(where: SimulatedAws) -> None:
     session = _create(where)
     for index in range(MAX_ASSETS_PER_SESSION):
         where.put_object(f"inbox/{session['id']}/{index}.jpg", portrait("alice", 400, 400 + index, image_format="PNG"))
@@ -67,8 +67,8 @@ def test_two_hundred_files_of_one_person_all_become_active(where: Cloud) -> None
     assert len(assets) == MAX_ASSETS_PER_SESSION
     assert {each.status for each in assets} == {AssetStatus.ACTIVE}
     assert len({each.crun_asset_id for each in assets}) == MAX_ASSETS_PER_SESSION
-    assert where.machine.largest < LARGEST_PAYLOAD / 4
-    assert max(where.machine.events.values()) < MOST_EVENTS / 4
+    assert where.state_machine.largest < LARGEST_PAYLOAD / 4
+    assert max(where.state_machine.events.values()) < MOST_EVENTS / 4
 
     one_more = where.api("POST", "/sessions/{session_id}/assets", body=registration(0), session_id=session["id"])
     assert (one_more.status, one_more.body["code"]) == (429, "too_many_attempts")
@@ -77,7 +77,7 @@ def test_two_hundred_files_of_one_person_all_become_active(where: Cloud) -> None
     assert len(where.store.list_assets(session["id"])) == MAX_ASSETS_PER_SESSION
 
 
-def test_a_session_has_ten_attempts(where: Cloud) -> None:
+def test_a_session_has_ten_attempts(where: SimulatedAws) -> None:
     session = _create(where)
     link = session["attempt"]["h5_link"]
     for number in range(2, 11):
@@ -94,16 +94,18 @@ def test_a_session_has_ten_attempts(where: Cloud) -> None:
     assert row.status is SessionStatus.VERIFIED, "the tenth is as good as the first"
 
 
-def test_a_day_of_waiting_is_a_short_history(where: Cloud) -> None:
+def test_a_day_of_waiting_is_a_short_history(where: SimulatedAws) -> None:
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "never"}])
     story = Onboarding(where)
     where.tell(story.story())
     where.settle()
     assert {each.status for each in where.store.list_assets(story.session_id)} == {AssetStatus.FAILED}
-    assert max(where.machine.events.values()) <= 1000
+    assert max(where.state_machine.events.values()) <= 1000
 
 
-def test_an_execution_that_grows_long_goes_on_in_a_new_one(where: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_execution_that_grows_long_goes_on_in_a_new_one(
+    where: SimulatedAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(poll_assets, "MAX_POLLS", 3)
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 120}])
     story = Onboarding(where)
@@ -130,7 +132,7 @@ def test_the_longest_history_stays_below_twenty_thousand_events() -> None:
     )
 
 
-def test_an_outage_in_a_submission_costs_no_more_history_than_it_is_counted_for(where: Cloud) -> None:
+def test_an_outage_in_a_submission_costs_no_more_history_than_it_is_counted_for(where: SimulatedAws) -> None:
     session, files = _create(where), 12
     for index in range(files):
         where.put_object(f"inbox/{session['id']}/{index}.jpg", portrait("alice", 400, 400 + index, image_format="PNG"))
@@ -141,11 +143,11 @@ def test_an_outage_in_a_submission_costs_no_more_history_than_it_is_counted_for(
     where.settle()
     assert {each.status for each in where.store.list_assets(session["id"])} == {AssetStatus.ACTIVE}
     most = (files * next_action.POLLS_PER_SUBMISSION + 20) * EVENTS_PER_POLL
-    assert files * 20 < max(where.machine.events.values()) < most
+    assert files * 20 < max(where.state_machine.events.values()) < most
 
 
 @pytest.mark.parametrize("skew", [-300.0, 300.0])
-def test_clocks_five_minutes_off_break_nothing(where: Cloud, skew: float) -> None:
+def test_clocks_five_minutes_off_break_nothing(where: SimulatedAws, skew: float) -> None:
     where.simulator.set_clock(skew)
     where.simulator.update_settings(fetch_skew_seconds=skew)
     story = Onboarding(where)
@@ -170,7 +172,7 @@ def test_the_fullest_session_fits_into_an_item() -> None:
     assert size < LARGEST_ITEM
 
 
-def test_a_download_that_fails_once_is_signed_and_submitted_again(where: Cloud) -> None:
+def test_a_download_that_fails_once_is_signed_and_submitted_again(where: SimulatedAws) -> None:
     where.simulator.update_settings(
         asset_outcomes=[
             {"name": "*", "outcome": "failed", "code": "DownloadFailed", "after_seconds": 5, "times": 1},
@@ -184,7 +186,7 @@ def test_a_download_that_fails_once_is_signed_and_submitted_again(where: Cloud) 
     assert (first.status, first.resubmissions) == (AssetStatus.ACTIVE, 1)
 
 
-def test_a_download_that_fails_twice_fails_with_a_reason(where: Cloud) -> None:
+def test_a_download_that_fails_twice_fails_with_a_reason(where: SimulatedAws) -> None:
     where.simulator.update_settings(
         asset_outcomes=[{"name": "*", "outcome": "failed", "code": "DownloadFailed", "after_seconds": 5}]
     )

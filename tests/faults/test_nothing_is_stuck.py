@@ -22,9 +22,9 @@ from likeness.domain.session import AttemptStatus, Session, SessionStatus
 from likeness.runtime import bootstrap
 from local.simulator import FaultRule
 from tests.aws import Tables
-from tests.faults.cloud import LINK_CHECK_SECONDS, Cloud, cloud
+from tests.faults.fault_injection import Fault, Killed
 from tests.faults.onboarding import FACES, registration, take_check
-from tests.faults.wire import Fault, Killed
+from tests.faults.simulated_aws import LINK_CHECK_SECONDS, SimulatedAws, simulated_aws
 
 HOUR, DAY = 3600.0, 86_400.0
 TOKEN_SECONDS = 1800.0
@@ -37,19 +37,19 @@ SETTINGS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[Cloud]:
-    with cloud(SETTINGS) as where:
+def account() -> Iterator[SimulatedAws]:
+    with simulated_aws(SETTINGS) as where:
         yield where
 
 
 @pytest.fixture
-def where(account: Cloud) -> Iterator[Cloud]:
+def where(account: SimulatedAws) -> Iterator[SimulatedAws]:
     account.settle()
     account.begin({})
     yield account
     account.begin({})  # what a test has spoiled is due for ever
     account.reconciles = True
-    account.wire.asking = account.asking
+    account.injector.asking = account.asking
     account.simulator.clear_faults()
     account.simulator.update_settings(**SETTINGS)
 
@@ -58,7 +58,7 @@ def where(account: Cloud) -> Iterator[Cloud]:
 class Person:
     """A session with two files in the bucket, whose person has passed, and what is left of it."""
 
-    where: Cloud
+    where: SimulatedAws
     id: str
     callback: str
 
@@ -85,7 +85,7 @@ class Person:
         assert self.where.browser(take_check(made.body["attempt"]["h5_link"], "pass")).status == 303
 
 
-def _arrives(where: Cloud, *, files: int = 2) -> Person:
+def _arrives(where: SimulatedAws, *, files: int = 2) -> Person:
     """A session whose files are in the bucket; its person has passed, and the browser is on its way back."""
     made = where.api("POST", "/sessions", body={"assets": [registration(each) for each in range(files)]}).body
     for index, each in enumerate(made["assets"]):
@@ -94,31 +94,31 @@ def _arrives(where: Cloud, *, files: int = 2) -> Person:
     return Person(where, made["id"], take_check(made["attempt"]["h5_link"], "pass"))
 
 
-def _passes(where: Cloud, *, files: int = 2) -> Person:
+def _passes(where: SimulatedAws, *, files: int = 2) -> Person:
     person = _arrives(where, files=files)
     assert where.browser(person.callback).status == 303
     return person
 
 
-def _for(where: Cloud, seconds: float, broken: Callable[[str, str], Fault | None]) -> None:
-    """Bad weather from now on, for so long."""
-    where.wire.weather = broken
-    where.after(seconds, lambda: setattr(where.wire, "weather", lambda *_: None))
+def _for(where: SimulatedAws, seconds: float, broken: Callable[[str, str], Fault | None]) -> None:
+    """An outage from now on, for so long."""
+    where.injector.outage = broken
+    where.after(seconds, lambda: setattr(where.injector, "outage", lambda *_: None))
 
 
-def _when(where: Cloud, call: str, act: Callable[[], None]) -> None:
+def _when(where: SimulatedAws, call: str, act: Callable[[], None]) -> None:
     """Does something once, when the first such call goes out to crun."""
 
     def asking(operation: str, url: str) -> None:
         where.asking(operation, url)
         if operation == call:
-            where.wire.asking = where.asking
+            where.injector.asking = where.asking
             act()
 
-    where.wire.asking = asking
+    where.injector.asking = asking
 
 
-def _causes(where: Cloud) -> Counter[str]:
+def _causes(where: SimulatedAws) -> Counter[str]:
     """How often something was set going, by cause."""
     lines = [line for line in map(json.loads, where.logs) if "_aws" in line and "Reconciled" in line]
     return Counter(line["cause"] for line in lines if "cause" in line)
@@ -163,7 +163,7 @@ def _well_in_the_end(person: Person) -> None:
 
 
 @pytest.mark.parametrize("token_seconds", [DAY, TOKEN_SECONDS])
-def test_an_outage_of_four_hours_and_a_callback_that_is_opened_again(where: Cloud, token_seconds: float) -> None:
+def test_an_outage_of_four_hours_and_a_callback_that_is_opened_again(where: SimulatedAws, token_seconds: float) -> None:
     where.simulator.update_settings(token_seconds=token_seconds)
     person = _arrives(where)
     where.simulator.add_faults(FaultRule(call="result", kind="both", code=455, times=None))
@@ -183,7 +183,7 @@ def test_an_outage_of_four_hours_and_a_callback_that_is_opened_again(where: Clou
     _well_in_the_end(person)
 
 
-def test_an_outage_of_four_hours_and_nobody_comes_back(where: Cloud) -> None:
+def test_an_outage_of_four_hours_and_nobody_comes_back(where: SimulatedAws) -> None:
     where.simulator.update_settings(token_seconds=DAY)
     person = _passes(where)
     _for(where, 4 * HOUR, lambda service, _: Fault.FAILS if service == "crun" else None)
@@ -202,7 +202,9 @@ MOMENTS = {
 @pytest.mark.parametrize("hours", [1.5, 3, 48])
 @pytest.mark.parametrize("service", ["dynamodb", "crun", "sqs", "stepfunctions"])
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_an_outage_of_any_length_leaves_nobody_behind(where: Cloud, service: str, hours: float, moment: str) -> None:
+def test_an_outage_of_any_length_leaves_nobody_behind(
+    where: SimulatedAws, service: str, hours: float, moment: str
+) -> None:
     begins = MOMENTS[moment]
 
     def outage() -> None:
@@ -222,7 +224,7 @@ def test_an_outage_of_any_length_leaves_nobody_behind(where: Cloud, service: str
     _well_in_the_end(person)
 
 
-def test_a_token_for_one_answer_and_two_days_without_dynamodb_right_after_the_lookup(where: Cloud) -> None:
+def test_a_token_for_one_answer_and_two_days_without_dynamodb_right_after_the_lookup(where: SimulatedAws) -> None:
     person = _arrives(where)
     down = lambda of, _: Fault.FAILS if of == "dynamodb" else None  # noqa: E731
     _when(where, "visual-validate-result", lambda: _for(where, 2 * DAY, down))
@@ -235,7 +237,7 @@ def test_a_token_for_one_answer_and_two_days_without_dynamodb_right_after_the_lo
     assert _causes(where)
 
 
-def test_dead_letters_that_nobody_redrives(where: Cloud) -> None:
+def test_dead_letters_that_nobody_redrives(where: SimulatedAws) -> None:
     where.simulator.update_settings(token_seconds=DAY)
     person = _arrives(where)
     where.broken_until["start_onboarding"] = where.now + 12 * HOUR
@@ -247,7 +249,7 @@ def test_dead_letters_that_nobody_redrives(where: Cloud) -> None:
 
 
 @pytest.mark.parametrize("after", [30.0, 1000.0, 3500.0])
-def test_a_file_whose_event_got_lost_is_found_within_the_time_of_its_slot(where: Cloud, after: float) -> None:
+def test_a_file_whose_event_got_lost_is_found_within_the_time_of_its_slot(where: SimulatedAws, after: float) -> None:
     made = where.api("POST", "/sessions", body={"assets": [registration(0)]}).body
     where.browser(take_check(made["attempt"]["h5_link"], "pass"))
     where.settle(after)
@@ -262,11 +264,11 @@ def test_a_file_whose_event_got_lost_is_found_within_the_time_of_its_slot(where:
 # -- executions that end as nobody planned ---------------------------------------------------------------------------
 
 
-def _stands(where: Cloud, at: str) -> Person:
+def _stands(where: SimulatedAws, at: str) -> Person:
     """A person whose execution stands in a state and gets no further."""
     person = _arrives(where)
     if at == "SaveGroup":
-        where.wire.weather = lambda *_: Fault.FAILS if where.wire.caller == "onboard_person" else None
+        where.injector.outage = lambda *_: Fault.FAILS if where.injector.caller == "onboard_person" else None
     elif at == "PollAssets":
         where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 600}])
     else:
@@ -279,15 +281,15 @@ def _stands(where: Cloud, at: str) -> Person:
 
 @pytest.mark.parametrize("ended", ["ABORTED", "TIMED_OUT", "deleted"])
 @pytest.mark.parametrize("at", ["LookUpResult", "SaveGroup", "SubmitAsset", "PollAssets"])
-def test_an_execution_that_ends_in_the_middle(where: Cloud, at: str, ended: str) -> None:
+def test_an_execution_that_ends_in_the_middle(where: SimulatedAws, at: str, ended: str) -> None:
     person = _stands(where, at)
     name = person.execution
     if ended == "deleted":
         del where.executions[name]
-        where.machine.outputs.pop(name, None)
+        where.state_machine.outputs.pop(name, None)
     else:
         where.executions[name] = ended
-    where.wire.weather = lambda *_: None
+    where.injector.outage = lambda *_: None
     where.simulator.clear_faults()
     where.settle()
     causes = _causes(where)
@@ -301,7 +303,7 @@ def test_an_execution_that_ends_in_the_middle(where: Cloud, at: str, ended: str)
     _well_in_the_end(person)
 
 
-def test_a_late_pass_of_an_older_attempt_that_crun_refuses(where: Cloud) -> None:
+def test_a_late_pass_of_an_older_attempt_that_crun_refuses(where: SimulatedAws) -> None:
     person = _arrives(where)
     second = where.api("POST", f"{SESSION}/attempts", session_id=person.id).body["attempt"]["h5_link"]
     where.browser(take_check(second, "fail"))
@@ -318,7 +320,7 @@ def test_a_late_pass_of_an_older_attempt_that_crun_refuses(where: Cloud) -> None
     _well_in_the_end(person)
 
 
-def test_an_erasure_ends_executions_of_fresh_names(where: Cloud) -> None:
+def test_an_erasure_ends_executions_of_fresh_names(where: SimulatedAws) -> None:
     person = _stands(where, "LookUpResult")
     where.executions[person.execution] = "ABORTED"
     where.settle(1200)
@@ -334,9 +336,9 @@ def test_an_erasure_ends_executions_of_fresh_names(where: Cloud) -> None:
 # -- a restored table ------------------------------------------------------------------------------------------------
 
 
-def _writes(where: Cloud, act: Callable[[int], None]) -> Callable[[], None]:
+def _writes(where: SimulatedAws, act: Callable[[int], None]) -> Callable[[], None]:
     """``act(n)`` after the n-th write to the tables; returns what ends it."""
-    numbers, happened, update_item = itertools.count(1), where.wire.happened, where.machine.update_item
+    numbers, happened, update_item = itertools.count(1), where.injector.happened, where.state_machine.update_item
 
     def seen(service: str, operation: str, body: dict[str, Any]) -> None:
         happened(service, operation, body)
@@ -349,13 +351,13 @@ def _writes(where: Cloud, act: Callable[[int], None]) -> Callable[[], None]:
         return answer
 
     def end() -> None:
-        where.wire.happened, where.machine.update_item = happened, update_item
+        where.injector.happened, where.state_machine.update_item = happened, update_item
 
-    where.wire.happened, where.machine.update_item = seen, by_the_machine
+    where.injector.happened, where.state_machine.update_item = seen, by_the_machine
     return end
 
 
-def _restored(where: Cloud, number: int) -> tuple[Person, str | None] | None:
+def _restored(where: SimulatedAws, number: int) -> tuple[Person, str | None] | None:
     """One onboarding, and then the tables as they were after the ``number``-th write; None when there was none."""
     kept: list[Tables] = []
     where.settle()
@@ -371,7 +373,7 @@ def _restored(where: Cloud, number: int) -> tuple[Person, str | None] | None:
     return person, group
 
 
-def test_a_table_that_is_restored_to_any_earlier_moment(where: Cloud) -> None:
+def test_a_table_that_is_restored_to_any_earlier_moment(where: SimulatedAws) -> None:
     number = 0
     for number in itertools.count(1):
         found = _restored(where, number)
@@ -391,7 +393,7 @@ def test_a_table_that_is_restored_to_any_earlier_moment(where: Cloud) -> None:
     assert number > 15
 
 
-def test_a_file_that_comes_after_a_restore_sends_no_other_file_again(where: Cloud) -> None:
+def test_a_file_that_comes_after_a_restore_sends_no_other_file_again(where: SimulatedAws) -> None:
     kept: list[Tables] = []
     _when(where, "asset-upload", lambda: kept.append(Tables()))
     person = _passes(where)
@@ -421,16 +423,18 @@ NOT_YET = {
 }
 
 
-def _says(where: Cloud, answer: str, until: float = float("inf")) -> None:
+def _says(where: SimulatedAws, answer: str, until: float = float("inf")) -> None:
     """crun has no result, until then."""
     body = json.dumps(NOT_YET[answer]).encode()
     status = NOT_YET[answer]["code"]
     assert isinstance(status, int)
-    where.wire.instead = lambda call: (status, body) if call == "visual-validate-result" and where.now < until else None
+    where.injector.instead = lambda call: (
+        (status, body) if call == "visual-validate-result" and where.now < until else None
+    )
 
 
 @pytest.mark.parametrize("answer", NOT_YET)
-def test_not_yet_in_a_last_chance_lookup_three_times_is_lapsed(where: Cloud, answer: str) -> None:
+def test_not_yet_in_a_last_chance_lookup_three_times_is_lapsed(where: SimulatedAws, answer: str) -> None:
     made = where.api("POST", "/sessions", body={}).body
     _says(where, answer)
     where.settle()
@@ -447,7 +451,7 @@ def test_not_yet_in_a_last_chance_lookup_three_times_is_lapsed(where: Cloud, ans
 
 
 @pytest.mark.parametrize("answer", NOT_YET)
-def test_not_yet_after_an_authentic_pass_is_repeated_for_ten_minutes(where: Cloud, answer: str) -> None:
+def test_not_yet_after_an_authentic_pass_is_repeated_for_ten_minutes(where: SimulatedAws, answer: str) -> None:
     person = _arrives(where)
     _says(where, answer)
     assert where.browser(person.callback).status == 303
@@ -462,7 +466,7 @@ def test_not_yet_after_an_authentic_pass_is_repeated_for_ten_minutes(where: Clou
 
 
 @pytest.mark.parametrize("answer", NOT_YET)
-def test_a_group_after_not_yet_verifies(where: Cloud, answer: str) -> None:
+def test_a_group_after_not_yet_verifies(where: SimulatedAws, answer: str) -> None:
     person = _arrives(where)
     _says(where, answer, until=where.now + 400)
     assert where.browser(person.callback).status == 303
@@ -471,7 +475,7 @@ def test_a_group_after_not_yet_verifies(where: Cloud, answer: str) -> None:
     assert {each.status for each in person.assets} == {AssetStatus.ACTIVE}
 
 
-def test_a_link_that_lapsed_and_is_passed_late_has_its_ten_minutes(where: Cloud) -> None:
+def test_a_link_that_lapsed_and_is_passed_late_has_its_ten_minutes(where: SimulatedAws) -> None:
     person = _arrives(where)
     _says(where, "404", until=where.now + 1300)
     where.settle(1000)
@@ -481,7 +485,7 @@ def test_a_link_that_lapsed_and_is_passed_late_has_its_ten_minutes(where: Cloud)
     assert person.session.status is SessionStatus.VERIFIED
 
 
-def test_not_yet_is_not_asked_beyond_the_life_of_the_token(where: Cloud) -> None:
+def test_not_yet_is_not_asked_beyond_the_life_of_the_token(where: SimulatedAws) -> None:
     person = _arrives(where)
     _says(where, "404")
     where.settle(1500)
@@ -497,7 +501,7 @@ def test_not_yet_is_not_asked_beyond_the_life_of_the_token(where: Cloud) -> None
 # -- reconcile itself ------------------------------------------------------------------------------------------------
 
 
-def _poisoned(where: Cloud, session_id: str) -> None:
+def _poisoned(where: SimulatedAws, session_id: str) -> None:
     """A row that this version cannot read."""
     where.aws("dynamodb").update_item(
         TableName="Table",
@@ -508,7 +512,7 @@ def _poisoned(where: Cloud, session_id: str) -> None:
     )
 
 
-def test_rows_that_nobody_can_read_hold_up_nobody(where: Cloud) -> None:
+def test_rows_that_nobody_can_read_hold_up_nobody(where: SimulatedAws) -> None:
     where.broken_until["start_onboarding"] = where.now + HOUR
     poisoned = [_passes(where, files=0) for _ in range(8)]
     person = _passes(where)
@@ -519,7 +523,7 @@ def test_rows_that_nobody_can_read_hold_up_nobody(where: Cloud) -> None:
     assert any('"ERROR"' in line and poisoned[0].id in line for line in where.logs), "somebody is told"
 
 
-def test_sessions_that_fail_each_time_hold_up_nobody(where: Cloud) -> None:
+def test_sessions_that_fail_each_time_hold_up_nobody(where: SimulatedAws) -> None:
     """Their files are in the bucket, and S3 does not give them out."""
     made = [where.api("POST", "/sessions", body={"assets": [registration(0)]}).body for _ in range(8)]
     for each in made:
@@ -527,14 +531,14 @@ def test_sessions_that_fail_each_time_hold_up_nobody(where: Cloud) -> None:
         where.aws("s3").put_object(Bucket=where.bucket, Key=key, Body=FACES[0])
     where.settle(800)
     person = _arrives(where)
-    where.wire.weather = lambda service, call: Fault.FAILS if (service, call) == ("s3", "GetObject") else None
+    where.injector.outage = lambda service, call: Fault.FAILS if (service, call) == ("s3", "GetObject") else None
     where.broken_until["start_onboarding"] = where.now + DAY
     assert where.browser(person.callback).status == 303
     where.settle(2 * HOUR)
     assert person.session.status is SessionStatus.VERIFIED
 
 
-def test_more_is_due_than_one_run_reads(where: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_is_due_than_one_run_reads(where: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("likeness.steps.reconcile.MOST", 3)
     where.broken_until["start_onboarding"] = where.now + HOUR
     people = [_passes(where, files=1) for _ in range(8)]
@@ -544,22 +548,22 @@ def test_more_is_due_than_one_run_reads(where: Cloud, monkeypatch: pytest.Monkey
     assert {file.status for each in people for file in each.assets} == {AssetStatus.ACTIVE}
 
 
-def _stopped(where: Cloud, at: str) -> Person:
+def _stopped(where: SimulatedAws, at: str) -> Person:
     person = _stands(where, at)
     where.executions[person.execution] = "ABORTED"
-    where.wire.weather = lambda *_: None
+    where.injector.outage = lambda *_: None
     where.simulator.clear_faults()
     return person
 
 
 @contextmanager
-def _during(number: int, where: Cloud, act: Callable[[], object]) -> Iterator[list[bool]]:
+def _during(number: int, where: SimulatedAws, act: Callable[[], object]) -> Iterator[list[bool]]:
     """Does something right before the n-th call of reconcile to AWS; the list is filled when it came to that."""
     done: list[bool] = []
     numbers = itertools.count(1)
 
     def before(**_: Any) -> None:
-        if where.wire.caller == "reconcile" and not done and next(numbers) == number:
+        if where.injector.caller == "reconcile" and not done and next(numbers) == number:
             done.append(True)
             act()
 
@@ -577,7 +581,7 @@ def _dies() -> None:
 
 @pytest.mark.parametrize("at", ["SaveGroup", "SubmitAsset"])
 @pytest.mark.parametrize("what", ["dies", "a second run", "an erasure"])
-def test_whatever_happens_in_the_middle_of_a_run(where: Cloud, at: str, what: str) -> None:
+def test_whatever_happens_in_the_middle_of_a_run(where: SimulatedAws, at: str, what: str) -> None:
     for number in itertools.count(1, 2):
         where.settle()
         where.begin({})
@@ -606,7 +610,7 @@ def test_whatever_happens_in_the_middle_of_a_run(where: Cloud, at: str, what: st
 
 
 @pytest.mark.parametrize("skew", [-300.0, 300.0])
-def test_clocks_five_minutes_off_make_nothing_stand_still(where: Cloud, skew: float) -> None:
+def test_clocks_five_minutes_off_make_nothing_stand_still(where: SimulatedAws, skew: float) -> None:
     where.simulator.set_clock(skew)
     where.simulator.update_settings(fetch_skew_seconds=skew)
     person = _stopped(where, "SubmitAsset")
@@ -616,7 +620,7 @@ def test_clocks_five_minutes_off_make_nothing_stand_still(where: Cloud, skew: fl
     _well_in_the_end(person)
 
 
-def test_a_link_whose_lookup_never_gets_an_answer_is_not_asked_about_for_ever(where: Cloud) -> None:
+def test_a_link_whose_lookup_never_gets_an_answer_is_not_asked_about_for_ever(where: SimulatedAws) -> None:
     made = where.api("POST", "/sessions", body={}).body
     begun, where.broken_until["look_up_result"] = where.now, float("inf")
     where.settle()

@@ -11,8 +11,8 @@ import pytest
 
 from likeness.domain.metrics import Metric
 from tests.aws import stream_records
-from tests.faults.cloud import Cloud, cloud
 from tests.faults.onboarding import Onboarding
+from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 from tests.faults.test_observability_elsewhere import ELSEWHERE
 from tests.functions import FUNCTIONS, TASKS, event_of_request
 
@@ -23,7 +23,7 @@ Line = dict[str, Any]
 @pytest.fixture(scope="module")
 def person() -> Iterator[Onboarding]:
     """One person who got through, with three files; then a look at her, and requests that are refused."""
-    with cloud({"asset_outcomes": OUTCOMES}, stream=True) as where:
+    with simulated_aws({"asset_outcomes": OUTCOMES}, stream=True) as where:
         where.begin({})
         made = Onboarding(where)
         where.tell(made.story())
@@ -35,7 +35,7 @@ def person() -> Iterator[Onboarding]:
         yield made
 
 
-def _ask_for_nonsense(where: Cloud, session_id: str) -> None:
+def _ask_for_nonsense(where: SimulatedAws, session_id: str) -> None:
     """Each route refuses something, since a success has little to say."""
     nobody = {"session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
     where.api("GET", "/sessions/{session_id}", **nobody)
@@ -49,7 +49,7 @@ def _ask_for_nonsense(where: Cloud, session_id: str) -> None:
     where.settle()
 
 
-def _lines(where: Cloud) -> dict[str, list[Line]]:
+def _lines(where: SimulatedAws) -> dict[str, list[Line]]:
     """All lines but those of metrics, by function."""
     found = defaultdict(list)
     for line in map(json.loads, where.logs):
@@ -58,12 +58,12 @@ def _lines(where: Cloud) -> dict[str, list[Line]]:
     return found
 
 
-def _metrics(where: Cloud) -> list[Line]:
+def _metrics(where: SimulatedAws) -> list[Line]:
     return [line for line in map(json.loads, where.logs) if "_aws" in line]
 
 
 def test_every_line_has_its_ids(person: Onboarding) -> None:
-    lines = _lines(person.cloud)
+    lines = _lines(person.account)
     # A success of these says nothing, and nobody who may ask is refused by the authorizer's own words.
     assert set(FUNCTIONS) - set(lines) == {"authorize", *ELSEWHERE}
     of_requests = {"create_session", "erase_session", "get_session", "record_consent", "register_asset", "get_stats",
@@ -82,17 +82,17 @@ def test_every_line_has_its_ids(person: Onboarding) -> None:
 
 @pytest.mark.parametrize("function", ["get_session", "erase_session", "record_consent", "register_asset"])
 def test_a_request_about_a_session_names_it(person: Onboarding, function: str) -> None:
-    assert all(line["session_id"].startswith("ses_") for line in _lines(person.cloud)[function])
+    assert all(line["session_id"].startswith("ses_") for line in _lines(person.account)[function])
 
 
 def test_a_path_that_is_no_id_of_ours_is_not_logged(person: Onboarding) -> None:
-    refused = [line for line in _lines(person.cloud)["receive_callback"] if line["message"] == "refused"]
+    refused = [line for line in _lines(person.account)["receive_callback"] if line["message"] == "refused"]
     assert refused
     assert all("session_id" not in line for line in refused)
 
 
 def test_each_message_is_named_and_one_that_cannot_be_read_too(person: Onboarding) -> None:
-    lines = _lines(person.cloud)["start_onboarding"]
+    lines = _lines(person.account)["start_onboarding"]
     assert {line["message"] for line in lines} == {"message read", "message given up"}
     for line in lines:
         assert "message_id" in line
@@ -101,14 +101,14 @@ def test_each_message_is_named_and_one_that_cannot_be_read_too(person: Onboardin
 
 
 def test_a_checked_file_and_a_published_event_name_their_session(person: Onboarding) -> None:
-    lines = _lines(person.cloud)
+    lines = _lines(person.account)
     for line in [*lines["check_upload"], *lines["publish_changes"]]:
         assert line["session_id"] == person.session_id
     assert {"asset_id" in line for line in lines["check_upload"]} == {True, False}, "what is dropped has no id yet"
 
 
 def test_one_id_goes_from_the_api_to_crun(person: Onboarding) -> None:
-    where = person.cloud
+    where = person.account
     (root,) = {root for route, root in where.traced if route == "POST /sessions"}
     assert person.session().correlation_id == root
     said = _lines(where)
@@ -125,7 +125,7 @@ def test_one_id_goes_from_the_api_to_crun(person: Onboarding) -> None:
 
 
 def test_each_call_to_crun_is_logged_and_measured(person: Onboarding) -> None:
-    where = person.cloud
+    where = person.account
     logged = [line for lines in _lines(where).values() for line in lines if line["message"] == "crun called"]
     assert len(logged) == len(where.simulator.log())
     assert {line["call"] for line in logged} == {
@@ -140,7 +140,7 @@ def test_each_call_to_crun_is_logged_and_measured(person: Onboarding) -> None:
 
 
 def test_what_was_stored_is_counted_once_in_one_line(person: Onboarding) -> None:
-    (line,) = [each for each in _metrics(person.cloud) if "SessionsCreated" in each]
+    (line,) = [each for each in _metrics(person.account) if "SessionsCreated" in each]
     session = person.session()
     assert line["SessionsCreated"] == line["AttemptsStarted"] == [1]
     assert line["SessionsVerified"] == [0, 1]
@@ -152,7 +152,7 @@ def test_what_was_stored_is_counted_once_in_one_line(person: Onboarding) -> None
 
 
 def test_lines_of_metrics_carry_the_ids_and_their_dimensions_carry_none(person: Onboarding) -> None:
-    for line in _metrics(person.cloud):
+    for line in _metrics(person.account):
         assert "function_request_id" in line
         (directive,) = line["_aws"]["CloudWatchMetrics"]
         assert directive["Namespace"] == "Likeness"

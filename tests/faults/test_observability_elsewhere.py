@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.faults.cloud import cloud
+from tests.faults.simulated_aws import simulated_aws
 from tests.template_file import ROOT
 
 BY_THE_CLOCK = {"export_inventory", "recheck_assets", "check_credits"}
@@ -13,7 +13,7 @@ ELSEWHERE = {"send_webhooks", *DROP_IN, *BY_THE_CLOCK}
 
 
 def test_other_functions_log_what_they_are_about() -> None:
-    with cloud({}) as where:
+    with simulated_aws({}) as where:
         where.begin({})
         for function in sorted(ELSEWHERE):
             where.invoke(function, json.loads((ROOT / f"events/{function}.json").read_text()))

@@ -14,10 +14,10 @@ import pytest
 from likeness.domain.asset import AssetStatus
 from likeness.domain.session import AttemptStatus, SessionStatus
 from local.simulator import FaultRule
-from tests.faults.cloud import LINK_CHECK_SECONDS, Cloud, cloud
-from tests.faults.explore import INVARIANTS, Invariants, Scenario
+from tests.faults.fault_injection import Fault
 from tests.faults.onboarding import Onboarding, take_check
-from tests.faults.wire import Fault
+from tests.faults.scenarios import INVARIANTS, Invariants, Scenario
+from tests.faults.simulated_aws import LINK_CHECK_SECONDS, SimulatedAws, simulated_aws
 from tests.functions import CRUN_KEY
 
 HOUR = 3600.0
@@ -29,13 +29,13 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[Cloud]:
-    with cloud(SETTINGS) as where:
+def account() -> Iterator[SimulatedAws]:
+    with simulated_aws(SETTINGS) as where:
         yield where
 
 
 @pytest.fixture
-def where(account: Cloud) -> Iterator[Cloud]:
+def where(account: SimulatedAws) -> Iterator[SimulatedAws]:
     account.settle()
     account.begin({})
     yield account
@@ -43,7 +43,7 @@ def where(account: Cloud) -> Iterator[Cloud]:
     account.simulator.update_settings(**SETTINGS, token_mode="single_use", balance=1000.0, key_disabled=False)
 
 
-def _created(where: Cloud) -> Onboarding:
+def _created(where: SimulatedAws) -> Onboarding:
     """A story that has got its session: from now on anything may break."""
     story = Onboarding(where)
     where.tell(story.story())
@@ -53,16 +53,16 @@ def _created(where: Cloud) -> Onboarding:
 
 def _check(story: Onboarding, *, but: tuple[str, ...] = ()) -> None:
     """All invariants of the crash points hold in the end; ``prompt`` is asked of single faults alone."""
-    story.cloud.settle()
+    story.account.settle()
     found = Invariants(story, Scenario())
     for name in set(INVARIANTS) - {"prompt", *but}:
         assert getattr(found, name)() is None, name
 
 
-def _for(where: Cloud, seconds: float, broken: Callable[[str, str], Fault | None]) -> None:
-    """Bad weather from now on, for so long."""
-    where.wire.weather = broken
-    where.after(seconds, lambda: setattr(where.wire, "weather", lambda *_: None))
+def _for(where: SimulatedAws, seconds: float, broken: Callable[[str, str], Fault | None]) -> None:
+    """An outage from now on, for so long."""
+    where.injector.outage = broken
+    where.after(seconds, lambda: setattr(where.injector, "outage", lambda *_: None))
 
 
 CALLS = {
@@ -75,7 +75,7 @@ CALLS = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
 @pytest.mark.parametrize("kind", ["http", "body", "both"])
-def test_an_hour_of_maintenance_passes_by_itself(where: Cloud, call: str, kind: str) -> None:
+def test_an_hour_of_maintenance_passes_by_itself(where: SimulatedAws, call: str, kind: str) -> None:
     story = _created(where)
     where.simulator.add_faults(FaultRule.model_validate({"call": call, "kind": kind, "code": 455, "times": None}))
     where.after(HOUR, where.simulator.clear_faults)
@@ -84,7 +84,7 @@ def test_an_hour_of_maintenance_passes_by_itself(where: Cloud, call: str, kind: 
     assert where.metrics.count("PossibleOrphan") == 0
 
 
-def test_an_hour_without_a_connection_passes_by_itself(where: Cloud) -> None:
+def test_an_hour_without_a_connection_passes_by_itself(where: SimulatedAws) -> None:
     story = _created(where)
     _for(where, HOUR, lambda service, _: Fault.FAILS if service == "crun" else None)
     _check(story)
@@ -92,7 +92,7 @@ def test_an_hour_without_a_connection_passes_by_itself(where: Cloud) -> None:
     assert where.metrics.count("PossibleOrphan") == 0
 
 
-def test_a_token_that_dies_in_the_outage_is_said_honestly_and_a_fresh_attempt_works(where: Cloud) -> None:
+def test_a_token_that_dies_in_the_outage_is_said_honestly_and_a_fresh_attempt_works(where: SimulatedAws) -> None:
     where.simulator.update_settings(token_seconds=1800)
     story = _created(where)
     where.simulator.add_faults(FaultRule(call="result", kind="both", code=455, times=None))
@@ -106,7 +106,7 @@ def test_a_token_that_dies_in_the_outage_is_said_honestly_and_a_fresh_attempt_wo
 
 
 @pytest.mark.parametrize("retry_after", [None, 7, 120])
-def test_ten_minutes_of_throttling_cost_no_token_and_no_orphan(where: Cloud, retry_after: int | None) -> None:
+def test_ten_minutes_of_throttling_cost_no_token_and_no_orphan(where: SimulatedAws, retry_after: int | None) -> None:
     story = _created(where)
     where.simulator.add_faults(FaultRule(call="any", kind="both", code=429, times=None, retry_after=retry_after))
     where.after(600, where.simulator.clear_faults)
@@ -118,7 +118,7 @@ def test_ten_minutes_of_throttling_cost_no_token_and_no_orphan(where: Cloud, ret
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
 @pytest.mark.parametrize("code", [401, 402, 403, 505])
-def test_a_refused_account_parks_the_work_until_the_operator_acted(where: Cloud, call: str, code: int) -> None:
+def test_a_refused_account_parks_the_work_until_the_operator_acted(where: SimulatedAws, call: str, code: int) -> None:
     story = _created(where)
     where.simulator.add_faults(FaultRule.model_validate({"call": call, "kind": "both", "code": code, "times": None}))
     where.after(HOUR / 2, where.simulator.clear_faults)
@@ -127,7 +127,7 @@ def test_a_refused_account_parks_the_work_until_the_operator_acted(where: Cloud,
     assert len(story.session().attempts) == 1
 
 
-def test_passed_while_the_key_is_disabled_for_an_hour_is_verified_when_it_is_enabled_again(where: Cloud) -> None:
+def test_passed_while_the_key_is_disabled_for_an_hour_is_verified_when_it_is_enabled_again(where: SimulatedAws) -> None:
     story = _created(where)
     where.simulator.update_settings(key_disabled=True)
     where.after(HOUR, lambda: _set(where, key_disabled=False))
@@ -144,7 +144,7 @@ PAGES = [
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: "-".join(map(str, page.values())))
-def test_one_page_of_a_proxy_ends_neither_a_person_nor_a_file(where: Cloud, page: dict[str, object]) -> None:
+def test_one_page_of_a_proxy_ends_neither_a_person_nor_a_file(where: SimulatedAws, page: dict[str, object]) -> None:
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 90}])
     story = _created(where)
     for call, after in (("result", 0), ("upload", 0), ("info", 5)):
@@ -155,7 +155,7 @@ def test_one_page_of_a_proxy_ends_neither_a_person_nor_a_file(where: Cloud, page
     assert len(where.simulator.store.assets) == 3, "nothing was given to crun twice"
 
 
-def test_a_file_that_crun_does_not_know_for_a_moment_is_active_in_the_end(where: Cloud) -> None:
+def test_a_file_that_crun_does_not_know_for_a_moment_is_active_in_the_end(where: SimulatedAws) -> None:
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 200}])
     story = _created(where)
     where.settle(100)
@@ -163,7 +163,7 @@ def test_a_file_that_crun_does_not_know_for_a_moment_is_active_in_the_end(where:
     _check(story)
 
 
-def test_what_crun_lists_with_a_422_reaches_the_caller_and_the_log_without_what_was_sent(where: Cloud) -> None:
+def test_what_crun_lists_with_a_422_reaches_the_caller_and_the_log_without_what_was_sent(where: SimulatedAws) -> None:
     said = "callback_url: https://likeness.example/v1/callback is not reachable"
     where.simulator.add_faults(FaultRule(call="session", kind="both", code=422, message=said, times=2))
     answer = where.api("POST", "/sessions", body={})
@@ -176,7 +176,7 @@ def test_what_crun_lists_with_a_422_reaches_the_caller_and_the_log_without_what_
     assert (called.status, called.body["errors"]) == (422, shown)
 
 
-def test_without_credits_no_session_is_made_and_the_caller_knows_when_to_come_back(where: Cloud) -> None:
+def test_without_credits_no_session_is_made_and_the_caller_knows_when_to_come_back(where: SimulatedAws) -> None:
     where.simulator.update_settings(balance=0.0)
     answer = where.api("POST", "/sessions", body={})
     assert (answer.status, answer.body["code"]) == (503, "upstream_credits_exhausted")
@@ -186,7 +186,7 @@ def test_without_credits_no_session_is_made_and_the_caller_knows_when_to_come_ba
 
 
 @pytest.mark.parametrize("kind", ["no_data", "html", "truncated", "corrupt", "empty", "wrong_types"])
-def test_a_spoiled_answer_to_the_lookup_never_verifies_anybody_by_itself(where: Cloud, kind: str) -> None:
+def test_a_spoiled_answer_to_the_lookup_never_verifies_anybody_by_itself(where: SimulatedAws, kind: str) -> None:
     story = _created(where)
     where.simulator.add_faults(FaultRule.model_validate({"call": "result", "kind": kind, "times": 1}))
     where.settle()
@@ -199,7 +199,7 @@ def test_a_spoiled_answer_to_the_lookup_never_verifies_anybody_by_itself(where: 
 
 
 @pytest.mark.parametrize("kind", ["no_data", "html", "truncated", "corrupt", "empty", "oversize"])
-def test_spoiled_answers_to_uploads_and_questions_are_outlived(where: Cloud, kind: str) -> None:
+def test_spoiled_answers_to_uploads_and_questions_are_outlived(where: SimulatedAws, kind: str) -> None:
     story = _created(where)
     for call in ("upload", "info"):
         rule = {"call": call, "kind": kind, "times": 1, "size_bytes": 3_000_000}
@@ -208,7 +208,7 @@ def test_spoiled_answers_to_uploads_and_questions_are_outlived(where: Cloud, kin
 
 
 @pytest.mark.parametrize("code", [299, 418, 999])
-def test_a_code_nobody_documented_ends_honestly(where: Cloud, code: int) -> None:
+def test_a_code_nobody_documented_ends_honestly(where: SimulatedAws, code: int) -> None:
     story = _created(where)
     where.simulator.add_faults(FaultRule(call="result", kind="body", code=code, times=1))
     where.settle()
@@ -217,7 +217,7 @@ def test_a_code_nobody_documented_ends_honestly(where: Cloud, code: int) -> None
     assert set(where.executions.values()) == {"SUCCEEDED"}
 
 
-def test_credits_that_go_in_the_middle_come_back(where: Cloud) -> None:
+def test_credits_that_go_in_the_middle_come_back(where: SimulatedAws) -> None:
     story = _created(where)
     where.simulator.update_settings(balance=0.0)
     where.after(HOUR / 2, lambda: _set(where, balance=100.0))
@@ -225,7 +225,7 @@ def test_credits_that_go_in_the_middle_come_back(where: Cloud) -> None:
     assert where.metrics.count("CrunAccountRefused") > 0
 
 
-def test_a_key_that_is_changed_at_crun_and_then_here_is_taken_up(where: Cloud) -> None:
+def test_a_key_that_is_changed_at_crun_and_then_here_is_taken_up(where: SimulatedAws) -> None:
     story = _created(where)
     where.simulator.change_key("a-new-key")
     where.after(HOUR / 2, lambda: _store_key(where, "a-new-key"))
@@ -234,16 +234,16 @@ def test_a_key_that_is_changed_at_crun_and_then_here_is_taken_up(where: Cloud) -
     where.simulator.change_key(CRUN_KEY)
 
 
-def _store_key(where: Cloud, key: str) -> None:
+def _store_key(where: SimulatedAws, key: str) -> None:
     where.aws("secretsmanager").put_secret_value(SecretId="crun", SecretString=key)
 
 
-def _set(where: Cloud, **settings: float) -> None:
+def _set(where: SimulatedAws, **settings: float) -> None:
     where.simulator.update_settings(**settings)
 
 
 @pytest.mark.parametrize("service", ["dynamodb", "stepfunctions", "sqs", "secretsmanager"])
-def test_an_hour_without_a_service_of_aws_loses_nobody(where: Cloud, service: str) -> None:
+def test_an_hour_without_a_service_of_aws_loses_nobody(where: SimulatedAws, service: str) -> None:
     """From the moment at which the callback was taken in: what waits, waits in the queue and in executions."""
     story = _created(where)
     where.settle(13.05)  # the browser has been here; its message is on the queue
@@ -257,7 +257,7 @@ def test_an_hour_without_a_service_of_aws_loses_nobody(where: Cloud, service: st
     assert "FAILED" not in where.executions.values()
 
 
-def test_an_hour_without_the_queue_costs_the_reload_or_the_link_check_but_no_pass(where: Cloud) -> None:
+def test_an_hour_without_the_queue_costs_the_reload_or_the_link_check_but_no_pass(where: SimulatedAws) -> None:
     story = Onboarding(where, reloads=False)
     where.tell(story.story())
     where.settle(2)
@@ -266,7 +266,7 @@ def test_an_hour_without_the_queue_costs_the_reload_or_the_link_check_but_no_pas
     assert story.verified_at - story.passed_at > LINK_CHECK_SECONDS - 60, "the delayed check found the pass"
 
 
-def test_messages_that_waited_are_drained_oldest_first(where: Cloud) -> None:
+def test_messages_that_waited_are_drained_oldest_first(where: SimulatedAws) -> None:
     stories = []
     for _ in range(5):
         story = Onboarding(where)
@@ -285,25 +285,25 @@ def test_messages_that_waited_are_drained_oldest_first(where: Cloud) -> None:
 # -- the callback that never comes, comes late, or comes for another attempt ---------------------------------------
 
 
-def _session(where: Cloud) -> tuple[str, str]:
+def _session(where: SimulatedAws) -> tuple[str, str]:
     view = where.api("POST", "/sessions", body={}).body
     return view["id"], view["attempt"]["h5_link"]
 
 
-def _again(where: Cloud, session_id: str) -> str:
+def _again(where: SimulatedAws, session_id: str) -> str:
     view = where.api("POST", "/sessions/{session_id}/attempts", session_id=session_id)
     assert view.status == 201, view
     return str(view.body["attempt"]["h5_link"])
 
 
-def _code(where: Cloud, session_id: str) -> str | None:
+def _code(where: SimulatedAws, session_id: str) -> str | None:
     session = where.store.get_session(session_id)
     assert session
     return session.last_error.code if session.last_error else session.status.value
 
 
 @pytest.mark.parametrize("token_mode", ["single_use", "reusable"])
-def test_a_callback_that_never_comes_is_found_by_one_lookup(where: Cloud, token_mode: str) -> None:
+def test_a_callback_that_never_comes_is_found_by_one_lookup(where: SimulatedAws, token_mode: str) -> None:
     where.simulator.update_settings(token_mode=token_mode)
     session_id, link = _session(where)
     take_check(link, "pass")
@@ -313,7 +313,7 @@ def test_a_callback_that_never_comes_is_found_by_one_lookup(where: Cloud, token_
 
 
 @pytest.mark.parametrize("token_mode", ["single_use", "reusable"])
-def test_an_abandoned_link_is_said_to_have_expired(where: Cloud, token_mode: str) -> None:
+def test_an_abandoned_link_is_said_to_have_expired(where: SimulatedAws, token_mode: str) -> None:
     where.simulator.update_settings(token_mode=token_mode)
     session_id, _ = _session(where)
     where.settle()
@@ -326,7 +326,7 @@ def test_an_abandoned_link_is_said_to_have_expired(where: Cloud, token_mode: str
 
 
 @pytest.mark.parametrize("outcome", ["pass", "fail"])
-def test_a_callback_after_the_check_changes_nothing_for_the_worse(where: Cloud, outcome: str) -> None:
+def test_a_callback_after_the_check_changes_nothing_for_the_worse(where: SimulatedAws, outcome: str) -> None:
     session_id, link = _session(where)
     callback = take_check(link, outcome)
     where.settle()
@@ -341,7 +341,7 @@ def test_a_callback_after_the_check_changes_nothing_for_the_worse(where: Cloud, 
     assert after.group_id == before.group_id
 
 
-def test_a_pass_reported_after_its_link_lapsed_still_counts_with_a_reusable_token(where: Cloud) -> None:
+def test_a_pass_reported_after_its_link_lapsed_still_counts_with_a_reusable_token(where: SimulatedAws) -> None:
     where.simulator.update_settings(token_mode="reusable", link_seconds=10_000)
     session_id, link = _session(where)
     where.settle()
@@ -352,7 +352,7 @@ def test_a_pass_reported_after_its_link_lapsed_still_counts_with_a_reusable_toke
     where.simulator.update_settings(link_seconds=120)
 
 
-def test_attempt_one_reported_after_attempt_two_passed_changes_nothing(where: Cloud) -> None:
+def test_attempt_one_reported_after_attempt_two_passed_changes_nothing(where: SimulatedAws) -> None:
     session_id, first = _session(where)
     failed = take_check(first, "fail")
     second = _again(where, session_id)
@@ -365,7 +365,7 @@ def test_attempt_one_reported_after_attempt_two_passed_changes_nothing(where: Cl
     assert where.store.get_session(session_id) == before
 
 
-def test_two_attempts_that_both_passed_give_one_group(where: Cloud) -> None:
+def test_two_attempts_that_both_passed_give_one_group(where: SimulatedAws) -> None:
     session_id, first = _session(where)
     one = take_check(first, "pass")
     second = _again(where, session_id)
@@ -380,7 +380,7 @@ def test_two_attempts_that_both_passed_give_one_group(where: Cloud) -> None:
     assert set(where.executions.values()) == {"SUCCEEDED"}
 
 
-def test_files_that_never_turn_active_fail_at_the_deadline(where: Cloud) -> None:
+def test_files_that_never_turn_active_fail_at_the_deadline(where: SimulatedAws) -> None:
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "never"}])
     story = _created(where)
     where.settle()
@@ -390,7 +390,7 @@ def test_files_that_never_turn_active_fail_at_the_deadline(where: Cloud) -> None
     assert set(where.executions.values()) == {"SUCCEEDED"}
 
 
-def test_a_redirect_of_cruns_is_never_followed(where: Cloud) -> None:
+def test_a_redirect_of_cruns_is_never_followed(where: SimulatedAws) -> None:
     story = _created(where)
     elsewhere = f"{where.simulator.url}/api/v1/client/account/balance"
     where.simulator.add_faults(FaultRule(call="info", kind="redirect", location=elsewhere, times=2))

@@ -1,7 +1,7 @@
 """Least privilege: each role allows what its function has been seen to do, on the resources it did it to, nothing else.
 
 ``used`` plays what reaches every AWS call of every function. That no call of any other scenario of this folder goes
-beyond the roles, ``cloud()`` itself checks.
+beyond the roles, ``simulated_aws()`` itself checks.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from likeness.steps.next_action import MAX_POLLS
 from local.receiver import Receiver, Reply
 from local.simulator import FaultRule
 from tests.aws import Tables
-from tests.faults.cloud import Cloud, cloud
-from tests.faults.explore import SETTINGS
+from tests.faults.crun_caller import CrunCaller, served_face
+from tests.faults.fault_injection import Fault
 from tests.faults.onboarding import FACES, Onboarding, registration, take_check
-from tests.faults.program import Program, served_face
-from tests.faults.wire import Fault
+from tests.faults.scenarios import SETTINGS
+from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 from tests.roles import (
     Permission,
     deployed,
@@ -49,7 +49,7 @@ from tests.template_file import ROOT
 SESSION = "/sessions/{session_id}"
 
 
-def _verified(where: Cloud, *names: str) -> dict[str, Any]:
+def _verified(where: SimulatedAws, *names: str) -> dict[str, Any]:
     """A session whose person has passed, and slots for ``names``: nothing is under way any more."""
     answer = where.api("POST", "/sessions", body={"assets": [registration(0, name) for name in names]})
     where.browser(take_check(answer.body["attempt"]["h5_link"], "pass"))
@@ -58,23 +58,23 @@ def _verified(where: Cloud, *names: str) -> dict[str, Any]:
     return made
 
 
-def _upload(where: Cloud, asset: dict[str, Any], content: bytes) -> None:
+def _upload(where: SimulatedAws, asset: dict[str, Any], content: bytes) -> None:
     where.put_object(asset["upload"]["fields"]["key"], content)
 
 
-def _before(operation: str, function: str, action: Callable[[], object], where: Cloud) -> None:
+def _before(operation: str, function: str, action: Callable[[], object], where: SimulatedAws) -> None:
     """Does something once, right before a function's next call to DynamoDB of that name."""
     events, name = bootstrap.client("dynamodb").meta.events, f"before-call.dynamodb.{operation}"
 
     def act(**_: Any) -> None:
-        if where.wire.caller == function:
+        if where.injector.caller == function:
             events.unregister(name, act)
             action()
 
     events.register_first(name, act)
 
 
-def _an_onboarding(where: Cloud) -> None:
+def _an_onboarding(where: SimulatedAws) -> None:
     story = Onboarding(where)
     where.tell(story.story())
     where.settle()
@@ -93,7 +93,7 @@ def _an_onboarding(where: Cloud) -> None:
     assert where.api("DELETE", SESSION, session_id=story.session_id).status == 200
 
 
-def _an_idempotency_key_after_a_failure(where: Cloud) -> None:
+def _an_idempotency_key_after_a_failure(where: SimulatedAws) -> None:
     where.simulator.add_faults(FaultRule(call="session", kind="both", code=422, times=1))
     body = {"reference": "order-1"}
     answers = [where.api("POST", "/sessions", idempotency_key="order-1", body=body).status for _ in range(3)]
@@ -102,7 +102,7 @@ def _an_idempotency_key_after_a_failure(where: Cloud) -> None:
     where.settle()
 
 
-def _a_person_who_fails_and_one_who_stays_away(where: Cloud) -> None:
+def _a_person_who_fails_and_one_who_stays_away(where: SimulatedAws) -> None:
     session = where.api("POST", "/sessions", body={"start": "on_open"}).body
     person = session["invite_url"].partition("#")[2]
     assert where.api("POST", f"{SESSION}/attempts", key=person, session_id=session["id"]).status == 409
@@ -120,7 +120,7 @@ def _a_person_who_fails_and_one_who_stays_away(where: Cloud) -> None:
     assert where.lookups, "the link check has asked for the one who did not come"
 
 
-def _the_same_bytes_again(where: Cloud) -> None:
+def _the_same_bytes_again(where: SimulatedAws) -> None:
     session = _verified(where, "first", "second")
     first, second = session["assets"]
     _upload(where, first, FACES[0])
@@ -133,7 +133,7 @@ def _the_same_bytes_again(where: Cloud) -> None:
     assert known.status == 200
 
 
-def _bad_files(where: Cloud) -> None:
+def _bad_files(where: SimulatedAws) -> None:
     session = _verified(where, "bad")
     _upload(where, session["assets"][0], b"no picture")
     where.put_object(f"inbox/{session['id']}/bad.jpg", b"no picture")
@@ -141,7 +141,7 @@ def _bad_files(where: Cloud) -> None:
     assert {each.status.value for each in where.store.list_assets(session["id"])} == {"failed"}
 
 
-def _an_execution_that_grows_long(where: Cloud) -> None:
+def _an_execution_that_grows_long(where: SimulatedAws) -> None:
     session = _verified(where, "slow")
     _upload(where, session["assets"][0], FACES[0])
     where.settle(3)
@@ -154,21 +154,21 @@ def _an_execution_that_grows_long(where: Cloud) -> None:
     assert [each.status.value for each in where.store.list_assets(row.id)] == ["active"]
 
 
-def _an_execution_that_dies_before_it_claims(where: Cloud) -> None:
+def _an_execution_that_dies_before_it_claims(where: SimulatedAws) -> None:
     session = _verified(where, "early", "late")
     where.reconciles = False  # the message of the next file is quicker
-    where.wire.weather = lambda *_: Fault.FAILS if where.wire.caller == "claim_assets" else None
+    where.injector.outage = lambda *_: Fault.FAILS if where.injector.caller == "claim_assets" else None
     _upload(where, session["assets"][0], FACES[0])
     where.settle()
     assert "FAILED" in where.executions.values()
-    where.wire.weather = lambda *_: None
+    where.injector.outage = lambda *_: None
     _upload(where, session["assets"][1], FACES[1])
     where.settle()
     where.reconciles = True
     assert {each.status.value for each in where.store.list_assets(session["id"])} == {"active"}
 
 
-def _an_erasure_in_between(where: Cloud, operation: str, function: str) -> None:
+def _an_erasure_in_between(where: SimulatedAws, operation: str, function: str) -> None:
     """The function finds changed what it has just read."""
     session = _verified(where, "first", "second")
     first, second = session["assets"]
@@ -192,20 +192,20 @@ def _an_erasure_in_between(where: Cloud, operation: str, function: str) -> None:
     )
 
 
-def _poison(where: Cloud) -> None:
+def _poison(where: SimulatedAws) -> None:
     where.send("nobody can read this")
     where.settle()
     assert where.waiting(where.dead_letter_url) == 1
 
 
-def _changes(where: Cloud) -> None:
+def _changes(where: SimulatedAws) -> None:
     records = json.loads((ROOT / "events/publish_changes.json").read_text())["Records"]
     unreadable = copy.deepcopy(records[0])
     unreadable["dynamodb"]["NewImage"]["status"] = {"S": "of a later version"}
     assert where.invoke("publish_changes", {"Records": [*records, unreadable]}) == {"batchItemFailures": []}
 
 
-def _webhooks(where: Cloud) -> None:
+def _webhooks(where: SimulatedAws) -> None:
     sqs, url = where.aws("sqs"), os.environ["WEBHOOK_QUEUE_URL"]
     announcement, _ = json.loads((ROOT / "events/send_webhooks.json").read_text())["Records"]
     answers = iter([Reply(500), Reply(410)])
@@ -229,7 +229,7 @@ def _webhooks(where: Cloud) -> None:
     _a_webhook_that_waits(where)
 
 
-def _a_webhook_that_waits(where: Cloud) -> None:
+def _a_webhook_that_waits(where: SimulatedAws) -> None:
     messages = json.loads((ROOT / "events/send_webhooks.json").read_text())["Records"]
     with Receiver() as receiver:
         endpoint = Endpoint(
@@ -247,7 +247,7 @@ def _a_webhook_that_waits(where: Cloud) -> None:
         assert len(receiver.received) == 1
 
 
-def _by_the_clock(where: Cloud) -> None:
+def _by_the_clock(where: SimulatedAws) -> None:
     session = _verified(where, "kept")
     _upload(where, session["assets"][0], FACES[0])
     where.settle()
@@ -264,35 +264,35 @@ def _by_the_clock(where: Cloud) -> None:
     assert where.invoke("check_credits", {}) == {"outcome": "checked"}
 
 
-def _a_caller_of_crun_routes(where: Cloud) -> None:
+def _a_caller_of_crun_routes(where: SimulatedAws) -> None:
     with served_face() as url:
-        program = Program(where, url)
-        where.tell(program.story())
+        caller = CrunCaller(where, url)
+        where.tell(caller.story())
         where.settle()
-        assert program.ended
-        body = {"name": "gone", "asset_type": "Image", "asset_url": f"{url}#", "group_id": program.group_id}
+        assert caller.ended
+        body = {"name": "gone", "asset_type": "Image", "asset_url": f"{url}#", "group_id": caller.group_id}
         unfit = where.crun_route("asset-upload", body=body | {"asset_type": "Video"}).body["data"]["AssetId"]
         assert where.crun_route("asset-info", asset_id=unfit).body["data"]["Status"] == "Failed"
-        session = session_of(program.issued_token) or ""
+        session = session_of(caller.issued_token) or ""
         _before("TransactWriteItems", "fetch_asset", lambda: where.api("DELETE", SESSION, session_id=session), where)
         assert where.crun_route("asset-upload", body=body).status == 404
         where.settle()
     assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"uploads/{session}/").get("Versions")
 
 
-def _a_full_session_and_an_invite_made_anew(where: Cloud) -> None:
+def _a_full_session_and_an_invite_made_anew(where: SimulatedAws) -> None:
     with served_face() as url:
-        program = Program(where, url)
-        where.tell(program.story())
+        caller = CrunCaller(where, url)
+        where.tell(caller.story())
         where.settle()
-        session = session_of(program.issued_token) or ""
+        session = session_of(caller.issued_token) or ""
         where.aws("dynamodb").update_item(
             TableName="Table",
             Key=session_key(session),
             UpdateExpression="SET asset_count = :most",
             ExpressionAttributeValues={":most": {"N": str(MAX_ASSETS_PER_SESSION)}},
         )
-        body = {"name": "late", "asset_type": "Image", "asset_url": url, "group_id": program.group_id}
+        body = {"name": "late", "asset_type": "Image", "asset_url": url, "group_id": caller.group_id}
         assert where.crun_route("asset-upload", body=body).status == 422
         assert where.api("POST", f"{SESSION}/assets", body=registration(0), session_id=session).status == 429
         before = len(where.store.list_assets(session))
@@ -302,7 +302,7 @@ def _a_full_session_and_an_invite_made_anew(where: Cloud) -> None:
     assert where.api("POST", f"{SESSION}/invite", session_id=session).status == 201
 
 
-def _lost_events_of_files(where: Cloud) -> None:
+def _lost_events_of_files(where: SimulatedAws) -> None:
     """Reconcile checks them; of two, one is erased in the meantime. Dropped files are known by their first try."""
     session = where.api(
         "POST", "/sessions", body={"assets": [registration(0, name) for name in ("lost", "erased")]}
@@ -321,12 +321,12 @@ def _lost_events_of_files(where: Cloud) -> None:
     where.settle()
     for erases in (False, True):
         session = _verified(where)
-        where.wire.weather = lambda service, _: (
-            Fault.FAILS if (where.wire.caller, service) == ("check_upload", "s3") else None
+        where.injector.outage = lambda service, _: (
+            Fault.FAILS if (where.injector.caller, service) == ("check_upload", "s3") else None
         )
         where.put_object(f"inbox/{session['id']}/dropped.jpg", FACES[2])
         where.settle(800)
-        where.wire.weather = lambda *_: None
+        where.injector.outage = lambda *_: None
         if erases:
             gone = functools.partial(where.api, "DELETE", SESSION, session_id=session["id"])
             _before("PutItem", "reconcile", gone, where)
@@ -335,7 +335,7 @@ def _lost_events_of_files(where: Cloud) -> None:
         assert dropped.status == ("redacted" if erases else "active")
 
 
-def _an_execution_that_is_stopped(where: Cloud) -> None:
+def _an_execution_that_is_stopped(where: SimulatedAws) -> None:
     session = where.api("POST", "/sessions", body={}).body
     where.simulator.add_faults(FaultRule(call="result", kind="both", code=455, times=None))
     where.browser(take_check(session["attempt"]["h5_link"], "pass"))
@@ -348,7 +348,7 @@ def _an_execution_that_is_stopped(where: Cloud) -> None:
     assert row.group_id
 
 
-def _a_restored_table(where: Cloud) -> None:
+def _a_restored_table(where: SimulatedAws) -> None:
     """The row of a file forgets its AssetId, and the message of another file comes before reconcile does."""
     session = _verified(where, "first", "second")
     first, second = session["assets"]
@@ -364,7 +364,7 @@ def _a_restored_table(where: Cloud) -> None:
     assert len(where.simulator.store.assets) == 2
 
 
-SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
+SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     _an_onboarding,
     _an_idempotency_key_after_a_failure,
     _a_person_who_fails_and_one_who_stays_away,
@@ -391,7 +391,7 @@ SCENARIOS: tuple[Callable[[Cloud], None], ...] = (
 def used() -> set[Permission]:
     """Every permission that was needed: by the functions, the state machine and the platform."""
     resources = deployed(template())
-    with cloud(SETTINGS) as where:
+    with simulated_aws(SETTINGS) as where:
         for play in SCENARIOS:
             where.begin({})
             play(where)
@@ -478,5 +478,8 @@ def test_the_comparison_finds_another_resource(used: set[Permission], resource: 
 
 
 def test_an_account_in_which_a_call_went_beyond_its_role_does_not_close_quietly() -> None:
-    with pytest.raises(AssertionError, match="GetSessionFunction: dynamodb:DeleteItem on Table"), cloud({}) as where:
+    with (
+        pytest.raises(AssertionError, match="GetSessionFunction: dynamodb:DeleteItem on Table"),
+        simulated_aws({}) as where,
+    ):
         where.usage.note("get_session", "dynamodb", "DeleteItem", {"TableName": "Table"})

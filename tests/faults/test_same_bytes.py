@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from likeness.domain.asset import Asset
-from tests.faults.cloud import Cloud, cloud
 from tests.faults.onboarding import FACES, registration, take_check
+from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 
 OUTCOMES = [
     {"name": "other_person*", "outcome": "failed", "code": "FaceMismatch", "after_seconds": 5},
@@ -22,18 +22,18 @@ DIGEST = hashlib.sha256(FACES[0]).hexdigest()
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[Cloud]:
-    with cloud({"asset_outcomes": OUTCOMES}) as where:
+def account() -> Iterator[SimulatedAws]:
+    with simulated_aws({"asset_outcomes": OUTCOMES}) as where:
         yield where
 
 
 @pytest.fixture
-def where(account: Cloud) -> Cloud:
+def where(account: SimulatedAws) -> SimulatedAws:
     account.begin({})
     return account
 
 
-def _create(where: Cloud, *names: str) -> dict[str, Any]:
+def _create(where: SimulatedAws, *names: str) -> dict[str, Any]:
     """A session with a registration of the same picture for each name."""
     answer = where.api("POST", "/sessions", body={"assets": [registration(0, name) for name in names]})
     assert answer.status == 201
@@ -45,23 +45,23 @@ def _key(asset: dict[str, Any]) -> str:
     return str(asset["upload"]["fields"]["key"])
 
 
-def _verify(where: Cloud, session: dict[str, Any]) -> None:
+def _verify(where: SimulatedAws, session: dict[str, Any]) -> None:
     where.browser(take_check(session["attempt"]["h5_link"], "pass"))
     where.settle()
 
 
-def _assets(where: Cloud, session: dict[str, Any]) -> dict[str, Asset]:
+def _assets(where: SimulatedAws, session: dict[str, Any]) -> dict[str, Asset]:
     return {each.name: each for each in where.store.list_assets(session["id"])}
 
 
-def _counted(where: Cloud) -> Counter[str]:
+def _counted(where: SimulatedAws) -> Counter[str]:
     """The client's active assets by GET /stats, and how many of them have a time from submission to active."""
     days = where.api("GET", "/stats").body["days"]
     waited = sum(times for day in days for _, times in day["seconds_to_active"]["buckets"])
     return Counter(active=sum(day["assets"].get("active", 0) for day in days), waited=waited)
 
 
-def test_a_double_click_before_the_check_is_one_upload(where: Cloud) -> None:
+def test_a_double_click_before_the_check_is_one_upload(where: SimulatedAws) -> None:
     session = _create(where, "first", "second", "third")
     for asset in session["assets"]:
         where.put_object(_key(asset), FACES[0])
@@ -73,7 +73,7 @@ def test_a_double_click_before_the_check_is_one_upload(where: Cloud) -> None:
     assert len(where.simulator.store.assets) == 1
 
 
-def test_the_same_file_dropped_again_later_answers_with_the_first_ones_id(where: Cloud) -> None:
+def test_the_same_file_dropped_again_later_answers_with_the_first_ones_id(where: SimulatedAws) -> None:
     before = _counted(where)
     session = _create(where, "first")
     where.put_object(_key(session["assets"][0]), FACES[0])
@@ -89,7 +89,7 @@ def test_the_same_file_dropped_again_later_answers_with_the_first_ones_id(where:
     assert _counted(where) - before == Counter(active=3, waited=1)
 
 
-def test_other_bytes_are_another_asset(where: Cloud) -> None:
+def test_other_bytes_are_another_asset(where: SimulatedAws) -> None:
     session = _create(where, "first", "second")
     for asset, content in zip(session["assets"], FACES, strict=False):
         where.put_object(_key(asset), content)
@@ -97,7 +97,7 @@ def test_other_bytes_are_another_asset(where: Cloud) -> None:
     assert len({each.uri for each in _assets(where, session).values()}) == 2
 
 
-def test_a_failed_file_does_not_stand_in_the_way_of_another_try(where: Cloud) -> None:
+def test_a_failed_file_does_not_stand_in_the_way_of_another_try(where: SimulatedAws) -> None:
     session = _create(where, "other_person", "good")
     where.put_object(_key(session["assets"][0]), FACES[0])
     _verify(where, session)
@@ -107,7 +107,7 @@ def test_a_failed_file_does_not_stand_in_the_way_of_another_try(where: Cloud) ->
     assert (assets["other_person"].status.value, assets["good"].status.value) == ("failed", "active")
 
 
-def test_duplicates_share_the_second_submission_after_a_failed_download_too(where: Cloud) -> None:
+def test_duplicates_share_the_second_submission_after_a_failed_download_too(where: SimulatedAws) -> None:
     session = _create(where, "lost 1", "lost 2")
     for asset in session["assets"]:
         where.put_object(_key(asset), FACES[0])
@@ -118,7 +118,7 @@ def test_duplicates_share_the_second_submission_after_a_failed_download_too(wher
     assert len(where.simulator.store.assets) == 2, "the one that could not be fetched, and its second try"
 
 
-def test_a_registration_with_a_known_digest_answers_with_the_asset_that_is_there(where: Cloud) -> None:
+def test_a_registration_with_a_known_digest_answers_with_the_asset_that_is_there(where: SimulatedAws) -> None:
     session = _create(where, "other")
     body = registration(0, "first") | {"sha256": DIGEST}
     first = where.api("POST", "/sessions/{session_id}/assets", body=body, session_id=session["id"])
@@ -133,7 +133,7 @@ def test_a_registration_with_a_known_digest_answers_with_the_asset_that_is_there
     assert "upload" not in late.body
 
 
-def test_another_file_than_the_registered_one_is_refused(where: Cloud) -> None:
+def test_another_file_than_the_registered_one_is_refused(where: SimulatedAws) -> None:
     session = _create(where)
     body = registration(1, "swapped") | {"sha256": DIGEST}
     asset = where.api("POST", "/sessions/{session_id}/assets", body=body, session_id=session["id"]).body
@@ -144,7 +144,7 @@ def test_another_file_than_the_registered_one_is_refused(where: Cloud) -> None:
     assert (swapped.status.value, swapped.error.code) == ("failed", "content_mismatch")
 
 
-def test_a_file_that_is_replaced_after_its_check_is_not_what_is_submitted(where: Cloud) -> None:
+def test_a_file_that_is_replaced_after_its_check_is_not_what_is_submitted(where: SimulatedAws) -> None:
     session = _create(where, "first")
     key = _key(session["assets"][0])
     where.put_object(key, FACES[0])

@@ -12,23 +12,25 @@ import pytest
 from likeness.domain.asset import AssetStatus
 from local.simulator import FaultRule
 from tests.aws import stream_records
-from tests.faults.cloud import Cloud, cloud
-from tests.faults.explore import SETTINGS
 from tests.faults.onboarding import FACES, registration, take_check
+from tests.faults.scenarios import SETTINGS
+from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 
 HOUR, DAY = 3600.0, 86_400.0
 
 
 @pytest.fixture(params=[False])
-def where(request: pytest.FixtureRequest) -> Iterator[Cloud]:
+def where(request: pytest.FixtureRequest) -> Iterator[SimulatedAws]:
     """With the parameter, the table keeps its changes."""
     deadline = str(int(5 * DAY))
-    with cloud(SETTINGS, stream=request.param, POLL_DEADLINE_SECONDS=deadline, POLL_MAX_DELAY_SECONDS="3600") as made:
+    with simulated_aws(
+        SETTINGS, stream=request.param, POLL_DEADLINE_SECONDS=deadline, POLL_MAX_DELAY_SECONDS="3600"
+    ) as made:
         made.begin({})
         yield made
 
 
-def _person(where: Cloud) -> str:
+def _person(where: SimulatedAws) -> str:
     """A session with a file in the bucket, whose person has passed."""
     made = where.api("POST", "/sessions", body={"assets": [registration(0)]}).body
     where.put_object(made["assets"][0]["upload"]["fields"]["key"], FACES[0])
@@ -39,7 +41,7 @@ def _person(where: Cloud) -> str:
 
 
 @pytest.mark.parametrize(("takes", "apart", "files"), [(22 * HOUR, 20 * HOUR, 10), (4.5 * DAY, 4 * DAY, 2)])
-def test_no_execution_meets_the_machines_timeout(where: Cloud, takes: float, apart: float, files: int) -> None:
+def test_no_execution_meets_the_machines_timeout(where: SimulatedAws, takes: float, apart: float, files: int) -> None:
     """Files that keep coming for eight days, and a deadline of five days."""
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": takes}])
     session_id = _person(where)
@@ -54,10 +56,10 @@ def test_no_execution_meets_the_machines_timeout(where: Cloud, takes: float, apa
     assert "Reconciled" not in where.metrics, "nothing stood still"
 
 
-def _published(where: Cloud) -> list[tuple[str, str, str]]:
+def _published(where: SimulatedAws) -> list[tuple[str, str, str]]:
     """Subject, type and time of every event."""
     events: list[tuple[str, str, str]] = []
-    happened = where.wire.happened
+    happened = where.injector.happened
 
     def heard(service: str, operation: str, body: dict[str, Any]) -> None:
         happened(service, operation, body)
@@ -65,7 +67,7 @@ def _published(where: Cloud) -> list[tuple[str, str, str]]:
             detail = json.loads(entry["Detail"])
             events.append((detail.get("asset_id") or detail["session_id"], entry["DetailType"], detail["time"]))
 
-    where.wire.happened = heard
+    where.injector.happened = heard
     where.invoke("publish_changes", {"Records": stream_records("Table")})
     return events
 
@@ -74,7 +76,7 @@ def _published(where: Cloud) -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize(
     ("call", "kind"), [("result", "likeness.session.requires_input"), ("upload", "likeness.asset.failed")]
 )
-def test_what_is_given_up_hours_later_has_a_time_of_its_own(where: Cloud, call: str, kind: str) -> None:
+def test_what_is_given_up_hours_later_has_a_time_of_its_own(where: SimulatedAws, call: str, kind: str) -> None:
     _person(where)
     where.reconciles = False  # so that RecordFailure and GiveUpAsset have the last word
     where.simulator.add_faults(FaultRule.model_validate({"call": call, "kind": "both", "code": 455, "times": None}))

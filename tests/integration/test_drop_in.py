@@ -31,7 +31,7 @@ JOB = "/api/v1/client/job/"
 
 @dataclass
 class Side:
-    """The program's surroundings at one of the two."""
+    """The program's harness at one of the two."""
 
     api: CrunApi
     callbacks: Callbacks

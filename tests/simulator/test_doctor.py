@@ -23,7 +23,7 @@ from moto import mock_aws
 from local.media import portrait
 from local.simulator import FaultRule, Simulator, SimulatorSettings
 from ops.cli import main
-from ops.doctor import visit, wire
+from ops.doctor import transport, visit
 from ops.doctor.redaction import Redactor
 from tests.aws import described_stack, no_account_of_this_machine
 
@@ -50,7 +50,7 @@ class Doctor:
 
 @pytest.fixture
 def doctor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doctor]:
-    monkeypatch.setattr(wire, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(transport, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(visit, "_POLL_SECONDS", 0.05)
     settings = SimulatorSettings(fetch_delay_seconds=0, settle_min_seconds=0, settle_max_seconds=0)
     with Simulator(api_key=KEY, settings=settings) as simulator:
@@ -213,7 +213,7 @@ def test_one_lost_answer_is_told_and_the_rest_is_asked(doctor: Doctor, kind: str
 
 
 def test_a_slow_crun_does_not_hold_the_visit(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "READ_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(transport, "READ_TIMEOUT_SECONDS", 0.3)
     doctor.fault("any", "hang", seconds=60)
     before = time.monotonic()
     result = doctor()
@@ -251,12 +251,12 @@ _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 @pytest.mark.parametrize("head", [_HEAD + b"X-Long: ", _HEAD + b"Content-Length: 9999\r\n\r\n"], ids=["head", "body"])
 def test_an_answer_that_drips_is_none(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "READ_TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr(wire, "CONNECT_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(transport, "READ_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT_SECONDS", 0.5)
     with raw_server(head, b"x", pause=0.1, times=600) as url:
         before = time.monotonic()
-        with pytest.raises(wire.NoAnswer, match="no answer in time"):
-            wire.Wire(url, KEY, wire.Budget(60)).send(wire.Call("GET", "/account/balance"))
+        with pytest.raises(transport.NoAnswer, match="no answer in time"):
+            transport.Transport(url, KEY, transport.Budget(60)).send(transport.Call("GET", "/account/balance"))
         assert time.monotonic() - before < 30
 
 
@@ -264,13 +264,13 @@ def test_a_compressed_answer_is_read() -> None:
     body = gzip.compress(json.dumps({"code": 200, "message": "success", "data": {"balance": 1}}).encode())
     head = _HEAD + b"Content-Encoding: gzip\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
     with raw_server(head, body) as url:
-        answer = wire.Wire(url, KEY, wire.Budget(60)).send(wire.Call("GET", "/account/balance"))
+        answer = transport.Transport(url, KEY, transport.Budget(60)).send(transport.Call("GET", "/account/balance"))
     assert (answer.status, json.loads(answer.body)["code"]) == (200, 200)
 
 
 def test_a_spent_budget_asks_nothing_more(doctor: Doctor) -> None:
     clock = iter([0.0, *[1.0] * 3, *[99.0] * 50])
-    sender = wire.Wire(doctor.simulator.url, KEY, wire.Budget(10, lambda: next(clock)), lambda _: None)
+    sender = transport.Transport(doctor.simulator.url, KEY, transport.Budget(10, lambda: next(clock)), lambda _: None)
     seen = visit.Visit(sender, Redactor(), CALLBACK)
     seen.pay(spend=True, upload=None)
     assert seen.exit_code == 2

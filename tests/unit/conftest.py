@@ -10,7 +10,7 @@ from pytest_socket import disable_socket
 
 from likeness.adapters.dynamodb import DynamoStore
 from tests.aws import inventory
-from tests.unit.world import TABLE, World
+from tests.unit.step_harness import TABLE, StepHarness
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +33,6 @@ def store(dynamodb: Any) -> DynamoStore:
 
 
 @pytest.fixture
-def world(store: DynamoStore, dynamodb: Any) -> World:
+def harness(store: DynamoStore, dynamodb: Any) -> StepHarness:
     """The steps on that table."""
-    return World(store, dynamodb)
+    return StepHarness(store, dynamodb)

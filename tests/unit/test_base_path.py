@@ -17,7 +17,7 @@ from likeness.runtime.request import base_url
 from ops.client_keys import ClientKeys
 from tests.functions import cold_start, event_of_request, invoke
 from tests.template_file import RESOURCES
-from tests.unit.service import KEY, Service, service
+from tests.unit.api_harness import KEY, ApiHarness, service
 
 DOMAIN = "face.example.com"
 #: Where the API is reached → what API Gateway's events have before the route in ``path`` and ``requestContext.path``.
@@ -43,7 +43,7 @@ VALUES = {
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Service]:
+def api() -> Iterator[ApiHarness]:
     with service() as running, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PUBLIC_BASE_URL", "")  # nobody has said it: what the request says counts
         patch.setenv("UPLOAD_ADDRESSES", "https://s3.test/uploads")
@@ -65,7 +65,7 @@ def request(place: str, method: str, resource: str, values: dict[str, str] = VAL
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("method", "resource", "function"), ROUTES)
 def test_every_route_answers_as_it_does_without_a_base_path(
-    api: Service, place: str, method: str, resource: str, function: str
+    api: ApiHarness, place: str, method: str, resource: str, function: str
 ) -> None:
     method = "GET" if method == "ANY" else method
     body = "{" if method == "POST" else None  # which every route that takes a body refuses
@@ -78,7 +78,7 @@ def test_every_route_answers_as_it_does_without_a_base_path(
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_the_links_that_are_given_out_have_the_base_path(api: Service, place: str) -> None:
+def test_the_links_that_are_given_out_have_the_base_path(api: ApiHarness, place: str) -> None:
     event = request(place, "POST", "/sessions", body='{"start": "on_open"}', authorizer=api.authorizer)
     made = json.loads(invoke(api.apps["create_session"], event)["body"])
     assert made["invite_url"].startswith(f"{place}/invite#st_")
@@ -100,7 +100,7 @@ def test_the_callback_url_that_crun_is_given_has_the_base_path(place: str) -> No
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("page", ["/invite", "/console", "/docs"])
-def test_what_a_page_loads_is_found_below_the_base_path(api: Service, place: str, page: str) -> None:
+def test_what_a_page_loads_is_found_below_the_base_path(api: ApiHarness, place: str, page: str) -> None:
     shown = invoke(api.apps["serve_pages"], request(place, "GET", page))
     loaded = re.findall(r'(?:href|src)="(pages/[^"]+)"', shown["body"])
     assert loaded
@@ -114,7 +114,7 @@ def test_what_a_page_loads_is_found_below_the_base_path(api: Service, place: str
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_crun_routes_are_found_below_the_base_path(api: Service, place: str) -> None:
+def test_crun_routes_are_found_below_the_base_path(api: ApiHarness, place: str) -> None:
     key = {"x-api-key": ClientKeys(boto3.client("dynamodb"), "Table").add("acme")}
     for resource, function, query in (
         ("visual-validate-result", "get_result", {"byted_token": ["x"]}),
@@ -129,7 +129,7 @@ def test_crun_routes_are_found_below_the_base_path(api: Service, place: str) -> 
     assert "group not found" in invoke(api.apps["fetch_asset"], event)["body"]
 
 
-def test_the_authorizer_allows_the_stage_and_not_the_base_path(api: Service) -> None:
+def test_the_authorizer_allows_the_stage_and_not_the_base_path(api: ApiHarness) -> None:
     key = ClientKeys(boto3.client("dynamodb"), "Table").add("acme")
     event = {"headers": {"x-api-key": key}, "path": "/likeness/sessions", "resource": "/sessions"}
     arn = "arn:aws:execute-api:r:1:api/v1/GET/sessions"
@@ -138,7 +138,7 @@ def test_the_authorizer_allows_the_stage_and_not_the_base_path(api: Service) -> 
     assert (statement["Effect"], statement["Resource"]) == ("Allow", "arn:aws:execute-api:r:1:api/v1/*")
 
 
-def test_a_value_in_the_path_chooses_no_other_route(api: Service) -> None:
+def test_a_value_in_the_path_chooses_no_other_route(api: ApiHarness) -> None:
     place = f"https://{DOMAIN}/likeness"
     for odd in ("x/attempts", "../sessions", "a%2Fb", "{session_id}", "ses 1", "é"):
         event = request(place, "GET", "/sessions/{session_id}", {"session_id": odd}, authorizer=api.authorizer)

@@ -146,7 +146,7 @@ def _fits(schema: dict[str, Any], value: Any) -> None:
 
 
 @dataclass
-class Wire(BaseAdapter):
+class StubTransport(BaseAdapter):
     """The place of the network: answers every request with one answer, and keeps the requests."""
 
     status: int
@@ -168,10 +168,10 @@ class Wire(BaseAdapter):
         """Nothing to close."""
 
 
-def talk(call: Callable[[Client], object], wire: Wire) -> object:
-    """What the call gives when the network is ``wire``."""
+def talk(call: Callable[[Client], object], transport: StubTransport) -> object:
+    """What the call gives when the network is ``transport``."""
     with requests.Session() as http:
-        http.mount("https://", wire)
+        http.mount("https://", transport)
         return call(Client("https://api.example.com/v1", "lk_x", session=http, retry=Retry(attempts=1)))
 
 
@@ -184,26 +184,26 @@ def test_a_request_fits_the_contract_and_its_answers_are_read(name: str, call: C
     good = [each for each in OPERATIONS[name].answers() if each[0] < 300]
     assert good
     for answer in good:
-        wire = Wire(*answer)
-        assert talk(call, wire)
-        assert wire.seen
-        for request in wire.seen:
+        transport = StubTransport(*answer)
+        assert talk(call, transport)
+        assert transport.seen
+        for request in transport.seen:
             OPERATIONS[name].check(request)
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_an_operation_sends_every_parameter_and_member_that_there_is(name: str) -> None:
-    wire = Wire(*next(iter(OPERATIONS[name].answers())))
+    transport = StubTransport(*next(iter(OPERATIONS[name].answers())))
     for call in CALLS[name]:
-        talk(call, wire)
+        talk(call, transport)
     described = OPERATIONS[name].described
     # stats follows its cursor by itself, see tests/client.
     wanted = {each["name"] for each in described.get("parameters", []) if each["in"] == "query"}
-    sent = {key for each in wire.seen for key, _ in parse_qsl(urlsplit(str(each.url)).query)}
+    sent = {key for each in transport.seen for key, _ in parse_qsl(urlsplit(str(each.url)).query)}
     assert wanted - ({"cursor"} if name == "getStats" else set()) <= sent
     if "requestBody" in described:
         schema = _resolved(described["requestBody"]["content"]["application/json"]["schema"])
-        members = {key for each in wire.seen for key in json.loads(each.body or b"{}")}
+        members = {key for each in transport.seen for key in json.loads(each.body or b"{}")}
         assert members == set(schema["properties"])
 
 
@@ -213,7 +213,7 @@ def test_every_refusal_is_the_error_of_its_status_and_code(name: str) -> None:
     assert refusals
     for status, kind, document in refusals:
         with pytest.raises(LikenessApiError) as caught:
-            talk(CALLS[name][0], Wire(status, kind, document))
+            talk(CALLS[name][0], StubTransport(status, kind, document))
         assert (caught.value.status, caught.value.code, caught.value.title) == (
             status, document["code"], document["title"],
         )  # fmt: skip

@@ -13,28 +13,28 @@ from likeness.domain.crun import AssetReport
 from likeness.domain.recheck import Recheck
 from likeness.errors import RateLimited
 from likeness.steps.recheck_assets import RecheckAssets
-from tests.unit.world import World
+from tests.unit.step_harness import StepHarness
 
 
-def test_a_look_up_a_submission_and_a_poll_are_in_the_name_of_the_client(world: World) -> None:
-    one = world.session(client_id="acme")
-    world.callback(one)
-    world.crun.groups.append("group-1")
-    world.look_up(one)
-    verified, (sent, polled) = world.verified(AssetStatus.UPLOADED, AssetStatus.PROCESSING)
-    world.crun.uploads.append("asset-of-acme")
-    world.submit(sent)
-    world.crun.reports |= dict.fromkeys((str(polled.crun_asset_id), "asset-of-acme"), AssetReport("Processing"))
-    world.poll(verified)
-    assert world.crun.clients == ["acme", "acme", "acme"]
+def test_a_look_up_a_submission_and_a_poll_are_in_the_name_of_the_client(harness: StepHarness) -> None:
+    one = harness.session(client_id="acme")
+    harness.callback(one)
+    harness.crun.groups.append("group-1")
+    harness.look_up(one)
+    verified, (sent, polled) = harness.verified(AssetStatus.UPLOADED, AssetStatus.PROCESSING)
+    harness.crun.uploads.append("asset-of-acme")
+    harness.submit(sent)
+    harness.crun.reports |= dict.fromkeys((str(polled.crun_asset_id), "asset-of-acme"), AssetReport("Processing"))
+    harness.poll(verified)
+    assert harness.crun.clients == ["acme", "acme", "acme"]
 
 
-def test_a_re_check_asks_for_each_client_s_assets_in_its_name(world: World) -> None:
+def test_a_re_check_asks_for_each_client_s_assets_in_its_name(harness: StepHarness) -> None:
     found = []
     for client in ("acme", "other", "acme"):
-        _, (asset,) = world.verified(AssetStatus.ACTIVE)
+        _, (asset,) = harness.verified(AssetStatus.ACTIVE)
         found.append(replace(asset, client_id=client))
-        world.crun.reports[str(asset.crun_asset_id)] = AssetReport("Active")
+        harness.crun.reports[str(asset.crun_asset_id)] = AssetReport("Active")
 
     class Assets:
         def progress(self) -> Recheck | None:
@@ -55,10 +55,10 @@ def test_a_re_check_asks_for_each_client_s_assets_in_its_name(world: World) -> N
     def nothing() -> None:
         """Nobody is told of anything."""
 
-    step = RecheckAssets(Assets(), world.store, world.crun, world.clock, lambda _: None, 7, nothing, nothing)
-    assert step(world.clock.now() + 60)["there"] == 3
-    assert world.crun.clients == ["acme", "other"]
-    assert sorted(world.crun.asked) == sorted(str(each.crun_asset_id) for each in found)
+    step = RecheckAssets(Assets(), harness.store, harness.crun, harness.clock, lambda _: None, 7, nothing, nothing)
+    assert step(harness.clock.now() + 60)["there"] == 3
+    assert harness.crun.clients == ["acme", "other"]
+    assert sorted(harness.crun.asked) == sorted(str(each.crun_asset_id) for each in found)
 
 
 def test_the_rate_limiter_gets_the_client_before_any_call() -> None:

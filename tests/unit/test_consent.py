@@ -47,7 +47,7 @@ class Texts:
 
 
 @dataclass
-class World:
+class ConsentHarness:
     """A stack with one session that opens its link later."""
 
     dynamodb: Any
@@ -77,142 +77,144 @@ class World:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def harness() -> Iterator[ConsentHarness]:
     with no_account_of_this_machine(), mock_aws():
         make_table("Table", "Table")
-        yield World(boto3.client("dynamodb"), FakeClock(), Texts(), FakeCrun())
+        yield ConsentHarness(boto3.client("dynamodb"), FakeClock(), Texts(), FakeCrun())
 
 
-def test_a_person_gets_a_link_only_after_the_consent(world: World) -> None:
-    world.crun.sessions.append(H5Session("token", "https://h5.test/?bytedToken=token"))
+def test_a_person_gets_a_link_only_after_the_consent(harness: ConsentHarness) -> None:
+    harness.crun.sessions.append(H5Session("token", "https://h5.test/?bytedToken=token"))
     with pytest.raises(Conflict) as refused:
-        world.sessions.create_attempt(world.person, world.id, BASE)
+        harness.sessions.create_attempt(harness.person, harness.id, BASE)
     assert refused.value.code == "consent_required"
-    assert world.crun.callback_urls == []
-    world.step(world.person, world.id, world.agreed())
-    assert world.sessions.create_attempt(world.person, world.id, BASE)["attempt"]["h5_link"]
+    assert harness.crun.callback_urls == []
+    harness.step(harness.person, harness.id, harness.agreed())
+    assert harness.sessions.create_attempt(harness.person, harness.id, BASE)["attempt"]["h5_link"]
 
 
-def test_the_ledger_holds_version_digest_language_time_and_who_said_so(world: World) -> None:
-    shown, new = world.step(world.person, world.id, world.agreed("zh"))
+def test_the_ledger_holds_version_digest_language_time_and_who_said_so(harness: ConsentHarness) -> None:
+    shown, new = harness.step(harness.person, harness.id, harness.agreed("zh"))
     digest = hashlib.sha256(b"Title\n\nFirst.\n\nSecond.").hexdigest()
     assert new
     assert shown == {
         "text_version": "1", "given_at": "2027-01-15T08:00:00Z", "sha256": digest, "language": "zh", "source": "person"
     }  # fmt: skip
-    (entry,) = world.ledger()
+    (entry,) = harness.ledger()
     assert shown.items() <= entry.items()
-    assert (entry["session_id"], entry["client_id"]) == (world.id, "acme")
-    kept = world.dynamodb.get_item(TableName="Table", Key={"pk": {"S": "CONSENT_TEXTS"}, "sk": {"S": digest}})["Item"]
+    assert (entry["session_id"], entry["client_id"]) == (harness.id, "acme")
+    kept = harness.dynamodb.get_item(TableName="Table", Key={"pk": {"S": "CONSENT_TEXTS"}, "sk": {"S": digest}})["Item"]
     assert kept["text"]["S"] == "First.\n\nSecond."
 
 
-def test_agreeing_twice_is_agreeing_once_and_the_first_time_stands(world: World) -> None:
-    first, _ = world.step(world.person, world.id, world.agreed())
-    world.clock.at += 60
-    again, new = world.step(world.person, world.id, world.agreed())
+def test_agreeing_twice_is_agreeing_once_and_the_first_time_stands(harness: ConsentHarness) -> None:
+    first, _ = harness.step(harness.person, harness.id, harness.agreed())
+    harness.clock.at += 60
+    again, new = harness.step(harness.person, harness.id, harness.agreed())
     assert (again, new) == (first, False)
-    assert len(world.ledger()) == 1
+    assert len(harness.ledger()) == 1
 
 
-def test_a_text_that_has_changed_is_not_agreed_to_by_who_read_the_old_one(world: World) -> None:
-    old = world.agreed()
-    first, _ = world.step(world.person, world.id, old)
-    world.texts.text = ConsentText("2", Language.EN, "Title", "Other words.")
+def test_a_text_that_has_changed_is_not_agreed_to_by_who_read_the_old_one(harness: ConsentHarness) -> None:
+    old = harness.agreed()
+    first, _ = harness.step(harness.person, harness.id, old)
+    harness.texts.text = ConsentText("2", Language.EN, "Title", "Other words.")
     with pytest.raises(Conflict) as refused:
-        world.step(world.person, world.id, old)
+        harness.step(harness.person, harness.id, old)
     assert refused.value.code == "consent_text_changed"
-    second, _ = world.step(world.person, world.id, world.agreed())
-    assert {each["text_version"] for each in world.ledger()} == {"1", "2"}
-    session = world.store.get_session(world.id)
+    second, _ = harness.step(harness.person, harness.id, harness.agreed())
+    assert {each["text_version"] for each in harness.ledger()} == {"1", "2"}
+    session = harness.store.get_session(harness.id)
     assert session
     assert session.consent
     assert session.consent.sha256 == second["sha256"] != first["sha256"]
 
 
-def test_a_consent_text_goes_back_to_an_earlier_version(world: World) -> None:
-    first = world.texts.text
-    given = [world.step(world.person, world.id, world.agreed())[0]]
+def test_a_consent_text_goes_back_to_an_earlier_version(harness: ConsentHarness) -> None:
+    first = harness.texts.text
+    given = [harness.step(harness.person, harness.id, harness.agreed())[0]]
     for text in (ConsentText("2", Language.EN, "Title", "Other words."), first):
-        world.clock.at += 60.25
-        world.texts.text = text
-        shown, new = world.step(world.person, world.id, world.agreed())
+        harness.clock.at += 60.25
+        harness.texts.text = text
+        shown, new = harness.step(harness.person, harness.id, harness.agreed())
         assert new
         given.append(shown)
-        assert world.step(world.person, world.id, world.agreed()) == (shown, False)
-    ledger = world.ledger()
+        assert harness.step(harness.person, harness.id, harness.agreed()) == (shown, False)
+    ledger = harness.ledger()
     assert [each["text_version"] for each in ledger] == ["1", "2", "1"], "in the order of their times"
     assert [each["given_at"] for each in ledger] == [each["given_at"] for each in given]
     assert ledger[0]["sk"] == f"2027-01-15T08:00:00.000000Z#{given[0]['sha256']}"
-    session = world.store.get_session(world.id)
+    session = harness.store.get_session(harness.id)
     assert session
     assert session.consent
     assert session.consent.text_version == "1"
 
 
-def test_entries_of_earlier_versions_stay_and_come_into_nobodys_way(world: World) -> None:
-    digest = world.agreed().sha256
-    old = {"pk": f"CONSENT#{world.id}", "sk": digest, "session_id": world.id, "client_id": "acme"}
-    world.dynamodb.put_item(TableName="Table", Item=encode_item(old))
-    _, new = world.step(world.person, world.id, world.agreed())
+def test_entries_of_earlier_versions_stay_and_come_into_nobodys_way(harness: ConsentHarness) -> None:
+    digest = harness.agreed().sha256
+    old = {"pk": f"CONSENT#{harness.id}", "sk": digest, "session_id": harness.id, "client_id": "acme"}
+    harness.dynamodb.put_item(TableName="Table", Item=encode_item(old))
+    _, new = harness.step(harness.person, harness.id, harness.agreed())
     assert new
-    assert {each["sk"].rpartition("#")[2] for each in world.ledger()} == {digest}
-    assert len(world.ledger()) == 2
+    assert {each["sk"].rpartition("#")[2] for each in harness.ledger()} == {digest}
+    assert len(harness.ledger()) == 2
 
 
-def test_who_agrees_twice_at_the_same_time_has_agreed_once(world: World) -> None:
-    session = world.store.get_session(world.id)
+def test_who_agrees_twice_at_the_same_time_has_agreed_once(harness: ConsentHarness) -> None:
+    session = harness.store.get_session(harness.id)
     assert session
-    world.step(world.person, world.id, world.agreed())
-    agreed = world.store.get_session(world.id)
+    harness.step(harness.person, harness.id, harness.agreed())
+    agreed = harness.store.get_session(harness.id)
     assert agreed
     assert agreed.consent
     with pytest.raises(ConditionFailed):  # read before the other one wrote
-        world.store.record_consent(session, replace(agreed.consent, given_at="2027-01-15T08:00:00.500000Z"))
-    assert len(world.ledger()) == 1
+        harness.store.record_consent(session, replace(agreed.consent, given_at="2027-01-15T08:00:00.500000Z"))
+    assert len(harness.ledger()) == 1
 
 
-def test_a_consent_that_the_client_tells_of_is_in_the_ledger_too(world: World) -> None:
+def test_a_consent_that_the_client_tells_of_is_in_the_ledger_too(harness: ConsentHarness) -> None:
     body = parse_body(
         NewSession, '{"start":"on_open","consent":{"text_version":"v7","given_at":"2026-01-15T09:30:00Z"}}'
     )
     assert isinstance(body.consent, ConsentGiven)
-    world.id = world.sessions.create(CLIENT, body, BASE)["id"]
-    (entry,) = world.ledger()
+    harness.id = harness.sessions.create(CLIENT, body, BASE)["id"]
+    (entry,) = harness.ledger()
     assert (entry["text_version"], entry["source"], entry.get("sha256")) == ("v7", "client", None)
-    world.crun.sessions.append(H5Session("token", "https://h5.test/?bytedToken=token"))
-    assert world.sessions.create_attempt(Caller("acme", session_id=world.id), world.id, BASE)["attempt"]["h5_link"]
+    harness.crun.sessions.append(H5Session("token", "https://h5.test/?bytedToken=token"))
+    assert harness.sessions.create_attempt(Caller("acme", session_id=harness.id), harness.id, BASE)["attempt"][
+        "h5_link"
+    ]
 
 
-def test_the_ledger_outlives_the_session(world: World) -> None:
-    world.step(world.person, world.id, world.agreed())
-    before = world.ledger()
-    erased = EraseSession(world.store, FakeFiles(), FakeWorkflows(), world.clock)(CLIENT, world.id)
+def test_the_ledger_outlives_the_session(harness: ConsentHarness) -> None:
+    harness.step(harness.person, harness.id, harness.agreed())
+    before = harness.ledger()
+    erased = EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock)(CLIENT, harness.id)
     assert erased["status"] == "redacted"
-    assert world.ledger() == before
+    assert harness.ledger() == before
     with pytest.raises(Conflict):
-        world.step(world.person, world.id, world.agreed())
+        harness.step(harness.person, harness.id, harness.agreed())
 
 
-def test_nobody_agrees_for_somebody_elses_session(world: World) -> None:
+def test_nobody_agrees_for_somebody_elses_session(harness: ConsentHarness) -> None:
     for outsider in (Caller("other"), Caller("acme", session_id="ses_01ARZ3NDEKTSV4RRFFQ69G5FAV")):
         with pytest.raises(NotFound):
-            world.step(outsider, world.id, world.agreed())
-    assert world.ledger() == []
+            harness.step(outsider, harness.id, harness.agreed())
+    assert harness.ledger() == []
 
 
 @pytest.mark.parametrize("language", ["", "fr", "EN", "zh-hant"])
-def test_another_language_is_refused_by_name(world: World, language: str) -> None:
+def test_another_language_is_refused_by_name(harness: ConsentHarness, language: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        world.step.text(language)
+        harness.step.text(language)
     assert refused.value.field == "language"
 
 
-def test_what_a_session_is_registered_with_does_not_come_into_the_way(world: World) -> None:
+def test_what_a_session_is_registered_with_does_not_come_into_the_way(harness: ConsentHarness) -> None:
     image = AssetRegistration(name="a", asset_type="Image", content_type="image/png", size_bytes=9)
     consent = parse_body(ConsentGiven, '{"text_version":"v7","given_at":"2026-01-15T09:30:00Z"}')
-    made = world.sessions.create(CLIENT, NewSession(start="on_open", consent=consent, assets=[image]), BASE)
-    session, assets = world.store.load(made["id"])
+    made = harness.sessions.create(CLIENT, NewSession(start="on_open", consent=consent, assets=[image]), BASE)
+    session, assets = harness.store.load(made["id"])
     assert session
     assert [each.name for each in assets] == ["a"]
 

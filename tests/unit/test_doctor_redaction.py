@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ops.doctor.judge import Judge, Verdict, code_of
 from ops.doctor.record import record
 from ops.doctor.redaction import Redactor
+from ops.doctor.transport import Answer, Budget, Call, Transport
 from ops.doctor.visit import Exchange, Visit
-from ops.doctor.wire import Answer, Budget, Call, Wire
 
 KEY = "sk-crun-plain-key"  # without a digit: no rule about what looks like a secret helps
 SECRETS = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=6, max_size=40).filter(str.isalnum)
@@ -141,7 +141,7 @@ def test_no_part_of_a_secret_is_left_where_a_long_text_is_cut(before: int) -> No
 def test_a_token_that_is_a_number_is_looked_up_and_kept_secret() -> None:
     """The product takes a number for an id: so does the doctor."""
 
-    class Numbers(Wire):
+    class Numbers(Transport):
         def send(self, call: Call) -> Answer:
             return Answer(200, {}, b'{"code": 200, "message": "ok 987654", "data": {"BytedToken": 987654}}')
 
@@ -153,7 +153,7 @@ def test_a_token_that_is_a_number_is_looked_up_and_kept_secret() -> None:
 
 
 def test_an_id_of_the_request_in_a_refusal_does_not_make_two_answers_of_one() -> None:
-    class Counting(Wire):
+    class Counting(Transport):
         count = 0
 
         def send(self, call: Call) -> Answer:

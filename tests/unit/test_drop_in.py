@@ -53,10 +53,10 @@ from likeness.steps.open_validation import Opened, OpenValidation
 from likeness.steps.retry_policy import RetryPolicy
 from likeness.steps.submit_asset import SubmitAsset
 from tests import media
+from tests.unit.api_harness import ORIGINS
 from tests.unit.fakes import FakeDownloads
-from tests.unit.service import ORIGINS
+from tests.unit.step_harness import BASE, TABLE, StepHarness
 from tests.unit.test_open_redirect import EVIL, GOOD
-from tests.unit.world import BASE, TABLE, World
 
 CLIENT = Caller("acme", ("https://app.example.com",))
 OTHER_CLIENT = Caller("other", ("https://app.example.com",))
@@ -73,53 +73,55 @@ PASSED = {
 class Facade:
     """The steps behind the routes. Who sleeps moves the clock; ``meanwhile`` happens in the sleeps, one by one."""
 
-    world: World
+    harness: StepHarness
     downloads: FakeDownloads = field(default_factory=FakeDownloads)
     meanwhile: deque[Any] = field(default_factory=deque)
     slept: list[float] = field(default_factory=list)
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.world.clock.at += seconds
+        self.harness.clock.at += seconds
         if self.meanwhile:
             self.meanwhile.popleft()()
 
     @property
     def retry(self) -> RetryPolicy:
-        return RetryPolicy(self.world.clock, self.sleep, lambda: 1.0)
+        return RetryPolicy(self.harness.clock, self.sleep, lambda: 1.0)
 
     def open(self, *answers: H5Session | UpstreamError, caller: Caller = CLIENT, url: str = CALLBACK) -> Opened:
-        self.world.crun.sessions.extend(answers or [H5Session("crun's", "https://h5.test/?a=1&lng=en&b=2")])
-        step = OpenValidation(self.world.store, self.world.links(), self.retry, self.world.clock)
+        self.harness.crun.sessions.extend(answers or [H5Session("crun's", "https://h5.test/?a=1&lng=en&b=2")])
+        step = OpenValidation(self.harness.store, self.harness.links(), self.retry, self.harness.clock)
         return step(caller, url, BASE)
 
     def session(self, opened: Opened) -> Session:
-        found = self.world.store.get_session(opened.session_id)
+        found = self.harness.store.get_session(opened.session_id)
         assert found
         return found
 
     def save_group(self, opened: Opened, group_id: str = "group-1") -> None:
-        self.world.play(
+        self.harness.play(
             "SaveGroup", opened.session_id, {"$.lookup.result.attempt": "1", "$.lookup.result.group_id": group_id}
         )
 
     def verified(self, group_id: str) -> Opened:
         opened = self.open()
-        self.world.callback(self.session(opened))
+        self.harness.callback(self.session(opened))
         self.save_group(opened, group_id)
         return opened
 
     @property
     def result(self) -> GetResult:
-        ids = DynamoUpstreamIds(self.world.dynamodb, TABLE)
-        return GetResult(self.world.store, ids, self.world.clock, self.sleep)
+        ids = DynamoUpstreamIds(self.harness.dynamodb, TABLE)
+        return GetResult(self.harness.store, ids, self.harness.clock, self.sleep)
 
     def upload(self, group_id: str, *, caller: Caller = CLIENT, asset_type: str = "Image") -> str:
-        world = self.world
-        submit = SubmitAsset(world.store, world.crun, world.files, world.clock, lambda: world.orphans.append(1))
+        harness = self.harness
+        submit = SubmitAsset(
+            harness.store, harness.crun, harness.files, harness.clock, lambda: harness.orphans.append(1)
+        )
         step = FetchAsset(
-            world.store, DynamoUpstreamIds(world.dynamodb, TABLE), self.downloads, world.files, world.queue, submit,
-            self.retry, world.clock,
+            harness.store, DynamoUpstreamIds(harness.dynamodb, TABLE), self.downloads, harness.files,
+            harness.queue, submit, self.retry, harness.clock,
         )  # fmt: skip
         url = "https://files.example/front.jpg"
         return asset_id_of(
@@ -127,13 +129,13 @@ class Facade:
         )
 
     def assets(self, opened: Opened) -> list[Asset]:
-        return self.world.store.list_assets(opened.session_id)
+        return self.harness.store.list_assets(opened.session_id)
 
 
 @pytest.fixture
-def facade(world: World) -> Facade:
-    world.clock.drawn = _DRAWN  # one table for all tests: none makes another one's ids
-    return Facade(world)
+def facade(harness: StepHarness) -> Facade:
+    harness.clock.drawn = _DRAWN  # one table for all tests: none makes another one's ids
+    return Facade(harness)
 
 
 # -- the issued token -----------------------------------------------------------------------------------------------
@@ -209,20 +211,20 @@ def test_a_validation_is_a_session_with_an_open_attempt_and_a_token_of_its_own(f
     assert session.drop_in == DropIn(CALLBACK, opened.issued_token)
     assert session.attempts[1].byted_token == "crun's" != opened.issued_token
     assert opened.h5_link == "https://h5.test/?a=1&lng=zh&b=2"
-    assert facade.world.crun.callback_urls[0].startswith(f"{BASE}/callback/{session.id}/1/")
-    assert facade.world.queue.sent == [(LinkCheck(session.id, 1).to_json(), 420)]
-    assert facade.world.throttled == ["acme"]
+    assert facade.harness.crun.callback_urls[0].startswith(f"{BASE}/callback/{session.id}/1/")
+    assert facade.harness.queue.sent == [(LinkCheck(session.id, 1).to_json(), 420)]
+    assert facade.harness.throttled == ["acme"]
 
 
 def test_an_origin_that_is_not_on_the_list_asks_crun_for_nothing(facade: Facade) -> None:
     with pytest.raises(InvalidRequest, match="callback_url"):
         facade.open(url="https://evil.example/done")
-    assert not facade.world.crun.callback_urls
-    assert not facade.world.queue.sent
+    assert not facade.harness.crun.callback_urls
+    assert not facade.harness.queue.sent
 
 
 def test_a_burst_of_refusals_is_sat_out(facade: Facade) -> None:
-    crun = facade.world.crun
+    crun = facade.harness.crun
     away = [RateLimited(upstream_code=429), UpstreamDeferred(upstream_code=455), UpstreamAmbiguous()]
     facade.open(*away, H5Session("t", "https://h5.test/"))
     assert facade.slept == [0.5, 1.0, 2.0]
@@ -247,9 +249,9 @@ def test_what_does_not_pass_in_time_is_told_and_leaves_nothing(
 ) -> None:
     with pytest.raises(type(error)):
         facade.open(*[error] * 99)
-    assert len(facade.world.crun.callback_urls) == tries
-    checked = read_message(facade.world.queue.sent[0][0])
-    assert facade.world.store.get_session(checked.session_id) is None
+    assert len(facade.harness.crun.callback_urls) == tries
+    checked = read_message(facade.harness.queue.sent[0][0])
+    assert facade.harness.store.get_session(checked.session_id) is None
 
 
 # -- the browser comes back -----------------------------------------------------------------------------------------
@@ -257,7 +259,7 @@ def test_what_does_not_pass_in_time_is_told_and_leaves_nothing(
 
 def test_the_browser_goes_on_with_our_token_and_what_the_page_said(facade: Facade) -> None:
     opened = facade.open()
-    location = facade.world.callback(facade.session(opened), parameters=PASSED)
+    location = facade.harness.callback(facade.session(opened), parameters=PASSED)
     assert location == (
         f"https://app.example.com/done?order=1&bytedToken={opened.issued_token}&resultCode=10000"
         "&algorithmBaseRespCode=0&reqMeasureInfoValue=1&verify_type=real_time#top"
@@ -268,16 +270,16 @@ def test_the_browser_goes_on_with_our_token_and_what_the_page_said(facade: Facad
 def test_a_failure_is_told_with_our_token_also_when_crun_leaves_it_out(facade: Facade) -> None:
     opened = facade.open()
     told = {"resultCode": ["10010"], "algorithmBaseRespCode": ["1105"]}
-    location = facade.world.callback(facade.session(opened), parameters=told)
+    location = facade.harness.callback(facade.session(opened), parameters=told)
     assert f"?order=1&bytedToken={opened.issued_token}&resultCode=10010&algorithmBaseRespCode=1105#top" in location
     assert facade.session(opened).attempts[1].status is AttemptStatus.FAILED
 
 
 def test_after_an_erasure_nobody_is_sent_anywhere(facade: Facade) -> None:
     opened = facade.open()
-    assert facade.world.store.redact_session(facade.session(opened), facade.world.clock.now())
+    assert facade.harness.store.redact_session(facade.session(opened), facade.harness.clock.now())
     assert facade.session(opened).drop_in is None
-    assert facade.world.callback(facade.session(opened)) == f"{BASE}/invite?status=redacted"
+    assert facade.harness.callback(facade.session(opened)) == f"{BASE}/invite?status=redacted"
 
 
 # -- visual-validate-result -----------------------------------------------------------------------------------------
@@ -286,7 +288,7 @@ def test_after_an_erasure_nobody_is_sent_anywhere(facade: Facade) -> None:
 def test_the_group_is_told_as_often_as_one_likes(facade: Facade) -> None:
     opened = facade.verified("group-often")
     assert [facade.result.group(CLIENT, opened.issued_token) for _ in range(3)] == ["group-often"] * 3
-    assert not facade.world.crun.looked_up
+    assert not facade.harness.crun.looked_up
     assert not facade.slept
 
 
@@ -294,16 +296,16 @@ def test_who_asks_too_early_burns_nothing(facade: Facade) -> None:
     opened = facade.open()
     with pytest.raises(NotFound, match="validation was not passed"):
         facade.result.group(CLIENT, opened.issued_token)
-    facade.world.callback(facade.session(opened), parameters={"resultCode": ["10010"]})
+    facade.harness.callback(facade.session(opened), parameters={"resultCode": ["10010"]})
     with pytest.raises(NotFound, match="validation was not passed"):
         facade.result.group(CLIENT, opened.issued_token)
-    assert not facade.world.crun.looked_up
+    assert not facade.harness.crun.looked_up
     assert not facade.slept
 
 
 def test_who_comes_with_the_redirect_waits_for_the_result(facade: Facade) -> None:
     opened = facade.open()
-    facade.world.callback(facade.session(opened))
+    facade.harness.callback(facade.session(opened))
     facade.meanwhile.extend([lambda: None, lambda: None, lambda: facade.save_group(opened, "group-late")])
     assert facade.result.group(CLIENT, opened.issued_token) == "group-late"
     assert len(facade.slept) == 3
@@ -311,7 +313,7 @@ def test_who_comes_with_the_redirect_waits_for_the_result(facade: Facade) -> Non
 
 def test_nobody_waits_longer_than_the_gateway_does(facade: Facade) -> None:
     opened = facade.open()
-    facade.world.callback(facade.session(opened))
+    facade.harness.callback(facade.session(opened))
     with pytest.raises(UpstreamDeferred) as caught:
         facade.result.group(CLIENT, opened.issued_token)
     assert caught.value.retry_after
@@ -320,16 +322,16 @@ def test_nobody_waits_longer_than_the_gateway_does(facade: Facade) -> None:
 
 def test_a_pass_that_crun_refuses_ends_the_waiting(facade: Facade) -> None:
     opened = facade.open()
-    facade.world.callback(facade.session(opened))
+    facade.harness.callback(facade.session(opened))
     refused = UpstreamRefused(404)
-    facade.meanwhile.append(lambda: facade.world.look_up_to_the_end(facade.session(opened), refused))
+    facade.meanwhile.append(lambda: facade.harness.look_up_to_the_end(facade.session(opened), refused))
     with pytest.raises(NotFound, match="validation was not passed"):
         facade.result.group(CLIENT, opened.issued_token)
 
 
 def test_a_token_opens_its_own_session_to_its_own_client_alone(facade: Facade) -> None:
     mine, other = facade.verified("group-mine"), facade.verified("group-other")
-    plain = facade.world.session()
+    plain = facade.harness.session()
     forged = [
         mine.issued_token[:26] + other.issued_token[26:],
         mine.issued_token[:-1] + ("0" if mine.issued_token[-1] != "0" else "1"),
@@ -344,7 +346,7 @@ def test_a_token_opens_its_own_session_to_its_own_client_alone(facade: Facade) -
 
 def test_an_erased_session_has_no_group_any_more(facade: Facade) -> None:
     opened = facade.verified("group-erased")
-    assert facade.world.store.redact_session(facade.session(opened), facade.world.clock.now())
+    assert facade.harness.store.redact_session(facade.session(opened), facade.harness.clock.now())
     with pytest.raises(NotFound, match="byted_token not found"):
         facade.result.group(CLIENT, opened.issued_token)
 
@@ -355,17 +357,17 @@ def test_an_erased_session_has_no_group_any_more(facade: Facade) -> None:
 def test_a_file_is_fetched_first_and_its_id_is_cruns_own(facade: Facade) -> None:
     opened = facade.verified("group-upload")
     facade.downloads.downloads.append(Download(media.jpeg()))
-    facade.world.crun.uploads.append("asset-crun-1")
+    facade.harness.crun.uploads.append("asset-crun-1")
     assert facade.upload("group-upload") == "asset-crun-1"
     (asset,) = facade.assets(opened)
     assert (asset.status, asset.content_type, asset.crun_asset_id) == (
         AssetStatus.PROCESSING, "image/jpeg", "asset-crun-1",
     )  # fmt: skip
-    assert facade.world.files.objects[asset.object_key] == media.jpeg()
-    ((_, _, url, group),) = facade.world.crun.uploaded
+    assert facade.harness.files.objects[asset.object_key] == media.jpeg()
+    ((_, _, url, group),) = facade.harness.crun.uploaded
     assert url.startswith(f"https://bucket.test/{asset.object_key}?versionId={asset.version_id}")
     assert group == "group-upload"
-    assert facade.world.queue.sent[-1] == (AssetsReady(opened.session_id).to_json(), 0)
+    assert facade.harness.queue.sent[-1] == (AssetsReady(opened.session_id).to_json(), 0)
 
 
 @pytest.mark.parametrize(
@@ -392,8 +394,8 @@ def test_a_file_that_is_not_to_be_had_or_not_fit_never_gets_to_crun(
     assert asset_id == asset.id
     shown = asset_info(facade.result.asset(CLIENT, asset_id))
     assert (shown["AssetId"], shown["Status"], shown["Error"]["Code"]) == (asset_id, "Failed", code)
-    assert not facade.world.crun.uploaded
-    assert not facade.world.files.objects
+    assert not facade.harness.crun.uploaded
+    assert not facade.harness.files.objects
     assert len(facade.downloads.fetched) <= 5
     assert sum(facade.slept) < 10
 
@@ -401,7 +403,7 @@ def test_a_file_that_is_not_to_be_had_or_not_fit_never_gets_to_crun(
 def test_a_hiccup_of_the_files_server_is_sat_out(facade: Facade) -> None:
     facade.verified("group-hiccup")
     facade.downloads.downloads.extend([Download(problem="no_answer", retryable=True), Download(media.jpeg())])
-    facade.world.crun.uploads.append("asset-crun-2")
+    facade.harness.crun.uploads.append("asset-crun-2")
     assert facade.upload("group-hiccup") == "asset-crun-2"
     (_, limit, first), (_, _, second) = facade.downloads.fetched
     assert limit == 30_000_000 - 1
@@ -411,24 +413,24 @@ def test_a_hiccup_of_the_files_server_is_sat_out(facade: Facade) -> None:
 def test_a_burst_of_refusals_does_not_reach_the_caller(facade: Facade) -> None:
     opened = facade.verified("group-burst")
     facade.downloads.downloads.append(Download(media.jpeg()))
-    facade.world.crun.uploads.extend(
+    facade.harness.crun.uploads.extend(
         [RateLimited(upstream_code=429), UpstreamDeferred(upstream_code=455), "asset-crun-3"]
     )
     assert facade.upload("group-burst") == "asset-crun-3"
     assert facade.assets(opened)[0].ambiguous_submissions == 1
-    assert not facade.world.orphans
+    assert not facade.harness.orphans
 
 
 def test_where_crun_is_away_for_longer_the_answer_is_our_id_and_the_work_goes_on(facade: Facade) -> None:
     opened = facade.verified("group-away")
     facade.downloads.downloads.append(Download(media.jpeg()))
-    facade.world.crun.uploads.extend([UpstreamDeferred(upstream_code=455)] * 99)
+    facade.harness.crun.uploads.extend([UpstreamDeferred(upstream_code=455)] * 99)
     (asset_id, before) = facade.upload("group-away"), facade.assets(opened)[0]
     assert asset_id == before.id
     assert before.status is AssetStatus.UPLOADED
     assert asset_info(facade.result.asset(CLIENT, asset_id))["Status"] == "Processing"
-    facade.world.crun.uploads = deque(["asset-crun-4"])
-    assert facade.world.submit(before) == "submitted"
+    facade.harness.crun.uploads = deque(["asset-crun-4"])
+    assert facade.harness.submit(before) == "submitted"
     # Either id is known from now on, and the one that is shown works at crun.
     for known in (asset_id, "asset-crun-4"):
         assert asset_info(facade.result.asset(CLIENT, known))["AssetId"] == "asset-crun-4"
@@ -445,16 +447,16 @@ def test_after_a_slow_download_there_is_no_time_for_crun_and_an_execution_does_t
     facade.downloads = Slow(deque([Download(media.jpeg())]))
     (asset_id, asset) = facade.upload("group-slow"), facade.assets(opened)[0]
     assert (asset_id, asset.status) == (asset.id, AssetStatus.UPLOADED)
-    assert not facade.world.crun.uploaded
-    assert facade.world.queue.sent[-1] == (AssetsReady(opened.session_id).to_json(), 0)
+    assert not facade.harness.crun.uploaded
+    assert facade.harness.queue.sent[-1] == (AssetsReady(opened.session_id).to_json(), 0)
 
 
 def test_an_upload_whose_answer_was_lost_is_repeated_once(facade: Facade) -> None:
     facade.verified("group-lost")
     facade.downloads.downloads.append(Download(media.jpeg()))
-    facade.world.crun.uploads.extend([UpstreamAmbiguous(), "asset-crun-5"])
+    facade.harness.crun.uploads.extend([UpstreamAmbiguous(), "asset-crun-5"])
     assert facade.upload("group-lost") == "asset-crun-5"
-    assert facade.world.orphans == [1]
+    assert facade.harness.orphans == [1]
 
 
 def test_an_execution_that_is_faster_is_waited_for(facade: Facade) -> None:
@@ -466,38 +468,38 @@ def test_an_execution_that_is_faster_is_waited_for(facade: Facade) -> None:
         # Right after the file is stored, an execution that its event has started is at it.
         (asset,) = facade.assets(opened)
         taken = replace(asset, status=AssetStatus.SUBMITTING, submitting_by="execution", ambiguous_submissions=1)
-        facade.world.store.change_asset(taken, [AssetStatus.UPLOADED])
+        facade.harness.store.change_asset(taken, [AssetStatus.UPLOADED])
         begun.append(taken)
         return None
 
     def finish() -> None:
         done = replace(begun[0], status=AssetStatus.PROCESSING, submitting_by=None, crun_asset_id="asset-crun-6")
-        facade.world.store.change_asset(done, [AssetStatus.SUBMITTING])
+        facade.harness.store.change_asset(done, [AssetStatus.SUBMITTING])
 
-    send = facade.world.queue.send
-    facade.world.queue.send = lambda body, **more: (send(body, **more), begin())[0]  # type: ignore[method-assign]
+    send = facade.harness.queue.send
+    facade.harness.queue.send = lambda body, **more: (send(body, **more), begin())[0]  # type: ignore[method-assign]
     facade.meanwhile.extend([lambda: None, finish])
     assert facade.upload("group-race") == "asset-crun-6"
-    assert not facade.world.crun.uploaded
+    assert not facade.harness.crun.uploaded
 
 
 @pytest.mark.parametrize("code", [401, 402, 403, 505, 422, 404, 501])
 def test_a_refusal_is_the_callers_to_know_and_nothing_comes_of_the_file(facade: Facade, code: int) -> None:
     opened = facade.verified(f"group-refused-{code}")
     facade.downloads.downloads.append(Download(media.jpeg()))
-    facade.world.crun.uploads.append(UpstreamRefused(code))
+    facade.harness.crun.uploads.append(UpstreamRefused(code))
     with pytest.raises(UpstreamRefused) as caught:
         facade.upload(f"group-refused-{code}")
     assert caught.value.upstream_code == code
     (asset,) = facade.assets(opened)
     assert (asset.status, asset.submitting_by) == (AssetStatus.FAILED, None)
-    assert facade.world.submit(asset) == "nothing"
+    assert facade.harness.submit(asset) == "nothing"
 
 
 def test_a_group_of_nobody_or_of_somebody_else_takes_no_file(facade: Facade) -> None:
     facade.verified("group-of-acme")
     erased = facade.verified("group-of-nobody")
-    assert facade.world.store.redact_session(facade.session(erased), facade.world.clock.now())
+    assert facade.harness.store.redact_session(facade.session(erased), facade.harness.clock.now())
     for caller, group in ((OTHER_CLIENT, "group-of-acme"), (CLIENT, "group-of-nobody"), (CLIENT, "group-unknown")):
         with pytest.raises(NotFound, match="group_id"):
             facade.upload(group, caller=caller)
@@ -506,7 +508,7 @@ def test_a_group_of_nobody_or_of_somebody_else_takes_no_file(facade: Facade) -> 
 
 def test_a_full_group_says_so_and_keeps_no_file(facade: Facade) -> None:
     opened = facade.verified("group-full")
-    facade.world.dynamodb.update_item(
+    facade.harness.dynamodb.update_item(
         TableName=TABLE,
         Key={"pk": {"S": f"SESSION#{opened.session_id}"}, "sk": {"S": "SESSION"}},
         UpdateExpression="SET asset_count = :most",
@@ -515,7 +517,7 @@ def test_a_full_group_says_so_and_keeps_no_file(facade: Facade) -> None:
     facade.downloads.downloads.append(Download(media.jpeg()))
     with pytest.raises(InvalidRequest, match="group_id"):
         facade.upload("group-full")
-    assert not facade.world.files.objects
+    assert not facade.harness.files.objects
 
 
 # -- asset-info -----------------------------------------------------------------------------------------------------
@@ -524,14 +526,14 @@ def test_a_full_group_says_so_and_keeps_no_file(facade: Facade) -> None:
 def test_nobody_sees_another_clients_assets_by_either_id(facade: Facade) -> None:
     opened = facade.verified("group-own")
     facade.downloads.downloads.append(Download(media.jpeg()))
-    facade.world.crun.uploads.append("asset-crun-own")
+    facade.harness.crun.uploads.append("asset-crun-own")
     facade.upload("group-own")
     (asset,) = facade.assets(opened)
     for asset_id in (asset.id, "asset-crun-own"):
         assert facade.result.asset(CLIENT, asset_id) == asset
         with pytest.raises(NotFound, match="asset_id: asset not found"):
             facade.result.asset(OTHER_CLIENT, asset_id)
-    facade.world.store.redact_asset(asset, facade.world.clock.now())
+    facade.harness.store.redact_asset(asset, facade.harness.clock.now())
     with pytest.raises(NotFound):
         facade.result.asset(CLIENT, "asset-crun-own")
 
@@ -539,12 +541,12 @@ def test_nobody_sees_another_clients_assets_by_either_id(facade: Facade) -> None
 def test_an_id_that_was_told_is_known_also_when_crun_gives_another_one(facade: Facade) -> None:
     opened = facade.verified("group-again")
     facade.downloads.downloads.append(Download(media.jpeg()))
-    facade.world.crun.uploads.extend(["asset-again-1", "asset-again-2"])
+    facade.harness.crun.uploads.extend(["asset-again-1", "asset-again-2"])
     assert facade.upload("group-again") == "asset-again-1"
-    facade.world.crun.reports = {"asset-again-1": AssetReport("Failed", "DownloadFailed")}
-    facade.world.poll(facade.session(opened))
+    facade.harness.crun.reports = {"asset-again-1": AssetReport("Failed", "DownloadFailed")}
+    facade.harness.poll(facade.session(opened))
     assert asset_info(facade.result.asset(CLIENT, "asset-again-1"))["Status"] == "Processing"
-    assert facade.world.submit(facade.assets(opened)[0]) == "submitted"
+    assert facade.harness.submit(facade.assets(opened)[0]) == "submitted"
     for known in ("asset-again-1", "asset-again-2", facade.assets(opened)[0].id):
         assert asset_info(facade.result.asset(CLIENT, known))["AssetId"] == "asset-again-2"
         with pytest.raises(NotFound):
@@ -576,7 +578,7 @@ def test_an_index_that_is_behind_is_asked_again() -> None:
 def test_an_asset_is_shown_in_cruns_words(facade: Facade) -> None:
     opened = facade.verified("group-words")
     facade.downloads.downloads.append(Download(media.jpeg()))
-    facade.world.crun.uploads.append("asset-words")
+    facade.harness.crun.uploads.append("asset-words")
     facade.upload("group-words")
     asset = replace(facade.assets(opened)[0], created_at=1_800_000_000.4, updated_at=1_800_000_007.9)
     expected = {
@@ -631,7 +633,7 @@ def test_a_problem_document_lists_what_crun_has_said() -> None:
 def test_what_crun_lists_of_an_upload_reaches_the_program_by_each_way(facade: Facade) -> None:
     opened = facade.verified("group-listed")
     facade.downloads.downloads.append(Download(media.jpeg()))
-    facade.world.crun.uploads.append(UpstreamRefused(422, errors=["name: too long"]))
+    facade.harness.crun.uploads.append(UpstreamRefused(422, errors=["name: too long"]))
     with pytest.raises(UpstreamRefused) as caught:
         facade.upload("group-listed")
     assert caught.value.errors == ("name: too long",)
@@ -709,8 +711,8 @@ def test_unknown_fields_are_ignored_as_crun_ignores_them() -> None:
     assert "a.test" not in repr(read_body(UploadRequest, json.dumps(UPLOAD)))
 
 
-def test_problems_keep_what_crun_said_over_a_restart(world: World) -> None:
-    session, (asset,) = world.verified(AssetStatus.PROCESSING)
+def test_problems_keep_what_crun_said_over_a_restart(harness: StepHarness) -> None:
+    session, (asset,) = harness.verified(AssetStatus.PROCESSING)
     problem = Problem("face_mismatch", "ours", "FaceMismatch", upstream_message="crun's")
-    world.store.change_asset(replace(asset, status=AssetStatus.FAILED, error=problem), [AssetStatus.PROCESSING])
-    assert world.store.get_asset(session.id, asset.id) == replace(asset, status=AssetStatus.FAILED, error=problem)
+    harness.store.change_asset(replace(asset, status=AssetStatus.FAILED, error=problem), [AssetStatus.PROCESSING])
+    assert harness.store.get_asset(session.id, asset.id) == replace(asset, status=AssetStatus.FAILED, error=problem)

@@ -25,8 +25,8 @@ from likeness.errors import NotFound, UpstreamAmbiguous
 from likeness.steps.receive_callback import ReceiveCallback
 from tests.aws import inventory
 from tests.template_file import ROOT
+from tests.unit.api_harness import KEY, ApiHarness, service
 from tests.unit.fakes import FakeClock, FakeQueue, FixedKeys
-from tests.unit.service import KEY, Service, service
 
 KEYS = (b"k" * 64,)
 SESSION, OTHER = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "ses_01ARZ3NDEKTSV4RRFFQ69G5FAW"
@@ -140,7 +140,7 @@ def test_a_location_is_one_line_whatever_the_return_url_holds() -> None:
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Service]:
+def api() -> Iterator[ApiHarness]:
     with service() as running:
         yield running
 
@@ -162,7 +162,7 @@ def _forged_callbacks(mine: str, others: str) -> list[tuple[str, str, str]]:
     ]  # fmt: skip
 
 
-def test_every_forged_callback_gets_the_very_same_page_and_changes_nothing(api: Service) -> None:
+def test_every_forged_callback_gets_the_very_same_page_and_changes_nothing(api: ApiHarness) -> None:
     mine, others = api.session(), api.session()
     before = [api.store.get_session(each) for each in (mine, others)]
     answers = [
@@ -176,7 +176,7 @@ def test_every_forged_callback_gets_the_very_same_page_and_changes_nothing(api: 
     assert api.callback(nobody) == answers[0], "an authentic link of a session that is gone looks the same"
 
 
-def test_a_replayed_callback_gets_the_same_answer_and_reopens_nothing(api: Service) -> None:
+def test_a_replayed_callback_gets_the_same_answer_and_reopens_nothing(api: ApiHarness) -> None:
     session = api.session()
     api.store.add_attempt(session, Attempt(1, AttemptStatus.OPEN, "token", 0, 120), 1.0)
     first, *again = [api.callback(session, query={"resultCode": ["10000"]}) for _ in range(3)]
@@ -204,7 +204,7 @@ def _wrong_tokens(session: str, now: int) -> list[str]:
     ]  # fmt: skip
 
 
-def test_the_authorizer_denies_every_wrong_token_alike(api: Service) -> None:
+def test_the_authorizer_denies_every_wrong_token_alike(api: ApiHarness) -> None:
     now, session = int(time.time()), api.session()
     good = issue_session_token([KEY], session, "acme", now + 1000)
     allowed = api.allows(good)
@@ -215,7 +215,7 @@ def test_the_authorizer_denies_every_wrong_token_alike(api: Service) -> None:
     assert all(each == answers[0] for each in answers)
 
 
-def test_a_persons_token_opens_no_other_session(api: Service) -> None:
+def test_a_persons_token_opens_no_other_session(api: ApiHarness) -> None:
     mine, others = api.session(), api.session()
     authorizer = api.allows(issue_session_token([KEY], mine, "acme", int(time.time()) + 1000))["context"]
     person = replace(api, authorizer=authorizer)

@@ -8,7 +8,7 @@ import time
 import boto3
 import pytest
 
-from tests.unit.service import service
+from tests.unit.api_harness import service
 
 #: As version 0.3.0 stored it, for client ``acme`` and the key ``order-1``.
 STORED = {

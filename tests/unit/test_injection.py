@@ -30,7 +30,7 @@ from likeness.domain.session import Attempt, AttemptStatus, SessionStatus
 from likeness.errors import InvalidRequest
 from likeness.runtime.logging import logger
 from tests.template_file import ROOT
-from tests.unit.service import BASE, Answer, Service, service
+from tests.unit.api_harness import BASE, Answer, ApiHarness, service
 
 CANARY = "canary"
 BREAKING = [
@@ -48,7 +48,7 @@ PICTURE = {"name": "front", "asset_type": "Image", "content_type": "image/jpeg",
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Service]:
+def api() -> Iterator[ApiHarness]:
     with service() as running:
         yield running
 
@@ -97,7 +97,7 @@ SHOWN = {"reference", "consent.text_version", "assets.0.name"}
 @pytest.mark.parametrize("text", BREAKING)
 @pytest.mark.parametrize(("field", "body"), FIELDS, ids=[name for name, _ in FIELDS])
 def test_what_breaks_lines_or_turns_text_round_is_refused(
-    api: Service, log: io.StringIO, field: str, body: Any, text: str
+    api: ApiHarness, log: io.StringIO, field: str, body: Any, text: str
 ) -> None:
     answer = check(api.create(**body(text)), log)
     assert answer.status == 400
@@ -109,7 +109,7 @@ def test_what_breaks_lines_or_turns_text_round_is_refused(
 @pytest.mark.parametrize("text", HARMLESS)
 @pytest.mark.parametrize(("field", "body"), FIELDS, ids=[name for name, _ in FIELDS])
 def test_what_only_looks_dangerous_is_a_value_like_any_other(
-    api: Service, log: io.StringIO, field: str, body: Any, text: str
+    api: ApiHarness, log: io.StringIO, field: str, body: Any, text: str
 ) -> None:
     answer = check(api.create(**body(text)), log)
     if field not in SHOWN:
@@ -125,12 +125,12 @@ def test_what_only_looks_dangerous_is_a_value_like_any_other(
 
 
 @pytest.mark.parametrize("text", BREAKING + HARMLESS)
-def test_a_name_of_a_field_is_a_value_too(api: Service, log: io.StringIO, text: str) -> None:
+def test_a_name_of_a_field_is_a_value_too(api: ApiHarness, log: io.StringIO, text: str) -> None:
     assert check(api.create(**{text: 1}), log).status == 400
 
 
 @pytest.mark.parametrize("text", [*BREAKING, "x" * 256, "", "é", "\uff41"])
-def test_an_idempotency_key_is_visible_ascii(api: Service, log: io.StringIO, text: str) -> None:
+def test_an_idempotency_key_is_visible_ascii(api: ApiHarness, log: io.StringIO, text: str) -> None:
     answer = api.request("create_session", "POST", "/sessions", body="{}", headers={"Idempotency-Key": text})
     assert (check(answer, log).status, answer.json["field"]) == (400, "Idempotency-Key")
 
@@ -148,7 +148,7 @@ def test_an_idempotency_key_is_visible_ascii(api: Service, log: io.StringIO, tex
     ],
 )
 def test_a_segment_of_a_path_names_nothing(
-    api: Service, log: io.StringIO, function: str, resource: str, body: str | None, text: str
+    api: ApiHarness, log: io.StringIO, function: str, resource: str, body: str | None, text: str
 ) -> None:
     path = resource.replace("{session_id}", text).replace("{asset_id}", text)
     answer = api.request(function, "POST" if body else "GET", resource, path, body=body)
@@ -157,7 +157,7 @@ def test_a_segment_of_a_path_names_nothing(
 
 @pytest.mark.parametrize("text", BREAKING + HARMLESS)
 @pytest.mark.parametrize("name", ["limit", "cursor", "status", "reference", CANARY])
-def test_a_query_is_refused_or_finds_nothing(api: Service, log: io.StringIO, name: str, text: str) -> None:
+def test_a_query_is_refused_or_finds_nothing(api: ApiHarness, log: io.StringIO, name: str, text: str) -> None:
     answer = check(api.request("get_session", "GET", "/sessions", query={name: [text]}), log)
     if name in ("limit", "cursor", "status"):
         assert (answer.status, answer.json["field"]) == (400, name)
@@ -167,7 +167,7 @@ def test_a_query_is_refused_or_finds_nothing(api: Service, log: io.StringIO, nam
 
 @pytest.mark.parametrize("text", BREAKING + HARMLESS)
 @pytest.mark.parametrize("name", ["from", "to", "cursor", CANARY])
-def test_a_query_for_numbers_is_refused_or_ignored(api: Service, log: io.StringIO, name: str, text: str) -> None:
+def test_a_query_for_numbers_is_refused_or_ignored(api: ApiHarness, log: io.StringIO, name: str, text: str) -> None:
     answer = check(api.request("get_stats", "GET", "/stats", query={name: [text]}), log)
     if name == CANARY:
         assert answer.status == 200
@@ -178,7 +178,7 @@ def test_a_query_for_numbers_is_refused_or_ignored(api: Service, log: io.StringI
 @pytest.mark.parametrize(
     "body", ["\ud800", '{"reference": "\ud800"}', "\ufeff{}", '{"a": 1, "a": 2}', "{" * 500, "NaN"]
 )
-def test_a_body_that_is_no_text_or_no_json_is_a_400(api: Service, log: io.StringIO, body: str) -> None:
+def test_a_body_that_is_no_text_or_no_json_is_a_400(api: ApiHarness, log: io.StringIO, body: str) -> None:
     assert check(api.request("create_session", "POST", "/sessions", body=body), log).status == 400
 
 
@@ -198,7 +198,7 @@ def test_every_text_that_is_accepted_can_be_shown(text: str) -> None:
 
 @pytest.mark.parametrize("text", BREAKING + HARMLESS)
 @pytest.mark.parametrize("code", ["FaceMismatch", "Other", "hostile"])
-def test_cruns_words_are_shown_as_one_line_of_json(api: Service, log: io.StringIO, code: str, text: str) -> None:
+def test_cruns_words_are_shown_as_one_line_of_json(api: ApiHarness, log: io.StringIO, code: str, text: str) -> None:
     session = api.session(assets=[PICTURE])
     (asset,) = api.store.list_assets(session)
     data = {"Status": "Failed", "Error": {"Code": text if code == "hostile" else code, "Message": text}}
@@ -231,7 +231,7 @@ POLLUTED: list[dict[str, list[str]]] = [
 
 @pytest.mark.parametrize("query", POLLUTED)
 def test_a_polluted_callback_passes_nobody_and_breaks_no_header(
-    api: Service, log: io.StringIO, query: dict[str, list[str]]
+    api: ApiHarness, log: io.StringIO, query: dict[str, list[str]]
 ) -> None:
     session = api.session(reference="pollution")
     api.store.add_attempt(session, Attempt(1, AttemptStatus.OPEN, "token", 0, 120), 1.0)
@@ -258,7 +258,7 @@ def test_any_query_is_read_as_a_short_line_or_nothing(query: dict[str, list[str]
 
 @pytest.mark.parametrize("text", BREAKING + HARMLESS)
 @pytest.mark.parametrize("place", ["session_id", "attempt", "signature"])
-def test_a_page_shows_nothing_of_the_link_it_refuses(api: Service, log: io.StringIO, place: str, text: str) -> None:
+def test_a_page_shows_nothing_of_the_link_it_refuses(api: ApiHarness, log: io.StringIO, place: str, text: str) -> None:
     parameters = {"session_id": session_id(1, bytes(10)), "attempt": "1", "signature": "x" * 43} | {place: text}
     answer = check(
         api.callback(parameters["session_id"], parameters["attempt"], parameters["signature"], {"x": [text]}), log
@@ -281,7 +281,7 @@ def test_our_scripts_make_text_and_never_markup() -> None:
 # -- a fault of ours (case 48) ----------------------------------------------------------------------------------------
 
 
-def _broken_row(api: Service) -> str:
+def _broken_row(api: ApiHarness) -> str:
     """A session whose row no version of ours has written: reading it is an exception that quotes it."""
     session = api.session()
     boto3.client("dynamodb").update_item(
@@ -303,7 +303,7 @@ def _broken_row(api: Service) -> str:
     ],
 )
 def test_a_fault_of_ours_is_a_problem_with_an_id_and_no_words(
-    api: Service, log: io.StringIO, function: str, method: str, resource: str
+    api: ApiHarness, log: io.StringIO, function: str, method: str, resource: str
 ) -> None:
     path = resource.replace("{session_id}", _broken_row(api))
     answer = check(api.request(function, method, resource, path, body=json.dumps(PICTURE)), log)
@@ -321,7 +321,7 @@ def test_a_fault_of_ours_is_a_problem_with_an_id_and_no_words(
     assert any("items.py" in place for place in line["places"])
 
 
-def test_a_fault_of_ours_in_a_callback_is_a_page_with_an_id(api: Service, log: io.StringIO) -> None:
+def test_a_fault_of_ours_in_a_callback_is_a_page_with_an_id(api: ApiHarness, log: io.StringIO) -> None:
     answer = check(api.callback(_broken_row(api)), log)
     assert answer.status == 500
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -332,5 +332,5 @@ def test_a_fault_of_ours_in_a_callback_is_a_page_with_an_id(api: Service, log: i
 
 
 @pytest.mark.parametrize("event", [{}, {"pathParameters": None}, {"pathParameters": {}, "requestContext": None}])
-def test_an_event_that_is_no_request_is_a_page_too(api: Service, event: dict[str, Any]) -> None:
+def test_an_event_that_is_no_request_is_a_page_too(api: ApiHarness, event: dict[str, Any]) -> None:
     assert api.event("receive_callback", event).status == 500

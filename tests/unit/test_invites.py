@@ -22,8 +22,8 @@ from likeness.steps.create_session import CreateSession
 from likeness.steps.erase_session import EraseAsset, EraseSession
 from ops.client_keys import ClientKeys
 from tests.functions import cold_start
-from tests.unit.service import KEY, Answer, Service, service
-from tests.unit.world import BASE, World
+from tests.unit.api_harness import KEY, Answer, ApiHarness, service
+from tests.unit.step_harness import BASE, StepHarness
 
 SESSION = "/sessions/{session_id}"
 IMAGE = {"name": "front", "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000}
@@ -33,15 +33,15 @@ IMAGE = {"name": "front", "asset_type": "Image", "content_type": "image/jpeg", "
 class Desk:
     """A client and its persons, through the authorizer and the handlers."""
 
-    api: Service
+    api: ApiHarness
     keys: ClientKeys
 
-    def as_holder_of(self, credential: str) -> Service:
+    def as_holder_of(self, credential: str) -> ApiHarness:
         found = self.api.allows(credential)
         assert found["policyDocument"]["Statement"][0]["Effect"] == "Allow"
-        return Service(self.api.apps, self.api.store, found["context"])
+        return ApiHarness(self.api.apps, self.api.store, found["context"])
 
-    def ask(self, caller: Service, method: str, what: str, session: str, body: Any = None) -> Answer:
+    def ask(self, caller: ApiHarness, method: str, what: str, session: str, body: Any = None) -> Answer:
         function = {"/invite": "create_session", "/attempts": "create_session", "/assets": "register_asset",
                     "/consent": "record_consent", "": "get_session"}[what]  # fmt: skip
         text = None if body is None else json.dumps(body)
@@ -59,7 +59,7 @@ def desk() -> Iterator[Desk]:
 
 
 @pytest.fixture
-def client(desk: Desk) -> Service:
+def client(desk: Desk) -> ApiHarness:
     for each in desk.keys.known():
         desk.keys.revoke(each.key_id)
     forget(desk)
@@ -71,7 +71,7 @@ def token_of(answer: Answer) -> str:
     return found
 
 
-def test_an_invite_link_can_be_made_anew_and_the_older_ones_end(desk: Desk, client: Service) -> None:
+def test_an_invite_link_can_be_made_anew_and_the_older_ones_end(desk: Desk, client: ApiHarness) -> None:
     made = client.create(reference="order-1")
     session, tokens = made.json["id"], [token_of(made)]
     for number in (1, 2):
@@ -93,7 +93,7 @@ def test_an_invite_link_can_be_made_anew_and_the_older_ones_end(desk: Desk, clie
         assert desk.ask(newest, "POST", "/assets", session, IMAGE).status == 201
 
 
-def test_a_token_of_an_earlier_version_counts_as_number_zero(desk: Desk, client: Service) -> None:
+def test_a_token_of_an_earlier_version_counts_as_number_zero(desk: Desk, client: ApiHarness) -> None:
     session = client.session()
     old = issue_session_token([KEY], session, "acme", int(time.time()) + 60)
     assert old.count(".") == 3, "as it always was"
@@ -103,7 +103,7 @@ def test_a_token_of_an_earlier_version_counts_as_number_zero(desk: Desk, client:
     assert desk.ask(desk.as_holder_of(old), "GET", "", session).status == 403
 
 
-def test_a_number_cannot_be_made_up(desk: Desk, client: Service) -> None:
+def test_a_number_cannot_be_made_up(desk: Desk, client: ApiHarness) -> None:
     session = client.session()
     good = token_of(desk.ask(client, "POST", "/invite", session))
     head, number, mac = good.rsplit(".", 2)
@@ -122,7 +122,7 @@ def test_a_number_cannot_be_made_up(desk: Desk, client: Service) -> None:
         assert desk.api.allows(forged)["policyDocument"]["Statement"][0]["Effect"] == "Deny", forged  # fmt: skip
 
 
-def test_a_client_alone_renews_an_invite_and_its_own_one(desk: Desk, client: Service) -> None:
+def test_a_client_alone_renews_an_invite_and_its_own_one(desk: Desk, client: ApiHarness) -> None:
     made = client.create()
     session = made.json["id"]
     assert desk.ask(desk.as_holder_of(token_of(made)), "POST", "/invite", session).status == 403
@@ -132,15 +132,15 @@ def test_a_client_alone_renews_an_invite_and_its_own_one(desk: Desk, client: Ser
     assert desk.ask(desk.as_holder_of(token_of(made)), "GET", "", session).status == 200, "it is good as before"
 
 
-def test_an_erased_session_takes_no_invite(world: World) -> None:
-    one = world.session()
-    step = CreateSession(world.store, world.links(), world.files, world.keys, world.clock, 5)
-    assert world.store.redact_session(world.row(one), world.clock.now())
+def test_an_erased_session_takes_no_invite(harness: StepHarness) -> None:
+    one = harness.session()
+    step = CreateSession(harness.store, harness.links(), harness.files, harness.keys, harness.clock, 5)
+    assert harness.store.redact_session(harness.row(one), harness.clock.now())
     with pytest.raises(Conflict, match="takes no invite link"):
         step.renew_invite(Caller("acme"), one.id, BASE)
 
 
-def test_the_principal_of_a_request_is_the_client_or_the_person_s_session(desk: Desk, client: Service) -> None:
+def test_the_principal_of_a_request_is_the_client_or_the_person_s_session(desk: Desk, client: ApiHarness) -> None:
     made = client.create()
     assert desk.api.allows(token_of(made))["principalId"] == made.json["id"]
     assert desk.api.allows(desk.keys.add("acme"))["principalId"] == "acme"
@@ -150,14 +150,14 @@ def test_the_principal_of_a_request_is_the_client_or_the_person_s_session(desk: 
 # -- the client's last key ------------------------------------------------------------------------------------------
 
 
-def billed(desk: Desk, person: Service, session: str) -> dict[str, int]:
+def billed(desk: Desk, person: ApiHarness, session: str) -> dict[str, int]:
     """What a person's requests for what costs something are answered."""
     agreed = {"text_version": "none", "language": "en", "sha256": "0" * 64}
     asked = {"/attempts": None, "/assets": IMAGE, "/consent": agreed}
     return {what: desk.ask(person, "POST", what, session, body).status for what, body in asked.items()}
 
 
-def test_all_keys_of_a_client_revoked(desk: Desk, client: Service) -> None:
+def test_all_keys_of_a_client_revoked(desk: Desk, client: ApiHarness) -> None:
     desk.keys.add("acme")
     made = client.create()
     session, person = made.json["id"], desk.as_holder_of(token_of(made))
@@ -185,7 +185,7 @@ def forget(desk: Desk) -> None:
         step.has_key.__self__._seen.clear()
 
 
-def test_a_revocation_counts_within_five_minutes_and_most_requests_read_no_keys(desk: Desk, client: Service) -> None:
+def test_a_revocation_counts_within_five_minutes_and_most_requests_read_no_keys(desk: Desk, client: ApiHarness) -> None:
     now = [0.0]
     dynamodb = boto3.client("dynamodb")
     reads: list[str] = []
@@ -203,7 +203,7 @@ def test_a_revocation_counts_within_five_minutes_and_most_requests_read_no_keys(
 # -- what a person sees ---------------------------------------------------------------------------------------------
 
 
-def test_a_persons_view_has_no_reference(desk: Desk, client: Service) -> None:
+def test_a_persons_view_has_no_reference(desk: Desk, client: ApiHarness) -> None:
     made = client.create(reference="order-4711")
     session, person = made.json["id"], desk.as_holder_of(token_of(made))
     assert "reference" not in desk.ask(person, "GET", "", session).json
@@ -211,10 +211,10 @@ def test_a_persons_view_has_no_reference(desk: Desk, client: Service) -> None:
     assert desk.ask(client, "GET", "", session).json["reference"] == "order-4711"
 
 
-def test_a_persons_attempt_shows_no_reference_either(world: World) -> None:
-    one = world.session(reference="order-4711", consent=Consent("1", "2027-01-15T08:00:00Z"))
-    world.crun.sessions.append(H5Session("t", "https://h5.test/"))
-    step = CreateSession(world.store, world.links(), world.files, world.keys, world.clock, 5)
+def test_a_persons_attempt_shows_no_reference_either(harness: StepHarness) -> None:
+    one = harness.session(reference="order-4711", consent=Consent("1", "2027-01-15T08:00:00Z"))
+    harness.crun.sessions.append(H5Session("t", "https://h5.test/"))
+    step = CreateSession(harness.store, harness.links(), harness.files, harness.keys, harness.clock, 5)
     shown = step.create_attempt(Caller("acme", session_id=one.id), one.id, BASE)
     assert "order-4711" not in json.dumps(shown)
 
@@ -225,7 +225,7 @@ def test_a_persons_attempt_shows_no_reference_either(world: World) -> None:
 @pytest.mark.parametrize(
     "odd", ["x" * 3000, "ses_" + "0" * 3000, "ses_1", "人", " ", "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV#"]
 )
-def test_a_session_id_of_3000_characters(desk: Desk, client: Service, odd: str) -> None:
+def test_a_session_id_of_3000_characters(desk: Desk, client: ApiHarness, odd: str) -> None:
     calls: list[str] = []
     agreed = {"text_version": "none", "language": "en", "sha256": "0" * 64}
     bootstrap.client("dynamodb").meta.events.register(
@@ -240,12 +240,12 @@ def test_a_session_id_of_3000_characters(desk: Desk, client: Service, odd: str) 
     assert calls == [], "nobody was asked"
 
 
-def test_an_erasure_of_what_is_no_id_asks_nobody(world: World) -> None:
-    erase = EraseSession(None, world.files, world.workflows, world.clock)  # type: ignore[arg-type]
+def test_an_erasure_of_what_is_no_id_asks_nobody(harness: StepHarness) -> None:
+    erase = EraseSession(None, harness.files, harness.workflows, harness.clock)  # type: ignore[arg-type]
     with pytest.raises(NotFound):
         erase(Caller("acme"), "x" * 3000)
     with pytest.raises(NotFound):
-        EraseAsset(None, world.files, world.clock)(Caller("acme"), "x" * 3000, "y")  # type: ignore[arg-type]
+        EraseAsset(None, harness.files, harness.clock)(Caller("acme"), "x" * 3000, "y")  # type: ignore[arg-type]
 
 
 def test_a_person_whose_link_was_replaced_is_told_so_before_anything_else() -> None:

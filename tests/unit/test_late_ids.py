@@ -21,32 +21,32 @@ from likeness.steps.erase_session import EraseAsset, EraseSession
 from likeness.steps.get_result import GetResult
 from likeness.steps.next_action import PollPolicy
 from tests.template_file import ASL
-from tests.unit.world import TABLE, World
+from tests.unit.step_harness import TABLE, StepHarness
 
 ACME = Caller("acme")
 
 
-def erase(world: World, session: Session) -> Any:
-    return EraseSession(world.store, world.files, world.workflows, world.clock)(ACME, session.id)
+def erase(harness: StepHarness, session: Session) -> Any:
+    return EraseSession(harness.store, harness.files, harness.workflows, harness.clock)(ACME, session.id)
 
 
-def save_group(world: World, session: Session, group_id: str, number: int = 1) -> None:
+def save_group(harness: StepHarness, session: Session, group_id: str, number: int = 1) -> None:
     values = {"$.lookup.result.attempt": str(number), "$.lookup.result.group_id": group_id}
-    world.play("SaveGroup", session.id, values)
+    harness.play("SaveGroup", session.id, values)
 
 
-def claim(world: World, session: Session, found: dict[str, Any]) -> Any:
+def claim(harness: StepHarness, session: Session, found: dict[str, Any]) -> Any:
     """State ClaimAssets, as SaveGroup's Catch leads to it."""
     assert ASL["States"]["ClaimAssets"]["Parameters"]["Payload"]["lookup.$"] == "$.lookup.result"
-    step = ClaimAssets(world.store, world.clock, PollPolicy(world.schedule, world.history))
+    step = ClaimAssets(harness.store, harness.clock, PollPolicy(harness.schedule, harness.history))
     return step(session.id, f"{session.id}-a{found['attempt']}", group_id=found["group_id"])
 
 
-def lines(world: World, session: Session) -> list[dict[str, Any]]:
+def lines(harness: StepHarness, session: Session) -> list[dict[str, Any]]:
     """What an export says of a session, as it is read back."""
     found = []
     for pk in (f"SESSION#{session.id}", f"EARLIER#{session.id}"):
-        page = world.dynamodb.query(
+        page = harness.dynamodb.query(
             TableName=TABLE, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": encode(pk)}
         )
         items = [decode_item(each) for each in page["Items"]]
@@ -54,114 +54,114 @@ def lines(world: World, session: Session) -> list[dict[str, Any]]:
     return found
 
 
-def test_erased_between_look_up_result_and_save_group(world: World) -> None:
-    one = world.session()
-    world.callback(one)
-    world.workflows.start(f"{one.id}-a1", "{}")
-    world.crun.groups.append("group-late")
-    found = world.look_up(one)
-    tombstone = erase(world, one)
+def test_erased_between_look_up_result_and_save_group(harness: StepHarness) -> None:
+    one = harness.session()
+    harness.callback(one)
+    harness.workflows.start(f"{one.id}-a1", "{}")
+    harness.crun.groups.append("group-late")
+    found = harness.look_up(one)
+    tombstone = erase(harness, one)
     assert tombstone["group_id"] is None
-    assert world.workflows.is_running(f"{one.id}-a1"), "it holds what nobody else knows"
+    assert harness.workflows.is_running(f"{one.id}-a1"), "it holds what nobody else knows"
     with pytest.raises(ClientError, match="ConditionalCheckFailed"):
-        save_group(world, one, found["group_id"])
+        save_group(harness, one, found["group_id"])
     for _ in range(2):
-        assert claim(world, one, found)["next"] == "done"
-    row = world.row(one)
+        assert claim(harness, one, found)["next"] == "done"
+    row = harness.row(one)
     assert (row.status, row.group_id, row.verified_at) == (SessionStatus.REDACTED, "group-late", None)
-    assert erase(world, one)["erasure"]["group_ids"] == ["group-late"]
-    (line,) = lines(world, one)
+    assert erase(harness, one)["erasure"]["group_ids"] == ["group-late"]
+    (line,) = lines(harness, one)
     assert (line["kind"], line["upstream"]["group_id"]) == ("tombstone", "group-late")
-    assert not DynamoUpstreamIds(world.dynamodb, TABLE).session_of("group-late")
+    assert not DynamoUpstreamIds(harness.dynamodb, TABLE).session_of("group-late")
 
 
-def test_a_last_chance_look_up_is_not_stopped_either_and_what_is_over_is(world: World) -> None:
-    one = world.session(AttemptStatus.OPEN, AttemptStatus.FAILED, AttemptStatus.PASSED)
+def test_a_last_chance_look_up_is_not_stopped_either_and_what_is_over_is(harness: StepHarness) -> None:
+    one = harness.session(AttemptStatus.OPEN, AttemptStatus.FAILED, AttemptStatus.PASSED)
     for name in ("a1", "a1-check", "a2", "a2-check", "a3", "a3-check", "g0"):
-        world.workflows.start(f"{one.id}-{name}", "{}")
-    erase(world, one)
-    running = {name for name in world.workflows.started if world.workflows.is_running(name)}
+        harness.workflows.start(f"{one.id}-{name}", "{}")
+    erase(harness, one)
+    running = {name for name in harness.workflows.started if harness.workflows.is_running(name)}
     # A callback may come while the link check is at it: then the attempt is passed, and its check holds the group.
     assert running == {f"{one.id}-{name}" for name in ("a1-check", "a3", "a3-check")}
 
 
-def test_an_erased_session_is_asked_for_no_more(world: World) -> None:
-    one = world.session()
-    world.callback(one)
-    erase(world, one)
-    assert world.look_up(one)["outcome"] == "not_verified"
-    assert world.crun.looked_up == []
+def test_an_erased_session_is_asked_for_no_more(harness: StepHarness) -> None:
+    one = harness.session()
+    harness.callback(one)
+    erase(harness, one)
+    assert harness.look_up(one)["outcome"] == "not_verified"
+    assert harness.crun.looked_up == []
 
 
-def test_two_checks_passed_at_once_leave_both_their_groups(world: World) -> None:
-    one = world.session(AttemptStatus.PASSED, AttemptStatus.PASSED)
-    world.crun.groups.extend(["group-1", "group-2"])
-    first, second = world.look_up(one, 1, "a"), world.look_up(one, 2, "b")
-    save_group(world, one, first["group_id"])
-    claim(world, one, first)
+def test_two_checks_passed_at_once_leave_both_their_groups(harness: StepHarness) -> None:
+    one = harness.session(AttemptStatus.PASSED, AttemptStatus.PASSED)
+    harness.crun.groups.extend(["group-1", "group-2"])
+    first, second = harness.look_up(one, 1, "a"), harness.look_up(one, 2, "b")
+    save_group(harness, one, first["group_id"])
+    claim(harness, one, first)
     with pytest.raises(ClientError):
-        save_group(world, one, second["group_id"], 2)
+        save_group(harness, one, second["group_id"], 2)
     for _ in range(2):
-        claim(world, one, second)
-    assert (world.row(one).group_id, world.row(one).other_group_ids) == ("group-1", ("group-2",))
-    assert erase(world, one)["erasure"]["group_ids"] == ["group-1", "group-2"]
-    (line,) = lines(world, one)
+        claim(harness, one, second)
+    assert (harness.row(one).group_id, harness.row(one).other_group_ids) == ("group-1", ("group-2",))
+    assert erase(harness, one)["erasure"]["group_ids"] == ["group-1", "group-2"]
+    (line,) = lines(harness, one)
     assert (line["upstream"]["group_id"], line["upstream"]["other_group_ids"]) == ("group-1", ["group-2"])
     assert session_item(line)["other_group_ids"] == ["group-2"]
 
 
-def test_a_claim_of_an_execution_without_a_look_up_writes_no_group(world: World) -> None:
-    one, _ = world.verified(AssetStatus.UPLOADED)
-    assert world.claim(one)["next"] == "submit"
-    assert world.row(one).other_group_ids == ()
-    late = world.session()
-    world.store.record_late_group(late.id, "group-x")  # it is to get one yet, by SaveGroup
-    assert world.row(late).group_id is None
-    world.store.record_late_group("ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "group-x")
-    assert world.store.get_session("ses_01ARZ3NDEKTSV4RRFFQ69G5FAV") is None
+def test_a_claim_of_an_execution_without_a_look_up_writes_no_group(harness: StepHarness) -> None:
+    one, _ = harness.verified(AssetStatus.UPLOADED)
+    assert harness.claim(one)["next"] == "submit"
+    assert harness.row(one).other_group_ids == ()
+    late = harness.session()
+    harness.store.record_late_group(late.id, "group-x")  # it is to get one yet, by SaveGroup
+    assert harness.row(late).group_id is None
+    harness.store.record_late_group("ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "group-x")
+    assert harness.store.get_session("ses_01ARZ3NDEKTSV4RRFFQ69G5FAV") is None
 
 
-def given_twice(world: World) -> tuple[Session, Asset]:
+def given_twice(harness: StepHarness) -> tuple[Session, Asset]:
     """A file whose download failed at crun once, and that is there under its second AssetId."""
-    one, (file,) = world.verified(AssetStatus.PROCESSING)
-    world.store.change_asset(replace(file, crun_asset_id="first-id"), [AssetStatus.PROCESSING])
-    world.crun.reports["first-id"] = AssetReport("Failed", "DownloadFailed")
-    assert world.poll(one)["next"] == "submit"
-    world.crun.uploads.append("second-id")
-    assert world.submit(world.file(file)) == "submitted"
+    one, (file,) = harness.verified(AssetStatus.PROCESSING)
+    harness.store.change_asset(replace(file, crun_asset_id="first-id"), [AssetStatus.PROCESSING])
+    harness.crun.reports["first-id"] = AssetReport("Failed", "DownloadFailed")
+    assert harness.poll(one)["next"] == "submit"
+    harness.crun.uploads.append("second-id")
+    assert harness.submit(harness.file(file)) == "submitted"
     return one, file
 
 
-def test_a_file_that_was_given_twice(world: World) -> None:
-    one, file = given_twice(world)
-    tombstone = erase(world, one)
+def test_a_file_that_was_given_twice(harness: StepHarness) -> None:
+    one, file = given_twice(harness)
+    tombstone = erase(harness, one)
     (shown,) = tombstone["assets"]
     assert (shown["crun_asset_id"], shown["earlier_crun_asset_id"]) == ("second-id", "first-id")
     assert tombstone["erasure"]["asset_ids"] == ["first-id", "second-id"]
-    line, earlier = lines(world, one)
+    line, earlier = lines(harness, one)
     assert line["upstream"]["asset_ids"] == ["first-id", "second-id"]
     assert asset_items(line)[0]["earlier_crun_asset_id"] == "first-id"
     assert single_item(earlier)["upstream_id"] == "first-id"
-    assert world.file(file).earlier_crun_asset_id == "first-id"
+    assert harness.file(file).earlier_crun_asset_id == "first-id"
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_what_an_earlier_version_gave_twice_is_known_after_an_erasure_too(world: World, again: bool) -> None:
-    one, file = given_twice(world)
+def test_what_an_earlier_version_gave_twice_is_known_after_an_erasure_too(harness: StepHarness, again: bool) -> None:
+    one, file = given_twice(harness)
     if again:  # erased by the earlier version, which showed one id alone
-        erase(world, one)
-    world.dynamodb.update_item(
+        erase(harness, one)
+    harness.dynamodb.update_item(
         TableName=TABLE,
         Key={"pk": encode(f"SESSION#{one.id}"), "sk": encode(f"ASSET#{file.id}")},
         UpdateExpression="REMOVE earlier_crun_asset_id",
     )
-    assert erase(world, one)["erasure"]["asset_ids"] == ["first-id", "second-id"]
+    assert erase(harness, one)["erasure"]["asset_ids"] == ["first-id", "second-id"]
 
 
-def test_one_erased_file_shows_both_of_its_ids(world: World) -> None:
-    one, file = given_twice(world)
+def test_one_erased_file_shows_both_of_its_ids(harness: StepHarness) -> None:
+    one, file = given_twice(harness)
     for _ in range(2):
-        shown = EraseAsset(world.store, world.files, world.clock)(ACME, one.id, file.id)
+        shown = EraseAsset(harness.store, harness.files, harness.clock)(ACME, one.id, file.id)
         assert (shown["status"], shown["crun_asset_id"]) == ("redacted", "second-id")
         assert shown["earlier_crun_asset_id"] == "first-id"
 
@@ -169,46 +169,46 @@ def test_one_erased_file_shows_both_of_its_ids(world: World) -> None:
 # -- shared ids -----------------------------------------------------------------------------------------------------
 
 
-def info(world: World, key: str, caller: Caller = ACME) -> Asset:
-    ids = DynamoUpstreamIds(world.dynamodb, TABLE)
-    return GetResult(world.store, ids, world.clock, lambda _: None).asset(caller, key)
+def info(harness: StepHarness, key: str, caller: Caller = ACME) -> Asset:
+    ids = DynamoUpstreamIds(harness.dynamodb, TABLE)
+    return GetResult(harness.store, ids, harness.clock, lambda _: None).asset(caller, key)
 
 
-def test_one_of_two_files_with_the_same_bytes_erased(world: World) -> None:
-    one, files = world.verified(AssetStatus.ACTIVE, AssetStatus.ACTIVE, AssetStatus.ACTIVE)
+def test_one_of_two_files_with_the_same_bytes_erased(harness: StepHarness) -> None:
+    one, files = harness.verified(AssetStatus.ACTIVE, AssetStatus.ACTIVE, AssetStatus.ACTIVE)
     shared = [replace(each, crun_asset_id=f"shared-{one.id}", client_id="acme") for each in files]
     for each in shared:
-        world.store.change_asset(each, [AssetStatus.ACTIVE])
+        harness.store.change_asset(each, [AssetStatus.ACTIVE])
     for number, each in enumerate(shared):
-        assert info(world, f"shared-{one.id}").id == each.id
+        assert info(harness, f"shared-{one.id}").id == each.id
         with pytest.raises(NotFound):
-            info(world, f"shared-{one.id}", Caller("other"))
+            info(harness, f"shared-{one.id}", Caller("other"))
         if number < 2:
-            EraseAsset(world.store, world.files, world.clock)(ACME, one.id, each.id)
-    erase(world, one)
+            EraseAsset(harness.store, harness.files, harness.clock)(ACME, one.id, each.id)
+    erase(harness, one)
     with pytest.raises(NotFound):
-        info(world, f"shared-{one.id}")
+        info(harness, f"shared-{one.id}")
 
 
 @pytest.mark.parametrize("client", ["acme", "other"])
-def test_two_sessions_with_one_group_id_one_erased(world: World, client: str) -> None:
-    ids = DynamoUpstreamIds(world.dynamodb, TABLE)
+def test_two_sessions_with_one_group_id_one_erased(harness: StepHarness, client: str) -> None:
+    ids = DynamoUpstreamIds(harness.dynamodb, TABLE)
     group = f"group-of-{client}"
-    first, second = world.session(client_id="acme"), world.session(client_id=client)
+    first, second = harness.session(client_id="acme"), harness.session(client_id=client)
     for each in (first, second):
-        world.callback(each)
-        save_group(world, each, group)
+        harness.callback(each)
+        save_group(harness, each, group)
     assert ids.session_of(group, "acme") == first.id
     assert ids.session_of(group, client) == (first.id if client == "acme" else second.id)
-    erase(world, first)
+    erase(harness, first)
     assert ids.session_of(group, client) == second.id
 
 
 @pytest.mark.parametrize("key", ["x" * 3000, "人" * 500, "ast_" + "0" * 3000])
-def test_an_id_that_is_longer_than_any_is_nobodys(world: World, key: str) -> None:
-    ids = DynamoUpstreamIds(world.dynamodb, TABLE)
+def test_an_id_that_is_longer_than_any_is_nobodys(harness: StepHarness, key: str) -> None:
+    ids = DynamoUpstreamIds(harness.dynamodb, TABLE)
     assert ids.session_of(key, "acme") is None
     assert ids.asset_of("acme", key) is None
     with pytest.raises(NotFound):
-        info(world, key)
+        info(harness, key)
     assert session_key("x")

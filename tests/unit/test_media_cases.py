@@ -18,7 +18,7 @@ from likeness.domain.media.limits import MAX_PIXELS, MIN_PIXELS
 from likeness.steps.check_upload import CheckUpload, Upload
 from local.simulator import inspection, measures
 from tests import corpus, media
-from tests.unit.world import World
+from tests.unit.step_harness import StepHarness
 
 IMAGE, VIDEO, AUDIO = AssetType.IMAGE, AssetType.VIDEO, AssetType.AUDIO
 PORTRAIT = (320, 400)
@@ -294,18 +294,18 @@ def test_a_clip_within_the_pixel_budget(sides: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(("most", "status"), [(8_295_044, "uploaded"), (MAX_PIXELS, "failed")])
-def test_a_deployment_may_take_larger_clips(world: World, most: int, status: str) -> None:
-    session, _ = world.verified()
+def test_a_deployment_may_take_larger_clips(harness: StepHarness, most: int, status: str) -> None:
+    session, _ = harness.verified()
     data = sized(3840, 2160)
     asset = new_asset(
-        session, world.clock.now(), str(most).encode().ljust(10, b"\0"),
+        session, harness.clock.now(), str(most).encode().ljust(10, b"\0"),
         name="clip", asset_type="Video", content_type="video/mp4", size_bytes=len(data),
     )  # fmt: skip
-    assert world.store.add_asset(asset)
-    world.files.objects[asset.object_key] = data
-    check = CheckUpload(world.store, world.files, world.queue, world.clock, most)
-    check(Upload(asset.object_key, "v1", len(data), world.clock.now()))
-    found = world.store.get_asset(session.id, asset.id)
+    assert harness.store.add_asset(asset)
+    harness.files.objects[asset.object_key] = data
+    check = CheckUpload(harness.store, harness.files, harness.queue, harness.clock, most)
+    check(Upload(asset.object_key, "v1", len(data), harness.clock.now()))
+    found = harness.store.get_asset(session.id, asset.id)
     assert found is not None
     assert found.status == status
     assert (found.error is None) == (status == "uploaded")

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from likeness.contracts.http import NewSession
 from likeness.domain.links import may_return_to, origin_of, return_location
-from tests.unit.service import ORIGINS, Service, service
+from tests.unit.api_harness import ORIGINS, ApiHarness, service
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Service]:
+def api() -> Iterator[ApiHarness]:
     with service() as running:
         yield running
 
@@ -79,7 +79,7 @@ EVIL = [
 
 
 @pytest.mark.parametrize("url", GOOD)
-def test_a_registered_origin_is_where_the_browser_lands(api: Service, url: str) -> None:
+def test_a_registered_origin_is_where_the_browser_lands(api: ApiHarness, url: str) -> None:
     session = api.session(return_url=url)
     for query in ({}, {"resultCode": ["10010"]}, {"resultCode": ["10000"]}):
         answer = api.callback(session, query=query)
@@ -91,7 +91,7 @@ def test_a_registered_origin_is_where_the_browser_lands(api: Service, url: str) 
 
 
 @pytest.mark.parametrize("url", EVIL)
-def test_any_other_place_is_refused_before_anything_happens(api: Service, url: str) -> None:
+def test_any_other_place_is_refused_before_anything_happens(api: ApiHarness, url: str) -> None:
     answer = api.create(return_url=url, reference="refused")
     assert (answer.status, answer.json["code"], answer.json["field"]) == (400, "invalid_request", "return_url")
     assert "evil" not in answer.body
@@ -110,7 +110,7 @@ def test_any_other_place_is_refused_before_anything_happens(api: Service, url: s
         ("https://\u0430pp.example.com/", "non-ASCII"),
     ],
 )
-def test_a_refused_return_url_is_told_its_real_reason(api: Service, url: str, says: str) -> None:
+def test_a_refused_return_url_is_told_its_real_reason(api: ApiHarness, url: str, says: str) -> None:
     answer = api.create(return_url=url)
     assert (answer.status, answer.json["field"]) == (400, "return_url")
     assert says in answer.json["detail"]
@@ -119,20 +119,20 @@ def test_a_refused_return_url_is_told_its_real_reason(api: Service, url: str, sa
 @pytest.mark.parametrize(
     "registered", ["https://APP.example.com", "https://app.example.com:443", "HTTPS://app.example.com"]
 )
-def test_a_list_that_spells_an_origin_otherwise_means_the_same_origin(api: Service, registered: str) -> None:
-    other = Service(api.apps, api.store, api.authorizer | {"return_origins": registered})
+def test_a_list_that_spells_an_origin_otherwise_means_the_same_origin(api: ApiHarness, registered: str) -> None:
+    other = ApiHarness(api.apps, api.store, api.authorizer | {"return_origins": registered})
     for url in ("https://app.example.com/x", "https://App.example.com:443/x"):
         assert other.create(return_url=url).status == 201
     assert other.create(return_url="https://app.example.com:8443/x").status == 400
 
 
-def test_without_a_return_url_the_browser_goes_to_our_own_page(api: Service) -> None:
+def test_without_a_return_url_the_browser_goes_to_our_own_page(api: ApiHarness) -> None:
     evil = {name: ["https://evil.example/"] for name in ("return_url", "next", "redirect_uri", "Location", "url")}
     answer = api.callback(api.session(), query=evil)
     assert answer.headers["location"] == "https://likeness.example/v1/invite?status=requires_input"
 
 
-def test_the_host_of_a_request_does_not_choose_where_the_browser_goes(api: Service) -> None:
+def test_the_host_of_a_request_does_not_choose_where_the_browser_goes(api: ApiHarness) -> None:
     answer = api.callback(api.session(), headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
     assert answer.headers["location"].startswith("https://likeness.example/v1/")
 

@@ -22,7 +22,7 @@ from ops.client_keys import ClientKeys
 from tests.aws import described_stack, make_table
 from tests.functions import cold_start
 from tests.template_file import ROOT
-from tests.unit.service import Service, service
+from tests.unit.api_harness import ApiHarness, service
 
 IMAGE = {"name": "anna-smith", "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000}
 MACHINE = {"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}
@@ -39,7 +39,7 @@ def commands(heading: str) -> list[list[str]]:
 class Night:
     """A stack in moto, its clients, and the operator who has the runbook."""
 
-    api: Service
+    api: ApiHarness
     outputs: dict[str, str]
     folder: Path
     played: list[str] = field(default_factory=list)

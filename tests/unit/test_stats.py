@@ -230,7 +230,7 @@ def test_no_text_gets_past_the_cursors_check_with_another_error(text: str) -> No
 
 
 @dataclass
-class World:
+class StatsHarness:
     """A table of its own, on TODAY at 08:00. ``made`` counts up, so that no two ids are the same by chance."""
 
     dynamodb: Any
@@ -276,25 +276,25 @@ class World:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def harness() -> Iterator[StatsHarness]:
     with inventory("table") as client:
-        yield World(client, FakeClock())
+        yield StatsHarness(client, FakeClock())
 
 
-def test_a_client_without_sessions_has_no_days(world: World) -> None:
-    assert world.pages(1000) == [{"days": [], "next_cursor": None}]
+def test_a_client_without_sessions_has_no_days(harness: StatsHarness) -> None:
+    assert harness.pages(1000) == [{"days": [], "next_cursor": None}]
 
 
-def test_a_day_shows_how_sessions_and_assets_ended(world: World) -> None:
-    one, _ = world.session(MIDNIGHT)
-    world.session(MIDNIGHT + DAY - 1, status=SessionStatus.VERIFIED)
-    _, (first, second, third) = world.session(MIDNIGHT + 5, assets=3, status=SessionStatus.VERIFIED)
-    world.change(first, status=AssetStatus.ACTIVE, submitted_at=1_800_000_000.0, activated_at=1_800_000_003.25)
-    world.change(second, status=AssetStatus.FAILED, error=Problem("face_mismatch", "Somebody else."))
-    world.store.add_attempt(one.id, _attempt(), 1_800_000_000.0)
-    world.store.record_failed_attempt(one.id, 1, "10010", failure("attempt_failed"), 1_800_000_000.0)
+def test_a_day_shows_how_sessions_and_assets_ended(harness: StatsHarness) -> None:
+    one, _ = harness.session(MIDNIGHT)
+    harness.session(MIDNIGHT + DAY - 1, status=SessionStatus.VERIFIED)
+    _, (first, second, third) = harness.session(MIDNIGHT + 5, assets=3, status=SessionStatus.VERIFIED)
+    harness.change(first, status=AssetStatus.ACTIVE, submitted_at=1_800_000_000.0, activated_at=1_800_000_003.25)
+    harness.change(second, status=AssetStatus.FAILED, error=Problem("face_mismatch", "Somebody else."))
+    harness.store.add_attempt(one.id, _attempt(), 1_800_000_000.0)
+    harness.store.record_failed_attempt(one.id, 1, "10010", failure("attempt_failed"), 1_800_000_000.0)
     assert third.status is AssetStatus.AWAITING_UPLOAD
-    assert world.pages(1000) == [
+    assert harness.pages(1000) == [
         {
             "days": [
                 {
@@ -316,16 +316,16 @@ def _attempt() -> Attempt:
     return Attempt(1, AttemptStatus.OPEN, "token", 1_800_000_000.0, 1_800_000_120.0)
 
 
-def test_the_days_are_utc_and_both_are_included(world: World) -> None:
+def test_the_days_are_utc_and_both_are_included(harness: StatsHarness) -> None:
     for at in (-14 * DAY, -14 * DAY - 1, -13 * DAY, -13 * DAY - 1, -1, 0, DAY - 1, DAY):
-        world.session(MIDNIGHT + at, assets=1)
+        harness.session(MIDNIGHT + at, assets=1)
     for query, days in (
         ({}, {"2027-01-15": 2, "2027-01-14": 1, "2027-01-02": 1}),
         ({"first": "2027-01-01", "last": "2027-01-02"}, {"2027-01-02": 1, "2027-01-01": 2}),
         ({"first": "2027-01-16", "last": "2027-01-16"}, {"2027-01-16": 1}),
         ({"first": "2026-12-31", "last": "2026-12-31"}, {"2026-12-31": 1}),
     ):
-        (answer,) = world.pages(1000, **query)
+        (answer,) = harness.pages(1000, **query)
         assert {each["date"]: each["sessions"] for each in answer["days"]} == days
         # The asset of a session is a moment's.
         assert {each["date"]: each["assets"] for each in answer["days"]} == {
@@ -334,56 +334,56 @@ def test_the_days_are_utc_and_both_are_included(world: World) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
-def test_pages_add_up_to_the_whole_whatever_their_size(world: World, size: int) -> None:
+def test_pages_add_up_to_the_whole_whatever_their_size(harness: StatsHarness, size: int) -> None:
     for number in range(40):
         # Bursts and gaps, days with many assets and with none; the other client's are in between.
         at = MIDNIGHT - (number % 5) * DAY + number * 1000
-        world.session(at, assets=(0, 7, 1)[number % 3])
-        world.session(at, client="other", assets=number % 2)
-    answers = world.pages(size)
-    (whole,) = world.pages(1000)
+        harness.session(at, assets=(0, 7, 1)[number % 3])
+        harness.session(at, client="other", assets=number % 2)
+    answers = harness.pages(size)
+    (whole,) = harness.pages(1000)
     assert add_up(answers) == add_up([whole])
     assert sum(each["sessions"] for each in whole["days"]) == 40
     assert sum(each["assets"]["awaiting_upload"] for each in whole["days"]) == 13 * 8
     dates = [day["date"] for answer in answers for day in answer["days"]]
     assert dates == sorted(dates, reverse=True), "newest day first, over all pages"
-    others = add_up(world.pages(size, client="other"))
+    others = add_up(harness.pages(size, client="other"))
     assert sum(each["sessions"] for each in others.values()) == 40
     assert sum(each["assets"]["awaiting_upload"] for each in others.values()) == 20
     if size == 1:
         assert len(answers) > 10
 
 
-def test_sessions_and_assets_of_the_very_same_ulid_are_counted_once(world: World) -> None:
+def test_sessions_and_assets_of_the_very_same_ulid_are_counted_once(harness: StatsHarness) -> None:
     for number in range(20):
         entropy = number.to_bytes(10, "big")
-        world.made = number - 1
-        one, _ = world.session(MIDNIGHT)
+        harness.made = number - 1
+        one, _ = harness.session(MIDNIGHT)
         assert one.id.endswith(ulid(MIDNIGHT, entropy))
-        duplicate = replace(world._asset(one, MIDNIGHT), id=asset_id(MIDNIGHT, entropy))
-        assert world.store.add_asset(duplicate)
+        duplicate = replace(harness._asset(one, MIDNIGHT), id=asset_id(MIDNIGHT, entropy))
+        assert harness.store.add_asset(duplicate)
     for size in (1, 2, 5):
-        (day,) = add_up(world.pages(size)).values()
+        (day,) = add_up(harness.pages(size)).values()
         assert (day["sessions"], day["assets"]) == (20, {"awaiting_upload": 20})
 
 
-def test_one_answer_reads_a_bounded_number_of_pages(world: World) -> None:
+def test_one_answer_reads_a_bounded_number_of_pages(harness: StatsHarness) -> None:
     for number in range(30):
-        world.session(MIDNIGHT + number, assets=1)
+        harness.session(MIDNIGHT + number, assets=1)
     calls: list[dict[str, Any]] = []
-    world.dynamodb.meta.events.register("provide-client-params.dynamodb.*", lambda params, **_: calls.append(params))
-    answer = GetStats(world.store, world.clock, 1)(Caller("acme"))
+    harness.dynamodb.meta.events.register("provide-client-params.dynamodb.*", lambda params, **_: calls.append(params))
+    answer = GetStats(harness.store, harness.clock, 1)(Caller("acme"))
     assert answer["next_cursor"]
     assert len(calls) == 8
     assert all(each["Limit"] == 1 and each["IndexName"] for each in calls)
 
 
-def test_what_comes_in_while_somebody_turns_pages_does_not_move_them(world: World) -> None:
+def test_what_comes_in_while_somebody_turns_pages_does_not_move_them(harness: StatsHarness) -> None:
     for number in range(20):
-        world.session(MIDNIGHT + number, assets=1)
-    step = GetStats(world.store, world.clock, 2)
+        harness.session(MIDNIGHT + number, assets=1)
+    step = GetStats(harness.store, harness.clock, 2)
     first = step(Caller("acme"))
-    world.session(MIDNIGHT + 1_000_000, assets=2)
+    harness.session(MIDNIGHT + 1_000_000, assets=2)
     answers = [first]
     while answers[-1]["next_cursor"]:
         answers.append(step(Caller("acme"), cursor=answers[-1]["next_cursor"]))
@@ -391,54 +391,54 @@ def test_what_comes_in_while_somebody_turns_pages_does_not_move_them(world: Worl
     assert (day["sessions"], day["assets"]) == (20, {"awaiting_upload": 20})
 
 
-def test_a_cursor_outlives_midnight_and_leads_nobody_else_anywhere(world: World) -> None:
+def test_a_cursor_outlives_midnight_and_leads_nobody_else_anywhere(harness: StatsHarness) -> None:
     for number in range(20):
-        world.session(MIDNIGHT + number)
-    step = GetStats(world.store, world.clock, 2)
+        harness.session(MIDNIGHT + number)
+    step = GetStats(harness.store, harness.clock, 2)
     cursor = step(Caller("acme"))["next_cursor"]
-    world.clock.at += 86_400
+    harness.clock.at += 86_400
     assert step(Caller("acme"), cursor=cursor)["days"]
     with pytest.raises(InvalidRequest) as caught:
         step(Caller("other"), cursor=cursor)
     assert caught.value.field == "cursor"
 
 
-def test_an_erased_session_is_counted_and_nothing_of_what_went_wrong_with_it_is(world: World) -> None:
-    one, (first, second) = world.session(MIDNIGHT, assets=2, attempts={1: _attempt()})
-    world.change(first, status=AssetStatus.FAILED, error=Problem("rejected", "What crun said of a face."))
-    world.change(second, status=AssetStatus.ACTIVE, submitted_at=1_800_000_000.0, activated_at=1_800_000_000.5)
-    world.store.record_failed_attempt(one.id, 1, "10010", failure("attempt_failed"), 1_800_000_000.0)
-    EraseSession(world.store, FakeFiles(), FakeWorkflows(), world.clock)(Caller("acme"), one.id)
-    (answer,) = world.pages(1000)
+def test_an_erased_session_is_counted_and_nothing_of_what_went_wrong_with_it_is(harness: StatsHarness) -> None:
+    one, (first, second) = harness.session(MIDNIGHT, assets=2, attempts={1: _attempt()})
+    harness.change(first, status=AssetStatus.FAILED, error=Problem("rejected", "What crun said of a face."))
+    harness.change(second, status=AssetStatus.ACTIVE, submitted_at=1_800_000_000.0, activated_at=1_800_000_000.5)
+    harness.store.record_failed_attempt(one.id, 1, "10010", failure("attempt_failed"), 1_800_000_000.0)
+    EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock)(Caller("acme"), one.id)
+    (answer,) = harness.pages(1000)
     (day,) = answer["days"]
     assert (day["sessions"], day["statuses"], day["assets"]) == (1, {"redacted": 1}, {"redacted": 2})
     assert (day["failures"], day["asset_failures"]) == ({}, {})
     assert day["seconds_to_active"] == {"buckets": [[1.0, 1]]}
-    indexed = world.dynamodb.scan(TableName="table", IndexName="ClientAssets")["Items"]
+    indexed = harness.dynamodb.scan(TableName="table", IndexName="ClientAssets")["Items"]
     assert len(indexed) == 2
     assert all(set(each) <= {
         "pk", "sk", "id", "asset_client_id", "status", "asset_type", "submitted_at", "activated_at",
     } for each in indexed)  # fmt: skip
 
 
-def test_assets_do_not_get_into_the_list_of_sessions_nor_sessions_among_the_assets(world: World) -> None:
-    one, files = world.session(MIDNIGHT, assets=3)
-    listed = world.store.list_sessions("acme", limit=10, cursor=None, status=None, reference=None)
+def test_assets_do_not_get_into_the_list_of_sessions_nor_sessions_among_the_assets(harness: StatsHarness) -> None:
+    one, files = harness.session(MIDNIGHT, assets=3)
+    listed = harness.store.list_sessions("acme", limit=10, cursor=None, status=None, reference=None)
     assert [each.id for each in listed.sessions] == [one.id]
-    indexed = world.dynamodb.scan(TableName="table", IndexName="ClientAssets")["Items"]
+    indexed = harness.dynamodb.scan(TableName="table", IndexName="ClientAssets")["Items"]
     assert {each["id"]["S"] for each in indexed} == {each.id for each in files}
 
 
-def test_an_asset_of_the_previous_version_is_read_and_not_counted(world: World) -> None:
-    one, _ = world.session(MIDNIGHT)
-    old = replace(world._asset(one, MIDNIGHT), client_id="")
-    assert world.store.add_asset(old)
-    world.change(old, status=AssetStatus.UPLOADED)
-    (answer,) = world.pages(1000)
+def test_an_asset_of_the_previous_version_is_read_and_not_counted(harness: StatsHarness) -> None:
+    one, _ = harness.session(MIDNIGHT)
+    old = replace(harness._asset(one, MIDNIGHT), client_id="")
+    assert harness.store.add_asset(old)
+    harness.change(old, status=AssetStatus.UPLOADED)
+    (answer,) = harness.pages(1000)
     assert (answer["days"][0]["sessions"], answer["days"][0]["assets"]) == (1, {})
 
 
-def test_a_person_may_not_count(world: World) -> None:
-    one, _ = world.session(MIDNIGHT)
+def test_a_person_may_not_count(harness: StatsHarness) -> None:
+    one, _ = harness.session(MIDNIGHT)
     with pytest.raises(Forbidden):
-        GetStats(world.store, world.clock)(Caller("acme", session_id=one.id), cursor="not even looked at")
+        GetStats(harness.store, harness.clock)(Caller("acme", session_id=one.id), cursor="not even looked at")

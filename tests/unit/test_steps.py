@@ -39,18 +39,18 @@ from likeness.steps.look_up_result import LEASE_SECONDS
 from likeness.steps.next_action import MAX_POLLS, done
 from likeness.steps.receive_callback import ReceiveCallback
 from tests.unit.fakes import FakeCrun
-from tests.unit.world import BASE, PASS, TABLE, World
+from tests.unit.step_harness import BASE, PASS, TABLE, StepHarness
 
 # -- the callback -------------------------------------------------------------------------------------------------
 
 
-def test_a_pass_is_stored_and_sent_and_sent_again(world: World) -> None:
-    one = world.session()
-    assert world.callback(one) == f"{BASE}/invite?status=processing"
-    assert world.row(one).attempts[1].status is AttemptStatus.PASSED
-    world.callback(one)
+def test_a_pass_is_stored_and_sent_and_sent_again(harness: StepHarness) -> None:
+    one = harness.session()
+    assert harness.callback(one) == f"{BASE}/invite?status=processing"
+    assert harness.row(one).attempts[1].status is AttemptStatus.PASSED
+    harness.callback(one)
     expected = PassReported(session_id=one.id, attempt=1).to_json()
-    assert world.queue.sent == [(expected, 0)] * 2
+    assert harness.queue.sent == [(expected, 0)] * 2
 
 
 @pytest.mark.parametrize(
@@ -58,299 +58,301 @@ def test_a_pass_is_stored_and_sent_and_sent_again(world: World) -> None:
     [("1", "x" * 43), ("1", ""), ("2", None), ("0", None), ("", None), ("-1", None), ("x", None), ("1000", None),
      ("\u0661", None)],
 )  # fmt: skip
-def test_a_forged_callback_is_not_found_and_changes_nothing(world: World, attempt: str, signature: str | None) -> None:
-    one = world.session()
-    good = sign_callback(world.keys.current(), one.id, 1)
-    step = ReceiveCallback(world.store, world.queue, world.keys, world.clock)
+def test_a_forged_callback_is_not_found_and_changes_nothing(
+    harness: StepHarness, attempt: str, signature: str | None
+) -> None:
+    one = harness.session()
+    good = sign_callback(harness.keys.current(), one.id, 1)
+    step = ReceiveCallback(harness.store, harness.queue, harness.keys, harness.clock)
     with pytest.raises(NotFound):
         step(one.id, attempt, good if signature is None else signature, PASS, BASE)
-    assert (world.row(one), world.queue.sent) == (one, [])
+    assert (harness.row(one), harness.queue.sent) == (one, [])
 
 
-def test_an_authentic_callback_of_a_session_that_is_gone_is_not_found(world: World) -> None:
+def test_an_authentic_callback_of_a_session_that_is_gone_is_not_found(harness: StepHarness) -> None:
     gone = session_id(1, bytes(10))
-    step = ReceiveCallback(world.store, world.queue, world.keys, world.clock)
+    step = ReceiveCallback(harness.store, harness.queue, harness.keys, harness.clock)
     with pytest.raises(NotFound):
-        step(gone, "1", sign_callback(world.keys.current(), gone, 1), PASS, BASE)
-    assert world.queue.sent == []
+        step(gone, "1", sign_callback(harness.keys.current(), gone, 1), PASS, BASE)
+    assert harness.queue.sent == []
 
 
-def test_a_failed_callback_asks_for_another_attempt(world: World) -> None:
-    one = world.session(return_url="https://app.test/done?x=1")
-    place = world.callback(one, parameters={"resultCode": ["10010"]})
+def test_a_failed_callback_asks_for_another_attempt(harness: StepHarness) -> None:
+    one = harness.session(return_url="https://app.test/done?x=1")
+    place = harness.callback(one, parameters={"resultCode": ["10010"]})
     assert place == f"https://app.test/done?x=1&session_id={one.id}&status=requires_input"
-    found = world.row(one)
+    found = harness.row(one)
     assert (found.status, found.attempts[1].status) == (SessionStatus.REQUIRES_INPUT, AttemptStatus.FAILED)
     assert found.last_error == failure("attempt_failed", "10010")
-    assert world.queue.sent == []
+    assert harness.queue.sent == []
 
 
-def test_a_callback_without_a_result_changes_nothing(world: World) -> None:
-    one = world.session()
-    assert world.callback(one, parameters={}) == f"{BASE}/invite?status=requires_input"
-    assert world.row(one) == one
+def test_a_callback_without_a_result_changes_nothing(harness: StepHarness) -> None:
+    one = harness.session()
+    assert harness.callback(one, parameters={}) == f"{BASE}/invite?status=requires_input"
+    assert harness.row(one) == one
 
 
-def test_a_callback_after_the_group_is_known_changes_nothing(world: World) -> None:
-    one, _ = world.verified()
+def test_a_callback_after_the_group_is_known_changes_nothing(harness: StepHarness) -> None:
+    one, _ = harness.verified()
     for parameters in (PASS, {"resultCode": ["10010"]}):
-        assert world.callback(one, parameters=parameters) == f"{BASE}/invite?status=verified"
-    assert (world.row(one), world.queue.sent) == (one, [])
+        assert harness.callback(one, parameters=parameters) == f"{BASE}/invite?status=verified"
+    assert (harness.row(one), harness.queue.sent) == (one, [])
 
 
-def test_a_failure_after_a_pass_does_not_downgrade(world: World) -> None:
-    one = world.session()
-    world.callback(one)
-    world.callback(one, parameters={"resultCode": ["10010"]})
-    assert world.row(one).attempts[1].status is AttemptStatus.PASSED
+def test_a_failure_after_a_pass_does_not_downgrade(harness: StepHarness) -> None:
+    one = harness.session()
+    harness.callback(one)
+    harness.callback(one, parameters={"resultCode": ["10010"]})
+    assert harness.row(one).attempts[1].status is AttemptStatus.PASSED
 
 
-def test_a_late_pass_counts_after_its_link_lapsed(world: World) -> None:
-    one = world.session()
-    assert world.look_up_to_the_end(one, UpstreamRefused(404), last_chance=True) == {"outcome": "not_verified"}
-    assert world.row(one).attempts[1].status is AttemptStatus.LAPSED
-    world.callback(one)
-    assert world.onboard(PassReported(session_id=one.id, attempt=1)) == "started"
-    world.crun.groups.append("group-9")
-    assert world.look_up(one, execution=f"{one.id}-a1")["group_id"] == "group-9"
+def test_a_late_pass_counts_after_its_link_lapsed(harness: StepHarness) -> None:
+    one = harness.session()
+    assert harness.look_up_to_the_end(one, UpstreamRefused(404), last_chance=True) == {"outcome": "not_verified"}
+    assert harness.row(one).attempts[1].status is AttemptStatus.LAPSED
+    harness.callback(one)
+    assert harness.onboard(PassReported(session_id=one.id, attempt=1)) == "started"
+    harness.crun.groups.append("group-9")
+    assert harness.look_up(one, execution=f"{one.id}-a1")["group_id"] == "group-9"
 
 
-def test_a_callback_with_a_flood_of_fields_is_still_answered(world: World) -> None:
-    one = world.session()
-    assert world.callback(one, parameters={"x": ["&a=1" * 60]}).startswith(BASE)
+def test_a_callback_with_a_flood_of_fields_is_still_answered(harness: StepHarness) -> None:
+    one = harness.session()
+    assert harness.callback(one, parameters={"x": ["&a=1" * 60]}).startswith(BASE)
 
 
 # -- the queue ----------------------------------------------------------------------------------------------------
 
 
-def test_a_message_starts_one_execution(world: World) -> None:
-    one = world.session()
+def test_a_message_starts_one_execution(harness: StepHarness) -> None:
+    one = harness.session()
     message = PassReported(session_id=one.id, attempt=1)
-    assert world.onboard(message) == "nothing", "the row says open"
-    world.callback(one)
-    assert world.onboard(message) == "started"
-    document = json.loads(world.workflows.started[f"{one.id}-a1"])
+    assert harness.onboard(message) == "nothing", "the row says open"
+    harness.callback(one)
+    assert harness.onboard(message) == "started"
+    document = json.loads(harness.workflows.started[f"{one.id}-a1"])
     assert document == {"attempt": 1, "last_chance": False, "session_id": one.id, "work": "validate"}
-    assert world.onboard(message) == "started", "the same execution, still running"
-    assert len(world.workflows.started) == 1
+    assert harness.onboard(message) == "started", "the same execution, still running"
+    assert len(harness.workflows.started) == 1
 
 
-def test_a_link_check_asks_only_for_what_was_never_answered(world: World) -> None:
+def test_a_link_check_asks_only_for_what_was_never_answered(harness: StepHarness) -> None:
     expected = {
         AttemptStatus.OPEN: "started", AttemptStatus.PASSED: "started", AttemptStatus.FAILED: "nothing",
         AttemptStatus.LAPSED: "nothing", AttemptStatus.LOST: "nothing",
     }  # fmt: skip
     for status, outcome in expected.items():
-        one = world.session(status)
-        assert world.onboard(LinkCheck(session_id=one.id, attempt=1)) == outcome
-        names = [name for name in world.workflows.started if name.startswith(one.id)]
+        one = harness.session(status)
+        assert harness.onboard(LinkCheck(session_id=one.id, attempt=1)) == outcome
+        names = [name for name in harness.workflows.started if name.startswith(one.id)]
         suffix = "-a1-check" if status is AttemptStatus.OPEN else "-a1"
         assert names == ([one.id + suffix] if outcome == "started" else [])
 
 
-def test_messages_about_nothing_start_nothing(world: World) -> None:
-    one, gone = world.session(), session_id(1, bytes(10))
-    assert world.onboard(LinkCheck(session_id=gone, attempt=1)) == "nothing"
-    assert world.onboard(LinkCheck(session_id=one.id, attempt=2)) == "nothing"
-    assert world.onboard(AssetsReady(session_id=one.id)) == "nothing", "not verified yet"
-    known, _ = world.verified()
-    assert world.onboard(PassReported(session_id=known.id, attempt=1)) == "nothing"
-    assert world.workflows.started == {}
+def test_messages_about_nothing_start_nothing(harness: StepHarness) -> None:
+    one, gone = harness.session(), session_id(1, bytes(10))
+    assert harness.onboard(LinkCheck(session_id=gone, attempt=1)) == "nothing"
+    assert harness.onboard(LinkCheck(session_id=one.id, attempt=2)) == "nothing"
+    assert harness.onboard(AssetsReady(session_id=one.id)) == "nothing", "not verified yet"
+    known, _ = harness.verified()
+    assert harness.onboard(PassReported(session_id=known.id, attempt=1)) == "nothing"
+    assert harness.workflows.started == {}
 
 
-def test_assets_get_an_execution_unless_one_is_driving(world: World) -> None:
-    one, _ = world.verified(AssetStatus.UPLOADED)
+def test_assets_get_an_execution_unless_one_is_driving(harness: StepHarness) -> None:
+    one, _ = harness.verified(AssetStatus.UPLOADED)
     message = AssetsReady(session_id=one.id)
-    assert world.onboard(message) == "started"
-    assert world.onboard(message) == "started", "the same execution, still running"
-    assert list(world.workflows.started) == [f"{one.id}-g0"]
-    assert world.claim(one, f"{one.id}-g0")["next"] == "submit"
-    assert world.onboard(message) == "nothing"
+    assert harness.onboard(message) == "started"
+    assert harness.onboard(message) == "started", "the same execution, still running"
+    assert list(harness.workflows.started) == [f"{one.id}-g0"]
+    assert harness.claim(one, f"{one.id}-g0")["next"] == "submit"
+    assert harness.onboard(message) == "nothing"
 
 
-def test_a_driver_that_has_ended_is_replaced(world: World) -> None:
-    one, _ = world.verified(AssetStatus.UPLOADED)
-    world.onboard(AssetsReady(session_id=one.id))
+def test_a_driver_that_has_ended_is_replaced(harness: StepHarness) -> None:
+    one, _ = harness.verified(AssetStatus.UPLOADED)
+    harness.onboard(AssetsReady(session_id=one.id))
     ended = f"{one.id}-g0"
-    world.claim(one, ended)
-    world.workflows.ended.add(ended)
-    assert world.onboard(AssetsReady(session_id=one.id)) == "started"
-    assert json.loads(world.workflows.started[f"{one.id}-g1"])["takes_over"] == ended
-    assert world.claim(one, f"{one.id}-g1", ended)["next"] == "submit"
-    assert world.row(one).driver == f"{one.id}-g1"
+    harness.claim(one, ended)
+    harness.workflows.ended.add(ended)
+    assert harness.onboard(AssetsReady(session_id=one.id)) == "started"
+    assert json.loads(harness.workflows.started[f"{one.id}-g1"])["takes_over"] == ended
+    assert harness.claim(one, f"{one.id}-g1", ended)["next"] == "submit"
+    assert harness.row(one).driver == f"{one.id}-g1"
 
 
-def test_an_execution_that_died_unclaimed_gives_way_to_another_name(world: World) -> None:
-    one, _ = world.verified(AssetStatus.UPLOADED)
-    world.onboard(AssetsReady(session_id=one.id))
-    world.workflows.ended.add(f"{one.id}-g0")
-    assert world.onboard(AssetsReady(session_id=one.id)) == "started"
-    assert f"{one.id}-g1" in world.workflows.started
+def test_an_execution_that_died_unclaimed_gives_way_to_another_name(harness: StepHarness) -> None:
+    one, _ = harness.verified(AssetStatus.UPLOADED)
+    harness.onboard(AssetsReady(session_id=one.id))
+    harness.workflows.ended.add(f"{one.id}-g0")
+    assert harness.onboard(AssetsReady(session_id=one.id)) == "started"
+    assert f"{one.id}-g1" in harness.workflows.started
 
 
 @pytest.mark.parametrize("ended", [ExecutionStatus.ABORTED, ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT])
 def test_a_message_that_finds_its_execution_ended_starts_a_fresh_one_and_counts_why(
-    world: World, ended: ExecutionStatus
+    harness: StepHarness, ended: ExecutionStatus
 ) -> None:
-    one = world.session()
-    world.callback(one)
+    one = harness.session()
+    harness.callback(one)
     message = PassReported(session_id=one.id, attempt=1)
-    assert world.onboard(message) == "started"
-    world.workflows.ended.add(f"{one.id}-a1")
-    world.workflows.statuses[f"{one.id}-a1"] = ended
-    assert world.onboard(message) == "started"
-    assert f"{one.id}-a1-r1" in world.workflows.started
-    assert world.causes == [ended.value.lower()]
-    assert world.onboard(message) == "started", "the same fresh one, still running"
-    assert len(world.causes) == 1
+    assert harness.onboard(message) == "started"
+    harness.workflows.ended.add(f"{one.id}-a1")
+    harness.workflows.statuses[f"{one.id}-a1"] = ended
+    assert harness.onboard(message) == "started"
+    assert f"{one.id}-a1-r1" in harness.workflows.started
+    assert harness.causes == [ended.value.lower()]
+    assert harness.onboard(message) == "started", "the same fresh one, still running"
+    assert len(harness.causes) == 1
 
 
-def test_a_driver_that_was_stopped_is_followed_by_a_message_and_counted(world: World) -> None:
-    one, _ = world.verified(AssetStatus.UPLOADED)
-    world.onboard(AssetsReady(session_id=one.id))
-    world.claim(one, f"{one.id}-g0")
-    world.workflows.ended.add(f"{one.id}-g0")
-    world.workflows.statuses[f"{one.id}-g0"] = ExecutionStatus.ABORTED
-    assert world.onboard(AssetsReady(session_id=one.id)) == "started"
-    assert world.causes == ["aborted"]
+def test_a_driver_that_was_stopped_is_followed_by_a_message_and_counted(harness: StepHarness) -> None:
+    one, _ = harness.verified(AssetStatus.UPLOADED)
+    harness.onboard(AssetsReady(session_id=one.id))
+    harness.claim(one, f"{one.id}-g0")
+    harness.workflows.ended.add(f"{one.id}-g0")
+    harness.workflows.statuses[f"{one.id}-g0"] = ExecutionStatus.ABORTED
+    assert harness.onboard(AssetsReady(session_id=one.id)) == "started"
+    assert harness.causes == ["aborted"]
 
 
 # -- the look-up --------------------------------------------------------------------------------------------------
 
 
-def test_a_pass_becomes_a_group(world: World) -> None:
-    one = world.session()
-    world.callback(one)
-    world.crun.groups.append("group-1")
-    found = world.look_up(one)
-    assert found == {"outcome": "verified", "group_id": "group-1", "attempt": "1", "at": f"{world.clock.now():.3f}"}
-    assert world.crun.looked_up == ["token-1"]
+def test_a_pass_becomes_a_group(harness: StepHarness) -> None:
+    one = harness.session()
+    harness.callback(one)
+    harness.crun.groups.append("group-1")
+    found = harness.look_up(one)
+    assert found == {"outcome": "verified", "group_id": "group-1", "attempt": "1", "at": f"{harness.clock.now():.3f}"}
+    assert harness.crun.looked_up == ["token-1"]
     values = {"$.lookup.result.attempt": found["attempt"], "$.lookup.result.group_id": found["group_id"]}
-    world.play("SaveGroup", one.id, values)
-    row = world.row(one)
+    harness.play("SaveGroup", one.id, values)
+    row = harness.row(one)
     assert (row.status, row.group_id) == (SessionStatus.VERIFIED, "group-1")
     assert (row.attempts[1].status, row.attempts[1].lookup_by) == (AttemptStatus.VERIFIED, None)
-    assert world.look_up(one, execution="b") == {"outcome": "known"}
-    assert len(world.crun.looked_up) == 1, "the token is not burned again"
+    assert harness.look_up(one, execution="b") == {"outcome": "known"}
+    assert len(harness.crun.looked_up) == 1, "the token is not burned again"
 
 
 @pytest.mark.parametrize("status", [AttemptStatus.OPEN, AttemptStatus.FAILED, AttemptStatus.LAPSED, AttemptStatus.LOST])
-def test_no_token_is_spent_before_a_pass(world: World, status: AttemptStatus) -> None:
-    one = world.session(status)
-    assert world.look_up(one) == {"outcome": "not_verified"}
-    assert world.crun.looked_up == []
+def test_no_token_is_spent_before_a_pass(harness: StepHarness, status: AttemptStatus) -> None:
+    one = harness.session(status)
+    assert harness.look_up(one) == {"outcome": "not_verified"}
+    assert harness.crun.looked_up == []
 
 
-def test_one_worker_looks_up(world: World) -> None:
-    one = world.session(AttemptStatus.PASSED)
-    world.crun.groups.append(UpstreamAmbiguous())
+def test_one_worker_looks_up(harness: StepHarness) -> None:
+    one = harness.session(AttemptStatus.PASSED)
+    harness.crun.groups.append(UpstreamAmbiguous())
     with pytest.raises(UpstreamAmbiguous):
-        world.look_up(one, execution="a")
+        harness.look_up(one, execution="a")
     with pytest.raises(WorkInProgress):
-        world.look_up(one, execution="b")
-    world.clock.at += LEASE_SECONDS + 1
-    world.crun.groups.append("group-1")
-    assert world.look_up(one, execution="b")["outcome"] == "verified"
+        harness.look_up(one, execution="b")
+    harness.clock.at += LEASE_SECONDS + 1
+    harness.crun.groups.append("group-1")
+    assert harness.look_up(one, execution="b")["outcome"] == "verified"
 
 
 @pytest.mark.parametrize("error", [UpstreamDeferred(), RateLimited(), *map(UpstreamRefused, (401, 402, 403, 505))])
-def test_a_look_up_that_did_not_happen_gives_its_lease_back(world: World, error: UpstreamDeferred) -> None:
-    one = world.session(AttemptStatus.PASSED, status=SessionStatus.PROCESSING)
-    world.crun.groups.append(error)
+def test_a_look_up_that_did_not_happen_gives_its_lease_back(harness: StepHarness, error: UpstreamDeferred) -> None:
+    one = harness.session(AttemptStatus.PASSED, status=SessionStatus.PROCESSING)
+    harness.crun.groups.append(error)
     with pytest.raises(type(error)):
-        world.look_up(one)
-    assert world.row(one) == one, "not even a lease is left"
+        harness.look_up(one)
+    assert harness.row(one) == one, "not even a lease is left"
 
 
 @pytest.mark.parametrize("code", [404, 422, 501, 418])
-def test_a_refusal_asks_for_another_attempt(world: World, code: int) -> None:
-    one = world.session()
-    world.callback(one)
-    assert world.look_up_to_the_end(one, UpstreamRefused(code)) == {"outcome": "not_verified"}
-    found = world.row(one)
+def test_a_refusal_asks_for_another_attempt(harness: StepHarness, code: int) -> None:
+    one = harness.session()
+    harness.callback(one)
+    assert harness.look_up_to_the_end(one, UpstreamRefused(code)) == {"outcome": "not_verified"}
+    found = harness.row(one)
     assert (found.status, found.attempts[1].status) == (SessionStatus.REQUIRES_INPUT, AttemptStatus.FAILED)
     assert found.last_error == failure("attempt_failed", str(code))
-    assert world.attempt_again(one)["attempt"]["number"] == 2
+    assert harness.attempt_again(one)["attempt"]["number"] == 2
 
 
 @pytest.mark.parametrize("execution", ["a", "b"])
-def test_a_refusal_after_an_interrupted_look_up_means_the_result_is_lost(world: World, execution: str) -> None:
-    one = world.session()
-    world.callback(one)
-    world.crun.groups.append(UpstreamAmbiguous())
+def test_a_refusal_after_an_interrupted_look_up_means_the_result_is_lost(harness: StepHarness, execution: str) -> None:
+    one = harness.session()
+    harness.callback(one)
+    harness.crun.groups.append(UpstreamAmbiguous())
     with pytest.raises(UpstreamAmbiguous):
-        world.look_up(one, execution="a")
-    world.clock.at += LEASE_SECONDS + 1
-    assert world.look_up_to_the_end(one, UpstreamRefused(404), execution) == {"outcome": "not_verified"}
-    found = world.row(one)
+        harness.look_up(one, execution="a")
+    harness.clock.at += LEASE_SECONDS + 1
+    assert harness.look_up_to_the_end(one, UpstreamRefused(404), execution) == {"outcome": "not_verified"}
+    found = harness.row(one)
     assert found.attempts[1].status is AttemptStatus.LOST
     assert found.last_error == failure("result_lost", "404")
 
 
-def test_a_deferral_in_between_does_not_hide_an_interrupted_look_up(world: World) -> None:
-    one = world.session()
-    world.callback(one)
-    world.crun.groups.extend([UpstreamAmbiguous(), UpstreamDeferred()])
+def test_a_deferral_in_between_does_not_hide_an_interrupted_look_up(harness: StepHarness) -> None:
+    one = harness.session()
+    harness.callback(one)
+    harness.crun.groups.extend([UpstreamAmbiguous(), UpstreamDeferred()])
     for error in (UpstreamAmbiguous, UpstreamDeferred):
         with pytest.raises(error):
-            world.look_up(one)
-    world.look_up_to_the_end(one, UpstreamRefused(404))
-    assert world.row(one).attempts[1].status is AttemptStatus.LOST
+            harness.look_up(one)
+    harness.look_up_to_the_end(one, UpstreamRefused(404))
+    assert harness.row(one).attempts[1].status is AttemptStatus.LOST
 
 
-def test_a_refreshed_callback_after_a_refused_look_up_does_not_hang_the_session(world: World) -> None:
-    one = world.session()
-    world.callback(one)
-    world.onboard(PassReported(session_id=one.id, attempt=1))
-    world.look_up_to_the_end(one, UpstreamRefused(404), f"{one.id}-a1")
-    world.workflows.ended.add(f"{one.id}-a1")
-    world.callback(one)
-    assert world.row(one).status is SessionStatus.REQUIRES_INPUT or world.workflows.is_running(f"{one.id}-a1")
-    assert world.attempt_again(one)["attempt"]["number"] == 2
+def test_a_refreshed_callback_after_a_refused_look_up_does_not_hang_the_session(harness: StepHarness) -> None:
+    one = harness.session()
+    harness.callback(one)
+    harness.onboard(PassReported(session_id=one.id, attempt=1))
+    harness.look_up_to_the_end(one, UpstreamRefused(404), f"{one.id}-a1")
+    harness.workflows.ended.add(f"{one.id}-a1")
+    harness.callback(one)
+    assert harness.row(one).status is SessionStatus.REQUIRES_INPUT or harness.workflows.is_running(f"{one.id}-a1")
+    assert harness.attempt_again(one)["attempt"]["number"] == 2
 
 
-def test_after_a_result_that_never_came_the_person_can_try_again(world: World) -> None:
-    one = world.session()
-    world.callback(one)
-    world.play("RecordFailure", one.id, {"$.lookup.result.attempt": "1", "States.Format('{}', $.attempt)": "1"})
-    assert world.row(one).status is SessionStatus.REQUIRES_INPUT
-    assert world.attempt_again(one)["attempt"]["number"] == 2
+def test_after_a_result_that_never_came_the_person_can_try_again(harness: StepHarness) -> None:
+    one = harness.session()
+    harness.callback(one)
+    harness.play("RecordFailure", one.id, {"$.lookup.result.attempt": "1", "States.Format('{}', $.attempt)": "1"})
+    assert harness.row(one).status is SessionStatus.REQUIRES_INPUT
+    assert harness.attempt_again(one)["attempt"]["number"] == 2
 
 
-def test_a_look_up_that_asked_nobody_leaves_no_lease(world: World) -> None:
-    one = world.session(AttemptStatus.FAILED)
-    world.look_up(one, execution="check", last_chance=True)
-    assert world.crun.looked_up == []
-    world.callback(one)
-    world.crun.groups.append("group-1")
-    assert world.look_up(one, execution="a")["outcome"] == "verified"
+def test_a_look_up_that_asked_nobody_leaves_no_lease(harness: StepHarness) -> None:
+    one = harness.session(AttemptStatus.FAILED)
+    harness.look_up(one, execution="check", last_chance=True)
+    assert harness.crun.looked_up == []
+    harness.callback(one)
+    harness.crun.groups.append("group-1")
+    assert harness.look_up(one, execution="a")["outcome"] == "verified"
 
 
 # -- the assets ---------------------------------------------------------------------------------------------------
 
 
-def test_nobody_claims_while_another_drives(world: World) -> None:
-    one, _ = world.verified(AssetStatus.UPLOADED, AssetStatus.PROCESSING)
-    assert world.claim(one, "a")["next"] == "submit"
-    assert world.claim(one, "b") == done(0)
-    assert world.poll(one, "b")["next"] == "done"
-    assert world.crun.asked == []
-    assert world.row(one).driver == "a"
+def test_nobody_claims_while_another_drives(harness: StepHarness) -> None:
+    one, _ = harness.verified(AssetStatus.UPLOADED, AssetStatus.PROCESSING)
+    assert harness.claim(one, "a")["next"] == "submit"
+    assert harness.claim(one, "b") == done(0)
+    assert harness.poll(one, "b")["next"] == "done"
+    assert harness.crun.asked == []
+    assert harness.row(one).driver == "a"
 
 
-def test_a_claim_names_what_to_do(world: World) -> None:
-    one, (waiting, uploaded, submitting, processing) = world.verified(
+def test_a_claim_names_what_to_do(harness: StepHarness) -> None:
+    one, (waiting, uploaded, submitting, processing) = harness.verified(
         AssetStatus.AWAITING_UPLOAD, AssetStatus.UPLOADED, AssetStatus.SUBMITTING, AssetStatus.PROCESSING
     )
-    following = world.claim(one)
+    following = harness.claim(one)
     assert sorted(following["asset_ids"]) == sorted([uploaded.id, submitting.id])
     assert waiting.id not in following["asset_ids"]
     assert processing.id not in following["asset_ids"]
-    idle, _ = world.verified(AssetStatus.AWAITING_UPLOAD, AssetStatus.ACTIVE, AssetStatus.FAILED)
-    assert world.claim(idle)["next"] == "done"
-    assert world.row(idle).driver is None
-    busy, _ = world.verified(AssetStatus.PROCESSING)
-    assert world.claim(busy)["next"] == "wait"
+    idle, _ = harness.verified(AssetStatus.AWAITING_UPLOAD, AssetStatus.ACTIVE, AssetStatus.FAILED)
+    assert harness.claim(idle)["next"] == "done"
+    assert harness.row(idle).driver is None
+    busy, _ = harness.verified(AssetStatus.PROCESSING)
+    assert harness.claim(busy)["next"] == "wait"
 
 
 class _LateUpload(DynamoStore):
@@ -364,382 +366,384 @@ class _LateUpload(DynamoStore):
 
 
 @pytest.mark.parametrize("step", ["claim", "poll"])
-def test_an_upload_that_came_while_letting_go_is_not_forgotten(world: World, step: str) -> None:
-    one, _ = world.verified(AssetStatus.ACTIVE)
-    late = _LateUpload(world.dynamodb, TABLE)
-    late.late = replace(world.asset(world.session(), AssetStatus.UPLOADED), session_id=one.id)
-    world.store = late
-    following = world.claim(one) if step == "claim" else world.poll(one)
+def test_an_upload_that_came_while_letting_go_is_not_forgotten(harness: StepHarness, step: str) -> None:
+    one, _ = harness.verified(AssetStatus.ACTIVE)
+    late = _LateUpload(harness.dynamodb, TABLE)
+    late.late = replace(harness.asset(harness.session(), AssetStatus.UPLOADED), session_id=one.id)
+    harness.store = late
+    following = harness.claim(one) if step == "claim" else harness.poll(one)
     assert (following["next"], following["asset_ids"]) == ("submit", [late.late.id])
-    assert world.row(one).driver == "a"
+    assert harness.row(one).driver == "a"
 
 
-def test_a_file_goes_to_crun_once(world: World) -> None:
-    _, (asset,) = world.verified(AssetStatus.UPLOADED)
-    world.crun.uploads.append("asset-new")
-    assert world.submit(asset) == "submitted"
-    assert world.submit(asset) == "nothing"
-    found = world.file(asset)
+def test_a_file_goes_to_crun_once(harness: StepHarness) -> None:
+    _, (asset,) = harness.verified(AssetStatus.UPLOADED)
+    harness.crun.uploads.append("asset-new")
+    assert harness.submit(asset) == "submitted"
+    assert harness.submit(asset) == "nothing"
+    found = harness.file(asset)
     assert (found.status, found.crun_asset_id) == (AssetStatus.PROCESSING, "asset-new")
-    assert found.submitted_at == world.clock.now()
-    ((name, kind, url, group),) = world.crun.uploaded
+    assert found.submitted_at == harness.clock.now()
+    ((name, kind, url, group),) = harness.crun.uploaded
     assert (name, kind, group) == ("front", "Image", "group-1")
     assert f"{asset.object_key}?versionId=v1" in url
-    assert world.orphans == []
+    assert harness.orphans == []
 
 
-def test_nothing_is_submitted_without_a_group(world: World) -> None:
-    asset = world.asset(world.session(), AssetStatus.UPLOADED)
-    assert world.submit(asset) == "nothing"
-    assert world.crun.uploaded == []
+def test_nothing_is_submitted_without_a_group(harness: StepHarness) -> None:
+    asset = harness.asset(harness.session(), AssetStatus.UPLOADED)
+    assert harness.submit(asset) == "nothing"
+    assert harness.crun.uploaded == []
 
 
-def test_nobody_repeats_what_somebody_else_may_still_be_at(world: World) -> None:
-    _, (asset,) = world.verified(AssetStatus.UPLOADED)
-    _dies_in_the_call(world, asset, by="request")
-    world.clock.at += SUBMISSION_LEASE_SECONDS - 1
+def test_nobody_repeats_what_somebody_else_may_still_be_at(harness: StepHarness) -> None:
+    _, (asset,) = harness.verified(AssetStatus.UPLOADED)
+    _dies_in_the_call(harness, asset, by="request")
+    harness.clock.at += SUBMISSION_LEASE_SECONDS - 1
     with pytest.raises(WorkInProgress):
-        world.submit(asset, by="execution")
-    assert str(world.file(asset).submitting_by).startswith("request/")
-    world.clock.at += 1
-    assert world.submit(asset, by="execution") == "submitted"
-    assert world.file(asset).submitting_by is None
-    assert (len(world.crun.uploaded), len(world.orphans)) == (2, 1)
+        harness.submit(asset, by="execution")
+    assert str(harness.file(asset).submitting_by).startswith("request/")
+    harness.clock.at += 1
+    assert harness.submit(asset, by="execution") == "submitted"
+    assert harness.file(asset).submitting_by is None
+    assert (len(harness.crun.uploaded), len(harness.orphans)) == (2, 1)
 
 
 class _Killed(BaseException):
     """The invocation ends in the middle of its call to crun, as by a time-out."""
 
 
-def _dies_in_the_call(world: World, asset: Asset, by: str = "a") -> None:
+def _dies_in_the_call(harness: StepHarness, asset: Asset, by: str = "a") -> None:
     class Dying(FakeCrun):
         def upload_asset(self, **_: Any) -> str:
-            world.crun.uploaded.append(("", "", "", ""))
+            harness.crun.uploaded.append(("", "", "", ""))
             raise _Killed
 
-    alive, world.crun = world.crun, Dying(uploaded=world.crun.uploaded)
+    alive, harness.crun = harness.crun, Dying(uploaded=harness.crun.uploaded)
     with pytest.raises(_Killed):
-        world.submit(asset, by=by)
-    world.crun = alive
-    world.crun.uploads.append("asset-1")
+        harness.submit(asset, by=by)
+    harness.crun = alive
+    harness.crun.uploads.append("asset-1")
 
 
-def test_a_repeated_submission_of_the_same_execution_does_not_pass_its_own_lease(world: World) -> None:
-    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+def test_a_repeated_submission_of_the_same_execution_does_not_pass_its_own_lease(harness: StepHarness) -> None:
+    _, (asset,) = harness.verified(AssetStatus.UPLOADED)
 
     class Repeated(FakeCrun):
         def upload_asset(self, **given: Any) -> str:
             # Lambda or Step Functions runs the same task again while this one waits for crun's answer.
-            world.crun = FakeCrun()
+            harness.crun = FakeCrun()
             with pytest.raises(WorkInProgress):
-                world.submit(asset)
+                harness.submit(asset)
             return super().upload_asset(**given)
 
-    slow = world.crun = Repeated(uploads=deque(["asset-1"]))
-    assert world.submit(asset) == "submitted"
-    assert (len(slow.uploaded), world.orphans) == (1, [])
-    found = world.file(asset)
+    slow = harness.crun = Repeated(uploads=deque(["asset-1"]))
+    assert harness.submit(asset) == "submitted"
+    assert (len(slow.uploaded), harness.orphans) == (1, [])
+    found = harness.file(asset)
     assert (found.crun_asset_id, found.ambiguous_submissions, found.submitting_by) == ("asset-1", 1, None)
 
 
-def test_a_submission_that_an_earlier_version_began_is_waited_out_too(world: World) -> None:
-    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+def test_a_submission_that_an_earlier_version_began_is_waited_out_too(harness: StepHarness) -> None:
+    _, (asset,) = harness.verified(AssetStatus.UPLOADED)
     begun = replace(asset, status=AssetStatus.SUBMITTING, submitting_by="a", ambiguous_submissions=1)
-    world.store.change_asset(begun, [AssetStatus.UPLOADED])
+    harness.store.change_asset(begun, [AssetStatus.UPLOADED])
     with pytest.raises(WorkInProgress):
-        world.submit(asset, by="a")
-    world.clock.at += SUBMISSION_LEASE_SECONDS
-    world.crun.uploads.append("asset-1")
-    assert (world.submit(asset, by="a"), world.orphans) == ("submitted", [1])
+        harness.submit(asset, by="a")
+    harness.clock.at += SUBMISSION_LEASE_SECONDS
+    harness.crun.uploads.append("asset-1")
+    assert (harness.submit(asset, by="a"), harness.orphans) == ("submitted", [1])
 
 
-def test_of_two_who_find_the_same_ended_submission_one_repeats_it(world: World) -> None:
-    _, (asset,) = world.verified(AssetStatus.UPLOADED)
-    world.crun.uploads.append(UpstreamAmbiguous())
+def test_of_two_who_find_the_same_ended_submission_one_repeats_it(harness: StepHarness) -> None:
+    _, (asset,) = harness.verified(AssetStatus.UPLOADED)
+    harness.crun.uploads.append(UpstreamAmbiguous())
     with pytest.raises(UpstreamAmbiguous):
-        world.submit(asset)
-    ended = world.file(asset)
+        harness.submit(asset)
+    ended = harness.file(asset)
     assert (ended.status, ended.submitting_by) == (AssetStatus.SUBMITTING, None)
     one, other = (replace(ended, submitting_by=each, ambiguous_submissions=2) for each in ("one", "other"))
     for _ in range(2):  # the SDK repeats what it has got no answer to
-        world.store.begin_submission(one, ended)
+        harness.store.begin_submission(one, ended)
     with pytest.raises(ConditionFailed):
-        world.store.begin_submission(other, ended)
+        harness.store.begin_submission(other, ended)
 
 
-def test_a_deferred_repetition_leaves_nothing_to_wait_out(world: World) -> None:
-    _, (asset,) = world.verified(AssetStatus.UPLOADED)
-    _dies_in_the_call(world, asset)
-    world.clock.at += SUBMISSION_LEASE_SECONDS
-    world.crun.uploads = deque([UpstreamDeferred(), "asset-1"])
+def test_a_deferred_repetition_leaves_nothing_to_wait_out(harness: StepHarness) -> None:
+    _, (asset,) = harness.verified(AssetStatus.UPLOADED)
+    _dies_in_the_call(harness, asset)
+    harness.clock.at += SUBMISSION_LEASE_SECONDS
+    harness.crun.uploads = deque([UpstreamDeferred(), "asset-1"])
     with pytest.raises(UpstreamDeferred):
-        world.submit(asset)
-    assert world.file(asset).ambiguous_submissions == 1
-    assert world.submit(asset) == "submitted"
+        harness.submit(asset)
+    assert harness.file(asset).ambiguous_submissions == 1
+    assert harness.submit(asset) == "submitted"
 
 
-def test_of_two_who_begin_in_the_same_millisecond_one_does(world: World) -> None:
-    _, (asset,) = world.verified(AssetStatus.UPLOADED)
+def test_of_two_who_begin_in_the_same_millisecond_one_does(harness: StepHarness) -> None:
+    _, (asset,) = harness.verified(AssetStatus.UPLOADED)
     one, other = (replace(asset, status=AssetStatus.SUBMITTING, submitting_by=each) for each in ("one", "other"))
     for _ in range(2):  # the SDK repeats what it has got no answer to
-        world.store.begin_submission(one, asset)
+        harness.store.begin_submission(one, asset)
     with pytest.raises(ConditionFailed):
-        world.store.begin_submission(other, asset)
+        harness.store.begin_submission(other, asset)
 
 
-def test_an_ambiguous_upload_is_repeated_once(world: World) -> None:
-    _, (asset,) = world.verified(AssetStatus.UPLOADED)
-    world.crun.uploads = deque([UpstreamAmbiguous(), UpstreamAmbiguous()])
+def test_an_ambiguous_upload_is_repeated_once(harness: StepHarness) -> None:
+    _, (asset,) = harness.verified(AssetStatus.UPLOADED)
+    harness.crun.uploads = deque([UpstreamAmbiguous(), UpstreamAmbiguous()])
     for _ in range(2):
         with pytest.raises(UpstreamAmbiguous):
-            world.submit(asset)
-    assert world.submit(asset) == "failed"
-    error = world.file(asset).error
+            harness.submit(asset)
+    assert harness.submit(asset) == "failed"
+    error = harness.file(asset).error
     assert error
     assert error.code == "submission_unknown"
-    assert (len(world.crun.uploaded), len(world.orphans)) == (2, 2)
+    assert (len(harness.crun.uploaded), len(harness.orphans)) == (2, 2)
 
 
-def test_an_ambiguous_upload_may_succeed_the_second_time(world: World) -> None:
-    _, (asset,) = world.verified(AssetStatus.UPLOADED)
-    world.crun.uploads = deque([UpstreamAmbiguous(), "asset-new"])
+def test_an_ambiguous_upload_may_succeed_the_second_time(harness: StepHarness) -> None:
+    _, (asset,) = harness.verified(AssetStatus.UPLOADED)
+    harness.crun.uploads = deque([UpstreamAmbiguous(), "asset-new"])
     with pytest.raises(UpstreamAmbiguous):
-        world.submit(asset)
-    assert world.submit(asset) == "submitted"
+        harness.submit(asset)
+    assert harness.submit(asset) == "submitted"
 
 
 @pytest.mark.parametrize("error", [UpstreamDeferred(), *map(UpstreamRefused, (401, 402, 403, 505))])
-def test_an_upload_that_did_not_happen_leaves_the_asset_as_it_was(world: World, error: UpstreamDeferred) -> None:
-    _, (asset,) = world.verified(AssetStatus.UPLOADED)
-    world.crun.uploads = deque([error] * 3)
+def test_an_upload_that_did_not_happen_leaves_the_asset_as_it_was(
+    harness: StepHarness, error: UpstreamDeferred
+) -> None:
+    _, (asset,) = harness.verified(AssetStatus.UPLOADED)
+    harness.crun.uploads = deque([error] * 3)
     for _ in range(3):
         with pytest.raises(type(error)):
-            world.submit(asset)
-    found = world.file(asset)
-    assert (found.status, found.ambiguous_submissions, world.orphans) == (AssetStatus.UPLOADED, 0, [])
+            harness.submit(asset)
+    found = harness.file(asset)
+    assert (found.status, found.ambiguous_submissions, harness.orphans) == (AssetStatus.UPLOADED, 0, [])
 
 
 @pytest.mark.parametrize(
     ("code", "why"), [(404, "upstream_not_found"), (422, "upstream_rejected"), (418, "upstream_refused")]
 )
-def test_a_refused_upload_fails_its_asset(world: World, code: int, why: str) -> None:
-    _, (asset, other) = world.verified(AssetStatus.UPLOADED, AssetStatus.UPLOADED)
-    world.crun.uploads = deque([UpstreamRefused(code), "asset-new"])
-    assert world.submit(asset) == "failed"
-    error = world.file(asset).error
+def test_a_refused_upload_fails_its_asset(harness: StepHarness, code: int, why: str) -> None:
+    _, (asset, other) = harness.verified(AssetStatus.UPLOADED, AssetStatus.UPLOADED)
+    harness.crun.uploads = deque([UpstreamRefused(code), "asset-new"])
+    assert harness.submit(asset) == "failed"
+    error = harness.file(asset).error
     assert error
     assert (error.code, error.upstream_code) == (why, str(code))
-    assert world.submit(other) == "submitted"
+    assert harness.submit(other) == "submitted"
 
 
-def test_a_poll_moves_each_asset_by_its_own_report(world: World) -> None:
-    one, (active, failed, unknown, silent, refused) = world.verified(*[AssetStatus.PROCESSING] * 5)
+def test_a_poll_moves_each_asset_by_its_own_report(harness: StepHarness) -> None:
+    one, (active, failed, unknown, silent, refused) = harness.verified(*[AssetStatus.PROCESSING] * 5)
     reports: list[AssetReport | Exception] = [
         AssetReport("Active"), AssetReport("Failed", "FaceMismatch", "m"), AssetReport("Reviewing"),
         UpstreamAmbiguous(asked_to_wait=17), UpstreamRefused(404),
     ]  # fmt: skip
     assets = (active, failed, unknown, silent, refused)
-    world.crun.reports = {str(each.crun_asset_id): report for each, report in zip(assets, reports, strict=True)}
-    world.clock.at += 5
-    following = world.poll(one)
-    assert [world.file(each).status.value for each in assets] == ["active", "failed", *["processing"] * 3]
-    assert world.file(active).uri == f"asset://{active.crun_asset_id}"
-    error = world.file(failed).error
+    harness.crun.reports = {str(each.crun_asset_id): report for each, report in zip(assets, reports, strict=True)}
+    harness.clock.at += 5
+    following = harness.poll(one)
+    assert [harness.file(each).status.value for each in assets] == ["active", "failed", *["processing"] * 3]
+    assert harness.file(active).uri == f"asset://{active.crun_asset_id}"
+    error = harness.file(failed).error
     assert error
     assert (error.code, error.retryable) == ("face_mismatch", False)
     assert (following["next"], following["round"], following["wait_seconds"]) == ("wait", 1, 17)
-    world.clock.at += 60
-    world.poll(one)
-    world.clock.at += 5
-    world.poll(one)
-    assert world.file(refused).status is AssetStatus.FAILED, "crun has had its minute to know the id"
-    world.clock.at += world.schedule.deadline
-    assert world.poll(one)["next"] == "done"
-    codes = {each.error.code for each in map(world.file, (unknown, silent)) if each.error}
+    harness.clock.at += 60
+    harness.poll(one)
+    harness.clock.at += 5
+    harness.poll(one)
+    assert harness.file(refused).status is AssetStatus.FAILED, "crun has had its minute to know the id"
+    harness.clock.at += harness.schedule.deadline
+    assert harness.poll(one)["next"] == "done"
+    codes = {each.error.code for each in map(harness.file, (unknown, silent)) if each.error}
     assert codes == {"activation_timeout"}
-    assert world.row(one).driver is None
+    assert harness.row(one).driver is None
 
 
-def test_a_file_that_crun_does_not_know_is_looked_at_twice_some_seconds_apart(world: World) -> None:
-    one, (asset,) = world.verified(AssetStatus.PROCESSING)
+def test_a_file_that_crun_does_not_know_is_looked_at_twice_some_seconds_apart(harness: StepHarness) -> None:
+    one, (asset,) = harness.verified(AssetStatus.PROCESSING)
     missing, there = UpstreamRefused(404), AssetReport("Processing")
 
     def look(report: AssetReport | Exception, after: float) -> AssetStatus:
-        world.clock.at += after
-        world.crun.reports = {str(asset.crun_asset_id): report}
-        world.poll(one)
-        return world.file(asset).status
+        harness.clock.at += after
+        harness.crun.reports = {str(asset.crun_asset_id): report}
+        harness.poll(one)
+        return harness.file(asset).status
 
     assert look(missing, 61) is AssetStatus.PROCESSING
     assert look(missing, 1) is AssetStatus.PROCESSING, "the same poll, repeated, is one look"
     assert look(there, 30) is AssetStatus.PROCESSING
-    assert world.file(asset).missing_since is None
+    assert harness.file(asset).missing_since is None
     assert look(missing, 30) is AssetStatus.PROCESSING, "a hiccup before does not count"
     assert look(UpstreamAmbiguous(upstream_code=404), 30) is AssetStatus.PROCESSING, "no word of crun's"
     assert look(missing, 5) is AssetStatus.FAILED
-    error = world.file(asset).error
+    error = harness.file(asset).error
     assert error
     assert (error.code, error.upstream_code) == ("upstream_not_found", "404")
 
 
-def test_a_file_that_is_active_after_all_keeps_no_memory_of_a_hiccup(world: World) -> None:
-    one, (asset,) = world.verified(AssetStatus.PROCESSING)
-    world.clock.at += 61
+def test_a_file_that_is_active_after_all_keeps_no_memory_of_a_hiccup(harness: StepHarness) -> None:
+    one, (asset,) = harness.verified(AssetStatus.PROCESSING)
+    harness.clock.at += 61
     for report in (UpstreamRefused(404), AssetReport("Active")):
-        world.crun.reports = {str(asset.crun_asset_id): report}
-        world.poll(one)
-        world.clock.at += 30
-    found = world.file(asset)
+        harness.crun.reports = {str(asset.crun_asset_id): report}
+        harness.poll(one)
+        harness.clock.at += 30
+    found = harness.file(asset)
     assert (found.status, found.missing_since) == (AssetStatus.ACTIVE, None)
 
 
-def test_what_crun_calls_failed_is_failed_at_the_first_look(world: World) -> None:
-    one, (asset,) = world.verified(AssetStatus.PROCESSING)
-    world.crun.reports = {str(asset.crun_asset_id): AssetReport("Failed", "FaceMismatch", "m")}
-    world.poll(one)
-    assert world.file(asset).status is AssetStatus.FAILED
+def test_what_crun_calls_failed_is_failed_at_the_first_look(harness: StepHarness) -> None:
+    one, (asset,) = harness.verified(AssetStatus.PROCESSING)
+    harness.crun.reports = {str(asset.crun_asset_id): AssetReport("Failed", "FaceMismatch", "m")}
+    harness.poll(one)
+    assert harness.file(asset).status is AssetStatus.FAILED
 
 
-def test_what_crun_lists_of_a_refused_upload_stays_with_the_file(world: World) -> None:
-    _, (asset,) = world.verified(AssetStatus.UPLOADED)
-    world.crun.uploads.append(UpstreamRefused(422, errors=["name: too long", "group_id: no"]))
-    assert world.submit(asset) == "failed"
-    error = world.file(asset).error
+def test_what_crun_lists_of_a_refused_upload_stays_with_the_file(harness: StepHarness) -> None:
+    _, (asset,) = harness.verified(AssetStatus.UPLOADED)
+    harness.crun.uploads.append(UpstreamRefused(422, errors=["name: too long", "group_id: no"]))
+    assert harness.submit(asset) == "failed"
+    error = harness.file(asset).error
     assert error
     assert error.upstream_message == "name: too long; group_id: no"
 
 
-def test_a_failed_download_is_submitted_once_more(world: World) -> None:
-    one, (asset,) = world.verified(AssetStatus.UPLOADED)
+def test_a_failed_download_is_submitted_once_more(harness: StepHarness) -> None:
+    one, (asset,) = harness.verified(AssetStatus.UPLOADED)
     urls = []
     for number in range(2):
-        world.crun.uploads.append(f"asset-{number}")
-        assert world.submit(asset) == "submitted"
-        urls.append(world.crun.uploaded[-1][2])
-        world.crun.reports[f"asset-{number}"] = AssetReport("Failed", "DownloadFailed", None)
-        world.clock.at += 5
-        following = world.poll(one)
+        harness.crun.uploads.append(f"asset-{number}")
+        assert harness.submit(asset) == "submitted"
+        urls.append(harness.crun.uploaded[-1][2])
+        harness.crun.reports[f"asset-{number}"] = AssetReport("Failed", "DownloadFailed", None)
+        harness.clock.at += 5
+        following = harness.poll(one)
         assert following["next"] == ("submit", "done")[number]
     assert urls[0] != urls[1], "signed anew"
-    error = world.file(asset).error
+    error = harness.file(asset).error
     assert error
-    assert (error.code, error.retryable, world.file(asset).status) == ("download_failed", True, AssetStatus.FAILED)
+    assert (error.code, error.retryable, harness.file(asset).status) == ("download_failed", True, AssetStatus.FAILED)
 
 
-def test_a_poll_without_a_permit_waits(world: World) -> None:
-    one, (asset,) = world.verified(AssetStatus.PROCESSING)
-    world.crun.no_permit = RateLimited(retry_after=9)
-    following = world.poll(one)
+def test_a_poll_without_a_permit_waits(harness: StepHarness) -> None:
+    one, (asset,) = harness.verified(AssetStatus.PROCESSING)
+    harness.crun.no_permit = RateLimited(retry_after=9)
+    following = harness.poll(one)
     assert (following["next"], following["wait_seconds"]) == ("wait", 9)
-    assert world.file(asset) == asset
+    assert harness.file(asset) == asset
 
 
-def test_after_many_polls_another_execution_goes_on(world: World) -> None:
-    one, (asset,) = world.verified(AssetStatus.PROCESSING)
-    world.crun.reports[str(asset.crun_asset_id)] = AssetReport("Processing")
-    assert world.poll(one, polls=MAX_POLLS)["next"] == "done"
-    assert world.row(one).driver is None
-    assert world.queue.sent == [(AssetsReady(session_id=one.id).to_json(), 1)]
+def test_after_many_polls_another_execution_goes_on(harness: StepHarness) -> None:
+    one, (asset,) = harness.verified(AssetStatus.PROCESSING)
+    harness.crun.reports[str(asset.crun_asset_id)] = AssetReport("Processing")
+    assert harness.poll(one, polls=MAX_POLLS)["next"] == "done"
+    assert harness.row(one).driver is None
+    assert harness.queue.sent == [(AssetsReady(session_id=one.id).to_json(), 1)]
 
 
 # -- what is learned from it --------------------------------------------------------------------------------------
 
 
-def _counted(world: World, kind: AssetType = AssetType.IMAGE) -> History:
-    return DynamoPollHistory(world.dynamodb, TABLE, lambda: None).of(kind, world.clock.now())
+def _counted(harness: StepHarness, kind: AssetType = AssetType.IMAGE) -> History:
+    return DynamoPollHistory(harness.dynamodb, TABLE, lambda: None).of(kind, harness.clock.now())
 
 
-def _added(world: World, before: History) -> list[float]:
-    return [round(after - was, 3) for after, was in zip(_counted(world).counts, before.counts, strict=True)]
+def _added(harness: StepHarness, before: History) -> list[float]:
+    return [round(after - was, 3) for after, was in zip(_counted(harness).counts, before.counts, strict=True)]
 
 
-def test_an_asset_counts_in_the_interval_between_the_polls(world: World) -> None:
-    one, (first, late) = world.verified(AssetStatus.PROCESSING, AssetStatus.PROCESSING)
-    before, start = _counted(world), world.clock.now()
-    world.crun.reports = {str(first.crun_asset_id): AssetReport("Active"), str(late.crun_asset_id): AssetReport("X")}
-    world.clock.at += 12
-    following = world.poll(one, asked_at=start + 5)
+def test_an_asset_counts_in_the_interval_between_the_polls(harness: StepHarness) -> None:
+    one, (first, late) = harness.verified(AssetStatus.PROCESSING, AssetStatus.PROCESSING)
+    before, start = _counted(harness), harness.clock.now()
+    harness.crun.reports = {str(first.crun_asset_id): AssetReport("Active"), str(late.crun_asset_id): AssetReport("X")}
+    harness.clock.at += 12
+    following = harness.poll(one, asked_at=start + 5)
     assert (following["next"], following["asked_at"]) == ("wait", start + 12)
-    assert _added(world, before) == pytest.approx(observed(5, 12, NOTHING_SEEN).counts)
-    before = _counted(world)
-    world.crun.reports[str(late.crun_asset_id)] = AssetReport("Active")
-    world.clock.at += 9
-    assert world.poll(one, asked_at=following["asked_at"])["next"] == "done"
-    assert _added(world, before) == pytest.approx(observed(12, 21, NOTHING_SEEN).counts)
+    assert _added(harness, before) == pytest.approx(observed(5, 12, NOTHING_SEEN).counts)
+    before = _counted(harness)
+    harness.crun.reports[str(late.crun_asset_id)] = AssetReport("Active")
+    harness.clock.at += 9
+    assert harness.poll(one, asked_at=following["asked_at"])["next"] == "done"
+    assert _added(harness, before) == pytest.approx(observed(12, 21, NOTHING_SEEN).counts)
 
 
-def test_nothing_is_counted_where_nobody_knows_when_crun_was_asked(world: World) -> None:
+def test_nothing_is_counted_where_nobody_knows_when_crun_was_asked(harness: StepHarness) -> None:
     # An execution of the version before says nothing of it, and neither does one that has taken over.
-    one, (asset, failed) = world.verified(AssetStatus.PROCESSING, AssetStatus.PROCESSING)
-    assert world.claim(one)["asked_at"] is None
-    before = _counted(world)
+    one, (asset, failed) = harness.verified(AssetStatus.PROCESSING, AssetStatus.PROCESSING)
+    assert harness.claim(one)["asked_at"] is None
+    before = _counted(harness)
     reports = {asset: AssetReport("Active"), failed: AssetReport("Failed", "FaceMismatch", "m")}
-    world.crun.reports = {str(each.crun_asset_id): report for each, report in reports.items()}
-    world.clock.at += 12
-    assert world.poll(one)["next"] == "done"
-    assert world.file(asset).status is AssetStatus.ACTIVE
-    assert _counted(world) == before
+    harness.crun.reports = {str(each.crun_asset_id): report for each, report in reports.items()}
+    harness.clock.at += 12
+    assert harness.poll(one)["next"] == "done"
+    assert harness.file(asset).status is AssetStatus.ACTIVE
+    assert _counted(harness) == before
 
 
-def test_a_poll_without_an_answer_leaves_the_interval_open(world: World) -> None:
-    one, (asset,) = world.verified(AssetStatus.PROCESSING)
-    start = world.clock.now()
-    world.crun.reports[str(asset.crun_asset_id)] = UpstreamAmbiguous()
-    world.clock.at += 12
-    assert world.poll(one, asked_at=start)["asked_at"] == start
+def test_a_poll_without_an_answer_leaves_the_interval_open(harness: StepHarness) -> None:
+    one, (asset,) = harness.verified(AssetStatus.PROCESSING)
+    start = harness.clock.now()
+    harness.crun.reports[str(asset.crun_asset_id)] = UpstreamAmbiguous()
+    harness.clock.at += 12
+    assert harness.poll(one, asked_at=start)["asked_at"] == start
 
 
-def test_an_asset_that_never_came_is_counted_as_such(world: World) -> None:
-    one, (asset,) = world.verified(AssetStatus.PROCESSING)
-    world.crun.reports[str(asset.crun_asset_id)] = AssetReport("Processing")
-    world.clock.at += world.schedule.deadline
-    before = _counted(world)
-    assert world.poll(one)["next"] == "done"
-    assert _counted(world).never == before.never + NEVER.never
+def test_an_asset_that_never_came_is_counted_as_such(harness: StepHarness) -> None:
+    one, (asset,) = harness.verified(AssetStatus.PROCESSING)
+    harness.crun.reports[str(asset.crun_asset_id)] = AssetReport("Processing")
+    harness.clock.at += harness.schedule.deadline
+    before = _counted(harness)
+    assert harness.poll(one)["next"] == "done"
+    assert _counted(harness).never == before.never + NEVER.never
 
 
-def test_files_that_share_an_asset_id_count_once(world: World) -> None:
-    one, (first, second) = world.verified(AssetStatus.PROCESSING, AssetStatus.PROCESSING)
-    world.store.change_asset(replace(second, crun_asset_id=first.crun_asset_id), [AssetStatus.PROCESSING])
-    world.crun.reports[str(first.crun_asset_id)] = AssetReport("Active")
-    before, start = _counted(world), world.clock.now()
-    world.clock.at += 12
-    assert world.poll(one, asked_at=start)["next"] == "done"
-    assert {world.file(each).status for each in (first, second)} == {AssetStatus.ACTIVE}
-    assert sum(_added(world, before)) == pytest.approx(1, abs=0.02)
+def test_files_that_share_an_asset_id_count_once(harness: StepHarness) -> None:
+    one, (first, second) = harness.verified(AssetStatus.PROCESSING, AssetStatus.PROCESSING)
+    harness.store.change_asset(replace(second, crun_asset_id=first.crun_asset_id), [AssetStatus.PROCESSING])
+    harness.crun.reports[str(first.crun_asset_id)] = AssetReport("Active")
+    before, start = _counted(harness), harness.clock.now()
+    harness.clock.at += 12
+    assert harness.poll(one, asked_at=start)["next"] == "done"
+    assert {harness.file(each).status for each in (first, second)} == {AssetStatus.ACTIVE}
+    assert sum(_added(harness, before)) == pytest.approx(1, abs=0.02)
 
 
-def test_the_next_poll_comes_when_the_first_asset_is_due(world: World) -> None:
-    one, (old,) = world.verified(AssetStatus.PROCESSING)
-    world.clock.at += 600
-    young = world.asset(one, AssetStatus.PROCESSING)
-    world.clock.at += 7
-    world.crun.reports = {str(each.crun_asset_id): AssetReport("Processing") for each in (old, young)}
+def test_the_next_poll_comes_when_the_first_asset_is_due(harness: StepHarness) -> None:
+    one, (old,) = harness.verified(AssetStatus.PROCESSING)
+    harness.clock.at += 600
+    young = harness.asset(one, AssetStatus.PROCESSING)
+    harness.clock.at += 7
+    harness.crun.reports = {str(each.crun_asset_id): AssetReport("Processing") for each in (old, young)}
     sharp = History(tuple(1000.0 * count for count in observed(9, 11, NOTHING_SEEN).counts))
-    world.history.seen[AssetType.IMAGE] = sharp
-    wanted = [world.schedule.next_delay(age, sharp) for age in (7, 607)]
+    harness.history.seen[AssetType.IMAGE] = sharp
+    wanted = [harness.schedule.next_delay(age, sharp) for age in (7, 607)]
     assert wanted[0] < wanted[1]
-    assert world.poll(one)["wait_seconds"] == wanted[0]
+    assert harness.poll(one)["wait_seconds"] == wanted[0]
 
 
-def test_the_history_is_read_only_where_something_waits(world: World) -> None:
-    one, _ = world.verified(AssetStatus.AWAITING_UPLOAD, AssetStatus.ACTIVE)
-    assert world.claim(one)["next"] == "done"
-    assert world.poll(one)["next"] == "done"
-    assert world.history.asked == 0
+def test_the_history_is_read_only_where_something_waits(harness: StepHarness) -> None:
+    one, _ = harness.verified(AssetStatus.AWAITING_UPLOAD, AssetStatus.ACTIVE)
+    assert harness.claim(one)["next"] == "done"
+    assert harness.poll(one)["next"] == "done"
+    assert harness.history.asked == 0
 
 
 # -- making sessions ----------------------------------------------------------------------------------------------
 
 
-def test_a_new_link_is_checked_on_later_and_bound_to_its_attempt(world: World) -> None:
-    one = world.session(AttemptStatus.FAILED)
-    view = world.attempt_again(one)
+def test_a_new_link_is_checked_on_later_and_bound_to_its_attempt(harness: StepHarness) -> None:
+    one = harness.session(AttemptStatus.FAILED)
+    view = harness.attempt_again(one)
     assert view["attempt"]["h5_link"] == "https://h5.test/?lng=en"
-    signature = sign_callback(world.keys.current(), one.id, 2)
-    assert world.crun.callback_urls == [f"{BASE}/callback/{one.id}/2/{signature}"]
-    assert world.queue.sent == [(LinkCheck(session_id=one.id, attempt=2).to_json(), 420)]
-    assert world.row(one).attempts[2].byted_token == "token-new"
+    signature = sign_callback(harness.keys.current(), one.id, 2)
+    assert harness.crun.callback_urls == [f"{BASE}/callback/{one.id}/2/{signature}"]
+    assert harness.queue.sent == [(LinkCheck(session_id=one.id, attempt=2).to_json(), 420)]
+    assert harness.row(one).attempts[2].byted_token == "token-new"
 
 
 @pytest.mark.parametrize("given_at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
@@ -757,18 +761,18 @@ def test_a_consent_at_the_edge_of_time_is_the_callers_mistake(given_at: str) -> 
         "0000000011999",
     ],
 )  # fmt: skip
-def test_a_page_has_a_size(world: World, limit: str) -> None:
+def test_a_page_has_a_size(harness: StepHarness, limit: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        GetSession(world.store, 10).list(Caller("acme"), limit=limit)
+        GetSession(harness.store, 10).list(Caller("acme"), limit=limit)
     assert caught.value.field == "limit"
 
 
-def test_what_belongs_to_somebody_else_looks_missing(world: World) -> None:
-    one, (asset,) = world.verified(AssetStatus.PROCESSING)
-    step = GetSession(world.store, 10)
+def test_what_belongs_to_somebody_else_looks_missing(harness: StepHarness) -> None:
+    one, (asset,) = harness.verified(AssetStatus.PROCESSING)
+    step = GetSession(harness.store, 10)
     assert step.one(Caller("acme"), one.id)["assets"][0]["id"] == asset.id
     assert step.asset(Caller("acme", session_id=one.id), one.id, asset.id)["status"] == "processing"
-    for outsider in (Caller("evil"), Caller("acme", session_id=world.session().id)):
+    for outsider in (Caller("evil"), Caller("acme", session_id=harness.session().id)):
         with pytest.raises(NotFound):
             step.one(outsider, one.id)
         with pytest.raises(NotFound):

@@ -23,7 +23,7 @@ from likeness.errors import ConditionFailed, StorageUnavailable, TooManyAttempts
 from likeness.steps.check_upload import CheckUpload, Upload
 from likeness.steps.erase_session import EraseAsset, EraseSession
 from likeness.steps.register_asset import RegisterAsset
-from tests.unit.world import TABLE, World
+from tests.unit.step_harness import TABLE, StepHarness
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -31,154 +31,156 @@ if TYPE_CHECKING:
 ACME = Caller("acme")
 
 
-def register(world: World, of: Session, *, person: bool = False, sha256: str | None = None) -> tuple[Asset, bool]:
-    world.clock.at += 0.001  # an id of its own
+def register(
+    harness: StepHarness, of: Session, *, person: bool = False, sha256: str | None = None
+) -> tuple[Asset, bool]:
+    harness.clock.at += 0.001  # an id of its own
     caller = Caller("acme", session_id=of.id) if person else ACME
     body = AssetRegistration(name="n", asset_type="Image", content_type="image/jpeg", size_bytes=10, sha256=sha256)
-    shown, is_new = RegisterAsset(world.store, world.files, world.clock)(caller, of.id, body)
-    found = world.store.get_asset(of.id, shown["id"])
+    shown, is_new = RegisterAsset(harness.store, harness.files, harness.clock)(caller, of.id, body)
+    found = harness.store.get_asset(of.id, shown["id"])
     assert found
     assert "upload" in shown
     return found, is_new
 
 
-def erase(world: World, asset: Asset) -> None:
-    EraseAsset(world.store, world.files, world.clock)(ACME, asset.session_id, asset.id)
+def erase(harness: StepHarness, asset: Asset) -> None:
+    EraseAsset(harness.store, harness.files, harness.clock)(ACME, asset.session_id, asset.id)
 
 
-def counted(world: World, of: Session) -> int:
-    return world.row(of).asset_count
+def counted(harness: StepHarness, of: Session) -> int:
+    return harness.row(of).asset_count
 
 
-def filled(world: World, number: int = MAX_ASSETS_PER_SESSION, **changes: Any) -> tuple[Session, list[Asset]]:
-    one = world.session()
-    made = [replace(world.asset(one, AssetStatus.AWAITING_UPLOAD), **changes) for _ in range(number)]
+def filled(harness: StepHarness, number: int = MAX_ASSETS_PER_SESSION, **changes: Any) -> tuple[Session, list[Asset]]:
+    one = harness.session()
+    made = [replace(harness.asset(one, AssetStatus.AWAITING_UPLOAD), **changes) for _ in range(number)]
     if changes:
         for each in made:
-            world.store.change_asset(each, [AssetStatus.AWAITING_UPLOAD])
+            harness.store.change_asset(each, [AssetStatus.AWAITING_UPLOAD])
     return one, made
 
 
-def test_a_full_session_takes_a_file_again_when_one_was_erased(world: World) -> None:
-    one, made = filled(world, status=AssetStatus.FAILED)
+def test_a_full_session_takes_a_file_again_when_one_was_erased(harness: StepHarness) -> None:
+    one, made = filled(harness, status=AssetStatus.FAILED)
     with pytest.raises(TooManyAttempts, match="200"):
-        register(world, one)
+        register(harness, one)
     for _ in range(2):  # a repetition gives back nothing more
-        erase(world, made[0])
-    assert counted(world, one) == MAX_ASSETS_PER_SESSION - 1
-    register(world, one)
+        erase(harness, made[0])
+    assert counted(harness, one) == MAX_ASSETS_PER_SESSION - 1
+    register(harness, one)
     with pytest.raises(TooManyAttempts):
-        register(world, one)
-    assert counted(world, one) == MAX_ASSETS_PER_SESSION
+        register(harness, one)
+    assert counted(harness, one) == MAX_ASSETS_PER_SESSION
 
 
-def test_200_slots_registered_by_an_invite_link_and_deleted(world: World) -> None:
-    one = world.session()
+def test_200_slots_registered_by_an_invite_link_and_deleted(harness: StepHarness) -> None:
+    one = harness.session()
     for _ in range(MAX_ASSETS_PER_SESSION + 5):
-        asset, _ = register(world, one, person=True)
-        erase(world, asset)
-    assert counted(world, one) == 0
-    register(world, one, person=True)
-    assert counted(world, one) == 1
+        asset, _ = register(harness, one, person=True)
+        erase(harness, asset)
+    assert counted(harness, one) == 0
+    register(harness, one, person=True)
+    assert counted(harness, one) == 1
 
 
-def test_what_an_earlier_version_did_not_give_back_is_given_back_by_the_next_file(world: World) -> None:
-    one, made = filled(world)
+def test_what_an_earlier_version_did_not_give_back_is_given_back_by_the_next_file(harness: StepHarness) -> None:
+    one, made = filled(harness)
     for each in made[:150]:
-        world.store.redact_asset(each, world.clock.now())  # as it was done before
-    assert counted(world, one) == MAX_ASSETS_PER_SESSION
-    register(world, one)
-    assert counted(world, one) == 51
-    erase(world, made[0])
-    assert counted(world, one) == 51, "once is once"
+        harness.store.redact_asset(each, harness.clock.now())  # as it was done before
+    assert counted(harness, one) == MAX_ASSETS_PER_SESSION
+    register(harness, one)
+    assert counted(harness, one) == 51
+    erase(harness, made[0])
+    assert counted(harness, one) == 51, "once is once"
 
 
-def test_slots_whose_form_has_expired_are_released(world: World) -> None:
-    one, _ = filled(world)
+def test_slots_whose_form_has_expired_are_released(harness: StepHarness) -> None:
+    one, _ = filled(harness)
     with pytest.raises(TooManyAttempts):
-        register(world, one)
-    world.clock.at += SLOT_SECONDS
-    register(world, one)
-    assert counted(world, one) == 1
+        register(harness, one)
+    harness.clock.at += SLOT_SECONDS
+    register(harness, one)
+    assert counted(harness, one) == 1
 
 
-def test_a_released_slot_counts_again_when_its_form_is_requested(world: World) -> None:
-    one = world.session()
-    old, _ = register(world, one, sha256="a" * 64)
+def test_a_released_slot_counts_again_when_its_form_is_requested(harness: StepHarness) -> None:
+    one = harness.session()
+    old, _ = register(harness, one, sha256="a" * 64)
     for _ in range(MAX_ASSETS_PER_SESSION - 1):
-        world.asset(one, AssetStatus.FAILED)
-    world.clock.at += SLOT_SECONDS
-    register(world, one)
-    assert world.file(old).given_back
-    assert counted(world, one) == MAX_ASSETS_PER_SESSION
+        harness.asset(one, AssetStatus.FAILED)
+    harness.clock.at += SLOT_SECONDS
+    register(harness, one)
+    assert harness.file(old).given_back
+    assert counted(harness, one) == MAX_ASSETS_PER_SESSION
     with pytest.raises(TooManyAttempts):
-        register(world, one, sha256="a" * 64)
-    erase(world, world.store.list_assets(one.id)[5])
-    again, is_new = register(world, one, sha256="a" * 64)
+        register(harness, one, sha256="a" * 64)
+    erase(harness, harness.store.list_assets(one.id)[5])
+    again, is_new = register(harness, one, sha256="a" * 64)
     assert (again.id, is_new, again.given_back) == (old.id, False, False)
-    assert counted(world, one) == MAX_ASSETS_PER_SESSION
+    assert counted(harness, one) == MAX_ASSETS_PER_SESSION
 
 
-def test_a_form_that_is_asked_for_again_keeps_its_slot(world: World) -> None:
-    one = world.session()
-    old, _ = register(world, one, sha256="b" * 64)
-    world.clock.at += SLOT_SECONDS - 60
-    again, _ = register(world, one, sha256="b" * 64)
-    world.clock.at += 120
+def test_a_form_that_is_asked_for_again_keeps_its_slot(harness: StepHarness) -> None:
+    one = harness.session()
+    old, _ = register(harness, one, sha256="b" * 64)
+    harness.clock.at += SLOT_SECONDS - 60
+    again, _ = register(harness, one, sha256="b" * 64)
+    harness.clock.at += 120
     assert again.id == old.id
-    assert again.waits(world.clock.now())
-    assert counted(world, one) == 1
+    assert again.waits(harness.clock.now())
+    assert counted(harness, one) == 1
 
 
-def test_an_erasure_of_all_counts_nothing_and_an_erased_session_takes_nothing(world: World) -> None:
-    one, made = filled(world, 3)
-    EraseSession(world.store, world.files, world.workflows, world.clock)(ACME, one.id)
-    erase(world, made[0])
+def test_an_erasure_of_all_counts_nothing_and_an_erased_session_takes_nothing(harness: StepHarness) -> None:
+    one, made = filled(harness, 3)
+    EraseSession(harness.store, harness.files, harness.workflows, harness.clock)(ACME, one.id)
+    erase(harness, made[0])
     with pytest.raises(ConditionFailed):
-        world.store.add_asset(replace(made[0], id="ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"))
+        harness.store.add_asset(replace(made[0], id="ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"))
 
 
 # -- a person -------------------------------------------------------------------------------------------------------
 
 
-def test_a_person_may_hold_at_most_20_slots_that_wait_for_a_file(world: World) -> None:
-    one = world.session()
+def test_a_person_may_hold_at_most_20_slots_that_wait_for_a_file(harness: StepHarness) -> None:
+    one = harness.session()
     for _ in range(30):
-        register(world, one)  # a client's count in the 200
-    held = [register(world, one, person=True)[0] for _ in range(MAX_PERSON_SLOTS)]
+        register(harness, one)  # a client's count in the 200
+    held = [register(harness, one, person=True)[0] for _ in range(MAX_PERSON_SLOTS)]
     with pytest.raises(TooManyAttempts, match="20 files") as refused:
-        register(world, one, person=True)
+        register(harness, one, person=True)
     assert (refused.value.status, refused.value.code) == (429, "too_many_attempts")
-    register(world, one)
-    uploaded = replace(held[0], status=AssetStatus.UPLOADED, updated_at=world.clock.now())
-    world.store.change_asset(uploaded, [AssetStatus.AWAITING_UPLOAD])
-    register(world, one, person=True)
+    register(harness, one)
+    uploaded = replace(held[0], status=AssetStatus.UPLOADED, updated_at=harness.clock.now())
+    harness.store.change_asset(uploaded, [AssetStatus.AWAITING_UPLOAD])
+    register(harness, one, person=True)
     with pytest.raises(TooManyAttempts):
-        register(world, one, person=True)
-    erase(world, held[1])
-    register(world, one, person=True)
+        register(harness, one, person=True)
+    erase(harness, held[1])
+    register(harness, one, person=True)
     with pytest.raises(TooManyAttempts):
-        register(world, one, person=True)
-    world.clock.at += SLOT_SECONDS
+        register(harness, one, person=True)
+    harness.clock.at += SLOT_SECONDS
     for _ in range(MAX_PERSON_SLOTS):
-        register(world, one, person=True)
+        register(harness, one, person=True)
     with pytest.raises(TooManyAttempts):
-        register(world, one, person=True)
+        register(harness, one, person=True)
 
 
-def test_a_file_by_an_invite_link_whose_client_has_no_key_is_held_until_it_has_one(world: World) -> None:
-    one = world.session()
-    by_person, by_client = register(world, one, person=True)[0], register(world, one)[0]
+def test_a_file_by_an_invite_link_whose_client_has_no_key_is_held_until_it_has_one(harness: StepHarness) -> None:
+    one = harness.session()
+    by_person, by_client = register(harness, one, person=True)[0], register(harness, one)[0]
     living: list[str] = []
     step = CheckUpload(
-        world.store, world.files, world.queue, world.clock, has_key=lambda client_id: client_id in living
+        harness.store, harness.files, harness.queue, harness.clock, has_key=lambda client_id: client_id in living
     )
-    uploads = {each.id: Upload(each.object_key, "v1", 10, world.clock.at) for each in (by_person, by_client)}
-    world.files.objects |= {each.key: b"no picture" for each in uploads.values()}
+    uploads = {each.id: Upload(each.object_key, "v1", 10, harness.clock.at) for each in (by_person, by_client)}
+    harness.files.objects |= {each.key: b"no picture" for each in uploads.values()}
     assert step(uploads[by_client.id]) == "failed", "the client's own file is judged"
     for _ in range(2):
         assert step(uploads[by_person.id]) == "held"
-        assert world.file(by_person).status is AssetStatus.AWAITING_UPLOAD
+        assert harness.file(by_person).status is AssetStatus.AWAITING_UPLOAD
     living.append("acme")
     assert step(uploads[by_person.id]) == "failed"
 
@@ -254,37 +256,37 @@ def crowd(work: Callable[[int], object], number: int, within: float) -> list[obj
     return told
 
 
-def test_200_files_dropped_into_inbox_within_half_a_second(world: World, contended: Contended) -> None:
-    one = world.session()
+def test_200_files_dropped_into_inbox_within_half_a_second(harness: StepHarness, contended: Contended) -> None:
+    one = harness.session()
     store = DynamoStore(cast("DynamoDBClient", contended), TABLE, CONTENTION_SECONDS)
-    step = CheckUpload(store, world.files, world.queue, world.clock)
+    step = CheckUpload(store, harness.files, harness.queue, harness.clock)
     keys = [f"inbox/{one.id}/{number}.jpg" for number in range(MAX_ASSETS_PER_SESSION)]
-    world.files.objects |= dict.fromkeys(keys, b"no picture")
-    told = crowd(lambda index: step(Upload(keys[index], "v1", 10, world.clock.at)), len(keys), 0.5)
+    harness.files.objects |= dict.fromkeys(keys, b"no picture")
+    told = crowd(lambda index: step(Upload(keys[index], "v1", 10, harness.clock.at)), len(keys), 0.5)
     assert told == ["failed"] * len(keys), "not one event fails: each file is judged"
     assert contended.refused > 0, "they were at the same item at the same time"
-    assert counted(world, one) == len(world.store.list_assets(one.id)) == len(keys)
+    assert counted(harness, one) == len(harness.store.list_assets(one.id)) == len(keys)
 
 
-def test_twenty_are_twenty_although_forty_ask_at_once(world: World, contended: Contended) -> None:
-    one = world.session()
+def test_twenty_are_twenty_although_forty_ask_at_once(harness: StepHarness, contended: Contended) -> None:
+    one = harness.session()
     store = DynamoStore(cast("DynamoDBClient", contended), TABLE, CONTENTION_SECONDS)
     made = new_asset(
-        one, world.clock.at, b"", name="n", asset_type="Image", content_type="image/png", size_bytes=1, by_person=True
+        one, harness.clock.at, b"", name="n", asset_type="Image", content_type="image/png", size_bytes=1, by_person=True
     )
     told = crowd(
         lambda index: store.add_asset(replace(made, id=asset_id(index, bytes([index] * 10)))), 2 * MAX_PERSON_SLOTS, 0
     )
     assert told.count(True) == MAX_PERSON_SLOTS
     assert {type(each) for each in told} == {bool, TooManyAttempts}
-    assert counted(world, one) == len(world.store.list_assets(one.id)) == MAX_PERSON_SLOTS
+    assert counted(harness, one) == len(harness.store.list_assets(one.id)) == MAX_PERSON_SLOTS
 
 
-def test_a_conflict_that_lasts_is_told_in_the_end(world: World) -> None:
-    stuck = Contended(world.dynamodb, 0)
-    one = world.session()
+def test_a_conflict_that_lasts_is_told_in_the_end(harness: StepHarness) -> None:
+    stuck = Contended(harness.dynamodb, 0)
+    one = harness.session()
     stuck._held.add(stuck._key({"Update": {"Key": session_key(one.id)}}))
-    asset = replace(world.asset(one, AssetStatus.AWAITING_UPLOAD), id="ast_01ARZ3NDEKTSV4RRFFQ69G5FAV")
+    asset = replace(harness.asset(one, AssetStatus.AWAITING_UPLOAD), id="ast_01ARZ3NDEKTSV4RRFFQ69G5FAV")
     with pytest.raises(StorageUnavailable):
         DynamoStore(cast("DynamoDBClient", stuck), TABLE, 0.2).add_asset(asset)
     assert stuck.refused > 2

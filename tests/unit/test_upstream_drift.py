@@ -1,6 +1,6 @@
 """crun's answers in every shape it never promised: each becomes data of a known form, or an error of our tree.
 
-Fuzzed by Hypothesis on the contract alone; tests/simulator/test_crun_client.py does the same over the wire.
+Fuzzed by Hypothesis on the contract alone; tests/simulator/test_crun_client.py does the same over HTTP.
 ASVS 5.0: 1.3.6 (what another service says is input like any other), 16.2.5 (no secret in an error's words).
 """
 

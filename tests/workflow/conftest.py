@@ -28,7 +28,7 @@ from tests.template_file import ROOT
 
 
 @dataclass
-class World:
+class WorkflowHarness:
     """Everything in one process: moto's AWS, the simulator, the functions."""
 
     simulator: Simulator
@@ -109,7 +109,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def world(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def harness(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkflowHarness]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
@@ -126,7 +126,7 @@ def world(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
         boto3.client("s3").create_bucket(Bucket="inventory")
         boto3.client("s3").create_bucket(Bucket="uploads")
         boto3.client("s3").put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
-        made = World(simulator, table, queue_url, "uploads", _machine(table))
+        made = WorkflowHarness(simulator, table, queue_url, "uploads", _machine(table))
         variables = environment(
             table=table,
             idempotency_table="IdempotencyTable",

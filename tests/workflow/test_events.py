@@ -9,7 +9,7 @@ import pytest
 
 from likeness.errors import WorkInProgress
 from tests.functions import FUNCTIONS
-from tests.workflow.conftest import World, events
+from tests.workflow.conftest import WorkflowHarness, events
 
 #: What an empty account answers to each event, cut to what matters.
 ANSWERS: dict[str, dict[str, Any] | None] = {
@@ -39,21 +39,21 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
 
 
 @pytest.mark.parametrize("name", [each for each in FUNCTIONS if each != "look_up_result"])
-def test_a_handler_takes_its_event(world: World, name: str) -> None:
-    answer = world.call(name, events(name))
+def test_a_handler_takes_its_event(harness: WorkflowHarness, name: str) -> None:
+    answer = harness.call(name, events(name))
     expected = ANSWERS[name]
     assert answer == expected if expected is None else expected.items() <= answer.items()
 
 
-def test_a_lookup_of_nobodys_attempt_fails_and_is_repeated(world: World) -> None:
+def test_a_lookup_of_nobodys_attempt_fails_and_is_repeated(harness: WorkflowHarness) -> None:
     with pytest.raises(WorkInProgress):
-        world.call("look_up_result", events("look_up_result"))
+        harness.call("look_up_result", events("look_up_result"))
 
 
-def test_a_message_that_cannot_be_read_goes_to_the_dead_letters_alone(world: World) -> None:
+def test_a_message_that_cannot_be_read_goes_to_the_dead_letters_alone(harness: WorkflowHarness) -> None:
     event = events("start_onboarding")
     event["Records"][1]["body"] = "{not json"
-    assert world.call("start_onboarding", event) == {"batchItemFailures": []}
+    assert harness.call("start_onboarding", event) == {"batchItemFailures": []}
     sqs = boto3.client("sqs")
     dead = sqs.receive_message(QueueUrl=sqs.get_queue_url(QueueName="dead-letters")["QueueUrl"])["Messages"]
     assert [each["Body"] for each in dead] == ["{not json"]

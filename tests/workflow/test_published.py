@@ -12,7 +12,7 @@ from likeness.runtime import bootstrap
 from tests.aws import stream_records
 from tests.event_schemas import check
 from tests.functions import event_of_request
-from tests.workflow.conftest import World
+from tests.workflow.conftest import WorkflowHarness
 from tests.workflow.test_onboard_person import come_back, create, run, upload
 
 #: So that a batch ends in the middle of something.
@@ -20,7 +20,7 @@ BATCH = 7
 
 
 @pytest.fixture
-def heard(world: World) -> str:
+def heard(harness: WorkflowHarness) -> str:
     """The URL of a queue that a rule of a customer's fills."""
     events, sqs = boto3.client("events"), boto3.client("sqs")
     url = sqs.create_queue(QueueName="customer")["QueueUrl"]
@@ -30,11 +30,11 @@ def heard(world: World) -> str:
     return url
 
 
-def deliver(world: World) -> None:
+def deliver(harness: WorkflowHarness) -> None:
     """Lambda reads the stream from its beginning."""
-    records = stream_records(world.table)
+    records = stream_records(harness.table)
     for start in range(0, len(records), BATCH):
-        answer = world.call("publish_changes", {"Records": records[start : start + BATCH]})
+        answer = harness.call("publish_changes", {"Records": records[start : start + BATCH]})
         assert answer == {"batchItemFailures": []}
 
 
@@ -56,7 +56,7 @@ def steps_of(events: list[dict[str, Any]], item: str) -> list[str]:
     return [each["detail-type"].removeprefix("likeness.") for each in about]
 
 
-def erase(world: World, session_id: str) -> None:
+def erase(harness: WorkflowHarness, session_id: str) -> None:
     path = f"/sessions/{session_id}"
     event = event_of_request(
         "DELETE",
@@ -65,15 +65,15 @@ def erase(world: World, session_id: str) -> None:
         parameters={"session_id": session_id},
         authorizer={"client_id": "acme"},
     )
-    assert world.call("erase_session", event)["statusCode"] == 200
+    assert harness.call("erase_session", event)["statusCode"] == 200
 
 
-def test_a_person_s_way_is_told_step_by_step_and_again_under_the_same_ids(world: World, heard: str) -> None:
-    session = create(world, "good of alice", "other_person of alice")
-    upload(world, session)
-    row = run(world, session)
+def test_a_person_s_way_is_told_step_by_step_and_again_under_the_same_ids(harness: WorkflowHarness, heard: str) -> None:
+    session = create(harness, "good of alice", "other_person of alice")
+    upload(harness, session)
+    row = run(harness, session)
     good, other_person = bootstrap.store().list_assets(session["id"])
-    deliver(world)
+    deliver(harness)
     events = receive(heard)
     assert steps_of(events, session["id"]) == ["session.created", "session.processing", "session.verified"]
     assert steps_of(events, good.id) == ["asset.uploaded", "asset.processing", "asset.active"]
@@ -87,16 +87,18 @@ def test_a_person_s_way_is_told_step_by_step_and_again_under_the_same_ids(world:
 
     ids = [each["detail"]["id"] for each in events]
     assert len(set(ids)) == len(ids)
-    deliver(world)
+    deliver(harness)
     assert [each["detail"]["id"] for each in receive(heard)] == ids
 
 
-def test_an_attempt_that_failed_and_an_erasure_are_told_and_nothing_personal_is(world: World, heard: str) -> None:
-    session = create(world, "good of alice")
-    upload(world, session)
-    come_back(world, session, "fail")
-    erase(world, session["id"])
-    deliver(world)
+def test_an_attempt_that_failed_and_an_erasure_are_told_and_nothing_personal_is(
+    harness: WorkflowHarness, heard: str
+) -> None:
+    session = create(harness, "good of alice")
+    upload(harness, session)
+    come_back(harness, session, "fail")
+    erase(harness, session["id"])
+    deliver(harness)
     events = receive(heard)
     kinds = ["session.created", "session.requires_input", "session.redacted"]
     assert steps_of(events, session["id"]) == kinds
@@ -109,10 +111,10 @@ def test_an_attempt_that_failed_and_an_erasure_are_told_and_nothing_personal_is(
     assert not [each for each in ("alice", token, "https://", "uploads/") if each in said]
 
 
-def test_the_records_hold_what_the_events_must_not(world: World) -> None:
+def test_the_records_hold_what_the_events_must_not(harness: WorkflowHarness) -> None:
     """The test above would find nothing in a stream without personal data."""
-    session = create(world, "good of alice")
+    session = create(harness, "good of alice")
     token = session["attempt"]["h5_link"].partition("bytedToken=")[2].partition("&")[0]
-    said = json.dumps(stream_records(world.table))
+    said = json.dumps(stream_records(harness.table))
     assert "good of alice" in said
     assert token in said

@@ -13,25 +13,25 @@ import pytest
 from likeness.runtime import bootstrap
 from local.simulator import FaultRule
 from tests.template_file import ROOT
-from tests.workflow.conftest import World, definition
+from tests.workflow.conftest import WorkflowHarness, definition
 from tests.workflow.test_onboard_person import come_back, create, run, statuses, upload
 
 PREVIOUS = Path(__file__).parent / "previous" / "onboard_person.asl.json"
 
 
 @pytest.fixture
-def begun_before(world: World) -> World:
+def begun_before(harness: WorkflowHarness) -> WorkflowHarness:
     """The same, with every execution as the previous version would have begun it."""
     machines = boto3.client("stepfunctions")
-    machines.update_state_machine(stateMachineArn=world.machine_arn, definition=definition(PREVIOUS, world.table))
-    return world
+    machines.update_state_machine(stateMachineArn=harness.machine_arn, definition=definition(PREVIOUS, harness.table))
+    return harness
 
 
 def test_the_previous_definition_is_another_one() -> None:
     assert PREVIOUS.read_text() != (ROOT / "statemachine/onboard_person.asl.json").read_text()
 
 
-def test_an_execution_that_was_begun_before_the_upgrade_ends_as_any_other(begun_before: World) -> None:
+def test_an_execution_that_was_begun_before_the_upgrade_ends_as_any_other(begun_before: WorkflowHarness) -> None:
     session = create(begun_before, "good 1", "other_person", "lost")
     upload(begun_before, session)
     row = run(begun_before, session)
@@ -40,7 +40,7 @@ def test_an_execution_that_was_begun_before_the_upgrade_ends_as_any_other(begun_
     assert {each["status"] for each in begun_before.executions()} == {"SUCCEEDED"}
 
 
-def test_hiccups_after_the_upgrade_are_retried_as_before_it(begun_before: World) -> None:
+def test_hiccups_after_the_upgrade_are_retried_as_before_it(begun_before: WorkflowHarness) -> None:
     begun_before.simulator.add_faults(
         FaultRule(call="result", kind="both", code=455, times=1),
         FaultRule(call="upload", kind="both", code=429, times=1),
@@ -51,7 +51,7 @@ def test_hiccups_after_the_upgrade_are_retried_as_before_it(begun_before: World)
     assert statuses(session["id"]) == {"good": "active"}
 
 
-def test_an_execution_that_was_begun_before_hands_over_to_one_of_today(begun_before: World) -> None:
+def test_an_execution_that_was_begun_before_hands_over_to_one_of_today(begun_before: WorkflowHarness) -> None:
     session = create(begun_before, "good 1", "good 2")
     come_back(begun_before, session)
     begun_before.drain()

@@ -39,7 +39,7 @@ class StateError(Exception):
 
 
 @dataclass
-class Machine:
+class StateMachine:
     """``call(function, payload)`` invokes a Lambda, ``update_item(parameters)`` writes to DynamoDB; StateError."""
 
     call: Callable[[str, Any], Any]

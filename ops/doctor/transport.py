@@ -65,7 +65,7 @@ class Budget:
         return left
 
 
-class Wire:
+class Transport:
     """Sends calls one after the other, with a pause between them. Nothing is repeated, no redirect is followed.
 
     Raises ValueError, without the key in its words, for a base URL or a key that nothing may be sent to or with.

@@ -59,8 +59,8 @@ class Call:
 
 
 @dataclass
-class Wire:
-    """Numbers calls from 1. ``plan`` says which of them break and how, ``weather(service, call)`` what else does at the
+class FaultInjector:
+    """Numbers calls from 1. ``plan`` says which of them break and how, ``outage(service, call)`` what else does at the
 
     moment; ``fired`` which of those came about.
 
@@ -79,7 +79,7 @@ class Wire:
     #: What crun answers to a call in the simulator's place, as status and body; None where the simulator does.
     instead: Callable[[str], tuple[int, bytes] | None] = lambda _: None
     plan: Mapping[int, Fault] = field(default_factory=dict)
-    weather: Callable[[str, str], Fault | None] = lambda *_: None
+    outage: Callable[[str, str], Fault | None] = lambda *_: None
     calls: list[Call] = field(default_factory=list)
     fired: list[tuple[Call, Fault]] = field(default_factory=list)
     _by: str | None = None
@@ -90,7 +90,7 @@ class Wire:
     def begin(self, plan: Mapping[int, Fault]) -> None:
         """Forgets everything and numbers from 1 again."""
         self.plan, self.calls, self.fired = plan, [], []
-        self.weather, self.instead = lambda *_: None, lambda _: None
+        self.outage, self.instead = lambda *_: None, lambda _: None
 
     @property
     def caller(self) -> str | None:
@@ -110,7 +110,7 @@ class Wire:
         with self._lock:
             call = Call(len(self.calls) + 1, service, operation, str(self._by))
             self.calls.append(call)
-            fault = self.plan.get(call.number) or self.weather(service, operation)
+            fault = self.plan.get(call.number) or self.outage(service, operation)
             if fault:
                 self.fired.append((call, fault))
             return fault
@@ -127,7 +127,8 @@ class Wire:
         events.register_first(f"needs-retry.{service}", self._needs_retry)
 
     def _parameters(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        # For a presigned form botocore names CreateBucket, whatever the form is for: Cloud reads the form itself.
+        # For a presigned form botocore names CreateBucket, whatever the form is for: SimulatedAws reads the form
+        # itself.
         if self._by and model.name != "CreateBucket":
             self.needs(self._by, model.service_model.service_name, model.name, params)
 

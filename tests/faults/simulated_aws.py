@@ -1,4 +1,4 @@
-"""AWS around the functions, in simulated time: who calls them, and how it comes back when they fail.
+"""AWS around the functions, in simulated time: what calls them, and how it retries when they fail.
 
 One thread and one clock: things happen in the order of their times, so a scenario runs the same way every time.
 """
@@ -38,8 +38,8 @@ from likeness.runtime.logging import logger
 from local.simulator import Simulator, SimulatorSettings
 from ops.client_keys import ClientKeys
 from tests.aws import Tables, forget_messages, make_bus, make_table, no_account_of_this_machine
-from tests.faults.machine import Machine, StateError
-from tests.faults.wire import Fault, Killed, LostByAws, Wire
+from tests.faults.fault_injection import Fault, FaultInjector, Killed, LostByAws
+from tests.faults.state_machine import StateError, StateMachine
 from tests.functions import ACCOUNT, CRUN_KEY, REGION, cold_start, environment, event_of_request, invoke
 from tests.roles import Permission, Usage, deployed, granted, names_of, template
 from tests.template_file import RESOURCES
@@ -79,18 +79,18 @@ class Lookup:
 
 
 @dataclass
-class Cloud:
+class SimulatedAws:
     """The account, the platform and crun."""
 
     simulator: Simulator
     clock: time_machine.Traveller
     store: DynamoStore
-    wire: Wire
+    injector: FaultInjector
     queue_url: str
     dead_letter_url: str
     bucket: str
     client_key: str
-    machine: Machine
+    state_machine: StateMachine
     usage: Usage
     fresh: Tables
     now: float = START
@@ -186,7 +186,7 @@ class Cloud:
         """
         if not keep:
             self.fresh.restore()  # what moto does with a table takes the longer the more it holds
-        self.wire.begin(plan)
+        self.injector.begin(plan)
         self.simulator.reset()
         for record in (
             self.metrics,
@@ -203,10 +203,10 @@ class Cloud:
         self._visited.clear()
         self.warm.clear()
         self.executions.clear()
-        self.machine.outputs.clear()
+        self.state_machine.outputs.clear()
         self.broken_until.clear()
         self._agenda.clear()
-        self.machine.chance.seed(1)
+        self.state_machine.chance.seed(1)
 
     # -- functions --------------------------------------------------------------------------------------------
 
@@ -219,7 +219,7 @@ class Cloud:
             if isinstance(handler, logging.StreamHandler):
                 handler.setStream(said)
         try:
-            with self.wire.inside(function), redirect_stdout(said):
+            with self.injector.inside(function), redirect_stdout(said):
                 if function not in self.warm:
                     self.warm[function] = self._start(function)
                 return invoke(self.warm[function], event)
@@ -411,7 +411,7 @@ class Cloud:
             self.after(0.05, lambda: self.tell(self._execute(name, document, arn)))
 
     def _execute(self, name: str, document: dict[str, Any], machine_arn: str) -> Story:
-        run = self.machine.execute(name, document)
+        run = self.state_machine.execute(name, document)
         while self.executions.get(name) == "RUNNING":  # else it was stopped, or deleted
             try:
                 yield next(run)
@@ -430,7 +430,7 @@ class Cloud:
             return 400, {"Error": {"Code": "ExecutionDoesNotExist", "Message": name}, "ResponseMetadata": {}}
         if operation == "DescribeExecution":
             return 200, {"status": self.executions[name], "name": name}
-        outputs = [json.dumps({"Payload": each}) for each in self.machine.outputs.get(name, [])]
+        outputs = [json.dumps({"Payload": each}) for each in self.state_machine.outputs.get(name, [])]
         done = [{"type": "TaskSucceeded", "taskSucceededEventDetails": {"output": each}} for each in outputs]
         return 200, {"events": done}
 
@@ -483,14 +483,14 @@ _FUNCTION_OF = {
 }
 
 
-def _integrations(wire: Wire, is_broken: Callable[[], bool]) -> Callable[[dict[str, Any]], Any]:
+def _integrations(injector: FaultInjector, is_broken: Callable[[], bool]) -> Callable[[dict[str, Any]], Any]:
     dynamodb = boto3.client("dynamodb")
 
     def update_item(parameters: dict[str, Any]) -> Any:
         if is_broken():
             raise StateError("DynamoDB.SdkClientException")
         try:
-            return wire.integration("UpdateItem", lambda: dynamodb.update_item(**parameters))
+            return injector.integration("UpdateItem", lambda: dynamodb.update_item(**parameters))
         except LostByAws:
             raise StateError("DynamoDB.SdkClientException") from None
         except ClientError as exc:
@@ -510,7 +510,7 @@ def _queues() -> tuple[str, str]:
 
 def _state_machine() -> str:
     role = boto3.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    # moto only keeps the executions' names; tests/faults/machine.py interprets the real document.
+    # moto only keeps the executions' names; tests/faults/state_machine.py interprets the real document.
     made = boto3.client("stepfunctions").create_state_machine(
         name="onboard", definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}', roleArn=role
     )
@@ -533,9 +533,9 @@ def _one_authority() -> str:
 
 
 @contextmanager
-def cloud(
+def simulated_aws(
     settings: Mapping[str, Any], *, start: float = START, stream: bool = False, **parameters: str
-) -> Iterator[Cloud]:
+) -> Iterator[SimulatedAws]:
     """An account with everything in it. ``settings`` are the simulator's, ``parameters`` the functions' variables;
 
     ``start`` is the time at which it begins, in epoch seconds. With ``stream`` the table keeps its changes.
@@ -586,22 +586,22 @@ def cloud(
         authorities.flush()
         patch.setattr(https, "DEFAULT_CA_BUNDLE_PATH", authorities.name)
         usage = Usage(names_of(variables))
-        wire = Wire(lambda *_: None, lambda *_: None, usage.note)
+        injector = FaultInjector(lambda *_: None, lambda *_: None, usage.note)
         for service in _WATCHED:
-            wire.watch(service, bootstrap.client(service))
+            injector.watch(service, bootstrap.client(service))
         client_key = ClientKeys(boto3.client("dynamodb"), "Table").add("acme", ["https://shop.example"])
-        made = Cloud(
+        made = SimulatedAws(
             simulator=simulator,
             clock=clock,
             store=DynamoStore(make_client("dynamodb"), "Table"),
-            wire=wire,
+            injector=injector,
             queue_url=queue_url,
             dead_letter_url=dead,
             bucket="uploads",
             client_key=client_key,
-            machine=Machine(
+            state_machine=StateMachine(
                 lambda *_: None,
-                _integrations(wire, lambda: made.broken_until.get("onboard_person", 0) > made.now),
+                _integrations(injector, lambda: made.broken_until.get("onboard_person", 0) > made.now),
                 "Table",
                 random.Random(1),
                 lambda: made.now,
@@ -611,11 +611,11 @@ def cloud(
             now=start,
         )
         real = time.sleep
-        patch.setattr(time, "sleep", lambda seconds: (made.sleep if wire.caller else real)(seconds))
-        made.machine.call = made.invoke
-        wire.happened, wire.asking = made.happened, made.asking
-        wire.answers, wire.used_up = made.answer, made.use_up
-        with wire.over_http():
+        patch.setattr(time, "sleep", lambda seconds: (made.sleep if injector.caller else real)(seconds))
+        made.state_machine.call = made.invoke
+        injector.happened, injector.asking = made.happened, made.asking
+        injector.answers, injector.used_up = made.answer, made.use_up
+        with injector.over_http():
             yield made
         beyond = sorted(map(str, usage.seen - _granted()))
         assert not beyond, f"no role allows {beyond}"

@@ -13,9 +13,9 @@ from typing import Any
 
 from likeness.domain.asset import MAX_AMBIGUOUS_SUBMISSIONS, AssetStatus
 from likeness.domain.session import AttemptStatus, SessionStatus
-from tests.faults.cloud import LINK_CHECK_SECONDS, Cloud, cloud
+from tests.faults.fault_injection import MOMENTARY, Call, Fault
 from tests.faults.onboarding import Onboarding
-from tests.faults.wire import MOMENTARY, Call, Fault
+from tests.faults.simulated_aws import LINK_CHECK_SECONDS, SimulatedAws, simulated_aws
 
 #: Every file turns Active at crun after five seconds: the first question finds it Processing.
 SETTINGS: dict[str, Any] = {"asset_outcomes": [{"name": "*", "outcome": "active", "after_seconds": 5}]}
@@ -55,9 +55,9 @@ class Invariants:
     """What holds once the dust has settled. Each method is one; its docstring is its name."""
 
     def __init__(self, story: Onboarding, scenario: Scenario) -> None:
-        self.story, self.cloud, self.scenario = story, story.cloud, scenario
-        self.session, self.assets = story.session(), story.cloud.store.list_assets(story.session_id)
-        self.validations = list(self.cloud.simulator.store.validations.values())
+        self.story, self.account, self.scenario = story, story.account, scenario
+        self.session, self.assets = story.session(), story.account.store.list_assets(story.session_id)
+        self.validations = list(self.account.simulator.store.validations.values())
 
     def check(self) -> Iterator[tuple[str, str]]:
         """The broken ones."""
@@ -89,7 +89,7 @@ class Invariants:
         lost = [each for each in self.session.attempts.values() if each.status is AttemptStatus.LOST]
         burned = sum(
             call.operation == "visual-validate-result" and fault in (Fault.LOST, Fault.DIES)
-            for call, fault in self.cloud.wire.fired
+            for call, fault in self.account.injector.fired
         )
         allowed = burned if self.scenario.token_mode == "single_use" else 0
         return None if asked == len(lost) <= allowed else f"{asked} further attempts, {burned} tokens burned"
@@ -102,7 +102,7 @@ class Invariants:
 
     def no_early_lookup(self) -> object:
         """no look-up before an authentic pass or the last-chance time."""
-        return [each for each in self.cloud.lookups if each.before_pass and each.age < LINK_CHECK_SECONDS] or None
+        return [each for each in self.account.lookups if each.before_pass and each.age < LINK_CHECK_SECONDS] or None
 
     def settled(self) -> object:
         """every file is active, or failed with a reason; nothing stays in submitting or processing."""
@@ -113,7 +113,7 @@ class Invariants:
         """each of the three files is in the inventory, and active unless it failed as submission_unknown."""
         found = {each.name: each for each in self.assets if each.status is not AssetStatus.AWAITING_UPLOAD}
         # A file that was dropped into the inbox has no row before its event was read.
-        lost = {each["detail"]["object"]["key"].rpartition("/")[2] for each in self.cloud.undelivered}
+        lost = {each["detail"]["object"]["key"].rpartition("/")[2] for each in self.account.undelivered}
         if {"face 0", "face 1", "third.jpg"} - lost - found.keys() or found.keys() - {"face 0", "face 1", "third.jpg"}:
             return sorted(found)
         failed = [each for each in found.values() if each.status is not AssetStatus.ACTIVE]
@@ -127,46 +127,46 @@ class Invariants:
         calls = ("asset-upload", "PutItem")
         return sum(
             call.by == "submit_asset" and (call.operation in calls or fault in (Fault.DIES, Fault.USED_UP))
-            for call, fault in self.cloud.wire.fired
+            for call, fault in self.account.injector.fired
         )
 
     def orphans_counted(self) -> object:
         """no file has two live AssetIds, except where an ambiguous upload was repeated once and a metric counts it."""
-        names = [each.name for each in self.cloud.simulator.store.assets.values()]
+        names = [each.name for each in self.account.simulator.store.assets.values()]
         extra = len(names) - len(set(names))
         known = {each.crun_asset_id for each in self.assets if each.crun_asset_id}
         unknown = len(names) - len(known)
-        counted = self.cloud.metrics.count("PossibleOrphan")
+        counted = self.account.metrics.count("PossibleOrphan")
         return None if max(extra, unknown) <= counted else f"{unknown} unknown at crun, {counted} counted"
 
     def executions_ended(self) -> object:
         """every execution succeeded, and the session has no driver left."""
-        failed = {name: ended for name, ended in self.cloud.executions.items() if ended != "SUCCEEDED"}
+        failed = {name: ended for name, ended in self.account.executions.items() if ended != "SUCCEEDED"}
         return failed or self.session.driver
 
     def no_execution_left(self) -> object:
         """every execution has ended, and no driver is alive."""
-        return [name for name, status in self.cloud.executions.items() if status == "RUNNING"] or None
+        return [name for name, status in self.account.executions.items() if status == "RUNNING"] or None
 
     def queues_empty(self) -> object:
         """no message is left in the queue, none in the dead-letter queue, and no event was given up."""
-        left = [self.cloud.waiting(url) for url in (self.cloud.queue_url, self.cloud.dead_letter_url)]
-        return None if left == [0, 0] and not self.cloud.undelivered else (left, self.cloud.undelivered)
+        left = [self.account.waiting(url) for url in (self.account.queue_url, self.account.dead_letter_url)]
+        return None if left == [0, 0] and not self.account.undelivered else (left, self.account.undelivered)
 
     def idempotent(self) -> object:
         """a second complete delivery of every event changes nothing."""
-        before, executions = self.story.snapshot(), dict(self.cloud.executions)
+        before, executions = self.story.snapshot(), dict(self.account.executions)
         self.story.redeliver()
-        self.cloud.settle()
-        changed = self.story.snapshot() != before or executions != self.cloud.executions
+        self.account.settle()
+        changed = self.story.snapshot() != before or executions != self.account.executions
         return "it did" if changed else None
 
-    def nothing_secret_said(self) -> object:
+    def no_secret_is_logged(self) -> object:
         """no token, link, signature, key or name stands in a log line or a metric."""
-        secrets = [self.cloud.client_key, "X-Amz-", "X-Signature", "face 0", "third.jpg"]
+        secrets = [self.account.client_key, "X-Amz-", "X-Signature", "face 0", "third.jpg"]
         secrets += [each.token for each in self.validations]
-        secrets += [url.rpartition("?")[0].rpartition("/")[2] for url in self.cloud.callbacks]
-        said = [line for line in self.cloud.logs if any(each in line for each in secrets)]
+        secrets += [url.rpartition("?")[0].rpartition("/")[2] for url in self.account.callbacks]
+        said = [line for line in self.account.logs if any(each in line for each in secrets)]
         return said or None
 
 
@@ -185,7 +185,7 @@ INVARIANTS = (
     "queues_empty",
     "idempotent",
     "queues_empty",
-    "nothing_secret_said",
+    "no_secret_is_logged",
 )
 
 
@@ -200,13 +200,13 @@ INVARIANTS_OF_USED_UP = (
     "all_files_counted",
     "orphans_counted",
     "no_execution_left",
-    "nothing_secret_said",
+    "no_secret_is_logged",
 )
 #: Who calls these again when they fail is a person or a developer, and they give up at some time.
 _CALLED_BY_PEOPLE = ("authorize", "create_session", "register_asset")
 
 
-def play(where: Cloud, scenario: Scenario) -> Outcome:
+def play(where: SimulatedAws, scenario: Scenario) -> Outcome:
     """Runs one scenario to its end and looks at what became of it."""
     where.begin(dict(scenario.plan))
     where.simulator.update_settings(token_mode=scenario.token_mode)
@@ -215,23 +215,23 @@ def play(where: Cloud, scenario: Scenario) -> Outcome:
     try:
         where.tell(story.story())
         where.settle()
-        calls = len(where.wire.calls)
+        calls = len(where.injector.calls)
         first = len(story.session().attempts) == 1
-        where.wire.plan = {}
+        where.injector.plan = {}
         broken = dict(Invariants(story, scenario).check())
     except Exception:
-        calls, first = len(where.wire.calls), False
+        calls, first = len(where.injector.calls), False
         broken["the scenario can be played"] = traceback.format_exc(limit=-6)
-    fired = [f"{call} {fault}" for call, fault in where.wire.fired]
+    fired = [f"{call} {fault}" for call, fault in where.injector.fired]
     return Outcome(scenario, calls, fired, first, broken)
 
 
 def number_calls() -> list[Call]:
     """The calls of an onboarding in which nothing goes wrong."""
-    with cloud(SETTINGS) as where:
+    with simulated_aws(SETTINGS) as where:
         outcome = play(where, Scenario())
         assert not outcome.broken, outcome
-        return where.wire.calls[: outcome.calls]
+        return where.injector.calls[: outcome.calls]
 
 
 def singles(calls: Sequence[Call]) -> Iterator[Scenario]:
@@ -269,7 +269,7 @@ def pairs(calls: Sequence[Call], number: int, seed: int) -> Iterator[Scenario]:
 
 
 def _play_all(scenarios: Sequence[Scenario]) -> list[Outcome]:
-    with cloud(SETTINGS) as where:
+    with simulated_aws(SETTINGS) as where:
         return [play(where, scenario) for scenario in scenarios]
 
 

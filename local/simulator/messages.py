@@ -1,4 +1,4 @@
-"""What goes over the wire: one request in, one reply out, and crun's envelope in between."""
+"""HTTP messages of the simulator: a request, a reply, and crun's envelope in between."""
 
 import json
 from dataclasses import dataclass, field

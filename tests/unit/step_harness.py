@@ -1,4 +1,4 @@
-"""The surroundings of the steps: moto's table, and the other ports' in-memory fakes."""
+"""The step harness: the steps on moto's table, and the other ports' in-memory fakes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _COUNTER = itertools.count(1)
 
 
 @dataclass
-class World:
-    """One session's surroundings. ``dynamodb`` only where a test plays a state that Step Functions runs by itself."""
+class StepHarness:
+    """The steps and their ports. ``dynamodb`` only where a test plays a state that Step Functions runs by itself."""
 
     store: DynamoStore
     dynamodb: Any

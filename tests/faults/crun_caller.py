@@ -1,4 +1,4 @@
-"""A program written for crun and its user, who calls again when an answer does not come."""
+"""A program written for crun and its user: both call again when an answer does not come."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from local.crun_script import serving
-from tests.faults.cloud import Cloud, Story
 from tests.faults.onboarding import FACES, GaveUp, take_check
+from tests.faults.simulated_aws import SimulatedAws, Story
 
 CALLBACK = "https://shop.example/done?order=1#top"
 _TRIES = 40
@@ -28,10 +28,10 @@ def served_face() -> Iterator[str]:
 
 
 @dataclass
-class Program:
+class CrunCaller:
     """One person with one file behind ``url``. ``told`` holds the AssetIds that uploads were answered with."""
 
-    cloud: Cloud
+    account: SimulatedAws
     url: str
     issued_token: str = ""
     group_id: str = ""
@@ -65,7 +65,7 @@ class Program:
 
     def _until_answered(self, call: str, **options: Any) -> Any:
         for _ in range(_TRIES):
-            answer = self.cloud.crun_route(call, **options)
+            answer = self.account.crun_route(call, **options)
             if answer.status == 200:
                 return answer.body["data"]
             # Lambda's own end of a run, a fault of ours, and what is away or on its way.
@@ -75,7 +75,7 @@ class Program:
 
     def _come_back(self, callback: str) -> Story:
         for _ in range(_TRIES):
-            answer = self.cloud.browser(callback)
+            answer = self.account.browser(callback)
             if answer.status == 303:
                 assert answer.location
                 assert answer.location.startswith(CALLBACK.partition("#")[0])

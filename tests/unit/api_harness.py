@@ -40,7 +40,7 @@ class Answer:
 
 
 @dataclass
-class Service:
+class ApiHarness:
     """Calls the handlers as API Gateway does, as client ``acme`` whose return origins are ORIGINS."""
 
     apps: dict[str, ModuleType]
@@ -90,7 +90,7 @@ class Service:
 
 
 @contextmanager
-def service() -> Iterator[Service]:
+def service() -> Iterator[ApiHarness]:
     """A fresh account, with the handlers started in it. crun is not reachable: unit tests have no sockets."""
     assert all(origin_of(each) == each for each in ORIGINS)
     with no_account_of_this_machine(), mock_aws(), pytest.MonkeyPatch.context() as patch:
@@ -115,4 +115,4 @@ def service() -> Iterator[Service]:
         for name, value in settings.items():
             patch.setenv(name, value)
         patch.setattr(bootstrap, "_clients", {})
-        yield Service({name: cold_start(name) for name in _HANDLERS}, DynamoStore(boto3.client("dynamodb"), "Table"))
+        yield ApiHarness({name: cold_start(name) for name in _HANDLERS}, DynamoStore(boto3.client("dynamodb"), "Table"))
