@@ -63,7 +63,7 @@ _ONE_CALL = {
     "events": 'put_events(Entries=[{"Source": "a", "DetailType": "b", "Detail": "{}"}])',
 }
 #: Tells which modules there are, in the order in which they were imported.
-_TELL = """
+_LIST_MODULES = """
 import importlib.util, json, sys
 answered = handler
 def handler(event, context):
@@ -119,8 +119,8 @@ class Bench:
 
     def imports_of(self, recording: Recording) -> str:
         """A handler that imports what the function has imported at the end, and makes nothing of it."""
-        source = (self.artefact.function(recording.function) / "app.py").read_text() + _TELL
-        task = self.task(f"tell_{recording.function}", source)
+        source = (self.artefact.function(recording.function) / "app.py").read_text() + _LIST_MODULES
+        task = self.task(f"modules_{recording.function}", source)
         self.start(task, self.artefact.layers, recording.event, recording.exchanges)
         names: list[str] = json.loads(self.answer)
         return f"import importlib\nfor name in {names!r}:\n    importlib.import_module(name)\n{_BARE}"

@@ -129,8 +129,8 @@ def _machines(results: Sequence[Result]) -> str:
     lines = ["## Where", ""]
     for each, names in found.items():
         cores = f"{each.cores} {'processor' if each.cores == 1 else 'processors'}"
-        said = f"{each.processor}, {cores}, Python {each.python}, {each.date}"
-        lines.append(f"- {said}" + (f": {', '.join(names)}" if len(found) > 1 else ""))
+        text = f"{each.processor}, {cores}, Python {each.python}, {each.date}"
+        lines.append(f"- {text}" + (f": {', '.join(names)}" if len(found) > 1 else ""))
     return "\n".join(lines) + "\n"
 
 

@@ -99,10 +99,10 @@ def _transitions(figure: Figure, extra: Mapping[str, Any]) -> None:
     for colour, polls in zip(_COLOURS, sorted({each["polls"] for each in extra["points"]}), strict=False):
         points = sorted((each for each in extra["points"] if each["polls"] == polls), key=lambda each: each["assets"])
         assets = [each["assets"] for each in points]
-        said = f"{polls} poll{'s' * (polls > 1)}"
-        axes.plot(assets, [each["counted"] for each in points], marker="o", markersize=5, color=colour, label=said)
+        legend = f"{polls} poll{'s' * (polls > 1)}"
+        axes.plot(assets, [each["counted"] for each in points], marker="o", markersize=5, color=colour, label=legend)
         naive = [each["naive"] for each in points]
-        axes.plot(assets, naive, "s--", markersize=4, color=colour, label=f"{said}, a loop for each file")
+        axes.plot(assets, naive, "s--", markersize=4, color=colour, label=f"{legend}, a loop for each file")
     _by_assets(axes, "state transitions of a session")
 
 

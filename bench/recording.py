@@ -140,7 +140,7 @@ def record() -> tuple[dict[str, Recording], dict[str, str]]:
 
 def _play(where: SimulatedAws) -> None:
     person = Onboarding(where)
-    where.tell(person.story())
+    where.play(person.story())
     where.settle()
     if not person.ended:
         raise RuntimeError("the recorded person did not get through")

@@ -81,8 +81,8 @@ class CrunApi:
         self.answers.append((call, answer.status_code, body))
         if body.get("code") != 200:
             # With a 422 the message is always the same: what is wrong stands in the list.
-            told = "; ".join(map(str, body.get("errors") or [])) or str(body.get("message"))
-            raise Refused(call, body.get("code") or answer.status_code, told)
+            detail = "; ".join(map(str, body.get("errors") or [])) or str(body.get("message"))
+            raise Refused(call, body.get("code") or answer.status_code, detail)
         data: dict[str, Any] = body["data"]
         return data
 

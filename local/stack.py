@@ -68,7 +68,7 @@ class Options:
 
 
 @contextmanager
-def running_stack(options: Options, say: Callable[[str], None] = print) -> Iterator[Stack]:
+def running_stack(options: Options, report: Callable[[str], None] = print) -> Iterator[Stack]:
     """Starts everything, yields the stack, and ends everything again, however the block is left.
 
     Raises StackError, with one line for the user, when it cannot be started.
@@ -84,15 +84,15 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
     crun_key = options.crun_api_key or secrets.token_urlsafe(24)
     with ExitStack() as cleanup:
         parts = _Parts(logs, environment(state_dir, endpoint), cleanup)
-        say("starting the emulator")
+        report("starting the emulator")
         scratch = tempfile.TemporaryDirectory(prefix="likeness-", ignore_cleanup_errors=True)
         folder = Path(cleanup.enter_context(scratch))
         _start_emulator(parts, options.emulator_port, endpoint, folder)
         simulator = None
         if options.crun_base_url is None:
-            say("starting the crun simulator")
+            report("starting the crun simulator")
             simulator = _start_simulator(parts, crun_key, f"{origin}/crun")
-        say("building and deploying the template")
+        report("building and deploying the template")
         with (state_dir / "build.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another stack of this folder may be building the same
             built = build_for_host(state_dir, logs, parts.env)
@@ -110,7 +110,7 @@ def running_stack(options: Options, say: Callable[[str], None] = print) -> Itera
         outputs = emulator.outputs(endpoint, STACK_NAME)
         emulator.put_any_methods(endpoint, outputs["RestApiId"], STACK_NAME, built)
         emulator.put_gateway_responses(endpoint, outputs["RestApiId"], built)
-        say("starting the gateway")
+        report("starting the gateway")
         api = f"{endpoint}/restapis/{outputs['RestApiId']}/v1/_user_request_"
         _start_gateway(parts, options.port, {"/v1": api} | ({"/crun": simulator} if simulator else {}))
         key = ClientKeys(emulator.client("dynamodb", endpoint), outputs["TableName"]).add(CLIENT_ID, [origin])

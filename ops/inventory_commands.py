@@ -77,8 +77,8 @@ def restore(from_: str, skip_bad: bool, stack_name: str, state_file: Path | None
         for part in parts:
             run(lines_in(source, part, []))
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as exc:
-        said = ", ".join(f"{count} {name}" for name, count in sorted(run.counts.items())) or "nothing"
-        raise click.ClickException(f"half restored ({said}): {exc}; run it again") from exc
+        summary = ", ".join(f"{count} {name}" for name, count in sorted(run.counts.items())) or "nothing"
+        raise click.ClickException(f"half restored ({summary}): {exc}; run it again") from exc
     for name, count in sorted(run.counts.items()):
         click.echo(f"{name}: {count}")
     if bad:

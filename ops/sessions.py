@@ -93,16 +93,18 @@ class Sessions:
         found = []
         for name in dict.fromkeys([*executions_of(session), *([session.driver] if session.driver else [])]):
             arn = f"{prefix}:{name}"
-            told = _describe(client, arn)
-            if told or name == session.driver:
+            described = _describe(client, arn)
+            if described or name == session.driver:
                 found.append(
                     {
                         "name": name,
                         "drives": name == session.driver,
-                        "status": told["status"] if told else "unknown",
-                        "started_at": iso(told["startDate"].timestamp()) if told else None,
-                        "ended_at": iso(told["stopDate"].timestamp()) if told and told.get("stopDate") else None,
-                        "error": told.get("error") if told else None,
+                        "status": described["status"] if described else "unknown",
+                        "started_at": iso(described["startDate"].timestamp()) if described else None,
+                        "ended_at": iso(described["stopDate"].timestamp())
+                        if described and described.get("stopDate")
+                        else None,
+                        "error": described.get("error") if described else None,
                         "arn": arn,
                         "console": _console(arn) if self._on_aws else None,
                     }

@@ -458,7 +458,7 @@ def switched(data: bytes, *flags: int) -> bytes:
     return bytes(changed)
 
 
-def header_says(data: bytes, kind: bytes, ticks: int) -> bytes:
+def with_header_duration(data: bytes, kind: bytes, ticks: int) -> bytes:
     """The film with another duration in the header ``kind``."""
     return patched(data, _box_at(data, kind) + 16, ">I", ticks)
 
@@ -528,7 +528,7 @@ def videos(draw: random.Random) -> Iterator[tuple[str, Case]]:
         for ticks in (0, 0xFFFFFFFF, draw.randint(1, 5000)):
             yield (
                 f"mp4, {kind.decode()} says {ticks}",
-                case(lambda k=kind, t=ticks: header_says(film(take), k, t), take),
+                case(lambda k=kind, t=ticks: with_header_duration(film(take), k, t), take),
             )
     other = Take(square, 240)
     yield "mp4, two tracks", case(lambda: switched(film(take, other), 3, 2), take)

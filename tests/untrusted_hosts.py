@@ -27,8 +27,8 @@ Speak = Callable[[socket.socket], None]
 
 
 @contextmanager
-def speaking(speak: Speak, context: ssl.SSLContext | None = None, heard: list[bytes] | None = None) -> Iterator[int]:
-    """The port of a server whose every answer is what ``speak`` writes, once the request is read, and in ``heard``."""
+def speaking(speak: Speak, context: ssl.SSLContext | None = None, received: list[bytes] | None = None) -> Iterator[int]:
+    """The port of a server whose every answer is what ``speak`` writes, once the request is in ``received``."""
 
     def serve(connection: socket.socket) -> None:
         with suppress(OSError), connection:
@@ -36,8 +36,8 @@ def speaking(speak: Speak, context: ssl.SSLContext | None = None, heard: list[by
             inner = context.wrap_socket(connection, server_side=True) if context else connection
             with inner:
                 request = _request(inner)
-                if heard is not None:
-                    heard.append(request)
+                if received is not None:
+                    received.append(request)
                 speak(inner)
 
     def listen() -> None:
@@ -54,13 +54,13 @@ def speaking(speak: Speak, context: ssl.SSLContext | None = None, heard: list[by
 
 def _request(connection: socket.socket) -> bytes:
     """A head, and as much of a body as it announces. ConnectionError when its sender goes before all of it is said."""
-    heard = b""
-    while not _is_whole(heard):
+    received = b""
+    while not _is_whole(received):
         more = connection.recv(65_536)
         if not more:
             raise ConnectionError
-        heard += more
-    return heard
+        received += more
+    return received
 
 
 def _is_whole(request: bytes) -> bool:

@@ -67,11 +67,11 @@ class AssetWorker:
         settings = self._settings()
         received = time.monotonic()
         after = settle_seconds(settings, asset.number)
-        told = self._told_outcome(asset.name, settings)
-        if told is not None:
-            if told.outcome != "never":
-                error = (told.code, told.message) if told.outcome == "failed" else None
-                wait = after if told.after_seconds is None else told.after_seconds
+        configured = self._configured_outcome(asset.name, settings)
+        if configured is not None:
+            if configured.outcome != "never":
+                error = (configured.code, configured.message) if configured.outcome == "failed" else None
+                wait = after if configured.after_seconds is None else configured.after_seconds
                 self._store.settle_later(asset, wait, error)
             return
         self._at(
@@ -79,7 +79,7 @@ class AssetWorker:
             lambda: self._fetch(asset, person, url, received + after),
         )
 
-    def _told_outcome(self, name: str, settings: SimulatorSettings) -> AssetOutcome | None:
+    def _configured_outcome(self, name: str, settings: SimulatorSettings) -> AssetOutcome | None:
         with self._wake:
             for each in settings.asset_outcomes:
                 used = self._used.get(each, 0)

@@ -207,10 +207,10 @@ def _area(trak: bytes) -> int:
 
 
 def _play_seconds(trak: bytes, movie_scale: int, added: int) -> float:
-    scale, said = _ticks(_first(trak, "mdia/mdhd"))
+    scale, declared = _ticks(_first(trak, "mdia/mdhd"))
     times = _first(trak, "mdia/minf/stbl/stts")
     pairs = list(struct.iter_unpack(">Ii", times[8 : 8 + 8 * struct.unpack_from(">I", times, 4)[0]])) if times else []
-    ticks = sum(count * max(0, each) for count, each in pairs) or (said if pairs and said < 0xFFFF_FFFF else 0)
+    ticks = sum(count * max(0, each) for count, each in pairs) or (declared if pairs and declared < 0xFFFF_FFFF else 0)
     total = (ticks + added) / scale if scale else 0.0
     edits = _first(trak, "edts/elst")
     if added or not edits or not movie_scale:

@@ -101,22 +101,24 @@ class Judge:
     def success(self, answer: Answer, fields: Collection[str]) -> list[Finding]:
         """Whether an answer is a success with ``fields`` in its data, each of a type that the product reads."""
         envelope = envelope_of(answer)
-        told = self._told(answer, envelope)
+        summary = self._summary(answer, envelope)
         if code_of(answer) != 200:
-            return [self._differs("answer", f"not a success: {told}"), *self._of_all(answer, envelope, set())]
+            return [self._differs("answer", f"not a success: {summary}"), *self._of_all(answer, envelope, set())]
         wrong = [*_wrong_envelope(envelope), *_wrong_fields(envelope.data, fields)]
         return [
-            self._agrees("answer", told),
+            self._agrees("answer", summary),
             self._differs("fields", "; ".join(wrong)) if wrong else self._agrees("fields", ", ".join(fields)),
             *self._of_all(answer, envelope, set(fields)),
         ]
 
     def refusal(self, answer: Answer, expected: Collection[int]) -> list[Finding]:
-        """Whether an answer is a refusal that the product reads as one of ``expected``, and by what it is told."""
+        """Whether an answer is a refusal that the product reads as one of ``expected``, and what it reports."""
         envelope, code = envelope_of(answer), code_of(answer)
-        told = self._told(answer, envelope)
+        summary = self._summary(answer, envelope)
         wanted = " or ".join(str(each) for each in sorted(expected))
-        verdict = self._agrees("answer", told) if code in expected else self._differs("answer", f"{told}, not {wanted}")
+        verdict = (
+            self._agrees("answer", summary) if code in expected else self._differs("answer", f"{summary}, not {wanted}")
+        )
         findings = [verdict]
         if code != 200 and (code or answer.status >= 400):
             findings += [
@@ -182,8 +184,8 @@ class Judge:
         if listed:
             shown = (self._redactor.text(each)[:_LONGEST_MESSAGE] for each in listed)
             yield self._learned("errors", "; ".join(shown))
-        told = ("code", "message", "data", *(["errors"] if listed else []))
-        new = [f"{name} beside data" for name in (envelope.fields or {}) if name not in told]
+        known_fields = ("code", "message", "data", *(["errors"] if listed else []))
+        new = [f"{name} beside data" for name in (envelope.fields or {}) if name not in known_fields]
         new += [name for name in envelope.data if name not in known]
         if new:
             yield self._learned("extra fields", self._redactor.text(", ".join(new)))
@@ -192,14 +194,14 @@ class Judge:
             yield self._learned("Content-Type", self._redactor.text(kind))
         yield self._learned("latency", f"{answer.seconds:.3f} s")
 
-    def _told(self, answer: Answer, envelope: Envelope) -> str:
+    def _summary(self, answer: Answer, envelope: Envelope) -> str:
         if envelope.fields is None:
             return f"HTTP {answer.status}, and no JSON object"
         code = envelope.fields.get("code")
-        told = f"HTTP {answer.status}, {'no code' if code is None else f'code {self._short(code)}'}"
+        summary = f"HTTP {answer.status}, {'no code' if code is None else f'code {self._short(code)}'}"
         message = envelope.fields.get("message") or envelope.fields.get("detail")
         shown = self._redactor.text(message)[:_LONGEST_MESSAGE] if isinstance(message, str) else ""
-        return f"{told}: {shown}" if shown and code != 200 else told
+        return f"{summary}: {shown}" if shown and code != 200 else summary
 
     def _short(self, value: object) -> str:
         """A value that is to be one word; what may nest without end, or never end, is not written out."""

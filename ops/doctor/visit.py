@@ -130,7 +130,7 @@ class Visit:
         first = self._refused("look-up", call, _NOT_PASSED)
         second = self._refused("look-up again", call, _NOT_PASSED)
         if first and second:
-            same = _told(first) == _told(second)
+            same = _comparable(first) == _comparable(second)
             text = "both look-ups answer the same: the first has changed nothing that shows"
             other = "the second look-up answers otherwise: the first one seems to consume the token"
             self._learned("look-up again", "single use", text if same else other)
@@ -212,7 +212,7 @@ class Visit:
         self.findings.append(Finding(name, "answer", Verdict.NOT_ASKED, why))
 
 
-def _told(answer: Answer) -> tuple[int, int, str]:
+def _comparable(answer: Answer) -> tuple[int, int, str]:
     """What an answer says, but for what is new in each: words with a digit are ids of requests, and times."""
     message = (envelope_of(answer).fields or {}).get("message")
     words = message.split() if isinstance(message, str) else []

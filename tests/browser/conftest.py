@@ -82,7 +82,7 @@ class Watched:
 
     def listen(self) -> None:
         """Notes everything from now on."""
-        self.page.on("console", self._said)
+        self.page.on("console", self._record_console)
         self.page.on("pageerror", lambda error: self._note(str(error)))
         self.page.on("request", self._asked)
         self.page.add_init_script(
@@ -90,9 +90,9 @@ class Watched:
             " console.error(`policy: ${breach.violatedDirective} ${breach.blockedURI}`))"
         )
 
-    def _said(self, said: ConsoleMessage) -> None:
-        if said.type in ("error", "warning"):
-            self._note(f"{said.text} ({urlsplit(said.location['url']).path})")
+    def _record_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self._note(f"{message.text} ({urlsplit(message.location['url']).path})")
 
     def _asked(self, request: Request) -> None:
         self.requests.append(request)

@@ -938,8 +938,8 @@ def test_what_can_be_touched_is_large_enough(person: NewPerson, api: Api, media:
 
 def test_without_scripts_the_page_says_what_it_needs(person: NewPerson, stack: Stack) -> None:
     visitor = person(f"{stack.api_url}/invite", java_script_enabled=False)
-    said = visitor.page.locator(".noscript p")
-    for each, text in zip(said.all(), ("This page needs", "此页面需要", "此頁面需要"), strict=True):
+    shown = visitor.page.locator(".noscript p")
+    for each, text in zip(shown.all(), ("This page needs", "此页面需要", "此頁面需要"), strict=True):
         expect(each).to_be_visible()
         expect(each).to_contain_text(f"{text} JavaScript")
     expect(visitor.page.get_by_role("combobox")).to_be_hidden()

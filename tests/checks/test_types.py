@@ -69,7 +69,7 @@ MISTAKES = [
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> str:
+def output(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What mypy says of all of them in one run, with a copy of the cache: the mistakes stay out of the real one."""
     folder = tmp_path_factory.mktemp("types")
     shadows: list[str] = []
@@ -90,14 +90,14 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize(("file", "expected"), [(file, expected) for file, _, _, expected in MISTAKES])
-def test_a_mistake_is_found_where_it_is_made(said: str, file: str, expected: list[str]) -> None:
-    lines = [each for each in said.splitlines() if each.startswith(f"{file}:")]
+def test_a_mistake_is_found_where_it_is_made(output: str, file: str, expected: list[str]) -> None:
+    lines = [each for each in output.splitlines() if each.startswith(f"{file}:")]
     for words in expected:
-        assert any(words in each for each in lines), said
+        assert any(words in each for each in lines), output
 
 
-def test_nothing_else_is_found(said: str) -> None:
-    files = {Path(each.partition(":")[0]) for each in said.splitlines() if ": error: " in each}
+def test_nothing_else_is_found(output: str) -> None:
+    files = {Path(each.partition(":")[0]) for each in output.splitlines() if ": error: " in each}
     assert files == {Path(file) for file, *_ in MISTAKES}
 
 

@@ -60,7 +60,7 @@ def test_a_moment_without_a_zone_is_utc(server: Script, client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    ("answer", "message"),
     [
         (Answer(body=b"{broken"), "not JSON"),
         (Answer(body=b""), "not JSON"),
@@ -74,9 +74,9 @@ def test_a_moment_without_a_zone_is_utc(server: Script, client: Client) -> None:
         (Answer(body=example("session_verified", created_at="yesterday")), "created_at is not a datetime"),
     ],
 )
-def test_nonsense_is_named_and_not_repeated(server: Script, client: Client, answer: Answer, says: str) -> None:
+def test_nonsense_is_named_and_not_repeated(server: Script, client: Client, answer: Answer, message: str) -> None:
     server.then(answer)
-    with pytest.raises(UnexpectedAnswerError, match=says):
+    with pytest.raises(UnexpectedAnswerError, match=message):
         client.get_session(ID)
     assert len(server.seen) == 1
 
@@ -90,20 +90,20 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "says"), PAGES)
+@pytest.mark.parametrize(("answer", "message"), PAGES)
 def test_a_proxys_page_is_nobodys_word_about_a_session(
-    server: Script, client: Client, answer: Answer, says: str
+    server: Script, client: Client, answer: Answer, message: str
 ) -> None:
     server.then(answer, Answer(body=example("session_verified")))
     assert client.get_session(ID).status == "verified"
     server.then(answer, Answer(body=example("session_verified")))
     assert client.wait_until_verified(ID, timeout=5).status == "verified", "a wait goes on"
     server.then(*[answer] * QUICK.attempts)
-    with pytest.raises(LikenessError, match=says):
+    with pytest.raises(LikenessError, match=message):
         client.get_session(ID)
     server.seen.clear()
     server.then(answer)
-    with pytest.raises(LikenessError, match=says):
+    with pytest.raises(LikenessError, match=message):
         client.erase_session(ID)
     assert len(server.seen) == 1, "what may not be sent twice is not"
 
@@ -148,8 +148,8 @@ def test_the_text_of_an_error_names_the_request(server: Script, client: Client) 
     server.then(Answer(500, example("internal_error"), "application/problem+json"))
     with pytest.raises(LikenessApiError) as caught:
         client.get_session(ID)
-    told = "500 internal_error: Something went wrong on our side (request 8f0b4c1e-6a53-4a37-9d4c-2f1f0a7c9b55)"
-    assert str(caught.value) == told
+    text = "500 internal_error: Something went wrong on our side (request 8f0b4c1e-6a53-4a37-9d4c-2f1f0a7c9b55)"
+    assert str(caught.value) == text
 
 
 def test_pages_are_followed_as_they_are_needed(server: Script, client: Client) -> None:

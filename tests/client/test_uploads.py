@@ -69,11 +69,11 @@ class Watched(io.BytesIO):
 
 def test_a_file_is_read_in_blocks_and_its_progress_told(server: Script, client: Client) -> None:
     server.then(STORED)
-    file, told = Watched(CONTENT), []
-    client.upload(asset_for(server), file, lambda sent, total: told.append((sent, total)))
+    file, progress = Watched(CONTENT), []
+    client.upload(asset_for(server), file, lambda sent, total: progress.append((sent, total)))
     assert file.largest <= 65_536
-    assert {total for _, total in told} == {len(CONTENT)}
-    sent = [each for each, _ in told]
+    assert {total for _, total in progress} == {len(CONTENT)}
+    sent = [each for each, _ in progress]
     assert sent == sorted(set(sent))
     assert len(sent) > 10
     assert sent[-1] == len(CONTENT)

@@ -30,10 +30,10 @@ def look(status: str, *assets: str, **changes: Any) -> Answer:
 
 def test_changes_are_told_once_each(server: Script, client: Client) -> None:
     server.then(*[look("requires_input")] * 3, look("processing"), look("processing"), look("verified"))
-    told: list[Session] = []
-    found = client.wait_until_verified(ID, 30, told.append)
+    changes: list[Session] = []
+    found = client.wait_until_verified(ID, 30, changes.append)
     assert found.status == "verified"
-    assert [each.status for each in told] == ["requires_input", "processing", "verified"]
+    assert [each.status for each in changes] == ["requires_input", "processing", "verified"]
     assert len(server.seen) == 6
 
 
@@ -51,10 +51,10 @@ def test_verified_does_not_wait_for_files_and_settled_does(server: Script, clien
 def test_a_failed_attempt_is_no_end(server: Script, client: Client) -> None:
     failed = {"code": "attempt_failed", "message": "No", "upstream_code": "10001"}
     server.then(look("requires_input", last_error=failed), look("verified"))
-    told: list[Session] = []
-    client.wait_until_verified(ID, 30, told.append)
-    assert told[0].last_error
-    assert told[0].last_error.code == "attempt_failed"
+    changes: list[Session] = []
+    client.wait_until_verified(ID, 30, changes.append)
+    assert changes[0].last_error
+    assert changes[0].last_error.code == "attempt_failed"
 
 
 @pytest.mark.parametrize("status", ["canceled", "redacted"])

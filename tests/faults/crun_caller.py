@@ -29,13 +29,13 @@ def served_face() -> Iterator[str]:
 
 @dataclass
 class CrunCaller:
-    """One person with one file behind ``url``. ``told`` holds the AssetIds that uploads were answered with."""
+    """One person with one file behind ``url``. ``asset_ids`` holds the AssetIds that uploads were answered with."""
 
     account: SimulatedAws
     url: str
     issued_token: str = ""
     group_id: str = ""
-    told: list[str] = field(default_factory=list)
+    asset_ids: list[str] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
     ended: bool = False
 
@@ -55,10 +55,10 @@ class CrunCaller:
         self.group_id = found["GroupId"]
         body = {"name": "front", "asset_type": "Image", "asset_url": self.url, "group_id": self.group_id}
         found = yield from self._until_answered("asset-upload", body=body)
-        self.told.append(found["AssetId"])
+        self.asset_ids.append(found["AssetId"])
         for _ in range(_TIMEOUT_SECONDS // 5):
             yield 5
-            self.info = yield from self._until_answered("asset-info", asset_id=self.told[-1])
+            self.info = yield from self._until_answered("asset-info", asset_id=self.asset_ids[-1])
             if self.info["Status"] != "Processing":
                 return
         raise GaveUp("the file never settled")

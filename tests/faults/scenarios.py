@@ -67,7 +67,7 @@ class Invariants:
             if seen is not None:
                 yield str(method.__doc__).strip().rstrip("."), str(seen)
 
-    def told(self) -> object:
+    def ended(self) -> object:
         """the story came to its end: nobody tried in vain."""
         return None if self.story.ended else "it did not"
 
@@ -166,13 +166,13 @@ class Invariants:
         secrets = [self.account.client_key, "X-Amz-", "X-Signature", "face 0", "third.jpg"]
         secrets += [each.token for each in self.validations]
         secrets += [url.rpartition("?")[0].rpartition("/")[2] for url in self.account.callbacks]
-        said = [line for line in self.account.logs if any(each in line for each in secrets)]
-        return said or None
+        leaked = [line for line in self.account.logs if any(each in line for each in secrets)]
+        return leaked or None
 
 
 #: In the order in which they are looked at: the redelivery comes late, since it may change what others see.
 INVARIANTS = (
-    "told",
+    "ended",
     "verified",
     "prompt",
     "again_only_when_burned",
@@ -192,7 +192,7 @@ INVARIANTS = (
 #: What holds even where a step comes no further: executions may have failed, messages may be dead letters, and a person
 #: whose result did not come for hours was asked to do the check again.
 INVARIANTS_OF_USED_UP = (
-    "told",
+    "ended",
     "verified",
     "one_successful_lookup",
     "no_early_lookup",
@@ -213,7 +213,7 @@ def play(where: SimulatedAws, scenario: Scenario) -> Outcome:
     story = Onboarding(where, reloads=scenario.reloads)
     broken: dict[str, str] = {}
     try:
-        where.tell(story.story())
+        where.play(story.story())
         where.settle()
         calls = len(where.injector.calls)
         first = len(story.session().attempts) == 1

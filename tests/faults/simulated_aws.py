@@ -123,11 +123,11 @@ class SimulatedAws:
         """Puts an action on the agenda."""
         heapq.heappush(self._agenda, (self.now + seconds, next(self._order), action))
 
-    def tell(self, story: Story) -> None:
-        """Lets a story go on at its own pace: it yields the seconds until its next step."""
+    def play(self, story: Story) -> None:
+        """Plays a story, which yields the seconds until its next step."""
         pause = next(story, None)
         if pause is not None:
-            self.after(pause, lambda: self.tell(story))
+            self.after(pause, lambda: self.play(story))
 
     def settle(self, seconds: float = _LONGEST) -> None:
         """Lets time pass until nothing is left to happen, or ``seconds`` are over."""
@@ -214,12 +214,12 @@ class SimulatedAws:
         """One invocation. StateError when it failed or died; a dead environment starts cold the next time."""
         if self.broken_until.get(function, 0) > self.now:
             raise StateError("Lambda.Unknown", "nothing brings it further")
-        said = io.StringIO()
+        output = io.StringIO()
         for handler in logger.handlers:
             if isinstance(handler, logging.StreamHandler):
-                handler.setStream(said)
+                handler.setStream(output)
         try:
-            with self.injector.inside(function), redirect_stdout(said):
+            with self.injector.inside(function), redirect_stdout(output):
                 if function not in self.warm:
                     self.warm[function] = self._start(function)
                 return invoke(self.warm[function], event)
@@ -229,7 +229,7 @@ class SimulatedAws:
         except Exception as exc:
             raise StateError(type(exc).__name__, str(exc)) from exc
         finally:
-            self._hear(said.getvalue())
+            self._collect_logs(output.getvalue())
 
     def _start(self, function: str) -> ModuleType:
         app = cold_start(function)
@@ -238,7 +238,7 @@ class SimulatedAws:
             setattr(app, function, replace(getattr(app, function), store=store))
         return app
 
-    def _hear(self, text: str) -> None:
+    def _collect_logs(self, text: str) -> None:
         for line in text.splitlines():
             self.logs.append(line)
             if '"_aws"' in line:
@@ -329,11 +329,11 @@ class SimulatedAws:
         self.uploads.append(event)
         self.deliver_upload(event)
 
-    def _tell_of_new_objects(self) -> None:
+    def _notify_of_new_objects(self) -> None:
         """What a function has put into the bucket itself is an event too."""
-        told = {each["detail"]["object"]["version-id"] for each in self.uploads}
+        notified = {each["detail"]["object"]["version-id"] for each in self.uploads}
         for found in self.aws("s3").list_object_versions(Bucket=self.bucket).get("Versions", []):
-            if found["VersionId"] not in told:
+            if found["VersionId"] not in notified:
                 self._uploaded(found["Key"], found["Size"], found["VersionId"])
 
     def deliver_upload(self, event: dict[str, Any]) -> None:
@@ -399,7 +399,7 @@ class SimulatedAws:
     def _begin_execution(self, name: str, document: str, arn: str) -> None:
         if name not in self.executions:
             self.executions[name] = "RUNNING"
-            self.after(0.05, lambda: self.tell(self._execute(name, json.loads(document), arn)))
+            self.after(0.05, lambda: self.play(self._execute(name, json.loads(document), arn)))
 
     def place_execution(self, name: str, document: dict[str, Any], status: str) -> None:
         """An execution that was started before the story begins: it goes on from its first state, or has ended."""
@@ -408,7 +408,7 @@ class SimulatedAws:
         sfn.start_execution(stateMachineArn=arn, name=name, input=json.dumps(document))
         self.executions[name] = status
         if status == "RUNNING":
-            self.after(0.05, lambda: self.tell(self._execute(name, document, arn)))
+            self.after(0.05, lambda: self.play(self._execute(name, document, arn)))
 
     def _execute(self, name: str, document: dict[str, Any], machine_arn: str) -> Story:
         run = self.state_machine.execute(name, document)
@@ -450,7 +450,7 @@ class SimulatedAws:
     def happened(self, service: str, operation: str, body: dict[str, Any]) -> None:
         """A call of the functions that took effect."""
         if (service, operation) == ("s3", "PutObject"):
-            self._tell_of_new_objects()
+            self._notify_of_new_objects()
         elif operation == "SendMessage":
             self.after(float(body.get("DelaySeconds", 0)) + 0.1, self._pump)
         elif operation == "StopExecution":

@@ -39,7 +39,7 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
     ) as where:
         where.begin({})
         person = Onboarding(where)
-        where.tell(person.story())
+        where.play(person.story())
         where.settle()
         assert person.ended
         where.invoke("publish_changes", {"Records": stream_records("Table")})

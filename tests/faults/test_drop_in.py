@@ -34,7 +34,7 @@ def where() -> Iterator[SimulatedAws]:
 def play(where: SimulatedAws, url: str, plan: dict[int, Fault]) -> CrunCaller:
     where.begin(plan)
     caller = CrunCaller(where, url)
-    where.tell(caller.story())
+    where.play(caller.story())
     where.settle()
     return caller
 
@@ -66,7 +66,7 @@ def check(caller: CrunCaller, fault: Fault | None = None) -> None:
 def test_a_caller_of_crun_routes_gets_through(where: SimulatedAws, url: str) -> None:
     caller = play(where, url, {})
     check(caller)
-    assert caller.told == [caller.info["AssetId"]]
+    assert caller.asset_ids == [caller.info["AssetId"]]
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +99,12 @@ def test_an_upload_that_crun_defers_for_hours_is_active_in_the_end(where: Simula
     where.begin({})
     where.simulator.add_faults(FaultRule(call="upload", kind="both", code=455, times=12, retry_after=600))
     caller = CrunCaller(where, url)
-    where.tell(caller.story())
+    where.play(caller.story())
     where.settle()
     check(caller)
-    (told,) = caller.told
-    assert told.startswith("ast_"), "no id of crun's could be told in time"
-    assert caller.info["AssetId"] != told
+    (first,) = caller.asset_ids
+    assert first.startswith("ast_"), "no id of crun's could be told in time"
+    assert caller.info["AssetId"] != first
 
 
 def test_a_lost_callback_is_found_by_the_link_check_and_no_question_burns_the_token(where: SimulatedAws) -> None:

@@ -23,7 +23,7 @@ def account() -> Iterator[SimulatedAws]:
 def _onboard(where: SimulatedAws, seconds: float) -> Onboarding:
     where.begin({})
     story = Onboarding(where)
-    where.tell(story.story())
+    where.play(story.story())
     where.settle(seconds)
     return story
 

@@ -258,9 +258,9 @@ class Interleavings(RuleBasedStateMachine):
             f"a session ended {session.status.value} ({session.last_error.code if session.last_error else 'no error'})"
         )
         passes = [each for each in self.model.links if each.session_id == session.id and each.passed]
-        heard = [each for each in passes if each.came_back]
+        returned = [each for each in passes if each.came_back]
         statuses = {each.status for each in session.attempts.values()}
-        if heard and not lost and not self.model.faults:
+        if returned and not lost and not self.model.faults:
             assert session.status is SessionStatus.VERIFIED, "an authentic pass always counts"
         if session.status is not SessionStatus.VERIFIED:
             assert session.status is SessionStatus.REQUIRES_INPUT, "nobody waits for ever"

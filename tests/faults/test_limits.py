@@ -97,7 +97,7 @@ def test_a_session_has_ten_attempts(where: SimulatedAws) -> None:
 def test_a_day_of_waiting_is_a_short_history(where: SimulatedAws) -> None:
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "never"}])
     story = Onboarding(where)
-    where.tell(story.story())
+    where.play(story.story())
     where.settle()
     assert {each.status for each in where.store.list_assets(story.session_id)} == {AssetStatus.FAILED}
     assert max(where.state_machine.events.values()) <= 1000
@@ -109,7 +109,7 @@ def test_an_execution_that_grows_long_goes_on_in_a_new_one(
     monkeypatch.setattr(poll_assets, "MAX_POLLS", 3)
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 120}])
     story = Onboarding(where)
-    where.tell(story.story())
+    where.play(story.story())
     where.settle()
     assert {each.status for each in where.store.list_assets(story.session_id)} == {AssetStatus.ACTIVE}
     assert len(where.executions) > 3
@@ -151,7 +151,7 @@ def test_clocks_five_minutes_off_break_nothing(where: SimulatedAws, skew: float)
     where.simulator.set_clock(skew)
     where.simulator.update_settings(fetch_skew_seconds=skew)
     story = Onboarding(where)
-    where.tell(story.story())
+    where.play(story.story())
     where.settle()
     found = Invariants(story, Scenario())
     for name in set(INVARIANTS) - {"no_early_lookup"}:
@@ -180,7 +180,7 @@ def test_a_download_that_fails_once_is_signed_and_submitted_again(where: Simulat
         ]
     )
     story = Onboarding(where)
-    where.tell(story.story())
+    where.play(story.story())
     where.settle()
     first = next(each for each in where.store.list_assets(story.session_id) if each.name == "face 0")
     assert (first.status, first.resubmissions) == (AssetStatus.ACTIVE, 1)
@@ -191,7 +191,7 @@ def test_a_download_that_fails_twice_fails_with_a_reason(where: SimulatedAws) ->
         asset_outcomes=[{"name": "*", "outcome": "failed", "code": "DownloadFailed", "after_seconds": 5}]
     )
     story = Onboarding(where)
-    where.tell(story.story())
+    where.play(story.story())
     where.settle()
     assert {each.error.code for each in where.store.list_assets(story.session_id) if each.error} == {"download_failed"}
     assert story.unsettled() == []

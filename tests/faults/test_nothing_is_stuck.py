@@ -423,7 +423,7 @@ NOT_YET = {
 }
 
 
-def _says(where: SimulatedAws, answer: str, until: float = float("inf")) -> None:
+def _crun_has_no_result(where: SimulatedAws, answer: str, until: float = float("inf")) -> None:
     """crun has no result, until then."""
     body = json.dumps(NOT_YET[answer]).encode()
     status = NOT_YET[answer]["code"]
@@ -436,7 +436,7 @@ def _says(where: SimulatedAws, answer: str, until: float = float("inf")) -> None
 @pytest.mark.parametrize("answer", NOT_YET)
 def test_not_yet_in_a_last_chance_lookup_three_times_is_lapsed(where: SimulatedAws, answer: str) -> None:
     made = where.api("POST", "/sessions", body={}).body
-    _says(where, answer)
+    _crun_has_no_result(where, answer)
     where.settle()
     row = where.store.get_session(made["id"])
     assert row
@@ -453,7 +453,7 @@ def test_not_yet_in_a_last_chance_lookup_three_times_is_lapsed(where: SimulatedA
 @pytest.mark.parametrize("answer", NOT_YET)
 def test_not_yet_after_an_authentic_pass_is_repeated_for_ten_minutes(where: SimulatedAws, answer: str) -> None:
     person = _arrives(where)
-    _says(where, answer)
+    _crun_has_no_result(where, answer)
     assert where.browser(person.callback).status == 303
     where.settle()
     assert person.session.attempts[1].status is AttemptStatus.FAILED
@@ -468,7 +468,7 @@ def test_not_yet_after_an_authentic_pass_is_repeated_for_ten_minutes(where: Simu
 @pytest.mark.parametrize("answer", NOT_YET)
 def test_a_group_after_not_yet_verifies(where: SimulatedAws, answer: str) -> None:
     person = _arrives(where)
-    _says(where, answer, until=where.now + 400)
+    _crun_has_no_result(where, answer, until=where.now + 400)
     assert where.browser(person.callback).status == 303
     where.settle()
     assert person.session.status is SessionStatus.VERIFIED
@@ -477,7 +477,7 @@ def test_a_group_after_not_yet_verifies(where: SimulatedAws, answer: str) -> Non
 
 def test_a_link_that_lapsed_and_is_passed_late_has_its_ten_minutes(where: SimulatedAws) -> None:
     person = _arrives(where)
-    _says(where, "404", until=where.now + 1300)
+    _crun_has_no_result(where, "404", until=where.now + 1300)
     where.settle(1000)
     assert person.session.attempts[1].status is AttemptStatus.LAPSED
     assert where.browser(person.callback).status == 303
@@ -487,7 +487,7 @@ def test_a_link_that_lapsed_and_is_passed_late_has_its_ten_minutes(where: Simula
 
 def test_not_yet_is_not_asked_beyond_the_life_of_the_token(where: SimulatedAws) -> None:
     person = _arrives(where)
-    _says(where, "404")
+    _crun_has_no_result(where, "404")
     where.settle(1500)
     before = len(where.lookups)
     assert where.browser(person.callback).status == 303

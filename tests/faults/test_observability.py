@@ -26,7 +26,7 @@ def person() -> Iterator[Onboarding]:
     with simulated_aws({"asset_outcomes": OUTCOMES}, stream=True) as where:
         where.begin({})
         made = Onboarding(where)
-        where.tell(made.story())
+        where.play(made.story())
         where.settle()
         assert made.ended
         _ask_for_nonsense(where, made.session_id)
@@ -68,7 +68,7 @@ def test_every_line_has_its_ids(person: Onboarding) -> None:
     assert set(FUNCTIONS) - set(lines) == {"authorize", *ELSEWHERE}
     of_requests = {"create_session", "erase_session", "get_session", "record_consent", "register_asset", "get_stats",
                    "receive_callback"}  # fmt: skip
-    for function, said in lines.items():
+    for function, written in lines.items():
         wanted = {"function_request_id"}
         if function in TASKS:
             wanted |= {"session_id", "execution", "correlation_id"}
@@ -76,7 +76,7 @@ def test_every_line_has_its_ids(person: Onboarding) -> None:
             wanted |= {"asset_id"}
         if function in of_requests:
             wanted |= {"request_id"}
-        for line in said:
+        for line in written:
             assert wanted <= set(line), (function, line)
 
 
@@ -111,14 +111,14 @@ def test_one_id_goes_from_the_api_to_crun(person: Onboarding) -> None:
     where = person.account
     (root,) = {root for route, root in where.traced if route == "POST /sessions"}
     assert person.session().correlation_id == root
-    said = _lines(where)
-    created = [line for line in said["create_session"] if line["message"] == "session created"]
+    written = _lines(where)
+    created = [line for line in written["create_session"] if line["message"] == "session created"]
     assert [(line["session_id"], line["correlation_id"]) for line in created] == [(person.session_id, root)]
     bodies = [json.loads(body) for body in where.delivered if body.startswith('{"')]
     assert {each["type"] for each in bodies} == {"link_check", "pass_reported", "assets_ready"}
     assert {each["correlation_id"] for each in bodies} == {root}
     for task in TASKS:
-        assert {line["correlation_id"] for line in said[task]} == {root}, task
+        assert {line["correlation_id"] for line in written[task]} == {root}, task
     calls = where.simulator.log()
     assert {each.call for each in calls} == {"session", "result", "upload", "info"}
     assert {each.correlation_id for each in calls} == {root}

@@ -46,7 +46,7 @@ def where(account: SimulatedAws) -> Iterator[SimulatedAws]:
 def _created(where: SimulatedAws) -> Onboarding:
     """A story that has got its session: from now on anything may break."""
     story = Onboarding(where)
-    where.tell(story.story())
+    where.play(story.story())
     where.settle(2)
     return story
 
@@ -164,8 +164,8 @@ def test_a_file_that_crun_does_not_know_for_a_moment_is_active_in_the_end(where:
 
 
 def test_what_crun_lists_with_a_422_reaches_the_caller_and_the_log_without_what_was_sent(where: SimulatedAws) -> None:
-    said = "callback_url: https://likeness.example/v1/callback is not reachable"
-    where.simulator.add_faults(FaultRule(call="session", kind="both", code=422, message=said, times=2))
+    message = "callback_url: https://likeness.example/v1/callback is not reachable"
+    where.simulator.add_faults(FaultRule(call="session", kind="both", code=422, message=message, times=2))
     answer = where.api("POST", "/sessions", body={})
     shown = ["callback_url: […] is not reachable"]
     assert (answer.status, answer.body["code"]) == (502, "upstream_rejected")
@@ -259,7 +259,7 @@ def test_an_hour_without_a_service_of_aws_loses_nobody(where: SimulatedAws, serv
 
 def test_an_hour_without_the_queue_costs_the_reload_or_the_link_check_but_no_pass(where: SimulatedAws) -> None:
     story = Onboarding(where, reloads=False)
-    where.tell(story.story())
+    where.play(story.story())
     where.settle(2)
     _for(where, 60, lambda service, _: Fault.FAILS if service == "sqs" else None)
     _check(story)
@@ -270,7 +270,7 @@ def test_messages_that_waited_are_drained_oldest_first(where: SimulatedAws) -> N
     stories = []
     for _ in range(5):
         story = Onboarding(where)
-        where.tell(story.story())
+        where.play(story.story())
         where.settle(20)
         stories.append(story)
     links = [where.store.get_session(each.session_id) for each in stories]

@@ -76,7 +76,7 @@ def _before(operation: str, function: str, action: Callable[[], object], where: 
 
 def _an_onboarding(where: SimulatedAws) -> None:
     story = Onboarding(where)
-    where.tell(story.story())
+    where.play(story.story())
     where.settle()
     assert story.ended
     for resource in ("/sessions", SESSION):
@@ -267,7 +267,7 @@ def _by_the_clock(where: SimulatedAws) -> None:
 def _a_caller_of_crun_routes(where: SimulatedAws) -> None:
     with served_face() as url:
         caller = CrunCaller(where, url)
-        where.tell(caller.story())
+        where.play(caller.story())
         where.settle()
         assert caller.ended
         body = {"name": "gone", "asset_type": "Image", "asset_url": f"{url}#", "group_id": caller.group_id}
@@ -283,7 +283,7 @@ def _a_caller_of_crun_routes(where: SimulatedAws) -> None:
 def _a_full_session_and_an_invite_made_anew(where: SimulatedAws) -> None:
     with served_face() as url:
         caller = CrunCaller(where, url)
-        where.tell(caller.story())
+        where.play(caller.story())
         where.settle()
         session = session_of(caller.issued_token) or ""
         where.aws("dynamodb").update_item(

@@ -61,13 +61,13 @@ def _published(where: SimulatedAws) -> list[tuple[str, str, str]]:
     events: list[tuple[str, str, str]] = []
     happened = where.injector.happened
 
-    def heard(service: str, operation: str, body: dict[str, Any]) -> None:
+    def record(service: str, operation: str, body: dict[str, Any]) -> None:
         happened(service, operation, body)
         for entry in body["Entries"] if operation == "PutEvents" else ():
             detail = json.loads(entry["Detail"])
             events.append((detail.get("asset_id") or detail["session_id"], entry["DetailType"], detail["time"]))
 
-    where.injector.happened = heard
+    where.injector.happened = record
     where.invoke("publish_changes", {"Records": stream_records("Table")})
     return events
 

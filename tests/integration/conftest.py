@@ -182,7 +182,7 @@ class Listener:
         events.put_targets(Rule="customer", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
         return cls(stack, url)
 
-    def hear(self) -> None:
+    def receive(self) -> None:
         """Takes what lies in the queue."""
         sqs = emulator.client("sqs", self.stack.emulator_endpoint)
         while found := sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", []):
@@ -195,12 +195,12 @@ class Listener:
         """The events about a session, once at least so many of each kind have come."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
-            self.hear()
+            self.receive()
             about = [each for each in self.events.values() if each["detail"]["session_id"] == session_id]
             if Counter(each["detail-type"].removeprefix("likeness.") for each in about) >= kinds:
                 return about
             time.sleep(0.3)
-        raise AssertionError(f"not told within {TIMEOUT_SECONDS} s: {[each['detail-type'] for each in about]}")
+        raise AssertionError(f"not published within {TIMEOUT_SECONDS} s: {[each['detail-type'] for each in about]}")
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,7 @@ class Remains:
     @classmethod
     def of(cls, stack: Stack, listener: Listener) -> Remains:
         """Reads it all."""
-        listener.hear()
+        listener.receive()
         logs = emulator.client("logs", stack.emulator_endpoint)
         lines: list[str] = []
         for page in logs.get_paginator("describe_log_groups").paginate():

@@ -58,11 +58,11 @@ def test_the_example_onboards_a_person_and_the_client_does_the_rest(
         session_id = running.stdout.readline().split()[-1]
         invite_url = running.stdout.readline().split()[-1]
         pass_the_check(api, canaries, session_id, invite_url)
-        told, progress = running.stdout.read().splitlines(), running.stderr.read()
-        assert running.wait(TIMEOUT_SECONDS) == 0, told
+        output, progress = running.stdout.read().splitlines(), running.stderr.read()
+        assert running.wait(TIMEOUT_SECONDS) == 0, output
     assert progress.count("100 %") == 2
-    assert [f"uploaded {media.portrait_jpeg.name}", f"uploaded {media.voice_wav.name}"] == told[:2]
-    ids = [line.partition(": ")[2] for line in told[-2:]]
+    assert [f"uploaded {media.portrait_jpeg.name}", f"uploaded {media.voice_wav.name}"] == output[:2]
+    ids = [line.partition(": ")[2] for line in output[-2:]]
     assert all(each.startswith("asset://asset-") for each in ids)
 
     _the_rest(client, session_id, media, ids)

@@ -135,7 +135,7 @@ class Names:
         return self._names.get(value, value) if isinstance(value, str) else value
 
 
-def told(side: Side) -> list[Any]:
+def answers_of(side: Side) -> list[Any]:
     """What the program was answered, without the waiting: a file that is Processing will be something else."""
     names = Names()
     found: list[Any] = [(call, status, names.named(call, body)) for call, status, body in side.api.answers]
@@ -212,8 +212,8 @@ def no_such_route(side: Side) -> None:
 def test_the_same_program_is_told_the_same(bare: Side, facade: Side, play: Callable[[Side], None]) -> None:
     for side in (bare, facade):
         play(side)
-    assert told(facade) == told(bare)
-    assert told(bare)
+    assert answers_of(facade) == answers_of(bare)
+    assert answers_of(bare)
 
 
 def test_the_browser_brings_the_same(bare: Side, facade: Side) -> None:

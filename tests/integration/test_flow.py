@@ -68,18 +68,18 @@ def test_files_before_and_after_the_validation_become_active_and_another_person_
     assert by_name["voice of alice+1.wav"]["asset_type"] == "Audio"
     one = by_name[media.clip_mp4.name]
     assert api("GET", f"/sessions/{session['id']}/assets/{one['id']}").json() == one
-    _everything_was_told(listener, done)
+    _all_events_were_published(listener, done)
 
 
-def _everything_was_told(listener: Listener, session: dict[str, Any]) -> None:
+def _all_events_were_published(listener: Listener, session: dict[str, Any]) -> None:
     """A customer's rule has heard each step of the session and its four files, once, and what it is worth."""
     kinds = Counter({f"session.{each}": 1 for each in ("created", "processing", "verified")})
     kinds += Counter({"asset.uploaded": 4, "asset.processing": 4, "asset.active": 3, "asset.failed": 1})
     events = listener.wait(session["id"], kinds)
     assert Counter(each["detail-type"].removeprefix("likeness.") for each in events) == kinds
     assert {each["source"] for each in events} == {"likeness"}
-    told = {each["detail"]["uri"] for each in events if each["detail-type"] == "likeness.asset.active"}
-    assert told == {each["uri"] for each in session["assets"] if each["status"] == "active"}
+    published = {each["detail"]["uri"] for each in events if each["detail-type"] == "likeness.asset.active"}
+    assert published == {each["uri"] for each in session["assets"] if each["status"] == "active"}
 
 
 def test_a_session_without_assets_is_verified_and_starts_again_on_an_upload(api: Api, media: DemoMedia) -> None:

@@ -50,7 +50,7 @@ def side_by_side(work: Callable[[Any], Found], items: Iterable[Any]) -> tuple[li
     return found, len(found) / (time.monotonic() - began)
 
 
-def again_when_told(ask: Callable[[], requests.Response]) -> requests.Response:
+def retry_when_limited(ask: Callable[[], requests.Response]) -> requests.Response:
     """What a caller does that reads Retry-After and names its request by a key, and a browser whose person reloads."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
@@ -91,18 +91,18 @@ def test_three_hundred_persons_at_once_lose_nothing(
 
     def onboard(number: int) -> str:
         key = {"Idempotency-Key": f"load-{number}"}
-        made = again_when_told(lambda: api("POST", "/sessions", json={"assets": [IMAGE]}, headers=key))
+        made = retry_when_limited(lambda: api("POST", "/sessions", json={"assets": [IMAGE]}, headers=key))
         assert made.status_code == 201, made.text
         session = made.json()
         assert send_file(session["assets"][0]["upload"], FACE).ok
         callback = face_check(session["attempt"]["h5_link"])
-        assert again_when_told(lambda: come_back(callback)).status_code == 303
+        assert retry_when_limited(lambda: come_back(callback)).status_code == 303
         return str(session["id"])
 
     def ended(session_id: str) -> dict[str, Any]:
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
-            session: dict[str, Any] = again_when_told(lambda: api("GET", f"/sessions/{session_id}")).json()
+            session: dict[str, Any] = retry_when_limited(lambda: api("GET", f"/sessions/{session_id}")).json()
             if session["status"] == "verified" and settled(session):
                 return session
             time.sleep(2)

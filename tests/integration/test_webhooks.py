@@ -226,10 +226,10 @@ def test_while_a_secret_is_rotated_both_verify(tenant: Callable[..., Tenant], ca
     good = tenant()
     fresh = ops("webhook", "rotate", "--endpoint", good.endpoint).strip()
     canaries.secrets.add(fresh)
-    said = ops("webhook", "test", "--endpoint", good.endpoint)
+    output = ops("webhook", "test", "--endpoint", good.endpoint)
     assert good.receiver.wait(bool, TIMEOUT_SECONDS)
     (request,) = good.receiver.received
-    assert said == f"{request.id} is queued\n"
+    assert output == f"{request.id} is queued\n"
     assert request.verified(fresh) == request.verified(good.secret)
     assert request.verified(fresh)["type"] == "likeness.webhook.test"
 
@@ -292,9 +292,9 @@ def test_a_dead_letter_is_replayed_as_it_was(
     wait_for_dead_letters(*dead_letters, 1)
     assert [each.id for each in mended.receiver.received] == [event_id("dead")] * WEBHOOK_TRIES
 
-    said = ops("webhook", "replay", *(["--endpoint", mended.endpoint] if by_endpoint else []))
+    output = ops("webhook", "replay", *(["--endpoint", mended.endpoint] if by_endpoint else []))
 
-    assert said.startswith("webhook: 1 given back")
+    assert output.startswith("webhook: 1 given back")
     last = mended.wait(*[event_id("dead")] * (WEBHOOK_TRIES + 1))[-1]
     assert last.body == mended.receiver.received[0].body
     assert last.verified(mended.secret)["data"]["id"] == event_id("dead")

@@ -170,8 +170,8 @@ def test_a_presigned_url_is_held_against_the_downloaders_clock(
     ],
 )
 def test_error_shapes(crun: Crun, shape: str, expected: dict[str, Any]) -> None:
-    told = AssetOutcome(name="front", outcome="failed", message="m", after_seconds=0)
-    crun.simulator.update_settings(error_shape=shape, asset_outcomes=(told,))
+    configured = AssetOutcome(name="front", outcome="failed", message="m", after_seconds=0)
+    crun.simulator.update_settings(error_shape=shape, asset_outcomes=(configured,))
     asset = crun.settled("http://127.0.0.1:9/", crun.group())
     known = {"AssetId", "Name", "AssetType", "Status", "CreateTime", "UpdateTime"}
     assert known <= asset.keys()

@@ -185,10 +185,10 @@ def test_the_command_says_that_a_port_is_taken(crun: Crun) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "message"),
     [("link_second=1", "link_second: Extra"), ("token_mode=thrice", "token_mode: Input"), ("seed", "seed: Input")],
 )
-def test_the_command_names_a_setting_it_does_not_understand(setting: str, said: str) -> None:
+def test_the_command_names_a_setting_it_does_not_understand(setting: str, message: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "local.simulator", "--api-key", "k", "--setting", setting],
         capture_output=True,
@@ -197,4 +197,4 @@ def test_the_command_names_a_setting_it_does_not_understand(setting: str, said: 
         check=False,
     )
     assert done.returncode == 2
-    assert f"--setting {said}" in done.stderr
+    assert f"--setting {message}" in done.stderr

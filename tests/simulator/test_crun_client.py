@@ -45,7 +45,7 @@ class Server:
 
     speak: Speak
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
-    heard: int = 0
+    requests_seen: int = 0
 
     @property
     def url(self) -> str:
@@ -62,7 +62,7 @@ class Server:
                 try:
                     while b"\r\n\r\n" not in connection.recv(65536):
                         pass
-                    self.heard += 1
+                    self.requests_seen += 1
                     self.speak(connection)
                 except OSError:
                     pass  # the client has heard enough
@@ -86,7 +86,7 @@ def http(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
     return head.encode("latin-1") + body
 
 
-def says(answer: bytes) -> Speak:
+def answering(answer: bytes) -> Speak:
     return lambda connection: connection.sendall(answer)
 
 
@@ -130,13 +130,13 @@ def answer_to(speak: Speak) -> UpstreamError:
     ],
 )  # fmt: skip
 def test_what_is_not_the_contracts_is_ambiguous(answer: bytes) -> None:
-    assert type(answer_to(says(answer))) is UpstreamAmbiguous
+    assert type(answer_to(answering(answer))) is UpstreamAmbiguous
 
 
 def test_a_good_answer_is_read_plain_compressed_and_in_chunks() -> None:
     chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD), GOOD)
     for answer in (http(GOOD), http(gzip.compress(GOOD), headers="Content-Encoding: gzip\r\n"), chunks):
-        with server(says(answer)) as running:
+        with server(answering(answer)) as running:
             assert client(running.url).group_of(TOKEN) == "group-1"
 
 
@@ -145,7 +145,7 @@ def test_a_good_answer_is_read_plain_compressed_and_in_chunks() -> None:
 def test_an_answer_hit_anywhere_on_its_way_is_data_or_one_of_our_errors(at: int, rubbish: bytes) -> None:
     answer = http(GOOD)
     at %= len(answer)
-    with server(says(answer[:at] + rubbish + answer[at + len(rubbish) :])) as running:
+    with server(answering(answer[:at] + rubbish + answer[at + len(rubbish) :])) as running:
         try:
             group = client(running.url, read_timeout=5).group_of(TOKEN)
         except UpstreamError as problem:
@@ -171,8 +171,8 @@ def _endless(head: bytes, part: bytes) -> Speak:
         _endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 65_536 + b"\r\n"),
         _endless(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", gzip.compress(b" " * 8_000_000)),
         _endless(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", b" " * 65_000),
-        says(http(gzip.compress(b" " * 64_000_000 + GOOD), headers="Content-Encoding: gzip\r\n")),
-        says(http(gzip.compress(gzip.compress(b" " * 64_000_000)), headers="Content-Encoding: gzip, gzip\r\n")),
+        answering(http(gzip.compress(b" " * 64_000_000 + GOOD), headers="Content-Encoding: gzip\r\n")),
+        answering(http(gzip.compress(gzip.compress(b" " * 64_000_000)), headers="Content-Encoding: gzip, gzip\r\n")),
     ],
     ids=["endless", "endless-chunks", "endless-gzip", "endless-redirect", "gzip-bomb", "gzip-bomb-in-gzip"],
 )
@@ -197,11 +197,11 @@ def test_fifty_megabytes_from_the_simulator_are_not_read(crun: Crun) -> None:
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 def test_no_redirect_is_followed(status: int) -> None:
-    with server(says(http(GOOD))) as elsewhere:
+    with server(answering(http(GOOD))) as elsewhere:
         location = f"Location: {elsewhere.url}/latest/meta-data/\r\n"
-        problem = answer_to(says(http(b"", f"{status} Moved", location)))
+        problem = answer_to(answering(http(b"", f"{status} Moved", location)))
         assert (type(problem), problem.upstream_code) == (UpstreamAmbiguous, status)
-        assert elsewhere.heard == 0
+        assert elsewhere.requests_seen == 0
 
 
 def test_the_simulators_redirect_to_the_metadata_service_is_no_answer(crun: Crun) -> None:
@@ -230,7 +230,7 @@ def _header(given: str | timedelta) -> str:
     ],
 )  # fmt: skip
 def test_retry_after_is_read_in_every_form_and_bounded(given: str | timedelta, low: int, high: int) -> None:
-    problem = answer_to(says(http(b'{"code": 429}', "429 Slow down", f"Retry-After: {_header(given)}\r\n")))
+    problem = answer_to(answering(http(b'{"code": 429}', "429 Slow down", f"Retry-After: {_header(given)}\r\n")))
     assert type(problem) is RateLimited
     assert low <= (problem.retry_after or 0) <= high
 
@@ -259,7 +259,7 @@ def test_an_answer_just_before_the_timeout_counts_and_one_after_it_is_ambiguous(
 
 
 def test_nobody_there_means_that_nothing_happened() -> None:
-    with server(says(b"")) as running:
+    with server(answering(b"")) as running:
         url = running.url
     assert type(problem_of(lambda: client(url).group_of(TOKEN))) is UpstreamDeferred
     assert type(problem_of(lambda: client(NOWHERE).group_of(TOKEN))) is UpstreamDeferred
@@ -327,14 +327,14 @@ def test_a_key_that_was_disabled_and_replaced_is_fetched_once(crun: Crun, rotati
 
 
 def test_what_crun_lists_with_a_422_is_kept_without_what_was_sent(crun: Crun) -> None:
-    told: list[CrunCall] = []
-    running = _of(crun, called=told.append)
+    calls: list[CrunCall] = []
+    running = _of(crun, called=calls.append)
     message = f"callback_url: {CALLBACK} and {CALLBACK[8:]} are not reachable with {API_KEY}"
     crun.simulator.add_faults(FaultRule(call="session", kind="both", code=422, message=message))
     problem = problem_of(lambda: running.create_validation(CALLBACK))
     assert isinstance(problem, UpstreamRefused)
     assert problem.errors == ("callback_url: […] and […] are not reachable with […]",)
-    assert told[-1].errors == problem.errors
+    assert calls[-1].errors == problem.errors
 
 
 def test_a_poll_of_several_assets_survives_a_rotation(crun: Crun, rotating: Rotating) -> None:

@@ -81,9 +81,9 @@ def test_it_learns_how_a_refusal_is_told(doctor: Doctor, style: str, text: str) 
     doctor.simulator.update_settings(refusal_style=style)
     result = doctor()
     assert result.exit_code == 0, result.output
-    told = [each for each in rows(result, "learned") if "refusal" in each]
-    assert len(told) == 3
-    assert all(each.endswith(f"learned {text}") for each in told)
+    learned = [each for each in rows(result, "learned") if "refusal" in each]
+    assert len(learned) == 3
+    assert all(each.endswith(f"learned {text}") for each in learned)
 
 
 def test_a_refusal_without_an_envelope_differs_since_the_product_takes_none_for_crun_s_word(doctor: Doctor) -> None:

@@ -75,7 +75,7 @@ class Site:
     """A server: the host and port of its URL, and every request as it came."""
 
     place: str
-    heard: list[bytes] = field(default_factory=list)
+    received: list[bytes] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -87,11 +87,11 @@ class Site:
 
     @property
     def paths(self) -> list[str]:
-        return [each.split(b" ")[1].decode() for each in self.heard]
+        return [each.split(b" ")[1].decode() for each in self.received]
 
     def headers(self, number: int) -> dict[str, str]:
         """Those of a request, with lower-case names."""
-        lines = self.heard[number].decode().split("\r\n")[1:-2]
+        lines = self.received[number].decode().split("\r\n")[1:-2]
         return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
 
 
@@ -103,12 +103,12 @@ def site(pages: Mapping[str, bytes], context: ssl.SSLContext | None = None) -> I
     def speak(connection: socket.socket) -> None:
         connection.sendall(pages[here.paths[-1]])
 
-    with speaking(speak, context, here.heard) as port:
+    with speaking(speak, context, here.received) as port:
         here.place = f"127.0.0.1:{port}"
         yield here
 
 
-def said(what: bytes, **options: Any) -> Download:
+def fetched_answer(what: bytes, **options: Any) -> Download:
     """What comes of a server that says ``what``, and closes."""
     with speaking(lambda connection: connection.sendall(what)) as port:
         return fetched(f"http://127.0.0.1:{port}/{SECRET}", **options)
@@ -147,13 +147,13 @@ PACKED = gzip.compress(b"\0" * 1_000_000)  # shorter than LIMIT, unlike what is 
     ],
 )  # fmt: skip
 def test_a_file_comes_as_it_is(answer: bytes, content: bytes) -> None:
-    assert said(answer) == Download(content)
+    assert fetched_answer(answer) == Download(content)
 
 
 def test_the_request_says_what_is_needed_and_no_more() -> None:
     with site({f"/{SECRET}?a=%2F&b=c": whole(FILE)}) as here:
         assert fetched(f"{here.url}/{SECRET}?a=%2F&b=c#part") == Download(FILE)
-        assert here.heard[0].startswith(b"GET ")
+        assert here.received[0].startswith(b"GET ")
         assert here.headers(0) == {
             "host": here.place,
             "user-agent": "Likeness",
@@ -170,8 +170,8 @@ def test_the_request_says_what_is_needed_and_no_more() -> None:
 @pytest.mark.parametrize("limit", [0, 1, 65_535, 65_536, 65_537, 200_000])
 def test_the_limit_itself_is_allowed_and_a_byte_more_is_not(limit: int, frame: Callable[[bytes], bytes]) -> None:
     if limit:  # an empty chunk is the last one
-        assert said(frame(b"x" * limit), limit=limit) == Download(b"x" * limit)
-    assert said(frame(b"x" * (limit + 1)), limit=limit) == failed("too_large")
+        assert fetched_answer(frame(b"x" * limit), limit=limit) == Download(b"x" * limit)
+    assert fetched_answer(frame(b"x" * (limit + 1)), limit=limit) == failed("too_large")
 
 
 @pytest.mark.parametrize("announced", [str(LIMIT + 1), "9" * 30, f"{LIMIT + 1}, {LIMIT + 1}"])
@@ -228,7 +228,7 @@ def reset(connection: socket.socket) -> None:
     ids=["a byte short", "nothing", "in the middle of a chunk", "between chunks", "no chunk"],
 )
 def test_a_file_that_ends_too_early_is_incomplete(answer: bytes) -> None:
-    assert said(answer) == failed("incomplete")
+    assert fetched_answer(answer) == failed("incomplete")
 
 
 def test_a_file_whose_connection_breaks_is_incomplete() -> None:
@@ -248,7 +248,7 @@ def test_a_file_whose_connection_breaks_is_incomplete() -> None:
 )
 def test_any_status_but_200_is_no_file(status: int, retryable: bool) -> None:
     answer = b"HTTP/1.1 %d So\r\nContent-Length: %d\r\n\r\n" % (status, LIMIT) + FILE
-    assert said(answer) == Download(problem="status", retryable=retryable)
+    assert fetched_answer(answer) == Download(problem="status", retryable=retryable)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_any_status_but_200_is_no_file(status: int, retryable: bool) -> None:
     ids=["nothing", "half", "no HTTP", "zeros", "headers", "status", "long line", "SSH", "two lengths"],
 )  # fmt: skip
 def test_what_is_no_answer_may_be_one_in_a_moment(answer: bytes) -> None:
-    assert said(answer) in (failed("no_answer"), failed("no_connection"))
+    assert fetched_answer(answer) in (failed("no_answer"), failed("no_connection"))
 
 
 def test_nobody_listens() -> None:
@@ -320,12 +320,12 @@ def test_a_server_that_asks_to_wait_for_ever_is_given_up() -> None:
 def test_redirects_do_not_begin_the_time_anew() -> None:
     def speak(connection: socket.socket) -> None:
         time.sleep(0.8)
-        connection.sendall(to("/", 307) if len(heard) <= MOST_REDIRECTS else whole(FILE))
+        connection.sendall(to("/", 307) if len(received) <= MOST_REDIRECTS else whole(FILE))
 
-    heard: list[bytes] = []
-    with speaking(speak, heard=heard) as port:
+    received: list[bytes] = []
+    with speaking(speak, received=received) as port:
         assert fetched(f"http://127.0.0.1:{port}/", seconds=2.0) == failed("timeout")
-    assert len(heard) <= MOST_REDIRECTS
+    assert len(received) <= MOST_REDIRECTS
 
 
 def test_a_server_that_does_not_take_the_connection_is_given_up() -> None:
@@ -508,7 +508,7 @@ def test_some_redirects_are_allowed_and_more_are_not(hops: int) -> None:
     with site(pages) as here:
         allowed = hops <= MOST_REDIRECTS
         assert fetched(f"{here.url}/0") == (Download(FILE) if allowed else failed("too_many_redirects"))
-        assert len(here.heard) == 1 + min(hops, MOST_REDIRECTS)
+        assert len(here.received) == 1 + min(hops, MOST_REDIRECTS)
 
 
 @pytest.mark.parametrize("location", ["/", "", "#again", "http://"])
@@ -545,7 +545,7 @@ def test_every_hop_is_looked_at_like_the_first(after: int, location: str, proble
     pages = {f"/{each}": to(f"/{each + 1}") for each in range(after - 1)} | {f"/{after - 1}": to(location)}
     with site(pages) as here:
         assert fetched(f"{here.url}/0") == failed(problem)
-        assert len(here.heard) == after
+        assert len(here.received) == after
 
 
 def test_who_is_outside_is_not_led_to_this_machine(resolve: Resolve) -> None:
@@ -558,16 +558,16 @@ def test_who_is_outside_is_not_led_to_this_machine(resolve: Resolve) -> None:
 
 
 def test_a_name_that_has_become_private_between_two_hops_is_refused(resolve: Resolve) -> None:
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def speak(connection: socket.socket) -> None:
         resolve("10.0.0.1")
         connection.sendall(to("/again"))
 
-    with speaking(speak, heard=heard) as port:
+    with speaking(speak, received=received) as port:
         resolve(PUBLIC, port=port)
         assert fetched(f"http://{NAME}/", loopback=False) == failed("private_address")
-    assert len(heard) == 1
+    assert len(received) == 1
 
 
 @settings(max_examples=100)
@@ -616,7 +616,7 @@ def test_the_password_of_a_url_is_for_its_own_server(
         pages["/a"] = to(location.format(here=here.place, there=there.place, port=here.port))
         assert fetched(f"http://user:pass%2Fword@{here.place}/a") == Download(FILE)
         assert here.headers(0)["authorization"] == basic("user", "pass/word")
-        last = there.headers(-1) if there.heard else here.headers(-1)
+        last = there.headers(-1) if there.received else here.headers(-1)
         assert last.get("authorization") == authorization
         assert not {"referer", "cookie"} & last.keys()
 
@@ -647,10 +647,10 @@ def test_nothing_says_a_url_or_a_host(resolve: Resolve, caplog: pytest.LogCaptur
         fetched(f"https://{NAME}/{SECRET}"),
         fetched(f"gopher://{NAME}/{SECRET}"),
         fetched(f"http://127.0.0.1:{free_port()}/{SECRET}"),
-        said(b"HTTP/1.1 200 OK\r\nnot a header\r\n\r\n"),
-        said(chunked(FILE, b"zz\r\n")),
-        said(ok(FILE, "Content-Length: 9", "Transfer-Encoding: chunked")),
-        said(to(f"http://[{SECRET}")),
+        fetched_answer(b"HTTP/1.1 200 OK\r\nnot a header\r\n\r\n"),
+        fetched_answer(chunked(FILE, b"zz\r\n")),
+        fetched_answer(ok(FILE, "Content-Length: 9", "Transfer-Encoding: chunked")),
+        fetched_answer(to(f"http://[{SECRET}")),
     ]
     assert [each.problem for each in answers] == [
         "private_address", "not_http", "no_connection", None, "incomplete", "incomplete", "not_http",
@@ -717,7 +717,7 @@ def test_a_redirect_may_begin_encryption_and_not_end_it(trusted: Callable[[str],
             target = to(location.format(place=here.place))
             with site({"/": target}, trusted("127.0.0.1")) as safe:
                 assert fetched(f"https://{safe.place}/") == failed("tls")
-            assert here.heard == []
+            assert here.received == []
 
 
 def test_what_drips_through_tls_is_given_up(trusted: Callable[[str], ssl.SSLContext]) -> None:

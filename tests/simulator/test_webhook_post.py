@@ -55,17 +55,17 @@ def test_of_a_redirect_no_endless_body_is_read() -> None:
 
 @pytest.mark.parametrize("location", [b"http://[", b"http://a:b/", b"\xff\xfe", b""])
 def test_where_a_redirect_leads_to_does_not_matter(location: bytes) -> None:
-    said = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
-    with speaking(lambda connection: connection.sendall(said)) as port:
+    raw = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
+    with speaking(lambda connection: connection.sendall(raw)) as port:
         assert sent(f"http://127.0.0.1:{port}/") == WebhookAnswer(302)
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("raw", "seconds"),
     [("7", 7), ("0", 0), ("-1", 0), ("soon", 0), ("99999999999", 43_000), ("Fri, 31 Dec 2100 23:59:59 GMT", 43_000)],
 )
-def test_retry_after_is_read_within_bounds(said: str, seconds: int) -> None:
-    with Receiver(lambda _: Reply(503, {"Retry-After": said})) as receiver:
+def test_retry_after_is_read_within_bounds(raw: str, seconds: int) -> None:
+    with Receiver(lambda _: Reply(503, {"Retry-After": raw})) as receiver:
         assert sent(receiver.url) == WebhookAnswer(503, seconds)
 
 
@@ -112,12 +112,12 @@ def test_an_endless_answer_is_not_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "raw",
     [b"", b"HTTP/1.1", b"what?\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200, b"\x00" * 4096],
     ids=["nothing", "half", "no HTTP", "too many headers", "zeros"],
 )
-def test_what_is_no_answer_is_a_failure(said: bytes) -> None:
-    with speaking(lambda connection: connection.sendall(said)) as port:
+def test_what_is_no_answer_is_a_failure(raw: bytes) -> None:
+    with speaking(lambda connection: connection.sendall(raw)) as port:
         answer = sent(f"http://127.0.0.1:{port}/")
     assert answer.status is None
     assert answer.problem in ("no_connection", "no_answer")

@@ -69,12 +69,12 @@ def test_every_route_answers_as_it_does_without_a_base_path(
 ) -> None:
     method = "GET" if method == "ANY" else method
     body = "{" if method == "POST" else None  # which every route that takes a body refuses
-    told = {
+    answers = {
         name: invoke(api.apps[function], request(name, method, resource, body=body, authorizer=api.authorizer))
         for name in (place, next(iter(PLACES)))
     }
-    assert told[place] == told[next(iter(PLACES))]
-    assert resource == "/{path+}" or "There is no such route" not in told[place]["body"]
+    assert answers[place] == answers[next(iter(PLACES))]
+    assert resource == "/{path+}" or "There is no such route" not in answers[place]["body"]
 
 
 @pytest.mark.parametrize("place", PLACES)

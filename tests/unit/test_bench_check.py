@@ -56,7 +56,7 @@ def _no_longer_measured(now: Figures) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "output"),
     [
         (_one_call_more, "(+1): sqs.SendMessage +1"),
         (_a_scan, "(+1): dynamodb.Scan +1"),
@@ -70,7 +70,7 @@ def _no_longer_measured(now: Figures) -> None:
 def test_what_got_worse_fails_with_one_line(
     kept: Figures,
     spoil: Callable[[Figures], None],
-    said: str,
+    output: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -79,7 +79,7 @@ def test_what_got_worse_fails_with_one_line(
     assert _check(kept, now, tmp_path) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("worse: ")
-    assert said in line
+    assert output in line
 
 
 def test_what_is_as_it_was_passes(kept: Figures, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,9 +70,9 @@ def test_a_browser_gets_a_page_for_what_is_not_there_and_a_program_a_problem(pag
     assert "This link is not valid" in shown["body"]
     assert not re.search(r'(?:href|src)="', shown["body"]), "at any depth there is nothing beside it"
     for accepted in ({}, {"Accept": "*/*"}, {"accept": "application/json"}):
-        told = opened(pages, path, accepted)
-        assert (told["statusCode"], told["headers"]["Content-Type"]) == (404, "application/problem+json")
-        assert json.loads(told["body"])["code"] == "not_found"
+        refused = opened(pages, path, accepted)
+        assert (refused["statusCode"], refused["headers"]["Content-Type"]) == (404, "application/problem+json")
+        assert json.loads(refused["body"])["code"] == "not_found"
 
 
 def test_a_file_that_is_not_there_is_a_page_to_a_browser_too(pages: ModuleType) -> None:

@@ -173,14 +173,14 @@ def test_what_is_no_token_of_ours_is_looked_up_nowhere(token: str) -> None:
     ],
 )
 def test_the_parameters_are_joined_to_whatever_the_url_has(url: str, begins: str, ends: str) -> None:
-    told = read_callback(PASSED).told
+    reported = read_callback(PASSED).reported
     query = "bytedToken=T&resultCode=10000&algorithmBaseRespCode=0&reqMeasureInfoValue=1&verify_type=real_time"
-    assert callback_location(DropIn(url, "T"), told) == begins + query + ends
+    assert callback_location(DropIn(url, "T"), reported) == begins + query + ends
 
 
 @given(st.dictionaries(st.text(max_size=20), st.lists(st.text(max_size=40), max_size=3), max_size=6))
 def test_nothing_that_a_browser_brings_leaves_the_query(parameters: dict[str, list[str]]) -> None:
-    location = callback_location(DropIn("https://a.test/cb?x=1#top", "T"), read_callback(parameters).told)
+    location = callback_location(DropIn("https://a.test/cb?x=1#top", "T"), read_callback(parameters).reported)
     assert re.fullmatch(r"https://a\.test/cb\?x=1&bytedToken=T(&[A-Za-z_]+=[A-Za-z0-9%+._~-]*){0,4}#top", location)
 
 
@@ -269,8 +269,8 @@ def test_the_browser_goes_on_with_our_token_and_what_the_page_said(facade: Facad
 
 def test_a_failure_is_told_with_our_token_also_when_crun_leaves_it_out(facade: Facade) -> None:
     opened = facade.open()
-    told = {"resultCode": ["10010"], "algorithmBaseRespCode": ["1105"]}
-    location = facade.harness.callback(facade.session(opened), parameters=told)
+    reported = {"resultCode": ["10010"], "algorithmBaseRespCode": ["1105"]}
+    location = facade.harness.callback(facade.session(opened), parameters=reported)
     assert f"?order=1&bytedToken={opened.issued_token}&resultCode=10010&algorithmBaseRespCode=1105#top" in location
     assert facade.session(opened).attempts[1].status is AttemptStatus.FAILED
 
@@ -686,7 +686,7 @@ UPLOAD = {"name": "front", "asset_type": "Image", "asset_url": "https://a.test/x
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "message"),
     [
         ("", "body: Invalid JSON"), ("[]", "body: "), ("{}", "name: Field required; asset_type: Field required"),
         (json.dumps(UPLOAD | {"asset_type": "image"}), "asset_type: Input should be 'Image', 'Video' or 'Audio'"),
@@ -698,10 +698,10 @@ UPLOAD = {"name": "front", "asset_type": "Image", "asset_url": "https://a.test/x
         (json.dumps(UPLOAD | {"group_id": "g" * 129}), "group_id: "),
     ],
 )  # fmt: skip
-def test_a_body_that_breaks_the_contract_names_its_fields(body: str, says: str) -> None:
+def test_a_body_that_breaks_the_contract_names_its_fields(body: str, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         read_body(UploadRequest, body)
-    assert caught.value.message.startswith(says)
+    assert caught.value.message.startswith(message)
     assert "a.test" not in caught.value.message
 
 

@@ -77,7 +77,7 @@ def test_a_session_that_breaks_the_contract_names_the_field(body: str, field: st
 
 
 @pytest.mark.parametrize(
-    ("changes", "field", "says"),
+    ("changes", "field", "message"),
     [
         ({"name": "n" * 65}, "name", "64"), ({"name": ""}, "name", "1"), ({"name": None}, "name", "string"),
         ({"name": "a\x00b"}, "name", "pattern"), ({"name": "a\x7f"}, "name", "pattern"),
@@ -94,11 +94,11 @@ def test_a_session_that_breaks_the_contract_names_the_field(body: str, field: st
         ({"size_bytes": 10**30}, "body", "size_bytes"),
     ],
 )  # fmt: skip
-def test_an_asset_that_breaks_the_contract_names_the_field(changes: dict[str, Any], field: str, says: str) -> None:
+def test_an_asset_that_breaks_the_contract_names_the_field(changes: dict[str, Any], field: str, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_body(AssetRegistration, json.dumps(picture(**changes)))
     assert caught.value.field == field
-    assert says in caught.value.message
+    assert message in caught.value.message
 
 
 @pytest.mark.parametrize(

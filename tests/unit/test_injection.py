@@ -210,8 +210,8 @@ def test_cruns_words_are_shown_as_one_line_of_json(api: ApiHarness, log: io.Stri
     assert answer.status == 200
     assert shown["message"].isprintable()
     # What may quote the link to the file is not shown at all.
-    said = "The file was not accepted." if "://" in text else text
-    assert code == "FaceMismatch" or shown["message"].startswith(said.split("\r")[0][:6])
+    expected = "The file was not accepted." if "://" in text else text
+    assert code == "FaceMismatch" or shown["message"].startswith(expected.split("\r")[0][:6])
 
 
 # -- the browser's way back (case 18) ---------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def test_mp4_of_fragments_that_ends_behind_the_index_of_one_is_cut() -> None:
 @pytest.mark.parametrize("ticks", [0, 0xFFFFFFFF, 100])
 @pytest.mark.parametrize("header", [b"mdhd", b"mvhd"])
 def test_mp4_with_a_header_that_says_another_duration_than_its_table(header: bytes, ticks: int) -> None:
-    lasts(corpus.header_says(corpus.film(CLIP), header, ticks), VIDEO, 3.0)
+    lasts(corpus.with_header_duration(corpus.film(CLIP), header, ticks), VIDEO, 3.0)
 
 
 def test_mp4_whose_edit_list_shows_a_part() -> None:

@@ -99,7 +99,7 @@ def test_any_other_place_is_refused_before_anything_happens(api: ApiHarness, url
 
 
 @pytest.mark.parametrize(
-    ("url", "says"),
+    ("url", "message"),
     [
         ("https://app.example.com/#x", "fragment"),
         ("https://APP.example.com:443/done#", "fragment"),
@@ -110,10 +110,10 @@ def test_any_other_place_is_refused_before_anything_happens(api: ApiHarness, url
         ("https://\u0430pp.example.com/", "non-ASCII"),
     ],
 )
-def test_a_refused_return_url_is_told_its_real_reason(api: ApiHarness, url: str, says: str) -> None:
+def test_a_refused_return_url_is_told_its_real_reason(api: ApiHarness, url: str, message: str) -> None:
     answer = api.create(return_url=url)
     assert (answer.status, answer.json["field"]) == (400, "return_url")
-    assert says in answer.json["detail"]
+    assert message in answer.json["detail"]
 
 
 @pytest.mark.parametrize(

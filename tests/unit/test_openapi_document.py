@@ -49,15 +49,15 @@ def test_the_document_is_its_source_as_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "says"),
+    ("source", "message"),
     [
         ("a: 1\nb:\n  c: 1\n  c: 2\n", "line 4: the key 'c'"), ("responses:\n  200: {}\n", "line 2: the key 200"),
         ("a: {null: 1}\n", "line 1: the key None"),
     ],
 )  # fmt: skip
-def test_a_key_that_json_does_not_have_is_refused_with_its_line(tmp_path: Path, source: str, says: str) -> None:
+def test_a_key_that_json_does_not_have_is_refused_with_its_line(tmp_path: Path, source: str, message: str) -> None:
     (tmp_path / "openapi.yaml").write_text(source)
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         read(tmp_path / "openapi.yaml")
 
 

@@ -89,8 +89,8 @@ def record(before: Session | Asset | None, after: Session | Asset | None) -> dic
     return {"eventName": kind, "eventSource": "aws:dynamodb", "dynamodb": written}
 
 
-def told(before: Session | Asset | None, after: Session | Asset | None) -> Event | None:
-    """What is told of a write, checked."""
+def published_event(before: Session | Asset | None, after: Session | Asset | None) -> Event | None:
+    """The event of a write, checked."""
     change = read_change(record(before, after))
     event = change.event if change else None
     if event:
@@ -100,7 +100,7 @@ def told(before: Session | Asset | None, after: Session | Asset | None) -> Event
 
 
 def kinds(before: Session | Asset | None, after: Session | Asset | None) -> str | None:
-    event = told(before, after)
+    event = published_event(before, after)
     return event.type.removeprefix("likeness.") if event else None
 
 
@@ -115,9 +115,11 @@ def every_event() -> list[Event]:
     assets += [asset(status, client_id=client) for status in AssetStatus for client in ("", "acme")]
     # A session begins in one way only.
     steps = [(before, after) for before in sessions for after in sessions if after and (before or after == sessions[1])]
-    found = [told(before, after) for before, after in steps]
-    found += [told(before, after) for before, after in itertools.product(assets, assets) if after]
-    found += [told(each, each.lost("404", each.updated_at)) for each in assets if each and each.status == "active"]
+    found = [published_event(before, after) for before, after in steps]
+    found += [published_event(before, after) for before, after in itertools.product(assets, assets) if after]
+    found += [
+        published_event(each, each.lost("404", each.updated_at)) for each in assets if each and each.status == "active"
+    ]
     return [each for each in found if each]
 
 
@@ -157,11 +159,11 @@ def test_an_asset_tells_what_somebody_may_act_on(before: AssetStatus | None, aft
 def test_a_further_attempt_that_fails_is_told_and_the_same_failure_is_not() -> None:
     fresh = session(SessionStatus.REQUIRES_INPUT)
     failed = session(SessionStatus.REQUIRES_INPUT, "attempt_failed")
-    event = told(fresh, failed)
+    event = published_event(fresh, failed)
     assert event
     assert (event.type, event.detail["error_code"]) == ("likeness.session.requires_input", "attempt_failed")
-    assert told(failed, replace(failed, updated_at=NOW + 1)) is None
-    assert told(failed, fresh) is None, "a fresh attempt takes the error away"
+    assert published_event(failed, replace(failed, updated_at=NOW + 1)) is None
+    assert published_event(failed, fresh) is None, "a fresh attempt takes the error away"
     assert kinds(failed, session(SessionStatus.REQUIRES_INPUT, "link_expired")) == "session.requires_input"
 
 
@@ -174,12 +176,12 @@ def test_a_further_attempt_that_fails_is_told_and_the_same_failure_is_not() -> N
 )  # fmt: skip
 def test_whatever_else_is_written_to_a_session_is_nobodys_business(changes: dict[str, Any]) -> None:
     for status in SessionStatus:
-        assert told(session(status), session(status, **changes)) is None
+        assert published_event(session(status), session(status, **changes)) is None
 
 
 def test_the_fields_of_the_two_events_that_bring_something() -> None:
-    verified = told(session(SessionStatus.PROCESSING), session(SessionStatus.VERIFIED, updated_at=NOW + 1))
-    active = told(asset(AssetStatus.PROCESSING), asset(AssetStatus.ACTIVE))
+    verified = published_event(session(SessionStatus.PROCESSING), session(SessionStatus.VERIFIED, updated_at=NOW + 1))
+    active = published_event(asset(AssetStatus.PROCESSING), asset(AssetStatus.ACTIVE))
     assert verified
     assert active
     assert dict(verified.detail) | {"id": ""} == {
@@ -197,8 +199,8 @@ def test_the_fields_of_the_two_events_that_bring_something() -> None:
 
 
 def test_what_was_deleted_is_not_told() -> None:
-    assert told(session(SessionStatus.VERIFIED), None) is None
-    assert told(asset(AssetStatus.ACTIVE), None) is None
+    assert published_event(session(SessionStatus.VERIFIED), None) is None
+    assert published_event(asset(AssetStatus.ACTIVE), None) is None
 
 
 @pytest.mark.parametrize(
@@ -264,10 +266,10 @@ def test_when_the_bus_is_away_what_was_put_before_stays_put() -> None:
 
 
 class _Moody:
-    """Takes as many of each put as it likes, or is away; ``heard`` is what it took, in order."""
+    """Takes as many of each put as it likes, or is away; ``taken_ids`` is what it took, in order."""
 
     def __init__(self, seed: int) -> None:
-        self.chance, self.heard = random.Random(seed), list[str]()
+        self.chance, self.taken_ids = random.Random(seed), list[str]()
 
     def put(self, events: Sequence[Event]) -> int:
         if self.chance.random() < 0.2:
@@ -275,7 +277,7 @@ class _Moody:
         taken = self.chance.choice([len(events), self.chance.randint(0, len(events))])
         # EventBridge may have taken some that stand after the first refusal, too.
         late = [each for each in events[taken + 1 :] if self.chance.random() < 0.5]
-        self.heard += [each.detail["id"] for each in [*events[:taken], *late]]
+        self.taken_ids += [each.detail["id"] for each in [*events[:taken], *late]]
         return taken
 
 
@@ -288,7 +290,7 @@ def test_whatever_is_refused_the_stream_comes_again_until_each_is_told(seed: int
         waiting = waiting[waiting.index(stopped_at) :] if stopped_at else []
         rounds += 1
     assert waiting == []
-    assert sorted(set(bus.heard)) == sorted(ids(changes)), "nothing lost, no id made up"
+    assert sorted(set(bus.taken_ids)) == sorted(ids(changes)), "nothing lost, no id made up"
 
 
 def test_changes_that_are_not_told_ask_nobody() -> None:
@@ -353,8 +355,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_event_file_tells_of_two_changes(account: Any, caplog: pytest.LogCaptureFixture) -> None:
     records = json.loads((ROOT / "events/publish_changes.json").read_text())["Records"]
     assert account(*records) == ({"batchItemFailures": []}, [])
-    said = [vars(each)["type"] for each in caplog.records if each.message == "event published"]
-    assert said == ["likeness.session.verified", "likeness.asset.active"]
+    logged = [vars(each)["type"] for each in caplog.records if each.message == "event published"]
+    assert logged == ["likeness.session.verified", "likeness.asset.active"]
 
 
 def test_an_item_that_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nobody(

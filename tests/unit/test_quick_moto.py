@@ -49,7 +49,7 @@ def _answers(client: Any) -> Iterator[Any]:
     yield client.put_item(TableName="table", Item=ITEM)
     for update in UPDATES:
         for kind in ("ALL_OLD", "UPDATED_NEW"):
-            yield _told(client.update_item, **_update(*update, ReturnValues=kind))
+            yield _result_of(client.update_item, **_update(*update, ReturnValues=kind))
         yield client.get_item(TableName="table", Key=KEY)
     # The first of the two writes has happened when the second fails, in the items and within their values.
     yield client.put_item(TableName="table", Item=ITEM)
@@ -60,11 +60,11 @@ def _answers(client: Any) -> Iterator[Any]:
             "ConditionExpression": "attribute_exists(pk)",
         }
         items = [{"Update": _update(*update)}, {"ConditionCheck": refused}]
-        yield _told(client.transact_write_items, TransactItems=items)
+        yield _result_of(client.transact_write_items, TransactItems=items)
         yield client.get_item(TableName="table", Key=KEY)
-    yield _told(client.transact_write_items, TransactItems=[{"Update": _update(*UPDATES[1])}])
+    yield _result_of(client.transact_write_items, TransactItems=[{"Update": _update(*UPDATES[1])}])
     old = {"ConditionExpression": "attribute_not_exists(pk)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-    yield _told(client.put_item, TableName="table", Item=ITEM, **old)
+    yield _result_of(client.put_item, TableName="table", Item=ITEM, **old)
     yield client.query(
         TableName="table", KeyConditionExpression="pk = :p", ExpressionAttributeValues={":p": {"S": "p"}}
     )
@@ -73,7 +73,7 @@ def _answers(client: Any) -> Iterator[Any]:
     yield client.delete_item(TableName="table", Key=KEY, ReturnValues="ALL_OLD")
 
 
-def _told(call: Any, **parameters: Any) -> Any:
+def _result_of(call: Any, **parameters: Any) -> Any:
     try:
         return call(**parameters)
     except ClientError as refused:

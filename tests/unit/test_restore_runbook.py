@@ -123,8 +123,8 @@ def test_the_table_is_gone(night: Night, caplog: pytest.LogCaptureFixture) -> No
     # The table is gone; the stack is deployed with an empty one.
     boto3.client("dynamodb").delete_table(TableName="Table")
     make_table("Table", "Table")
-    told = [each for each in commands("At night: the table is gone") if each[0] == "python"]
-    restore, erase_session, erase_asset, revoke, *others = told
+    listed = [each for each in commands("At night: the table is gone") if each[0] == "python"]
+    restore, erase_session, erase_asset, revoke, *others = listed
     assert restore[3:5] == ["inventory", "restore"]
     folder = manifest.removesuffix("manifest.json").removeprefix("inventory/").rstrip("/")
     for _ in range(2):

@@ -476,13 +476,13 @@ def test_an_event_goes_through_the_queue_to_each_endpoint_alone(
     account.post.answers = deque([WebhookAnswer(500)])
     assert account.run(*deliveries) == [deliveries[0]["messageId"]]
     assert [url for url, _, _ in account.post.posted] == [endpoint(1).url, endpoint(2).url]
-    said = [vars(each) for each in caplog.records if each.message == "webhook"]
-    assert [(each["outcome"], each["try"]) for each in said] == [
+    logged = [vars(each) for each in caplog.records if each.message == "webhook"]
+    assert [(each["outcome"], each["try"]) for each in logged] == [
         ("fanned_out", 1),
         ("not_accepted", 1),
         ("delivered", 1),
     ]
-    assert [each.get("endpoint_id") for each in said] == [None, "whe_1", "whe_2"]
+    assert [each.get("endpoint_id") for each in logged] == [None, "whe_1", "whe_2"]
     assert MARK not in str([vars(each) for each in caplog.records])
     assert "whsec_" not in str([vars(each) for each in caplog.records])
 

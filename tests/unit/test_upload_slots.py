@@ -239,21 +239,21 @@ CONTENTION_SECONDS = 120.0
 
 def crowd(work: Callable[[int], object], number: int, within: float) -> list[object]:
     """What ``number`` callers get who come within so many seconds."""
-    told: list[object] = []
+    results: list[object] = []
 
     def one(index: int) -> None:
         time.sleep(within * index / number)
         try:
-            told.append(work(index))
+            results.append(work(index))
         except Exception as error:
-            told.append(error)
+            results.append(error)
 
     threads = [threading.Thread(target=one, args=(index,)) for index in range(number)]
     for each in threads:
         each.start()
     for each in threads:
         each.join()
-    return told
+    return results
 
 
 def test_200_files_dropped_into_inbox_within_half_a_second(harness: StepHarness, contended: Contended) -> None:
@@ -262,8 +262,8 @@ def test_200_files_dropped_into_inbox_within_half_a_second(harness: StepHarness,
     step = CheckUpload(store, harness.files, harness.queue, harness.clock)
     keys = [f"inbox/{one.id}/{number}.jpg" for number in range(MAX_ASSETS_PER_SESSION)]
     harness.files.objects |= dict.fromkeys(keys, b"no picture")
-    told = crowd(lambda index: step(Upload(keys[index], "v1", 10, harness.clock.at)), len(keys), 0.5)
-    assert told == ["failed"] * len(keys), "not one event fails: each file is judged"
+    results = crowd(lambda index: step(Upload(keys[index], "v1", 10, harness.clock.at)), len(keys), 0.5)
+    assert results == ["failed"] * len(keys), "not one event fails: each file is judged"
     assert contended.refused > 0, "they were at the same item at the same time"
     assert counted(harness, one) == len(harness.store.list_assets(one.id)) == len(keys)
 
@@ -274,11 +274,11 @@ def test_twenty_are_twenty_although_forty_ask_at_once(harness: StepHarness, cont
     made = new_asset(
         one, harness.clock.at, b"", name="n", asset_type="Image", content_type="image/png", size_bytes=1, by_person=True
     )
-    told = crowd(
+    results = crowd(
         lambda index: store.add_asset(replace(made, id=asset_id(index, bytes([index] * 10)))), 2 * MAX_PERSON_SLOTS, 0
     )
-    assert told.count(True) == MAX_PERSON_SLOTS
-    assert {type(each) for each in told} == {bool, TooManyAttempts}
+    assert results.count(True) == MAX_PERSON_SLOTS
+    assert {type(each) for each in results} == {bool, TooManyAttempts}
     assert counted(harness, one) == len(harness.store.list_assets(one.id)) == MAX_PERSON_SLOTS
 
 

@@ -20,7 +20,7 @@ BATCH = 7
 
 
 @pytest.fixture
-def heard(harness: WorkflowHarness) -> str:
+def event_queue(harness: WorkflowHarness) -> str:
     """The URL of a queue that a rule of a customer's fills."""
     events, sqs = boto3.client("events"), boto3.client("sqs")
     url = sqs.create_queue(QueueName="customer")["QueueUrl"]
@@ -68,13 +68,15 @@ def erase(harness: WorkflowHarness, session_id: str) -> None:
     assert harness.call("erase_session", event)["statusCode"] == 200
 
 
-def test_a_person_s_way_is_told_step_by_step_and_again_under_the_same_ids(harness: WorkflowHarness, heard: str) -> None:
+def test_a_person_s_way_is_told_step_by_step_and_again_under_the_same_ids(
+    harness: WorkflowHarness, event_queue: str
+) -> None:
     session = create(harness, "good of alice", "other_person of alice")
     upload(harness, session)
     row = run(harness, session)
     good, other_person = bootstrap.store().list_assets(session["id"])
     deliver(harness)
-    events = receive(heard)
+    events = receive(event_queue)
     assert steps_of(events, session["id"]) == ["session.created", "session.processing", "session.verified"]
     assert steps_of(events, good.id) == ["asset.uploaded", "asset.processing", "asset.active"]
     assert steps_of(events, other_person.id) == ["asset.uploaded", "asset.processing", "asset.failed"]
@@ -88,18 +90,18 @@ def test_a_person_s_way_is_told_step_by_step_and_again_under_the_same_ids(harnes
     ids = [each["detail"]["id"] for each in events]
     assert len(set(ids)) == len(ids)
     deliver(harness)
-    assert [each["detail"]["id"] for each in receive(heard)] == ids
+    assert [each["detail"]["id"] for each in receive(event_queue)] == ids
 
 
 def test_an_attempt_that_failed_and_an_erasure_are_told_and_nothing_personal_is(
-    harness: WorkflowHarness, heard: str
+    harness: WorkflowHarness, event_queue: str
 ) -> None:
     session = create(harness, "good of alice")
     upload(harness, session)
     come_back(harness, session, "fail")
     erase(harness, session["id"])
     deliver(harness)
-    events = receive(heard)
+    events = receive(event_queue)
     kinds = ["session.created", "session.requires_input", "session.redacted"]
     assert steps_of(events, session["id"]) == kinds
     assert steps_of(events, session["assets"][0]["id"]) == ["asset.uploaded", "asset.redacted"]
@@ -107,14 +109,14 @@ def test_an_attempt_that_failed_and_an_erasure_are_told_and_nothing_personal_is(
     assert (failed["status"], failed["error_code"]) == ("requires_input", "attempt_failed")
     token = session["attempt"]["h5_link"].partition("bytedToken=")[2].partition("&")[0]
     assert token
-    said = json.dumps(events)
-    assert not [each for each in ("alice", token, "https://", "uploads/") if each in said]
+    text = json.dumps(events)
+    assert not [each for each in ("alice", token, "https://", "uploads/") if each in text]
 
 
 def test_the_records_hold_what_the_events_must_not(harness: WorkflowHarness) -> None:
     """The test above would find nothing in a stream without personal data."""
     session = create(harness, "good of alice")
     token = session["attempt"]["h5_link"].partition("bytedToken=")[2].partition("&")[0]
-    said = json.dumps(stream_records(harness.table))
-    assert "good of alice" in said
-    assert token in said
+    text = json.dumps(stream_records(harness.table))
+    assert "good of alice" in text
+    assert token in text

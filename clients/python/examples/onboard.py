@@ -17,29 +17,29 @@ from pathlib import Path
 from likeness_client import Client, LikenessError, NewAsset, Session
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """One line, at once: somebody may be reading along."""
     print(text, flush=True)
 
 
-def tell(session: Session) -> None:
+def log_session(session: Session) -> None:
     """What has changed."""
     why = f" ({session.last_error.code}: {session.last_error.message})" if session.last_error else ""
     files = ", ".join(f"{each.name} {each.status}" for each in session.assets)
-    say(f"{session.status}{why}; {files}")
+    log(f"{session.status}{why}; {files}")
 
 
 def onboard(client: Client, files: Sequence[Path], reference: str | None, timeout: float) -> Session:
     """One person through the whole flow; the session when all is settled."""
     new = [NewAsset.of_file(file) for file in files]
     session = client.create_session(language="en", reference=reference, start="on_open", assets=new)
-    say(f"session {session.id}")
-    say(f"send this to the person: {session.invite_url}")
+    log(f"session {session.id}")
+    log(f"send this to the person: {session.invite_url}")
     for asset, file in zip(session.assets, files, strict=True):
         client.upload(asset, file, lambda sent, total: print(f"\r{sent * 100 // total:3d} %", end="", file=sys.stderr))
-        say(f"uploaded {asset.name}")
-    client.wait_until_verified(session.id, timeout, on_change=tell)
-    return client.wait_until_settled(session.id, timeout, on_change=tell)
+        log(f"uploaded {asset.name}")
+    client.wait_until_verified(session.id, timeout, on_change=log_session)
+    return client.wait_until_settled(session.id, timeout, on_change=log_session)
 
 
 def main() -> int:
@@ -57,10 +57,10 @@ def main() -> int:
         with Client(options.base_url, options.api_key) as client:
             session = onboard(client, options.files, options.reference, options.timeout)
     except LikenessError as error:
-        say(f"failed: {error}")
+        log(f"failed: {error}")
         return 1
     for asset in session.assets:
-        say(f"{asset.name}: {asset.uri or (asset.error and asset.error.code)}")
+        log(f"{asset.name}: {asset.uri or (asset.error and asset.error.code)}")
     return 0 if all(asset.status == "active" for asset in session.assets) else 1
 
 

@@ -34,7 +34,7 @@ class CrunClient:
     """The port ``Crun``. ``api_key(fresh=True)`` fetches the key anew: after a 401 or 403 it may have been rotated.
 
     ``admit(n)``, or ``admit(n, client_id)`` on behalf of a client, is the rate limiter: it returns, perhaps after
-    a while, how many of ``n`` calls may go out now, or raises RateLimited. ``called`` is told of every request that
+    a while, how many of ``n`` calls may go out now, or raises RateLimited. ``called`` is called for every request that
     went out, perhaps from several threads at once. ``read_timeout`` in seconds, between two bytes.
     """
 
@@ -135,7 +135,7 @@ class CrunClient:
         def once(*, fresh_key: bool) -> Any:
             key = self._api_key(fresh_key)
             headers = {"x-api-key": key, **traced}
-            with self._told(path.partition("?")[0].rpartition("/")[2], correlation_id):
+            with self._reported(path.partition("?")[0].rpartition("/")[2], correlation_id):
                 return self._send(method, path, promised, headers, json, [*sent, key])
 
         try:
@@ -146,8 +146,8 @@ class CrunClient:
             return once(fresh_key=True)
 
     @contextmanager
-    def _told(self, call: str, correlation_id: str | None) -> Iterator[None]:
-        """Tells of the call inside of the block: how long it took, and what came of it."""
+    def _reported(self, call: str, correlation_id: str | None) -> Iterator[None]:
+        """Reports the call inside of the block: how long it took, and what came of it."""
         began, outcome, code = time.monotonic(), "ok", None
         errors: tuple[str, ...] = ()
         try:

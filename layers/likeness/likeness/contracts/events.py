@@ -1,4 +1,5 @@
-"""What the event bus is told: that a session or an asset has moved on. Ids, statuses and codes; nothing personal.
+"""What is published to the event bus: that a session or an asset has moved on. Ids, statuses and codes; nothing
+personal.
 
 ``schemas/<detail-type>.json`` describes each event. One is told for a change of status, not for every write: leases,
 drivers and counts are nobody's business.
@@ -15,12 +16,12 @@ from likeness.domain.session import Session, SessionStatus
 
 VERSION = "1"
 #: What somebody may act on. ``awaiting_upload`` is the answer of a call, ``submitting`` lasts as long as one.
-_TOLD_OF_ASSETS = frozenset(AssetStatus) - {AssetStatus.AWAITING_UPLOAD, AssetStatus.SUBMITTING}
+_PUBLISHED_STATUSES = frozenset(AssetStatus) - {AssetStatus.AWAITING_UPLOAD, AssetStatus.SUBMITTING}
 #: Every detail-type there is.
 EVENT_TYPES = (
     "likeness.session.created",
     *(f"likeness.session.{each.value}" for each in SessionStatus),
-    *(f"likeness.asset.{each.value}" for each in AssetStatus if each in _TOLD_OF_ASSETS),
+    *(f"likeness.asset.{each.value}" for each in AssetStatus if each in _PUBLISHED_STATUSES),
     "likeness.asset.lost",
 )
 
@@ -66,7 +67,7 @@ class AssetChange:
     def event(self) -> Event | None:
         """What is told of it, None when nothing is."""
         before, after = self.before, self.after
-        if before is None or after.status is before.status or after.status not in _TOLD_OF_ASSETS:
+        if before is None or after.status is before.status or after.status not in _PUBLISHED_STATUSES:
             return None
         if after.status is AssetStatus.UPLOADED and before.status is not AssetStatus.AWAITING_UPLOAD:
             return None  # on its way to crun once more: the file was told of when it came

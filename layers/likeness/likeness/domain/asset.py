@@ -323,11 +323,11 @@ def crun_failure(code: str | None, message: str | None) -> Problem:
     Words about a file that crun did not get may quote the link to it, which is a secret: those are not kept.
     """
     known = _CRUN_FAILURES.get(code or "")
-    said = (message or "")[:200] if "://" not in (message or "") else ""
+    kept = (message or "")[:200] if "://" not in (message or "") else ""
     if known:
-        return Problem(known[0], known[1], code, known[2], said or None)
-    text = said or "The file was not accepted."
-    return Problem("rejected", text, (code or "")[:64] or None, upstream_message=said or None)
+        return Problem(known[0], known[1], code, known[2], kept or None)
+    text = kept or "The file was not accepted."
+    return Problem("rejected", text, (code or "")[:64] or None, upstream_message=kept or None)
 
 
 def refused(refusal: UpstreamRefused) -> Problem:

@@ -56,7 +56,7 @@ def why_not_call_back(url: str, origins: Sequence[str]) -> str | None:
     return why_not_registered(address, origins)
 
 
-def callback_location(drop_in: DropIn, told: Mapping[str, str]) -> str:
+def callback_location(drop_in: DropIn, reported: Mapping[str, str]) -> str:
     """The caller's callback URL with what the H5 page has said, and our token in place of crun's.
 
     What a browser brought is no proof, here as little as at crun: who wants to know asks for the result. A query and a
@@ -64,7 +64,7 @@ def callback_location(drop_in: DropIn, told: Mapping[str, str]) -> str:
     """
     address, mark, fragment = drop_in.callback_url.partition("#")
     joint = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
-    return f"{address}{joint}{urlencode({'bytedToken': drop_in.issued_token, **told})}{mark}{fragment}"
+    return f"{address}{joint}{urlencode({'bytedToken': drop_in.issued_token, **reported})}{mark}{fragment}"
 
 
 _STATUS = {AssetStatus.ACTIVE: "Active", AssetStatus.FAILED: "Failed"}

@@ -20,7 +20,7 @@ _PASSED = "10000"
 _MOST_FIELDS = 50
 _LONGEST_VALUE = 32
 #: What the H5 page says besides the token, in its order (source: crun's page).
-_TOLD = ("resultCode", "algorithmBaseRespCode", "reqMeasureInfoValue", "verify_type")
+_REPORTED = ("resultCode", "algorithmBaseRespCode", "reqMeasureInfoValue", "verify_type")
 
 
 def with_language(h5_link: str, language: Language) -> str:
@@ -44,18 +44,19 @@ def with_language(h5_link: str, language: Language) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CallbackResult:
-    """What the browser brought: never proof, only a reason to look up. ``told`` has the H5 page's parameters, each with
+    """What the browser brought: never proof, only a reason to look up.
 
-    its raw value, cut, and of one line: they are stored, shown and passed on.
+    ``reported`` has the H5 page's parameters, each with its raw value, cut, and of one line: they are stored, shown
+    and passed on.
     """
 
-    told: Mapping[str, str]
+    reported: Mapping[str, str]
     passed: bool
 
     @property
     def result_code(self) -> str | None:
         """The result, if the page gave one."""
-        return self.told.get("resultCode") or None
+        return self.reported.get("resultCode") or None
 
 
 def read_callback(parameters: dict[str, list[str]]) -> CallbackResult:
@@ -64,7 +65,7 @@ def read_callback(parameters: dict[str, list[str]]) -> CallbackResult:
     A second ``?`` counts as ``&``: it is unknown whether the page looks for a query that is already there. What comes
     twice with different values, or in a flood of fields, says nothing at all.
     """
-    values: dict[str, set[str]] = {each: set() for each in _TOLD}
+    values: dict[str, set[str]] = {each: set() for each in _REPORTED}
     for name, found in parameters.items():
         for value in found:
             try:
@@ -76,8 +77,8 @@ def read_callback(parameters: dict[str, list[str]]) -> CallbackResult:
             for key, each in pairs:
                 if key in values:
                     values[key].add(each.strip())
-    told = {key: _of_one_line(*each) for key, each in values.items() if len(each) == 1}
-    return CallbackResult(told, passed=values["resultCode"] == {_PASSED})
+    reported = {key: _of_one_line(*each) for key, each in values.items() if len(each) == 1}
+    return CallbackResult(reported, passed=values["resultCode"] == {_PASSED})
 
 
 def _of_one_line(value: str) -> str:

@@ -114,13 +114,13 @@ def _crun(admit: Callable[[int], int]) -> CrunClient:
     return CrunClient(text("CRUN_BASE_URL"), _secret("CRUN_API_KEY_SECRET_ARN").value, admit, called=_crun_called)
 
 
-def _crun_called(told: CrunCall) -> None:
-    measure(Metric.CRUN_CALL_SECONDS, told.seconds, call=told.call, outcome=told.outcome)
-    facts = {"call": told.call, "outcome": told.outcome, "seconds": round(told.seconds, 3)}
+def _crun_called(call: CrunCall) -> None:
+    measure(Metric.CRUN_CALL_SECONDS, call.seconds, call=call.call, outcome=call.outcome)
+    facts = {"call": call.call, "outcome": call.outcome, "seconds": round(call.seconds, 3)}
     more = {
-        "upstream_code": told.upstream_code,
-        "upstream_errors": told.errors or None,
-        "correlation_id": told.correlation_id,
+        "upstream_code": call.upstream_code,
+        "upstream_errors": call.errors or None,
+        "correlation_id": call.correlation_id,
     }
     logger.info("crun called", extra=facts | {name: each for name, each in more.items() if each is not None})
 

@@ -1,4 +1,4 @@
-"""The table's stream, told to the event bus: what is stored is what is told, and nothing else is.
+"""The table's stream, published to the event bus: what is stored is what is published, and nothing else is.
 
 In the order of the stream, up to the first event that the bus does not take: from there on the stream comes again.
 """
@@ -30,25 +30,25 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class PublishChanges:
-    """Tells of changes."""
+    """Publishes changes."""
 
     bus: EventBus
 
     def __call__(self, changes: Sequence[Change]) -> Published:
         """Puts the events of ``changes`` in their order."""
-        told = [(change, event) for change in changes if (event := change.event)]
-        taken, stopped_at = self._put_all(told)
+        published = [(change, event) for change in changes if (event := change.event)]
+        taken, stopped_at = self._put_all(published)
         before = takewhile(lambda each: each is not stopped_at, changes)
         measures = [measure for each in before for measure in measures_of(each)]
-        return Published([event for _, event in told[:taken]], stopped_at, measures)
+        return Published([event for _, event in published[:taken]], stopped_at, measures)
 
-    def _put_all(self, told: Sequence[tuple[Change, Event]]) -> tuple[int, Change | None]:
+    def _put_all(self, published: Sequence[tuple[Change, Event]]) -> tuple[int, Change | None]:
         """How many events the bus has taken, and the change of the first that it has not."""
-        for start in range(0, len(told), EVENTS_PER_PUT):
-            taken = start + self._put([event for _, event in told[start : start + EVENTS_PER_PUT]])
-            if taken < min(start + EVENTS_PER_PUT, len(told)):
-                return taken, told[taken][0]
-        return len(told), None
+        for start in range(0, len(published), EVENTS_PER_PUT):
+            taken = start + self._put([event for _, event in published[start : start + EVENTS_PER_PUT]])
+            if taken < min(start + EVENTS_PER_PUT, len(published)):
+                return taken, published[taken][0]
+        return len(published), None
 
     def _put(self, events: Sequence[Event]) -> int:
         try:

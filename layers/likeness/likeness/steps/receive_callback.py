@@ -73,7 +73,7 @@ class ReceiveCallback:
 
     def _location(self, session: Session, result: CallbackResult, base_url: str) -> str:
         if session.drop_in:
-            return callback_location(session.drop_in, result.told)
+            return callback_location(session.drop_in, result.reported)
         if session.return_url and session.status is not SessionStatus.REDACTED:
             return return_location(session.return_url, session.id, session.status.value)
         return f"{base_url}/invite?status={session.status.value}"

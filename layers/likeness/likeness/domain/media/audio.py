@@ -230,8 +230,8 @@ class _WavFormat:
             return cls(hertz, average, block, (block // channels - 4) * 2 + 1)
         if codec == _MS_ADPCM:  # two samples in each channel's header
             return cls(hertz, average, block, (block // channels - 7) * 2 + 2)
-        said = codec == _GSM and chunk.length >= 20 and source.unpack("<H", chunk.start + 18)[0]
-        return cls(hertz, average, block, said or 0)
+        declared = codec == _GSM and chunk.length >= 20 and source.unpack("<H", chunk.start + 18)[0]
+        return cls(hertz, average, block, declared or 0)
 
     def seconds(self, length: int, fact: int) -> float:
         """Duration in seconds of ``length`` bytes; ``fact`` is the number of samples that the file names, 0 for none.
