@@ -123,7 +123,7 @@ def _open(page: Page, reference: str) -> None:
 # -- the key ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_wrong_key_is_told_so_and_opens_nothing(open_page: OpenPage, stack: Stack) -> None:
+def test_a_wrong_key_is_shown_as_such_and_opens_nothing(open_page: OpenPage, stack: Stack) -> None:
     page = open_page(f"{stack.api_url}/console", phone=False, allowed=[REFUSED]).page
     for key, words in {
         "": "enter a client key",
@@ -257,7 +257,7 @@ def test_a_lost_connection_is_shown_and_recovered_from(enter: Any, fresh_client:
     expect(page.locator("#health")).to_have_text("Live")
 
 
-def test_the_service_is_left_alone_for_as_long_as_it_asks(enter: Any, fresh_client: Api) -> None:
+def test_the_console_waits_as_long_as_retry_after_asks(enter: Any, fresh_client: Api) -> None:
     fresh_client.session(start="on_open", reference="order-1")
     watched = enter(fresh_client, allowed=[THROTTLED], **ALONE)
     page = watched.page
@@ -373,7 +373,7 @@ def test_a_session_is_followed_live_until_its_assets_are_active(
     expect(page.get_by_role("button", name="New link")).to_be_disabled()
 
 
-def test_why_an_asset_failed_and_how_a_check_went_is_told(
+def test_why_an_asset_failed_and_how_a_check_went_is_shown(
     enter: Any, busy_client: Api, finished: dict[str, Any]
 ) -> None:
     page = enter(busy_client).page

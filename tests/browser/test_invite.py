@@ -644,7 +644,7 @@ def test_the_same_file_twice_is_one_asset(person: NewPerson, api: Api, media: De
     assert len(api.get(session["id"])["assets"]) == 1
 
 
-def test_different_files_of_one_name_are_told_apart(person: NewPerson, api: Api) -> None:
+def test_different_files_of_one_name_are_distinguished(person: NewPerson, api: Api) -> None:
     # A phone's camera calls every picture image.jpg.
     session = verified(api)
     alice = person(session["invite_url"])
@@ -743,7 +743,7 @@ def test_coming_back_later_goes_on_where_the_person_was(person: NewPerson, api: 
     later.sees_file(media.portrait_jpeg.name, "active")
 
 
-def test_a_lost_connection_is_said_and_outlived(person: NewPerson, api: Api) -> None:
+def test_a_lost_connection_is_shown_and_survived(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person(session["invite_url"], allowed=[FAILED_LOAD])
     alice.sees("ready")
@@ -758,7 +758,7 @@ def test_a_lost_connection_is_said_and_outlived(person: NewPerson, api: Api) -> 
     expect(alice.page.locator("#notice")).to_be_hidden()
 
 
-def test_what_the_service_says_of_an_error_is_shown(person: NewPerson, api: Api, crun: SimulatorControl) -> None:
+def test_the_message_of_an_error_is_shown(person: NewPerson, api: Api, crun: SimulatorControl) -> None:
     session = agreed(api)
     alice = person(session["invite_url"], allowed=[FAILED_LOAD])
     alice.sees("ready")
@@ -772,7 +772,7 @@ def test_what_the_service_says_of_an_error_is_shown(person: NewPerson, api: Api,
     alice.starts()
 
 
-def test_a_busy_service_is_given_the_time_it_asks_for(person: NewPerson, api: Api) -> None:
+def test_the_page_waits_as_long_as_retry_after_asks(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person(session["invite_url"], allowed=[FAILED_LOAD])
     alice.sees("ready")
@@ -786,7 +786,7 @@ def test_a_busy_service_is_given_the_time_it_asks_for(person: NewPerson, api: Ap
     alice.starts()
 
 
-def test_an_error_while_it_follows_is_said_and_it_goes_on(person: NewPerson, api: Api) -> None:
+def test_an_error_while_it_follows_is_shown_and_it_goes_on(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person(session["invite_url"], allowed=[FAILED_LOAD])
     alice.sees("ready")
@@ -803,7 +803,7 @@ def test_an_error_while_it_follows_is_said_and_it_goes_on(person: NewPerson, api
     alice.sees("files")
 
 
-def test_a_token_that_is_not_good_is_told_honestly(person: NewPerson, api: Api) -> None:
+def test_an_invalid_token_is_shown_as_such(person: NewPerson, api: Api) -> None:
     session = invited(api)
     page, _, token = session["invite_url"].partition("#")
     signature = token.rpartition(".")[2]
@@ -836,7 +836,7 @@ def test_without_a_token_the_page_says_what_the_address_says(
     assert [each.url for each in visitor.watched.requests if "/sessions" in each.url] == []
 
 
-def test_an_erased_session_says_so_and_is_asked_for_no_more(person: NewPerson, api: Api) -> None:
+def test_an_erased_session_is_shown_as_such_and_polled_no_more(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person("about:blank")
     alice.page.clock.install()

@@ -258,7 +258,7 @@ def test_no_secret_is_in_the_text_of_an_error(server: Script, client: Client, an
     assert not [each for each in _secrets()[:3] if each in shown]
 
 
-def test_a_new_asset_is_told_by_its_file(tmp_path: Any) -> None:
+def test_a_new_asset_is_described_by_its_file(tmp_path: Any) -> None:
     file = tmp_path / "Front.JPG"
     file.write_bytes(b"abc")
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

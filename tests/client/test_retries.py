@@ -113,12 +113,12 @@ def test_a_refusal_is_not_repeated(server: Script, client: Client, refusal: Answ
     assert len(server.seen) == 1
 
 
-def test_the_conflict_that_passes_is_told_from_the_others() -> None:
+def test_the_conflict_that_passes_is_distinguished_from_the_others() -> None:
     assert ConflictError(409, "request_in_progress", "").is_passing
     assert not ConflictError(409, "conflict", "").is_passing
 
 
-def test_a_service_that_does_not_answer_is_given_up(server: Script) -> None:
+def test_an_api_that_does_not_answer_times_out(server: Script) -> None:
     server.then(HANGS)
     with (
         Client(server.url, API_KEY, timeout=(5, 0.2), retry=Retry(attempts=1)) as client,
@@ -135,7 +135,7 @@ def test_nobody_there_is_a_failed_connection(server: Script) -> None:
         client.get_session(LINK_ID)
 
 
-def test_pauses_grow_are_spread_and_keep_to_what_the_service_asks() -> None:
+def test_pauses_grow_are_spread_and_respect_retry_after() -> None:
     retry = Retry(base_seconds=1, longest_seconds=5)
     drawn = {tried: [retry.pause(tried, None) for _ in range(500)] for tried in (1, 2, 3, 9)}
     assert all(0 <= pause <= 5 for pauses in drawn.values() for pause in pauses)

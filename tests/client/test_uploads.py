@@ -67,7 +67,7 @@ class Watched(io.BytesIO):
         return super().read(size)
 
 
-def test_a_file_is_read_in_blocks_and_its_progress_told(server: Script, client: Client) -> None:
+def test_a_file_is_read_in_blocks_and_its_progress_reported(server: Script, client: Client) -> None:
     server.then(STORED)
     file, progress = Watched(CONTENT), []
     client.upload(asset_for(server), file, lambda sent, total: progress.append((sent, total)))
@@ -100,12 +100,12 @@ class Shrinking(io.BytesIO):
         return super().read(size) if self.tell() < 100_000 else b""
 
 
-def test_a_file_that_shrinks_meanwhile_is_told(server: Script, client: Client) -> None:
+def test_a_file_that_shrinks_meanwhile_is_reported(server: Script, client: Client) -> None:
     with pytest.raises(ValueError, match="the file ended after"):
         client.upload(asset_for(server), Shrinking(CONTENT))
 
 
-def test_an_asset_without_a_form_is_told(client: Client) -> None:
+def test_an_asset_without_a_form_is_reported(client: Client) -> None:
     asset = read(Asset, example("asset_active"))
     with pytest.raises(ValueError, match="has no form"):
         client.upload(asset, io.BytesIO(b""))
@@ -119,7 +119,7 @@ def test_an_asset_without_a_form_is_told(client: Client) -> None:
         (Answer(307, b"", None, {"Location": "/elsewhere"}), None),
     ],
 )
-def test_a_refusal_of_the_storage_is_told_and_not_repeated(
+def test_a_refusal_of_the_storage_is_reported_and_not_repeated(
     server: Script, client: Client, answer: Answer, code: str | None
 ) -> None:
     server.then(answer)

@@ -28,7 +28,7 @@ def look(status: str, *assets: str, **changes: Any) -> Answer:
     return Answer(body=example("session_verified", status=status, assets=shown, **changes))
 
 
-def test_changes_are_told_once_each(server: Script, client: Client) -> None:
+def test_each_change_is_reported_once(server: Script, client: Client) -> None:
     server.then(*[look("requires_input")] * 3, look("processing"), look("processing"), look("verified"))
     changes: list[Session] = []
     found = client.wait_until_verified(ID, 30, changes.append)
@@ -102,7 +102,7 @@ def test_who_asks_for_more_time_than_is_left_ends_it_at_once(server: Script, cli
     assert len(server.seen) == 1
 
 
-def test_a_service_that_hangs_does_not_hold_it_beyond_its_time(server: Script) -> None:
+def test_an_api_that_hangs_does_not_delay_the_timeout(server: Script) -> None:
     server.then(*[HANGS] * 9)
     with Client(server.url, API_KEY, timeout=20, retry=QUICK) as client, pytest.raises(WaitTimeoutError):
         client.wait_until_verified(ID, 0.2)

@@ -92,7 +92,7 @@ def test_an_hour_without_a_connection_passes_by_itself(where: SimulatedAws) -> N
     assert where.metrics.count("PossibleOrphan") == 0
 
 
-def test_a_token_that_dies_in_the_outage_is_said_honestly_and_a_fresh_attempt_works(where: SimulatedAws) -> None:
+def test_a_token_that_expires_in_the_outage_is_reported_and_a_new_attempt_works(where: SimulatedAws) -> None:
     where.simulator.update_settings(token_seconds=1800)
     story = _created(where)
     where.simulator.add_faults(FaultRule(call="result", kind="both", code=455, times=None))
@@ -243,7 +243,7 @@ def _set(where: SimulatedAws, **settings: float) -> None:
 
 
 @pytest.mark.parametrize("service", ["dynamodb", "stepfunctions", "sqs", "secretsmanager"])
-def test_an_hour_without_a_service_of_aws_loses_nobody(where: SimulatedAws, service: str) -> None:
+def test_an_hour_without_one_aws_service_loses_no_session(where: SimulatedAws, service: str) -> None:
     """From the moment at which the callback was taken in: what waits, waits in the queue and in executions."""
     story = _created(where)
     where.settle(13.05)  # the browser has been here; its message is on the queue
@@ -313,7 +313,7 @@ def test_a_callback_that_never_comes_is_found_by_one_lookup(where: SimulatedAws,
 
 
 @pytest.mark.parametrize("token_mode", ["single_use", "reusable"])
-def test_an_abandoned_link_is_said_to_have_expired(where: SimulatedAws, token_mode: str) -> None:
+def test_an_abandoned_link_is_reported_as_expired(where: SimulatedAws, token_mode: str) -> None:
     where.simulator.update_settings(token_mode=token_mode)
     session_id, _ = _session(where)
     where.settle()

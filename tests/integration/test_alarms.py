@@ -19,7 +19,7 @@ def test_the_dashboard_is_there_and_its_names_are_those_of_the_stack(stack: Stac
     assert stack.outputs["OnboardingDeadLetterQueueUrl"].rpartition("/")[2] in text
 
 
-def test_every_alarm_tells_the_topic(stack: Stack) -> None:
+def test_every_alarm_notifies_the_topic(stack: Stack) -> None:
     cloudwatch = emulator.client("cloudwatch", stack.emulator_endpoint)
     alarms = cloudwatch.describe_alarms()["MetricAlarms"]
     assert len(alarms) == len([each for each in RESOURCES.values() if each["Type"] == "AWS::CloudWatch::Alarm"])

@@ -209,7 +209,7 @@ def no_such_route(side: Side) -> None:
 @pytest.mark.parametrize(
     "play", [happy, not_passed, too_early, bad_sessions, bad_questions, bad_uploads, bad_keys, no_such_route]
 )
-def test_the_same_program_is_told_the_same(bare: Side, facade: Side, play: Callable[[Side], None]) -> None:
+def test_the_same_program_gets_the_same_answers(bare: Side, facade: Side, play: Callable[[Side], None]) -> None:
     for side in (bare, facade):
         play(side)
     assert answers_of(facade) == answers_of(bare)

@@ -183,7 +183,7 @@ def test_a_credential_makes_no_difference_on_a_public_route(alice: Tenant, bob: 
 
 
 @pytest.mark.parametrize("route", ON_A_SESSION, ids=str)
-def test_what_is_anothers_cannot_be_told_from_what_is_not_there(
+def test_what_belongs_to_another_client_looks_like_what_does_not_exist(
     alice: Tenant, anna: Tenant, bob: Tenant, route: Route
 ) -> None:
     before = alice.seen()
@@ -208,7 +208,7 @@ def test_an_asset_is_not_found_by_way_of_another_session(alice: Tenant, anna: Te
 
 
 @pytest.mark.parametrize("route", TABLE, ids=str)
-def test_without_a_good_credential_nothing_is_told(
+def test_without_a_valid_credential_nothing_is_returned(
     alice: Tenant, keys: ClientKeys, client_keys: dict[str, str], route: Route
 ) -> None:
     (gone,) = [each.key_id for each in keys.known() if each.client_id == "tenant-gone"]

@@ -123,7 +123,7 @@ def wait_for_outcomes(api: Api, endpoint: str, *outcomes: str) -> None:
     assert sorted(found) == sorted(outcomes)
 
 
-def test_a_session_is_told_to_its_client_alone(api: Api, tenant: Callable[..., Tenant], keys: ClientKeys) -> None:
+def test_a_session_is_published_to_its_client_alone(api: Api, tenant: Callable[..., Tenant], keys: ClientKeys) -> None:
     mine, others = tenant(), tenant()
     key = keys.add(mine.client_id)
     api.canaries.secrets.add(key)

@@ -189,7 +189,7 @@ def test_both_forms_of_time(crun: Crun, serve: Serve, files: dict[str, bytes]) -
     assert asset["UpdateTime"].endswith("Z")
 
 
-def test_outcomes_can_be_told_by_name(crun: Crun, serve: Serve, files: dict[str, bytes]) -> None:
+def test_outcomes_can_be_set_by_name(crun: Crun, serve: Serve, files: dict[str, bytes]) -> None:
     group, url = crun.group(), serve("a.jpg", files["a.jpg"])
     crun.simulator.update_settings(
         asset_outcomes=(

@@ -76,7 +76,7 @@ def test_the_key_is_rotated(crun: Crun) -> None:
     assert crun.request("GET", BALANCE).status_code == 401
 
 
-def test_the_log_tells_calls_but_no_secrets(crun: Crun) -> None:
+def test_the_log_holds_calls_but_no_secrets(crun: Crun) -> None:
     data = crun.create()
     crun.check(data["H5Link"], outcome="pass", person="dorothea")
     group = crun.look_up(data["BytedToken"]).json()["data"]["GroupId"]
@@ -143,7 +143,7 @@ def test_a_port_that_is_taken_is_an_error(crun: Crun) -> None:
         Simulator(port=port, api_key="k").start()
 
 
-def test_the_command_serves_until_it_is_told_to_end() -> None:
+def test_the_command_serves_until_it_is_stopped() -> None:
     command = [sys.executable, "-m", "local.simulator", "--port", "0", "--verbose"]
     command += ["--setting", "refusal_style=body", "--setting", "link_seconds=2.5"]
     environment = {**os.environ, "CRUN_SIMULATOR_API_KEY": API_KEY}

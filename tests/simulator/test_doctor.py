@@ -77,7 +77,7 @@ def test_all_agrees_and_nothing_is_spent(doctor: Doctor) -> None:
         ("both", "HTTP status and code in the body"),
     ],
 )
-def test_it_learns_how_a_refusal_is_told(doctor: Doctor, style: str, text: str) -> None:
+def test_it_learns_how_a_refusal_is_reported(doctor: Doctor, style: str, text: str) -> None:
     doctor.simulator.update_settings(refusal_style=style)
     result = doctor()
     assert result.exit_code == 0, result.output
@@ -97,7 +97,7 @@ def test_a_refusal_without_an_envelope_differs_since_the_product_takes_none_for_
     assert all(each.endswith("HTTP status, no code in the body") for each in learned)
 
 
-def test_the_list_of_a_422_is_told_without_what_was_sent(doctor: Doctor) -> None:
+def test_the_list_of_a_422_is_reported_without_what_was_sent(doctor: Doctor) -> None:
     doctor.fault("session", "both", code=422, message=f"callback_url: {CALLBACK} is not reachable")
     result = doctor("--callback-url", CALLBACK)
     found = " ".join(result.stdout.replace("│", " ").split())
@@ -113,7 +113,7 @@ def test_a_disabled_key_has_a_row_and_ends_the_visit(doctor: Doctor) -> None:
     assert "key differs disabled at crun: enable it there" in " ".join(" ".join(rows(result, "differs")).split())
 
 
-def test_what_the_contract_leaves_open_is_told(doctor: Doctor) -> None:
+def test_what_the_contract_leaves_open_is_reported(doctor: Doctor) -> None:
     learned = " | ".join(rows(doctor("--spend"), "learned"))
     for fact in (
         "byted token learned 36 characters, digits, capital letters",
@@ -130,7 +130,7 @@ def test_what_the_contract_leaves_open_is_told(doctor: Doctor) -> None:
 @pytest.mark.parametrize(
     ("mode", "text"), [("single_use", "seems to consume the token"), ("reusable", "has changed nothing that shows")]
 )
-def test_two_look_ups_tell_whether_a_token_is_single_use(doctor: Doctor, mode: str, text: str) -> None:
+def test_two_look_ups_show_whether_a_token_is_single_use(doctor: Doctor, mode: str, text: str) -> None:
     doctor.simulator.update_settings(token_mode=mode)
     result = doctor("--spend")
     assert result.exit_code == 0, result.output
@@ -180,7 +180,7 @@ def test_what_drifts_differs(doctor: Doctor, call: str, fault: dict[str, Any], t
     assert text in " | ".join(rows(result, "differs"))
 
 
-def test_fields_that_nobody_knows_are_told_and_are_no_difference(doctor: Doctor) -> None:
+def test_unknown_fields_are_reported_and_are_no_difference(doctor: Doctor) -> None:
     doctor.fault("session", "extra_fields")
     result = doctor()
     assert result.exit_code == 0, result.output
@@ -204,7 +204,7 @@ def test_no_call_is_made_while_crun_asks_to_wait(doctor: Doctor, code: int) -> N
 
 
 @pytest.mark.parametrize("kind", ["reset", "truncated", "oversize"])
-def test_one_lost_answer_is_told_and_the_rest_is_asked(doctor: Doctor, kind: str) -> None:
+def test_one_lost_answer_is_reported_and_the_other_calls_are_made(doctor: Doctor, kind: str) -> None:
     doctor.fault("session", kind)
     result = doctor()
     assert result.exit_code == 2, result.output
@@ -371,7 +371,7 @@ def test_a_recording_keeps_what_belongs_together_and_its_shape(doctor: Doctor, t
     assert again == data["BytedToken"], "placeholders are made of nothing but their order"
 
 
-def test_a_folder_that_cannot_be_made_is_told_before_anything_is_asked(doctor: Doctor, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported_before_any_call(doctor: Doctor, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert doctor("--record", str(tmp_path / "file" / "folder")).exit_code == 2
     assert doctor.calls() == []

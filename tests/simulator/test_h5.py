@@ -63,7 +63,7 @@ def test_the_first_outcome_is_the_last(crun: Crun) -> None:
     assert crun.simulator.state()["groups"] == {}
 
 
-def test_an_expired_link_says_so_and_leads_nowhere(crun: Crun) -> None:
+def test_an_expired_link_is_shown_as_such_and_leads_nowhere(crun: Crun) -> None:
     link = crun.create()["H5Link"]
     crun.simulator.advance(121)
     for answer in (crun.session.get(link, timeout=5), crun.check(link, outcome="pass")):
@@ -155,7 +155,7 @@ def test_the_page_writes_what_it_was_given_as_text(crun: Crun) -> None:
     assert "<script" not in page.text
 
 
-def test_the_page_is_not_kept_and_tells_nobody_where_it_was(crun: Crun) -> None:
+def test_the_page_is_not_cached_and_sends_no_referrer(crun: Crun) -> None:
     headers = crun.session.get(crun.create()["H5Link"], timeout=5).headers
     assert headers["Cache-Control"] == "no-store"
     assert headers["Referrer-Policy"] == "no-referrer"

@@ -165,7 +165,7 @@ def test_a_process_has_a_mark_as_long_as_it_runs() -> None:
     assert started_at(child.pid) == ""
 
 
-def test_what_is_taken_is_said_at_once_with_the_variables_of_make(tmp_path: Path) -> None:
+def test_a_taken_port_is_reported_at_once_with_the_variables_of_make(tmp_path: Path) -> None:
     state = tmp_path / "stack.json"
     state.write_text(f'{{"pids": {{"up": [{os.getpid()}, "{started_at(os.getpid())}"]}}}}')
     with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as one, ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as two:

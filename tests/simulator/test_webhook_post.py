@@ -72,7 +72,7 @@ def test_retry_after_is_read_within_bounds(raw: str, seconds: int) -> None:
 # -- waits -------------------------------------------------------------------------------------------------------
 
 
-def test_a_receiver_that_says_nothing_is_given_up() -> None:
+def test_a_silent_receiver_times_out() -> None:
     with Receiver(lambda _: Reply(seconds=LONG_WAIT_SECONDS)) as receiver:
         assert sent(receiver.url, read_timeout=0.5) == WebhookAnswer(problem="timeout")
 

@@ -126,7 +126,7 @@ def test_nobody_was_verified_on_a_day_that_had_attempts(attempts: float, verifie
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_every_alarm_tells_the_topic(name: str) -> None:
+def test_every_alarm_notifies_the_topic(name: str) -> None:
     assert ALARMS[name]["AlarmActions"] == [{"Ref": "AlarmTopic"}]
     assert ALARMS[name].get("OKActions", [{"Ref": "AlarmTopic"}]) == [{"Ref": "AlarmTopic"}]
 

@@ -201,7 +201,7 @@ def test_the_stream_brings_sessions_and_assets_alone_and_gives_them_up_only_when
     assert RESOURCES[place]["Type"] == "AWS::SQS::Queue"
 
 
-def test_webhooks_are_told_of_clients_events_by_a_rule_that_may_send_to_their_queue_alone() -> None:
+def test_webhooks_get_client_events_by_a_rule_that_may_send_to_their_queue_alone() -> None:
     rule = RESOURCES["WebhookRule"]["Properties"]
     assert rule["EventPattern"] == {"source": [SOURCE], "detail": {"client_id": [{"exists": True}]}}
     (target,) = rule["Targets"]

@@ -93,7 +93,7 @@ def test_a_person_gets_a_link_only_after_the_consent(harness: ConsentHarness) ->
     assert harness.sessions.create_attempt(harness.person, harness.id, BASE)["attempt"]["h5_link"]
 
 
-def test_the_ledger_holds_version_digest_language_time_and_who_said_so(harness: ConsentHarness) -> None:
+def test_the_ledger_holds_version_digest_language_time_and_source(harness: ConsentHarness) -> None:
     shown, new = harness.step(harness.person, harness.id, harness.agreed("zh"))
     digest = hashlib.sha256(b"Title\n\nFirst.\n\nSecond.").hexdigest()
     assert new
@@ -172,7 +172,7 @@ def test_who_agrees_twice_at_the_same_time_has_agreed_once(harness: ConsentHarne
     assert len(harness.ledger()) == 1
 
 
-def test_a_consent_that_the_client_tells_of_is_in_the_ledger_too(harness: ConsentHarness) -> None:
+def test_a_consent_that_the_client_reports_is_in_the_ledger_too(harness: ConsentHarness) -> None:
     body = parse_body(
         NewSession, '{"start":"on_open","consent":{"text_version":"v7","given_at":"2026-01-15T09:30:00Z"}}'
     )

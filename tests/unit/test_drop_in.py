@@ -244,7 +244,7 @@ def test_a_pause_is_as_long_as_crun_asks_for(facade: Facade) -> None:
         (UpstreamDeferred(upstream_code=455, asked_to_wait=3600), 1), (UpstreamDeferred(upstream_code=455), 5),
     ],
 )  # fmt: skip
-def test_what_does_not_pass_in_time_is_told_and_leaves_nothing(
+def test_a_check_that_is_not_passed_in_time_is_reported_and_leaves_nothing(
     facade: Facade, error: UpstreamError, tries: int
 ) -> None:
     with pytest.raises(type(error)):
@@ -257,7 +257,7 @@ def test_what_does_not_pass_in_time_is_told_and_leaves_nothing(
 # -- the browser comes back -----------------------------------------------------------------------------------------
 
 
-def test_the_browser_goes_on_with_our_token_and_what_the_page_said(facade: Facade) -> None:
+def test_the_browser_goes_on_with_the_issued_token_and_the_parameters_of_the_page(facade: Facade) -> None:
     opened = facade.open()
     location = facade.harness.callback(facade.session(opened), parameters=PASSED)
     assert location == (
@@ -267,7 +267,7 @@ def test_the_browser_goes_on_with_our_token_and_what_the_page_said(facade: Facad
     assert facade.session(opened).attempts[1].status is AttemptStatus.PASSED
 
 
-def test_a_failure_is_told_with_our_token_also_when_crun_leaves_it_out(facade: Facade) -> None:
+def test_a_failure_carries_the_issued_token_also_when_crun_omits_its_own(facade: Facade) -> None:
     opened = facade.open()
     reported = {"resultCode": ["10010"], "algorithmBaseRespCode": ["1105"]}
     location = facade.harness.callback(facade.session(opened), parameters=reported)
@@ -285,7 +285,7 @@ def test_after_an_erasure_nobody_is_sent_anywhere(facade: Facade) -> None:
 # -- visual-validate-result -----------------------------------------------------------------------------------------
 
 
-def test_the_group_is_told_as_often_as_one_likes(facade: Facade) -> None:
+def test_the_group_is_returned_for_every_request(facade: Facade) -> None:
     opened = facade.verified("group-often")
     assert [facade.result.group(CLIENT, opened.issued_token) for _ in range(3)] == ["group-often"] * 3
     assert not facade.harness.crun.looked_up
@@ -506,7 +506,7 @@ def test_a_group_of_nobody_or_of_somebody_else_takes_no_file(facade: Facade) -> 
     assert not facade.downloads.fetched, "nobody makes us fetch anything without a group of his own"
 
 
-def test_a_full_group_says_so_and_keeps_no_file(facade: Facade) -> None:
+def test_a_full_group_is_reported_and_keeps_no_file(facade: Facade) -> None:
     opened = facade.verified("group-full")
     facade.harness.dynamodb.update_item(
         TableName=TABLE,
@@ -538,7 +538,7 @@ def test_nobody_sees_another_clients_assets_by_either_id(facade: Facade) -> None
         facade.result.asset(CLIENT, "asset-crun-own")
 
 
-def test_an_id_that_was_told_is_known_also_when_crun_gives_another_one(facade: Facade) -> None:
+def test_an_id_that_was_returned_is_known_also_when_crun_gives_another_one(facade: Facade) -> None:
     opened = facade.verified("group-again")
     facade.downloads.downloads.append(Download(media.jpeg()))
     facade.harness.crun.uploads.extend(["asset-again-1", "asset-again-2"])
@@ -624,7 +624,7 @@ def test_a_422_lists_what_is_wrong_as_crun_does() -> None:
     assert refusal(InvalidRequest("a: missing; b: wrong"))[1]["errors"] == ["a: missing", "b: wrong"]
 
 
-def test_a_problem_document_lists_what_crun_has_said() -> None:
+def test_a_problem_document_lists_the_errors_of_crun() -> None:
     made = json.loads(problem(UpstreamRefused(422, errors=["name: too long"]))["body"])
     assert (made["code"], made["upstream_errors"]) == ("upstream_rejected", ["name: too long"])
     assert "upstream_errors" not in json.loads(problem(UpstreamRefused(404))["body"])
@@ -665,7 +665,7 @@ def test_without_a_clients_key_nothing_is_done(key: str | None) -> None:
     assert json.loads(answer["body"]) == {"code": 401, "message": "invalid API key", "data": None}
 
 
-def test_a_fault_of_ours_is_500_and_says_nothing() -> None:
+def test_a_fault_of_ours_is_500_without_details() -> None:
     def work(_: Caller) -> dict[str, Any]:
         raise ValueError("https://secret")
 
@@ -674,7 +674,7 @@ def test_a_fault_of_ours_is_500_and_says_nothing() -> None:
     assert "secret" not in str(answer)
 
 
-def test_who_shall_come_back_is_told_when() -> None:
+def test_a_deferral_names_when_to_retry() -> None:
     def work(_: Caller) -> dict[str, Any]:
         raise UpstreamDeferred(retry_after=7)
 
@@ -711,7 +711,7 @@ def test_unknown_fields_are_ignored_as_crun_ignores_them() -> None:
     assert "a.test" not in repr(read_body(UploadRequest, json.dumps(UPLOAD)))
 
 
-def test_problems_keep_what_crun_said_over_a_restart(harness: StepHarness) -> None:
+def test_problems_keep_the_errors_of_crun_over_a_restart(harness: StepHarness) -> None:
     session, (asset,) = harness.verified(AssetStatus.PROCESSING)
     problem = Problem("face_mismatch", "ours", "FaceMismatch", upstream_message="crun's")
     harness.store.change_asset(replace(asset, status=AssetStatus.FAILED, error=problem), [AssetStatus.PROCESSING])

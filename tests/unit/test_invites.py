@@ -248,7 +248,7 @@ def test_an_erasure_of_what_is_no_id_asks_nobody(harness: StepHarness) -> None:
         EraseAsset(None, harness.files, harness.clock)(Caller("acme"), "x" * 3000, "y")  # type: ignore[arg-type]
 
 
-def test_a_person_whose_link_was_replaced_is_told_so_before_anything_else() -> None:
+def test_a_replaced_link_is_refused_as_such_before_anything_else() -> None:
     with pytest.raises(Forbidden):
         Caller("acme", session_id="s").require_living_client(lambda _: False)
     Caller("acme").require_living_client(lambda _: False)

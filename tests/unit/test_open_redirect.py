@@ -110,7 +110,7 @@ def test_any_other_place_is_refused_before_anything_happens(api: ApiHarness, url
         ("https://\u0430pp.example.com/", "non-ASCII"),
     ],
 )
-def test_a_refused_return_url_is_told_its_real_reason(api: ApiHarness, url: str, message: str) -> None:
+def test_a_refused_return_url_gets_its_real_reason(api: ApiHarness, url: str, message: str) -> None:
     answer = api.create(return_url=url)
     assert (answer.status, answer.json["field"]) == (400, "return_url")
     assert message in answer.json["detail"]

@@ -184,7 +184,7 @@ def test_a_revoked_key_is_not_rotated(run: Callable[..., Result], keys: ClientKe
     assert len(keys.known()) == 1
 
 
-def test_the_commands_say_in_one_line_what_is_wrong(run: Callable[..., Result]) -> None:
+def test_the_commands_report_an_error_in_one_line(run: Callable[..., Result]) -> None:
     cases = [
         (["add", "--client-id", "Acme"], "client id 'Acme'"),
         (["add", "--client-id", "acme", "--return-origin", "http://a.example"], "return origin 'http://a.example'"),

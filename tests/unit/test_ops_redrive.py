@@ -56,7 +56,7 @@ def test_without_dead_letters_no_task_is_started(stubbed: tuple[Any, Stubber]) -
     assert redrive_queue(client, DEAD, QUEUE) == Redriven(0)
 
 
-def test_a_task_that_runs_already_is_told_and_not_overtaken(stubbed: tuple[Any, Stubber]) -> None:
+def test_a_task_that_runs_already_is_reported_and_not_replaced(stubbed: tuple[Any, Stubber]) -> None:
     client, stubber = stubbed
     expect_attributes(stubber, 3)
     stubber.add_client_error("start_message_move_task", "AWS.SimpleQueueService.UnsupportedOperation", "There is one")

@@ -183,7 +183,7 @@ def test_a_file_whose_event_has_not_come_shows(account: Account, make: Callable[
     ]
 
 
-def test_a_driver_that_step_functions_has_forgotten_is_told(account: Account, make: Callable[..., Session]) -> None:
+def test_a_driver_that_step_functions_does_not_know_is_reported(account: Account, make: Callable[..., Session]) -> None:
     made = make()
     assert account.store.claim_driver(made.id, f"{made.id}-g7", None)
     (execution,) = json.loads(account.run("show", made.id, "--json").stdout)["executions"]
@@ -212,7 +212,7 @@ def test_show_in_words_names_every_fact_once(account: Account, make: Callable[..
 
 
 @pytest.mark.parametrize("command", [["show"], ["erase", "--yes"]])
-def test_an_unknown_session_is_said_to_be_so(account: Account, command: list[str]) -> None:
+def test_an_unknown_session_is_reported_as_such(account: Account, command: list[str]) -> None:
     result = account.run(*command, UNKNOWN)
     assert (result.exit_code, result.stderr) == (1, f"Error: there is no session {UNKNOWN}\n")
 
@@ -265,7 +265,7 @@ def test_an_erasure_that_died_in_the_middle_shows_and_is_finished(
     assert json.loads(account.run("show", made.id, "--json").stdout)["erasure"]["complete"] is True
 
 
-def test_who_does_not_say_yes_erases_nothing(account: Account, make: Callable[..., Session]) -> None:
+def test_without_a_confirmation_nothing_is_erased(account: Account, make: Callable[..., Session]) -> None:
     made = make()
     result = account.run("erase", made.id, input="n\n")
     assert result.exit_code == 1

@@ -60,7 +60,7 @@ def test_the_first_pauses_of_a_new_stack() -> None:
     assert pauses[:6] == [9, 10, 12, 13, 15, 16]
 
 
-def test_a_stack_that_knows_asks_when_there_is_something_to_hear() -> None:
+def test_a_stack_with_a_history_polls_when_an_answer_is_likely() -> None:
     assert 20 <= _ages(Schedule(), SHARP)[0] < 25, "bins are a fifth wide"
     assert len([age for age in _ages(Schedule()) if age < 25]) > 1
 

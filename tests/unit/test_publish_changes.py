@@ -129,7 +129,7 @@ def test_every_detail_type_has_a_schema_and_every_schema_an_event() -> None:
 
 
 @pytest.mark.parametrize("detail_type", SCHEMAS)
-def test_a_schema_names_exactly_the_fields_that_are_told(detail_type: str) -> None:
+def test_a_schema_names_exactly_the_fields_that_are_published(detail_type: str) -> None:
     events = [set(each.detail) for each in every_event() if each.type == detail_type]
     schema = SCHEMAS[detail_type]
     assert set(schema["properties"]) == set.union(*events)
@@ -138,25 +138,25 @@ def test_a_schema_names_exactly_the_fields_that_are_told(detail_type: str) -> No
     assert schema["properties"]["version"] == {"const": "1"}
 
 
-def test_a_new_session_is_told() -> None:
+def test_a_new_session_is_published() -> None:
     assert kinds(None, session(SessionStatus.REQUIRES_INPUT)) == "session.created"
 
 
 @pytest.mark.parametrize("before", SessionStatus)
 @pytest.mark.parametrize("after", SessionStatus)
-def test_a_session_tells_of_each_change_of_its_status(before: SessionStatus, after: SessionStatus) -> None:
+def test_each_change_of_a_session_status_is_published(before: SessionStatus, after: SessionStatus) -> None:
     assert kinds(session(before), session(after)) == (f"session.{after}" if before is not after else None)
 
 
 @pytest.mark.parametrize("after", AssetStatus)
 @pytest.mark.parametrize("before", [None, *AssetStatus])
-def test_an_asset_tells_what_somebody_may_act_on(before: AssetStatus | None, after: AssetStatus) -> None:
+def test_an_asset_publishes_what_a_client_may_act_on(before: AssetStatus | None, after: AssetStatus) -> None:
     silent = after in (before, AssetStatus.AWAITING_UPLOAD, AssetStatus.SUBMITTING) or before is None
     again = after is AssetStatus.UPLOADED and before is not AssetStatus.AWAITING_UPLOAD
     assert kinds(asset(before) if before else None, asset(after)) == (None if silent or again else f"asset.{after}")
 
 
-def test_a_further_attempt_that_fails_is_told_and_the_same_failure_is_not() -> None:
+def test_a_further_attempt_that_fails_is_published_and_the_same_failure_is_not() -> None:
     fresh = session(SessionStatus.REQUIRES_INPUT)
     failed = session(SessionStatus.REQUIRES_INPUT, "attempt_failed")
     event = published_event(fresh, failed)
@@ -198,7 +198,7 @@ def test_the_fields_of_the_two_events_that_bring_something() -> None:
 # -- the stream --------------------------------------------------------------------------------------------------
 
 
-def test_what_was_deleted_is_not_told() -> None:
+def test_what_was_deleted_is_not_published() -> None:
     assert published_event(session(SessionStatus.VERIFIED), None) is None
     assert published_event(asset(AssetStatus.ACTIVE), None) is None
 
@@ -282,7 +282,7 @@ class _Moody:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_whatever_is_refused_the_stream_comes_again_until_each_is_told(seed: int) -> None:
+def test_after_a_refusal_the_stream_is_read_again_until_each_event_is_published(seed: int) -> None:
     bus, changes = _Moody(seed), moves(37)
     waiting, rounds = changes, 0
     while waiting and rounds < 500:
@@ -293,7 +293,7 @@ def test_whatever_is_refused_the_stream_comes_again_until_each_is_told(seed: int
     assert sorted(set(bus.taken_ids)) == sorted(ids(changes)), "nothing lost, no id made up"
 
 
-def test_changes_that_are_not_told_ask_nobody() -> None:
+def test_changes_that_are_not_published_make_no_call() -> None:
     bus = FakeEventBus()
     silent = read_change(record(session(SessionStatus.VERIFIED), session(SessionStatus.VERIFIED, generation=2)))
     assert silent
@@ -322,7 +322,7 @@ def test_what_counts_is_what_was_taken_before_the_first_refusal(codes: tuple[str
     assert EventBridge(answers, "bus").put([each for each in events if each]) == taken
 
 
-def test_a_call_that_fails_says_so_in_our_words() -> None:
+def test_a_failed_call_is_reported_in_our_words() -> None:
     events = [each.event for each in moves(1)]
     with no_account_of_this_machine(), mock_aws(), pytest.raises(StorageUnavailable):
         EventBridge(boto3.client("events"), "no-such-bus").put([each for each in events if each])
@@ -352,7 +352,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield call
 
 
-def test_the_event_file_tells_of_two_changes(account: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_event_file_holds_two_changes(account: Any, caplog: pytest.LogCaptureFixture) -> None:
     records = json.loads((ROOT / "events/publish_changes.json").read_text())["Records"]
     assert account(*records) == ({"batchItemFailures": []}, [])
     logged = [vars(each)["type"] for each in caplog.records if each.message == "event published"]

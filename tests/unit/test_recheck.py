@@ -219,7 +219,7 @@ def test_who_was_erased_is_not_asked_for(harness: RecheckHarness) -> None:
     assert len(harness.crun.asked) == 5
 
 
-def test_the_credits_become_a_metric_and_trouble_is_told() -> None:
+def test_the_credits_become_a_metric_and_trouble_is_reported() -> None:
     crun, left, failed = FakeCrun(), [], []  # type: ignore[var-annotated]
     crun.credits.extend([12.5, UpstreamRefused(401), UpstreamAmbiguous()])
     check = CheckCredits(crun, left.append, failed.append)

@@ -107,7 +107,7 @@ def test_a_message_holds_no_url_and_no_secret() -> None:
     }
 
 
-def test_an_event_of_a_client_without_endpoints_is_told_to_nobody() -> None:
+def test_an_event_of_a_client_without_endpoints_is_sent_nowhere() -> None:
     sending = Sending()
     assert sending.step(Announcement(EVENT), 1) == Outcome("fanned_out")
     assert sending.queue.sent == []
@@ -345,7 +345,7 @@ POISON = (
 
 
 @pytest.mark.parametrize("body", POISON, ids=lambda body: body[:30])
-def test_what_is_no_message_is_told_by_a_value_error(body: str) -> None:
+def test_what_is_no_message_raises_a_value_error(body: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_webhook_message(body)
 
@@ -388,7 +388,7 @@ def test_the_first_time_that_an_endpoint_was_gone_stands(dynamodb: Any) -> None:
     assert found == endpoint(disabled_at=NOW, disabled_reason="gone")
 
 
-def test_the_reader_of_the_stream_has_nothing_to_say_of_an_endpoint() -> None:
+def test_the_stream_reader_has_no_access_to_endpoints() -> None:
     item = webhook_item(endpoint())
     written = {"Keys": {name: item[name] for name in ("pk", "sk")}, "NewImage": item, "SequenceNumber": "1"}
     assert read_change({"dynamodb": written}) is None

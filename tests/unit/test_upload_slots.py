@@ -282,7 +282,7 @@ def test_twenty_are_twenty_although_forty_ask_at_once(harness: StepHarness, cont
     assert counted(harness, one) == len(harness.store.list_assets(one.id)) == MAX_PERSON_SLOTS
 
 
-def test_a_conflict_that_lasts_is_told_in_the_end(harness: StepHarness) -> None:
+def test_a_conflict_that_lasts_is_reported_in_the_end(harness: StepHarness) -> None:
     stuck = Contended(harness.dynamodb, 0)
     one = harness.session()
     stuck._held.add(stuck._key({"Update": {"Key": session_key(one.id)}}))

@@ -155,7 +155,7 @@ def test_a_deferred_lookup_is_repeated_and_the_token_is_used_once(harness: Workf
     assert len(lookups) == 1
 
 
-def test_a_burned_token_is_said_honestly_and_a_fresh_attempt_is_offered(harness: WorkflowHarness) -> None:
+def test_a_spent_token_is_reported_and_a_new_attempt_is_offered(harness: WorkflowHarness) -> None:
     harness.simulator.add_faults(FaultRule(call="result", kind="reset", times=1, work_done=True))
     row = run(harness, aged(create(harness)))
     assert (row.status, row.last_error.code) == ("requires_input", "result_lost")

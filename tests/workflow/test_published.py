@@ -68,7 +68,7 @@ def erase(harness: WorkflowHarness, session_id: str) -> None:
     assert harness.call("erase_session", event)["statusCode"] == 200
 
 
-def test_a_person_s_way_is_told_step_by_step_and_again_under_the_same_ids(
+def test_each_step_of_a_person_is_published_and_published_again_under_the_same_ids(
     harness: WorkflowHarness, event_queue: str
 ) -> None:
     session = create(harness, "good of alice", "other_person of alice")
@@ -93,7 +93,7 @@ def test_a_person_s_way_is_told_step_by_step_and_again_under_the_same_ids(
     assert [each["detail"]["id"] for each in receive(event_queue)] == ids
 
 
-def test_an_attempt_that_failed_and_an_erasure_are_told_and_nothing_personal_is(
+def test_a_failed_attempt_and_an_erasure_are_published_and_nothing_personal_is(
     harness: WorkflowHarness, event_queue: str
 ) -> None:
     session = create(harness, "good of alice")
