@@ -14,7 +14,7 @@ from likeness.contracts.webhooks import Delivery, Resumption
 from likeness.domain.webhooks import Endpoint
 from ops.redrive import redrive_queue, redrive_some
 from ops.stack import Stack, reach, with_stack
-from ops.webhooks import MOST_COUNTED, Webhooks, concerns
+from ops.webhooks import MAX_COUNTED, Webhooks, concerns
 
 
 @click.group()
@@ -64,7 +64,7 @@ def list_endpoints(client_id: str | None, stack_name: str, state_file: Path | No
         state = _state(each)
         found = webhooks.waiting(each)
         if found:
-            state += f", {found}{' or more' if found == MOST_COUNTED else ''} waiting"
+            state += f", {found}{' or more' if found == MAX_COUNTED else ''} waiting"
         kinds = " ".join(each.event_types) or "all"
         click.echo(f"{each.id}  {each.client_id:<32}  {iso(each.created_at)}  {state}  {kinds}  {each.host}")
 

@@ -18,7 +18,7 @@ from likeness.runtime.system import SystemClock
 from ops.client_keys import ClientKeys
 
 #: What waits is counted so far.
-MOST_COUNTED = 1000
+MAX_COUNTED = 1000
 
 
 class NoSuchEndpoint(ValueError):
@@ -95,8 +95,8 @@ class Webhooks:
         return made
 
     def waiting(self, endpoint: Endpoint) -> int:
-        """How many deliveries wait for an endpoint; MOST_COUNTED when there are as many or more."""
-        return len(self._read.waiting(endpoint, MOST_COUNTED))
+        """How many deliveries wait for an endpoint; MAX_COUNTED when there are as many or more."""
+        return len(self._read.waiting(endpoint, MAX_COUNTED))
 
     def rotate(self, endpoint: str) -> Endpoint:
         """Gives an endpoint a new secret; the present one goes on signing beside it for a day.

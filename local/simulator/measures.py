@@ -117,12 +117,12 @@ def _wav_length(layout: bytes, size: int, facts: int) -> float | None:
 # --- boxes: MP4, MOV, HEIC ---------------------------------------------------------------------------
 
 _Box = tuple[bytes, bytes]  # kind, payload
-_MOST = 100_000
+_MAX_SAMPLES = 100_000
 
 
 def _boxes(content: bytes) -> Iterator[_Box]:
     at = 0
-    for _ in range(_MOST):
+    for _ in range(_MAX_SAMPLES):
         if at + 8 > len(content):
             return
         size, kind = struct.unpack_from(">I4s", content, at)
@@ -243,7 +243,7 @@ def _fragments(content: bytes, index: bytes) -> dict[int, int]:
             (each,) = struct.unpack_from(">I", head, 8 + 8 * (flags & 1) + 2 * (flags & 2))
         for run in _inside(part, "trun"):
             flags, count = struct.unpack_from(">II", run)
-            if count > _MOST:
+            if count > _MAX_SAMPLES:
                 raise ValueError("too many samples")
             step = 4 * (flags >> 8 & 15).bit_count()
             at = 8 + 4 * (flags & 1) + (flags & 4)

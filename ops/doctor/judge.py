@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from likeness.contracts.crun import read_asset_report, read_code, read_envelope, read_id, read_link
-from likeness.contracts.crun_errors import MOST_ERRORS
+from likeness.contracts.crun_errors import MAX_ERRORS
 from likeness.errors import UpstreamAmbiguous, UpstreamError
 from ops.doctor.redaction import Redactor
 from ops.doctor.transport import Answer
@@ -180,7 +180,7 @@ class Judge:
 
     def _of_all(self, answer: Answer, envelope: Envelope, known: set[str]) -> Iterator[Finding]:
         errors = (envelope.fields or {}).get("errors")
-        listed = [each for each in errors[:MOST_ERRORS] if isinstance(each, str)] if isinstance(errors, list) else []
+        listed = [each for each in errors[:MAX_ERRORS] if isinstance(each, str)] if isinstance(errors, list) else []
         if listed:
             shown = (self._redactor.text(each)[:_LONGEST_MESSAGE] for each in listed)
             yield self._learned("errors", "; ".join(shown))

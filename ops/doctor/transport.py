@@ -115,7 +115,7 @@ class Transport:
             found.set_result(Answer(response.status_code, headers, body, time.monotonic() - started))
         except Exception as exc:
             # Not the exception itself: the texts of these hold the URL.
-            found.set_exception(NoAnswer(_why(exc)))
+            found.set_exception(NoAnswer(_reason_of(exc)))
 
     def url(self, call: Call) -> str:
         """Where a call goes."""
@@ -140,7 +140,7 @@ def check_base_url(base_url: str) -> None:
         raise ValueError("the base URL must be https: the key would travel in the clear")
 
 
-def _why(exc: Exception) -> str:
+def _reason_of(exc: Exception) -> str:
     text = repr(exc)
     for mark, why in (
         ("NameResolutionError", "its name is not known"),

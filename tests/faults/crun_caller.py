@@ -42,10 +42,10 @@ class CrunCaller:
     def story(self) -> Story:
         """From the first call until the file has settled; ``ended`` stays False when the program gave up."""
         with suppress(GaveUp):
-            yield from self._way()
+            yield from self._steps()
             self.ended = True
 
-    def _way(self) -> Story:
+    def _steps(self) -> Story:
         made = yield from self._until_answered("visual-validate-session", body={"callback_url": CALLBACK})
         self.issued_token = made["BytedToken"]
         yield 10

@@ -37,10 +37,10 @@ class Onboarding:
     def story(self) -> Story:
         """From the first call to the last upload; ``ended`` stays False when somebody gave up."""
         with suppress(GaveUp):
-            yield from self._way()
+            yield from self._steps()
             self.ended = True
 
-    def _way(self) -> Story:
+    def _steps(self) -> Story:
         view = yield from self._until_created(
             "/sessions", idempotency_key=f"order-{self.account.now}", body={"assets": [registration(0)]}
         )

@@ -49,7 +49,7 @@ START = 1_800_000_000.0
 #: An asynchronous invocation that failed is repeated after one minute, and after two more (Lambda's guide).
 _ASYNC_RETRIES = (60.0, 120.0)
 _VISIBILITY_SECONDS = float(RESOURCES["OnboardingQueue"]["Properties"]["VisibilityTimeout"])
-_MOST_RECEIVES = RESOURCES["OnboardingQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+_MAX_RECEIVES = RESOURCES["OnboardingQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
 _WATCHED = ("dynamodb", "events", "sqs", "s3", "secretsmanager", "stepfunctions")
 #: How often the template calls reconcile.
 _TICK_SECONDS = 300
@@ -503,7 +503,7 @@ def _queues() -> tuple[str, str]:
     sqs = boto3.client("sqs")
     dead = sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": _MOST_RECEIVES})
+    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": _MAX_RECEIVES})
     attributes = {"VisibilityTimeout": str(int(_VISIBILITY_SECONDS)), "RedrivePolicy": redrive}
     return sqs.create_queue(QueueName="onboarding", Attributes=attributes)["QueueUrl"], dead  # type: ignore[arg-type]
 

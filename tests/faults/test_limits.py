@@ -29,7 +29,7 @@ from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 from tests.template_file import ASL
 
 #: Step Functions' quotas (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html) and DynamoDB's.
-LARGEST_PAYLOAD, MOST_EVENTS, LARGEST_ITEM = 262_144, 25_000, 409_600
+LARGEST_PAYLOAD, MAX_EVENTS, LARGEST_ITEM = 262_144, 25_000, 409_600
 #: PollAssets 5, RoutePlan 2, Wait 2.
 EVENTS_PER_POLL = 9
 
@@ -68,7 +68,7 @@ def test_two_hundred_files_of_one_person_all_become_active(where: SimulatedAws) 
     assert {each.status for each in assets} == {AssetStatus.ACTIVE}
     assert len({each.crun_asset_id for each in assets}) == MAX_ASSETS_PER_SESSION
     assert where.state_machine.largest < LARGEST_PAYLOAD / 4
-    assert max(where.state_machine.events.values()) < MOST_EVENTS / 4
+    assert max(where.state_machine.events.values()) < MAX_EVENTS / 4
 
     one_more = where.api("POST", "/sessions/{session_id}/assets", body=registration(0), session_id=session["id"])
     assert (one_more.status, one_more.body["code"]) == (429, "too_many_attempts")

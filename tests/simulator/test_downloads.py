@@ -24,7 +24,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from likeness.adapters.downloads import MOST_REDIRECTS, HttpDownloads
+from likeness.adapters.downloads import MAX_REDIRECTS, HttpDownloads
 from likeness.domain.files import Download
 from likeness.ports.files import Downloads
 from local.processes import free_port
@@ -320,12 +320,12 @@ def test_a_server_that_asks_to_wait_for_ever_is_given_up() -> None:
 def test_redirects_do_not_begin_the_time_anew() -> None:
     def speak(connection: socket.socket) -> None:
         time.sleep(0.8)
-        connection.sendall(to("/", 307) if len(received) <= MOST_REDIRECTS else whole(FILE))
+        connection.sendall(to("/", 307) if len(received) <= MAX_REDIRECTS else whole(FILE))
 
     received: list[bytes] = []
     with speaking(speak, received=received) as port:
         assert fetched(f"http://127.0.0.1:{port}/", seconds=2.0) == failed("timeout")
-    assert len(received) <= MOST_REDIRECTS
+    assert len(received) <= MAX_REDIRECTS
 
 
 def test_a_server_that_does_not_take_the_connection_is_given_up() -> None:
@@ -502,13 +502,13 @@ def test_redirects_are_followed(location: str, path: str, status: int) -> None:
         assert here.paths == ["/a/", path]
 
 
-@pytest.mark.parametrize("hops", range(MOST_REDIRECTS + 2))
+@pytest.mark.parametrize("hops", range(MAX_REDIRECTS + 2))
 def test_some_redirects_are_allowed_and_more_are_not(hops: int) -> None:
     pages = {f"/{each}": to(f"/{each + 1}") for each in range(hops)} | {f"/{hops}": whole(FILE)}
     with site(pages) as here:
-        allowed = hops <= MOST_REDIRECTS
+        allowed = hops <= MAX_REDIRECTS
         assert fetched(f"{here.url}/0") == (Download(FILE) if allowed else failed("too_many_redirects"))
-        assert len(here.received) == 1 + min(hops, MOST_REDIRECTS)
+        assert len(here.received) == 1 + min(hops, MAX_REDIRECTS)
 
 
 @pytest.mark.parametrize("location", ["/", "", "#again", "http://"])
@@ -539,7 +539,7 @@ def test_a_circle_is_left(location: str) -> None:
         ("HTTP://[::1/", "not_http"),
     ],
 )
-@pytest.mark.parametrize("after", [1, MOST_REDIRECTS])
+@pytest.mark.parametrize("after", [1, MAX_REDIRECTS])
 def test_every_hop_is_looked_at_like_the_first(after: int, location: str, problem: str, resolve: Resolve) -> None:
     resolve("192.168.0.1")
     pages = {f"/{each}": to(f"/{each + 1}") for each in range(after - 1)} | {f"/{after - 1}": to(location)}

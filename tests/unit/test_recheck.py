@@ -24,7 +24,7 @@ from likeness.errors import (
     UpstreamRefused,
 )
 from likeness.steps.check_credits import CheckCredits
-from likeness.steps.recheck_assets import FEWEST, MOST, RecheckAssets, Rechecked
+from likeness.steps.recheck_assets import MAX_ASSETS_PER_RUN, MIN_ASSETS_PER_RUN, RecheckAssets, Rechecked
 from ops.client_keys import ClientKeys
 from tests import event_schemas
 from tests.aws import inventory
@@ -100,7 +100,7 @@ def test_each_asset_is_asked_for_once_in_a_sweep_and_the_next_sweep_begins_when_
     assert len(harness.crun.asked) == 60, "the sweep is over"
     harness.clock.at += 7 * DAY
     harness.run()
-    assert len(harness.crun.asked) == 60 + FEWEST, "the second sweep is spread out"
+    assert len(harness.crun.asked) == 60 + MIN_ASSETS_PER_RUN, "the second sweep is spread out"
     harness.run()
     harness.run()
     assert sorted(harness.crun.asked[60:]) == sorted(set(harness.crun.asked))
@@ -109,7 +109,7 @@ def test_each_asset_is_asked_for_once_in_a_sweep_and_the_next_sweep_begins_when_
 def test_a_run_asks_for_a_bounded_number(harness: RecheckHarness) -> None:
     harness.people(30)
     harness.run()
-    assert len(harness.crun.asked) == MOST
+    assert len(harness.crun.asked) == MAX_ASSETS_PER_RUN
     harness.run()
     assert sorted(harness.crun.asked) == sorted(set(harness.crun.asked))
     assert len(harness.crun.asked) == 150

@@ -14,7 +14,7 @@ from likeness.domain.files import Download
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 10.0
-MOST_REDIRECTS = 3
+MAX_REDIRECTS = 3
 _CHUNK = 64 << 10
 _HEADERS = {**untrusted_http.HEADERS, "User-Agent": "Likeness"}
 _RETRYABLE = frozenset({"timeout", "no_connection", "no_answer", "incomplete"})
@@ -54,7 +54,7 @@ class HttpDownloads:
         return _failed("timeout") if deadline.over.is_set() else download
 
     def _follow(self, url: str, limit_bytes: int, deadline: untrusted_http.Deadline) -> Download:
-        for _ in range(1 + MOST_REDIRECTS):
+        for _ in range(1 + MAX_REDIRECTS):
             with self._get(url, deadline) as response:
                 if not response.is_redirect:
                     return _read(response, limit_bytes)

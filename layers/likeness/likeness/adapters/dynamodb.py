@@ -75,7 +75,7 @@ _PAGES_OF_FACTS = 8
 #: How often a registration makes room in a session that others fill at the same time.
 _TRIES = 5
 #: Rows of assets in a session, erased ones too: a read of the session has them all in its answer.
-_MOST_ROWS = 1000
+_MAX_ROWS = 1000
 #: DynamoDB takes 100 writes in a transaction.
 _PER_TRANSACTION = 99
 #: Sorts after every ULID.
@@ -587,7 +587,7 @@ class DynamoStore:
             raise ConditionFailed("The session takes no uploads")
         if session.asset_count >= MAX_ASSETS_PER_SESSION:
             over = [each for each in assets if each.is_over(now) and not each.given_back]
-            if not over or len(assets) >= _MOST_ROWS:
+            if not over or len(assets) >= _MAX_ROWS:
                 raise TooManyAttempts(f"A session holds at most {MAX_ASSETS_PER_SESSION} assets")
             for start in range(0, len(over), _PER_TRANSACTION):
                 self._give_back(session, over[start : start + _PER_TRANSACTION])

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from urllib.parse import quote
 
 #: So many are shown, and so many characters of each.
-MOST_ERRORS, LONGEST_ERROR = 8, 160
+MAX_ERRORS, LONGEST_ERROR = 8, 160
 _READ = 600
 _GONE = "[…]"
 #: A URL in any of its spellings, as far as the next space or quotation mark.
@@ -26,7 +26,7 @@ def read_errors(given: object, sent: Collection[str] = ()) -> tuple[str, ...]:
     """The texts of ``given``, each on one line, short, and without URLs, tokens and what is in ``sent``."""
     if not isinstance(given, list):
         return ()
-    texts = [each for each in given[:MOST_ERRORS] if isinstance(each, str)]
+    texts = [each for each in given[:MAX_ERRORS] if isinstance(each, str)]
     return tuple(shown for each in texts if (shown := _shown(each, sent)))
 
 

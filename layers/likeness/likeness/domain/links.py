@@ -17,7 +17,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]|[^\x21-\x7e]")
 _PASSED = "10000"
-_MOST_FIELDS = 50
+_MAX_FIELDS = 50
 _LONGEST_VALUE = 32
 #: What the H5 page says besides the token, in its order (source: crun's page).
 _REPORTED = ("resultCode", "algorithmBaseRespCode", "reqMeasureInfoValue", "verify_type")
@@ -70,7 +70,7 @@ def read_callback(parameters: dict[str, list[str]]) -> CallbackResult:
         for value in found:
             try:
                 pairs = parse_qsl(
-                    f"{name}={value}".replace("?", "&"), keep_blank_values=True, max_num_fields=_MOST_FIELDS
+                    f"{name}={value}".replace("?", "&"), keep_blank_values=True, max_num_fields=_MAX_FIELDS
                 )
             except ValueError:
                 return CallbackResult({}, passed=False)

@@ -100,9 +100,9 @@ class ExportInventory:
                 return {"outcome": "not_due"}
             export = None
         export = export or Export(f"inv_{ulid(int(now * 1000), self.clock.entropy())}", now)
-        return self._go_on(run, export, until, held_until)
+        return self._continue_export(run, export, until, held_until)
 
-    def _go_on(self, run: str, export: Export, until: float, held_until: float) -> dict[str, str | int]:
+    def _continue_export(self, run: str, export: Export, until: float, held_until: float) -> dict[str, str | int]:
         while export.finished_at is None:
             gathered = self._gather(export.cursor, until)
             export = self._put(export, gathered)

@@ -88,26 +88,26 @@ class LookUpResult:
             raise WorkInProgress("Another execution looks this attempt up") from None
         attempt = session.attempts[number]
         if session.group_id:
-            self._let_go(session_id, attempt, execution)
+            self._release(session_id, attempt, execution)
             return {"outcome": "known"}
         allowed = (AttemptStatus.PASSED, AttemptStatus.OPEN) if last_chance else (AttemptStatus.PASSED,)
         if attempt.status not in allowed or session.status in (
             SessionStatus.CANCELED,
             SessionStatus.REDACTED,
         ):
-            self._let_go(session_id, attempt, execution)
+            self._release(session_id, attempt, execution)
             return {"outcome": "not_verified"}
         try:
             group_id = self.crun.group_of(attempt.byted_token, session.correlation_id, session.client_id)
         except (UpstreamDeferred, StorageUnavailable):
-            self._let_go(session_id, attempt, execution)
+            self._release(session_id, attempt, execution)
             raise
         except UpstreamIncomplete as problem:
             return self._not_yet(session, attempt, execution, problem.upstream_code, burned=True)
         except UpstreamRefused as refusal:
             if refusal.upstream_code in ACCOUNT_REFUSALS:
                 # It is the account that was refused, not the person: wait for the operator as long as the token lives.
-                self._let_go(session_id, attempt, execution)
+                self._release(session_id, attempt, execution)
                 raise
             if refusal.upstream_code in _NOT_YET:
                 return self._not_yet(session, attempt, execution, refusal.upstream_code, burned=False)
@@ -119,7 +119,7 @@ class LookUpResult:
             "at": f"{self.clock.now():.3f}",
         }
 
-    def _let_go(self, session_id: str, attempt: Attempt, execution: str) -> None:
+    def _release(self, session_id: str, attempt: Attempt, execution: str) -> None:
         """Gives the lease back after a look-up that did not happen, unless an earlier one may have: a lease that was
 
         there before is the memory of that, and stays until it runs out.

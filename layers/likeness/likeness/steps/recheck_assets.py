@@ -25,7 +25,7 @@ _DAY = 86_400.0
 #: Runs come by the hour.
 _RUNS_PER_DAY = 24
 #: A run asks for at least and at most so many assets: four at a time, so that onboarding finds its permits.
-FEWEST, MOST = 20, 120
+MIN_ASSETS_PER_RUN, MAX_ASSETS_PER_RUN = 20, 120
 _AT_A_TIME = 4
 _PAUSE_SECONDS = 5.0
 #: A run that comes twice is one look; so long after the first look it is a second one.
@@ -91,7 +91,7 @@ class ActiveAssets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RecheckAssets:
-    """A sweep over all active assets takes ``days`` days, or longer where MOST an hour are too few.
+    """A sweep over all active assets takes ``days`` days, or longer where MAX_ASSETS_PER_RUN an hour are too few.
 
     ``refused()`` hears that crun refuses our account, ``gone()`` of each asset that is lost; ``sleep`` takes seconds.
     """
@@ -113,11 +113,15 @@ class RecheckAssets:
             after = Recheck(now, last_asked=before.asked, version=before.version)
         # How many there are, the first sweep finds out.
         even = math.ceil(max(after.last_asked, after.asked) / (self.days * _RUNS_PER_DAY))
-        run = _Run(now, until, min(MOST, max(FEWEST, even)) if after.last_asked else MOST)
+        run = _Run(
+            now,
+            until,
+            min(MAX_ASSETS_PER_RUN, max(MIN_ASSETS_PER_RUN, even)) if after.last_asked else MAX_ASSETS_PER_RUN,
+        )
         self._second_look(before.suspects, run)
         if not after.over:
-            after = self._go_on(after, run)
-        saved = self.assets.save(replace(after, suspects=tuple(run.suspects[:MOST])))
+            after = self._continue_sweep(after, run)
+        saved = self.assets.save(replace(after, suspects=tuple(run.suspects[:MAX_ASSETS_PER_RUN])))
         return {"outcome": "rechecked" if saved else "overtaken", "there": run.there, "lost": run.lost}
 
     def _second_look(self, suspects: Sequence[Suspect], run: _Run) -> None:
@@ -130,11 +134,11 @@ class RecheckAssets:
             found = self._ask([(each.session_id, each.asset_id) for each in chunk], run)
             for asset, seen, code in found:
                 if seen is _Seen.MISSING:
-                    self._lose(asset, code, run)
+                    self._mark_lost(asset, code, run)
                 elif seen is _Seen.NO_NEWS:
                     run.suspects += [each for each in chunk if each.asset_id == asset.id]
 
-    def _go_on(self, sweep: Recheck, run: _Run) -> Recheck:
+    def _continue_sweep(self, sweep: Recheck, run: _Run) -> Recheck:
         """Asks for what comes next in the sweep; the sweep as it is then."""
         first, clients = True, self.assets.clients()
         while self._may_ask(run):
@@ -186,7 +190,7 @@ class RecheckAssets:
         self.sleep(_PAUSE_SECONDS)
         return found
 
-    def _lose(self, asset: Asset, upstream_code: str | None, run: _Run) -> None:
+    def _mark_lost(self, asset: Asset, upstream_code: str | None, run: _Run) -> None:
         try:
             self.store.change_asset(asset.lost(upstream_code, self.clock.now()), [AssetStatus.ACTIVE])
         except ConditionFailed:

@@ -24,7 +24,7 @@ from likeness.steps.check_upload import CheckUpload, Upload
 from likeness.steps.start_onboarding import Cause, StartOnboarding, cause_of
 
 #: A run reads at most so many due items. What it leaves, the next one begins with.
-MOST = 400
+MAX_ITEMS_PER_RUN = 400
 #: So many failures in a row mean that something is away for everybody: the run ends.
 _FAILURES = 5
 #: An item that cannot be dealt with is passed over for so long, so that it holds up nobody; the shorter time is for
@@ -79,7 +79,7 @@ class Reconcile:
     def __call__(self, until: float) -> Reconciled:
         """Counts of what was done. Begins nothing new after ``until`` (epoch seconds)."""
         by_session: dict[str, list[DueItem]] = {}
-        for item in self.due.oldest(self.clock.now(), MOST):
+        for item in self.due.oldest(self.clock.now(), MAX_ITEMS_PER_RUN):
             by_session.setdefault(item.session_id, []).append(item)
         counts: Reconciled = {"sessions": 0, "reconciled": 0, "failed": 0}
         in_a_row = 0

@@ -190,10 +190,10 @@ class SendWebhooks:
         elif not paused:
             self.webhooks.failed(endpoint, began)
         pause = None if give_up else self.pause(tried, answer.retry_after)
-        return Outcome(_why(answer), pause, answer.status, paused)
+        return Outcome(_reason_of(answer), pause, answer.status, paused)
 
 
-def _why(answer: WebhookAnswer) -> str:
+def _reason_of(answer: WebhookAnswer) -> str:
     if answer.status is None:
         return answer.problem or "no_answer"
     return "redirected" if 300 <= answer.status < 400 else "not_accepted"

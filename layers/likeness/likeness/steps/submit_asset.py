@@ -95,14 +95,14 @@ class SubmitAsset:
                 client_id=session.client_id,
             )
         except UpstreamAmbiguous:
-            self._let_go(intent)
+            self._release(intent)
             raise
         except (UpstreamDeferred, StorageUnavailable):
-            self._take_back(intent, asset)
+            self._revert(intent, asset)
             raise
         except UpstreamRefused as refusal:
             if refusal.upstream_code in ACCOUNT_REFUSALS:
-                self._take_back(intent, asset)
+                self._revert(intent, asset)
                 raise
             return self._fail(intent, refused(refusal))
         submitted = intent.submitted(crun_asset_id, self.clock.now())
@@ -124,11 +124,11 @@ class SubmitAsset:
         self.store.begin_submission(intent, asset)
         return intent
 
-    def _take_back(self, intent: Asset, before: Asset) -> None:
+    def _revert(self, intent: Asset, before: Asset) -> None:
         """The call certainly did not happen: the asset waits as before, and nothing counts as ambiguous."""
         self.store.change_asset(before.released(self.clock.now()), [intent.status])
 
-    def _let_go(self, intent: Asset) -> None:
+    def _release(self, intent: Asset) -> None:
         """The call may have happened, but nobody is at it any more: the next try need not wait out the lease."""
         # Where this cannot be written, it waits.
         with suppress(ConditionFailed, StorageUnavailable):
