@@ -29,7 +29,7 @@ _DEFLATE_LEVEL = 6
 #: The flags word of a .pyc that is read without a look at its source (PEP 552): hash-based, not checked.
 _UNCHECKED_HASH = 0b01
 #: Runs the real handler once, and then says which files the process has loaded.
-_LOADED = """import json, sys
+_LOADED_FILES_SOURCE = """import json, sys
 from function import handler as invoke
 def handler(event, context):
     answer = invoke(event, context)
@@ -145,7 +145,7 @@ def _loaded_files(artefact: Artefact) -> set[str]:
     with tempfile.TemporaryDirectory() as folder, canned() as server:
         bench = Bench(server, Path(folder), artefact, settings)
         for recording in all_recordings(recordings):
-            task = wrapped(bench, recording.function, _LOADED)
+            task = wrapped(bench, recording.function, _LOADED_FILES_SOURCE)
             bench.start(task, artefact.layers, recording.event, recording.exchanges)
             found.update(json.loads((task / "loaded.json").read_text()))
     return found

@@ -79,11 +79,11 @@ def _create(at: Stage) -> Act:
     return lambda: at.post("/sessions", {})
 
 
-_KEYS = itertools.count()
+_ORDER_NUMBERS = itertools.count()
 
 
 def _create_once(at: Stage) -> Act:
-    return lambda: at.post("/sessions", {}, idempotency_key=f"order-{next(_KEYS)}")
+    return lambda: at.post("/sessions", {}, idempotency_key=f"order-{next(_ORDER_NUMBERS)}")
 
 
 def _another_attempt(at: Stage) -> Act:
@@ -260,32 +260,37 @@ def _poll(at: Stage, active: int) -> Act:
     return lambda: at.task("poll_assets", made, round=0)
 
 
-_RATE_LIMITER = (
+_RATE_LIMITER_NOTE = (
     "One write of the rate limiter before each batch of calls to crun: it keeps all processes together within"
     " CrunRequestsPer10s. Permits taken in advance would save it, but a process makes a call in half a second at best:"
     " they would have to stay valid for ten seconds, unused by others, and would halve the number of calls."
 )
-_ONE_POLL = f"1 read, {PENDING} crun"
-_CREATION = "1 message, 1 crun, 1 write"
-_CHECK = "1 read, 1 file, 1 write, 1 read"
-_FETCHED = "1 read of the key, 1 of the index, 1 read, 1 file, 1 write, 1 message, 1 write, 1 crun, 1 write"
-_SUBMITS = (
+_POLL_CALLS = f"1 read, {PENDING} crun"
+_CREATE_CALLS = "1 message, 1 crun, 1 write"
+_CHECK_CALLS = "1 read, 1 file, 1 write, 1 read"
+_FETCH_CALLS = "1 read of the key, 1 of the index, 1 read, 1 file, 1 write, 1 message, 1 write, 1 crun, 1 write"
+_FETCH_NOTE = (
     "The workflow's own step submits the file: it reads the asset, and the result is read again, because an execution"
     " may have been faster. And one write of the rate limiter."
 )
-_STOPS = "4 stops (one for each execution there may be)"
+_STOP_CALLS = "4 stops (one for each execution there may be)"
 OPERATIONS = (
-    Operation("create_session", "create_session", 3, _CREATION, _create, _RATE_LIMITER),
+    Operation("create_session", "create_session", 3, _CREATE_CALLS, _create, _RATE_LIMITER_NOTE),
     Operation(
         "create_session with an Idempotency-Key",
         "create_session",
         5,
-        f"{_CREATION}, 2 of the key",
+        f"{_CREATE_CALLS}, 2 of the key",
         _create_once,
-        _RATE_LIMITER,
+        _RATE_LIMITER_NOTE,
     ),
     Operation(
-        "create_session, another attempt", "create_session", 4, f"1 read, {_CREATION}", _another_attempt, _RATE_LIMITER
+        "create_session, another attempt",
+        "create_session",
+        4,
+        f"1 read, {_CREATE_CALLS}",
+        _another_attempt,
+        _RATE_LIMITER_NOTE,
     ),
     Operation("receive_callback", "receive_callback", 2, "1 write, 1 message", _pass),
     Operation("receive_callback, the page reloaded", "receive_callback", 2, "1 write, 1 message", _pass_again),
@@ -301,33 +306,40 @@ OPERATIONS = (
         "erase_session, one file",
         "erase_session",
         12,
-        f"1 read, 1 mark, {_STOPS}, 2 listings, 1 deletion, 1 read of the assets, 1 write for each, 1 end",
+        f"1 read, 1 mark, {_STOP_CALLS}, 2 listings, 1 deletion, 1 read of the assets, 1 write for each, 1 end",
         _erase,
         "The response shows the assets as the table has them at that time, not as they should be.",
     ),
-    Operation("open_validation", "open_validation", 4, f"1 read of the key, {_CREATION}", _open, _RATE_LIMITER),
+    Operation(
+        "open_validation", "open_validation", 4, f"1 read of the key, {_CREATE_CALLS}", _open, _RATE_LIMITER_NOTE
+    ),
     Operation("get_result", "get_result", 2, "1 read of the key, 1 read", _result),
     Operation("get_result, one asset", "get_result", 3, "1 read of the key, 1 of the index, 1 read", _info),
-    Operation("fetch_asset", "fetch_asset", 9, _FETCHED, _fetch, _SUBMITS),
-    Operation("check_upload, before the pass", "check_upload", 4, _CHECK, _check_registered),
-    Operation("check_upload, after the pass", "check_upload", 5, f"{_CHECK}, 1 message", _check_verified),
-    Operation("check_upload, the inbox", "check_upload", 6, f"1 write, {_CHECK}, 1 message", _check_dropped),
+    Operation("fetch_asset", "fetch_asset", 9, _FETCH_CALLS, _fetch, _FETCH_NOTE),
+    Operation("check_upload, before the pass", "check_upload", 4, _CHECK_CALLS, _check_registered),
+    Operation("check_upload, after the pass", "check_upload", 5, f"{_CHECK_CALLS}, 1 message", _check_verified),
+    Operation("check_upload, the inbox", "check_upload", 6, f"1 write, {_CHECK_CALLS}, 1 message", _check_dropped),
     Operation("start_onboarding, a pass", "start_onboarding", 2, "1 read, 1 start", _start_validation),
     Operation("start_onboarding, a link check", "start_onboarding", 2, "1 read, 1 start", _start_last_chance),
     Operation("start_onboarding, files", "start_onboarding", 2, "1 read, 1 start", _start_assets),
-    Operation("look_up_result", "look_up_result", 2, "1 write, 1 crun", _look_up, _RATE_LIMITER),
+    Operation("look_up_result", "look_up_result", 2, "1 write, 1 crun", _look_up, _RATE_LIMITER_NOTE),
     Operation("claim_assets", "claim_assets", 2, "1 write, 1 read", _claim),
-    Operation("submit_asset", "submit_asset", 4, "1 read, 1 write, 1 crun, 1 write", _submit, _RATE_LIMITER),
+    Operation("submit_asset", "submit_asset", 4, "1 read, 1 write, 1 crun, 1 write", _submit, _RATE_LIMITER_NOTE),
     Operation(
-        f"poll_assets, {PENDING} files", "poll_assets", 1 + PENDING, _ONE_POLL, lambda at: _poll(at, 0), _RATE_LIMITER
+        f"poll_assets, {PENDING} files",
+        "poll_assets",
+        1 + PENDING,
+        _POLL_CALLS,
+        lambda at: _poll(at, 0),
+        _RATE_LIMITER_NOTE,
     ),
     Operation(
         f"poll_assets, {PENDING} files, 2 are Active",
         "poll_assets",
         3 + PENDING,
-        f"{_ONE_POLL}, 2 writes",
+        f"{_POLL_CALLS}, 2 writes",
         lambda at: _poll(at, 2),
-        _RATE_LIMITER,
+        _RATE_LIMITER_NOTE,
     ),
 )
 

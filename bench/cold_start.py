@@ -29,36 +29,36 @@ from bench.recording import Exchange, Recording, record
 from bench.table import Row
 
 REPETITIONS = 12
-_FEW = 3
-_SECONDS = 60.0
+_FLOOR_REPETITIONS = 3
+_TIMEOUT_SECONDS = 60.0
 #: Functions that do not call crun and parse no body have the lower goal.
-_LEAN = frozenset(
+_WITHOUT_BODY_PARSING = frozenset(
     {"receive_callback", "authorize", "check_upload", "start_onboarding", "claim_assets", "publish_changes"}
 )
 #: Shown without bytecode too.
-_BALD = ("receive_callback", "create_session")
-_BODIES = (
+_SHOWN_WITHOUT_BYTECODE = ("receive_callback", "create_session")
+_BODY_PARSING_NOTE = (
     "Pydantic for a caller's body and Powertools' router are a third of this start. Both are kept: code of our own"
     " would have to earn the same trust."
 )
-_SCATTER = "Within a tenth of its goal: the fastest of twelve starts varies as much on a shared machine."
+_NEAR_GOAL_NOTE = "Within a tenth of its goal: the fastest of twelve starts varies as much on a shared machine."
 #: What limits those that miss their goal.
-_LIMITS = dict.fromkeys(("create_session", "record_consent", "register_asset"), _BODIES) | {
-    "create_session": f"{_BODIES} Powertools' idempotency also imports boto3.",
+_MISSED_GOAL_NOTES = dict.fromkeys(("create_session", "record_consent", "register_asset"), _BODY_PARSING_NOTE) | {
+    "create_session": f"{_BODY_PARSING_NOTE} Powertools' idempotency also imports boto3.",
     "get_session": "One client makes a low floor, compared with which Powertools' router and logger count.",
     "claim_assets": "One client makes a low floor, compared with which the logger and the domain's own classes count.",
 }
 #: What Lambda's runtime brings along: boto3 with what it needs, and the runtime client.
 _RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "jmespath", "urllib3", "six.py")
 _RUNTIME_CLIENT = ("awslambdaric", "runtime_client.*", "simplejson", "snapshot_restore_py")
-_BARE = "def handler(event, context):\n    return None\n"
+_EMPTY_HANDLER = "def handler(event, context):\n    return None\n"
 _FLOOR = """import json
 import boto3
 clients = [boto3.client(each) for each in {services!r}]
 def handler(event, context):
     return json.dumps(clients[0].{call}, default=str)
 """
-_ONE_CALL = {
+_CALL_BY_SERVICE = {
     "dynamodb": 'get_item(TableName="T", Key={"pk": {"S": "a"}, "sk": {"S": "b"}})',
     "events": 'put_events(Entries=[{"Source": "a", "DetailType": "b", "Detail": "{}"}])',
 }
@@ -113,9 +113,9 @@ class Bench:
 
     def floor(self, services: Sequence[str]) -> Path:
         """The floor of a function with clients of ``services``: makes them all, and one call."""
-        called = next(each for each in _ONE_CALL if each in services)
+        called = next(each for each in _CALL_BY_SERVICE if each in services)
         ordered = sorted(services, key=lambda each: each != called)
-        return self.task("floor_" + "_".join(services), _FLOOR.format(services=ordered, call=_ONE_CALL[called]))
+        return self.task("floor_" + "_".join(services), _FLOOR.format(services=ordered, call=_CALL_BY_SERVICE[called]))
 
     def imports_of(self, recording: Recording) -> str:
         """A handler that imports what the function has imported at the end, and makes nothing of it."""
@@ -123,7 +123,7 @@ class Bench:
         task = self.task(f"modules_{recording.function}", source)
         self.start(task, self.artefact.layers, recording.event, recording.exchanges)
         names: list[str] = json.loads(self.answer)
-        return f"import importlib\nfor name in {names!r}:\n    importlib.import_module(name)\n{_BARE}"
+        return f"import importlib\nfor name in {names!r}:\n    importlib.import_module(name)\n{_EMPTY_HANDLER}"
 
     def task(self, name: str, source: str) -> Path:
         """A folder that is deployed as a function."""
@@ -145,9 +145,9 @@ class Bench:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        run.ready.wait(_SECONDS)
+        run.ready.wait(_TIMEOUT_SECONDS)
         init_cpu = _cpu_so_far(child.pid)
-        run.over.wait(_SECONDS)
+        run.over.wait(_TIMEOUT_SECONDS)
         time.sleep(0.005)  # the answer of the runtime API is read before the process waits for the next event
         os.kill(child.pid, signal.SIGKILL)  # not Popen.kill: that would collect a process that ended by itself
         _, _, usage = os.wait4(child.pid, 0)
@@ -232,18 +232,18 @@ def measure(repetitions: int = REPETITIONS, only: tuple[str, ...] = ()) -> Sampl
 
 def _take_apart(bench: Bench, wanted: Sequence[Recording], found: Samples) -> None:
     """What the runtime client alone takes, what the imports do, and what everything takes without bytecode."""
-    bare = bench.task("bare", _BARE)
+    bare = bench.task("bare", _EMPTY_HANDLER)
     bald = [shutil.copytree(layer, bench.scratch / "bald" / layer.name) for layer in bench.artefact.layers]
     for folder in [each for layer in bald for each in layer.rglob("__pycache__")]:
         shutil.rmtree(folder)
-    for _ in range(_FEW):
+    for _ in range(_FLOOR_REPETITIONS):
         found.runtime.append(bench.start(bare, [], {}, []))
     for each in wanted:
         task = bench.task(f"imports_{each.function}", bench.imports_of(each))
-        for _ in range(_FEW):
+        for _ in range(_FLOOR_REPETITIONS):
             sample = bench.start(task, bench.artefact.layers, {}, [])
             found.imports.setdefault(each.function, []).append(sample)
-            if each.function in _BALD:
+            if each.function in _SHOWN_WITHOUT_BYTECODE:
                 sample = bench.start(bench.function(each.function), bald, each.event, each.exchanges)
                 found.without_bytecode.setdefault(each.function, []).append(sample)
 
@@ -265,12 +265,12 @@ def rows() -> list[Row]:
 
 
 def _judged(function: str, measured: float, found: Samples) -> Row:
-    goal = 0.9 if function in _LEAN else 1.2
+    goal = 0.9 if function in _WITHOUT_BODY_PARSING else 1.2
     row = Row("cold_start", function, measured, "ms", floor=found.floor_of(function), goal=goal)
     if row.passes:
         return row
-    near = _SCATTER if measured <= 1.1 * goal * found.floor_of(function) else ""
-    return replace(row, note=_LIMITS.get(function, near))
+    near = _NEAR_GOAL_NOTE if measured <= 1.1 * goal * found.floor_of(function) else ""
+    return replace(row, note=_MISSED_GOAL_NOTES.get(function, near))
 
 
 def extra() -> dict[str, Any]:

@@ -28,9 +28,9 @@ CALLBACKS = 300
 _BATCH = 50
 CALLERS = 4
 #: Callbacks before those that are timed: each caller's function has a process by then. Cold starts are another part's.
-_UNTIMED = 24
+_WARM_UP_CALLBACKS = 24
 _TIMEOUT_SECONDS = 60
-_TWO_CALLS = (
+_TWO_CALLS_NOTE = (
     "The emulator handles a callback's two calls on the processors that the callback runs on: a function that makes the"
     " same calls and does nothing else is the next row's floor."
 )
@@ -133,23 +133,25 @@ def _delays(persons: Onboarder, floor: Idle) -> list[Row]:
 
 def _throughput(api: Api, floor: Idle) -> list[Row]:
     with ThreadPoolExecutor(CALLERS) as pool:
-        links = list(pool.map(lambda _: face_check(api.session()["attempt"]["h5_link"]), range(_UNTIMED + CALLBACKS)))
+        links = list(
+            pool.map(lambda _: face_check(api.session()["attempt"]["h5_link"]), range(_WARM_UP_CALLBACKS + CALLBACKS))
+        )
     # What is behind the queue would take the processor that a callback has for itself on AWS.
     _stop_readers(api.stack)
     for _ in range(2):
-        _seconds(lambda _: floor.answer(), range(_UNTIMED), 200)
-        _seconds(lambda _: floor.two_calls(), range(_UNTIMED), 200)
-        _seconds(_come_back, links[:_UNTIMED], 303)  # the second time as a browser that reloads
+        _seconds(lambda _: floor.answer(), range(_WARM_UP_CALLBACKS), 200)
+        _seconds(lambda _: floor.two_calls(), range(_WARM_UP_CALLBACKS), 200)
+        _seconds(_come_back, links[:_WARM_UP_CALLBACKS], 303)  # the second time as a browser that reloads
     already = _waiting(api.stack)
     nothing = bare = timed = 0.0
-    for start in range(_UNTIMED, len(links), _BATCH):  # in turn, so that a slow minute slows both
+    for start in range(_WARM_UP_CALLBACKS, len(links), _BATCH):  # in turn, so that a slow minute slows both
         nothing += _seconds(lambda _: floor.answer(), range(_BATCH), 200)
         bare += _seconds(lambda _: floor.two_calls(), range(_BATCH), 200)
         timed += _seconds(_come_back, links[start : start + _BATCH], 303)
     kept, rate = _waiting(api.stack) - already, CALLBACKS / timed
     figure = f"{CALLBACKS} callbacks by {CALLERS} callers"
     return [
-        Row("deployed", figure, rate, "per s", CALLBACKS / nothing, 0.7, at_least=True, note=_TWO_CALLS),
+        Row("deployed", figure, rate, "per s", CALLBACKS / nothing, 0.7, at_least=True, note=_TWO_CALLS_NOTE),
         Row("deployed", f"{figure}, beside their two calls alone", rate, "per s", CALLBACKS / bare),
         Row("deployed", "of them waiting in the queue", kept / CALLBACKS, "", None, 1.0, at_least=True),
     ]

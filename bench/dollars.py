@@ -52,7 +52,7 @@ _AUTHORIZED_SECONDS = RESOURCES["Api"]["Properties"]["Auth"]["Authorizers"]["Cre
     "ReauthorizeEvery"
 ]
 #: The developer looks so often at a session.
-_LOOKS = 2
+_STATUS_REQUESTS = 2
 ASSETS, PERSONS = 5, 8
 PLOTTED, PERSONS_PLOTTED = (1, 2, 10, 20), 2
 #: The other design's pause, in seconds, and its fixed transitions: those of the check are the same.
@@ -125,8 +125,8 @@ def _play(at: Stage, usage: Played, files: int, chance: random.Random) -> None:
         raise OperationFailed("not every file became Active")
     usage.persons += 1
     usage.files += files
-    usage.requests += 2 + _LOOKS  # the session, the callback
-    usage.authorizations += 1 + _LOOKS
+    usage.requests += 2 + _STATUS_REQUESTS  # the session, the callback
+    usage.authorizations += 1 + _STATUS_REQUESTS
     usage.transitions += at.where.state_machine.transitions.total()
     usage.events += at.where.state_machine.events.total()
     usage.naive_polls += sum(max(1, math.ceil(wait / NAIVE_WAIT_SECONDS)) for wait in waits)
@@ -194,7 +194,7 @@ def _onboard(at: Stage, files: int) -> str:
     at.where.settle(20)
     answered(at.where.browser(take_check(view["attempt"]["h5_link"], "pass")), 303)
     at.where.settle()
-    for _ in range(_LOOKS):
+    for _ in range(_STATUS_REQUESTS):
         answered(at.where.api("GET", "/sessions/{session_id}", session_id=view["id"]), 200)
     found: str = view["id"]
     return found
@@ -208,7 +208,7 @@ def used(files: int, persons: int) -> Played:
         for _ in range(persons):
             _play(at, usage, files, chance)
     # As with the cache: the developer's requests for one person fall into one span of the authorizer's memory.
-    _scale(usage, "authorize", 1 / (1 + _LOOKS))
+    _scale(usage, "authorize", 1 / (1 + _STATUS_REQUESTS))
     return usage
 
 

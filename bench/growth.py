@@ -33,10 +33,10 @@ SESSIONS = (1_000, 10_000)
 #: Without a limit a listing gives so many.
 PAGE = 20
 #: The figure that the others are compared with.
-_BASE = 10
+_BASE_ASSETS = 10
 _RUNS = 15
-_REPLAYED = ("claim_assets", "poll_assets")
-_OTHERS = 3
+_REPLAYED_FUNCTIONS = ("claim_assets", "poll_assets")
+_OTHER_CLIENT_EVERY = 3
 
 
 @dataclass
@@ -114,7 +114,7 @@ def _cpu() -> dict[int, float]:
     """Seconds for one claim and one poll, by number of files."""
     recordings, environment = _recordings()
     with replay(recordings, environment) as players:
-        return _processor_times({n: [players[f"{name}-{n}"] for name in _REPLAYED] for n in ASSETS})
+        return _processor_times({n: [players[f"{name}-{n}"] for name in _REPLAYED_FUNCTIONS] for n in ASSETS})
 
 
 def _processor_times(sizes: Mapping[int, Sequence[Player]]) -> dict[int, float]:
@@ -181,8 +181,8 @@ def grown() -> Growth:
     with stage() as at:
         made = 0
         for sessions in SESSIONS:
-            # One in _OTHERS is another client's: it must not be examined.
-            at.add_sessions(sessions - made, lambda index: "other" if index % _OTHERS == 0 else "acme")
+            # One in _OTHER_CLIENT_EVERY is another client's: it must not be examined.
+            at.add_sessions(sessions - made, lambda index: "other" if index % _OTHER_CLIENT_EVERY == 0 else "acme")
             made = sessions
             found.listings.append(_list(at, sessions))
         found.operations |= {f"{each.service}.{each.operation}" for each in at.where.injector.calls}
@@ -194,7 +194,7 @@ def grown() -> Growth:
 
 def _per_asset(figure: str, unit: str, of: Callable[[Session], float]) -> list[Row]:
     sessions = grown().sessions
-    base = next(of(each) / each.assets for each in sessions if each.assets == _BASE)
+    base = next(of(each) / each.assets for each in sessions if each.assets == _BASE_ASSETS)
     return [
         Row(
             "growth",
@@ -202,10 +202,10 @@ def _per_asset(figure: str, unit: str, of: Callable[[Session], float]) -> list[R
             of(each) / each.assets,
             unit,
             floor=base,
-            goal=1.2 if each.assets > _BASE else None,
+            goal=1.2 if each.assets > _BASE_ASSETS else None,
         )
         for each in sessions
-        if each.assets != _BASE
+        if each.assets != _BASE_ASSETS
     ]
 
 

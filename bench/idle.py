@@ -32,7 +32,7 @@ def handler(event, context):
     return {"statusCode": 200, "body": ""}
 """
 #: The two calls of a callback and nothing else, as boto3 makes them.
-_TWO_CALLS = """import boto3, os
+_TWO_CALLS_SOURCE = """import boto3, os
 table, queue = boto3.client("dynamodb"), boto3.client("sqs")
 def handler(event, context):
     table.update_item(
@@ -141,7 +141,7 @@ def _deploy(stack: Stack, listener: _Listener) -> Idle:
     silent = _function(endpoint, "idle", _SOURCE, REPORT_TO="")
     reporting = _function(endpoint, "idle-reporting", _SOURCE, REPORT_TO=f"127.0.0.1:{listener.server_address[1]}")
     sink = emulator.client("sqs", endpoint).create_queue(QueueName=f"{_NAME}-sink")["QueueUrl"]
-    calling = _function(endpoint, "idle-two-calls", _TWO_CALLS, QUEUE_URL=str(sink))
+    calling = _function(endpoint, "idle-two-calls", _TWO_CALLS_SOURCE, QUEUE_URL=str(sink))
     _route(endpoint, stack.outputs["RestApiId"], {_NAME: silent, f"{_NAME}-two-calls": calling})
     _rule(endpoint, reporting)
     machines = {

@@ -37,9 +37,9 @@ _REQUEST = 0.20 / 1_000_000
 #: Seconds of waiting for one call: assumed, since the recorded answers come at once.
 _AWS_CALL, _CRUN_CALL = 0.01, 0.3
 #: A size is good enough when its cost times latency is within so much of the best.
-_NEAR = 1.1
+_NEAR_BEST = 1.1
 #: Linux's VmHWM: getrusage's figure also counts what the process was before it became this one.
-_MEASURED = """import json, time
+_MEASURED_SOURCE = """import json, time
 start = time.process_time()
 from function import handler as invoke
 def handler(event, context):
@@ -84,7 +84,7 @@ def best_size(footprint: Footprint) -> int:
     products = {size: footprint.cost(size) * footprint.latency(size) for size in SIZES if footprint.fits(size)}
     if not products:
         return SIZES[-1]
-    return min(size for size, product in products.items() if product <= _NEAR * min(products.values()))
+    return min(size for size, product in products.items() if product <= _NEAR_BEST * min(products.values()))
 
 
 def measure(samples: int = SAMPLES) -> dict[str, Footprint]:
@@ -103,7 +103,7 @@ def _connections(samples: int) -> tuple[float, float]:
 
 
 def _footprint(bench: Bench, recording: Recording, samples: int, connection: tuple[float, float]) -> Footprint:
-    task = wrapped(bench, recording.function, _MEASURED)
+    task = wrapped(bench, recording.function, _MEASURED_SOURCE)
     found = []
     for _ in range(samples):
         bench.start(task, bench.artefact.layers, recording.event, recording.exchanges)

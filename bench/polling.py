@@ -26,10 +26,10 @@ DEADLINE = 86_400.0
 SEEDS = (11, 12, 13, 14, 15, 16)
 HISTORIES = (300, 3_000)
 #: A schedule is renewed after so many assets: the functions keep a history for ten minutes.
-_RENEWED_EVERY = 25
-_RENEWED_LATER = 250
+_PLAN_RENEWED_EVERY = 25
+_PLAN_RENEWED_LATER = 250
 #: What is left after this is no asset at all.
-_NOTHING_LEFT = 1e-12
+_NEGLIGIBLE = 1e-12
 
 
 class Distribution(Protocol):
@@ -124,7 +124,7 @@ def cost_of(distribution: Distribution, ages: Sequence[float]) -> Cost:
     polls = delay = before = 0.0
     for age in ages:
         waiting = 1 - distribution.by(before)
-        if waiting < _NOTHING_LEFT:
+        if waiting < _NEGLIGIBLE:
             break
         polls += waiting
         noticed = distribution.by(age) - distribution.by(before)
@@ -191,7 +191,7 @@ def learned(case: Case, seed: int, sizes: Sequence[int], deadline: float = DEADL
         seen = _noticed(distribution.draw(chance), ages, history)
         counts = [before + more for before, more in zip(counts, seen.counts, strict=True)]
         never += seen.never
-        renewed = number % (_RENEWED_EVERY if number < _RENEWED_LATER else _RENEWED_LATER) == 0
+        renewed = number % (_PLAN_RENEWED_EVERY if number < _PLAN_RENEWED_LATER else _PLAN_RENEWED_LATER) == 0
         if renewed or number in sizes:
             history = History(tuple(counts), never)
             ages = ages_of(schedule, history)

@@ -31,7 +31,7 @@ from likeness.runtime.logging import logger
 from tests.faults.fault_injection import CRUN_CALLS
 from tests.functions import REGION, cold_start, invoke
 
-_USE = "/use/"
+_USE_PATH = "/use/"
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
 _HOP = frozenset({"content-length", "connection", "transfer-encoding", "date", "server"})
 
@@ -67,8 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.path.startswith(_USE):
-            self.server.use(self.path.removeprefix(_USE))
+        if self.path.startswith(_USE_PATH):
+            self.server.use(self.path.removeprefix(_USE_PATH))
             self._send(Exchange("", "", {}, 200, {}, b""))
             return
         found = self.server.answer(self._place(body))
@@ -205,7 +205,7 @@ class ReplayFailed(RuntimeError):
 
 def _player(name: str, recording: Recording, address: str) -> Player:
     app: ModuleType = cold_start(recording.function)
-    player = Player(name, lambda: urlopen(f"{address}{_USE}{name}").read(), lambda: invoke(app, recording.event))  # noqa: S310
+    player = Player(name, lambda: urlopen(f"{address}{_USE_PATH}{name}").read(), lambda: invoke(app, recording.event))  # noqa: S310
     for _ in range(2):  # the second one is warm: secrets and leases are there
         player.use()
         listener = _Listener()

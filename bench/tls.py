@@ -37,7 +37,7 @@ SAMPLES = 11
 _GOAL = 4.0
 _HOST = "127.0.0.1"
 _CLIENTS = ("crun", "dynamodb")
-_BARE = "bare"
+_WITHOUT_CLIENT = "bare"
 #: The imports are done before: what is lazy in them happens in the call and counts.
 _PROBE = """import http.client, json, ssl, sys, time
 from likeness.adapters.aws import make_client
@@ -162,7 +162,7 @@ def measure(samples: int = SAMPLES) -> dict[tuple[str, str], tuple[float, float]
         with https_server(folder) as url:
             environment = trusting(folder)
             for _ in range(samples):
-                for key in ((_BARE, "init"), *itertools.product(_CLIENTS, ("invocation", "init"))):
+                for key in ((_WITHOUT_CLIENT, "init"), *itertools.product(_CLIENTS, ("invocation", "init"))):
                     found.setdefault(key, []).append(_sample(*key, url, environment))
     return {
         key: (statistics.median(first for first, _ in each), statistics.median(second for _, second in each))
@@ -192,7 +192,7 @@ def _sample(client: str, when: str, url: str, environment: dict[str, str]) -> tu
 def rows() -> list[Row]:
     """For each client the first call beside the second, made late and made early, and the second beside a bare one."""
     found, calls = [], measure()
-    _, bare = calls.pop((_BARE, "init"))
+    _, bare = calls.pop((_WITHOUT_CLIENT, "init"))
     for (client, when), (first, second) in calls.items():
         made = "made while the function starts" if when == "init" else "made in the invocation"
         goal = _GOAL if when == "init" else None

@@ -23,7 +23,7 @@ _REQUIREMENTS = ROOT / "layers" / "dependencies" / "requirements.txt"
 _RUNTIME = ("boto3", "botocore", "s3transfer", "python-dateutil", "six", "jmespath", "urllib3")
 _SECONDS = 60.0
 #: Executes the file it is given as Lambda does, and says what that has loaded.
-_SHOW = (
+_SHOW_MODULES_SOURCE = (
     "import sys; bare = set(sys.modules)\n"
     "import runpy; runpy.run_path(sys.argv[1], run_name='app')\n"
     "import json; print(json.dumps(sorted(set(sys.modules) - bare - {'runpy', 'json'})))"
@@ -95,7 +95,7 @@ def _variables() -> dict[str, str]:
 
 def _started(function: str, variables: Mapping[str, str], known: Set[str]) -> Weight:
     app = ROOT / "functions" / function / "app.py"
-    command = [sys._base_executable, "-S", "-c", _SHOW, str(app)]  # type: ignore[attr-defined]
+    command = [sys._base_executable, "-S", "-c", _SHOW_MODULES_SOURCE, str(app)]  # type: ignore[attr-defined]
     ran = subprocess.run(command, env=dict(variables), capture_output=True, text=True, timeout=_SECONDS)
     if ran.returncode:
         raise StartFailed(f"{function}: {ran.stderr[-2000:]}")
