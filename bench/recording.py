@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from botocore.response import StreamingBody
 
-from likeness.adapters.webhooks import webhook_item
+from likeness.adapters.table.webhooks import webhook_item
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
 from tests.faults.crun_caller import CALLBACK

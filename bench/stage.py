@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from likeness.adapters.items import asset_item, encode, session_item, session_key
+from likeness.adapters.table.items import asset_item, encode, session_item, session_key
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType

@@ -41,7 +41,7 @@ _WITHOUT_CLIENT = "bare"
 #: The imports are done before: what is lazy in them happens in the call and counts.
 _PROBE = """import http.client, json, ssl, sys, time
 from likeness.adapters.aws import make_client
-from likeness.adapters.crun_client import CrunClient
+from likeness.adapters.http.crun_client import CrunClient
 client, when, url = sys.argv[1:]
 def make():
     if client == "crun":

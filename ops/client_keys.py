@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from likeness.adapters.items import CLIENT_KEYS, client_key_key, decode_item, encode, encode_item
+from likeness.adapters.table.items import CLIENT_KEYS, client_key_key, decode_item, encode, encode_item
 from likeness.domain.caller import key_digest
 from likeness.domain.links import origin_of
 

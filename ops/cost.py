@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from likeness.steps.recheck_assets import MAX_ASSETS_PER_RUN as RECHECKED_AT_MOST
+from likeness.steps.upkeep.recheck_assets import MAX_ASSETS_PER_RUN as RECHECKED_AT_MOST
 from ops.template import ROOT, Template, product_template
 
 RECORD = ROOT / "ops" / "usage.json"

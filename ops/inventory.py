@@ -19,13 +19,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from likeness.adapters.inventory import DynamoPages
-from likeness.adapters.items import UPSTREAM_ID, Item, asset_from, due, encode_item, session_from
+from likeness.adapters.table.inventory import DynamoPages
+from likeness.adapters.table.items import UPSTREAM_ID, Item, asset_from, due, encode_item, session_from
 from likeness.contracts.inventory import MANIFEST, VERSION, BadLine, asset_items, read_line, session_item, single_item
 from likeness.domain.due import asset_due_at, session_due_at
 from likeness.domain.inventory import Export, HeldExport
 from likeness.runtime.system import SystemClock
-from likeness.steps.export_inventory import ExportFiles, ExportInventory
+from likeness.steps.upkeep.export_inventory import ExportFiles, ExportInventory
 
 #: What a refused write means: a newer item, or the same one, is there already.
 _REFUSED = "ConditionalCheckFailed"

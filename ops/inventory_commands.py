@@ -7,7 +7,7 @@ from pathlib import Path
 import botocore.exceptions
 import click
 
-from likeness.adapters.inventory import S3Exports
+from likeness.adapters.table.inventory import S3Exports
 from likeness.errors import LikenessError
 from ops.inventory import (
     Folder,

@@ -10,8 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from likeness.adapters.dynamodb import DynamoStore
 from likeness.adapters.files import S3Files
+from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.adapters.workflows import StepFunctions
 from likeness.contracts.views import asset_view, attempt_view, consent_view, iso, problem_view, session_view
 from likeness.domain.asset import Asset
@@ -20,7 +20,7 @@ from likeness.domain.executions import executions_of
 from likeness.domain.session import Attempt, Session, SessionStatus
 from likeness.errors import NotFound
 from likeness.runtime.system import SystemClock
-from likeness.steps.erase_session import EraseAsset, EraseSession
+from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
 from ops.stack import Stack
 
 #: A look at a dead-letter queue takes at most so many times ten messages: it is a look, not an inventory.

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from likeness.adapters.items import encode
-from likeness.adapters.webhooks import DynamoWebhooks, webhook_item, webhook_key
+from likeness.adapters.table.items import encode
+from likeness.adapters.table.webhooks import DynamoWebhooks, webhook_item, webhook_key
 from likeness.contracts.events import EVENT_TYPES
 from likeness.contracts.views import iso
 from likeness.contracts.webhooks import TEST_EVENT, Delivery, Resumption, WebhookEvent, read_webhook_message

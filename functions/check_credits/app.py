@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from likeness.runtime.invocations import ScheduleEvent
-    from likeness.steps.check_credits import Checked
+    from likeness.steps.upkeep.check_credits import Checked
 
 check_credits = bootstrap.check_credits()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_upload
-from likeness.steps.check_upload import Upload
+from likeness.steps.files.check_upload import Upload
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

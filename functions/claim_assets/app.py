@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from likeness.runtime.invocations import ClaimAssetsEvent
-    from likeness.steps.next_action import NextAction
+    from likeness.steps.files.next_action import NextAction
 
 claim_assets = bootstrap.claim_assets()
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from likeness.runtime.invocations import LookUpResultEvent
-    from likeness.steps.look_up_result import LookUp
+    from likeness.steps.onboarding.look_up_result import LookUp
 
 look_up_result = bootstrap.look_up_result()
 

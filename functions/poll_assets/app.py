@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from likeness.runtime.invocations import PollAssetsEvent
-    from likeness.steps.next_action import NextAction
+    from likeness.steps.files.next_action import NextAction
 
 poll_assets = bootstrap.poll_assets()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from likeness.adapters.stream import read_change
+from likeness.adapters.table.stream import read_change
 from likeness.runtime import bootstrap
 from likeness.runtime.batches import failed_items, read_changes
 from likeness.runtime.logging import logger, observed, of_batch, of_detail

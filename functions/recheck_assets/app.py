@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from likeness.runtime.invocations import ScheduleEvent
-    from likeness.steps.recheck_assets import Rechecked
+    from likeness.steps.upkeep.recheck_assets import Rechecked
 
 recheck_assets = bootstrap.recheck_assets()
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from likeness.runtime.invocations import ScheduleEvent
-    from likeness.steps.reconcile import Reconciled
+    from likeness.steps.upkeep.reconcile import Reconciled
 
 reconcile = bootstrap.reconcile()
 

@@ -9,7 +9,7 @@ from likeness.domain.metrics import Metric
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger, observed, of_batch
 from likeness.runtime.metrics import measure
-from likeness.steps.send_webhooks import Outcome
+from likeness.steps.notifications.send_webhooks import Outcome
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

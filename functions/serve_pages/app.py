@@ -13,7 +13,7 @@ from likeness.runtime.logging import observed, of_request
 from likeness.runtime.pages import page, respond
 from likeness.runtime.request import body_of, caller_of, headers_of
 from likeness.runtime.site import Site
-from likeness.steps.draw_qr_code import draw_qr_code
+from likeness.steps.onboarding.draw_qr_code import draw_qr_code
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from likeness.runtime.invocations import SubmitAssetEvent
-    from likeness.steps.submit_asset import Submission
+    from likeness.steps.files.submit_asset import Submission
 
 submit_asset = bootstrap.submit_asset()
 

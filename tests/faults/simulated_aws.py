@@ -30,9 +30,9 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from likeness.adapters import https
 from likeness.adapters.aws import make_client
-from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.http import https
+from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger
 from local.simulator import Simulator, SimulatorSettings

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from likeness.adapters.webhooks import webhook_item
+from likeness.adapters.table.webhooks import webhook_item
 from likeness.contracts.webhooks import Delivery, read_webhook_message
 from likeness.domain.metrics import Metric
 from likeness.domain.webhooks import Endpoint, new_secret

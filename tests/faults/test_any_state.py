@@ -15,7 +15,7 @@ import requests
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from likeness.adapters.items import asset_item, encode, session_item
+from likeness.adapters.table.items import asset_item, encode, session_item
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
 from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
 from likeness.domain.executions import assets_name, validation_name

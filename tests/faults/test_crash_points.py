@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.domain.session import AttemptStatus, Problem, Session
 from likeness.errors import ConditionFailed
 from tests.faults.fault_injection import Call, Fault

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.items import session_item
+from likeness.adapters.table.items import session_item
 from likeness.domain.asset import AssetStatus
 from likeness.domain.session import (
     MAX_ASSETS_PER_SESSION,
@@ -20,7 +20,7 @@ from likeness.domain.session import (
     Session,
     SessionStatus,
 )
-from likeness.steps import next_action, poll_assets
+from likeness.steps.files import next_action, poll_assets
 from local.media import portrait
 from local.simulator import FaultRule
 from tests.faults.onboarding import FACES, Onboarding, registration, take_check

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.items import session_key
+from likeness.adapters.table.items import session_key
 from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
 from likeness.domain.session import AttemptStatus, Session, SessionStatus
 from likeness.runtime import bootstrap
@@ -539,7 +539,7 @@ def test_sessions_that_fail_each_time_hold_up_nobody(where: SimulatedAws) -> Non
 
 
 def test_more_is_due_than_one_run_reads(where: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("likeness.steps.reconcile.MAX_ITEMS_PER_RUN", 3)
+    monkeypatch.setattr("likeness.steps.upkeep.reconcile.MAX_ITEMS_PER_RUN", 3)
     where.broken_until["start_onboarding"] = where.now + HOUR
     people = [_passes(where, files=1) for _ in range(8)]
     where.settle(2 * HOUR)

@@ -18,14 +18,14 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.items import session_key
-from likeness.adapters.webhooks import webhook_item
+from likeness.adapters.table.items import session_key
+from likeness.adapters.table.webhooks import webhook_item
 from likeness.contracts.webhooks import Resumption
 from likeness.domain.drop_in import session_of
 from likeness.domain.session import MAX_ASSETS_PER_SESSION
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
-from likeness.steps.next_action import MAX_POLLS
+from likeness.steps.files.next_action import MAX_POLLS
 from local.receiver import Receiver, Reply
 from local.simulator import FaultRule
 from tests.aws import Tables

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.rate_limiter import Lane
+from likeness.adapters.table.rate_limiter import Lane
 from local import emulator
 from tests.integration.conftest import Api, SimulatorControl
 

@@ -10,7 +10,7 @@ import boto3
 from click.testing import CliRunner
 from moto import mock_aws
 
-from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.table.dynamodb import DynamoStore
 from local import emulator
 from local.media import DemoMedia
 from ops.cli import main

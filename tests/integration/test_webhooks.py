@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from standardwebhooks import WebhookVerificationError
 
-from likeness.adapters.webhooks import DynamoWebhooks
+from likeness.adapters.table.webhooks import DynamoWebhooks
 from likeness.domain.webhooks import PAUSE_AFTER_SECONDS
 from local import emulator
 from local.receiver import Received, Receiver, Reply

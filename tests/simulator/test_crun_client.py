@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from likeness.adapters.crun_client import CrunClient
+from likeness.adapters.http.crun_client import CrunClient
 from likeness.adapters.secrets import Secret
 from likeness.domain.crun import CrunCall
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused

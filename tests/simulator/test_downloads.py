@@ -24,7 +24,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from likeness.adapters.downloads import MAX_REDIRECTS, HttpDownloads
+from likeness.adapters.http.downloads import MAX_REDIRECTS, HttpDownloads
 from likeness.domain.files import Download
 from likeness.ports.files import Downloads
 from local.processes import free_port
@@ -667,7 +667,7 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
     def make(name: str) -> ssl.SSLContext:
         context = certificate(tmp_path, name)
-        monkeypatch.setattr("likeness.adapters.https.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
+        monkeypatch.setattr("likeness.adapters.http.https.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
         downloads.cache_clear()
         return context
 

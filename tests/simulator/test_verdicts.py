@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from likeness.adapters.crun_client import CrunClient
+from likeness.adapters.http.crun_client import CrunClient
 from likeness.errors import ACCOUNT_REFUSALS, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
 from tests.template_file import ROOT
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.webhook_post import HttpWebhookPost
+from likeness.adapters.http.webhook_post import HttpWebhookPost
 from likeness.domain.webhooks import WebhookAnswer
 from local.processes import free_port
 from local.receiver import Received, Receiver, Reply
@@ -216,7 +216,7 @@ def test_the_certificate_must_be_the_names(
 ) -> None:
     context = certificate(tmp_path, of)
     if trusted:
-        monkeypatch.setattr("likeness.adapters.https.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
+        monkeypatch.setattr("likeness.adapters.http.https.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
     with speaking(answer_200, context) as port:
         resolve(PUBLIC, port=port)
         assert sent(f"https://{NAME}/{TOKEN}", private=False) == answer
@@ -226,7 +226,7 @@ def test_a_head_that_drips_through_tls_is_given_up(
     tmp_path: Path, resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = certificate(tmp_path, NAME)
-    monkeypatch.setattr("likeness.adapters.https.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
+    monkeypatch.setattr("likeness.adapters.http.https.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
     with speaking(drip(b"HTTP/1.1 2"), context) as port:
         resolve(PUBLIC, port=port)
         assert sent(f"https://{NAME}/", private=False, total=1.0) == WebhookAnswer(problem="timeout")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from likeness.adapters.event_bus import SOURCE
-from likeness.adapters.items import asset_key, session_key
+from likeness.adapters.table.items import asset_key, session_key
 from tests.template.conditions import implied, references
 from tests.template_file import RESOURCES, ROOT, TEMPLATE
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters import crun_client, webhook_post
 from likeness.adapters.aws import make_client
+from likeness.adapters.http import crun_client, webhook_post
 from likeness.domain.asset import SUBMISSION_LEASE_SECONDS
 from likeness.domain.webhooks import LONGEST_PAUSE_SECONDS, Retries
 from likeness.runtime import bootstrap
-from likeness.steps import fetch_asset, get_result, open_validation, send_webhooks
-from likeness.steps.look_up_result import LEASE_SECONDS
+from likeness.steps.crun_routes import fetch_asset, get_result, open_validation
+from likeness.steps.notifications import send_webhooks
+from likeness.steps.onboarding.look_up_result import LEASE_SECONDS
 from tests.template_file import ASL, RESOURCES, TEMPLATE
 
 FUNCTIONS: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.domain.links import origin_of
 from likeness.domain.signing import sign_callback
 from likeness.runtime import bootstrap

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pytest_socket import disable_socket
 
-from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.table.dynamodb import DynamoStore
 from tests.aws import inventory
 from tests.unit.step_harness import TABLE, StepHarness
 

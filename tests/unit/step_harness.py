@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from likeness.adapters.dynamodb import DynamoStore
-from likeness.adapters.items import session_key
+from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.items import session_key
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
@@ -19,15 +19,15 @@ from likeness.domain.polling import Schedule
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus
 from likeness.domain.signing import sign_callback
 from likeness.errors import UpstreamError
-from likeness.steps.claim_assets import ClaimAssets
-from likeness.steps.create_session import CreateSession
-from likeness.steps.look_up_result import LookUpResult
-from likeness.steps.next_action import PollPolicy
-from likeness.steps.open_link import OpenLink
-from likeness.steps.poll_assets import PollAssets
-from likeness.steps.receive_callback import ReceiveCallback
-from likeness.steps.start_onboarding import Cause, StartOnboarding
-from likeness.steps.submit_asset import SubmitAsset
+from likeness.steps.files.claim_assets import ClaimAssets
+from likeness.steps.files.next_action import PollPolicy
+from likeness.steps.files.poll_assets import PollAssets
+from likeness.steps.files.submit_asset import SubmitAsset
+from likeness.steps.onboarding.create_session import CreateSession
+from likeness.steps.onboarding.look_up_result import LookUpResult
+from likeness.steps.onboarding.open_link import OpenLink
+from likeness.steps.onboarding.receive_callback import ReceiveCallback
+from likeness.steps.onboarding.start_onboarding import Cause, StartOnboarding
 from tests.template_file import ASL
 from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakePollHistory, FakeQueue, FakeWorkflows, FixedKeys
 

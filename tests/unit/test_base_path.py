@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 import boto3
 import pytest
 
-from likeness.adapters.items import session_key
+from likeness.adapters.table.items import session_key
 from likeness.domain.signing import sign_callback
 from likeness.runtime.request import base_url
 from ops.client_keys import ClientKeys

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.crun_client import CrunClient
+from likeness.adapters.http.crun_client import CrunClient
 from likeness.domain.asset import AssetStatus
 from likeness.domain.crun import AssetReport
 from likeness.domain.recheck import Recheck
 from likeness.errors import RateLimited
-from likeness.steps.recheck_assets import RecheckAssets
+from likeness.steps.upkeep.recheck_assets import RecheckAssets
 from tests.unit.step_harness import StepHarness
 
 

@@ -13,8 +13,8 @@ import pytest
 from moto import mock_aws
 
 from likeness.adapters.consent_texts import ConsentTexts
-from likeness.adapters.dynamodb import DynamoStore
-from likeness.adapters.items import decode_item, encode_item
+from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.items import decode_item, encode_item
 from likeness.contracts.body import parse_body
 from likeness.contracts.consent import ConsentAgreed
 from likeness.contracts.http import AssetRegistration, ConsentGiven, NewSession
@@ -23,10 +23,10 @@ from likeness.domain.consent import ConsentText
 from likeness.domain.crun import H5Session
 from likeness.domain.session import Language
 from likeness.errors import ConditionFailed, Conflict, InvalidRequest, NotFound
-from likeness.steps.create_session import CreateSession
-from likeness.steps.erase_session import EraseSession
-from likeness.steps.open_link import OpenLink
-from likeness.steps.record_consent import RecordConsent
+from likeness.steps.onboarding.create_session import CreateSession
+from likeness.steps.onboarding.open_link import OpenLink
+from likeness.steps.onboarding.record_consent import RecordConsent
+from likeness.steps.upkeep.erase_session import EraseSession
 from tests.aws import make_table, no_account_of_this_machine
 from tests.template_file import TEMPLATE
 from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakeQueue, FakeWorkflows, FixedKeys

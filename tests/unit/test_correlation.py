@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.items import session_from, session_item
+from likeness.adapters.table.items import session_from, session_item
 from likeness.contracts.messages import LinkCheck, PassReported
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus
 from likeness.runtime.request import correlation_id_of
-from likeness.steps.start_onboarding import StartOnboarding
+from likeness.steps.onboarding.start_onboarding import StartOnboarding
 from tests.unit.fakes import FakeClock, FakeWorkflows
 
 SESSION_ID = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"

@@ -18,7 +18,7 @@ from botocore.loaders import Loader
 from moto import mock_aws
 
 from likeness.adapters.aws import OLDEST_BOTOCORE, ShortLoader, make_session, reads_cut_models
-from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.table.dynamodb import DynamoStore
 from tests.aws import make_table, no_account_of_this_machine
 from tests.checks.model_requests import differences
 from tests.template_file import ROOT

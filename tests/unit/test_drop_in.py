@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likeness.adapters.upstream_ids import DynamoUpstreamIds
+from likeness.adapters.table.upstream_ids import DynamoUpstreamIds
 from likeness.contracts.drop_in import asset_info, refusal
 from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, read_body
 from likeness.contracts.messages import AssetsReady, LinkCheck, read_message
@@ -47,11 +47,11 @@ from likeness.errors import (
 )
 from likeness.runtime.drop_in import respond
 from likeness.runtime.problems import problem
-from likeness.steps.fetch_asset import FetchAsset
-from likeness.steps.get_result import GetResult
-from likeness.steps.open_validation import Opened, OpenValidation
-from likeness.steps.retry_policy import RetryPolicy
-from likeness.steps.submit_asset import SubmitAsset
+from likeness.steps.crun_routes.fetch_asset import FetchAsset
+from likeness.steps.crun_routes.get_result import GetResult
+from likeness.steps.crun_routes.open_validation import Opened, OpenValidation
+from likeness.steps.crun_routes.retry_policy import RetryPolicy
+from likeness.steps.files.submit_asset import SubmitAsset
 from tests import media
 from tests.unit.api_harness import ORIGINS
 from tests.unit.fakes import FakeDownloads

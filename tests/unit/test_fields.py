@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
-from likeness.adapters.items import asset_from, asset_item, session_from, session_item
+from likeness.adapters.table.items import asset_from, asset_item, session_from, session_item
 from likeness.contracts.views import asset_view
 from likeness.domain.asset import Asset
 from likeness.domain.fields import about, erased, exported, from_values, shown, to_values

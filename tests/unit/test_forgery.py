@@ -15,14 +15,14 @@ from urllib.parse import quote
 import pytest
 
 from likeness.adapters.aws import make_client
-from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.contracts.crun import read_id, read_link
 from likeness.domain.ids import session_id
 from likeness.domain.links import return_location
 from likeness.domain.session import Attempt, AttemptStatus
 from likeness.domain.signing import callback_is_authentic, issue_session_token, read_session_token, sign_callback
 from likeness.errors import NotFound, UpstreamAmbiguous
-from likeness.steps.receive_callback import ReceiveCallback
+from likeness.steps.onboarding.receive_callback import ReceiveCallback
 from tests.aws import inventory
 from tests.template_file import ROOT
 from tests.unit.api_harness import KEY, ApiHarness, service

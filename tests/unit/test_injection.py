@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likeness.adapters.items import session_key
+from likeness.adapters.table.items import session_key
 from likeness.contracts.body import parse_body
 from likeness.contracts.crun import read_asset_report
 from likeness.contracts.http import AssetRegistration, NewSession

@@ -13,9 +13,9 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError
 
-from likeness.adapters.dynamodb import DynamoStore
-from likeness.adapters.items import POLL_HISTORY, session_item
-from likeness.adapters.poll_history import KEPT_SECONDS, DynamoPollHistory
+from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.items import POLL_HISTORY, session_item
+from likeness.adapters.table.poll_history import KEPT_SECONDS, DynamoPollHistory
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
@@ -31,7 +31,7 @@ from likeness.domain.session import (
     failure,
 )
 from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
-from likeness.steps.check_upload import CheckUpload, Upload
+from likeness.steps.files.check_upload import CheckUpload, Upload
 from tests.aws import inventory
 from tests.template_file import ASL
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from likeness.adapters.dynamodb import DynamoStore
-from likeness.adapters.inventory import DynamoPages, DynamoProgress
-from likeness.adapters.items import encode, encode_item, session_key
-from likeness.adapters.upstream_ids import DynamoUpstreamIds
+from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.inventory import DynamoPages, DynamoProgress
+from likeness.adapters.table.items import encode, encode_item, session_key
+from likeness.adapters.table.upstream_ids import DynamoUpstreamIds
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.consent import ConsentText
@@ -25,9 +25,9 @@ from likeness.domain.inventory import Export
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
 from likeness.errors import ConditionFailed
-from likeness.steps.export_inventory import ExportFiles, ExportInventory
-from likeness.steps.get_session import GetSession
-from likeness.steps.get_stats import GetStats
+from likeness.steps.onboarding.get_session import GetSession
+from likeness.steps.upkeep.export_inventory import ExportFiles, ExportInventory
+from likeness.steps.upkeep.get_stats import GetStats
 from ops.cli import main
 from ops.client_keys import ClientKeys
 from ops.inventory import index_upstream_ids, keep_for_good

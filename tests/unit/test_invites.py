@@ -11,15 +11,15 @@ from typing import Any
 import boto3
 import pytest
 
-from likeness.adapters.client_keys import DynamoClientKeys
+from likeness.adapters.table.client_keys import DynamoClientKeys
 from likeness.domain.caller import Caller
 from likeness.domain.crun import H5Session
 from likeness.domain.session import Consent
 from likeness.domain.signing import issue_session_token, read_session_token
 from likeness.errors import Conflict, Forbidden, NotFound
 from likeness.runtime import bootstrap
-from likeness.steps.create_session import CreateSession
-from likeness.steps.erase_session import EraseAsset, EraseSession
+from likeness.steps.onboarding.create_session import CreateSession
+from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
 from ops.client_keys import ClientKeys
 from tests.functions import cold_start
 from tests.unit.api_harness import KEY, Answer, ApiHarness, service

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from likeness.adapters.items import decode_item, encode, session_key
-from likeness.adapters.upstream_ids import DynamoUpstreamIds
+from likeness.adapters.table.items import decode_item, encode, session_key
+from likeness.adapters.table.upstream_ids import DynamoUpstreamIds
 from likeness.contracts.inventory import asset_items, lines_of, read_line, session_item, single_item, text_of
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.crun import AssetReport
 from likeness.domain.session import AttemptStatus, Session, SessionStatus
 from likeness.errors import NotFound
-from likeness.steps.claim_assets import ClaimAssets
-from likeness.steps.erase_session import EraseAsset, EraseSession
-from likeness.steps.get_result import GetResult
-from likeness.steps.next_action import PollPolicy
+from likeness.steps.crun_routes.get_result import GetResult
+from likeness.steps.files.claim_assets import ClaimAssets
+from likeness.steps.files.next_action import PollPolicy
+from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
 from tests.template_file import ASL
 from tests.unit.step_harness import TABLE, StepHarness
 

@@ -15,7 +15,7 @@ import pytest
 from likeness.domain.asset import crun_failure, new_asset
 from likeness.domain.media import AssetType, MediaFacts, MediaRefused, inspect
 from likeness.domain.media.limits import MAX_PIXELS, MIN_PIXELS
-from likeness.steps.check_upload import CheckUpload, Upload
+from likeness.steps.files.check_upload import CheckUpload, Upload
 from local.simulator import inspection, measures
 from tests import corpus, media
 from tests.unit.step_harness import StepHarness

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from likeness.adapters.client_keys import DynamoClientKeys
+from likeness.adapters.table.client_keys import DynamoClientKeys
 from ops.cli import main
 from ops.client_keys import ClientKeys
 from tests.aws import inventory

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from moto import mock_aws
 
-from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.items import RETENTION_SECONDS, asset_from, asset_item, session_from, session_item
+from likeness.adapters.table.items import RETENTION_SECONDS, asset_from, asset_item, session_from, session_item
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported, read_message
 from likeness.domain.asset import AssetStatus
 from likeness.domain.due import shard_of
 from likeness.domain.polling import Schedule
 from likeness.domain.session import AttemptStatus, SessionStatus
-from likeness.steps.next_action import PollPolicy, next_action
+from likeness.steps.files.next_action import PollPolicy, next_action
 from tests.unit.fakes import FakePollHistory
 
 SESSION_ID = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"

@@ -14,8 +14,8 @@ import pytest
 from moto import mock_aws
 
 from likeness.adapters.event_bus import EventBridge
-from likeness.adapters.items import asset_item, encode_item, session_item
-from likeness.adapters.stream import read_change
+from likeness.adapters.table.items import asset_item, encode_item, session_item
+from likeness.adapters.table.stream import read_change
 from likeness.contracts.events import Change
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.events import Event
@@ -25,7 +25,7 @@ from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, P
 from likeness.errors import StorageUnavailable
 from likeness.ports.notifications import EVENTS_PER_PUT
 from likeness.runtime import bootstrap
-from likeness.steps.publish_changes import PublishChanges
+from likeness.steps.notifications.publish_changes import PublishChanges
 from tests.aws import make_bus, no_account_of_this_machine
 from tests.event_schemas import SCHEMAS, check
 from tests.functions import cold_start, invoke

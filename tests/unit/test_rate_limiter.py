@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.rate_limiter import Lane, RateLimiter
+from likeness.adapters.table.rate_limiter import Lane, RateLimiter
 from likeness.errors import RateLimited
 from tests.aws import inventory
 

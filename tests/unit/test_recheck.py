@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.active_assets import DynamoActiveAssets
-from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.table.active_assets import DynamoActiveAssets
+from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.contracts.crun import read_balance, read_envelope
 from likeness.contracts.events import AssetChange
 from likeness.domain.asset import AssetStatus
@@ -23,8 +23,8 @@ from likeness.errors import (
     UpstreamError,
     UpstreamRefused,
 )
-from likeness.steps.check_credits import CheckCredits
-from likeness.steps.recheck_assets import MAX_ASSETS_PER_RUN, MIN_ASSETS_PER_RUN, RecheckAssets, Rechecked
+from likeness.steps.upkeep.check_credits import CheckCredits
+from likeness.steps.upkeep.recheck_assets import MAX_ASSETS_PER_RUN, MIN_ASSETS_PER_RUN, RecheckAssets, Rechecked
 from ops.client_keys import ClientKeys
 from tests import event_schemas
 from tests.aws import inventory

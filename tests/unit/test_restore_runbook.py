@@ -13,8 +13,8 @@ import boto3
 import pytest
 from click.testing import CliRunner
 
-from likeness.adapters.dynamodb import DynamoStore
-from likeness.adapters.items import session_key
+from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.items import session_key
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.session import SessionStatus
 from ops.cli import main

@@ -13,7 +13,7 @@ from likeness.adapters.secrets import KEPT_SECONDS, RotatingKeys, Secret
 from likeness.domain.caller import Caller
 from likeness.domain.signing import callback_is_authentic, issue_session_token, sign_callback
 from likeness.errors import StorageUnavailable
-from likeness.steps.authorize import Authorize
+from likeness.steps.onboarding.authorize import Authorize
 from tests.aws import no_account_of_this_machine
 from tests.unit.fakes import FakeClock
 

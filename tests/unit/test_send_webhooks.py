@@ -16,9 +16,9 @@ import time_machine
 from moto import mock_aws
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from likeness.adapters.dynamodb import DynamoStore
-from likeness.adapters.stream import read_change
-from likeness.adapters.webhooks import DynamoWebhooks, webhook_item
+from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.stream import read_change
+from likeness.adapters.table.webhooks import DynamoWebhooks, webhook_item
 from likeness.contracts.events import EVENT_TYPES
 from likeness.contracts.webhooks import Announcement, Delivery, WebhookEvent, read_webhook_message
 from likeness.domain.addresses import is_public
@@ -34,7 +34,7 @@ from likeness.domain.webhooks import (
 from likeness.errors import StorageUnavailable
 from likeness.ports.notifications import Webhooks
 from likeness.runtime import bootstrap
-from likeness.steps.send_webhooks import Outcome, SendWebhooks
+from likeness.steps.notifications.send_webhooks import Outcome, SendWebhooks
 from tests.aws import inventory, make_table, no_account_of_this_machine
 from tests.event_schemas import SCHEMAS
 from tests.functions import cold_start, invoke

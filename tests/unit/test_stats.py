@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.contracts.stats import make_cursor, parse_period, read_cursor, stats_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
@@ -23,8 +23,8 @@ from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Language, Problem, Session, SessionStatus, failure
 from likeness.domain.stats import AssetFact, Period, SessionFact, bucket_of, day_of, tally
 from likeness.errors import Forbidden, InvalidRequest
-from likeness.steps.erase_session import EraseSession
-from likeness.steps.get_stats import GetStats
+from likeness.steps.upkeep.erase_session import EraseSession
+from likeness.steps.upkeep.get_stats import GetStats
 from tests.aws import inventory
 from tests.unit.fakes import FakeClock, FakeFiles, FakeWorkflows
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.dynamodb import DynamoStore
-from likeness.adapters.poll_history import DynamoPollHistory
+from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.poll_history import DynamoPollHistory
 from likeness.contracts.body import parse_body
 from likeness.contracts.http import NewSession
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
@@ -34,10 +34,10 @@ from likeness.errors import (
     UpstreamRefused,
     WorkInProgress,
 )
-from likeness.steps.get_session import GetSession
-from likeness.steps.look_up_result import LEASE_SECONDS
-from likeness.steps.next_action import MAX_POLLS, done
-from likeness.steps.receive_callback import ReceiveCallback
+from likeness.steps.files.next_action import MAX_POLLS, done
+from likeness.steps.onboarding.get_session import GetSession
+from likeness.steps.onboarding.look_up_result import LEASE_SECONDS
+from likeness.steps.onboarding.receive_callback import ReceiveCallback
 from tests.unit.fakes import FakeCrun
 from tests.unit.step_harness import BASE, PASS, TABLE, StepHarness
 

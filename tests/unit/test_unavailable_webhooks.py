@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.dynamodb import DynamoStore
-from likeness.adapters.stream import read_change
-from likeness.adapters.webhook_post import TOTAL_SECONDS
-from likeness.adapters.webhooks import DynamoWebhooks, waiting_partition, webhook_item
+from likeness.adapters.http.webhook_post import TOTAL_SECONDS
+from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.stream import read_change
+from likeness.adapters.table.webhooks import DynamoWebhooks, waiting_partition, webhook_item
 from likeness.contracts.webhooks import (
     TEST_EVENT,
     Delivery,
@@ -42,7 +42,7 @@ from likeness.domain.webhooks import (
 )
 from likeness.errors import StorageUnavailable
 from likeness.ports.notifications import Webhooks
-from likeness.steps.send_webhooks import RESUMPTION_SECONDS, Outcome, SendWebhooks
+from likeness.steps.notifications.send_webhooks import RESUMPTION_SECONDS, Outcome, SendWebhooks
 from tests.aws import inventory
 from tests.template_file import RESOURCES, TEMPLATE
 from tests.unit.fakes import FakeClock, FakeQueue, FakeWebhookPost, FakeWebhooks

@@ -12,17 +12,17 @@ import pytest
 from botocore.exceptions import ClientError
 
 from likeness.adapters.aws import despite_conflicts, is_conflict, translated, update_item
-from likeness.adapters.dynamodb import DynamoStore
-from likeness.adapters.items import encode, session_key
+from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.items import encode, session_key
 from likeness.contracts.http import AssetRegistration
 from likeness.domain.asset import MAX_PERSON_SLOTS, SLOT_SECONDS, Asset, AssetStatus, new_asset
 from likeness.domain.caller import Caller
 from likeness.domain.ids import asset_id
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, Session
 from likeness.errors import ConditionFailed, StorageUnavailable, TooManyAttempts
-from likeness.steps.check_upload import CheckUpload, Upload
-from likeness.steps.erase_session import EraseAsset, EraseSession
-from likeness.steps.register_asset import RegisterAsset
+from likeness.steps.files.check_upload import CheckUpload, Upload
+from likeness.steps.files.register_asset import RegisterAsset
+from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
 from tests.unit.step_harness import TABLE, StepHarness
 
 if TYPE_CHECKING:

@@ -10,4 +10,4 @@ from likeness.ports.upkeep import UpkeepStore
 
 
 class Store(SessionStore, AssetStore, UpkeepStore, Protocol):
-    """Sessions, assets and their upkeep: one table, and one adapter (adapters/dynamodb.py)."""
+    """Sessions, assets and their upkeep: one table, and one adapter (adapters/table/dynamodb.py)."""

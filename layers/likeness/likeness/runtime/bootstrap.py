@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from likeness.adapters.aws import CONFLICT_SECONDS, make_client, typed_by_service
-from likeness.adapters.dynamodb import DynamoStore
+from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.domain.crun import CrunCall
 from likeness.domain.metrics import Metric
 from likeness.domain.polling import Schedule
@@ -19,44 +19,44 @@ from likeness.runtime.settings import number, text
 from likeness.runtime.system import SystemClock
 
 if TYPE_CHECKING:
-    from likeness.adapters.client_keys import DynamoClientKeys
-    from likeness.adapters.crun_client import CrunClient
     from likeness.adapters.files import S3Files
+    from likeness.adapters.http.crun_client import CrunClient
     from likeness.adapters.queue import SqsQueue
-    from likeness.adapters.rate_limiter import RateLimiter
     from likeness.adapters.secrets import RotatingKeys, Secret
-    from likeness.adapters.upstream_ids import DynamoUpstreamIds
+    from likeness.adapters.table.client_keys import DynamoClientKeys
+    from likeness.adapters.table.rate_limiter import RateLimiter
+    from likeness.adapters.table.upstream_ids import DynamoUpstreamIds
     from likeness.adapters.workflows import StepFunctions
     from likeness.contracts.messages import Message
     from likeness.contracts.webhooks import WebhookMessage
     from likeness.runtime.batches import QueueConsumer
     from likeness.runtime.idempotency import Idempotency
-    from likeness.steps.authorize import Authorize
-    from likeness.steps.check_credits import CheckCredits
-    from likeness.steps.check_upload import CheckUpload
-    from likeness.steps.claim_assets import ClaimAssets
-    from likeness.steps.create_session import CreateSession
-    from likeness.steps.erase_session import EraseAsset, EraseSession
-    from likeness.steps.export_inventory import ExportInventory
-    from likeness.steps.fetch_asset import FetchAsset
-    from likeness.steps.get_result import GetResult
-    from likeness.steps.get_session import GetSession
-    from likeness.steps.get_stats import GetStats
-    from likeness.steps.look_up_result import LookUpResult
-    from likeness.steps.next_action import PollPolicy
-    from likeness.steps.open_link import OpenLink
-    from likeness.steps.open_validation import OpenValidation
-    from likeness.steps.poll_assets import PollAssets
-    from likeness.steps.publish_changes import PublishChanges
-    from likeness.steps.receive_callback import ReceiveCallback
-    from likeness.steps.recheck_assets import RecheckAssets
-    from likeness.steps.reconcile import Reconcile
-    from likeness.steps.record_consent import RecordConsent
-    from likeness.steps.register_asset import RegisterAsset
-    from likeness.steps.retry_policy import RetryPolicy
-    from likeness.steps.send_webhooks import SendWebhooks
-    from likeness.steps.start_onboarding import StartOnboarding
-    from likeness.steps.submit_asset import SubmitAsset
+    from likeness.steps.crun_routes.fetch_asset import FetchAsset
+    from likeness.steps.crun_routes.get_result import GetResult
+    from likeness.steps.crun_routes.open_validation import OpenValidation
+    from likeness.steps.crun_routes.retry_policy import RetryPolicy
+    from likeness.steps.files.check_upload import CheckUpload
+    from likeness.steps.files.claim_assets import ClaimAssets
+    from likeness.steps.files.next_action import PollPolicy
+    from likeness.steps.files.poll_assets import PollAssets
+    from likeness.steps.files.register_asset import RegisterAsset
+    from likeness.steps.files.submit_asset import SubmitAsset
+    from likeness.steps.notifications.publish_changes import PublishChanges
+    from likeness.steps.notifications.send_webhooks import SendWebhooks
+    from likeness.steps.onboarding.authorize import Authorize
+    from likeness.steps.onboarding.create_session import CreateSession
+    from likeness.steps.onboarding.get_session import GetSession
+    from likeness.steps.onboarding.look_up_result import LookUpResult
+    from likeness.steps.onboarding.open_link import OpenLink
+    from likeness.steps.onboarding.receive_callback import ReceiveCallback
+    from likeness.steps.onboarding.record_consent import RecordConsent
+    from likeness.steps.onboarding.start_onboarding import StartOnboarding
+    from likeness.steps.upkeep.check_credits import CheckCredits
+    from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
+    from likeness.steps.upkeep.export_inventory import ExportInventory
+    from likeness.steps.upkeep.get_stats import GetStats
+    from likeness.steps.upkeep.recheck_assets import RecheckAssets
+    from likeness.steps.upkeep.reconcile import Reconcile
 
 #: How long a call waits for a permit under CrunRequestsPer10s before it gives up with RateLimited. With one call to
 #: crun it fits into API Gateway's 29 s.
@@ -93,8 +93,8 @@ def _signing_keys() -> RotatingKeys:
 
 
 def _rate_limiter(lane: str) -> RateLimiter:
-    """``lane``: whose calls they are, ``interactive`` or ``background`` (see adapters/rate_limiter.py)."""
-    from likeness.adapters.rate_limiter import Lane, RateLimiter
+    """``lane``: whose calls they are, ``interactive`` or ``background`` (see adapters/table/rate_limiter.py)."""
+    from likeness.adapters.table.rate_limiter import Lane, RateLimiter
 
     return RateLimiter(
         client("dynamodb"),
@@ -109,7 +109,7 @@ def _rate_limiter(lane: str) -> RateLimiter:
 
 
 def _crun(admit: Callable[[int], int]) -> CrunClient:
-    from likeness.adapters.crun_client import CrunClient
+    from likeness.adapters.http.crun_client import CrunClient
 
     return CrunClient(text("CRUN_BASE_URL"), _secret("CRUN_API_KEY_SECRET_ARN").value, admit, called=_crun_called)
 
@@ -158,15 +158,15 @@ def _schedule() -> Schedule:
 
 
 def _poll_policy() -> PollPolicy:
-    from likeness.adapters.poll_history import DynamoPollHistory
-    from likeness.steps.next_action import PollPolicy
+    from likeness.adapters.table.poll_history import DynamoPollHistory
+    from likeness.steps.files.next_action import PollPolicy
 
     unread = partial(logger.warning, "poll_history_unread")
     return PollPolicy(_schedule(), DynamoPollHistory(client("dynamodb"), text("TABLE_NAME"), unread))
 
 
 def _open_link() -> OpenLink:
-    from likeness.steps.open_link import OpenLink
+    from likeness.steps.onboarding.open_link import OpenLink
 
     limiter = _rate_limiter("interactive")
     return OpenLink(
@@ -181,13 +181,13 @@ def _open_link() -> OpenLink:
 def _retry_policy() -> RetryPolicy:
     from random import SystemRandom
 
-    from likeness.steps.retry_policy import RetryPolicy
+    from likeness.steps.crun_routes.retry_policy import RetryPolicy
 
     return RetryPolicy(SystemClock(), time.sleep, SystemRandom().random)
 
 
 def _upstream_ids() -> DynamoUpstreamIds:
-    from likeness.adapters.upstream_ids import DynamoUpstreamIds
+    from likeness.adapters.table.upstream_ids import DynamoUpstreamIds
 
     return DynamoUpstreamIds(client("dynamodb"), text("TABLE_NAME"))
 
@@ -201,21 +201,21 @@ def base_url() -> Callable[[Mapping[str, Any]], str]:
 
 def client_keys() -> DynamoClientKeys:
     """The clients' keys, for functions that no authorizer stands before."""
-    from likeness.adapters.client_keys import DynamoClientKeys
+    from likeness.adapters.table.client_keys import DynamoClientKeys
 
     return DynamoClientKeys(client("dynamodb"), text("TABLE_NAME"))
 
 
 def authorize() -> Authorize:
     """The step behind functions/authorize."""
-    from likeness.steps.authorize import Authorize
+    from likeness.steps.onboarding.authorize import Authorize
 
     return Authorize(client_keys(), _signing_keys(), SystemClock())
 
 
 def create_session() -> CreateSession:
     """The step behind functions/create_session."""
-    from likeness.steps.create_session import CreateSession
+    from likeness.steps.onboarding.create_session import CreateSession
 
     most = int(number("MAX_ATTEMPTS_PER_SESSION"))
     keys = client_keys()
@@ -233,22 +233,22 @@ def idempotency(operation: str) -> Idempotency:
 
 def open_validation() -> OpenValidation:
     """The step behind functions/open_validation."""
-    from likeness.steps.open_validation import OpenValidation
+    from likeness.steps.crun_routes.open_validation import OpenValidation
 
     return OpenValidation(store(), _open_link(), _retry_policy(), SystemClock(), session_created)
 
 
 def get_result() -> GetResult:
     """The step behind functions/get_result."""
-    from likeness.steps.get_result import GetResult
+    from likeness.steps.crun_routes.get_result import GetResult
 
     return GetResult(store(), _upstream_ids(), SystemClock(), time.sleep)
 
 
 def fetch_asset() -> FetchAsset:
     """The step behind functions/fetch_asset."""
-    from likeness.adapters.downloads import HttpDownloads
-    from likeness.steps.fetch_asset import FetchAsset
+    from likeness.adapters.http.downloads import HttpDownloads
+    from likeness.steps.crun_routes.fetch_asset import FetchAsset
 
     return FetchAsset(
         store(),
@@ -265,14 +265,14 @@ def fetch_asset() -> FetchAsset:
 
 def get_session() -> GetSession:
     """The step behind functions/get_session."""
-    from likeness.steps.get_session import GetSession
+    from likeness.steps.onboarding.get_session import GetSession
 
     return GetSession(store(), int(number("MAX_ATTEMPTS_PER_SESSION")))
 
 
 def get_stats() -> GetStats:
     """The step behind functions/get_stats."""
-    from likeness.steps.get_stats import GetStats
+    from likeness.steps.upkeep.get_stats import GetStats
 
     return GetStats(store(), SystemClock())
 
@@ -280,7 +280,7 @@ def get_stats() -> GetStats:
 def record_consent() -> RecordConsent:
     """The step behind functions/record_consent."""
     from likeness.adapters.consent_texts import ConsentTexts
-    from likeness.steps.record_consent import RecordConsent
+    from likeness.steps.onboarding.record_consent import RecordConsent
 
     texts = ConsentTexts(
         text("CONSENT_VERSION"),
@@ -293,35 +293,35 @@ def record_consent() -> RecordConsent:
 
 def erase_session() -> EraseSession:
     """The step behind functions/erase_session."""
-    from likeness.steps.erase_session import EraseSession
+    from likeness.steps.upkeep.erase_session import EraseSession
 
     return EraseSession(store(), _files(), _workflows(), SystemClock())
 
 
 def erase_asset() -> EraseAsset:
     """The other step behind functions/erase_session."""
-    from likeness.steps.erase_session import EraseAsset
+    from likeness.steps.upkeep.erase_session import EraseAsset
 
     return EraseAsset(store(), _files(), SystemClock())
 
 
 def register_asset() -> RegisterAsset:
     """The step behind functions/register_asset."""
-    from likeness.steps.register_asset import RegisterAsset
+    from likeness.steps.files.register_asset import RegisterAsset
 
     return RegisterAsset(store(), _files(), SystemClock(), client_keys().has_any)
 
 
 def receive_callback() -> ReceiveCallback:
     """The step behind functions/receive_callback."""
-    from likeness.steps.receive_callback import ReceiveCallback
+    from likeness.steps.onboarding.receive_callback import ReceiveCallback
 
     return ReceiveCallback(store(), _queue(), _signing_keys(), SystemClock())
 
 
 def check_upload() -> CheckUpload:
     """The step behind functions/check_upload."""
-    from likeness.steps.check_upload import CheckUpload
+    from likeness.steps.files.check_upload import CheckUpload
 
     max_pixels = int(number("VIDEO_MAX_PIXELS"))
     return CheckUpload(store(_CROWD_SECONDS), _files(), _queue(), SystemClock(), max_pixels, client_keys().has_any)
@@ -329,7 +329,7 @@ def check_upload() -> CheckUpload:
 
 def start_onboarding() -> StartOnboarding:
     """The step behind functions/start_onboarding."""
-    from likeness.steps.start_onboarding import StartOnboarding
+    from likeness.steps.onboarding.start_onboarding import StartOnboarding
 
     return StartOnboarding(store(), _workflows(), SystemClock(), _reconciled)
 
@@ -346,14 +346,14 @@ def onboarding_consumer() -> QueueConsumer[Message]:
 
 def look_up_result() -> LookUpResult:
     """The step behind functions/look_up_result."""
-    from likeness.steps.look_up_result import LookUpResult
+    from likeness.steps.onboarding.look_up_result import LookUpResult
 
     return LookUpResult(store(), _crun(_rate_limiter("background").admit), SystemClock())
 
 
 def claim_assets() -> ClaimAssets:
     """The step behind functions/claim_assets."""
-    from likeness.steps.claim_assets import ClaimAssets
+    from likeness.steps.files.claim_assets import ClaimAssets
 
     return ClaimAssets(store(), SystemClock(), _poll_policy())
 
@@ -364,7 +364,7 @@ def submit_asset() -> SubmitAsset:
 
 
 def _submit_asset(lane: str) -> SubmitAsset:
-    from likeness.steps.submit_asset import SubmitAsset
+    from likeness.steps.files.submit_asset import SubmitAsset
 
     return SubmitAsset(
         store(), _crun(_rate_limiter(lane).admit), _files(), SystemClock(), partial(measure, Metric.POSSIBLE_ORPHAN)
@@ -373,7 +373,7 @@ def _submit_asset(lane: str) -> SubmitAsset:
 
 def poll_assets() -> PollAssets:
     """The step behind functions/poll_assets."""
-    from likeness.steps.poll_assets import PollAssets
+    from likeness.steps.files.poll_assets import PollAssets
 
     crun = _crun(_rate_limiter("background").admit)
     return PollAssets(
@@ -384,7 +384,7 @@ def poll_assets() -> PollAssets:
 def publish_changes() -> PublishChanges:
     """The step behind functions/publish_changes."""
     from likeness.adapters.event_bus import EventBridge
-    from likeness.steps.publish_changes import PublishChanges
+    from likeness.steps.notifications.publish_changes import PublishChanges
 
     return PublishChanges(EventBridge(client("events"), text("EVENT_BUS_NAME")))
 
@@ -400,10 +400,10 @@ def send_webhooks() -> SendWebhooks:
     """The step behind functions/send_webhooks."""
     from random import SystemRandom
 
-    from likeness.adapters.webhook_post import HttpWebhookPost
-    from likeness.adapters.webhooks import DynamoWebhooks
+    from likeness.adapters.http.webhook_post import HttpWebhookPost
+    from likeness.adapters.table.webhooks import DynamoWebhooks
     from likeness.domain.webhooks import Retries
-    from likeness.steps.send_webhooks import SendWebhooks
+    from likeness.steps.notifications.send_webhooks import SendWebhooks
 
     return SendWebhooks(
         DynamoWebhooks(client("dynamodb"), text("TABLE_NAME")),
@@ -438,8 +438,8 @@ def webhook_consumer() -> QueueConsumer[WebhookMessage]:
 
 def export_inventory() -> ExportInventory:
     """The step behind functions/export_inventory."""
-    from likeness.adapters.inventory import DynamoPages, DynamoProgress, S3Exports
-    from likeness.steps.export_inventory import ExportInventory
+    from likeness.adapters.table.inventory import DynamoPages, DynamoProgress, S3Exports
+    from likeness.steps.upkeep.export_inventory import ExportInventory
 
     table = text("TABLE_NAME")
     return ExportInventory(
@@ -454,8 +454,8 @@ def export_inventory() -> ExportInventory:
 
 def recheck_assets() -> RecheckAssets:
     """The step behind functions/recheck_assets."""
-    from likeness.adapters.active_assets import DynamoActiveAssets
-    from likeness.steps.recheck_assets import RecheckAssets
+    from likeness.adapters.table.active_assets import DynamoActiveAssets
+    from likeness.steps.upkeep.recheck_assets import RecheckAssets
 
     return RecheckAssets(
         DynamoActiveAssets(client("dynamodb"), text("TABLE_NAME")),
@@ -471,16 +471,16 @@ def recheck_assets() -> RecheckAssets:
 
 def check_credits() -> CheckCredits:
     """The step behind functions/check_credits."""
-    from likeness.steps.check_credits import CheckCredits
+    from likeness.steps.upkeep.check_credits import CheckCredits
 
     return CheckCredits(_crun(_rate_limiter("background").admit), partial(measure, Metric.CRUN_CREDITS_LEFT), report)
 
 
 def reconcile() -> Reconcile:
     """The step behind functions/reconcile."""
-    from likeness.adapters.due_items import DynamoDueItems
-    from likeness.steps.reconcile import Reconcile
-    from likeness.steps.start_onboarding import StartOnboarding
+    from likeness.adapters.table.due_items import DynamoDueItems
+    from likeness.steps.onboarding.start_onboarding import StartOnboarding
+    from likeness.steps.upkeep.reconcile import Reconcile
 
     return Reconcile(
         store(),

@@ -15,7 +15,7 @@ from likeness.errors import Forbidden, LikenessError
 from likeness.runtime.logging import report, report_unexpected
 from likeness.runtime.problems import HEADERS
 from likeness.runtime.request import headers_of
-from likeness.steps.authorize import ClientKeys, client_of
+from likeness.steps.onboarding.authorize import ClientKeys, client_of
 
 #: What each route is called behind this (source: crun's page).
 JOB = "/api/v1/client/job/"

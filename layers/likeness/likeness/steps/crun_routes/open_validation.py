@@ -12,8 +12,8 @@ from likeness.domain.session import DropIn, Language, Session, SessionStatus
 from likeness.errors import InvalidRequest
 from likeness.ports.onboarding import SessionStore
 from likeness.ports.system import Clock
-from likeness.steps.open_link import OpenLink
-from likeness.steps.retry_policy import RetryPolicy
+from likeness.steps.crun_routes.retry_policy import RetryPolicy
+from likeness.steps.onboarding.open_link import OpenLink
 
 #: No try begins later: with one that takes as long as it may, the answer is still in time for API Gateway's 29 s.
 _TRIES_SECONDS = 11.0

@@ -20,7 +20,7 @@ from likeness.ports.files import Files
 from likeness.ports.onboarding import Workflows
 from likeness.ports.store import Store
 from likeness.ports.system import Clock
-from likeness.steps.get_session import own_asset, own_session
+from likeness.steps.onboarding.get_session import own_asset, own_session
 
 #: How often an erasure looks again when a fresh attempt comes in between.
 _TRIES = 3

@@ -9,7 +9,7 @@ import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, SSLError
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from likeness.adapters import untrusted_http
+from likeness.adapters.http import untrusted_http
 from likeness.domain.files import Download
 
 CONNECT_TIMEOUT_SECONDS = 3.0

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from likeness.adapters.aws import get_items, translated
-from likeness.adapters.items import CLIENT_KEYS, asset_from, asset_key, decode_item, encode, encode_item
+from likeness.adapters.table.items import CLIENT_KEYS, asset_from, asset_key, decode_item, encode, encode_item
 from likeness.domain.asset import Asset
 from likeness.domain.recheck import Recheck, Suspect
 from likeness.errors import ConditionFailed

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import requests
 
-from likeness.adapters import untrusted_http
-from likeness.adapters.https import seconds_to_wait
+from likeness.adapters.http import untrusted_http
+from likeness.adapters.http.https import seconds_to_wait
 from likeness.domain.webhooks import LONGEST_PAUSE_SECONDS, WebhookAnswer
 
 CONNECT_TIMEOUT_SECONDS = 3.0

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from likeness.adapters.aws import CONFLICT_SECONDS, despite_conflicts, get_items, translated, update_item
-from likeness.adapters.items import (
+from likeness.adapters.table.items import (
     UPSTREAM_ID,
     Item,
     asset_fact,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated, update_item
-from likeness.adapters.items import Item, asset_key, decode, encode, session_key
+from likeness.adapters.table.items import Item, asset_key, decode, encode, session_key
 from likeness.domain.due import SHARDS, DueItem
 from likeness.errors import ConditionFailed
 

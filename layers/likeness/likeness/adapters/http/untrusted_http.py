@@ -19,7 +19,7 @@ from requests_hardened.ip_filter_adapter import IPFilterAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from likeness.adapters.https import ReadyAdapter
+from likeness.adapters.http.https import ReadyAdapter
 from likeness.domain.addresses import is_public
 
 #: A connection of its own for every request, since one that a frozen function has kept is dead more often than not; and

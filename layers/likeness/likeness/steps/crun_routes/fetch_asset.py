@@ -37,8 +37,8 @@ from likeness.errors import (
 from likeness.ports.files import Downloads, Files
 from likeness.ports.store import Store
 from likeness.ports.system import Clock, Queue
-from likeness.steps.get_result import UpstreamIds, looked_up
-from likeness.steps.retry_policy import RetryPolicy
+from likeness.steps.crun_routes.get_result import UpstreamIds, looked_up
+from likeness.steps.crun_routes.retry_policy import RetryPolicy
 
 #: All tries to fetch the file. What follows fits into the rest of API Gateway's 29 s.
 _FETCH_SECONDS, _FETCH_PAUSE_SECONDS = 10.0, 0.5

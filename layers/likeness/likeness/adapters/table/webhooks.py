@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated, update_item
-from likeness.adapters.items import Item, decode_item, encode, encode_item
+from likeness.adapters.table.items import Item, decode_item, encode, encode_item
 from likeness.domain.webhooks import ALONE_SECONDS, WAITING_SECONDS, Endpoint, WaitingDelivery
 from likeness.errors import ConditionFailed
 

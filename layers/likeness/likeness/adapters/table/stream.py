@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from likeness.adapters.items import asset_from, session_from
+from likeness.adapters.table.items import asset_from, session_from
 from likeness.contracts.events import AssetChange, Change, SessionChange
 
 

@@ -20,8 +20,8 @@ from likeness.ports.files import Files
 from likeness.ports.onboarding import Workflows
 from likeness.ports.store import Store
 from likeness.ports.system import Clock
-from likeness.steps.check_upload import CheckUpload, Upload
-from likeness.steps.start_onboarding import Cause, StartOnboarding, cause_of
+from likeness.steps.files.check_upload import CheckUpload, Upload
+from likeness.steps.onboarding.start_onboarding import Cause, StartOnboarding, cause_of
 
 #: A run reads at most so many due items. What it leaves, the next one begins with.
 MAX_ITEMS_PER_RUN = 400

@@ -14,7 +14,7 @@ from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, Up
 from likeness.ports.crun import Crun
 from likeness.ports.files import AssetStore
 from likeness.ports.system import Clock, Queue
-from likeness.steps.next_action import (
+from likeness.steps.files.next_action import (
     HAND_OVER_SECONDS,
     LONGEST_SECONDS,
     MAX_POLLS,

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated, update_item
-from likeness.adapters.items import Item, decode, decode_item, encode, encode_item
+from likeness.adapters.table.items import Item, decode, decode_item, encode, encode_item
 from likeness.domain.inventory import Export, HeldExport, InventoryCursor, InventoryPage, Part
 from likeness.errors import ConditionFailed
 

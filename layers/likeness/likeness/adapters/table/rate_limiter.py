@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated
-from likeness.adapters.items import Item, encode, encode_item
+from likeness.adapters.table.items import Item, encode, encode_item
 from likeness.errors import ConditionFailed, RateLimited
 
 if TYPE_CHECKING:

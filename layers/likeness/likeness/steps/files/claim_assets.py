@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from likeness.domain.asset import AssetStatus
 from likeness.ports.files import AssetStore
 from likeness.ports.system import Clock
-from likeness.steps.next_action import NextAction, PollPolicy, done, finish, next_action
+from likeness.steps.files.next_action import NextAction, PollPolicy, done, finish, next_action
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from likeness.errors import ConditionFailed, Conflict
 from likeness.ports.files import Files
 from likeness.ports.store import Store
 from likeness.ports.system import Clock
-from likeness.steps.get_session import own_session
+from likeness.steps.onboarding.get_session import own_session
 
 #: Nobody gets one of these back for the same bytes.
 _GONE = (AssetStatus.FAILED, AssetStatus.REDACTED)

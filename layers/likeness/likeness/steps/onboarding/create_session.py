@@ -25,8 +25,8 @@ from likeness.errors import ConditionFailed, Conflict, InvalidRequest, TooManyAt
 from likeness.ports.files import Files
 from likeness.ports.store import Store
 from likeness.ports.system import Clock, SigningKeys
-from likeness.steps.get_session import own_session_with_assets
-from likeness.steps.open_link import OpenLink
+from likeness.steps.onboarding.get_session import own_session_with_assets
+from likeness.steps.onboarding.open_link import OpenLink
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import requests
 
-from likeness.adapters.https import OwnSession, ReadyAdapter, seconds_to_wait
+from likeness.adapters.http.https import OwnSession, ReadyAdapter, seconds_to_wait
 from likeness.contracts.crun import read_asset_report, read_balance, read_envelope, read_id, read_link
 from likeness.domain.crun import AssetReport, CrunCall, H5Session, UpstreamProblem
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated
-from likeness.adapters.items import POLL_HISTORY, Item, history_from, history_months
+from likeness.adapters.table.items import POLL_HISTORY, Item, history_from, history_months
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.errors import StorageUnavailable

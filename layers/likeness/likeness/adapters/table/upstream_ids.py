@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from likeness.adapters.aws import translated
-from likeness.adapters.items import UPSTREAM_ID, Item, asset_key, decode_item, encode, session_key
+from likeness.adapters.table.items import UPSTREAM_ID, Item, asset_key, decode_item, encode, session_key
 from likeness.domain.asset import AssetStatus
 from likeness.domain.ids import ASSET_ID
 from likeness.domain.session import SessionStatus

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated
-from likeness.adapters.items import CLIENT_KEYS, client_key_key, decode_item, encode
+from likeness.adapters.table.items import CLIENT_KEYS, client_key_key, decode_item, encode
 from likeness.domain.caller import Caller
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from likeness.domain.session import Consent, Language
 from likeness.errors import ConditionFailed, Conflict, InvalidRequest
 from likeness.ports.onboarding import ConsentTexts, SessionStore
 from likeness.ports.system import Clock
-from likeness.steps.get_session import own_session
+from likeness.steps.onboarding.get_session import own_session
 
 
 @dataclass(frozen=True, slots=True)

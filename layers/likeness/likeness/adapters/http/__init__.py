@@ -1,0 +1,1 @@
+"""HTTP to crun, and to hosts that nobody vouches for."""

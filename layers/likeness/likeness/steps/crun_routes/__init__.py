@@ -1,0 +1,1 @@
+"""crun's own routes, for programs that were written against crun."""

@@ -1,0 +1,1 @@
+"""From a registered file to an active asset at crun."""

@@ -1,0 +1,1 @@
+"""Events of stored changes, and the webhooks that carry them."""

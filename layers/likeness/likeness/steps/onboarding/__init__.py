@@ -1,0 +1,1 @@
+"""From a new session to a verified person."""
