@@ -32,7 +32,7 @@ BENCH := $(VENV)/groups/bench
 CHECK := $(VENV)/groups/check
 PAGES := $(VENV)/groups/pages
 
-.PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-fast test-nightly test-here test-unit test-workflow test-template test-faults test-deployed test-integration test-browser test-load screenshots black-box faults redrive inventory bench bench-check check check-models resolve resolve-all build build-gradual release lock clean
+.PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-fast test-nightly test-here test-unit test-workflow test-template test-faults test-deployed test-integration test-browser test-load screenshots black-box faults redrive inventory bench bench-check check try-models resolve resolve-all build build-gradual release lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -184,7 +184,7 @@ format := $(RUN) -m ruff format --check .
 imports := PYTHONPATH=layers/likeness $(VENV)/bin/lint-imports
 statelint := $(VENV)/bin/statelint statemachine/onboard_person.asl.json
 resolve := $(MAKE) --no-print-directory resolve
-models := $(MAKE) --no-print-directory check-models
+models := $(MAKE) --no-print-directory try-models
 zizmor := $(VENV)/bin/zizmor --offline --quiet --min-severity medium .github/workflows
 
 check: setup-check ## lint, types, import directions, template, state machine, security
@@ -226,7 +226,7 @@ resolve resolve-all:
 
 # botocore is the one that Lambda's runtime has: the cut descriptions of AWS are tried with the oldest that reads them
 # (likeness/adapters/aws.py), and with the locked one, of which they are cut.
-check-models: $(TEST) ## whether the oldest and the newest botocore make the same requests by the cut descriptions of AWS
+try-models: $(TEST) ## whether the oldest and the newest botocore make the same requests by the cut descriptions of AWS
 	@rm -rf build/models build/botocore && mkdir -p build
 	@$(UV) pip install --quiet --no-deps $(LOCKED) --python $(RUN) --requirement requirements/oldest_botocore.txt --target build/botocore
 	@$(RUN) layers/likeness/cut_models.py "$$($(RUN) -c 'import botocore; print(botocore.__path__[0])')/data" build/models

@@ -33,6 +33,14 @@ MISTAKEN = {
     "dynamodb:ListStreams": "AWS' own examples name the stream",
 }
 
+#: What the role of a deployment is reported for, and why that is intended. A service is allowed as a whole on the names
+#: of one stack (`dynamodb:*`), so parliament lists the actions that know no such names.
+OF_WHOLE_SERVICES = {
+    "RESOURCE_MISMATCH",
+    "RESOURCE_STAR",
+    "MISMATCHED_TYPE_BUT_USABLE",  # AWS' own examples compare iam:PermissionsBoundary by StringEquals
+}
+
 MISTAKES: dict[str, tuple[Callable[[Policy], Any], str]] = {
     "an action that does not exist": (lambda policy: policy.update(Action=["dynamodb:FetchItem"]), "UNKNOWN_ACTION"),
     "a service that does not exist": (lambda policy: policy.update(Action=["dynamo:GetItem"]), "UNKNOWN_PREFIX"),
@@ -106,7 +114,8 @@ def test_nothing_is_found_in_the_roles_of_a_deployment(tmp_path: Path) -> None:
     assert ":aws:transform/" in text
     # parliament wants a number for an account, and a transform is in the account "aws".
     owned = json.loads(text.replace(":aws:transform/", ":123456789012:transform/"))
-    assert _issues(owned, tmp_path) == {}
+    found_issues = {each for issues in _issues(owned, tmp_path).values() for each in issues}
+    assert {each for each in found_issues if each.partition(" ")[0] not in OF_WHOLE_SERVICES} == set()
 
 
 def test_a_mistake_is_found(policies: dict[str, Policy], tmp_path: Path) -> None:
