@@ -14,6 +14,7 @@ from botocore.compat import HTTPHeaders
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
 
 from tests import quick_moto
@@ -77,6 +78,12 @@ def forget_messages() -> None:
     for queue in sqs_backends[DEFAULT_ACCOUNT_ID][_REGION].queues.values():
         queue._messages.clear()
         queue.pending_messages.clear()
+
+
+def forget_objects() -> None:
+    """No bucket of the account holds anything any more; moto copies all objects whenever it lists versions."""
+    for bucket in s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.values():
+        bucket.keys.clear()
 
 
 def stream_records(table: str) -> list[dict[str, Any]]:

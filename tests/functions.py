@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import ModuleType
 from typing import Any
+
+import pytest
 
 from tests.template_file import RESOURCES, ROOT
 
@@ -51,6 +56,24 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         return self._left
+
+
+@contextmanager
+def one_authority() -> Iterator[None]:
+    """In the block, functions that start read the first certificate authority that requests knows, and no other.
+
+    Reading all of them takes as long as everything else that a function does when it starts. Nobody speaks TLS here.
+    """
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+    from likeness.adapters.http import https  # not above: bench imports this module, and measures what functions import
+
+    end = "-----END CERTIFICATE-----\n"
+    with pytest.MonkeyPatch.context() as patch, NamedTemporaryFile("w", suffix=".pem") as authorities:
+        authorities.write(Path(DEFAULT_CA_BUNDLE_PATH).read_text("utf-8").partition(end)[0] + end)
+        authorities.flush()
+        patch.setattr(https, "DEFAULT_CA_BUNDLE_PATH", authorities.name)
+        yield
 
 
 def cold_start(function: str) -> ModuleType:

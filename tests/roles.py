@@ -11,17 +11,23 @@ import base64
 import copy
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import pytest
 import yaml
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
 
 from tests.aws import no_account_of_this_machine
 from tests.template_file import ASL, RESOURCES, ROOT
+
+# The translator imports jsonschema, which builds grammars of international addresses for a second; no template has one.
+with pytest.MonkeyPatch.context() as _without:
+    _without.setitem(sys.modules, "rfc3987_syntax", None)
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
+    from samtranslator.yaml_helper import yaml_parse
 
 #: Where a Ref is an ARN; of anything else it is a name, and a policy that has it allows nothing.
 _REF_IS_ARN = ("AWS::SecretsManager::Secret", "AWS::Serverless::StateMachine")

@@ -18,8 +18,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 from types import ModuleType
 from typing import Any
 
@@ -28,19 +26,33 @@ import pytest
 import time_machine
 from botocore.exceptions import ClientError
 from moto import mock_aws
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from likeness.adapters.aws import make_client
-from likeness.adapters.http import https
 from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger
 from local.simulator import Simulator, SimulatorSettings
 from ops.client_keys import ClientKeys
-from tests.aws import Tables, forget_messages, make_bus, make_table, no_account_of_this_machine
+from tests.aws import (
+    Tables,
+    forget_messages,
+    forget_objects,
+    make_bus,
+    make_table,
+    no_account_of_this_machine,
+)
 from tests.faults.fault_injection import Fault, FaultInjector, Killed, LostByAws
 from tests.faults.state_machine import StateError, StateMachine
-from tests.functions import ACCOUNT, CRUN_KEY, REGION, cold_start, environment, event_of_request, invoke
+from tests.functions import (
+    ACCOUNT,
+    CRUN_KEY,
+    REGION,
+    cold_start,
+    environment,
+    event_of_request,
+    invoke,
+    one_authority,
+)
 from tests.roles import Permission, Usage, deployed, granted, names_of, template
 from tests.template_file import RESOURCES
 
@@ -180,12 +192,13 @@ class SimulatedAws:
     # -- a scenario -------------------------------------------------------------------------------------------
 
     def begin(self, plan: Mapping[int, Fault], *, keep: bool = False) -> None:
-        """A new scenario: the functions are cold, the records empty, the tables as they were at first.
+        """A new scenario: the functions are cold, the records and buckets empty, the tables as they were at first.
 
         With ``keep`` they hold what they have come to hold.
         """
-        if not keep:
-            self.fresh.restore()  # what moto does with a table takes the longer the more it holds
+        if not keep:  # what moto does with tables and buckets takes the longer the more they hold
+            self.fresh.restore()
+            forget_objects()
         self.injector.begin(plan)
         self.simulator.reset()
         for record in (
@@ -522,16 +535,6 @@ def _granted() -> frozenset[Permission]:
     return frozenset(granted(deployed(template())))
 
 
-@functools.cache
-def _one_authority() -> str:
-    """The first certificate authority that requests knows. Nobody speaks TLS here, and functions start by the thousand:
-
-    to read all the others takes them as long as everything else that they do then.
-    """
-    end = "-----END CERTIFICATE-----\n"
-    return Path(DEFAULT_CA_BUNDLE_PATH).read_text("utf-8").partition(end)[0] + end
-
-
 @contextmanager
 def simulated_aws(
     settings: Mapping[str, Any], *, start: float = START, stream: bool = False, **parameters: str
@@ -545,7 +548,7 @@ def simulated_aws(
     with (
         no_account_of_this_machine(),
         pytest.MonkeyPatch.context() as patch,
-        NamedTemporaryFile("w", suffix=".pem") as authorities,
+        one_authority(),
         mock_aws(config={"lambda": {"use_docker": False}, "core": {"mock_credentials": True}}),
         Simulator(api_key=CRUN_KEY, settings=SimulatorSettings.model_validate(settings)) as simulator,
         time_machine.travel(start, tick=False) as clock,
@@ -582,9 +585,6 @@ def simulated_aws(
         for name, value in variables.items():
             patch.setenv(name, value)
         patch.setattr(bootstrap, "_clients", {})
-        authorities.write(_one_authority())
-        authorities.flush()
-        patch.setattr(https, "DEFAULT_CA_BUNDLE_PATH", authorities.name)
         usage = Usage(names_of(variables))
         injector = FaultInjector(lambda *_: None, lambda *_: None, usage.note)
         for service in _WATCHED:

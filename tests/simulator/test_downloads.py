@@ -288,8 +288,8 @@ def test_what_does_not_come_is_given_up(head: bytes) -> None:
         connection.recv(1)
 
     with speaking(speak) as port:
-        assert fetched(f"http://127.0.0.1:{port}/", read_timeout=0.5) == failed("timeout")
-        assert fetched(f"http://127.0.0.1:{port}/", read_timeout=LONG_WAIT_SECONDS, seconds=0.5) == failed("timeout")
+        assert fetched(f"http://127.0.0.1:{port}/", read_timeout=0.2) == failed("timeout")
+        assert fetched(f"http://127.0.0.1:{port}/", read_timeout=LONG_WAIT_SECONDS, seconds=0.2) == failed("timeout")
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_what_does_not_come_is_given_up(head: bytes) -> None:
 def test_what_drips_is_given_up(head: bytes) -> None:
     began = time.monotonic()
     with speaking(drip(head)) as port:
-        assert fetched(f"http://127.0.0.1:{port}/", seconds=1.0) == failed("timeout")
+        assert fetched(f"http://127.0.0.1:{port}/", seconds=0.5) == failed("timeout")
     assert time.monotonic() - began < LONG_WAIT_SECONDS
 
 
@@ -314,17 +314,17 @@ def test_a_server_that_asks_to_wait_for_ever_is_given_up() -> None:
             time.sleep(0.01)
 
     with speaking(speak) as port:
-        assert fetched(f"http://127.0.0.1:{port}/", seconds=1.0) == failed("timeout")
+        assert fetched(f"http://127.0.0.1:{port}/", seconds=0.5) == failed("timeout")
 
 
 def test_redirects_do_not_begin_the_time_anew() -> None:
     def speak(connection: socket.socket) -> None:
-        time.sleep(0.8)
+        time.sleep(0.4)
         connection.sendall(to("/", 307) if len(received) <= MAX_REDIRECTS else whole(FILE))
 
     received: list[bytes] = []
     with speaking(speak, received=received) as port:
-        assert fetched(f"http://127.0.0.1:{port}/", seconds=2.0) == failed("timeout")
+        assert fetched(f"http://127.0.0.1:{port}/", seconds=1.0) == failed("timeout")
     assert len(received) <= MAX_REDIRECTS
 
 
@@ -336,17 +336,17 @@ def test_a_server_that_does_not_take_the_connection_is_given_up() -> None:
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        assert HttpDownloads(loopback=True, connect_timeout=0.5).fetch(url, LIMIT, 20) == failed("timeout")
+        assert HttpDownloads(loopback=True, connect_timeout=0.2).fetch(url, LIMIT, 20) == failed("timeout")
         began = time.monotonic()
         downloads = HttpDownloads(loopback=True, connect_timeout=3 * LONG_WAIT_SECONDS)
-        assert downloads.fetch(url, LIMIT, 0.5) == failed("timeout")
+        assert downloads.fetch(url, LIMIT, 0.2) == failed("timeout")
         assert time.monotonic() - began < LONG_WAIT_SECONDS
 
 
 def test_after_a_timeout_the_next_file_has_all_of_its_time() -> None:
     with speaking(drip(ok(b""))) as port, site({"/": whole(FILE)}) as here:
         for _ in range(2):
-            assert fetched(f"http://127.0.0.1:{port}/", seconds=0.5) == failed("timeout")
+            assert fetched(f"http://127.0.0.1:{port}/", seconds=0.3) == failed("timeout")
             assert fetched(here.url) == Download(FILE)
 
 
@@ -723,14 +723,14 @@ def test_a_redirect_may_begin_encryption_and_not_end_it(trusted: Callable[[str],
 def test_what_drips_through_tls_is_given_up(trusted: Callable[[str], ssl.SSLContext]) -> None:
     for head in (b"HTTP/1.1 2", ok(b"")):
         with speaking(drip(head), trusted("127.0.0.1")) as port:
-            assert fetched(f"https://127.0.0.1:{port}/", seconds=1.0) == failed("timeout")
+            assert fetched(f"https://127.0.0.1:{port}/", seconds=0.5) == failed("timeout")
 
 
 def test_a_handshake_that_does_not_end_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
-        assert fetched(url, seconds=0.5, read_timeout=LONG_WAIT_SECONDS) == failed("timeout")
-        assert HttpDownloads(loopback=True, connect_timeout=0.5).fetch(url, LIMIT, 20) == failed("timeout")
+        assert fetched(url, seconds=0.2, read_timeout=LONG_WAIT_SECONDS) == failed("timeout")
+        assert HttpDownloads(loopback=True, connect_timeout=0.2).fetch(url, LIMIT, 20) == failed("timeout")
 
 
 def test_a_file_that_ends_too_early_is_incomplete_through_tls_too(trusted: Callable[[str], ssl.SSLContext]) -> None:

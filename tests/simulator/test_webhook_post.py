@@ -74,7 +74,7 @@ def test_retry_after_is_read_within_bounds(raw: str, seconds: int) -> None:
 
 def test_a_silent_receiver_times_out() -> None:
     with Receiver(lambda _: Reply(seconds=LONG_WAIT_SECONDS)) as receiver:
-        assert sent(receiver.url, read_timeout=0.5) == WebhookAnswer(problem="timeout")
+        assert sent(receiver.url, read_timeout=0.2) == WebhookAnswer(problem="timeout")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_silent_receiver_times_out() -> None:
 def test_a_head_that_drips_is_given_up(head: bytes) -> None:
     began = time.monotonic()
     with speaking(drip(head)) as port:
-        assert sent(f"http://127.0.0.1:{port}/", total=1.0) == WebhookAnswer(problem="timeout")
+        assert sent(f"http://127.0.0.1:{port}/", total=0.5) == WebhookAnswer(problem="timeout")
     assert time.monotonic() - began < LONG_WAIT_SECONDS
 
 
@@ -229,7 +229,7 @@ def test_a_head_that_drips_through_tls_is_given_up(
     monkeypatch.setattr("likeness.adapters.http.https.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
     with speaking(drip(b"HTTP/1.1 2"), context) as port:
         resolve(PUBLIC, port=port)
-        assert sent(f"https://{NAME}/", private=False, total=1.0) == WebhookAnswer(problem="timeout")
+        assert sent(f"https://{NAME}/", private=False, total=0.5) == WebhookAnswer(problem="timeout")
 
 
 # -- logs --------------------------------------------------------------------------------------------------------

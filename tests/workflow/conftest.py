@@ -7,9 +7,11 @@ by the handler of functions/<name>/app.py.
 from __future__ import annotations
 
 import json
+import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -19,11 +21,13 @@ import boto3
 import pytest
 from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
 from likeness.runtime import bootstrap
 from local.simulator import Simulator, SimulatorSettings
-from tests.aws import make_bus, make_table
-from tests.functions import ACCOUNT, CRUN_KEY, FUNCTIONS, REGION, TASKS, cold_start, environment, invoke
+from tests.aws import make_bus, make_table, no_account_of_this_machine
+from tests.functions import ACCOUNT, CRUN_KEY, REGION, TASKS, cold_start, environment, invoke, one_authority
 from tests.template_file import ROOT
 
 
@@ -36,11 +40,15 @@ class WorkflowHarness:
     queue_url: str
     bucket: str
     machine_arn: str
-    apps: dict[str, ModuleType] = field(default_factory=dict)
+    warm: dict[str, ModuleType] = field(default_factory=dict)
+    _starting: threading.Lock = field(default_factory=threading.Lock)
 
     def call(self, function: str, event: dict[str, Any]) -> Any:
-        """Runs a handler as Lambda does: JSON in, JSON out."""
-        return invoke(self.apps[function], event)
+        """Runs a handler as Lambda does: JSON in, JSON out. A function starts when it is called for the first time."""
+        with self._starting:
+            if function not in self.warm:
+                self.warm[function] = cold_start(function)
+        return invoke(self.warm[function], event)
 
     def drain(self) -> int:
         """Delivers what waits on the queue to start_onboarding, twice each as SQS may; how many messages there were."""
@@ -93,8 +101,31 @@ def _machine(table: str) -> str:
     return str(made["stateMachineArn"])
 
 
-@pytest.fixture
-def simulator() -> Iterator[Simulator]:
+def _parsed_once(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """moto reads a definition when a machine is made and whenever an execution starts: to parse it takes half a second.
+
+    What is executed is made anew from what was parsed.
+    """
+    trees: dict[str, Any] = {}
+
+    def again(definition: str) -> Any:
+        if definition not in trees:
+            trees[definition] = parse(definition)[1]
+        return Preprocessor().visit(trees[definition]), trees[definition]
+
+    return again
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _definitions() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(_parsed_once(AmazonStateLanguageParser.parse)))
+        yield
+
+
+@contextmanager
+def simulated() -> Iterator[Simulator]:
+    """A simulator whose assets end as their names say."""
     # What becomes of an asset is told by its name here: moto's S3 cannot be downloaded from.
     outcomes = [
         {"name": "good*", "outcome": "active", "after_seconds": 0.5},
@@ -108,17 +139,20 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.fixture
-def harness(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkflowHarness]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
+@contextmanager
+def deployed(simulator: Simulator) -> Iterator[WorkflowHarness]:
+    """An account with the state machine, and the functions in it."""
     config: Any = {
         "lambda": {"use_docker": False},
         "stepfunctions": {"execute_state_machine": True},
         "core": {"mock_credentials": True},
     }
-    with mock_aws(config=config):
+    with (
+        no_account_of_this_machine(),
+        pytest.MonkeyPatch.context() as patch,
+        one_authority(),
+        mock_aws(config=config),
+    ):
         table = "Table"
         make_table(table, table, stream=True)
         make_table("IdempotencyTable", "IdempotencyTable")
@@ -142,9 +176,8 @@ def harness(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
             secrets=boto3.client("secretsmanager"),
         )
         for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(bootstrap, "_clients", {})
-        made.apps = {name: cold_start(name) for name in FUNCTIONS}
+            patch.setenv(name, value)
+        patch.setattr(bootstrap, "_clients", {})
 
         def run(
             _: LambdaSimpleBackend, function_name: str, qualifier: str | None, body: Any, headers: Any, response: Any
@@ -156,10 +189,16 @@ def harness(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
                 response["x-amz-function-error"] = "Unhandled"
                 return json.dumps({"errorType": type(exc).__name__, "errorMessage": str(exc)}).encode()
 
-        monkeypatch.setattr(LambdaSimpleBackend, "invoke", run)
+        patch.setattr(LambdaSimpleBackend, "invoke", run)
         yield made
         if made.executions():
             made.wait()
+
+
+@pytest.fixture
+def harness() -> Iterator[WorkflowHarness]:
+    with simulated() as simulator, deployed(simulator) as made:
+        yield made
 
 
 def events(name: str) -> dict[str, Any]:

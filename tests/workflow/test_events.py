@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 
 from likeness.errors import WorkInProgress
+from tests.aws import Tables, forget_messages
 from tests.functions import FUNCTIONS
-from tests.workflow.conftest import WorkflowHarness, events
+from tests.workflow.conftest import WorkflowHarness, deployed, events, simulated
 
 #: What an empty account answers to each event, cut to what matters.
 ANSWERS: dict[str, dict[str, Any] | None] = {
@@ -36,6 +38,22 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "poll_assets": {"next": "done"},
     "claim_assets": {"next": "done"},
 }
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[tuple[WorkflowHarness, Tables]]:
+    with simulated() as simulator, deployed(simulator) as made:
+        yield made, Tables()
+
+
+@pytest.fixture
+def harness(account: tuple[WorkflowHarness, Tables]) -> WorkflowHarness:
+    """One account for all of them, empty again for each; every function starts cold."""
+    made, tables = account
+    tables.restore()
+    forget_messages()
+    made.warm.clear()
+    return made
 
 
 @pytest.mark.parametrize("name", [each for each in FUNCTIONS if each != "look_up_result"])

@@ -121,7 +121,10 @@ def test_a_session_without_assets_ends_verified_and_starts_again_on_an_upload(ha
     assert statuses(session["id"]) == {"good": "active"}
 
 
-def test_an_asset_that_never_settles_fails_at_the_deadline(harness: WorkflowHarness) -> None:
+def test_an_asset_that_never_settles_fails_at_the_deadline(
+    harness: WorkflowHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLL_DEADLINE_SECONDS", "5")
     session = create(harness, "never", "good")
     upload(harness, session)
     run(harness, session)
