@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # the tiers without a stack do not pay for these imports
     from ops.client_keys import ClientKeys
     from tests.integration.conftest import Api, Canaries, Listener, SimulatorControl
 
+pytest.register_assert_rewrite("tests.integration.hygiene")
+
 settings.register_profile("here", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")

@@ -44,6 +44,8 @@ DIMENSIONS = {"service", "cause", "code", "call", "outcome"}
 OF_THE_RUNTIME = re.compile(
     r"(START|END|REPORT) RequestId: [0-9a-f-]{36}\b.*|INIT_START .*|Traceback \(most recent call last\):|  .*|"
     r"likeness\.errors\.\w+: [\w ;,.'()]*|"
+    # The emulator also prints what an error was caused by, such as a call that took too long on a busy machine.
+    r"(During handling of|The above exception was).*|(urllib3|botocore)\.exceptions\.\w+: .*|TimeoutError: timed out|"
 )
 EXECUTION_NAME = re.compile(r"ses_[0-9A-HJKMNP-TV-Z]{26}-(a\d+(-check|-r\d+)?|g\d+)")
 IDS_AND_CODES = re.compile(r"[\w:./-]{0,120}")
