@@ -61,15 +61,18 @@ def test_200_files_dropped_into_inbox_within_half_a_second(api: Api, check_uploa
         return {"id": key, "time": dropped_at, "detail": {"bucket": {"name": bucket}, "object": about}}
 
     def deliver(event: dict[str, Any]) -> None:
-        """Lambda delivers an event that found no run free again, for hours; the emulator forgets it."""
+        """Lambda repeats an event for hours that found no run free, and twice one that failed; the emulator does not."""
+        failures = 0
         for _ in range(100):
             try:
                 answer = functions.invoke(FunctionName=check_upload, Payload=json.dumps(event))
             except functions.exceptions.TooManyRequestsException:
                 time.sleep(0.5)
                 continue
-            assert "FunctionError" not in answer, answer["Payload"].read()
-            return
+            if "FunctionError" not in answer:
+                return
+            failures += 1
+            assert failures <= 2, answer["Payload"].read()
         raise AssertionError("no run was free")
 
     def judged() -> dict[str, str]:
