@@ -61,7 +61,7 @@ def test_200_files_dropped_into_inbox_within_half_a_second(api: Api, check_uploa
         return {"id": key, "time": dropped_at, "detail": {"bucket": {"name": bucket}, "object": about}}
 
     def deliver(event: dict[str, Any]) -> None:
-        """Lambda repeats an event for hours that found no run free, and twice one that failed; the emulator does not."""
+        """Repeats an event as Lambda does: for hours when no run is free, twice when it failed."""
         failures = 0
         for _ in range(100):
             try:
