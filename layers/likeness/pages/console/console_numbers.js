@@ -197,8 +197,8 @@ function showDays(days) {
 
 function dayInWords(day, statuses) {
   const parts = statuses.filter((status) => day.statuses[status]);
-  const said = parts.map((status) => `, ${day.statuses[status]} ${words(status)}`);
-  return `${dayText(day.date)}: ${day.sessions} sessions${said.join("")}`;
+  const counts = parts.map((status) => `, ${day.statuses[status]} ${words(status)}`);
+  return `${dayText(day.date)}: ${day.sessions} sessions${counts.join("")}`;
 }
 
 function showSpeed(all) {

@@ -302,9 +302,9 @@ function partShape(part, x, y) {
 
 function endShape(end, x, y) {
   const at = round(x);
-  const said = shape("title", {}, `${end.text}: ${momentText(end.at * 1_000)}`);
-  if (end.kind === "good") return shape("g", { class: "end good" }, said, shape("circle", { cx: at, cy: y, r: 5 }));
-  return shape("g", { class: `end ${end.kind}` }, said, shape("path", { d: `M${at - 4} ${y - 4}l8 8m0 -8l-8 8` }));
+  const title = shape("title", {}, `${end.text}: ${momentText(end.at * 1_000)}`);
+  if (end.kind === "good") return shape("g", { class: "end good" }, title, shape("circle", { cx: at, cy: y, r: 5 }));
+  return shape("g", { class: `end ${end.kind}` }, title, shape("path", { d: `M${at - 4} ${y - 4}l8 8m0 -8l-8 8` }));
 }
 
 function cutShape(x, gap, top, bottom) {

@@ -92,8 +92,8 @@ def _due(identifier: str, at: float) -> Item:
 
 def _erasure(of: type) -> tuple[str, dict[str, str]]:
     """Returns the end of an update that erases personal fields, and its names. Blank fields become ``:gone``."""
-    blank, gone = erased(of)
-    removed = ("ttl", "due_at", *gone)
+    blank, absent = erased(of)
+    removed = ("ttl", "due_at", *absent)
     changes = "".join(f", #{each} = :gone" for each in blank) + " REMOVE " + ", ".join(f"#{each}" for each in removed)
     return changes, {f"#{each}": each for each in (*blank, *removed)}
 
@@ -488,12 +488,12 @@ class DynamoStore:
     def record_late_group(self, session_id: str, group_id: str) -> None:
         """See the port. Does not set the key of the index, because erased sessions are not found by crun's ids."""
         key = session_key(session_id)
-        gone = _values(canceled="canceled", redacted="redacted")
+        erased_statuses = _values(canceled="canceled", redacted="redacted")
         self._update_if(
             key,
             "SET group_id = :id",
             "#status IN (:canceled, :redacted) AND attribute_not_exists(group_id)",
-            gone | _values(id=group_id),
+            erased_statuses | _values(id=group_id),
         )
         self._update_if(
             key,

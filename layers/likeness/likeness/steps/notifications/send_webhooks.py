@@ -34,7 +34,7 @@ class Outcome:
     """The outcome of one attempt, as a code in ``word``.
 
     ``pause`` is the number of seconds until the next attempt, None for no further attempt. ``status`` is the
-    receiver's HTTP status, None when no request was sent or answered. ``paused`` tells whether the endpoint is paused.
+    receiver's HTTP status, None when no request was sent or answered. ``paused`` is whether the endpoint is paused.
     ``accepted`` are the events that a resumption has delivered.
     """
 

@@ -62,7 +62,7 @@ class ExportProgress(Protocol):
 
 @dataclass
 class _Gathered:
-    """The lines of the next part, up to ``cursor``. ``end`` tells whether the table ends there."""
+    """The lines of the next part, up to ``cursor``. ``end`` is whether the table ends there."""
 
     cursor: InventoryCursor | None
     text: bytearray

@@ -94,7 +94,7 @@ class ActiveAssets(Protocol):
 class RecheckAssets:
     """Sweeps over all active assets in ``days`` days, or longer if MAX_ASSETS_PER_RUN an hour are too few.
 
-    ``refused()`` is called when crun refuses our account, ``gone()`` for each lost asset. ``sleep`` takes seconds.
+    ``refused()`` is called when crun refuses our account, ``lost()`` for each lost asset. ``sleep`` takes seconds.
     """
 
     assets: ActiveAssets
@@ -104,7 +104,7 @@ class RecheckAssets:
     sleep: Callable[[float], None]
     days: float
     refused: Callable[[], None]
-    gone: Callable[[], None]
+    lost: Callable[[], None]
 
     def __call__(self, until: float) -> Rechecked:
         """Does one run, which starts no check after ``until`` (epoch seconds)."""
@@ -197,7 +197,7 @@ class RecheckAssets:
         except ConditionFailed:
             return  # erased in the meantime
         run.lost += 1
-        self.gone()
+        self.lost()
 
 
 def _judge(report: AssetReport | UpstreamProblem) -> tuple[_Seen, str | None]:
