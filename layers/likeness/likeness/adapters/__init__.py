@@ -1,1 +1,1 @@
-"""The only code that talks to AWS or crun."""
+"""Implementations of the ports: the only code that calls AWS, crun and other hosts."""

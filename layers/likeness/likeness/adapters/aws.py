@@ -1,4 +1,4 @@
-"""Clients with bounded waits, and the one place where an AWS error becomes one of ours."""
+"""AWS clients with bounded waits, and the translation of AWS errors to domain errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.client import SFNClient
 
     class Clients(Protocol):
-        """Returns the client of a service: what each service's client can do is known by the service's name."""
+        """Returns the client of a service, typed by the service's name."""
 
         @overload
         def __call__(self, service: Literal["dynamodb"]) -> DynamoDBClient: ...
@@ -49,59 +49,59 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-#: How long a write that meets another transaction is repeated: a caller waits for it, and every function has the time.
+#: How long a write that conflicts with a transaction is retried. It fits into every function's timeout.
 CONFLICT_SECONDS = 4.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.6
 _CHANCE = random.SystemRandom()
 
-#: Both timeouts times the attempts are 8 s: below every function's timeout, so that who waits is told why it failed.
+#: Both timeouts times the attempts are 8 s: less than every function's timeout, so that callers get the error.
 _CONFIG = Config(
     connect_timeout=1,
     read_timeout=3,
     retries={"mode": "standard", "total_max_attempts": 2},
     s3={"addressing_style": "path"},
 )
-#: Presigned forms and URLs by Signature Version 4: the older version cannot bind a version id or a size.
+#: Presigned forms and URLs use Signature Version 4, because Version 2 cannot include a version id or a size.
 _S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
 
 
-#: botocore's descriptions of the services, cut down by the layer's build (cut_models.py): a fifth of the time to read.
+#: botocore's service models, reduced by the layer's build (cut_models.py). They load in a fifth of the time.
 _MODELS = Path(__file__).parent.parent / "models"
-#: The oldest botocore that is tested with the cut descriptions (`make check`: gate-models). Older ones read their own:
-#: before 1.35.80 they stop at lists in endpoint rules, which the descriptions of DynamoDB have by now.
+#: The oldest botocore that is tested with the reduced models (`make check-models`). Older ones load their own:
+#: before 1.35.80 they fail on lists in endpoint rules, which the models of DynamoDB now have.
 OLDEST_BOTOCORE = (1, 36, 0)
-#: The five roots of Amazon Trust Services (amazontrust.com/repository). Reading all hundred and twenty of botocore's
-#: bundle takes the first call of each client as long as the call itself.
+#: The five root certificates of Amazon Trust Services (amazontrust.com/repository). Reading all 120 in botocore's
+#: bundle takes as long as the first call of each client.
 _ROOTS = _MODELS / "amazon_roots.pem"
 
 
 class ShortLoader(Loader):
-    """Reads the cut descriptions first, botocore's own where one is missing, and does not list all four hundred."""
+    """Loads reduced models first, botocore's own if one is missing. Does not list all 400 services."""
 
     def __init__(self, models: Path) -> None:
         super().__init__([str(models)])
         self._models = models
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002, the base class has it
-        """The services that the product uses."""
+        """Returns the services that have a reduced model."""
         return sorted(each.name for each in self._models.iterdir() if each.is_dir())
 
     def is_builtin_path(self, path: str) -> bool:
-        """Botocore's own, only shorter: addresses made by an endpoints.json of anybody else's go another way."""
+        """Returns True for the reduced models too, so that botocore resolves endpoints as for its own models."""
         return Path(path).is_relative_to(self._models) or bool(super().is_builtin_path(path))
 
 
 def reads_cut_models(version: str) -> bool:
     """Returns whether the botocore of ``version``, which Lambda's runtime chooses, is OLDEST_BOTOCORE or newer.
 
-    A version of another form than ``1.36.0`` counts as older: botocore's own descriptions always fit.
+    A version in another format than ``1.36.0`` counts as older, because botocore's own models always work.
     """
     numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
     return numbers is not None and tuple(map(int, numbers.groups())) >= OLDEST_BOTOCORE
 
 
 def make_session(models: Path) -> botocore.session.Session:
-    """Returns a session that reads the cut descriptions in ``models`` where there are any and this botocore can."""
+    """Returns a session that loads the reduced ``models`` if they exist and this botocore can read them."""
     session = botocore.session.get_session()
     if models.is_dir() and reads_cut_models(botocore.__version__):
         session.register_component("data_loader", ShortLoader(models))
@@ -110,26 +110,27 @@ def make_session(models: Path) -> botocore.session.Session:
 
 @cache
 def _session() -> botocore.session.Session:
-    # One for all clients: it finds the credentials and reads what the services share once.
+    # One for all clients, so that credentials and shared data are loaded once.
     return make_session(_MODELS)
 
 
 def typed_by_service(make: Callable[[str], Any]) -> Clients:
-    """Gives a function that returns clients the type of each service's client."""
+    """Types a function that returns clients by the service's name."""
     return cast("Clients", make)
 
 
 @typed_by_service
 def make_client(service: str) -> Any:
-    """A low-level client of ``service``. S3 addresses buckets by path, which the emulator understands too."""
+    """Returns a low-level client of ``service``. S3 uses path-style addresses, which the emulator supports too."""
     config = _S3_CONFIG if service == "s3" else _CONFIG
     return _session().create_client(service, config=config, verify=_authorities())
 
 
 def _authorities() -> str | None:
-    """The file of the authorities to trust; None where botocore decides: by the operator's AWS_CA_BUNDLE, or in another
+    """Returns the file of trusted root certificates, None for botocore's default.
 
-    partition than the commercial one, whose certificates may have other roots.
+    The default applies if the operator sets AWS_CA_BUNDLE, and outside the commercial partition, whose roots may
+    differ.
     """
     session = _session()
     region = session.get_config_variable("region")
@@ -142,7 +143,7 @@ def _authorities() -> str | None:
 
 
 def get_items(client: DynamoDBClient, table: str, keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """At most 100 items, strongly consistent, in no order; StorageUnavailable also where load left some out."""
+    """Returns at most 100 items, unordered, by a consistent read. Raises StorageUnavailable if AWS leaves any out."""
     with translated():
         answer = client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
     if answer.get("UnprocessedKeys"):
@@ -160,7 +161,7 @@ def update_item(
     values: dict[str, Any],
     **options: Any,
 ) -> dict[str, Any]:
-    """One conditional write; the attributes that ``options`` (ReturnValues) ask for. Raises as ``translated`` does."""
+    """Does one conditional write and returns the attributes of ReturnValues. Raises as ``translated`` does."""
     with translated():
         answer = despite_conflicts(
             lambda: client.update_item(
@@ -177,11 +178,11 @@ def update_item(
 
 
 def despite_conflicts(call: Callable[[], Answer], seconds: float = CONFLICT_SECONDS) -> Answer:
-    """What ``call`` answers, repeated with full jitter for about ``seconds`` while DynamoDB refuses it for a conflict.
+    """Returns what ``call`` returns, and retries it with full jitter for about ``seconds`` after a conflict.
 
-    A write that meets a transaction on the same item is refused, not queued, and has had no effect. Of those that meet
-    one always gets through, so even a crowd is served one after the other. Source: the DynamoDB guide, "Transaction
-    conflict handling in DynamoDB".
+    DynamoDB rejects a write that conflicts with a transaction on the same item; it is not queued and has no effect.
+    One of the conflicting writes always succeeds, so all of them succeed in the end. Source: the DynamoDB guide,
+    "Transaction conflict handling in DynamoDB".
     """
     end, pause = time.monotonic() + seconds, _FIRST_PAUSE_SECONDS
     while True:
@@ -195,7 +196,7 @@ def despite_conflicts(call: Callable[[], Answer], seconds: float = CONFLICT_SECO
 
 
 def is_conflict(error: ClientError) -> bool:
-    """Whether a write was refused for nothing but another one on the same item at the same time."""
+    """Returns whether a write failed only because of a concurrent write on the same item."""
     if error.response.get("Error", {}).get("Code") == "TransactionConflictException":
         return True
     reasons = {each.get("Code") for each in error.response.get("CancellationReasons", [])} - {"None"}
@@ -204,7 +205,7 @@ def is_conflict(error: ClientError) -> bool:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns ClientError into ConditionFailed or StorageUnavailable; the AWS code stands in the message."""
+    """Translates ClientError to ConditionFailed or StorageUnavailable, with AWS's error code in the message."""
     try:
         yield
     except ClientError as exc:

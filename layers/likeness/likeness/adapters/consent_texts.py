@@ -1,6 +1,6 @@
-"""The operator's consent texts: a folder for each version, a file for each language, the title in its first line.
+"""The operator's consent texts: a folder per version, a file per language, the title in its first line.
 
-A text that was ever shown stays in its folder; a new one gets a new folder and ``ConsentVersion`` names it.
+A text that was shown to anybody stays in its folder. A new text gets a new folder, which ``ConsentVersion`` names.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from likeness.domain.consent import ConsentText
 from likeness.domain.session import Language
 
 _FOLDER = Path(__file__).parent.parent / "consent"
-#: What a text says of an operator who has not given a name or a contact.
-_NOBODY: Mapping[Language, tuple[str, str]] = {
+#: The operator's name and contact if the stack's parameters do not set them.
+_DEFAULT_OPERATOR: Mapping[Language, tuple[str, str]] = {
     Language.EN: ("the operator of this service", "answer the message that brought you this link"),
     Language.ZH: ("本服务的运营方", "请回复向您发送此链接的消息"),
     Language.ZH_HANT: ("本服務的營運方", "請回覆向您傳送此連結的訊息"),
@@ -21,7 +21,7 @@ _NOBODY: Mapping[Language, tuple[str, str]] = {
 
 
 class ConsentTexts:
-    """The port of the same name over the files of ``version``. ``days``: how long uploads are kept."""
+    """The port ``ConsentTexts`` over the files of ``version``. ``days`` is how long uploads are kept."""
 
     def __init__(self, version: str, operator: str, contact: str, days: int) -> None:
         self._texts = {each: self._read(version, each, operator, contact, days) for each in Language}
@@ -32,13 +32,13 @@ class ConsentTexts:
 
     @staticmethod
     def _read(version: str, language: Language, operator: str, contact: str, days: int) -> ConsentText:
-        somebody, somewhere = _NOBODY[language]
+        default_name, default_contact = _DEFAULT_OPERATOR[language]
         written = (_FOLDER / version / f"{language.value}.txt").read_text("utf-8")
-        named = operator or somebody
+        named = operator or default_name
         facts = {
             "operator": named,
             "Operator": named[:1].upper() + named[1:],
-            "contact": contact or somewhere,
+            "contact": contact or default_contact,
             "days": str(days),
         }
         for name, fact in facts.items():

@@ -35,5 +35,5 @@ class EventBridge:
         ]
         with translated():
             answers = self._client.put_events(Entries=entries)["Entries"]
-        # One answer for each entry, in the same order.
+        # The response has one entry per request entry, in the same order.
         return next((index for index, each in enumerate(answers) if "ErrorCode" in each), len(events))

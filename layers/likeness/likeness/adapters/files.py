@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 UPLOAD_FORM_SECONDS = SLOT_SECONDS
-#: crun fetches a file some time after it was told of it; the credentials that sign live at least this long.
+#: crun fetches a file some time after its submission. The credentials that sign the URL are valid at least this long.
 DOWNLOAD_URL_SECONDS = 900
 _BLOCK = 256 * 1024
 
 
 class _Target(TypedDict):
-    """An object, or one version of it, as S3's calls name it."""
+    """An object or one of its versions, as parameters of S3's API."""
 
     Bucket: str
     Key: str
@@ -33,7 +33,7 @@ class S3Files:
         self._client, self._bucket = client, bucket
 
     def upload_form(self, key: str, content_type: str, size_bytes: int, now: float) -> UploadForm:
-        """See the port. The policy allows this key, type and size and nothing else."""
+        """See the port. The policy allows only this key, type and size."""
         post = self._client.generate_presigned_post(
             self._bucket,
             key,
@@ -69,7 +69,7 @@ class S3Files:
             self._client.delete_object(**target)
 
     def find(self, key: str) -> FoundFile | None:
-        """See the port. By the list of versions: S3 says 403 instead of 404 to who may read but not list."""
+        """See the port. Lists versions, because without s3:ListBucket HeadObject returns 403 instead of 404."""
         with translated():
             page = self._client.list_object_versions(Bucket=self._bucket, Prefix=key, MaxKeys=10)
         newest = next((each for each in page.get("Versions", ()) if each["Key"] == key and each["IsLatest"]), None)
@@ -82,14 +82,14 @@ class S3Files:
         return cast("BinaryIO", _RangedObject(self._client, self._target(key, version_id), size_bytes))
 
     def _target(self, key: str, version_id: str | None) -> _Target:
-        """One version of an object, the newest for None."""
+        """Returns the parameters for a version of an object, the newest for None."""
         if version_id:
             return {"Bucket": self._bucket, "Key": key, "VersionId": version_id}
         return {"Bucket": self._bucket, "Key": key}
 
 
 class _RangedObject(io.RawIOBase):
-    """One object version as a file: reads fetch whole blocks, and keep the last few."""
+    """One object version as a file. Reads fetch whole blocks and cache the last few."""
 
     _KEPT_BLOCKS = 8
 

@@ -22,7 +22,7 @@ class SqsQueue:
             self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds)
 
     def hide(self, receipt_handle: str, seconds: int) -> None:
-        """Lets a message that was received come back after ``seconds`` and no sooner, if it is not deleted."""
+        """Hides a received message for ``seconds``, after which it is delivered again if it was not deleted."""
         with translated():
             self._client.change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds

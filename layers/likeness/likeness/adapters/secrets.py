@@ -1,4 +1,4 @@
-"""Secrets with a short memory: a rotation is noticed within five minutes, or at once when asked."""
+"""Secrets of Secrets Manager, cached for five minutes. ``fresh`` reads them immediately."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Secret:
         self._kept: dict[str, tuple[float, str | None]] = {}
 
     def value(self, fresh: bool = False) -> str:
-        """The secret's current text. StorageUnavailable when it cannot be read, or the secret has none."""
+        """Returns the secret's current text. Raises StorageUnavailable when it cannot be read or is empty."""
         text = self._at("AWSCURRENT", fresh=fresh)
         if not text:
-            del self._kept["AWSCURRENT"]  # it is asked for again at once
+            del self._kept["AWSCURRENT"]  # not cached: the next call reads it again
             raise StorageUnavailable("The secret has no text", retry_after=5)
         return text
 
     def previous(self, fresh: bool = False) -> str | None:
-        """The text before the current one, None where there was none."""
+        """Returns the previous text, None when the secret has none."""
         return self._at("AWSPREVIOUS", fresh=fresh)
 
     def _at(self, stage: str, *, fresh: bool) -> str | None:
@@ -52,7 +52,7 @@ class Secret:
                 if stage != "AWSCURRENT" and exc.response["Error"]["Code"] == "ResourceNotFoundException":
                     return None
                 raise
-        return found.get("SecretString")  # a secret of bytes has none
+        return found.get("SecretString")  # absent for a binary secret
 
 
 class RotatingKeys:
@@ -60,21 +60,21 @@ class RotatingKeys:
 
     def __init__(self, secret: Secret, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._secret, self._monotonic = secret, monotonic
-        self._look_again = 0.0
+        self._fresh_again_at = 0.0
 
     def current(self) -> Iterator[bytes]:
         """See the port."""
         return self._keys(fresh=False)
 
     def fresh(self) -> Iterator[bytes]:
-        """See the port. Forged signatures can't make it ask more than twice a minute."""
-        due = self._monotonic() >= self._look_again
+        """See the port. Reads at most twice a minute, so that forged signatures cannot cause more reads."""
+        due = self._monotonic() >= self._fresh_again_at
         if due:
-            self._look_again = self._monotonic() + _FRESH_SECONDS
+            self._fresh_again_at = self._monotonic() + _FRESH_SECONDS
         return self._keys(fresh=due)
 
     def _keys(self, *, fresh: bool) -> Iterator[bytes]:
-        # The previous one is fetched by who gets that far: for what the current one does not fit.
+        # The previous key is read only when the current one does not verify a signature.
         yield self._secret.value(fresh).encode()
         if text := self._secret.previous(fresh):
             yield text.encode()

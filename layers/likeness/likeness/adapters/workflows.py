@@ -1,4 +1,4 @@
-"""Executions of the state machine."""
+"""Executions of the state machine on Step Functions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StepFunctions:
         self._client, self._arn = client, state_machine_arn
 
     def start(self, name: str, document: str) -> bool:
-        """See the port. A name stays taken for 90 days, and with the same input a running one answers as if new."""
+        """See the port. A name can be reused after 90 days. With the same input, a running execution counts as new."""
         with translated():
             try:
                 self._client.start_execution(stateMachineArn=self._arn, name=name, input=document)
@@ -39,7 +39,7 @@ class StepFunctions:
             try:
                 self._client.stop_execution(executionArn=self._execution(name), error="Erased")
             except ClientError as exc:
-                # What has ended already is not stopped: AWS says nothing of it, the emulator that it is not valid.
+                # For an execution that has already ended, AWS returns success and the emulator a ValidationException.
                 if exc.response["Error"]["Code"] not in ("ExecutionDoesNotExist", "ValidationException"):
                     raise
 
@@ -60,7 +60,7 @@ class StepFunctions:
         return status is not None and not status.ended
 
     def results(self, name: str) -> Results:
-        """See the port. What a task returned stands in the event of its success, before anything is written."""
+        """See the port. The event of a task's success has its output, even if no later write succeeded."""
         groups: list[FoundGroup] = []
         assets: list[FoundAsset] = []
         for output in self._task_outputs(name):
@@ -71,7 +71,7 @@ class StepFunctions:
         return Results(tuple(groups), tuple(assets))
 
     def _task_outputs(self, name: str) -> Iterator[dict[str, Any]]:
-        """What the Lambda tasks of an execution returned, in order; a history has at most 25,000 events."""
+        """Yields the outputs of an execution's Lambda tasks in order. A history has at most 25,000 events."""
         query: GetExecutionHistoryInputTypeDef = {
             "executionArn": self._execution(name),
             "maxResults": 1000,

@@ -1,1 +1,1 @@
-"""One callable for each arrow of the flow."""
+"""The use cases of Likeness, one callable each."""

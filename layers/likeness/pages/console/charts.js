@@ -1,5 +1,5 @@
-// Small charts as SVG, with attributes and classes only, as the content security policy demands. Each has an accessible
-// name, and a table with the same figures beside it.
+// Small SVG charts, with attributes and classes only, because the content security policy allows no inline styles. Each
+// has an accessible name and a table with the same figures.
 
 const SVG = "http://www.w3.org/2000/svg";
 const CHARACTER = 6.3; // the mean width of a character of the charts' small text, in px
@@ -7,7 +7,7 @@ const ROOM = { left: 34, right: 10, bottom: 22 };
 const HEIGHT = 180;
 const MARK_LINE = 14;
 
-/** An SVG element with attributes and children; strings become text. */
+/** Returns an SVG element with attributes and children. Strings become text. */
 export function shape(tag, attributes = {}, ...children) {
   const made = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -15,17 +15,17 @@ export function shape(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** A text of a chart. `anchor` is start, middle or end. */
+/** Returns a text of a chart. `anchor` is start, middle or end. */
 export function label(x, y, text, anchor = "start", kind = "") {
   return shape("text", { x: round(x), y: round(y), "text-anchor": anchor, class: `label ${kind}`.trim() }, text);
 }
 
-/** About how many px wide a text of a chart is. Ideographs are twice as wide. */
+/** Returns the approximate width of a chart's text in px. Ideographs are twice as wide. */
 export function widthOf(text) {
   return [...text].reduce((sum, letter) => sum + (letter.codePointAt(0) > 0x2e80 ? 2 : 1), 0) * CHARACTER;
 }
 
-/** The text, cut so that it fits into `width` px. */
+/** Returns the text, truncated to `width` px. */
 export function fitted(text, width) {
   if (widthOf(text) <= width) return text;
   let cut = text;
@@ -33,10 +33,10 @@ export function fitted(text, width) {
   return `${cut}…`;
 }
 
-/** Coordinates need no more than a tenth of a pixel. */
+/** Rounds a coordinate to a tenth of a pixel. */
 export const round = (number) => Math.round(number * 10) / 10;
 
-/** The picture's frame, with its accessible name. */
+/** Returns the chart's `svg` element, with its accessible name. */
 export function picture(width, height, name, ...children) {
   return shape(
     "svg",
@@ -58,7 +58,7 @@ function redraw(host, state) {
   if (state.width) host.replaceChildren(state.draw(state.width));
 }
 
-/** Draws into `host` now and whenever its width changes. `draw(width)` gives the picture. */
+/** Draws into `host` now and whenever its width changes. `draw(width)` returns the chart. */
 export function drawInto(host, draw) {
   const state = drawn.get(host) ?? { width: 0 };
   state.draw = draw;
@@ -69,7 +69,7 @@ export function drawInto(host, draw) {
   redraw(host, state);
 }
 
-/** Round steps for an axis from 0 to at least `most`, `lines` of them or fewer. Whole numbers only. */
+/** Returns at most `lines` round steps for an axis from 0 to at least `most`. Whole numbers only. */
 export function steps(most, lines = 4) {
   const rough = Math.max(1, most / lines);
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -78,7 +78,7 @@ export function steps(most, lines = 4) {
 }
 
 /**
- * Columns, each stacked of parts.
+ * Returns a chart of stacked columns.
  * `columns`: [{ name, title, parts: [{ kind, value }] }]; `kind` is the class that colours the part.
  * `marks`: [{ at, text }], lines at a place between columns (0 is the left edge of the first one).
  */
@@ -127,7 +127,7 @@ function stack(column, left, slot, y, space) {
   return shape("g", { class: "column" }, shape("title", {}, column.title), hit, ...parts);
 }
 
-/** Names under the columns, as many as there is room for; the last one always. */
+/** Returns as many column names as there is room for, always with the last one. */
 function columnNames(columns, slot, y) {
   const widest = Math.max(...columns.map((column) => widthOf(column.name)), 1) + 12;
   const every = Math.max(1, Math.ceil(widest / slot));
@@ -147,7 +147,7 @@ function markLine(mark, x, bottom, width, index) {
   );
 }
 
-/** Bars with their names: rows [{ name, value, hint }], the longest first. One row is two lines on a narrow screen. */
+/** Returns a bar chart of rows [{ name, value, hint }], the longest first. On a narrow screen a row has two lines. */
 export function rankChart(width, { name, rows, kind }) {
   const narrow = width < 480;
   const names = narrow ? 0 : Math.min(width * 0.45, Math.max(...rows.map((row) => widthOf(row.name))) + 14);

@@ -8,12 +8,12 @@ import { isRefusal, Live } from "./console_live.js";
 import { Numbers } from "./console_numbers.js";
 import { announce, byId, clockText, problemText, setAttributes } from "./console_parts.js";
 import { SessionView } from "./console_session.js";
-import { say } from "./dom.js";
+import { setText } from "./dom.js";
 
 const STORED_KEY = "console.key";
 const TITLE = "Likeness console";
 
-/** The console of one sign-in. `leave` ends its requests and removes what it has shown. */
+/** The console of one sign-in. `leave` ends its requests and clears its views. */
 class Console {
   #ending = new AbortController();
   #live;
@@ -54,7 +54,7 @@ class Console {
     };
   }
 
-  /** Shows the view that the address names. `moved` is false the first time: the focus stays where it is. */
+  /** Shows the view that the URL names. `moved` is false the first time, when the focus does not change. */
   route(moved = true) {
     const wanted = location.hash.slice(1);
     const id = SESSION_ID.test(wanted) ? wanted : null;
@@ -109,16 +109,16 @@ function showView(view) {
 const HEALTH = { live: "Live", paused: "Paused", offline: "Offline", waiting: "Waiting", problem: "Problem" };
 let upToDateAt = 0;
 
-/** Shows the state in the bar, and a problem in the line below it. */
+/** Shows the state in the bar, and a problem below it. */
 function showHealth({ state, error, until }) {
   if (state === "live") upToDateAt = Date.now();
   const before = byId("health").dataset.state;
   byId("health").dataset.state = state;
-  say(byId("health-text"), HEALTH[state]);
+  setText(byId("health-text"), HEALTH[state]);
   if (state === "paused") return;
   const text = healthText(state, error, until);
   byId("notice").hidden = !text;
-  say(byId("notice"), text);
+  setText(byId("notice"), text);
   if (state === "live" && before !== "live" && before !== "paused") announce("Up to date again");
 }
 
@@ -151,7 +151,7 @@ function signOut(text, kind = "") {
 }
 
 function showSignInMessage(text, kind = "") {
-  say(byId("key-problem"), text);
+  setText(byId("key-problem"), text);
   byId("key-problem").dataset.kind = kind;
   byId("key").focus();
 }
@@ -177,7 +177,7 @@ function storedKey() {
 const refusalText = (error) =>
   `The API does not accept this key (${error.code}). It may be mistyped, revoked, or from another stack.`;
 
-/** What is visibly wrong with a key; "" when nothing is. */
+/** Returns why a text cannot be a client key, or "". */
 function keyProblem(key) {
   if (!key) return "Please enter a client key.";
   if (key.startsWith("st_")) {
@@ -194,7 +194,7 @@ async function signIn(event) {
     showSignInMessage(problem);
     return;
   }
-  say(byId("key-problem"), "");
+  setText(byId("key-problem"), "");
   byId("sign-in-button").disabled = true;
   try {
     await call(key, "GET", "sessions?limit=1");

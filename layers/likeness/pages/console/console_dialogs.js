@@ -1,12 +1,12 @@
 // The dialogs that create a session, create a new face-check link and erase a session. Each explains its effect first.
 
 import { announce, byId, copyButton, disableFor, problemText, setAttributes } from "./console_parts.js";
-import { h, say, showPicture } from "./dom.js";
+import { h, setText, showPicture } from "./dom.js";
 
 const TAIL = 6;
 const LINK_SECONDS = 120;
 
-/** Opens a dialog. `onClose` removes the secrets that it has shown; then the focus returns to where it was. */
+/** Opens a dialog. On closing, `onClose` removes its secrets and the focus returns to where it was. */
 function openDialog(dialog, onClose) {
   const opener = /** @type {HTMLButtonElement} */ (document.activeElement);
   dialog.addEventListener(
@@ -21,7 +21,7 @@ function openDialog(dialog, onClose) {
   dialog.showModal();
 }
 
-/** Lets buttons and Escape close a dialog, but not during its request: the response holds a link that is sent once. */
+/** Lets buttons and Escape close a dialog, but not during its request: the response has a link that is sent once. */
 export function prepareDialogs() {
   for (const dialog of document.querySelectorAll("dialog")) {
     dialog.addEventListener("cancel", (event) => {
@@ -42,10 +42,10 @@ export function closeDialogs() {
 
 function showProblem(id, error) {
   byId(id).hidden = !error;
-  say(byId(id), error ? problemText(error) : "");
+  setText(byId(id), error ? problemText(error) : "");
 }
 
-/** Runs the action of a button, which is disabled meanwhile, and after an error for as long as Retry-After says. */
+/** Runs the action of a button, which is disabled meanwhile, and after an error for the time in Retry-After. */
 async function runAction(button, problem, action) {
   if (button.disabled) return;
   const dialog = button.closest("dialog");
@@ -64,7 +64,7 @@ async function runAction(button, problem, action) {
   disableFor(button, wait);
 }
 
-/** Shows a link with a copy button and its QR code. Nothing else keeps the link. */
+/** Shows a link with a copy button and its QR code. The link is stored nowhere else. */
 function showLink(api, host, { title, what, link, hint }) {
   const box = h("input", { class: "link", readonly: true, "aria-label": what, value: link });
   box.addEventListener("focus", () => box.select());
@@ -86,7 +86,7 @@ function showLink(api, host, { title, what, link, hint }) {
   );
 }
 
-/** Shows a link that expires, with a countdown by the lifetime in the response. `asked`: the time of the request. */
+/** Shows a link with a countdown of its lifetime from the response. `asked` is the time of the request. */
 function showExpiringLink(api, host, session, asked) {
   const attempt = session.attempt;
   const made = session.attempts?.find((each) => each.number === attempt.number);
@@ -101,7 +101,7 @@ function showExpiringLink(api, host, session, asked) {
   const bar = h("progress", { max: String(lifetime), "aria-label": "Time left" });
   host.append(h("p", { class: "countdown", role: "timer" }, left), bar);
   return countDown(asked + lifetime * 1_000, (seconds) => {
-    say(left, `${Math.ceil(seconds)} s left to open it`);
+    setText(left, `${Math.ceil(seconds)} s left to open it`);
     bar.value = seconds;
     if (seconds > 0) return;
     host.replaceChildren(
@@ -115,7 +115,7 @@ function showExpiringLink(api, host, session, asked) {
   });
 }
 
-/** Calls `onTick` with the seconds that are left, until there are none. Returns a function that stops it. */
+/** Calls `onTick` with the remaining seconds until 0. Returns a function that stops it. */
 function countDown(end, onTick) {
   const timer = setInterval(tick, 500);
   function tick() {
@@ -147,7 +147,7 @@ export class NewDialog {
       },
       { signal },
     );
-    // A changed form is a new request; the same form, sent again after a lost response, is not.
+    // A changed form is a new request. The same form, sent again after a lost response, is a retry.
     byId("new-form").addEventListener(
       "input",
       () => {
@@ -220,14 +220,14 @@ export class NewDialog {
     return body;
   }
 
-  /** Marks the field that the problem names. Returns whether there is one. */
+  /** Marks the field that the problem names. Returns whether it names one. */
   #showFields(error) {
     let found = false;
     for (const note of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#new-form [data-for]"))) {
       const field = byId("new-form").elements.namedItem(note.dataset.for);
       const wrong = error?.field === note.dataset.for;
       found ||= wrong;
-      say(note, wrong ? problemText({ ...error, message: error.message.replace(`${error.field}: `, "") }) : "");
+      setText(note, wrong ? problemText({ ...error, message: error.message.replace(`${error.field}: `, "") }) : "");
       note.id = `problem-${note.dataset.for}`;
       setAttributes(field, { "aria-invalid": wrong ? "true" : null, "aria-describedby": wrong ? note.id : null });
       if (wrong) field.focus();
@@ -257,7 +257,7 @@ export class FreshDialog {
 
   #open() {
     const left = this.#current().attempts_left;
-    say(
+    setText(
       byId("fresh-left"),
       left === undefined ? "" : `${left} ${left === 1 ? "attempt is" : "attempts are"} left in this session.`,
     );
@@ -282,7 +282,7 @@ export class FreshDialog {
   }
 }
 
-/** The dialog that erases a session, after the end of its id was typed. */
+/** The dialog that erases a session after the operator types the end of its id. */
 export class EraseDialog {
   #api;
   #current;
@@ -321,11 +321,11 @@ export class EraseDialog {
     this.#id = session.id;
     const files = session.assets.length;
     const whose = session.reference ? `“${session.reference}”` : "without a reference";
-    say(
+    setText(
       byId("erase-what"),
       `The session ${whose} with ${files} ${files === 1 ? "asset" : "assets"} will be erased. This cannot be undone.`,
     );
-    say(byId("erase-tail"), session.id.slice(-TAIL));
+    setText(byId("erase-tail"), session.id.slice(-TAIL));
     byId("erase-word").value = "";
     byId("erase-do").disabled = true;
     showProblem("erase-problem", null);

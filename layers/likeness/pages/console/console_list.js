@@ -1,27 +1,27 @@
-// The list of sessions, newest first, with filter, search and pages. Updates do not move what the reader looks at.
+// The list of sessions, newest first, with filter, search and pages. Updates keep the visible rows in place.
 
 import { byId, clockText, dayText, keepList, setAttributes, showBadge, words } from "./console_parts.js";
-import { h, say } from "./dom.js";
+import { h, setText } from "./dom.js";
 
 export const STATUSES = ["requires_input", "processing", "verified", "canceled", "redacted"];
 export const SESSION_ID = /^ses_[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
 const PAGE = 25;
 const SEARCH_PAGE = 100;
-/** The API reads a few pages per call: a search makes this many calls, then offers a button. */
+/** A search makes at most this many calls, each of which reads a few pages, and then offers a button. */
 const SEARCH_CALLS = 10;
-/** A tab that was hidden reads at most this many pages to catch up; if more are missing, it reloads the list. */
+/** A tab that was hidden reads at most this many pages to catch up. If more are missing, it reloads the list. */
 const CATCH_UP_PAGES = 4;
 const PAUSE_MS = 4_000;
 const SEARCH_PAUSE_MS = 12_000;
 const TYPING_MS = 400;
 
-/** The sessions that are loaded, from the newest one on. Ids are in order of time. */
+/** The loaded sessions, newest first. Ids are in order of time. */
 class Loaded {
   sessions = new Map();
-  /** Where the next page begins; null at the end of the list, undefined before the first answer. */
+  /** The cursor of the next page: null at the end of the list, undefined before the first response. */
   tail;
-  /** Which of the older pages the next update reads; null for the first of them. */
+  /** The cursor of the older page that the next update reads, null for the first one. */
   olderPage = null;
 
   get ids() {
@@ -33,8 +33,8 @@ class Loaded {
   }
 
   /**
-   * Adds a page. A loaded session that the page's range of ids covers, but that is not in the page, no longer matches
-   * the filter and is removed. The page holds ids below `above`; those below `floor` are ignored.
+   * Adds a page. A loaded session whose id is in the page's range, but not in the page, no longer matches the filter
+   * and is removed. The page has ids below `above`; those below `floor` are ignored.
    */
   take(page, above = "t", floor = "") {
     const ids = page.sessions.map((session) => session.id);
@@ -98,7 +98,7 @@ export class SessionList {
     this.#poller.now();
   }
 
-  /** The session as it was listed, or null. */
+  /** Returns the session as it was listed, or null. */
   known(id) {
     return this.#loaded.sessions.get(id) ?? null;
   }
@@ -118,14 +118,14 @@ export class SessionList {
     return Boolean(row);
   }
 
-  /** Shows the number of sessions in each filter; `range` names the days that are counted. */
+  /** Shows the number of sessions per filter. `range` names the counted days. */
   showCounts(counts, range) {
     const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
     for (const chip of byId("filters").children) {
       const status = chip.dataset.status;
-      say(chip.lastChild, String(status ? (counts[status] ?? 0) : total));
+      setText(chip.lastChild, String(status ? (counts[status] ?? 0) : total));
     }
-    say(byId("counted"), `Counts include sessions created in the ${range}.`);
+    setText(byId("counted"), `Counts include sessions created in the ${range}.`);
   }
 
   #makeFilters() {
@@ -166,7 +166,7 @@ export class SessionList {
 
   #restart() {
     this.#loaded = new Loaded();
-    say(byId("list-note"), "Loading…");
+    setText(byId("list-note"), "Loading…");
     byId("list-note").hidden = false;
     byId("list").scrollTop = 0;
     this.#poller.now();
@@ -180,7 +180,7 @@ export class SessionList {
     return this.#api("GET", `sessions?${query}`);
   }
 
-  /** One update: the newest page, and one of the older pages that are loaded. */
+  /** Does one update: reads the newest page, and one of the loaded older pages. */
   async #refresh() {
     const loaded = this.#loaded;
     const first = await this.#page(null);
@@ -204,7 +204,7 @@ export class SessionList {
     }
   }
 
-  /** Reads newest pages until they meet what is loaded. */
+  /** Reads pages from the newest one until they overlap with the loaded ones. */
   async #catchUp(loaded, first) {
     const newest = loaded.ids[0];
     const pages = [first];
@@ -271,9 +271,9 @@ export class SessionList {
     this.mark(this.#open);
     const more = byId("more");
     more.hidden = !loaded.tail;
-    say(more, sessions.length ? "More" : "Search older sessions");
+    setText(more, sessions.length ? "More" : "Search older sessions");
     const note = this.#note(sessions.length, loaded.tail);
-    say(byId("list-note"), note);
+    setText(byId("list-note"), note);
     byId("list-note").hidden = !note;
     for (const session of sessions) this.#onSeen(session);
   }
@@ -309,15 +309,15 @@ function makeRow(session) {
 
 function showRow(row, session) {
   const [name, badge, , time, why] = row.firstChild.children;
-  say(name, session.reference ?? (session.status === "redacted" ? "erased" : "no reference"));
+  setText(name, session.reference ?? (session.status === "redacted" ? "erased" : "no reference"));
   name.classList.toggle("none", !session.reference);
   showBadge(badge, session.status);
   setAttributes(time, { datetime: session.created_at, title: session.created_at });
-  say(time, `${dayText(session.created_at)} ${clockText(session.created_at).slice(0, 5)}`);
-  say(why, session.last_error ? words(session.last_error.code) : "");
+  setText(time, `${dayText(session.created_at)} ${clockText(session.created_at).slice(0, 5)}`);
+  setText(why, session.last_error ? words(session.last_error.code) : "");
 }
 
-/** Changes the list without moving what the reader looks at. */
+/** Changes the list without moving the visible rows. */
 function stayInPlace(change) {
   const list = byId("list");
   const scroller =

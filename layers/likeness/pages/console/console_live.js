@@ -1,5 +1,5 @@
-// Keeps what is on the screen up to date: tasks that repeat while the page is visible, pause while it is hidden, and
-// wait as long as Retry-After says.
+// Keeps the page up to date with tasks that repeat while the page is visible, pause while it is hidden, and respect
+// Retry-After.
 
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 30_000;
@@ -26,7 +26,7 @@ export class Live {
     window.addEventListener("offline", () => this.#showState(), { signal });
   }
 
-  /** Repeats `task(signal)` every `pause()` milliseconds, from now on; see Poller. */
+  /** Repeats `task(signal)` every `pause()` milliseconds, starting now. See Poller. */
   add(task, pause) {
     const poller = new Poller(this, task, pause);
     this.#pollers.add(poller);
@@ -53,12 +53,12 @@ export class Live {
     this.#listening.abort();
   }
 
-  /** Milliseconds until the API allows requests again, by its last Retry-After. */
+  /** Returns the milliseconds until the API allows requests again, by its last Retry-After. */
   get hold() {
     return Math.max(0, this.#notBefore - Date.now());
   }
 
-  /** Records the outcome of a run; `error` is null after a success. */
+  /** Records the outcome of a run. `error` is null after a success. */
   report(poller, error) {
     if (!this.#pollers.has(poller)) return;
     if (error && isRefusal(error)) {
@@ -90,7 +90,7 @@ export class Live {
 /** Whether the API does not accept the key. */
 export const isRefusal = (error) => error.status === 401 || error.status === 403;
 
-/** One task. Its runs never overlap; after a failure the pause doubles, up to 30 seconds. */
+/** One task. Its runs never overlap. After a failure the pause doubles, up to 30 seconds. */
 class Poller {
   #live;
   #task;

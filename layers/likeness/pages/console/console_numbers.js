@@ -1,10 +1,10 @@
-// The numbers: how many sessions and assets, how many succeeded, how fast, and why others failed.
+// The numbers: how many sessions and assets there are, how many succeeded, how fast, and why others failed.
 
 import { columnChart, drawInto, rankChart } from "./charts.js";
 import { STATUSES } from "./console_list.js";
 import { histogram, passRate, placeIn, quantile, readDays, summary } from "./console_stats.js";
 import { byId, dayText, durationText, words } from "./console_parts.js";
-import { h, say } from "./dom.js";
+import { h, setText } from "./dom.js";
 
 const PAUSE_MS = 60_000;
 const SAME = "The table below has the same figures.";
@@ -22,7 +22,7 @@ export class Numbers {
   #days = null;
   #shown = "";
 
-  /** `onCounts(statuses, range)` is called with the number of sessions by status, and the days that are counted. */
+  /** `onCounts(statuses, range)` is called with the number of sessions by status, and the counted days. */
   constructor(api, live, onCounts) {
     this.#api = api;
     this.#onCounts = onCounts;
@@ -50,13 +50,13 @@ export class Numbers {
     this.#poller.now();
   }
 
-  /** Whether the view is open: charts are drawn only then. */
+  /** Sets whether the view is open. Charts are drawn only then. */
   set visible(visible) {
     this.#visible = visible;
     if (visible) this.#show();
   }
 
-  /** Takes everything off the page. */
+  /** Removes everything from the page. */
   forget() {
     this.#clear();
     for (const id of ["tiles", "per-day", "speed", "session-failures", "asset-failures"]) byId(id).replaceChildren();
@@ -69,7 +69,7 @@ export class Numbers {
   #clear() {
     this.#days = null;
     this.#shown = "";
-    say(byId("numbers-range"), "Loading the numbers…");
+    setText(byId("numbers-range"), "Loading the numbers…");
   }
 
   async #refresh(signal) {
@@ -91,7 +91,7 @@ export class Numbers {
     if (text === this.#shown) return;
     this.#shown = text;
     const all = summary(days);
-    say(
+    setText(
       byId("numbers-range"),
       `Created from ${dayText(days[0].date)} to ${dayText(days.at(-1).date)}, by their status now.`,
     );
@@ -123,7 +123,7 @@ function showTiles(all) {
   );
 }
 
-/** A figure with caption, legend, chart and table. Drawing again keeps its elements. */
+/** Draws a figure with caption, legend, chart and table. Drawing it again reuses its elements. */
 function frame(id, title, { legend = [], head, rows, empty }, draw) {
   const figure = byId(id);
   if (!figure.firstChild) {
@@ -145,7 +145,7 @@ function frame(id, title, { legend = [], head, rows, empty }, draw) {
     );
   }
   const [, none, key, plot, details] = figure.children;
-  say(none, rows.length ? "" : empty);
+  setText(none, rows.length ? "" : empty);
   none.hidden = rows.length > 0;
   for (const each of [key, plot, details]) each.hidden = rows.length === 0;
   key.replaceChildren(...legend.map(([kind, text]) => h("li", {}, h("i", { class: `swatch ${kind}` }), text)));
@@ -197,8 +197,8 @@ function showDays(days) {
 
 function dayInWords(day, statuses) {
   const parts = statuses.filter((status) => day.statuses[status]);
-  const said = parts.map((status) => `, ${day.statuses[status]} ${words(status)}`);
-  return `${dayText(day.date)}: ${day.sessions} sessions${said.join("")}`;
+  const counts = parts.map((status) => `, ${day.statuses[status]} ${words(status)}`);
+  return `${dayText(day.date)}: ${day.sessions} sessions${counts.join("")}`;
 }
 
 function showSpeed(all) {

@@ -1,11 +1,11 @@
-// What all views of the console use: elements, wording, times (in UTC, as in the API and the logs), copy buttons, and
-// the live region for screen readers.
+// Shared parts of the console: elements, wording, times (in UTC, as in the API and the logs), copy buttons, and the
+// live region for screen readers.
 
-import { h, say } from "./dom.js";
+import { h, setText } from "./dom.js";
 
 /**
- * The element with that id.
- * @type {(id: string) => any} of whichever kind the page has there
+ * Returns the element with that id.
+ * @type {(id: string) => any} its type depends on the page
  */
 export const byId = (id) => document.getElementById(id);
 
@@ -19,7 +19,7 @@ export function setAttributes(element, attributes) {
   }
 }
 
-/** Makes `parent` hold one child per item, in order, without touching those that stay: focus and scroll survive. */
+/** Gives `parent` one child per item, in order. Children that stay are not touched, so they keep focus and scroll. */
 export function keepList(parent, items, keyOf, create, update) {
   const present = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   let place = parent.firstElementChild;
@@ -35,7 +35,7 @@ export function keepList(parent, items, keyOf, create, update) {
   for (const gone of present.values()) gone.remove();
 }
 
-/** Announces a text to screen readers, also when it is the same as before. */
+/** Announces a text to screen readers, even if it is the same as before. */
 export function announce(text) {
   const region = byId("announce");
   region.textContent = "";
@@ -49,7 +49,7 @@ export const words = (code) => code.replaceAll("_", " ");
 
 /** Shows a status as a coloured word. */
 export function showBadge(badge, status) {
-  say(badge, words(status));
+  setText(badge, words(status));
   const wanted = `badge is-${status}`;
   if (badge.className !== wanted) badge.className = wanted;
 }
@@ -73,7 +73,7 @@ export function clockText(time) {
 /** "25 Nov 15:36:49". */
 export const momentText = (time) => `${dayText(time)} ${clockText(time)}`;
 
-const NARROW = "\u00a0"; // a space where no line breaks
+const NARROW = "\u00a0"; // a non-breaking space
 /** @type {[number, string, number, string][]} */
 const UNITS = [
   [86_400, "d", 3_600, "h"],
@@ -81,7 +81,7 @@ const UNITS = [
   [60, "min", 1, "s"],
 ];
 
-/** Seconds in words of two units at most: "0.4 s", "12 s", "3 min 20 s", "2 d 4 h". No line breaks before a unit. */
+/** Formats seconds with at most two units: "0.4 s", "12 s", "3 min 20 s", "2 d 4 h". No line breaks before a unit. */
 export function durationText(seconds) {
   if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)}${NARROW}s`;
   const whole = Math.round(seconds);
@@ -93,14 +93,14 @@ export function durationText(seconds) {
   return `${whole}${NARROW}s`;
 }
 
-/** Bytes as people say them: "812 B", "41 kB", "3.2 MB". */
+/** Formats bytes: "812 B", "41 kB", "3.2 MB". */
 export function sizeText(bytes) {
   if (bytes < 1_000) return `${bytes} B`;
   if (bytes < 1_000_000) return `${Math.round(bytes / 1_000)} kB`;
   return `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
-/** The text of a problem: its message, its code, and what to do. An error without a code is a bug of this page. */
+/** Returns a problem's text: its message, its code, and what to do. An error without a code is a bug of this page. */
 export function problemText(error) {
   if (!error.code) return "Something went wrong in this page (page_error). Please reload it.";
   const wait = error.retryAfter ? ` Try again in ${Math.ceil(error.retryAfter)} s.` : "";
@@ -108,7 +108,7 @@ export function problemText(error) {
   return `${error.message.replace(/[.\s]+$/, "")} (${error.code}).${wait}${request}`;
 }
 
-/** Copies with the clipboard API, or with execCommand where there is none (plain http, an old browser). */
+/** Copies with the clipboard API, or with execCommand if there is none (plain http, old browsers). */
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -122,14 +122,14 @@ function copyWithCommand(text) {
   const before = /** @type {HTMLElement} */ (document.activeElement);
   const area = h("textarea", { class: "visually-hidden", readonly: true, "aria-hidden": "true", tabindex: "-1" });
   area.value = text;
-  // Outside of an open dialog everything is inert and cannot be selected.
+  // Elements outside of an open dialog are inert and cannot be selected.
   (before?.closest("dialog") ?? document.body).append(area);
   area.select();
   let copied = false;
   try {
     copied = document.execCommand("copy");
   } catch {
-    // This browser has no such command: the caller reports it.
+    // The browser does not support the command. The caller reports it.
   }
   area.remove();
   before?.focus();
@@ -138,16 +138,16 @@ function copyWithCommand(text) {
 
 const COPIED_MS = 1_600;
 
-/** A button that copies what `text()` returns. `what` names it for screen readers. */
+/** Returns a button that copies the result of `text()`. `what` names it for screen readers. */
 export function copyButton(what, text) {
   const button = h("button", { class: "copy", type: "button", "aria-label": `Copy ${what}` }, "Copy");
   let timer = 0;
   button.addEventListener("click", async () => {
     const copied = await copy(text());
-    say(button, copied ? "Copied" : "Not copied");
+    setText(button, copied ? "Copied" : "Not copied");
     announce(copied ? `Copied ${what}` : `The browser did not allow copying ${what}. Please select it by hand`);
     clearTimeout(timer);
-    timer = setTimeout(() => say(button, "Copy"), COPIED_MS);
+    timer = setTimeout(() => setText(button, "Copy"), COPIED_MS);
   });
   return button;
 }

@@ -16,7 +16,7 @@ import {
   sizeText,
   words,
 } from "./console_parts.js";
-import { h, say } from "./dom.js";
+import { h, setText } from "./dom.js";
 import { drawTimeline, timelineOf, timelineRows } from "./console_timeline.js";
 
 const UNSETTLED_PAUSE_MS = 2_500;
@@ -44,7 +44,7 @@ export class SessionView {
     );
   }
 
-  /** The session that is shown, from the last response. */
+  /** The current session, from the last response. */
   get session() {
     return this.#session;
   }
@@ -53,14 +53,14 @@ export class SessionView {
     return this.#id;
   }
 
-  /** Shows another session; `known` is its entry in the list, or null. */
+  /** Shows another session. `known` is its entry in the list, or null. */
   open(id, known) {
     if (this.#id === id) return;
     this.close();
     this.#id = id;
     this.#shown = {};
-    say(byId("session-title"), known?.reference ?? "Session");
-    say(byId("session-id"), id);
+    setText(byId("session-title"), known?.reference ?? "Session");
+    setText(byId("session-id"), id);
     byId("session").classList.add("is-loading");
     byId("session").hidden = false;
     byId("detail-note").hidden = true;
@@ -79,7 +79,7 @@ export class SessionView {
     this.#id = null;
     this.#session = null;
     byId("session").hidden = true;
-    say(byId("detail-note"), "Select a session to see its details.");
+    setText(byId("detail-note"), "Select a session to see its details.");
     byId("detail-note").hidden = false;
   }
 
@@ -117,7 +117,7 @@ export class SessionView {
     } catch (error) {
       if (error.status !== 404 || id !== this.#id) throw error;
       byId("session").hidden = true;
-      say(byId("detail-note"), problemText(error));
+      setText(byId("detail-note"), problemText(error));
       byId("detail-note").hidden = false;
     }
   }
@@ -131,7 +131,7 @@ export class SessionView {
     return unsettled ? UNSETTLED_PAUSE_MS : SETTLED_PAUSE_MS;
   }
 
-  /** Runs `draw` when `data` is not what was drawn before. */
+  /** Runs `draw` if `data` has changed since the last time. */
   #when(part, data, draw) {
     const text = JSON.stringify(data);
     if (this.#shown[part] === text) return;
@@ -141,22 +141,22 @@ export class SessionView {
 
   #empty() {
     for (const id of PARTS) byId(id).replaceChildren();
-    for (const id of ["assets-note", "attempts-note", "consent-note"]) say(byId(id), "");
+    for (const id of ["assets-note", "attempts-note", "consent-note"]) setText(byId(id), "");
     byId("session-problem").hidden = true;
     byId("fresh").disabled = byId("erase").disabled = true;
     showBadge(byId("session-status"), "loading");
   }
 
-  /** What the list knows as well. */
+  /** Draws the parts that the list's entry has too. */
   #head(session) {
     const erased = session.status === "redacted";
-    say(byId("session-title"), session.reference ?? (erased ? "Erased session" : "Session without reference"));
+    setText(byId("session-title"), session.reference ?? (erased ? "Erased session" : "Session without reference"));
     showBadge(byId("session-status"), session.status);
     const problem = session.last_error;
     byId("session-problem").hidden = !problem;
     if (problem) {
       const upstream = problem.upstream_code ? `, crun code ${problem.upstream_code}` : "";
-      say(byId("session-problem"), `${problem.message} (${problem.code}${upstream})`);
+      setText(byId("session-problem"), `${problem.message} (${problem.code}${upstream})`);
     }
     this.#when(
       "facts",
@@ -185,7 +185,7 @@ export class SessionView {
       : session.status === "redacted"
         ? "There were no files."
         : "No files were registered.";
-    say(byId("assets-note"), note);
+    setText(byId("assets-note"), note);
     byId("assets-note").hidden = !note;
     keepList(byId("assets"), session.assets, (asset) => asset.id, makeAsset, showAsset);
   }
@@ -197,7 +197,7 @@ function canTryAgain(session) {
   return waiting && !session.group_id && session.attempts_left !== 0;
 }
 
-/** A term and what it is; `more` are elements that follow, like a copy button. */
+/** Returns a term and its value. `more` are elements that follow, such as a copy button. */
 const fact = (term, text, ...more) => h("div", {}, h("dt", {}, term), h("dd", {}, text, ...more));
 const timeFact = (term, iso) => fact(term, h("time", { datetime: iso, title: iso }, momentText(iso)));
 
@@ -242,7 +242,7 @@ function showAttempts(session) {
     : "No link was created: the person has not started the check on the invite page. ";
   const more = session.attempts.length ? "more " : "";
   const possible = canTryAgain(session) ? `${left} ${more}${left === 1 ? "attempt is" : "attempts are"} possible.` : "";
-  say(byId("attempts-note"), none + possible);
+  setText(byId("attempts-note"), none + possible);
   byId("attempts-note").hidden = !(none + possible);
   keepList(
     byId("attempts"),
@@ -255,19 +255,19 @@ function showAttempts(session) {
 
 function showAttempt(row, attempt) {
   const [name, badge, what] = row.children;
-  say(name, `Attempt ${attempt.number}`);
+  setText(name, `Attempt ${attempt.number}`);
   showBadge(badge, attempt.status);
   const made = `link created ${momentText(attempt.created_at)}`;
   const took = attempt.answered_at ? (Date.parse(attempt.answered_at) - Date.parse(attempt.created_at)) / 1_000 : null;
   const came =
     took === null ? `good until ${clockText(attempt.expires_at)}` : `the person came back after ${durationText(took)}`;
-  say(what, [made, came, attempt.result_code && `result ${attempt.result_code}`].filter(Boolean).join(" · "));
+  setText(what, [made, came, attempt.result_code && `result ${attempt.result_code}`].filter(Boolean).join(" · "));
 }
 
 const SOURCES = { client: "recorded by the caller", person: "given on the invite page" };
 
 function showConsent(consent) {
-  say(byId("consent-note"), consent ? "" : "None is on record.");
+  setText(byId("consent-note"), consent ? "" : "None is on record.");
   byId("consent-note").hidden = Boolean(consent);
   if (!consent) {
     byId("consent").replaceChildren();
@@ -314,16 +314,17 @@ function makeAsset(asset) {
 
 function showAsset(row, asset) {
   const uri = asset.uri ?? asset.crun_asset_id;
-  say(row.querySelector(".name"), asset.name || `…${asset.id.slice(-8)}`);
+  setText(row.querySelector(".name"), asset.name || `…${asset.id.slice(-8)}`);
   showBadge(row.querySelector(".badge"), asset.status);
   row.querySelector(".uri").hidden = !uri;
-  if (uri) say(row.querySelector(".uri code"), uri);
+  if (uri) setText(row.querySelector(".uri code"), uri);
   const problem = row.querySelector(".field-problem");
   problem.hidden = !asset.error;
   if (asset.error) {
-    say(problem, `${asset.error.message} (${asset.error.code}${asset.error.retryable ? ", can be sent again" : ""})`);
+    const { message, code, retryable } = asset.error;
+    setText(problem, `${message} (${code}${retryable ? ", can be sent again" : ""})`);
   }
-  say(row.querySelector(".hint"), assetWords(asset));
+  setText(row.querySelector(".hint"), assetWords(asset));
   setAttributes(row, { title: asset.id });
 }
 

@@ -1,10 +1,10 @@
-// The figures behind the charts, read page by page from GET /stats and added up by day.
+// The charts' figures, read page by page from GET /stats and added up by day.
 
 import { serverNow } from "./api.js";
 
-/** How many times reading all pages waits for Retry-After before it fails. */
+/** How often reading all pages waits for Retry-After before it fails. */
 const MOST_WAITS = 3;
-/** The buckets of `seconds_to_active` grow by this factor; the first one reaches from zero to one second. */
+/** The buckets of `seconds_to_active` grow by this factor. The first one is from zero to one second. */
 const BUCKET_FACTOR = 2 ** 0.25;
 const DAY_MS = 86_400_000;
 
@@ -18,14 +18,14 @@ const emptyDay = (date) => ({
   buckets: new Map(),
 });
 
-/** The UTC days up to today, oldest first: ["2026-11-19", …, "2026-11-25"]. */
+/** Returns the UTC days up to today, oldest first: ["2026-11-19", …, "2026-11-25"]. */
 export function lastDays(count, now = serverNow()) {
   return Array.from({ length: count }, (_, index) =>
     new Date(now - (count - 1 - index) * DAY_MS).toISOString().slice(0, 10),
   );
 }
 
-/** Every day of the range with its numbers, oldest first. */
+/** Returns every day of the range with its numbers, oldest first. */
 export async function readDays(api, count, signal) {
   const dates = lastDays(count);
   const days = new Map(dates.map((date) => [date, emptyDay(date)]));
@@ -39,7 +39,7 @@ export async function readDays(api, count, signal) {
       for (const day of page.days) addUp(days, day);
       cursor = page.next_cursor;
     } catch (error) {
-      // Waiting and going on costs less than to read all pages again.
+      // Waiting costs less than reading all pages again.
       if (!error.retryAfter || !cursor || waits === MOST_WAITS) throw error;
       waits += 1;
       await pause(error.retryAfter * 1_000, signal);
@@ -62,7 +62,7 @@ function pause(ms, signal) {
   });
 }
 
-/** A day may come in two parts, on two pages. */
+/** Adds up days: a day may be split between two pages. */
 function addUp(days, part) {
   const day = days.get(part.date) ?? emptyDay(part.date);
   days.set(part.date, day);
@@ -78,7 +78,7 @@ function add(into, counts) {
 
 const total = (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
 
-/** All days as one, with what follows from the counts. `passRate` is a share or null; times are seconds or null. */
+/** Returns the totals of all days. `passRate` is a fraction or null; times are in seconds or null. */
 export function summary(days) {
   const all = emptyDay("");
   for (const day of days) {
@@ -95,14 +95,14 @@ export function summary(days) {
   };
 }
 
-/** Verified sessions among those that came to an end, good or bad. */
+/** Returns the fraction of verified sessions among those that have ended. */
 export function passRate(day) {
   const verified = day.statuses.verified ?? 0;
   const ended = verified + total(day.failures);
   return ended ? verified / ended : null;
 }
 
-/** The value below which a share of the times lies; within a bucket they are taken to be spread evenly (by ratio). */
+/** Returns a quantile of the times, interpolated geometrically within its bucket. */
 export function quantile(buckets, share) {
   const sorted = [...buckets].sort(([one], [other]) => one - other);
   const wanted = sorted.reduce((sum, [, count]) => sum + count, 0) * share;
@@ -116,7 +116,7 @@ export function quantile(buckets, share) {
 
 const within = (bound, part) => (bound <= 1 ? bound * part : bound * BUCKET_FACTOR ** (part - 1));
 
-/** The buckets without holes, wider ones where there are many: [{ from, to, count }], in seconds. */
+/** Returns contiguous buckets, merged if there are many: [{ from, to, count }], in seconds. */
 export function histogram(buckets, most = 24) {
   const bounds = [...buckets.keys()];
   if (!bounds.length) return [];
@@ -133,7 +133,7 @@ export function histogram(buckets, most = 24) {
   return columns;
 }
 
-/** Where a time stands among the columns of a histogram, from 0 to their number. */
+/** Returns the position of a time among the columns of a histogram, from 0 to their number. */
 export function placeIn(columns, seconds) {
   const first = columns[0].from;
   const ratio = Math.log(columns.at(-1).to / first) / columns.length;

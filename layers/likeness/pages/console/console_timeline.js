@@ -1,4 +1,4 @@
-// The timeline of one session: what happened when, and how long each part took, as a chart and as a table.
+// The timeline of one session as a chart and as a table: the events, and how long each part took.
 
 import { drawInto, fitted, label, picture, round, shape, widthOf } from "./charts.js";
 import { clockText, dayText, durationText, momentText } from "./console_parts.js";
@@ -7,9 +7,9 @@ import { h } from "./dom.js";
 const seconds = (iso) => (iso ? Date.parse(iso) / 1_000 : null);
 
 /**
- * The session as marks and rows. Times are epoch seconds.
+ * Returns the session as marks and rows. Times are epoch seconds.
  * marks: [{ at, text }]; rows: [{ name, parts: [{ kind, from, to, text, open }], end: { at, kind, text } | null }];
- * events: [{ at, text }] in order of time; `open`: whether something is still under way.
+ * events: [{ at, text }] in order of time; `open`: whether something is still in progress.
  */
 export function timelineOf(session, now) {
   const created = seconds(session.created_at);
@@ -21,7 +21,7 @@ export function timelineOf(session, now) {
     ...session.attempts.map((attempt) => attemptRow(attempt, session, now)),
     ...session.assets.map((asset) => assetRow(asset, session, now)),
   ];
-  // An older consent, recorded by the caller, is in the table only: an axis of years would hide the rest.
+  // An older consent that the client recorded is in the table only: an axis of years would hide the rest.
   const shown = marks.filter((mark) => mark.at >= created - 1);
   const open = rows.some((row) => row.parts.some((part) => part.open));
   const times = [...shown.map((mark) => mark.at), ...rows.flatMap(timesOf)];
@@ -128,7 +128,7 @@ const MARK_WORDS = {
 const BREAK_PX = 46;
 const LONG_SECONDS = 60;
 
-/** A time axis of `width` px that cuts out long pauses in which nothing happens. */
+/** Returns a time axis of `width` px, without long pauses in which nothing happens. */
 function axisOf(model, width) {
   const times = [...model.marks.map((mark) => mark.at), ...model.rows.flatMap(timesOf), model.start, model.end];
   const stops = [...new Set(times)].filter((time) => time >= model.start).sort((one, other) => one - other);
@@ -150,7 +150,7 @@ function axisOf(model, width) {
   return { gaps, scale, x: (time) => placeOf(gaps, time) };
 }
 
-/** Marks the gaps that are far longer than all the shorter ones together. */
+/** Marks the gaps that are far longer than all shorter ones together. */
 function cutOut(gaps) {
   let sum = 0;
   for (const gap of [...gaps].sort((one, other) => one.long - other.long)) {
@@ -169,7 +169,7 @@ const NICE = [
   1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400, 172_800, 604_800,
 ];
 
-/** Ticks: the clock's time at the start of each stretch, then so many seconds on. [{ x, text }] */
+/** Returns ticks [{ x, text }]: the time of day at the start of each stretch, then the seconds since it. */
 function ticksOf(axis) {
   const ticks = [];
   const step = NICE.find((each) => each / (axis.scale || 1) >= 58) ?? 604_800;
@@ -231,11 +231,11 @@ function pictureOf(model, width) {
 }
 
 function nameOf(model) {
-  const rows = model.rows.map((row) => `${row.name} ${row.end ? row.end.text : "under way"}`);
-  return `Timeline over ${durationText(model.end - model.start)}. ${rows.join(", ")}. The table below says the same.`;
+  const rows = model.rows.map((row) => `${row.name} ${row.end ? row.end.text : "in progress"}`);
+  return `Timeline over ${durationText(model.end - model.start)}. ${rows.join(", ")}. The table below has the same data.`;
 }
 
-/** Marks beside each other where there is room, above each other where there is none. */
+/** Places marks side by side if there is room, else above each other. */
 function placeMarks(marks, x, width) {
   const ends = [];
   return [...marks]
@@ -302,9 +302,9 @@ function partShape(part, x, y) {
 
 function endShape(end, x, y) {
   const at = round(x);
-  const said = shape("title", {}, `${end.text}: ${momentText(end.at * 1_000)}`);
-  if (end.kind === "good") return shape("g", { class: "end good" }, said, shape("circle", { cx: at, cy: y, r: 5 }));
-  return shape("g", { class: `end ${end.kind}` }, said, shape("path", { d: `M${at - 4} ${y - 4}l8 8m0 -8l-8 8` }));
+  const title = shape("title", {}, `${end.text}: ${momentText(end.at * 1_000)}`);
+  if (end.kind === "good") return shape("g", { class: "end good" }, title, shape("circle", { cx: at, cy: y, r: 5 }));
+  return shape("g", { class: `end ${end.kind}` }, title, shape("path", { d: `M${at - 4} ${y - 4}l8 8m0 -8l-8 8` }));
 }
 
 function cutShape(x, gap, top, bottom) {
@@ -320,7 +320,7 @@ function cutShape(x, gap, top, bottom) {
 
 const cutText = (gap) => durationText(gap.long).split(" ")[0];
 
-/** The ticks that run neither into each other nor into what is written below a cut. */
+/** Returns the ticks that overlap neither each other nor the text below a cut. */
 function ticksShape(axis, left, bottom, width) {
   const ticks = ticksOf(axis);
   const taken = axis.gaps
@@ -344,7 +344,7 @@ function ticksShape(axis, left, bottom, width) {
   });
 }
 
-/** The table's rows: time, time since the session was made, what happened. */
+/** Returns the table's rows: time, time since the session was created, what happened. */
 export function timelineRows(model) {
   return model.events.map((event) => {
     const after = event.at - model.start;

@@ -5,13 +5,13 @@ function add(parent, tag, text) {
   return made;
 }
 
-/** Adds a description, in which what is between backticks is code. */
+/** Adds a description. Text between backticks becomes code. */
 function describe(parent, tag, text) {
   const made = add(parent, tag, "");
   text.split("`").forEach((part, index) => add(made, index % 2 ? "code" : "span", part));
 }
 
-/** What a "$ref" leads to; anything else is itself. */
+/** Returns the target of a "$ref", or the node itself. */
 function resolved(api, node) {
   return node.$ref ? node.$ref.slice(2).split("/").reduce((found, part) => found[part], api) : node;
 }
@@ -25,10 +25,10 @@ fetch("openapi.json").then((response) => response.json()).then((api) => {
       add(card, "h2", `${method.toUpperCase()} ${path}`);
       describe(card, "p", [operation.summary, operation.description].filter(Boolean).join(" "));
       const table = card.appendChild(document.createElement("table"));
-      for (const [status, answer] of Object.entries(operation.responses)) {
+      for (const [status, response] of Object.entries(operation.responses)) {
         const row = table.appendChild(document.createElement("tr"));
         add(row, "th", status);
-        describe(row, "td", resolved(api, answer).description);
+        describe(row, "td", resolved(api, response).description);
       }
     }
   }

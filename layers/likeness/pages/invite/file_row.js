@@ -1,8 +1,8 @@
 // One row of a list of files: a preview, a name, the state, and the actions.
 
-import { h, icon, say } from "./dom.js";
+import { h, icon, setText } from "./dom.js";
 
-/** Which buttons a row has. */
+/** Returns the actions of a row. */
 function actionsOf({ state, asset, item }) {
   if (state === "awaiting_upload") return ["choose"];
   if (state === "refused") return ["other", "remove"];
@@ -33,12 +33,12 @@ export class Row {
     const tone = TONES[model.state] ?? "moving";
     this.element.dataset.state = model.state;
     this.element.dataset.tone = tone;
-    say(this.name, model.name);
+    setText(this.name, model.name);
     this.showState(model, tone);
     this.bar.value = model.state === "sending" || model.state === "paused" ? model.percent : 0;
     this.bar.setAttribute("aria-label", t("progress", { name: model.name }));
     this.bar.classList.toggle("off", model.state !== "sending" && model.state !== "paused");
-    say(this.reason, model.reason ?? "");
+    setText(this.reason, model.reason ?? "");
     this.showThumb(model);
     this.showActions(model);
   }
@@ -51,7 +51,7 @@ export class Row {
       const drawn = sign ? icon(sign) : h("span", { class: "spinner", "aria-hidden": "true" });
       this.state.replaceChildren(drawn, this.words);
     }
-    say(this.words, model.words);
+    setText(this.words, model.words);
   }
 
   showThumb({ item, kind, name, state }) {
@@ -65,7 +65,7 @@ export class Row {
     const label = t("preview", { name });
     this.thumb.replaceChildren(item.kind === "Image"
       ? h("img", { ...size, src: item.url, alt: label })
-      // Some players draw nothing at the very start.
+      // Some players draw nothing at 0 s.
       : h("video", { ...size, src: `${item.url}#t=0.1`, "aria-label": label, muted: true, playsinline: true }));
   }
 

@@ -1,7 +1,7 @@
-// The last step: the person chooses, drops or photographs files, and sees the state of each.
+// The last step: the person chooses, drops or photographs files, and sees their states.
 
 import { call } from "./api.js";
-import { h, icon, say } from "./dom.js";
+import { h, icon, setText } from "./dom.js";
 import { Row } from "./file_row.js";
 import { currentAssets, isAskedFor } from "./state.js";
 import { problemWords, reasonWords } from "./texts.js";
@@ -9,7 +9,7 @@ import { Uploads } from "./uploads.js";
 
 const KINDS = ["Image", "Video", "Audio"];
 
-/** limits.json, retried until it arrives, since no file can be checked without it. */
+/** Loads limits.json, retrying until it arrives, because files cannot be checked without it. */
 async function loadLimits() {
   for (;;) {
     try {
@@ -21,8 +21,8 @@ async function loadLimits() {
 }
 
 /**
- * The controller of the step. It is kept when the view is drawn again, so a change of language stops no upload. `app`
- * has `key`, `t`, `session`, `announce(text)`, `toast(text)`, `refresh()` and `memory` (what this tab remembers).
+ * The controller of the step. It is kept when the view is drawn again, so a change of language does not stop uploads.
+ * `app` has `key`, `t`, `session`, `announce(text)`, `toast(text)`, `refresh()` and `memory` (the tab's storage).
  */
 export class FilesStep {
   constructor(app) {
@@ -30,7 +30,7 @@ export class FilesStep {
     this.limits = null;
     this.rows = new Map();
     this.order = [];
-    this.said = null;
+    this.announced = null;
     this.adder = null;
     const limits = loadLimits();
     limits.then((found) => {
@@ -55,7 +55,7 @@ export class FilesStep {
     return this.uploads.sending;
   }
 
-  /** The elements of the step in the current language. */
+  /** Draws the elements of the step in the current language. */
   draw() {
     const { t } = this.app;
     this.rows.clear();
@@ -98,8 +98,8 @@ export class FilesStep {
   }
 
   /**
-   * A button that opens the file chooser, and for pictures one for the camera. `place()` says where the file goes,
-   * `kind` which kind it must be.
+   * Returns a button for the file chooser, and for pictures one for the camera. `place()` returns the file's row (see
+   * `placeOf`), `kind` is the required kind.
    */
   pickers({ choose, photo, name = null, kind = null, multiple = false, first = false, place = () => ({}) }) {
     const made = [this.picker(choose, { name, kind, multiple, place, style: first ? "button" : "button second" })];
@@ -144,13 +144,13 @@ export class FilesStep {
       const { min_side: min, max_side: max, min_seconds: least, max_seconds: most } = limit;
       const { min_pixels: few, max_pixels: many } = limit;
       const values = { size: t.size(limit.max_bytes), min, max, least, most, few, many };
-      say(this.hints.children[index], t(`limit_${kind}`, values));
+      setText(this.hints.children[index], t(`limit_${kind}`, values));
     });
   }
 
   take(files, place) {
     if (files.length === 0) return;
-    // A new file replaces those that were chosen for the same row before.
+    // A new file replaces earlier ones of the same row.
     const before = this.uploads.items.filter((each) => each.row === place.row);
     before.forEach((each) => this.uploads.remove(each));
     for (const file of place.row ? [files[0]] : [...files]) this.uploads.add(file, place);
@@ -182,16 +182,16 @@ export class FilesStep {
     }
     this.askedPart.hidden = asked.length === 0;
     this.listPart.hidden = others.length === 0;
-    say(this.moreHeading, t(asked.length ? "more_other" : "more"));
-    // The files that the caller has asked for come first.
+    setText(this.moreHeading, t(asked.length ? "more_other" : "more"));
+    // The files that the client requested come first.
     this.adder.classList.toggle("second", asked.some((each) => each.state === "awaiting_upload"));
     const done = models.length > 0 && models.every((each) => each.state === "active");
-    say(this.heading, t(done ? "files_heading_done" : "files_heading"));
-    say(this.lead, t(done ? "files_done" : "files_lead"));
+    setText(this.heading, t(done ? "files_heading_done" : "files_heading"));
+    setText(this.lead, t(done ? "files_done" : "files_lead"));
     this.announceChanges(models);
   }
 
-  /** Keeps rows in the order in which they appeared, whichever file is ready first. */
+  /** Keeps rows in the order of their first appearance. */
   inOrder(models) {
     this.order.push(...models.map((each) => each.key).filter((key) => !this.order.includes(key)));
     return models.sort((one, other) => this.order.indexOf(one.key) - this.order.indexOf(other.key));
@@ -200,21 +200,21 @@ export class FilesStep {
   /** Announces to screen readers which files have reached a final state. */
   announceChanges(models) {
     const { t } = this.app;
-    const before = this.said;
-    this.said = new Map(models.map((each) => [each.key, each.state]));
+    const before = this.announced;
+    this.announced = new Map(models.map((each) => [each.key, each.state]));
     const ended = models.filter((each) => ["active", "failed", "refused", "broken"].includes(each.state));
     const news = ended.filter((each) => before && before.get(each.key) !== each.state);
     if (news.length === 0) return;
     this.app.announce(news.map((each) => `${each.name}: ${t(`state_${each.state}`)}. ${each.reason ?? ""}`).join(" "));
   }
 
-  /** One model for each row: assets of the session, and files of this page that are not assets yet. */
+  /** Returns one model per row: assets of the session, and files of this page that are not assets yet. */
   models(session) {
     const { items } = this.uploads;
     const made = new Map();
     for (const { asset, root } of currentAssets(session.assets, this.app.memory.get("replaced", {}))) {
       const own = items.find((each) => each.assetId === asset.id);
-      // A file that will replace this asset, and has no asset yet.
+      // A file that will replace this asset and has no asset yet.
       const next = items.find((each) => each.former === asset.id);
       const key = (own ?? next)?.row ?? root.id;
       const asked = isAskedFor(root, session);
@@ -262,7 +262,7 @@ export class FilesStep {
     return row;
   }
 
-  /** Where a file goes that is chosen in the row of `model`. */
+  /** Returns the arguments of `Uploads.add` for a file that is chosen in the row of `model`. */
   placeOf(model) {
     const former = model.asset?.id ?? model.item?.former ?? null;
     return { row: model.key, former, name: model.asked ? model.name : null, kind: model.asked ? model.kind : null };

@@ -1,24 +1,24 @@
-// What surrounds the view: the language, the three steps, notices, and the QR code for the phone.
+// The frame around the view: the language, the three steps, notices, and the QR code for the phone.
 
 import { ApiError, call } from "./api.js";
-import { say, showPicture } from "./dom.js";
+import { setText, showPicture } from "./dom.js";
 
 /**
- * The element of that id.
- * @type {(id: string) => any} of whichever kind the page has there
+ * Returns the element with that id.
+ * @type {(id: string) => any} its type depends on the page
  */
 export const element = (id) => document.getElementById(id);
 
 /** Sets the texts around the view, and the language of the page. */
 export function frameWords(t) {
   document.documentElement.lang = t.language;
-  say(element("brand"), t("title"));
-  say(element("language-label"), t("language"));
+  setText(element("brand"), t("title"));
+  setText(element("language-label"), t("language"));
   element("language").value = t.language;
-  if (element("loading")) say(element("loading"), t("loading"));
+  if (element("loading")) setText(element("loading"), t("loading"));
   element("steps").setAttribute("aria-label", t("steps"));
   ["step_consent", "step_check", "step_files"].forEach((words, index) => {
-    say(element("steps").children[index].querySelector(".step-name"), t(words));
+    setText(element("steps").children[index].querySelector(".step-name"), t(words));
   });
 }
 
@@ -31,14 +31,14 @@ export function showSteps(t, current) {
     each.classList.toggle("done", done);
     if (index === current) each.setAttribute("aria-current", "step");
     else each.removeAttribute("aria-current");
-    say(each.querySelector(".visually-hidden"), done ? t("step_done") : "");
+    setText(each.querySelector(".visually-hidden"), done ? t("step_done") : "");
   });
 }
 
 /** Shows a notice at the foot of the page; null hides it. */
 export function notice(text) {
   element("notice").classList.toggle("shown", Boolean(text));
-  if (text) say(element("notice-words"), text);
+  if (text) setText(element("notice-words"), text);
 }
 
 /** Shows, on a computer, the invite link (never the H5 link) as a QR code for the phone. */
@@ -48,9 +48,9 @@ export function showPhone(app, place) {
   document.body.classList.toggle("beside", useful);
   if (!useful) return;
   const { t } = app;
-  say(element("phone-heading"), t("phone_heading"));
-  say(element("phone-lead"), t("phone_lead"));
-  say(element("phone-private"), t("phone_private"));
+  setText(element("phone-heading"), t("phone_heading"));
+  setText(element("phone-lead"), t("phone_lead"));
+  setText(element("phone-private"), t("phone_private"));
   element("phone-code").alt = t("phone_code");
   aside.hidden = false;
   app.phoneCode ??= showPhoneCode(app.key);

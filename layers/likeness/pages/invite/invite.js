@@ -1,8 +1,9 @@
-// The person's page. The token comes in the fragment, which no server sees, and stays in this tab's storage, where the
-// page finds it after the face check. The session on the server decides what is shown, so a reload loses nothing.
+// The person's page. The token is in the URL's fragment, which is not sent to a server, and is kept in this tab's
+// storage, where the page finds it after the face check. The server's session decides what is shown, so a reload loses
+// nothing.
 
 import { ApiError, call, serverNow } from "./api.js";
-import { h, say } from "./dom.js";
+import { h, setText } from "./dom.js";
 import { FilesStep } from "./files.js";
 import { element, frameWords, notice, showPhone, showSteps } from "./frame.js";
 import { isOpen, placeOf, pollDelay, stepOf, tokenIn } from "./state.js";
@@ -25,7 +26,7 @@ const TOAST_MS = 6000;
 /** How long a redirect may take before its button works again. */
 const LEAVING_MS = 10_000;
 
-/** Values stored for this tab. Where the browser allows no storage, they last until a reload. */
+/** Values stored for this tab. If the browser allows no storage, they last until a reload. */
 class Memory {
   constructor() {
     this.kept = new Map();
@@ -46,7 +47,7 @@ class Memory {
       if (value === null) sessionStorage.removeItem(name);
       else sessionStorage.setItem(name, JSON.stringify(value));
     } catch {
-      // Private windows and full disks: the map above has it.
+      // The map above keeps the value in private windows and on full disks.
     }
   }
 }
@@ -78,7 +79,7 @@ class App {
   }
 
   announce(text) {
-    say(element("announcer"), text);
+    setText(element("announcer"), text);
   }
 
   toast(text) {
@@ -112,7 +113,7 @@ class App {
     const { epoch } = this;
     try {
       const session = await call(this.key, "GET", this.path());
-      // A response to a request from before a change of this page may not include the change.
+      // A request that was sent before a change on this page may not include the change.
       if (epoch !== this.epoch) return this.ask();
       this.take(session);
       this.reportConnection(null);
@@ -159,8 +160,8 @@ class App {
     const still = Date.now() - this.changedAt;
     const regular = this.session ? pollDelay(this.place(), this.session, this.sending, still) : 0;
     if (regular === null) return;
-    const spread = 0.9 + Math.random() / 5; // pages that lost the same server do not all return at once
-    // Browsers report when the connection is back, but not reliably, so requests go on.
+    const spread = 0.9 + Math.random() / 5; // jitter, so that pages do not all retry at the same time
+    // Browsers do not report reliably that the connection is back, so requests continue.
     const wait = this.failures && !navigator.onLine ? OFFLINE_MS : this.failures ? this.pauseMs : regular;
     this.nextAt = Date.now() + wait * spread;
     this.timer = setTimeout(() => this.refresh(), wait * spread);
@@ -187,7 +188,7 @@ class App {
 
   // --- consent
 
-  /** The consent text in the current language, or null while it loads; the page is drawn again when it arrives. */
+  /** Returns the consent text in the current language, or null while it loads. The page is drawn again afterwards. */
   consentText() {
     const { language } = this.t;
     if (!this.texts.has(language)) this.texts.set(language, this.fetchConsent(language));
@@ -207,7 +208,7 @@ class App {
     }
   }
 
-  /** Stores the person's consent to `text`. If another text is in force, that one is shown instead. */
+  /** Stores the person's consent to a text. If the text has changed, the new one is shown instead. */
   async agree({ text_version, language, sha256 }) {
     try {
       const consent = await call(this.key, "POST", this.path("/consent"), { text_version, language, sha256 });
@@ -227,8 +228,8 @@ class App {
   // --- the face check
 
   /**
-   * Creates a link and opens it. Gets the session first: if another tab or the phone has started an attempt, the page
-   * shows that, and uses up no attempt.
+   * Creates a link and opens it. Gets the session first: if another tab or device has started an attempt, the page
+   * shows it instead of using up another one.
    */
   async start() {
     const seen = this.session.attempt?.number ?? 0;
@@ -250,20 +251,20 @@ class App {
     try {
       const session = await call(this.key, "POST", this.path("/attempts"));
       this.epoch += 1;
-      this.session = session; // not drawn: the page is about to be left
+      this.session = session; // not drawn, because the browser is about to leave the page
       const { number, h5_link: link } = session.attempt;
       this.memory.set("link", { session: this.sessionId, number, link });
       this.notifyOtherTabs();
       return link;
     } catch (error) {
       if (error.code === "consent_required") this.consentWhy = "consent_needed";
-      // Another tab was faster, or no attempt is left: the session says which.
+      // Another tab was faster, or no attempt is left. The session shows which.
       if (error.status === 409 || error.code === "too_many_attempts") await this.refresh();
       throw error;
     }
   }
 
-  /** The newest link, if it was created in this tab and still works. */
+  /** Returns the newest link if it was created in this tab and still works. */
   keptLink() {
     const kept = this.memory.get("link");
     const same = kept?.session === this.sessionId && kept.number === this.session.attempt?.number;
@@ -282,7 +283,7 @@ class App {
     if (this.leaving) return;
     if (!this.session && !this.refused) return;
     const place = this.refused ? "refused" : this.place();
-    // The view is drawn with its text, so that nothing moves under a finger that is about to press.
+    // The view is drawn only with its text, so that nothing moves while the person is about to press.
     if (place === "consent" && !this.consentText()) return this.disableConsent();
     const key = this.viewKey(place);
     if (key !== this.shown?.key) this.change(place, key);
@@ -296,7 +297,7 @@ class App {
     this.shown = { place: "consent", key: null };
   }
 
-  /** What a view depends on: when this changes the view is drawn again, otherwise it is only updated. */
+  /** Returns a key of everything that a view depends on. A view is drawn again if its key changes, else updated. */
   viewKey(place) {
     const parts = [place, this.t.language];
     if (place === "consent") parts.push(this.consentText().sha256, this.consentWhy);
@@ -347,7 +348,7 @@ class App {
     showPhone(this, null);
     this.listen();
     this.refresh();
-    // An open link counts down and expires without a response.
+    // The countdown and expiry of a link need no response.
     setInterval(() => {
       if (this.shown?.place === "open" && !document.hidden) this.draw();
       else if (this.shown?.place === "waiting") this.view.update();
@@ -362,7 +363,7 @@ class App {
       clearTimeout(this.timer);
       this.reportConnection(new ApiError("offline", ""));
     });
-    // Back from the face check, the browser may restore the page as it was left, with its button still busy.
+    // After the face check, the browser may restore the page as it was, with its button still busy.
     addEventListener("pageshow", (event) => {
       if (event.persisted) this.cameBack();
       this.join();
@@ -385,12 +386,12 @@ class App {
   }
 }
 
-/** Runs `work` in one tab at a time, where the browser has locks. */
+/** Runs `work` in one tab at a time, if the browser supports locks. */
 function exclusively(name, work) {
   return navigator.locks ? navigator.locks.request(name, work) : work();
 }
 
-/** Shows a status to a person without a token, as after a callback in another browser; `?status=` names it. */
+/** Shows the status of `?status=` to a person without a token, for example after a callback in another browser. */
 function showStatus() {
   const status = new URLSearchParams(location.search).get("status");
   const known = STATUSES.includes(status);
@@ -411,7 +412,7 @@ function showStatus() {
 }
 
 function takeToken(memory) {
-  // Some chats encode the "#", which makes the token a part of the path.
+  // Some chat apps encode the "#", which makes the token a part of the path.
   const broken = location.hash.startsWith("#st_") ? location.hash.slice(1) : null;
   const given = tokenIn(location.hash) ?? tokenIn(location.pathname) ?? broken;
   if (given && given !== memory.get("token")) {
@@ -419,7 +420,7 @@ function takeToken(memory) {
     memory.set("token", given);
   }
   const token = memory.get("token");
-  // With a token, the session has the status; neither of them stays in the address.
+  // With a token, the session has the status. Neither of them stays in the URL.
   const path = location.pathname.replace(/[^/]*$/, "invite");
   if (token && (location.hash || location.search || path !== location.pathname)) history.replaceState(null, "", path);
   return token;

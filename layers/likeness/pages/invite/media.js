@@ -1,10 +1,10 @@
 // Checks a file before it is uploaded. The server checks the same limits again, on the bytes themselves.
 
 const DECODE_TIMEOUT_MS = 8000;
-/** A clip that is cut at 15 s ends with a whole frame and a whole audio block; the server allows the same. */
+/** A video cut at 15 s ends with a whole frame and a whole audio block. The server has the same tolerance. */
 const TOLERANCE_SECONDS = 0.1;
 
-/** When a file cannot be used. `code` is one of the server's; `values` fill in the text. */
+/** A file that cannot be used. `code` is one of the server's; `values` fill in the text. */
 export class UnusableFile extends Error {
   constructor(code, values = {}) {
     super(code);
@@ -15,9 +15,9 @@ export class UnusableFile extends Error {
 }
 
 /**
- * `{ kind, contentType, unseen }` of a file that is within `limits` (limits.json); throws UnusableFile. `url` is its
- * blob: URL. `wanted` is the kind that was asked for, null for any. `unseen`: this browser cannot decode it, and so has
- * not measured it.
+ * Returns `{ kind, contentType, unseen }` of a file that is within `limits` (limits.json). Throws UnusableFile. `url`
+ * is its blob: URL. `wanted` is the required kind, null for any. `unseen`: this browser cannot decode the file, so its
+ * dimensions and duration are not checked.
  */
 export async function inspect(file, url, limits, wanted = null) {
   const { kind, contentType } = await typeOf(file, limits);
@@ -26,7 +26,7 @@ export async function inspect(file, url, limits, wanted = null) {
   if (file.size === 0) throw new UnusableFile("empty_file");
   const most = limit.max_bytes;
   if (file.size > most) throw new UnusableFile("file_too_large", { bytes: file.size, most });
-  // Null when this browser cannot decode it (HEIC, TIFF, HEVC): then only the server measures it.
+  // Null when this browser cannot decode it (HEIC, TIFF, HEVC): then only the server checks it.
   const facts = await (kind === "Image" ? picture(url) : recording(kind, url));
   if (facts) checkFacts(facts, limit);
   return { kind, contentType, unseen: !facts };
@@ -47,7 +47,7 @@ const MARKS = {
   "audio/mpeg": /^ID3|(\xff[\xe2\xe3\xf2\xf3\xfa\xfb]).{22,1440}\1.{22,1440}\1/s,
 };
 
-/** The type that a file has by its label, else by the end of its name, else by its first 4 KB. */
+/** Returns a file's type by its MIME type, else by its name's extension, else by its first 4 KB. */
 async function typeOf(file, limits) {
   const kindOf = (type) => Object.keys(limits).find((kind) => limits[kind].content_types.includes(type));
   const end = file.name.split(".").pop().toLowerCase();
@@ -118,7 +118,7 @@ function settled(element, event, facts, url) {
   });
 }
 
-/** SHA-256 of the file's bytes in hex, or null where the browser has no Web Crypto (pages without https). */
+/** Returns the file's SHA-256 in hex, or null if the browser has no Web Crypto (pages without https). */
 export async function digestOf(file) {
   if (!globalThis.crypto?.subtle) return null;
   try {

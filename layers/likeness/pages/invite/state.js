@@ -1,4 +1,4 @@
-// What a session means for the page. Nothing here uses the page or the network.
+// Derives the page's state from a session. Nothing here uses the DOM or the network.
 
 /** A session token: session, client, expiry, the invite's number unless it is the first one, and the signature. */
 const TOKEN = /st_ses_[0-7][0-9A-HJKMNP-TV-Z]{25}\.[a-z0-9-]{1,32}\.\d{1,12}\.(?:\d{1,9}\.)?[\w-]{43}/;
@@ -7,7 +7,7 @@ const MOVING = new Set(["uploaded", "submitting", "processing"]);
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
-/** The session token in a part of an address, without what a chat has put around it; null without one. */
+/** Returns the session token in a part of a URL, without text that a chat app has added, or null. */
 export function tokenIn(text) {
   const found = TOKEN.exec(text) ?? TOKEN.exec(decoded(text));
   return found && found[0];
@@ -22,7 +22,7 @@ function decoded(text) {
 }
 
 /**
- * What the page shows: `consent`, `ready`, `open`, `retry`, `spent`, `waiting`, `files`, `canceled` or `redacted`.
+ * Returns the page's view: `consent`, `ready`, `open`, `retry`, `spent`, `waiting`, `files`, `canceled` or `redacted`.
  * `now` is in milliseconds by the server's clock.
  */
 export function placeOf(session, now) {
@@ -35,7 +35,7 @@ export function placeOf(session, now) {
   return session.attempt ? "retry" : "ready";
 }
 
-/** Which of the three steps a place belongs to, counted from 0; null where there is nothing left to do. */
+/** Returns the index of the step of a view, from 0 to 2, or null when all steps are over. */
 export function stepOf(place) {
   if (["canceled", "redacted", "refused"].includes(place)) return null;
   return place === "consent" ? 0 : place === "files" ? 2 : 1;
@@ -46,12 +46,12 @@ export function isOpen(session, now) {
   return session.attempt?.status === "open" && secondsLeft(session, now) > 0;
 }
 
-/** Seconds that the newest link still works; 0 without one. */
+/** Returns the seconds until the newest link expires, 0 without one. */
 export function secondsLeft(session, now) {
   return session.attempt ? Math.max(0, (Date.parse(session.attempt.expires_at) - now) / SECOND) : 0;
 }
 
-/** Why the last attempt failed: a code of `last_error`. The clock tells that a link has just expired. */
+/** Returns why the last attempt failed, as a code of `last_error`. Without one, the link has just expired. */
 export function reasonOf(session) {
   const byStatus = { failed: "attempt_failed", lost: "result_lost" };
   return session.last_error?.code ?? byStatus[session.attempt?.status] ?? "link_expired";
@@ -67,8 +67,8 @@ export function isMoving(place, session, sending) {
 }
 
 /**
- * Milliseconds until the next poll of the session, null for none. `still` is how long nothing has changed. The interval
- * is short while something changes by itself, and longer while the page waits for the person, who may be on the phone.
+ * Returns the milliseconds until the next poll of the session, null for none. `still` is the time since the last
+ * change. The interval is short while something changes by itself, and longer while the page waits for the person.
  */
 export function pollDelay(place, session, sending, still) {
   if (place === "canceled" || place === "redacted") return null;
@@ -82,7 +82,7 @@ export function pollDelay(place, session, sending, still) {
 const isSettled = (asset) => ["active", "failed", "redacted"].includes(asset.status);
 
 /**
- * The current assets: `{ asset, root }` in the order of their registration, without those that were erased or replaced.
+ * Returns the current assets: `{ asset, root }` in the order of registration, without erased and replaced ones.
  * An asset that awaits its upload, or failed, is replaced by an asset of the same name and type that was registered
  * after it (each such asset replaces one), or by one that `replacements` (new id → old id) names. `root` is the first
  * asset of such a series.
@@ -93,15 +93,15 @@ export function currentAssets(assets, replacements) {
   const roots = new Map();
   const over = new Set();
   for (const each of inOrder) {
-    const gone = (other) => isVacant(other) && isAfter(each, other, replacements);
-    const before = inOrder.find((other) => !over.has(other.id) && gone(other));
+    const isReplaced = (other) => isVacant(other) && isAfter(each, other, replacements);
+    const before = inOrder.find((other) => !over.has(other.id) && isReplaced(other));
     roots.set(each, roots.get(before) ?? each);
     if (before) over.add(before.id);
   }
   return inOrder.filter((each) => !over.has(each.id)).map((asset) => ({ asset, root: roots.get(asset) }));
 }
 
-/** Whether an asset was registered with the session itself: the caller has asked for it by name. */
+/** Whether an asset was registered with the session itself: the client has requested it by name. */
 export const isAskedFor = (asset, session) => asset.created_at === session.created_at;
 
 /** Whether an asset has no file that can be used. */

@@ -1,4 +1,4 @@
-// The texts of the person's page: simplified Chinese, English, traditional Chinese. `{name}` is filled in.
+// The texts of the person's page in simplified Chinese, English and traditional Chinese. `{name}` is a placeholder.
 
 export const LANGUAGES = { zh: "简体中文", en: "English", "zh-Hant": "繁體中文" };
 
@@ -417,7 +417,7 @@ const TEXTS = {
 
 const ORDER = Object.keys(LANGUAGES);
 
-/** The first of the languages `wanted` (BCP 47 tags) that the page has, else English. */
+/** Returns the first language of `wanted` (BCP 47 tags) that the page supports, else English. */
 export function languageOf(wanted) {
   for (const tag of wanted) {
     if (/^zh\b.*\b(hant|tw|hk|mo)\b/i.test(tag)) return "zh-Hant";
@@ -428,8 +428,8 @@ export function languageOf(wanted) {
 }
 
 /**
- * The texts in one language: `t(key, values)` is a text, `t.has(key)` whether there is one; `t.size(bytes)`,
- * `t.number(n)` and `t.date(iso)` format by the rules of the language.
+ * Returns the texts of one language: `t(key, values)` returns a text, `t.has(key)` whether it exists. `t.size(bytes)`,
+ * `t.number(n)` and `t.date(iso)` format values for the language.
  */
 export function wordsIn(language) {
   const index = ORDER.indexOf(language);
@@ -447,7 +447,7 @@ export function wordsIn(language) {
   return t;
 }
 
-// The texts of some codes of the API; every other code is `failed` with the problem's own text.
+// The texts for some codes of the API. Other codes have the text `failed` and the problem's own text.
 const CODES = {
   offline: "no_connection",
   timeout: "timeout",
@@ -455,7 +455,7 @@ const CODES = {
   rate_limited: "busy",
 };
 
-/** The text for an ApiError: `{ text, detail }`. `detail` is the problem's own text, or null if `text` is enough. */
+/** Returns the text for an ApiError, `{ text, detail }`. `detail` is the problem's text, null if `text` is enough. */
 export function problemWords(t, error) {
   const known = CODES[error.code];
   if (known) return { text: t(known), detail: null };
@@ -464,8 +464,8 @@ export function problemWords(t, error) {
 }
 
 /**
- * Why a file cannot be used. `message` is the server's English text, `values` what this page has measured (both may be
- * missing), `limit` the bounds of the file's kind.
+ * Returns why a file cannot be used. `message` is the server's English text, `values` are this page's measurements
+ * (both may be missing), `limit` has the limits of the file's kind.
  */
 export function reasonWords(t, code, message, values, limit) {
   if (code === "type_mismatch" && values?.wanted) return t(`type_mismatch_${values.wanted}`);

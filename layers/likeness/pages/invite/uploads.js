@@ -1,28 +1,28 @@
-// Uploads files from this page to the bucket, two at a time: checks, registers and sends them. It waits for a lost
-// connection to return, and reports what the server refuses, which can be retried.
+// Uploads files from this page to the bucket, two at a time: checks, registers and sends them. It resumes after a lost
+// connection, and reports files that the server refuses, which can be retried.
 
 import { ApiError, call, serverNow } from "./api.js";
 import { UnusableFile, digestOf, inspect } from "./media.js";
 
-const AT_ONCE = 2;
-const MOST_TRIES = 6;
+const CONCURRENCY = 2;
+const MAX_TRIES = 6;
 /** An upload that sends no byte for this long counts as a lost connection. */
 const STALLED_MS = 60_000;
 const NAME_LIMIT = 64;
-// What the API accepts in no name: control characters, line separators, overrides of the direction of what follows.
+// Characters that the API rejects in names: control characters, line separators, overrides of the text direction.
 const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
 const TRANSIENT = new Set(["offline", "timeout", "throttled", "rate_limited", "storage_unavailable", "not_json"]);
 
-/** When the bucket answered, but did not take the file. */
+/** The bucket responded, but did not accept the file. */
 class NotStored extends Error {}
-/** When the file could not be read: it was moved or changed, or the permission has ended. */
+/** The file could not be read: it was moved or changed, or the permission has ended. */
 class Unreadable extends Error {}
 
 /**
  * The files of this page. `phase` of an item: `checking`, `refused` (checked and not usable), `queued`, `sending`,
  * `paused` (no connection), `sent`, `broken` (the upload failed; can be retried), `failed` (its asset failed). `limits`
- * is a promise of limits.json, `taken()` returns the names that are in use. Callbacks: `changed(item)` after every
- * change, `same(item, name)` when the session has the same file already, `replaced(newId, oldId)` when an asset
+ * is a promise of limits.json, `taken()` returns the names in use. Callbacks: `changed(item)` after every change,
+ * `same(item, name)` when the session already has the same file, `replaced(newId, oldId)` when an asset
  * replaces another.
  */
 export class Uploads {
@@ -38,14 +38,14 @@ export class Uploads {
     this.running = 0;
   }
 
-  /** Whether an upload is not finished: leaving the page would lose it. */
+  /** Whether an upload is unfinished and would be lost by leaving the page. */
   get sending() {
     return this.items.some((each) => ["checking", "queued", "sending", "paused"].includes(each.phase));
   }
 
   /**
-   * Adds a file. The second argument says where it goes: `row` is the key of its row, `former` the id of the asset that
-   * it replaces, `name` and `kind` what was asked for; all may be null.
+   * Adds a file. `row` is the key of its row, `former` the id of the asset that it replaces, `name` and `kind` are the
+   * requested ones. All may be null.
    */
   async add(file, { row = null, former = null, name = null, kind = null } = {}) {
     const key = nextKey();
@@ -69,7 +69,7 @@ export class Uploads {
     this.next();
   }
 
-  /** Sends a file again that could not be sent, or whose asset failed for a temporary reason. */
+  /** Retries a file whose upload failed, or whose asset failed for a temporary reason. */
   retry(item) {
     if (item.phase === "failed") Object.assign(item, { former: item.assetId, assetId: null });
     this.set(item, { phase: "queued", tries: 0, sent: 0, form: null, problem: null });
@@ -102,7 +102,7 @@ export class Uploads {
   }
 
   next() {
-    while (this.running < AT_ONCE) {
+    while (this.running < CONCURRENCY) {
       const item = this.items.find((each) => each.phase === "queued");
       if (!item) return;
       this.running += 1;
@@ -140,7 +140,7 @@ export class Uploads {
       ...(item.sha256 ? { sha256: item.sha256 } : {}),
     });
     if (!asset.upload) {
-      // The session has these bytes already; after a retry it may be this item's own asset, whose response was lost.
+      // The session already has these bytes; after a retry it may be this item's own asset, whose response was lost.
       if (item.assetId === asset.id) this.set(item, { phase: "sent", sent: item.file.size });
       else this.drop(Object.assign(item, { phase: "same" }), asset.name);
       return;
@@ -153,15 +153,15 @@ export class Uploads {
   async afterFailure(item, error) {
     const passing = error instanceof ApiError && TRANSIENT.has(error.code);
     item.tries += 1;
-    if (error instanceof NotStored) item.form = null; // it may have expired: the next try gets a new one
-    const most = error instanceof NotStored ? 2 : passing ? (navigator.onLine ? MOST_TRIES : Infinity) : 0;
+    if (error instanceof NotStored) item.form = null; // it may have expired: the next attempt gets a new one
+    const most = error instanceof NotStored ? 2 : passing ? (navigator.onLine ? MAX_TRIES : Infinity) : 0;
     if (item.tries >= most) return this.set(item, { phase: "broken", problem: problemOf(error) });
     this.set(item, { phase: "paused", sent: 0 });
     await (error.retryAfter ? sleep(error.retryAfter) : pause(Math.min(30, 2 ** item.tries)));
     if (item.phase === "paused") this.set(item, { phase: "sending" });
   }
 
-  /** The name of the file as the API accepts it, and different from every other name of the session. */
+  /** Returns a name that the API accepts and that no other file of the session has. */
   freeName(given) {
     const clean = given.normalize("NFC").replace(UNPRINTABLE, "").trim() || "file";
     const dot = clean.lastIndexOf(".");
@@ -193,7 +193,7 @@ function problemOf(error) {
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 /**
- * Waits for some seconds, or for the connection to come back, whichever is first.
+ * Waits for some seconds or until the connection is back, whichever is first.
  * @returns {Promise<void>}
  */
 function pause(seconds) {
@@ -209,7 +209,7 @@ function pause(seconds) {
 }
 
 /**
- * Sends a file with a presigned form. XMLHttpRequest, since fetch does not report upload progress.
+ * Sends a file with a presigned form. Uses XMLHttpRequest, because fetch does not report upload progress.
  * @returns {Promise<void>}
  */
 function post(form, file, progress) {
@@ -219,13 +219,13 @@ function post(form, file, progress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     let watch = 0;
-    const moved = () => {
+    const restartWatch = () => {
       clearTimeout(watch);
       watch = setTimeout(() => request.abort(), STALLED_MS);
     };
     request.upload.addEventListener("progress", (event) => {
-      moved();
-      // The fields of the form count too: they are small, and the response marks the end.
+      restartWatch();
+      // `loaded` and `total` include the form's other fields.
       if (event.lengthComputable) progress(Math.min(file.size, Math.max(0, event.loaded - (event.total - file.size))));
     });
     const lost = () => reject(new ApiError("offline", "The upload was interrupted"));
@@ -235,13 +235,13 @@ function post(form, file, progress) {
     request.addEventListener("loadend", () => clearTimeout(watch));
     request.open("POST", form.url);
     request.send(body);
-    moved();
+    restartWatch();
   });
 }
 
 function refusal(status) {
   if (status < 500) return new NotStored(String(status));
-  return new ApiError("storage_unavailable", `The storage answered ${status}`);
+  return new ApiError("storage_unavailable", `The storage responded with ${status}`);
 }
 
 async function readable(file) {

@@ -1,8 +1,8 @@
-// The views of the page besides the files: consent, the face check, and the final ones. Each function draws one view
-// and returns `{ element, update() }`; `update` is called after each response, and each second.
+// The views of the page except the files: consent, the face check, and the final ones. Each function draws one view and
+// returns `{ element, update() }`. `update` is called after each response, and every second.
 
 import { serverNow } from "./api.js";
-import { h, icon, say } from "./dom.js";
+import { h, icon, setText } from "./dom.js";
 import { isUndecided, reasonOf, secondsLeft } from "./state.js";
 import { problemWords } from "./texts.js";
 
@@ -13,7 +13,7 @@ const heading = (text) => h("h1", { tabindex: "-1" }, text);
 const step = (...children) => h("div", { class: "step" }, ...children);
 const still = (element) => ({ element, update() {} });
 
-/** A button that is busy, and cannot be pressed again, while `work` runs. */
+/** Returns a button that is busy and cannot be pressed again while `work` runs. */
 function busyButton(label, busyLabel, work, style = "button") {
   const words = h("span", {}, label);
   const button = h("button", { type: "button", class: style }, words);
@@ -30,12 +30,12 @@ function busyButton(label, busyLabel, work, style = "button") {
     // Not `disabled`, which would lose the keyboard focus.
     button.setAttribute("aria-disabled", String(on));
     button.classList.toggle("busy", on);
-    say(words, on ? busyLabel : label);
+    setText(words, on ? busyLabel : label);
   };
   return { button, words, busy };
 }
 
-/** The place for the error of a button. */
+/** Returns an element for a button's error. */
 function errorSlot() {
   const element = h("div", { class: "slot", role: "alert" });
   return {
@@ -50,7 +50,7 @@ function errorSlot() {
   };
 }
 
-/** The consent text, a checkbox that is not ticked, and the button that stores the consent. */
+/** The consent text, an unchecked checkbox, and the button that stores the consent. */
 export function consentView(app) {
   const { t } = app;
   const text = app.consentText();
@@ -82,7 +82,7 @@ export function consentView(app) {
 
 const paragraphs = (text) => text.split(/\n\s*\n/).map((each) => h("p", {}, each.trim()));
 
-/** A line that says that consent is on record. */
+/** Returns a line with the date of the consent, or null. */
 function consentLine({ t, session }) {
   const { consent } = session;
   if (!consent) return null;
@@ -97,7 +97,7 @@ function tips(t) {
     each("light", "tip_light"), each("face", "tip_alone"), each("person", "tip_bare"));
 }
 
-/** The button that creates a link and opens it. After too many requests it shows how long to wait. */
+/** Returns the button that creates a link and opens it. After too many requests it counts down. */
 function startButton(app, label, style) {
   const { t } = app;
   const trouble = errorSlot();
@@ -115,7 +115,7 @@ function startButton(app, label, style) {
 
 async function countDown(words, t, seconds) {
   for (let left = Math.ceil(seconds); left > 0; left -= 1) {
-    say(words, t("start_wait", { seconds: String(left) }));
+    setText(words, t("start_wait", { seconds: String(left) }));
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
 }
@@ -142,7 +142,7 @@ export function openView(app) {
   const link = app.keptLink();
   const clock = h("p", { class: "clock", role: "timer", "aria-labelledby": "clock-label" });
   const bar = h("progress", { max: "120", value: "120", "aria-hidden": "true" });
-  // A button, since scanners follow the links of a page, and this one is for the person alone.
+  // A button, because scanners follow links, and only the person may open this one.
   const goThere = { type: "button", class: "button", onclick: () => location.assign(link) };
   const go = link && h("button", goThere, t("open_go"));
   const again = startButton(app, t(link ? "open_again" : "open_again_here"), "button second");
@@ -155,7 +155,7 @@ export function openView(app) {
   );
   const update = () => {
     const left = Math.ceil(secondsLeft(app.session, serverNow()));
-    say(clock, `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`);
+    setText(clock, `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`);
     bar.value = left;
   };
   update();
@@ -187,7 +187,7 @@ export function waitingView(app) {
   const orbit = h("div", { class: "orbit", "aria-hidden": "true" }, icon("face"));
   const element = step(heading(t("waiting_heading")), orbit, words);
   const update = () => {
-    if (Date.now() - began > LONG_MS) say(words, t("waiting_long"));
+    if (Date.now() - began > LONG_MS) setText(words, t("waiting_long"));
   };
   return { element, update };
 }

@@ -1,15 +1,15 @@
 // Calls of this API from its own pages. The credential is sent in x-api-key only, and is never part of a URL, an error
 // or a console message.
 
-const TIMEOUT_MS = 35_000; // the gateway itself gives up after 29 s
+const TIMEOUT_MS = 35_000; // longer than the gateway's timeout of 29 s
 
 let skewMs = 0;
 
-/** Milliseconds since the epoch by the server's clock, from its last response: a phone's clock may be wrong. */
+/** Milliseconds since the epoch by the server's clock, from its last response, because a phone's clock may be wrong. */
 export const serverNow = () => Date.now() + skewMs;
 
 /**
- * When a call fails. `code` is the problem document's, or `offline` (no response), `timeout` or `not_json`. `message`
+ * A failed call. `code` is the problem document's, or `offline` (no response), `timeout` or `not_json`. `message`
  * is the problem's English text; `status` is 0 without a response; `retryAfter` is in seconds or null; `requestId`
  * names the request in the server's logs, or is null.
  */
@@ -26,8 +26,8 @@ export class ApiError extends Error {
 }
 
 /**
- * One request. `path` is relative to the page; `key` may be null for what is public; `body` is sent as JSON, or as it
- * is when it is a string. Returns the JSON of the response (null for an empty one) or a picture as a Blob; throws
+ * Sends one request. `path` is relative to the page; `key` may be null for public routes; `body` is sent as JSON, or as
+ * it is if it is a string. Returns the JSON of the response (null for an empty one) or an image as a Blob. Throws
  * ApiError.
  */
 export async function call(key, method, path, body = null, { headers = {} } = {}) {
@@ -62,11 +62,11 @@ function read(response, text) {
   if (Number.isFinite(date)) skewMs = date + 500 - Date.now();
   const type = response.headers.get("content-type") ?? "";
   if (response.ok && type.startsWith("image/")) return new Blob([text], { type });
-  const answer = parsed(text);
-  if (response.ok && answer !== undefined) return answer;
+  const document = parsed(text);
+  if (response.ok && document !== undefined) return document;
   const about = { status: response.status, retryAfter: retryAfter(response) };
   if (response.ok) throw new ApiError("not_json", "The response is not JSON", about);
-  const { code = `http_${response.status}`, detail, title, request_id: requestId, field } = answer ?? {};
+  const { code = `http_${response.status}`, detail, title, request_id: requestId, field } = document ?? {};
   const message = detail || title || `The server responded with ${response.status}`;
   throw new ApiError(code, message, { ...about, requestId, field });
 }

@@ -1,10 +1,10 @@
-// Creates elements. Text is always set as text, so nothing that a server or a person wrote is read as HTML.
+// Creates elements. Text is always set as text, so text from a server or a person is never parsed as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * An element: `h("p", { class: "hint", id: "x" }, "text", child)`. Properties that start with "on" are listeners,
- * true and false set and leave out an attribute, null children are left out.
+ * Returns an element: `h("p", { class: "hint", id: "x" }, "text", child)`. Properties that start with "on" are
+ * listeners. true sets an attribute, false leaves it out. null children are left out.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
@@ -24,11 +24,11 @@ export function h(tag, properties = {}, ...children) {
 }
 
 /** Sets the text of an element if it differs, so that screen readers do not repeat it. */
-export function say(element, text) {
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Shows `picture`, a Blob, in an `img`. Without a picture that can be shown the image stays empty. */
+/** Shows `picture`, a Blob, in an `img`. The `img` stays empty if the picture cannot be decoded. */
 export function showPicture(image, picture) {
   const url = URL.createObjectURL(picture);
   image.addEventListener("load", () => URL.revokeObjectURL(url), { once: true });
@@ -36,7 +36,7 @@ export function showPicture(image, picture) {
   image.src = url;
 }
 
-// Lines on a grid of 24 by 24, in the colour of the text beside them.
+// Lines on a grid of 24 by 24, drawn in the text's colour.
 const ICONS = {
   check: "M5 12.5l4.5 4.5L19 7.5",
   alert: "M12 4L2.8 20h18.4zM12 10v4.5M12 17.2v.3",
@@ -53,7 +53,7 @@ const ICONS = {
   camera: "M4 8h4l1.5-2.5h5L16 8h4v11H4zM8.5 13a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0",
 };
 
-/** One of the icons above, hidden from screen readers. */
+/** Returns one of the icons above, hidden from screen readers. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");

@@ -1,1 +1,1 @@
-"""HTTP to crun, and to hosts that nobody vouches for."""
+"""HTTP clients for crun and for untrusted hosts."""

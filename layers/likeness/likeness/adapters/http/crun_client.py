@@ -1,4 +1,4 @@
-"""crun.ai over HTTPS: one kept-alive connection, bounded waits, no redirects."""
+"""The client of crun's API: keep-alive connections, bounded waits, no redirects."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, Up
 
 CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 12.0
-#: The contract knows no such header; whoever has crun's logs may look for it.
+#: Not part of crun's contract. It helps to find a call in crun's logs.
 _CORRELATION_HEADER = "X-Correlation-Id"
-#: The key may have been changed, or enabled again under another value: it is fetched anew, and the call made once more.
+#: The key may have been rotated: it is read again, and the call is repeated once.
 _KEY_REFUSED = frozenset({401, 403})
 _LARGEST_ANSWER = 1 << 20
 _PARALLEL = 8
 _LONGEST_WAIT_SECONDS = 3600
-#: No further batch of questions begins after this: with one slow batch it still fits into the function's minute.
+#: No batch of reports starts later than this. One slow batch then still fits into the function's 60 s timeout.
 _REPORTS_SECONDS = 25.0
 
 
 class CrunClient:
-    """The port ``Crun``. ``api_key(fresh=True)`` fetches the key anew: after a 401 or 403 it may have been rotated.
+    """The port ``Crun``. ``api_key(fresh=True)`` reads the key again: after a 401 or 403 it may have been rotated.
 
-    ``admit(n)``, or ``admit(n, client_id)`` on behalf of a client, is the rate limiter: it returns, perhaps after
-    a while, how many of ``n`` calls may go out now, or raises RateLimited. ``called`` is called for every request that
-    went out, perhaps from several threads at once. ``read_timeout`` in seconds, between two bytes.
+    ``admit(n)``, or ``admit(n, client_id)`` on behalf of a client, is the rate limiter: it returns, possibly after a
+    wait, how many of ``n`` calls may be sent now, or raises RateLimited. ``called`` is called for every request sent,
+    possibly from several threads concurrently. ``read_timeout`` is in seconds, between two bytes.
     """
 
     def __init__(
@@ -55,12 +55,13 @@ class CrunClient:
         self._timeouts = (CONNECT_TIMEOUT_SECONDS, read_timeout)
         self._http = OwnSession()
         self._http.trust_env = trust_env
-        ready = ReadyAdapter(pool_maxsize=_PARALLEL, max_retries=0)  # one for both: it reads the authorities
+        # One adapter for both schemes, because it reads the CA certificates.
+        ready = ReadyAdapter(pool_maxsize=_PARALLEL, max_retries=0)
         for scheme in ("https://", "http://"):
             self._http.mount(scheme, ready)
 
     def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
-        """See the port. The caller has taken its permit already, in the name of its client."""
+        """See the port. The caller has already acquired a permit on behalf of its client."""
         body = {"callback_url": callback_url}
         data = self._call("POST", "job/visual-validate-session", "BytedToken", correlation_id, body, [callback_url])
         return H5Session(read_id(data, "BytedToken", longest=4096), read_link(data, "H5Link"))
@@ -107,7 +108,7 @@ class CrunClient:
         return found
 
     def balance(self) -> float:
-        """See the port. Nobody's in particular."""
+        """See the port. The call is not made on behalf of a client."""
         self._take(1, None)
         return read_balance(self._call("GET", "account/balance", "balance"))
 
@@ -147,7 +148,7 @@ class CrunClient:
 
     @contextmanager
     def _reported(self, call: str, correlation_id: str | None) -> Iterator[None]:
-        """Reports the call inside of the block: how long it took, and what came of it."""
+        """Reports the duration and outcome of the call in the block."""
         began, outcome, code = time.monotonic(), "ok", None
         errors: tuple[str, ...] = ()
         try:
@@ -157,7 +158,7 @@ class CrunClient:
             errors = problem.errors if isinstance(problem, UpstreamRefused) else ()
             raise
         except BaseException:
-            outcome = _outcome(None)  # a fault of ours, in the middle of it
+            outcome = _outcome(None)  # a bug, after the request may have been sent
             raise
         finally:
             self._called(CrunCall(call, outcome, time.monotonic() - began, code, correlation_id, errors))
@@ -186,12 +187,12 @@ class CrunClient:
         except requests.ConnectTimeout:
             raise UpstreamDeferred(retry_after=10) from None
         except requests.ConnectionError as exc:
-            # urllib3 says NewConnectionError or NameResolutionError when nothing was sent.
+            # urllib3 raises NewConnectionError or NameResolutionError when nothing was sent.
             if "NewConnectionError" in repr(exc) or "NameResolutionError" in repr(exc):
                 raise UpstreamDeferred(retry_after=10) from None
             raise UpstreamAmbiguous(retry_after=10) from None
         except (requests.RequestException, OSError, ValueError) as exc:
-            # from None: the text of these errors holds the URL, and that holds the byted token.
+            # from None: the text of these errors contains the URL, which contains the byted token.
             raise UpstreamAmbiguous(f"crun's answer was lost ({type(exc).__name__})", retry_after=10) from None
         except Exception as exc:
             if type(exc).__module__.startswith("urllib3"):

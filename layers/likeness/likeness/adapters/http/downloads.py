@@ -1,4 +1,4 @@
-"""Files behind untrusted URLs: public addresses alone, hop by hop, bounded in bytes and in time."""
+"""Downloads files from untrusted URLs: public addresses only at every redirect, bounded in bytes and time."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MAX_REDIRECTS = 3
 _CHUNK = 64 << 10
 _HEADERS = {**untrusted_http.HEADERS, "User-Agent": "Likeness"}
 _RETRYABLE = frozenset({"timeout", "no_connection", "no_answer", "incomplete"})
-#: Besides those from 500 on. 425 is Too Early.
+#: In addition to 5xx. 425 is Too Early.
 _RETRYABLE_STATUSES = frozenset({408, 425, 429})
-#: What a URL may consist of. All else of a Location header is percent-encoded, as browsers do.
+#: Characters allowed in a URL. All others in a Location header are percent-encoded, as browsers do.
 _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 
 
 class HttpDownloads:
-    """The port ``Downloads``, for one file at a time. ``loopback`` allows a stack on one machine its own addresses."""
+    """The port ``Downloads``, for one file at a time. ``loopback`` also allows loopback addresses, for local stacks."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class HttpDownloads:
             self._http.mount(scheme, adapter)
 
     def fetch(self, url: str, limit_bytes: int, seconds: float) -> Download:
-        """See the port. Looking up a name takes as long as the system's resolver does; it is the one unbounded part."""
+        """See the port. Only the name resolution is not bounded by ``seconds``: it depends on the system's resolver."""
         with self._http.within(seconds) as deadline:
             try:
                 download = self._follow(url, limit_bytes, deadline)
@@ -50,7 +50,7 @@ class HttpDownloads:
                 if problem is None:
                     raise
                 download = _failed(problem)
-        # What was cut off reads like what has ended.
+        # A response that the deadline cut off looks like one that is complete.
         return _failed("timeout") if deadline.over.is_set() else download
 
     def _follow(self, url: str, limit_bytes: int, deadline: untrusted_http.Deadline) -> Download:
@@ -62,7 +62,7 @@ class HttpDownloads:
         return _failed("too_many_redirects")
 
     def _get(self, url: str, deadline: untrusted_http.Deadline) -> requests.Response:
-        """One request, made of nothing but its URL: what went to one host never goes to the next."""
+        """Sends one request that depends on its URL only: nothing sent to one host is sent to the next."""
         try:
             request = self._http.prepare_request(requests.Request("GET", url, headers=_HEADERS))
         except ValueError as exc:  # a port of six digits, half a surrogate pair in a password, ...
@@ -72,12 +72,12 @@ class HttpDownloads:
 
 
 def _target(response: requests.Response) -> str:
-    """Where a redirect leads to. InvalidURL when that is no URL; SSLError when it gives up encryption.
+    """Returns the target of a redirect. Raises InvalidURL when it is not a URL, SSLError from https to http.
 
-    Who gave an https URL was promised that nobody reads a face on its way, and that nobody swaps it.
+    An https URL promises that nobody can read or replace the file in transit.
     """
     try:
-        # http.client has read bytes as Latin-1.
+        # http.client decodes headers as Latin-1.
         location = quote(response.headers["Location"].encode("latin-1"), safe=_URL_CHARACTERS)
         here, there = urlsplit(response.url), urlsplit(urljoin(response.url, location))
     except ValueError as exc:
@@ -85,7 +85,7 @@ def _target(response: requests.Response) -> str:
     if (here.scheme, there.scheme) == ("https", "http"):
         raise SSLError
     if (here.scheme, here.netloc.rpartition("@")[2]) == (there.scheme, there.netloc):
-        there = there._replace(netloc=here.netloc)  # a server that names itself asks for the same password again
+        there = there._replace(netloc=here.netloc)  # the same server: keep the user and password
     return there.geturl()
 
 
@@ -93,11 +93,11 @@ def _read(response: requests.Response, limit_bytes: int) -> Download:
     status, body = response.status_code, response.raw
     if status != 200:
         return Download(problem="status", retryable=status in _RETRYABLE_STATUSES or status >= 500)
-    if (body.length_remaining or 0) > limit_bytes:  # as announced
+    if (body.length_remaining or 0) > limit_bytes:  # from Content-Length
         return _failed("too_large")
     content = BytesIO()
     try:
-        # One byte more than is allowed tells that there are more.
+        # Reads one byte more than the limit, to detect a longer file.
         while (wanted := limit_bytes + 1 - content.tell()) and (chunk := body.read(min(wanted, _CHUNK))):
             content.write(chunk)
     except ReadTimeoutError:
@@ -112,7 +112,7 @@ def _failed(problem: str) -> Download:
 
 
 def _problem(error: Exception) -> str | None:
-    """A word that is no secret; None for a fault of ours."""
+    """Returns a code without secrets, None for a bug."""
     if isinstance(error, InvalidSchema | InvalidURL | MissingSchema):
         return "not_http"
     return untrusted_http.problem_of(error)

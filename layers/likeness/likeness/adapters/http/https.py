@@ -1,4 +1,4 @@
-"""What the clients of other people's servers share."""
+"""Shared parts of the HTTP clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECONDS = re.compile("[0-9]+")
 
 
 class ReadyAdapter(HTTPAdapter):
-    """Reads the certificate authorities while the function starts, once: requests does it in each new connection."""
+    """Reads the CA certificates once, while the function starts: requests reads them for each new connection."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """See HTTPAdapter."""
@@ -26,7 +26,7 @@ class ReadyAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **options, ssl_context=context)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """See HTTPAdapter. The context knows the authorities already; a bundle of the user's is read as ever."""
+        """See HTTPAdapter. The context already has the CA certificates. A custom bundle is read as usual."""
         if verify is True:
             conn.cert_reqs = "CERT_REQUIRED"
         else:
@@ -34,25 +34,25 @@ class ReadyAdapter(HTTPAdapter):
 
 
 class OwnSession(Session):
-    """A session that takes a redirect for an answer like any other.
+    """A session that treats a redirect like any other response.
 
-    requests reads the body of one whole, without any bound, even where it is told not to follow it.
+    requests would read the whole body of a redirect, without a limit, even with ``allow_redirects=False``.
     """
 
     def get_redirect_target(self, resp: Response) -> None:
-        """Nowhere."""
+        """Returns None, so that no response counts as a redirect."""
 
 
 def seconds_to_wait(retry_after: str, now: float, longest: int) -> int | None:
-    """What a Retry-After header asks for, in seconds or as a date (RFC 9110, 10.2.3), from 0 to ``longest``.
+    """Returns the seconds of a Retry-After header (RFC 9110, 10.2.3), from 0 to ``longest``.
 
-    None when it says nothing.
+    Returns None when the header is neither a number of seconds nor a date.
     """
     if _SECONDS.fullmatch(retry_after):
         seconds = int(retry_after[:9])
     else:
         try:
-            # A date without a zone is GMT, as all dates of HTTP are, whatever this machine's own zone is.
+            # A date without a time zone is GMT, like all dates of HTTP.
             seconds = math.ceil(calendar.timegm(parsedate_to_datetime(retry_after).utctimetuple()) - now)
         except (ValueError, OverflowError):
             return None

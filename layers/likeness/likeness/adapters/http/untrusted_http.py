@@ -22,19 +22,19 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from likeness.adapters.http.https import ReadyAdapter
 from likeness.domain.addresses import is_public
 
-#: A connection of its own for every request, since one that a frozen function has kept is dead more often than not; and
-#: nothing that has to be unpacked.
+#: Every request uses a new connection, because one that a frozen function has kept is usually closed. Responses are not
+#: compressed.
 HEADERS = {"Connection": "close", "Accept-Encoding": "identity"}
-#: As a timeout, 0 is refused.
+#: The shortest timeout: requests rejects 0.
 _SHORTEST_SECONDS = 0.001
 
 Watch = Callable[[socket.socket], None]
 
 
 class Deadline:
-    """Cuts off, after ``seconds``, the connections that it was shown; and those that are left at the block's end.
+    """Closes the watched connections after ``seconds`` or at the end of its block, whichever comes first.
 
-    One that a server kept open would serve the next block, whose deadline was not shown it.
+    Otherwise a connection that a server keeps open could be reused in the next block, whose deadline does not watch it.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -56,12 +56,12 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds, as a timeout: never 0."""
+        """The remaining seconds, usable as a timeout: never 0."""
         return max(self._ends_at - time.monotonic(), _SHORTEST_SECONDS)
 
     def watch(self, made: socket.socket) -> None:
-        """Also cuts off ``made``."""
-        self._handles.append(made.dup())  # a handle of our own: TLS takes the first one over
+        """Adds ``made`` to the watched connections."""
+        self._handles.append(made.dup())  # a separate handle, because TLS takes over the first one
         if self.over.is_set():
             self._cut()
 
@@ -71,38 +71,38 @@ class Deadline:
 
     def _cut(self) -> None:
         for each in self._handles:
-            with suppress(OSError):  # it has ended by itself
+            with suppress(OSError):  # already closed
                 each.shutdown(socket.SHUT_RDWR)
 
 
 class UntrustedSession(requests.Session):
-    """Connects to one untrusted host at a time, and only by the adapters that are mounted on it."""
+    """Connects to one untrusted host at a time, and only through the adapters mounted on it."""
 
     def __init__(self) -> None:
         super().__init__()
         for name in ("urllib3", "requests_hardened"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # their warnings quote hosts and URLs
-        self.trust_env = False  # neither proxies nor .netrc
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none from one client to the next
+        self.trust_env = False  # no proxies, no .netrc
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # no cookies
         self.adapters.clear()
         self._deadline = Deadline(0)
 
     def within(self, seconds: float) -> Deadline:
-        """The deadline of all that is sent in its block."""
+        """Returns the deadline for all requests in its block."""
         self._deadline = Deadline(seconds)
         return self._deadline
 
     def watch(self, made: socket.socket) -> None:
-        """Puts a new connection under the deadline of this moment."""
+        """Adds a new connection to the current deadline."""
         self._deadline.watch(made)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
-        """None: of a redirect that it does not follow, requests reads all the body, and stumbles over the target."""
+        """Returns None: for a redirect, requests would read the whole body and might fail on the target."""
         return None
 
 
 def _watched(watch: Watch) -> dict[str, type[HTTPConnectionPool]]:
-    """Pools of connections that ``watch`` sees before anything is sent, also before TLS begins."""
+    """Returns connection pools that pass each connection to ``watch`` before anything is sent, TLS included."""
 
     class Plain(HTTPConnection):
         def _new_conn(self) -> socket.socket:
@@ -123,7 +123,7 @@ def _watched(watch: Watch) -> dict[str, type[HTTPConnectionPool]]:
 
 
 class WatchedAdapter(ReadyAdapter):
-    """Shows ``watch`` every connection."""
+    """Passes every new connection to ``watch``."""
 
     def __init__(self, watch: Watch, **options: Any) -> None:
         self._watch = watch
@@ -135,10 +135,10 @@ class WatchedAdapter(ReadyAdapter):
         self.poolmanager.pool_classes_by_scheme = _watched(self._watch)
 
 
-class PublicAdapter(WatchedAdapter, IPFilterAdapter):  # type: ignore[misc]  # it comes without types
-    """Looks the name up once, and connects to that address only if it is public; by http or https, as the URL says.
+class PublicAdapter(WatchedAdapter, IPFilterAdapter):  # type: ignore[misc]  # has no types
+    """Resolves the host once and connects only to a public address, over http or https.
 
-    ``loopback`` allows 127.0.0.0/8 and ::1 besides, and nothing else that is private.
+    ``loopback`` also allows 127.0.0.0/8 and ::1, but no other private addresses.
     """
 
     def __init__(self, watch: Watch, *, loopback: bool = False) -> None:
@@ -148,20 +148,20 @@ class PublicAdapter(WatchedAdapter, IPFilterAdapter):  # type: ignore[misc]  # i
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, *args: Any, **options: Any
     ) -> Any:
-        """See HTTPAdapter. IPFilterAdapter lets through what embeds IPv4 in ::/96, and the old site-local addresses."""
+        """See HTTPAdapter. Also rejects IPv4 in ::/96 and site-local addresses, which IPFilterAdapter allows."""
         attributes: Any = super().build_connection_pool_key_attributes(request, *args, **options)
         host, pool = attributes
         address = ip_address(host["host"].strip("[]"))
         if not (is_public(address) or (self._loopback and address.is_loopback)):
             raise InvalidIPAddress(address)
         if host["scheme"] == "https":
-            # IPFilterAdapter is for one scheme or the other, and a second adapter would read the authorities once more.
+            # IPFilterAdapter supports one scheme only, and a second adapter would read the CA certificates again.
             pool["server_hostname"] = pool["assert_hostname"] = urlsplit(request.url).hostname
         return host, pool
 
 
 def problem_of(error: Exception) -> str | None:
-    """What went wrong, in a word that is no secret: the errors' own texts quote the URL. None for a fault of ours."""
+    """Returns a code without secrets, because the errors' texts quote the URL. Returns None for a bug."""
     if isinstance(error, InvalidIPAddress):
         return "private_address"
     if isinstance(error, requests.Timeout):

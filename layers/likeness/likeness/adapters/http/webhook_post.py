@@ -1,4 +1,4 @@
-"""Webhooks over HTTPS to untrusted hosts: public addresses alone, no redirects, every wait bounded."""
+"""Sends webhooks to untrusted hosts over HTTPS: public addresses only, no redirects, bounded waits."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from likeness.domain.webhooks import LONGEST_PAUSE_SECONDS, WebhookAnswer
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 10.0
-#: All of a delivery: timeouts begin anew with every byte that drips in.
+#: The limit for a whole delivery, because a read timeout starts again with every byte.
 TOTAL_SECONDS = 15.0
-#: Of an answer only the status counts. It is read so that the receiver may finish, and thrown away.
+#: The body is read, so that the receiver can finish its response, and discarded. Only the status counts.
 _LARGEST_ANSWER = 64 << 10
 _CHUNK = 4 << 10
 
 
 class HttpWebhookPost:
-    """The port ``WebhookPost``, for one delivery at a time. ``private`` allows http and every address."""
+    """The port ``WebhookPost``, for one delivery at a time. ``private`` also allows http and private addresses."""
 
     def __init__(
         self, *, private: bool, read_timeout: float = READ_TIMEOUT_SECONDS, total: float = TOTAL_SECONDS
@@ -59,9 +59,9 @@ class HttpWebhookPost:
             stream=True,
         ) as response:
             if deadline.over.is_set():
-                raise requests.ReadTimeout  # a head that was cut off reads like one that has ended
+                raise requests.ReadTimeout  # headers that the deadline cut off look like complete ones
             asked = response.headers.get("Retry-After", "").strip()
-            # What becomes of the rest does not matter: the status has been given.
+            # Errors in the body do not matter, because the status is known.
             with suppress(Exception):
                 self._read(response)
         return WebhookAnswer(response.status_code, seconds_to_wait(asked, time.time(), LONGEST_PAUSE_SECONDS) or 0)
@@ -73,5 +73,5 @@ class HttpWebhookPost:
 
 
 def _problem(error: Exception) -> str | None:
-    """A word that is no secret; None for a fault of ours."""
+    """Returns a code without secrets, None for a bug."""
     return "not_https" if isinstance(error, requests.exceptions.InvalidSchema) else untrusted_http.problem_of(error)

@@ -1,4 +1,4 @@
-"""Active assets by client, over the index ClientAssets, and where the sweep over them is."""
+"""Active assets by client, from the index ClientAssets, and the progress of the sweep over them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _PROGRESS = encode_item({"pk": "RECHECK", "sk": "ROUND"})
-#: Index items that one query examines: most assets are active, so few queries find nothing.
+#: Index items that one query examines. Most assets are active, so few queries return nothing.
 _EXAMINED = 200
 
 
@@ -55,7 +55,7 @@ class DynamoActiveAssets:
         return True
 
     def clients(self) -> list[str]:
-        """See the port. Revoked keys count: what their clients onboarded is there still."""
+        """See the port. Includes clients with revoked keys only, because their assets still exist."""
         query: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": "pk = :pk",
@@ -72,7 +72,7 @@ class DynamoActiveAssets:
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def ids(self, client_id: str, after: str, limit: int) -> tuple[list[tuple[str, str]], str | None]:
-        """See the port. One Query, which may find fewer, or none, and more after it."""
+        """See the port. One Query, which may return fewer than ``limit`` although more follow."""
         with translated():
             page = self._client.query(
                 TableName=self._table,
@@ -95,7 +95,7 @@ class DynamoActiveAssets:
         return found, last["id"]["S"] if last else None
 
     def load(self, ids: Sequence[tuple[str, str]]) -> list[Asset]:
-        """See the port. One BatchGetItem; what it leaves out under load is for the next run."""
+        """See the port. One BatchGetItem. Raises StorageUnavailable if it leaves items unprocessed."""
         if not ids:
             return []
         items = get_items(self._client, self._table, [asset_key(*each) for each in ids])

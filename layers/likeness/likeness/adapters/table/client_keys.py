@@ -1,4 +1,4 @@
-"""Client keys in the table: one partition, one item for each key's SHA-256."""
+"""Client keys in the table: one partition, with one item per key, named by the key's SHA-256."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
-#: For how long a client that had a key is taken to have one.
+#: How long the result that a client has a key is cached.
 _SEEN_SECONDS = 60.0
 
 
@@ -35,9 +35,9 @@ class DynamoClientKeys:
         return Caller(values["client_id"], tuple(values.get("return_origins", ())))
 
     def has_any(self, client_id: str) -> bool:
-        """Whether a client has a key that is not revoked, as it was a minute ago at the earliest.
+        """Returns whether a client has a key that is not revoked. A positive result may be up to a minute old.
 
-        All keys are one partition, since they are few. That a client has none is not remembered.
+        The keys are few, so all are in one partition. A negative result is not cached.
         """
         now = self._now()
         if now - self._seen.get(client_id, -_SEEN_SECONDS) < _SEEN_SECONDS:

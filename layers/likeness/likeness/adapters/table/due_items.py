@@ -1,4 +1,4 @@
-"""What is due, over the sparse index ``Due`` of the inventory."""
+"""Due items, from the table's sparse index ``Due``."""
 
 from __future__ import annotations
 

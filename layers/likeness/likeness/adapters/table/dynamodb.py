@@ -1,8 +1,8 @@
-"""The inventory in one DynamoDB table.
+"""Sessions and assets in one DynamoDB table.
 
-A session is one item (its attempts are a map inside it, so that a callback is one atomic write), an asset is one
-item of the same partition. Conditions name the states a write may start from, *including* the state it leads to: when
-a reply is lost, the SDK's own retry must recognise its own write.
+A session is one item. Its attempts are a map in it, so that a callback is one atomic write. An asset is one item of the
+same partition. Conditions name the states from which a write may start, *including* the state that it writes: when a
+response is lost, the SDK's retry must recognize its own write.
 """
 
 from __future__ import annotations
@@ -63,20 +63,20 @@ if TYPE_CHECKING:
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
 _INDEX = "ClientSessions"
 _ASSET_INDEX = "ClientAssets"
-#: A listing with a filter reads at most this many pages before it hands out a cursor.
+#: A listing with a filter reads at most this many pages before it returns a cursor.
 _PAGES_PER_CALL = 5
 _STATUS = {"#status": "status"}
-#: The first callback's time stands.
+#: Keeps the time of the first callback.
 _ANSWERED = ", attempts.#n.answered_at = if_not_exists(attempts.#n.answered_at, :now)"
-#: Whoever makes work makes it due with the same write (see domain/due.py).
+#: A write that creates work also makes it due (see domain/due.py).
 _DUE = ", due_shard = :shard, due_at = :due"
-#: So many pages of both indexes together are read for one answer about a period.
+#: How many pages of both indexes together one response about a period reads at most.
 _PAGES_OF_FACTS = 8
-#: How often a registration makes room in a session that others fill at the same time.
+#: How often a registration makes room in a session that concurrent requests fill.
 _TRIES = 5
-#: Rows of assets in a session, erased ones too: a read of the session has them all in its answer.
+#: Asset rows in a session, including erased ones, because a read of the session returns all of them.
 _MAX_ROWS = 1000
-#: DynamoDB takes 100 writes in a transaction.
+#: DynamoDB allows 100 writes in a transaction.
 _PER_TRANSACTION = 99
 #: Sorts after every ULID.
 _NOTHING_READ = "Z" * 26
@@ -91,9 +91,9 @@ def _due(identifier: str, at: float) -> Item:
 
 
 def _erasure(of: type) -> tuple[str, dict[str, str]]:
-    """The end of an update, after its SET, that takes out what is erased; its names. Blank fields become ``:gone``."""
-    blank, gone = erased(of)
-    removed = ("ttl", "due_at", *gone)
+    """Returns the end of an update that erases personal fields, and its names. Blank fields become ``:gone``."""
+    blank, absent = erased(of)
+    removed = ("ttl", "due_at", *absent)
     changes = "".join(f", #{each} = :gone" for each in blank) + " REMOVE " + ", ".join(f"#{each}" for each in removed)
     return changes, {f"#{each}": each for each in (*blank, *removed)}
 
@@ -104,21 +104,21 @@ def _open_session() -> Item:
 
 @dataclass
 class _Reading:
-    """An index, read from the newest towards the oldest. ``down_to`` is the ULID that it has come to, "" at the end."""
+    """An index read from newest to oldest. ``down_to`` is the last ULID read, "" at the end."""
 
     query: Item
     items: list[Item] = field(default_factory=list)
     down_to: str = _NOTHING_READ
 
     def until(self, ulid: str) -> list[Item]:
-        """What was read, down to ``ulid`` with it."""
+        """Returns the items read, down to and including ``ulid``."""
         return [each for each in self.items if bare(each["id"]["S"]) >= ulid]
 
 
 class DynamoStore:
-    """The port ``Store`` on table ``table`` by a low-level DynamoDB client.
+    """The port ``Store`` on table ``table``, with a low-level DynamoDB client.
 
-    ``conflict_seconds``: for how long a transaction that meets another one is repeated.
+    ``conflict_seconds`` is how long a transaction that conflicts with another one is retried.
     """
 
     def __init__(self, client: DynamoDBClient, table: str, conflict_seconds: float = CONFLICT_SECONDS) -> None:
@@ -130,11 +130,11 @@ class DynamoStore:
     # -- sessions ---------------------------------------------------------------------------------------------
 
     def create_session(self, session: Session, assets: Sequence[Asset]) -> None:
-        """See the port. One PutItem, or one transaction when assets or a consent come along."""
+        """See the port. One PutItem, or one transaction with assets or a consent."""
         items = [session_item(session), *(asset_item(asset) for asset in assets)]
         if session.consent:
             items.append(consent_item(session, session.consent))
-        # The caller's retry brings a new id, so a row that is there can only be our own first write.
+        # A caller's retry has a new id, so an existing row can only come from a first try of this write.
         if len(items) == 1:
             with translated():
                 self._client.put_item(TableName=self._table, Item=items[0])
@@ -149,7 +149,7 @@ class DynamoStore:
     def list_sessions(
         self, client_id: str, *, limit: int, cursor: str | None, status: str | None, reference: str | None
     ) -> SessionPage:
-        """See the port. The cursor is opaque to the caller and only good for the same client."""
+        """See the port. The cursor is opaque to the caller and valid only for the same client."""
         query: Item = {
             "TableName": self._table,
             "IndexName": _INDEX,
@@ -180,7 +180,7 @@ class DynamoStore:
         return SessionPage(found, _cursor(start["id"]["S"]) if start else None)
 
     def read_facts(self, client_id: str, *, oldest: str, newest: str, page_size: int) -> Facts:
-        """See the port. Two indexes side by side: what one has read beyond the other is left for the next call."""
+        """See the port. Reads two indexes in parallel. What one has read beyond the other is left for the next call."""
         bounds = (client_id, oldest, newest)
         sessions = _reading(_INDEX, "client_id", "ses_", bounds, "id, #status, last_error.#code")
         assets = _reading(
@@ -227,7 +227,7 @@ class DynamoStore:
             f" updated_at = :now{_ANSWERED}{_DUE} REMOVE last_error",
             "attribute_exists(attempts.#n) AND attribute_not_exists(group_id)"
             f" AND attempts.#n.#status IN (:open, :lapsed, :failed, :passed) AND {_OPEN_SESSION}"
-            # Failed with this very code means that a look-up has refused the pass: a reload must not reopen it.
+            # Failed with this code means that a look-up refused the pass. A page reload must not reopen it.
             " AND (attempts.#n.#status <> :failed OR attempts.#n.result_code <> :code)",
             _values(
                 passed=AttemptStatus.PASSED,
@@ -262,7 +262,7 @@ class DynamoStore:
     def record_refused_result(
         self, session: Session, number: int, status: AttemptStatus, why: Problem, now: float
     ) -> None:
-        """See the port. The other attempts' statuses are part of the condition: they decide about the session."""
+        """See the port. The other attempts' statuses decide the session's status, so they are in the condition."""
         others = {k: each.status for k, each in session.attempts.items() if k != number}
         newest = session.attempt is not None and number == session.attempt.number
         moves = AttemptStatus.PASSED not in others.values() and (newest or session.status is SessionStatus.PROCESSING)
@@ -291,7 +291,7 @@ class DynamoStore:
         )
 
     def save_group(self, session_id: str, number: int, group_id: str, now: float) -> None:
-        """See the port. The same write as the state SaveGroup's."""
+        """See the port. The same write as in the state SaveGroup."""
         self._update(
             session_key(session_id),
             "SET group_id = :group, upstream_id = :group, #status = :verified, updated_at = :now,"
@@ -318,14 +318,14 @@ class DynamoStore:
     # -- consent ----------------------------------------------------------------------------------------------
 
     def keep_consent_text(self, text: ConsentText) -> None:
-        """See the port. The digest is the key, so who writes it again writes the same; a process does it once."""
+        """See the port. The digest is the key, so a repeated write is harmless. Each process writes a text once."""
         if text.sha256 not in self._kept_texts:
             with translated():
                 self._client.put_item(TableName=self._table, Item=consent_text_item(text))
             self._kept_texts.add(text.sha256)
 
     def record_consent(self, session: Session, consent: Consent) -> None:
-        """See the port. One transaction: the ledger's entry, and what the session shows."""
+        """See the port. One transaction: the ledger's entry and the session's copy."""
         entry: TransactWriteItemTypeDef = {
             "Put": {
                 "TableName": self._table,
@@ -338,7 +338,7 @@ class DynamoStore:
                 "TableName": self._table,
                 "Key": session_key(session.id),
                 "UpdateExpression": "SET consent = :consent",
-                # Who agrees to the same text twice at the same time has agreed once.
+                # Concurrent requests that agree to the same text add one entry.
                 "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)"
                 + (
                     " AND (attribute_not_exists(consent.sha256) OR consent.sha256 <> :digest)" if consent.sha256 else ""
@@ -350,7 +350,7 @@ class DynamoStore:
         }
         self._transact([entry, shown])
 
-    # -- who works on what ------------------------------------------------------------------------------------
+    # -- leases and drivers -----------------------------------------------------------------------------------
 
     def lease_lookup(self, session_id: str, number: int, execution: str, now: float, until: float) -> Session:
         """See the port."""
@@ -400,7 +400,7 @@ class DynamoStore:
         )
 
     def claim_driver(self, session_id: str, execution: str, takes_over: str | None) -> bool:
-        """See the port. A new driver opens a new generation, which names the execution after it."""
+        """See the port. A new driver starts a new generation, which names the next execution."""
         key = session_key(session_id)
         claimed = self._update_if(
             key,
@@ -410,7 +410,7 @@ class DynamoStore:
             _values(execution=execution, one=1, canceled="canceled", redacted="redacted")
             | (_values(takes_over=takes_over) if takes_over else {}),
         )
-        # Repeated by the same execution, the claim stands and opens no further generation.
+        # A repeated claim by the same execution succeeds and starts no new generation.
         return claimed or self._update_if(
             key, "SET driver = :execution", "driver = :execution", _values(execution=execution)
         )
@@ -431,7 +431,7 @@ class DynamoStore:
     # -- erasure ----------------------------------------------------------------------------------------------
 
     def redact_session(self, session: Session, now: float) -> bool:
-        """See the port. Attempts stay as numbers and outcomes; their tokens go."""
+        """See the port. Attempts keep their numbers and outcomes, but not their tokens."""
         numbers = {f"#n{number}": str(number) for number in session.attempts}
         tokens = "".join(f", attempts.{name}.byted_token = :gone" for name in numbers)
         changes, names = _erasure(Session)
@@ -444,7 +444,7 @@ class DynamoStore:
         )
 
     def redact_asset(self, asset: Asset, now: float, *, give_back: bool = False) -> None:
-        """See the port. The digest and crun's id stay: they are the proof, and what to ask crun to delete."""
+        """See the port. The digest stays as proof, and the AssetId so that crun can be asked to delete the file."""
         key = asset_key(asset.session_id, asset.id)
         changes, names = _erasure(Asset)
         returned = ", given_back = :yes" if give_back else ""
@@ -466,7 +466,7 @@ class DynamoStore:
             try:
                 self._transact([first, self._uncount(asset.session_id, 1)])
             except ConditionFailed:
-                pass  # erased, or given back already: what is left of it goes all the same
+                pass  # already erased, or its slot was released: erase the rest below
             else:
                 return
         self._update_if(key, update, "attribute_exists(pk)", values, names)
@@ -486,14 +486,14 @@ class DynamoStore:
         )
 
     def record_late_group(self, session_id: str, group_id: str) -> None:
-        """See the port. Not in the index of crun's ids: who is erased is not found by them."""
+        """See the port. Does not set the key of the index, because erased sessions are not found by crun's ids."""
         key = session_key(session_id)
-        gone = _values(canceled="canceled", redacted="redacted")
+        erased_statuses = _values(canceled="canceled", redacted="redacted")
         self._update_if(
             key,
             "SET group_id = :id",
             "#status IN (:canceled, :redacted) AND attribute_not_exists(group_id)",
-            gone | _values(id=group_id),
+            erased_statuses | _values(id=group_id),
         )
         self._update_if(
             key,
@@ -526,7 +526,7 @@ class DynamoStore:
     # -- assets -----------------------------------------------------------------------------------------------
 
     def add_asset(self, asset: Asset) -> bool:
-        """See the port. One transaction: the asset, and its slot in the session's count."""
+        """See the port. One transaction: the asset and its slot in the session's count."""
         if self._hold(asset, "attribute_not_exists(pk)", {}):
             return True
         for _ in range(_TRIES):
@@ -538,7 +538,7 @@ class DynamoStore:
         raise ConditionFailed("The session's slots are contended")
 
     def extend_slot(self, asset: Asset) -> None:
-        """See the port. Its slot counts again, if it was given back."""
+        """See the port. Counts the slot again if it was released."""
         waiting = "#status = :waiting"
         values = _values(waiting=AssetStatus.AWAITING_UPLOAD)
         kept = asset.place_counted()
@@ -547,10 +547,10 @@ class DynamoStore:
         elif not self._hold(kept, f"{waiting} AND attribute_exists(given_back)", values):
             self._make_room(asset)
             if not self._hold(kept, f"{waiting} AND attribute_exists(given_back)", values):
-                raise ConditionFailed("The asset waits for no file any more")
+                raise ConditionFailed("The asset no longer waits for a file")
 
     def _hold(self, asset: Asset, condition: str, values: Item) -> bool:
-        """Writes an asset and counts its slot, both or neither; False when a condition was not met."""
+        """Writes an asset and counts its slot in one transaction. Returns False when a condition was not met."""
         of_person = asset.by_person
         count: TransactWriteItemTypeDef = {
             "Update": {
@@ -577,9 +577,9 @@ class DynamoStore:
         return True
 
     def _make_room(self, asset: Asset) -> None:
-        """Gives back the slots that are over in a full session, so that a further try may find one.
+        """Releases expired slots of a full session, so that another attempt may get one.
 
-        TooManyAttempts when there are none, ConditionFailed when the session takes no uploads.
+        Raises TooManyAttempts when no slot has expired, ConditionFailed when the session accepts no uploads.
         """
         now = asset.updated_at
         session, assets = self.load(asset.session_id)
@@ -590,7 +590,7 @@ class DynamoStore:
             if not over or len(assets) >= _MAX_ROWS:
                 raise TooManyAttempts(f"A session holds at most {MAX_ASSETS_PER_SESSION} assets")
             for start in range(0, len(over), _PER_TRANSACTION):
-                self._give_back(session, over[start : start + _PER_TRANSACTION])
+                self._release_slots(session, over[start : start + _PER_TRANSACTION])
         if asset.by_person and session.person_places >= MAX_PERSON_SLOTS:
             waiting = sum(each.by_person and each.waits(now) for each in assets)
             if waiting >= MAX_PERSON_SLOTS:
@@ -602,8 +602,8 @@ class DynamoStore:
                 _values(waiting=waiting, counted=session.person_places),
             )
 
-    def _give_back(self, session: Session, over: Sequence[Asset]) -> None:
-        """Counts these assets no more, all or none: none when one of them has changed, or was given back already."""
+    def _release_slots(self, session: Session, over: Sequence[Asset]) -> None:
+        """Releases the slots of all these assets, or of none when one has changed or was already released."""
         marks: list[TransactWriteItemTypeDef] = [
             {
                 "Update": {
@@ -617,7 +617,7 @@ class DynamoStore:
             }
             for each in over
         ]
-        # somebody else makes room at the same time: the next try sees it
+        # a concurrent request makes room too: the next attempt sees it
         with suppress(ConditionFailed):
             self._transact([*marks, self._uncount(session.id, len(over))])
 
@@ -648,7 +648,7 @@ class DynamoStore:
         return next(iter(sessions), None), [asset_from(item) for item in items if item["sk"]["S"] != "SESSION"]
 
     def load_asset(self, session_id: str, asset_id: str) -> tuple[Session | None, Asset | None]:
-        """See the port. One BatchGetItem; what it leaves out under load is for the caller's next try."""
+        """See the port. One BatchGetItem. Raises StorageUnavailable if it leaves items unprocessed."""
         keys = [session_key(session_id), asset_key(session_id, asset_id)]
         items = {item["sk"]["S"]: item for item in get_items(self._client, self._table, keys)}
         session, asset = (items.get(key["sk"]["S"]) for key in keys)
@@ -674,7 +674,7 @@ class DynamoStore:
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def change_asset(self, asset: Asset, expected: Sequence[AssetStatus], seen: History = NOTHING_SEEN) -> None:
-        """See the port. One PutItem, or one transaction when something was seen."""
+        """See the port. One PutItem, or one transaction that also adds ``seen`` to the poll history."""
         starts = {f"from{index}": status for index, status in enumerate(expected)}
         put = self._put(asset, f"#status IN ({', '.join(f':{name}' for name in starts)})", starts)
         with translated():
@@ -689,7 +689,7 @@ class DynamoStore:
             despite_conflicts(lambda: self._client.put_item(**self._put(intent, as_before, values)))
 
     def _put(self, asset: Asset, condition: str, values: Item) -> PutTypeDef:
-        """The write of a whole asset under ``condition``, or when it was made already and its reply was lost."""
+        """Returns the put of an asset under ``condition``. It also succeeds when repeated after a lost response."""
         mine = {"mine": asset.submitting_by} if asset.submitting_by else {}
         own_write = "#status = :to AND updated_at = :now" + (" AND submitting_by = :mine" if mine else "")
         return {
@@ -706,9 +706,9 @@ class DynamoStore:
             self._client.put_item(TableName=self._table, Item=earlier_id_item(asset))
 
     def _put_and_count(self, put: PutTypeDef, asset: Asset, seen: History) -> bool:
-        """False when the transaction was cancelled for another reason than the asset's condition.
+        """Puts the asset and adds to the history. Returns False when canceled not by the asset's condition.
 
-        Its token, which botocore makes once for all tries of a call, keeps a repetition from counting twice.
+        botocore sends the same token with all retries of a call, so that a retry does not count twice.
         """
         count = history_update(self._table, asset.asset_type, asset.updated_at, seen)
         try:
@@ -723,7 +723,7 @@ class DynamoStore:
     # -- helpers ----------------------------------------------------------------------------------------------
 
     def _transact(self, items: Sequence[TransactWriteItemTypeDef], token: str | None = None) -> None:
-        """All writes or none, repeated where another one is at the same items. Raises as ``translated`` does."""
+        """Writes all items or none, and retries after conflicts. Raises as ``translated`` does."""
         asked: TransactWriteItemsInputTypeDef = {"TransactItems": items}
         if token:
             asked["ClientRequestToken"] = token
@@ -759,7 +759,7 @@ class DynamoStore:
 
 
 def _reading(index: str, partition_key: str, prefix: str, bounds: tuple[str, str, str], shown: str) -> _Reading:
-    """An index of which nothing is read yet; ``bounds`` are the client and the oldest and newest ULID."""
+    """Returns the reading of an index, not yet started. ``bounds``: the client, the oldest and newest ULID."""
     client_id, oldest, newest = bounds
     return _Reading(
         {

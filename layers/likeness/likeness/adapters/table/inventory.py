@@ -1,4 +1,4 @@
-"""The table as an export reads it, where exports go, and how far the last one is."""
+"""The parts of an inventory export: pages of the table, the bucket, and the stored progress."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PROGRESS = encode_item({"pk": "INVENTORY", "sk": "EXPORT"})
 
 
 class DynamoPages:
-    """The port ``InventoryPages`` by an eventually consistent Scan: the only reading that finds what no index has.
+    """The port ``InventoryPages``, by an eventually consistent Scan, because some items are in no index.
 
-    ``limit``: how many items a page examines at most; None for as many as fit into 1 MB.
+    ``limit`` is how many items a page examines at most, None for as many as fit into 1 MB.
     """
 
     def __init__(self, client: DynamoDBClient, table: str, limit: int | None = None) -> None:
@@ -29,7 +29,7 @@ class DynamoPages:
         self._limit = limit
 
     def page(self, cursor: InventoryCursor | None) -> InventoryPage:
-        """See the port. A Scan keeps a partition's items together; the last one of a page is read again, whole."""
+        """See the port. A Scan returns a partition's items together. The last, partial one of a page is read again."""
         asked: ScanInputTypeDef = {"TableName": self._table}
         if self._limit:
             asked["Limit"] = self._limit
@@ -67,7 +67,7 @@ class DynamoProgress:
         self._client, self._table = client, table
 
     def take(self, run: str, now: float, until: float) -> HeldExport | None:
-        """See the port. The run's own repetition succeeds."""
+        """See the port. A repeated call of the same run succeeds."""
         try:
             item = self._update(
                 "SET held_by = :run, held_until = :until",

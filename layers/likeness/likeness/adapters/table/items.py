@@ -1,4 +1,4 @@
-"""Sessions and assets as DynamoDB items, and back."""
+"""Converts sessions and assets to DynamoDB items and back."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 Made = TypeVar("Made", Session, Asset)
 
-#: A session of nobody who was verified or erased is deleted by DynamoDB so long after it was made, with its files that
-#: never reached crun (longer than any link, token or execution lives).
+#: DynamoDB deletes a session that was neither verified nor erased this long after its creation, with its assets that
+#: never reached crun. No link, token or execution lives that long.
 RETENTION_SECONDS = 400 * 86_400
-#: The key of the index by crun's ids: a session has its GroupId there, an asset its AssetId.
+#: The key of the index UpstreamIds: the GroupId of a session, the AssetId of an asset.
 UPSTREAM_ID = "upstream_id"
-#: An asset in one of these states, without crun's id, is worth as much as its session.
+#: An asset in one of these states, without an AssetId, expires with its session.
 _NEVER_AT_CRUN = frozenset({AssetStatus.AWAITING_UPLOAD, AssetStatus.UPLOADED, AssetStatus.FAILED})
-#: A month of the poll history is read until the next one ends.
+#: A month of the poll history is used until the next month ends.
 _HISTORY_SECONDS = 100 * 86_400
 
 
 def encode(value: Any) -> Item:
-    """A JSON-like value or a dataclass as an attribute value. None and absent are the same: leave it out."""
+    """Returns a JSON-like value or a dataclass as an attribute value. None inside of it is left out."""
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, str):
@@ -50,12 +50,12 @@ def encode(value: Any) -> Item:
 
 
 def encode_item(values: Item) -> Item:
-    """A mapping as an item, without its empty values."""
+    """Returns a mapping as an item, without values that are None."""
     return {name: encode(value) for name, value in values.items() if value is not None}
 
 
 def decode(value: Item) -> Any:
-    """The JSON-like value of an attribute value; numbers become int where they are whole, else float."""
+    """Returns the JSON-like value of an attribute value. Whole numbers become int, others float."""
     kind, content = next(iter(value.items()))
     if kind == "N":
         number = float(content)
@@ -68,34 +68,34 @@ def decode(value: Item) -> Any:
 
 
 def decode_item(item: Item) -> Item:
-    """An item as a mapping of plain values."""
+    """Returns an item as a mapping of plain values."""
     return {name: decode(value) for name, value in item.items()}
 
 
 def session_key(session_id: str) -> Item:
-    """The primary key of a session."""
+    """Returns the primary key of a session."""
     return {"pk": {"S": f"SESSION#{session_id}"}, "sk": {"S": "SESSION"}}
 
 
 def asset_key(session_id: str, asset_id: str) -> Item:
-    """The primary key of an asset."""
+    """Returns the primary key of an asset."""
     return {"pk": {"S": f"SESSION#{session_id}"}, "sk": {"S": f"ASSET#{asset_id}"}}
 
 
-#: The partition of all client keys: few, and listed without a scan.
+#: The partition of all client keys. They are few and can be listed without a scan.
 CLIENT_KEYS = "CLIENT_KEYS"
 
 
 def client_key_key(digest: str) -> Item:
-    """The primary key of a client key, by its SHA-256."""
+    """Returns the primary key of a client key, by its SHA-256."""
     return {"pk": {"S": CLIENT_KEYS}, "sk": {"S": digest}}
 
 
 def consent_item(session: Session, consent: Consent) -> Item:
-    """An entry of the ledger. Nothing changes or deletes one; it outlives its session, and holds nothing personal.
+    """Returns an entry of the ledger. It is never changed or deleted, and contains no personal data.
 
-    Its key is ``<time>#<digest>``: a text that is agreed to again after another one is a further entry. Versions before
-    had the digest alone, and a time before it is what tells the two apart.
+    Its sort key is ``<time>#<digest>``, so that agreeing again to an earlier text adds an entry. Older versions used
+    the digest alone.
     """
     of = {"session_id": session.id, "client_id": session.client_id}
     at = datetime.fromisoformat(consent.given_at).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -104,7 +104,7 @@ def consent_item(session: Session, consent: Consent) -> Item:
 
 
 def consent_text_item(text: ConsentText) -> Item:
-    """A text that somebody has agreed to, under its digest: the words behind the ledger's entries."""
+    """Returns the item of a consent text, keyed by its digest, to which the ledger's entries refer."""
     return encode_item(
         {
             "pk": "CONSENT_TEXTS",
@@ -118,7 +118,7 @@ def consent_text_item(text: ConsentText) -> Item:
 
 
 def session_item(session: Session) -> Item:
-    """The item of a new session."""
+    """Returns the item of a new session."""
     return encode_item(
         to_values(session)
         | {"attempt_count": len(session.attempts), "ttl": int(session.created_at) + RETENTION_SECONDS}
@@ -127,29 +127,29 @@ def session_item(session: Session) -> Item:
 
 
 def due(identifier: str, at: float | None) -> Item:
-    """The keys of the index ``Due`` as plain values; without a time the item is not in it."""
+    """Returns the keys of the index ``Due`` as plain values. Without a time, the item is not in the index."""
     return {} if at is None else {"due_shard": shard_of(identifier), "due_at": at}
 
 
 def _updated_at(values: Item) -> float:
-    """The time of the last change. The state machine cannot compute with times: it writes its own, in ISO 8601."""
+    """Returns the time of the last change. The state machine stores its times in ISO 8601."""
     changed: float = values["updated_at"]
     gave_up = values.get("gave_up_at")
     return changed if gave_up is None else max(changed, datetime.fromisoformat(gave_up).timestamp())
 
 
 def session_from(item: Item) -> Session:
-    """The session in an item of the table or of its index (which holds no attempts)."""
+    """Returns the session in an item of the table or of its index (which has no attempts)."""
     return _from_item(Session, item)
 
 
 def asset_item(asset: Asset) -> Item:
-    """The whole item of an asset."""
+    """Returns the complete item of an asset."""
     return encode_item(
         to_values(asset)
         | {
             UPSTREAM_ID: asset.crun_asset_id,
-            # What is written later, on the way to crun, has none.
+            # Absent in writes after the asset was submitted.
             "ttl": int(asset.created_at) + RETENTION_SECONDS if _expires(asset) else None,
         }
         | due(asset.id, asset_due_at(asset))
@@ -157,7 +157,7 @@ def asset_item(asset: Asset) -> Item:
 
 
 def asset_from(item: Item) -> Asset:
-    """The asset in an item."""
+    """Returns the asset in an item."""
     return _from_item(Asset, item)
 
 
@@ -171,23 +171,23 @@ def _expires(asset: Asset) -> bool:
 
 
 def earlier_ids(session_id: str) -> str:
-    """The partition of the AssetIds that files of a session had before."""
+    """Returns the partition key of the AssetIds that a session's files had before."""
     return f"EARLIER#{session_id}"
 
 
 def earlier_id_item(asset: Asset) -> Item:
-    """An AssetId that was told and is another one now; at most one for an asset, which is given to crun again once."""
+    """Returns the item of an earlier AssetId that clients have seen. An asset has at most one."""
     return encode_item({"pk": earlier_ids(asset.session_id), "sk": asset.id, UPSTREAM_ID: asset.crun_asset_id})
 
 
 def session_fact(item: Item) -> SessionFact:
-    """What is counted of a session, out of an item of its index."""
+    """Returns the statistics of a session from an item of its index."""
     values = decode_item(item)
     return SessionFact(bare(values["id"]), values["status"], values.get("last_error", {}).get("code"))
 
 
 def asset_fact(item: Item) -> AssetFact:
-    """What is counted of an asset, out of an item of its index."""
+    """Returns the statistics of an asset from an item of its index."""
     values = decode_item(item)
     submitted, activated = values.get("submitted_at"), values.get("activated_at")
     return AssetFact(
@@ -198,18 +198,18 @@ def asset_fact(item: Item) -> AssetFact:
     )
 
 
-#: The partition of how long assets took to turn Active: an item for each month and type, and nothing personal in it.
+#: The partition of the poll history: an item per month and type, without personal data.
 POLL_HISTORY = "POLL_HISTORY"
 
 
 def history_months(now: float) -> tuple[str, str]:
-    """The last month and this one, as ``yyyy-mm``."""
+    """Returns the last month and this one, as ``yyyy-mm``."""
     day = datetime.fromtimestamp(now, UTC)
     return (day.replace(day=1) - timedelta(days=1)).strftime("%Y-%m"), day.strftime("%Y-%m")
 
 
 def history_update(table: str, asset_type: AssetType, now: float, seen: History) -> UpdateTypeDef:
-    """The update in table ``table`` that adds ``seen`` to the month of ``now``."""
+    """Returns the update of ``table`` that adds ``seen`` to the month of ``now``."""
     added = {f"b{index}": count for index, count in enumerate(seen.counts) if count}
     added |= {"never": seen.never} if seen.never else {}
     return {
@@ -223,7 +223,7 @@ def history_update(table: str, asset_type: AssetType, now: float, seen: History)
 
 
 def history_from(items: Iterable[Item]) -> History:
-    """The sum of months of one type."""
+    """Returns the sum over the months of one type."""
     months = [decode_item(item) for item in items]
 
     def total(name: str) -> float:

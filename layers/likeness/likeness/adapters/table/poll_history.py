@@ -1,4 +1,4 @@
-"""How long assets take to turn Active, with a memory of ten minutes: a poll costs no read."""
+"""The history of how long assets take to become Active, cached for ten minutes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 KEPT_SECONDS = 600
-#: A history that could not be read is not asked for in every poll.
+#: How long to wait before the history is read again after an error.
 _AGAIN_SECONDS = 60
 
 
 class DynamoPollHistory:
-    """The port ``PollHistory`` on table ``table``. ``unread()`` hears that it could not be read."""
+    """The port ``PollHistory`` on table ``table``. ``unread()`` is called when it could not be read."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class DynamoPollHistory:
         self._kept: dict[str, History] = {}
 
     def of(self, asset_type: AssetType, now: float) -> History:
-        """See the port. One Query for all types; what was read before serves on when the next one fails."""
+        """See the port. One Query for all types. If it fails, the earlier result stays in use."""
         if self._monotonic() >= self._until:
             try:
                 self._kept, seconds = self._read(now), KEPT_SECONDS
@@ -47,7 +47,7 @@ class DynamoPollHistory:
 
     def _read(self, now: float) -> dict[str, History]:
         with translated():
-            # Two months of three types: far below a page.
+            # Two months of three types fit into one page.
             found: list[Item] = self._client.query(
                 TableName=self._table,
                 KeyConditionExpression="pk = :pk AND sk >= :since",

@@ -1,10 +1,10 @@
-"""The rate limiter: all functions together keep to ``CrunRequestsPer10s``, and nobody starves.
+"""The rate limiter: all functions together stay below ``CrunRequestsPer10s``, and no caller starves.
 
 Each lane of callers is one item of the table, and its buckets are attributes (leaky buckets, GCRA): ``free_at`` is when
-the next call may go out if nobody else comes. crun's allowance is shared by two lanes, one for people who wait before a
-page and one for workflows; a lane that is idle lends its permits to the other. So a flood in one never stops the other.
-Beside ``free_at`` a lane keeps a bucket for each client, of three quarters of the lane: the rest is for the others. One
-write takes a permit from both.
+the bucket is empty. crun's limit is divided between two lanes, one for people who wait for a page and one for
+workflows. An idle lane lends its permits to the other, and a flood in one lane never stops the other. In addition to
+``free_at``, a lane has a bucket per client, with three quarters of the lane's permits: the rest is for other clients.
+One write acquires a permit from both buckets.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from likeness.errors import ConditionFailed, RateLimited
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-#: How often a caller that loses a race for its permit tries again.
+#: How often a caller that loses a race for a permit tries to write.
 _WRITE_TRIES = 5
-#: So many clients' buckets, that a lane's item stays below one write unit. Clients whose ids fall together share one.
+#: The number of client buckets keeps a lane's item below one write unit. Clients with the same hash share a bucket.
 _CLIENT_BUCKETS = 64
 
 
 class Lane(StrEnum):
-    """Whose calls: of people and callers who wait for an answer, or of workflows that can come back."""
+    """The kind of caller: a person or client that waits for a response, or a workflow that can retry later."""
 
     INTERACTIVE = "interactive"
     BACKGROUND = "background"
@@ -37,7 +37,7 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Bucket:
-    """At most so many calls in any ten seconds: ``burst`` at once, the others ``interval`` seconds apart."""
+    """A leaky bucket that admits ``burst`` calls immediately and the others ``interval`` seconds apart."""
 
     name: str
     burst: int
@@ -45,64 +45,64 @@ class _Bucket:
 
     @classmethod
     def of(cls, name: str, per_10s: int) -> _Bucket:
-        # Two fifths of the allowance may burst, so that one person's files go at once; the rest is spread evenly: burst
-        # plus spread never exceed the allowance. A millisecond more than the even spread, since times are stored in
-        # whole milliseconds.
+        # Two fifths of the limit may burst, so that one person's files are sent immediately. The rest is spread evenly
+        # over ten seconds, so that both together never exceed the limit. The extra millisecond is there because times
+        # are stored in whole milliseconds.
         burst = max(1, per_10s * 2 // 5)
         return cls(name, burst, 10 / max(1, per_10s - burst) + 0.001)
 
     @property
     def span(self) -> float:
-        """How far ahead of now the bucket may be filled while a call still goes at once."""
+        """How many seconds ahead of now the bucket may be filled while a call is still admitted immediately."""
         return (self.burst - 1) * self.interval
 
 
 class LaneLimiter:
-    """One lane of callers that lets at most ``per_10s`` calls go in any ten seconds."""
+    """One lane of callers, which admits at most ``per_10s`` calls in any ten seconds."""
 
     def __init__(self, client: DynamoDBClient, table: str, name: str, per_10s: int, now: Callable[[], float]) -> None:
         self._client, self._table, self._now = client, table, now
         self._key = encode_item({"pk": "GOVERNOR", "sk": name})
-        self._everybody = _Bucket.of("free_at", per_10s)
+        self._shared = _Bucket.of("free_at", per_10s)
         self._per_client = max(1, per_10s * 3 // 4)
-        self.burst = self._everybody.burst
-        # What this process saw last tells which write is likely to succeed.
+        self.burst = self._shared.burst
+        # The values that this process last read show which write is likely to succeed.
         self._known: dict[str, float] = {}
 
     def take(self, calls: int, max_wait: float, client_id: str | None = None) -> float | None:
-        """Takes permits for ``calls`` calls (at most ``most(client_id)``); the seconds until they may go out.
+        """Acquires permits for ``calls`` calls (at most ``most(client_id)``). Returns the seconds to wait for them.
 
-        None, and no permit is taken, when that is more than ``max_wait`` seconds.
+        Returns None without acquiring a permit when the wait is longer than ``max_wait`` seconds.
         """
-        buckets = [self._everybody, *([self._client_bucket(client_id)] if client_id else [])]
+        buckets = [self._shared, *([self._client_bucket(client_id)] if client_id else [])]
         for _ in range(_WRITE_TRIES):
             now = self._now()
             if self._write(buckets, calls, now, max_wait):
-                # The last of the batch has to wait the longest; the others go with it.
+                # The whole batch waits for its last permit.
                 return max(0.0, *(self._known[each.name] - each.interval - each.span - now for each in buckets))
             if any(self._known.get(each.name, 0.0) > now + each.span + max_wait for each in buckets):
                 return None
         return None
 
     def most(self, client_id: str | None) -> int:
-        """How many calls may be taken at a time: one burst, of a client that of its bucket."""
+        """Returns how many permits can be acquired at a time: one burst of the lane, and of the client's bucket."""
         return min(self.burst, self._client_bucket(client_id).burst) if client_id else self.burst
 
     def _client_bucket(self, client_id: str) -> _Bucket:
         digest = hashlib.sha256(client_id.encode()).digest()
         bucket = _Bucket.of(f"share_{digest[0] % _CLIENT_BUCKETS}", self._per_client)
-        # In the long run, too: what is left after a burst is spread over the rest of the ten seconds, and a small burst
-        # leaves more of it.
-        return replace(bucket, interval=max(bucket.interval, self._everybody.interval * 4 / 3))
+        # Also limits a client to three quarters in the long run: the even spread alone, with its small burst, would
+        # allow more.
+        return replace(bucket, interval=max(bucket.interval, self._shared.interval * 4 / 3))
 
     def _write(self, buckets: Sequence[_Bucket], calls: int, now: float, max_wait: float) -> bool:
-        """Puts ``calls`` into every bucket, or into none; ``_known`` is what they hold then."""
+        """Adds ``calls`` to every bucket or to none, and updates ``_known``. Returns whether it added them."""
         updates, conditions = [], []
         values = {"now": now}
         found: Item = {}
         for index, each in enumerate(buckets):
             values[f"cost{index}"] = calls * each.interval
-            if self._known.get(each.name, 0.0) < now:  # it has run empty: begin anew
+            if self._known.get(each.name, 0.0) < now:  # the bucket is empty: start from now
                 updates.append(f"{each.name} = :next{index}")
                 conditions.append(f"(attribute_not_exists({each.name}) OR {each.name} < :now)")
                 values[f"next{index}"] = now + values.pop(f"cost{index}")
@@ -135,9 +135,9 @@ class LaneLimiter:
 
 
 class RateLimiter:
-    """The allowance of all functions, as the callers of one lane see it. ``max_wait`` in seconds.
+    """The rate limit of all functions, for the callers of one lane. ``max_wait`` is in seconds.
 
-    ``waited`` is called with the seconds that callers had to wait for their permits, when they had to.
+    ``waited`` is called with the seconds that a caller waits for its permits, if it has to wait.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class RateLimiter:
         self._sleep, self._max_wait, self._waited = sleep, max_wait, waited
         background = per_10s // 2
         allowances = {Lane.INTERACTIVE: per_10s - background, Lane.BACKGROUND: background}
-        # An allowance of one cannot be divided: everybody uses one lane.
+        # A limit of one cannot be divided: all callers use one lane.
         mine = lane if background else Lane.INTERACTIVE
         lanes = {
             each: LaneLimiter(client, table, f"crun#{each}", calls, now) for each, calls in allowances.items() if calls
@@ -163,10 +163,10 @@ class RateLimiter:
         self._others = list(lanes.values())
 
     def admit(self, calls: int, client_id: str | None = None) -> int:
-        """Returns how many of ``calls`` calls may go out now: at most one burst, so ask again for the rest.
+        """Returns how many of ``calls`` calls may be sent now: at most one burst, so call it again for the rest.
 
-        ``client_id``: on whose behalf they are made, if on anybody's. Waits for a permit of the lane; RateLimited
-        when that is more than ``max_wait`` seconds away.
+        ``client_id`` is the client on whose behalf they are made, if any. Waits for a permit of the lane. Raises
+        RateLimited when the wait would be longer than ``max_wait`` seconds.
         """
         for lane, max_wait in [(self._own, 0.0), *((each, 0.0) for each in self._others), (self._own, self._max_wait)]:
             admitted = min(calls, lane.most(client_id))

@@ -1,4 +1,4 @@
-"""The table's stream: what Lambda delivers of a write."""
+"""Reads records of the table's stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from likeness.contracts.events import AssetChange, Change, SessionChange
 
 
 def read_change(record: Mapping[str, Any]) -> Change | None:
-    """The write to a session or an asset in a record; None for other items, and for what was deleted.
+    """Returns the change of a session or asset in a record, None for other items and for deletions.
 
     Any error means that this version cannot read the item.
     """
@@ -21,12 +21,12 @@ def read_change(record: Mapping[str, Any]) -> Change | None:
     if after is None or not (kind == "SESSION" or kind.startswith("ASSET#")):
         return None
     sequence = written["SequenceNumber"]
-    made = _event_id(written["Keys"]["pk"]["S"], kind, sequence)
+    event_id = _event_id(written["Keys"]["pk"]["S"], kind, sequence)
     if kind == "SESSION":
-        return SessionChange(made, sequence, before and session_from(before), session_from(after))
-    return AssetChange(made, sequence, before and asset_from(before), asset_from(after))
+        return SessionChange(event_id, sequence, before and session_from(before), session_from(after))
+    return AssetChange(event_id, sequence, before and asset_from(before), asset_from(after))
 
 
 def _event_id(*place: str) -> str:
-    # Sequence numbers are unique within a shard only, and an item is always in one.
+    # Sequence numbers are unique within a shard only, and an item stays in its shard.
     return "evt_" + hashlib.sha256("\n".join(place).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Which of ours crun's ids are: by the index ``UpstreamIds``, where a session has its GroupId, an asset its AssetId."""
+"""Finds sessions by GroupId and assets by AssetId, in the index ``UpstreamIds``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _INDEX = "UpstreamIds"
 _ASSET_INDEX = "ClientAssets"
-#: Bytes of an id that DynamoDB takes as a key of an index; a longer one is refused, and nobody's.
+#: The longest index key that DynamoDB accepts, in bytes. A longer id belongs to no item.
 _LONGEST_KEY = 1024
 
 
@@ -30,7 +30,7 @@ class DynamoUpstreamIds:
         """See the port."""
         found = self._keys(_INDEX, f"{UPSTREAM_ID} = :id", {":id": encode(group_id)})
         keys = [session_key(session_id) for session_id, sk in sorted(found) if sk == "SESSION"]
-        one = self._living(keys, "client_id", client_id, (SessionStatus.CANCELED, SessionStatus.REDACTED))
+        one = self._preferred(keys, "client_id", client_id, (SessionStatus.CANCELED, SessionStatus.REDACTED))
         return one["pk"]["S"].partition("#")[2] if one else None
 
     def asset_of(self, client_id: str, asset_id: str) -> tuple[str, str] | None:
@@ -42,13 +42,13 @@ class DynamoUpstreamIds:
             found = self._keys(_INDEX, f"{UPSTREAM_ID} = :id", {":id": encode(asset_id)})
         assets = sorted((sk.removeprefix("ASSET#"), session_id) for session_id, sk in found if sk != "SESSION")
         keys = [asset_key(session_id, found_id) for found_id, session_id in assets]
-        one = self._living(keys, "asset_client_id", client_id, (AssetStatus.REDACTED,))
+        one = self._preferred(keys, "asset_client_id", client_id, (AssetStatus.REDACTED,))
         return (one["pk"]["S"].partition("#")[2], one["sk"]["S"].removeprefix("ASSET#")) if one else None
 
-    def _living(
+    def _preferred(
         self, keys: list[Item], client_attribute: str, client_id: str | None, over: Sequence[str]
     ) -> Item | None:
-        """The first of the rows that is the client's and not over, else the first; one alone is not looked at."""
+        """Returns the first key whose row is the client's and not in a status of ``over``, else the first key."""
         for key in keys if len(keys) > 1 else ():
             with translated():
                 answer = self._client.get_item(
@@ -64,7 +64,7 @@ class DynamoUpstreamIds:
         return next(iter(keys), None)
 
     def _keys(self, index: str, condition: str, values: dict[str, Any]) -> list[tuple[str, str]]:
-        """Session id and sort key of what the index has, some moments old."""
+        """Returns session ids and sort keys from an index. Eventually consistent."""
         if len(values[":id"]["S"].encode()) > _LONGEST_KEY:
             return []
         with translated():

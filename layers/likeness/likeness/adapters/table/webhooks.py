@@ -1,6 +1,6 @@
-"""Webhook endpoints in the table, and the deliveries that wait for one.
+"""Webhook endpoints and their waiting deliveries in the table.
 
-An endpoint is an item of its client's partition. What waits for it has a partition of its own, in the order of age.
+An endpoint is an item in its client's partition. Its waiting deliveries have a partition of their own, sorted by time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class DynamoWebhooks:
             "SET disabled_at = :now, disabled_reason = :reason",
             "attribute_exists(pk) AND attribute_not_exists(disabled_at)",
             {":now": encode(now), ":reason": encode(reason)},
-        )  # removed, or disabled already: the first time stands
+        )  # does nothing if the endpoint was removed or is already disabled
 
     def failed(self, endpoint: Endpoint, since: float) -> None:
         """See the port."""
@@ -94,7 +94,7 @@ class DynamoWebhooks:
             self._client.put_item(TableName=self._table, Item=encode_item(values) | waiting_key(endpoint.id, delivery))
 
     def waiting(self, endpoint: Endpoint, limit: int) -> list[WaitingDelivery]:
-        """See the port. The keys begin with the events' times, so their order is that of age."""
+        """See the port. The sort keys begin with the events' times, so the oldest come first."""
         with translated():
             found = self._client.query(
                 TableName=self._table,
@@ -111,7 +111,7 @@ class DynamoWebhooks:
             self._client.delete_item(TableName=self._table, Key=waiting_key(endpoint.id, delivery))
 
     def _update(self, key: Item, update: str, condition: str, values: Item) -> bool:
-        """Whether the condition was met."""
+        """Returns whether the condition was met."""
         try:
             update_item(self._client, self._table, key, update, condition, values)
         except ConditionFailed:
@@ -120,12 +120,12 @@ class DynamoWebhooks:
 
 
 def webhook_partition(client_id: str) -> str:
-    """The partition of a client's webhook endpoints."""
+    """Returns the partition key of a client's webhook endpoints."""
     return f"WEBHOOKS#{client_id}"
 
 
 def webhook_key(client_id: str, endpoint_id: str) -> Item:
-    """The primary key of a webhook endpoint."""
+    """Returns the primary key of a webhook endpoint."""
     return {"pk": {"S": webhook_partition(client_id)}, "sk": {"S": endpoint_id}}
 
 
@@ -134,12 +134,12 @@ def _key(endpoint: Endpoint) -> Item:
 
 
 def waiting_partition(endpoint_id: str) -> str:
-    """The partition of what waits for an endpoint."""
+    """Returns the partition key of an endpoint's waiting deliveries."""
     return f"WEBHOOK_WAITING#{endpoint_id}"
 
 
 def waiting_key(endpoint_id: str, delivery: WaitingDelivery) -> Item:
-    """The primary key of a delivery that waits: the event's time, then its id."""
+    """Returns the primary key of a waiting delivery: the event's time, then its id."""
     return {"pk": {"S": waiting_partition(endpoint_id)}, "sk": {"S": f"{delivery.time}#{delivery.event_id}"}}
 
 
@@ -150,7 +150,7 @@ def _waiting_from(item: Item) -> WaitingDelivery:
 
 
 def webhook_item(endpoint: Endpoint) -> Item:
-    """An endpoint as an item. Neither ``client_id`` nor ``id`` is an attribute: the sessions' index has those."""
+    """Returns an endpoint's item. It has no attributes ``client_id`` and ``id``, to stay out of the sessions' index."""
     values = {
         "url": endpoint.url,
         "secret": endpoint.secret,
@@ -170,7 +170,7 @@ def webhook_item(endpoint: Endpoint) -> Item:
 
 
 def webhook_from(item: Item) -> Endpoint:
-    """The endpoint in an item."""
+    """Returns the endpoint in an item."""
     values = decode_item(item)
     return Endpoint(
         client_id=values["pk"].partition("#")[2],

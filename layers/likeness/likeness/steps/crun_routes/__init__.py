@@ -1,1 +1,1 @@
-"""crun's own routes, for programs that were written against crun."""
+"""The routes of crun's API, for programs that were written for crun."""

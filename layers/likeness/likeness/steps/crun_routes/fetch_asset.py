@@ -1,8 +1,8 @@
-"""POST /api/v1/client/job/asset-upload: a file by its URL, into our bucket first and from there to crun.
+"""POST /api/v1/client/job/asset-upload: fetches a file by its URL into our bucket, and submits it to crun from there.
 
-The caller's URL may die a moment later, and crun may be slow: what was fetched is ours to hand on. The answer waits for
-crun's AssetId, so that ``asset://<AssetId>`` works in a generation request; where crun defers for longer than a caller
-can wait, our own id is the answer, and the onboarding goes on without the caller.
+The caller's URL may expire soon and crun may be slow, so the file is stored first. The response waits for crun's
+AssetId, so that ``asset://<AssetId>`` works in a generation request. If crun defers for longer than a caller can wait,
+the response has our own id, and the onboarding continues in the background.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ from likeness.errors import (
 from likeness.ports.files import Downloads, Files
 from likeness.ports.store import Store
 from likeness.ports.system import Clock, Queue
-from likeness.steps.crun_routes.get_result import UpstreamIds, looked_up
+from likeness.steps.crun_routes.get_result import UpstreamIds, find_in_index
 from likeness.steps.crun_routes.retry_policy import RetryPolicy
 
-#: All tries to fetch the file. What follows fits into the rest of API Gateway's 29 s.
+#: The time for all attempts to fetch the file. The rest fits into API Gateway's 29 s.
 _FETCH_SECONDS, _FETCH_PAUSE_SECONDS = 10.0, 0.5
-#: No try at crun begins later after the request.
+#: When the last call to crun may start, after the request began.
 _TRIES_SECONDS = 12.0
-_LOOK_SECONDS = 0.4
+_PAUSE_SECONDS = 0.4
 _NOT_FETCHED = "The file could not be fetched from its URL ({})."
 
 
 @dataclass(frozen=True, slots=True)
 class FetchAsset:
-    """Takes files by URL. ``submit(session_id, asset_id, submitter)`` is the step SubmitAsset.
+    """Adds files by URL. ``submit(session_id, asset_id, submitter)`` is the step SubmitAsset.
 
-    A clip has at most ``max_pixels`` (width x height).
+    A video has at most ``max_pixels`` (width x height).
     """
 
     store: Store
@@ -68,10 +68,10 @@ class FetchAsset:
     def __call__(
         self, caller: Caller, *, name: str, asset_type: str, asset_url: str, group_id: str, submitter: str
     ) -> Asset:
-        """The asset. A file that cannot be had, or is not fit, is one too: asset-info says why it is Failed.
+        """Returns the asset. For a file that cannot be fetched or used, the asset is Failed with the reason.
 
-        NotFound when the group is none of the caller's, InvalidRequest when it is full, UpstreamRefused when crun
-        does not take the file. ``submitter`` names the request.
+        Raises NotFound when the group is not the caller's, InvalidRequest when it is full, and UpstreamRefused when
+        crun refuses the file. ``submitter`` names the request.
         """
         began = self.clock.now()
         session = self._session(caller, group_id)
@@ -83,15 +83,15 @@ class FetchAsset:
             return asset
         try:
             self._register(asset)
-        except RequestError:  # after any other error the row may be there
+        except RequestError:  # after any other error the row may exist
             self.files.delete(asset.object_key, asset.version_id)
             raise
-        # Sent before crun is called: whatever becomes of this request, the file is on its way.
+        # Sent before crun is called, so that the file is submitted even if this request fails.
         self.queue.send(AssetsReady(session_id=session.id, correlation_id=session.correlation_id).to_json())
         return self._submitted(asset, submitter, began + _TRIES_SECONDS)
 
     def _session(self, caller: Caller, group_id: str) -> Session:
-        found = looked_up(lambda: self.ids.session_of(group_id, caller.client_id), self.retry.sleep)
+        found = find_in_index(lambda: self.ids.session_of(group_id, caller.client_id), self.retry.sleep)
         session = self.store.get_session(found) if found else None
         if session is None or session.client_id != caller.client_id or not session.accepts_uploads:
             raise NotFound("group_id: asset group not found")
@@ -107,7 +107,7 @@ class FetchAsset:
             pause *= 2
 
     def _stored(self, session: Session, name: str, kind: AssetType, found: Download) -> Asset:
-        """The asset as it is to be registered: uploaded, with its file stored, or failed for what the file is."""
+        """Stores the file and returns the asset to register: uploaded, or failed with the reason."""
         now, size = self.clock.now(), len(found.content)
         asset = new_asset(
             session, now, self.clock.entropy(),
@@ -140,18 +140,18 @@ class FetchAsset:
             raise InvalidRequest(f"group_id: {full.message}", field="group_id") from None
 
     def _submitted(self, asset: Asset, submitter: str, until: float) -> Asset:
-        """The asset once crun has it or has refused it, or as it stands when there is no more time."""
+        """Returns the asset once crun has accepted or refused it, or its current state when the time is over."""
         while self.clock.now() <= until:
             waits = self._submit(asset, submitter, until)
             asset = self.store.get_asset(asset.session_id, asset.id) or asset
             self._raise_refusal(asset)
             if asset.status not in OPEN_WORK or waits:
                 break
-            self.retry.sleep(_LOOK_SECONDS)
+            self.retry.sleep(_PAUSE_SECONDS)
         return asset
 
     def _submit(self, asset: Asset, submitter: str, until: float) -> bool:
-        """Whether it is no use to try again in this request."""
+        """Submits the asset. Returns whether further attempts in this request are useless."""
         try:
             self.retry(lambda: self.submit(asset.session_id, asset.id, submitter), until)
         except UpstreamRefused as refusal:
@@ -160,19 +160,19 @@ class FetchAsset:
         except (UpstreamDeferred, StorageUnavailable):
             return True
         except (UpstreamError, WorkInProgress):
-            pass  # an ambiguous try, which is repeated once; or an execution is at it, and will be done
+            pass  # an ambiguous call, which is repeated once, or an execution is submitting the asset
         return False
 
     def _withdraw(self, asset: Asset, refusal: UpstreamRefused) -> None:
-        """The caller is told of the refusal, so nothing may come of the file behind its back."""
+        """Fails the asset, so that a file whose refusal the caller sees is not submitted later."""
         failed = asset.failed(refused(refusal), self.clock.now())
-        # an execution that the message has started is faster: the file is its matter then
+        # fails if the execution that the message started has already claimed the file
         with suppress(ConditionFailed):
             self.store.change_asset(failed, [AssetStatus.UPLOADED])
 
     @staticmethod
     def _raise_refusal(asset: Asset) -> None:
-        """UpstreamRefused when crun's answer to the upload was a refusal: its own route says so in the answer."""
+        """Raises UpstreamRefused when crun refused the upload, as crun's own route does."""
         code: Any = asset.error and asset.error.upstream_code
         if asset.crun_asset_id is None and code and code.isdecimal():
             listed = asset.error and asset.error.upstream_message

@@ -1,7 +1,7 @@
-"""GET /api/v1/client/job/visual-validate-result and …/asset-info: crun's answers, out of our table.
+"""GET /api/v1/client/job/visual-validate-result and …/asset-info: returns crun's responses from our table.
 
-Neither asks crun for anything: an issued token is good for as many questions as there are, for as long as the session
-is kept, and who asks too early burns nothing.
+Neither route calls crun. An issued token can be used any number of times for as long as the session is kept, and an
+early request does not use it up.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from likeness.ports.system import Clock
 
 Found = TypeVar("Found")
 
-#: Whoever comes with the browser's redirect asks for what is still being looked up: the answer waits for it.
-_RESULT_SECONDS, _FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 24.0, 0.2, 1.0
-#: An index is some moments behind the table; what it has not got by then is not there.
+#: A caller that follows the browser's redirect asks before the look-up has ended, so the response waits for it.
+_RESULT_SECONDS, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 24.0, 0.2, 1.0
+#: The indexes are eventually consistent. An item that is still absent after these pauses does not exist.
 _INDEX_PAUSES_SECONDS = (0.1, 0.3)
 
 
 class UpstreamIds(Protocol):
-    """Which of ours crun's ids are. What was written a moment ago may not be there yet."""
+    """Finds sessions and assets by crun's ids. Eventually consistent."""
 
     def session_of(self, group_id: str, client_id: str | None = None) -> str | None:
-        """The id of the session with that GroupId, whoever's it is.
+        """Returns the id of the session with that GroupId, of any client.
 
-        Of several with the same GroupId, the oldest of the client's that takes files.
+        Of several sessions with the same GroupId, it prefers the client's oldest that accepts files.
         """
         ...
 
     def asset_of(self, client_id: str, asset_id: str) -> tuple[str, str] | None:
-        """Session and asset id of an asset by its own id, if it is that client's, or by crun's, whoever's it is.
+        """Returns session and asset id of the client's asset with that id, or of any client's with that AssetId.
 
-        Of several with the same AssetId, the oldest of the client's that is not erased.
+        Of several assets with the same AssetId, it prefers the client's oldest that is not erased.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class GetResult:
-    """Answers for crun."""
+    """Returns validation results and assets as crun does."""
 
     store: Store
     ids: UpstreamIds
@@ -54,25 +54,26 @@ class GetResult:
     sleep: Callable[[float], None]
 
     def group(self, caller: Caller, issued_token: str) -> str:
-        """The GroupId. NotFound, as crun says it, before the check was passed and for a token that is none of the
+        """Returns the GroupId.
 
-        caller's; UpstreamDeferred when it was passed and crun has still not given the group.
+        Raises NotFound, like crun, before the check is passed and for a token that is not the caller's. Raises
+        UpstreamDeferred when the check was passed and crun has not yet returned the group.
         """
         session = self._session(caller, issued_token)
-        until, pause = self.clock.now() + _RESULT_SECONDS, _FIRST_LOOK_SECONDS
+        until, pause = self.clock.now() + _RESULT_SECONDS, _FIRST_PAUSE_SECONDS
         while result_is_on_its_way(session):
             if self.clock.now() + pause > until:
                 raise UpstreamDeferred("The result is on its way", retry_after=5)
             self.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_LOOK_SECONDS)
+            pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
             session = self._session(caller, issued_token)
         if session.group_id is None:
             raise NotFound("validation was not passed")
         return session.group_id
 
     def asset(self, caller: Caller, asset_id: str) -> Asset:
-        """An asset by either of its ids. NotFound for an erased one, and for what is not the caller's."""
-        place = looked_up(lambda: self.ids.asset_of(caller.client_id, asset_id), self.sleep)
+        """Returns an asset by either of its ids. Raises NotFound when it is erased or not the caller's."""
+        place = find_in_index(lambda: self.ids.asset_of(caller.client_id, asset_id), self.sleep)
         asset = self.store.get_asset(*place) if place else None
         if asset is None or asset.client_id != caller.client_id or asset.status is AssetStatus.REDACTED:
             raise NotFound("asset_id: asset not found")
@@ -91,12 +92,12 @@ class GetResult:
         return session
 
 
-def looked_up(look: Callable[[], Found | None], sleep: Callable[[float], None]) -> Found | None:
-    """What an index has, once it has caught up with what was written a moment ago; None when it has nothing."""
-    found = look()
+def find_in_index(find: Callable[[], Found | None], sleep: Callable[[float], None]) -> Found | None:
+    """Returns what ``find`` finds in an index, retrying while the index may lag behind the table; else None."""
+    found = find()
     for pause in _INDEX_PAUSES_SECONDS:
         if found is not None:
             break
         sleep(pause)
-        found = look()
+        found = find()
     return found

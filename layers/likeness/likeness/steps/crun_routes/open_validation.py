@@ -1,4 +1,4 @@
-"""POST /api/v1/client/job/visual-validate-session: a session and its first attempt, as crun's own route makes them."""
+"""POST /api/v1/client/job/visual-validate-session: creates a session and its first attempt, like crun's route."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from likeness.ports.system import Clock
 from likeness.steps.crun_routes.retry_policy import RetryPolicy
 from likeness.steps.onboarding.open_link import OpenLink
 
-#: No try begins later: with one that takes as long as it may, the answer is still in time for API Gateway's 29 s.
+#: When the last call to crun may start. Even the slowest call then ends within API Gateway's 29 s.
 _TRIES_SECONDS = 11.0
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A validation that a person can pass: the issued token and crun's H5 link, which are secrets."""
+    """An open validation. ``issued_token`` and crun's ``h5_link`` are secrets."""
 
     session_id: str
     issued_token: str
@@ -39,17 +39,17 @@ class OpenValidation:
     created: Callable[[str, str | None], None] = lambda *_: None
 
     def __call__(self, caller: Caller, callback_url: str, base_url: str, correlation_id: str | None = None) -> Opened:
-        """A new session with an open attempt. InvalidRequest, or UpstreamError when crun has refused, or defers for
+        """Creates a session with an open attempt.
 
-        longer than a caller can wait.
+        Raises InvalidRequest, and UpstreamError when crun refuses, or defers for longer than a caller can wait.
         """
         if why_not := why_not_call_back(callback_url, caller.return_origins):
             raise InvalidRequest(f"callback_url: {why_not}", field="callback_url")
         now = self.clock.now()
-        made = session_id(int(now * 1000), self.clock.entropy())
-        drop_in = DropIn(callback_url, new_issued_token(made, self.clock.entropy() + self.clock.entropy()))
+        new_id = session_id(int(now * 1000), self.clock.entropy())
+        drop_in = DropIn(callback_url, new_issued_token(new_id, self.clock.entropy() + self.clock.entropy()))
         session = Session(
-            id=made,
+            id=new_id,
             client_id=caller.client_id,
             status=SessionStatus.REQUIRES_INPUT,
             language=Language.ZH,  # crun's own default
@@ -58,10 +58,10 @@ class OpenValidation:
             correlation_id=correlation_id,
             drop_in=drop_in,
         )
-        # A link too many is one that nobody gets to see.
+        # A repeated call may create a second link, which is harmless because nobody sees it.
         attempt, h5_link = self.retry(
             lambda: self.links(session, 1, base_url, self.clock.now()), now + _TRIES_SECONDS, ambiguous=True
         )
         self.store.create_session(session.attempted(attempt, now), [])
-        self.created(made, correlation_id)
-        return Opened(made, drop_in.issued_token, h5_link)
+        self.created(new_id, correlation_id)
+        return Opened(new_id, drop_in.issued_token, h5_link)

@@ -1,4 +1,4 @@
-"""Retries what crun has deferred while a caller waits for the answer."""
+"""Retries calls that crun defers while a caller waits for the response."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 4.0
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Tries again with back-off and full jitter; ``draw()`` gives a number from 0 to 1."""
+    """Retries with exponential backoff and full jitter. ``draw()`` returns a random number from 0 to 1."""
 
     clock: Clock
     sleep: Callable[[float], None]
     draw: Callable[[], float]
 
     def __call__(self, work: Callable[[], Found], until: float, *, ambiguous: bool = False) -> Found:
-        """What ``work`` gives. No try begins after ``until`` (epoch seconds): then the last error stands.
+        """Returns what ``work`` returns. Starts no call after ``until`` (epoch seconds) and raises the last error.
 
-        A pause is as long as crun has asked for, at least. ``ambiguous``: what may have happened may happen twice.
+        A pause is at least as long as crun asks for. ``ambiguous``: calls that may have succeeded are repeated too.
         """
-        again = (UpstreamDeferred, UpstreamAmbiguous) if ambiguous else (UpstreamDeferred,)
-        most = _FIRST_PAUSE_SECONDS
+        retryable = (UpstreamDeferred, UpstreamAmbiguous) if ambiguous else (UpstreamDeferred,)
+        longest = _FIRST_PAUSE_SECONDS
         while True:
             try:
                 return work()
             except UpstreamError as problem:
-                pause = max(most * self.draw(), problem.asked_to_wait or 0)
-                if not isinstance(problem, again) or self.clock.now() + pause > until:
+                pause = max(longest * self.draw(), problem.asked_to_wait or 0)
+                if not isinstance(problem, retryable) or self.clock.now() + pause > until:
                     raise
             self.sleep(pause)
-            most = min(2 * most, _LONGEST_PAUSE_SECONDS)
+            longest = min(2 * longest, _LONGEST_PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""S3 ObjectCreated: is this file what it says, and fit for crun? A bad file never gets there."""
+"""Handles S3 ``Object Created`` events: checks the uploaded file before crun gets it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from likeness.ports.files import Files
 from likeness.ports.store import Store
 from likeness.ports.system import Clock, Queue
 
-#: More than a file keeps in memory at a time: each read is one request.
+#: Larger than the file's read buffer, because each read is one request to S3.
 _CHUNK = 4 << 20
 
 
@@ -35,7 +35,7 @@ def _digest(file: BinaryIO) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One object version that S3 told of. ``at`` is the event's time in epoch seconds."""
+    """One object version from an S3 event. ``at`` is the event's time in epoch seconds."""
 
     key: str
     version_id: str | None
@@ -58,9 +58,9 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class CheckUpload:
-    """Checks a file and sets its asset going. A clip has at most ``max_pixels`` (width x height).
+    """Checks an uploaded file and starts its submission. A video has at most ``max_pixels`` (width x height).
 
-    ``has_key(client_id)``: whether a person's client has a valid key.
+    ``has_key(client_id)`` returns whether the client has a valid key.
     """
 
     store: Store
@@ -71,9 +71,10 @@ class CheckUpload:
     has_key: Callable[[str], bool] = lambda _: True
 
     def __call__(self, upload: Upload) -> str:
-        """What became of it: ``ignored``, ``erased``, ``failed``, ``waiting`` (for the validation) or ``ready``.
+        """Returns ``ignored``, ``erased``, ``failed``, ``held``, ``waiting`` (for the validation) or ``ready``.
 
-        ``held``: it came by an invite link whose client has no key any more, and its slot waits as before.
+        ``held``: a person uploaded it through an invite link, but the client no longer has a valid key. The asset
+        keeps waiting for its upload.
         """
         asset = self._registered(upload) or self._dropped(upload)
         if asset is None:
@@ -81,7 +82,7 @@ class CheckUpload:
         return self.of(asset, upload)
 
     def of(self, asset: Asset, upload: Upload) -> str:
-        """The same for an asset that is known to wait for this object."""
+        """Does the same for an asset that is known to wait for this object."""
         if asset.status is AssetStatus.AWAITING_UPLOAD:
             if asset.by_person and not self.has_key(asset.client_id):
                 return "held"
@@ -90,7 +91,7 @@ class CheckUpload:
             return self._delete(upload)
         if asset.status is AssetStatus.FAILED:
             return "failed"
-        # Read after the write above: either we see the group here, or the validation sees the asset when it claims.
+        # Read after the write above: if the group is not visible here, the validation claims this asset later.
         session = self.store.get_session(asset.session_id)
         if session is None or session.group_id is None or asset.status is not AssetStatus.UPLOADED:
             return "waiting"
@@ -98,7 +99,7 @@ class CheckUpload:
         return "ready"
 
     def _erased(self, upload: Upload) -> str | None:
-        """A file that comes after its session was erased goes too, as one that comes after its asset was."""
+        """Deletes a file that arrives after its session was erased. Returns None for any other file."""
         _, _, rest = upload.key.partition("/")
         session_id = rest.partition("/")[0]
         session = self.store.get_session(session_id) if SESSION_ID.fullmatch(session_id) else None
@@ -116,7 +117,7 @@ class CheckUpload:
             return None
         _, session_id, asset_id, _ = parts
         asset = self.store.get_asset(session_id, asset_id) if ASSET_ID.fullmatch(asset_id) else None
-        # Another version than the one that was checked changes nothing: what was checked is what is submitted.
+        # Only the version that was checked is submitted. Later versions are ignored.
         if asset and asset.version_id not in (None, upload.version_id):
             return None
         return asset
@@ -129,14 +130,14 @@ class CheckUpload:
         session = self.store.get_session(session_id)
         if session is None or not session.accepts_uploads:
             return None
-        made = dropped_asset_id(int(upload.at * 1000), upload.key, upload.version_id or "")
+        asset_id = dropped_asset_id(int(upload.at * 1000), upload.key, upload.version_id or "")
         now = self.clock.now()
         content_type = content_type_of(name) or "application/octet-stream"
         asset = Asset(
-            id=made,
+            id=asset_id,
             session_id=session_id,
             name=re.sub(r"[\x00-\x1f\x7f]", "", name)[:NAME_LIMIT] or "file",
-            # By the name for now; the check that follows puts what the content says.
+            # From the file name. The check that follows sets the type of the content.
             asset_type=CONTENT_TYPES.get(content_type, AssetType.IMAGE),
             content_type=content_type,
             status=AssetStatus.AWAITING_UPLOAD,
@@ -150,7 +151,7 @@ class CheckUpload:
             is_new = self.store.add_asset(asset)
         except (ConditionFailed, TooManyAttempts):
             return None
-        return asset if is_new else self.store.get_asset(session_id, made)
+        return asset if is_new else self.store.get_asset(session_id, asset_id)
 
     def _inspect(self, upload: Upload, declared: AssetType | None) -> tuple[AssetType, str, str]:
         if upload.size_bytes > max(MAX_BYTES.values()):

@@ -1,4 +1,4 @@
-"""State ClaimAssets: become the one execution that drives this session's assets, and say what to submit."""
+"""State ClaimAssets: makes this execution the session's driver and returns the assets to submit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from likeness.steps.files.next_action import NextAction, PollPolicy, done, finis
 
 @dataclass(frozen=True, slots=True)
 class ClaimAssets:
-    """Claims a session's open work."""
+    """Claims the driver role of a session."""
 
     store: AssetStore
     clock: Clock
@@ -21,10 +21,10 @@ class ClaimAssets:
     def __call__(
         self, session_id: str, execution: str, *, takes_over: str | None = None, group_id: str | None = None
     ) -> NextAction:
-        """See next_action.py. ``takes_over`` names a driver that has ended.
+        """Returns the next action (see next_action.py). ``takes_over`` names a driver that has ended.
 
-        ``group_id`` is what the execution's own look-up has found: where SaveGroup could not save it, because the
-        session was erased in the meantime or has another group, it is kept here.
+        ``group_id`` is the group that this execution looked up. It is recorded here if SaveGroup could not save it
+        because the session was erased in the meantime or has another group.
         """
         now = self.clock.now()
         if not self.store.claim_driver(session_id, execution, takes_over):
@@ -34,7 +34,7 @@ class ClaimAssets:
         session, assets = self.store.load(session_id)
         if group_id and session and session.group_id != group_id:
             self.store.record_late_group(session_id, group_id)
-        # When another execution asked for what it has left behind, nobody knows.
+        # It is unknown when the previous driver last polled the assets that it left in processing.
         inherited = any(asset.status is AssetStatus.PROCESSING for asset in assets)
         following = next_action(self.store, assets, self.poll_policy, now, 0, asked_at=None if inherited else now)
         if following["next"] == "done":

@@ -1,7 +1,4 @@
-"""What ClaimAssets and PollAssets share: which execution drives a session's assets, and the next action.
-
-Both return a ``NextAction``.
-"""
+"""The driver's next action, which ClaimAssets and PollAssets both return."""
 
 from __future__ import annotations
 
@@ -15,21 +12,22 @@ from likeness.errors import ConditionFailed
 from likeness.ports.crun import PollHistory
 from likeness.ports.files import AssetStore
 
-#: What an execution may spend before a fresh one goes on, in polls of 9 history events each: 18,900 events, where Step
+#: Polls before an execution hands over to a new one. A poll is 9 history events: 18,900 events in total, and Step
 #: Functions ends an execution at 25,000. A day of waiting is under 70 polls.
 MAX_POLLS = 2100
-#: An execution that is a day old hands over at its next poll, and none begins a pause that would make it older than
-#: six days: the machine's own time-out (seven days, TimeoutSeconds) is never met.
+#: An execution that is one day old hands over at its next poll. No execution starts a pause that would make it older
+#: than six days, so the state machine's timeout (TimeoutSeconds, seven days) is never reached.
 HAND_OVER_SECONDS, LONGEST_SECONDS = 86_400.0, 6 * 86_400.0
-#: What one submission counts for: 7 events, and 3 for each of 28 tries when crun is away.
+#: The cost of one submission: 7 history events, and 3 for each of 28 attempts when crun is unavailable.
 POLLS_PER_SUBMISSION = 10
 
 
 class NextAction(TypedDict):
-    """What the execution does next, as the state machine reads it.
+    """The execution's next action, in the form that the state machine reads.
 
-    ``asset_ids`` are to be submitted. ``wait_seconds`` is the pause before crun is asked. ``round`` counts what the
-    execution has spent. What is processing was not Active at ``asked_at`` (epoch seconds); None when nobody knows.
+    ``asset_ids`` are the assets to submit. ``wait_seconds`` is the pause before the next poll. ``round`` is the cost of
+    the execution so far, in polls. ``asked_at`` (epoch seconds) is a time at which no processing asset was Active, None
+    when no such time is known.
     """
 
     next: Literal["submit", "wait", "done"]
@@ -41,13 +39,13 @@ class NextAction(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class PollPolicy:
-    """When crun is asked again: a schedule, and what this stack has seen."""
+    """Decides when to poll again, from a schedule and from this stack's history."""
 
     schedule: Schedule
     history: PollHistory
 
     def pause(self, waiting: Sequence[Asset], now: float, retry_after: float) -> int:
-        """Seconds until the first of ``waiting`` is due. What is yet to be submitted is as young as can be."""
+        """Returns the seconds until the first of ``waiting`` is due. Assets not yet submitted have age 0."""
         ages = {(each.asset_type, round(each.seconds_at_crun(now))) for each in waiting}
         return min(
             self.schedule.next_delay(age, self.history.of(kind, now), retry_after=retry_after) for kind, age in ages
@@ -55,7 +53,7 @@ class PollPolicy:
 
 
 def done(polls: int) -> NextAction:
-    """Nothing is left for this execution."""
+    """Returns the action of an execution that has no work left."""
     return {"next": "done", "asset_ids": [], "wait_seconds": 1, "round": polls, "asked_at": None}
 
 
@@ -69,11 +67,10 @@ def next_action(
     asked_at: float | None,
     retry_after: float = 0,
 ) -> NextAction:
-    """Submit what is uploaded; else wait for what crun still looks at; else there is nothing to do.
+    """Returns ``submit`` if assets are uploaded, ``wait`` if crun is processing assets, and ``done`` otherwise.
 
-    Of files with the same bytes one goes first; the others follow when it has its AssetId, and share it. ``round``
-    counts what the execution has spent. ``asked_at``: what is processing then was not Active at that time (epoch
-    seconds); None when nobody knows.
+    Of several files with the same bytes, one is submitted. The others wait for its AssetId and share it. ``asked_at``
+    is described at ``NextAction``.
     """
     assets = [_share(store, each, assets, now) for each in assets]
     submit = [asset for asset in assets if asset.status in OPEN_WORK and not _duplicate(asset, assets)]
@@ -94,7 +91,7 @@ def _duplicate(asset: Asset, assets: Sequence[Asset]) -> Asset | None:
 
 
 def _share(store: AssetStore, asset: Asset, assets: Sequence[Asset], now: float) -> Asset:
-    """The same bytes are at crun already: one AssetId for both, and no second upload. Only the driver decides that."""
+    """Gives the asset the AssetId of a duplicate that crun already has. Only the driver does this."""
     duplicate = _duplicate(asset, assets)
     if duplicate is None or duplicate.crun_asset_id is None:
         return asset
@@ -109,10 +106,10 @@ def _share(store: AssetStore, asset: Asset, assets: Sequence[Asset], now: float)
 def finish(
     store: AssetStore, session_id: str, execution: str, poll_policy: PollPolicy, now: float, polls: int
 ) -> NextAction:
-    """Lets go of the session, then looks once more: an upload that came in between saw a driver and started nothing."""
+    """Releases the session, then checks for an upload that arrived before: it saw a driver and started nothing."""
     store.release_driver(session_id, execution)
-    # Nothing was processing, and without a driver nothing is submitted.
+    # No asset was processing, and without a driver none is submitted.
     following = next_action(store, store.list_assets(session_id), poll_policy, now, polls, asked_at=now)
     if following["next"] == "done" or store.claim_driver(session_id, execution, None):
         return following
-    return done(polls)  # somebody else has taken over
+    return done(polls)  # another execution has taken over

@@ -1,4 +1,4 @@
-"""State PollAssets: one poll asks crun for all of a session's processing assets."""
+"""State PollAssets: polls crun for all processing assets of a session."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from likeness.steps.files.next_action import (
     next_action,
 )
 
-#: crun may not know an asset in the first moments after it gave out the id, ...
+#: For this long after an upload, crun may answer "not found" for a new AssetId.
 _NOT_FOUND_GRACE_SECONDS = 60
-#: ... nor at one look of many: so long after the first look that missed it a second one decides.
+#: Later, a single "not found" may be an error. The asset fails if crun repeats it after this long.
 NOT_FOUND_APART_SECONDS = 5
 _NOT_FOUND = 404
 _TIMEOUT = "activation_timeout"
-#: Where crun defers without saying for how long, the schedule's own pauses do the rest: they grow with the age.
+#: The longest wait when crun defers without a time. The schedule's pauses grow with the age and cover the rest.
 _SHORT_PAUSE_SECONDS = 15
-#: How far the beginning of a poll moves on; prime, so that it comes by everywhere.
+#: How far the first asset moves from poll to poll. It is a prime, so that every asset comes first at some time.
 _STEP = 13
 
 
 @dataclass(frozen=True, slots=True)
 class PollAssets:
-    """Asks, writes what changed, says what comes next. ``refused()`` counts polls in which crun refused us."""
+    """Polls and stores the changes. ``refused()`` counts the polls in which crun refused the account."""
 
     store: AssetStore
     crun: Crun
@@ -57,13 +57,14 @@ class PollAssets:
         *,
         started_at: float | None = None,
     ) -> NextAction:
-        """See next_action.py. Without ``asked_at`` of the poll before, nothing is counted in the history.
+        """Returns the next action (see next_action.py).
 
-        ``started_at`` is when the execution began (epoch seconds): an old one hands over to a fresh one.
+        ``asked_at`` comes from the previous poll; without it, the poll adds nothing to the history. ``started_at`` is
+        when the execution started (epoch seconds): an old execution hands over to a new one.
         """
         now = self.clock.now()
         session, assets = self.store.load(session_id)
-        # A poll that is repeated after it let go of the session claims it again; else nothing is written here.
+        # A poll that is repeated after it released the session claims it again.
         if session is None:
             return done(polls)
         if session.driver != execution and not self.store.claim_driver(session_id, execution, None):
@@ -74,7 +75,7 @@ class PollAssets:
             isinstance(each, UpstreamRefused) and each.upstream_code in ACCOUNT_REFUSALS for each in reports.values()
         ):
             self.refused()
-        # Files that share an AssetId are one to crun: the last of them counts.
+        # Files that share an AssetId are one file at crun, so the history counts only the last of them.
         counted = {each.crun_asset_id: each.id for each in pending}.values()
         moved = {
             each.id: self._move(each, reports[str(each.crun_asset_id)], now, asked_at, counts=each.id in counted)
@@ -82,7 +83,7 @@ class PollAssets:
         }
         after = [moved.get(each.id, each) for each in assets]
         retry_after = max(map(_asked_to_wait, reports.values()), default=0)
-        # Where crun gave no answer, the poll before was the last that is known of.
+        # If crun did not answer for an asset, the previous poll stays the last complete one.
         known_at = now if all(isinstance(each, AssetReport) for each in reports.values()) else asked_at
         following = next_action(
             self.store, after, self.poll_policy, now, polls + 1, asked_at=known_at, retry_after=retry_after
@@ -96,7 +97,7 @@ class PollAssets:
         return following
 
     def _ask(self, pending: list[Asset], polls: int, session: Session) -> dict[str, AssetReport | UpstreamProblem]:
-        # The rate limiter may not have room for all of them: each poll begins elsewhere, so everybody's turn comes.
+        # The rate limiter may not grant a permit for every asset. Each poll starts at another one: all get a turn.
         start = polls * _STEP % len(pending) if pending else 0
         # Files with the same bytes share an AssetId.
         wanted = list(dict.fromkeys(str(each.crun_asset_id) for each in pending[start:] + pending[:start]))
@@ -106,7 +107,7 @@ class PollAssets:
             return dict.fromkeys(wanted, problem)
 
     def _hand_over(self, session: Session, execution: str) -> NextAction:
-        # Let go first: the reader of the message starts nothing while it sees a running driver.
+        # Release first: the consumer of the message starts nothing while the driver is running.
         self.store.release_driver(session.id, execution)
         more = AssetsReady(session_id=session.id, correlation_id=session.correlation_id)
         self.queue.send(more.to_json(), delay_seconds=1)
@@ -120,7 +121,7 @@ class PollAssets:
             return asset
         seen = self._seen(changed, now, asked_at) if counts else NOTHING_SEEN
         if changed.crun_asset_id is None:
-            self.store.keep_earlier_id(asset)  # it was told, and somebody may ask for it
+            self.store.keep_earlier_id(asset)  # clients have seen this AssetId and may look it up
         try:
             self.store.change_asset(changed, [AssetStatus.PROCESSING], seen)
         except ConditionFailed:
@@ -155,13 +156,13 @@ class PollAssets:
         if self.poll_policy.schedule.expired(age):
             late = Problem(_TIMEOUT, "The file was not activated in time.", retryable=True)
             return self._failed(asset, late, now)
-        # Processing, a status nobody has documented, or no answer: ask again, until the deadline.
+        # Processing, an undocumented status, or no answer: poll again until the deadline.
         return asset
 
     @staticmethod
     def _failed(asset: Asset, problem: Problem, now: float) -> Asset:
         if problem.code == "download_failed" and asset.resubmissions == 0:
-            # The presigned URL may have died with the credentials that signed it: sign and submit once more.
+            # The presigned URL may have expired with the credentials that signed it: sign and submit once more.
             return asset.resubmission_due(now)
         return asset.failed(problem, now)
 

@@ -1,4 +1,4 @@
-"""POST /sessions/{id}/assets: a place for one file, and a form to upload it with."""
+"""POST /sessions/{id}/assets: registers one file and returns a form to upload it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from likeness.ports.store import Store
 from likeness.ports.system import Clock
 from likeness.steps.onboarding.get_session import own_session
 
-#: Nobody gets one of these back for the same bytes.
-_GONE = (AssetStatus.FAILED, AssetStatus.REDACTED)
+#: Assets that are not returned for a file with the same bytes.
+_NOT_REUSABLE = (AssetStatus.FAILED, AssetStatus.REDACTED)
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterAsset:
     """Registers assets, before or after the validation.
 
-    ``has_key(client_id)``: whether the client of a person who asks has a valid key.
+    ``has_key(client_id)`` returns whether the client has a valid key. It is checked for a person's requests.
     """
 
     store: Store
@@ -33,9 +33,10 @@ class RegisterAsset:
     has_key: Callable[[str], bool] = lambda _: True
 
     def __call__(self, caller: Caller, session_id: str, body: AssetRegistration) -> tuple[dict[str, Any], bool]:
-        """The asset's view, with its ``upload`` form while it waits for its file, and whether it is new: the same
+        """Returns the asset's view, and whether the asset is new: the same bytes are the same asset.
 
-        bytes are the same asset. NotFound, Conflict or TooManyAttempts.
+        The view has an ``upload`` form while the asset waits for its file. Raises NotFound, Conflict or
+        TooManyAttempts.
         """
         session = own_session(self.store, caller, session_id)
         caller.require_living_client(self.has_key)
@@ -44,7 +45,7 @@ class RegisterAsset:
         now = self.clock.now()
         known = self._known(session.id, body.sha256)
         if known:
-            return self._view(self._held(known, now), now), False
+            return self._view(self._renewed(known, now), now), False
         asset = new_asset(session, now, self.clock.entropy(), by_person=caller.is_person, **body.model_dump())
         try:
             self.store.add_asset(asset)
@@ -53,19 +54,19 @@ class RegisterAsset:
         return self._view(asset, now), True
 
     def _known(self, session_id: str, sha256: str | None) -> Asset | None:
-        """The asset that has these bytes, or is to get them, unless it failed or was erased."""
+        """Returns the asset that has or expects these bytes, unless it failed or was erased."""
         assets = self.store.list_assets(session_id) if sha256 else []
-        found = (each for each in assets if each.sha256 == sha256 and each.status not in _GONE)
+        found = (each for each in assets if each.sha256 == sha256 and each.status not in _NOT_REUSABLE)
         return next(found, None)
 
-    def _held(self, asset: Asset, now: float) -> Asset:
-        """The asset, whose place is kept for as long as the form that it gets now."""
+    def _renewed(self, asset: Asset, now: float) -> Asset:
+        """Extends the asset's slot so that it lasts as long as a form that is signed now."""
         if asset.status is not AssetStatus.AWAITING_UPLOAD or now < asset.updated_at + SLOT_SECONDS / 2:
             return asset
         kept = asset.place_renewed(now)
         try:
             self.store.extend_slot(kept)
-        except ConditionFailed:  # its file has come, or it was erased
+        except ConditionFailed:  # the file has arrived, or the asset was erased
             return self.store.get_asset(asset.session_id, asset.id) or asset
         return kept.place_counted()
 

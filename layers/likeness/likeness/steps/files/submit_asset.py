@@ -1,7 +1,7 @@
-"""State SubmitAsset: hand one checked file to crun.
+"""State SubmitAsset: submits one checked file to crun.
 
-asset-upload has no idempotency key and no list call, so the intent is recorded first: who finds ``submitting`` knows
-that a call may have happened, and repeats it at most once.
+crun's asset-upload has no idempotency key, and crun cannot list assets. The intent is therefore stored first: the
+status ``submitting`` means that a call may have happened. It is repeated at most once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from likeness.ports.system import Clock
 
 
 class Submitted(TypedDict):
-    """crun has the file. The execution's history holds the AssetId, for a row that comes to know less."""
+    """crun has the file. The AssetId is in the execution's history, from where a restored table can recover it."""
 
     outcome: Literal["submitted"]
     asset_id: str
@@ -44,7 +44,7 @@ class Submitted(TypedDict):
 
 
 class NotSubmitted(TypedDict):
-    """The asset has ``failed``, or there was ``nothing`` to submit."""
+    """The asset has ``failed``, or it needed no submission (``nothing``)."""
 
     outcome: Literal["failed", "nothing"]
 
@@ -54,7 +54,7 @@ Submission = Submitted | NotSubmitted
 
 @dataclass(frozen=True, slots=True)
 class SubmitAsset:
-    """Submits one asset. ``possible_orphan()`` counts an upload that may live at crun without our knowing its id."""
+    """Submits one asset. ``possible_orphan()`` counts an upload that crun may keep under an AssetId unknown to us."""
 
     store: AssetStore
     crun: Crun
@@ -63,10 +63,10 @@ class SubmitAsset:
     possible_orphan: Callable[[], None]
 
     def __call__(self, session_id: str, asset_id: str, submitter: str) -> Submission:
-        """What became of the asset. Raises what is worth repeating.
+        """Returns the outcome. Raises an error that is worth a retry.
 
-        ``submitter`` names who submits, an execution or a request. Each invocation signs for itself: Lambda and Step
-        Functions may run a second one while the first is still at it, and nobody repeats what another one may be at.
+        ``submitter`` names the execution or request that submits. Each invocation takes a lease of its own, because
+        Lambda and Step Functions may run a second one while the first is still running.
         """
         session, asset = self.store.load_asset(session_id, asset_id)
         if session is None or session.group_id is None or asset is None or asset.status not in OPEN_WORK:
@@ -109,7 +109,7 @@ class SubmitAsset:
         try:
             self.store.change_asset(submitted, [AssetStatus.SUBMITTING])
         except ConditionFailed:
-            # Only an erasure takes an asset out of our hands: what reached crun must be known to its tombstone.
+            # Only an erasure ends a submission like this. The tombstone must name what reached crun.
             self.store.record_late_submission(submitted)
             return {"outcome": "nothing"}
         return {
@@ -125,12 +125,12 @@ class SubmitAsset:
         return intent
 
     def _revert(self, intent: Asset, before: Asset) -> None:
-        """The call certainly did not happen: the asset waits as before, and nothing counts as ambiguous."""
+        """Restores the asset after a call that certainly did not happen, so that it does not count as ambiguous."""
         self.store.change_asset(before.released(self.clock.now()), [intent.status])
 
     def _release(self, intent: Asset) -> None:
-        """The call may have happened, but nobody is at it any more: the next try need not wait out the lease."""
-        # Where this cannot be written, it waits.
+        """Ends the lease of a call that may have happened, so that the next attempt need not wait for it to expire."""
+        # If this write fails, the lease expires by itself.
         with suppress(ConditionFailed, StorageUnavailable):
             self.store.change_asset(intent.released(self.clock.now()), [AssetStatus.SUBMITTING])
 

@@ -1,6 +1,7 @@
-"""The table's stream, published to the event bus: what is stored is what is published, and nothing else is.
+"""Publishes the changes in the table's stream to the event bus.
 
-In the order of the stream, up to the first event that the bus does not take: from there on the stream comes again.
+Events are published in the order of the stream, up to the first that the bus rejects. The stream is read again from
+there.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from likeness.ports.notifications import EVENTS_PER_PUT, EventBus
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the bus has taken, and the first change whose event it has not, None when it took all.
+    """The events that the bus accepted, and the first change that it did not accept, None when it accepted all.
 
-    ``measures`` is what the changes before that one add to the metrics: the others come again, and are counted then.
+    ``measures`` is what the changes before that one add to the metrics. The others are counted when they are read
+    again.
     """
 
     events: list[Event]
@@ -35,7 +37,7 @@ class PublishChanges:
     bus: EventBus
 
     def __call__(self, changes: Sequence[Change]) -> Published:
-        """Puts the events of ``changes`` in their order."""
+        """Publishes the events of ``changes`` in order."""
         published = [(change, event) for change in changes if (event := change.event)]
         taken, stopped_at = self._put_all(published)
         before = takewhile(lambda each: each is not stopped_at, changes)
@@ -43,7 +45,7 @@ class PublishChanges:
         return Published([event for _, event in published[:taken]], stopped_at, measures)
 
     def _put_all(self, published: Sequence[tuple[Change, Event]]) -> tuple[int, Change | None]:
-        """How many events the bus has taken, and the change of the first that it has not."""
+        """Returns how many events the bus accepted, and the change of the first that it did not accept."""
         for start in range(0, len(published), EVENTS_PER_PUT):
             taken = start + self._put([event for _, event in published[start : start + EVENTS_PER_PUT]])
             if taken < min(start + EVENTS_PER_PUT, len(published)):
@@ -54,4 +56,4 @@ class PublishChanges:
         try:
             return self.bus.put(events)
         except StorageUnavailable:
-            return 0  # what was put before is done with, and need not come again
+            return 0  # earlier batches are published and need not be read again

@@ -1,8 +1,8 @@
-"""One message of the webhook queue: an event becomes a delivery for each endpoint of its client, a delivery is sent.
+"""Handles one message of the webhook queue: fans out an event to the client's endpoints, or sends a delivery.
 
 A failed delivery waits in the queue, never in a function, so no endpoint waits for another one. While an endpoint
-accepts nothing, one delivery at a time is tried and the others wait in the table, so that it takes neither the runs nor
-the queue away from other endpoints. The first delivery that it accepts lets a resumption send what waits.
+is unavailable, one delivery at a time is attempted and the others wait in the table, so that they use neither the
+invocations nor the queue of other endpoints. After the first accepted delivery, a resumption sends the waiting ones.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from likeness.ports.notifications import WebhookPost, Webhooks
 from likeness.ports.system import Clock, Queue
 
 _GONE = 410
-#: How long a run may begin further deliveries of those that wait; the rest is for the next run.
+#: How long an invocation starts waiting deliveries. The next invocation sends the rest.
 RESUMPTION_SECONDS = 10
 _PAGE = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done, in a word. ``pause``: it has to be tried again after so many seconds; None when it is over.
+    """The outcome of one attempt, as a code in ``word``.
 
-    ``status`` is what the receiver answered, None when it was not asked or did not answer. ``paused``: whether the
-    endpoint is paused. ``accepted``: the events that a resumption has delivered.
+    ``pause`` is the number of seconds until the next attempt, None for no further attempt. ``status`` is the
+    receiver's HTTP status, None when no request was sent or answered. ``paused`` is whether the endpoint is paused.
+    ``accepted`` are the events that a resumption has delivered.
     """
 
     word: str
@@ -44,7 +45,7 @@ class Outcome:
     accepted: tuple[WebhookEvent, ...] = ()
 
     def facts(self, message: WebhookMessage, tried: int) -> Iterator[dict[str, object]]:
-        """What the log says of try ``tried`` of ``message``: a line for each event in ``accepted``, then its own."""
+        """Yields the log facts of attempt ``tried`` of ``message``: one for each ``accepted`` event, then its own."""
         common: dict[str, object] = {"try": tried}
         if not isinstance(message, Announcement):
             common |= {"endpoint_id": message.endpoint_id}
@@ -55,7 +56,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class SendWebhooks:
-    """Tells clients. ``chance`` draws from 0 to 1."""
+    """Sends webhooks. ``chance()`` returns a random number from 0 to 1."""
 
     webhooks: Webhooks
     queue: Queue
@@ -65,7 +66,7 @@ class SendWebhooks:
     chance: Callable[[], float]
 
     def __call__(self, message: WebhookMessage, tried: int) -> Outcome:
-        """The outcome of try number ``tried`` (from 1). StorageUnavailable when AWS is away: see ``deferred``."""
+        """Returns the outcome of attempt ``tried`` (from 1). Raises StorageUnavailable: see ``deferred``."""
         if isinstance(message, Announcement):
             return self._fan_out(message)
         endpoint = self.webhooks.find(message.client_id, message.endpoint_id)
@@ -78,15 +79,15 @@ class SendWebhooks:
         return self._deliver(endpoint, message.event, tried)
 
     def pause(self, tried: int, asked: float = 0) -> int:
-        """Seconds to wait after try number ``tried`` has failed; ``asked`` for by the receiver."""
+        """Returns the seconds to wait after failed attempt ``tried``. The receiver asked for ``asked`` seconds."""
         return self.retries.pause(tried, self.chance(), asked)
 
     def deferred(self, tried: int) -> Outcome:
-        """The outcome of try number ``tried``, when it has raised."""
+        """Returns the outcome of attempt ``tried`` after it raised an error."""
         return Outcome("deferred", self.pause(tried))
 
     def _fan_out(self, message: Announcement) -> Outcome:
-        # Dying in between tells some endpoints twice, under the same webhook-id.
+        # If this fails in between, some endpoints get the event twice, with the same webhook-id.
         event = message.event
         for each in self.webhooks.of(event.client_id):
             if each.takes(event.type):
@@ -101,7 +102,7 @@ class SendWebhooks:
             endpoint = now_available
         began, answer = self._post(endpoint, event)
         if answer.accepted:
-            # The second: the run before this one died after it had resumed, and may not have sent the message.
+            # The second condition: the previous invocation stored the resumption but may not have sent its message.
             if endpoint.failing_since is not None or endpoint.resumption == event.id:
                 self.webhooks.resume(endpoint, event.id)
                 if self.webhooks.waiting(endpoint, 1):
@@ -122,10 +123,10 @@ class SendWebhooks:
         return not self.webhooks.try_alone(endpoint, now)
 
     def _wait(self, endpoint: Endpoint, event: WebhookEvent) -> Endpoint | None:
-        """Lets a delivery wait; the endpoint, when it has become available meanwhile and nothing needs to wait.
+        """Stores a waiting delivery. Returns the endpoint if it became available meanwhile and nothing needs to wait.
 
-        Whoever makes an endpoint available reads what waits after that. What is kept later is found here, since the
-        endpoint is read after the delivery was kept: whichever comes second sees the other.
+        A resumption reads the waiting deliveries after it marks the endpoint available. This method reads the endpoint
+        after it stores the delivery. Whichever comes second sees the other.
         """
         now = self.clock.now()
         self.webhooks.keep(endpoint, event.waiting, now)
@@ -161,7 +162,7 @@ class SendWebhooks:
         return tried >= self.retries.tries
 
     def _post(self, endpoint: Endpoint, event: WebhookEvent) -> tuple[float, WebhookAnswer]:
-        """When the try began, and what came of it."""
+        """Returns when the attempt started, and the receiver's answer."""
         now = self.clock.now()
         return now, self.post(endpoint.url, headers(event, endpoint.secrets(now), now), event.body)
 
@@ -175,9 +176,10 @@ class SendWebhooks:
         *,
         give_up: bool = False,
     ) -> Outcome:
-        """What follows of a failed try of the message that is called ``name``.
+        """Returns the outcome of a failed attempt of message ``name``.
 
-        ``give_up``: what waits is tried no more by anybody, so the endpoint is paused, however short it has failed.
+        ``give_up``: no message is left that would retry the waiting deliveries, so the endpoint is paused, however
+        recently it began to fail.
         """
         now = self.clock.now()
         if answer.status == _GONE:

@@ -1,1 +1,1 @@
-"""From a new session to a verified person."""
+"""Onboarding: from a new session to a verified person."""

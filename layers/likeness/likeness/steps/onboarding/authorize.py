@@ -1,4 +1,4 @@
-"""Who is behind ``x-api-key``: a client by its key, or a person by a session token."""
+"""Resolves ``x-api-key``: a client key to a client, a session token to a person."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class ClientKeys(Protocol):
     """The stored hashes of client keys."""
 
     def find(self, key_hash: str) -> Caller | None:
-        """The client of a key that is not revoked."""
+        """Returns the client of a key that is not revoked."""
         ...
 
 
 def client_of(client_keys: ClientKeys, credential: str) -> Caller | None:
-    """The client behind a client key, None for anything else. Nobody stores a key: its SHA-256 is looked up."""
+    """Returns the client of a client key, None for anything else. Only the SHA-256 of a key is stored."""
     if not credential.startswith("lk_") or len(credential) > _LONGEST_CREDENTIAL:
         return None
     return client_keys.find(key_digest(credential))
@@ -36,7 +36,7 @@ class Authorize:
     clock: Clock
 
     def __call__(self, credential: str) -> Caller | None:
-        """The caller, or None."""
+        """Returns the caller, None when the credential is not valid."""
         if credential.startswith("lk_"):
             return client_of(self.client_keys, credential)
         if len(credential) > _LONGEST_CREDENTIAL:

@@ -1,4 +1,4 @@
-"""POST /sessions, and POST /sessions/{id}/attempts and …/invite: a link that a person can open."""
+"""POST /sessions, POST /sessions/{id}/attempts and …/invite: creates sessions and links for a person to open."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from likeness.steps.onboarding.open_link import OpenLink
 
 @dataclass(frozen=True, slots=True)
 class CreateSession:
-    """Makes sessions and attempts; at most ``max_attempts`` per session.
+    """Creates sessions and attempts, at most ``max_attempts`` per session.
 
-    ``has_key(client_id)``: whether the client of a person who asks has a valid key.
+    ``has_key(client_id)`` returns whether the client has a valid key. It is checked for a person's requests.
     ``created(session_id, correlation_id)`` reports each new session.
     """
 
@@ -49,9 +49,9 @@ class CreateSession:
     def create(
         self, caller: Caller, body: NewSession, base_url: str, correlation_id: str | None = None
     ) -> dict[str, Any]:
-        """The new session's view, with its links and upload forms. Raises RequestError and UpstreamError.
+        """Returns the new session's view, with its links and upload forms. Raises RequestError and UpstreamError.
 
-        ``correlation_id`` stays with the session.
+        ``correlation_id`` is stored with the session.
         """
         caller.require_client()
         if body.return_url and (why_not := why_not_return_to(body.return_url, caller.return_origins)):
@@ -72,7 +72,7 @@ class CreateSession:
             asset_count=len(body.assets),
             correlation_id=correlation_id,
         )
-        # A millisecond apart, so that their ids sort as they were given.
+        # Their ids are a millisecond apart, so that they sort in the order of the request.
         assets = [
             new_asset(session, now, self.clock.entropy(), position=position, **each.model_dump())
             for position, each in enumerate(body.assets)
@@ -96,9 +96,9 @@ class CreateSession:
         )
 
     def create_attempt(self, caller: Caller, wanted: str, base_url: str) -> dict[str, Any]:
-        """The session's view with a fresh H5 link. Conflict when there is nothing left to validate, or when a person
+        """Returns the session's view with a new H5 link.
 
-        asks whose consent nobody has recorded.
+        Raises Conflict when the session needs no validation, or when a person asks before giving consent.
         """
         session, assets = own_session_with_assets(self.store, caller, wanted)
         caller.require_living_client(self.has_key)
@@ -109,7 +109,7 @@ class CreateSession:
         number = len(session.attempts) + 1
         if number > self.max_attempts:
             raise TooManyAttempts(f"This session has used its {self.max_attempts} attempts")
-        waiting = session.status is SessionStatus.PROCESSING  # after RecordFailure the result is not on its way
+        waiting = session.status is SessionStatus.PROCESSING  # no longer true after RecordFailure
         if waiting and session.attempt and session.attempt.status is AttemptStatus.PASSED:
             raise Conflict("The check was passed; its result is on the way", retry_after=5)
         now = self.clock.now()
@@ -123,9 +123,9 @@ class CreateSession:
         return session_view(session, views, max_attempts=self.max_attempts, h5_link=h5_link, person=caller.is_person)
 
     def renew_invite(self, caller: Caller, wanted: str, base_url: str) -> dict[str, Any]:
-        """The session's view with a fresh invite link; those that were given out before end. NotFound; Forbidden for a
+        """Returns the session's view with a new invite link. Earlier invite links stop working.
 
-        person; Conflict for a session that nothing can be done with any more.
+        Raises NotFound, Forbidden for a person, and Conflict for a canceled or redacted session.
         """
         session, assets = own_session_with_assets(self.store, caller, wanted)
         caller.require_client()

@@ -15,10 +15,10 @@ _DARK, _LIGHT = "#141c26", "#fff"
 
 
 def draw_qr_code(caller: Caller, credential: str, link: str) -> str:
-    """Returns the QR code of ``link`` as an SVG document, which any size fits.
+    """Returns the QR code of ``link`` as an SVG document without a fixed size.
 
-    A client may send any link that it holds. A person may send the own invite link only: ``credential``, the session
-    token that came with the request, is its fragment. Raises InvalidRequest when ``link`` is not a URL of 2,048
+    A client may send any link. A person may send only their own invite link, whose fragment is ``credential``, the
+    session token of the request. Raises InvalidRequest when ``link`` is not a URL of 2,048
     printable ASCII characters at most, and Forbidden when a person sends another link.
     """
     if len(link) > LONGEST_LINK or not _LINK.fullmatch(link):
@@ -30,7 +30,7 @@ def draw_qr_code(caller: Caller, credential: str, link: str) -> str:
 
 
 def _svg_of(link: str) -> str:
-    import segno  # only this route needs it, and the pages are served without waiting for it
+    import segno  # only this route needs it, and importing it would slow down the pages
 
     drawn = BytesIO()
     segno.make_qr(link, error="l").save(
@@ -44,5 +44,5 @@ def _svg_of(link: str) -> str:
         lineclass=None,
         nl=False,
     )
-    # Without anti-aliasing, no lines show between the rows at sizes that are not a multiple of the modules.
+    # Anti-aliasing would show lines between the rows at sizes that are not a multiple of the module count.
     return drawn.getvalue().decode().replace("<svg ", '<svg shape-rendering="crispEdges" ', 1)

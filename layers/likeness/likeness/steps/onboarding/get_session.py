@@ -1,4 +1,4 @@
-"""GET /sessions, /sessions/{id} and /sessions/{id}/assets/{asset_id}: reading never changes anything."""
+"""GET /sessions, /sessions/{id} and /sessions/{id}/assets/{asset_id}: reads without side effects."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _PAGE_SIZE = re.compile("[1-9][0-9]?|100")
 
 
 def own_asset(store: AssetStore, caller: Caller, session_id: str, asset_id: str) -> tuple[Session, Asset | None]:
-    """The caller's own session and one of its assets, None when there is no such asset. NotFound for the session.
+    """Returns the caller's session and one of its assets, None when it has no such asset.
 
-    What cannot be an id of ours is asked of nobody.
+    Raises NotFound for the session. Malformed ids cause no read.
     """
     known = SESSION_ID.fullmatch(session_id) and ASSET_ID.fullmatch(asset_id)
     session, asset = store.load_asset(session_id, asset_id) if known else (None, None)
@@ -31,31 +31,31 @@ def own_asset(store: AssetStore, caller: Caller, session_id: str, asset_id: str)
 
 
 def own_session(store: SessionStore, caller: Caller, session_id: str) -> Session:
-    """The caller's own session. NotFound; what cannot be an id of ours is asked of nobody."""
+    """Returns the caller's session. Raises NotFound. A malformed id causes no read."""
     return caller.own(store.get_session(session_id) if SESSION_ID.fullmatch(session_id) else None)
 
 
 def own_session_with_assets(store: AssetStore, caller: Caller, session_id: str) -> tuple[Session, list[Asset]]:
-    """The caller's own session and all its assets. NotFound; what cannot be an id of ours is asked of nobody."""
+    """Returns the caller's session and all its assets. Raises NotFound. A malformed id causes no read."""
     session, assets = store.load(session_id) if SESSION_ID.fullmatch(session_id) else (None, [])
     return caller.own(session), assets
 
 
 @dataclass(frozen=True, slots=True)
 class GetSession:
-    """Reads sessions and assets of the caller's own."""
+    """Reads the caller's sessions and assets."""
 
     store: Store
     max_attempts: int
 
     def one(self, caller: Caller, session_id: str) -> dict[str, Any]:
-        """A session with its assets."""
+        """Returns a session's view with its assets."""
         session, assets = own_session_with_assets(self.store, caller, session_id)
         views = [asset_view(each) for each in assets]
         return session_view(session, views, max_attempts=self.max_attempts, person=caller.is_person)
 
     def asset(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
-        """One asset."""
+        """Returns one asset's view."""
         _, asset = own_asset(self.store, caller, session_id, asset_id)
         if asset is None:
             raise NotFound("There is no such asset")
@@ -70,7 +70,7 @@ class GetSession:
         status: str | None = None,
         reference: str | None = None,
     ) -> dict[str, Any]:
-        """``{"sessions": […], "next_cursor": …}``, newest first; the query's values as they came."""
+        """Returns ``{"sessions": […], "next_cursor": …}``, newest first. The arguments are the raw query values."""
         caller.require_client()
         if limit is not None and not _PAGE_SIZE.fullmatch(limit):
             raise InvalidRequest(f"limit: a whole number from 1 to {_LARGEST_PAGE}", field="limit")

@@ -1,7 +1,7 @@
-"""State LookUpResult: exchange the byted token for the GroupId.
+"""State LookUpResult: exchanges the byted token for the GroupId.
 
-The token may be single use, so: never before an authentic pass or the last-chance time; one worker at a time, by a
-lease; an ambiguous try is repeated, since there is no other way to the group.
+The token may be single-use. It is therefore used only after an authentic pass or at the last-chance time, and by one
+execution at a time, which holds a lease. An ambiguous call is repeated, because no other route returns the group.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from likeness.ports.crun import Crun
 from likeness.ports.onboarding import SessionStore
 from likeness.ports.system import Clock
 
-#: More than the function may run (its Timeout in the template): after it the execution that holds the lease has ended.
+#: Longer than the function's Timeout in the template, so the holder of an expired lease is no longer running.
 LEASE_SECONDS = 50
-#: How crun says that there is no result yet, beside a success without a GroupId (what peers have seen). The same words
-#: may mean that there never will be one, so they are believed only after a while.
+#: crun's codes for "no result yet", in addition to a success without a GroupId (as others have observed). They may also
+#: mean that no result will ever come, so they count as final only after a while.
 _NOT_YET = frozenset({404, 422})
 _SUCCESS = 200
-#: The best figure for how long a byted token lives.
+#: The best estimate of a byted token's lifetime.
 TOKEN_SECONDS = 1800.0
-#: Nobody is known to have passed: three answers, some minutes apart, within 15 minutes after the link was made.
+#: Without a known pass: three calls, some minutes apart, within 15 minutes after the link was created.
 LAST_CHANCE_ANSWERS, _LAST_CHANCE_PAUSE = 3, 150
-#: After an authentic pass crun is asked for so long.
+#: How long crun is polled after an authentic pass.
 NOT_YET_SECONDS = 600.0
-#: Somebody is waiting: quickly at first. Seconds.
+#: Pauses in seconds. They are short at first, because a person is waiting.
 _PAUSES = (2, 4, 8, 15, 30, 60)
-#: How often a verdict is written anew because the session has changed meanwhile.
+#: How often the write of a final status is retried when the session has changed in the meantime.
 _TRIES = 3
 
 
 class Verified(TypedDict):
-    """The group is there. ``attempt`` and ``at`` (epoch seconds) are text: the state machine writes them as numbers."""
+    """crun returned the group. ``attempt`` and ``at`` (epoch seconds) are strings; the state machine stores numbers."""
 
     outcome: Literal["verified"]
     group_id: str
@@ -52,14 +52,14 @@ class Verified(TypedDict):
 
 
 class NotYet(TypedDict):
-    """crun is asked again after ``wait_seconds``."""
+    """crun has no result yet. The next call is due after ``wait_seconds``."""
 
     outcome: Literal["not_yet"]
     wait_seconds: int
 
 
 class Decided(TypedDict):
-    """The group is ``known`` already, or there is none for this attempt."""
+    """The group is already ``known``, or this attempt has none."""
 
     outcome: Literal["known", "not_verified"]
 
@@ -69,23 +69,23 @@ LookUp = Verified | NotYet | Decided
 
 @dataclass(frozen=True, slots=True)
 class LookUpResult:
-    """Looks one attempt up."""
+    """Looks up the result of one attempt."""
 
     store: SessionStore
     crun: Crun
     clock: Clock
 
     def __call__(self, session_id: str, number: int, execution: str, *, last_chance: bool) -> LookUp:
-        """What is known of the attempt now.
+        """Returns the result of the attempt.
 
-        Raises what is worth repeating: UpstreamDeferred, UpstreamAmbiguous, a refusal that concerns the account,
-        WorkInProgress, StorageUnavailable.
+        Raises errors that are worth a retry: UpstreamDeferred, UpstreamAmbiguous, UpstreamRefused when crun refuses
+        the account, WorkInProgress, StorageUnavailable.
         """
         now = self.clock.now()
         try:
             session = self.store.lease_lookup(session_id, number, execution, now, now + LEASE_SECONDS)
         except ConditionFailed:
-            raise WorkInProgress("Another execution looks this attempt up") from None
+            raise WorkInProgress("Another execution is looking up this attempt") from None
         attempt = session.attempts[number]
         if session.group_id:
             self._release(session_id, attempt, execution)
@@ -106,7 +106,7 @@ class LookUpResult:
             return self._not_yet(session, attempt, execution, problem.upstream_code, burned=True)
         except UpstreamRefused as refusal:
             if refusal.upstream_code in ACCOUNT_REFUSALS:
-                # It is the account that was refused, not the person: wait for the operator as long as the token lives.
+                # crun refused the account, not the person: retry for as long as the token lives.
                 self._release(session_id, attempt, execution)
                 raise
             if refusal.upstream_code in _NOT_YET:
@@ -120,9 +120,9 @@ class LookUpResult:
         }
 
     def _release(self, session_id: str, attempt: Attempt, execution: str) -> None:
-        """Gives the lease back after a look-up that did not happen, unless an earlier one may have: a lease that was
+        """Releases the lease after a look-up that did not happen.
 
-        there before is the memory of that, and stays until it runs out.
+        A lease that an earlier look-up left behind stays until it expires: it shows that a look-up may have happened.
         """
         if not attempt.lookup_by:
             self.store.release_lookup(session_id, attempt.number, execution)
@@ -130,11 +130,11 @@ class LookUpResult:
     def _not_yet(
         self, session: Session, attempt: Attempt, execution: str, upstream_code: int | None, *, burned: bool
     ) -> LookUp:
-        """Crun has no result yet, or none any more. ``burned``: its answer may have used the token up all the same."""
+        """Handles an answer without a result. ``burned``: the call may have used up the token."""
         now = self.clock.now()
         answers, since = attempt.not_yet + 1, attempt.not_yet_since or now
         if attempt.status is AttemptStatus.PASSED and attempt.answered_at:
-            since = max(since, attempt.answered_at)  # what a last-chance look-up was told before is another matter
+            since = max(since, attempt.answered_at)  # earlier last-chance answers do not count
         pause = _pause(attempt, answers, since, now)
         if pause is None:
             return self._not_verified(session, attempt, str(upstream_code))
@@ -146,27 +146,27 @@ class LookUpResult:
         status, why = self._verdict(attempt, upstream_code)
         for _ in range(_TRIES):
             if session is None or session.group_id or session.attempts[attempt.number].status is not attempt.status:
-                return {"outcome": "not_verified"}  # something else is known by now
+                return {"outcome": "not_verified"}  # another result was stored in the meantime
             try:
                 self.store.record_refused_result(session, attempt.number, status, why, self.clock.now())
             except ConditionFailed:
                 session = self.store.get_session(session.id)
             else:
                 return {"outcome": "not_verified"}
-        raise WorkInProgress("The session changes all the time")
+        raise WorkInProgress("The session keeps changing")
 
     @staticmethod
     def _verdict(attempt: Attempt, upstream_code: str) -> tuple[AttemptStatus, Problem]:
         if attempt.status is AttemptStatus.OPEN:
             return AttemptStatus.LAPSED, failure("link_expired", upstream_code)
-        # A lease that was never given back: an earlier look-up may have burned the token and lost the answer.
+        # The lease was never released: an earlier look-up may have used up the token and lost the answer.
         if attempt.lookup_by and upstream_code != str(_SUCCESS):
             return AttemptStatus.LOST, failure("result_lost", upstream_code)
         return AttemptStatus.FAILED, failure("attempt_failed", upstream_code)
 
 
 def _pause(attempt: Attempt, answers: int, since: float, now: float) -> int | None:
-    """Seconds until crun is asked again after ``answers`` times "not yet", None when its word stands."""
+    """Returns the seconds until the next call after ``answers`` answers without a result, None when that is final."""
     dies_at = attempt.created_at + TOKEN_SECONDS
     if attempt.status is AttemptStatus.OPEN:
         return _LAST_CHANCE_PAUSE if answers < LAST_CHANCE_ANSWERS and now < dies_at else None

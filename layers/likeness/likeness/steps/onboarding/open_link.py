@@ -1,7 +1,7 @@
-"""An H5 link for a session, by whichever route it was asked for.
+"""Creates an H5 link for a session, for every route that returns one.
 
-Order of the effects: first the delayed link check (a message about nothing is harmless), then crun, then the caller's
-write to the table, then the answer. Whatever dies in between, no link is out that we know nothing of.
+The order of effects: the delayed link check (harmless if nothing follows), the call to crun, the caller's write to the
+table, the response. A failure in between never leaves a link in use that is not stored.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from likeness.ports.system import Queue, SigningKeys
 
 @dataclass(frozen=True, slots=True)
 class OpenLink:
-    """Opens links. ``link_check_delay`` in seconds.
+    """Creates links. ``link_check_delay`` is in seconds.
 
-    ``admit(client_id)`` takes a permit for one call to crun; it raises RateLimited when there is none, or when this
-    client opens links too fast.
+    ``admit(client_id)`` acquires a permit for one call to crun. It raises RateLimited when none is available, or when
+    this client creates links too fast.
     """
 
     crun: Crun
@@ -32,19 +32,19 @@ class OpenLink:
     link_check_delay: int
 
     def __call__(self, session: Session, number: int, base_url: str, now: float) -> tuple[Attempt, str]:
-        """The attempt to store, and the link, a secret. Raises UpstreamError."""
+        """Returns the attempt to store, and the link, which is a secret. Raises UpstreamError."""
         self.admit(session.client_id)
         check = LinkCheck(session_id=session.id, attempt=number, correlation_id=session.correlation_id)
         self.queue.send(check.to_json(), delay_seconds=self.link_check_delay)
         signature = sign_callback(self.keys.current(), session.id, number)
-        made = self.crun.create_validation(
+        validation = self.crun.create_validation(
             f"{base_url}/callback/{session.id}/{number}/{signature}", session.correlation_id
         )
         attempt = Attempt(
             number=number,
             status=AttemptStatus.OPEN,
-            byted_token=made.byted_token,
+            byted_token=validation.byted_token,
             created_at=now,
             expires_at=now + LINK_LIFETIME_SECONDS,
         )
-        return attempt, with_language(made.h5_link, session.language)
+        return attempt, with_language(validation.h5_link, session.language)

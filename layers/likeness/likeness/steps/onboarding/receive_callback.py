@@ -1,7 +1,7 @@
-"""GET /callback/{session_id}/{attempt}/{signature}: the person's browser comes back from the H5 page.
+"""GET /callback/{session_id}/{attempt}/{signature}: the person's browser returns from the H5 page.
 
-What the browser says is never proof. An authentic URL with ``resultCode=10000`` is a reason to look the result up on
-the server side; anything else only tells the person what to do next.
+The browser's parameters are never proof. An authentic URL with ``resultCode=10000`` leads to a look-up of the result on
+the server side. Any other result only decides which page the person sees.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from likeness.ports.system import Clock, Queue, SigningKeys
 
 @dataclass(frozen=True, slots=True)
 class ReceiveCallback:
-    """Takes the browser's word, sends it on."""
+    """Stores the reported result and returns where to redirect the browser."""
 
     store: SessionStore
     queue: Queue
@@ -32,7 +32,7 @@ class ReceiveCallback:
     def __call__(
         self, session_id: str, attempt: str, signature: str, parameters: dict[str, list[str]], base_url: str
     ) -> str:
-        """The URL to send the browser to. NotFound, always with the same words, when we did not make this callback."""
+        """Returns the URL to redirect to. Raises NotFound, always with the same message, for any forged URL."""
         number = int(attempt) if attempt.isascii() and attempt.isdigit() and len(attempt) < 4 else 0
         if not SESSION_ID.fullmatch(session_id) or not (
             callback_is_authentic(self.keys.current(), session_id, number, signature)
@@ -55,13 +55,13 @@ class ReceiveCallback:
             session = self.store.record_pass(session_id, number, code, self.clock.now())
         except ConditionFailed:
             return None
-        # A duplicate sends again: the first write may have lost its message, and the reader is idempotent.
+        # A repeated callback sends the message again: the first one may be lost, and the consumer is idempotent.
         passed = PassReported(session_id=session_id, attempt=number, correlation_id=session.correlation_id)
         self.queue.send(passed.to_json())
         return session
 
     def _failed(self, session_id: str, number: int, code: str) -> None:
-        # an older attempt, a repeated callback after a pass, or a session that has moved on
+        # an older attempt, a repeated callback after a pass, or a session that has changed since
         with suppress(ConditionFailed):
             self.store.record_failed_attempt(
                 session_id,

@@ -1,4 +1,4 @@
-"""The person's consent: which text, in which language, when. Kept in a ledger that is only ever added to."""
+"""Records a person's consent in an append-only ledger: the text, its language and the time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from likeness.steps.onboarding.get_session import own_session
 
 @dataclass(frozen=True, slots=True)
 class RecordConsent:
-    """Shows the text, takes the consent. ``has_key(client_id)``: whether the client of a person has a valid key."""
+    """Returns the consent text and records consent. ``has_key(client_id)`` returns whether a client has a valid key."""
 
     store: SessionStore
     texts: ConsentTexts
@@ -26,15 +26,15 @@ class RecordConsent:
     has_key: Callable[[str], bool] = lambda _: True
 
     def text(self, language: str | None) -> dict[str, Any]:
-        """The text in force, in ``language`` (zh when it is not said). InvalidRequest for another language."""
+        """Returns the current text in ``language`` (default: zh). Raises InvalidRequest for an unknown language."""
         if language is not None and language not in list(Language):
             raise InvalidRequest(f"language: one of {', '.join(Language)}", field="language")
         return consent_text_view(self.texts.current(Language(language or Language.ZH)))
 
     def __call__(self, caller: Caller, session_id: str, body: ConsentAgreed) -> tuple[dict[str, Any], bool]:
-        """The consent's view, and whether it is new: the same text is agreed to once. NotFound; Conflict when the
+        """Returns the consent's view, and whether it is new: agreeing to the same text again changes nothing.
 
-        text is not the one in force, so nobody agrees to words that the operator has taken back.
+        Raises NotFound, and Conflict when the text is not the current one, so that nobody agrees to a withdrawn text.
         """
         session = own_session(self.store, caller, session_id)
         caller.require_living_client(self.has_key)

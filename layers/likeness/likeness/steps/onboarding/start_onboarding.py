@@ -1,4 +1,4 @@
-"""One message of the onboarding queue: start the execution that it calls for, unless one is at it already."""
+"""Handles one message of the onboarding queue: starts an execution, unless one is already running."""
 
 from __future__ import annotations
 
@@ -26,27 +26,28 @@ from likeness.ports.onboarding import Workflows
 from likeness.ports.store import Store
 from likeness.ports.system import Clock
 
-#: How many names in a row may be taken by executions that have ended.
-_NAMES = 8
-#: A link is dead by then (120 s), so an execution that the row does not know of may have acted on its attempt: a link
-#: check, or one of a table that was restored to an earlier time. The same holds of a file that waits for so long.
+#: How many consecutive execution names may belong to executions that have ended.
+_MAX_NAMES = 8
+#: An attempt older than this has an expired link (120 s), so an execution that the row does not name may have acted on
+#: it: a link check, or an execution that the row of a restored table does not show. The same is true of a file that has
+#: waited for longer than this.
 _FRESH_SECONDS = 300.0
-#: Files whose rows know of no AssetId: what an older execution got for them is theirs.
+#: States without an AssetId. An AssetId that an older execution got for such a file is saved.
 _WITHOUT_ID = OPEN_WORK | {AssetStatus.AWAITING_UPLOAD}
 
 
 class Cause(StrEnum):
-    """Why something stood still: what is known of the execution that should have moved it, or of the event."""
+    """Why work had stopped: the state of the execution that should have done it, or a lost event."""
 
-    #: No execution is known: its message was lost, or it is gone.
+    #: No execution was found: its message was lost, or Step Functions no longer keeps it.
     MISSING = "missing"
     ABORTED = "aborted"
     TIMED_OUT = "timed_out"
     FAILED = "failed"
-    #: The execution did its work, and the row does not show it: a restored table.
+    #: The execution did its work, but the row does not show it because the table was restored.
     ROW_BEHIND = "row_behind"
     UPLOAD_EVENT_LOST = "upload_event_lost"
-    #: In ``processing`` although no attempt's result is on its way.
+    #: The session is in ``processing``, but no attempt waits for a result.
     NOTHING_UNDER_WAY = "nothing_under_way"
 
 
@@ -59,17 +60,17 @@ _CAUSES = {
 
 
 def cause_of(status: ExecutionStatus | None) -> Cause:
-    """What a fresh execution says of the one that it follows; None stands for one that is not known any more."""
+    """Returns the cause for an execution with ``status``, None when it was not found."""
     return _CAUSES[status] if status else Cause.MISSING
 
 
 @dataclass(frozen=True, slots=True)
 class StartOnboarding:
-    """Reads the row, then acts only on what is still to be done.
+    """Reads the row, then starts only the work that is still open.
 
-    A name is taken for good once it was used. When its execution has ended and the row still asks for the work, what
-    that execution got from crun is saved first; only then a fresh one goes on, under the name that follows.
-    ``reconciled(cause)`` counts each time that it came to this by a message, before reconcile came by.
+    An execution name can be used once. If its execution has ended and the row still shows open work, the results that
+    the execution got from crun are saved first. Then a new execution starts under the next name.
+    ``reconciled(cause)`` counts each time that a message, and not the function reconcile, leads to this.
     """
 
     store: Store
@@ -78,9 +79,9 @@ class StartOnboarding:
     reconciled: Callable[[Cause], None] = lambda _: None
 
     def __call__(self, message: PassReported | LinkCheck | AssetsReady) -> str:
-        """What was done: ``started``, ``exists``, ``recovered`` or ``nothing``. Raises what should bring the message
+        """Returns ``started``, ``exists``, ``recovered`` or ``nothing``.
 
-        back.
+        Raises an error when the message should be delivered again.
         """
         if isinstance(message, AssetsReady):
             return self.assets(*self.store.load(message.session_id))
@@ -97,7 +98,7 @@ class StartOnboarding:
         return "nothing"
 
     def validate(self, session: Session, number: int, *, last_chance: bool) -> str:
-        """Has attempt ``number`` looked up. ``recovered``: an older execution had the group, and it is saved now."""
+        """Starts the look-up of attempt ``number``. ``recovered``: the group of an older execution was saved."""
         attempt = session.attempts[number]
         name = validation_name(session.id, attempt, last_chance=last_chance)
         if self.clock.now() - attempt.created_at > _FRESH_SECONDS:
@@ -105,7 +106,7 @@ class StartOnboarding:
             if self.recover(session, [], older):
                 return self._claim(session)
         document = {"attempt": number, "last_chance": last_chance, "session_id": session.id, "work": "validate"}
-        for executions in range(attempt.executions, attempt.executions + _NAMES):
+        for executions in range(attempt.executions, attempt.executions + _MAX_NAMES):
             name = validation_name(session.id, replace(attempt, executions=executions), last_chance=last_chance)
             if self.workflows.start(name, _input(session, document)):
                 return "started"
@@ -119,18 +120,18 @@ class StartOnboarding:
         raise WorkInProgress("Too many executions have ended without an outcome")
 
     def assets(self, session: Session | None, assets: list[Asset]) -> str:
-        """Has the files of a verified session moved on, unless somebody does."""
-        looked = False
-        for _ in range(_NAMES + 1):
+        """Starts the submission of a verified session's files, unless an execution is doing it."""
+        recovered = False
+        for _ in range(_MAX_NAMES + 1):
             if session is None or session.group_id is None:
                 return "nothing"  # the validation claims every uploaded asset once it has saved the group
             if not any(each.status in IN_PROGRESS for each in assets):
-                return "nothing"  # a message that came twice, or late: somebody has done the work
+                return "nothing"  # a repeated or late message: the work is done
             driver = self.workflows.status(session.driver) if session.driver else None
             if driver and not driver.ended:
-                return "nothing"  # the driver looks for new uploads before and after it lets go
-            if not looked and self._may_be_at_crun(assets):
-                looked = True
+                return "nothing"  # the driver checks for new uploads before and after it releases the session
+            if not recovered and self._may_be_at_crun(assets):
+                recovered = True
                 self.recover(session, assets, all_executions_of(session))
                 session, assets = self.store.load(session.id)
                 continue
@@ -142,28 +143,28 @@ class StartOnboarding:
                 return "started"
             if self.workflows.is_running(name):
                 return "exists"
-            # It ended before it claimed anything, or the row was restored to a time before it did.
+            # It ended before it claimed the session, or the table was restored to a time before that.
             self.recover(session, assets, [name])
             self.store.next_generation(session.id, session.generation)
             session, assets = self.store.load(session.id)
         raise WorkInProgress("Too many executions have ended without claiming")
 
     def _may_be_at_crun(self, assets: Iterable[Asset]) -> bool:
-        """Whether a file waits for so long that an execution may have given it to crun, and the row forgot it."""
+        """Returns whether a file has waited so long that crun may have it although the row does not show this."""
         then = self.clock.now() - _FRESH_SECONDS
         return any(each.status in OPEN_WORK and each.updated_at < then for each in assets)
 
     def recover(self, session: Session, assets: Iterable[Asset], names: Iterable[str]) -> bool:
-        """Saves what ended executions got from crun and the rows do not know; whether the group is known by it.
+        """Saves results from crun that ended executions have and the rows lack. Returns whether it saved a group.
 
-        What crun has given once is never asked for again: a byted token may be good for one answer, and an upload
-        that is repeated leaves a second copy.
+        These results are never requested again: a byted token may be valid for one answer only, and a repeated upload
+        leaves a second copy.
         """
         results = [self._results(name) for name in names]
         group = next((each for of in reversed(results) for each in reversed(of.groups)), None)
         saved = False
         if group and session.group_id is None:
-            with suppress(ConditionFailed):  # erased, or verified meanwhile
+            with suppress(ConditionFailed):  # erased or verified in the meantime
                 self.store.save_group(session.id, group.number, group.group_id, group.at)
                 saved = True
         given: dict[str, FoundAsset] = {}
@@ -181,15 +182,15 @@ class StartOnboarding:
 
     def _save_submission(self, asset: Asset, found: FoundAsset) -> None:
         if found.resubmissions < asset.resubmissions:
-            return  # crun could not fetch that copy: the row knows more
+            return  # crun could not fetch that copy, and the row is newer
         known = asset.submission_recovered(found.crun_asset_id, found.resubmissions, self.clock.now())
-        with suppress(ConditionFailed):  # somebody has moved it meanwhile
+        with suppress(ConditionFailed):  # changed in the meantime
             self.store.change_asset(known, [asset.status])
 
     def _known(self, session: Session, attempt: Attempt) -> list[str]:
-        """The executions that may have looked an attempt up, also those that a restored row does not know of."""
+        """Returns the executions that may have looked up an attempt, including those that a restored row lacks."""
         names = validation_names(session.id, attempt)
-        while self.workflows.status(names[-1] if attempt.executions else names[0]) and len(names) < _NAMES:
+        while self.workflows.status(names[-1] if attempt.executions else names[0]) and len(names) < _MAX_NAMES:
             attempt = replace(attempt, executions=attempt.executions + 1)
             names = validation_names(session.id, attempt)
         return names
@@ -200,7 +201,7 @@ class StartOnboarding:
 
 
 def _input(session: Session, document: dict[str, Any]) -> str:
-    """The same bytes for the same execution, whatever message asks for it: the correlation id is the stored one."""
+    """Returns the execution's input. It has the same bytes for every message, with the stored correlation id."""
     if session.correlation_id:
         document = document | {"correlation_id": session.correlation_id}
     return json.dumps(document, sort_keys=True, separators=(",", ":"))

@@ -1,1 +1,1 @@
-"""What runs by the clock or by an operator: nothing stops, nothing is lost, nothing stays that should not."""
+"""Work that a schedule or an operator starts: repair, erasure, export and checks."""

@@ -1,4 +1,4 @@
-"""How many credits are left at crun, as a metric: whoever runs out of them onboards nobody."""
+"""Reports the credits left at crun as a metric: without credits nobody can be onboarded."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Checked(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class CheckCredits:
-    """``left`` takes the credits, ``failed`` hears why they are not known: the next run comes by itself."""
+    """Reports the credits to ``left``, or the error to ``failed``. The schedule starts the next run."""
 
     crun: Crun
     left: Callable[[float], None]
     failed: Callable[[LikenessError], None]
 
     def __call__(self) -> Checked:
-        """Asks once."""
+        """Calls crun once."""
         try:
             self.left(self.crun.balance())
         except UpstreamError as problem:

@@ -1,7 +1,7 @@
-"""DELETE /sessions/{id} and …/assets/{asset_id}: a person's data go; a tombstone stays that proves it.
+"""DELETE /sessions/{id} and …/assets/{asset_id}: erases a person's data and keeps a tombstone as proof.
 
-Marked first, so that whatever is under way finds the session erased and stops; then the executions, the files and the
-assets; the time of the erasure last. Each part may be repeated: who dies in the middle deletes again.
+The session is marked first, so that running work finds it erased and stops. Then the executions are stopped, and the
+files and assets erased. The time of the erasure is stored last. Every part may be repeated after a failure.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from likeness.ports.store import Store
 from likeness.ports.system import Clock
 from likeness.steps.onboarding.get_session import own_asset, own_session
 
-#: How often an erasure looks again when a fresh attempt comes in between.
+#: How often an erasure is retried when a new attempt starts at the same time.
 _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class EraseSession:
-    """Erases sessions of the caller's own."""
+    """Erases the caller's sessions."""
 
     store: Store
     files: Files
@@ -36,7 +36,7 @@ class EraseSession:
     clock: Clock
 
     def __call__(self, caller: Caller, session_id: str) -> dict[str, Any]:
-        """The tombstone's view. NotFound; Forbidden for a person."""
+        """Returns the tombstone's view. Raises NotFound, and Forbidden for a person."""
         session = self._mark(caller, session_id)
         for name in executions_of(session):
             if not _may_hold_a_group(session, name):
@@ -45,7 +45,7 @@ class EraseSession:
         self.files.erase(f"inbox/{session.id}/")
         now = self.clock.now()
         assets = self.store.list_assets(session.id)
-        _show_earlier_ids(self.store, session.id, assets)
+        _record_earlier_ids(self.store, session.id, assets)
         for asset in assets:
             if asset.status is not AssetStatus.REDACTED:
                 self.store.redact_asset(asset, now)
@@ -53,7 +53,7 @@ class EraseSession:
         return session_view(tombstone, [asset_view(each) for each in self.store.list_assets(session.id)])
 
     def _mark(self, caller: Caller, session_id: str) -> Session:
-        """The session, marked as erased."""
+        """Marks the session as erased and returns it."""
         for _ in range(_TRIES):
             session = own_session(self.store, caller, session_id)
             caller.require_client()
@@ -64,9 +64,9 @@ class EraseSession:
 
 @dataclass(frozen=True, slots=True)
 class EraseAsset:
-    """Erases one file of a session of the caller's own, such as a picture that shows somebody else.
+    """Erases one file of the caller's session, such as a picture that shows somebody else.
 
-    No execution is stopped: the others' files go on, and whoever has this one in hand finds it erased.
+    No execution is stopped: the other files continue, and the driver execution finds this one erased.
     """
 
     store: Store
@@ -74,39 +74,39 @@ class EraseAsset:
     clock: Clock
 
     def __call__(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
-        """The asset's view as it stays. NotFound; Forbidden for a person."""
+        """Returns the view of the erased asset. Raises NotFound, and Forbidden for a person."""
         session, asset = own_asset(self.store, caller, session_id, asset_id)
         caller.require_client()
         if asset is None:
             raise NotFound("There is no such asset")
         if asset.status is not AssetStatus.REDACTED:
-            # Before the row forgets where its file is. What has come in the meantime is deleted by check_upload.
+            # Before the row loses its object key. check_upload deletes a file that arrives in the meantime.
             self._delete_file(asset)
             self.store.redact_asset(asset, self.clock.now(), give_back=True)
         self.files.erase(f"uploads/{session.id}/{asset.id}/")
-        _show_earlier_ids(self.store, session.id, [asset])
+        _record_earlier_ids(self.store, session.id, [asset])
         return asset_view(self.store.get_asset(session.id, asset.id) or asset)
 
     def _delete_file(self, asset: Asset) -> None:
-        # A name in the inbox may have been used twice: the other version is another asset's.
+        # A key in the inbox may have several versions, one per asset.
         if asset.object_key.startswith("inbox/") and asset.version_id:
             self.files.delete(asset.object_key, asset.version_id)
 
 
-def _show_earlier_ids(store: Store, session_id: str, assets: Sequence[Asset]) -> None:
-    """What stays of files that were given to crun twice names both ids. Earlier versions kept the first one apart."""
-    unsaid = [each for each in assets if each.resubmissions and each.earlier_crun_asset_id is None]
-    earlier = store.earlier_ids(session_id) if unsaid else {}
-    for asset in unsaid:
+def _record_earlier_ids(store: Store, session_id: str, assets: Sequence[Asset]) -> None:
+    """Adds both AssetIds to files that were submitted twice. Earlier versions stored the first one elsewhere."""
+    incomplete = [each for each in assets if each.resubmissions and each.earlier_crun_asset_id is None]
+    earlier = store.earlier_ids(session_id) if incomplete else {}
+    for asset in incomplete:
         if asset.id in earlier:
             store.record_earlier_id(asset, earlier[asset.id])
 
 
 def _may_hold_a_group(session: Session, execution: str) -> bool:
-    """Whether a validation may have asked crun for the group already.
+    """Returns whether a validation may already have requested the group from crun.
 
-    Stopped now, it would take a GroupId with it that nobody else knows. It ends by itself: whatever it does next finds
-    the session erased, and asks crun for nothing more.
+    If it were stopped now, a GroupId that is stored nowhere else could be lost. It ends by itself, because its next
+    step finds the session erased and does not call crun.
     """
     if session.group_id:
         return False

@@ -1,7 +1,8 @@
-"""The inventory, written out: parts of JSON Lines, and a manifest when they are whole.
+"""Exports the inventory as parts in JSON Lines, and a manifest when all parts are complete.
 
-A run goes on where the last one stopped. The part is put before the progress is saved: who dies in between writes the
-same part again. Only one run at a time holds the export, so a part's digest is that of its last writing.
+A run continues where the last one stopped. A part is written before the progress is saved, so a run that fails in
+between writes the same part again. Only one run at a time holds the export, so a part's digest is that of its last
+write.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from likeness.domain.ids import ulid
 from likeness.domain.inventory import Export, HeldExport, InventoryCursor, InventoryPage, Part
 from likeness.ports.system import Clock
 
-#: A part is closed once it is so long: it is held in memory, and put in one call.
+#: The size at which a part is complete. A part is held in memory and written in one call.
 PART_BYTES = 8 << 20
-#: Pages of at most 1 MB: 256 read units a second, a fiftieth of what a new on-demand table takes.
+#: A page has at most 1 MB: 256 read units a second, a fiftieth of the capacity of a new on-demand table.
 PAGES_PER_SECOND = 2.0
-#: A run that comes a little early counts as on time: schedules are not exact.
+#: A run may be this much early, because schedules are not exact.
 _SLACK_SECONDS = 600.0
 
 
@@ -31,37 +32,37 @@ class InventoryPages(Protocol):
     """The whole table, page by page."""
 
     def page(self, cursor: InventoryCursor | None) -> InventoryPage:
-        """What follows after ``cursor``. A partition is whole, unless it is longer than a page."""
+        """Returns the page after ``cursor``. A partition is complete, unless it is longer than a page."""
         ...
 
 
 class ExportFiles(Protocol):
-    """Where exports are put."""
+    """The bucket of exports."""
 
     def put(self, key: str, body: bytes) -> None:
-        """Writes a file, over what was there."""
+        """Writes a file, replacing an earlier one."""
         ...
 
 
 class ExportProgress(Protocol):
-    """Which export is under way, and who is at it."""
+    """The progress of the current export, and the run that holds it."""
 
     def take(self, run: str, now: float, until: float) -> HeldExport | None:
-        """Makes ``run`` the only one to export until ``until``; None when another one is at it."""
+        """Gives the export to ``run`` until ``until``. Returns None when another run holds it."""
         ...
 
     def save(self, run: str, export: Export, until: float) -> None:
-        """Keeps how far ``run`` is. ConditionFailed when it is not the one at it any more."""
+        """Saves the progress of ``run``. Raises ConditionFailed when it no longer holds the export."""
         ...
 
     def release(self, run: str) -> None:
-        """Anybody may go on; nothing happens when ``run`` was not the one at it."""
+        """Releases the export. Does nothing when ``run`` does not hold it."""
         ...
 
 
 @dataclass
 class _Gathered:
-    """Lines on their way into a part, up to ``cursor``; ``end`` of the table or not."""
+    """The lines of the next part, up to ``cursor``. ``end`` is whether the table ends there."""
 
     cursor: InventoryCursor | None
     text: bytearray
@@ -72,7 +73,7 @@ class _Gathered:
 
 @dataclass(frozen=True, slots=True)
 class ExportInventory:
-    """Exports at most every ``every_seconds``. ``sleep`` takes seconds."""
+    """Exports the inventory at most every ``every_seconds``. ``sleep`` takes seconds."""
 
     pages: InventoryPages
     files: ExportFiles
@@ -83,10 +84,10 @@ class ExportInventory:
     part_bytes: int = PART_BYTES
 
     def __call__(self, until: float, held_until: float) -> dict[str, str | int]:
-        """Begins or goes on, until ``until`` (epoch seconds). Nobody else does before ``held_until``, which is when the
+        """Starts or continues the export, until ``until`` (epoch seconds).
 
-        process has certainly ended. ``outcome`` is ``exported``, ``unfinished``, ``not_due`` or ``held``.
-        ConditionFailed when another run has taken over.
+        The run holds the export until ``held_until``, when this process has certainly ended. ``outcome`` is
+        ``exported``, ``unfinished``, ``not_due`` or ``held``. Raises ConditionFailed when another run has taken over.
         """
         now = self.clock.now()
         run = self.clock.entropy().hex()
@@ -117,7 +118,7 @@ class ExportInventory:
         return {"outcome": outcome, "export": export.folder, "parts": len(export.parts), **export.counts}
 
     def _gather(self, cursor: InventoryCursor | None, until: float) -> _Gathered:
-        """The lines of at least one page, and of more until the part is full or the time is over."""
+        """Returns the lines of at least one page, and of more until the part is full or the time is over."""
         found = _Gathered(cursor, bytearray(), 0, Counter())
         while True:
             page = self.pages.page(found.cursor)

@@ -1,4 +1,4 @@
-"""GET /stats: a client's sessions and assets, counted by day. Read from the indexes, never by a scan."""
+"""GET /stats: counts a client's sessions and assets by day. Reads the indexes, never scans the table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from likeness.ports.upkeep import UpkeepStore
 
 @dataclass(frozen=True, slots=True)
 class GetStats:
-    """Counts what is the caller's own. ``page_size``: how many items an index gives at a time."""
+    """Counts the caller's sessions and assets. ``page_size`` is the number of items per index query."""
 
     store: UpkeepStore
     clock: Clock
@@ -24,9 +24,10 @@ class GetStats:
     def __call__(
         self, caller: Caller, *, first: str | None = None, last: str | None = None, cursor: str | None = None
     ) -> dict[str, Any]:
-        """``{"days": […], "next_cursor": …}``, newest first; the query's ``from``, ``to`` and ``cursor`` as they came.
+        """Returns ``{"days": […], "next_cursor": …}``, newest first.
 
-        Forbidden for a person; InvalidRequest names the field.
+        ``first``, ``last`` and ``cursor`` are the raw query values ``from``, ``to`` and ``cursor``. Raises Forbidden
+        for a person, and InvalidRequest, which names the field.
         """
         caller.require_client()
         if cursor is None:

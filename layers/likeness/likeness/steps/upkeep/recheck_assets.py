@@ -1,7 +1,8 @@
-"""Every active asset is asked for once in a sweep, the least recently asked first: what crun has lost is told of.
+"""Checks every active asset at crun once per sweep, the least recently checked first, and reports lost assets.
 
-crun says nothing when it drops an asset. One look proves nothing either: what a run misses it suspects, and what the
-next run misses again is lost. A refusal that is not about the asset, a lost answer or a page of HTML is no news.
+crun does not report when it drops an asset, and one check proves nothing: an asset that a run misses is a suspect, and
+a suspect that a later run misses again is lost. A refusal that is not about the asset, a lost answer or a page of HTML
+proves nothing either.
 """
 
 from __future__ import annotations
@@ -22,28 +23,28 @@ from likeness.ports.files import AssetStore
 from likeness.ports.system import Clock
 
 _DAY = 86_400.0
-#: Runs come by the hour.
+#: Runs are hourly.
 _RUNS_PER_DAY = 24
-#: A run asks for at least and at most so many assets: four at a time, so that onboarding finds its permits.
+#: How many assets a run checks at least and at most. It checks four at a time, so that onboarding gets its permits.
 MIN_ASSETS_PER_RUN, MAX_ASSETS_PER_RUN = 20, 120
 _AT_A_TIME = 4
 _PAUSE_SECONDS = 5.0
-#: A run that comes twice is one look; so long after the first look it is a second one.
+#: The least time between the two checks of a suspect, so that a repeated run does not count as the second.
 APART_SECONDS = 600.0
 _NOT_FOUND = 404
 
 
 class _Seen(Enum):
-    """What crun's answer about an asset means."""
+    """The meaning of crun's answer about an asset."""
 
     THERE = "there"
     MISSING = "missing"
-    NO_NEWS = "no_news"
+    UNKNOWN = "unknown"
 
 
 @dataclass
 class _Run:
-    """One run: what it may still ask, and what it has found."""
+    """The state of one run: its remaining budget (``left``) and its results."""
 
     now: float
     until: float
@@ -55,7 +56,7 @@ class _Run:
 
 
 class Rechecked(TypedDict):
-    """How many assets are ``there``, and how many are ``lost``; ``overtaken`` when another run has saved its own."""
+    """How many assets are ``there`` and ``lost``. ``overtaken``: another run has saved its progress first."""
 
     outcome: Literal["rechecked", "overtaken"]
     there: int
@@ -63,37 +64,37 @@ class Rechecked(TypedDict):
 
 
 class ActiveAssets(Protocol):
-    """The assets that can be lost, in an order that stays, and where the sweep over them is."""
+    """The active assets in a stable order, and the progress of the sweep over them."""
 
     def progress(self) -> Recheck | None:
-        """Where the sweep is; None before the first."""
+        """Returns the sweep's progress, None before the first sweep."""
         ...
 
     def save(self, recheck: Recheck) -> bool:
-        """Keeps where the sweep is, by one write; False when another run has saved since ``recheck`` was read."""
+        """Saves the progress in one write. Returns False when another run has saved since ``recheck`` was read."""
         ...
 
     def clients(self) -> list[str]:
-        """All clients, in order."""
+        """Returns all client ids, sorted."""
         ...
 
     def ids(self, client_id: str, after: str, limit: int) -> tuple[list[tuple[str, str]], str | None]:
-        """Session and asset ids of at most ``limit`` active assets of a client, after asset ``after``.
+        """Returns session and asset ids of at most ``limit`` active assets of a client, after asset ``after``.
 
-        Also the asset after which to go on, None when there are no more.
+        Also returns the asset after which to continue, None when there are no more.
         """
         ...
 
     def load(self, ids: Sequence[tuple[str, str]]) -> list[Asset]:
-        """Those of these assets that are there, as they are now; at most 100."""
+        """Returns the current state of those assets that exist. At most 100."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RecheckAssets:
-    """A sweep over all active assets takes ``days`` days, or longer where MAX_ASSETS_PER_RUN an hour are too few.
+    """Sweeps over all active assets in ``days`` days, or longer if MAX_ASSETS_PER_RUN an hour are too few.
 
-    ``refused()`` hears that crun refuses our account, ``gone()`` of each asset that is lost; ``sleep`` takes seconds.
+    ``refused()`` is called when crun refuses our account, ``lost()`` for each lost asset. ``sleep`` takes seconds.
     """
 
     assets: ActiveAssets
@@ -103,28 +104,28 @@ class RecheckAssets:
     sleep: Callable[[float], None]
     days: float
     refused: Callable[[], None]
-    gone: Callable[[], None]
+    lost: Callable[[], None]
 
     def __call__(self, until: float) -> Rechecked:
-        """One run, which asks nothing new after ``until`` (epoch seconds)."""
+        """Does one run, which starts no check after ``until`` (epoch seconds)."""
         now = self.clock.now()
         after = before = self.assets.progress() or Recheck(now)
         if before.over and now >= before.started_at + self.days * _DAY:
             after = Recheck(now, last_asked=before.asked, version=before.version)
-        # How many there are, the first sweep finds out.
-        even = math.ceil(max(after.last_asked, after.asked) / (self.days * _RUNS_PER_DAY))
+        # The first sweep counts the assets.
+        per_run = math.ceil(max(after.last_asked, after.asked) / (self.days * _RUNS_PER_DAY))
         run = _Run(
             now,
             until,
-            min(MAX_ASSETS_PER_RUN, max(MIN_ASSETS_PER_RUN, even)) if after.last_asked else MAX_ASSETS_PER_RUN,
+            min(MAX_ASSETS_PER_RUN, max(MIN_ASSETS_PER_RUN, per_run)) if after.last_asked else MAX_ASSETS_PER_RUN,
         )
-        self._second_look(before.suspects, run)
+        self._check_suspects(before.suspects, run)
         if not after.over:
             after = self._continue_sweep(after, run)
         saved = self.assets.save(replace(after, suspects=tuple(run.suspects[:MAX_ASSETS_PER_RUN])))
         return {"outcome": "rechecked" if saved else "overtaken", "there": run.there, "lost": run.lost}
 
-    def _second_look(self, suspects: Sequence[Suspect], run: _Run) -> None:
+    def _check_suspects(self, suspects: Sequence[Suspect], run: _Run) -> None:
         due = [each for each in suspects if each.seen_at + APART_SECONDS <= run.now]
         run.suspects = [each for each in suspects if each not in due]
         for chunk in _chunks(due):
@@ -135,11 +136,11 @@ class RecheckAssets:
             for asset, seen, code in found:
                 if seen is _Seen.MISSING:
                     self._mark_lost(asset, code, run)
-                elif seen is _Seen.NO_NEWS:
+                elif seen is _Seen.UNKNOWN:
                     run.suspects += [each for each in chunk if each.asset_id == asset.id]
 
     def _continue_sweep(self, sweep: Recheck, run: _Run) -> Recheck:
-        """Asks for what comes next in the sweep; the sweep as it is then."""
+        """Checks the next assets of the sweep and returns its new progress."""
         first, clients = True, self.assets.clients()
         while self._may_ask(run):
             client = next((each for each in clients if each >= sweep.client), None)
@@ -149,8 +150,8 @@ class RecheckAssets:
             ids, last = self.assets.ids(client, after, min(_AT_A_TIME, run.left))
             found = self._ask(ids, run) if ids else []
             if run.stopped and not first:
-                return sweep  # crun is away: asked again by the next run
-            # The first of a run is passed even so: nobody holds the others up for ever.
+                return sweep  # crun is unavailable: the next run continues here
+            # The first assets of a run are skipped even so, so that they cannot block the others forever.
             first = False
             known = {each.asset_id for each in run.suspects}
             run.suspects += [
@@ -158,7 +159,7 @@ class RecheckAssets:
                 for asset, seen, _ in found
                 if seen is _Seen.MISSING and asset.id not in known
             ]
-            # The client after this one is the first that sorts behind it.
+            # The smallest string that sorts after this client.
             client, after = (client, last) if last else (f"{client}\0", "")
             sweep = replace(sweep, client=client, after=after, asked=sweep.asked + len(ids))
         return sweep
@@ -167,7 +168,7 @@ class RecheckAssets:
         return run.left > 0 and not run.stopped and self.clock.now() < run.until
 
     def _ask(self, ids: Sequence[tuple[str, str]], run: _Run) -> list[tuple[Asset, _Seen, str | None]]:
-        """What crun says of those that are active still. ``stopped`` when it says nothing of any."""
+        """Checks those that are still active. Sets ``stopped`` when crun answers for none of them."""
         assets = [each for each in self.assets.load(ids) if each.status is AssetStatus.ACTIVE and each.crun_asset_id]
         run.left -= len(ids)
         if not assets:
@@ -186,7 +187,7 @@ class RecheckAssets:
             self.refused()
         found = [(each, *_judge(reports[str(each.crun_asset_id)])) for each in assets]
         run.there += sum(seen is _Seen.THERE for _, seen, _ in found)
-        run.stopped = all(seen is _Seen.NO_NEWS for _, seen, _ in found)
+        run.stopped = all(seen is _Seen.UNKNOWN for _, seen, _ in found)
         self.sleep(_PAUSE_SECONDS)
         return found
 
@@ -194,9 +195,9 @@ class RecheckAssets:
         try:
             self.store.change_asset(asset.lost(upstream_code, self.clock.now()), [AssetStatus.ACTIVE])
         except ConditionFailed:
-            return  # erased meanwhile
+            return  # erased in the meantime
         run.lost += 1
-        self.gone()
+        self.lost()
 
 
 def _judge(report: AssetReport | UpstreamProblem) -> tuple[_Seen, str | None]:
@@ -205,7 +206,7 @@ def _judge(report: AssetReport | UpstreamProblem) -> tuple[_Seen, str | None]:
         return (_Seen.MISSING, (report.error_code or "Failed")[:64]) if failed else (_Seen.THERE, None)
     if isinstance(report, UpstreamRefused) and report.upstream_code == _NOT_FOUND:
         return _Seen.MISSING, str(_NOT_FOUND)
-    return _Seen.NO_NEWS, None
+    return _Seen.UNKNOWN, None
 
 
 def _chunks(suspects: Sequence[Suspect]) -> Iterator[list[Suspect]]:

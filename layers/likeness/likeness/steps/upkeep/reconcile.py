@@ -1,7 +1,7 @@
-"""By the clock: whatever should be moving and is not, for whatever reason, is set going again or ended honestly.
+"""Restarts or ends work that has stopped, for any reason. Runs on a schedule.
 
-Messages and executions are only how work starts quickly; what is to be done stands in the table. Everything here may
-be repeated, and nothing is done to a session while one of its executions lives.
+Messages and executions only start work quickly; the table is the record of open work. Every action here may be
+repeated, and a session is not changed while one of its executions is running.
 """
 
 from __future__ import annotations
@@ -23,22 +23,21 @@ from likeness.ports.system import Clock
 from likeness.steps.files.check_upload import CheckUpload, Upload
 from likeness.steps.onboarding.start_onboarding import Cause, StartOnboarding, cause_of
 
-#: A run reads at most so many due items. What it leaves, the next one begins with.
+#: How many due items one run reads at most. The next run starts with the rest.
 MAX_ITEMS_PER_RUN = 400
-#: So many failures in a row mean that something is away for everybody: the run ends.
+#: A run ends after this many consecutive failures, because a dependency is probably unavailable.
 _FAILURES = 5
-#: An item that cannot be dealt with is passed over for so long, so that it holds up nobody; the shorter time is for
-#: what may be well again soon.
-_PASSED_OVER_SECONDS, _AGAIN_SECONDS = 3600.0, 300.0
-_ENDED_HONESTLY = "result_unavailable"
-#: Byted tokens live for half an hour; after days of tries nobody waits for their answers any more.
+#: How long a failed item is postponed, so that it does not delay others. The shorter time is for temporary failures.
+_POSTPONED_SECONDS, _TEMPORARY_SECONDS = 3600.0, 300.0
+_NO_RESULT = "result_unavailable"
+#: Byted tokens live for half an hour. After days of look-ups no result can be expected.
 _GIVE_UP_SECONDS = 3 * 86_400.0
 #: The error code of the state GiveUpAsset.
 _GIVEN_UP = "upstream_unavailable"
 
 
 class Reconciled(TypedDict):
-    """How many sessions were looked at, how often something was set going, and how many sessions failed."""
+    """How many sessions were checked, how often work was restarted, and how many sessions failed."""
 
     sessions: int
     reconciled: int
@@ -46,23 +45,23 @@ class Reconciled(TypedDict):
 
 
 class DueItems(Protocol):
-    """What is due, whoever should have moved it."""
+    """The items that are due for a check."""
 
     def oldest(self, now: float, limit: int) -> list[DueItem]:
-        """At most ``limit`` items that are due by now, the most overdue first. Some moments behind the table."""
+        """Returns at most ``limit`` items due by ``now``, the most overdue first. Eventually consistent."""
         ...
 
     def set(self, item: DueItem, due_at: float | None) -> None:
-        """Makes an item due at another time, or not at all; nothing happens when it has changed meanwhile."""
+        """Sets or removes the item's due time. Does nothing when the item has changed in the meantime."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Reconcile:
-    """One look at what is due. ``reconciled(cause)`` counts each time that something had to be set going,
+    """Checks the due items once.
 
-    ``possible_orphan()`` each file that was given up in the middle of its submission, ``failed(error, session_id)``
-    reports a session that could not be dealt with.
+    ``reconciled(cause)`` counts each restart, and ``possible_orphan()`` each file that was given up in the middle of
+    its submission. ``failed(error, session_id)`` reports a session that could not be processed.
     """
 
     store: Store
@@ -77,7 +76,7 @@ class Reconcile:
     failed: Callable[[Exception, str], None]
 
     def __call__(self, until: float) -> Reconciled:
-        """Counts of what was done. Begins nothing new after ``until`` (epoch seconds)."""
+        """Returns the counts. Starts no further session after ``until`` (epoch seconds)."""
         by_session: dict[str, list[DueItem]] = {}
         for item in self.due.oldest(self.clock.now(), MAX_ITEMS_PER_RUN):
             by_session.setdefault(item.session_id, []).append(item)
@@ -90,53 +89,53 @@ class Reconcile:
             try:
                 causes = self._session(session_id, items)
                 in_a_row = 0
-            except LikenessError as error:  # what we call is away, for everybody or for this session
+            except LikenessError as error:  # a dependency is unavailable, at least for this session
                 self.failed(error, session_id)
                 counts["failed"] += 1
                 in_a_row += 1
-                self._pass_over(items, _AGAIN_SECONDS)
+                self._postpone(items, _TEMPORARY_SECONDS)
                 continue
-            except Exception as error:  # a row that this version cannot read, a fault of ours
+            except Exception as error:  # a row that this version cannot read, or a bug
                 self.failed(error, session_id)
                 counts["failed"] += 1
-                self._pass_over(items, _PASSED_OVER_SECONDS)
+                self._postpone(items, _POSTPONED_SECONDS)
                 continue
             counts["reconciled"] += len(causes)
             for cause in causes:
                 self.reconciled(cause)
         return counts
 
-    def _pass_over(self, items: Iterable[DueItem], seconds: float) -> None:
-        """Others come first now. Where even that cannot be written, the items stay due as they are."""
+    def _postpone(self, items: Iterable[DueItem], seconds: float) -> None:
+        """Makes the items due later. If this write fails, their due times stay."""
         with suppress(LikenessError):
             for item in items:
                 self.due.set(item, self.clock.now() + seconds)
 
     def _session(self, session_id: str, items: Sequence[DueItem]) -> list[Cause]:
-        """Sees to one session and those of its files that are due; why something had to be set going."""
+        """Reconciles one session and its due files. Returns the cause of each restart."""
         session, assets = self.store.load(session_id)
         if session is None or not session.accepts_uploads:
             for item in items:
                 self.due.set(item, None)
             return []
         causes = self._validations(session)
-        places, held = self._places(session, assets, {each.asset_id for each in items})
-        causes += places
+        uploads, held = self._uploads(session, assets, {each.asset_id for each in items})
+        causes += uploads
         if causes:
             session, assets = self.store.load(session_id)
         if session:
             moved = self._files(session, assets)
             if moved:
                 session, assets = self.store.load(session_id)
-            # A file that was just checked is on its way because of that: one thing stood still, and counts once.
-            causes += [] if places else moved
+            # The check of an upload also starts its submission, so that one problem counts once.
+            causes += [] if uploads else moved
         self._due_again(items, session, assets, held)
         return causes
 
     # -- attempts ---------------------------------------------------------------------------------------------
 
     def _validations(self, session: Session) -> list[Cause]:
-        """Has every attempt looked up that waits for it."""
+        """Starts the look-up of every attempt that waits for one."""
         if session.group_id:
             return []
         now = self.clock.now()
@@ -153,29 +152,29 @@ class Reconcile:
                 outcome = self.start.validate(session, attempt.number, last_chance=last_chance)
             causes += [] if outcome == "exists" else [cause]
             if outcome != "started":
-                break  # the session is another one now: the next look sees to the rest
+                break  # the session has changed: the next run handles the rest
         passed = any(each.status is AttemptStatus.PASSED for each in session.attempts.values())
         if session.status is SessionStatus.PROCESSING and not passed:
-            self.store.record_no_result(session.id, failure(_ENDED_HONESTLY), now)
+            self.store.record_no_result(session.id, failure(_NO_RESULT), now)
             causes.append(Cause.NOTHING_UNDER_WAY)
         return causes
 
     def _give_up(self, session: Session, attempt: Attempt, now: float) -> str:
-        """Ends an attempt whose token is long dead, unless an older execution had its group: crun is not asked again.
+        """Ends an attempt whose token expired long ago, unless an older execution has its group. Does not call crun.
 
-        Without this end, a token that crun never answers for would be looked up by one execution after the other.
+        Otherwise a token for which crun never answers would be looked up forever.
         """
         names = validation_names(session.id, attempt, beyond=BEYOND)
         if self.start.recover(session, [], names):
             return "recovered"
         opened = attempt.status is AttemptStatus.OPEN
         status = AttemptStatus.LAPSED if opened else AttemptStatus.LOST
-        why = failure("link_expired" if opened else _ENDED_HONESTLY)
+        why = failure("link_expired" if opened else _NO_RESULT)
         self.store.record_refused_result(session, attempt.number, status, why, now)
         return "given_up"
 
     def _cause(self, names: Iterable[str]) -> Cause | None:
-        """Why none of these executions moves its session; None when one does. The newest that is known decides."""
+        """Returns why none of these executions is running, None when one is. The newest known execution decides."""
         cause = Cause.MISSING
         for name in names:
             status = self.workflows.status(name)
@@ -186,8 +185,8 @@ class Reconcile:
 
     # -- files ------------------------------------------------------------------------------------------------
 
-    def _places(self, session: Session, assets: Sequence[Asset], due: set[str | None]) -> tuple[list[Cause], set[str]]:
-        """Checks files that came while their event got lost; also the ids of those that wait for their client's key."""
+    def _uploads(self, session: Session, assets: Sequence[Asset], due: set[str | None]) -> tuple[list[Cause], set[str]]:
+        """Checks files whose upload event was lost. Also returns the ids of those that wait for their client's key."""
         causes, held = [], set()
         for asset in assets:
             if asset.id not in due or asset.status is not AssetStatus.AWAITING_UPLOAD:
@@ -206,32 +205,32 @@ class Reconcile:
         return causes, held
 
     def _submitted_before(self, session: Session, asset: Asset) -> bool:
-        """Whether an older execution gave this file to crun already, as a restored row cannot know."""
+        """Returns whether an older execution already submitted this file, which a restored row does not show."""
         self.start.recover(session, [asset], all_executions_of(session))
         now = self.store.get_asset(session.id, asset.id)
         return now is not None and now.status is not AssetStatus.AWAITING_UPLOAD
 
     def _files(self, session: Session, assets: Sequence[Asset]) -> list[Cause]:
-        """Has the files of a verified session moved on."""
+        """Starts the submission of a verified session's files."""
         if session.group_id is None or not any(each.status in IN_PROGRESS for each in assets):
             return []
         cause = self._cause([session.driver] if session.driver else [assets_name(session)])
-        if cause is None or self._validation_lives(session):
+        if cause is None or self._validation_is_running(session):
             return []
         outcome = self.start.assets(session, list(assets))
         return [cause] if outcome == "started" else []
 
-    def _validation_lives(self, session: Session) -> bool:
-        """Whether the execution that verified the session has yet to claim its files."""
+    def _validation_is_running(self, session: Session) -> bool:
+        """Returns whether the execution that verified the session has yet to claim its files."""
         names = [name for each in session.attempts.values() for name in validation_names(session.id, each)]
         return not session.driver and self._cause(names) is None
 
-    # -- when to look again -----------------------------------------------------------------------------------
+    # -- next due times ---------------------------------------------------------------------------------------
 
     def _due_again(
         self, items: Iterable[DueItem], session: Session | None, assets: Sequence[Asset], held: set[str]
     ) -> None:
-        """Sets each item's time by what the rows say now, after all that was done."""
+        """Sets each item's due time from the current rows."""
         now = self.clock.now()
         by_id = {each.id: each for each in assets}
         open_work = any(each.status in IN_PROGRESS for each in assets)
@@ -241,23 +240,23 @@ class Reconcile:
             if item.asset_id is None:
                 self.due.set(item, _session_again(session, now, open_work=open_work) if session else None)
             elif item.asset_id in held:
-                # Until a key comes, or the bucket's own rule takes the file away.
+                # Until the client has a key, or the bucket's lifecycle rule deletes the file.
                 self.due.set(item, next_look_at(by_id[item.asset_id].created_at, now))
             else:
                 self.due.set(item, _asset_again(session, by_id.get(item.asset_id), now))
 
 
 def _waits(session: Session, attempt: Attempt, now: float) -> bool:
-    """Whether an attempt waits to be looked up: it was passed, or its link is long dead and nobody has asked."""
+    """Returns whether an attempt needs a look-up: it was passed, or its link expired long ago without one."""
     if attempt.status is AttemptStatus.PASSED:
         return session.status is SessionStatus.PROCESSING
     return attempt.status is AttemptStatus.OPEN and attempt_due_at(attempt.created_at) <= now
 
 
 def _possible_orphan(asset: Asset | None) -> bool:
-    """Whether a file was given up in the middle of a submission: it may be at crun, and the state machine, which gives
+    """Returns whether a file was given up in the middle of a submission, so that crun may have it.
 
-    it up, cannot count. It is due until this look, and not after it.
+    The state machine, which gives it up, cannot count it. The file is due until it is counted here.
     """
     if asset is None or asset.error is None:
         return False
@@ -278,6 +277,6 @@ def _asset_again(session: Session | None, asset: Asset | None, now: float) -> fl
         last = asset.created_at + LAST_SLOT_SECONDS
         return last if now < last else None
     if session.group_id is None:
-        return None  # the session is due when it is verified, and with it all of its files
+        return None  # its files become due with the session when it is verified
     due_at = asset_due_at(asset)
     return due_at if due_at is None or due_at > now else next_look_at(asset.updated_at, now)
