@@ -26,7 +26,7 @@ quick_moto.install()
 
 
 @contextmanager
-def no_account_of_this_machine() -> Iterator[None]:
+def isolated_aws_environment() -> Iterator[None]:
     """Whatever AWS configuration this machine has, the block does not see it."""
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
@@ -136,6 +136,6 @@ def described_stack(
 @contextmanager
 def inventory(name: str) -> Iterator[Any]:
     """A DynamoDB client of an account whose only table is the inventory, called ``name``."""
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         make_table("Table", name)
         yield boto3.client("dynamodb")

@@ -15,7 +15,7 @@ import boto3
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
-from tests.aws import no_account_of_this_machine
+from tests.aws import isolated_aws_environment
 from tests.roles import template, transformed
 from tests.template_file import ASL
 
@@ -52,7 +52,7 @@ class MotoStack:
         variables: dict[str, str] = found["Environment"]["Variables"]
         return variables
 
-    def wanted(self) -> dict[str, Mapping[str, Any]]:
+    def expected(self) -> dict[str, Mapping[str, Any]]:
         """The resources without a condition that moto makes, by logical id."""
         resources = self.template["Resources"].items()
         return {name: each for name, each in resources if "Condition" not in each and each["Type"] not in LEFT_OUT}
@@ -62,7 +62,7 @@ class MotoStack:
 def moto_stack() -> Iterator[MotoStack]:
     """Makes the stack with the template's defaults in an account of its own, which the block can ask."""
     document = transformed(template())
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         s3, cloudformation = boto3.client("s3"), boto3.client("cloudformation")
         s3.create_bucket(Bucket="bucket")
         s3.put_object(Bucket="bucket", Key="key", Body=_code())

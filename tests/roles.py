@@ -20,7 +20,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-from tests.aws import no_account_of_this_machine
+from tests.aws import isolated_aws_environment
 from tests.template_file import ASL, RESOURCES, ROOT
 
 #: Where a Ref is an ARN; of anything else it is a name, and a policy that has it allows nothing.
@@ -86,7 +86,7 @@ def transformed(source: Mapping[str, Any], **parameters: str) -> dict[str, Any]:
             if place in resource.get("Properties", {}):
                 resource["Properties"][place] = "s3://bucket/key"  # what `sam package` puts there
     # Given managed policies by name, the translator asks nobody.
-    with no_account_of_this_machine():
+    with isolated_aws_environment():
         made: dict[str, Any] = Translator({}, Parser()).translate(document, {"CrunApiKey": "key"} | parameters)
     return made
 

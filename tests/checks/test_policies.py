@@ -18,7 +18,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.aws import no_account_of_this_machine
+from tests.aws import isolated_aws_environment
 from tests.moto_stack import inline_policies, moto_stack
 from tests.template_file import ROOT
 
@@ -93,7 +93,7 @@ def test_nothing_is_found_in_the_roles_of_a_deployment(tmp_path: Path) -> None:
     provider = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
     names = {"Repository": "you/likeness", "Environment": "prod", "StackName": "likeness"}
     parameters = names | {"ProviderArn": provider}  # moto's CloudFormation makes none
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         boto3.client("cloudformation").create_stack(
             StackName="github",
             TemplateBody=(ROOT / "ops/github_role.yaml").read_text(),

@@ -37,7 +37,7 @@ from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger
 from local.simulator import Simulator, SimulatorSettings
 from ops.client_keys import ClientKeys
-from tests.aws import Tables, forget_messages, make_bus, make_table, no_account_of_this_machine
+from tests.aws import Tables, forget_messages, isolated_aws_environment, make_bus, make_table
 from tests.faults.fault_injection import Fault, FaultInjector, Killed, LostByAws
 from tests.faults.state_machine import StateError, StateMachine
 from tests.functions import ACCOUNT, CRUN_KEY, REGION, cold_start, environment, event_of_request, invoke
@@ -543,7 +543,7 @@ def simulated_aws(
     Whatever is played in it, in the end every call has been one that its function's role allows.
     """
     with (
-        no_account_of_this_machine(),
+        isolated_aws_environment(),
         pytest.MonkeyPatch.context() as patch,
         NamedTemporaryFile("w", suffix=".pem") as authorities,
         mock_aws(config={"lambda": {"use_docker": False}, "core": {"mock_credentials": True}}),

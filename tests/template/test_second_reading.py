@@ -24,7 +24,7 @@ def _functions() -> list[str]:
 
 
 def test_every_resource_that_moto_knows_is_made(stack: MotoStack) -> None:
-    wanted = stack.wanted()
+    wanted = stack.expected()
     assert set(wanted) <= set(stack.ids)
     assert len(wanted) > 0.7 * len(stack.template["Resources"])  # what is left out stays the smaller part
 
@@ -64,7 +64,7 @@ def test_every_reader_has_a_queue_or_a_stream_and_a_function(stack: MotoStack) -
     functions, sqs = boto3.client("lambda"), boto3.client("sqs")
     readers = functions.list_event_source_mappings()["EventSourceMappings"]
     assert len(readers) == len(
-        [each for each in stack.wanted().values() if each["Type"] == "AWS::Lambda::EventSourceMapping"]
+        [each for each in stack.expected().values() if each["Type"] == "AWS::Lambda::EventSourceMapping"]
     )
     for each in readers:
         functions.get_function(FunctionName=each["FunctionArn"])

@@ -17,7 +17,7 @@ from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.domain.links import origin_of
 from likeness.domain.signing import sign_callback
 from likeness.runtime import bootstrap
-from tests.aws import make_table, no_account_of_this_machine
+from tests.aws import isolated_aws_environment, make_table
 from tests.functions import cold_start, environment, event_of_request, invoke
 
 BASE = "https://likeness.example/v1"
@@ -93,7 +93,7 @@ class ApiHarness:
 def service() -> Iterator[ApiHarness]:
     """A fresh account, with the handlers started in it. crun is not reachable: unit tests have no sockets."""
     assert all(origin_of(each) == each for each in ORIGINS)
-    with no_account_of_this_machine(), mock_aws(), pytest.MonkeyPatch.context() as patch:
+    with isolated_aws_environment(), mock_aws(), pytest.MonkeyPatch.context() as patch:
         for logical_id in ("Table", "IdempotencyTable"):
             make_table(logical_id, logical_id)
         boto3.client("s3").create_bucket(Bucket="uploads")

@@ -27,7 +27,7 @@ from likeness.steps.onboarding.create_session import CreateSession
 from likeness.steps.onboarding.open_link import OpenLink
 from likeness.steps.onboarding.record_consent import RecordConsent
 from likeness.steps.upkeep.erase_session import EraseSession
-from tests.aws import make_table, no_account_of_this_machine
+from tests.aws import isolated_aws_environment, make_table
 from tests.template_file import TEMPLATE
 from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakeQueue, FakeWorkflows, FixedKeys
 
@@ -78,7 +78,7 @@ class ConsentHarness:
 
 @pytest.fixture
 def harness() -> Iterator[ConsentHarness]:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         make_table("Table", "Table")
         yield ConsentHarness(boto3.client("dynamodb"), FakeClock(), Texts(), FakeCrun())
 

@@ -19,7 +19,7 @@ from moto import mock_aws
 
 from likeness.adapters.aws import OLDEST_BOTOCORE, ShortLoader, make_session, reads_cut_models
 from likeness.adapters.table.dynamodb import DynamoStore
-from tests.aws import make_table, no_account_of_this_machine
+from tests.aws import isolated_aws_environment, make_table
 from tests.checks.model_requests import differences
 from tests.template_file import ROOT
 
@@ -37,7 +37,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def session(models: Path) -> Iterator[botocore.session.Session]:
-    with no_account_of_this_machine():
+    with isolated_aws_environment():
         made = botocore.session.get_session()
         made.register_component("data_loader", ShortLoader(models))
         yield made
@@ -100,7 +100,7 @@ def test_the_inventory_works_by_them(session: Any) -> None:
 
 
 def test_every_request_is_the_same(models: Path) -> None:
-    with no_account_of_this_machine():
+    with isolated_aws_environment():
         assert differences(models) == []
 
 
@@ -118,7 +118,7 @@ def test_a_request_that_differs_is_found(models: Path, tmp_path: Path, file: str
     (changed,) = copied.glob(file)
     changed.write_text(changed.read_text().replace(right, wrong))
     assert changed.read_text() != next(models.glob(file)).read_text()
-    with no_account_of_this_machine():
+    with isolated_aws_environment():
         assert differences(copied, [file.partition("/")[0]])
 
 

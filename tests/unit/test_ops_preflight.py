@@ -13,7 +13,7 @@ from moto import mock_aws
 from ops import preflight
 from ops.preflight import ACTIONS, PROBES, Account, Finding, Verdict
 from ops.template import product_template
-from tests.aws import no_account_of_this_machine
+from tests.aws import isolated_aws_environment
 from tests.template_file import RESOURCES
 
 ACCOUNT = "123456789012"
@@ -25,13 +25,13 @@ def account(client: Any = boto3.client, caller: str = f"arn:aws:iam::{ACCOUNT}:u
 
 @pytest.fixture
 def aws() -> Iterator[None]:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         yield
 
 
 def stubbed(service: str, operation: str, answer: dict[str, Any], times: int = 1) -> Any:
     """A client that answers one operation as AWS's own model describes it."""
-    with no_account_of_this_machine():
+    with isolated_aws_environment():
         client: Any = boto3.client(service)  # type: ignore[call-overload]
     stub = Stubber(client)
     for _ in range(times):
@@ -57,7 +57,7 @@ def test_a_new_account_s_ten_runs_are_too_few(runs: int, free: int, verdict: Ver
 
 
 def test_a_runtime_that_lambda_does_not_know_there() -> None:
-    with no_account_of_this_machine():
+    with isolated_aws_environment():
         client = boto3.client("lambda")
     with Stubber(client) as stub:
         stub.add_client_error("list_layers", "ValidationException", "Member must satisfy enum value set")
@@ -67,7 +67,7 @@ def test_a_runtime_that_lambda_does_not_know_there() -> None:
 
 
 def test_what_may_not_be_looked_at_is_unknown_and_does_not_end_the_look() -> None:
-    with no_account_of_this_machine():
+    with isolated_aws_environment():
         client = boto3.client("lambda")
 
     def refused(*_: Any, **__: Any) -> Any:

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from ops.redrive import Redriven, redrive_queue, redrive_uploads, upload_event
-from tests.aws import no_account_of_this_machine
+from tests.aws import isolated_aws_environment
 
 EVENT = {"source": "aws.s3", "detail-type": "Object Created", "time": "2026-01-01T12:00:00Z", "detail": {"object": {}}}
 FAILED_RUN = {"version": "1.0", "requestContext": {"condition": "RetriesExhausted"}, "requestPayload": EVENT}
@@ -26,7 +26,7 @@ MOVE = {"SourceArn": "arn:aws:sqs:us-east-1:1:dead", "DestinationArn": "arn:aws:
 @pytest.fixture
 def stubbed() -> Iterator[tuple[Any, Stubber]]:
     """A client of SQS as AWS' own model describes it: neither moto nor the emulator knows StartMessageMoveTask."""
-    with no_account_of_this_machine():
+    with isolated_aws_environment():
         client = boto3.client("sqs")
         with Stubber(client) as stubber:
             yield client, stubber
@@ -67,7 +67,7 @@ def test_a_task_that_runs_already_is_reported_and_not_replaced(stubbed: tuple[An
 @pytest.fixture
 def dead_letters() -> Iterator[tuple[Any, str]]:
     """A client of an SQS that keeps messages, and a queue."""
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         sqs = boto3.client("sqs")
         yield sqs, sqs.create_queue(QueueName="dead", Attributes={"VisibilityTimeout": "0"})["QueueUrl"]
 

@@ -18,7 +18,7 @@ from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
 from ops.cli import main
-from tests.aws import described_stack, make_table, no_account_of_this_machine
+from tests.aws import described_stack, isolated_aws_environment, make_table
 
 NOW = 1_800_000_000.0
 TOKEN, RETURN_URL, REFERENCE, NAME = (
@@ -72,7 +72,7 @@ def _deploy() -> Account:
 
 @pytest.fixture
 def account() -> Iterator[Account]:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         made = _deploy()
         with described_stack("likeness", made.outputs, made.queues, {}):
             yield made

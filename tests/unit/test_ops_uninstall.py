@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from ops import uninstall
 from ops.uninstall import Found, Resource, UninstallError, delete_bucket, delete_stack, delete_table
-from tests.aws import make_table, no_account_of_this_machine
+from tests.aws import isolated_aws_environment, make_table
 
 STACK = "arn:aws:cloudformation:us-east-1:123456789012:stack/likeness/1"
 ROLE = "arn:aws:iam::123456789012:role/any"
@@ -20,7 +20,7 @@ ROLE = "arn:aws:iam::123456789012:role/any"
 
 @pytest.fixture
 def aws() -> Iterator[None]:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         yield
 
 

@@ -26,7 +26,7 @@ from likeness.errors import StorageUnavailable
 from likeness.ports.notifications import EVENTS_PER_PUT
 from likeness.runtime import bootstrap
 from likeness.steps.notifications.publish_changes import PublishChanges
-from tests.aws import make_bus, no_account_of_this_machine
+from tests.aws import isolated_aws_environment, make_bus
 from tests.event_schemas import SCHEMAS, check
 from tests.functions import cold_start, invoke
 from tests.template_file import ROOT
@@ -324,7 +324,7 @@ def test_what_counts_is_what_was_taken_before_the_first_refusal(codes: tuple[str
 
 def test_a_failed_call_is_reported_in_our_words() -> None:
     events = [each.event for each in moves(1)]
-    with no_account_of_this_machine(), mock_aws(), pytest.raises(StorageUnavailable):
+    with isolated_aws_environment(), mock_aws(), pytest.raises(StorageUnavailable):
         EventBridge(boto3.client("events"), "no-such-bus").put([each for each in events if each])
 
 
@@ -334,7 +334,7 @@ def test_a_failed_call_is_reported_in_our_words() -> None:
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The function in an account of its own: calls it, and says what lies in its dead letters."""
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         sqs = boto3.client("sqs")
         url = sqs.create_queue(QueueName="unread")["QueueUrl"]
         monkeypatch.setenv("EVENT_BUS_NAME", make_bus("likeness-events"))

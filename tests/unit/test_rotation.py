@@ -14,7 +14,7 @@ from likeness.domain.caller import Caller
 from likeness.domain.signing import callback_is_authentic, issue_session_token, sign_callback
 from likeness.errors import StorageUnavailable
 from likeness.steps.onboarding.authorize import Authorize
-from tests.aws import no_account_of_this_machine
+from tests.aws import isolated_aws_environment
 from tests.unit.fakes import FakeClock
 
 SESSION = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -42,7 +42,7 @@ class Keys:
 
 @pytest.fixture
 def keys() -> Iterator[Keys]:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         yield Keys()
 
 

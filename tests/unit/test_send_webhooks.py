@@ -35,7 +35,7 @@ from likeness.errors import StorageUnavailable
 from likeness.ports.notifications import Webhooks
 from likeness.runtime import bootstrap
 from likeness.steps.notifications.send_webhooks import Outcome, SendWebhooks
-from tests.aws import inventory, make_table, no_account_of_this_machine
+from tests.aws import inventory, isolated_aws_environment, make_table
 from tests.event_schemas import SCHEMAS
 from tests.functions import cold_start, invoke
 from tests.template_file import ROOT, TEMPLATE
@@ -438,7 +438,7 @@ class Account:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         make_table("Table", "Table")
         sqs = boto3.client("sqs")
         queue, dead = (sqs.create_queue(QueueName=each)["QueueUrl"] for each in ("webhooks", "dead"))
