@@ -168,7 +168,7 @@ class StubTransport(BaseAdapter):
         """Does nothing."""
 
 
-def talk(call: Callable[[Client], object], transport: StubTransport) -> object:
+def call_with(call: Callable[[Client], object], transport: StubTransport) -> object:
     """Returns the result of the call with ``transport`` as the network."""
     with requests.Session() as http:
         http.mount("https://", transport)
@@ -185,7 +185,7 @@ def test_a_request_matches_the_contract_and_its_responses_are_read(name: str, ca
     assert good
     for answer in good:
         transport = StubTransport(*answer)
-        assert talk(call, transport)
+        assert call_with(call, transport)
         assert transport.seen
         for request in transport.seen:
             OPERATIONS[name].check(request)
@@ -195,7 +195,7 @@ def test_a_request_matches_the_contract_and_its_responses_are_read(name: str, ca
 def test_an_operation_sends_every_parameter_and_property(name: str) -> None:
     transport = StubTransport(*next(iter(OPERATIONS[name].answers())))
     for call in CALLS[name]:
-        talk(call, transport)
+        call_with(call, transport)
     described = OPERATIONS[name].described
     # stats() follows the cursor itself, see tests/client.
     wanted = {each["name"] for each in described.get("parameters", []) if each["in"] == "query"}
@@ -213,7 +213,7 @@ def test_every_error_response_raises_the_error_of_its_status_and_code(name: str)
     assert refusals
     for status, kind, document in refusals:
         with pytest.raises(LikenessApiError) as caught:
-            talk(CALLS[name][0], StubTransport(status, kind, document))
+            call_with(CALLS[name][0], StubTransport(status, kind, document))
         assert (caught.value.status, caught.value.code, caught.value.title) == (
             status, document["code"], document["title"],
         )  # fmt: skip

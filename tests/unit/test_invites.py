@@ -62,7 +62,7 @@ def invites() -> Iterator[InviteHarness]:
 def client(invites: InviteHarness) -> ApiHarness:
     for each in invites.keys.known():
         invites.keys.revoke(each.key_id)
-    forget(invites)
+    clear_caches(invites)
     return invites.as_holder_of(invites.keys.add("acme"))
 
 
@@ -150,7 +150,7 @@ def test_the_principal_of_a_request_is_the_client_or_the_session(invites: Invite
 # -- the client's last key ------------------------------------------------------------------------------------------
 
 
-def billed(invites: InviteHarness, person: ApiHarness, session: str) -> dict[str, int]:
+def statuses_of(invites: InviteHarness, person: ApiHarness, session: str) -> dict[str, int]:
     """Returns the statuses of a person's requests that cause costs."""
     agreed = {"text_version": "none", "language": "en", "sha256": "0" * 64}
     asked = {"/attempts": None, "/assets": IMAGE, "/consent": agreed}
@@ -162,22 +162,22 @@ def test_all_keys_of_a_client_revoked(invites: InviteHarness, client: ApiHarness
     made = client.create()
     session, person = made.json["id"], invites.as_holder_of(token_of(made))
     allowed = {"/attempts": 409, "/assets": 201, "/consent": 409}  # the person has not consented, to another text
-    assert billed(invites, person, session) == allowed
+    assert statuses_of(invites, person, session) == allowed
     living = [each.key_id for each in invites.keys.known() if not each.revoked_at]
     invites.keys.revoke(living[0])
-    forget(invites)
-    assert billed(invites, person, session) == allowed, "one of two keys is left"
+    clear_caches(invites)
+    assert statuses_of(invites, person, session) == allowed, "one of two keys is left"
     invites.keys.revoke(living[1])
-    forget(invites)
-    assert billed(invites, person, session) == {"/attempts": 403, "/assets": 403, "/consent": 403}
+    clear_caches(invites)
+    assert statuses_of(invites, person, session) == {"/attempts": 403, "/assets": 403, "/consent": 403}
     assert invites.ask(person, "GET", "", session).status == 200, "stored data may be read"
     invites.keys.add("other")
-    assert billed(invites, person, session)["/assets"] == 403
+    assert statuses_of(invites, person, session)["/assets"] == 403
     invites.keys.add("acme")
-    assert billed(invites, person, session) == allowed, "a new key allows them again immediately"
+    assert statuses_of(invites, person, session) == allowed, "a new key allows them again immediately"
 
 
-def forget(invites: InviteHarness) -> None:
+def clear_caches(invites: InviteHarness) -> None:
     """Clears the caches of the processes, as after a minute."""
     for name in ("create_session", "register_asset", "record_consent"):
         app = invites.api.apps[name]

@@ -28,7 +28,7 @@ FRAME = bytes.fromhex("fffb9064") + bytes(413)
 MP3 = FRAME * 120
 
 
-def seen(data: bytes, kind: AssetType) -> MediaFacts | str:
+def check_file(data: bytes, kind: AssetType) -> MediaFacts | str:
     """Returns the check's result for a file: the facts, or the code of the refusal."""
     try:
         return inspect(io.BytesIO(data), size_bytes=len(data), declared=kind)
@@ -45,39 +45,39 @@ def simulated(data: bytes, kind: AssetType) -> str | None:
     return None
 
 
-def lasts(data: bytes, kind: AssetType, seconds: float, tolerance: float = 0.03) -> None:
+def assert_duration(data: bytes, kind: AssetType, seconds: float, tolerance: float = 0.03) -> None:
     """Fails unless the check and the simulated crun accept the recording, and the check measures ``seconds``."""
-    facts = seen(data, kind)
+    facts = check_file(data, kind)
     assert isinstance(facts, MediaFacts), facts
     assert facts.duration_seconds == pytest.approx(seconds, abs=tolerance)
     assert simulated(data, kind) is None
 
 
-def measures_sides(data: bytes, sides: tuple[int, int]) -> None:
+def assert_sides(data: bytes, sides: tuple[int, int]) -> None:
     """Fails unless the check and the simulated crun accept the picture, and the check measures ``sides``."""
-    facts = seen(data, IMAGE)
+    facts = check_file(data, IMAGE)
     assert isinstance(facts, MediaFacts), facts
     assert (facts.width, facts.height) == sides
     assert simulated(data, IMAGE) is None
 
 
 def test_mp4_with_its_first_fragment_in_moov() -> None:
-    lasts(corpus.film(CLIP, movflags="frag_keyframe"), VIDEO, 3.0)
+    assert_duration(corpus.film(CLIP, movflags="frag_keyframe"), VIDEO, 3.0)
     long = corpus.film(corpus.Take(PORTRAIT, 600, gop=60), movflags="frag_keyframe")
     assert long.count(b"moof") > 5
-    assert (seen(long, VIDEO), simulated(long, VIDEO)) == ("duration_out_of_range", "DurationTooLong")
+    assert (check_file(long, VIDEO), simulated(long, VIDEO)) == ("duration_out_of_range", "DurationTooLong")
 
 
 def test_fragmented_mp4_that_ends_after_the_index_of_a_fragment_is_truncated() -> None:
     whole = corpus.film(CLIP, movflags="frag_keyframe+empty_moov")
     data = whole[: whole.rindex(b"mdat") - 4]
-    assert seen(data, VIDEO) == "file_truncated"
+    assert check_file(data, VIDEO) == "file_truncated"
 
 
 @pytest.mark.parametrize("ticks", [0, 0xFFFFFFFF, 100])
 @pytest.mark.parametrize("header", [b"mdhd", b"mvhd"])
 def test_mp4_with_a_header_whose_duration_differs_from_its_table(header: bytes, ticks: int) -> None:
-    lasts(corpus.with_header_duration(corpus.film(CLIP), header, ticks), VIDEO, 3.0)
+    assert_duration(corpus.with_header_duration(corpus.film(CLIP), header, ticks), VIDEO, 3.0)
 
 
 def test_mp4_whose_edit_list_shows_a_part() -> None:
@@ -85,27 +85,27 @@ def test_mp4_whose_edit_list_shows_a_part() -> None:
     at = data.index(b"elst") + 4
     (scale,) = struct.unpack_from(">I", data, data.index(b"mvhd") + 16)
     struct.pack_into(">I", data, at + 8, 4 * scale)
-    lasts(bytes(data), VIDEO, 4.0)
+    assert_duration(bytes(data), VIDEO, 4.0)
 
 
 @pytest.mark.parametrize(("codec", "form"), [("adpcm_ima_wav", "s16p"), ("adpcm_ms", "s16")])
 def test_adpcm_wav_by_ffmpeg(codec: str, form: str) -> None:
     data = corpus.encoded_sound(3.02, codec, "wav", form=form)
-    lasts(data, AUDIO, 3.02, 0.13)
+    assert_duration(data, AUDIO, 3.02, 0.13)
     # the byte rate is redundant, so a wrong value has no effect
-    lasts(corpus.patched(data, data.index(b"fmt ") + 16, "<I", 16_000), AUDIO, 3.02, 0.13)
-    assert seen(corpus.encoded_sound(16.5, codec, "wav", form=form), AUDIO) == "duration_out_of_range"
+    assert_duration(corpus.patched(data, data.index(b"fmt ") + 16, "<I", 16_000), AUDIO, 3.02, 0.13)
+    assert check_file(corpus.encoded_sound(16.5, codec, "wav", form=form), AUDIO) == "duration_out_of_range"
 
 
 def test_wav_with_block_align_4_for_mono_16_bit() -> None:
-    lasts(corpus.patched(corpus.pcm(3.0), 32, "<H", 4), AUDIO, 3.0)
+    assert_duration(corpus.patched(corpus.pcm(3.0), 32, "<H", 4), AUDIO, 3.0)
     long = corpus.patched(corpus.pcm(20.0), 32, "<H", 4)
-    assert (seen(long, AUDIO), simulated(long, AUDIO)) == ("duration_out_of_range", "DurationTooLong")
+    assert (check_file(long, AUDIO), simulated(long, AUDIO)) == ("duration_out_of_range", "DurationTooLong")
 
 
 @pytest.mark.parametrize("length", [0x7FFFEFFF, 0x7FFFEFFC, 0x7FFFEFF6, 0xFFFFFFDB, 0x7FFFFFDB, 0x7FFF0000])
 def test_wav_from_a_pipe(length: int) -> None:
-    lasts(corpus.piped(corpus.pcm(3.0), length), AUDIO, 3.0)
+    assert_duration(corpus.piped(corpus.pcm(3.0), length), AUDIO, 3.0)
 
 
 _EXTENSION = struct.pack("<HHI", 22, 16, 3)
@@ -130,11 +130,11 @@ def test_wav_with_inconsistent_header_values(layout: bytes, rate: int, length: i
     sound = bytes(3 * rate)
     chunks = b"fmt " + struct.pack("<I", len(layout)) + layout
     chunks += b"data" + struct.pack("<I", len(sound) if length is None else length) + sound
-    lasts(b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks, AUDIO, 3.0)
+    assert_duration(b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks, AUDIO, 3.0)
 
 
 def test_truncated_wav_is_not_from_a_pipe() -> None:
-    assert seen(corpus.pcm(6.0)[:-40_000], AUDIO) == "file_truncated"
+    assert check_file(corpus.pcm(6.0)[:-40_000], AUDIO) == "file_truncated"
 
 
 def test_rf64_is_an_unsupported_format() -> None:
@@ -157,39 +157,39 @@ def test_rf64_is_an_unsupported_format() -> None:
     ],
 )  # fmt: skip
 def test_mp3_with_junk_around_its_frames(data: bytes) -> None:
-    lasts(data, AUDIO, 3.13, 0.03)
+    assert_duration(data, AUDIO, 3.13, 0.03)
 
 
 @pytest.mark.parametrize(
     "mark", [b"PK\x03\x04", b"RIFF\xff\xff\0\0AVI LIST", b"\x1a\x45\xdf\xa3", b"OggS", b"<html>", b"FORM\0\1\0\0AIFF"]
 )
 def test_another_container_with_mp3_frames_is_not_mp3(mark: bytes) -> None:
-    assert seen(mark + bytes(40) + MP3, AUDIO) == "format_unsupported"
+    assert check_file(mark + bytes(40) + MP3, AUDIO) == "format_unsupported"
 
 
 @pytest.mark.parametrize("end", [b";\n", b"", b";" + bytes(2000), b";GIF89a", b"\0;"])
 def test_gif_with_a_byte_after_its_trailer_or_without_trailer(end: bytes) -> None:
-    measures_sides(corpus.picture((300, 320), "GIF", "P")[:-1] + end, (300, 320))
+    assert_sides(corpus.picture((300, 320), "GIF", "P")[:-1] + end, (300, 320))
 
 
 def test_gif_that_is_truncated_in_a_later_frame_but_has_a_trailer() -> None:
     whole = corpus.picture((300, 320), "GIF", "P", more=3)
-    assert seen(whole[:-60] + b";", IMAGE) == "file_truncated"
+    assert check_file(whole[:-60] + b";", IMAGE) == "file_truncated"
 
 
 def test_gif_of_endless_blocks_is_bounded() -> None:
     head = corpus.picture((300, 320), "GIF", "P")[:-1]
-    assert seen(head + b"\x21\xfe\0" * 3_000_000, IMAGE) == "file_damaged"
+    assert check_file(head + b"\x21\xfe\0" * 3_000_000, IMAGE) == "file_damaged"
 
 
 def test_heic_with_two_pictures() -> None:
-    measures_sides(corpus.heic((640, 480), (1300, 400)), (640, 480))
-    assert seen(corpus.heic((200, 200), (640, 480)), IMAGE) == "dimensions_out_of_range"
+    assert_sides(corpus.heic((640, 480), (1300, 400)), (640, 480))
+    assert check_file(corpus.heic((200, 200), (640, 480)), IMAGE) == "dimensions_out_of_range"
     assert simulated(corpus.heic((200, 200), (640, 480)), IMAGE) == "ImageSizeInvalid"
 
 
 def test_rotated_heic_with_odd_sides() -> None:
-    measures_sides(corpus.heic((641, 481), orientation=6), (481, 641))
+    assert_sides(corpus.heic((641, 481), orientation=6), (481, 641))
 
 
 def full(kind: bytes, payload: bytes, version: int = 0, flags: int = 0) -> bytes:
@@ -239,22 +239,22 @@ HEICS: dict[str, tuple[bytes, tuple[int, int]]] = {
 
 @pytest.mark.parametrize(("data", "sides"), HEICS.values(), ids=HEICS)
 def test_heic_has_the_displayed_sides_of_its_primary_picture(data: bytes, sides: tuple[int, int]) -> None:
-    measures_sides(data, sides)
+    assert_sides(data, sides)
 
 
 @pytest.mark.parametrize("junk", [b'="', b"\0", b"\xff\0\xff\x01" * 9, bytes(60_000)])
 def test_jpeg_with_bytes_between_its_segments(junk: bytes) -> None:
-    measures_sides(corpus.between_segments(corpus.picture((400, 400), "JPEG"), junk), (400, 400))
+    assert_sides(corpus.between_segments(corpus.picture((400, 400), "JPEG"), junk), (400, 400))
 
 
 def test_jpeg_with_only_junk_is_damaged() -> None:
-    assert seen(b"\xff\xd8\xff\xe0\0\x04ab" + bytes(70_000) + b"\xff\xd9", IMAGE) == "file_damaged"
+    assert check_file(b"\xff\xd8\xff\xe0\0\x04ab" + bytes(70_000) + b"\xff\xd9", IMAGE) == "file_damaged"
 
 
 @pytest.mark.parametrize(("flags", "sides"), [((3, 2), PORTRAIT), ((2, 3), (400, 400)), ((3, 3), PORTRAIT)])
 def test_a_video_with_two_video_tracks(flags: tuple[int, int], sides: tuple[int, int]) -> None:
     data = corpus.switched(corpus.film(CLIP, corpus.Take((400, 400), 240)), *flags)
-    facts = seen(data, VIDEO)
+    facts = check_file(data, VIDEO)
     assert isinstance(facts, MediaFacts)
     assert (facts.width, facts.height) == sides
     film = measures.Film(data)
@@ -323,7 +323,7 @@ def test_a_code_that_crun_publishes_is_known(code: str, ours: str) -> None:
 @pytest.mark.parametrize("kind", [b"free", b"skip", b"wide"])
 def test_a_video_that_begins_with_free_space_is_recognised(kind: bytes) -> None:
     data = struct.pack(">I4s", 24, kind) + bytes(16) + corpus.film(CLIP)
-    facts = seen(data, VIDEO)
+    facts = check_file(data, VIDEO)
     assert isinstance(facts, MediaFacts)
     assert facts.content_type == "video/mp4"
 
@@ -336,4 +336,4 @@ MADE: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("make", MADE.values(), ids=MADE)
 def test_data_appended_to_a_video_is_not_a_truncated_box(make: Callable[[], bytes]) -> None:
-    lasts(make(), VIDEO, 3.0)
+    assert_duration(make(), VIDEO, 3.0)

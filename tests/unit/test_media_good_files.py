@@ -18,7 +18,7 @@ from likeness.domain.media import CONTENT_TYPES, MAX_BYTES, AssetType, MediaFact
 from tests import media
 
 
-def look(data: bytes, declared: AssetType | None = None) -> MediaFacts:
+def facts_of(data: bytes, declared: AssetType | None = None) -> MediaFacts:
     return inspect(io.BytesIO(data), size_bytes=len(data), declared=declared)
 
 
@@ -52,20 +52,20 @@ def test_a_picture_has_the_properties_that_pillow_reads(make: Callable[[], bytes
     with Image.open(io.BytesIO(data)) as picture:
         width, height = picture.size
     expected = MediaFacts(AssetType.IMAGE, content_type, len(data), width, height, None, None)
-    assert look(data) == look(data, AssetType.IMAGE) == expected
+    assert facts_of(data) == facts_of(data, AssetType.IMAGE) == expected
 
 
 def test_an_upside_down_bitmap_has_a_positive_height() -> None:
     data = bytearray(media.bmp(320, 400))
     struct.pack_into("<i", data, 22, -400)
-    facts = look(bytes(data))
+    facts = facts_of(bytes(data))
     assert (facts.width, facts.height) == (320, 400)
 
 
 def test_an_os2_bitmap_is_read() -> None:
     rows = bytes(300 * 3 * 301)
     data = struct.pack("<2sIIIIHHHH", b"BM", 26 + len(rows), 0, 26, 12, 300, 301, 1, 24) + rows
-    facts = look(data)
+    facts = facts_of(data)
     assert (facts.width, facts.height) == (300, 301)
 
 
@@ -81,7 +81,7 @@ def test_an_os2_bitmap_is_read() -> None:
 def test_a_phone_picture_has_the_sides_of_the_picture_and_not_of_a_tile(
     major: bytes, compatible: tuple[bytes, ...], content_type: str
 ) -> None:
-    facts = look(media.heic(3024, 4032, major=major, compatible=compatible), AssetType.IMAGE)
+    facts = facts_of(media.heic(3024, 4032, major=major, compatible=compatible), AssetType.IMAGE)
     assert (facts.content_type, facts.width, facts.height) == (content_type, 3024, 4032)
 
 
@@ -109,19 +109,19 @@ def test_a_video_has_the_properties_that_ffmpeg_reads(make: Callable[[], bytes])
         stream = container.streams.video[0]
         seconds = (container.duration or 0) / av.time_base
         rate = stream.average_rate or Fraction(0)
-    facts = look(data, AssetType.VIDEO)
+    facts = facts_of(data, AssetType.VIDEO)
     assert (facts.width, facts.height) == (stream.width, stream.height)
     # ffmpeg includes a sound track that is longer than the video; fragments have no total duration
     assert facts.duration_seconds == pytest.approx(seconds, abs=0.07)
     assert facts.frames_per_second == pytest.approx(float(rate), abs=0.01)
-    assert look(data) == facts
+    assert facts_of(data) == facts
 
 
 def test_a_video_rotated_by_its_track_has_its_sides_swapped() -> None:
     data = bytearray(media.mp4(width=400, height=320))
     matrix = data.index(b"tkhd") + 4 + 40
     struct.pack_into(">9i", data, matrix, 0, 1 << 16, 0, -1 << 16, 0, 0, 320 << 16, 0, 1 << 30)
-    facts = look(bytes(data))
+    facts = facts_of(bytes(data))
     assert (facts.width, facts.height) == (320, 400)
 
 
@@ -130,7 +130,7 @@ def test_a_quicktime_file_from_before_ftyp_is_a_video() -> None:
     length = struct.unpack(">I", data[:4])[0]
     assert data[4:8] == b"ftyp"
     old = media.box(b"wide", bytes(length - 8)) + data[length:]  # same length: chunk offsets stay right
-    assert look(old, AssetType.VIDEO) == look(data, AssetType.VIDEO)
+    assert facts_of(old, AssetType.VIDEO) == facts_of(data, AssetType.VIDEO)
 
 
 SOUNDS = {
@@ -152,29 +152,29 @@ SOUNDS = {
 @pytest.mark.parametrize(("make", "seconds"), SOUNDS.values(), ids=SOUNDS)
 def test_a_recording_has_the_duration_of_its_source(make: Callable[[], bytes], seconds: float) -> None:
     data = make()
-    facts = look(data, AssetType.AUDIO)
+    facts = facts_of(data, AssetType.AUDIO)
     assert facts.duration_seconds == pytest.approx(seconds, abs=0.002)
     assert (facts.width, facts.height, facts.frames_per_second) == (None, None, None)
-    assert look(data) == facts
+    assert facts_of(data) == facts
 
 
 def test_joined_mp3_files_of_different_bit_rates_are_counted_and_not_estimated() -> None:
     data = media.mp3(3.0, kbits=32, tags=False) + media.mp3(6.0, kbits=128, tags=False)
-    assert look(data).duration_seconds == pytest.approx(9.0, abs=0.15)
+    assert facts_of(data).duration_seconds == pytest.approx(9.0, abs=0.15)
 
 
 @pytest.mark.parametrize("length", [0, 0xFFFFFFFF])
 def test_a_wav_from_a_pipe_ends_at_the_end_of_the_file(length: int) -> None:
     data = bytearray(media.wav(3.0))
     struct.pack_into("<I", data, data.index(b"data") + 4, length)
-    assert look(bytes(data)).duration_seconds == pytest.approx(3.0)
+    assert facts_of(bytes(data)).duration_seconds == pytest.approx(3.0)
 
 
 def test_a_wav_may_end_with_a_notes_chunk_and_have_a_wrong_size() -> None:
     whole = bytearray(media.wav(3.0) + b"LIST" + struct.pack("<I", 100) + b"INFO" + bytes(96))
     for claimed in (len(whole) - 8, len(whole), len(media.wav(3.0)) - 8):  # correct; with the header; sound only
         struct.pack_into("<I", whole, 4, claimed)
-        assert look(bytes(whole)).duration_seconds == pytest.approx(3.0)
+        assert facts_of(bytes(whole)).duration_seconds == pytest.approx(3.0)
 
 
 class CountingFile(io.BytesIO):

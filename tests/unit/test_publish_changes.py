@@ -229,7 +229,7 @@ def test_a_redelivered_record_has_the_same_id_and_no_other_record_has_it() -> No
 # -- the bus -----------------------------------------------------------------------------------------------------
 
 
-def moves(count: int) -> list[Change]:
+def published_changes(count: int) -> list[Change]:
     """Returns ``count`` changes that are published."""
     found = [
         read_change(record(session(SessionStatus.PROCESSING), session(SessionStatus.VERIFIED))) for _ in range(count)
@@ -242,7 +242,7 @@ def ids(changes: Sequence[Change]) -> list[str]:
 
 
 def test_all_are_put_in_order_in_batches_of_ten() -> None:
-    bus, changes = FakeEventBus(), moves(23)
+    bus, changes = FakeEventBus(), published_changes(23)
     published = PublishChanges(bus)(changes)
     assert published.stopped_at is None
     assert [each.detail["id"] for each in published.events] == ids(changes)
@@ -252,14 +252,14 @@ def test_all_are_put_in_order_in_batches_of_ten() -> None:
 
 @pytest.mark.parametrize("refused", [0, 4, 9, 10, 15, 22])
 def test_the_first_rejected_event_stops_publishing(refused: int) -> None:
-    changes = moves(23)
+    changes = published_changes(23)
     published = PublishChanges(FakeEventBus(refuses=changes[refused].id))(changes)
     assert published.stopped_at == changes[refused]
     assert [each.detail["id"] for each in published.events] == ids(changes[:refused])
 
 
 def test_when_the_bus_becomes_unavailable_earlier_events_stay_published() -> None:
-    changes = moves(23)
+    changes = published_changes(23)
     published = PublishChanges(FakeEventBus(away_after=1))(changes)
     assert published.stopped_at == changes[10]
     assert len(published.events) == 10
@@ -283,7 +283,7 @@ class _UnreliableBus:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_after_a_refusal_the_stream_is_read_again_until_each_event_is_published(seed: int) -> None:
-    bus, changes = _UnreliableBus(seed), moves(37)
+    bus, changes = _UnreliableBus(seed), published_changes(37)
     waiting, rounds = changes, 0
     while waiting and rounds < 500:
         stopped_at = PublishChanges(bus)(waiting).stopped_at
@@ -317,13 +317,13 @@ class _Answers:
     [((None, None, None), 3), ((None, "ThrottlingException", None), 1), (("InternalFailure", None, None), 0)],
 )
 def test_only_entries_before_the_first_refused_one_count_as_accepted(codes: tuple[str | None, ...], taken: int) -> None:
-    events = [each.event for each in moves(3)]
+    events = [each.event for each in published_changes(3)]
     answers: Any = _Answers(*codes)
     assert EventBridge(answers, "bus").put([each for each in events if each]) == taken
 
 
 def test_a_failed_call_raises_our_error() -> None:
-    events = [each.event for each in moves(1)]
+    events = [each.event for each in published_changes(1)]
     with isolated_aws_environment(), mock_aws(), pytest.raises(StorageUnavailable):
         EventBridge(boto3.client("events"), "no-such-bus").put([each for each in events if each])
 

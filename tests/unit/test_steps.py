@@ -566,19 +566,21 @@ def test_a_file_that_crun_does_not_know_is_polled_twice_some_seconds_apart(harne
     one, (asset,) = harness.verified(AssetStatus.PROCESSING)
     missing, there = UpstreamRefused(404), AssetReport("Processing")
 
-    def look(report: AssetReport | Exception, after: float) -> AssetStatus:
+    def status_after(report: AssetReport | Exception, after: float) -> AssetStatus:
         harness.clock.at += after
         harness.crun.reports = {str(asset.crun_asset_id): report}
         harness.poll(one)
         return harness.file(asset).status
 
-    assert look(missing, 61) is AssetStatus.PROCESSING
-    assert look(missing, 1) is AssetStatus.PROCESSING, "a repeated poll counts once"
-    assert look(there, 30) is AssetStatus.PROCESSING
+    assert status_after(missing, 61) is AssetStatus.PROCESSING
+    assert status_after(missing, 1) is AssetStatus.PROCESSING, "a repeated poll counts once"
+    assert status_after(there, 30) is AssetStatus.PROCESSING
     assert harness.file(asset).missing_since is None
-    assert look(missing, 30) is AssetStatus.PROCESSING, "an earlier single miss does not count"
-    assert look(UpstreamAmbiguous(upstream_code=404), 30) is AssetStatus.PROCESSING, "the response is not from crun"
-    assert look(missing, 5) is AssetStatus.FAILED
+    assert status_after(missing, 30) is AssetStatus.PROCESSING, "an earlier single miss does not count"
+    assert status_after(UpstreamAmbiguous(upstream_code=404), 30) is AssetStatus.PROCESSING, (
+        "the response is not from crun"
+    )
+    assert status_after(missing, 5) is AssetStatus.FAILED
     error = harness.file(asset).error
     assert error
     assert (error.code, error.upstream_code) == ("upstream_not_found", "404")
