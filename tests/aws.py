@@ -22,13 +22,13 @@ from tests.template_file import RESOURCES
 
 _REGION = "us-east-1"
 
-# Whoever has an account of moto's imports this module.
+# Every test that uses moto imports this module.
 quick_moto.install()
 
 
 @contextmanager
-def no_account_of_this_machine() -> Iterator[None]:
-    """Whatever AWS configuration this machine has, the block does not see it."""
+def isolated_aws_environment() -> Iterator[None]:
+    """Hides this machine's AWS configuration from the block."""
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
             environment.delenv(name, raising=False)
@@ -39,9 +39,9 @@ def no_account_of_this_machine() -> Iterator[None]:
 
 
 def make_table(logical_id: str, name: str, *, stream: bool = False) -> None:
-    """Makes one of the template's tables under ``name``: the template is the only place of a key schema.
+    """Creates one of the template's tables as ``name``. Key schemas are defined in the template only.
 
-    With its ``stream`` only for who reads it: moto keeps every image, and copies them in each transaction.
+    Pass ``stream`` only in tests that read the stream: moto keeps every image, and copies them in each transaction.
     """
     properties = RESOURCES[logical_id]["Properties"]
     kept = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
@@ -52,19 +52,19 @@ def make_table(logical_id: str, name: str, *, stream: bool = False) -> None:
 
 
 class Tables:
-    """What the tables of the account hold at this moment."""
+    """A snapshot of the account's tables, taken when it is created."""
 
     def __init__(self) -> None:
         self._held = {name: table.items for name, table in self._tables().items()}
         self.restore()
 
     def restore(self) -> None:
-        """The tables hold it again, and nothing else."""
+        """Replaces the tables' items with those of the snapshot."""
         for name, table in self._tables().items():
             table.items = copy.deepcopy(self._held[name])
 
     def items(self, table: str) -> Iterator[Any]:
-        """moto's items of a table, as they are now."""
+        """Yields moto's current items of a table."""
         for each in self._tables()[table].items.values():
             yield from each.values() if isinstance(each, dict) else (each,)
 
@@ -74,7 +74,7 @@ class Tables:
 
 
 def forget_messages() -> None:
-    """No queue of the account holds anything any more; SQS itself takes a purge once a minute."""
+    """Empties the account's queues directly, because SQS accepts only one purge per minute."""
     for queue in sqs_backends[DEFAULT_ACCOUNT_ID][_REGION].queues.values():
         queue._messages.clear()
         queue.pending_messages.clear()
@@ -87,7 +87,7 @@ def forget_objects() -> None:
 
 
 def stream_records(table: str) -> list[dict[str, Any]]:
-    """What the stream of a table holds, as Lambda delivers it."""
+    """Returns the records of a table's stream, as Lambda delivers them."""
     streams = boto3.client("dynamodbstreams")
     (stream,) = streams.list_streams(TableName=table)["Streams"]
     (shard,) = streams.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]["Shards"]
@@ -101,7 +101,7 @@ def stream_records(table: str) -> list[dict[str, Any]]:
 
 
 def make_bus(name: str) -> str:
-    """Makes an event bus; its name."""
+    """Creates an event bus. Returns its name."""
     boto3.client("events").create_event_bus(Name=name)
     return name
 
@@ -110,9 +110,9 @@ def make_bus(name: str) -> str:
 def described_stack(
     name: str, outputs: Mapping[str, str], resources: Mapping[str, str], parameters: Mapping[str, str]
 ) -> Iterator[None]:
-    """CloudFormation knows one stack in the block; moto's own needs packages that nothing else here does.
+    """Simulates CloudFormation with one stack, because moto's needs packages that nothing else here uses.
 
-    ``resources`` are physical ids by logical ones.
+    ``resources`` maps logical ids to physical ids.
     """
     stack = {
         "StackName": name,
@@ -121,13 +121,13 @@ def described_stack(
     }
 
     def answer(model: Any, params: Any, **_: Any) -> Any:
-        asked = params["body"]
-        if asked["StackName"] != name:
-            error = {"Code": "ValidationError", "Message": f"Stack with id {asked['StackName']} does not exist"}
+        request = params["body"]
+        if request["StackName"] != name:
+            error = {"Code": "ValidationError", "Message": f"Stack with id {request['StackName']} does not exist"}
             return AWSResponse("https://aws.test", 400, HTTPHeaders(), None), {"Error": error}
         found: dict[str, Any] = {"Stacks": [stack]}
         if model.name == "DescribeStackResource":
-            found = {"StackResourceDetail": {"PhysicalResourceId": resources[asked["LogicalResourceId"]]}}
+            found = {"StackResourceDetail": {"PhysicalResourceId": resources[request["LogicalResourceId"]]}}
         return AWSResponse("https://aws.test", 200, HTTPHeaders(), None), found
 
     boto3.setup_default_session()
@@ -142,7 +142,7 @@ def described_stack(
 
 @contextmanager
 def inventory(name: str) -> Iterator[Any]:
-    """A DynamoDB client of an account whose only table is the inventory, called ``name``."""
-    with no_account_of_this_machine(), mock_aws():
+    """Yields a DynamoDB client of an account that has only the inventory table, as ``name``."""
+    with isolated_aws_environment(), mock_aws():
         make_table("Table", name)
         yield boto3.client("dynamodb")

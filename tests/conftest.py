@@ -1,6 +1,6 @@
-"""What all tiers share: Hypothesis' settings, and the deployed stack of the tiers that need one.
+"""Settings of Hypothesis for all tiers, and the deployed stack for the tiers that need one.
 
-Hypothesis: no deadlines (times are noise on a shared machine); in CI the same examples every time.
+Hypothesis has no deadlines, because durations vary on a shared machine. In CI it repeats the same examples.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-if TYPE_CHECKING:  # the tiers without a stack do not pay for these imports
+if TYPE_CHECKING:  # slow imports that only the tiers with a stack need
     from local.stack import Stack
     from ops.client_keys import ClientKeys
     from tests.integration.conftest import Api, Canaries, Listener, SimulatorControl
@@ -27,13 +27,13 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 @pytest.fixture(scope="session")
 def state_file(worker_id: str) -> Path:
-    """The state file of this worker's stack, beside the others': unchanged sources are built once for all of them."""
+    """The state file of this worker's stack. All workers share one folder, so that sources are built once."""
     return Path(f".local/test-{worker_id}.json")
 
 
 @pytest.fixture(scope="session")
 def canaries() -> Canaries:
-    """What may turn up in no log."""
+    """The secrets and names that must not appear in any log."""
     from tests.integration.conftest import Canaries
 
     return Canaries()
@@ -41,7 +41,7 @@ def canaries() -> Canaries:
 
 @pytest.fixture(scope="session")
 def stack(state_file: Path, canaries: Canaries) -> Iterator[Stack]:
-    """The deployed stack, one for each worker."""
+    """The deployed stack, one per worker."""
     from local.stack import running_stack
     from tests.integration.conftest import options
 
@@ -52,7 +52,7 @@ def stack(state_file: Path, canaries: Canaries) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def listener(stack: Stack) -> Listener:
-    """A customer who listens to the event bus."""
+    """A customer's subscription to the event bus."""
     from tests.integration.conftest import Listener
 
     return Listener.on(stack)
@@ -69,7 +69,7 @@ def keys(stack: Stack) -> ClientKeys:
 
 @pytest.fixture(scope="session")
 def api(stack: Stack, canaries: Canaries, listener: Listener) -> Iterator[Api]:
-    """The API for the stack's own client. What all tests of a worker leave behind is checked after the last of them."""
+    """The API for the stack's own client. After a worker's last test, its stored data and logs are checked."""
     from tests.integration.conftest import Api
     from tests.integration.hygiene import Remains, check
 
@@ -79,7 +79,7 @@ def api(stack: Stack, canaries: Canaries, listener: Listener) -> Iterator[Api]:
 
 @pytest.fixture
 def crun(stack: Stack) -> Iterator[SimulatorControl]:
-    """The simulator of the stack, without faults before and after the test."""
+    """The simulator of the stack. Faults are reset before and after the test."""
     from tests.integration.conftest import SimulatorControl
 
     assert stack.simulator_url

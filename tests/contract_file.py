@@ -1,4 +1,4 @@
-"""The contract of the HTTP API as Python values, for every tier that compares something with it."""
+"""The contract of the HTTP API as Python values, for tests that compare something with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from build_openapi import read
 
-#: The document as it is served.
+#: The document as the API serves it.
 CONTRACT: dict[str, Any] = read()
 SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 EXAMPLES: dict[str, Any] = CONTRACT["components"]["examples"]
@@ -14,7 +14,7 @@ _SHARED = tuple(f"#/components/{each}/" for each in ("parameters", "headers", "r
 
 
 def resolved(reference: str) -> Any:
-    """Returns what a ``$ref`` leads to. Raises KeyError when there is nothing."""
+    """Returns the target of a ``$ref``. Raises KeyError when it does not exist."""
     found: Any = CONTRACT
     for part in reference.removeprefix("#/").split("/"):
         found = found[part]
@@ -31,5 +31,5 @@ def _inlined(node: Any) -> Any:
     return {name: _inlined(each) for name, each in node.items()}
 
 
-#: The operations by path and method, with the shared parameters, headers and responses in their places.
+#: The operations by path and method. Shared parameters, headers and responses are inlined.
 PATHS: dict[str, dict[str, Any]] = _inlined(CONTRACT["paths"])

@@ -1,7 +1,7 @@
-"""Files made by real encoders, each with the truth that its encoder knows: format, sides, duration, verdict.
+"""Files made by real encoders, each with its known format, dimensions, duration and expected error code.
 
-Sizes, bit rates and what stands around the content are drawn from a fixed seed. Encoded sound and video is made once
-and shared: most cases wrap it anew (another container, fragments, tags, junk), as tools do.
+Sizes, bit rates and the bytes around the content are drawn from a fixed seed. Sound and video are encoded once and
+shared: most cases only wrap them differently (another container, fragments, tags, junk), as tools do.
 """
 
 from __future__ import annotations
@@ -31,8 +31,11 @@ SEED = 20261128
 
 @dataclass(frozen=True)
 class Case:
-    """A file and the truth: ``code`` is the refusal's, None when the file is fit. Sides in pixels, as shown for HEIC
-    and video, as stored for other pictures. ``tolerance`` in seconds: what a frame or a block rounds."""
+    """A file and its known properties. ``code`` is the expected error code, None when the file is valid.
+
+    ``sides`` are in pixels: as displayed for HEIC and video, as stored for other pictures. ``tolerance`` in
+    seconds: the rounding of a frame or a block.
+    """
 
     make: Callable[..., bytes]
     kind: AssetType
@@ -53,7 +56,7 @@ def _picture(width: int, height: int) -> Image.Image:
 
 
 def picture(sides: tuple[int, int], form: str, mode: str = "RGB", more: int = 0, **options: Any) -> bytes:
-    """A picture as Pillow saves it, with ``more`` further frames or pages."""
+    """Returns a picture as Pillow saves it, with ``more`` additional frames or pages."""
     out = io.BytesIO()
     first = _picture(*sides).convert(mode)
     if more:
@@ -76,7 +79,7 @@ def _png_text() -> PngImagePlugin.PngInfo:
 
 
 def heic(sides: tuple[int, int], *others: tuple[int, int], primary: int = 0, orientation: int = 1) -> bytes:
-    """A HEIC file of several pictures, as libheif encodes them."""
+    """Returns a HEIC file of one or more pictures, as libheif encodes them."""
     file = pillow_heif.HeifFile()  # type: ignore[no-untyped-call]  # its stub has no types
     for each in (sides, *others):
         file.add_from_pillow(_picture(*each))
@@ -86,13 +89,13 @@ def heic(sides: tuple[int, int], *others: tuple[int, int], primary: int = 0, ori
 
 
 def between_segments(jpeg: bytes, junk: bytes) -> bytes:
-    """``junk`` behind the first segment."""
+    """Inserts ``junk`` after the first segment of a JPEG."""
     at = 4 + int.from_bytes(jpeg[4:6], "big")
     return jpeg[:at] + junk + jpeg[at:]
 
 
 def pictures(draw: random.Random) -> Iterator[tuple[str, Case]]:
-    """Pictures of every format, with what cameras and editors add."""
+    """Yields pictures of every format, with the metadata that cameras and editors add."""
 
     def some() -> tuple[int, int]:
         return draw.randint(300, 420), draw.randint(300, 420)
@@ -144,7 +147,7 @@ def pictures(draw: random.Random) -> Iterator[tuple[str, Case]]:
     for form, name in (("JPEG", "jpeg"), ("PNG", "png"), ("GIF", "gif"), ("WEBP", "webp"), ("BMP", "bmp")):
         sides, tail = some(), draw.randbytes(draw.randint(1, 3000))
         yield (
-            f"{name}, {len(tail)} bytes behind",
+            f"{name}, {len(tail)} bytes after",
             case(name, lambda s=sides, f=form, t=tail: picture(s, f, "P" if f == "GIF" else "RGB") + t, sides),
         )
     for size in (1, 2, draw.randint(3, 900)):
@@ -156,7 +159,7 @@ def pictures(draw: random.Random) -> Iterator[tuple[str, Case]]:
     sides = some()
     yield "jpeg, fill bytes", case("jpeg", lambda: between_segments(picture(sides, "JPEG"), b"\xff" * 7), sides)
     yield "gif, no trailer", case("gif", lambda: picture(sides, "GIF", "P")[:-1], sides)
-    yield "gif, line end behind", case("gif", lambda: picture(sides, "GIF", "P") + b"\r\n", sides)
+    yield "gif, line end after", case("gif", lambda: picture(sides, "GIF", "P") + b"\r\n", sides)
     yield "gif, cut", case("gif", lambda: picture(sides, "GIF", "P")[:-9], sides, "file_truncated")
     yield "bmp, wrong size claimed", case("bmp", lambda: patched(picture(sides, "BMP"), 2, "<I", 1 << 30), sides)
     yield "png, cut", case("png", lambda: picture(sides, "PNG")[:-20], sides, "file_truncated")
@@ -174,7 +177,7 @@ def _heic_cases(draw: random.Random) -> Iterator[tuple[str, Case]]:
 
     even = (draw.randrange(300, 420, 2), draw.randrange(300, 420, 2))
     yield "heic", case(lambda: heic(even), even)
-    yield "heic, bytes behind", case(lambda: heic(even) + b"trailer of a program", even)
+    yield "heic, bytes after", case(lambda: heic(even) + b"trailer of a program", even)
     for orientation in (1, 3, 5, 6, 8):
         width, height = odd(), odd()
         shown = (height, width) if orientation > 4 else (width, height)
@@ -183,7 +186,7 @@ def _heic_cases(draw: random.Random) -> Iterator[tuple[str, Case]]:
             case(lambda w=width, h=height, o=orientation: heic((w, h), orientation=o), shown),
         )
     wide, small = (1000, 320), (200, 200)
-    yield "heic, larger picture beside the primary", case(lambda: heic(even, wide), even)
+    yield "heic, larger than the primary picture", case(lambda: heic(even, wide), even)
     yield "heic, primary is the second", case(lambda: heic(wide, even, primary=1), even)
     yield "heic, primary too wide", case(lambda: heic(wide, even), wide, "aspect_ratio_out_of_range")
     yield "heic, primary too small", case(lambda: heic(even, small, primary=1), small, "dimensions_out_of_range")
@@ -202,7 +205,7 @@ def _tone(seconds: float, hertz: int) -> array[int]:
 def encoded_sound(
     seconds: float, codec: str, container: str, hertz: int = 16000, layout: str = "mono", form: str = "s16", **set_: Any
 ) -> bytes:
-    """Sound as ffmpeg's encoders write it."""
+    """Returns a tone as ffmpeg's encoders write it."""
     out = io.BytesIO()
     muxer = {name: str(value) for name, value in set_.items() if name not in ("kbits", "quality")}
     muxer |= {"id3v2_version": "0"} if container == "mp3" else {}
@@ -228,7 +231,7 @@ def encoded_sound(
 
 @lru_cache
 def pcm(seconds: float, hertz: int = 16000, channels: int = 1) -> bytes:
-    """A WAV of 16 bits."""
+    """Returns a WAV with 16-bit samples."""
     out = io.BytesIO()
     with wave.open(out, "wb") as target:
         target.setparams((channels, 2, hertz, 0, "NONE", ""))
@@ -237,20 +240,20 @@ def pcm(seconds: float, hertz: int = 16000, channels: int = 1) -> bytes:
 
 
 def patched(data: bytes, at: int, layout: str, value: int) -> bytes:
-    """``data`` with one number replaced."""
+    """Returns ``data`` with one number replaced."""
     changed = bytearray(data)
     struct.pack_into(layout, changed, at, value)
     return bytes(changed)
 
 
 def piped(data: bytes, length: int) -> bytes:
-    """A WAV as a program leaves it that could not go back to its header."""
+    """Returns a WAV as a program writes it to a pipe, where it cannot go back to update the header."""
     whole = patched(data, data.index(b"data") + 4, "<I", length)
     return patched(whole, 4, "<I", min(0xFFFFFFFF, length + 36))
 
 
 def id3(size: int, padding: int = 0) -> bytes:
-    """An ID3v2 tag of ``size`` bytes, with padding that its length leaves out."""
+    """Returns an ID3v2 tag of ``size`` bytes, plus padding that its length does not include."""
     digits = bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
     return b"ID3\4\0\0" + digits + b"TIT2".ljust(size, b"\0")[:size] + bytes(padding)
 
@@ -263,7 +266,7 @@ def _ape(size: int) -> bytes:
 
 
 def sounds(draw: random.Random) -> Iterator[tuple[str, Case]]:
-    """Recordings with every codec and header that tools write, whole and piped, with tags before and behind."""
+    """Yields recordings with every codec and header that tools write, whole and piped, with tags before and after."""
 
     def case(
         make: Callable[..., bytes], seconds: float, form: str = "wav", code: str | None = None, tolerance: float = 0.03
@@ -280,7 +283,7 @@ def sounds(draw: random.Random) -> Iterator[tuple[str, Case]]:
     for codec, form in codecs.items():
         for layout in ("mono", "stereo"):
             long = length()
-            # an encoder of blocks fills the last one up: 2,041 samples
+            # a block encoder pads the last block, to 2,041 samples
             block = 0.13 if codec.startswith("adpcm") else 0.001
             yield (
                 f"wav, {codec}, {layout}",
@@ -309,7 +312,7 @@ def sounds(draw: random.Random) -> Iterator[tuple[str, Case]]:
         long = length()
         yield f"wav, block align {block}", case(lambda s=long, b=block: patched(pcm(s), 32, "<H", b), long)
     yield "wav, byte rate 0", case(lambda: patched(pcm(long), 28, "<I", 0), long)
-    yield "wav, id3 behind", case(lambda: pcm(long) + id3(300), long)
+    yield "wav, id3 after", case(lambda: pcm(long) + id3(300), long)
     yield "wav, block align 4, 20 s", case(lambda: patched(pcm(20.0), 32, "<H", 4), 20.0, code="duration_out_of_range")
     yield "wav, 1 s", case(lambda: pcm(1.0), 1.0, code="duration_out_of_range")
     yield "wav, cut", case(lambda: pcm(3.0)[:-1000], 3.0, code="file_truncated")
@@ -330,7 +333,7 @@ def _mp3_cases(draw: random.Random) -> Iterator[tuple[str, Case]]:
     for hertz, kbits in ((8000, 16), (11025, 24), (16000, 32), (22050, 56), (24000, 64), (32000, 320), (48000, 128)):
         yield f"mp3, {hertz} Hz, {kbits} kbit/s", case(lambda h=hertz, k=kbits: mp3(hertz=h, kbits=k), 3.0)
     yield "mp3, variable rate, stereo", case(lambda: mp3(5.0, layout="stereo", quality=4), 5.0)
-    # without the header nothing says which samples are the encoder's own
+    # without the header, the samples that the encoder added cannot be subtracted
     yield "mp3, no Xing header", case(lambda: mp3(kbits=64, write_xing=0), 3.0, tolerance=0.08)
     for name, front in {
         "id3v2": id3(400), "id3v2, 70 KB": id3(70_000), "id3v2, padded": id3(200, 9000), "two id3v2": id3(99) * 2,
@@ -338,14 +341,14 @@ def _mp3_cases(draw: random.Random) -> Iterator[tuple[str, Case]]:
         "id3v2 and junk": id3(200) + draw.randbytes(700),
     }.items():  # fmt: skip
         yield f"mp3, {name} before", case(lambda f=front: f + mp3(kbits=64), 3.0)
-    for name, behind in {
+    for name, after in {
         "id3v1": b"TAG" + bytes(125), "id3v2, 5 KB": id3(5000), "ape": _ape(300), "zeros": bytes(70_000),
         "lyrics": b"LYRICSBEGIN" + b"la " * 2000 + b"LYRICS200", "junk": draw.randbytes(20_000), "a byte": b"\n",
     }.items():  # fmt: skip
-        yield f"mp3, {name} behind", case(lambda b=behind: mp3(kbits=64) + b, 3.0)
-    yield "mp3, front half of a frame lost", case(lambda: mp3(kbits=64, write_xing=0)[80:], 3.0, tolerance=0.08)
+        yield f"mp3, {name} after", case(lambda b=after: mp3(kbits=64) + b, 3.0)
+    yield "mp3, starts in the middle of a frame", case(lambda: mp3(kbits=64, write_xing=0)[80:], 3.0, tolerance=0.08)
     yield (
-        "mp3, joined, a tag between",
+        "mp3, joined with a tag between",
         case(
             lambda: mp3(kbits=64, write_xing=0) + b"TAG" + bytes(125) + id3(6000) + mp3(kbits=32, write_xing=0),
             6.0,
@@ -353,7 +356,7 @@ def _mp3_cases(draw: random.Random) -> Iterator[tuple[str, Case]]:
         ),
     )
     yield (
-        "mp3, joined, other rate",
+        "mp3, joined with another rate",
         case(lambda: mp3(kbits=64, write_xing=0) + mp3(hertz=22050, kbits=32, write_xing=0), 6.0, tolerance=0.2),
     )
     yield "mp3, cut", case(lambda: mp3(kbits=64)[:-900], 3.0, "file_truncated")
@@ -365,7 +368,7 @@ def _mp3_cases(draw: random.Random) -> Iterator[tuple[str, Case]]:
 
 @dataclass(frozen=True)
 class Take:
-    """What a camera records: ``frames`` pictures at ``rate`` per second; ``gop`` pictures from one key to the next."""
+    """A recording: ``frames`` frames at ``rate`` per second, with a key frame every ``gop`` frames."""
 
     sides: tuple[int, int]
     frames: int
@@ -381,7 +384,7 @@ class Take:
 
 @lru_cache
 def _encoded(take: Take) -> bytes:
-    """The take in a plain MP4, from which its packets are taken."""
+    """Encodes the take as a plain MP4, the source of its packets."""
     out = io.BytesIO()
     width, height = take.sides
     with av.open(out, "w", format="mp4") as target:
@@ -409,7 +412,7 @@ def film(
     enabled: int = 0,
     metadata: dict[str, str] | None = None,
 ) -> bytes:
-    """The takes as tracks of one film; ``sound`` seconds of it; only the track ``enabled`` is played."""
+    """Returns a video with one track per take and ``sound`` seconds of audio. Only the track ``enabled`` is played."""
     options = {"movflags": movflags} if movflags else {}
     with tempfile.NamedTemporaryFile(suffix=f".{container}") as out:
         with av.open(out.name, "w", format=container, options=options) as target:
@@ -433,7 +436,7 @@ def film(
 
 
 def _box_at(data: bytes, kind: bytes, number: int = 0) -> int:
-    """Where the payload of the box begins that is the ``number``-th of its kind."""
+    """Returns the offset of the payload of the ``number``-th box of a kind."""
     at = -1
     for _ in range(number + 1):
         at = data.index(kind, at + 1)
@@ -441,7 +444,7 @@ def _box_at(data: bytes, kind: bytes, number: int = 0) -> int:
 
 
 def _turned(data: bytes, kind: bytes = b"tkhd", quarter: int = 1) -> bytes:
-    """The film with a matrix that turns its track (or, with ``mvhd``, the whole film) by quarters."""
+    """Returns the video with a matrix that rotates its track (with ``mvhd``: the whole video) by quarter turns."""
     at = _box_at(data, kind) + (40 if kind == b"tkhd" else 36)
     changed = bytearray(data)
     one = 1 << 16
@@ -451,7 +454,7 @@ def _turned(data: bytes, kind: bytes = b"tkhd", quarter: int = 1) -> bytes:
 
 
 def switched(data: bytes, *flags: int) -> bytes:
-    """The film with its tracks switched on (3) and off (2)."""
+    """Returns the video with its tracks enabled (3) or disabled (2)."""
     changed = bytearray(data)
     for number, flag in enumerate(flags):
         changed[_box_at(data, b"tkhd", number) + 3] = flag
@@ -459,12 +462,12 @@ def switched(data: bytes, *flags: int) -> bytes:
 
 
 def with_header_duration(data: bytes, kind: bytes, ticks: int) -> bytes:
-    """The film with another duration in the header ``kind``."""
+    """Returns the video with another duration in the header ``kind``."""
     return patched(data, _box_at(data, kind) + 16, ">I", ticks)
 
 
 def videos(draw: random.Random) -> Iterator[tuple[str, Case]]:
-    """Films in every shape that cameras, browsers and editors give them."""
+    """Yields videos in every layout that cameras, browsers and editors write."""
     portrait, square = (320, 400), (400, 400)
     take = Take(portrait, 90)
     deep = Take(portrait, 90, between=3)
@@ -487,7 +490,7 @@ def videos(draw: random.Random) -> Iterator[tuple[str, Case]]:
         yield f"mp4, {name}", case(lambda m=movflags: film(take, movflags=m), take)
         yield f"mp4, {name}, with B-frames", case(lambda m=movflags: film(deep, movflags=m), deep)
     for name in ("plain", "first fragment in moov", "fragments"):
-        # the sound's last block may play longer than the pictures
+        # the last block of sound may be longer than the pictures
         yield (
             f"mp4, {name}, with sound",
             case(lambda m=shapes[name]: film(take, movflags=m, sound=3.0), take, tolerance=0.08),
@@ -509,32 +512,32 @@ def videos(draw: random.Random) -> Iterator[tuple[str, Case]]:
     yield "mp4, variable rate, fragments", case(lambda: film(uneven, movflags="frag_keyframe"), uneven, tolerance=0.05)
     slow = Take(portrait, 48, Fraction(24))
     yield (
-        "mp4, fragments, first picture held",
+        "mp4, fragments, long first frame",
         case(lambda: film(slow, movflags="frag_keyframe", sound=2.0), slow, tolerance=0.12),
     )
     turned = take.sides[::-1]
     for quarter in (1, 2, 3):
         sides = turned if quarter != 2 else take.sides
         yield (
-            f"mp4, turned by {90 * quarter}",
+            f"mp4, rotated by {90 * quarter}",
             case(lambda q=quarter: _turned(film(take), quarter=q), take, sides=sides),
         )
     yield (
-        "mov, the whole film turned",
+        "mov, the whole video rotated",
         case(lambda: _turned(film(take, container="mov"), b"mvhd"), take, "quicktime", sides=turned),
     )
-    yield "mp4, turned, fragments", case(lambda: _turned(film(take, movflags="frag_keyframe")), take, sides=turned)
+    yield "mp4, rotated, fragments", case(lambda: _turned(film(take, movflags="frag_keyframe")), take, sides=turned)
     for kind in (b"mdhd", b"mvhd"):
         for ticks in (0, 0xFFFFFFFF, draw.randint(1, 5000)):
             yield (
-                f"mp4, {kind.decode()} says {ticks}",
+                f"mp4, {kind.decode()} duration {ticks}",
                 case(lambda k=kind, t=ticks: with_header_duration(film(take), k, t), take),
             )
     other = Take(square, 240)
     yield "mp4, two tracks", case(lambda: switched(film(take, other), 3, 2), take)
-    yield "mp4, two tracks, the second is on", case(lambda: switched(film(other, take), 2, 3), take)
-    yield "mp4, two tracks, both are on", case(lambda: switched(film(take, other), 3, 3), take)
-    yield "mp4, two tracks, none is on", case(lambda: switched(film(take, other), 2, 2), other)
+    yield "mp4, two tracks, second enabled", case(lambda: switched(film(other, take), 2, 3), take)
+    yield "mp4, two tracks, both enabled", case(lambda: switched(film(take, other), 3, 3), take)
+    yield "mp4, two tracks, none enabled", case(lambda: switched(film(take, other), 2, 2), other)
     yield (
         "mp4, two tracks in fragments",
         case(lambda: switched(film(take, other, movflags="frag_keyframe"), 3, 2), take, tolerance=0.11),
@@ -545,11 +548,11 @@ def videos(draw: random.Random) -> Iterator[tuple[str, Case]]:
         "mp4, tags, index first",
         case(lambda: film(take, movflags="faststart+use_metadata_tags", metadata=tags), take),
     )
-    for name, behind in {
+    for name, after in {
         "id3v1": b"TAGa title" + bytes(118), "id3v2": id3(300), "text": b"made with a program\n", "a byte": b"\0",
         "free": struct.pack(">I4s", 5000, b"free") + bytes(4992), "junk": draw.randbytes(999),
     }.items():  # fmt: skip
-        yield f"mp4, {name} behind", case(lambda b=behind: film(take) + b, take)
+        yield f"mp4, {name} after", case(lambda b=after: film(take) + b, take)
     yield "mp4, cut", case(lambda: film(take)[:-50], take, code="file_truncated")
     yield "mp4, index first, cut", case(lambda: film(take, movflags="faststart")[:-50], take, code="file_truncated")
     yield (
@@ -561,6 +564,6 @@ def videos(draw: random.Random) -> Iterator[tuple[str, Case]]:
 
 
 def corpus() -> dict[str, Case]:
-    """All cases by their names."""
+    """Returns all cases by name."""
     draw = random.Random(SEED)
     return {name: case for part in (pictures, sounds, videos) for name, case in part(draw)}

@@ -1,4 +1,4 @@
-"""The schemas of what the event bus is told: ``schemas/<detail-type>.json``."""
+"""The schemas of the published events: ``schemas/<detail-type>.json``."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 
 
 def check(detail_type: str, detail: Mapping[str, Any]) -> None:
-    """Fails when an event is not what its schema says, formats included."""
+    """Fails when an event does not match its schema, including formats."""
     jsonschema_rs.Draft202012Validator(SCHEMAS[detail_type], validate_formats=True).validate(dict(detail))

@@ -1,4 +1,4 @@
-"""The functions as Lambda runs them: each app.py loaded by itself, JSON in and JSON out."""
+"""Runs the functions as Lambda does: each app.py is loaded by itself, with JSON input and output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.template_file import RESOURCES, ROOT
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
-#: The states' functions, and those that something else than the state machine calls.
+#: The functions that the state machine calls, then all functions.
 TASKS = ("look_up_result", "claim_assets", "submit_asset", "poll_assets")
 FUNCTIONS = (
     *TASKS,
@@ -44,7 +44,7 @@ FUNCTIONS = (
 
 
 class Context:
-    """What the handlers use of Lambda's context."""
+    """The part of Lambda's context that the handlers use."""
 
     function_name = "function"
     memory_limit_in_mb = 256
@@ -77,7 +77,7 @@ def one_authority() -> Iterator[None]:
 
 
 def cold_start(function: str) -> ModuleType:
-    """Executes functions/<function>/app.py anew, in the environment that is set at this moment."""
+    """Executes functions/<function>/app.py again, with the current environment."""
     path = ROOT / "functions" / function / "app.py"
     spec = importlib.util.spec_from_file_location(f"function_{function}", path)
     assert spec
@@ -96,7 +96,7 @@ def invoke(app: ModuleType, event: Mapping[str, Any]) -> Any:
 
 
 def task_of(placeholder: str) -> str:
-    """``LookUpResultFunctionArn``, as the state machine's placeholders are called → ``look_up_result``."""
+    """Returns the function of a placeholder of the state machine: ``LookUpResultFunctionArn`` → ``look_up_result``."""
     words = placeholder.removesuffix("FunctionArn")
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in words).lstrip("_")
 
@@ -112,7 +112,7 @@ def event_of_request(
     parameters: Mapping[str, str] | None = None,
     query: Mapping[str, list[str]] | None = None,
 ) -> dict[str, Any]:
-    """The event that API Gateway's proxy integration makes of a request."""
+    """Returns the event that API Gateway's proxy integration builds from a request."""
     return {
         "resource": resource,
         "path": path,
@@ -149,7 +149,10 @@ def environment(
     crun: str,
     secrets: Any,
 ) -> dict[str, str]:
-    """What the template sets for the functions, with pauses of seconds. ``secrets`` is a Secrets Manager client."""
+    """Returns the functions' environment as in the template, with delays of a few seconds.
+
+    ``secrets`` is a Secrets Manager client.
+    """
     return {
         "TABLE_NAME": table,
         "IDEMPOTENCY_TABLE_NAME": idempotency_table,

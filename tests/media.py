@@ -1,4 +1,4 @@
-"""Real media made with code, as bytes. Everything is deterministic and remembered for the run."""
+"""Generates real media files as bytes. They are deterministic and cached for the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 
 
 def _picture(width: int, height: int, mode: str = "RGB") -> Image.Image:
-    """A gradient with a plain drawn face: compresses well, but not to nothing."""
+    """A gradient with a simple face: compresses well, but not to almost nothing."""
     picture = Image.linear_gradient("L").resize((width, height)).convert("RGB")
     draw = ImageDraw.Draw(picture)
     draw.ellipse((width // 4, height // 5, 3 * width // 4, 4 * height // 5), fill=(224, 172, 140))
@@ -35,7 +35,7 @@ def _saved(picture: Image.Image, kind: str, **options: Any) -> bytes:
 
 @lru_cache
 def jpeg(width: int = 480, height: int = 640, *, orientation: int = 1, progressive: bool = False) -> bytes:
-    """A JPEG; ``orientation`` is the Exif value, 1 to 8."""
+    """Returns a JPEG; ``orientation`` is the Exif value, 1 to 8."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     return _saved(_picture(width, height), "JPEG", exif=exif, progressive=progressive, quality=80)
@@ -48,7 +48,7 @@ def png(width: int = 480, height: int = 640) -> bytes:
 
 @lru_cache
 def webp(width: int = 480, height: int = 640, *, lossless: bool = False, extended: bool = False) -> bytes:
-    """A WebP: lossy (VP8), lossless (VP8L), or either in the extended form (VP8X)."""
+    """Returns a WebP: lossy (VP8) or lossless (VP8L), either of them also in the extended form (VP8X)."""
     extra: dict[str, Any] = {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"} if extended else {}
     return _saved(_picture(width, height), "WEBP", lossless=lossless, **extra)
 
@@ -73,7 +73,7 @@ def gif(width: int = 320, height: int = 400, *, frames: int = 1) -> bytes:
 
 
 def box(kind: bytes, payload: bytes = b"", *, wide: bool = False) -> bytes:
-    """An ISO base media box; ``wide`` gives it a 64-bit size."""
+    """Returns an ISO base media box; ``wide`` writes a 64-bit size."""
     if wide:
         return struct.pack(">I4sQ", 1, kind, 16 + len(payload)) + payload
     return struct.pack(">I4s", 8 + len(payload), kind) + payload
@@ -82,7 +82,7 @@ def box(kind: bytes, payload: bytes = b"", *, wide: bool = False) -> bytes:
 def heic(
     width: int = 3024, height: int = 4032, *, major: bytes = b"heic", compatible: tuple[bytes, ...] = (b"mif1", b"heic")
 ) -> bytes:
-    """The skeleton of a phone's HEIC picture: tiles of 512, a thumbnail, and picture data that nothing decodes."""
+    """Returns the structure of a phone's HEIC picture: 512-pixel tiles, a thumbnail, and data that is not decoded."""
 
     def full(kind: bytes, payload: bytes) -> bytes:
         return box(kind, b"\0\0\0\0" + payload)
@@ -106,9 +106,9 @@ def mp4(
     movflags: str = "",
     sound: bool = False,
 ) -> bytes:
-    """A video. ``movflags`` are ffmpeg's: ``faststart``, ``frag_keyframe+empty_moov``..."""
+    """Returns a video. ``movflags`` are ffmpeg's: ``faststart``, ``frag_keyframe+empty_moov``..."""
     rate = Fraction(fps).limit_denominator(1001)
-    # A file, not memory: for faststart the muxer opens what it wrote a second time.
+    # A file, not memory: for faststart, the muxer reopens its output.
     with (
         tempfile.NamedTemporaryFile(suffix=f".{container}") as out,
         av.open(out.name, "w", format=container, options={"movflags": movflags} if movflags else {}) as target,
@@ -133,7 +133,7 @@ def mp4(
 
 
 def mov(seconds: float = 3.0, fps: float = 24.0, width: int = 320, height: int = 400) -> bytes:
-    """A QuickTime video."""
+    """Returns a QuickTime video."""
     return mp4(seconds, fps, width, height, container="mov")
 
 
@@ -155,13 +155,13 @@ def _tone_frames(seconds: float, hertz: int, samples: int) -> list[av.AudioFrame
 
 @lru_cache
 def wav(seconds: float = 3.0, *, hertz: int = 16000, channels: int = 1, width: int = 2) -> bytes:
-    """PCM sound; ``width`` is bytes per sample."""
+    """Returns PCM sound; ``width`` is bytes per sample."""
     out = io.BytesIO()
     with wave.open(out, "wb") as target:
         target.setnchannels(channels)
         target.setsampwidth(width)
         target.setframerate(hertz)
-        # Samples of the widths 2 and up are signed: the loudest bits come last in each.
+        # Samples of two or more bytes are signed and little-endian: the most significant byte is the last.
         frames = (
             int(value * 32767).to_bytes(2, "little", signed=True).rjust(width, b"\0") for value in _tone(seconds, hertz)
         )
@@ -173,7 +173,7 @@ def wav(seconds: float = 3.0, *, hertz: int = 16000, channels: int = 1, width: i
 def mp3(
     seconds: float = 3.0, *, hertz: int = 44100, kbits: int = 64, variable: bool = False, tags: bool = True
 ) -> bytes:
-    """An MP3 with LAME's header; ``variable`` bit rate; ``tags`` puts an ID3v2 tag in front."""
+    """Returns an MP3 with LAME's header; ``variable`` bit rate; ``tags`` adds an ID3v2 tag at the start."""
     out = io.BytesIO()
     with av.open(out, "w", format="mp3", options={} if tags else {"id3v2_version": "0"}) as target:
         if tags:

@@ -1,4 +1,4 @@
-"""The stack as moto's CloudFormation makes it of the transformed template: a second reading, beside the emulator's."""
+"""The stack that moto's CloudFormation creates from the transformed template, to compare with the emulator's."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import boto3
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
-from tests.aws import no_account_of_this_machine
+from tests.aws import isolated_aws_environment
 from tests.roles import template, transformed
 from tests.template_file import ASL
 
 STACK_NAME = "likeness"
 REGION = "us-east-1"
-#: The types that moto's CloudFormation does not know, and those of an API's stage: moto makes an API without its body,
-#: and refuses to deploy an API without methods.
+#: The types that moto's CloudFormation does not support, and those of an API's stage: moto creates an API without its
+#: body, and refuses to deploy an API without methods.
 LEFT_OUT = {
     "AWS::ApiGateway::Account",
     "AWS::ApiGateway::Deployment",
@@ -47,22 +47,22 @@ class MotoStack:
     outputs: Mapping[str, str]
 
     def settings(self, function: str) -> dict[str, str]:
-        """The environment of a function, by its logical id."""
+        """Returns the environment of the function with this logical id."""
         found = boto3.client("lambda").get_function(FunctionName=self.ids[function])["Configuration"]
         variables: dict[str, str] = found["Environment"]["Variables"]
         return variables
 
-    def wanted(self) -> dict[str, Mapping[str, Any]]:
-        """The resources without a condition that moto makes, by logical id."""
+    def expected(self) -> dict[str, Mapping[str, Any]]:
+        """Returns the unconditional resources that moto creates, by logical id."""
         resources = self.template["Resources"].items()
         return {name: each for name, each in resources if "Condition" not in each and each["Type"] not in LEFT_OUT}
 
 
 @contextmanager
 def moto_stack() -> Iterator[MotoStack]:
-    """Makes the stack with the template's defaults in an account of its own, which the block can ask."""
+    """Creates the stack with the template's defaults in a separate account, which the block can query."""
     document = transformed(template())
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         s3, cloudformation = boto3.client("s3"), boto3.client("cloudformation")
         s3.create_bucket(Bucket="bucket")
         s3.put_object(Bucket="bucket", Key="key", Body=_code())
@@ -85,7 +85,7 @@ def moto_stack() -> Iterator[MotoStack]:
 
 
 def inline_policies() -> dict[str, dict[str, Any]]:
-    """Every inline policy of every role in the account, as "role/policy", with the ARNs that it names."""
+    """Returns every inline policy of every role in the account, by "role/policy", with resolved ARNs."""
     iam = boto3.client("iam")
     found = {}
     for role in (each["RoleName"] for page in iam.get_paginator("list_roles").paginate() for each in page["Roles"]):
@@ -103,14 +103,15 @@ def _code() -> bytes:
 
 
 def _loadable(document: Mapping[str, Any]) -> Any:
-    """``document`` as moto takes it: names stand in place of what is left out."""
+    """Returns ``document`` in a form that moto accepts: references to unsupported resources become names."""
     resources = document["Resources"]
     kept = {name: dict(each) for name, each in resources.items() if each["Type"] not in LEFT_OUT}
     for each in kept.values():
         waits_for = each.get("DependsOn", [])
         each["DependsOn"] = [one for one in ([waits_for] if isinstance(waits_for, str) else waits_for) if one in kept]
         if each["Type"] == "AWS::StepFunctions::StateMachine":
-            properties = dict(each["Properties"])  # moto knows neither of the two that it is made without
+            # moto supports neither DefinitionS3Location nor DefinitionSubstitutions
+            properties = dict(each["Properties"])
             del properties["DefinitionS3Location"]
             definition = {"Fn::Sub": [json.dumps(ASL), properties.pop("DefinitionSubstitutions")]}
             each["Properties"] = properties | {"DefinitionString": definition}
@@ -135,5 +136,5 @@ def _named(node: Any, types: Mapping[str, str]) -> Any:
                 else name
             )
         if function == "Ref" and types.get(value) == "AWS::Events::EventBus":
-            return {"Fn::GetAtt": [value, "Name"]}  # moto passes the bus itself on
+            return {"Fn::GetAtt": [value, "Name"]}  # moto resolves the Ref to the bus object
     return {key: _named(value, types) for key, value in node.items()}

@@ -1,4 +1,4 @@
-"""Reads QR codes (ISO/IEC 18004): byte mode, versions 1 to 15, without the correction of errors."""
+"""Reads QR codes (ISO/IEC 18004): byte mode, versions 1 to 15, without error correction."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from io import BytesIO
 
 from PIL import Image
 
-#: Rows of modules, True for dark, without the quiet zone.
+#: Rows of modules (True for dark), without the quiet zone.
 Modules = list[list[bool]]
 
 _QUIET = 4
 _FORMAT_MASK = 0b101010000010010
-#: The two bits of the level, in the order of the tables below.
+#: Maps the two bits of the level to a row of the tables below.
 _LEVELS = {0b01: 0, 0b00: 1, 0b11: 2, 0b10: 3}
-#: By level (L, M, Q, H) and version, from version 1: codewords for the correction of each block, and blocks.
+#: By level (L, M, Q, H) and version (from 1): error correction codewords per block, and the number of blocks.
 _CORRECTION = [
     [7, 10, 15, 20, 26, 18, 20, 24, 30, 18, 20, 24, 26, 30, 22],
     [10, 16, 26, 18, 24, 16, 18, 22, 22, 26, 30, 22, 22, 24, 24],
@@ -41,7 +41,7 @@ _MASKS: list[Callable[[int, int], bool]] = [
 
 
 def read_svg(svg: str) -> str:
-    """The text of the QR code that an SVG document draws with strokes of one module's height."""
+    """Returns the text of a QR code from an SVG that draws it with strokes one module high."""
     (side,) = {int(each) for each in re.findall(r'viewBox="0 0 (\d+) \1"', svg)}
     (path,) = re.findall(r'stroke="#141c26" d="([^"]+)"', svg)
     drawn = [[False] * side for _ in range(side)]
@@ -58,9 +58,9 @@ def read_svg(svg: str) -> str:
 
 
 def read_picture(png: bytes) -> str:
-    """The text of the QR code that fills a picture up to its quiet zone, as a screen shows it."""
+    """Returns the text of a QR code from a screenshot, which the code fills up to its quiet zone."""
     grey = Image.open(BytesIO(png)).convert("L").point(lambda value: 255 * (value < 128))
-    edge = grey.width // 33  # where the corners are round, the page behind is seen
+    edge = grey.width // 33  # the page is visible behind rounded corners
     box = grey.crop((edge, edge, grey.width - edge, grey.height - edge)).getbbox()
     assert box
     dark = grey.crop((box[0] + edge, box[1] + edge, box[2] + edge, box[3] + edge))
@@ -72,7 +72,7 @@ def read_picture(png: bytes) -> str:
 
 
 def read(modules: Modules) -> str:
-    """The text of a QR code of version 1 to 15, which must be whole and in byte mode."""
+    """Returns the text of a QR code of version 1 to 15, which must be complete and in byte mode."""
     version = (len(modules) - 17) // 4
     places = [(8, x) for x in (0, 1, 2, 3, 4, 5, 7, 8)] + [(y, 8) for y in (7, 5, 4, 3, 2, 1, 0)]
     format_bits = int("".join(str(int(modules[y][x])) for y, x in places), 2) ^ _FORMAT_MASK
@@ -88,7 +88,7 @@ def read(modules: Modules) -> str:
 
 
 def _order(version: int) -> Iterator[tuple[int, int]]:
-    """Row and column of every module that holds data, in the order of the bits: two columns at a time, up and down."""
+    """Yields row and column of every data module in bit order: two columns at a time, up and down."""
     side = 17 + 4 * version
     upward = True
     for right in (*range(side - 1, 6, -2), 5, 3, 1):
@@ -121,7 +121,7 @@ def _alignment(version: int) -> list[int]:
 
 
 def _in_order(codewords: list[int], blocks: int, correction: int) -> list[int]:
-    """The data codewords of all blocks, one block after another; the last blocks may be one longer."""
+    """Returns the data codewords of all blocks, block by block. The last blocks may be one codeword longer."""
     total = len(codewords) - blocks * correction
     short, longer = divmod(total, blocks)
     found: list[list[int]] = [[] for _ in range(blocks)]

@@ -1,8 +1,8 @@
-"""Who may do what: the roles as SAM deploys them, and the permissions that calls to AWS need.
+"""The permissions of the roles that SAM deploys, and the permissions that calls to AWS need.
 
 Resources are named by their logical ids: ``Table``, ``Table/stream``, ``Table/index/ClientSessions``,
-``UploadBucket/inbox/*``, ``OnboardPerson:execution:*``. A grant is compared with a use by equality: a wider
-pattern than the one that is used is as wrong as a missing one.
+``UploadBucket/inbox/*``, ``OnboardPerson:execution:*``. A grant must equal its use: a pattern
+that is wider than needed is as wrong as a missing one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from tests.aws import no_account_of_this_machine
+from tests.aws import isolated_aws_environment
 from tests.template_file import ASL, RESOURCES, ROOT
 
 # The translator imports jsonschema, which builds grammars of international addresses for a second; no template has one.
@@ -29,7 +29,7 @@ with pytest.MonkeyPatch.context() as _without:
     from samtranslator.translator.translator import Translator
     from samtranslator.yaml_helper import yaml_parse
 
-#: Where a Ref is an ARN; of anything else it is a name, and a policy that has it allows nothing.
+#: The types with an ARN as Ref. The Ref of any other type is a name, which allows nothing in a policy.
 _REF_IS_ARN = ("AWS::SecretsManager::Secret", "AWS::Serverless::StateMachine")
 _ROLE_OF = {"AWS::Lambda::Function": "Role", "AWS::StepFunctions::StateMachine": "RoleArn"}
 _EXECUTIONS = re.compile(
@@ -52,7 +52,7 @@ _READING_A_STREAM = (
 
 
 class Permission(NamedTuple):
-    """``role`` is the logical id of the function or state machine that has the role."""
+    """A permission of a function or state machine; ``role`` is its logical id."""
 
     role: str
     action: str
@@ -63,12 +63,12 @@ class Permission(NamedTuple):
 
 
 def template() -> dict[str, Any]:
-    """The template as SAM reads it, to be changed at will."""
+    """Returns a new copy of the template, as SAM reads it."""
     return parsed((ROOT / "template.yaml").read_text())
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """A template as SAM reads it. SAM changes PyYAML's own loader for the whole process, which is undone here."""
+    """Returns a template as SAM reads it. SAM changes PyYAML's loader for the whole process; this undoes it."""
     before = {name: dict(getattr(yaml.SafeLoader, name)) for name in ("yaml_constructors", "yaml_multi_constructors")}
     try:
         read: dict[str, Any] = yaml_parse(text)
@@ -79,26 +79,26 @@ def parsed(text: str) -> dict[str, Any]:
 
 
 def deployed(source: Mapping[str, Any], **parameters: str) -> dict[str, Any]:
-    """The resources that SAM makes of a template: also the roles that nobody wrote down."""
+    """Returns the resources that SAM generates from a template, including implicit roles."""
     resources: dict[str, Any] = transformed(source, **parameters)["Resources"]
     return resources
 
 
 def transformed(source: Mapping[str, Any], **parameters: str) -> dict[str, Any]:
-    """The document that SAM makes of a template, with all code at s3://bucket/key."""
+    """Returns the document that SAM generates from a template, with all code at s3://bucket/key."""
     document = copy.deepcopy(dict(source))
     for resource in document["Resources"].values():
         for place in ("CodeUri", "ContentUri", "DefinitionUri"):
             if place in resource.get("Properties", {}):
                 resource["Properties"][place] = "s3://bucket/key"  # what `sam package` puts there
-    # Given managed policies by name, the translator asks nobody.
-    with no_account_of_this_machine():
+    # The translator gets the managed policies as an argument, so it does not call AWS.
+    with isolated_aws_environment():
         made: dict[str, Any] = Translator({}, Parser()).translate(document, {"CrunApiKey": "key"} | parameters)
     return made
 
 
 def holders(resources: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each function and state machine, with its role's logical id."""
+    """Yields each function and state machine, with its role's logical id."""
     for name, resource in resources.items():
         place = _ROLE_OF.get(resource["Type"])
         if place:
@@ -106,13 +106,13 @@ def holders(resources: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def roles(resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each function and state machine, with its role's properties."""
+    """Yields each function and state machine, with its role's properties."""
     for name, role in holders(resources):
         yield name, resources[role]["Properties"]
 
 
 def granted(resources: Mapping[str, Any]) -> list[Permission]:
-    """Every permission of every role, as often as it is granted; managed policies have a test of their own."""
+    """Returns every permission of every role, with duplicates. Managed policies have a separate test."""
     found = []
     for name, role in roles(resources):
         for policy in role.get("Policies", []):
@@ -131,7 +131,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def symbol(resource: Any) -> str:
-    """A policy's resource by its logical id."""
+    """Returns a policy's resource, named by its logical id."""
     if resource == "*":
         return "*"
     ((function, value),) = resource.items()
@@ -152,7 +152,7 @@ def symbol(resource: Any) -> str:
 
 
 def used_by_the_platform(resources: Mapping[str, Any]) -> set[Permission]:
-    """What AWS does in a role's name: Lambda reads queues and streams and reports failures, Step Functions logs."""
+    """Returns what AWS does with a role: Lambda reads queues and streams and reports failures, Step Functions logs."""
     found = set()
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
@@ -172,7 +172,7 @@ def used_by_the_platform(resources: Mapping[str, Any]) -> set[Permission]:
 
 
 def used_by_the_machine(resources: Mapping[str, Any]) -> set[Permission]:
-    """What the states of the state machine call."""
+    """Returns what the states of the state machine call."""
     name = "OnboardPerson"
     meant = resources[name]["Properties"]["DefinitionSubstitutions"]
     found = set()
@@ -187,7 +187,7 @@ def used_by_the_machine(resources: Mapping[str, Any]) -> set[Permission]:
         ((_, value),) = meant[placeholder.strip("${}")].items()
         called = value[0] if isinstance(value, list) else value
         found.add(Permission(name, action, called))
-        if action == "lambda:InvokeFunction":  # an execution that began before or after a gradual rollout
+        if action == "lambda:InvokeFunction":  # for executions that started before or after a gradual deployment
             found.add(Permission(name, action, f"{called}:live"))
     return found
 
@@ -204,20 +204,20 @@ def _states(machine: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 @dataclass
 class Usage:
-    """The permissions that calls needed. ``names`` maps what the functions' variables hold to logical ids."""
+    """The permissions that calls needed. ``names`` maps values of the functions' variables to logical ids."""
 
     names: Mapping[str, str]
     seen: set[Permission] = field(default_factory=set)
 
     def note(self, function: str, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
-        """A call, or the signature for one that somebody else makes: S3 asks the signer's role, not the caller's."""
+        """Records a call, or the signing of a call for somebody else: S3 checks the signer's role, not the caller's."""
         role = "".join(part.capitalize() for part in function.split("_")) + "Function"
         for action, resource in _NEEDS[service](self.names, operation, parameters):
             self.seen.add(Permission(role, action, resource))
 
-    def note_forms(self, function: str, answer: Any) -> None:
-        """The upload forms in an answer: what a form's policy allows its holder, its signer must be allowed."""
-        views = answer.get("assets", [answer]) if isinstance(answer, dict) else []
+    def note_forms(self, function: str, response: Any) -> None:
+        """Records the upload forms in a response: the signer needs what the form's policy allows."""
+        views = response.get("assets", [response]) if isinstance(response, dict) else []
         for form in filter(None, (view.get("upload") for view in views)):
             conditions = json.loads(base64.b64decode(form["fields"]["policy"]))["conditions"]
             bound = {name: each[name] for each in conditions if isinstance(each, dict) for name in each}
@@ -225,7 +225,7 @@ class Usage:
 
 
 def names_of(variables: Mapping[str, str]) -> dict[str, str]:
-    """What each variable stands for, by the template: the value of ``TABLE_NAME`` is the resource ``Table``."""
+    """Maps the value of each variable to its resource in the template: the value of ``TABLE_NAME`` to ``Table``."""
     found = {}
     for resource in RESOURCES.values():
         environment = resource.get("Properties", {}).get("Environment", {}).get("Variables", {})
@@ -257,7 +257,7 @@ def _s3(names: Mapping[str, str], operation: str, parameters: Mapping[str, Any])
         yield "s3:ListBucketVersions", names[parameters["Bucket"]]
         return
     assert operation in ("GetObject", "PutObject", "DeleteObject"), operation
-    # A request for a version needs the version's action, and the other one not (S3's reference, GetObject).
+    # A request for a version needs only the version's action (S3 API reference, GetObject).
     version = "Version" if "VersionId" in parameters else ""
     yield f"s3:{operation}{version}", f"{names[parameters['Bucket']]}/{parameters['Key'].partition('/')[0]}/*"
 

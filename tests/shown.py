@@ -1,4 +1,4 @@
-"""What the docs show of a command's output, and the tables in it."""
+"""Reads the command output that the docs show, and the tables in it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from tests.template_file import ROOT
 
 
 def shown(page: str, command: str) -> str:
-    """The output that a page of docs/ shows below ``$ command``."""
+    """Returns the output that a page of docs/ shows below ``$ command``."""
     text = (ROOT / "docs" / page).read_text()
     (found,) = re.findall(rf"```\n\$ {re.escape(command)}\n(.*?)```", text, re.DOTALL)
     return str(found)
 
 
 def rows_of(output: str) -> list[tuple[str, ...]]:
-    """The rows of the tables in an output, without the lines around them; a cell of several lines is one text.
+    """Returns the rows of the tables in an output, without borders. A cell of several lines is one text.
 
     A row begins where its second cell is not empty.
     """

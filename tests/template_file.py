@@ -30,7 +30,7 @@ _Loader.add_multi_constructor("!", _short_form)
 
 
 def read(file: Path) -> dict[str, Any]:
-    """A template of CloudFormation, its short forms written out."""
+    """Returns a CloudFormation template with its short forms expanded."""
     found: dict[str, Any] = yaml.load(file.read_text(), _Loader)  # noqa: S506
     return found
 

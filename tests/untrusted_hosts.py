@@ -1,4 +1,4 @@
-"""Untrusted hosts on loopback that send any bytes; a name and a public address that lead to them."""
+"""Untrusted hosts on loopback that send arbitrary bytes, and a name and a public address that resolve to them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from cryptography.x509.oid import NameOID
 #: See the fixture ``resolve``.
 NAME = "receiver.example"
 PUBLIC = "93.184.215.14"
-#: Longer than anything bounded takes, on a crowded machine too.
+#: Longer than every bounded wait, even on a busy machine.
 LONG_WAIT_SECONDS = 30.0
 Speak = Callable[[socket.socket], None]
 
 
 @contextmanager
 def speaking(speak: Speak, context: ssl.SSLContext | None = None, received: list[bytes] | None = None) -> Iterator[int]:
-    """The port of a server whose every answer is what ``speak`` writes, once the request is in ``received``."""
+    """Yields the port of a server that appends each request to ``received`` and then answers with ``speak``."""
 
     def serve(connection: socket.socket) -> None:
         with suppress(OSError), connection:
@@ -53,7 +53,7 @@ def speaking(speak: Speak, context: ssl.SSLContext | None = None, received: list
 
 
 def _request(connection: socket.socket) -> bytes:
-    """A head, and as much of a body as it announces. ConnectionError when its sender goes before all of it is said."""
+    """Returns a whole request. Raises ConnectionError when the sender disconnects before the end."""
     received = b""
     while not _is_whole(received):
         more = connection.recv(65_536)
@@ -70,7 +70,7 @@ def _is_whole(request: bytes) -> bool:
 
 
 def drip(head: bytes) -> Speak:
-    """Says ``head``, then a byte now and then, for as long as anybody listens."""
+    """Sends ``head``, then one byte every 0.2 s until the connection closes."""
 
     def speak(connection: socket.socket) -> None:
         connection.sendall(head)
@@ -82,14 +82,14 @@ def drip(head: bytes) -> Speak:
 
 
 def flood(connection: socket.socket, head: bytes, sent: list[int]) -> None:
-    """Says ``head``, then as much as anybody takes; how much that was is in ``sent``."""
+    """Sends ``head``, then bytes until the connection closes. Appends the size of each write to ``sent``."""
     connection.sendall(head)
     while True:
         sent.append(connection.send(b"x" * 65_536))
 
 
 def certificate(folder: Path, name: str) -> ssl.SSLContext:
-    """A server's side of TLS for ``name``, whose certificate is its own authority, in ``folder``/ca.pem."""
+    """Returns a TLS server context for ``name``, with a self-signed certificate in ``folder``/ca.pem."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     now = datetime.datetime.now(datetime.UTC)

@@ -1,7 +1,7 @@
-"""The requests that one botocore makes by the cut descriptions of AWS and by its own: they must be the same.
+"""Compares the requests that botocore makes with the reduced service models and with its own models.
 
 ``python -m tests.checks.model_requests <models>`` prints the differences for the botocore on its path, and fails when
-there are any. Part of ``make check``: the oldest botocore that reads the cut descriptions, and the locked one.
+there are any. ``make check`` runs it with the oldest botocore that reads the reduced models, and with the locked one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "sqs", "stepfunctions"
 REGIONS = ("us-east-1", "cn-north-1", "us-gov-west-1")
 #: Headers that differ from one request to the next.
 _VOLATILE = ("x-amz-date", "amz-sdk-invocation-id", "amz-sdk-request")
-#: Their values must fit one another, which a sample cannot know; EventBridge's endpoints need a package of their own.
+#: Members with values that must match each other, and EventBridge's endpoint id, which needs another package.
 _LEFT_OUT = re.compile(r"Checksum|SSECustomer|ContentMD5|ContentLength|EndpointId|MD5OfMessage")
 _SAMPLES: dict[str, Any] = {
     "blob": b"sample",
@@ -42,7 +42,7 @@ _SAMPLES: dict[str, Any] = {
 
 
 def differences(models: Path, services: Sequence[str] = SERVICES) -> list[str]:
-    """Returns what differs between the requests by ``models`` and by this botocore's own descriptions."""
+    """Returns the differences between the requests with ``models`` and with this botocore's own models."""
     cut: Any = botocore.session.get_session()
     cut.register_component("data_loader", ShortLoader(models))
     own: Any = botocore.session.get_session()
@@ -60,7 +60,7 @@ def differences(models: Path, services: Sequence[str] = SERVICES) -> list[str]:
 
 
 def sample(shape: Any, above: tuple[str, ...] = ()) -> Any:
-    """Returns a value of ``shape`` with every member, without recursion; of a union one member."""
+    """Returns a value of ``shape`` with every member, without recursion, or with one member of a union."""
     inner = (*above, shape.name)
     if shape.type_name == "structure":
         names = [name for name, each in shape.members.items() if not _LEFT_OUT.search(name) and each.name not in inner]
@@ -93,7 +93,7 @@ def _tried(request: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str,
 
 
 def _request(session: Any, service: str, region: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Returns the request of one call, which is not sent, and what is read from an empty answer."""
+    """Returns the request of one call, which is not sent, and the parsed form of an empty response."""
     client = _client(session, service, region)
     sent: dict[str, Any] = {}
 
@@ -114,7 +114,7 @@ def _request(session: Any, service: str, region: str, operation: str, parameters
 
 
 class _Raw(io.BytesIO):
-    """An answer's content, as urllib3 gives it."""
+    """A response body with the interface of urllib3."""
 
     def stream(self, **_: Any) -> Iterator[bytes]:
         yield self.read()
@@ -125,7 +125,7 @@ def _plain(value: Any) -> str:
 
 
 def main(models: Path) -> int:
-    """Prints the differences; returns 1 when there are any, or when this botocore may not read ``models``."""
+    """Prints the differences. Returns 1 when there are any, or when this botocore is too old for ``models``."""
     version = botocore.__version__
     if not reads_cut_models(version):
         print(f"botocore {version} is too old for the cut descriptions")

@@ -1,6 +1,6 @@
-"""asl-validator, beside statelint, finds nothing in the state machine, and mistakes in copies of it.
+"""asl-validator finds nothing in the state machine, and finds the mistakes in changed copies of it.
 
-Part of ``make check``, which installs asl-validator, and says where it is (``ASL_VALIDATOR``).
+Part of ``make check``, which installs asl-validator and sets its path (``ASL_VALIDATOR``).
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ def _parameters(machine: Machine) -> dict[str, Any]:
     return found
 
 
-#: Each with the words that asl-validator has for it.
+#: Each mistake, with the message of asl-validator.
 MISTAKES: dict[str, tuple[Callable[[Machine], Any], str]] = {
     "a path that does not parse": (
         lambda machine: _parameters(machine)["Payload"].update({"attempt.$": "$.attempt["}),
         "SCHEMA_VALIDATION_FAILED",
     ),
-    "a state that is nowhere": (
+    "a state that does not exist": (
         lambda machine: machine["States"]["LookUpResult"].update(Next="Nowhere"),
         "MISSING_TRANSITION_TARGET",
     ),
-    "a pause that is no number": (
+    "a delay that is not a number": (
         lambda machine: machine["States"]["LookUpResult"]["Retry"][0].update(IntervalSeconds="soon"),
         "SCHEMA_VALIDATION_FAILED",
     ),
 }
 
 
-def _said(machine: Machine, folder: Path) -> tuple[int, str]:
+def _validate(machine: Machine, folder: Path) -> tuple[int, str]:
     file = folder / "machine.asl.json"
     file.write_text(json.dumps(machine).replace("${Partition}", "aws"))  # as the deployment does
     tool = Path(os.environ.get("ASL_VALIDATOR", ROOT / ".venv/node/node_modules/.bin/asl-validator")).absolute()
@@ -53,7 +53,7 @@ def _said(machine: Machine, folder: Path) -> tuple[int, str]:
 
 
 def test_nothing_is_found_in_the_workflow(tmp_path: Path) -> None:
-    assert _said(ASL, tmp_path)[0] == 0, _said(ASL, tmp_path)[1]
+    assert _validate(ASL, tmp_path)[0] == 0, _validate(ASL, tmp_path)[1]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -61,6 +61,6 @@ def test_a_mistake_is_found(mistake: str, tmp_path: Path) -> None:
     spoil, words = MISTAKES[mistake]
     machine = copy.deepcopy(ASL)
     spoil(machine)
-    code, said = _said(machine, tmp_path)
-    assert code, said
-    assert words in said
+    code, output = _validate(machine, tmp_path)
+    assert code, output
+    assert words in output

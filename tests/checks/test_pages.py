@@ -1,6 +1,6 @@
-"""tsc sees mistakes between the pages' modules: in a copy of the pages, with each of them in it.
+"""tsc finds mistakes between the pages' modules, in a copy of the pages with all of the mistakes.
 
-Part of ``make check``, which installs tsc, and says where it is (``TSC``).
+Part of ``make check``, which installs tsc and sets its path (``TSC``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from tests.template_file import ROOT
 
 LAYER = ROOT / "layers/likeness"
-#: A file of the pages, what stands in it, the mistake in its place, and what tsc says of it.
+#: A file of the pages, its correct text, the mistake that replaces it, and tsc's message.
 MISTAKES = [
     ("invite.js", "error.retryAfter ?? wait", "error.retry_after ?? wait", "Property 'retry_after' does not exist"),
     ("uploads.js", "this.replaced(asset.id, before)", "this.replace(asset.id, before)", "'replace' does not exist"),
@@ -30,8 +30,8 @@ MISTAKES = [
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What tsc says of all of them in one run."""
+def output(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Returns tsc's output for all mistakes in one run."""
     folder = tmp_path_factory.mktemp("layer")
     shutil.copy(LAYER / "tsconfig.json", folder)
     shutil.copytree(LAYER / "pages", folder / "pages")
@@ -48,5 +48,5 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize(("file", "words"), [(file, words) for file, _, _, words in MISTAKES])
-def test_a_mistake_is_found_where_it_is_made(said: str, file: str, words: str) -> None:
-    assert any(words in each for each in said.splitlines() if f"/{file}(" in each), said
+def test_a_mistake_is_found_in_its_file(output: str, file: str, words: str) -> None:
+    assert any(words in each for each in output.splitlines() if f"/{file}(" in each), output

@@ -1,7 +1,7 @@
-"""parliament finds nothing in the policies of the roles, and mistakes in copies of them.
+"""parliament finds nothing in the policies of the roles, and finds the mistakes in changed copies of them.
 
-Part of ``make check``, which installs parliament, and says where it is (``PARLIAMENT``). moto makes the roles of the
-transformed template, so that each policy names whole ARNs.
+Part of ``make check``, which installs parliament and sets its path (``PARLIAMENT``). moto creates the roles of the
+transformed template, so that each policy has complete ARNs.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.aws import no_account_of_this_machine
+from tests.aws import isolated_aws_environment
 from tests.moto_stack import inline_policies, moto_stack
 from tests.template_file import ROOT
 
 Policy = dict[str, Any]
-#: What parliament says of these actions is wrong, for the reason that stands beside them.
+#: Actions for which parliament's finding is wrong, with the reason.
 MISTAKEN = {
-    "states:DescribeExecution": "the ARN of an execution is enough: it asks for one of an Express workflow, too",
-    # The stream's ARN has colons in its label, which parliament takes for those between an ARN's parts.
-    "dynamodb:DescribeStream": "the stream's ARN fits",
-    "dynamodb:GetRecords": "the stream's ARN fits",
-    "dynamodb:GetShardIterator": "the stream's ARN fits",
-    "dynamodb:ListStreams": "AWS' own examples name the stream",
+    "states:DescribeExecution": "the ARN of an execution is enough: it also requires one of an Express workflow",
+    # The label in the stream's ARN has colons, which parliament reads as separators of the ARN.
+    "dynamodb:DescribeStream": "the stream's ARN matches",
+    "dynamodb:GetRecords": "the stream's ARN matches",
+    "dynamodb:GetShardIterator": "the stream's ARN matches",
+    "dynamodb:ListStreams": "AWS's examples use the stream's ARN",
 }
 
 #: What the role of a deployment is reported for, and why that is intended. A service is allowed as a whole on the names
@@ -48,7 +48,7 @@ MISTAKES: dict[str, tuple[Callable[[Policy], Any], str]] = {
         lambda policy: policy.update(Action=["sqs:SendMessage"]),
         "RESOURCE_MISMATCH",
     ),
-    "a resource that is no ARN": (lambda policy: policy.update(Resource="likeness-Table"), "INVALID_ARN"),
+    "a resource that is not an ARN": (lambda policy: policy.update(Resource="likeness-Table"), "INVALID_ARN"),
     "a condition on a key that the action does not have": (
         lambda policy: policy.update(Condition={"StringEquals": {"s3:prefix": "inbox"}}),
         "UNKNOWN_CONDITION_FOR_ACTION",
@@ -57,11 +57,11 @@ MISTAKES: dict[str, tuple[Callable[[Policy], Any], str]] = {
 
 
 def _issues(policies: Mapping[str, Policy], folder: Path) -> dict[str, set[str]]:
-    """What parliament finds, by policy: "issue detail". It is run once for all."""
+    """Runs parliament once for all policies. Returns its findings by policy, as "issue detail"."""
     names = {}
     for index, (name, policy) in enumerate(policies.items()):
         file = folder / f"{index}.json"
-        # A policy without variables means the same with and without a version (a test looks for them).
+        # A policy without variables has the same meaning with and without a version (another test checks for them).
         file.write_text(json.dumps({"Version": "2012-10-17"} | policy))
         names[str(file)] = name
     parliament = Path(os.environ.get("PARLIAMENT", ROOT / ".venv-checkov/bin/parliament")).absolute()
@@ -100,8 +100,8 @@ def test_no_policy_needs_a_version(policies: dict[str, Policy]) -> None:
 def test_nothing_is_found_in_the_roles_of_a_deployment(tmp_path: Path) -> None:
     provider = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
     names = {"Repository": "you/likeness", "Environment": "prod", "StackName": "likeness"}
-    parameters = names | {"ProviderArn": provider}  # moto's CloudFormation makes none
-    with no_account_of_this_machine(), mock_aws():
+    parameters = names | {"ProviderArn": provider}  # moto's CloudFormation does not create one
+    with isolated_aws_environment(), mock_aws():
         boto3.client("cloudformation").create_stack(
             StackName="github",
             TemplateBody=(ROOT / "ops/github_role.yaml").read_text(),
@@ -112,7 +112,7 @@ def test_nothing_is_found_in_the_roles_of_a_deployment(tmp_path: Path) -> None:
     assert len(found) >= 2
     text = json.dumps(found)
     assert ":aws:transform/" in text
-    # parliament wants a number for an account, and a transform is in the account "aws".
+    # parliament requires a number as the account, but a transform is in the account "aws".
     owned = json.loads(text.replace(":aws:transform/", ":123456789012:transform/"))
     found_issues = {each for issues in _issues(owned, tmp_path).values() for each in issues}
     assert {each for each in found_issues if each.partition(" ")[0] not in OF_WHOLE_SERVICES} == set()

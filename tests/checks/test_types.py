@@ -1,6 +1,6 @@
-"""mypy sees mistakes between a function, its step and what the step is given: in copies, each with one mistake in it.
+"""mypy finds mistakes between a function, its step and the step's arguments, in copies with one mistake each.
 
-Part of ``make check``, where mypy is, and after its own run, whose cache makes this one short.
+Part of ``make check``, after its run of mypy, because that run's cache makes this one short.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from tests.template_file import ROOT
 
 BOOTSTRAP = "layers/likeness/likeness/runtime/bootstrap.py"
-#: A file, what stands in it, the mistake in its place, and what mypy says of it.
+#: A file, its correct text, the mistake that replaces it, and mypy's messages.
 MISTAKES = [
     (
         "functions/claim_assets/app.py",
@@ -70,14 +70,14 @@ MISTAKES = [
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What mypy says of all of them in one run, with a copy of the cache: the mistakes stay out of the real one."""
+    """Returns mypy's output for all mistakes in one run, with a copy of the cache to keep the mistakes out of it."""
     folder = tmp_path_factory.mktemp("types")
     shadows: list[str] = []
     for index, (file, right, wrong, _) in enumerate(MISTAKES):
         text = (ROOT / file).read_text()
         assert text.count(right) == 1, file
         shadow = folder / f"{index}.py"
-        # mypy's cache knows a file by its length and its time, and takes the time of the real one.
+        # mypy's cache identifies a file by its size and its time, so the copy has the time of the original.
         shadow.write_text(text.replace(right, wrong) + "# another length\n")
         shadows += ["--shadow-file", file, str(shadow)]
     cache = folder / "cache"
@@ -90,7 +90,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize(("file", "expected"), [(file, expected) for file, _, _, expected in MISTAKES])
-def test_a_mistake_is_found_where_it_is_made(output: str, file: str, expected: list[str]) -> None:
+def test_a_mistake_is_found_in_its_file(output: str, file: str, expected: list[str]) -> None:
     lines = [each for each in output.splitlines() if each.startswith(f"{file}:")]
     for words in expected:
         assert any(words in each for each in lines), output
@@ -101,7 +101,7 @@ def test_nothing_else_is_found(output: str) -> None:
     assert files == {Path(file) for file, *_ in MISTAKES}
 
 
-def test_builders_name_what_they_build() -> None:
-    """An ``Any`` there would take every call of a step out of the check; clients get their types by their decorator."""
+def test_factories_declare_their_return_types() -> None:
+    """An ``Any`` would exclude every call of a step from the check. Clients get their types from their decorator."""
     lines = (ROOT / BOOTSTRAP).read_text().splitlines()
     assert [each for each in lines if "-> Any" in each] == ["def client(service: str) -> Any:"]

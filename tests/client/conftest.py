@@ -1,4 +1,4 @@
-"""The client against a server that misbehaves on purpose."""
+"""Fixtures: the client and a server that fails as scripted."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.client.server import Script, scripted_server
 from tests.contract_file import EXAMPLES
 
 API_KEY = "lk_the-key-that-nobody-may-see"
-#: Pauses that are there, but not to be waited for.
+#: Delays that are not zero, but very short.
 QUICK = Retry(base_seconds=0.002, longest_seconds=0.01)
 QUICK_POLL = Poll(first_seconds=0.002, longest_seconds=0.01)
 
 
 def example(name: str, **changes: Any) -> dict[str, Any]:
-    """A document of the contract, with some members changed."""
+    """Returns an example of the contract, with some properties changed."""
     document: dict[str, Any] = EXAMPLES[name]["value"] | changes
     return document
 

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers by a script: late, cut short, or with what nobody expects."""
+"""A real HTTP server on loopback with scripted responses: late, truncated or unexpected."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ PROBLEM = "application/problem+json"
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server does with one request. ``body`` is sent as JSON unless it is bytes."""
+    """The server's response to one request. ``body`` is sent as JSON unless it is bytes."""
 
     status: int = 200
     body: Any = None
     content_type: str | None = JSON
     headers: dict[str, str] = field(default_factory=dict)
-    #: Bytes of the body that are promised and never come; None: the connection is cut before any answer.
+    #: Bytes of the body that are announced but not sent. None closes the connection without a response.
     missing: int | None = 0
-    #: No answer at all until the server ends.
+    #: Sends no response until the server stops.
     hangs: bool = False
 
     @property
     def content(self) -> bytes:
-        """The body's bytes."""
+        """Returns the body as bytes."""
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 
@@ -38,14 +38,14 @@ HANGS = Answer(hangs=True)
 
 
 def problem(status: int, code: str, retry_after: str | None = None, **members: Any) -> Answer:
-    """An error as the service answers it."""
+    """Returns a problem response of the API."""
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     return Answer(status, {"title": "No", "status": status, "code": code} | members, PROBLEM, headers)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A request as it came."""
+    """A received request."""
 
     method: str
     path: str
@@ -53,13 +53,13 @@ class Seen:
     body: bytes
 
     def json(self) -> Any:
-        """The body's JSON."""
+        """Returns the body, parsed as JSON."""
         return json.loads(self.body)
 
 
 @dataclass
 class Script:
-    """The answers to come, and the requests so far. A request that is not in the script is answered with 418."""
+    """The remaining responses and the received requests. A request without a scripted response gets a 418."""
 
     url: str = ""
     answers: list[Answer] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Script:
     over: threading.Event = field(default_factory=threading.Event)
 
     def then(self, *answers: Answer) -> None:
-        """Adds to the script."""
+        """Appends responses to the script."""
         self.answers += answers
 
 
@@ -109,7 +109,7 @@ def _handler(script: Script) -> type[http.server.BaseHTTPRequestHandler]:
 
 @contextmanager
 def scripted_server() -> Iterator[Script]:
-    """A server that runs while the block does."""
+    """Runs a server during the block."""
     script = Script()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(script)) as server:
         server.daemon_threads = True

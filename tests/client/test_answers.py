@@ -1,4 +1,4 @@
-"""What the client makes of good answers, of newer ones, and of nonsense; and what it never shows."""
+"""How the client reads valid, newer and invalid responses, and the secrets that it never shows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.client.server import CUT, Answer, Script, problem
 ID = "ses_1"
 
 
-def test_an_answer_becomes_typed_and_frozen(server: Script, client: Client) -> None:
+def test_a_response_is_typed_and_frozen(server: Script, client: Client) -> None:
     server.then(Answer(body=example("session_verified")))
     session = client.get_session(ID)
     assert session.created_at == datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
@@ -40,21 +40,21 @@ def test_an_answer_becomes_typed_and_frozen(server: Script, client: Client) -> N
         session.status = "redacted"  # type: ignore[misc]
 
 
-def test_members_and_words_that_are_newer_than_the_client_do_no_harm(server: Script, client: Client) -> None:
+def test_newer_properties_and_enumeration_values_are_accepted(server: Script, client: Client) -> None:
     server.then(Answer(body=example("session_verified", status="reviewing", surprise={"a": [1]})))
     session = client.get_session(ID)
     assert session.status == "reviewing"
     assert not hasattr(session, "surprise")
 
 
-def test_members_that_are_optional_may_be_missing(server: Script, client: Client) -> None:
+def test_optional_properties_may_be_missing(server: Script, client: Client) -> None:
     needed = ("id", "status", "language", "created_at", "updated_at")
     server.then(Answer(body={name: example("session_verified")[name] for name in needed}))
     session = client.get_session(ID)
     assert (session.assets, session.attempt, session.consent, session.reference) == ((), None, None, None)
 
 
-def test_a_moment_without_a_zone_is_utc(server: Script, client: Client) -> None:
+def test_a_time_without_a_zone_is_utc(server: Script, client: Client) -> None:
     server.then(Answer(body=example("session_verified", created_at="2026-01-02T03:04:05")))
     assert client.get_session(ID).created_at.utcoffset() == timedelta(0)
 
@@ -74,7 +74,9 @@ def test_a_moment_without_a_zone_is_utc(server: Script, client: Client) -> None:
         (Answer(body=example("session_verified", created_at="yesterday")), "created_at is not a datetime"),
     ],
 )
-def test_nonsense_is_named_and_not_repeated(server: Script, client: Client, answer: Answer, message: str) -> None:
+def test_an_invalid_response_is_named_and_not_retried(
+    server: Script, client: Client, answer: Answer, message: str
+) -> None:
     server.then(answer)
     with pytest.raises(UnexpectedAnswerError, match=message):
         client.get_session(ID)
@@ -91,13 +93,13 @@ PAGES = [
 
 
 @pytest.mark.parametrize(("answer", "message"), PAGES)
-def test_a_proxys_page_is_nobodys_word_about_a_session(
+def test_a_proxys_page_is_retried_only_when_that_is_safe(
     server: Script, client: Client, answer: Answer, message: str
 ) -> None:
     server.then(answer, Answer(body=example("session_verified")))
     assert client.get_session(ID).status == "verified"
     server.then(answer, Answer(body=example("session_verified")))
-    assert client.wait_until_verified(ID, timeout=5).status == "verified", "a wait goes on"
+    assert client.wait_until_verified(ID, timeout=5).status == "verified", "a wait continues"
     server.then(*[answer] * QUICK.attempts)
     with pytest.raises(LikenessError, match=message):
         client.get_session(ID)
@@ -105,13 +107,11 @@ def test_a_proxys_page_is_nobodys_word_about_a_session(
     server.then(answer)
     with pytest.raises(LikenessError, match=message):
         client.erase_session(ID)
-    assert len(server.seen) == 1, "what may not be sent twice is not"
+    assert len(server.seen) == 1, "a request that is unsafe to repeat is sent once"
 
 
 @pytest.mark.parametrize("status", [401, 403, 413])
-def test_who_refuses_the_credential_or_the_size_is_believed_at_once(
-    server: Script, client: Client, status: int
-) -> None:
+def test_a_refused_credential_or_size_is_reported_immediately(server: Script, client: Client, status: int) -> None:
     server.then(Answer(status, b"<html>", "text/html"))
     with pytest.raises(LikenessApiError, match=f"http_{status}"):
         client.get_session(ID)
@@ -131,7 +131,7 @@ def test_who_refuses_the_credential_or_the_size_is_believed_at_once(
         (Answer(403, {"message": "Forbidden"}), CredentialError, "http_403"),
     ],
 )
-def test_a_problem_becomes_its_exception(
+def test_a_problem_raises_its_exception(
     server: Script, client: Client, answer: Answer, kind: type[LikenessApiError], code: str
 ) -> None:
     server.then(*[answer] * QUICK.attempts)
@@ -166,7 +166,7 @@ def test_pages_are_followed_as_they_are_needed(server: Script, client: Client) -
     assert [each.path for each in server.seen] == [f"/v1/sessions?{query}", f"/v1/sessions?{query}&cursor=a%2Bb%2F%3D"]
 
 
-def test_the_days_of_the_numbers_are_followed_too(server: Script, client: Client) -> None:
+def test_the_pages_of_stats_are_followed_too(server: Script, client: Client) -> None:
     days = example("stats")["days"]
     server.then(Answer(body={"days": days, "next_cursor": "c"}), Answer(body={"days": days, "next_cursor": None}))
     found = client.stats(date(2026, 11, 1), date(2026, 11, 25))
@@ -176,14 +176,14 @@ def test_the_days_of_the_numbers_are_followed_too(server: Script, client: Client
 
 
 @pytest.mark.parametrize("session_id", ["", ".", "..", "a/b", "a?b", "a b", "%2e", "ses_1\n", "人"])
-def test_an_id_cannot_lead_to_another_route(server: Script, client: Client, session_id: str) -> None:
+def test_an_id_cannot_select_another_route(server: Script, client: Client, session_id: str) -> None:
     with pytest.raises(ValueError, match="an id has letters"):
         client.erase_session(session_id)
     assert not server.seen
 
 
 @pytest.mark.parametrize("key", ["", " a", "a\nb", "é", "k" * 256])
-def test_an_idempotency_key_that_cannot_be_sent_is_refused_here(server: Script, client: Client, key: str) -> None:
+def test_an_invalid_idempotency_key_is_refused_before_it_is_sent(server: Script, client: Client, key: str) -> None:
     with pytest.raises(ValueError, match="idempotency_key"):
         client.create_session(idempotency_key=key)
     assert not server.seen
@@ -195,19 +195,19 @@ def test_a_consent_needs_a_time_zone(client: Client) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "api.example.com", "ftp://x", "https://", "https://u:p@x/v1", "https://x/?a=b"])
-def test_a_base_url_is_checked_at_once(url: str) -> None:
+def test_a_base_url_is_checked_immediately(url: str) -> None:
     with pytest.raises(ValueError, match="base_url"):
         Client(url, API_KEY)
 
 
 @pytest.mark.parametrize("key", ["", "lk_a b", "lk_secret\n", "lk_é"])
-def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(key: str) -> None:
+def test_an_invalid_key_is_refused_without_showing_it(key: str) -> None:
     with pytest.raises(ValueError, match="api_key") as caught:
         Client("https://api.example.com", key)
     assert not key or key not in str(caught.value)
 
 
-def test_a_session_of_ones_own_is_used_and_left_open(server: Script) -> None:
+def test_a_given_http_session_is_used_and_not_closed(server: Script) -> None:
     server.then(Answer(body=example("session_verified")), Answer(body=example("session_verified")))
     with requests.Session() as http:
         with Client(server.url, API_KEY, session=http) as client:
@@ -235,7 +235,7 @@ def test_no_secret_is_in_a_repr(server: Script, client: Client) -> None:
     assert session.assets[0].upload
     assert session.assets[0].upload.fields["policy"]
     shown = repr(session) + str(session) + repr(client) + repr(vars(client)) + repr(session.assets[0].upload)
-    # One character of a policy that an example abbreviates stands in any text.
+    # An example shortens a policy to one character, which is in every text.
     assert not [each for each in _secrets() if len(each) > 8 and each in shown and each != asset["content_type"]]
 
 
@@ -258,7 +258,7 @@ def test_no_secret_is_in_the_text_of_an_error(server: Script, client: Client, an
     assert not [each for each in _secrets()[:3] if each in shown]
 
 
-def test_a_new_asset_is_described_by_its_file(tmp_path: Any) -> None:
+def test_a_new_asset_is_created_from_its_file(tmp_path: Any) -> None:
     file = tmp_path / "Front.JPG"
     file.write_bytes(b"abc")
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -272,7 +272,7 @@ def test_a_new_asset_is_described_by_its_file(tmp_path: Any) -> None:
             NewAsset.of_file(tmp_path / wrong)
 
 
-def test_the_gateways_own_request_id_is_kept(server: Script, client: Client) -> None:
+def test_the_request_id_of_the_gateway_is_kept(server: Script, client: Client) -> None:
     server.then(*[Answer(503, {"title": "No", "code": "throttled"}, headers={"x-amzn-RequestId": "r-1"})] * 4)
     with pytest.raises(UnavailableError) as caught:
         client.get_session(ID)

@@ -1,4 +1,4 @@
-"""What is sent again, how often, and what never is."""
+"""Which requests are retried, and how often."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LINK_ID = "ses_01KE1Q5V0G8Z6W3N4R2T7Y9XAB"
     ],
     ids=lambda trouble: f"{trouble.status}",
 )
-def test_a_creation_is_sent_again_with_the_same_key_and_body(server: Script, client: Client, trouble: Answer) -> None:
+def test_a_creation_is_retried_with_the_same_key_and_body(server: Script, client: Client, trouble: Answer) -> None:
     server.then(trouble, trouble, MADE)
     made = client.create_session(reference="order-1")
     assert made.id == LINK_ID
@@ -50,7 +50,7 @@ def test_a_creation_is_sent_again_with_the_same_key_and_body(server: Script, cli
     assert {each.body for each in server.seen} == {b'{"reference": "order-1"}'}
 
 
-def test_a_retry_after_of_a_second_is_waited_for(server: Script, client: Client) -> None:
+def test_a_retry_after_of_a_second_is_respected(server: Script, client: Client) -> None:
     server.then(problem(429, "rate_limited", "1"), MADE)
     assert client.create_session(idempotency_key="order-1").id == LINK_ID
     assert [each.headers["idempotency-key"] for each in server.seen] == ["order-1", "order-1"]
@@ -63,14 +63,14 @@ def test_two_creations_have_two_keys(server: Script, client: Client) -> None:
     assert len({each.headers["idempotency-key"] for each in server.seen}) == 2
 
 
-def test_a_look_is_repeated_after_a_cut_connection(server: Script, client: Client) -> None:
+def test_a_get_is_retried_after_a_lost_connection(server: Script, client: Client) -> None:
     server.then(CUT, CUT, SESSION)
     assert client.get_session(LINK_ID).status == "verified"
 
 
 @pytest.mark.parametrize("trouble", [CUT, problem(503, "storage_unavailable", "0"), problem(429, "throttled")])
 @pytest.mark.parametrize("call", [Client.create_attempt, Client.erase_session])
-def test_what_has_no_key_is_sent_once(
+def test_a_post_without_a_key_is_sent_once(
     server: Script, client: Client, call: Callable[[Client, str], object], trouble: Answer
 ) -> None:
     server.then(trouble)
@@ -79,14 +79,14 @@ def test_what_has_no_key_is_sent_once(
     assert len(server.seen) == 1
 
 
-def test_there_is_an_end_to_it(server: Script, client: Client) -> None:
+def test_the_number_of_retries_is_bounded(server: Script, client: Client) -> None:
     server.then(*[problem(503, "storage_unavailable")] * 9)
     with pytest.raises(UnavailableError):
         client.get_session(LINK_ID)
     assert len(server.seen) == QUICK.attempts
 
 
-def test_who_asks_for_more_time_than_there_is_gets_no_second_request(server: Script, client: Client) -> None:
+def test_a_retry_after_beyond_the_limit_is_not_retried(server: Script, client: Client) -> None:
     server.then(problem(503, "upstream_credits_exhausted", "300"))
     with pytest.raises(UnavailableError) as caught:
         client.get_session(LINK_ID)
@@ -105,7 +105,7 @@ def test_who_asks_for_more_time_than_there_is_gets_no_second_request(server: Scr
     ],
     ids=lambda refusal: f"{refusal.status}",
 )
-def test_a_refusal_is_not_repeated(server: Script, client: Client, refusal: Answer) -> None:
+def test_a_refusal_is_not_retried(server: Script, client: Client, refusal: Answer) -> None:
     server.then(refusal)
     with pytest.raises(LikenessApiError) as caught:
         client.create_session()
@@ -113,12 +113,12 @@ def test_a_refusal_is_not_repeated(server: Script, client: Client, refusal: Answ
     assert len(server.seen) == 1
 
 
-def test_the_conflict_that_passes_is_distinguished_from_the_others() -> None:
+def test_the_temporary_conflict_is_distinguished_from_the_others() -> None:
     assert ConflictError(409, "request_in_progress", "").is_passing
     assert not ConflictError(409, "conflict", "").is_passing
 
 
-def test_an_api_that_does_not_answer_times_out(server: Script) -> None:
+def test_an_api_that_does_not_respond_times_out(server: Script) -> None:
     server.then(HANGS)
     with (
         Client(server.url, API_KEY, timeout=(5, 0.2), retry=Retry(attempts=1)) as client,
@@ -127,7 +127,7 @@ def test_an_api_that_does_not_answer_times_out(server: Script) -> None:
         client.get_session(LINK_ID)
 
 
-def test_nobody_there_is_a_failed_connection(server: Script) -> None:
+def test_a_refused_connection_is_a_failed_connection(server: Script) -> None:
     with (
         Client("http://127.0.0.1:9", API_KEY, retry=QUICK) as client,
         pytest.raises(ConnectionFailedError, match=f"GET /sessions/{LINK_ID}: ConnectionError"),
@@ -135,7 +135,7 @@ def test_nobody_there_is_a_failed_connection(server: Script) -> None:
         client.get_session(LINK_ID)
 
 
-def test_pauses_grow_are_spread_and_respect_retry_after() -> None:
+def test_delays_grow_have_jitter_and_respect_retry_after() -> None:
     retry = Retry(base_seconds=1, longest_seconds=5)
     drawn = {tried: [retry.pause(tried, None) for _ in range(500)] for tried in (1, 2, 3, 9)}
     assert all(0 <= pause <= 5 for pauses in drawn.values() for pause in pauses)

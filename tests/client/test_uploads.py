@@ -1,4 +1,4 @@
-"""Files on their way to a presigned form."""
+"""Uploads to presigned forms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def asset_for(server: Script, size: int = len(CONTENT)) -> Asset:
 
 
 def parts_of(seen: Seen) -> dict[str, Any]:
-    """The form's parts by name, in order."""
+    """Returns the form's parts by name, in order."""
     head = f"Content-Type: {seen.headers['content-type']}\r\n\r\n".encode()
     message = email.message_from_bytes(head + seen.body, policy=email.policy.HTTP)
     return {
@@ -58,7 +58,7 @@ def test_the_fields_come_first_and_the_file_last(server: Script, client: Client,
 
 
 class Watched(io.BytesIO):
-    """A file that notes the largest block it was asked for."""
+    """A file that records the size of its largest read."""
 
     largest = 0
 
@@ -67,7 +67,7 @@ class Watched(io.BytesIO):
         return super().read(size)
 
 
-def test_a_file_is_read_in_blocks_and_its_progress_reported(server: Script, client: Client) -> None:
+def test_a_file_is_read_in_blocks_and_its_progress_is_reported(server: Script, client: Client) -> None:
     server.then(STORED)
     file, progress = Watched(CONTENT), []
     client.upload(asset_for(server), file, lambda sent, total: progress.append((sent, total)))
@@ -79,7 +79,7 @@ def test_a_file_is_read_in_blocks_and_its_progress_reported(server: Script, clie
     assert sent[-1] == len(CONTENT)
 
 
-def test_what_was_read_already_is_not_sent(server: Script, client: Client) -> None:
+def test_bytes_that_were_already_read_are_not_sent(server: Script, client: Client) -> None:
     server.then(STORED)
     file = io.BytesIO(b"head" + CONTENT)
     file.seek(4)
@@ -87,20 +87,20 @@ def test_what_was_read_already_is_not_sent(server: Script, client: Client) -> No
     assert parts_of(server.seen[0])["file"] == CONTENT
 
 
-def test_another_size_than_registered_is_refused_before_anything_is_sent(server: Script, client: Client) -> None:
+def test_a_size_that_differs_from_the_registered_one_is_refused_before_sending(server: Script, client: Client) -> None:
     with pytest.raises(ValueError, match="the file has 5 bytes, 1024000 were registered"):
         client.upload(asset_for(server), io.BytesIO(b"12345"))
     assert not server.seen
 
 
 class Shrinking(io.BytesIO):
-    """A file that ends early while it is read."""
+    """A file that becomes shorter while it is read."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         return super().read(size) if self.tell() < 100_000 else b""
 
 
-def test_a_file_that_shrinks_meanwhile_is_reported(server: Script, client: Client) -> None:
+def test_a_file_that_becomes_shorter_during_the_upload_is_reported(server: Script, client: Client) -> None:
     with pytest.raises(ValueError, match="the file ended after"):
         client.upload(asset_for(server), Shrinking(CONTENT))
 
@@ -129,7 +129,7 @@ def test_a_refusal_of_the_storage_is_reported_and_not_repeated(
     assert len(server.seen) == 1
 
 
-def test_a_cut_upload_shows_neither_the_form_nor_the_key(server: Script, client: Client) -> None:
+def test_an_interrupted_upload_shows_neither_the_form_nor_the_key(server: Script, client: Client) -> None:
     server.then(CUT)
     with pytest.raises(ConnectionFailedError) as caught:
         client.upload(asset_for(server), io.BytesIO(CONTENT))

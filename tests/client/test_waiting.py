@@ -1,4 +1,4 @@
-"""Waiting for a person and for files."""
+"""The client waits for a person and for files."""
 
 from __future__ import annotations
 
@@ -22,14 +22,19 @@ from tests.client.server import CUT, HANGS, Answer, Script, problem
 ID = "ses_1"
 
 
-def look(status: str, *assets: str, **changes: Any) -> Answer:
-    """An answer that shows the session so."""
+def state(status: str, *assets: str, **changes: Any) -> Answer:
+    """Returns a response that shows a session with a status and assets."""
     shown = [example("asset_active", status=each) for each in assets]
     return Answer(body=example("session_verified", status=status, assets=shown, **changes))
 
 
 def test_each_change_is_reported_once(server: Script, client: Client) -> None:
-    server.then(*[look("requires_input")] * 3, look("processing"), look("processing"), look("verified"))
+    server.then(
+        *[state("requires_input")] * 3,
+        state("processing"),
+        state("processing"),
+        state("verified"),
+    )
     changes: list[Session] = []
     found = client.wait_until_verified(ID, 30, changes.append)
     assert found.status == "verified"
@@ -38,19 +43,19 @@ def test_each_change_is_reported_once(server: Script, client: Client) -> None:
 
 
 def test_verified_does_not_wait_for_files_and_settled_does(server: Script, client: Client) -> None:
-    server.then(look("verified", "uploaded"))
+    server.then(state("verified", "uploaded"))
     assert client.wait_until_verified(ID, 30).assets[0].status == "uploaded"
     server.then(
-        look("requires_input"), look("verified", "uploaded", "active"), look("verified", "new", "active"),
-        look("verified", "failed", "active"),
+        state("requires_input"), state("verified", "uploaded", "active"), state("verified", "new", "active"),
+        state("verified", "failed", "active"),
     )  # fmt: skip
     assert [each.status for each in client.wait_until_settled(ID, 30).assets] == ["failed", "active"]
     assert not server.answers
 
 
-def test_a_failed_attempt_is_no_end(server: Script, client: Client) -> None:
+def test_a_failed_attempt_does_not_end_the_wait(server: Script, client: Client) -> None:
     failed = {"code": "attempt_failed", "message": "No", "upstream_code": "10001"}
-    server.then(look("requires_input", last_error=failed), look("verified"))
+    server.then(state("requires_input", last_error=failed), state("verified"))
     changes: list[Session] = []
     client.wait_until_verified(ID, 30, changes.append)
     assert changes[0].last_error
@@ -59,32 +64,30 @@ def test_a_failed_attempt_is_no_end(server: Script, client: Client) -> None:
 
 @pytest.mark.parametrize("status", ["canceled", "redacted"])
 @pytest.mark.parametrize("wait", [Client.wait_until_verified, Client.wait_until_settled])
-def test_a_session_that_ended_is_not_waited_for(server: Script, client: Client, status: str, wait: Any) -> None:
-    server.then(look("processing"), look(status))
+def test_an_ended_session_is_not_waited_for(server: Script, client: Client, status: str, wait: Any) -> None:
+    server.then(state("processing"), state(status))
     with pytest.raises(SessionEndedError, match=status) as caught:
         wait(client, ID, 30)
     assert caught.value.session.status == status
 
 
-def test_trouble_that_passes_is_waited_out(server: Script, client: Client) -> None:
+def test_a_temporary_error_does_not_end_the_wait(server: Script, client: Client) -> None:
     trouble = [CUT] * QUICK.attempts + [problem(503, "storage_unavailable")] * (QUICK.attempts + 1)
-    server.then(look("processing"), *trouble, problem(429, "throttled", "1"), look("verified"))
+    server.then(state("processing"), *trouble, problem(429, "throttled", "1"), state("verified"))
     assert client.wait_until_verified(ID, 30).status == "verified"
 
 
 @pytest.mark.parametrize(
     ("answer", "kind"), [(problem(404, "not_found"), NotFoundError), (problem(403, "forbidden"), CredentialError)]
 )
-def test_trouble_that_does_not_pass_ends_it(
-    server: Script, client: Client, answer: Answer, kind: type[Exception]
-) -> None:
-    server.then(look("processing"), answer)
+def test_a_permanent_error_ends_the_wait(server: Script, client: Client, answer: Answer, kind: type[Exception]) -> None:
+    server.then(state("processing"), answer)
     with pytest.raises(kind):
         client.wait_until_verified(ID, 30)
 
 
-def test_time_runs_out_with_the_last_session_at_hand(server: Script, client: Client) -> None:
-    server.then(*[look("processing")] * 1000)
+def test_a_timeout_has_the_last_session(server: Script, client: Client) -> None:
+    server.then(*[state("processing")] * 1000)
     with pytest.raises(TimeoutError) as caught:
         client.wait_until_verified(ID, 0.1)
     assert isinstance(caught.value, WaitTimeoutError)
@@ -93,7 +96,7 @@ def test_time_runs_out_with_the_last_session_at_hand(server: Script, client: Cli
     assert "is processing" in str(caught.value)
 
 
-def test_who_asks_for_more_time_than_is_left_ends_it_at_once(server: Script, client: Client) -> None:
+def test_a_retry_after_beyond_the_timeout_ends_the_wait_immediately(server: Script, client: Client) -> None:
     server.then(problem(503, "upstream_credits_exhausted", "300"))
     with pytest.raises(WaitTimeoutError) as caught:
         client.wait_until_verified(ID, 100)
@@ -109,7 +112,7 @@ def test_an_api_that_hangs_does_not_delay_the_timeout(server: Script) -> None:
     assert len(server.seen) == 1
 
 
-def test_pauses_grow_to_a_limit() -> None:
+def test_delays_grow_to_a_limit() -> None:
     poll = Poll(first_seconds=1, factor=2, longest_seconds=5)
     pauses = [1.0]
     while len(pauses) < 5:

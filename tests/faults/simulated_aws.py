@@ -37,9 +37,9 @@ from tests.aws import (
     Tables,
     forget_messages,
     forget_objects,
+    isolated_aws_environment,
     make_bus,
     make_table,
-    no_account_of_this_machine,
 )
 from tests.faults.fault_injection import Fault, FaultInjector, Killed, LostByAws
 from tests.faults.state_machine import StateError, StateMachine
@@ -546,7 +546,7 @@ def simulated_aws(
     Whatever is played in it, in the end every call has been one that its function's role allows.
     """
     with (
-        no_account_of_this_machine(),
+        isolated_aws_environment(),
         pytest.MonkeyPatch.context() as patch,
         one_authority(),
         mock_aws(config={"lambda": {"use_docker": False}, "core": {"mock_credentials": True}}),

@@ -15,7 +15,7 @@ from local import emulator
 from local.media import DemoMedia
 from ops.cli import main
 from ops.inventory import Restore, lines_in, parts_of, s3_source
-from tests.aws import make_table, no_account_of_this_machine
+from tests.aws import isolated_aws_environment, make_table
 from tests.integration.conftest import Api, Canaries, come_back, face_check, registration, send_file, settled
 
 
@@ -60,7 +60,7 @@ def test_an_export_brings_every_person_back_and_holds_no_secret(
     assert "order-of-the-export" in text
 
     bad: list[str] = []
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         make_table("Table", "fresh")
         client = boto3.client("dynamodb")
         lines = [line for part in parts for line in lines_in(source, part, bad)]

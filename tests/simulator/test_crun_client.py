@@ -30,7 +30,7 @@ from likeness.adapters.secrets import Secret
 from likeness.domain.crun import CrunCall
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
 from local.simulator import FaultRule
-from tests.aws import no_account_of_this_machine
+from tests.aws import isolated_aws_environment
 from tests.simulator.conftest import API_KEY, CALLBACK, Crun
 
 KEY, TOKEN = "canary-key", "canary-token"
@@ -283,7 +283,7 @@ class Rotating:
 
 @pytest.fixture
 def rotating() -> Iterator[Rotating]:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         aws = boto3.client("secretsmanager")
         arn = aws.create_secret(Name="crun", SecretString=API_KEY)["ARN"]
         made = Rotating(arn, aws, Secret(aws, arn))

@@ -25,7 +25,7 @@ from local.simulator import FaultRule, Simulator, SimulatorSettings
 from ops.cli import main
 from ops.doctor import transport, visit
 from ops.doctor.redaction import Redactor
-from tests.aws import described_stack, no_account_of_this_machine
+from tests.aws import described_stack, isolated_aws_environment
 
 KEY = "sk-crun-9f8e7d6c5b4a39281706"
 CALLBACK = "https://app.acme.com/hooks/face/anna"
@@ -298,7 +298,7 @@ def test_a_key_that_is_none_is_not_shown(key: str) -> None:
 
 
 def test_key_and_place_come_from_a_stack(doctor: Doctor) -> None:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         arn = boto3.client("secretsmanager").create_secret(Name="crun", SecretString=KEY)["ARN"]
         outputs = {"TableName": "t", "CrunApiKeySecretArn": arn}
         with described_stack("prod", outputs, {}, {"CrunBaseUrl": doctor.simulator.url}):

@@ -1,7 +1,7 @@
-"""What CloudWatch makes of an alarm and its metrics: periods, statistics, missing data, M out of N, metric math.
+"""Evaluates alarms as CloudWatch does: periods, statistics, missing data, M out of N, metric math.
 
-As the CloudWatch guide says it ("Using Amazon CloudWatch alarms"), for what the template's alarms use; anything else is
-an error here, so that nobody believes in an alarm which was not evaluated.
+Follows the CloudWatch guide ("Using Amazon CloudWatch alarms") for what the template's alarms use. Anything else is an
+error, so that no alarm seems tested without an evaluation.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-#: The values that came in each period of one metric, oldest first; an empty list is a period without data.
+#: The values of one metric in each period, oldest first. An empty list is a period without data.
 Series = Sequence[Sequence[float]]
 _STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {"Maximum": max, "Minimum": min, "Sum": sum}
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
@@ -22,7 +22,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 
 
 def state(alarm: Mapping[str, Any], data: Mapping[str, Series], threshold: float, before: str = "OK") -> str:
-    """``OK`` or ``ALARM``, after the periods in ``data`` (by metric name); ``before`` is the state that it had."""
+    """Returns ``OK`` or ``ALARM`` after the periods in ``data`` (by metric name); ``before`` is the previous state."""
     points = _points(alarm, data)[-alarm["EvaluationPeriods"] :]
     treatment = alarm["TreatMissingData"]
     if all(point is None for point in points) and treatment == "ignore":
@@ -49,7 +49,7 @@ def _aggregated(series: Series, statistic: str) -> list[float | None]:
 
 
 def evaluate(expression: str, values: Mapping[str, float | None]) -> float | None:
-    """A metric math expression at one point in time; None where a metric that it needs has no data."""
+    """Returns the value of a metric math expression at one time, or None when a metric that it needs has no data."""
     tree = ast.parse(expression.replace(" AND ", " and ").replace(" OR ", " or ").replace("IF(", "IF_("), mode="eval")
     return _value(tree.body, values)
 
@@ -60,7 +60,7 @@ def _value(node: ast.expr, values: Mapping[str, float | None]) -> float | None:
     if isinstance(node, ast.Name):
         return values[node.id]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        assert node.func.id == "IF_", node.func.id  # FILL makes nothing of a metric that never had a value
+        assert node.func.id == "IF_", node.func.id  # FILL has no effect on a metric without any value
         condition, yes, no = (_value(each, values) for each in node.args)
         return None if condition is None else (yes if condition else no)
     if isinstance(node, ast.BoolOp):

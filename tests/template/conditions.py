@@ -1,4 +1,4 @@
-"""The template's conditions, worked out as CloudFormation does, and who refers to what there may not be."""
+"""Evaluates the template's conditions as CloudFormation does, and finds references to conditional resources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONDITIONS: dict[str, Any] = TEMPLATE["Conditions"]
 
 
 def holds(condition: str | None, parameters: Mapping[str, Any]) -> bool:
-    """Returns whether the condition of this name holds for these parameters; no name always does."""
+    """Returns whether the named condition is true for these parameters. None is always true."""
     return condition is None or _value(CONDITIONS[condition], parameters)
 
 
@@ -31,14 +31,14 @@ def _value(node: Any, parameters: Mapping[str, Any]) -> Any:
 
 
 def implied(condition: str) -> set[str]:
-    """The conditions that hold whenever this one does, itself among them."""
+    """Returns the conditions that are true whenever this one is, including itself."""
     parts = CONDITIONS[condition].get("Fn::And", []) if condition in CONDITIONS else []
     named = [name for each in parts for key, name in each.items() if key in ("Condition", "Fn::Condition")]
     return {condition}.union(*map(implied, named))
 
 
 def references(node: Any, under: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The names that ``node`` refers to, each with the conditions of the Fn::If whose first branch it is in."""
+    """Yields the names that ``node`` refers to, each with the conditions that must be true for the reference."""
     if isinstance(node, list):
         for each in node:
             yield from references(each, under)

@@ -1,4 +1,4 @@
-"""What a real account asks of the templates and an emulator does not: transforms, partitions, stages, limits."""
+"""Requirements that a real account has and an emulator does not: transforms, partitions, stages, limits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROLE = read(ROOT / "ops/github_role.yaml")["Resources"]["DeployRole"]["Propertie
 
 
 def _values(node: Any, key: str) -> Iterator[Any]:
-    """What stands under ``key``, wherever in ``node``."""
+    """Yields the values of ``key`` at any depth of ``node``."""
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for name, each in children:
         if name == key:
@@ -34,7 +34,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def test_the_deploy_role_may_use_every_transform_of_the_template() -> None:
-    """A change set asks for CreateChangeSet on each transform, besides the stack."""
+    """A change set needs CreateChangeSet on each transform in addition to the stack."""
     included = yaml.safe_load((ROOT / "dashboard/body.yaml").read_text("utf-8"))
     embedded = [each["Name"] for each in _values([TEMPLATE, included], "Fn::Transform")]
     used = {name.removeprefix("AWS::") for name in [*_listed(TEMPLATE["Transform"]), *embedded]}
@@ -91,13 +91,13 @@ def test_the_api_has_one_stage_and_it_is_the_one_with_throttle_and_log() -> None
     assert stage["MethodSettings"]
     named = [each["Properties"] for each in made.values() if each["Type"] == "AWS::ApiGateway::Deployment"]
     assert len(named) == 1
-    assert "StageName" not in named[0], "a deployment with a stage's name makes that stage"
+    assert "StageName" not in named[0], "a deployment with a stage's name creates that stage"
 
 
 # -- the firewall --------------------------------------------------------------------------------------------------
 
 
-def test_a_hundred_persons_behind_one_address_are_let_in_and_leave_half_to_others() -> None:
+def test_a_hundred_persons_behind_one_address_use_at_most_half_of_the_limit() -> None:
     rule, (stage,) = traffic.rule(), RESOURCES["Api"]["Properties"]["MethodSettings"]
     assert (rule["AggregateKeyType"], rule["EvaluationWindowSec"]) == ("IP", traffic.WINDOW_SECONDS)
     assert rule["Limit"] == 100 * traffic.REQUESTS_OF_A_PERSON
@@ -107,13 +107,14 @@ def test_a_hundred_persons_behind_one_address_are_let_in_and_leave_half_to_other
 @pytest.mark.parametrize(
     "before", ["https://a1.execute-api.eu-west-1.amazonaws.com/v1", "https://likeness.example.com"]
 )
-def test_static_pages_are_left_out_of_the_count_and_nothing_else_is(before: str) -> None:
+def test_only_static_pages_are_excluded_from_the_count(before: str) -> None:
     static: set[str] = set()
     others: set[str] = set()
     for name, resource in RESOURCES.items():
         for event in resource.get("Properties", {}).get("Events", {}).values():
             if event["Type"] == "Api":
-                path = re.sub(r"\{\w+\+?\}", "invite", event["Properties"]["Path"])  # the likeliest to be mistaken
+                # "invite" is the value that is most likely to match by mistake
+                path = re.sub(r"\{\w+\+?\}", "invite", event["Properties"]["Path"])
                 page = name == "ServePagesFunction" and event["Properties"]["Method"] == "GET"
                 (static if page else others).add(path)
     static.remove("/invite")
@@ -124,11 +125,11 @@ def test_static_pages_are_left_out_of_the_count_and_nothing_else_is(before: str)
     assert len(others) > 10
 
 
-# -- an account with few runs --------------------------------------------------------------------------------------
+# -- an account with low concurrency -------------------------------------------------------------------------------
 
 
-def test_every_reader_of_a_queue_is_bounded_by_one_parameter() -> None:
-    """A new account has 10 runs; a mapping takes 2 to 1,000 (Lambda's guide, "Maximum concurrency for SQS")."""
+def test_every_consumer_of_a_queue_is_bounded_by_one_parameter() -> None:
+    """A new account allows 10 concurrent runs; a mapping allows 2 to 1,000 (Lambda guide, "Maximum concurrency")."""
     parameter = TEMPLATE["Parameters"]["BackgroundConcurrency"]
     assert (parameter["MinValue"], parameter["MaxValue"], parameter["Default"]) == (2, 1000, 100)
     events = [event for each in RESOURCES.values() for event in each.get("Properties", {}).get("Events", {}).values()]
@@ -138,7 +139,7 @@ def test_every_reader_of_a_queue_is_bounded_by_one_parameter() -> None:
         assert each["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "BackgroundConcurrency"}}
 
 
-def test_all_background_readers_together_leave_runs_to_people_in_a_new_account() -> None:
+def test_all_background_consumers_together_leave_runs_for_people_in_a_new_account() -> None:
     smallest = TEMPLATE["Parameters"]["BackgroundConcurrency"]["MinValue"]
     mappings = [each["Properties"] for each in deployed(template()).values() if "EventSourceMapping" in each["Type"]]
     bounded = sum(smallest if "ScalingConfig" in each else each.get("ParallelizationFactor", 1) for each in mappings)

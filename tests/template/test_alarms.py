@@ -1,4 +1,4 @@
-"""Every alarm: a case in which it rings and one in which it doesn't, whom it tells, and that what it watches exists."""
+"""Every alarm has a case with an alarm and one without, notifies the topic, and watches an existing resource."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.template_file import RESOURCES, ROOT, TEMPLATE
 
 ALARMS = {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == "AWS::CloudWatch::Alarm"}
 OPERATIONS = (ROOT / "docs/operations.md").read_text("utf-8")
-#: What AWS publishes, by namespace: the dimension that names a resource, and what kind of resource that is.
+#: AWS's metrics, by namespace: the dimension that names a resource, and the type of the resource.
 _TARGETS = {
     "AWS/Lambda": ("FunctionName", "AWS::Serverless::Function"),
     "AWS/SQS": ("QueueName", "AWS::SQS::Queue"),
@@ -28,9 +28,9 @@ _TARGETS = {
 
 @dataclass(frozen=True)
 class Case:
-    """One metric, or two, in which the alarm rings and in which it is silent. A list is one period's values."""
+    """The values of one or two metrics with an alarm and without one. A list has the values of one period."""
 
-    rings: Mapping[str, Series]
+    raised: Mapping[str, Series]
     silent: Mapping[str, Series]
 
 
@@ -41,7 +41,7 @@ def _dead_letters() -> Case:
 
 def _stalled() -> Case:
     name = "ApproximateNumberOfMessagesVisible"
-    # Not a queue that is empty now and then.
+    # No alarm for a queue that is sometimes empty.
     return Case({name: [[0, 5], [1, 5], [2, 9], [1, 3]]}, {name: [[9, 9], [0, 5], [9, 9]]})
 
 
@@ -54,11 +54,11 @@ CASES = {
     "AssetsLostAlarm": Case({"AssetLost": [[], [1]]}, {"AssetLost": [[1], []]}),
     "ExecutionsFailedAlarm": Case({"ExecutionsFailed": [[], [0, 1]]}, {"ExecutionsFailed": [[0], [0]]}),
     "ExecutionsTimedOutAlarm": Case({"ExecutionsTimedOut": [[], [1]]}, {"ExecutionsTimedOut": [[0], []]}),
-    # An hour of it, without a quarter in which there was nothing to do.
+    # Reconciled sessions in every quarter of an hour, not only in most of them.
     "ReconciledAlarm": Case({"Reconciled": [[1], [3], [1], [1]]}, {"Reconciled": [[9], [9], [], [9]]}),
     "CrunAccountRefusedAlarm": Case({"CrunAccountRefused": [[], [1]]}, {"CrunAccountRefused": [[1], []]}),
     "ChangesDelayedAlarm": Case({"IteratorAge": [[10, 900_001]]}, {"IteratorAge": [[10, 899_000]]}),
-    # A message that was delayed for 900 s has not waited in vain.
+    # A message with a delay of 900 s has not waited too long.
     "OnboardingQueueAgeAlarm": Case(
         {"OnboardingMessageSeconds": [[1700, 1860]]}, {"OnboardingMessageSeconds": [[905, 1100]]}
     ),
@@ -70,7 +70,7 @@ CASES = {
         {"ApproximateNumberOfMessagesNotVisible": [[100, 60_001]]},
         {"ApproximateNumberOfMessagesNotVisible": [[59_000, 60_000]]},
     ),
-    # Two bad stretches of three, not one; and not four errors in each.
+    # Two bad periods of three, not one, and not with only four errors in each.
     "ApiFailingAlarm": Case({"5XXError": [[1] * 6, [], [1] * 5]}, {"5XXError": [[1] * 4, [1] * 50, [1] * 4]}),
     "CreditsLowAlarm": Case({"CrunCreditsLeft": [[150], [99.5]]}, {"CrunCreditsLeft": [[99], [100]]}),
     "NobodyVerifiedAlarm": Case(
@@ -86,7 +86,7 @@ def _threshold(alarm: Mapping[str, Any]) -> float:
 
 
 def _metrics(alarm: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """What an alarm watches: namespace, name and dimensions."""
+    """Yields namespace, name and dimensions of an alarm's metrics."""
     yield from (each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each)
     if "Metrics" not in alarm:
         yield alarm
@@ -97,32 +97,34 @@ def test_every_alarm_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_it_rings_when_it_should_and_is_silent_when_not(name: str) -> None:
+def test_an_alarm_is_raised_only_when_it_should_be(name: str) -> None:
     alarm, case = ALARMS[name], CASES[name]
-    assert state(alarm, case.rings, _threshold(alarm)) == "ALARM"
+    assert state(alarm, case.raised, _threshold(alarm)) == "ALARM"
     assert state(alarm, case.silent, _threshold(alarm)) == "OK"
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_without_data_nothing_rings_and_nothing_is_unknown(name: str) -> None:
+def test_without_data_the_state_is_ok(name: str) -> None:
     alarm = ALARMS[name]
     nothing: dict[str, Series] = {each["MetricName"]: [[]] for each in _metrics(alarm)}
     assert state(alarm, nothing, _threshold(alarm)) == "OK"
 
 
-def test_credits_stay_low_until_the_next_look() -> None:
+def test_the_alarm_for_low_credits_stays_until_the_next_check() -> None:
     alarm = ALARMS["CreditsLowAlarm"]
     assert state(alarm, {"CrunCreditsLeft": [[]]}, 100, before="ALARM") == "ALARM"
     assert state(alarm, {"CrunCreditsLeft": [[5000]]}, 100, before="ALARM") == "OK"
 
 
 @pytest.mark.parametrize(
-    ("attempts", "verified", "rings"),
+    ("attempts", "verified", "raised"),
     [(5, 0, True), (4, 0, False), (None, None, False), (9, 1, False)],
 )
-def test_nobody_was_verified_on_a_day_that_had_attempts(attempts: float, verified: float, rings: bool) -> None:
+def test_an_alarm_is_raised_for_a_day_with_attempts_but_no_success(
+    attempts: float, verified: float, raised: bool
+) -> None:
     (expression,) = [each["Expression"] for each in ALARMS["NobodyVerifiedAlarm"]["Metrics"] if "Expression" in each]
-    assert bool(evaluate(expression, {"attempts": attempts, "verified": verified})) == rings
+    assert bool(evaluate(expression, {"attempts": attempts, "verified": verified})) == raised
 
 
 @pytest.mark.parametrize("name", ALARMS)
@@ -132,17 +134,17 @@ def test_every_alarm_notifies_the_topic(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_what_it_watches_exists(name: str) -> None:
+def test_the_metrics_of_an_alarm_exist(name: str) -> None:
     for metric in _metrics(ALARMS[name]):
         dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
         if metric["Namespace"] == "Likeness":
-            Metric(metric["MetricName"])  # ValueError: nobody knows this name
+            Metric(metric["MetricName"])  # raises ValueError for an unknown name
             service = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
             assert dimensions == {"service": service} == {"service": {"Ref": "AWS::StackName"}}
         elif metric["Namespace"] == "AWS/ApiGateway":
             api = RESOURCES["Api"]["Properties"]
             assert dimensions == {"ApiName": api["Name"], "Stage": api["StageName"]}
-            # Detailed metrics add those of each route and method, and these dimensions have none of them.
+            # Only detailed metrics have dimensions for each route and method.
             assert api["MethodSettings"][0]["MetricsEnabled"] is False
         else:
             dimension, kind = _TARGETS[metric["Namespace"]]
@@ -153,7 +155,7 @@ def test_what_it_watches_exists(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_who_is_on_call_reads_what_to_do(name: str) -> None:
+def test_the_description_of_an_alarm_says_what_to_do(name: str) -> None:
     (row,) = re.findall(rf"^\| `{name}` \|(.+)$", OPERATIONS, re.MULTILINE)
     means, look, do = (cell.strip() for cell in row.strip(" |").split(" | "))
     assert means
@@ -161,7 +163,7 @@ def test_who_is_on_call_reads_what_to_do(name: str) -> None:
     assert "`" in look, "a command, or the name of a query"
 
 
-def test_an_alarm_watches_every_queue_whatever_its_reader_does() -> None:
+def test_an_alarm_watches_every_queue_independently_of_its_consumer() -> None:
     queues = {name for name, each in RESOURCES.items() if each["Type"] == "AWS::SQS::Queue"}
     read = {
         event["Properties"]["Queue"]["Fn::GetAtt"].split(".")[0]
@@ -175,11 +177,11 @@ def test_an_alarm_watches_every_queue_whatever_its_reader_does() -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_no_alarm_goes_by_an_age_that_leaves_out_what_was_received_often(name: str) -> None:
+def test_no_alarm_uses_an_age_that_excludes_messages_that_were_received_often(name: str) -> None:
     assert "ApproximateAgeOfOldestMessage" not in [each["MetricName"] for each in _metrics(ALARMS[name])]
 
 
-# -- how it gets to somebody ---------------------------------------------------------------------------------------
+# -- notifications -------------------------------------------------------------------------------------------------
 
 
 def test_cloudwatch_may_use_the_key_of_the_topic() -> None:
@@ -196,7 +198,7 @@ def test_cloudwatch_may_use_the_key_of_the_topic() -> None:
     assert (allowed["Action"], allowed["Condition"]) == ("sns:Publish", mine)
 
 
-#: What there is with alarms alone, and what needs an address as well.
+#: Resources that need only alarms, and resources that also need an address.
 _WITH_ALARMS = {*ALARMS, "AlarmTopic", "AlarmTopicPolicy"}
 _WITH_AN_ADDRESS = {"AlarmSubscription", "AlarmKey"}
 
@@ -210,7 +212,7 @@ _WITH_AN_ADDRESS = {"AlarmSubscription", "AlarmKey"}
         ({"Alarms": "off", "AlarmEmail": "you@example.com"}, set()),
     ],
 )
-def test_alarms_their_topic_and_their_key_are_there_when_they_are_wanted(
+def test_alarms_their_topic_and_their_key_exist_only_when_they_are_enabled(
     given: dict[str, str], there: set[str]
 ) -> None:
     parameters = {name: each.get("Default") for name, each in TEMPLATE["Parameters"].items()} | given
@@ -227,7 +229,7 @@ def test_alarms_their_topic_and_their_key_are_there_when_they_are_wanted(
     assert found == there
 
 
-def test_outputs_stay_and_are_empty_without_alarms() -> None:
+def test_outputs_exist_and_are_empty_without_alarms() -> None:
     output = TEMPLATE["Outputs"]["AlarmTopicArn"]
     assert "Condition" not in output
     assert output["Value"] == {"Fn::If": ["AlarmsAreOn", {"Ref": "AlarmTopic"}, ""]}
@@ -237,7 +239,7 @@ def test_outputs_stay_and_are_empty_without_alarms() -> None:
 
 
 def _dashboard(*, alarms: bool = True) -> dict[str, Any]:
-    """The dashboard's body with Alarms on, or off."""
+    """Returns the dashboard's body with alarms on or off."""
     ((text, parts),) = yaml.safe_load((ROOT / "dashboard/body.yaml").read_text("utf-8")).values()
     condition, on, off = parts["AlarmWidget"]["Fn::If"]
     assert condition == "AlarmsAreOn"
@@ -246,7 +248,7 @@ def _dashboard(*, alarms: bool = True) -> dict[str, Any]:
 
 
 def _shown() -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Namespace, name and dimensions of each metric on the dashboard that is no search."""
+    """Yields namespace, name and dimensions of each metric on the dashboard, without searches."""
     for widget in _dashboard()["widgets"]:
         for row in widget["properties"].get("metrics", []):
             if isinstance(row[0], str):
@@ -254,7 +256,7 @@ def _shown() -> Iterator[tuple[str, str, dict[str, str]]]:
                 yield words[0], words[1], dict(zip(words[2::2], words[3::2], strict=True))
 
 
-def test_every_name_on_the_dashboard_is_one_of_the_template() -> None:
+def test_every_name_on_the_dashboard_is_in_the_template() -> None:
     text = (ROOT / "dashboard/body.yaml").read_text("utf-8")
     for name in re.findall(r"\$\{([^!}]+)\}", text):
         assert name.startswith("AWS::") or name == "AlarmWidget" or name.split(".")[0] in RESOURCES, name
@@ -279,7 +281,7 @@ def test_without_alarms_the_dashboard_shows_the_rest() -> None:
     assert "Alarm" not in json.dumps(_dashboard(alarms=False)["widgets"])
 
 
-def test_what_the_dashboard_shows_exists() -> None:
+def test_the_metrics_of_the_dashboard_exist() -> None:
     for namespace, name, dimensions in _shown():
         if namespace == "Likeness":
             Metric(name)
@@ -292,7 +294,7 @@ def test_what_the_dashboard_shows_exists() -> None:
             assert RESOURCES[dimensions[dimension].strip("${}").split(".")[0]]["Type"] == kind
 
 
-def test_searches_name_metrics_that_have_these_dimensions() -> None:
+def test_the_metrics_of_searches_have_their_dimensions() -> None:
     rows = [row[0] for widget in _dashboard()["widgets"] for row in widget["properties"].get("metrics", [])]
     searches = [row["expression"] for row in rows if isinstance(row, dict) and "SEARCH" in row["expression"]]
     pattern = re.compile(r'\{Likeness,(.+)\} service="\$\{AWS::StackName\}" MetricName="(\w+)"')
@@ -305,7 +307,7 @@ def test_searches_name_metrics_that_have_these_dimensions() -> None:
     }
 
 
-def test_the_dashboard_can_be_left_out() -> None:
+def test_the_dashboard_can_be_disabled() -> None:
     assert TEMPLATE["Parameters"]["Dashboard"] | {"Description": ""} == {
         "Type": "String", "Default": "on", "AllowedValues": ["on", "off"], "Description": "",
     }  # fmt: skip

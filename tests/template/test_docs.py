@@ -17,13 +17,13 @@ _CODE = re.compile(r"```.*?```", re.DOTALL)
 
 
 def _anchors(page: Path) -> set[str]:
-    """The fragments of a page's headings, as GitHub makes them."""
+    """Returns the fragments of a page's headings, as GitHub generates them."""
     headings = re.findall(r"^#+ (.+)$", _CODE.sub("", page.read_text("utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda each: str(each.relative_to(ROOT)))
-def test_every_link_within_the_repository_leads_to_a_file_and_a_heading(page: Path) -> None:
+def test_every_link_within_the_repository_has_a_target(page: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", _CODE.sub("", page.read_text("utf-8")))
     dead = []
     for link in links:
@@ -37,7 +37,7 @@ def test_every_link_within_the_repository_leads_to_a_file_and_a_heading(page: Pa
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda each: each.stem)
-def test_a_decision_has_its_number_a_status_and_a_date(page: Path) -> None:
+def test_a_decision_has_a_number_a_status_and_a_date(page: Path) -> None:
     number, status, day = re.findall(r"\A# (\d+)\. .+\n\n- Status: (.+)\n- Date: (\S+)\n\n", page.read_text("utf-8"))[0]
     assert int(number) == int(page.name[:4])
     assert re.match(r"(proposed|accepted|rejected|superseded by ADR \d+)\b", status)

@@ -1,4 +1,4 @@
-"""What the deployment from GitHub may do: change one stack, make no role beyond the boundary, touch no other stage."""
+"""The deployment from GitHub may change only its stack and stage, and cannot create a role beyond the boundary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.template_file import ROOT, TEMPLATE, read
 ACCOUNT = "123456789012"
 ROLES: dict[str, Any] = read(ROOT / "ops/github_role.yaml")["Resources"]
 SERVICES = ("apigateway", "codedeploy", "lambda", "states")
-#: How AWS names what CloudFormation makes for the stack: by its name, or by the logical id alone.
+#: The ARNs of the stack's resources, which have the stack's name or only the logical id.
 ARNS = {
     "AWS::DynamoDB::Table": "arn:aws:dynamodb:eu-west-1:{account}:table/{stack}-{id}-1A2B",
     "AWS::Lambda::Function": "arn:aws:lambda:eu-west-1:{account}:function:{stack}-{id}-1A2B",
@@ -30,7 +30,7 @@ ARNS = {
     "AWS::SecretsManager::Secret": "arn:aws:secretsmanager:eu-west-1:{account}:secret:{id}-1A2B-3C",
     "AWS::StepFunctions::StateMachine": "arn:aws:states:eu-west-1:{account}:stateMachine:{id}-1A2B",
 }
-#: Of the permissions that the resources' schemas name: what this template has no use for.
+#: Permissions in the resources' schemas that this template does not need.
 _NOT_USED = re.compile(
     "(amplify|apprunner|appsync|bedrock-agentcore|cognito-idp|ec2|elasticfilesystem|elasticloadbalancing|firehose|kinesis"
     "|s3files|s3tables):.+|s3:(REST|GetObject$|GetObjectVersion$|GetObjectMetadata).*|iam:(ListRoles|PassRole"
@@ -41,12 +41,12 @@ _NOT_USED = re.compile(
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "gradual"])
 def resources(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The resources that CloudFormation makes."""
+    """The resources that CloudFormation creates."""
     return _transformed(REVISION) if request.param else deployed(TEMPLATE)
 
 
 class Policies:
-    """What the policies of ``ops/github_role.yaml`` say for one stack, by IAM's rules: a Deny wins."""
+    """Evaluates the policies of ``ops/github_role.yaml`` for one stack, by IAM's rules: a Deny takes precedence."""
 
     def __init__(self, stack: str, environment: str = "dev") -> None:
         self.stack = stack
@@ -56,12 +56,12 @@ class Policies:
         }  # fmt: skip
 
     def arn(self, logical_id: str) -> str:
-        """Of something that this very stack makes, likeness-dev-github."""
+        """Returns the ARN of a resource of the role's own stack, likeness-dev-github."""
         kind = "policy" if ROLES[logical_id]["Type"] == "AWS::IAM::ManagedPolicy" else "role"
         return f"arn:aws:iam::{ACCOUNT}:{kind}/{self.stack}-github-{logical_id}-1A2B"
 
     def stack_role(self) -> list[dict[str, Any]]:
-        """The statements of the role that CloudFormation works with."""
+        """Returns the statements of the role that CloudFormation uses."""
         limits = ROLES["Limits"]["Properties"]
         assert limits["Roles"] == [{"Ref": "StackRole"}]
         own = ROLES["StackRole"]["Properties"]
@@ -69,12 +69,12 @@ class Policies:
         return [each for policy in (*own["Policies"], limits) for each in policy["PolicyDocument"]["Statement"]]
 
     def boundary(self) -> list[dict[str, Any]]:
-        """The statements of the boundary."""
+        """Returns the statements of the boundary."""
         statements: list[dict[str, Any]] = ROLES["Boundary"]["Properties"]["PolicyDocument"]["Statement"]
         return statements
 
     def allow(self, statements: list[dict[str, Any]], action: str, resource: str, **context: str) -> bool:
-        """Whether ``action`` is allowed on ``resource``; ``context`` holds condition keys, a colon written as __."""
+        """Returns whether ``action`` is allowed on ``resource``. ``context``: condition keys, with __ for a colon."""
         found = {
             each["Effect"]
             for each in statements
@@ -115,13 +115,13 @@ def _arns(resources: Mapping[str, Any], stack: str) -> dict[str, str]:
 
 
 def _handlers(kind: str) -> set[str]:
-    """The permissions that CloudFormation asks for to make, read, change and delete a resource of this kind."""
+    """Returns the permissions that CloudFormation needs to create, read, update and delete a resource of a type."""
     handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema["handlers"]
     return {each for verb, its in handlers.items() if verb != "list" for each in its.get("permissions", [])}
 
 
 def test_cloudformation_may_do_what_the_stack_s_resources_need(resources: dict[str, Any]) -> None:
-    """Each permission is allowed on everything, or on what the stack has of its service."""
+    """Each permission is allowed on everything, or on the stack's resources of its service."""
     policies = Policies("likeness-dev")
     named = {arn for kind, arn in ARNS.items() if any(each["Type"] == kind for each in resources.values())}
     own = [each.format(account=ACCOUNT, stack=policies.stack, id="Thing", lower="thing") for each in named]
@@ -143,7 +143,7 @@ def test_cloudformation_may_do_what_the_stack_s_resources_need(resources: dict[s
     assert missing == set()
 
 
-def test_every_role_has_the_boundary_when_there_is_one(resources: dict[str, Any]) -> None:
+def test_every_role_has_the_boundary_when_one_is_set(resources: dict[str, Any]) -> None:
     roles = {name: each["Properties"] for name, each in resources.items() if each["Type"] == "AWS::IAM::Role"}
     assert len(roles) > 20
     bounded = {"Fn::If": ["RolesAreBounded", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
@@ -156,7 +156,7 @@ def test_every_role_has_the_boundary_when_there_is_one(resources: dict[str, Any]
 
 
 @pytest.mark.parametrize("stack", ["likeness-dev", "likeness"])
-def test_the_boundary_leaves_the_roles_what_they_are_given(resources: dict[str, Any], stack: str) -> None:
+def test_the_boundary_allows_everything_that_the_roles_are_granted(resources: dict[str, Any], stack: str) -> None:
     policies, arns = Policies(stack), _arns(resources, stack)
     refused, seen = set(), 0
     for each in resources.values():
@@ -170,7 +170,7 @@ def test_the_boundary_leaves_the_roles_what_they_are_given(resources: dict[str, 
 
 
 def _granted(role: Mapping[str, Any], arns: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Each action of a role, with a resource that it is granted for; AWS's own policies as their documents say."""
+    """Yields each action of a role with a resource for which it is granted, including AWS's managed policies."""
     for policy in role.get("ManagedPolicyArns", []):
         yield from ((each, "*") for each in _MANAGED[str(policy).rpartition("/")[2].rstrip("'}")])
     for policy in role.get("Policies", []):
@@ -180,7 +180,7 @@ def _granted(role: Mapping[str, Any], arns: Mapping[str, str]) -> Iterator[tuple
                 yield from ((action, _resolved(each, arns)) for each in listed)
 
 
-#: AWS's managed policies, as far as the stack uses them (docs.aws.amazon.com/aws-managed-policy/latest/reference).
+#: The AWS managed policies that the stack uses (docs.aws.amazon.com/aws-managed-policy/latest/reference).
 _LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
 _READ_LOGS = ["logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"]
 _MANAGED = {
@@ -200,11 +200,11 @@ def _resolved(resource: Any, arns: Mapping[str, str]) -> str:
             return f"arn:aws:states:eu-west-1:{ACCOUNT}:execution:{made.rpartition('stateMachine:')[2]}"
         return made
     name, _, attribute = (".".join(value) if isinstance(value, list) else value).partition(".")
-    base = name.removesuffix("Aliaslive")  # a function behind an alias is a function with a qualifier
+    base = name.removesuffix("Aliaslive")  # an alias is a function with a qualifier
     return arns[base] + (":live" if base != name else "/stream/2026" if attribute == "StreamArn" else "")
 
 
-def test_a_role_is_made_and_changed_with_the_boundary_alone() -> None:
+def test_a_role_is_created_and_changed_only_with_the_boundary() -> None:
     policies = Policies("likeness-dev")
     statements, boundary = policies.stack_role(), policies.arn("Boundary")
     role = f"arn:aws:iam::{ACCOUNT}:role/likeness-dev-NewFunctionRole-1A2B"
@@ -219,7 +219,7 @@ def test_a_role_is_made_and_changed_with_the_boundary_alone() -> None:
     assert not policies.allow(statements, "iam:CreateUser", f"arn:aws:iam::{ACCOUNT}:user/likeness-dev-me")
 
 
-def test_a_role_is_passed_to_the_services_of_the_stack_alone(resources: dict[str, Any]) -> None:
+def test_a_role_is_passed_only_to_the_services_of_the_stack(resources: dict[str, Any]) -> None:
     policies = Policies("likeness-dev")
     role = f"arn:aws:iam::{ACCOUNT}:role/likeness-dev-NewFunctionRole-1A2B"
     services = {f"{each}.amazonaws.com" for each in SERVICES}
@@ -235,7 +235,7 @@ def test_a_role_is_passed_to_the_services_of_the_stack_alone(resources: dict[str
 
 
 @pytest.mark.parametrize("stack", ["likeness-dev", "likeness"])
-def test_its_own_roles_and_the_boundary_are_out_of_reach(stack: str) -> None:
+def test_its_own_roles_and_the_boundary_cannot_be_changed(stack: str) -> None:
     policies = Policies(stack)
     given = {"iam__PermissionsBoundary": policies.arn("Boundary"), "iam__PassedToService": "lambda.amazonaws.com"}
     for name in ("StackRole", "DeployRole", "Boundary"):
@@ -245,7 +245,7 @@ def test_its_own_roles_and_the_boundary_are_out_of_reach(stack: str) -> None:
 
 @pytest.mark.parametrize(("stack", "other"), [("likeness", "likeness-dev"), ("likeness-dev", "likeness"),
                                               ("likeness-prod", "likeness-dev"), ("a-dev", "a-prod")])  # fmt: skip
-def test_a_stage_reaches_no_table_file_queue_function_or_role_of_another(stack: str, other: str) -> None:
+def test_a_stage_has_no_access_to_another_stage(stack: str, other: str) -> None:
     policies = Policies(stack)
     given = {"iam__PermissionsBoundary": policies.arn("Boundary"), "iam__PassedToService": "lambda.amazonaws.com"}
     actions = {"AWS::IAM::Role": ["iam:PutRolePolicy", "iam:PassRole", "iam:DeleteRole", "iam:CreateRole"]}
@@ -259,7 +259,7 @@ def test_a_stage_reaches_no_table_file_queue_function_or_role_of_another(stack: 
             assert not policies.allow(policies.boundary(), action, resource, **given), resource
 
 
-def test_the_boundary_gives_nothing_of_iam() -> None:
+def test_the_boundary_allows_no_action_of_iam() -> None:
     policies = Policies("likeness-dev")
     for action in (
         "iam:PutRolePolicy",
@@ -272,7 +272,7 @@ def test_the_boundary_gives_nothing_of_iam() -> None:
         assert not policies.allow(policies.boundary(), action, role, iam__PassedToService="lambda.amazonaws.com")
 
 
-def test_the_role_of_production_has_no_way_to_the_table() -> None:
+def test_the_role_of_production_has_no_access_to_the_table() -> None:
     assert "dynamodb" not in str(ROLES["DeployRole"])
     others = {
         name: each for name, each in ROLES.items() if {"Ref": "DeployRole"} in each["Properties"].get("Roles", [])

@@ -1,4 +1,4 @@
-"""The template of a gradual rollout, as SAM itself transforms it: who calls what, and what waits for what."""
+"""The template of a gradual deployment, as SAM transforms it: callers, and dependencies between resources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REVISION = "r12a1"
 
 
 def _transformed(revision: str) -> dict[str, dict[str, Any]]:
-    """The resources that CloudFormation gets."""
+    """Returns the resources that CloudFormation receives."""
     yaml, text = YAML(), io.StringIO()
     yaml.dump(gradual(yaml.load(ROOT / "template.yaml"), revision), text)
     return deployed(parsed(text.getvalue()))
@@ -34,7 +34,7 @@ def _functions(resources: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _mentions(node: Any) -> Iterator[str]:
-    """The resources that ``node`` refers to."""
+    """Yields the resources that ``node`` refers to."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key == "Ref":
@@ -52,7 +52,7 @@ def _mentions(node: Any) -> Iterator[str]:
             yield from _mentions(each)
 
 
-def test_every_function_stands_behind_an_alias_that_codedeploy_moves(resources: dict[str, dict[str, Any]]) -> None:
+def test_every_function_has_an_alias_that_codedeploy_updates(resources: dict[str, dict[str, Any]]) -> None:
     for name in _functions(resources):
         alias = resources[f"{name}Aliaslive"]
         policy = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
@@ -65,7 +65,7 @@ def test_every_function_stands_behind_an_alias_that_codedeploy_moves(resources: 
         assert dimension == {"Name": "FunctionName", "Value": {"Ref": name}}
 
 
-def test_nobody_calls_a_function_past_its_alias(resources: dict[str, dict[str, Any]]) -> None:
+def test_every_caller_uses_the_alias_of_a_function(resources: dict[str, dict[str, Any]]) -> None:
     functions = set(_functions(resources))
     watching = ("AWS::CloudWatch::Alarm", "AWS::Lambda::Version", "AWS::Lambda::Alias", "AWS::CloudWatch::Dashboard")
     aside = (*watching, "AWS::Lambda::Permission", "AWS::Lambda::EventInvokeConfig", "AWS::CodeDeploy::DeploymentGroup")
@@ -80,7 +80,7 @@ def test_nobody_calls_a_function_past_its_alias(resources: dict[str, dict[str, A
             assert each["Properties"]["Qualifier"] == "live", name
 
 
-def test_nothing_waits_for_what_waits_for_it(resources: dict[str, dict[str, Any]]) -> None:
+def test_resources_have_no_circular_dependencies(resources: dict[str, dict[str, Any]]) -> None:
     waits_for = {
         name: set(_mentions([each.get("Properties"), each.get("UpdatePolicy")])) & set(resources)
         for name, each in resources.items()
@@ -88,36 +88,36 @@ def test_nothing_waits_for_what_waits_for_it(resources: dict[str, dict[str, Any]
     assert len(list(TopologicalSorter(waits_for).static_order())) == len(resources)
 
 
-def test_a_new_revision_is_a_new_version_and_the_same_one_is_none(resources: dict[str, dict[str, Any]]) -> None:
+def test_only_a_new_revision_is_a_new_version(resources: dict[str, dict[str, Any]]) -> None:
     def versions(found: dict[str, dict[str, Any]]) -> set[str]:
         return {name for name, each in found.items() if each["Type"] == "AWS::Lambda::Version"}
 
     assert versions(_transformed(REVISION)) == versions(resources)
-    assert not versions(_transformed("off")) & versions(resources)  # YAML has words that are no text
+    assert not versions(_transformed("off")) & versions(resources)  # YAML reads some words as other types
     assert len(versions(resources)) == len(_functions(resources))
 
 
-def test_nothing_of_a_deployment_is_left_to_what_sam_remembers() -> None:
-    """`sam deploy` gives a parameter that nobody names the last deployment's value: the old revision."""
+def test_a_gradual_template_has_no_additional_parameters() -> None:
+    """`sam deploy` uses the last deployment's value for a missing parameter: the old revision."""
     plain, made = (YAML().load(ROOT / "template.yaml") for _ in range(2))
     assert set(gradual(made, REVISION)["Parameters"]) == set(plain["Parameters"])
 
 
 @pytest.mark.parametrize("revision", ["", "r12-a1", "r1234567890", "a b"])
-def test_a_revision_that_sam_would_cut_or_refuse_is_refused(revision: str) -> None:
+def test_a_revision_that_sam_would_truncate_or_refuse_is_refused(revision: str) -> None:
     with pytest.raises(ValueError, match="revision"):
         gradual(YAML().load(ROOT / "template.yaml"), revision)
 
 
-def test_a_build_without_a_word_has_a_revision_of_its_own() -> None:
+def test_a_build_without_a_given_revision_has_a_new_one() -> None:
     first, second = new_revision(1_800_000_000.0), new_revision(1_800_000_001.0)
     assert first != second
     for each in (first, second):
         gradual(YAML().load(ROOT / "template.yaml"), each)
 
 
-def test_executions_of_before_may_call_what_they_began_with(resources: dict[str, dict[str, Any]]) -> None:
-    """The role is the same with and without rollouts: functions, and their aliases."""
+def test_earlier_executions_may_call_the_functions_that_they_started_with(resources: dict[str, dict[str, Any]]) -> None:
+    """The role is the same with and without gradual deployments: it allows functions and their aliases."""
     plain = deployed(parsed((ROOT / "template.yaml").read_text()))
     assert resources["OnboardPersonRole"] == plain["OnboardPersonRole"]
     (policy,) = resources["OnboardPersonRole"]["Properties"]["Policies"]
@@ -132,12 +132,12 @@ def test_executions_of_before_may_call_what_they_began_with(resources: dict[str,
 
 
 def _arns(machine: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the state machine calls."""
+    """Returns the ARNs that the state machine calls."""
     given = machine["Properties"]["DefinitionSubstitutions"]
     return [value for name, value in given.items() if name.endswith("FunctionArn")]
 
 
-def test_the_workflow_builds_each_run_as_a_revision_of_its_own() -> None:
+def test_the_workflow_builds_a_new_revision_in_each_run() -> None:
     workflows = ROOT / ".github/workflows"
     build = 'make build-gradual "REVISION=r${GITHUB_RUN_NUMBER}a${GITHUB_RUN_ATTEMPT}"'
     assert build in (workflows / "deploy.yml").read_text()

@@ -1,4 +1,4 @@
-"""The layers and the functions fit each other: a runtime or processor that they are not built for does not deploy."""
+"""The layers match the functions: a runtime or architecture that they are not built for cannot be deployed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.template_file import RESOURCES, TEMPLATE
 
 
 def _refused(template: dict[str, Any], **given: str) -> list[str]:
-    """What CloudFormation says of the parameters before it touches anything."""
+    """Returns CloudFormation's errors for the parameters, before it changes anything."""
     values = {name: each.get("Default") for name, each in template["Parameters"].items()} | given
     refused = []
     for assertion in template["Rules"]["LayersFit"]["Assertions"]:
@@ -24,24 +24,24 @@ def _refused(template: dict[str, Any], **given: str) -> list[str]:
     return refused
 
 
-def test_the_defaults_deploy_and_every_other_choice_says_what_to_build() -> None:
+def test_the_defaults_deploy_and_every_other_value_is_refused_with_the_build_option() -> None:
     assert "RuleCondition" not in TEMPLATE["Rules"]["LayersFit"]
     assert _refused(TEMPLATE) == []
     for name, variable in zip(PARAMETERS, ("PYTHON_RUNTIME", "ARCHITECTURE"), strict=True):
         others = set(TEMPLATE["Parameters"][name]["AllowedValues"]) - {TEMPLATE["Parameters"][name]["Default"]}
         assert others
         for value in others:
-            (said,) = _refused(TEMPLATE, **{name: value})
-            assert f"make build with {variable}" in said
+            (message,) = _refused(TEMPLATE, **{name: value})
+            assert f"make build with {variable}" in message
 
 
-def test_both_parameters_reach_every_function() -> None:
+def test_every_function_uses_both_parameters() -> None:
     shared = TEMPLATE["Globals"]["Function"]
     assert (shared["Runtime"], shared["Architectures"]) == ({"Ref": PARAMETERS[0]}, [{"Ref": PARAMETERS[1]}])
     assert not [name for name, each in RESOURCES.items() if {"Runtime", "Architectures"} & set(each["Properties"])]
 
 
-def test_a_build_for_others_deploys_for_these_alone(tmp_path: Path) -> None:
+def test_a_build_for_other_values_deploys_only_with_these(tmp_path: Path) -> None:
     file = tmp_path / "template.yaml"
     file.write_text(yaml.safe_dump(TEMPLATE))
     main([str(file), "--python-runtime", "python3.12", "--architecture", "x86_64"])
@@ -54,6 +54,6 @@ def test_a_build_for_others_deploys_for_these_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("runtime", "architecture"), [("3.12", None), ("python3.10", None), (None, "amd64")])
-def test_what_the_template_does_not_allow_is_refused(runtime: str | None, architecture: str | None) -> None:
+def test_a_value_that_the_template_does_not_allow_is_refused(runtime: str | None, architecture: str | None) -> None:
     with pytest.raises(ValueError, match=f"not {runtime or architecture}"):
         built_for(copy.deepcopy(TEMPLATE), runtime, architecture)

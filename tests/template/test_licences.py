@@ -1,4 +1,4 @@
-"""No source of others is in the repository: packages come from their registries, pinned by hashes."""
+"""The repository has no third-party source code: packages come from registries, pinned by hashes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.template_file import ROOT
 
-#: What stands at the head of somebody's file, or is kept in it by a bundler.
+#: Licence headers of third-party files, also in the form that a bundler keeps.
 NOTICE = re.compile(
     r"copyright\s+(\(c\)|©|\d{4})|©\s*\d{4}|permission\s+is\s+hereby\s+granted|licen[cs]ed\s+under\s+the"
     r"|redistribution\s+and\s+use\s+in|(general|mozilla)\s+public\s+licen[cs]e|spdx-licen[cs]e-identifier:\s|@licen[cs]e\b"
@@ -27,11 +27,11 @@ NOTICE = re.compile(
         "GNU_Lesser_General_Public_License",
     ],
 )  # fmt: skip
-def test_a_head_of_others_is_known(head: str) -> None:
+def test_a_third_party_header_is_recognised(head: str) -> None:
     assert NOTICE.search(head.replace("_", " "))
 
 
-def test_no_file_has_a_head_of_others() -> None:
+def test_no_file_has_a_third_party_header() -> None:
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     files = [ROOT / name for name in names if name and not name.endswith("LICENSE")]

@@ -1,4 +1,4 @@
-"""The workflow's definition: what statelint finds in it, and what we ask of it besides."""
+"""The workflow's definition: statelint finds nothing in it, and it meets our additional rules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Machine = dict[str, Any]
 
 
 def _states(machine: Machine) -> dict[str, dict[str, Any]]:
-    """Every state of the machine and of its Map states."""
+    """Returns every state of the machine and of its Map states."""
     found = dict(machine["States"])
     for state in machine["States"].values():
         if "ItemProcessor" in state:
@@ -26,7 +26,7 @@ def _states(machine: Machine) -> dict[str, dict[str, Any]]:
 
 
 def _unreached(machine: Machine) -> list[str]:
-    """States that no path from StartAt leads to; statelint is content with any transition, so with a ring of two."""
+    """Returns the unreachable states. statelint only requires a transition to each, which a cycle of two has."""
     found, reached, todo = [], set(), {machine["StartAt"]}
     while todo:
         name = todo.pop()
@@ -40,7 +40,7 @@ def _unreached(machine: Machine) -> list[str]:
 
 
 def _unbounded(machine: Machine) -> list[str]:
-    """Where a task could wait or repeat without a bound, or fail without an exit: "state: what it lacks"."""
+    """Returns where a task could wait or retry without a bound, or fail without a Catch: "state: what is missing"."""
     found = []
     for name, state in _states(machine).items():
         if state["Type"] != "Task":
@@ -50,12 +50,12 @@ def _unbounded(machine: Machine) -> list[str]:
         if not 0 < state.get("TimeoutSeconds", 0) < 120:
             found.append(f"{name}: TimeoutSeconds")
         found += [f"{name}: MaxAttempts" for each in retries if "MaxAttempts" not in each]
-        # The first retriers may say what is never repeated; the last one says how all else is.
+        # The first retriers may list errors that are never retried. The last one is for all other errors.
         wanted = ("IntervalSeconds", "BackoffRate", "MaxDelaySeconds")
         found += [f"{name}: {field}" for each in retries[-1:] for field in wanted if field not in each]
         found += [f"{name}: JitterStrategy" for each in retries[-1:] if each.get("JitterStrategy") != "FULL"]
         if not any({"States.ALL", "States.TaskFailed"} & set(each["ErrorEquals"]) for each in retries[-1:]):
-            found.append(f"{name}: a retry of whatever else fails")
+            found.append(f"{name}: a retry of all other errors")
     return found
 
 
@@ -95,7 +95,7 @@ FAULTS: dict[str, tuple[Callable[[Machine], Any], str]] = {
         lambda machine: _inner(machine).update(Island={"Type": "Succeed"}),
         "No transition found to state State Machine.States.SubmitAssets.ItemProcessor.Island",
     ),
-    "a ring of states that nothing leads to": (
+    "an unreachable cycle of states": (
         lambda machine: machine["States"].update(
             Ring={"Type": "Pass", "Next": "OfTwo"}, OfTwo={"Type": "Pass", "Next": "Ring"}
         ),
@@ -113,9 +113,9 @@ FAULTS: dict[str, tuple[Callable[[Machine], Any], str]] = {
         lambda machine: machine["States"]["SaveGroup"]["Retry"][-1].update(JitterStrategy="NONE"),
         "SaveGroup: JitterStrategy",
     ),
-    "a Retry that knows some errors alone": (
+    "a Retry for only some errors": (
         lambda machine: machine["States"]["ClaimAssets"]["Retry"][0].update(ErrorEquals=["Lambda.Unknown"]),
-        "ClaimAssets: a retry of whatever else fails",
+        "ClaimAssets: a retry of all other errors",
     ),
     "a Task without a timeout": (
         lambda machine: machine["States"]["ClaimAssets"].pop("TimeoutSeconds"),
@@ -130,7 +130,7 @@ FAULTS: dict[str, tuple[Callable[[Machine], Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_in_the_workflow_would_be_found(fault: str) -> None:
+def test_a_mistake_in_the_workflow_is_found(fault: str) -> None:
     spoil, expected = FAULTS[fault]
     machine = copy.deepcopy(ASL)
     spoil(machine)
@@ -142,6 +142,6 @@ def test_the_machines_substitutions_are_those_of_the_template() -> None:
     assert used == set(RESOURCES["OnboardPerson"]["Properties"]["DefinitionSubstitutions"])
 
 
-def test_no_secret_travels_through_the_machine() -> None:
+def test_no_secret_is_in_an_input_or_output_of_the_machine() -> None:
     text = json.dumps(ASL).lower()
     assert not {word for word in ("byted_token", "asset_url", "h5_link", "api_key") if word in text}

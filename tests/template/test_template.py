@@ -1,4 +1,4 @@
-"""What the template promises, read from the template and the code themselves."""
+"""The template's guarantees, checked against the template and the code."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _statements() -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def test_no_policy_is_wider_than_it_must_be() -> None:
+def test_no_policy_is_wider_than_necessary() -> None:
     statements = _statements()
     assert len(statements) > 20
     for name, statement in statements:
@@ -71,7 +71,7 @@ def test_no_policy_is_wider_than_it_must_be() -> None:
 
 
 def _names_read(module: Path) -> set[str]:
-    """The settings that a module's code names: arguments of text() and number()."""
+    """Returns the settings that a module's code reads: the arguments of text() and number()."""
     found = set()
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
@@ -82,7 +82,7 @@ def _names_read(module: Path) -> set[str]:
 
 
 def _settings_of(function: str) -> set[str]:
-    """What functions/<function>/app.py reads, itself and through its maker in bootstrap."""
+    """Returns the settings that functions/<function>/app.py reads, directly and through its factory in bootstrap."""
     source = ROOT / "layers/likeness/likeness/runtime/bootstrap.py"
     makers = {node.name: node for node in ast.parse(source.read_text()).body if isinstance(node, ast.FunctionDef)}
     app = ROOT / "functions" / function / "app.py"
@@ -104,14 +104,14 @@ def _settings_of(function: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-def test_each_function_gets_the_settings_it_reads_and_no_other(name: str) -> None:
+def test_each_function_gets_only_the_settings_that_it_reads(name: str) -> None:
     folder = FUNCTIONS[name]["CodeUri"].removeprefix("functions/")
     given = set(FUNCTIONS[name].get("Environment", {}).get("Variables", {}))
     assert given == _settings_of(folder)
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-def test_one_name_runs_through_everything(name: str) -> None:
+def test_a_function_has_the_same_name_everywhere(name: str) -> None:
     folder = FUNCTIONS[name]["CodeUri"].removeprefix("functions/")
     assert "".join(part.capitalize() for part in folder.split("_")) + "Function" == name
     assert [file.name for file in (ROOT / "functions" / folder).glob("*.py")] == ["app.py"]
@@ -119,12 +119,12 @@ def test_one_name_runs_through_everything(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-def test_each_function_writes_to_a_log_group_that_forgets(name: str) -> None:
+def test_each_function_writes_to_a_log_group_with_a_retention(name: str) -> None:
     assert FUNCTIONS[name]["LoggingConfig"]["LogGroup"] == {"Ref": f"{name}Logs"}
     assert RESOURCES[f"{name}Logs"]["Type"] == "AWS::Logs::LogGroup"
 
 
-def test_every_log_is_kept_for_as_long_as_the_operator_says() -> None:
+def test_every_log_has_the_retention_that_the_operator_sets() -> None:
     groups = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::Logs::LogGroup"]
     kept = [each.get("RetentionInDays") for each in groups]
     assert len(kept) > 25
@@ -138,8 +138,8 @@ def test_every_log_is_kept_for_as_long_as_the_operator_says() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, each in RESOURCES.items() if "Condition" in each])
-def test_what_may_not_be_there_is_referred_to_under_its_condition_alone(name: str) -> None:
-    """Otherwise CloudFormation refuses the template as soon as a switch is off."""
+def test_a_conditional_resource_is_referred_to_only_under_its_condition(name: str) -> None:
+    """Otherwise CloudFormation refuses the template when the condition is false."""
     wanted = RESOURCES[name]["Condition"]
     body = yaml.safe_load((ROOT / "dashboard/body.yaml").read_text("utf-8"))
     places = {**RESOURCES, **{f"output {each}": output for each, output in TEMPLATE["Outputs"].items()}, "body": body}
@@ -149,7 +149,7 @@ def test_what_may_not_be_there_is_referred_to_under_its_condition_alone(name: st
             assert referred != name or wanted in set().union(*map(implied, given)), place
 
 
-def test_what_fails_in_the_background_is_kept() -> None:
+def test_failed_background_events_are_kept() -> None:
     called_later = {
         name: function
         for name, function in FUNCTIONS.items()
@@ -171,7 +171,7 @@ def _dead_letters_of(queue: str) -> str:
     return target.split(".")[0]
 
 
-def test_every_queue_that_is_read_has_dead_letters_and_gives_back_what_failed_alone() -> None:
+def test_every_consumed_queue_has_dead_letters_and_returns_only_failed_messages() -> None:
     events = [event for function in FUNCTIONS.values() for event in function.get("Events", {}).values()]
     read = [event["Properties"] for event in events if event["Type"] == "SQS"]
     assert len(read) == 2
@@ -181,7 +181,7 @@ def test_every_queue_that_is_read_has_dead_letters_and_gives_back_what_failed_al
         assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_the_stream_brings_sessions_and_assets_alone_and_gives_them_up_only_when_it_forgets_them() -> None:
+def test_the_stream_delivers_only_sessions_and_assets_and_retries_them_until_they_expire() -> None:
     (function,) = [
         each for each in FUNCTIONS.values() for event in each.get("Events", {}).values() if event["Type"] == "DynamoDB"
     ]
@@ -201,7 +201,7 @@ def test_the_stream_brings_sessions_and_assets_alone_and_gives_them_up_only_when
     assert RESOURCES[place]["Type"] == "AWS::SQS::Queue"
 
 
-def test_webhooks_get_client_events_by_a_rule_that_may_send_to_their_queue_alone() -> None:
+def test_a_rule_that_may_send_only_to_the_webhook_queue_delivers_client_events() -> None:
     rule = RESOURCES["WebhookRule"]["Properties"]
     assert rule["EventPattern"] == {"source": [SOURCE], "detail": {"client_id": [{"exists": True}]}}
     (target,) = rule["Targets"]
@@ -217,7 +217,7 @@ def test_webhooks_get_client_events_by_a_rule_that_may_send_to_their_queue_alone
     ]
 
 
-def test_a_webhook_alone_is_in_a_run_and_private_addresses_are_refused_unless_said_otherwise() -> None:
+def test_a_run_sends_one_webhook_and_private_addresses_are_refused_by_default() -> None:
     (event,) = FUNCTIONS["SendWebhooksFunction"]["Events"].values()
     assert event["Properties"]["BatchSize"] == 1
     assert RESOURCES["WebhookQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == {"Ref": "WebhookTries"}
@@ -228,7 +228,7 @@ def test_a_webhook_alone_is_in_a_run_and_private_addresses_are_refused_unless_sa
     ("pauses", "good"),
     [("1", True), ("0,43000", True), ("5,300,42999", True), ("43001", False), ("5,99999", False), ("5,", False)],
 )
-def test_a_pause_that_sqs_could_not_keep_is_refused_by_the_deploy(pauses: str, good: bool) -> None:
+def test_a_delay_beyond_the_limit_of_sqs_is_refused_by_the_deployment(pauses: str, good: bool) -> None:
     parameter = TEMPLATE["Parameters"]["WebhookRetrySeconds"]
     assert bool(re.fullmatch(parameter["AllowedPattern"], pauses)) is good
     assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"])
@@ -240,7 +240,7 @@ def test_every_queue_is_encrypted() -> None:
     assert all(queue["SqsManagedSseEnabled"] is True for queue in queues)
 
 
-def test_sessions_are_bounded_when_the_operator_says_so_and_nothing_is_reserved_otherwise() -> None:
+def test_concurrency_is_reserved_only_when_the_operator_bounds_sessions() -> None:
     assert TEMPLATE["Parameters"]["CreateSessionConcurrency"]["Default"] == 0
     unbounded = {"Fn::Equals": [{"Ref": "CreateSessionConcurrency"}, 0]}
     assert TEMPLATE["Conditions"]["CreateSessionIsReserved"] == {"Fn::Not": [unbounded]}
@@ -250,30 +250,30 @@ def test_sessions_are_bounded_when_the_operator_says_so_and_nothing_is_reserved_
     assert reserved == {"CreateSessionFunction": {"Fn::If": either}}
 
 
-def test_a_domain_and_a_firewall_come_with_their_switches_alone() -> None:
+def test_a_domain_and_a_firewall_exist_only_when_they_are_enabled() -> None:
     conditions = {name: each.get("Condition") for name, each in RESOURCES.items() if each.get("Condition")}
     assert {conditions[name] for name in ("ApiDomain", "ApiDomainMapping")} == {"HasDomain"}
     assert {conditions[name] for name in ("ApiFirewall", "ApiFirewallAssociation")} == {"HasFirewall"}
     defaults = {name: each.get("Default") for name, each in TEMPLATE["Parameters"].items()}
     assert (defaults["DomainName"], defaults["CertificateArn"], defaults["Firewall"]) == ("", "", "off")
     for each in RESOURCES["ApiFirewall"]["Properties"]["Rules"]:
-        # A sample is a request, and its URL may hold a callback's signature.
+        # A sample is a request, and its URL may contain a callback's signature.
         assert each["VisibilityConfig"]["SampledRequestsEnabled"] is False
 
 
-def test_what_holds_the_inventory_or_files_outlives_the_stack() -> None:
+def test_resources_with_the_inventory_or_files_are_kept_when_the_stack_is_deleted() -> None:
     kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket")
     kept = {name: each for name, each in RESOURCES.items() if each["Type"] in kinds and name != "IdempotencyTable"}
     assert set(kept) == {"Table", "UploadBucket", "InventoryBucket"}
     assert {each["UpdateReplacePolicy"] for each in kept.values()} == {"Retain"}
     for name, each in kept.items():
-        # A rolled back creation leaves nothing, but for what CloudFormation cannot delete.
+        # A rolled-back creation leaves nothing except for what CloudFormation cannot delete.
         protected = each["Properties"].get("DeletionProtectionEnabled", False)
         assert protected is (name == "Table")
         assert each["DeletionPolicy"] == ("Retain" if protected else "RetainExceptOnCreate")
 
 
-def test_an_export_is_private_versioned_encrypted_kept_and_forgotten() -> None:
+def test_an_export_is_private_versioned_encrypted_and_has_a_retention() -> None:
     bucket = RESOURCES["InventoryBucket"]
     properties = bucket["Properties"]
     assert all(properties["PublicAccessBlockConfiguration"].values())
@@ -287,7 +287,7 @@ def test_an_export_is_private_versioned_encrypted_kept_and_forgotten() -> None:
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_what_happens_by_the_clock_can_be_switched_off_and_one_role_alone_may_scan() -> None:
+def test_schedules_can_be_disabled_and_only_one_role_may_scan() -> None:
     clocks = {
         name: event["Properties"]
         for name, function in FUNCTIONS.items()
@@ -307,7 +307,7 @@ def test_what_happens_by_the_clock_can_be_switched_off_and_one_role_alone_may_sc
     assert {name for name, each in _statements() if "dynamodb:Scan" in each["Action"]} == {"ExportInventoryFunction"}
 
 
-def test_what_holds_faces_is_private_versioned_and_encrypted() -> None:
+def test_storage_of_faces_is_private_versioned_and_encrypted() -> None:
     bucket = RESOURCES["UploadBucket"]["Properties"]
     assert all(bucket["PublicAccessBlockConfiguration"].values())
     assert bucket["VersioningConfiguration"]["Status"] == "Enabled"
@@ -317,7 +317,7 @@ def test_what_holds_faces_is_private_versioned_and_encrypted() -> None:
     shown = {
         each["IndexName"]: each["Projection"].get("NonKeyAttributes", []) for each in table["GlobalSecondaryIndexes"]
     }
-    assert "attempts" not in shown["ClientSessions"], "byted tokens stay out of the index"
+    assert "attempts" not in shown["ClientSessions"], "the index has no byted tokens"
     assert set(shown.pop("ClientAssets")) == {"status", "error", "submitted_at", "activated_at", "asset_type"}
     assert shown.pop("UpstreamIds") == []
     assert shown.pop("Due") == []
@@ -336,7 +336,7 @@ def test_access_logs_name_the_principal_and_the_route_and_never_a_path() -> None
     assert "$context.path" not in access_log.values()
 
 
-def test_the_table_of_contents_names_every_section_in_its_order() -> None:
+def test_the_table_of_contents_lists_every_section_in_order() -> None:
     text = (ROOT / "template.yaml").read_text()
     sections = re.findall(r"^  # === (.*?) =+$", text, re.MULTILINE)
     contents = re.findall(r"^#   (.*)$", text, re.MULTILINE)

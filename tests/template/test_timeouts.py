@@ -1,4 +1,4 @@
-"""Who outlives whom: a function its calls to AWS and crun, a state its function, API Gateway those behind it."""
+"""Timeouts are ordered: calls to AWS and crun < functions < states and API Gateway."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ BEHIND_THE_API = sorted(
     for name, function in FUNCTIONS.items()
     if any(event["Type"] == "Api" for event in function.get("Events", {}).values())
 )
-#: The longest that a call to crun may take once it was admitted.
+#: The longest duration of an admitted call to crun.
 CRUN_SECONDS = crun_client.CONNECT_TIMEOUT_SECONDS + crun_client.READ_TIMEOUT_SECONDS
-#: API Gateway's own limit for an integration.
+#: API Gateway's limit for an integration.
 API_GATEWAY_SECONDS = 29
 
 
 def _tasks(machine: dict[str, Any]) -> dict[str, tuple[int, str]]:
-    """Each state that runs a function, with its TimeoutSeconds and the function's name."""
+    """Returns each state that runs a function, with its TimeoutSeconds and the function's name."""
     found: dict[str, tuple[int, str]] = {}
     for name, state in machine["States"].items():
         if "ItemProcessor" in state:
@@ -54,7 +54,9 @@ TASKS = _tasks(ASL)
 
 
 @pytest.mark.parametrize("service", ["dynamodb", "events", "s3", "secretsmanager", "sqs", "stepfunctions"])
-def test_every_function_outlives_all_tries_to_reach_aws(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_function_has_time_for_all_retries_of_a_call_to_aws(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     config: Any = make_client(service).meta.config
     shortest = min(FUNCTIONS[name]["Timeout"] for name in CALLS_AWS)
@@ -64,52 +66,53 @@ def test_every_function_outlives_all_tries_to_reach_aws(service: str, monkeypatc
 
 
 @pytest.mark.parametrize("name", CALLS_CRUN)
-def test_a_function_outlives_its_waits_for_the_rate_limiter_and_a_call_to_crun(name: str) -> None:
+def test_a_function_has_time_for_the_rate_limiter_and_a_call_to_crun(name: str) -> None:
     assert FUNCTIONS[name]["Timeout"] > bootstrap._PERMIT_WAIT_SECONDS + CRUN_SECONDS
 
 
-def test_polling_outlives_its_last_batch_of_questions() -> None:
+def test_polling_has_time_for_its_last_batch() -> None:
     last_batch = bootstrap._PERMIT_WAIT_SECONDS + CRUN_SECONDS
     assert crun_client._REPORTS_SECONDS + last_batch < FUNCTIONS["PollAssetsFunction"]["Timeout"]
 
 
-def test_a_webhooks_run_outlives_what_it_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_of_send_webhooks_has_time_for_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     config: Any = make_client("dynamodb").meta.config
     aws = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
     timeout = FUNCTIONS["SendWebhooksFunction"]["Timeout"]
     assert webhook_post.CONNECT_TIMEOUT_SECONDS + webhook_post.READ_TIMEOUT_SECONDS < webhook_post.TOTAL_SECONDS
-    # The endpoint, whether it may be tried; that the delivery waits, the endpoint again, that it waits no more; the
-    # receiver; that it is available, what waits, a resumption.
+    # Load the endpoint, check that it may be tried, store the waiting delivery, load the endpoint again, delete the
+    # waiting delivery, call the receiver, mark it as available, query the waiting deliveries, send a resumption.
     assert webhook_post.TOTAL_SECONDS + 8 * aws < timeout
-    # The endpoint, what waits; the last receiver; that it is available again, that this waits no more; the rest.
+    # Load the endpoint, query the waiting deliveries, call the last receiver, mark it as available, delete the
+    # waiting delivery, send the rest.
     assert send_webhooks.RESUMPTION_SECONDS + webhook_post.TOTAL_SECONDS + 5 * aws < timeout
 
 
-def test_the_last_try_of_a_webhook_is_within_the_time_for_which_its_queue_keeps_it() -> None:
+def test_the_last_try_of_a_webhook_is_within_the_retention_of_its_queue() -> None:
     tries = TEMPLATE["Parameters"]["WebhookTries"]
     kept = RESOURCES["WebhookQueue"]["Properties"]["MessageRetentionPeriod"]
     pauses = TEMPLATE["Parameters"]["WebhookRetrySeconds"]["Default"]
 
     def end(of_try: int) -> int:
-        """When it has ended at the latest: Retry-After lengthens every pause, every run takes its whole time."""
+        """Returns the latest end of a try: with Retry-After in every delay and with the longest runs."""
         retries, longest = Retries.of(pauses, of_try), 10 * kept
         waited = sum(retries.pause(each, 0.0, asked=longest) for each in range(1, of_try))
         return int(waited + of_try * FUNCTIONS["SendWebhooksFunction"]["Timeout"])
 
-    # A dead letter keeps its age. Half a day is left to find it.
+    # A dead letter keeps its age. Half a day is left to handle it.
     left = LONGEST_PAUSE_SECONDS
     assert end(tries["MaxValue"]) + left <= kept < end(tries["MaxValue"] + 1) + left
     assert end(tries["Default"]) < kept / 2
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
-def test_a_state_outlives_its_function(name: str) -> None:
+def test_a_state_has_a_longer_timeout_than_its_function(name: str) -> None:
     seconds, function = TASKS[name]
     assert FUNCTIONS[function]["Timeout"] < seconds < 120
 
 
-def test_every_function_of_the_workflow_is_held_against_its_state() -> None:
+def test_every_function_of_the_workflow_is_compared_with_its_state() -> None:
     given = set(RESOURCES["OnboardPerson"]["Properties"]["DefinitionSubstitutions"]) - {"Partition", "TableName"}
     assert {f"{function}Arn" for _, function in TASKS.values()} == given
     assert set(CALLS_CRUN) == {
@@ -119,27 +122,27 @@ def test_every_function_of_the_workflow_is_held_against_its_state() -> None:
 
 
 @pytest.mark.parametrize("name", [*BEHIND_THE_API, "AuthorizeFunction"])
-def test_a_function_answers_before_api_gateway_gives_up(name: str) -> None:
+def test_a_function_responds_before_api_gateway_times_out(name: str) -> None:
     assert FUNCTIONS[name]["Timeout"] < API_GATEWAY_SECONDS
 
 
-def test_a_lookups_lease_outlives_the_function_that_holds_it() -> None:
+def test_the_lease_of_a_look_up_is_longer_than_the_timeout_of_its_function() -> None:
     assert FUNCTIONS["LookUpResultFunction"]["Timeout"] < LEASE_SECONDS
 
 
-def test_a_submissions_lease_outlives_the_functions_that_hold_it() -> None:
+def test_the_lease_of_a_submission_is_longer_than_the_timeouts_of_its_functions() -> None:
     for name in ("SubmitAssetFunction", "FetchAssetFunction"):
         assert FUNCTIONS[name]["Timeout"] < SUBMISSION_LEASE_SECONDS
 
 
-def test_retries_for_a_caller_end_in_time() -> None:
+def test_retries_for_a_caller_end_before_the_timeout() -> None:
     for step, name in ((open_validation, "OpenValidationFunction"), (fetch_asset, "FetchAssetFunction")):
         assert FUNCTIONS[name]["Timeout"] > step._TRIES_SECONDS + CRUN_SECONDS
     assert fetch_asset._FETCH_SECONDS < fetch_asset._TRIES_SECONDS
     assert FUNCTIONS["GetResultFunction"]["Timeout"] > get_result._RESULT_SECONDS + 1
 
 
-def test_a_queue_waits_six_times_as_long_as_its_consumer_may_run() -> None:
+def test_the_visibility_timeout_of_a_queue_is_six_times_that_of_its_consumer() -> None:
     read = {
         event["Properties"]["Queue"]["Fn::GetAtt"].split(".")[0]: function["Timeout"]
         for function in FUNCTIONS.values()

@@ -1,4 +1,4 @@
-"""The functions behind the HTTP API, loaded by themselves on an account in moto: what goes in and out is JSON."""
+"""Runs the functions behind the HTTP API on an account in moto, with JSON events and responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.domain.links import origin_of
 from likeness.domain.signing import sign_callback
 from likeness.runtime import bootstrap
-from tests.aws import make_table, no_account_of_this_machine
+from tests.aws import isolated_aws_environment, make_table
 from tests.functions import cold_start, environment, event_of_request, invoke, one_authority
 
 BASE = "https://likeness.example/v1"
@@ -28,7 +28,7 @@ _HANDLERS = ("authorize", "create_session", "get_session", "get_stats", "registe
 
 @dataclass(frozen=True)
 class Answer:
-    """What API Gateway gets from a function. Header names are in lower case."""
+    """A function's response to API Gateway. Header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -41,7 +41,7 @@ class Answer:
 
 @dataclass
 class ApiHarness:
-    """Calls the handlers as API Gateway does, as client ``acme`` whose return origins are ORIGINS."""
+    """Calls the handlers as API Gateway does, as client ``acme`` with the return origins ORIGINS."""
 
     apps: dict[str, ModuleType]
     store: DynamoStore
@@ -50,23 +50,23 @@ class ApiHarness:
     )
 
     def request(self, function: str, method: str, resource: str, path: str = "", **more: Any) -> Answer:
-        """One request to an authorized route."""
+        """Sends a request to an authorized route."""
         event = event_of_request(method, resource, path or resource, authorizer=self.authorizer, **more)
         return self.event(function, event)
 
     def event(self, function: str, event: Mapping[str, Any]) -> Answer:
-        """One event, as it is."""
+        """Invokes a function with an unchanged event."""
         answer = invoke(self.apps[function], event)
         multi = {name: values[-1] for name, values in (answer.get("multiValueHeaders") or {}).items()}
         headers = {name.lower(): value for name, value in {**multi, **(answer.get("headers") or {})}.items()}
         return Answer(answer["statusCode"], headers, answer["body"])
 
     def create(self, **body: Any) -> Answer:
-        """POST /sessions without a link: nobody calls crun."""
+        """Creates a session without a link, so that crun is not called."""
         return self.request("create_session", "POST", "/sessions", body=json.dumps({"start": "on_open", **body}))
 
     def session(self, **body: Any) -> str:
-        """The id of a new session."""
+        """Creates a session. Returns its id."""
         made = self.create(**body)
         assert made.status == 201, made.body
         found: str = made.json["id"]
@@ -75,7 +75,7 @@ class ApiHarness:
     def callback(
         self, session: str, attempt: str = "1", signature: str | None = None, query: Any = None, **event: Any
     ) -> Answer:
-        """The browser comes back; without ``signature`` with the right one for this session and attempt."""
+        """Sends the browser's callback. The default ``signature`` is the valid one for the session and attempt."""
         signature = sign_callback([KEY], session, int(attempt)) if signature is None else signature
         resource = "/callback/{session_id}/{attempt}/{signature}"
         parameters = {"session_id": session, "attempt": attempt, "signature": signature}
@@ -83,7 +83,7 @@ class ApiHarness:
         return self.event("receive_callback", made | event)
 
     def allows(self, credential: str) -> dict[str, Any]:
-        """The authorizer's answer for a credential."""
+        """Returns the authorizer's response for a credential."""
         event = {"headers": {"X-Api-Key": credential}, "methodArn": "arn:aws:execute-api:r:1:api/v1/GET/sessions"}
         found: dict[str, Any] = invoke(self.apps["authorize"], event)
         return found
@@ -91,9 +91,9 @@ class ApiHarness:
 
 @contextmanager
 def service() -> Iterator[ApiHarness]:
-    """A fresh account, with the handlers started in it. crun is not reachable: unit tests have no sockets."""
+    """Starts the handlers in a new account. crun is not reachable, because unit tests cannot open sockets."""
     assert all(origin_of(each) == each for each in ORIGINS)
-    with no_account_of_this_machine(), mock_aws(), one_authority(), pytest.MonkeyPatch.context() as patch:
+    with isolated_aws_environment(), mock_aws(), one_authority(), pytest.MonkeyPatch.context() as patch:
         for logical_id in ("Table", "IdempotencyTable"):
             make_table(logical_id, logical_id)
         boto3.client("s3").create_bucket(Bucket="uploads")

@@ -1,4 +1,4 @@
-"""Unit tests are pure, or talk to moto inside this process: none may open a socket."""
+"""Fixtures of the unit tests, which use moto in this process and cannot open sockets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _no_sockets(monkeypatch: pytest.MonkeyPatch, socket_enabled: None) -> None:
 
 @pytest.fixture(scope="module")
 def dynamodb() -> Iterator[Any]:
-    """A client of an account that holds the template's table. One for a module: its tests use ids of their own."""
+    """A client of an account with the template's table. A module shares one, so its tests use different ids."""
     with inventory(TABLE) as client:
         yield client
 

@@ -1,4 +1,4 @@
-"""Second implementations of the ports: in memory, scripted, and honest about what they were asked."""
+"""In-memory implementations of the ports. They return scripted answers and record the calls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Answer = TypeVar("Answer")
 
 @dataclass
 class FakeClock:
-    """Stands still until it is moved. ``at`` in epoch seconds; its entropy counts up."""
+    """Returns ``at`` (epoch seconds) until a test changes it. Its entropy is a counter."""
 
     at: float = 1_800_000_000.0
     drawn: itertools.count[int] = field(default_factory=itertools.count)
@@ -42,7 +42,7 @@ class FakeClock:
 
 @dataclass
 class FakeQueue:
-    """Keeps what was sent, with its delay in seconds."""
+    """Records the messages, each with its delay in seconds."""
 
     sent: list[tuple[str, int]] = field(default_factory=list)
 
@@ -52,7 +52,7 @@ class FakeQueue:
 
 @dataclass
 class FakeEventBus:
-    """Keeps each put. It refuses the event with the id ``refuses``, and is away after ``away_after`` puts."""
+    """Records each put. Rejects the event with the id ``refuses``, and is unavailable after ``away_after`` puts."""
 
     refuses: str = ""
     away_after: int | None = None
@@ -69,16 +69,16 @@ class FakeEventBus:
 
 @dataclass
 class FakeWorkflows:
-    """Executions by name: the document each was started with. ``ended`` names those that run no more."""
+    """Executions by name, with their input documents. ``ended`` has the names of those that have ended."""
 
     started: dict[str, str] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
-    #: How an execution ended, where it did not succeed, and what it got from crun.
+    #: The final statuses of executions that did not succeed, and what executions received from crun.
     statuses: dict[str, ExecutionStatus] = field(default_factory=dict)
     histories: dict[str, Results] = field(default_factory=dict)
 
     def start(self, name: str, document: str) -> bool:
-        # As Step Functions does: with the same input, a name that is still running answers as if new.
+        # Like Step Functions: a start with the name and input of a running execution succeeds.
         if name in self.started:
             return name not in self.ended and self.started[name] == document
         self.started[name] = document
@@ -102,7 +102,7 @@ class FakeWorkflows:
 
 @dataclass
 class FakeCrun:
-    """Gives out the scripted answers in order; an error among them is raised. An unscripted call fails the test."""
+    """Returns the scripted answers in order and raises scripted errors. An unscripted call fails the test."""
 
     sessions: deque[H5Session | UpstreamError] = field(default_factory=deque)
     groups: deque[str | UpstreamError] = field(default_factory=deque)
@@ -115,19 +115,19 @@ class FakeCrun:
     asked: list[str] = field(default_factory=list)
     traced: list[str | None] = field(default_factory=list)
     credits: deque[float | UpstreamError] = field(default_factory=deque)
-    #: On whose behalf each call was made.
+    #: The client of each call.
     clients: list[str | None] = field(default_factory=list)
 
     def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
         self.callback_urls.append(callback_url)
         self.traced.append(correlation_id)
-        return _given(self.sessions)
+        return _next_answer(self.sessions)
 
     def group_of(self, byted_token: str, correlation_id: str | None = None, client_id: str | None = None) -> str:
         self.clients.append(client_id)
         self.traced.append(correlation_id)
         self.looked_up.append(byted_token)
-        return _given(self.groups)
+        return _next_answer(self.groups)
 
     def upload_asset(
         self,
@@ -142,7 +142,7 @@ class FakeCrun:
         self.clients.append(client_id)
         self.traced.append(correlation_id)
         self.uploaded.append((name, asset_type, asset_url, group_id))
-        return _given(self.uploads)
+        return _next_answer(self.uploads)
 
     def asset_reports(
         self, crun_asset_ids: Sequence[str], correlation_id: str | None = None, client_id: str | None = None
@@ -155,10 +155,10 @@ class FakeCrun:
         return {each: self.reports[each] for each in crun_asset_ids}
 
     def balance(self) -> float:
-        return _given(self.credits)
+        return _next_answer(self.credits)
 
 
-def _given(script: deque[Answer | UpstreamError]) -> Answer:
+def _next_answer(script: deque[Answer | UpstreamError]) -> Answer:
     answer = script.popleft()
     if isinstance(answer, UpstreamError):
         raise answer
@@ -167,7 +167,7 @@ def _given(script: deque[Answer | UpstreamError]) -> Answer:
 
 @dataclass
 class FakeFiles:
-    """Objects by key. Every download URL is another one, as signatures are."""
+    """Objects by key. Every download URL has a different signature."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
     signed: itertools.count[int] = field(default_factory=itertools.count)
@@ -198,7 +198,7 @@ class FakeFiles:
 
 @dataclass
 class FakePollHistory:
-    """What a test says was seen of each type, and how often it was asked."""
+    """The history that a test sets for each type, and the number of reads."""
 
     seen: dict[AssetType, History] = field(default_factory=dict)
     asked: int = 0
@@ -223,26 +223,26 @@ class FixedKeys:
 
 @dataclass
 class FakeWebhooks:
-    """Endpoints by client and id. ``away`` makes every question fail."""
+    """Endpoints by client and id. All calls fail while ``away`` is true."""
 
     endpoints: dict[tuple[str, str], Endpoint] = field(default_factory=dict)
     away: bool = False
-    #: What waits, by endpoint.
+    #: The waiting deliveries, by endpoint.
     kept: dict[str, list[WaitingDelivery]] = field(default_factory=dict)
 
     def add(self, *endpoints: Endpoint) -> None:
         self.endpoints |= {(each.client_id, each.id): each for each in endpoints}
 
     def of(self, client_id: str) -> list[Endpoint]:
-        self._ask()
+        self._check_available()
         return [each for each in self.endpoints.values() if each.client_id == client_id]
 
     def find(self, client_id: str, endpoint_id: str) -> Endpoint | None:
-        self._ask()
+        self._check_available()
         return self.endpoints.get((client_id, endpoint_id))
 
     def disable(self, client_id: str, endpoint_id: str, reason: str, now: float) -> None:
-        self._ask()
+        self._check_available()
         found = self.endpoints.get((client_id, endpoint_id))
         if found and found.disabled_at is None:
             self.add(replace(found, disabled_at=now, disabled_reason=reason))
@@ -274,29 +274,29 @@ class FakeWebhooks:
             self.add(replace(found, resumption=resumption, **ended))
 
     def keep(self, endpoint: Endpoint, delivery: WaitingDelivery, now: float) -> None:
-        self._ask()
+        self._check_available()
         found = self.kept.setdefault(endpoint.id, [])
         if delivery not in found:
             found.append(delivery)
         found.sort(key=lambda each: (each.time, each.event_id))
 
     def waiting(self, endpoint: Endpoint, limit: int) -> list[WaitingDelivery]:
-        self._ask()
+        self._check_available()
         return self.kept.get(endpoint.id, [])[:limit]
 
     def forget(self, endpoint: Endpoint, delivery: WaitingDelivery) -> None:
-        self._ask()
+        self._check_available()
         if delivery in self.kept.get(endpoint.id, []):
             self.kept[endpoint.id].remove(delivery)
 
-    def _ask(self) -> None:
+    def _check_available(self) -> None:
         if self.away:
             raise StorageUnavailable("AWS answered InternalServerError")
 
 
 @dataclass
 class FakeWebhookPost:
-    """Answers as it was told, 204 after that, and keeps what was posted: URL, headers, body."""
+    """Returns the scripted answers, then 204. Records the URL, headers and body of each request."""
 
     answers: deque[WebhookAnswer] = field(default_factory=deque)
     posted: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
@@ -308,7 +308,7 @@ class FakeWebhookPost:
 
 @dataclass
 class FakeDownloads:
-    """Gives out the scripted downloads in order; an unscripted fetch fails the test."""
+    """Returns the scripted downloads in order. An unscripted fetch fails the test."""
 
     downloads: deque[Download] = field(default_factory=deque)
     fetched: list[tuple[str, int, float]] = field(default_factory=list)
@@ -318,7 +318,7 @@ class FakeDownloads:
         return self.downloads.popleft()
 
 
-#: The type checker's proof that each fake is the port.
+#: Lets the type checker verify that each fake implements its port.
 CLOCK: type[Clock] = FakeClock
 QUEUE: type[Queue] = FakeQueue
 EVENT_BUS: type[EventBus] = FakeEventBus

@@ -1,4 +1,4 @@
-"""The step harness: the steps on moto's table, and the other ports' in-memory fakes."""
+"""The step harness: runs the steps on moto's table and in-memory fakes of the other ports."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _COUNTER = itertools.count(1)
 
 @dataclass
 class StepHarness:
-    """The steps and their ports. ``dynamodb`` only where a test plays a state that Step Functions runs by itself."""
+    """The steps and their ports. Set ``dynamodb`` in tests that run a state of Step Functions without a function."""
 
     store: DynamoStore
     dynamodb: Any
@@ -57,7 +57,7 @@ class StepHarness:
     history: FakePollHistory = field(default_factory=FakePollHistory)
 
     def session(self, *statuses: AttemptStatus, **changes: Any) -> Session:
-        """A stored session with one attempt for each of ``statuses`` (one open attempt without any)."""
+        """Stores a session with one attempt per status in ``statuses`` (by default one open attempt)."""
         now = self.clock.now()
         attempts = {
             number: Attempt(number, status, f"token-{number}", now, now + 120)
@@ -73,7 +73,7 @@ class StepHarness:
         return made
 
     def verified(self, *statuses: AssetStatus) -> tuple[Session, list[Asset]]:
-        """A verified session, and an asset in each of ``statuses``."""
+        """Stores a verified session with one asset per status in ``statuses``."""
         made = self.session()
         self.store.record_pass(made.id, 1, "10000", self.clock.now())
         self.play("SaveGroup", made.id, {"$.lookup.result.attempt": "1", "$.lookup.result.group_id": "group-1"})
@@ -92,7 +92,7 @@ class StepHarness:
         return asset
 
     def play(self, state: str, session: str, values: dict[str, str]) -> None:
-        """Does what the state machine's own DynamoDB write does, with the expressions of its definition."""
+        """Runs a DynamoDB write of the state machine, with the expressions of its definition."""
         parameters = ASL["States"][state]["Parameters"]
         entered = (
             datetime.fromtimestamp(self.clock.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -135,14 +135,14 @@ class StepHarness:
         return LookUpResult(self.store, self.crun, self.clock)(of.id, number, execution, last_chance=last_chance)
 
     def look_up_to_the_end(self, of: Session, problem: UpstreamError, execution: str = "a", **how: Any) -> Any:
-        """Crun answers with ``problem`` until its word stands; how often it was asked is in ``crun.looked_up``."""
+        """Repeats a look-up that crun answers with ``problem`` until the result is final. Calls: ``crun.looked_up``."""
         for _ in range(50):
             self.crun.groups.append(problem)
             found = self.look_up(of, execution=execution, **how)
             if found["outcome"] != "not_yet":
                 return found
             self.clock.at += found["wait_seconds"]
-        raise AssertionError("it is looked up for ever")
+        raise AssertionError("the look-up never ends")
 
     def claim(self, of: Session, execution: str = "a", takes_over: str | None = None) -> Any:
         return ClaimAssets(self.store, self.clock, PollPolicy(self.schedule, self.history))(

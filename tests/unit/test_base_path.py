@@ -1,4 +1,4 @@
-"""A domain of one's own, with a base path before the API's: every route is found, and every link leads back to it."""
+"""A custom domain with a base path: every route is found, and every generated link has the base path."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.template_file import RESOURCES
 from tests.unit.api_harness import KEY, ApiHarness, service
 
 DOMAIN = "face.example.com"
-#: Where the API is reached → what API Gateway's events have before the route in ``path`` and ``requestContext.path``.
+#: Base URL → the prefix of ``path`` and of ``requestContext.path`` in API Gateway's events.
 PLACES = {
     "https://likeness.example/v1": ("", "/v1", "likeness.example"),
     f"https://{DOMAIN}": ("", "", DOMAIN),
@@ -28,7 +28,7 @@ PLACES = {
     f"https://{DOMAIN}/api/v1": ("/api/v1", "/api/v1", DOMAIN),
     f"https://{DOMAIN}/v1": ("/v1", "/v1", DOMAIN),
 }
-#: Not openapi.json, which only the layer's build makes: integration/test_openapi asks a deployed stack for it.
+#: Without openapi.json, which the layer's build creates: integration/test_openapi requests it from a deployed stack.
 ROUTES = [
     (each["Properties"]["Method"], each["Properties"]["Path"], resource["Properties"]["CodeUri"].partition("/")[2])
     for resource in RESOURCES.values()
@@ -45,7 +45,7 @@ VALUES = {
 @pytest.fixture(scope="module")
 def api() -> Iterator[ApiHarness]:
     with service() as running, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PUBLIC_BASE_URL", "")  # nobody has said it: what the request says counts
+        patch.setenv("PUBLIC_BASE_URL", "")  # not set, so the request's host and path are used
         patch.setenv("UPLOAD_ADDRESSES", "https://s3.test/uploads")
         for name in {function for _, _, function in ROUTES}:
             running.apps[name] = cold_start(name)
@@ -53,7 +53,7 @@ def api() -> Iterator[ApiHarness]:
 
 
 def request(place: str, method: str, resource: str, values: dict[str, str] = VALUES, **more: Any) -> dict[str, Any]:
-    """The event of a request that came by ``place``."""
+    """Returns the event of a request to the base URL ``place``."""
     before, whole, domain = PLACES[place]
     route = re.sub(r"\{(\w+)\+?\}", lambda found: values[found[1]], resource)
     parameters = {name: values[name] for name in re.findall(r"\{(\w+)\+?\}", resource)}
@@ -68,7 +68,7 @@ def test_every_route_answers_as_it_does_without_a_base_path(
     api: ApiHarness, place: str, method: str, resource: str, function: str
 ) -> None:
     method = "GET" if method == "ANY" else method
-    body = "{" if method == "POST" else None  # which every route that takes a body refuses
+    body = "{" if method == "POST" else None  # every route with a body refuses it
     answers = {
         name: invoke(api.apps[function], request(name, method, resource, body=body, authorizer=api.authorizer))
         for name in (place, next(iter(PLACES)))
@@ -78,17 +78,17 @@ def test_every_route_answers_as_it_does_without_a_base_path(
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_the_links_that_are_given_out_have_the_base_path(api: ApiHarness, place: str) -> None:
+def test_returned_links_have_the_base_path(api: ApiHarness, place: str) -> None:
     event = request(place, "POST", "/sessions", body='{"start": "on_open"}', authorizer=api.authorizer)
     made = json.loads(invoke(api.apps["create_session"], event)["body"])
     assert made["invite_url"].startswith(f"{place}/invite#st_")
     values = {"session_id": made["id"], "attempt": "1", "signature": sign_callback([KEY], made["id"], 1)}
-    came = request(place, "GET", "/callback/{session_id}/{attempt}/{signature}", values)
-    assert invoke(api.apps["receive_callback"], came)["headers"]["Location"] == f"{place}/invite?status=requires_input"
+    event = request(place, "GET", "/callback/{session_id}/{attempt}/{signature}", values)
+    assert invoke(api.apps["receive_callback"], event)["headers"]["Location"] == f"{place}/invite?status=requires_input"
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_the_callback_url_that_crun_is_given_has_the_base_path(place: str) -> None:
+def test_the_callback_url_that_is_sent_to_crun_has_the_base_path(place: str) -> None:
     events = {
         "POST /sessions": request(place, "POST", "/sessions"),
         "attempts": request(place, "POST", "/sessions/{session_id}/attempts"),
@@ -100,7 +100,7 @@ def test_the_callback_url_that_crun_is_given_has_the_base_path(place: str) -> No
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("page", ["/invite", "/console", "/docs"])
-def test_what_a_page_loads_is_found_below_the_base_path(api: ApiHarness, place: str, page: str) -> None:
+def test_the_files_of_a_page_are_found_below_the_base_path(api: ApiHarness, place: str, page: str) -> None:
     shown = invoke(api.apps["serve_pages"], request(place, "GET", page))
     loaded = re.findall(r'(?:href|src)="(pages/[^"]+)"', shown["body"])
     assert loaded
@@ -138,7 +138,7 @@ def test_the_authorizer_allows_the_stage_and_not_the_base_path(api: ApiHarness) 
     assert (statement["Effect"], statement["Resource"]) == ("Allow", "arn:aws:execute-api:r:1:api/v1/*")
 
 
-def test_a_value_in_the_path_chooses_no_other_route(api: ApiHarness) -> None:
+def test_a_value_in_the_path_does_not_select_another_route(api: ApiHarness) -> None:
     place = f"https://{DOMAIN}/likeness"
     for odd in ("x/attempts", "../sessions", "a%2Fb", "{session_id}", "ses 1", "é"):
         event = request(place, "GET", "/sessions/{session_id}", {"session_id": odd}, authorizer=api.authorizer)

@@ -1,4 +1,4 @@
-"""The consumer of a queue: each message alone, whatever becomes of the others."""
+"""The consumer of a queue handles each message independently of the others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BODIES = [AssetsReady(each).to_json() for each in SESSIONS]
 
 @dataclass
 class Source(FakeQueue):
-    """The queue that is consumed: keeps which message was delayed, by how many seconds."""
+    """The consumed queue. Records which message was delayed, and by how many seconds."""
 
     hidden: list[tuple[str, int]] = field(default_factory=list)
 
@@ -29,7 +29,7 @@ class Source(FakeQueue):
 
 
 class Unreachable(FakeQueue):
-    """A queue that takes nothing."""
+    """A queue that is unavailable."""
 
     def send(self, body: str, *, delay_seconds: int = 0) -> None:
         raise StorageUnavailable
@@ -60,7 +60,7 @@ def failed(answer: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable(), RuntimeError()])
-def test_only_the_message_that_failed_comes_back(error: Exception) -> None:
+def test_only_the_failed_message_is_redelivered(error: Exception) -> None:
     handled, dead_letters = [], FakeQueue()
 
     def handle(message: Message, tried: int) -> None:
@@ -73,7 +73,7 @@ def test_only_the_message_that_failed_comes_back(error: Exception) -> None:
     assert dead_letters.sent == []
 
 
-def test_a_delay_is_the_handlers_or_that_of_a_failure() -> None:
+def test_the_delay_comes_from_the_handler_or_the_failure() -> None:
     source = Source()
 
     def handle(message: Message, tried: int) -> int | None:
@@ -87,7 +87,7 @@ def test_a_delay_is_the_handlers_or_that_of_a_failure() -> None:
 
 
 @pytest.mark.parametrize("received", [1, UNEXPECTED_TRIES])
-def test_an_unexpected_error_has_three_tries_and_an_expected_one_as_many_as_the_queue_gives(received: int) -> None:
+def test_an_unexpected_error_is_retried_twice_and_an_expected_one_until_the_queue_gives_up(received: int) -> None:
     def handle(message: Message, tried: int) -> None:
         raise RuntimeError if message.session_id == SESSIONS[0] else StorageUnavailable
 
@@ -98,7 +98,7 @@ def test_an_unexpected_error_has_three_tries_and_an_expected_one_as_many_as_the_
     assert dead_letters.sent == ([(BODIES[0], 0)] if last else [])
 
 
-def test_while_the_dead_letters_cannot_be_reached_a_message_comes_back_and_holds_up_nobody() -> None:
+def test_a_message_is_redelivered_alone_while_the_dead_letter_queue_is_unavailable() -> None:
     handled: list[str] = []
     answer = consumer(Unreachable()).consume(batch("{", *BODIES), lambda message, _: handled.append(message.session_id))
     assert failed(answer) == ["0"]

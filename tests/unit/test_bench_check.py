@@ -1,4 +1,4 @@
-"""The check against the baseline: what got worse fails, and one line says what and by how much."""
+"""The check against the baseline fails for each figure that got worse, with a line that names the change."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _no_longer_measured(now: Figures) -> None:
         (_no_longer_measured, "calls: get_session is not measured any more"),
     ],
 )
-def test_what_got_worse_fails_with_one_line(
+def test_a_worse_figure_fails_with_one_line(
     kept: Figures,
     spoil: Callable[[Figures], None],
     output: str,
@@ -82,12 +82,12 @@ def test_what_got_worse_fails_with_one_line(
     assert output in line
 
 
-def test_what_is_as_it_was_passes(kept: Figures, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unchanged_figures_pass(kept: Figures, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _check(kept, kept, tmp_path) == 0
     assert capsys.readouterr().out == "nothing got worse\n"
 
 
-def test_what_got_better_passes_and_can_be_kept(
+def test_a_better_figure_passes_and_can_be_kept(
     kept: Figures, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = copy.deepcopy(kept)
@@ -116,8 +116,6 @@ def test_modules_of_another_python_are_not_compared(
     assert "modules are not compared" in capsys.readouterr().out
 
 
-def test_a_record_of_what_persons_use_that_is_out_of_date_fails(
-    kept: Figures, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_outdated_usage_record_fails(kept: Figures, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(False, measured=lambda: kept, stale=lambda: ["persons 1: calls 30 → 40"]) == 1
     assert "ops/usage.json is out of date: persons 1: calls 30 → 40; python -m bench usage" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The Python client against the contract: it reaches every route, sends what fits, and reads all that is answered."""
+"""The Python client against the contract: it calls every route, sends valid requests and reads every response."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from likeness_client.models import CONTENT_TYPES
 from likeness_client.reading import read
 from tests.contract_file import CONTRACT, EXAMPLES, PATHS, SCHEMAS
 
-#: Pages, their QR codes, and the redirect after a face check, for browsers; crun's own routes, for programs of crun's.
+#: For browsers: pages, QR codes and the redirect after a face check. For programs written for crun: crun's own routes.
 FOR_OTHERS = {
     "/callback/{session_id}/{attempt}/{signature}",
     "/invite",
@@ -54,17 +54,17 @@ FOR_OTHERS = {
     "/api/v1/client/job/asset-upload",
     "/api/v1/client/job/asset-info",
 }
-#: What crun's own routes take and give.
+#: The schemas of crun's own routes.
 _OF_OTHERS = {"NewAssetUpload", "Refusal", "AssetInfo"}
-#: What the client does not read, and why.
-IGNORED = {Problem: {"type"}}  # always about:blank; ``code`` is what tells problems apart
+#: The properties that the client does not read, with the reason.
+IGNORED = {Problem: {"type"}}  # always about:blank; ``code`` distinguishes problems
 
 SES, AST = "ses_01KE1Q5V0G8Z6W3N4R2T7Y9XAB", "ast_01KE1Q5V0G5C1D2E3F4G5H6J7K"
 IMAGE = NewAsset(name="front", asset_type="Image", content_type="image/jpeg", size_bytes=1000, sha256="0" * 64)
 CLIP = NewAsset(name="clip", asset_type="Video", content_type="video/mp4", size_bytes=1000)
 TEXT = read(ConsentText, EXAMPLES["consent_text"]["value"])
 
-#: Each operation with everything that a caller can give, then with as little as possible.
+#: Each operation, first with all arguments, then with as few as possible.
 CALLS: dict[str, list[Callable[[Client], object]]] = {
     "createSession": [
         lambda client: client.create_session(
@@ -108,14 +108,14 @@ class Operation:
     described: dict[str, Any]
 
     def answers(self) -> Iterator[tuple[int, str, Any]]:
-        """Status, content type and example of every answer that is JSON."""
+        """Yields status, content type and example of every JSON response."""
         for status, answer in self.described["responses"].items():
             for kind, media in answer.get("content", {}).items():
                 if kind.endswith("json"):
                     yield from ((int(status), kind, EXAMPLES[name]["value"]) for name in media["examples"])
 
     def check(self, request: requests.PreparedRequest) -> None:
-        """Raises when the request is not one of this operation."""
+        """Raises AssertionError when the request does not match this operation."""
         url = urlsplit(str(request.url))
         assert re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape("/v1" + self.path)), url.path)
         assert request.method == self.method.upper()
@@ -147,7 +147,7 @@ def _fits(schema: dict[str, Any], value: Any) -> None:
 
 @dataclass
 class StubTransport(BaseAdapter):
-    """The place of the network: answers every request with one answer, and keeps the requests."""
+    """Replaces the network: records the requests, and answers each with the same response."""
 
     status: int
     content_type: str
@@ -155,7 +155,7 @@ class StubTransport(BaseAdapter):
     seen: list[requests.PreparedRequest] = field(default_factory=list)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        """One answer."""
+        """Records the request. Returns the response."""
         self.seen.append(request)
         answer = requests.Response()
         answer.status_code = self.status
@@ -165,11 +165,11 @@ class StubTransport(BaseAdapter):
         return answer
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Does nothing."""
 
 
-def talk(call: Callable[[Client], object], transport: StubTransport) -> object:
-    """What the call gives when the network is ``transport``."""
+def call_with(call: Callable[[Client], object], transport: StubTransport) -> object:
+    """Returns the result of the call with ``transport`` as the network."""
     with requests.Session() as http:
         http.mount("https://", transport)
         return call(Client("https://api.example.com/v1", "lk_x", session=http, retry=Retry(attempts=1)))
@@ -180,24 +180,24 @@ def test_every_route_for_programs_has_a_method() -> None:
 
 
 @pytest.mark.parametrize(("name", "call"), [(name, call) for name, calls in CALLS.items() for call in calls])
-def test_a_request_fits_the_contract_and_its_answers_are_read(name: str, call: Callable[[Client], object]) -> None:
+def test_a_request_matches_the_contract_and_its_responses_are_read(name: str, call: Callable[[Client], object]) -> None:
     good = [each for each in OPERATIONS[name].answers() if each[0] < 300]
     assert good
     for answer in good:
         transport = StubTransport(*answer)
-        assert talk(call, transport)
+        assert call_with(call, transport)
         assert transport.seen
         for request in transport.seen:
             OPERATIONS[name].check(request)
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_an_operation_sends_every_parameter_and_member_that_there_is(name: str) -> None:
+def test_an_operation_sends_every_parameter_and_property(name: str) -> None:
     transport = StubTransport(*next(iter(OPERATIONS[name].answers())))
     for call in CALLS[name]:
-        talk(call, transport)
+        call_with(call, transport)
     described = OPERATIONS[name].described
-    # stats follows its cursor by itself, see tests/client.
+    # stats() follows the cursor itself, see tests/client.
     wanted = {each["name"] for each in described.get("parameters", []) if each["in"] == "query"}
     sent = {key for each in transport.seen for key, _ in parse_qsl(urlsplit(str(each.url)).query)}
     assert wanted - ({"cursor"} if name == "getStats" else set()) <= sent
@@ -208,12 +208,12 @@ def test_an_operation_sends_every_parameter_and_member_that_there_is(name: str) 
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_every_refusal_is_the_error_of_its_status_and_code(name: str) -> None:
+def test_every_error_response_raises_the_error_of_its_status_and_code(name: str) -> None:
     refusals = [each for each in OPERATIONS[name].answers() if each[0] >= 400]
     assert refusals
     for status, kind, document in refusals:
         with pytest.raises(LikenessApiError) as caught:
-            talk(CALLS[name][0], StubTransport(status, kind, document))
+            call_with(CALLS[name][0], StubTransport(status, kind, document))
         assert (caught.value.status, caught.value.code, caught.value.title) == (
             status, document["code"], document["title"],
         )  # fmt: skip
@@ -222,7 +222,7 @@ def test_every_refusal_is_the_error_of_its_status_and_code(name: str) -> None:
 
 
 def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """Behind references, and behind "this or null"."""
+    """Follows references, and unwraps "this or null"."""
     while "$ref" in schema or "null" in str(schema.get("oneOf", "")):
         if "$ref" in schema:
             schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
@@ -232,14 +232,14 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _inner(hint: Any) -> Any:
-    """The dataclass in a type hint, if there is one."""
+    """Returns the dataclass in a type hint, or None."""
     if isinstance(hint, type) and is_dataclass(hint):
         return hint
     return next((found for each in get_args(hint) if (found := _inner(each))), None)
 
 
 def _properties(schema: dict[str, Any], kind: Any, found: dict[Any, set[str]]) -> None:
-    """Collects for each dataclass what the schemas that it reads have, from ``kind`` downwards."""
+    """Collects for each dataclass the properties of the schemas that it reads, starting with ``kind``."""
     schema = _resolved(schema)
     if schema.get("type") == "array":
         _properties(schema["items"], kind, found)
@@ -251,7 +251,7 @@ def _properties(schema: dict[str, Any], kind: Any, found: dict[Any, set[str]]) -
             _properties(inner, _inner(hints[name]), found)
 
 
-def test_every_property_is_read_or_on_the_list_of_ignored_ones_and_none_is_made_up() -> None:
+def test_every_property_is_read_or_ignored_and_no_field_lacks_a_property() -> None:
     found: dict[Any, set[str]] = defaultdict(set)
     for name, kind in {
         "Session": Session, "Asset": Asset, "Problem": Problem, "SessionPage": Page, "Consent": Consent,
@@ -264,7 +264,7 @@ def test_every_property_is_read_or_on_the_list_of_ignored_ones_and_none_is_made_
 
 
 def _compare(document: Any, value: Any) -> None:
-    """Whether ``value`` holds what the document does."""
+    """Asserts that ``value`` has the content of the document."""
     if is_dataclass(value):
         for name in {each.name for each in fields(value)} & set(document):
             _compare(document[name], getattr(value, name))
@@ -287,12 +287,12 @@ def _compare(document: Any, value: Any) -> None:
         (Problem, "invalid_body"), (Problem, "internal_error"), (Consent, "consent"), (Stats, "stats"),
     ],
 )  # fmt: skip
-def test_the_values_of_the_examples_arrive(kind: type, example: str) -> None:
+def test_the_values_of_the_examples_are_read(kind: type, example: str) -> None:
     _compare(EXAMPLES[example]["value"], read(kind, EXAMPLES[example]["value"]))
 
 
 def _enums(node: Any, name: str = "", owner: str = "") -> Iterator[tuple[str, str, frozenset[str]]]:
-    """Every enumeration with the property, or the schema, that has it, and the schema or property around."""
+    """Yields for each enumeration its parent's name, the name of its property or schema, and its values."""
     if isinstance(node, Mapping):
         if "enum" in node:
             yield owner, name, frozenset(node["enum"])
@@ -307,7 +307,7 @@ def _enums(node: Any, name: str = "", owner: str = "") -> Iterator[tuple[str, st
             yield from _enums(each, name, owner)
 
 
-def test_every_word_of_the_contract_is_known() -> None:
+def test_every_enumeration_value_of_the_contract_is_known() -> None:
     known: dict[tuple[str, str], Any] = {
         ("", "SessionStatus"): SessionStatus,
         ("", "AssetStatus"): AssetStatus,
@@ -322,7 +322,7 @@ def test_every_word_of_the_contract_is_known() -> None:
     for owner, name, words in _enums({"schemas": schemas}):
         if name == "content_type":
             assert {each for each in CONTENT_TYPES.values() if each.split("/")[0] in str(words)} <= words
-        elif (owner, name) != ("Consent", "source"):  # told, never asked for
+        elif (owner, name) != ("Consent", "source"):  # only in responses
             assert words == set(get_args(known[owner, name] if (owner, name) in known else by_name[name])), (
                 owner,
                 name,

@@ -1,4 +1,4 @@
-"""Every call to crun on behalf of a client is made in that client's name: it counts in that client's bucket."""
+"""Every call to crun for a client counts in that client's bucket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from likeness.steps.upkeep.recheck_assets import RecheckAssets
 from tests.unit.step_harness import StepHarness
 
 
-def test_a_look_up_a_submission_and_a_poll_are_in_the_name_of_the_client(harness: StepHarness) -> None:
+def test_a_look_up_a_submission_and_a_poll_count_for_the_client(harness: StepHarness) -> None:
     one = harness.session(client_id="acme")
     harness.callback(one)
     harness.crun.groups.append("group-1")
@@ -29,7 +29,7 @@ def test_a_look_up_a_submission_and_a_poll_are_in_the_name_of_the_client(harness
     assert harness.crun.clients == ["acme", "acme", "acme"]
 
 
-def test_a_re_check_asks_for_each_client_s_assets_in_its_name(harness: StepHarness) -> None:
+def test_a_recheck_of_assets_counts_for_their_client(harness: StepHarness) -> None:
     found = []
     for client in ("acme", "other", "acme"):
         _, (asset,) = harness.verified(AssetStatus.ACTIVE)
@@ -53,7 +53,7 @@ def test_a_re_check_asks_for_each_client_s_assets_in_its_name(harness: StepHarne
             return found
 
     def nothing() -> None:
-        """Nobody is told of anything."""
+        """Publishes nothing."""
 
     step = RecheckAssets(Assets(), harness.store, harness.crun, harness.clock, lambda _: None, 7, nothing, nothing)
     assert step(harness.clock.now() + 60)["there"] == 3
@@ -61,7 +61,7 @@ def test_a_re_check_asks_for_each_client_s_assets_in_its_name(harness: StepHarne
     assert sorted(harness.crun.asked) == sorted(str(each.crun_asset_id) for each in found)
 
 
-def test_the_rate_limiter_gets_the_client_before_any_call() -> None:
+def test_the_rate_limiter_receives_the_client_before_any_call() -> None:
     asked: list[tuple[Any, ...]] = []
 
     def admit(*given: Any) -> int:

@@ -1,4 +1,4 @@
-"""Consent comes first, names the very words, and stays."""
+"""Consent is required first, identifies the exact text, and is never deleted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from likeness.steps.onboarding.create_session import CreateSession
 from likeness.steps.onboarding.open_link import OpenLink
 from likeness.steps.onboarding.record_consent import RecordConsent
 from likeness.steps.upkeep.erase_session import EraseSession
-from tests.aws import make_table, no_account_of_this_machine
+from tests.aws import isolated_aws_environment, make_table
 from tests.template_file import TEMPLATE
 from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakeQueue, FakeWorkflows, FixedKeys
 
@@ -38,7 +38,7 @@ DEFAULTS = {name: each.get("Default") for name, each in TEMPLATE["Parameters"].i
 
 @dataclass
 class Texts:
-    """The port ``ConsentTexts``: one text, which can be changed."""
+    """Implements the port ``ConsentTexts`` with one text, which a test can change."""
 
     text: ConsentText = ConsentText("1", Language.EN, "Title", "First.\n\nSecond.")  # noqa: RUF009 - frozen
 
@@ -48,7 +48,7 @@ class Texts:
 
 @dataclass
 class ConsentHarness:
-    """A stack with one session that opens its link later."""
+    """A stack with one session whose link is opened later."""
 
     dynamodb: Any
     clock: FakeClock
@@ -78,7 +78,7 @@ class ConsentHarness:
 
 @pytest.fixture
 def harness() -> Iterator[ConsentHarness]:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         make_table("Table", "Table")
         yield ConsentHarness(boto3.client("dynamodb"), FakeClock(), Texts(), FakeCrun())
 
@@ -107,7 +107,7 @@ def test_the_ledger_holds_version_digest_language_time_and_source(harness: Conse
     assert kept["text"]["S"] == "First.\n\nSecond."
 
 
-def test_agreeing_twice_is_agreeing_once_and_the_first_time_stands(harness: ConsentHarness) -> None:
+def test_a_repeated_consent_keeps_the_time_of_the_first(harness: ConsentHarness) -> None:
     first, _ = harness.step(harness.person, harness.id, harness.agreed())
     harness.clock.at += 60
     again, new = harness.step(harness.person, harness.id, harness.agreed())
@@ -115,7 +115,7 @@ def test_agreeing_twice_is_agreeing_once_and_the_first_time_stands(harness: Cons
     assert len(harness.ledger()) == 1
 
 
-def test_a_text_that_has_changed_is_not_agreed_to_by_who_read_the_old_one(harness: ConsentHarness) -> None:
+def test_consent_to_an_outdated_text_is_refused(harness: ConsentHarness) -> None:
     old = harness.agreed()
     first, _ = harness.step(harness.person, harness.id, old)
     harness.texts.text = ConsentText("2", Language.EN, "Title", "Other words.")
@@ -130,7 +130,7 @@ def test_a_text_that_has_changed_is_not_agreed_to_by_who_read_the_old_one(harnes
     assert session.consent.sha256 == second["sha256"] != first["sha256"]
 
 
-def test_a_consent_text_goes_back_to_an_earlier_version(harness: ConsentHarness) -> None:
+def test_consent_to_a_restored_earlier_version_is_recorded(harness: ConsentHarness) -> None:
     first = harness.texts.text
     given = [harness.step(harness.person, harness.id, harness.agreed())[0]]
     for text in (ConsentText("2", Language.EN, "Title", "Other words."), first):
@@ -141,7 +141,7 @@ def test_a_consent_text_goes_back_to_an_earlier_version(harness: ConsentHarness)
         given.append(shown)
         assert harness.step(harness.person, harness.id, harness.agreed()) == (shown, False)
     ledger = harness.ledger()
-    assert [each["text_version"] for each in ledger] == ["1", "2", "1"], "in the order of their times"
+    assert [each["text_version"] for each in ledger] == ["1", "2", "1"], "in order of time"
     assert [each["given_at"] for each in ledger] == [each["given_at"] for each in given]
     assert ledger[0]["sk"] == f"2027-01-15T08:00:00.000000Z#{given[0]['sha256']}"
     session = harness.store.get_session(harness.id)
@@ -150,7 +150,7 @@ def test_a_consent_text_goes_back_to_an_earlier_version(harness: ConsentHarness)
     assert session.consent.text_version == "1"
 
 
-def test_entries_of_earlier_versions_stay_and_come_into_nobodys_way(harness: ConsentHarness) -> None:
+def test_entries_of_earlier_versions_stay_and_do_not_interfere(harness: ConsentHarness) -> None:
     digest = harness.agreed().sha256
     old = {"pk": f"CONSENT#{harness.id}", "sk": digest, "session_id": harness.id, "client_id": "acme"}
     harness.dynamodb.put_item(TableName="Table", Item=encode_item(old))
@@ -160,14 +160,14 @@ def test_entries_of_earlier_versions_stay_and_come_into_nobodys_way(harness: Con
     assert len(harness.ledger()) == 2
 
 
-def test_who_agrees_twice_at_the_same_time_has_agreed_once(harness: ConsentHarness) -> None:
+def test_two_concurrent_consents_are_recorded_once(harness: ConsentHarness) -> None:
     session = harness.store.get_session(harness.id)
     assert session
     harness.step(harness.person, harness.id, harness.agreed())
     agreed = harness.store.get_session(harness.id)
     assert agreed
     assert agreed.consent
-    with pytest.raises(ConditionFailed):  # read before the other one wrote
+    with pytest.raises(ConditionFailed):  # both read before either of them writes
         harness.store.record_consent(session, replace(agreed.consent, given_at="2027-01-15T08:00:00.500000Z"))
     assert len(harness.ledger()) == 1
 
@@ -196,7 +196,7 @@ def test_the_ledger_outlives_the_session(harness: ConsentHarness) -> None:
         harness.step(harness.person, harness.id, harness.agreed())
 
 
-def test_nobody_agrees_for_somebody_elses_session(harness: ConsentHarness) -> None:
+def test_a_caller_cannot_consent_for_another_session(harness: ConsentHarness) -> None:
     for outsider in (Caller("other"), Caller("acme", session_id="ses_01ARZ3NDEKTSV4RRFFQ69G5FAV")):
         with pytest.raises(NotFound):
             harness.step(outsider, harness.id, harness.agreed())
@@ -204,13 +204,13 @@ def test_nobody_agrees_for_somebody_elses_session(harness: ConsentHarness) -> No
 
 
 @pytest.mark.parametrize("language", ["", "fr", "EN", "zh-hant"])
-def test_another_language_is_refused_by_name(harness: ConsentHarness, language: str) -> None:
+def test_an_unknown_language_is_refused_by_name(harness: ConsentHarness, language: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         harness.step.text(language)
     assert refused.value.field == "language"
 
 
-def test_what_a_session_is_registered_with_does_not_come_into_the_way(harness: ConsentHarness) -> None:
+def test_a_session_with_a_reported_consent_and_an_asset_is_loaded(harness: ConsentHarness) -> None:
     image = AssetRegistration(name="a", asset_type="Image", content_type="image/png", size_bytes=9)
     consent = parse_body(ConsentGiven, '{"text_version":"v7","given_at":"2026-01-15T09:30:00Z"}')
     made = harness.sessions.create(CLIENT, NewSession(start="on_open", consent=consent, assets=[image]), BASE)
@@ -225,7 +225,7 @@ def _shipped(operator: str = "", contact: str = "") -> ConsentTexts:
 
 @pytest.mark.parametrize("operator", ["", "Acme Studios Ltd."])
 @pytest.mark.parametrize("language", Language)
-def test_the_shipped_text_says_who_what_and_how_long(language: Language, operator: str) -> None:
+def test_the_shipped_text_names_the_operator_the_purpose_and_the_retention(language: Language, operator: str) -> None:
     text = _shipped(operator, "privacy@acme.example" if operator else "").current(language)
     assert text.title
     assert len(text.text.split("\n\n")) == 5

@@ -1,4 +1,4 @@
-"""The id that follows a session: where it comes from, and that an execution's input does not depend on who asks."""
+"""The correlation id of a session: its source, and that an execution's input is the same for every caller."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_it_is_the_root_of_the_trace(trace: str) -> None:
 @pytest.mark.parametrize(
     "trace", [None, "", "Root=alice", f"Root={ROOT}x", "Root=1-67891233-ABC", "Root=\r\nx-api-key: k"]
 )
-def test_what_a_caller_makes_up_is_not_kept(trace: str | None) -> None:
+def test_an_invalid_trace_header_is_not_stored(trace: str | None) -> None:
     assert correlation_id_of(event(trace)) == "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
     assert correlation_id_of(event(trace, None)) is None
     assert correlation_id_of(event(trace, "not an id\n")) is None
@@ -54,7 +54,7 @@ def test_it_is_stored_with_the_session() -> None:
 
 
 @pytest.mark.parametrize("stored", [ROOT, None])
-def test_whoever_asks_the_executions_input_has_the_same_bytes(stored: str | None) -> None:
+def test_the_executions_input_has_the_same_bytes_for_every_caller(stored: str | None) -> None:
     class Store:
         def get_session(self, _: str) -> Session:
             return session(stored)
@@ -66,7 +66,7 @@ def test_whoever_asks_the_executions_input_has_the_same_bytes(stored: str | None
         PassReported(SESSION_ID, 1, correlation_id="another"),
         LinkCheck(SESSION_ID, 1, correlation_id=ROOT),
     ]
-    # Step Functions answers a start with other bytes by ExecutionAlreadyExists, which would read as "exists".
+    # Step Functions answers a start with different bytes with ExecutionAlreadyExists, which is read as "exists".
     assert [start(each) for each in messages] == ["started"] * 3
     (document,) = workflows.started.values()
     assert json.loads(document).get("correlation_id") == stored

@@ -1,4 +1,4 @@
-"""crun's answers: every code of crun's page, in every way that it may come."""
+"""crun's responses: every code of crun's documentation, as a status and in the body."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_success_that_breaks_the_contract_is_ambiguous(answer: bytes) -> None:
         read_envelope(200, answer, promised="GroupId")
 
 
-def test_a_proxys_page_is_nobodys_word_but_for_four_statuses() -> None:
+def test_a_proxys_page_is_ambiguous_except_for_four_statuses() -> None:
     for status in (302, 400, 402, 404, 408, 422, 501, 503, 505):
         with pytest.raises(UpstreamAmbiguous):
             read_envelope(status, b"<html>", promised="GroupId")
@@ -85,7 +85,7 @@ def test_unknown_fields_and_string_numbers_are_fine() -> None:
         ({}, None, None),
     ],
 )
-def test_why_an_asset_failed_is_read_in_every_shape(
+def test_the_reason_of_a_failed_asset_is_read_in_every_shape(
     data: dict[str, Any], code: str | None, message: str | None
 ) -> None:
     report = read_asset_report({"Status": "Failed", "CreateTime": 1, "UpdateTime": "2026-01-01T00:00:00Z", **data})
@@ -94,7 +94,7 @@ def test_why_an_asset_failed_is_read_in_every_shape(
 
 @pytest.mark.parametrize(("code", "default"), [(429, 10), (455, 60)])
 @pytest.mark.parametrize("where", ["http", "body"])
-def test_a_deferral_says_when_to_come_back(code: int, default: int, where: str) -> None:
+def test_a_deferral_has_a_retry_delay(code: int, default: int, where: str) -> None:
     status, inside = (code, 200) if where == "http" else (200, code)
     for given, expected in ((None, default), (0, default), (7, 7)):
         with pytest.raises(UpstreamDeferred) as caught:
@@ -102,7 +102,7 @@ def test_a_deferral_says_when_to_come_back(code: int, default: int, where: str) 
         assert caught.value.retry_after == expected
 
 
-def test_a_body_code_decides_before_the_status() -> None:
+def test_a_code_in_the_body_takes_precedence_over_the_status() -> None:
     with pytest.raises(UpstreamRefused) as caught:
         read_envelope(503, body(402), promised="GroupId")
     assert caught.value.upstream_code == 402
@@ -111,7 +111,7 @@ def test_a_body_code_decides_before_the_status() -> None:
 
 
 @pytest.mark.parametrize(("depth", "is_read"), [(50, True), (200_000, False)])
-def test_deep_nesting_beside_the_promised_field(depth: int, is_read: bool) -> None:
+def test_deep_nesting_beside_the_documented_field(depth: int, is_read: bool) -> None:
     deep = "[" * depth + "]" * depth
     answer = f'{{"code": 200, "data": {{"GroupId": "g", "deep": {deep}}}}}'.encode()
     if is_read:
@@ -130,7 +130,7 @@ def test_an_undocumented_code_is_a_refusal(code: Any) -> None:
 
 
 @pytest.mark.parametrize("status", ["Processing", "Active", "Reviewing", "active", "", 5])
-def test_a_status_is_handed_on_as_it_came(status: Any) -> None:
+def test_a_status_is_passed_on_unchanged(status: Any) -> None:
     assert read_asset_report({"Status": status}).status == str(status)
 
 
@@ -160,7 +160,7 @@ SENT = ["https://api.test/v1/callback/ses_1/1/abc", "byted-token-of-a-person", "
         ("x" * 500, "x" * 159 + "…"),
     ],
 )
-def test_what_a_422_lists_is_shown_without_what_was_sent(given: str, shown: str) -> None:
+def test_the_errors_of_a_422_are_shown_without_the_values_that_were_sent(given: str, shown: str) -> None:
     answer = json.dumps({"code": 422, "message": "Missing Params or Type Error", "errors": [given]}).encode()
     with pytest.raises(UpstreamRefused) as caught:
         read_envelope(200, answer, promised="GroupId", sent=SENT)
@@ -168,13 +168,13 @@ def test_what_a_422_lists_is_shown_without_what_was_sent(given: str, shown: str)
 
 
 @pytest.mark.parametrize("errors", [None, "x", {"a": 1}, [], [1, None, ["x"]], ["", " \n"]])
-def test_a_list_that_is_none_does_no_harm(errors: Any) -> None:
+def test_errors_that_are_not_a_list_are_ignored(errors: Any) -> None:
     with pytest.raises(UpstreamRefused) as caught:
         read_envelope(422, json.dumps({"code": 422, "errors": errors}).encode(), promised="GroupId")
     assert caught.value.errors == ()
 
 
-def test_a_long_list_is_cut() -> None:
+def test_a_long_list_is_truncated() -> None:
     with pytest.raises(UpstreamRefused) as caught:
         read_envelope(422, json.dumps({"code": 422, "errors": ["a"] * 1000}).encode(), promised="GroupId")
     assert len(caught.value.errors) == 8

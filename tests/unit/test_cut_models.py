@@ -1,4 +1,4 @@
-"""The cut descriptions of AWS's services: everything that is called is in them, and means what it meant."""
+"""The reduced service models of botocore: they have every operation that is called, unchanged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from moto import mock_aws
 
 from likeness.adapters.aws import OLDEST_BOTOCORE, ShortLoader, make_session, reads_cut_models
 from likeness.adapters.table.dynamodb import DynamoStore
-from tests.aws import make_table, no_account_of_this_machine
+from tests.aws import isolated_aws_environment, make_table
 from tests.checks.model_requests import differences
 from tests.template_file import ROOT
 
@@ -37,13 +37,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def session(models: Path) -> Iterator[botocore.session.Session]:
-    with no_account_of_this_machine():
+    with isolated_aws_environment():
         made = botocore.session.get_session()
         made.register_component("data_loader", ShortLoader(models))
         yield made
 
 
-def test_every_method_that_the_product_calls_is_there(session: Any) -> None:
+def test_every_method_that_the_product_calls_is_included(session: Any) -> None:
     sources = [each.read_text() for folder in (LAYER / "likeness", ROOT / "functions") for each in folder.rglob("*.py")]
     called = set(re.findall(r"\b_?client\.([a-z_]+)\(", "\n".join(sources))) - {"meta"}
     assert {"batch_get_item", "put_events", "send_message", "get_secret_value", "start_execution", "get_object"} <= (
@@ -51,12 +51,12 @@ def test_every_method_that_the_product_calls_is_there(session: Any) -> None:
     )
     clients = {each: session.create_client(each) for each in SERVICES}
     assert not [each for each in called if not any(hasattr(client, each) for client in clients.values())]
-    # and those of Powertools' idempotency
+    # and those that Powertools' idempotency calls
     assert all(hasattr(clients["dynamodb"], each) for each in ("get_item", "put_item", "update_item", "delete_item"))
     assert clients["s3"].get_paginator("list_object_versions")
 
 
-def test_what_is_described_means_the_same(session: Any) -> None:
+def test_included_operations_have_the_same_shapes(session: Any) -> None:
     whole: Any = botocore.session.get_session()
     for name in SERVICES:
         short, full = session.get_service_model(name), whole.get_service_model(name)
@@ -71,7 +71,7 @@ def test_what_is_described_means_the_same(session: Any) -> None:
 
 
 def _shape(shape: Any, seen: tuple[str, ...] = ()) -> Any:
-    """A shape with everything in it, but for its prose."""
+    """Returns a shape with its members, without documentation."""
     if shape is None or shape.name in seen:
         return shape and shape.name
     inner = (*seen, shape.name)
@@ -81,7 +81,7 @@ def _shape(shape: Any, seen: tuple[str, ...] = ()) -> Any:
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "cn-north-1", "us-gov-west-1"])
-def test_addresses_are_the_same(session: Any, region: str) -> None:
+def test_endpoints_are_the_same(session: Any, region: str) -> None:
     whole: Any = botocore.session.get_session()
     for name in SERVICES:
         one, other = (each.create_client(name, region_name=region) for each in (session, whole))
@@ -92,15 +92,15 @@ def test_addresses_are_the_same(session: Any, region: str) -> None:
     assert address == other.generate_presigned_url("get_object", key).partition("?")[0]
 
 
-def test_the_inventory_works_by_them(session: Any) -> None:
+def test_the_inventory_works_with_them(session: Any) -> None:
     with mock_aws():
         make_table("Table", "Table")
         store = DynamoStore(session.create_client("dynamodb"), "Table")
         assert store.load("ses_01ARZ3NDEKTSV4RRFFQ69G5FAV") == (None, [])
 
 
-def test_every_request_is_the_same(models: Path) -> None:
-    with no_account_of_this_machine():
+def test_every_request_is_identical(models: Path) -> None:
+    with isolated_aws_environment():
         assert differences(models) == []
 
 
@@ -113,12 +113,12 @@ def test_every_request_is_the_same(models: Path) -> None:
         ("events/*/endpoint-rule-set-1.json", "https://events.", "https://event."),
     ],
 )
-def test_a_request_that_differs_is_found(models: Path, tmp_path: Path, file: str, right: str, wrong: str) -> None:
+def test_a_different_request_is_detected(models: Path, tmp_path: Path, file: str, right: str, wrong: str) -> None:
     copied = Path(shutil.copytree(models, tmp_path / "models"))
     (changed,) = copied.glob(file)
     changed.write_text(changed.read_text().replace(right, wrong))
     assert changed.read_text() != next(models.glob(file)).read_text()
-    with no_account_of_this_machine():
+    with isolated_aws_environment():
         assert differences(copied, [file.partition("/")[0]])
 
 
@@ -129,7 +129,7 @@ def test_a_request_that_differs_is_found(models: Path, tmp_path: Path, file: str
         ("2.0.0", True), ("1.36", False), ("unknown", False),
     ],
 )  # fmt: skip
-def test_an_older_botocore_reads_its_own_descriptions(
+def test_an_older_botocore_reads_its_own_models(
     models: Path, monkeypatch: pytest.MonkeyPatch, version: str, reads: bool
 ) -> None:
     assert reads_cut_models(version) is reads
@@ -142,7 +142,7 @@ def test_the_check_runs_the_oldest_botocore_that_reads_them() -> None:
     assert oldest == ".".join(map(str, OLDEST_BOTOCORE))
 
 
-def test_what_is_missing_is_found_in_botocore(models: Path) -> None:
+def test_a_missing_model_is_loaded_from_botocore(models: Path) -> None:
     assert ShortLoader(models).load_service_model("dynamodb", "waiters-2") == Loader().load_service_model(
         "dynamodb", "waiters-2"
     )
@@ -158,6 +158,6 @@ def test_the_roots_are_amazon_s_five(models: Path) -> None:
     ]
 
 
-def test_the_layer_cuts_the_botocore_that_the_tests_run_with() -> None:
+def test_the_layer_reduces_the_botocore_that_the_tests_use() -> None:
     wanted = re.findall(r"^[\w-]+==\S+", (LAYER / "models.txt").read_text(), re.MULTILINE)
     assert wanted == [f"botocore=={botocore.__version__}"]

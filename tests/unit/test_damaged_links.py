@@ -1,4 +1,4 @@
-"""Links as they arrive: with what a chat puts around them, or with their "#" encoded. A browser always gets a page."""
+"""Damaged links, with characters that a chat adds or an encoded "#". A browser always gets a page."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def pages() -> Iterator[ModuleType]:
 
 
 def opened(pages: ModuleType, path: str, headers: dict[str, str] | None = None) -> Any:
-    """What a path that is no route of its own gets."""
+    """Returns the response for a path without a route."""
     event = event_of_request("GET", "/{path+}", f"/{path}", parameters={"path": path}, headers=headers)
     return invoke(pages, event)
 
 
-BEHIND = [
+AFTER = [
     "", "&from=singlemessage", "&from=timeline&isappinstalled=0", ".", " ", "%20", ")", "。请打开", "?utm_source=x",
     "%EF%BC%8C", "/", "%",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("behind", BEHIND)
+@pytest.mark.parametrize("after", AFTER)
 @pytest.mark.parametrize("before", ["#", "#/", "%23", "%2523"])
-def test_the_page_reads_the_token_out_of_what_follows_it(before: str, behind: str) -> None:
+def test_the_page_extracts_the_token_from_surrounding_text(before: str, after: str) -> None:
     source = (ROOT / "layers/likeness/pages/invite/state.js").read_text()
     token = re.compile(re.findall(r"^const TOKEN = /(.+)/;$", source, re.MULTILINE)[0], re.ASCII)
-    found = token.search(f"{before}{TOKEN}{behind}")
+    found = token.search(f"{before}{TOKEN}{after}")
     assert found
     assert found[0] == TOKEN
 
@@ -64,18 +64,18 @@ def test_an_invite_link_whose_hash_is_encoded_gets_the_invite_page(
 @pytest.mark.parametrize(
     "path", ["nowhere", "invite2", "Invite", "callback/x", "a/b/c", f"x/invite#{TOKEN}", quote("人")]
 )
-def test_a_browser_gets_a_page_for_what_is_not_there_and_a_program_a_problem(pages: ModuleType, path: str) -> None:
+def test_an_unknown_path_is_a_page_for_a_browser_and_a_problem_for_a_program(pages: ModuleType, path: str) -> None:
     shown = opened(pages, path, BROWSER)
     assert (shown["statusCode"], shown["headers"]["Content-Type"]) == (404, "text/html; charset=utf-8")
     assert "This link is not valid" in shown["body"]
-    assert not re.search(r'(?:href|src)="', shown["body"]), "at any depth there is nothing beside it"
+    assert not re.search(r'(?:href|src)="', shown["body"]), "relative links do not work at every depth"
     for accepted in ({}, {"Accept": "*/*"}, {"accept": "application/json"}):
         refused = opened(pages, path, accepted)
         assert (refused["statusCode"], refused["headers"]["Content-Type"]) == (404, "application/problem+json")
         assert json.loads(refused["body"])["code"] == "not_found"
 
 
-def test_a_file_that_is_not_there_is_a_page_to_a_browser_too(pages: ModuleType) -> None:
+def test_a_missing_file_is_a_page_for_a_browser_too(pages: ModuleType) -> None:
     parameters = {"version": "0" * 16, "file": "none.js"}
     event = event_of_request("GET", "/pages/{version}/{file}", "/pages/x/none.js", parameters=parameters)
     assert invoke(pages, event)["headers"]["Content-Type"] == "application/problem+json"
@@ -85,7 +85,7 @@ def test_a_file_that_is_not_there_is_a_page_to_a_browser_too(pages: ModuleType) 
 @pytest.mark.parametrize(
     ("headers", "content_type"), [(BROWSER, "text/html; charset=utf-8"), ({}, "application/problem+json")]
 )
-def test_a_fault_of_ours_is_answered_with_the_requests_id(
+def test_an_internal_error_is_answered_with_the_request_id(
     pages: ModuleType, headers: dict[str, str], content_type: str
 ) -> None:
     event = event_of_request("GET", "/pages/{version}/{file}", "/pages/x", headers=headers)  # without its parameters
@@ -96,7 +96,7 @@ def test_a_fault_of_ours_is_answered_with_the_requests_id(
 
 
 @pytest.mark.parametrize("page", ["/invite", "/console", "/docs"])
-def test_a_slash_behind_a_page_leads_to_the_page(pages: ModuleType, page: str) -> None:
-    # What the page loads is addressed from beside it; a browser takes the fragment along.
+def test_a_trailing_slash_redirects_to_the_page(pages: ModuleType, page: str) -> None:
+    # The page's files have relative URLs. A browser keeps the fragment.
     answer = invoke(pages, event_of_request("GET", page, f"{page}/"))
     assert (answer["statusCode"], answer["headers"]["Location"]) == (303, f"..{page}")

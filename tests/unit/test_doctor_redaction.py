@@ -1,4 +1,4 @@
-"""What the doctor keeps of answers that nobody has promised: shapes, and no values."""
+"""The doctor keeps the shapes of undocumented responses, and no values."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from ops.doctor.redaction import Redactor
 from ops.doctor.transport import Answer, Budget, Call, Transport
 from ops.doctor.visit import Exchange, Visit
 
-KEY = "sk-crun-plain-key"  # without a digit: no rule about what looks like a secret helps
+KEY = "sk-crun-plain-key"  # without a digit, so no pattern for secrets matches it
 SECRETS = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=6, max_size=40).filter(str.isalnum)
 
 
 def kept(value: Any, redactor: Redactor | None = None) -> str:
-    """A JSON value as it would be written."""
+    """Returns a JSON value as the doctor writes it."""
     redactor = redactor or Redactor()
     return redactor.final(json.dumps(redactor.json(value), ensure_ascii=False))
 
 
 @given(SECRETS)
-def test_the_values_of_fields_that_nobody_knows_are_never_kept(secret: str) -> None:
+def test_the_values_of_unknown_fields_are_never_kept(secret: str) -> None:
     answer = {"data": {"New": secret, "Deep": [{"er": secret}], "Link": f"https://h5.example/x?sig={secret}#{secret}"}}
     assert secret not in kept(answer)
 
 
 @given(SECRETS)
-def test_a_secret_is_kept_out_of_words_in_whatever_encoding(secret: str) -> None:
+def test_a_secret_is_removed_from_text_in_every_encoding(secret: str) -> None:
     redactor = Redactor()
     redactor.secret(secret)
     written = kept({"message": f"no such token: {secret}, {json.dumps(secret)}"}, redactor)
@@ -57,7 +57,7 @@ def test_a_secret_is_kept_out_of_words_in_whatever_encoding(secret: str) -> None
     ],
     ids=lambda value: next(iter(value)),
 )
-def test_secrets_as_other_doors_to_the_upstream_have_shown_them(value: Any) -> None:
+def test_secrets_in_the_forms_of_other_upstream_apis_are_removed(value: Any) -> None:
     written = kept(value)
     for part in (
         "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI", "bPxRfiCY", "ABCDEF0123456789ABCDEF", "20260101120000", "安娜",
@@ -66,7 +66,7 @@ def test_secrets_as_other_doors_to_the_upstream_have_shown_them(value: Any) -> N
         assert part not in written
 
 
-def test_what_a_fixture_is_for_is_kept() -> None:
+def test_the_fields_that_a_fixture_needs_are_kept() -> None:
     answer = {
         "code": 200,
         "message": "success",
@@ -80,7 +80,7 @@ def test_what_a_fixture_is_for_is_kept() -> None:
     assert Redactor().json(answer) == answer | {"data": data | {"balance": 1000.0}}
 
 
-def test_a_placeholder_has_the_shape_of_what_it_stands_for() -> None:
+def test_a_placeholder_has_the_shape_of_the_value_that_it_replaces() -> None:
     redactor = Redactor()
     for secret in ("group-20260101120000-abcde", "20260101120000ABCDEF", "sk_live_Ab1", "a%2Fb"):
         placeholder = redactor.hide(secret)
@@ -117,7 +117,7 @@ def test_no_body_breaks_the_doctor(status: int, body: bytes, tmp_path: Any) -> N
     ],
     ids=["long numbers", "odd numbers", "half characters", "half addresses", "deep"],
 )
-def test_no_data_break_the_doctor(data: str, tmp_path: Any) -> None:
+def test_no_data_breaks_the_doctor(data: str, tmp_path: Any) -> None:
     body = f'{{"code": 200, "message": "\\ud800", "data": {data}}}'.encode()
     answer, redactor = Answer(200, {}, body), Redactor()
     judge = Judge("any", redactor)
@@ -128,7 +128,7 @@ def test_no_data_break_the_doctor(data: str, tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("before", range(1985, 2001))
-def test_no_part_of_a_secret_is_left_where_a_long_text_is_cut(before: int) -> None:
+def test_no_part_of_a_secret_is_left_where_a_long_text_is_truncated(before: int) -> None:
     unknown = "wJalrXUtnFEMI7K7MDENG"
     for secret in (KEY, unknown):
         redactor = Redactor()
@@ -139,7 +139,7 @@ def test_no_part_of_a_secret_is_left_where_a_long_text_is_cut(before: int) -> No
 
 
 def test_a_token_that_is_a_number_is_looked_up_and_kept_secret() -> None:
-    """The product takes a number for an id: so does the doctor."""
+    """The product accepts a number as an id, and so does the doctor."""
 
     class Numbers(Transport):
         def send(self, call: Call) -> Answer:
@@ -152,7 +152,7 @@ def test_a_token_that_is_a_number_is_looked_up_and_kept_secret() -> None:
     assert "987654" not in str(visit.findings)
 
 
-def test_an_id_of_the_request_in_a_refusal_does_not_make_two_answers_of_one() -> None:
+def test_a_request_id_in_a_refusal_does_not_make_two_answers_different() -> None:
     class Counting(Transport):
         count = 0
 
@@ -168,7 +168,7 @@ def test_an_id_of_the_request_in_a_refusal_does_not_make_two_answers_of_one() ->
     assert "has changed nothing that shows" in found
 
 
-def test_a_key_that_looks_like_words_is_kept_out_of_words(tmp_path: Any) -> None:
+def test_a_key_that_looks_like_words_is_removed_from_text(tmp_path: Any) -> None:
     redactor = Redactor()
     redactor.secret(KEY)
     answer = Answer(401, {"x-key": KEY}, json.dumps({"code": 401, "message": f"{KEY} is not valid"}).encode())

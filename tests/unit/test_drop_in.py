@@ -1,4 +1,4 @@
-"""crun's own routes: what they promise that crun does not, and what they answer."""
+"""crun's own routes: their responses, and the guarantees that they add to crun's."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ PASSED = {
 
 @dataclass
 class Facade:
-    """The steps behind the routes. Who sleeps moves the clock; ``meanwhile`` happens in the sleeps, one by one."""
+    """The steps behind the routes. A sleep advances the clock and runs the next callback of ``meanwhile``."""
 
     harness: StepHarness
     downloads: FakeDownloads = field(default_factory=FakeDownloads)
@@ -134,14 +134,14 @@ class Facade:
 
 @pytest.fixture
 def facade(harness: StepHarness) -> Facade:
-    harness.clock.drawn = _DRAWN  # one table for all tests: none makes another one's ids
+    harness.clock.drawn = _DRAWN  # the tests share a table, so their ids must differ
     return Facade(harness)
 
 
 # -- the issued token -----------------------------------------------------------------------------------------------
 
 
-def test_a_token_says_where_to_look_and_is_longer_than_anybody_guesses() -> None:
+def test_a_token_names_its_session_and_cannot_be_guessed() -> None:
     token = new_issued_token(SES, bytes(range(20)))
     assert session_of(token) == SES
     assert re.fullmatch("[0-9A-Z]{66}", token)
@@ -151,7 +151,7 @@ def test_a_token_says_where_to_look_and_is_longer_than_anybody_guesses() -> None
 @pytest.mark.parametrize(
     "token", ["", "x", SES, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "0" * 66 + "0", "z" * 66, "\u0661" * 66, "9" + "Z" * 65]
 )
-def test_what_is_no_token_of_ours_is_looked_up_nowhere(token: str) -> None:
+def test_an_unknown_token_format_is_not_looked_up(token: str) -> None:
     assert session_of(token) is None
 
 
@@ -172,14 +172,14 @@ def test_what_is_no_token_of_ours_is_looked_up_nowhere(token: str) -> None:
         ("https://a.test/cb?bytedToken=mine", "https://a.test/cb?bytedToken=mine&", ""),
     ],
 )
-def test_the_parameters_are_joined_to_whatever_the_url_has(url: str, begins: str, ends: str) -> None:
+def test_the_parameters_are_appended_to_the_urls_query(url: str, begins: str, ends: str) -> None:
     reported = read_callback(PASSED).reported
     query = "bytedToken=T&resultCode=10000&algorithmBaseRespCode=0&reqMeasureInfoValue=1&verify_type=real_time"
     assert callback_location(DropIn(url, "T"), reported) == begins + query + ends
 
 
 @given(st.dictionaries(st.text(max_size=20), st.lists(st.text(max_size=40), max_size=3), max_size=6))
-def test_nothing_that_a_browser_brings_leaves_the_query(parameters: dict[str, list[str]]) -> None:
+def test_a_parameter_from_a_browser_stays_within_the_query(parameters: dict[str, list[str]]) -> None:
     location = callback_location(DropIn("https://a.test/cb?x=1#top", "T"), read_callback(parameters).reported)
     assert re.fullmatch(r"https://a\.test/cb\?x=1&bytedToken=T(&[A-Za-z_]+=[A-Za-z0-9%+._~-]*){0,4}#top", location)
 
@@ -196,7 +196,7 @@ def test_a_callback_url_of_another_origin_is_refused(url: str) -> None:
     assert not may_call_back(f"{url}#top", ORIGINS)
 
 
-def test_a_fragment_holds_nothing_that_browsers_disagree_about() -> None:
+def test_a_fragment_has_no_characters_that_browsers_read_differently() -> None:
     for bad in ("\\", " ", "\n", "\x00", "\u2028", "人"):
         assert not may_call_back(f"{ORIGINS[0]}/#{bad}", ORIGINS)
 
@@ -204,7 +204,7 @@ def test_a_fragment_holds_nothing_that_browsers_disagree_about() -> None:
 # -- visual-validate-session ----------------------------------------------------------------------------------------
 
 
-def test_a_validation_is_a_session_with_an_open_attempt_and_a_token_of_its_own(facade: Facade) -> None:
+def test_a_validation_is_a_session_with_an_open_attempt_and_an_issued_token(facade: Facade) -> None:
     opened = facade.open()
     session = facade.session(opened)
     assert (session.client_id, session.status) == ("acme", SessionStatus.REQUIRES_INPUT)
@@ -216,23 +216,23 @@ def test_a_validation_is_a_session_with_an_open_attempt_and_a_token_of_its_own(f
     assert facade.harness.throttled == ["acme"]
 
 
-def test_an_origin_that_is_not_on_the_list_asks_crun_for_nothing(facade: Facade) -> None:
+def test_an_unregistered_origin_causes_no_call_to_crun(facade: Facade) -> None:
     with pytest.raises(InvalidRequest, match="callback_url"):
         facade.open(url="https://evil.example/done")
     assert not facade.harness.crun.callback_urls
     assert not facade.harness.queue.sent
 
 
-def test_a_burst_of_refusals_is_sat_out(facade: Facade) -> None:
+def test_a_burst_of_refusals_is_retried(facade: Facade) -> None:
     crun = facade.harness.crun
-    away = [RateLimited(upstream_code=429), UpstreamDeferred(upstream_code=455), UpstreamAmbiguous()]
-    facade.open(*away, H5Session("t", "https://h5.test/"))
+    outage = [RateLimited(upstream_code=429), UpstreamDeferred(upstream_code=455), UpstreamAmbiguous()]
+    facade.open(*outage, H5Session("t", "https://h5.test/"))
     assert facade.slept == [0.5, 1.0, 2.0]
     assert len(crun.callback_urls) == 4
     assert len(set(crun.callback_urls)) == 1
 
 
-def test_a_pause_is_as_long_as_crun_asks_for(facade: Facade) -> None:
+def test_a_retry_waits_as_long_as_crun_requires(facade: Facade) -> None:
     facade.open(RateLimited(upstream_code=429, asked_to_wait=7), H5Session("t", "https://h5.test/"))
     assert facade.slept == [7]
 
@@ -244,7 +244,7 @@ def test_a_pause_is_as_long_as_crun_asks_for(facade: Facade) -> None:
         (UpstreamDeferred(upstream_code=455, asked_to_wait=3600), 1), (UpstreamDeferred(upstream_code=455), 5),
     ],
 )  # fmt: skip
-def test_a_check_that_is_not_passed_in_time_is_reported_and_leaves_nothing(
+def test_a_failed_validation_is_reported_and_no_session_is_left(
     facade: Facade, error: UpstreamError, tries: int
 ) -> None:
     with pytest.raises(type(error)):
@@ -254,10 +254,10 @@ def test_a_check_that_is_not_passed_in_time_is_reported_and_leaves_nothing(
     assert facade.harness.store.get_session(checked.session_id) is None
 
 
-# -- the browser comes back -----------------------------------------------------------------------------------------
+# -- the browser's callback -----------------------------------------------------------------------------------------
 
 
-def test_the_browser_goes_on_with_the_issued_token_and_the_parameters_of_the_page(facade: Facade) -> None:
+def test_the_redirect_has_the_issued_token_and_the_parameters_of_the_page(facade: Facade) -> None:
     opened = facade.open()
     location = facade.harness.callback(facade.session(opened), parameters=PASSED)
     assert location == (
@@ -275,7 +275,7 @@ def test_a_failure_carries_the_issued_token_also_when_crun_omits_its_own(facade:
     assert facade.session(opened).attempts[1].status is AttemptStatus.FAILED
 
 
-def test_after_an_erasure_nobody_is_sent_anywhere(facade: Facade) -> None:
+def test_after_an_erasure_nobody_is_redirected(facade: Facade) -> None:
     opened = facade.open()
     assert facade.harness.store.redact_session(facade.session(opened), facade.harness.clock.now())
     assert facade.session(opened).drop_in is None
@@ -292,7 +292,7 @@ def test_the_group_is_returned_for_every_request(facade: Facade) -> None:
     assert not facade.slept
 
 
-def test_who_asks_too_early_burns_nothing(facade: Facade) -> None:
+def test_an_early_request_does_not_consume_the_token(facade: Facade) -> None:
     opened = facade.open()
     with pytest.raises(NotFound, match="validation was not passed"):
         facade.result.group(CLIENT, opened.issued_token)
@@ -303,7 +303,7 @@ def test_who_asks_too_early_burns_nothing(facade: Facade) -> None:
     assert not facade.slept
 
 
-def test_who_comes_with_the_redirect_waits_for_the_result(facade: Facade) -> None:
+def test_a_request_during_the_redirect_waits_for_the_result(facade: Facade) -> None:
     opened = facade.open()
     facade.harness.callback(facade.session(opened))
     facade.meanwhile.extend([lambda: None, lambda: None, lambda: facade.save_group(opened, "group-late")])
@@ -311,7 +311,7 @@ def test_who_comes_with_the_redirect_waits_for_the_result(facade: Facade) -> Non
     assert len(facade.slept) == 3
 
 
-def test_nobody_waits_longer_than_the_gateway_does(facade: Facade) -> None:
+def test_a_request_waits_no_longer_than_the_gateways_timeout(facade: Facade) -> None:
     opened = facade.open()
     facade.harness.callback(facade.session(opened))
     with pytest.raises(UpstreamDeferred) as caught:
@@ -320,7 +320,7 @@ def test_nobody_waits_longer_than_the_gateway_does(facade: Facade) -> None:
     assert 20 < sum(facade.slept) <= 24
 
 
-def test_a_pass_that_crun_refuses_ends_the_waiting(facade: Facade) -> None:
+def test_a_pass_that_crun_refuses_ends_the_wait(facade: Facade) -> None:
     opened = facade.open()
     facade.harness.callback(facade.session(opened))
     refused = UpstreamRefused(404)
@@ -329,7 +329,7 @@ def test_a_pass_that_crun_refuses_ends_the_waiting(facade: Facade) -> None:
         facade.result.group(CLIENT, opened.issued_token)
 
 
-def test_a_token_opens_its_own_session_to_its_own_client_alone(facade: Facade) -> None:
+def test_a_token_gives_only_its_client_access_to_its_session(facade: Facade) -> None:
     mine, other = facade.verified("group-mine"), facade.verified("group-other")
     plain = facade.harness.session()
     forged = [
@@ -344,7 +344,7 @@ def test_a_token_opens_its_own_session_to_its_own_client_alone(facade: Facade) -
         facade.result.group(OTHER_CLIENT, mine.issued_token)
 
 
-def test_an_erased_session_has_no_group_any_more(facade: Facade) -> None:
+def test_an_erased_session_has_no_group(facade: Facade) -> None:
     opened = facade.verified("group-erased")
     assert facade.harness.store.redact_session(facade.session(opened), facade.harness.clock.now())
     with pytest.raises(NotFound, match="byted_token not found"):
@@ -354,7 +354,7 @@ def test_an_erased_session_has_no_group_any_more(facade: Facade) -> None:
 # -- asset-upload ---------------------------------------------------------------------------------------------------
 
 
-def test_a_file_is_fetched_first_and_its_id_is_cruns_own(facade: Facade) -> None:
+def test_a_file_is_fetched_first_and_its_id_is_that_of_crun(facade: Facade) -> None:
     opened = facade.verified("group-upload")
     facade.downloads.downloads.append(Download(media.jpeg()))
     facade.harness.crun.uploads.append("asset-crun-1")
@@ -384,7 +384,7 @@ def test_a_file_is_fetched_first_and_its_id_is_cruns_own(facade: Facade) -> None
         ([Download(media.mp4(2.0, width=320, height=320))], "PixelCountTooSmall", "Video"),
     ],
 )
-def test_a_file_that_is_not_to_be_had_or_not_fit_never_gets_to_crun(
+def test_an_unavailable_or_invalid_file_is_not_sent_to_crun(
     facade: Facade, downloads: list[Download], code: str, kind: str
 ) -> None:
     opened = facade.verified(f"group-{code}-{kind}-{len(downloads)}")
@@ -400,7 +400,7 @@ def test_a_file_that_is_not_to_be_had_or_not_fit_never_gets_to_crun(
     assert sum(facade.slept) < 10
 
 
-def test_a_hiccup_of_the_files_server_is_sat_out(facade: Facade) -> None:
+def test_a_transient_error_of_the_files_server_is_retried(facade: Facade) -> None:
     facade.verified("group-hiccup")
     facade.downloads.downloads.extend([Download(problem="no_answer", retryable=True), Download(media.jpeg())])
     facade.harness.crun.uploads.append("asset-crun-2")
@@ -421,22 +421,22 @@ def test_a_burst_of_refusals_does_not_reach_the_caller(facade: Facade) -> None:
     assert not facade.harness.orphans
 
 
-def test_where_crun_is_away_for_longer_the_answer_is_our_id_and_the_work_goes_on(facade: Facade) -> None:
-    opened = facade.verified("group-away")
+def test_during_an_outage_of_crun_our_id_is_returned_and_the_work_continues(facade: Facade) -> None:
+    opened = facade.verified("group-outage")
     facade.downloads.downloads.append(Download(media.jpeg()))
     facade.harness.crun.uploads.extend([UpstreamDeferred(upstream_code=455)] * 99)
-    (asset_id, before) = facade.upload("group-away"), facade.assets(opened)[0]
+    (asset_id, before) = facade.upload("group-outage"), facade.assets(opened)[0]
     assert asset_id == before.id
     assert before.status is AssetStatus.UPLOADED
     assert asset_info(facade.result.asset(CLIENT, asset_id))["Status"] == "Processing"
     facade.harness.crun.uploads = deque(["asset-crun-4"])
     assert facade.harness.submit(before) == "submitted"
-    # Either id is known from now on, and the one that is shown works at crun.
+    # Both ids are known from now on, and crun accepts the one that is shown.
     for known in (asset_id, "asset-crun-4"):
         assert asset_info(facade.result.asset(CLIENT, known))["AssetId"] == "asset-crun-4"
 
 
-def test_after_a_slow_download_there_is_no_time_for_crun_and_an_execution_does_the_rest(facade: Facade) -> None:
+def test_after_a_slow_download_an_execution_submits_the_file_to_crun(facade: Facade) -> None:
     opened = facade.verified("group-slow")
 
     class Slow(FakeDownloads):
@@ -451,7 +451,7 @@ def test_after_a_slow_download_there_is_no_time_for_crun_and_an_execution_does_t
     assert facade.harness.queue.sent[-1] == (AssetsReady(opened.session_id).to_json(), 0)
 
 
-def test_an_upload_whose_answer_was_lost_is_repeated_once(facade: Facade) -> None:
+def test_an_upload_whose_response_was_lost_is_repeated_once(facade: Facade) -> None:
     facade.verified("group-lost")
     facade.downloads.downloads.append(Download(media.jpeg()))
     facade.harness.crun.uploads.extend([UpstreamAmbiguous(), "asset-crun-5"])
@@ -465,7 +465,7 @@ def test_an_execution_that_is_faster_is_waited_for(facade: Facade) -> None:
     begun: list[Asset] = []
 
     def begin(*_: Any) -> str | None:
-        # Right after the file is stored, an execution that its event has started is at it.
+        # An execution that the file's event has started begins right after the file is stored.
         (asset,) = facade.assets(opened)
         taken = replace(asset, status=AssetStatus.SUBMITTING, submitting_by="execution", ambiguous_submissions=1)
         facade.harness.store.change_asset(taken, [AssetStatus.UPLOADED])
@@ -484,7 +484,7 @@ def test_an_execution_that_is_faster_is_waited_for(facade: Facade) -> None:
 
 
 @pytest.mark.parametrize("code", [401, 402, 403, 505, 422, 404, 501])
-def test_a_refusal_is_the_callers_to_know_and_nothing_comes_of_the_file(facade: Facade, code: int) -> None:
+def test_a_refusal_is_returned_to_the_caller_and_the_file_is_dropped(facade: Facade, code: int) -> None:
     opened = facade.verified(f"group-refused-{code}")
     facade.downloads.downloads.append(Download(media.jpeg()))
     facade.harness.crun.uploads.append(UpstreamRefused(code))
@@ -496,14 +496,14 @@ def test_a_refusal_is_the_callers_to_know_and_nothing_comes_of_the_file(facade: 
     assert facade.harness.submit(asset) == "nothing"
 
 
-def test_a_group_of_nobody_or_of_somebody_else_takes_no_file(facade: Facade) -> None:
+def test_an_unknown_group_or_one_of_another_client_accepts_no_file(facade: Facade) -> None:
     facade.verified("group-of-acme")
     erased = facade.verified("group-of-nobody")
     assert facade.harness.store.redact_session(facade.session(erased), facade.harness.clock.now())
     for caller, group in ((OTHER_CLIENT, "group-of-acme"), (CLIENT, "group-of-nobody"), (CLIENT, "group-unknown")):
         with pytest.raises(NotFound, match="group_id"):
             facade.upload(group, caller=caller)
-    assert not facade.downloads.fetched, "nobody makes us fetch anything without a group of his own"
+    assert not facade.downloads.fetched, "a caller without a group cannot cause a download"
 
 
 def test_a_full_group_is_reported_and_keeps_no_file(facade: Facade) -> None:
@@ -523,7 +523,7 @@ def test_a_full_group_is_reported_and_keeps_no_file(facade: Facade) -> None:
 # -- asset-info -----------------------------------------------------------------------------------------------------
 
 
-def test_nobody_sees_another_clients_assets_by_either_id(facade: Facade) -> None:
+def test_no_client_sees_another_clients_assets_by_either_id(facade: Facade) -> None:
     opened = facade.verified("group-own")
     facade.downloads.downloads.append(Download(media.jpeg()))
     facade.harness.crun.uploads.append("asset-crun-own")
@@ -538,7 +538,7 @@ def test_nobody_sees_another_clients_assets_by_either_id(facade: Facade) -> None
         facade.result.asset(CLIENT, "asset-crun-own")
 
 
-def test_an_id_that_was_returned_is_known_also_when_crun_gives_another_one(facade: Facade) -> None:
+def test_a_returned_id_stays_valid_when_crun_assigns_another_one(facade: Facade) -> None:
     opened = facade.verified("group-again")
     facade.downloads.downloads.append(Download(media.jpeg()))
     facade.harness.crun.uploads.extend(["asset-again-1", "asset-again-2"])
@@ -553,7 +553,7 @@ def test_an_id_that_was_returned_is_known_also_when_crun_gives_another_one(facad
             facade.result.asset(OTHER_CLIENT, known)
 
 
-def test_an_index_that_is_behind_is_asked_again() -> None:
+def test_an_index_that_lags_is_read_again() -> None:
     class Behind:
         asked = 0
 
@@ -575,7 +575,7 @@ def test_an_index_that_is_behind_is_asked_again() -> None:
     assert len(slept) == 2
 
 
-def test_an_asset_is_shown_in_cruns_words(facade: Facade) -> None:
+def test_an_asset_is_shown_in_cruns_format(facade: Facade) -> None:
     opened = facade.verified("group-words")
     facade.downloads.downloads.append(Download(media.jpeg()))
     facade.harness.crun.uploads.append("asset-words")
@@ -592,7 +592,7 @@ def test_an_asset_is_shown_in_cruns_words(facade: Facade) -> None:
     assert asset_info(failed) == expected | {"Status": "Failed", "Error": error}
 
 
-def test_words_that_may_quote_a_link_are_not_passed_on() -> None:
+def test_a_message_that_may_contain_a_link_is_not_passed_on() -> None:
     problem = crun_failure("DownloadFailed", "GET https://bucket/x?X-Amz-Signature=1 answered 403")
     assert "://" not in str(problem)
 
@@ -611,7 +611,7 @@ def test_words_that_may_quote_a_link_are_not_passed_on() -> None:
         (UpstreamRefused(418), 500), (LikenessError(), 500),
     ],
 )  # fmt: skip
-def test_every_error_has_a_code_of_crun(error: LikenessError, code: int) -> None:
+def test_every_error_has_one_of_cruns_codes(error: LikenessError, code: int) -> None:
     status, body = refusal(error)
     listed = body.pop("errors", None)
     message = "Missing Params or Type Error" if code == 422 else error.message
@@ -619,7 +619,7 @@ def test_every_error_has_a_code_of_crun(error: LikenessError, code: int) -> None
     assert listed == ([error.message] if code == 422 else None)
 
 
-def test_a_422_lists_what_is_wrong_as_crun_does() -> None:
+def test_a_422_lists_the_errors_as_crun_does() -> None:
     assert refusal(UpstreamRefused(422, errors=["name: too long"]))[1]["errors"] == ["name: too long"]
     assert refusal(InvalidRequest("a: missing; b: wrong"))[1]["errors"] == ["a: missing", "b: wrong"]
 
@@ -630,7 +630,7 @@ def test_a_problem_document_lists_the_errors_of_crun() -> None:
     assert "upstream_errors" not in json.loads(problem(UpstreamRefused(404))["body"])
 
 
-def test_what_crun_lists_of_an_upload_reaches_the_program_by_each_way(facade: Facade) -> None:
+def test_cruns_errors_for_an_upload_reach_the_caller_on_every_route(facade: Facade) -> None:
     opened = facade.verified("group-listed")
     facade.downloads.downloads.append(Download(media.jpeg()))
     facade.harness.crun.uploads.append(UpstreamRefused(422, errors=["name: too long"]))
@@ -642,14 +642,14 @@ def test_what_crun_lists_of_an_upload_reaches_the_program_by_each_way(facade: Fa
 
 
 class Keys:
-    """One client, by the digest of one key."""
+    """One client with one key."""
 
     def find(self, key_hash: str) -> Caller | None:
         return CLIENT if key_hash == key_digest("lk_good") else None
 
 
 @pytest.mark.parametrize("name", ["x-api-key", "X-API-KEY", "X-Api-Key"])
-def test_the_key_is_read_whatever_the_case_of_its_header(name: str) -> None:
+def test_the_header_of_the_key_is_case_insensitive(name: str) -> None:
     answer = respond({"headers": {name: "lk_good"}}, Keys(), lambda caller: {"Who": caller.client_id})
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"]) == {"code": 200, "message": "success", "data": {"Who": "acme"}}
@@ -665,7 +665,7 @@ def test_without_a_clients_key_nothing_is_done(key: str | None) -> None:
     assert json.loads(answer["body"]) == {"code": 401, "message": "invalid API key", "data": None}
 
 
-def test_a_fault_of_ours_is_500_without_details() -> None:
+def test_an_internal_error_is_a_500_without_details() -> None:
     def work(_: Caller) -> dict[str, Any]:
         raise ValueError("https://secret")
 
@@ -674,7 +674,7 @@ def test_a_fault_of_ours_is_500_without_details() -> None:
     assert "secret" not in str(answer)
 
 
-def test_a_deferral_names_when_to_retry() -> None:
+def test_a_deferral_has_a_retry_after() -> None:
     def work(_: Caller) -> dict[str, Any]:
         raise UpstreamDeferred(retry_after=7)
 
@@ -711,7 +711,7 @@ def test_unknown_fields_are_ignored_as_crun_ignores_them() -> None:
     assert "a.test" not in repr(read_body(UploadRequest, json.dumps(UPLOAD)))
 
 
-def test_problems_keep_the_errors_of_crun_over_a_restart(harness: StepHarness) -> None:
+def test_stored_problems_keep_the_errors_of_crun(harness: StepHarness) -> None:
     session, (asset,) = harness.verified(AssetStatus.PROCESSING)
     problem = Problem("face_mismatch", "ours", "FaceMismatch", upstream_message="crun's")
     harness.store.change_asset(replace(asset, status=AssetStatus.FAILED, error=problem), [AssetStatus.PROCESSING])

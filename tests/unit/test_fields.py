@@ -1,4 +1,4 @@
-"""A field of a session or an asset is stored, exported and shown as it declares, without a line anywhere else."""
+"""The declaration of a session's or asset's field alone defines how it is stored, exported and shown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from likeness.domain.session import Session
 
 
 def full(made: Any) -> Any:
-    """An instance of a dataclass in which every field has a value that is none of a default's."""
+    """Returns an instance of a dataclass in which no field has its default value."""
     hints = get_type_hints(made)
     return made(**{each.name: _value(hints[each.name], each.name) for each in fields(made)})
 
@@ -41,13 +41,13 @@ def _value(kind: Any, name: str) -> Any:
     ("made", "item", "read"), [(Asset, asset_item, asset_from), (Session, session_item, session_from)]
 )
 def test_every_field_is_stored_and_read_back(made: Any, item: Any, read: Any) -> None:
-    # repr() tells an enumeration from its text, which are equal.
+    # An enumeration member equals its text, but repr() differs.
     assert repr(read(item(full(made)))) == repr(full(made))
 
 
 @dataclass(frozen=True)
 class Part:
-    """A dataclass inside another one."""
+    """A nested dataclass."""
 
     id: str
     note: str | None = None
@@ -55,7 +55,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Thing:
-    """One field of each kind."""
+    """A dataclass with one field of each kind."""
 
     number: int = field(metadata=about(int, key=True))
     plain: str = field(metadata=about(erased=True))
@@ -63,24 +63,24 @@ class Thing:
     part: Part | None = field(default=None, metadata=about(Part, shown=True, erased=True))
 
 
-def test_a_field_is_exported_shown_and_erased_only_when_it_says_so() -> None:
+def test_a_field_is_exported_shown_and_erased_only_as_declared() -> None:
     assert (exported(Thing), shown(Thing)) == (("thing_client",), ("part",))
-    assert erased(Thing) == (("plain",), ("part",)), "what is required is blanked, and the rest removed"
+    assert erased(Thing) == (("plain",), ("part",)), "required fields are blanked, the others removed"
 
 
-def test_a_sparse_field_is_absent_when_it_is_empty_and_a_key_always() -> None:
+def test_an_empty_sparse_field_is_not_stored_and_a_key_never_is() -> None:
     assert to_values(Thing(1, "p")) == {"plain": "p", "part": None}
     assert to_values(Thing(1, "p", "acme")) == {"plain": "p", "thing_client": "acme", "part": None}
 
 
-def test_what_an_older_or_a_newer_version_stored_is_read() -> None:
+def test_items_of_an_older_or_a_newer_version_are_read() -> None:
     assert from_values(Thing, {"number": "1", "plain": "p"}) == Thing(1, "p")
     stored = {"number": 1, "plain": "p", "part": {"id": "a", "of_the_next_version": 1}, "of_the_next_version": 1}
     assert from_values(Thing, stored) == Thing(1, "p", part=Part("a"))
     assert from_values(Thing, stored | {"part": {}}) == Thing(1, "p")
 
 
-def test_a_missing_field_that_is_required_is_named() -> None:
+def test_a_missing_required_field_is_named() -> None:
     with pytest.raises(KeyError, match="plain"):
         from_values(Thing, {"number": 1})
 

@@ -1,4 +1,4 @@
-"""Every way to change a good signature or token by a little: none is taken, and all are answered alike.
+"""Signatures and tokens with small changes: none is accepted, and all get the same response.
 
 ASVS 5.0: 7.2.3 and 9.1.1 (tokens and their MAC), 3.5.3 (a GET alone changes nothing), 2.3.1 (no step is skipped).
 """
@@ -35,7 +35,7 @@ TOKEN = issue_session_token(KEYS, SESSION, "acme", 2_000_000_000)
 
 
 def _bit_flips(text: str) -> list[str]:
-    """Every text that differs from ``text`` in one bit."""
+    """Returns every text that differs from ``text`` in one bit."""
     return [
         text[:place] + chr(ord(letter) ^ (1 << bit)) + text[place + 1 :]
         for place, letter in enumerate(text)
@@ -50,7 +50,7 @@ MISSHAPEN = [
     SIGNATURE + "=",
     SIGNATURE.swapcase(),
     quote(SIGNATURE, safe="")[:-1] + "%41",
-    SIGNATURE.replace(SIGNATURE[0], chr(ord(SIGNATURE[0]) + 0xFEE0), 1),  # its full-width double
+    SIGNATURE.replace(SIGNATURE[0], chr(ord(SIGNATURE[0]) + 0xFEE0), 1),  # the full-width form of its first character
     " " + SIGNATURE,
     SIGNATURE + "\n",
     SIGNATURE + "\x00",
@@ -63,7 +63,7 @@ MISSHAPEN = [
 
 
 @pytest.mark.parametrize("signature", MISSHAPEN)
-def test_a_changed_callback_is_answered_as_one_that_never_was(signature: str) -> None:
+def test_a_changed_callback_is_answered_like_an_unknown_one(signature: str) -> None:
     with inventory("table"):
         queue = FakeQueue()
         step = ReceiveCallback(DynamoStore(make_client("dynamodb"), "table"), queue, FixedKeys(KEYS), FakeClock())
@@ -85,29 +85,29 @@ def test_no_single_bit_of_a_session_token_may_change() -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, len(TOKEN), 7))
-def test_a_truncated_token_is_none(cut: int) -> None:
+def test_a_truncated_token_is_refused(cut: int) -> None:
     assert read_session_token(KEYS, TOKEN[:cut], 0) is None
 
 
 @pytest.mark.parametrize("skew", [-1200, -300, -1, 0, 1, 300, 1200])
-def test_a_token_lives_to_its_second_by_utc(skew: int) -> None:
+def test_a_token_expires_to_the_second_in_utc(skew: int) -> None:
     found = read_session_token(KEYS, TOKEN, 2_000_000_000 + skew)
     assert (found is not None) == (skew < 0)
 
 
-# -- what crun gives us to store, to show and to send a browser to -----------------------------------------------------
+# -- ids and links from crun -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "value",
     ["", " ", "a b", "a\r\nSet-Cookie: x=1", "\ud800", "\u202egnp", "é", "x" * 257, None, [], {}, True, 1.5],
 )
-def test_an_id_of_another_form_is_no_answer(value: object) -> None:
+def test_an_id_with_an_invalid_format_is_refused(value: object) -> None:
     with pytest.raises(UpstreamAmbiguous):
         read_id({"GroupId": value}, "GroupId")
 
 
-def test_an_id_that_is_a_number_is_one() -> None:
+def test_a_number_is_accepted_as_an_id() -> None:
     assert read_id({"AssetId": 17}, "AssetId") == "17"
 
 
@@ -120,23 +120,23 @@ def test_an_id_that_is_a_number_is_one() -> None:
         "https://h5.example/" + "x" * 9000, "ftp://h5.example/", "", None, 7, ["https://h5.example/"],
     ],
 )  # fmt: skip
-def test_a_link_of_another_form_is_no_answer(link: object) -> None:
+def test_a_link_with_an_invalid_format_is_refused(link: object) -> None:
     with pytest.raises(UpstreamAmbiguous):
         read_link({"H5Link": link}, "H5Link")
 
 
-def test_a_signed_link_is_taken_byte_for_byte() -> None:
+def test_a_signed_link_is_stored_byte_for_byte() -> None:
     link = "https://h5.example/x?X-Credential=a%2Fb&X-Signature=c/d+e=&region=&lng=zh#top"
     assert read_link({"H5Link": link}, "H5Link") == link
 
 
-def test_a_location_is_one_line_whatever_the_return_url_holds() -> None:
+def test_a_location_is_one_line_for_every_return_url() -> None:
     location = return_location("https://app.example/a?b=c", SESSION, "verified")
     assert location.isprintable()
     assert "\n" not in location
 
 
-# -- through the handlers: one answer, whatever is wrong ---------------------------------------------------------------
+# -- through the handlers: the same response for every error -----------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def api() -> Iterator[ApiHarness]:
 
 
 def _forged_callbacks(mine: str, others: str) -> list[tuple[str, str, str]]:
-    """Session, attempt and signature of callbacks that we never made."""
+    """Returns session, attempt and signature of forged callbacks."""
     first, second = sign_callback([KEY], mine, 1), sign_callback([KEY], mine, 2)
     return [
         (mine, "1", second), (mine, "2", first), (others, "1", first), (mine, "1", sign_callback([KEY], others, 1)),
@@ -162,7 +162,7 @@ def _forged_callbacks(mine: str, others: str) -> list[tuple[str, str, str]]:
     ]  # fmt: skip
 
 
-def test_every_forged_callback_gets_the_very_same_page_and_changes_nothing(api: ApiHarness) -> None:
+def test_every_forged_callback_gets_the_same_page_and_changes_nothing(api: ApiHarness) -> None:
     mine, others = api.session(), api.session()
     before = [api.store.get_session(each) for each in (mine, others)]
     answers = [
@@ -172,11 +172,11 @@ def test_every_forged_callback_gets_the_very_same_page_and_changes_nothing(api: 
     assert {each.status for each in answers} == {404}
     assert all(each == answers[0] for each in answers)
     assert [api.store.get_session(each) for each in (mine, others)] == before
-    nobody = session_id(1, bytes(10))
-    assert api.callback(nobody) == answers[0], "an authentic link of a session that is gone looks the same"
+    unknown = session_id(1, bytes(10))
+    assert api.callback(unknown) == answers[0], "an authentic link of a deleted session gets the same page"
 
 
-def test_a_replayed_callback_gets_the_same_answer_and_reopens_nothing(api: ApiHarness) -> None:
+def test_a_replayed_callback_gets_the_same_response_and_reopens_nothing(api: ApiHarness) -> None:
     session = api.session()
     api.store.add_attempt(session, Attempt(1, AttemptStatus.OPEN, "token", 0, 120), 1.0)
     first, *again = [api.callback(session, query={"resultCode": ["10000"]}) for _ in range(3)]
@@ -188,7 +188,7 @@ def test_a_replayed_callback_gets_the_same_answer_and_reopens_nothing(api: ApiHa
 
 
 def _wrong_tokens(session: str, now: int) -> list[str]:
-    """Session tokens that we never made, or that are over."""
+    """Returns forged and expired session tokens."""
     good = issue_session_token([KEY], session, "acme", now + 1000)
     _, client, expiry, mac = good.split(".")
     return [
@@ -204,7 +204,7 @@ def _wrong_tokens(session: str, now: int) -> list[str]:
     ]  # fmt: skip
 
 
-def test_the_authorizer_denies_every_wrong_token_alike(api: ApiHarness) -> None:
+def test_the_authorizer_denies_every_invalid_token_with_the_same_response(api: ApiHarness) -> None:
     now, session = int(time.time()), api.session()
     good = issue_session_token([KEY], session, "acme", now + 1000)
     allowed = api.allows(good)
@@ -215,7 +215,7 @@ def test_the_authorizer_denies_every_wrong_token_alike(api: ApiHarness) -> None:
     assert all(each == answers[0] for each in answers)
 
 
-def test_a_persons_token_opens_no_other_session(api: ApiHarness) -> None:
+def test_a_persons_token_gives_no_access_to_another_session(api: ApiHarness) -> None:
     mine, others = api.session(), api.session()
     authorizer = api.allows(issue_session_token([KEY], mine, "acme", int(time.time()) + 1000))["context"]
     person = replace(api, authorizer=authorizer)

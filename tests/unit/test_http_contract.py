@@ -1,4 +1,4 @@
-"""Bodies that break the contract are refused, and the answer names the field."""
+"""Bodies that break the contract are refused, and the response names the field."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def picture(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("body", [None, "", "{}"])
-def test_a_session_needs_nothing(body: str | None) -> None:
+def test_a_session_has_no_required_fields(body: str | None) -> None:
     made = parse_body(NewSession, body)
     assert (made.language, made.start, made.assets, made.return_url, made.consent) == ("zh", "now", [], None, None)
 
 
-def test_a_full_body_is_taken_as_it_is() -> None:
+def test_a_body_with_all_fields_is_accepted_unchanged() -> None:
     body = {
         "language": "zh-Hant",
         "reference": "r" * 128,
@@ -116,13 +116,13 @@ def test_an_asset_that_breaks_the_contract_names_the_field(changes: dict[str, An
         ("audio/wave", "Audio", "audio/wav"), ("audio/vnd.wave", "Audio", "audio/wav"),
     ],
 )  # fmt: skip
-def test_a_label_of_browsers_and_chats_is_taken_in_its_standard_form(label: str, kind: str, standard: str) -> None:
+def test_a_content_type_variant_is_normalised(label: str, kind: str, standard: str) -> None:
     body = picture(content_type=label, asset_type=kind)
     assert parse_body(AssetRegistration, json.dumps(body)).content_type == standard
     assert parse_body(NewSession, json.dumps({"assets": [body]})).assets[0].content_type == standard
 
 
-def test_the_documented_content_types_and_sizes_are_those_that_are_taken() -> None:
+def test_the_documented_content_types_and_sizes_are_the_accepted_ones() -> None:
     branches = SCHEMAS["AssetRegistration"]["oneOf"]
     assert [each["title"] for each in branches] == list(AssetType)
     for branch in branches:
@@ -135,14 +135,14 @@ def test_the_documented_content_types_and_sizes_are_those_that_are_taken() -> No
 @pytest.mark.parametrize(
     ("kind", "content_type"), [("Image", "image/heic"), ("Video", "video/quicktime"), ("Audio", "audio/wav")]
 )
-def test_the_largest_size_of_each_type_is_taken(kind: str, content_type: str) -> None:
+def test_the_largest_size_of_each_type_is_accepted(kind: str, content_type: str) -> None:
     largest = MAX_BYTES[AssetType(kind)]
     body = picture(asset_type=kind, content_type=content_type, size_bytes=largest)
     assert parse_body(AssetRegistration, json.dumps(body)).size_bytes == largest
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), st.lists, max_leaves=5))
-def test_no_value_of_a_field_gets_past_the_contract_with_another_error(value: Any) -> None:
+def test_every_value_of_a_field_is_accepted_or_refused_by_the_contract(value: Any) -> None:
     for field in ("language", "reference", "return_url", "start", "consent", "assets"):
         try:
             parse_body(NewSession, json.dumps({field: value}))
@@ -150,7 +150,7 @@ def test_no_value_of_a_field_gets_past_the_contract_with_another_error(value: An
             assert (refused.field or "").startswith((field, "body"))  # noqa: PT017
 
 
-def test_a_refused_value_is_not_repeated() -> None:
+def test_a_refused_value_is_not_in_the_response() -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_body(NewSession, json.dumps({"return_url": "https://app.test/?token=" + "secret" * 400}))
     assert "secret" not in caught.value.message

@@ -1,4 +1,4 @@
-"""Idempotency keys across a deployment. What they promise is in tests/integration/test_bad_input.py."""
+"""Idempotency keys across a deployment. tests/integration/test_bad_input.py tests their behaviour."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STORED = {
 BODY = {"start": "on_open", "reference": "order-1"}
 
 
-def test_an_answer_that_an_earlier_version_stored_is_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_response_that_an_earlier_version_stored_is_returned_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "likeness-create")
     headers = {"Idempotency-Key": "order-1"}
     with service() as api:

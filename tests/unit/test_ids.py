@@ -1,4 +1,4 @@
-"""Identifiers sort by time, keep to their alphabet, and are the same for the same dropped object."""
+"""Identifiers sort by time, use only their alphabet, and are stable for an object in the inbox."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MILLISECONDS = st.integers(0, 2**48 - 1)
 ENTROPY = st.binary(min_size=10, max_size=10)
 
 
-def test_a_ulid_is_the_specs_example() -> None:
+def test_a_ulid_equals_the_example_of_the_specification() -> None:
     # 01ARZ3NDEKTSV4RRFFQ69G5FAV is the example of https://github.com/ulid/spec; its time is 1469922850259.
     entropy = bytes.fromhex("d6764c61efb99302bd5b")
     assert ulid(1469922850259, entropy) == "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 @given(MILLISECONDS, ENTROPY)
-def test_ids_fit_their_patterns_and_no_other(at: int, entropy: bytes) -> None:
+def test_ids_match_only_their_own_pattern(at: int, entropy: bytes) -> None:
     assert SESSION_ID.fullmatch(session_id(at, entropy))
     assert ASSET_ID.fullmatch(asset_id(at, entropy))
     assert not SESSION_ID.fullmatch(asset_id(at, entropy))
@@ -33,7 +33,7 @@ def test_ids_sort_by_time(one: int, first: bytes, other: int, second: bytes) -> 
         assert (ulid(one, first) < ulid(other, second)) == (first < second)
 
 
-def test_a_dropped_object_has_one_id() -> None:
+def test_an_object_in_the_inbox_has_one_id() -> None:
     again = [dropped_asset_id(1, "inbox/ses_x/a.jpg", "v1") for _ in range(2)]
     assert again[0] == again[1]
     others = {
@@ -52,5 +52,5 @@ def test_a_dropped_object_has_one_id() -> None:
      "ses_01arz3ndektsv4rrffq69g5fav", "ses_01ARZ3NDEKTSV4RRFFQ69G5FAI", "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV\n",
      "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV", "../01ARZ3NDEKTSV4RRFFQ69G5FAV"],
 )  # fmt: skip
-def test_what_is_no_session_id(text: str) -> None:
+def test_other_texts_are_not_session_ids(text: str) -> None:
     assert not SESSION_ID.fullmatch(text)

@@ -1,8 +1,8 @@
-"""Whatever stands in a field that is shown, stored, logged or put into a header, it stays a value.
+"""The content of a field that is shown, stored, logged or put into a header is always treated as a value.
 
 Through the real handlers on moto: no header breaks, problem documents stay JSON, a fact stays one line of the log, a
-page shows nothing of what the browser sent, and a fault of ours says nothing but its request id.
-ASVS 5.0: 1.2.1 and 1.2.2 (output encoding), 3.4.5 (Referrer-Policy), 3.5.3 (a GET is not believed), 16.2.5 (logs).
+page shows nothing that the browser sent, and an internal error shows only its request id.
+ASVS 5.0: 1.2.1 and 1.2.2 (output encoding), 3.4.5 (Referrer-Policy), 3.5.3 (a GET is not trusted), 16.2.5 (logs).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def api() -> Iterator[ApiHarness]:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """Everything that the functions log during a test."""
+    """The functions' log during a test."""
     handler: Any = logger.registered_handler
     written = io.StringIO()
     before = handler.setStream(written)
@@ -64,7 +64,7 @@ def log() -> Iterator[io.StringIO]:
 
 
 def check(answer: Answer, log: io.StringIO) -> Answer:
-    """Holds for every answer, whatever was asked."""
+    """Checks what must be true for every response."""
     for name, value in answer.headers.items():
         assert re.fullmatch(r"[a-z0-9-]+", name)
         assert re.fullmatch(r"[\x20-\x7e]*", value), (name, value)
@@ -96,7 +96,7 @@ SHOWN = {"reference", "consent.text_version", "assets.0.name"}
 
 @pytest.mark.parametrize("text", BREAKING)
 @pytest.mark.parametrize(("field", "body"), FIELDS, ids=[name for name, _ in FIELDS])
-def test_what_breaks_lines_or_turns_text_round_is_refused(
+def test_line_breaks_and_direction_changes_are_refused(
     api: ApiHarness, log: io.StringIO, field: str, body: Any, text: str
 ) -> None:
     answer = check(api.create(**body(text)), log)
@@ -108,7 +108,7 @@ def test_what_breaks_lines_or_turns_text_round_is_refused(
 
 @pytest.mark.parametrize("text", HARMLESS)
 @pytest.mark.parametrize(("field", "body"), FIELDS, ids=[name for name, _ in FIELDS])
-def test_what_only_looks_dangerous_is_a_value_like_any_other(
+def test_text_that_only_looks_dangerous_is_an_ordinary_value(
     api: ApiHarness, log: io.StringIO, field: str, body: Any, text: str
 ) -> None:
     answer = check(api.create(**body(text)), log)
@@ -125,7 +125,7 @@ def test_what_only_looks_dangerous_is_a_value_like_any_other(
 
 
 @pytest.mark.parametrize("text", BREAKING + HARMLESS)
-def test_a_name_of_a_field_is_a_value_too(api: ApiHarness, log: io.StringIO, text: str) -> None:
+def test_the_name_of_a_field_is_also_a_value(api: ApiHarness, log: io.StringIO, text: str) -> None:
     assert check(api.create(**{text: 1}), log).status == 400
 
 
@@ -147,7 +147,7 @@ def test_an_idempotency_key_is_visible_ascii(api: ApiHarness, log: io.StringIO, 
         ("register_asset", "/sessions/{session_id}/assets", json.dumps(PICTURE)),
     ],
 )
-def test_a_segment_of_a_path_names_nothing(
+def test_an_invalid_path_segment_is_not_found(
     api: ApiHarness, log: io.StringIO, function: str, resource: str, body: str | None, text: str
 ) -> None:
     path = resource.replace("{session_id}", text).replace("{asset_id}", text)
@@ -178,7 +178,7 @@ def test_a_query_for_numbers_is_refused_or_ignored(api: ApiHarness, log: io.Stri
 @pytest.mark.parametrize(
     "body", ["\ud800", '{"reference": "\ud800"}', "\ufeff{}", '{"a": 1, "a": 2}', "{" * 500, "NaN"]
 )
-def test_a_body_that_is_no_text_or_no_json_is_a_400(api: ApiHarness, log: io.StringIO, body: str) -> None:
+def test_a_body_that_is_not_text_or_not_json_is_a_400(api: ApiHarness, log: io.StringIO, body: str) -> None:
     assert check(api.request("create_session", "POST", "/sessions", body=body), log).status == 400
 
 
@@ -193,12 +193,12 @@ def test_every_text_that_is_accepted_can_be_shown(text: str) -> None:
         assert not re.search("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", text)
 
 
-# -- what crun says ---------------------------------------------------------------------------------------------------
+# -- messages from crun -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", BREAKING + HARMLESS)
 @pytest.mark.parametrize("code", ["FaceMismatch", "Other", "hostile"])
-def test_cruns_words_are_shown_as_one_line_of_json(api: ApiHarness, log: io.StringIO, code: str, text: str) -> None:
+def test_cruns_messages_are_shown_as_one_line_of_json(api: ApiHarness, log: io.StringIO, code: str, text: str) -> None:
     session = api.session(assets=[PICTURE])
     (asset,) = api.store.list_assets(session)
     data = {"Status": "Failed", "Error": {"Code": text if code == "hostile" else code, "Message": text}}
@@ -209,12 +209,12 @@ def test_cruns_words_are_shown_as_one_line_of_json(api: ApiHarness, log: io.Stri
     shown = answer.json["assets"][0]["error"]
     assert answer.status == 200
     assert shown["message"].isprintable()
-    # What may quote the link to the file is not shown at all.
+    # A message that may contain the link to the file is not shown.
     expected = "The file was not accepted." if "://" in text else text
     assert code == "FaceMismatch" or shown["message"].startswith(expected.split("\r")[0][:6])
 
 
-# -- the browser's way back (case 18) ---------------------------------------------------------------------------------
+# -- the browser's callback (case 18) ---------------------------------------------------------------------------------
 
 POLLUTED: list[dict[str, list[str]]] = [
     {"resultCode": ["10000", "10001"]}, {"resultCode": ["10001", "10000"]}, {"resultCode": ["10000", ""]},
@@ -230,7 +230,7 @@ POLLUTED: list[dict[str, list[str]]] = [
 
 
 @pytest.mark.parametrize("query", POLLUTED)
-def test_a_polluted_callback_passes_nobody_and_breaks_no_header(
+def test_a_polluted_callback_records_no_pass_and_breaks_no_header(
     api: ApiHarness, log: io.StringIO, query: dict[str, list[str]]
 ) -> None:
     session = api.session(reference="pollution")
@@ -258,7 +258,7 @@ def test_any_query_is_read_as_a_short_line_or_nothing(query: dict[str, list[str]
 
 @pytest.mark.parametrize("text", BREAKING + HARMLESS)
 @pytest.mark.parametrize("place", ["session_id", "attempt", "signature"])
-def test_a_page_shows_nothing_of_the_link_it_refuses(api: ApiHarness, log: io.StringIO, place: str, text: str) -> None:
+def test_a_page_shows_nothing_of_a_refused_link(api: ApiHarness, log: io.StringIO, place: str, text: str) -> None:
     parameters = {"session_id": session_id(1, bytes(10)), "attempt": "1", "signature": "x" * 43} | {place: text}
     answer = check(
         api.callback(parameters["session_id"], parameters["attempt"], parameters["signature"], {"x": [text]}), log
@@ -267,10 +267,10 @@ def test_a_page_shows_nothing_of_the_link_it_refuses(api: ApiHarness, log: io.St
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "script-src 'self'" in answer.headers["content-security-policy"]
     assert CANARY not in answer.body
-    assert api.callback("x", "1", "x") == answer, "one answer for all"
+    assert api.callback("x", "1", "x") == answer, "the same response for all"
 
 
-def test_our_scripts_make_text_and_never_markup() -> None:
+def test_our_scripts_write_text_and_never_markup() -> None:
     scripts = sorted((ROOT / "layers/likeness/pages").rglob("*.js"))
     assert scripts
     for script in scripts:
@@ -278,11 +278,11 @@ def test_our_scripts_make_text_and_never_markup() -> None:
         assert not re.search(markup, script.read_text("utf-8")), script.name
 
 
-# -- a fault of ours (case 48) ----------------------------------------------------------------------------------------
+# -- internal errors (case 48) ----------------------------------------------------------------------------------------
 
 
 def _broken_row(api: ApiHarness) -> str:
-    """A session whose row no version of ours has written: reading it is an exception that quotes it."""
+    """Creates a session with an invalid row: reading it raises an exception that contains its values."""
     session = api.session()
     boto3.client("dynamodb").update_item(
         TableName="Table",
@@ -302,7 +302,7 @@ def _broken_row(api: ApiHarness) -> str:
         ("register_asset", "POST", "/sessions/{session_id}/assets"),
     ],
 )
-def test_a_fault_of_ours_is_a_problem_with_an_id_and_no_words(
+def test_an_internal_error_is_a_problem_with_an_id_and_no_details(
     api: ApiHarness, log: io.StringIO, function: str, method: str, resource: str
 ) -> None:
     path = resource.replace("{session_id}", _broken_row(api))
@@ -321,7 +321,7 @@ def test_a_fault_of_ours_is_a_problem_with_an_id_and_no_words(
     assert any("items.py" in place for place in line["places"])
 
 
-def test_a_fault_of_ours_in_a_callback_is_a_page_with_an_id(api: ApiHarness, log: io.StringIO) -> None:
+def test_an_internal_error_in_a_callback_is_a_page_with_an_id(api: ApiHarness, log: io.StringIO) -> None:
     answer = check(api.callback(_broken_row(api)), log)
     assert answer.status == 500
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -332,5 +332,5 @@ def test_a_fault_of_ours_in_a_callback_is_a_page_with_an_id(api: ApiHarness, log
 
 
 @pytest.mark.parametrize("event", [{}, {"pathParameters": None}, {"pathParameters": {}, "requestContext": None}])
-def test_an_event_that_is_no_request_is_a_page_too(api: ApiHarness, event: dict[str, Any]) -> None:
+def test_an_event_that_is_not_a_request_is_a_page_too(api: ApiHarness, event: dict[str, Any]) -> None:
     assert api.event("receive_callback", event).status == 500

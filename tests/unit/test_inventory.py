@@ -1,4 +1,4 @@
-"""The inventory's conditional writes, in moto: who may change what, and what a repetition does."""
+"""The inventory's conditional writes, in moto: which writes are allowed, and what a repetition does."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def asset(of: Session, index: int = 1) -> Asset:
 
 @pytest.fixture
 def store() -> Iterator[DynamoStore]:
-    """A table of its own for each test: their sessions have the same ids."""
+    """A separate table for each test, because their sessions have the same ids."""
     with inventory("table") as client:
         yield DynamoStore(client, "table")
 
 
-def test_a_session_comes_back_as_it_was_stored(store: DynamoStore) -> None:
+def test_a_stored_session_is_read_back_unchanged(store: DynamoStore) -> None:
     stored = session(reference="order 1", return_url="https://a/b", last_error=None)
     store.create_session(stored, [asset(stored)])
     assert store.get_session(stored.id) == stored
@@ -86,7 +86,7 @@ def test_a_session_comes_back_as_it_was_stored(store: DynamoStore) -> None:
     assert store.load(session(2).id) == (None, [])
 
 
-def test_a_listing_is_the_clients_own_newest_first_and_filtered(store: DynamoStore) -> None:
+def test_a_listing_has_only_the_clients_sessions_newest_first_and_filtered(store: DynamoStore) -> None:
     for index in range(1, 8):
         store.create_session(session(index, reference="odd" if index % 2 else "even"), [])
     store.create_session(session(9, client="other"), [])
@@ -147,7 +147,7 @@ def test_one_worker_looks_up_until_its_lease_ends(store: DynamoStore) -> None:
     assert store.lease_lookup(one.id, 1, "c", NOW + 42, NOW + 80).attempts[1].lookup_by is None
 
 
-def test_one_execution_drives_and_one_that_has_ended_is_named(store: DynamoStore) -> None:
+def test_only_one_execution_drives_and_one_that_has_ended_is_named(store: DynamoStore) -> None:
     one = session()
     store.create_session(one, [])
     assert store.claim_driver(one.id, "a", None)
@@ -185,7 +185,7 @@ def test_assets_are_counted_once_and_capped(store: DynamoStore) -> None:
         store.add_asset(asset(closed))
 
 
-def test_a_session_and_one_of_its_assets_come_in_one_read(store: DynamoStore) -> None:
+def test_a_session_and_one_of_its_assets_are_loaded_in_one_read(store: DynamoStore) -> None:
     made = session()
     one, two = asset(made, 1), asset(made, 2)
     store.create_session(made, [one, two])
@@ -194,7 +194,7 @@ def test_a_session_and_one_of_its_assets_come_in_one_read(store: DynamoStore) ->
     assert store.load_asset("ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", two.id) == (None, None)
 
 
-def test_a_change_starts_from_an_expected_state_or_is_its_own_repetition(store: DynamoStore) -> None:
+def test_a_change_needs_an_expected_state_or_is_its_own_repetition(store: DynamoStore) -> None:
     one = session()
     store.create_session(one, [asset(one)])
     uploaded = replace(asset(one), status=AssetStatus.UPLOADED, updated_at=NOW + 1)
@@ -212,12 +212,12 @@ def test_a_change_starts_from_an_expected_state_or_is_its_own_repetition(store: 
         "inbox/../{s}/x.jpg", "elsewhere/{s}/{a}/file", "uploads/{s}%2f{a}/file", "file", "",
     ],
 )  # fmt: skip
-def test_a_key_that_is_not_ours_changes_nothing(store: DynamoStore, key: str) -> None:
+def test_a_foreign_object_key_changes_nothing(store: DynamoStore, key: str) -> None:
     one = session()
     store.create_session(one, [asset(one)])
     name = key.format(s=one.id, a=asset(one).id, other=session(2).id)
-    nobody: object = None  # neither files nor queue may be touched
-    check = CheckUpload(store, nobody, nobody, nobody)  # type: ignore[arg-type]
+    unused: object = None  # neither the files nor the queue may be used
+    check = CheckUpload(store, unused, unused, unused)  # type: ignore[arg-type]
     assert check(Upload(name, "v1", 10, NOW)) == "ignored"
     assert store.list_assets(one.id) == [asset(one)]
 
@@ -234,7 +234,7 @@ def _cursor_of(text: str) -> str:
         _cursor_of('[""]'),
     ],
 )  # fmt: skip
-def test_a_cursor_that_is_not_ours_is_refused(store: DynamoStore, cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(store: DynamoStore, cursor: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         store.list_sessions("acme", limit=3, cursor=cursor, status=None, reference=None)
     assert caught.value.field == "cursor"
@@ -247,14 +247,14 @@ def test_a_cursor_of_another_client_shows_nothing_of_that_client(store: DynamoSt
     assert store.list_sessions("acme", limit=3, cursor=cursor, status=None, reference=None).sessions == []
 
 
-def test_nothing_that_lives_is_deleted_by_its_time_to_live() -> None:
+def test_nothing_in_use_is_deleted_by_its_time_to_live() -> None:
     # DynamoDB deletes at any time within two days after it (DynamoDB guide, "Using time to live").
-    longest = max(SESSION_TOKEN_LIFETIME_SECONDS, ASL["TimeoutSeconds"]) + 14 * 86_400  # a redrive comes that late
+    longest = max(SESSION_TOKEN_LIFETIME_SECONDS, ASL["TimeoutSeconds"]) + 14 * 86_400  # a redrive can be that late
     stored = session_item(session())
     assert int(stored["ttl"]["N"]) - float(stored["created_at"]["N"]) > longest + 7 * 86_400
 
 
-# -- how long assets took -----------------------------------------------------------------------------------------
+# -- durations of assets ------------------------------------------------------------------------------------------
 
 SEEN = observed(3, 8, NOTHING_SEEN)
 DAY = 86_400
@@ -262,7 +262,7 @@ DAY = 86_400
 
 @dataclass
 class Reader:
-    """A process that reads the history: how often it asked, and how often it heard that it could not."""
+    """A process that reads the history. Counts its reads and its failed reads."""
 
     client: Any
     at: float = 1000.0
@@ -291,7 +291,7 @@ def _active(of: Asset, **changes: Any) -> Asset:
     return replace(of, status=AssetStatus.ACTIVE, updated_at=NOW + 8, **changes)
 
 
-def test_what_was_seen_is_added_with_the_write_of_the_asset(store: DynamoStore) -> None:
+def test_an_observed_duration_is_added_with_the_write_of_the_asset(store: DynamoStore) -> None:
     images = [replace(asset(session(), index), status=AssetStatus.PROCESSING) for index in (1, 2, 3)]
     clip = replace(asset(session(), 4), status=AssetStatus.PROCESSING, asset_type=AssetType.VIDEO)
     _put(store, *images, clip)
@@ -307,7 +307,7 @@ def test_what_was_seen_is_added_with_the_write_of_the_asset(store: DynamoStore) 
     assert {each.status for each in store.list_assets(session().id)} == {AssetStatus.ACTIVE, AssetStatus.FAILED}
 
 
-def test_an_asset_that_has_moved_on_is_not_counted(store: DynamoStore) -> None:
+def test_an_asset_whose_status_has_changed_is_not_counted(store: DynamoStore) -> None:
     one = replace(asset(session()), status=AssetStatus.FAILED)
     _put(store, one)
     with pytest.raises(ConditionFailed):
@@ -316,7 +316,7 @@ def test_an_asset_that_has_moved_on_is_not_counted(store: DynamoStore) -> None:
 
 
 @pytest.mark.parametrize("why", ["TransactionConflict", "ValidationError", "ThrottlingError"])
-def test_a_history_that_cannot_be_written_holds_no_asset_up(store: DynamoStore, why: str) -> None:
+def test_a_history_that_cannot_be_written_does_not_delay_an_asset(store: DynamoStore, why: str) -> None:
     one = replace(asset(session()), status=AssetStatus.PROCESSING)
     client: Any = boto3.client("dynamodb")
     _put(store, one)
@@ -345,11 +345,11 @@ def test_this_month_and_the_last_are_read(store: DynamoStore) -> None:
     (item,) = client.query(
         TableName="table", KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": POLL_HISTORY}}
     )["Items"]
-    assert int(item["ttl"]["N"]) > NOW + 62 * DAY, "not before it is forgotten"
-    assert not {"id", "client_id", "asset_client_id"} & set(item), "no index takes it up"
+    assert int(item["ttl"]["N"]) > NOW + 62 * DAY, "it stays as long as it is read"
+    assert not {"id", "client_id", "asset_client_id"} & set(item), "it is in no index"
 
 
-def test_the_history_is_kept_for_ten_minutes_and_an_outage_leaves_what_is_known(store: DynamoStore) -> None:
+def test_the_history_is_cached_for_ten_minutes_and_during_an_outage(store: DynamoStore) -> None:
     one = replace(asset(session()), status=AssetStatus.PROCESSING)
     _put(store, one)
     reader = Reader(boto3.client("dynamodb"))

@@ -1,4 +1,4 @@
-"""The inventory out of one table and into another, against moto: what comes back, what never leaves, what wins."""
+"""Exports and restores the inventory in moto: what is restored, what is never exported, and what takes precedence."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SECRETS = ("tok-secret", "https://back.example/return", "whsec_secret", "alice.j
 
 @dataclass
 class FakeFiles:
-    """Keeps what was put; dies before the put number ``dies_at``."""
+    """Stores objects. Raises OSError instead of the put with the number ``dies_at``."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     puts: int = 0
@@ -110,7 +110,7 @@ def asset(of: Session, index: int, **changes: Any) -> Asset:
 
 
 def fill(store: DynamoStore, dynamodb: Any, sessions: int = 5) -> list[Session]:
-    """People at all stages, one of them erased, and what else lies in the table."""
+    """Stores people at all stages, one of them erased, and the other kinds of items."""
     made = [session(index) for index in range(1, sessions + 1)]
     for index, each in enumerate(made):
         failed = Problem("rejected", f"cannot fetch https://s3.test/x?{SECRETS[4]}=1", "Other")
@@ -149,7 +149,7 @@ def erase(store: DynamoStore, of: Session) -> None:
 
 @dataclass
 class Exporter:
-    """Exports of table ``table``, by runs that may die or come to their end."""
+    """Runs exports of the table ``table``, which may crash or reach their time limit."""
 
     dynamodb: Any
     files: FakeFiles = field(default_factory=FakeFiles)
@@ -189,7 +189,7 @@ def restored(dynamodb: Any, tmp_path: Path, source: Path, *options: str, table: 
 
 
 def answers(dynamodb: Any, table: str, sessions: list[Session]) -> list[Any]:
-    """What the API answers, but for assets' names."""
+    """Returns the API's responses, without the assets' names."""
     store = DynamoStore(dynamodb, table)
     get, stats = GetSession(store, 10), GetStats(store, FakeClock(NOW + 1000))
     listing = get.list(CALLER, limit="100")
@@ -226,7 +226,7 @@ def test_an_export_holds_each_person_with_all_assets_once_and_no_secret(store: D
     assert set(exporter.slept) == {0.5}
 
 
-def test_a_table_comes_back_as_it_was(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
+def test_a_restored_table_equals_the_exported_one(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
     sessions = fill(store, dynamodb)
     exporter = Exporter(dynamodb)
     exporter.run()
@@ -243,7 +243,7 @@ def test_a_table_comes_back_as_it_was(store: DynamoStore, dynamodb: Any, tmp_pat
 
 
 @pytest.mark.parametrize("dies_at", [1, 2, 3, 4])
-def test_a_run_that_dies_is_gone_on_with_and_nothing_is_missing(
+def test_a_crashed_run_is_continued_and_nothing_is_missing(
     store: DynamoStore, dynamodb: Any, tmp_path: Path, dies_at: int
 ) -> None:
     sessions = fill(store, dynamodb)
@@ -251,7 +251,7 @@ def test_a_run_that_dies_is_gone_on_with_and_nothing_is_missing(
     with pytest.raises(OSError, match="killed"):
         exporter.run()
     assert not any(each.endswith("manifest.json") for each in exporter.files.files)
-    assert exporter.run() == {"outcome": "held"}, "the dead run may be alive"
+    assert exporter.run() == {"outcome": "held"}, "the crashed run may still be running"
     exporter.clock.at += 901
     assert exporter.run()["outcome"] == "exported"
     people = [each["session_id"] for each in exporter.lines() if "session_id" in each and each["kind"] != "consent"]
@@ -260,7 +260,7 @@ def test_a_run_that_dies_is_gone_on_with_and_nothing_is_missing(
     assert done.exit_code == 0, done.output
 
 
-def test_a_run_whose_time_is_over_leaves_the_rest_to_the_next(store: DynamoStore, dynamodb: Any) -> None:
+def test_a_run_that_reaches_its_time_limit_leaves_the_rest_to_the_next(store: DynamoStore, dynamodb: Any) -> None:
     fill(store, dynamodb)
     exporter = Exporter(dynamodb)
     outcomes: list[str] = []
@@ -287,7 +287,7 @@ def test_a_run_that_was_overtaken_stops(dynamodb: Any) -> None:
     assert progress.take("c", NOW + 12, NOW + 30) is None
 
 
-def test_a_restore_never_overwrites_what_is_newer_or_brings_back_who_was_erased(
+def test_a_restore_never_overwrites_newer_items_or_restores_erased_people(
     store: DynamoStore, dynamodb: Any, tmp_path: Path
 ) -> None:
     sessions = fill(store, dynamodb)
@@ -304,7 +304,7 @@ def test_a_restore_never_overwrites_what_is_newer_or_brings_back_who_was_erased(
     assert dynamodb.scan(TableName="table")["Items"] == before
 
 
-def test_a_tombstone_and_a_revoked_key_win_over_an_older_export(
+def test_a_tombstone_and_a_revoked_key_take_precedence_over_an_older_export(
     store: DynamoStore, dynamodb: Any, tmp_path: Path
 ) -> None:
     sessions = fill(store, dynamodb)
@@ -324,7 +324,7 @@ def test_a_tombstone_and_a_revoked_key_win_over_an_older_export(
     assert "alice" not in json.dumps(dynamodb.scan(TableName="fresh")["Items"])
 
 
-def test_a_table_that_is_restored_in_part_gets_the_rest(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
+def test_a_partly_restored_table_gets_the_rest(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
     sessions = fill(store, dynamodb)
     exporter = Exporter(dynamodb)
     exporter.run()
@@ -337,7 +337,7 @@ def test_a_table_that_is_restored_in_part_gets_the_rest(store: DynamoStore, dyna
     assert answers(dynamodb, "fresh", sessions) == answers(dynamodb, "table", sessions)
 
 
-def test_what_is_not_whole_restores_nothing_and_says_why(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
+def test_an_incomplete_export_is_refused_with_the_reason(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
     fill(store, dynamodb)
     exporter = Exporter(dynamodb)
     exporter.run()
@@ -364,7 +364,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_bad_line_is_named_and_left_out_only_when_that_is_asked_for(
+def test_an_invalid_line_is_named_and_skipped_only_on_request(
     store: DynamoStore, dynamodb: Any, tmp_path: Path, bad: bytes
 ) -> None:
     sessions = fill(store, dynamodb)
@@ -384,7 +384,7 @@ def test_a_bad_line_is_named_and_left_out_only_when_that_is_asked_for(
 
 
 def _append(source: Path, line: bytes) -> None:
-    """A line more in the first part, whose digest is right all the same."""
+    """Appends a line to the first part, and updates its digest."""
     part, manifest = source / "part-00001.jsonl", source / "manifest.json"
     part.write_bytes(part.read_bytes() + line + b"\n")
     document = json.loads(manifest.read_text())
@@ -392,7 +392,7 @@ def _append(source: Path, line: bytes) -> None:
     manifest.write_text(json.dumps(document))
 
 
-def test_the_command_exports_into_a_folder_of_its_own(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
+def test_the_command_exports_into_a_new_folder(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
     sessions = fill(store, dynamodb)
     state, target = tmp_path / "stack.json", tmp_path / "out"
     endpoint = dynamodb.meta.endpoint_url
@@ -401,12 +401,12 @@ def test_the_command_exports_into_a_folder_of_its_own(store: DynamoStore, dynamo
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
     assert {each.name for each in target.iterdir()} == {"manifest.json", "part-00001.jsonl"}
-    assert CliRunner().invoke(main, command).exit_code == 1, "another one's folder is left alone"
+    assert CliRunner().invoke(main, command).exit_code == 1, "an existing folder is not changed"
     assert restored(dynamodb, tmp_path, target).exit_code == 0
     assert answers(dynamodb, "fresh", sessions) == answers(dynamodb, "table", sessions)
 
 
-def test_who_was_verified_or_erased_never_expires_and_files_go_with_their_session(
+def test_verified_and_erased_sessions_never_expire_and_files_expire_with_their_session(
     store: DynamoStore, dynamodb: Any
 ) -> None:
     sessions = fill(store, dynamodb)
@@ -420,7 +420,7 @@ def test_who_was_verified_or_erased_never_expires_and_files_go_with_their_sessio
     for each in sessions[1:]:
         kept = {f"ASSET#{one.id}" for one in store.list_assets(each.id) if one.crun_asset_id}
         assert len(kept) == 4
-        assert not kept & expiring[each.id], "what crun has is never forgotten"
+        assert not kept & expiring[each.id], "files at crun never expire"
     untaken = session(20)
     early = asset(untaken, 1, status=AssetStatus.AWAITING_UPLOAD, crun_asset_id=None)
     store.create_session(untaken, [early])
@@ -429,7 +429,7 @@ def test_who_was_verified_or_erased_never_expires_and_files_go_with_their_sessio
     assert len(left) == 2, "the session and its file"
 
 
-def test_what_an_older_version_let_expire_is_kept_for_good(store: DynamoStore, dynamodb: Any) -> None:
+def test_items_that_an_older_version_let_expire_are_kept(store: DynamoStore, dynamodb: Any) -> None:
     sessions = fill(store, dynamodb, 3)
     for each in sessions:
         dynamodb.update_item(
@@ -447,7 +447,7 @@ def test_what_an_older_version_let_expire_is_kept_for_good(store: DynamoStore, d
     assert left == [sessions[1].id]
 
 
-def test_what_an_older_version_wrote_is_found_by_cruns_ids(store: DynamoStore, dynamodb: Any) -> None:
+def test_items_of_an_older_version_are_found_by_cruns_ids(store: DynamoStore, dynamodb: Any) -> None:
     fill(store, dynamodb, 3)
     ids = DynamoUpstreamIds(dynamodb, "table")
     rows = dynamodb.scan(TableName="table")["Items"]

@@ -1,4 +1,4 @@
-"""Invite links: made anew, ended with the older ones, and worth nothing while their client has no key."""
+"""Invite links: they are replaced by newer ones, and do not work while their client has no key."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ IMAGE = {"name": "front", "asset_type": "Image", "content_type": "image/jpeg", "
 
 
 @dataclass
-class Desk:
-    """A client and its persons, through the authorizer and the handlers."""
+class InviteHarness:
+    """Sends requests of a client and its persons through the authorizer and the handlers."""
 
     api: ApiHarness
     keys: ClientKeys
@@ -52,18 +52,18 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk() -> Iterator[Desk]:
+def invites() -> Iterator[InviteHarness]:
     with service() as running:
         running.apps["record_consent"] = cold_start("record_consent")
-        yield Desk(running, ClientKeys(boto3.client("dynamodb"), "Table"))
+        yield InviteHarness(running, ClientKeys(boto3.client("dynamodb"), "Table"))
 
 
 @pytest.fixture
-def client(desk: Desk) -> ApiHarness:
-    for each in desk.keys.known():
-        desk.keys.revoke(each.key_id)
-    forget(desk)
-    return desk.as_holder_of(desk.keys.add("acme"))
+def client(invites: InviteHarness) -> ApiHarness:
+    for each in invites.keys.known():
+        invites.keys.revoke(each.key_id)
+    clear_caches(invites)
+    return invites.as_holder_of(invites.keys.add("acme"))
 
 
 def token_of(answer: Answer) -> str:
@@ -71,11 +71,11 @@ def token_of(answer: Answer) -> str:
     return found
 
 
-def test_an_invite_link_can_be_made_anew_and_the_older_ones_end(desk: Desk, client: ApiHarness) -> None:
+def test_a_new_invite_link_revokes_the_older_ones(invites: InviteHarness, client: ApiHarness) -> None:
     made = client.create(reference="order-1")
     session, tokens = made.json["id"], [token_of(made)]
     for number in (1, 2):
-        renewed = desk.ask(client, "POST", "/invite", session)
+        renewed = invites.ask(client, "POST", "/invite", session)
         assert (renewed.status, renewed.json["id"], renewed.json["reference"]) == (201, session, "order-1")
         assert renewed.json["invite_url"].startswith("https://likeness.example/v1/invite#st_")
         tokens.append(token_of(renewed))
@@ -83,29 +83,29 @@ def test_an_invite_link_can_be_made_anew_and_the_older_ones_end(desk: Desk, clie
         assert read
         assert (read.session_id, read.invite) == (session, number)
         for old in tokens[:-1]:
-            person = desk.as_holder_of(old)  # the authorizer asks nobody: the step tells
+            person = invites.as_holder_of(old)  # the authorizer reads no session, so the step refuses
             for method, what, body in (("GET", "", None), ("POST", "/assets", IMAGE), ("POST", "/attempts", None)):
-                answer = desk.ask(person, method, what, session, body)
+                answer = invites.ask(person, method, what, session, body)
                 assert (answer.status, answer.json["code"]) == (403, "forbidden")
                 assert "newer invite link" in answer.json["detail"]
-        newest = desk.as_holder_of(tokens[-1])
-        assert desk.ask(newest, "GET", "", session).status == 200
-        assert desk.ask(newest, "POST", "/assets", session, IMAGE).status == 201
+        newest = invites.as_holder_of(tokens[-1])
+        assert invites.ask(newest, "GET", "", session).status == 200
+        assert invites.ask(newest, "POST", "/assets", session, IMAGE).status == 201
 
 
-def test_a_token_of_an_earlier_version_counts_as_number_zero(desk: Desk, client: ApiHarness) -> None:
+def test_a_token_of_an_earlier_version_counts_as_number_zero(invites: InviteHarness, client: ApiHarness) -> None:
     session = client.session()
     old = issue_session_token([KEY], session, "acme", int(time.time()) + 60)
-    assert old.count(".") == 3, "as it always was"
-    assert "invite" not in desk.api.allows(old)["context"]
-    assert desk.ask(desk.as_holder_of(old), "GET", "", session).status == 200
-    desk.ask(client, "POST", "/invite", session)
-    assert desk.ask(desk.as_holder_of(old), "GET", "", session).status == 403
+    assert old.count(".") == 3, "the format of the earlier version"
+    assert "invite" not in invites.api.allows(old)["context"]
+    assert invites.ask(invites.as_holder_of(old), "GET", "", session).status == 200
+    invites.ask(client, "POST", "/invite", session)
+    assert invites.ask(invites.as_holder_of(old), "GET", "", session).status == 403
 
 
-def test_a_number_cannot_be_made_up(desk: Desk, client: ApiHarness) -> None:
+def test_a_number_cannot_be_forged(invites: InviteHarness, client: ApiHarness) -> None:
     session = client.session()
-    good = token_of(desk.ask(client, "POST", "/invite", session))
+    good = token_of(invites.ask(client, "POST", "/invite", session))
     head, number, mac = good.rsplit(".", 2)
     assert number == "1"
     zero = token_of(client.create())
@@ -119,20 +119,20 @@ def test_a_number_cannot_be_made_up(desk: Desk, client: ApiHarness) -> None:
         f"{head}.-1.{mac}",
         f"{head}.\u0661.{mac}",
     ):
-        assert desk.api.allows(forged)["policyDocument"]["Statement"][0]["Effect"] == "Deny", forged  # fmt: skip
+        assert invites.api.allows(forged)["policyDocument"]["Statement"][0]["Effect"] == "Deny", forged  # fmt: skip
 
 
-def test_a_client_alone_renews_an_invite_and_its_own_one(desk: Desk, client: ApiHarness) -> None:
+def test_only_a_client_renews_an_invite_and_only_its_own(invites: InviteHarness, client: ApiHarness) -> None:
     made = client.create()
     session = made.json["id"]
-    assert desk.ask(desk.as_holder_of(token_of(made)), "POST", "/invite", session).status == 403
-    other = desk.as_holder_of(desk.keys.add("other"))
+    assert invites.ask(invites.as_holder_of(token_of(made)), "POST", "/invite", session).status == 403
+    other = invites.as_holder_of(invites.keys.add("other"))
     for foreign in (session, "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "ses_1", "x" * 3000):
-        assert desk.ask(other, "POST", "/invite", foreign).status == 404
-    assert desk.ask(desk.as_holder_of(token_of(made)), "GET", "", session).status == 200, "it is good as before"
+        assert invites.ask(other, "POST", "/invite", foreign).status == 404
+    assert invites.ask(invites.as_holder_of(token_of(made)), "GET", "", session).status == 200, "it still works"
 
 
-def test_an_erased_session_takes_no_invite(harness: StepHarness) -> None:
+def test_an_erased_session_gets_no_invite(harness: StepHarness) -> None:
     one = harness.session()
     step = CreateSession(harness.store, harness.links(), harness.files, harness.keys, harness.clock, 5)
     assert harness.store.redact_session(harness.row(one), harness.clock.now())
@@ -140,52 +140,52 @@ def test_an_erased_session_takes_no_invite(harness: StepHarness) -> None:
         step.renew_invite(Caller("acme"), one.id, BASE)
 
 
-def test_the_principal_of_a_request_is_the_client_or_the_person_s_session(desk: Desk, client: ApiHarness) -> None:
+def test_the_principal_of_a_request_is_the_client_or_the_session(invites: InviteHarness, client: ApiHarness) -> None:
     made = client.create()
-    assert desk.api.allows(token_of(made))["principalId"] == made.json["id"]
-    assert desk.api.allows(desk.keys.add("acme"))["principalId"] == "acme"
-    assert desk.api.allows("lk_unknown")["principalId"] == "unknown"
+    assert invites.api.allows(token_of(made))["principalId"] == made.json["id"]
+    assert invites.api.allows(invites.keys.add("acme"))["principalId"] == "acme"
+    assert invites.api.allows("lk_unknown")["principalId"] == "unknown"
 
 
 # -- the client's last key ------------------------------------------------------------------------------------------
 
 
-def billed(desk: Desk, person: ApiHarness, session: str) -> dict[str, int]:
-    """What a person's requests for what costs something are answered."""
+def statuses_of(invites: InviteHarness, person: ApiHarness, session: str) -> dict[str, int]:
+    """Returns the statuses of a person's requests that cause costs."""
     agreed = {"text_version": "none", "language": "en", "sha256": "0" * 64}
     asked = {"/attempts": None, "/assets": IMAGE, "/consent": agreed}
-    return {what: desk.ask(person, "POST", what, session, body).status for what, body in asked.items()}
+    return {what: invites.ask(person, "POST", what, session, body).status for what, body in asked.items()}
 
 
-def test_all_keys_of_a_client_revoked(desk: Desk, client: ApiHarness) -> None:
-    desk.keys.add("acme")
+def test_all_keys_of_a_client_revoked(invites: InviteHarness, client: ApiHarness) -> None:
+    invites.keys.add("acme")
     made = client.create()
-    session, person = made.json["id"], desk.as_holder_of(token_of(made))
+    session, person = made.json["id"], invites.as_holder_of(token_of(made))
     allowed = {"/attempts": 409, "/assets": 201, "/consent": 409}  # the person has not consented, to another text
-    assert billed(desk, person, session) == allowed
-    living = [each.key_id for each in desk.keys.known() if not each.revoked_at]
-    desk.keys.revoke(living[0])
-    forget(desk)
-    assert billed(desk, person, session) == allowed, "one of two is left"
-    desk.keys.revoke(living[1])
-    forget(desk)
-    assert billed(desk, person, session) == {"/attempts": 403, "/assets": 403, "/consent": 403}
-    assert desk.ask(person, "GET", "", session).status == 200, "what is there may be read"
-    desk.keys.add("other")
-    assert billed(desk, person, session)["/assets"] == 403
-    desk.keys.add("acme")
-    assert billed(desk, person, session) == allowed, "a new key brings them back, at once"
+    assert statuses_of(invites, person, session) == allowed
+    living = [each.key_id for each in invites.keys.known() if not each.revoked_at]
+    invites.keys.revoke(living[0])
+    clear_caches(invites)
+    assert statuses_of(invites, person, session) == allowed, "one of two keys is left"
+    invites.keys.revoke(living[1])
+    clear_caches(invites)
+    assert statuses_of(invites, person, session) == {"/attempts": 403, "/assets": 403, "/consent": 403}
+    assert invites.ask(person, "GET", "", session).status == 200, "stored data may be read"
+    invites.keys.add("other")
+    assert statuses_of(invites, person, session)["/assets"] == 403
+    invites.keys.add("acme")
+    assert statuses_of(invites, person, session) == allowed, "a new key allows them again immediately"
 
 
-def forget(desk: Desk) -> None:
-    """Processes have forgotten what they saw: a minute has passed."""
+def clear_caches(invites: InviteHarness) -> None:
+    """Clears the caches of the processes, as after a minute."""
     for name in ("create_session", "register_asset", "record_consent"):
-        app = desk.api.apps[name]
+        app = invites.api.apps[name]
         step = next(each for each in vars(app).values() if hasattr(each, "has_key"))
         step.has_key.__self__._seen.clear()
 
 
-def test_a_revocation_counts_within_five_minutes_and_most_requests_read_no_keys(desk: Desk, client: ApiHarness) -> None:
+def test_a_revocation_takes_effect_within_five_minutes(invites: InviteHarness, client: ApiHarness) -> None:
     now = [0.0]
     dynamodb = boto3.client("dynamodb")
     reads: list[str] = []
@@ -193,8 +193,8 @@ def test_a_revocation_counts_within_five_minutes_and_most_requests_read_no_keys(
     keys = DynamoClientKeys(dynamodb, "Table", lambda: now[0])
     assert all(keys.has_any("acme") for _ in range(50))
     assert reads == ["Query"]
-    for each in desk.keys.known():
-        desk.keys.revoke(each.key_id)
+    for each in invites.keys.known():
+        invites.keys.revoke(each.key_id)
     now[0] += 299
     assert not keys.has_any("acme")
     assert not keys.has_any("nobody")
@@ -203,15 +203,15 @@ def test_a_revocation_counts_within_five_minutes_and_most_requests_read_no_keys(
 # -- what a person sees ---------------------------------------------------------------------------------------------
 
 
-def test_a_persons_view_has_no_reference(desk: Desk, client: ApiHarness) -> None:
+def test_a_persons_view_has_no_reference(invites: InviteHarness, client: ApiHarness) -> None:
     made = client.create(reference="order-4711")
-    session, person = made.json["id"], desk.as_holder_of(token_of(made))
-    assert "reference" not in desk.ask(person, "GET", "", session).json
-    assert "order-4711" not in desk.ask(person, "GET", "", session).body
-    assert desk.ask(client, "GET", "", session).json["reference"] == "order-4711"
+    session, person = made.json["id"], invites.as_holder_of(token_of(made))
+    assert "reference" not in invites.ask(person, "GET", "", session).json
+    assert "order-4711" not in invites.ask(person, "GET", "", session).body
+    assert invites.ask(client, "GET", "", session).json["reference"] == "order-4711"
 
 
-def test_a_persons_attempt_shows_no_reference_either(harness: StepHarness) -> None:
+def test_a_persons_attempt_has_no_reference(harness: StepHarness) -> None:
     one = harness.session(reference="order-4711", consent=Consent("1", "2027-01-15T08:00:00Z"))
     harness.crun.sessions.append(H5Session("t", "https://h5.test/"))
     step = CreateSession(harness.store, harness.links(), harness.files, harness.keys, harness.clock, 5)
@@ -225,7 +225,7 @@ def test_a_persons_attempt_shows_no_reference_either(harness: StepHarness) -> No
 @pytest.mark.parametrize(
     "odd", ["x" * 3000, "ses_" + "0" * 3000, "ses_1", "人", " ", "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV#"]
 )
-def test_a_session_id_of_3000_characters(desk: Desk, client: ApiHarness, odd: str) -> None:
+def test_a_session_id_of_3000_characters(invites: InviteHarness, client: ApiHarness, odd: str) -> None:
     calls: list[str] = []
     agreed = {"text_version": "none", "language": "en", "sha256": "0" * 64}
     bootstrap.client("dynamodb").meta.events.register(
@@ -235,12 +235,12 @@ def test_a_session_id_of_3000_characters(desk: Desk, client: ApiHarness, odd: st
         ("GET", "", None), ("POST", "/attempts", None), ("POST", "/invite", None), ("POST", "/assets", IMAGE),
         ("POST", "/consent", agreed),
     ):  # fmt: skip
-        answer = desk.ask(client, method, what, odd, body)
+        answer = invites.ask(client, method, what, odd, body)
         assert (answer.status, answer.json["code"]) == (404, "not_found")
-    assert calls == [], "nobody was asked"
+    assert calls == [], "AWS is not called"
 
 
-def test_an_erasure_of_what_is_no_id_asks_nobody(harness: StepHarness) -> None:
+def test_an_erasure_with_an_invalid_id_reads_nothing(harness: StepHarness) -> None:
     erase = EraseSession(None, harness.files, harness.workflows, harness.clock)  # type: ignore[arg-type]
     with pytest.raises(NotFound):
         erase(Caller("acme"), "x" * 3000)
@@ -248,7 +248,7 @@ def test_an_erasure_of_what_is_no_id_asks_nobody(harness: StepHarness) -> None:
         EraseAsset(None, harness.files, harness.clock)(Caller("acme"), "x" * 3000, "y")  # type: ignore[arg-type]
 
 
-def test_a_replaced_link_is_refused_as_such_before_anything_else() -> None:
+def test_a_replaced_link_is_refused_before_any_other_check() -> None:
     with pytest.raises(Forbidden):
         Caller("acme", session_id="s").require_living_client(lambda _: False)
     Caller("acme").require_living_client(lambda _: False)

@@ -1,4 +1,4 @@
-"""Every id that crun gave stays known, whatever was erased when it came; and one that is shared leads to who lives."""
+"""Every id from crun stays known, even after an erasure. A shared id refers to the file that is not erased."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def save_group(harness: StepHarness, session: Session, group_id: str, number: in
 
 
 def claim(harness: StepHarness, session: Session, found: dict[str, Any]) -> Any:
-    """State ClaimAssets, as SaveGroup's Catch leads to it."""
+    """Runs the state ClaimAssets, as after SaveGroup's Catch."""
     assert ASL["States"]["ClaimAssets"]["Parameters"]["Payload"]["lookup.$"] == "$.lookup.result"
     step = ClaimAssets(harness.store, harness.clock, PollPolicy(harness.schedule, harness.history))
     return step(session.id, f"{session.id}-a{found['attempt']}", group_id=found["group_id"])
 
 
 def lines(harness: StepHarness, session: Session) -> list[dict[str, Any]]:
-    """What an export says of a session, as it is read back."""
+    """Returns the lines of a session in an export."""
     found = []
     for pk in (f"SESSION#{session.id}", f"EARLIER#{session.id}"):
         page = harness.dynamodb.query(
@@ -62,7 +62,7 @@ def test_erased_between_look_up_result_and_save_group(harness: StepHarness) -> N
     found = harness.look_up(one)
     tombstone = erase(harness, one)
     assert tombstone["group_id"] is None
-    assert harness.workflows.is_running(f"{one.id}-a1"), "it holds what nobody else knows"
+    assert harness.workflows.is_running(f"{one.id}-a1"), "only the execution has the group's id"
     with pytest.raises(ClientError, match="ConditionalCheckFailed"):
         save_group(harness, one, found["group_id"])
     for _ in range(2):
@@ -75,17 +75,17 @@ def test_erased_between_look_up_result_and_save_group(harness: StepHarness) -> N
     assert not DynamoUpstreamIds(harness.dynamodb, TABLE).session_of("group-late")
 
 
-def test_a_last_chance_look_up_is_not_stopped_either_and_what_is_over_is(harness: StepHarness) -> None:
+def test_a_last_chance_look_up_is_not_stopped_and_other_executions_are(harness: StepHarness) -> None:
     one = harness.session(AttemptStatus.OPEN, AttemptStatus.FAILED, AttemptStatus.PASSED)
     for name in ("a1", "a1-check", "a2", "a2-check", "a3", "a3-check", "g0"):
         harness.workflows.start(f"{one.id}-{name}", "{}")
     erase(harness, one)
     running = {name for name in harness.workflows.started if harness.workflows.is_running(name)}
-    # A callback may come while the link check is at it: then the attempt is passed, and its check holds the group.
+    # A callback may arrive during the link check. The attempt is then passed, and the link check has the group.
     assert running == {f"{one.id}-{name}" for name in ("a1-check", "a3", "a3-check")}
 
 
-def test_an_erased_session_is_asked_for_no_more(harness: StepHarness) -> None:
+def test_an_erased_session_is_not_looked_up(harness: StepHarness) -> None:
     one = harness.session()
     harness.callback(one)
     erase(harness, one)
@@ -93,7 +93,7 @@ def test_an_erased_session_is_asked_for_no_more(harness: StepHarness) -> None:
     assert harness.crun.looked_up == []
 
 
-def test_two_checks_passed_at_once_leave_both_their_groups(harness: StepHarness) -> None:
+def test_two_checks_that_pass_concurrently_both_keep_their_groups(harness: StepHarness) -> None:
     one = harness.session(AttemptStatus.PASSED, AttemptStatus.PASSED)
     harness.crun.groups.extend(["group-1", "group-2"])
     first, second = harness.look_up(one, 1, "a"), harness.look_up(one, 2, "b")
@@ -115,14 +115,14 @@ def test_a_claim_of_an_execution_without_a_look_up_writes_no_group(harness: Step
     assert harness.claim(one)["next"] == "submit"
     assert harness.row(one).other_group_ids == ()
     late = harness.session()
-    harness.store.record_late_group(late.id, "group-x")  # it is to get one yet, by SaveGroup
+    harness.store.record_late_group(late.id, "group-x")  # SaveGroup will store its group later
     assert harness.row(late).group_id is None
     harness.store.record_late_group("ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "group-x")
     assert harness.store.get_session("ses_01ARZ3NDEKTSV4RRFFQ69G5FAV") is None
 
 
-def given_twice(harness: StepHarness) -> tuple[Session, Asset]:
-    """A file whose download failed at crun once, and that is there under its second AssetId."""
+def submitted_twice(harness: StepHarness) -> tuple[Session, Asset]:
+    """Stores a file that crun failed to download once, and that has a second AssetId."""
     one, (file,) = harness.verified(AssetStatus.PROCESSING)
     harness.store.change_asset(replace(file, crun_asset_id="first-id"), [AssetStatus.PROCESSING])
     harness.crun.reports["first-id"] = AssetReport("Failed", "DownloadFailed")
@@ -132,8 +132,8 @@ def given_twice(harness: StepHarness) -> tuple[Session, Asset]:
     return one, file
 
 
-def test_a_file_that_was_given_twice(harness: StepHarness) -> None:
-    one, file = given_twice(harness)
+def test_a_file_that_was_submitted_twice(harness: StepHarness) -> None:
+    one, file = submitted_twice(harness)
     tombstone = erase(harness, one)
     (shown,) = tombstone["assets"]
     assert (shown["crun_asset_id"], shown["earlier_crun_asset_id"]) == ("second-id", "first-id")
@@ -146,9 +146,9 @@ def test_a_file_that_was_given_twice(harness: StepHarness) -> None:
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_what_an_earlier_version_gave_twice_is_known_after_an_erasure_too(harness: StepHarness, again: bool) -> None:
-    one, file = given_twice(harness)
-    if again:  # erased by the earlier version, which showed one id alone
+def test_a_file_of_an_earlier_version_is_known_after_an_erasure(harness: StepHarness, again: bool) -> None:
+    one, file = submitted_twice(harness)
+    if again:  # erased by the earlier version, which showed only one id
         erase(harness, one)
     harness.dynamodb.update_item(
         TableName=TABLE,
@@ -159,7 +159,7 @@ def test_what_an_earlier_version_gave_twice_is_known_after_an_erasure_too(harnes
 
 
 def test_one_erased_file_shows_both_of_its_ids(harness: StepHarness) -> None:
-    one, file = given_twice(harness)
+    one, file = submitted_twice(harness)
     for _ in range(2):
         shown = EraseAsset(harness.store, harness.files, harness.clock)(ACME, one.id, file.id)
         assert (shown["status"], shown["crun_asset_id"]) == ("redacted", "second-id")
@@ -205,7 +205,7 @@ def test_two_sessions_with_one_group_id_one_erased(harness: StepHarness, client:
 
 
 @pytest.mark.parametrize("key", ["x" * 3000, "人" * 500, "ast_" + "0" * 3000])
-def test_an_id_that_is_longer_than_any_is_nobodys(harness: StepHarness, key: str) -> None:
+def test_an_id_that_is_too_long_is_not_found(harness: StepHarness, key: str) -> None:
     ids = DynamoUpstreamIds(harness.dynamodb, TABLE)
     assert ids.session_of(key, "acme") is None
     assert ids.asset_of("acme", key) is None

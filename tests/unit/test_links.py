@@ -1,4 +1,4 @@
-"""URLs: what is changed in an H5 link, what is read from a callback, and where a browser may go."""
+"""URLs: the changes to an H5 link, the values read from a callback, and the allowed return URLs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _PART = st.text("abcXYZ019%+=-_.~/:;,@!*'()[]", max_size=12)
 
 
 @given(st.lists(st.tuples(_PART, _PART), max_size=6), st.integers(0, 6), st.sampled_from(list(Language)))
-def test_every_other_byte_stays(pairs: list[tuple[str, str]], place: int, language: Language) -> None:
+def test_every_other_byte_is_unchanged(pairs: list[tuple[str, str]], place: int, language: Language) -> None:
     others = [f"x{name}={value}" for name, value in pairs]
     before, after = others[:place], others[place:]
     link = "https://h5/v?" + "&".join([*before, "lng=zh", *after])
@@ -94,12 +94,12 @@ BAD_URLS = [
 
 
 @pytest.mark.parametrize("url", BAD_URLS)
-def test_no_browser_is_sent_elsewhere(url: str) -> None:
+def test_a_browser_is_not_redirected_elsewhere(url: str) -> None:
     assert not may_return_to(url, ORIGINS)
 
 
 @pytest.mark.parametrize("url", ["https://app.example.com", "https://app.example.com/a?b=c", "http://127.0.0.1:8080/x"])
-def test_the_clients_own_origins_are_fine(url: str) -> None:
+def test_the_clients_origins_are_accepted(url: str) -> None:
     assert may_return_to(url, ORIGINS)
 
 

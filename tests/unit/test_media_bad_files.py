@@ -1,4 +1,4 @@
-"""Files that must be refused, each with its own code and a message that says what was found and what is allowed."""
+"""Files that must be refused, each with its code and a message with the found and the allowed value."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def archive() -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A valid PNG header that promises any sides, followed by nothing."""
+    """Returns only a PNG header, with any dimensions."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
 
@@ -41,7 +41,7 @@ def jpeg_header(width: int, height: int) -> bytes:
 
 
 def without_box(data: bytes, kind: bytes) -> bytes:
-    """A video with one of its top-level boxes renamed to something that readers skip."""
+    """Returns the video with a top-level box renamed to a type that readers skip."""
     return data.replace(kind, b"free", 1)
 
 
@@ -53,13 +53,13 @@ def nested(depth: int) -> bytes:
 
 
 def with_notes(data: bytes) -> bytes:
-    """A WAV with a chunk of text behind its sound, as recorders write it."""
+    """Returns the WAV with a text chunk after its sound, as recorders write it."""
     whole = data + b"LIST" + struct.pack("<I", 100) + b"INFO" + bytes(96)
     return whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:]
 
 
 def fragment_flood() -> bytes:
-    """12 million pictures in fragments: 48 MB of durations that a reader might add up one by one."""
+    """Returns 12 million frames in fragments: 48 MB of durations that a reader might add one by one."""
     data = media.mp4(movflags="frag_keyframe+empty_moov")
     at = data.index(b"tfhd") - 4
     header = data[at : at + struct.unpack_from(">I", data, at)[0]]
@@ -75,7 +75,7 @@ HUGE = struct.pack(">I4sQ", 1, b"mdat", 1 << 63)
 REFUSALS: dict[str, tuple[Callable[[], bytes], AssetType | None, str]] = {
     "zero bytes": (lambda: b"", IMAGE, "empty_file"),
     "zero bytes, kind unknown": (lambda: b"", None, "empty_file"),
-    # other formats, whatever their names
+    # other formats with any names
     "a web page": (lambda: b"<!DOCTYPE html><title>403</title>" * 20, IMAGE, "format_unsupported"),
     "svg": (lambda: b"<svg width='400' height='400'></svg>", IMAGE, "format_unsupported"),
     "svg with a prologue": (lambda: b"<?xml version='1.0'?><svg/>" + bytes(100), None, "format_unsupported"),
@@ -88,18 +88,18 @@ REFUSALS: dict[str, tuple[Callable[[], bytes], AssetType | None, str]] = {
     "avif": (lambda: media.heic(major=b"avif", compatible=(b"mif1", b"isom")), IMAGE, "format_unsupported"),
     "avif as mif1": (lambda: media.heic(major=b"mif1", compatible=(b"avif",)), IMAGE, "format_unsupported"),
     "m4a": (lambda: media.mp4(sound=True).replace(b"isom", b"M4A ", 1), AUDIO, "format_unsupported"),
-    "mp4 without a picture": (lambda: media.mp4().replace(b"vide", b"soun"), VIDEO, "format_unsupported"),
+    "mp4 without video": (lambda: media.mp4().replace(b"vide", b"soun"), VIDEO, "format_unsupported"),
     "webm": (lambda: b"\x1a\x45\xdf\xa3" + bytes(500), VIDEO, "format_unsupported"),
     "avi": (lambda: b"RIFF\x10\0\0\0AVI LIST", VIDEO, "format_unsupported"),
-    "flac behind an id3 tag": (lambda: b"ID3\4\0\0\0\0\0\0fLaC" + bytes(900), AUDIO, "format_unsupported"),
+    "flac after an id3 tag": (lambda: b"ID3\4\0\0\0\0\0\0fLaC" + bytes(900), AUDIO, "format_unsupported"),
     "aac": (lambda: (b"\xff\xf1\x50\x80\x02\x1f\xfc" + bytes(9)) * 30, AUDIO, "format_unsupported"),
-    # another kind than promised
+    # not the declared type
     "mp4 as picture": (media.mp4, IMAGE, "type_mismatch"),
     "picture as mp4": (media.jpeg, VIDEO, "type_mismatch"),
     "wav as video": (media.wav, VIDEO, "type_mismatch"),
     "mp3 as picture": (media.mp3, IMAGE, "type_mismatch"),
     "heic as video": (media.heic, VIDEO, "type_mismatch"),
-    # cut off
+    # truncated
     "jpeg cut in its scan": (lambda: media.jpeg()[:-200], IMAGE, "file_truncated"),
     "jpeg without its last byte": (lambda: media.jpeg()[:-1], IMAGE, "file_truncated"),
     "jpeg cut in its header": (lambda: media.jpeg()[:100], IMAGE, "file_truncated"),
@@ -119,10 +119,10 @@ REFUSALS: dict[str, tuple[Callable[[], bytes], AssetType | None, str]] = {
     "mp4, index first, cut": (lambda: media.mp4(movflags="faststart")[:-100], VIDEO, "file_truncated"),
     "mp4 without index": (lambda: without_box(media.mp4(), b"moov"), VIDEO, "file_truncated"),
     "mp4 without content": (lambda: without_box(media.mp4(), b"mdat"), VIDEO, "file_truncated"),
-    "mp4 of only a mark": (lambda: FTYP, VIDEO, "file_truncated"),
+    "mp4 of only a signature": (lambda: FTYP, VIDEO, "file_truncated"),
     "mp4 with a box of 2^63 bytes": (lambda: FTYP + HUGE, VIDEO, "file_truncated"),
     "wav cut": (lambda: media.wav()[:-100], AUDIO, "file_truncated"),
-    "wav cut behind its sound": (lambda: with_notes(media.wav())[:-50], AUDIO, "file_truncated"),
+    "wav cut after its sound": (lambda: with_notes(media.wav())[:-50], AUDIO, "file_truncated"),
     "wav without sound": (lambda: media.wav()[:36], AUDIO, "file_truncated"),
     "mp3 cut": (lambda: media.mp3()[:-5000], AUDIO, "file_truncated"),
     # damaged
@@ -142,11 +142,11 @@ REFUSALS: dict[str, tuple[Callable[[], bytes], AssetType | None, str]] = {
     "heic without sides": (lambda: media.heic().replace(b"ispe", b"free"), IMAGE, "file_damaged"),
     "mp4 without a time scale": (lambda: media.mp4().replace(b"mdhd", b"free"), VIDEO, "file_damaged"),
     "mp4 with a box of 3 bytes": (lambda: FTYP + b"\0\0\0\3moov" + bytes(40), VIDEO, "file_damaged"),
-    "mp4 with 12 million pictures": (fragment_flood, VIDEO, "file_damaged"),
+    "mp4 with 12 million frames": (fragment_flood, VIDEO, "file_damaged"),
     "wav without a format": (lambda: media.wav().replace(b"fmt ", b"junk"), AUDIO, "file_damaged"),
     "wav at 0 Hz": (lambda: media.wav().replace(struct.pack("<I", 16000), bytes(4), 1), AUDIO, "file_damaged"),
     "mp3 with a hole": (lambda: media.mp3()[:9000] + bytes(9000) + media.mp3()[9000:], AUDIO, "file_damaged"),
-    # made to be expensive
+    # expensive to read
     "ten thousand boxes": (lambda: FTYP + FREE * 10_000, VIDEO, "file_damaged"),
     "a deep index": (lambda: FTYP + media.box(b"moov", nested(5000)) + media.box(b"mdat"), VIDEO, "format_unsupported"),
     "a thousand tracks": (
@@ -190,7 +190,7 @@ REFUSALS: dict[str, tuple[Callable[[], bytes], AssetType | None, str]] = {
 }
 
 
-@pytest.mark.timeout(30)  # a hostile file that keeps a reader busy hits this bound
+@pytest.mark.timeout(30)  # fails when a hostile file keeps a reader busy
 @pytest.mark.parametrize(("make", "declared", "code"), REFUSALS.values(), ids=REFUSALS)
 def test_a_bad_file_is_refused_with_its_code(make: Callable[[], bytes], declared: AssetType | None, code: str) -> None:
     data = make()
@@ -204,7 +204,7 @@ def test_a_bad_file_is_refused_with_its_code(make: Callable[[], bytes], declared
         (31_000_000, IMAGE, ("31 MB", "under 30 MB")),
         (50_000_001, VIDEO, ("50,000,001 bytes", "at most 50 MB")),
         (15_000_001, AUDIO, ("15,000,001 bytes", "at most 15 MB")),
-        (31_000_000, None, ("31 MB", "under 30 MB")),  # known only after a look at the content
+        (31_000_000, None, ("31 MB", "under 30 MB")),  # the type is known only from the content
         (10**12, None, ("1000000 MB", "at most 50 MB")),
     ],
 )
@@ -228,17 +228,17 @@ def test_a_file_over_its_limit_is_refused_before_it_is_read(
         (lambda: b"%PDF-1.7", ("PDF",)),
     ],
 )
-def test_the_message_says_what_was_found_and_what_is_allowed(make: Callable[[], bytes], words: tuple[str, ...]) -> None:
+def test_the_message_has_the_found_and_the_allowed_value(make: Callable[[], bytes], words: tuple[str, ...]) -> None:
     message = refused(make(), None).message
     assert all(word in message for word in words), message
 
 
-def test_a_file_shorter_than_claimed_is_incomplete() -> None:
+def test_a_file_shorter_than_its_declared_size_is_incomplete() -> None:
     data = media.jpeg()
     assert refused(data[:-1000], IMAGE, len(data)).code == "file_truncated"
 
 
-class BrokenLine(io.BytesIO):
+class BrokenConnection(io.BytesIO):
     """A remote file whose connection is lost after the first read."""
 
     reads = 0
@@ -250,7 +250,7 @@ class BrokenLine(io.BytesIO):
         return super().read(size)
 
 
-def test_a_lost_connection_is_not_blamed_on_the_file() -> None:
+def test_a_lost_connection_is_not_an_error_of_the_file() -> None:
     data = media.png()
     with pytest.raises(ConnectionResetError):
-        inspect(BrokenLine(data), size_bytes=len(data), declared=IMAGE)
+        inspect(BrokenConnection(data), size_bytes=len(data), declared=IMAGE)

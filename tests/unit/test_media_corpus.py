@@ -1,4 +1,4 @@
-"""Files made by real encoders are held against what their encoders know, by the check and by the simulator."""
+"""The check and the simulator measure files of real encoders, compared with the known properties of each file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from local.simulator import inspection, measures
 from tests.corpus import Case, corpus
 
 CASES = corpus()
-#: What the check refuses, in the words of the simulated crun, where that measures it.
+#: The check's codes, and the codes of the simulated crun for what it also measures.
 CRUN_CODES = {
     "dimensions_out_of_range": {"ImageSizeInvalid", "PixelCountTooLarge"},
     "aspect_ratio_out_of_range": {"ImageSizeInvalid"},
@@ -27,7 +27,7 @@ def test_the_corpus_is_large_and_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_the_check_knows_what_the_encoder_knows(case: Case) -> None:
+def test_the_check_measures_the_known_properties(case: Case) -> None:
     data = case.make()
     if case.code is not None:
         with pytest.raises(MediaRefused) as caught:
@@ -44,9 +44,9 @@ def test_the_check_knows_what_the_encoder_knows(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_the_simulated_crun_knows_it_too(case: Case) -> None:
+def test_the_simulated_crun_measures_the_known_properties(case: Case) -> None:
     data = case.make()
-    # It measures; whether a file is cut is the decoder's matter.
+    # The simulator measures files. It does not detect truncation, which needs a decoder.
     if case.code not in (None, "file_truncated"):
         with pytest.raises(inspection.Refused) as caught:
             inspection.inspect(data, case.kind.value, "alice")
@@ -60,6 +60,6 @@ def test_the_simulated_crun_knows_it_too(case: Case) -> None:
     if case.seconds is not None and case.code is None:
         measure = measures.mp4_seconds if case.kind is AssetType.VIDEO else measures.mp3_seconds
         measure = measures.wav_seconds if case.content_type == "audio/wav" else measure
-        # It counts what an MP3's encoder adds in front and behind: three frames of 72 ms at worst.
+        # The simulator counts the padding of an MP3's encoder: at most three frames of 72 ms.
         added = 0.22 if case.content_type == "audio/mpeg" else 0.0
         assert measure(data) == pytest.approx(case.seconds, abs=case.tolerance + added)

@@ -1,4 +1,4 @@
-"""Whatever the bytes, an inspection answers with sane facts or a MediaRefused, and soon."""
+"""For arbitrary bytes, an inspection returns plausible facts or raises MediaRefused, and is fast."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ kinds = st.sampled_from([None, *AssetType])
 
 
 def outcome(data: bytes, declared: AssetType | None) -> MediaFacts | None:
-    """The facts, checked for sense, or None after a proper refusal."""
+    """Returns the facts, after a plausibility check, or None after a MediaRefused."""
     facts: MediaFacts | MediaRefused
     try:
         facts = inspect(io.BytesIO(data), size_bytes=len(data), declared=declared)
@@ -93,16 +93,16 @@ def test_random_bytes_are_refused(data: bytes, declared: AssetType | None) -> No
 
 @quick
 @given(mark=st.sampled_from(MARKS), data=st.binary(max_size=2048), declared=kinds)
-def test_random_bytes_behind_a_true_mark_are_judged(mark: bytes, data: bytes, declared: AssetType | None) -> None:
+def test_random_bytes_after_a_signature_are_inspected(mark: bytes, data: bytes, declared: AssetType | None) -> None:
     outcome(mark + data, declared)
 
 
 @pytest.mark.parametrize("make", GOOD.values(), ids=GOOD)
 @quick
 @given(draw=st.data())
-def test_a_good_file_with_changed_bytes_is_judged(make: Callable[[], bytes], draw: st.DataObject) -> None:
+def test_a_good_file_with_changed_bytes_is_inspected(make: Callable[[], bytes], draw: st.DataObject) -> None:
     data = bytearray(make())
-    # Headers stand at the ends: changes in the middle of the content would teach nothing.
+    # Headers are at the start and the end. Changes in the middle of the content would test nothing.
     places = st.integers(0, min(len(data) - 4, 3000)) | st.integers(max(0, len(data) - 3000), len(data) - 4)
     extremes = st.sampled_from([b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\1"])
     for place, new in draw.draw(st.lists(st.tuples(places, extremes | st.binary(min_size=1, max_size=4)), max_size=6)):
@@ -111,7 +111,7 @@ def test_a_good_file_with_changed_bytes_is_judged(make: Callable[[], bytes], dra
 
 
 def ends_between_boxes(data: bytes, kept: int) -> bool:
-    """Whether an ISO base media file, cut after ``kept`` bytes, ends before the next box has begun to say its size."""
+    """Returns whether an ISO base media file, cut after ``kept`` bytes, ends before the size of the next box."""
     position = 0
     while position + 8 <= kept:
         position += int.from_bytes(data[position : position + 4], "big")
@@ -121,13 +121,13 @@ def ends_between_boxes(data: bytes, kept: int) -> bool:
 @pytest.mark.parametrize("make", GOOD.values(), ids=GOOD)
 @quick
 @given(draw=st.data())
-def test_a_good_file_cut_anywhere_is_never_taken_for_whole(make: Callable[[], bytes], draw: st.DataObject) -> None:
+def test_a_truncated_file_is_never_accepted_as_complete(make: Callable[[], bytes], draw: st.DataObject) -> None:
     data = make()
     whole = outcome(data, None)
     assert whole is not None
     kept = draw.draw(st.integers(0, len(data) - 1))
     cut = outcome(data[:kept], None)
-    # A GIF without its trailer is shown as a whole. A film in fragments that is cut between two of them is a whole
-    # film, only shorter: nothing in it tells of more.
+    # A GIF without its trailer is displayed completely. A fragmented video that is cut between two fragments is a
+    # valid, shorter video: nothing in it refers to more.
     lacks_trailer = data.startswith(b"GIF") and kept == len(data) - 1
     assert cut is None or lacks_trailer or (b"moof" in data[:kept] and ends_between_boxes(data, kept))

@@ -1,4 +1,4 @@
-"""What the alarms count is what the functions write."""
+"""The functions write the metrics that the alarms count."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.template_file import RESOURCES
     ],
     ids=repr,
 )
-def test_a_refusal_of_the_account_is_counted_as_the_alarm_expects(
+def test_a_refusal_of_the_crun_account_is_counted_as_the_alarm_expects(
     error: UpstreamError, alarming: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "likeness")

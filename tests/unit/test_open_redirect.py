@@ -1,6 +1,6 @@
-"""No browser is sent where its client did not register: from the request's body to the Location of the callback.
+"""A browser is redirected only to registered origins: from the request's body to the callback's Location header.
 
-ASVS 5.0: 3.7.2 (redirects to an allow-list only), 1.3.6 (addresses from outside), 14.2.1 (nothing secret in the URL).
+ASVS 5.0: 3.7.2 (redirects only to an allow-list), 1.3.6 (external addresses), 14.2.1 (no secret in the URL).
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ GOOD = [
     "https://app.example.com/?next=https://evil.example", "https://app.example.com/a;param",
     "https://app.example.com/@evil.example", "https://app.example.com/%0d%0aLocation:%20https://evil.example",
     "https://app.example.com/../..//evil.example", "https://app.example.com/" + "a" * 2024,
-    # the same origins, as chats, keyboards and frameworks spell them
+    # the same origins, as chats, keyboards and frameworks write them
     "https://APP.Example.com/Done?A=b", "HTTPS://app.example.com/", "Https://app.example.com:443/x",
     "https://app.example.com:443", "HTTP://127.0.0.1:8080/x", "https://App.example.com:8443/",
 ]  # fmt: skip
 
 EVIL = [
-    # no origin of its own, or another scheme
+    # no origin, or another scheme
     "//evil.example", "///evil.example", "////evil.example", "/\\evil.example", "\\\\evil.example", "/", "done", "",
     "https:evil.example", "https:/evil.example", "https:app.example.com", "https:///app.example.com",
     "https://", "http://", "://app.example.com", "javascript:alert(1)", "JaVaScRiPt:alert(1)//https://app.example.com",
     "java\tscript:alert(1)", "data:text/html,<script>alert(1)</script>", "vbscript:x", "file:///etc/passwd",
     "ftp://app.example.com/", "blob:https://app.example.com/x", "view-source:https://app.example.com/",
     "http://app.example.com/", "HTTP://app.example.com/", "http://app.example.com:443/", "wss://app.example.com/",
-    # somebody in front of the host
+    # user information before the host
     "https://app.example.com@evil.example/", "https://user@app.example.com/", "https://user:pw@app.example.com/",
     "https://app.example.com:443@evil.example/", "https://app.example.com%40evil.example/", "https://@evil.example/",
     "https://evil.example@app.example.com/", "https://app.example.com\\@evil.example/", "https://@app.example.com/",
-    # another host that looks like it
+    # another host that looks similar
     "https://app.example.com.evil.example/", "https://evil.example/app.example.com", "https://app.example.comevil/",
     "https://evilapp.example.com/", "https://x.app.example.com/", "https://example.com/", "https://app.example.com./",
     "https://app.example.com%2eevil.example/", "https://app.example.com%00.evil.example/", "https://app.example.com%2f",
@@ -56,30 +56,30 @@ EVIL = [
     "https://%61pp.example.com/", "https://\u0430pp.example.com/",
     "https://app\u3002example\u3002com/", "https://\uff41pp.example.com/", "https://app.example.\u2102om/",
     "https://xn--pp-7ka.example.com/", "https://app.example.com\u2044evil.example/", "https://app\u00ad.example.com/",
-    # other ports, and the same one spelled another way
+    # other ports, and the same port written differently
     "https://app.example.com:0443/", "https://app.example.com:444/", "https://app.example.com:80/", "https://app.example.com:08443/",
     "https://app.example.com:/", "https://app.example.com:8443:1/", "https://app.example.com:99999/",
     "https://app.example.com:-1/", "https://app.example.com:x/", "http://127.0.0.1/", "http://127.0.0.1:8081/",
     "https://app.example.com:\u0668\u0664\u0664\u0663/",
-    # this machine and the network's inside, by every name
+    # this machine and internal networks, by every name
     "http://localhost:8080/", "http://2130706433:8080/", "http://0177.0.0.1:8080/", "http://0x7f.1:8080/",
     "http://127.1:8080/", "http://127.0.0.1.evil.example:8080/", "http://[::ffff:127.0.0.1]:8080/", "http://[::]:9000/",
     "http://[0:0:0:0:0:0:0:1]:9000/", "http://[::1%25lo]:9000/", "http://169.254.169.254/latest/meta-data/",
     "https://[::1/", "http://[::1]9000/",
-    # what a browser throws away or turns round while it reads
+    # characters that a browser removes or replaces
     "https://app.example.com\\.evil.example/", "https:\\\\app.example.com/", "ht\ntps://app.example.com/",
     "https://app.exa\tmple.com/", "https://app.example.com\t.evil.example/", "https://app.example.com\n.evil.example/",
     " https://app.example.com/", "https://app.example.com/ ", "\x00https://app.example.com/", "\ufeffhttps://app.example.com/",
     "https://app.example.com/\r\nSet-Cookie: a=b", "https://app.example.com/\x0bx", "https://app.example.com/\u2028x",
     "https://app.example.com/\x7f", "https://app.example.com/\u202etxt", "https://app.example.com/é",
-    # a fragment would swallow what we add
+    # parameters that we append would become part of a fragment
     "https://app.example.com/#x", "https://app.example.com#@evil.example/", "https://app.example.com/?a#",
     "https://evil.example/#https://app.example.com", "https://app.example.com/" + "a" * 2025,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("url", GOOD)
-def test_a_registered_origin_is_where_the_browser_lands(api: ApiHarness, url: str) -> None:
+def test_the_browser_is_redirected_to_a_registered_origin(api: ApiHarness, url: str) -> None:
     session = api.session(return_url=url)
     for query in ({}, {"resultCode": ["10010"]}, {"resultCode": ["10000"]}):
         answer = api.callback(session, query=query)
@@ -91,7 +91,7 @@ def test_a_registered_origin_is_where_the_browser_lands(api: ApiHarness, url: st
 
 
 @pytest.mark.parametrize("url", EVIL)
-def test_any_other_place_is_refused_before_anything_happens(api: ApiHarness, url: str) -> None:
+def test_any_other_url_is_refused_before_any_other_action(api: ApiHarness, url: str) -> None:
     answer = api.create(return_url=url, reference="refused")
     assert (answer.status, answer.json["code"], answer.json["field"]) == (400, "invalid_request", "return_url")
     assert "evil" not in answer.body
@@ -110,7 +110,7 @@ def test_any_other_place_is_refused_before_anything_happens(api: ApiHarness, url
         ("https://\u0430pp.example.com/", "non-ASCII"),
     ],
 )
-def test_a_refused_return_url_gets_its_real_reason(api: ApiHarness, url: str, message: str) -> None:
+def test_a_refused_return_url_is_answered_with_the_reason(api: ApiHarness, url: str, message: str) -> None:
     answer = api.create(return_url=url)
     assert (answer.status, answer.json["field"]) == (400, "return_url")
     assert message in answer.json["detail"]
@@ -119,28 +119,28 @@ def test_a_refused_return_url_gets_its_real_reason(api: ApiHarness, url: str, me
 @pytest.mark.parametrize(
     "registered", ["https://APP.example.com", "https://app.example.com:443", "HTTPS://app.example.com"]
 )
-def test_a_list_that_spells_an_origin_otherwise_means_the_same_origin(api: ApiHarness, registered: str) -> None:
+def test_a_registered_origin_may_be_written_differently(api: ApiHarness, registered: str) -> None:
     other = ApiHarness(api.apps, api.store, api.authorizer | {"return_origins": registered})
     for url in ("https://app.example.com/x", "https://App.example.com:443/x"):
         assert other.create(return_url=url).status == 201
     assert other.create(return_url="https://app.example.com:8443/x").status == 400
 
 
-def test_without_a_return_url_the_browser_goes_to_our_own_page(api: ApiHarness) -> None:
+def test_without_a_return_url_the_browser_is_redirected_to_our_page(api: ApiHarness) -> None:
     evil = {name: ["https://evil.example/"] for name in ("return_url", "next", "redirect_uri", "Location", "url")}
     answer = api.callback(api.session(), query=evil)
     assert answer.headers["location"] == "https://likeness.example/v1/invite?status=requires_input"
 
 
-def test_the_host_of_a_request_does_not_choose_where_the_browser_goes(api: ApiHarness) -> None:
+def test_the_host_of_a_request_does_not_change_the_redirect(api: ApiHarness) -> None:
     answer = api.callback(api.session(), headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
     assert answer.headers["location"].startswith("https://likeness.example/v1/")
 
 
 def browser_origin(url: str) -> str | None:
-    """The origin that a browser makes of a URL (https://url.spec.whatwg.org, for http and https), or None.
+    """Returns the origin that a browser reads from a URL (https://url.spec.whatwg.org, for http and https), or None.
 
-    It reads leniently where ``urlsplit`` does not: that difference is what this test is about.
+    A browser accepts more than ``urlsplit``. The test is about that difference.
     """
     text = re.sub("[\t\n\r]", "", url.strip("".join(map(chr, range(33)))))
     scheme, colon, rest = text.partition(":")
@@ -160,7 +160,7 @@ def browser_origin(url: str) -> str | None:
     return f"{scheme}://{host}" + ("" if port == default else f":{port}")
 
 
-def test_the_browsers_way_of_reading_is_not_ours() -> None:
+def test_browsers_read_urls_differently_from_urlsplit() -> None:
     assert browser_origin("\x00 hT\ttps:\\\\u@App。example.com\\@x") == "https://app.example.com"
     assert browser_origin("https://a.test:0443/x") == "https://a.test"
     assert browser_origin("https:a.test") == "https://a.test"
@@ -180,7 +180,7 @@ _URLS = st.one_of(
 
 
 @given(_URLS)
-def test_whatever_is_accepted_a_browser_reads_as_registered(url: str) -> None:
+def test_a_browser_reads_every_accepted_url_as_registered(url: str) -> None:
     if not may_return_to(url, ORIGINS):
         return
     NewSession(return_url=url)

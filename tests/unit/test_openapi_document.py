@@ -1,4 +1,4 @@
-"""The contract's document against the code: what bodies may hold, what responses have, what examples show."""
+"""The OpenAPI document against the code: request bodies, responses and examples."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ from likeness.runtime.problems import problem
 from tests.contract_file import CONTRACT, EXAMPLES, PATHS, SCHEMAS, resolved
 from tests.template_file import RESOURCES
 
-# The source and what is built from it
+# The source and the document that is built from it
 
 
-def test_the_document_is_its_source_as_json() -> None:
+def test_the_document_equals_its_source_as_json() -> None:
     assert json.loads(built()) == CONTRACT
 
 
@@ -55,7 +55,7 @@ def test_the_document_is_its_source_as_json() -> None:
         ("a: {null: 1}\n", "line 1: the key None"),
     ],
 )  # fmt: skip
-def test_a_key_that_json_does_not_have_is_refused_with_its_line(tmp_path: Path, source: str, message: str) -> None:
+def test_a_key_that_is_invalid_in_json_is_refused_with_its_line(tmp_path: Path, source: str, message: str) -> None:
     (tmp_path / "openapi.yaml").write_text(source)
     with pytest.raises(ValueError, match=message):
         read(tmp_path / "openapi.yaml")
@@ -77,7 +77,7 @@ def _references(node: Any) -> Iterator[str]:
             yield from _references(each)
 
 
-def test_every_reference_leads_to_a_component_and_every_component_is_referred_to() -> None:
+def test_every_reference_has_a_component_and_every_component_a_reference() -> None:
     there = {
         f"#/components/{kind}/{name}"
         for kind, components in CONTRACT["components"].items() if kind != "securitySchemes"
@@ -98,14 +98,14 @@ BODIES: dict[str, type[BaseModel]] = {
 OPERATIONS: dict[str, dict[str, Any]] = {
     each["operationId"]: each for item in PATHS.values() for each in item.values() if "operationId" in each
 }
-#: Texts, and what is compared in another form.
+#: Texts, and keywords that are compared in another form.
 LEFT_OUT = ("title", "description", "oneOf", "anyOf", "type", "ge", "$defs")
-#: What validators in the code check, and a model's own schema does not show.
+#: Keywords that only validators in the code check, so that a model's schema does not have them.
 IN_CODE = ({"format": "uri"}, {"pattern": "^https?://"})
 
 
 def _comparable(schema: dict[str, Any], definitions: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Returns a schema in one form, whether Pydantic has made it or the contract has it: without texts and refs."""
+    """Returns a schema of Pydantic or of the contract in a common form, without texts and refs."""
     if "$ref" in schema:
         reference = schema["$ref"]
         found = definitions[reference.rpartition("/")[2]] if definitions is not None else resolved(reference)
@@ -120,7 +120,7 @@ def _comparable(schema: dict[str, Any], definitions: dict[str, Any] | None = Non
         for name, each in schema.items()
         if name not in LEFT_OUT and (name, each) != ("default", None) and {name: each} not in IN_CODE
     }  # fmt: skip
-    if "ge" in schema:  # Pydantic's name for it behind a validator
+    if "ge" in schema:  # Pydantic's name for it after a validator
         made["minimum"] = schema["ge"]
     if isinstance(kinds, list) and "null" in kinds:
         kinds, made["or null"] = next(each for each in kinds if each != "null"), True
@@ -152,7 +152,7 @@ def test_a_request_body_has_the_fields_types_and_bounds_of_its_model(name: str) 
 
 
 @pytest.mark.parametrize("url", ["ftp://app.example.com/", "app.example.com", "https:///path", "https://a b/"])
-def test_what_only_a_validator_checks_is_checked(url: str) -> None:
+def test_a_bound_that_only_a_validator_checks_is_enforced(url: str) -> None:
     body = EXAMPLES["new_asset_upload"]["value"]
     read_body(UploadRequest, json.dumps(body))
     for model, fields in ((UploadRequest, body | {"asset_url": url}), (ValidationRequest, {"callback_url": url})):
@@ -199,7 +199,7 @@ DAY = Day(
     date(2026, 11, 25), 1, Counter(verified=1), Counter(lapsed=1), Counter(active=1), Counter(face_mismatch=1),
     Counter({4.757: 1}),
 )  # fmt: skip
-#: What the code makes for each schema, so that every property is there, and every one that can be absent or null is.
+#: Views for each schema. Together they have every property, and every optional or nullable one absent or null.
 VIEWS: dict[str, list[Any]] = {
     "Session": [
         session_view(BARE, [], max_attempts=10),
@@ -233,7 +233,7 @@ def _is_null(schema: dict[str, Any]) -> bool:
 
 
 def _compare(schema: dict[str, Any], values: list[Any], at: str) -> None:
-    """Compares the properties of a schema, and of those within it, with those of the values."""
+    """Compares the properties of a schema and of its nested schemas with those of the values."""
     if "$ref" in schema:
         schema = resolved(schema["$ref"])
     may_be_null = _is_null(schema) or "null" in schema.get("type", []) or any(map(_is_null, schema.get("oneOf", [])))
@@ -285,7 +285,7 @@ def _subclasses(kind: type[LikenessError]) -> Iterator[type[LikenessError]]:
 
 
 def _shown(schema: str) -> dict[str, dict[str, Any]]:
-    """The examples of the responses that have a schema, by name."""
+    """Returns the examples of the responses that have a schema, by name."""
     reference = f"#/components/schemas/{schema}"
     return {
         f"{status} {name}": EXAMPLES[name]["value"]
@@ -296,8 +296,8 @@ def _shown(schema: str) -> dict[str, dict[str, Any]]:
     }  # fmt: skip
 
 
-def test_a_problem_of_the_examples_is_one_that_the_code_or_the_gateway_answers_with() -> None:
-    # A conflict's code is its own.
+def test_a_problem_of_the_examples_is_one_that_the_code_or_the_gateway_returns() -> None:
+    # Each conflict has a different code.
     known = {(each.status, each.title, each.code if each.status != 409 else "") for each in _subclasses(LikenessError)}
     refusals = [UpstreamRefused(code) for code in (401, 402, 403, 404, 422, 501, 505, 0)]
     known |= {(each.status, each.title, each.code) for each in refusals}
@@ -314,7 +314,7 @@ def test_a_problem_of_the_examples_is_one_that_the_code_or_the_gateway_answers_w
             assert each in gateway, name
 
 
-def test_a_refusal_of_the_examples_is_one_that_the_code_answers_with() -> None:
+def test_a_refusal_of_the_examples_is_one_that_the_code_returns() -> None:
     errors = [Forbidden("invalid API key"), NotFound(), InvalidRequest("x"), RateLimited(), UpstreamDeferred()]
     errors += [LikenessError(), *map(UpstreamRefused, (402, 404, 422, 501, 505))]
     made = [drop_in.refusal(each) for each in errors]

@@ -1,4 +1,4 @@
-"""Client keys: what the operator's commands store, show and end, against moto's DynamoDB."""
+"""Client keys: what the operator's commands store, show and revoke in moto's DynamoDB."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TABLE = "inventory"
 
 @pytest.fixture
 def dynamodb() -> Iterator[Any]:
-    """A client of an account with the table; whatever this machine is set up for is not asked."""
+    """A client of an account with the table, independent of this machine's configuration."""
     with inventory(TABLE) as client:
         yield client
 
@@ -34,7 +34,7 @@ def keys(dynamodb: Any) -> ClientKeys:
 
 @pytest.fixture
 def run(dynamodb: Any, tmp_path: Path) -> Callable[..., Result]:
-    """Runs `python -m ops client …` on the stack of a state file."""
+    """Runs `python -m ops client …` with the stack of a state file."""
     endpoint = dynamodb.meta.endpoint_url
     state = tmp_path / "stack.json"
     state.write_text(json.dumps({"emulator_endpoint": endpoint, "outputs": {"TableName": TABLE}}))
@@ -66,7 +66,7 @@ def test_only_the_hash_of_a_key_is_stored(keys: ClientKeys, dynamodb: Any) -> No
     }
 
 
-def test_the_authorizer_knows_a_key_until_it_is_revoked(keys: ClientKeys, dynamodb: Any) -> None:
+def test_the_authorizer_accepts_a_key_until_it_is_revoked(keys: ClientKeys, dynamodb: Any) -> None:
     hash_of_key = hashlib.sha256(keys.add("acme", ["https://app.acme.com"]).encode()).hexdigest()
     other = hashlib.sha256(keys.add("acme").encode()).hexdigest()
     authorizer = DynamoClientKeys(dynamodb, TABLE)
@@ -80,7 +80,7 @@ def test_the_authorizer_knows_a_key_until_it_is_revoked(keys: ClientKeys, dynamo
     assert authorizer.find(other) is not None
 
 
-def test_the_first_time_of_a_revocation_stays(keys: ClientKeys, dynamodb: Any) -> None:
+def test_a_repeated_revocation_keeps_the_first_time(keys: ClientKeys, dynamodb: Any) -> None:
     key_id = hashlib.sha256(keys.add("acme").encode()).hexdigest()[:12]
     (item,) = stored(dynamodb)
     dynamodb.put_item(TableName=TABLE, Item=item | {"revoked_at": {"S": "2020-01-01T00:00:00Z"}})
@@ -90,7 +90,7 @@ def test_the_first_time_of_a_revocation_stays(keys: ClientKeys, dynamodb: Any) -
 
 
 @pytest.mark.parametrize("key_id", ["", "0", "000000000000", "no-such-key"])
-def test_revoking_what_is_no_whole_key_id_ends_no_key(keys: ClientKeys, key_id: str) -> None:
+def test_an_incomplete_key_id_revokes_no_key(keys: ClientKeys, key_id: str) -> None:
     for _ in range(20):
         keys.add("acme")
 
@@ -99,7 +99,7 @@ def test_revoking_what_is_no_whole_key_id_ends_no_key(keys: ClientKeys, key_id: 
 
 
 @pytest.mark.parametrize("client_id", ["", "Acme", "a" * 33, "acme/other", "acme\n", "ümlaut", "../acme"])
-def test_an_ill_formed_client_id_is_refused(keys: ClientKeys, dynamodb: Any, client_id: str) -> None:
+def test_an_invalid_client_id_is_refused(keys: ClientKeys, dynamodb: Any, client_id: str) -> None:
     with pytest.raises(ValueError, match="client id"):
         keys.add(client_id)
     assert stored(dynamodb) == []
@@ -126,7 +126,7 @@ def test_an_ill_formed_client_id_is_refused(keys: ClientKeys, dynamodb: Any, cli
         "",
     ],
 )
-def test_an_origin_that_is_no_exact_origin_is_refused(keys: ClientKeys, dynamodb: Any, origin: str) -> None:
+def test_an_inexact_origin_is_refused(keys: ClientKeys, dynamodb: Any, origin: str) -> None:
     with pytest.raises(ValueError, match="return origin"):
         keys.add("acme", ["https://app.acme.com", origin])
     assert stored(dynamodb) == []
@@ -144,7 +144,7 @@ def test_https_with_a_port_and_http_to_this_machine_are_accepted(keys: ClientKey
     assert [each.return_origins for each in keys.known()] == [(origin,)]
 
 
-def test_the_commands_show_a_key_once_and_its_id_from_then_on(run: Callable[..., Result]) -> None:
+def test_the_commands_show_a_key_once_and_then_only_its_id(run: Callable[..., Result]) -> None:
     added = run(
         "add", "--client-id", "acme", "--return-origin", "https://a.example", "--return-origin", "https://b.example"
     )
@@ -161,7 +161,7 @@ def test_the_commands_show_a_key_once_and_its_id_from_then_on(run: Callable[...,
     assert "revoked 20" in run("list").output
 
 
-def test_a_rotated_key_has_the_same_client_and_origins_and_the_old_one_works_on(
+def test_a_rotated_key_has_the_same_client_and_origins_and_the_old_one_still_works(
     run: Callable[..., Result], keys: ClientKeys, dynamodb: Any
 ) -> None:
     old = hashlib.sha256(keys.add("acme", ["https://a.example", "https://b.example"]).encode()).hexdigest()
@@ -197,7 +197,7 @@ def test_the_commands_report_an_error_in_one_line(run: Callable[..., Result]) ->
         assert message in result.output
 
 
-def test_a_state_file_that_is_not_there_means_no_stack_is_up(tmp_path: Path) -> None:
+def test_a_missing_state_file_means_that_no_stack_is_running(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["client", "list", "--state-file", str(tmp_path / "none.json")])
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
     assert "is the local stack up?" in result.output

@@ -1,4 +1,4 @@
-"""`python -m ops cost`: the docs have its table, and its figures follow the template and what is given."""
+"""`python -m ops cost`: the docs have its table, and its figures follow the template and the options."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def test_the_docs_have_the_prices_and_the_sum_of_an_idle_month() -> None:
         assert idle in (ROOT / page).read_text()
 
 
-def test_a_stack_that_nobody_uses_costs_what_is_always_paid() -> None:
+def test_an_unused_stack_costs_only_the_fixed_costs() -> None:
     assert all(each.always or each.dollars == 0 for each in month(Figures(0)))
 
 
-def test_twice_the_persons_cost_twice_but_for_what_is_billed_by_the_hour() -> None:
+def test_twice_the_persons_cost_twice_as_much_except_for_hourly_prices() -> None:
     one, two = month(Figures(1000)), month(Figures(2000))
     for before, after in zip(one, two, strict=True):
         if not before.always and before.name not in ("Metrics", "Inventory: re-checked"):
@@ -60,11 +60,11 @@ def test_twice_the_persons_cost_twice_but_for_what_is_billed_by_the_hour() -> No
         Figures(1000, alarm_email=True),
     ],
 )
-def test_every_figure_counts(more: Figures) -> None:
+def test_every_figure_affects_the_cost(more: Figures) -> None:
     assert total(more) > total(Figures(1000)) + 1e-4
 
 
-def test_between_the_numbers_of_files_that_were_measured_and_beyond_there_is_a_line() -> None:
+def test_the_cost_is_linear_between_and_beyond_the_measured_numbers_of_files() -> None:
     record = recorded()
     assert record.person(5).transitions == pytest.approx(record.persons[5].transitions)
     between = (record.persons[5].transitions + record.persons[10].transitions) / 2
@@ -72,7 +72,7 @@ def test_between_the_numbers_of_files_that_were_measured_and_beyond_there_is_a_l
     assert record.person(100).log_bytes["submit_asset"] > 4 * record.person(20).log_bytes["submit_asset"]
 
 
-def test_what_the_template_has_less_of_costs_less() -> None:
+def test_a_template_with_fewer_resources_costs_less() -> None:
     template = copy.deepcopy(TEMPLATE)
     del template["Resources"]["NobodyVerifiedAlarm"]
     template["Resources"]["Api"]["Properties"]["MethodSettings"] = []

@@ -1,4 +1,4 @@
-"""`python -m ops deploy`: what it writes, and what it makes of an older stack's parameters."""
+"""`python -m ops deploy`: the file that it writes, and how it handles an older stack's parameters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VALUES = {
 }
 
 
-def test_sam_reads_what_is_written_and_the_rest_of_the_file_stays(tmp_path: Path) -> None:
+def test_sam_reads_the_written_parameters_and_the_rest_of_the_file_is_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "samconfig.toml"
     before = (ROOT / "samconfig.toml").read_text()
     file.write_text(before)
@@ -38,7 +38,7 @@ def test_sam_reads_what_is_written_and_the_rest_of_the_file_stays(tmp_path: Path
 
 
 @pytest.mark.parametrize("there", [None, "version = 0.1\n"])
-def test_a_new_section_is_made(tmp_path: Path, there: str | None) -> None:
+def test_a_missing_section_is_added(tmp_path: Path, there: str | None) -> None:
     file = tmp_path / "samconfig.toml"
     if there:
         file.write_text(there)
@@ -49,7 +49,7 @@ def test_a_new_section_is_made(tmp_path: Path, there: str | None) -> None:
     assert "[stage.deploy.parameters]" in file.read_text()
 
 
-def test_a_key_that_somebody_has_written_down_is_taken_out(tmp_path: Path) -> None:
+def test_a_key_in_the_file_is_removed(tmp_path: Path) -> None:
     file = tmp_path / "samconfig.toml"
     file.write_text(
         f'version = 0.1\n[default.deploy.parameters]\nparameter_overrides = "CrunApiKey={KEY} Firewall=on"\n'
@@ -59,7 +59,7 @@ def test_a_key_that_somebody_has_written_down_is_taken_out(tmp_path: Path) -> No
     assert (config.overrides(), KEY in file.read_text()) == ({"Firewall": "on"}, False)
 
 
-def test_a_broken_file_is_named_and_left(tmp_path: Path) -> None:
+def test_an_invalid_file_is_named_and_not_changed(tmp_path: Path) -> None:
     file = tmp_path / "samconfig.toml"
     file.write_text("version = [")
     with pytest.raises(ConfigError, match=r"samconfig\.toml"):
@@ -67,7 +67,7 @@ def test_a_broken_file_is_named_and_left(tmp_path: Path) -> None:
     assert file.read_text() == "version = ["
 
 
-def test_the_key_travels_in_a_file_that_only_its_owner_reads_and_that_goes() -> None:
+def test_the_key_is_passed_in_a_private_file_that_is_deleted() -> None:
     with secret_overrides(VALUES, KEY) as given:
         assert KEY not in given
         file = Path(given.removeprefix("file://"))
@@ -76,7 +76,7 @@ def test_the_key_travels_in_a_file_that_only_its_owner_reads_and_that_goes() -> 
     assert not file.exists()
 
 
-def test_an_upgrade_tells_a_new_default_from_a_choice() -> None:
+def test_an_upgrade_distinguishes_a_new_default_from_a_choice() -> None:
     before = copy.deepcopy(TEMPLATE)
     parameters = before["Parameters"]
     parameters["InventoryHours"]["Default"], parameters["RecheckDays"]["Default"] = 12, 30
@@ -87,7 +87,7 @@ def test_an_upgrade_tells_a_new_default_from_a_choice() -> None:
     assert found.changes == [Change("InventoryHours", "12", "12", "24"), Change("RecheckDays", "3", "30", "7")]
     assert [each.follows for each in found.changes] == [True, False]
     assert (found.new, found.gone) == ({"VideoMaxPixels": "2086876"}, ["Forgotten"])
-    # Without its template nobody can tell: all that differs is shown, nothing is taken.
+    # Without the old template they cannot be distinguished: all differences are shown, and nothing is changed.
     blind = upgrade(current, None, product_template())
     assert {each.parameter for each in blind.changes} == {"InventoryHours", "RecheckDays", "LogLevel"}
     assert not any(each.follows for each in blind.changes)
@@ -104,7 +104,7 @@ def test_an_upgrade_tells_a_new_default_from_a_choice() -> None:
         ("OperatorContact", "a\nb"),
     ],
 )
-def test_a_wrong_answer_is_named(parameter: str, value: str) -> None:
+def test_an_invalid_answer_is_named(parameter: str, value: str) -> None:
     assert (wrong(product_template(), parameter, value) or "").startswith(parameter)
 
 

@@ -1,4 +1,4 @@
-"""`python -m ops preflight`: each check by itself, on moto or on answers as AWS's own models describe them."""
+"""`python -m ops preflight`: each check by itself, on moto or on responses that match AWS's models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from moto import mock_aws
 from ops import preflight
 from ops.preflight import ACTIONS, PROBES, Account, Finding, Verdict
 from ops.template import product_template
-from tests.aws import no_account_of_this_machine
+from tests.aws import isolated_aws_environment
 from tests.template_file import RESOURCES
 
 ACCOUNT = "123456789012"
@@ -25,13 +25,13 @@ def account(client: Any = boto3.client, caller: str = f"arn:aws:iam::{ACCOUNT}:u
 
 @pytest.fixture
 def aws() -> Iterator[None]:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         yield
 
 
 def stubbed(service: str, operation: str, answer: dict[str, Any], times: int = 1) -> Any:
-    """A client that answers one operation as AWS's own model describes it."""
-    with no_account_of_this_machine():
+    """Returns a client with a response to one operation, validated against AWS's model."""
+    with isolated_aws_environment():
         client: Any = boto3.client(service)  # type: ignore[call-overload]
     stub = Stubber(client)
     for _ in range(times):
@@ -48,7 +48,7 @@ def stubbed(service: str, operation: str, answer: dict[str, Any], times: int = 1
         (1000, 40, Verdict.TO_DO, "take reservations from other functions"),
     ],
 )
-def test_a_new_account_s_ten_runs_are_too_few(runs: int, free: int, verdict: Verdict, do: str) -> None:
+def test_the_concurrency_of_a_new_account_is_too_low(runs: int, free: int, verdict: Verdict, do: str) -> None:
     limit = {"AccountLimit": {"ConcurrentExecutions": runs, "UnreservedConcurrentExecutions": free}}
     client = stubbed("lambda", "get_account_settings", limit)
     (found,) = preflight.concurrency(account(lambda _: client))
@@ -56,8 +56,8 @@ def test_a_new_account_s_ten_runs_are_too_few(runs: int, free: int, verdict: Ver
     assert do in found.do
 
 
-def test_a_runtime_that_lambda_does_not_know_there() -> None:
-    with no_account_of_this_machine():
+def test_a_runtime_that_lambda_does_not_offer_in_the_region() -> None:
+    with isolated_aws_environment():
         client = boto3.client("lambda")
     with Stubber(client) as stub:
         stub.add_client_error("list_layers", "ValidationException", "Member must satisfy enum value set")
@@ -66,8 +66,8 @@ def test_a_runtime_that_lambda_does_not_know_there() -> None:
     assert "does not know python3" in found.found
 
 
-def test_what_may_not_be_looked_at_is_unknown_and_does_not_end_the_look() -> None:
-    with no_account_of_this_machine():
+def test_a_denied_check_is_unknown_and_does_not_stop_the_others() -> None:
+    with isolated_aws_environment():
         client = boto3.client("lambda")
 
     def refused(*_: Any, **__: Any) -> Any:
@@ -84,7 +84,7 @@ def test_what_may_not_be_looked_at_is_unknown_and_does_not_end_the_look() -> Non
     assert preflight.exit_code([each for each in findings if each.verdict is Verdict.READY]) == 0
 
 
-def test_a_role_that_somebody_else_manages_is_worth_a_note(aws: None) -> None:
+def test_a_role_that_something_else_manages_is_noted(aws: None) -> None:
     api = boto3.client("apigateway")
     for name, verdict in (("likeness-ApiGatewayLogRole-1", Verdict.READY), ("platform-logs", Verdict.NOTE)):
         role = f"arn:aws:iam::{ACCOUNT}:role/{name}"
@@ -94,14 +94,14 @@ def test_a_role_that_somebody_else_manages_is_worth_a_note(aws: None) -> None:
         assert name in found.found
 
 
-def test_a_full_account_has_no_room(aws: None) -> None:
+def test_an_account_at_its_quotas_has_no_room(aws: None) -> None:
     assert preflight._room("roles (IAM)", 999, 1000, 29).verdict is Verdict.TO_DO
     assert preflight._room("roles (IAM)", 971, 1000, 29).verdict is Verdict.READY
     sns = boto3.client("sns")
     for index in range(3):
         sns.create_topic(Name=f"topic-{index}")
     limits = {"AccountLimit": {"TotalCodeSize": 80 << 30}, "AccountUsage": {"TotalCodeSize": 1 << 20}}
-    # What moto does not know.
+    # moto does not support these.
     answers = {
         "lambda": stubbed("lambda", "get_account_settings", limits),
         "service-quotas": stubbed("service-quotas", "get_service_quota", {"Quota": {"Value": 3.0}}, times=2),
@@ -116,7 +116,7 @@ def test_a_full_account_has_no_room(aws: None) -> None:
     )
 
 
-def test_the_role_of_a_session_counts(aws: None) -> None:
+def test_the_role_of_a_session_is_used(aws: None) -> None:
     iam = boto3.client("iam")
     arn = iam.create_role(RoleName="deployer", Path="/people/", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     session = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/ann@example.com"
@@ -125,14 +125,14 @@ def test_the_role_of_a_session_counts(aws: None) -> None:
     assert preflight.principal_of(user, iam) == user
 
 
-#: The services of resource types, where boto3 calls them otherwise.
+#: The services of resource types that have other names in boto3.
 _NAMES = {"serverless": {"apigateway", "lambda", "stepfunctions"}, "wafv2": set()}
 
 
-def test_every_service_of_the_template_is_asked_and_its_permissions_are() -> None:
+def test_every_service_of_the_template_is_checked_with_its_permissions() -> None:
     kinds = {each["Type"].split("::")[1].lower() for each in RESOURCES.values()}
     services = set().union(*(_NAMES.get(each, {each}) for each in kinds)) | {"cloudformation"}
-    # The firewall is a choice; it is looked at when it is chosen.
+    # The firewall is optional. It is checked when it is enabled.
     assert services == PROBES.keys()
     allowed = {action.partition(":")[0] for actions in ACTIONS.values() for action in actions}
     assert allowed == {"states" if each == "stepfunctions" else each for each in services}

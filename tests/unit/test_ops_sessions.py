@@ -1,4 +1,4 @@
-"""`python -m ops session`, against an account in moto: what an operator sees, and what nobody may see."""
+"""`python -m ops session`, against an account in moto: what an operator sees, and what is never shown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
 from ops.cli import main
-from tests.aws import described_stack, make_table, no_account_of_this_machine
+from tests.aws import described_stack, isolated_aws_environment, make_table
 
 NOW = 1_800_000_000.0
 TOKEN, RETURN_URL, REFERENCE, NAME = (
@@ -32,7 +32,7 @@ UNKNOWN = session_id(int(NOW * 1000), b"?" * 10)
 
 @dataclass
 class Account:
-    """A stack in moto, found as one on AWS is."""
+    """A stack in moto, which the commands find like one on AWS."""
 
     store: DynamoStore
     outputs: dict[str, str]
@@ -42,7 +42,7 @@ class Account:
         return CliRunner(mix_stderr=False).invoke(main, ["session", *arguments], **options)
 
     def put_file(self, key: str) -> str:
-        """The version of a new object."""
+        """Stores an object. Returns its version."""
         made = boto3.client("s3").put_object(Bucket=self.outputs["UploadBucketName"], Key=key, Body=b"bytes")
         return made["VersionId"]
 
@@ -59,7 +59,7 @@ def _deploy() -> Account:
     boto3.client("s3").create_bucket(Bucket="uploads")
     boto3.client("s3").put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
     role = boto3.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    # moto's executions run until they are stopped, whatever the machine says.
+    # moto's executions run until they are stopped, regardless of the definition.
     definition = json.dumps({"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}})
     machine = boto3.client("stepfunctions").create_state_machine(name="machine", definition=definition, roleArn=role)[
         "stateMachineArn"
@@ -72,7 +72,7 @@ def _deploy() -> Account:
 
 @pytest.fixture
 def account() -> Iterator[Account]:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         made = _deploy()
         with described_stack("likeness", made.outputs, made.queues, {}):
             yield made
@@ -80,7 +80,7 @@ def account() -> Iterator[Account]:
 
 @pytest.fixture
 def make(account: Account) -> Callable[..., Session]:
-    """Stores a session of ``acme`` with one file in the bucket, and one that is not there any more."""
+    """Stores a session of ``acme`` with one file in the bucket, and one that was deleted."""
 
     def make(index: int = 1, **changes: Any) -> Session:
         made = Session(
@@ -123,7 +123,7 @@ def _asset(of: Session, index: int, key: str, version: str) -> Asset:
     )
 
 
-def test_show_has_what_is_needed_at_night(account: Account, make: Callable[..., Session]) -> None:
+def test_show_has_the_facts_for_an_incident(account: Account, make: Callable[..., Session]) -> None:
     made = make()
     account.start(f"{made.id}-a1")
     assert account.store.claim_driver(made.id, f"{made.id}-a1", None)
@@ -157,7 +157,7 @@ def test_show_lists_executions_of_fresh_names(account: Account, make: Callable[.
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--dead-letters"]])
-def test_no_token_link_or_word_of_a_person_is_shown(
+def test_no_token_link_or_personal_data_is_shown(
     account: Account, make: Callable[..., Session], options: list[str]
 ) -> None:
     made = make()
@@ -167,7 +167,7 @@ def test_no_token_link_or_word_of_a_person_is_shown(
     assert not [each for each in (TOKEN, RETURN_URL, REFERENCE, NAME) if each in shown]
 
 
-def test_a_file_whose_event_has_not_come_shows(account: Account, make: Callable[..., Session]) -> None:
+def test_a_file_without_an_event_is_shown(account: Account, make: Callable[..., Session]) -> None:
     made = make()
     for index, key, arrived in ((3, f"uploads/{made.id}/c/file", True), (4, f"uploads/{made.id}/d/file", False)):
         waiting = _asset(made, index, key, "")
@@ -190,7 +190,7 @@ def test_a_driver_that_step_functions_does_not_know_is_reported(account: Account
     assert (execution["name"], execution["status"]) == (f"{made.id}-g7", "unknown")
 
 
-def test_dead_letters_are_looked_at_and_left_where_they_are(account: Account, make: Callable[..., Session]) -> None:
+def test_dead_letters_are_shown_and_stay_in_the_queue(account: Account, make: Callable[..., Session]) -> None:
     made, sqs = make(), boto3.client("sqs")
     queue = account.queues["OnboardingDeadLetterQueue"]
     for body in (json.dumps({"session_id": made.id}), json.dumps({"session_id": UNKNOWN})):
@@ -204,7 +204,7 @@ def test_dead_letters_are_looked_at_and_left_where_they_are(account: Account, ma
     assert len(sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]) == 2
 
 
-def test_show_in_words_names_every_fact_once(account: Account, make: Callable[..., Session]) -> None:
+def test_show_as_text_names_every_fact_once(account: Account, make: Callable[..., Session]) -> None:
     lines = account.run("show", make().id).stdout.splitlines()
     assert "status: requires_input" in lines
     assert "  file: gone" in lines
@@ -218,11 +218,11 @@ def test_an_unknown_session_is_reported_as_such(account: Account, command: list[
 
 
 @pytest.mark.parametrize("given", ["", "ses_", "acme", UNKNOWN.lower(), f"{UNKNOWN}\n", "../../x"])
-def test_what_is_no_id_never_reaches_the_table(account: Account, given: str) -> None:
+def test_an_invalid_id_causes_no_read_of_the_table(account: Account, given: str) -> None:
     assert account.run("show", given).exit_code == 2
 
 
-def test_a_listing_is_newest_first_bounded_and_goes_on(account: Account, make: Callable[..., Session]) -> None:
+def test_a_listing_is_newest_first_and_paged(account: Account, make: Callable[..., Session]) -> None:
     ids = [make(index).id for index in (1, 2, 3)]
     make(4, status=SessionStatus.PROCESSING)
     first = json.loads(
@@ -234,7 +234,7 @@ def test_a_listing_is_newest_first_bounded_and_goes_on(account: Account, make: C
     assert account.run("list", "--client-id", "other").stdout == ""
 
 
-def test_erase_stops_executions_and_takes_the_files(account: Account, make: Callable[..., Session]) -> None:
+def test_erase_stops_executions_and_deletes_the_files(account: Account, make: Callable[..., Session]) -> None:
     made = make()
     account.start(f"{made.id}-a1")
     account.start(f"{made.id}-g0")
@@ -255,9 +255,7 @@ def test_erase_stops_executions_and_takes_the_files(account: Account, make: Call
     assert account.run("erase", made.id, "--yes").stdout == result.stdout, "a second time changes nothing"
 
 
-def test_an_erasure_that_died_in_the_middle_shows_and_is_finished(
-    account: Account, make: Callable[..., Session]
-) -> None:
+def test_an_interrupted_erasure_is_shown_and_can_be_finished(account: Account, make: Callable[..., Session]) -> None:
     made = make()
     assert account.store.redact_session(made, NOW + 1)
     assert json.loads(account.run("show", made.id, "--json").stdout)["erasure"]["complete"] is False

@@ -1,4 +1,4 @@
-"""`python -m ops uninstall`: what CloudFormation and Step Functions may answer on the way, in AWS's own form."""
+"""`python -m ops uninstall`: the responses that CloudFormation and Step Functions may give, in AWS's format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from ops import uninstall
 from ops.uninstall import Found, Resource, UninstallError, delete_bucket, delete_stack, delete_table
-from tests.aws import make_table, no_account_of_this_machine
+from tests.aws import isolated_aws_environment, make_table
 
 STACK = "arn:aws:cloudformation:us-east-1:123456789012:stack/likeness/1"
 ROLE = "arn:aws:iam::123456789012:role/any"
@@ -20,12 +20,12 @@ ROLE = "arn:aws:iam::123456789012:role/any"
 
 @pytest.fixture
 def aws() -> Iterator[None]:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         yield
 
 
 def deleting(*statuses: str, failed: bool = False) -> Callable[[str], Any]:
-    """Clients of an account whose stack goes through ``statuses`` while it is deleted."""
+    """Returns clients of an account with a stack that has the ``statuses`` in turn while it is deleted."""
     client = boto3.client("cloudformation")
     stub = Stubber(client)
     stub.add_response("delete_stack", {}, {"StackName": STACK})
@@ -45,16 +45,16 @@ def deleting(*statuses: str, failed: bool = False) -> Callable[[str], Any]:
     return lambda service: client if service == "cloudformation" else boto3.client(service)  # type: ignore[call-overload]
 
 
-def test_what_cloudformation_could_not_delete_is_named_with_its_reason(aws: None) -> None:
-    said: list[str] = []
+def test_a_resource_that_cloudformation_could_not_delete_is_named_with_its_reason(aws: None) -> None:
+    output: list[str] = []
     with pytest.raises(UninstallError, match="EventBus: it has rules of others"):
         delete_stack(
             deleting("DELETE_IN_PROGRESS", "DELETE_FAILED", failed=True),
             Found("likeness", STACK, "CREATE_COMPLETE"),
-            said.append,
+            output.append,
             sleep=lambda _: None,
         )
-    assert said == ["likeness: DELETE_IN_PROGRESS", "likeness: DELETE_FAILED"]
+    assert output == ["likeness: DELETE_IN_PROGRESS", "likeness: DELETE_FAILED"]
 
 
 def test_the_wait_for_a_stack_is_bounded(aws: None) -> None:
@@ -69,7 +69,7 @@ def test_the_wait_for_a_stack_is_bounded(aws: None) -> None:
         )
 
 
-def test_executions_that_run_are_stopped_so_that_the_stack_can_go(aws: None) -> None:
+def test_running_executions_are_stopped_so_that_the_stack_can_be_deleted(aws: None) -> None:
     states = boto3.client("stepfunctions")
     definition = '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'
     machine = states.create_state_machine(name="onboard", definition=definition, roleArn=ROLE)["stateMachineArn"]
@@ -79,15 +79,15 @@ def test_executions_that_run_are_stopped_so_that_the_stack_can_go(aws: None) -> 
     delete_stack(deleting("DELETE_COMPLETE"), found, lambda _: None)
     assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
     states.delete_state_machine(stateMachineArn=machine)
-    delete_stack(deleting("DELETE_COMPLETE"), found, lambda _: None)  # the machine may go first
+    delete_stack(deleting("DELETE_COMPLETE"), found, lambda _: None)  # the state machine may be deleted first
 
 
-def test_what_is_gone_already_may_be_deleted_again(aws: None) -> None:
+def test_a_deleted_resource_may_be_deleted_again(aws: None) -> None:
     delete_bucket(boto3.client("s3"), "likeness-uploadbucket-1")
     delete_table(boto3.client("dynamodb"), "likeness-Table-1")
 
 
-def test_a_table_that_does_not_go_is_not_waited_for_for_ever(aws: None) -> None:
+def test_the_wait_for_the_deletion_of_a_table_is_bounded(aws: None) -> None:
     make_table("Table", "likeness-Table-1")
     clock = iter((0.0, 1000.0))
     with pytest.raises(UninstallError, match="likeness-Table-1 is still there"):

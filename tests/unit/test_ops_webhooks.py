@@ -1,4 +1,4 @@
-"""Webhook endpoints: what the operator's commands store, show, refuse and put on the queue."""
+"""Webhook endpoints: what the operator's commands store, show, refuse and send to the queue."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_an_endpoint_has_a_secret_of_32_random_bytes_and_an_id(webhooks: Webhook
         ("acme", URL, ("likeness.asset.actve",), "no event 'likeness.asset.actve'"),
     ],
 )
-def test_what_cannot_work_is_refused_in_words(
+def test_an_invalid_endpoint_is_refused_with_the_reason(
     webhooks: Webhooks, client_id: str, url: str, kinds: tuple[str, ...], why: str
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(why)):
@@ -64,14 +64,14 @@ def test_what_cannot_work_is_refused_in_words(
     assert list(webhooks.known("acme")) == []
 
 
-def test_a_client_has_so_many_endpoints_and_no_more(webhooks: Webhooks) -> None:
+def test_a_client_has_a_maximum_number_of_endpoints(webhooks: Webhooks) -> None:
     for _ in range(MAX_ENDPOINTS):
         webhooks.add("acme", URL)
     with pytest.raises(ValueError, match="remove one first"):
         webhooks.add("acme", URL)
 
 
-def test_a_rotation_keeps_the_present_secret_for_a_day(webhooks: Webhooks) -> None:
+def test_a_rotation_keeps_the_current_secret_for_a_day(webhooks: Webhooks) -> None:
     made = webhooks.add("acme", URL, ["likeness.asset.active"])
     rotated = webhooks.rotate(made.id)
     (found,) = webhooks.known("acme")
@@ -93,7 +93,7 @@ def test_a_disabled_endpoint_is_enabled_again(webhooks: Webhooks) -> None:
     assert webhooks.find(made.id) == replace(made, resumption=resumption.id)
 
 
-def test_a_paused_endpoint_is_enabled_again_and_what_waits_is_sent_by_the_last_message_alone(
+def test_a_paused_endpoint_is_enabled_again_and_only_the_last_message_sends_what_waits(
     webhooks: Webhooks,
 ) -> None:
     made, stored = webhooks.add("acme", URL), webhooks._read
@@ -106,10 +106,10 @@ def test_a_paused_endpoint_is_enabled_again_and_what_waits_is_sent_by_the_last_m
     first, second = (webhooks.enable(made.id) for _ in range(2))
     assert webhooks.find(made.id) == replace(made, resumption=second.id)
     assert first.id != second.id
-    assert stored.waiting(made, 9) == [waits], "until the queue's reader has sent it"
+    assert stored.waiting(made, 9) == [waits], "until the queue's consumer has sent it"
 
 
-def test_a_removed_endpoint_is_gone(webhooks: Webhooks) -> None:
+def test_a_removed_endpoint_is_not_found(webhooks: Webhooks) -> None:
     made, kept = webhooks.add("acme", URL), webhooks.add("acme", URL)
     webhooks.remove(made.id)
     assert list(webhooks.known()) == [kept]
@@ -124,10 +124,10 @@ def test_a_test_delivery_is_a_message_of_the_queue(webhooks: Webhooks) -> None:
     assert read_webhook_message(first.to_json()) == first
     assert (first.endpoint_id, first.event.type) == (made.id, "likeness.webhook.test")
     assert first.event.id != second.event.id
-    assert "." not in first.event.id, "the signature joins by dots"
+    assert "." not in first.event.id, "dots are the separators of the signed text"
 
 
-def test_dead_letters_of_one_endpoint_are_replayed_alone(dynamodb: Any) -> None:
+def test_only_the_dead_letters_of_one_endpoint_are_replayed(dynamodb: Any) -> None:
     sqs = boto3.client("sqs")
     dead, queue = (sqs.create_queue(QueueName=each)["QueueUrl"] for each in ("dead", "webhooks"))
     event = WebhookEvent("likeness.asset.active", {"id": "evt_1", "time": "now", "client_id": "acme"})
@@ -142,7 +142,7 @@ def test_dead_letters_of_one_endpoint_are_replayed_alone(dynamodb: Any) -> None:
 
 @pytest.fixture
 def ops(dynamodb: Any) -> Callable[..., str]:
-    """Runs a command against a stack that has the table, and of the template the webhook queue alone."""
+    """Runs a command against a stack that has only the table and the webhook queue."""
     template = {
         "Parameters": {"WebhookPrivateAddresses": {"Type": "String", "Default": "refused"}},
         "Resources": {"WebhookQueue": {"Type": "AWS::SQS::Queue"}},
@@ -158,7 +158,7 @@ def ops(dynamodb: Any) -> Callable[..., str]:
     return run
 
 
-def test_the_list_says_what_is_paused_and_what_waits_and_enable_sends_it(
+def test_the_list_shows_pauses_and_waiting_deliveries_and_enable_sends_them(
     ops: Callable[..., str], webhooks: Webhooks
 ) -> None:
     made, stored = webhooks.add("acme", URL), webhooks._read

@@ -1,4 +1,4 @@
-"""A deployment in mid-flight: what the previous version wrote is still read (items, messages, executions' payloads)."""
+"""During a deployment, data of the previous version is still read: items, messages, payloads of executions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from likeness.steps.files.next_action import PollPolicy, next_action
 from tests.unit.fakes import FakePollHistory
 
 SESSION_ID = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
-#: As version 0.1.0 stored them, before files had digests and sessions could be erased.
+#: Items as version 0.1.0 stored them, before files had digests and sessions could be erased.
 SESSION: dict[str, Any] = {
     "pk": {"S": f"SESSION#{SESSION_ID}"}, "sk": {"S": "SESSION"}, "id": {"S": SESSION_ID}, "client_id": {"S": "acme"},
     "status": {"S": "processing"}, "language": {"S": "zh"}, "attempt_count": {"N": "1"}, "asset_count": {"N": "1"},
@@ -42,9 +42,9 @@ def test_items_without_the_newer_attributes_are_read() -> None:
     session, asset = session_from(SESSION), asset_from(ASSET)
     assert (session.status, session.attempts[1].status) == (SessionStatus.PROCESSING, AttemptStatus.PASSED)
     assert (asset.status, asset.sha256) == (AssetStatus.UPLOADED, None)
-    # Nobody's in the index of assets: an attribute of an index cannot be empty.
+    # It is in no index of assets, because an index attribute cannot be empty.
     assert asset.client_id == ""
-    # Written anew, it expires with its session, and reconcile finds it.
+    # When it is written again, it expires with its session, and reconcile finds it.
     due = {"due_shard": {"S": shard_of(asset.id)}, "due_at": {"N": "1800000600"}}
     assert asset_item(asset) == ASSET | due | {"ttl": {"N": str(1_800_000_000 + RETENTION_SECONDS)}}
     due = {"due_shard": {"S": shard_of(session.id)}, "due_at": {"N": "1800000600.5"}}
@@ -77,7 +77,7 @@ def test_messages_of_older_and_newer_versions_are_read(body: dict[str, Any], kin
 
 
 @pytest.mark.parametrize("found", [None, "", 7, ["1"], "1-ab\n", "a" * 65, "x y", "<script>"])
-def test_a_correlation_id_that_is_none_is_left_out_and_spoils_no_message(found: object) -> None:
+def test_an_invalid_correlation_id_is_ignored(found: object) -> None:
     body = {"type": "pass_reported", "attempt": 1, "session_id": SESSION_ID, "correlation_id": found}
     assert read_message(json.dumps(body)) == PassReported(SESSION_ID, 1)
 
@@ -101,7 +101,7 @@ def test_a_session_without_a_correlation_id_writes_what_the_previous_version_wro
         json.dumps({"type": "link_check", "session_id": SESSION_ID, "attempt": 0}),
     ],
 )  # fmt: skip
-def test_what_is_no_message_is_refused(body: str) -> None:
+def test_an_invalid_message_is_refused(body: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         read_message(body)
 
@@ -113,5 +113,5 @@ def test_what_is_no_message_is_refused(body: str) -> None:
         PassReported(SESSION_ID, 1, correlation_id="1-5f84c7a1-abc"), AssetsReady(SESSION_ID, correlation_id="r"),
     ],
 )  # fmt: skip
-def test_a_message_is_read_as_it_was_written(message: PassReported | LinkCheck | AssetsReady) -> None:
+def test_a_message_is_read_back_unchanged(message: PassReported | LinkCheck | AssetsReady) -> None:
     assert read_message(message.to_json()) == message

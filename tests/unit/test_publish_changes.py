@@ -1,4 +1,4 @@
-"""From the table's stream to the event bus: what is told, what is not, and how it comes again."""
+"""From the table's stream to the event bus: what is published, what is not, and what is retried."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from likeness.errors import StorageUnavailable
 from likeness.ports.notifications import EVENTS_PER_PUT
 from likeness.runtime import bootstrap
 from likeness.steps.notifications.publish_changes import PublishChanges
-from tests.aws import make_bus, no_account_of_this_machine
+from tests.aws import isolated_aws_environment, make_bus
 from tests.event_schemas import SCHEMAS, check
 from tests.functions import cold_start, invoke
 from tests.template_file import ROOT
@@ -35,13 +35,13 @@ from tests.unit.fakes import FakeEventBus
 NOW = 1_800_000_000.5
 SESSION_ID = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 ASSET_ID = "ast_01ARZ3NDEKTSV4RRFFQ69G5FAW"
-#: Stands in every field that says something of a person, or opens something.
+#: In every field with personal data or a secret.
 MARK = "alice-in-person"
 _SEQUENCE = itertools.count(4_421_584_500_000_000_017_450_439_001)
 
 
 def session(status: SessionStatus, error: str | None = None, **changes: Any) -> Session:
-    """A session that is full of personal data."""
+    """Returns a session with personal data in every field."""
     verified = status is SessionStatus.VERIFIED
     attempt = Attempt(1, AttemptStatus.PASSED, f"token-{MARK}", NOW, NOW + 120, f"code-{MARK}", f"lookup-{MARK}")
     made = Session(
@@ -55,7 +55,7 @@ def session(status: SessionStatus, error: str | None = None, **changes: Any) -> 
 
 
 def asset(status: AssetStatus, **changes: Any) -> Asset:
-    """An asset that is full of personal data."""
+    """Returns an asset with personal data in every field."""
     failed = status is AssetStatus.FAILED
     made = Asset(
         id=ASSET_ID, session_id=SESSION_ID, name=MARK, asset_type=AssetType.IMAGE, content_type=f"image/{MARK}",
@@ -67,7 +67,7 @@ def asset(status: AssetStatus, **changes: Any) -> Asset:
 
 
 def image(of: Session | Asset) -> dict[str, Any]:
-    """The item, with what a session's first write does not hold yet."""
+    """Returns the item, with the attributes that are added after a session's first write."""
     if isinstance(of, Asset):
         return asset_item(of)
     later = {"group_id": of.group_id, "last_error": of.last_error, "driver": of.driver}
@@ -75,7 +75,7 @@ def image(of: Session | Asset) -> dict[str, Any]:
 
 
 def record(before: Session | Asset | None, after: Session | Asset | None) -> dict[str, Any]:
-    """The record that Lambda delivers of a write."""
+    """Returns the stream record that Lambda delivers for a write."""
     old, new = before and image(before), after and image(after)
     some = new or old
     assert some
@@ -90,7 +90,7 @@ def record(before: Session | Asset | None, after: Session | Asset | None) -> dic
 
 
 def published_event(before: Session | Asset | None, after: Session | Asset | None) -> Event | None:
-    """The event of a write, checked."""
+    """Returns the event of a write, after a check against its schema."""
     change = read_change(record(before, after))
     event = change.event if change else None
     if event:
@@ -104,16 +104,16 @@ def kinds(before: Session | Asset | None, after: Session | Asset | None) -> str 
     return event.type.removeprefix("likeness.") if event else None
 
 
-# -- what is told ------------------------------------------------------------------------------------------------
+# -- what is published -------------------------------------------------------------------------------------------
 
 
 def every_event() -> list[Event]:
-    """What is told of every possible step of a session and an asset, with and without an error or a client."""
+    """Returns the events of every possible change of a session and an asset, with and without an error or a client."""
     sessions: list[Session | None] = [None]
     sessions += [session(status, error) for status in SessionStatus for error in (None, "attempt_failed")]
     assets: list[Asset | None] = [None]
     assets += [asset(status, client_id=client) for status in AssetStatus for client in ("", "acme")]
-    # A session begins in one way only.
+    # A session has only one initial status.
     steps = [(before, after) for before in sessions for after in sessions if after and (before or after == sessions[1])]
     found = [published_event(before, after) for before, after in steps]
     found += [published_event(before, after) for before, after in itertools.product(assets, assets) if after]
@@ -163,7 +163,7 @@ def test_a_further_attempt_that_fails_is_published_and_the_same_failure_is_not()
     assert event
     assert (event.type, event.detail["error_code"]) == ("likeness.session.requires_input", "attempt_failed")
     assert published_event(failed, replace(failed, updated_at=NOW + 1)) is None
-    assert published_event(failed, fresh) is None, "a fresh attempt takes the error away"
+    assert published_event(failed, fresh) is None, "a new attempt removes the error"
     assert kinds(failed, session(SessionStatus.REQUIRES_INPUT, "link_expired")) == "session.requires_input"
 
 
@@ -174,12 +174,12 @@ def test_a_further_attempt_that_fails_is_published_and_the_same_failure_is_not()
         {"updated_at": NOW + 9}, {"attempts": {}}, {"reference": "other"},
     ],
 )  # fmt: skip
-def test_whatever_else_is_written_to_a_session_is_nobodys_business(changes: dict[str, Any]) -> None:
+def test_other_changes_of_a_session_are_not_published(changes: dict[str, Any]) -> None:
     for status in SessionStatus:
         assert published_event(session(status), session(status, **changes)) is None
 
 
-def test_the_fields_of_the_two_events_that_bring_something() -> None:
+def test_the_fields_of_the_two_events_with_results() -> None:
     verified = published_event(session(SessionStatus.PROCESSING), session(SessionStatus.VERIFIED, updated_at=NOW + 1))
     active = published_event(asset(AssetStatus.PROCESSING), asset(AssetStatus.ACTIVE))
     assert verified
@@ -198,7 +198,7 @@ def test_the_fields_of_the_two_events_that_bring_something() -> None:
 # -- the stream --------------------------------------------------------------------------------------------------
 
 
-def test_what_was_deleted_is_not_published() -> None:
+def test_a_deletion_is_not_published() -> None:
     assert published_event(session(SessionStatus.VERIFIED), None) is None
     assert published_event(asset(AssetStatus.ACTIVE), None) is None
 
@@ -213,7 +213,7 @@ def test_other_items_are_not_read(pk: str, sk: str) -> None:
     assert read_change({"eventName": "INSERT", "dynamodb": written}) is None
 
 
-def test_a_record_has_the_same_id_whenever_it_comes_and_no_other_record_has_it() -> None:
+def test_a_redelivered_record_has_the_same_id_and_no_other_record_has_it() -> None:
     first = record(None, session(SessionStatus.REQUIRES_INPUT))
     other = json.loads(json.dumps(first))
     other["dynamodb"]["SequenceNumber"] = "1"
@@ -229,8 +229,8 @@ def test_a_record_has_the_same_id_whenever_it_comes_and_no_other_record_has_it()
 # -- the bus -----------------------------------------------------------------------------------------------------
 
 
-def moves(count: int) -> list[Change]:
-    """So many changes that are told of."""
+def published_changes(count: int) -> list[Change]:
+    """Returns ``count`` changes that are published."""
     found = [
         read_change(record(session(SessionStatus.PROCESSING), session(SessionStatus.VERIFIED))) for _ in range(count)
     ]
@@ -241,8 +241,8 @@ def ids(changes: Sequence[Change]) -> list[str]:
     return [each.id for each in changes]
 
 
-def test_all_are_put_in_their_order_by_ten() -> None:
-    bus, changes = FakeEventBus(), moves(23)
+def test_all_are_put_in_order_in_batches_of_ten() -> None:
+    bus, changes = FakeEventBus(), published_changes(23)
     published = PublishChanges(bus)(changes)
     assert published.stopped_at is None
     assert [each.detail["id"] for each in published.events] == ids(changes)
@@ -251,22 +251,22 @@ def test_all_are_put_in_their_order_by_ten() -> None:
 
 
 @pytest.mark.parametrize("refused", [0, 4, 9, 10, 15, 22])
-def test_the_first_that_is_not_taken_ends_it(refused: int) -> None:
-    changes = moves(23)
+def test_the_first_rejected_event_stops_publishing(refused: int) -> None:
+    changes = published_changes(23)
     published = PublishChanges(FakeEventBus(refuses=changes[refused].id))(changes)
     assert published.stopped_at == changes[refused]
     assert [each.detail["id"] for each in published.events] == ids(changes[:refused])
 
 
-def test_when_the_bus_is_away_what_was_put_before_stays_put() -> None:
-    changes = moves(23)
+def test_when_the_bus_becomes_unavailable_earlier_events_stay_published() -> None:
+    changes = published_changes(23)
     published = PublishChanges(FakeEventBus(away_after=1))(changes)
     assert published.stopped_at == changes[10]
     assert len(published.events) == 10
 
 
-class _Moody:
-    """Takes as many of each put as it likes, or is away; ``taken_ids`` is what it took, in order."""
+class _UnreliableBus:
+    """Accepts a random number of events of each put, or is unavailable. ``taken_ids``: the accepted ids, in order."""
 
     def __init__(self, seed: int) -> None:
         self.chance, self.taken_ids = random.Random(seed), list[str]()
@@ -275,7 +275,7 @@ class _Moody:
         if self.chance.random() < 0.2:
             raise StorageUnavailable
         taken = self.chance.choice([len(events), self.chance.randint(0, len(events))])
-        # EventBridge may have taken some that stand after the first refusal, too.
+        # EventBridge may also accept entries after the first refused one.
         late = [each for each in events[taken + 1 :] if self.chance.random() < 0.5]
         self.taken_ids += [each.detail["id"] for each in [*events[:taken], *late]]
         return taken
@@ -283,14 +283,14 @@ class _Moody:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_after_a_refusal_the_stream_is_read_again_until_each_event_is_published(seed: int) -> None:
-    bus, changes = _Moody(seed), moves(37)
+    bus, changes = _UnreliableBus(seed), published_changes(37)
     waiting, rounds = changes, 0
     while waiting and rounds < 500:
         stopped_at = PublishChanges(bus)(waiting).stopped_at
         waiting = waiting[waiting.index(stopped_at) :] if stopped_at else []
         rounds += 1
     assert waiting == []
-    assert sorted(set(bus.taken_ids)) == sorted(ids(changes)), "nothing lost, no id made up"
+    assert sorted(set(bus.taken_ids)) == sorted(ids(changes)), "no event is lost, and no id is invented"
 
 
 def test_changes_that_are_not_published_make_no_call() -> None:
@@ -302,7 +302,7 @@ def test_changes_that_are_not_published_make_no_call() -> None:
 
 
 class _Answers:
-    """EventBridge, when it takes some entries and refuses others."""
+    """An EventBridge client that accepts some entries and refuses others."""
 
     def __init__(self, *codes: str | None) -> None:
         self.codes = codes
@@ -316,15 +316,15 @@ class _Answers:
     ("codes", "taken"),
     [((None, None, None), 3), ((None, "ThrottlingException", None), 1), (("InternalFailure", None, None), 0)],
 )
-def test_what_counts_is_what_was_taken_before_the_first_refusal(codes: tuple[str | None, ...], taken: int) -> None:
-    events = [each.event for each in moves(3)]
+def test_only_entries_before_the_first_refused_one_count_as_accepted(codes: tuple[str | None, ...], taken: int) -> None:
+    events = [each.event for each in published_changes(3)]
     answers: Any = _Answers(*codes)
     assert EventBridge(answers, "bus").put([each for each in events if each]) == taken
 
 
-def test_a_failed_call_is_reported_in_our_words() -> None:
-    events = [each.event for each in moves(1)]
-    with no_account_of_this_machine(), mock_aws(), pytest.raises(StorageUnavailable):
+def test_a_failed_call_raises_our_error() -> None:
+    events = [each.event for each in published_changes(1)]
+    with isolated_aws_environment(), mock_aws(), pytest.raises(StorageUnavailable):
         EventBridge(boto3.client("events"), "no-such-bus").put([each for each in events if each])
 
 
@@ -333,8 +333,8 @@ def test_a_failed_call_is_reported_in_our_words() -> None:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The function in an account of its own: calls it, and says what lies in its dead letters."""
-    with no_account_of_this_machine(), mock_aws():
+    """Calls the function in a separate account. Returns its response and its dead letters."""
+    with isolated_aws_environment(), mock_aws():
         sqs = boto3.client("sqs")
         url = sqs.create_queue(QueueName="unread")["QueueUrl"]
         monkeypatch.setenv("EVENT_BUS_NAME", make_bus("likeness-events"))
@@ -359,7 +359,7 @@ def test_the_event_file_holds_two_changes(account: Any, caplog: pytest.LogCaptur
     assert logged == ["likeness.session.verified", "likeness.asset.active"]
 
 
-def test_an_item_that_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nobody(
+def test_an_unreadable_item_goes_to_the_dead_letters_and_does_not_block_the_others(
     account: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = record(None, session(SessionStatus.REQUIRES_INPUT))
@@ -372,9 +372,7 @@ def test_an_item_that_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nobod
     assert MARK not in str([vars(each) for each in caplog.records])
 
 
-def test_what_the_bus_does_not_take_is_named_by_its_place_in_the_stream(
-    account: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_rejected_event_is_reported_by_its_sequence_number(account: Any, caplog: pytest.LogCaptureFixture) -> None:
     boto3.client("events").delete_event_bus(Name="likeness-events")
     silent = record(session(SessionStatus.VERIFIED), session(SessionStatus.VERIFIED, generation=2))
     first, second = (record(asset(AssetStatus.PROCESSING), asset(AssetStatus.ACTIVE)) for _ in range(2))
@@ -388,7 +386,7 @@ def test_what_the_bus_does_not_take_is_named_by_its_place_in_the_stream(
 
 
 def measured(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, str], list[float]]:
-    """What was written, by name and code ("" where there is none); each line's dimensions are checked."""
+    """Returns the written metrics by name and code ("" without a code), and checks each line's dimensions."""
     found: dict[tuple[str, str], list[float]] = {}
     for line in map(json.loads, capsys.readouterr().out.splitlines()):
         if "_aws" not in line:
@@ -407,7 +405,7 @@ def failed(status: AttemptStatus) -> Attempt:
     return Attempt(2, status, "token", NOW, NOW + 120)
 
 
-def test_each_step_is_counted_by_what_it_led_to(account: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_step_is_counted_by_its_outcome(account: Any, capsys: pytest.CaptureFixture[str]) -> None:
     waits, checked = session(SessionStatus.REQUIRES_INPUT), session(SessionStatus.PROCESSING)
     twice = waits.attempts | {2: failed(AttemptStatus.OPEN)}
     account(
@@ -430,16 +428,14 @@ def test_each_step_is_counted_by_what_it_led_to(account: Any, capsys: pytest.Cap
     }  # fmt: skip
 
 
-def test_a_verified_session_says_how_long_it_took(account: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_verified_session_writes_its_duration(account: Any, capsys: pytest.CaptureFixture[str]) -> None:
     after = record(session(SessionStatus.PROCESSING), session(SessionStatus.VERIFIED))
     after["dynamodb"]["NewImage"]["verified_at"] = {"N": str(NOW + 95)}
     account(after)
     assert measured(capsys) == {("SessionsVerified", ""): [1], ("SecondsToVerified", ""): [95]}
 
 
-def test_what_the_bus_does_not_take_is_counted_when_it_comes_again(
-    account: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_rejected_event_is_counted_when_it_is_redelivered(account: Any, capsys: pytest.CaptureFixture[str]) -> None:
     boto3.client("events").delete_event_bus(Name="likeness-events")
     first, second = (record(asset(AssetStatus.PROCESSING), asset(AssetStatus.ACTIVE)) for _ in range(2))
     account(first, second)

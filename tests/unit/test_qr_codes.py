@@ -1,4 +1,4 @@
-"""POST /qr-codes: a link becomes a picture, for whoever holds it, and leaves no trace."""
+"""POST /qr-codes returns a link as a QR code to its owner, and logs nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def drawn(pages: ModuleType, caller: dict[str, str], credential: str, body: str 
     ],
     ids=["client, invite", "client, face check", "client, short", "person, invite"],
 )  # fmt: skip
-def test_a_caller_gets_the_code_of_its_own_link(
+def test_a_caller_gets_a_code_of_its_own_link(
     pages: ModuleType, capsys: pytest.CaptureFixture[str], caller: dict[str, str], credential: str, link: str
 ) -> None:
     answer = drawn(pages, caller, credential, link)
@@ -56,7 +56,7 @@ def test_a_caller_gets_the_code_of_its_own_link(
     assert link not in answer["body"] + "".join(capsys.readouterr())
 
 
-def test_a_code_holds_the_longest_link_that_is_taken(pages: ModuleType) -> None:
+def test_the_longest_accepted_link_fits_into_a_code(pages: ModuleType) -> None:
     longest = "https://h5.example.com/?" + "x" * 2024
     assert drawn(pages, CLIENT, "lk_x", longest)["statusCode"] == 200
     assert drawn(pages, CLIENT, "lk_x", f"{longest}x")["statusCode"] == 400
@@ -66,7 +66,7 @@ def test_a_code_holds_the_longest_link_that_is_taken(pages: ModuleType) -> None:
     "body", [None, "", "{", "https://", "ftp://a.example/", "javascript:alert(1)", f" {INVITE}", f"{INVITE}\n",
              "https://a.example/人", f'{{"link": "{INVITE}"}}'],
 )  # fmt: skip
-def test_what_is_no_link_is_refused(pages: ModuleType, body: str | None) -> None:
+def test_a_body_without_a_valid_link_is_refused(pages: ModuleType, body: str | None) -> None:
     answer = drawn(pages, CLIENT, "lk_x", body)
     document = json.loads(answer["body"])
     assert (answer["statusCode"], document["code"], document["field"]) == (400, "invalid_request", "body")
@@ -82,5 +82,5 @@ def test_a_person_gets_no_code_of_another_link(
     assert link not in answer["body"] + "".join(capsys.readouterr())
 
 
-def test_nobody_gets_a_code_without_the_authorizer(pages: ModuleType) -> None:
+def test_a_request_without_the_authorizer_is_refused(pages: ModuleType) -> None:
     assert drawn(pages, {}, TOKEN, INVITE)["statusCode"] == 404

@@ -1,4 +1,4 @@
-"""The rate limiter: no ten seconds with more calls than allowed, and nobody starves."""
+"""The rate limiter: no ten seconds have more calls than allowed, and no caller starves."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from likeness.adapters.table.rate_limiter import Lane, RateLimiter
 from likeness.errors import RateLimited
 from tests.aws import inventory
 
-#: Threads by the hundred, in simulated time: all of it is calculation.
+#: Hundreds of threads in simulated time: the tests only compute.
 pytestmark = pytest.mark.timeout(900)
 
 
 class Time:
-    """A clock that sleeping moves on."""
+    """A clock that a sleep advances."""
 
     def __init__(self) -> None:
         self.at = 1_000_000.0
@@ -33,7 +33,7 @@ class Time:
 
 @pytest.fixture
 def dynamodb() -> Iterator[Any]:
-    """A table of its own for each test: they share the one item of the rate limiter."""
+    """A separate table for each test, because the rate limiter has only one item."""
     with inventory("table") as client:
         yield client
 
@@ -44,7 +44,7 @@ def _admit(limiter: RateLimiter, times: int) -> None:
 
 
 @pytest.mark.parametrize("allowance", [1, 4, 20])
-def test_no_ten_seconds_see_more_than_the_allowance(dynamodb: Any, allowance: int) -> None:
+def test_no_ten_seconds_have_more_calls_than_the_allowance(dynamodb: Any, allowance: int) -> None:
     time = Time()
     limiter = RateLimiter(dynamodb, "table", allowance, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
     calls = []
@@ -52,12 +52,12 @@ def test_no_ten_seconds_see_more_than_the_allowance(dynamodb: Any, allowance: in
         limiter.admit(1)
         calls.append(time.at)
         if index == 30:
-            time.at += 60  # a quiet minute does not save up a larger burst
+            time.at += 60  # an idle minute does not allow a larger burst
     for start in calls:
         assert sum(start <= each < start + 10 for each in calls) <= allowance
 
 
-def test_a_wait_that_is_too_long_is_refused_and_takes_no_permit(dynamodb: Any) -> None:
+def test_a_wait_that_is_too_long_is_refused_and_uses_no_permit(dynamodb: Any) -> None:
     time = Time()
     limiter = RateLimiter(dynamodb, "table", 4, Lane.INTERACTIVE, time.now, lambda _: None, max_wait=1)
     with pytest.raises(RateLimited) as caught:
@@ -71,8 +71,8 @@ def test_a_wait_that_is_too_long_is_refused_and_takes_no_permit(dynamodb: Any) -
     ("allowance", "batch"),
     [(20, 1), (20, 5), (20, 8), (20, 50), (1, 3)],
 )
-def test_batches_keep_to_the_allowance_too(dynamodb: Any, allowance: int, batch: int) -> None:
-    # A poll asks for all of a session's assets in one admission, and a session may hold 200.
+def test_batches_do_not_exceed_the_allowance(dynamodb: Any, allowance: int, batch: int) -> None:
+    # A poll requests permits for all of a session's assets together, and a session may have 200.
     time = Time()
     limiter = RateLimiter(dynamodb, "table", allowance, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
     calls = []
@@ -95,11 +95,11 @@ def test_many_workers_take_turns(dynamodb: Any) -> None:
         workers[index % 3].admit(1)
         calls.append(time.at)
     assert max(sum(start <= each < start + 10 for each in calls) for start in calls) <= 20
-    assert calls[-1] - calls[0] < 30 / 20 * 10 * 2, "most of the allowance is really given out"
+    assert calls[-1] - calls[0] < 30 / 20 * 10 * 2, "most of the allowance is used"
 
 
 class Flood:
-    """Workers on one clock, as a simulation of events: each waits for its permit without holding up the others."""
+    """A discrete-event simulation of workers: each waits for its permit without blocking the others."""
 
     def __init__(self, dynamodb: Any, allowance: int) -> None:
         self.dynamodb, self.allowance = dynamodb, allowance
@@ -112,7 +112,7 @@ class Flood:
         heapq.heappush(self.agenda, (at, number, lane))
 
     def run(self, most: float) -> None:
-        """Until everybody has had a turn: who is refused comes back after ``most`` seconds at most."""
+        """Runs until every worker got a permit. A refused worker retries after at most ``most`` seconds."""
         chance = random.Random(1)
         slept: list[float] = []
         limiters = {
@@ -126,12 +126,12 @@ class Flood:
                 self.calls.append((self.at + slept.pop(), number, lane))
             except RateLimited:
                 self.refused.append((self.at, number, lane))
-                # With jitter, as the state machine's Retry has it.
+                # With jitter, like the state machine's Retry.
                 self.ask(self.at + chance.uniform(0, most), number, lane)
 
 
 @pytest.mark.parametrize("submissions", [80, pytest.param(200, marks=pytest.mark.nightly)])
-def test_submissions_at_once_keep_to_the_allowance_and_all_get_through(dynamodb: Any, submissions: int) -> None:
+def test_concurrent_submissions_stay_within_the_allowance_and_all_succeed(dynamodb: Any, submissions: int) -> None:
     flood = Flood(dynamodb, 20)
     for number in range(submissions):
         flood.ask(1_000_000 + number / 1000, number, Lane.BACKGROUND)
@@ -139,10 +139,10 @@ def test_submissions_at_once_keep_to_the_allowance_and_all_get_through(dynamodb:
     times = [at for at, _, _ in flood.calls]
     assert sorted(number for _, number, _ in flood.calls) == list(range(submissions))
     assert max(sum(start <= each < start + 10 for each in times) for start in times) <= 20
-    assert max(times) - min(times) < submissions / 20 * 10 * 1.7, "an idle lane lends its permits"
+    assert max(times) - min(times) < submissions / 20 * 10 * 1.7, "one lane uses the other's idle permits"
 
 
-def test_in_a_flood_of_workflows_a_person_is_served_at_once(dynamodb: Any) -> None:
+def test_a_person_is_served_immediately_during_a_flood_of_workflows(dynamodb: Any) -> None:
     flood = Flood(dynamodb, 20)
     for number in range(90):
         flood.ask(1_000_000 + number / 1000, number, Lane.BACKGROUND)
@@ -152,12 +152,12 @@ def test_in_a_flood_of_workflows_a_person_is_served_at_once(dynamodb: Any) -> No
     flood.run(most=15)
     waited = {number: at - people[number] for at, number, lane in flood.calls if lane is Lane.INTERACTIVE}
     assert set(waited) == set(people)
-    assert not [each for each in flood.refused if each[2] is Lane.INTERACTIVE], "no person is sent away"
+    assert not [each for each in flood.refused if each[2] is Lane.INTERACTIVE], "no person is refused"
     times = [at for at, _, _ in flood.calls]
     assert max(sum(start <= each < start + 10 for each in times) for start in times) <= 20
 
 
-def test_in_a_flood_of_people_no_workflow_starves(dynamodb: Any) -> None:
+def test_no_workflow_starves_during_a_flood_of_people(dynamodb: Any) -> None:
     flood = Flood(dynamodb, 20)
     for number in range(160):
         flood.ask(1_000_000 + number / 10, number, Lane.INTERACTIVE)
@@ -170,7 +170,7 @@ def test_in_a_flood_of_people_no_workflow_starves(dynamodb: Any) -> None:
     assert sum(at > max(served) for at in people) > 50, "workflows are served while the flood lasts"
 
 
-def test_one_client_leaves_a_quarter_to_the_others(dynamodb: Any) -> None:
+def test_one_client_leaves_a_quarter_for_the_others(dynamodb: Any) -> None:
     time = Time()
     limiter = RateLimiter(dynamodb, "table", 20, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
     calls = []
@@ -183,10 +183,10 @@ def test_one_client_leaves_a_quarter_to_the_others(dynamodb: Any) -> None:
     assert time.at == before, "another client does not wait"
 
 
-def test_a_client_over_its_limit_gets_retry_after_and_takes_nothing_from_the_others(dynamodb: Any) -> None:
+def test_a_client_over_its_limit_gets_retry_after_and_uses_no_permits_of_the_others(dynamodb: Any) -> None:
     time = Time()
     limiter = RateLimiter(dynamodb, "table", 20, Lane.INTERACTIVE, time.now, lambda _: None, max_wait=3)
-    for _ in range(5):  # what may burst in both lines, and those who wait no longer than three seconds
+    for _ in range(5):  # the bursts of both lanes, and waits of up to three seconds
         limiter.admit(1, "greedy")
     with pytest.raises(RateLimited) as caught:
         limiter.admit(1, "greedy")
@@ -194,10 +194,10 @@ def test_a_client_over_its_limit_gets_retry_after_and_takes_nothing_from_the_oth
     before = _lane_item(dynamodb)
     with pytest.raises(RateLimited):
         limiter.admit(1, "greedy")
-    assert _lane_item(dynamodb) == before, "who is sent away takes no permit from either bucket"
+    assert _lane_item(dynamodb) == before, "a refused call uses no permit of either bucket"
 
 
-def test_a_client_s_permit_costs_one_write(dynamodb: Any) -> None:
+def test_a_permit_of_a_client_costs_one_write(dynamodb: Any) -> None:
     time = Time()
     limiter = RateLimiter(dynamodb, "table", 20, Lane.INTERACTIVE, time.now, time.sleep, max_wait=1000)
     written: list[str] = []
@@ -214,7 +214,7 @@ def _lane_item(dynamodb: Any) -> Any:
 
 
 class Clients:
-    """Several clients on one clock, each asking in its own way, through the rate limiters of both lanes."""
+    """A simulation of several clients with different call patterns, through the rate limiters of both lanes."""
 
     def __init__(self, dynamodb: Any, allowance: int) -> None:
         self.at = 1_000_000.0
@@ -231,7 +231,7 @@ class Clients:
         heapq.heappush(self.agenda, (1_000_000 + after, len(self.agenda), client, lane, calls))
 
     def run(self) -> None:
-        """Everybody asks once at each of the times: who is sent away has got nothing."""
+        """Makes one call at each of the scheduled times. A refused call is not repeated."""
         while self.agenda:
             self.at, _, client, lane, calls = heapq.heappop(self.agenda)
             self.asked[client] = self.asked.get(client, 0) + 1
@@ -249,8 +249,8 @@ class Clients:
         return max(sum(start <= each < start + 10 for each in times) for start in times)
 
 
-def test_a_flood_of_asset_upload_by_one_client_leaves_another_its_links(dynamodb: Any) -> None:
-    # Each asset-upload asks in the people's lane, and what it leaves behind asks in the workflows', time and again.
+def test_another_client_gets_its_links_during_a_flood_of_asset_upload(dynamodb: Any) -> None:
+    # Each asset-upload calls in the interactive lane, and the work that it leaves polls in the background lane.
     clients = Clients(dynamodb, 20)
     for tick in range(60 * 5):
         clients.ask(tick / 5, "flood", Lane.INTERACTIVE)
@@ -263,10 +263,10 @@ def test_a_flood_of_asset_upload_by_one_client_leaves_another_its_links(dynamodb
     assert clients.served("modest") >= len(clients.calls) / 4
     assert clients.most_in_ten_seconds("flood") <= 15
     assert clients.most_in_ten_seconds() <= 20
-    assert clients.served("flood") > 40, "the flood has its own share all the same"
+    assert clients.served("flood") > 40, "the flood also gets its share"
 
 
-def test_polls_and_look_ups_of_one_client_leave_another_a_quarter(dynamodb: Any) -> None:
+def test_polls_and_look_ups_of_one_client_leave_a_quarter_for_another(dynamodb: Any) -> None:
     clients = Clients(dynamodb, 20)
     for tick in range(60 * 2):
         clients.ask(tick / 2, "polls", Lane.BACKGROUND, calls=8)  # polls of many files
@@ -291,4 +291,4 @@ def test_a_batch_of_a_client_is_at_most_the_burst_of_its_bucket(dynamodb: Any, a
             calls += [time.at] * admitted
             waiting -= admitted
     most = max(sum(start <= each < start + 10 for each in calls) for start in calls)
-    assert most <= max(allowance * 3 // 4, 1) + (allowance == 2)  # two lanes of one call each: neither can be shared
+    assert most <= max(allowance * 3 // 4, 1) + (allowance == 2)  # two lanes with one call each cannot be shared

@@ -1,4 +1,4 @@
-"""Active assets are asked for again: what crun has lost is told after a second look, and nothing else is."""
+"""Active assets are checked again. Only an asset that crun misses in two checks is published as lost."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ DAY = 24 * HOUR
 ACTIVE = AssetReport("Active")
 
 
-class Everything(dict[str, AssetReport | UpstreamProblem]):
-    """Every asset is Active, but for those that are named."""
+class AllActive(dict[str, AssetReport | UpstreamProblem]):
+    """Reports every asset as Active, except for the ones that are set."""
 
     def __missing__(self, _: str) -> AssetReport | UpstreamProblem:
         return ACTIVE
@@ -45,13 +45,13 @@ class Everything(dict[str, AssetReport | UpstreamProblem]):
 
 @dataclass
 class RecheckHarness:
-    """Runs by the hour on a table of its own."""
+    """Hourly runs on a separate table."""
 
     dynamodb: Any
     clock: FakeClock = field(default_factory=FakeClock)
-    crun: FakeCrun = field(default_factory=lambda: FakeCrun(reports=Everything()))
+    crun: FakeCrun = field(default_factory=lambda: FakeCrun(reports=AllActive()))
     refused: list[int] = field(default_factory=list)
-    gone: list[int] = field(default_factory=list)
+    lost_reports: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.store = DynamoStore(self.dynamodb, "table")
@@ -67,7 +67,7 @@ class RecheckHarness:
     def run(self, hours: float = 1.0) -> Rechecked:
         step = RecheckAssets(
             self.assets, self.store, self.crun, self.clock, self._sleep, 7,
-            lambda: self.refused.append(1), lambda: self.gone.append(1),
+            lambda: self.refused.append(1), lambda: self.lost_reports.append(1),
         )  # fmt: skip
         began = self.clock.at
         done = step(began + 500)
@@ -88,7 +88,7 @@ def harness() -> Iterator[RecheckHarness]:
         yield RecheckHarness(client)
 
 
-def test_each_asset_is_asked_for_once_in_a_sweep_and_the_next_sweep_begins_when_it_is_due(
+def test_each_asset_is_checked_once_per_sweep_and_the_next_sweep_starts_when_it_is_due(
     harness: RecheckHarness,
 ) -> None:
     harness.people(9)
@@ -106,7 +106,7 @@ def test_each_asset_is_asked_for_once_in_a_sweep_and_the_next_sweep_begins_when_
     assert sorted(harness.crun.asked[60:]) == sorted(set(harness.crun.asked))
 
 
-def test_a_run_asks_for_a_bounded_number(harness: RecheckHarness) -> None:
+def test_a_run_checks_a_bounded_number_of_assets(harness: RecheckHarness) -> None:
     harness.people(30)
     harness.run()
     assert len(harness.crun.asked) == MAX_ASSETS_PER_RUN
@@ -116,7 +116,7 @@ def test_a_run_asks_for_a_bounded_number(harness: RecheckHarness) -> None:
 
 
 @pytest.mark.parametrize("report", [UpstreamRefused(404), AssetReport("Failed", "FaceMismatch", "no")])
-def test_what_two_runs_miss_is_lost_and_the_event_says_so(harness: RecheckHarness, report: Any) -> None:
+def test_an_asset_that_two_runs_miss_is_lost_and_an_event_is_published(harness: RecheckHarness, report: Any) -> None:
     harness.people(2)
     victim = harness.store.list_assets(session(1).id)[0]
     harness.crun.reports[str(victim.crun_asset_id)] = report
@@ -124,7 +124,7 @@ def test_what_two_runs_miss_is_lost_and_the_event_says_so(harness: RecheckHarnes
     assert harness.lost() == set()
     assert harness.run()["lost"] == 1
     assert harness.lost() == {victim.id}
-    assert harness.gone == [1]
+    assert harness.lost_reports == [1]
     found = harness.store.get_asset(victim.session_id, victim.id)
     assert found
     assert (found.status, found.crun_asset_id) == (AssetStatus.FAILED, victim.crun_asset_id)
@@ -133,10 +133,10 @@ def test_what_two_runs_miss_is_lost_and_the_event_says_so(harness: RecheckHarnes
     assert event.type == "likeness.asset.lost"
     event_schemas.check(event.type, event.detail)
     harness.run()
-    assert harness.gone == [1]
+    assert harness.lost_reports == [1]
 
 
-def test_a_hiccup_is_no_loss_and_a_run_that_comes_twice_is_one_look(harness: RecheckHarness) -> None:
+def test_a_single_miss_is_not_a_loss_and_a_duplicate_run_counts_once(harness: RecheckHarness) -> None:
     harness.people(1)
     victim = str(harness.store.list_assets(session(1).id)[0].crun_asset_id)
     harness.crun.reports[victim] = UpstreamRefused(404)
@@ -160,7 +160,7 @@ NO_NEWS = [
 
 @pytest.mark.parametrize("problem", NO_NEWS, ids=lambda each: f"{type(each).__name__}-{each.upstream_code}")
 @pytest.mark.parametrize("suspected", [False, True])
-def test_a_refusal_that_is_not_about_the_asset_loses_nothing(
+def test_a_refusal_that_is_not_about_the_asset_is_not_a_loss(
     harness: RecheckHarness, problem: UpstreamError, suspected: bool
 ) -> None:
     harness.people(3)
@@ -173,14 +173,14 @@ def test_a_refusal_that_is_not_about_the_asset_loses_nothing(
         harness.run()
     assert harness.lost() == set()
     assert bool(harness.refused) == (isinstance(problem, UpstreamRefused) and problem.upstream_code not in (422, 501))
-    # And when crun is back, everybody's turn comes.
-    harness.crun.reports = Everything()
+    # After the outage, every asset is checked.
+    harness.crun.reports = AllActive()
     harness.crun.asked.clear()
     harness.run()
     assert len(set(harness.crun.asked)) >= len(ids) - 4 * 4
 
 
-def test_a_run_that_dies_in_the_middle_is_made_up_for(harness: RecheckHarness) -> None:
+def test_an_interrupted_run_is_repeated(harness: RecheckHarness) -> None:
     harness.people(4)
     victim = harness.store.list_assets(session(1).id)[0]
     harness.crun.reports[str(victim.crun_asset_id)] = UpstreamRefused(404)
@@ -189,20 +189,20 @@ def test_a_run_that_dies_in_the_middle_is_made_up_for(harness: RecheckHarness) -
     class Killed(BaseException):
         pass
 
-    def die(recheck: Recheck) -> bool:
+    def crash(recheck: Recheck) -> bool:
         raise Killed
 
-    save, harness.assets.save = harness.assets.save, die  # type: ignore[method-assign]
+    save, harness.assets.save = harness.assets.save, crash  # type: ignore[method-assign]
     with pytest.raises(Killed):
         harness.run()
     harness.assets.save = save  # type: ignore[method-assign]
     harness.clock.at += HOUR
     harness.run()
     assert harness.lost() == {victim.id}
-    assert harness.gone == [1], "told once"
+    assert harness.lost_reports == [1], "published once"
 
 
-def test_of_two_runs_at_once_one_saves_the_sweep(harness: RecheckHarness) -> None:
+def test_only_one_of_two_concurrent_runs_saves_the_sweep(harness: RecheckHarness) -> None:
     harness.people(2)
     harness.run()
     read = harness.assets.progress()
@@ -211,7 +211,7 @@ def test_of_two_runs_at_once_one_saves_the_sweep(harness: RecheckHarness) -> Non
     assert not harness.assets.save(read)
 
 
-def test_who_was_erased_is_not_asked_for(harness: RecheckHarness) -> None:
+def test_an_erased_asset_is_not_checked(harness: RecheckHarness) -> None:
     harness.people(2)
     for each in harness.store.list_assets(session(1).id):
         harness.store.redact_asset(each, harness.clock.now())
@@ -219,7 +219,7 @@ def test_who_was_erased_is_not_asked_for(harness: RecheckHarness) -> None:
     assert len(harness.crun.asked) == 5
 
 
-def test_the_credits_become_a_metric_and_trouble_is_reported() -> None:
+def test_the_credits_are_written_as_a_metric_and_errors_are_reported() -> None:
     crun, left, failed = FakeCrun(), [], []  # type: ignore[var-annotated]
     crun.credits.extend([12.5, UpstreamRefused(401), UpstreamAmbiguous()])
     check = CheckCredits(crun, left.append, failed.append)
@@ -236,7 +236,7 @@ def test_the_balance_is_read_in_every_shape(given: object, left: float) -> None:
 
 
 @pytest.mark.parametrize("given", ["NaN", "Infinity", '"much"', "true", "null", "[]", '""', "1e999"])
-def test_what_is_no_number_is_no_balance(given: str) -> None:
+def test_a_balance_that_is_not_a_number_is_refused(given: str) -> None:
     body = f'{{"code": 200, "message": "ok", "data": {{"balance": {given}}}}}'.encode()
     with pytest.raises(UpstreamAmbiguous):
         read_balance(read_envelope(200, body, promised="balance"))

@@ -1,4 +1,4 @@
-"""Signing keys rotate while functions run: nobody who holds a good link is turned away (ASVS 5.0, 9.1.1)."""
+"""Signing keys rotate while functions run, and no valid link is refused (ASVS 5.0, 9.1.1)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from likeness.domain.caller import Caller
 from likeness.domain.signing import callback_is_authentic, issue_session_token, sign_callback
 from likeness.errors import StorageUnavailable
 from likeness.steps.onboarding.authorize import Authorize
-from tests.aws import no_account_of_this_machine
+from tests.aws import isolated_aws_environment
 from tests.unit.fakes import FakeClock
 
 SESSION = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 class Keys:
-    """A secret at moto, and functions that started at some time and remember what they saw."""
+    """A secret in moto, and functions that have cached it at different times."""
 
     def __init__(self) -> None:
         self.client = boto3.client("secretsmanager")
@@ -42,7 +42,7 @@ class Keys:
 
 @pytest.fixture
 def keys() -> Iterator[Keys]:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         yield Keys()
 
 
@@ -54,7 +54,7 @@ def test_the_old_key_verifies_for_one_rotation(keys: Keys) -> None:
     assert not callback_is_authentic(keys.function().current(), SESSION, 1, signature)
 
 
-def test_a_function_with_the_old_key_in_its_memory_takes_what_the_new_one_signed(keys: Keys) -> None:
+def test_a_function_with_a_cached_old_key_accepts_signatures_of_the_new_one(keys: Keys) -> None:
     early = keys.function()
     assert list(early.current()) == [b"first"]
     keys.rotate("second")
@@ -64,7 +64,7 @@ def test_a_function_with_the_old_key_in_its_memory_takes_what_the_new_one_signed
     assert (found.client_id, found.session_id) == ("acme", SESSION)
 
 
-def test_forged_signatures_do_not_hammer_the_secret(keys: Keys) -> None:
+def test_forged_signatures_do_not_read_the_secret_repeatedly(keys: Keys) -> None:
     function = keys.function()
     list(function.current())
     before = keys.asked
@@ -76,7 +76,7 @@ def test_forged_signatures_do_not_hammer_the_secret(keys: Keys) -> None:
     assert 2 <= keys.asked - before <= 4
 
 
-def test_a_rotation_is_noticed_within_five_minutes_anyway(keys: Keys) -> None:
+def test_a_rotation_is_noticed_within_five_minutes(keys: Keys) -> None:
     function = keys.function()
     list(function.current())
     keys.rotate("second")
@@ -89,7 +89,7 @@ class _NoClients:
         return None
 
 
-def test_the_previous_key_is_fetched_only_for_what_the_current_one_does_not_fit(keys: Keys) -> None:
+def test_the_previous_key_is_read_only_when_the_current_one_does_not_match(keys: Keys) -> None:
     keys.rotate("second")
     function = keys.function()
     good = sign_callback(function.current(), SESSION, 1)
@@ -99,8 +99,8 @@ def test_the_previous_key_is_fetched_only_for_what_the_current_one_does_not_fit(
     assert keys.asked == 2
 
 
-def test_a_secret_without_text_is_an_outage_until_it_has_one(keys: Keys) -> None:
-    """Bytes where a text should be: nobody signs, or calls crun, with nothing in its place."""
+def test_a_secret_without_text_is_an_outage_until_the_text_is_set(keys: Keys) -> None:
+    """A binary secret is never replaced by an empty key for signing or for calls to crun."""
     keys.client.put_secret_value(SecretId=keys.arn, SecretBinary=b"bytes")
     secret = Secret(keys.client, keys.arn, lambda: keys.at)
     with pytest.raises(StorageUnavailable):

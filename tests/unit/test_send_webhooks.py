@@ -1,4 +1,4 @@
-"""Webhooks: who is told, how it is signed, when it is tried again, and when it is over."""
+"""Webhooks: recipients, signatures, retries, and the end of a delivery."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from likeness.errors import StorageUnavailable
 from likeness.ports.notifications import Webhooks
 from likeness.runtime import bootstrap
 from likeness.steps.notifications.send_webhooks import Outcome, SendWebhooks
-from tests.aws import inventory, make_table, no_account_of_this_machine
+from tests.aws import inventory, isolated_aws_environment, make_table
 from tests.event_schemas import SCHEMAS
 from tests.functions import cold_start, invoke
 from tests.template_file import ROOT, TEMPLATE
@@ -45,7 +45,7 @@ NOW = 1_800_000_000.0
 DEFAULT = Retries.of(
     TEMPLATE["Parameters"]["WebhookRetrySeconds"]["Default"], TEMPLATE["Parameters"]["WebhookTries"]["Default"]
 )
-#: Stands in what no log may have: the URL and the secret.
+#: Part of the URL and the secret, which must not be in any log.
 MARK = "opens-something"
 SECRET, OLD_SECRET = (new_secret(bytes([each]) * 32) for each in (1, 2))
 EVENT = WebhookEvent(
@@ -60,7 +60,7 @@ def endpoint(number: int = 1, **changes: Any) -> Endpoint:
 
 
 class Sending:
-    """The step among fakes. Its clock stands at NOW, its jitter takes nothing off."""
+    """The step with fakes. Its clock is fixed at NOW, and it has no jitter."""
 
     def __init__(self, *endpoints: Endpoint) -> None:
         self.webhooks, self.queue, self.post, self.clock = (
@@ -82,7 +82,7 @@ class Sending:
 # -- fan-out -----------------------------------------------------------------------------------------------------
 
 
-def test_an_event_becomes_a_delivery_for_each_endpoint_that_wants_it() -> None:
+def test_an_event_becomes_a_delivery_for_each_subscribed_endpoint() -> None:
     sending = Sending(
         endpoint(1),
         endpoint(2, event_types=("likeness.asset.active", "likeness.asset.failed")),
@@ -107,7 +107,7 @@ def test_a_message_holds_no_url_and_no_secret() -> None:
     }
 
 
-def test_an_event_of_a_client_without_endpoints_is_sent_nowhere() -> None:
+def test_an_event_of_a_client_without_endpoints_is_not_sent() -> None:
     sending = Sending()
     assert sending.step(Announcement(EVENT), 1) == Outcome("fanned_out")
     assert sending.queue.sent == []
@@ -116,7 +116,7 @@ def test_an_event_of_a_client_without_endpoints_is_sent_nowhere() -> None:
 # -- one delivery ------------------------------------------------------------------------------------------------
 
 
-def test_the_receiver_gets_the_thin_payload_signed_as_the_library_verifies_it() -> None:
+def test_the_receiver_gets_the_thin_payload_with_a_signature_that_the_library_verifies() -> None:
     sending = Sending(endpoint())
     assert sending.deliver() == Outcome("delivered", status=204)
     ((url, headers, body),) = sending.post.posted
@@ -131,7 +131,7 @@ def test_the_receiver_gets_the_thin_payload_signed_as_the_library_verifies_it() 
             Webhook(OLD_SECRET).verify(body, headers)
 
 
-def test_every_try_has_the_same_id_and_bytes_and_a_time_of_its_own() -> None:
+def test_every_try_has_the_same_id_and_bytes_and_its_own_time() -> None:
     sending = Sending(endpoint())
     sending.answers(WebhookAnswer(500))
     for tried in (1, 2):
@@ -173,14 +173,14 @@ def test_any_2xx_is_success(status: int) -> None:
         (WebhookAnswer(problem="tls"), "tls"),
     ],
 )
-def test_everything_else_is_tried_again(answer: WebhookAnswer, word: str) -> None:
+def test_every_other_response_is_retried(answer: WebhookAnswer, word: str) -> None:
     sending = Sending(endpoint())
     sending.answers(answer)
     assert sending.deliver() == Outcome(word, 5, answer.status)
     assert sending.webhooks.endpoints["acme", "whe_1"].disabled_at is None
 
 
-def test_410_disables_the_endpoint_and_ends_its_deliveries_quietly() -> None:
+def test_410_disables_the_endpoint_and_ends_its_deliveries_without_an_error() -> None:
     sending = Sending(endpoint(1), endpoint(2))
     sending.answers(WebhookAnswer(410))
     assert sending.deliver() == Outcome("disabled", status=410)
@@ -190,7 +190,7 @@ def test_410_disables_the_endpoint_and_ends_its_deliveries_quietly() -> None:
     assert sending.deliver(to="whe_2") == Outcome("delivered", status=204)
 
 
-def test_a_delivery_to_an_endpoint_that_was_removed_is_over() -> None:
+def test_a_delivery_to_a_removed_endpoint_ends() -> None:
     sending = Sending()
     assert sending.deliver() == Outcome("removed")
     assert sending.post.posted == []
@@ -224,7 +224,7 @@ def test_the_handler_in_the_documentation_works(monkeypatch: pytest.MonkeyPatch)
     assert worked == [EVENT.payload]
 
 
-# -- pauses ------------------------------------------------------------------------------------------------------
+# -- delays ------------------------------------------------------------------------------------------------------
 
 
 def test_ten_tries_take_more_than_two_days() -> None:
@@ -233,7 +233,7 @@ def test_ten_tries_take_more_than_two_days() -> None:
 
 
 @pytest.mark.parametrize("tried", range(1, 10))
-def test_a_pause_scatters_below_its_length_and_sqs_can_keep_it(tried: int) -> None:
+def test_a_delay_has_jitter_and_is_within_the_limits_of_sqs(tried: int) -> None:
     longest, shortest = DEFAULT.pause(tried, 0.0), DEFAULT.pause(tried, 1.0)
     assert 0 < shortest < longest <= LONGEST_PAUSE_SECONDS < 43_200
     assert shortest >= round(longest * 0.8)
@@ -242,20 +242,20 @@ def test_a_pause_scatters_below_its_length_and_sqs_can_keep_it(tried: int) -> No
 @pytest.mark.parametrize(
     ("asked", "pause"), [(0, 5), (3, 5), (60, 60), (86_400, LONGEST_PAUSE_SECONDS), (10**9, LONGEST_PAUSE_SECONDS)]
 )
-def test_retry_after_lengthens_a_pause_within_bounds(asked: int, pause: int) -> None:
+def test_retry_after_lengthens_a_delay_within_bounds(asked: int, pause: int) -> None:
     sending = Sending(endpoint())
     sending.answers(WebhookAnswer(503, asked))
     assert sending.deliver() == Outcome("not_accepted", pause, 503)
 
 
-def test_after_the_last_try_nothing_is_waited_for() -> None:
+def test_there_is_no_delay_after_the_last_try() -> None:
     sending = Sending(endpoint())
     sending.answers(WebhookAnswer(503, 600))
     assert sending.deliver(10).pause == 0
 
 
 @pytest.mark.parametrize("pauses", ["", "5,", "a", "5;6", "-1", "43001", "5,99999", "nan", "inf"])
-def test_a_schedule_that_sqs_could_not_keep_stops_the_start(pauses: str) -> None:
+def test_a_schedule_beyond_the_limits_of_sqs_fails_at_start(pauses: str) -> None:
     with pytest.raises(ValueError, match=r"pauses|could not convert"):
         Retries.of(pauses, 10)
 
@@ -345,7 +345,7 @@ POISON = (
 
 
 @pytest.mark.parametrize("body", POISON, ids=lambda body: body[:30])
-def test_what_is_no_message_raises_a_value_error(body: str) -> None:
+def test_an_invalid_message_raises_a_value_error(body: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_webhook_message(body)
 
@@ -355,7 +355,7 @@ def test_fields_of_a_later_version_are_ignored() -> None:
     assert read_webhook_message(json.dumps(body)) == Delivery("whe_1", EVENT)
 
 
-def test_the_types_that_can_be_asked_for_are_those_that_are_described() -> None:
+def test_the_selectable_event_types_are_the_documented_ones() -> None:
     assert sorted(EVENT_TYPES) == sorted(SCHEMAS)
 
 
@@ -368,7 +368,7 @@ def dynamodb() -> Iterator[Any]:
         yield client
 
 
-def test_an_endpoint_comes_back_as_it_was_stored(dynamodb: Any) -> None:
+def test_a_stored_endpoint_is_read_back_unchanged(dynamodb: Any) -> None:
     webhooks: Webhooks = DynamoWebhooks(dynamodb, "Table")
     full = endpoint(2, event_types=("a", "b"), previous_secret=OLD_SECRET, previous_until=NOW + 1)
     for each in (endpoint(1), full, endpoint(3, client_id="acme-2")):
@@ -378,7 +378,7 @@ def test_an_endpoint_comes_back_as_it_was_stored(dynamodb: Any) -> None:
     assert webhooks.find("acme-2", "whe_2") is None
 
 
-def test_the_first_time_that_an_endpoint_was_gone_stands(dynamodb: Any) -> None:
+def test_a_disabled_endpoint_keeps_its_first_time(dynamodb: Any) -> None:
     webhooks = DynamoWebhooks(dynamodb, "Table")
     dynamodb.put_item(TableName="Table", Item=webhook_item(endpoint()))
     webhooks.disable("acme", "whe_1", "gone", NOW)
@@ -392,10 +392,10 @@ def test_the_stream_reader_has_no_access_to_endpoints() -> None:
     item = webhook_item(endpoint())
     written = {"Keys": {name: item[name] for name in ("pk", "sk")}, "NewImage": item, "SequenceNumber": "1"}
     assert read_change({"dynamodb": written}) is None
-    assert not item["sk"]["S"].startswith(("SESSION", "ASSET#")), "what the template's filter lets through"
+    assert not item["sk"]["S"].startswith(("SESSION", "ASSET#")), "the template's filter passes only these"
 
 
-def test_endpoints_are_in_no_listing_of_sessions(dynamodb: Any) -> None:
+def test_endpoints_are_not_in_listings_of_sessions(dynamodb: Any) -> None:
     dynamodb.put_item(TableName="Table", Item=webhook_item(endpoint()))
     store = DynamoStore(dynamodb, "Table")
     assert store.list_sessions("acme", limit=10, cursor=None, status=None, reference=None).sessions == []
@@ -406,7 +406,7 @@ def test_endpoints_are_in_no_listing_of_sessions(dynamodb: Any) -> None:
 
 
 class Account:
-    """The function in an account of its own, with a receiver that answers as told."""
+    """The function in a separate account, with a receiver that returns scripted responses."""
 
     def __init__(self, app: Any, dynamodb: Any, sqs: Any, queue: str, dead: str) -> None:
         self.app, self.dynamodb, self.sqs, self.queue, self.dead = app, dynamodb, sqs, queue, dead
@@ -414,7 +414,7 @@ class Account:
         app.send_webhooks = replace(app.send_webhooks, post=self.post, chance=lambda: 0.0)
 
     def receive(self) -> list[dict[str, Any]]:
-        """What Lambda would take from the queue now."""
+        """Returns the messages that Lambda would receive from the queue now."""
         found = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10, AttributeNames=["All"])
         return [
             {
@@ -427,7 +427,7 @@ class Account:
         ]
 
     def run(self, *records: dict[str, Any]) -> list[str]:
-        """The ids of the messages that failed."""
+        """Runs the function. Returns the ids of the messages that failed."""
         answer = invoke(self.app, {"Records": list(records)})
         return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
@@ -438,7 +438,7 @@ class Account:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    with no_account_of_this_machine(), mock_aws():
+    with isolated_aws_environment(), mock_aws():
         make_table("Table", "Table")
         sqs = boto3.client("sqs")
         queue, dead = (sqs.create_queue(QueueName=each)["QueueUrl"] for each in ("webhooks", "dead"))
@@ -462,7 +462,7 @@ def keep(account: Account, *endpoints: Endpoint) -> None:
         account.dynamodb.put_item(TableName="Table", Item=webhook_item(each))
 
 
-def test_an_event_goes_through_the_queue_to_each_endpoint_alone(
+def test_an_event_is_delivered_through_the_queue_to_each_endpoint_separately(
     account: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -487,7 +487,7 @@ def test_an_event_goes_through_the_queue_to_each_endpoint_alone(
     assert "whsec_" not in str([vars(each) for each in caplog.records])
 
 
-def test_what_failed_is_hidden_for_its_pause(account: Account) -> None:
+def test_a_failed_message_is_hidden_for_its_delay(account: Account) -> None:
     keep(account, endpoint())
     account.post.answers = deque([WebhookAnswer(500)])
     with time_machine.travel(NOW, tick=False) as clock:
@@ -504,19 +504,19 @@ def test_what_failed_is_hidden_for_its_pause(account: Account) -> None:
     assert (first["webhook-id"], body) == (second["webhook-id"], bytes_again)
 
 
-def test_a_message_that_cannot_be_hidden_comes_back_all_the_same(account: Account) -> None:
+def test_a_message_that_cannot_be_hidden_is_redelivered(account: Account) -> None:
     keep(account, endpoint())
     account.post.answers = deque([WebhookAnswer(500)])
     stale = {
         "messageId": "1",
-        "receiptHandle": "of somebody else",
+        "receiptHandle": "of another queue",
         "body": Delivery("whe_1", EVENT).to_json(),
         "attributes": {"ApproximateReceiveCount": "1"},
     }
     assert account.run(stale) == ["1"]
 
 
-def test_poison_goes_to_the_dead_letters_alone(account: Account) -> None:
+def test_only_poison_messages_go_to_the_dead_letters(account: Account) -> None:
     keep(account, endpoint())
     good = Delivery("whe_1", EVENT).to_json()
     for body in ("{", good, "{}"):
@@ -526,9 +526,9 @@ def test_poison_goes_to_the_dead_letters_alone(account: Account) -> None:
     assert sorted(account.dead_letters()) == ["{", "{}"]
 
 
-def test_while_aws_is_away_a_message_waits(account: Account) -> None:
-    away = FakeWebhooks(away=True)
-    account.app.send_webhooks = replace(account.app.send_webhooks, webhooks=away)
+def test_a_message_waits_during_an_outage_of_aws(account: Account) -> None:
+    unavailable = FakeWebhooks(away=True)
+    account.app.send_webhooks = replace(account.app.send_webhooks, webhooks=unavailable)
     account.sqs.send_message(QueueUrl=account.queue, MessageBody=Delivery("whe_1", EVENT).to_json())
     (record,) = account.receive()
     record["attributes"]["ApproximateReceiveCount"] = "7"
@@ -539,7 +539,7 @@ def test_while_aws_is_away_a_message_waits(account: Account) -> None:
 
 
 @pytest.mark.parametrize(("tried", "given_up"), [(1, False), (2, False), (3, True)])
-def test_a_fault_of_ours_gets_three_tries(
+def test_an_internal_error_gets_three_tries(
     account: Account, caplog: pytest.LogCaptureFixture, tried: int, given_up: bool
 ) -> None:
     def broken(url: str, headers: Mapping[str, str], body: str) -> WebhookAnswer:
@@ -566,7 +566,7 @@ def test_the_event_file_holds_an_announcement_and_a_delivery(account: Account) -
     assert headers["webhook-id"] == json.loads(records[0]["body"])["detail"]["id"]
 
 
-def test_a_delivery_that_comes_twice_is_sent_twice_under_one_id(account: Account) -> None:
+def test_a_redelivered_message_is_sent_again_with_the_same_id(account: Account) -> None:
     keep(account, endpoint())
     account.sqs.send_message(QueueUrl=account.queue, MessageBody=Delivery("whe_1", EVENT).to_json())
     (record,) = account.receive()

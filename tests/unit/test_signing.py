@@ -24,13 +24,13 @@ def test_a_signature_binds_session_and_attempt_and_survives_one_rotation() -> No
 
 
 @given(st.text(max_size=60))
-def test_no_other_text_is_a_signature(text: str) -> None:
+def test_an_invalid_text_is_not_a_signature(text: str) -> None:
     signature = sign_callback([NEW], SESSION, 1)
     assert callback_is_authentic([NEW], SESSION, 1, text) == (text == signature)
 
 
 @given(st.integers(0, 42), st.sampled_from("ABCxyz019-_"))
-def test_a_changed_or_cut_signature_is_refused(place: int, letter: str) -> None:
+def test_a_changed_or_truncated_signature_is_refused(place: int, letter: str) -> None:
     signature = sign_callback([NEW], SESSION, 1)
     changed = signature[:place] + letter + signature[place + 1 :]
     assert callback_is_authentic([NEW], SESSION, 1, changed) == (changed == signature)
@@ -54,5 +54,5 @@ def test_a_forged_token_is_refused(old: str, new: str) -> None:
 
 
 @given(st.text(max_size=200))
-def test_rubbish_is_no_token(text: str) -> None:
+def test_an_invalid_text_is_not_a_token(text: str) -> None:
     assert read_session_token([NEW], f"st_{text}", 0) is None

@@ -1,4 +1,4 @@
-"""The product's own pages: what is served, for how long it is kept, and whom a page may reach."""
+"""The product's pages: their files, caching, and the hosts that a page may call."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def allowed(policy: str) -> list[str]:
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "ap-southeast-1", "cn-north-1"])
-def test_a_page_may_send_files_where_presigned_forms_lead(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_may_send_files_to_the_hosts_of_presigned_forms(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
@@ -41,7 +41,7 @@ def test_a_page_may_send_files_where_presigned_forms_lead(region: str, monkeypat
     assert form.url in allowed(served["headers"]["Content-Security-Policy"])
 
 
-def test_a_page_reaches_nobody_else() -> None:
+def test_a_page_may_call_no_other_host() -> None:
     policy = Site("https://s3.test/uploads").html("invite.html", {})["headers"]["Content-Security-Policy"]
     assert allowed(policy) == ["'self'", "https://s3.test/uploads"]
     sources = {each for part in policy.split(";") for each in part.split()[1:]}
@@ -49,7 +49,7 @@ def test_a_page_reaches_nobody_else() -> None:
 
 
 @pytest.mark.parametrize("name", ["invite.html", "console.html", "docs.html"])
-def test_a_page_names_files_that_there_are_and_holds_no_script_or_style_of_its_own(name: str) -> None:
+def test_a_page_links_existing_files_and_has_no_inline_script_or_style(name: str) -> None:
     site = Site("https://s3.test/uploads")
     body = site.html(name, {})["body"]
     named = re.findall(r'(?:href|src)="pages/([^/"]+)/([^"]+)"', body)
@@ -61,14 +61,14 @@ def test_a_page_names_files_that_there_are_and_holds_no_script_or_style_of_its_o
     assert not re.search(r'(?:src|href|action)="(?:https?:)?//', body)
 
 
-def test_modules_import_files_that_there_are() -> None:
+def test_modules_import_existing_files() -> None:
     site = Site("https://s3.test/uploads")
     for script in PAGES.rglob("*.js"):
         for imported in re.findall(r'(?:from|import)\s*\(?"\./([^"]+)"', script.read_text()):
             assert imported in site.files, (script.name, imported)
 
 
-def test_whoever_has_this_version_gets_no_second_copy_and_whoever_has_another_does() -> None:
+def test_a_browser_with_this_version_gets_304_and_one_with_another_gets_the_file() -> None:
     site = Site("https://s3.test/uploads")
     tag = site.html("invite.html", {})["headers"]["ETag"]
     for sent in (tag, f"W/{tag}"):
@@ -79,7 +79,7 @@ def test_whoever_has_this_version_gets_no_second_copy_and_whoever_has_another_do
 
 
 @pytest.mark.parametrize("name", ["../runtime/pages.py", "invite.html", "openapi.json", "", ".", "style.css\0"])
-def test_nothing_but_the_pages_own_files_is_served(name: str) -> None:
+def test_only_the_files_of_the_pages_are_served(name: str) -> None:
     site = Site("https://s3.test/uploads")
     with pytest.raises(NotFound):
         site.file(site.version, name)
@@ -92,7 +92,7 @@ def test_the_contract_names_the_files() -> None:
     assert file["schema"]["enum"] == sorted(Site("https://s3.test/uploads").files)
 
 
-def test_what_the_pages_check_is_what_the_check_of_uploads_checks() -> None:
+def test_the_pages_check_the_same_limits_as_the_check_of_uploads() -> None:
     shown = limits()
     assert set(shown) == set(AssetType)
     for name, bounds in shown.items():
@@ -112,7 +112,7 @@ def test_what_the_pages_check_is_what_the_check_of_uploads_checks() -> None:
                 check_duration(seconds, kind)
 
 
-def test_the_page_is_shown_the_pixel_budget_of_the_deployment() -> None:
+def test_the_page_receives_the_pixel_budget_of_the_deployment() -> None:
     site = Site("https://s3.test/uploads", 8_295_044)
     shown = json.loads(site.file(site.version, "limits.json")["body"])
     assert (shown["Video"]["min_pixels"], shown["Video"]["max_pixels"]) == (409_600, 8_295_044)
@@ -121,12 +121,12 @@ def test_the_page_is_shown_the_pixel_budget_of_the_deployment() -> None:
 
 
 def features(headers: dict[str, str]) -> dict[str, str]:
-    """The features of the device that a page's Permissions-Policy names."""
+    """Returns the device features in a page's Permissions-Policy."""
     return dict(each.split("=") for each in headers["Permissions-Policy"].split(", "))
 
 
 @pytest.mark.parametrize("name", ["invite.html", "console.html", "docs.html", "not_valid.html", "try_again.html"])
-def test_a_page_keeps_to_its_own_window_to_https_and_away_from_the_device(name: str) -> None:
+def test_a_page_is_not_framed_uses_https_and_has_no_access_to_the_device(name: str) -> None:
     headers = page(name)["headers"]
     assert headers["Strict-Transport-Security"] == "max-age=31536000"
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
@@ -135,7 +135,7 @@ def test_a_page_keeps_to_its_own_window_to_https_and_away_from_the_device(name: 
     assert set(features(headers).values()) <= {"()", "(self)"}
 
 
-def test_a_page_that_a_browser_has_gets_today_s_headers() -> None:
+def test_a_304_response_has_the_current_headers() -> None:
     site = Site("https://s3.test/uploads")
     shown = site.html("invite.html", {})
     kept = site.html("invite.html", {"if-none-match": shown["headers"]["ETag"]})
@@ -144,7 +144,7 @@ def test_a_page_that_a_browser_has_gets_today_s_headers() -> None:
         assert kept["headers"][header] == shown["headers"][header]
 
 
-def test_files_and_redirects_come_by_https_too() -> None:
+def test_files_and_redirects_require_https_too() -> None:
     for answer in (page("style.css"), redirect("https://example.com/done")):
         assert answer["headers"]["Strict-Transport-Security"]
         assert not {"Cross-Origin-Opener-Policy", "Permissions-Policy"} & set(answer["headers"])

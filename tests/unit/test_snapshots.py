@@ -1,4 +1,4 @@
-"""A snapshot of a started function may be restored many times: nothing random, timed or secret is made at import."""
+"""A snapshot of a started function may be restored many times, so imports create nothing random, timed or secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORBIDDEN = {
 
 
 def _at_import(tree: ast.AST) -> Iterator[ast.Call]:
-    """The calls that run when a module is imported: all outside of functions."""
+    """Yields the calls that run when a module is imported: all outside of functions."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             continue
@@ -34,11 +34,11 @@ def _name(call: ast.Call) -> str:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_id_time_or_secret_is_made_at_import(module: Path) -> None:
+def test_no_id_time_or_secret_is_created_at_import(module: Path) -> None:
     calls = {_name(each) for each in _at_import(ast.parse(module.read_text("utf-8")))}
     assert not calls & FORBIDDEN
 
 
-def test_a_planted_one_is_found() -> None:
+def test_a_planted_id_is_found() -> None:
     planted = ast.parse("import uuid\nclass A:\n    nonce = uuid.uuid4()\n")
     assert {_name(each) for each in _at_import(planted)} & FORBIDDEN == {"uuid4"}

@@ -1,4 +1,4 @@
-"""GET /stats: what is counted, on which day, and that no number of pages counts anything twice or leaves it out."""
+"""GET /stats: what is counted and on which day. With any number of pages, everything is counted exactly once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FACTOR = 2**0.25
 
 
 def add_up(answers: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The days of several answers as a caller of the API adds them up: by date."""
+    """Returns the sums of several responses by date, as a caller of the API computes them."""
     found: dict[str, dict[str, Any]] = {}
     for day in (each for answer in answers for each in answer["days"]):
         of = found.setdefault(day["date"], {"sessions": 0})
@@ -58,7 +58,7 @@ ASSETS = st.builds(AssetFact, ULIDS, st.sampled_from([each.value for each in Ass
 
 
 @given(st.lists(st.tuples(SESSIONS | ASSETS, st.integers(0, 3)), max_size=40))
-def test_however_the_input_is_split_the_parts_add_up_to_the_whole(facts: list[tuple[Any, int]]) -> None:
+def test_the_sum_of_the_parts_equals_the_whole_for_every_split(facts: list[tuple[Any, int]]) -> None:
     def counted(part: set[int]) -> dict[str, Any]:
         mine = [fact for fact, at in facts if at in part]
         sessions = [each for each in mine if isinstance(each, SessionFact)]
@@ -76,7 +76,7 @@ def test_however_the_input_is_split_the_parts_add_up_to_the_whole(facts: list[tu
 
 
 @given(st.integers(1, 500_000_000))
-def test_a_bucket_holds_its_value_and_is_a_fifth_wide(milliseconds: int) -> None:
+def test_a_bucket_contains_its_value_and_its_width_is_a_fifth(milliseconds: int) -> None:
     seconds = milliseconds / 1000
     bound = bucket_of(seconds)
     assert seconds <= bound
@@ -84,13 +84,13 @@ def test_a_bucket_holds_its_value_and_is_a_fifth_wide(milliseconds: int) -> None
     assert bucket_of(bound) == bound, "an upper bound is in its own bucket"
 
 
-def test_buckets_are_the_contracts() -> None:
+def test_buckets_equal_those_of_the_contract() -> None:
     assert [bucket_of(each) for each in (-5, 0, 1, 1.001, 1.19, 2, 3, 60, 86_400)] == [
         1, 1, 1, 1.189, 1.414, 2, 3.364, 64, 92_681.9
     ]  # fmt: skip
 
 
-def test_only_what_ended_badly_is_a_failure() -> None:
+def test_only_failed_sessions_and_assets_are_failures() -> None:
     (day,) = tally(
         [
             SessionFact(oldest_ulid(MIDNIGHT), "requires_input", "attempt_failed"),
@@ -124,7 +124,7 @@ def test_a_day_is_the_range_of_its_ulids(day: date, within: int) -> None:
 
 
 @given(st.integers(1, 2**48 - 1), st.binary(min_size=10, max_size=10))
-def test_nothing_sorts_between_a_ulid_and_the_one_before(at: int, entropy: bytes) -> None:
+def test_nothing_sorts_between_a_ulid_and_its_predecessor(at: int, entropy: bytes) -> None:
     of = ulid(at, entropy)
     before = ulid_before(of)
     assert before < of
@@ -144,7 +144,7 @@ def test_nothing_sorts_between_a_ulid_and_the_one_before(at: int, entropy: bytes
         (None, "9999-12-31", (date(9999, 12, 18), date(9999, 12, 31))),
     ],
 )  # fmt: skip
-def test_a_period_is_the_last_fortnight_or_what_is_asked_for(
+def test_a_period_is_the_last_two_weeks_or_the_requested_days(
     first: str | None, last: str | None, meant: tuple[date, date]
 ) -> None:
     assert parse_period(first, last, TODAY) == Period(*meant)
@@ -162,7 +162,7 @@ def test_a_period_is_the_last_fortnight_or_what_is_asked_for(
         (None, "2027-02-30", "to"), (None, "10000-01-01", "to"), ("nonsense", "nonsense", "to"),
     ],
 )  # fmt: skip
-def test_a_period_that_is_none_names_the_field(first: str | None, last: str | None, field: str) -> None:
+def test_an_invalid_period_is_refused_with_the_field(first: str | None, last: str | None, field: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_period(first, last, TODAY)
     assert caught.value.field == field
@@ -181,12 +181,12 @@ def _encoded(text: str) -> str:
 
 
 def _forged(*parts: Any) -> str:
-    """Our own parts with others among them."""
+    """Returns a cursor with some of its parts replaced."""
     own = json.loads(base64.urlsafe_b64decode(CURSOR))
     return _encoded(json.dumps([given if given is not None else kept for given, kept in zip(parts, own, strict=True)]))
 
 
-def test_a_cursor_leads_back_to_its_place_whether_its_days_are_named_or_not() -> None:
+def test_a_cursor_continues_at_its_position_with_or_without_the_days() -> None:
     for first in (None, "2027-01-01"):
         for last in (None, "2027-01-31"):
             assert read_cursor(CURSOR, "acme", first, last) == (JANUARY, REST)
@@ -207,7 +207,7 @@ def test_a_cursor_leads_back_to_its_place_whether_its_days_are_named_or_not() ->
         make_cursor("acme", Period(date(2027, 1, 31), date(2027, 1, 1)), REST),
     ],
 )  # fmt: skip
-def test_a_cursor_that_is_not_ours_for_this_client_is_refused_by_name(cursor: str) -> None:
+def test_a_cursor_that_is_invalid_or_of_another_client_is_refused_by_name(cursor: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         read_cursor(cursor, "acme", None, None)
     assert caught.value.field == "cursor"
@@ -221,7 +221,7 @@ def test_a_cursor_of_other_days_is_refused(first: str | None, last: str | None) 
 
 
 @given(st.text(max_size=60) | st.binary(max_size=60).map(lambda each: base64.urlsafe_b64encode(each).decode()))
-def test_no_text_gets_past_the_cursors_check_with_another_error(text: str) -> None:
+def test_every_text_is_accepted_or_refused_by_the_check_of_the_cursor(text: str) -> None:
     with pytest.raises(InvalidRequest):
         read_cursor(text, "acme", None, None)
 
@@ -231,7 +231,7 @@ def test_no_text_gets_past_the_cursors_check_with_another_error(text: str) -> No
 
 @dataclass
 class StatsHarness:
-    """A table of its own, on TODAY at 08:00. ``made`` counts up, so that no two ids are the same by chance."""
+    """A separate table, on TODAY at 08:00. The counter ``made`` makes all ids different."""
 
     dynamodb: Any
     clock: FakeClock
@@ -241,7 +241,7 @@ class StatsHarness:
         self.store = DynamoStore(self.dynamodb, "table")
 
     def session(self, at: int, client: str = "acme", assets: int = 0, **changes: Any) -> tuple[Session, list[Asset]]:
-        """A session of the millisecond ``at`` whose assets are a second apart from each other."""
+        """Stores a session created at the millisecond ``at``, with assets one second apart."""
         made = Session(
             id=session_id(at, self._entropy()), client_id=client, status=SessionStatus.REQUIRES_INPUT,
             language=Language.EN, created_at=at / 1000, updated_at=at / 1000,
@@ -267,7 +267,7 @@ class StatsHarness:
         self.store.change_asset(replace(asset, **changes), [asset.status])
 
     def pages(self, size: int, client: str = "acme", **query: str) -> list[dict[str, Any]]:
-        """All answers, from the first to the one without a cursor."""
+        """Returns all pages, from the first to the one without a cursor."""
         step = GetStats(self.store, self.clock, size)
         answers = [step(Caller(client), **query)]
         while answers[-1]["next_cursor"]:
@@ -327,16 +327,16 @@ def test_the_days_are_utc_and_both_are_included(harness: StatsHarness) -> None:
     ):
         (answer,) = harness.pages(1000, **query)
         assert {each["date"]: each["sessions"] for each in answer["days"]} == days
-        # The asset of a session is a moment's.
+        # A session's asset has its own creation time.
         assert {each["date"]: each["assets"] for each in answer["days"]} == {
             each: {"awaiting_upload": times} for each, times in days.items()
         }
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
-def test_pages_add_up_to_the_whole_whatever_their_size(harness: StatsHarness, size: int) -> None:
+def test_the_sum_of_the_pages_equals_the_whole_for_every_size(harness: StatsHarness, size: int) -> None:
     for number in range(40):
-        # Bursts and gaps, days with many assets and with none; the other client's are in between.
+        # Bursts and gaps, days with many assets and with none, mixed with those of the other client.
         at = MIDNIGHT - (number % 5) * DAY + number * 1000
         harness.session(at, assets=(0, 7, 1)[number % 3])
         harness.session(at, client="other", assets=number % 2)
@@ -354,7 +354,7 @@ def test_pages_add_up_to_the_whole_whatever_their_size(harness: StatsHarness, si
         assert len(answers) > 10
 
 
-def test_sessions_and_assets_of_the_very_same_ulid_are_counted_once(harness: StatsHarness) -> None:
+def test_sessions_and_assets_with_the_same_ulid_are_counted_once(harness: StatsHarness) -> None:
     for number in range(20):
         entropy = number.to_bytes(10, "big")
         harness.made = number - 1
@@ -367,7 +367,7 @@ def test_sessions_and_assets_of_the_very_same_ulid_are_counted_once(harness: Sta
         assert (day["sessions"], day["assets"]) == (20, {"awaiting_upload": 20})
 
 
-def test_one_answer_reads_a_bounded_number_of_pages(harness: StatsHarness) -> None:
+def test_one_response_reads_a_bounded_number_of_pages(harness: StatsHarness) -> None:
     for number in range(30):
         harness.session(MIDNIGHT + number, assets=1)
     calls: list[dict[str, Any]] = []
@@ -378,7 +378,7 @@ def test_one_answer_reads_a_bounded_number_of_pages(harness: StatsHarness) -> No
     assert all(each["Limit"] == 1 and each["IndexName"] for each in calls)
 
 
-def test_what_comes_in_while_somebody_turns_pages_does_not_move_them(harness: StatsHarness) -> None:
+def test_new_sessions_do_not_shift_the_pages(harness: StatsHarness) -> None:
     for number in range(20):
         harness.session(MIDNIGHT + number, assets=1)
     step = GetStats(harness.store, harness.clock, 2)
@@ -391,7 +391,7 @@ def test_what_comes_in_while_somebody_turns_pages_does_not_move_them(harness: St
     assert (day["sessions"], day["assets"]) == (20, {"awaiting_upload": 20})
 
 
-def test_a_cursor_outlives_midnight_and_leads_nobody_else_anywhere(harness: StatsHarness) -> None:
+def test_a_cursor_stays_valid_after_midnight_and_only_for_its_client(harness: StatsHarness) -> None:
     for number in range(20):
         harness.session(MIDNIGHT + number)
     step = GetStats(harness.store, harness.clock, 2)
@@ -403,7 +403,7 @@ def test_a_cursor_outlives_midnight_and_leads_nobody_else_anywhere(harness: Stat
     assert caught.value.field == "cursor"
 
 
-def test_an_erased_session_is_counted_and_nothing_of_what_went_wrong_with_it_is(harness: StatsHarness) -> None:
+def test_an_erased_session_is_counted_without_its_failures(harness: StatsHarness) -> None:
     one, (first, second) = harness.session(MIDNIGHT, assets=2, attempts={1: _attempt()})
     harness.change(first, status=AssetStatus.FAILED, error=Problem("rejected", "What crun said of a face."))
     harness.change(second, status=AssetStatus.ACTIVE, submitted_at=1_800_000_000.0, activated_at=1_800_000_000.5)
@@ -421,7 +421,7 @@ def test_an_erased_session_is_counted_and_nothing_of_what_went_wrong_with_it_is(
     } for each in indexed)  # fmt: skip
 
 
-def test_assets_do_not_get_into_the_list_of_sessions_nor_sessions_among_the_assets(harness: StatsHarness) -> None:
+def test_sessions_and_assets_are_listed_separately(harness: StatsHarness) -> None:
     one, files = harness.session(MIDNIGHT, assets=3)
     listed = harness.store.list_sessions("acme", limit=10, cursor=None, status=None, reference=None)
     assert [each.id for each in listed.sessions] == [one.id]
@@ -438,7 +438,7 @@ def test_an_asset_of_the_previous_version_is_read_and_not_counted(harness: Stats
     assert (answer["days"][0]["sessions"], answer["days"][0]["assets"]) == (1, {})
 
 
-def test_a_person_may_not_count(harness: StatsHarness) -> None:
+def test_a_person_may_not_read_stats(harness: StatsHarness) -> None:
     one, _ = harness.session(MIDNIGHT)
     with pytest.raises(Forbidden):
         GetStats(harness.store, harness.clock)(Caller("acme", session_id=one.id), cursor="not even looked at")

@@ -1,4 +1,4 @@
-"""The steps of the flow, on moto's table and the ports' in-memory fakes: what each does to the row and the queue."""
+"""The steps of the flow, on moto's table and in-memory fakes: how each changes the row and the queue."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from tests.unit.step_harness import BASE, PASS, TABLE, StepHarness
 # -- the callback -------------------------------------------------------------------------------------------------
 
 
-def test_a_pass_is_stored_and_sent_and_sent_again(harness: StepHarness) -> None:
+def test_a_pass_is_stored_and_sent_again_when_it_is_repeated(harness: StepHarness) -> None:
     one = harness.session()
     assert harness.callback(one) == f"{BASE}/invite?status=processing"
     assert harness.row(one).attempts[1].status is AttemptStatus.PASSED
@@ -69,11 +69,11 @@ def test_a_forged_callback_is_not_found_and_changes_nothing(
     assert (harness.row(one), harness.queue.sent) == (one, [])
 
 
-def test_an_authentic_callback_of_a_session_that_is_gone_is_not_found(harness: StepHarness) -> None:
-    gone = session_id(1, bytes(10))
+def test_an_authentic_callback_of_a_deleted_session_is_not_found(harness: StepHarness) -> None:
+    unknown = session_id(1, bytes(10))
     step = ReceiveCallback(harness.store, harness.queue, harness.keys, harness.clock)
     with pytest.raises(NotFound):
-        step(gone, "1", sign_callback(harness.keys.current(), gone, 1), PASS, BASE)
+        step(unknown, "1", sign_callback(harness.keys.current(), unknown, 1), PASS, BASE)
     assert harness.queue.sent == []
 
 
@@ -128,7 +128,7 @@ def test_a_callback_with_a_flood_of_fields_is_still_answered(harness: StepHarnes
 def test_a_message_starts_one_execution(harness: StepHarness) -> None:
     one = harness.session()
     message = PassReported(session_id=one.id, attempt=1)
-    assert harness.onboard(message) == "nothing", "the row says open"
+    assert harness.onboard(message) == "nothing", "the attempt is still open"
     harness.callback(one)
     assert harness.onboard(message) == "started"
     document = json.loads(harness.workflows.started[f"{one.id}-a1"])
@@ -137,7 +137,7 @@ def test_a_message_starts_one_execution(harness: StepHarness) -> None:
     assert len(harness.workflows.started) == 1
 
 
-def test_a_link_check_asks_only_for_what_was_never_answered(harness: StepHarness) -> None:
+def test_a_link_check_looks_up_only_an_open_or_passed_attempt(harness: StepHarness) -> None:
     expected = {
         AttemptStatus.OPEN: "started", AttemptStatus.PASSED: "started", AttemptStatus.FAILED: "nothing",
         AttemptStatus.LAPSED: "nothing", AttemptStatus.LOST: "nothing",
@@ -150,9 +150,9 @@ def test_a_link_check_asks_only_for_what_was_never_answered(harness: StepHarness
         assert names == ([one.id + suffix] if outcome == "started" else [])
 
 
-def test_messages_about_nothing_start_nothing(harness: StepHarness) -> None:
-    one, gone = harness.session(), session_id(1, bytes(10))
-    assert harness.onboard(LinkCheck(session_id=gone, attempt=1)) == "nothing"
+def test_messages_about_unknown_or_unverified_sessions_start_nothing(harness: StepHarness) -> None:
+    one, unknown = harness.session(), session_id(1, bytes(10))
+    assert harness.onboard(LinkCheck(session_id=unknown, attempt=1)) == "nothing"
     assert harness.onboard(LinkCheck(session_id=one.id, attempt=2)) == "nothing"
     assert harness.onboard(AssetsReady(session_id=one.id)) == "nothing", "not verified yet"
     known, _ = harness.verified()
@@ -182,7 +182,7 @@ def test_a_driver_that_has_ended_is_replaced(harness: StepHarness) -> None:
     assert harness.row(one).driver == f"{one.id}-g1"
 
 
-def test_an_execution_that_died_unclaimed_gives_way_to_another_name(harness: StepHarness) -> None:
+def test_a_failed_execution_without_a_claim_is_replaced_under_another_name(harness: StepHarness) -> None:
     one, _ = harness.verified(AssetStatus.UPLOADED)
     harness.onboard(AssetsReady(session_id=one.id))
     harness.workflows.ended.add(f"{one.id}-g0")
@@ -191,7 +191,7 @@ def test_an_execution_that_died_unclaimed_gives_way_to_another_name(harness: Ste
 
 
 @pytest.mark.parametrize("ended", [ExecutionStatus.ABORTED, ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT])
-def test_a_message_that_finds_its_execution_ended_starts_a_fresh_one_and_counts_why(
+def test_a_message_for_an_ended_execution_starts_a_new_one_and_counts_why(
     harness: StepHarness, ended: ExecutionStatus
 ) -> None:
     one = harness.session()
@@ -203,11 +203,11 @@ def test_a_message_that_finds_its_execution_ended_starts_a_fresh_one_and_counts_
     assert harness.onboard(message) == "started"
     assert f"{one.id}-a1-r1" in harness.workflows.started
     assert harness.causes == [ended.value.lower()]
-    assert harness.onboard(message) == "started", "the same fresh one, still running"
+    assert harness.onboard(message) == "started", "the same new execution, still running"
     assert len(harness.causes) == 1
 
 
-def test_a_driver_that_was_stopped_is_followed_by_a_message_and_counted(harness: StepHarness) -> None:
+def test_a_stopped_driver_is_replaced_by_the_next_message_and_counted(harness: StepHarness) -> None:
     one, _ = harness.verified(AssetStatus.UPLOADED)
     harness.onboard(AssetsReady(session_id=one.id))
     harness.claim(one, f"{one.id}-g0")
@@ -233,17 +233,17 @@ def test_a_pass_becomes_a_group(harness: StepHarness) -> None:
     assert (row.status, row.group_id) == (SessionStatus.VERIFIED, "group-1")
     assert (row.attempts[1].status, row.attempts[1].lookup_by) == (AttemptStatus.VERIFIED, None)
     assert harness.look_up(one, execution="b") == {"outcome": "known"}
-    assert len(harness.crun.looked_up) == 1, "the token is not burned again"
+    assert len(harness.crun.looked_up) == 1, "the token is not used again"
 
 
 @pytest.mark.parametrize("status", [AttemptStatus.OPEN, AttemptStatus.FAILED, AttemptStatus.LAPSED, AttemptStatus.LOST])
-def test_no_token_is_spent_before_a_pass(harness: StepHarness, status: AttemptStatus) -> None:
+def test_no_token_is_used_before_a_pass(harness: StepHarness, status: AttemptStatus) -> None:
     one = harness.session(status)
     assert harness.look_up(one) == {"outcome": "not_verified"}
     assert harness.crun.looked_up == []
 
 
-def test_one_worker_looks_up(harness: StepHarness) -> None:
+def test_only_one_worker_looks_up(harness: StepHarness) -> None:
     one = harness.session(AttemptStatus.PASSED)
     harness.crun.groups.append(UpstreamAmbiguous())
     with pytest.raises(UpstreamAmbiguous):
@@ -256,12 +256,12 @@ def test_one_worker_looks_up(harness: StepHarness) -> None:
 
 
 @pytest.mark.parametrize("error", [UpstreamDeferred(), RateLimited(), *map(UpstreamRefused, (401, 402, 403, 505))])
-def test_a_look_up_that_did_not_happen_gives_its_lease_back(harness: StepHarness, error: UpstreamDeferred) -> None:
+def test_a_look_up_that_was_not_sent_releases_its_lease(harness: StepHarness, error: UpstreamDeferred) -> None:
     one = harness.session(AttemptStatus.PASSED, status=SessionStatus.PROCESSING)
     harness.crun.groups.append(error)
     with pytest.raises(type(error)):
         harness.look_up(one)
-    assert harness.row(one) == one, "not even a lease is left"
+    assert harness.row(one) == one, "no lease is left"
 
 
 @pytest.mark.parametrize("code", [404, 422, 501, 418])
@@ -289,7 +289,7 @@ def test_a_refusal_after_an_interrupted_look_up_means_the_result_is_lost(harness
     assert found.last_error == failure("result_lost", "404")
 
 
-def test_a_deferral_in_between_does_not_hide_an_interrupted_look_up(harness: StepHarness) -> None:
+def test_a_deferral_does_not_hide_an_interrupted_look_up(harness: StepHarness) -> None:
     one = harness.session()
     harness.callback(one)
     harness.crun.groups.extend([UpstreamAmbiguous(), UpstreamDeferred()])
@@ -300,7 +300,7 @@ def test_a_deferral_in_between_does_not_hide_an_interrupted_look_up(harness: Ste
     assert harness.row(one).attempts[1].status is AttemptStatus.LOST
 
 
-def test_a_refreshed_callback_after_a_refused_look_up_does_not_hang_the_session(harness: StepHarness) -> None:
+def test_a_reloaded_callback_after_a_refused_look_up_does_not_block_the_session(harness: StepHarness) -> None:
     one = harness.session()
     harness.callback(one)
     harness.onboard(PassReported(session_id=one.id, attempt=1))
@@ -311,7 +311,7 @@ def test_a_refreshed_callback_after_a_refused_look_up_does_not_hang_the_session(
     assert harness.attempt_again(one)["attempt"]["number"] == 2
 
 
-def test_after_a_result_that_never_came_the_person_can_try_again(harness: StepHarness) -> None:
+def test_the_person_can_try_again_after_a_result_that_never_arrived(harness: StepHarness) -> None:
     one = harness.session()
     harness.callback(one)
     harness.play("RecordFailure", one.id, {"$.lookup.result.attempt": "1", "States.Format('{}', $.attempt)": "1"})
@@ -319,7 +319,7 @@ def test_after_a_result_that_never_came_the_person_can_try_again(harness: StepHa
     assert harness.attempt_again(one)["attempt"]["number"] == 2
 
 
-def test_a_look_up_that_asked_nobody_leaves_no_lease(harness: StepHarness) -> None:
+def test_a_look_up_without_a_call_leaves_no_lease(harness: StepHarness) -> None:
     one = harness.session(AttemptStatus.FAILED)
     harness.look_up(one, execution="check", last_chance=True)
     assert harness.crun.looked_up == []
@@ -331,7 +331,7 @@ def test_a_look_up_that_asked_nobody_leaves_no_lease(harness: StepHarness) -> No
 # -- the assets ---------------------------------------------------------------------------------------------------
 
 
-def test_nobody_claims_while_another_drives(harness: StepHarness) -> None:
+def test_an_execution_cannot_claim_while_another_drives(harness: StepHarness) -> None:
     one, _ = harness.verified(AssetStatus.UPLOADED, AssetStatus.PROCESSING)
     assert harness.claim(one, "a")["next"] == "submit"
     assert harness.claim(one, "b") == done(0)
@@ -356,7 +356,7 @@ def test_a_claim_names_what_to_do(harness: StepHarness) -> None:
 
 
 class _LateUpload(DynamoStore):
-    """An inventory in which a file is checked in the moment before the driver lets go."""
+    """An inventory in which a file is checked just before the driver is released."""
 
     late: Asset
 
@@ -366,7 +366,7 @@ class _LateUpload(DynamoStore):
 
 
 @pytest.mark.parametrize("step", ["claim", "poll"])
-def test_an_upload_that_came_while_letting_go_is_not_forgotten(harness: StepHarness, step: str) -> None:
+def test_an_upload_during_the_release_of_the_driver_is_not_lost(harness: StepHarness, step: str) -> None:
     one, _ = harness.verified(AssetStatus.ACTIVE)
     late = _LateUpload(harness.dynamodb, TABLE)
     late.late = replace(harness.asset(harness.session(), AssetStatus.UPLOADED), session_id=one.id)
@@ -396,7 +396,7 @@ def test_nothing_is_submitted_without_a_group(harness: StepHarness) -> None:
     assert harness.crun.uploaded == []
 
 
-def test_nobody_repeats_what_somebody_else_may_still_be_at(harness: StepHarness) -> None:
+def test_a_submission_that_may_still_be_running_is_not_repeated(harness: StepHarness) -> None:
     _, (asset,) = harness.verified(AssetStatus.UPLOADED)
     _dies_in_the_call(harness, asset, by="request")
     harness.clock.at += SUBMISSION_LEASE_SECONDS - 1
@@ -410,7 +410,7 @@ def test_nobody_repeats_what_somebody_else_may_still_be_at(harness: StepHarness)
 
 
 class _Killed(BaseException):
-    """The invocation ends in the middle of its call to crun, as by a time-out."""
+    """Ends the invocation during its call to crun, like a timeout."""
 
 
 def _dies_in_the_call(harness: StepHarness, asset: Asset, by: str = "a") -> None:
@@ -426,7 +426,7 @@ def _dies_in_the_call(harness: StepHarness, asset: Asset, by: str = "a") -> None
     harness.crun.uploads.append("asset-1")
 
 
-def test_a_repeated_submission_of_the_same_execution_does_not_pass_its_own_lease(harness: StepHarness) -> None:
+def test_a_repeated_submission_of_the_same_execution_respects_its_own_lease(harness: StepHarness) -> None:
     _, (asset,) = harness.verified(AssetStatus.UPLOADED)
 
     class Repeated(FakeCrun):
@@ -444,7 +444,7 @@ def test_a_repeated_submission_of_the_same_execution_does_not_pass_its_own_lease
     assert (found.crun_asset_id, found.ambiguous_submissions, found.submitting_by) == ("asset-1", 1, None)
 
 
-def test_a_submission_that_an_earlier_version_began_is_waited_out_too(harness: StepHarness) -> None:
+def test_a_submission_that_an_earlier_version_started_is_also_waited_for(harness: StepHarness) -> None:
     _, (asset,) = harness.verified(AssetStatus.UPLOADED)
     begun = replace(asset, status=AssetStatus.SUBMITTING, submitting_by="a", ambiguous_submissions=1)
     harness.store.change_asset(begun, [AssetStatus.UPLOADED])
@@ -455,7 +455,7 @@ def test_a_submission_that_an_earlier_version_began_is_waited_out_too(harness: S
     assert (harness.submit(asset, by="a"), harness.orphans) == ("submitted", [1])
 
 
-def test_of_two_who_find_the_same_ended_submission_one_repeats_it(harness: StepHarness) -> None:
+def test_only_one_of_two_executions_repeats_an_ended_submission(harness: StepHarness) -> None:
     _, (asset,) = harness.verified(AssetStatus.UPLOADED)
     harness.crun.uploads.append(UpstreamAmbiguous())
     with pytest.raises(UpstreamAmbiguous):
@@ -463,13 +463,13 @@ def test_of_two_who_find_the_same_ended_submission_one_repeats_it(harness: StepH
     ended = harness.file(asset)
     assert (ended.status, ended.submitting_by) == (AssetStatus.SUBMITTING, None)
     one, other = (replace(ended, submitting_by=each, ambiguous_submissions=2) for each in ("one", "other"))
-    for _ in range(2):  # the SDK repeats what it has got no answer to
+    for _ in range(2):  # the SDK repeats a call without a response
         harness.store.begin_submission(one, ended)
     with pytest.raises(ConditionFailed):
         harness.store.begin_submission(other, ended)
 
 
-def test_a_deferred_repetition_leaves_nothing_to_wait_out(harness: StepHarness) -> None:
+def test_a_deferred_repetition_leaves_no_lease(harness: StepHarness) -> None:
     _, (asset,) = harness.verified(AssetStatus.UPLOADED)
     _dies_in_the_call(harness, asset)
     harness.clock.at += SUBMISSION_LEASE_SECONDS
@@ -480,10 +480,10 @@ def test_a_deferred_repetition_leaves_nothing_to_wait_out(harness: StepHarness) 
     assert harness.submit(asset) == "submitted"
 
 
-def test_of_two_who_begin_in_the_same_millisecond_one_does(harness: StepHarness) -> None:
+def test_only_one_of_two_submissions_in_the_same_millisecond_starts(harness: StepHarness) -> None:
     _, (asset,) = harness.verified(AssetStatus.UPLOADED)
     one, other = (replace(asset, status=AssetStatus.SUBMITTING, submitting_by=each) for each in ("one", "other"))
-    for _ in range(2):  # the SDK repeats what it has got no answer to
+    for _ in range(2):  # the SDK repeats a call without a response
         harness.store.begin_submission(one, asset)
     with pytest.raises(ConditionFailed):
         harness.store.begin_submission(other, asset)
@@ -511,9 +511,7 @@ def test_an_ambiguous_upload_may_succeed_the_second_time(harness: StepHarness) -
 
 
 @pytest.mark.parametrize("error", [UpstreamDeferred(), *map(UpstreamRefused, (401, 402, 403, 505))])
-def test_an_upload_that_did_not_happen_leaves_the_asset_as_it_was(
-    harness: StepHarness, error: UpstreamDeferred
-) -> None:
+def test_an_upload_that_was_not_sent_leaves_the_asset_unchanged(harness: StepHarness, error: UpstreamDeferred) -> None:
     _, (asset,) = harness.verified(AssetStatus.UPLOADED)
     harness.crun.uploads = deque([error] * 3)
     for _ in range(3):
@@ -536,7 +534,7 @@ def test_a_refused_upload_fails_its_asset(harness: StepHarness, code: int, why: 
     assert harness.submit(other) == "submitted"
 
 
-def test_a_poll_moves_each_asset_by_its_own_report(harness: StepHarness) -> None:
+def test_a_poll_changes_each_asset_by_its_own_report(harness: StepHarness) -> None:
     one, (active, failed, unknown, silent, refused) = harness.verified(*[AssetStatus.PROCESSING] * 5)
     reports: list[AssetReport | Exception] = [
         AssetReport("Active"), AssetReport("Failed", "FaceMismatch", "m"), AssetReport("Reviewing"),
@@ -556,7 +554,7 @@ def test_a_poll_moves_each_asset_by_its_own_report(harness: StepHarness) -> None
     harness.poll(one)
     harness.clock.at += 5
     harness.poll(one)
-    assert harness.file(refused).status is AssetStatus.FAILED, "crun has had its minute to know the id"
+    assert harness.file(refused).status is AssetStatus.FAILED, "the minute for crun to know the id is over"
     harness.clock.at += harness.schedule.deadline
     assert harness.poll(one)["next"] == "done"
     codes = {each.error.code for each in map(harness.file, (unknown, silent)) if each.error}
@@ -564,29 +562,31 @@ def test_a_poll_moves_each_asset_by_its_own_report(harness: StepHarness) -> None
     assert harness.row(one).driver is None
 
 
-def test_a_file_that_crun_does_not_know_is_looked_at_twice_some_seconds_apart(harness: StepHarness) -> None:
+def test_a_file_that_crun_does_not_know_is_polled_twice_some_seconds_apart(harness: StepHarness) -> None:
     one, (asset,) = harness.verified(AssetStatus.PROCESSING)
     missing, there = UpstreamRefused(404), AssetReport("Processing")
 
-    def look(report: AssetReport | Exception, after: float) -> AssetStatus:
+    def status_after(report: AssetReport | Exception, after: float) -> AssetStatus:
         harness.clock.at += after
         harness.crun.reports = {str(asset.crun_asset_id): report}
         harness.poll(one)
         return harness.file(asset).status
 
-    assert look(missing, 61) is AssetStatus.PROCESSING
-    assert look(missing, 1) is AssetStatus.PROCESSING, "the same poll, repeated, is one look"
-    assert look(there, 30) is AssetStatus.PROCESSING
+    assert status_after(missing, 61) is AssetStatus.PROCESSING
+    assert status_after(missing, 1) is AssetStatus.PROCESSING, "a repeated poll counts once"
+    assert status_after(there, 30) is AssetStatus.PROCESSING
     assert harness.file(asset).missing_since is None
-    assert look(missing, 30) is AssetStatus.PROCESSING, "a hiccup before does not count"
-    assert look(UpstreamAmbiguous(upstream_code=404), 30) is AssetStatus.PROCESSING, "no word of crun's"
-    assert look(missing, 5) is AssetStatus.FAILED
+    assert status_after(missing, 30) is AssetStatus.PROCESSING, "an earlier single miss does not count"
+    assert status_after(UpstreamAmbiguous(upstream_code=404), 30) is AssetStatus.PROCESSING, (
+        "the response is not from crun"
+    )
+    assert status_after(missing, 5) is AssetStatus.FAILED
     error = harness.file(asset).error
     assert error
     assert (error.code, error.upstream_code) == ("upstream_not_found", "404")
 
 
-def test_a_file_that_is_active_after_all_keeps_no_memory_of_a_hiccup(harness: StepHarness) -> None:
+def test_an_active_file_has_no_record_of_an_earlier_miss(harness: StepHarness) -> None:
     one, (asset,) = harness.verified(AssetStatus.PROCESSING)
     harness.clock.at += 61
     for report in (UpstreamRefused(404), AssetReport("Active")):
@@ -597,14 +597,14 @@ def test_a_file_that_is_active_after_all_keeps_no_memory_of_a_hiccup(harness: St
     assert (found.status, found.missing_since) == (AssetStatus.ACTIVE, None)
 
 
-def test_what_crun_calls_failed_is_failed_at_the_first_look(harness: StepHarness) -> None:
+def test_a_file_that_crun_reports_as_failed_fails_at_the_first_poll(harness: StepHarness) -> None:
     one, (asset,) = harness.verified(AssetStatus.PROCESSING)
     harness.crun.reports = {str(asset.crun_asset_id): AssetReport("Failed", "FaceMismatch", "m")}
     harness.poll(one)
     assert harness.file(asset).status is AssetStatus.FAILED
 
 
-def test_what_crun_lists_of_a_refused_upload_stays_with_the_file(harness: StepHarness) -> None:
+def test_cruns_errors_for_a_refused_upload_are_stored_with_the_file(harness: StepHarness) -> None:
     _, (asset,) = harness.verified(AssetStatus.UPLOADED)
     harness.crun.uploads.append(UpstreamRefused(422, errors=["name: too long", "group_id: no"]))
     assert harness.submit(asset) == "failed"
@@ -624,7 +624,7 @@ def test_a_failed_download_is_submitted_once_more(harness: StepHarness) -> None:
         harness.clock.at += 5
         following = harness.poll(one)
         assert following["next"] == ("submit", "done")[number]
-    assert urls[0] != urls[1], "signed anew"
+    assert urls[0] != urls[1], "a new signature"
     error = harness.file(asset).error
     assert error
     assert (error.code, error.retryable, harness.file(asset).status) == ("download_failed", True, AssetStatus.FAILED)
@@ -638,7 +638,7 @@ def test_a_poll_without_a_permit_waits(harness: StepHarness) -> None:
     assert harness.file(asset) == asset
 
 
-def test_after_many_polls_another_execution_goes_on(harness: StepHarness) -> None:
+def test_after_many_polls_another_execution_continues(harness: StepHarness) -> None:
     one, (asset,) = harness.verified(AssetStatus.PROCESSING)
     harness.crun.reports[str(asset.crun_asset_id)] = AssetReport("Processing")
     assert harness.poll(one, polls=MAX_POLLS)["next"] == "done"
@@ -646,7 +646,7 @@ def test_after_many_polls_another_execution_goes_on(harness: StepHarness) -> Non
     assert harness.queue.sent == [(AssetsReady(session_id=one.id).to_json(), 1)]
 
 
-# -- what is learned from it --------------------------------------------------------------------------------------
+# -- the poll history ---------------------------------------------------------------------------------------------
 
 
 def _counted(harness: StepHarness, kind: AssetType = AssetType.IMAGE) -> History:
@@ -672,8 +672,8 @@ def test_an_asset_counts_in_the_interval_between_the_polls(harness: StepHarness)
     assert _added(harness, before) == pytest.approx(observed(12, 21, NOTHING_SEEN).counts)
 
 
-def test_nothing_is_counted_where_nobody_knows_when_crun_was_asked(harness: StepHarness) -> None:
-    # An execution of the version before says nothing of it, and neither does one that has taken over.
+def test_nothing_is_counted_without_the_time_of_the_poll(harness: StepHarness) -> None:
+    # An execution of the previous version does not have it, nor does one that has taken over.
     one, (asset, failed) = harness.verified(AssetStatus.PROCESSING, AssetStatus.PROCESSING)
     assert harness.claim(one)["asked_at"] is None
     before = _counted(harness)
@@ -693,7 +693,7 @@ def test_a_poll_without_an_answer_leaves_the_interval_open(harness: StepHarness)
     assert harness.poll(one, asked_at=start)["asked_at"] == start
 
 
-def test_an_asset_that_never_came_is_counted_as_such(harness: StepHarness) -> None:
+def test_an_asset_that_never_became_active_is_counted_as_such(harness: StepHarness) -> None:
     one, (asset,) = harness.verified(AssetStatus.PROCESSING)
     harness.crun.reports[str(asset.crun_asset_id)] = AssetReport("Processing")
     harness.clock.at += harness.schedule.deadline
@@ -713,7 +713,7 @@ def test_files_that_share_an_asset_id_count_once(harness: StepHarness) -> None:
     assert sum(_added(harness, before)) == pytest.approx(1, abs=0.02)
 
 
-def test_the_next_poll_comes_when_the_first_asset_is_due(harness: StepHarness) -> None:
+def test_the_next_poll_is_when_the_first_asset_is_due(harness: StepHarness) -> None:
     one, (old,) = harness.verified(AssetStatus.PROCESSING)
     harness.clock.at += 600
     young = harness.asset(one, AssetStatus.PROCESSING)
@@ -726,17 +726,17 @@ def test_the_next_poll_comes_when_the_first_asset_is_due(harness: StepHarness) -
     assert harness.poll(one)["wait_seconds"] == wanted[0]
 
 
-def test_the_history_is_read_only_where_something_waits(harness: StepHarness) -> None:
+def test_the_history_is_read_only_when_an_asset_waits(harness: StepHarness) -> None:
     one, _ = harness.verified(AssetStatus.AWAITING_UPLOAD, AssetStatus.ACTIVE)
     assert harness.claim(one)["next"] == "done"
     assert harness.poll(one)["next"] == "done"
     assert harness.history.asked == 0
 
 
-# -- making sessions ----------------------------------------------------------------------------------------------
+# -- creating sessions --------------------------------------------------------------------------------------------
 
 
-def test_a_new_link_is_checked_on_later_and_bound_to_its_attempt(harness: StepHarness) -> None:
+def test_a_new_link_is_checked_later_and_bound_to_its_attempt(harness: StepHarness) -> None:
     one = harness.session(AttemptStatus.FAILED)
     view = harness.attempt_again(one)
     assert view["attempt"]["h5_link"] == "https://h5.test/?lng=en"
@@ -747,7 +747,7 @@ def test_a_new_link_is_checked_on_later_and_bound_to_its_attempt(harness: StepHa
 
 
 @pytest.mark.parametrize("given_at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
-def test_a_consent_at_the_edge_of_time_is_the_callers_mistake(given_at: str) -> None:
+def test_a_consent_with_an_extreme_time_is_an_invalid_request(given_at: str) -> None:
     body = {"start": "on_open", "consent": {"text_version": "1", "given_at": given_at}}
     with pytest.raises(InvalidRequest) as caught:
         parse_body(NewSession, json.dumps(body))
@@ -767,7 +767,7 @@ def test_a_page_has_a_size(harness: StepHarness, limit: str) -> None:
     assert caught.value.field == "limit"
 
 
-def test_what_belongs_to_somebody_else_looks_missing(harness: StepHarness) -> None:
+def test_a_session_of_another_client_is_not_found(harness: StepHarness) -> None:
     one, (asset,) = harness.verified(AssetStatus.PROCESSING)
     step = GetSession(harness.store, 10)
     assert step.one(Caller("acme"), one.id)["assets"][0]["id"] == asset.id

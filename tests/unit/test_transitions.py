@@ -1,4 +1,4 @@
-"""What happens to an asset or a session: each transition changes what it should, where the status allows it."""
+"""The transitions of assets and sessions: each changes only its fields, and only when the status allows it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROCESSING, ACTIVE, FAILED = AssetStatus.PROCESSING, AssetStatus.ACTIVE, AssetSt
 
 
 def asset(status: AssetStatus, **fields: Any) -> Asset:
-    """An asset with as much as one in ``status`` has."""
+    """Returns an asset with the fields of one in ``status``."""
     made = Asset("ast_1", "ses_1", "front", AssetType.IMAGE, "image/jpeg", status, "uploads/file", NOW, NOW)
     if status is SUBMITTING:
         made = replace(made, submitting_by="execution/1", ambiguous_submissions=1)
@@ -117,7 +117,7 @@ TRANSITIONS = {
 
 
 @pytest.mark.parametrize("name", TRANSITIONS)
-def test_a_transition_changes_what_it_should_and_nothing_else(name: str) -> None:
+def test_a_transition_changes_only_its_fields(name: str) -> None:
     transition = TRANSITIONS[name]
     for status in transition.allowed:
         assert transition.of(asset(status)) == replace(asset(status), **transition.changes)
@@ -134,7 +134,7 @@ def test_a_recovered_submission_keeps_the_time_of_the_first() -> None:
     assert asset(UPLOADED, submitted_at=NOW).submission_recovered("asset-2", 1, LATER).submitted_at == NOW
 
 
-def test_what_shares_the_id_of_an_active_duplicate_is_active_from_now_on() -> None:
+def test_a_file_that_shares_the_id_of_an_active_duplicate_is_active() -> None:
     shared = asset(UPLOADED, submitted_at=NOW).shares_id_of(asset(ACTIVE, activated_at=NOW), LATER)
     assert (shared.status, shared.submitted_at, shared.activated_at) == (ACTIVE, None, LATER)
 
@@ -144,14 +144,14 @@ def test_a_duplicate_without_an_id_has_none_to_share() -> None:
         asset(UPLOADED).shares_id_of(asset(SUBMITTING), LATER)
 
 
-def test_the_first_time_that_crun_did_not_know_an_asset_stays() -> None:
+def test_an_asset_that_crun_does_not_know_keeps_the_first_time() -> None:
     missed = asset(PROCESSING, missing_since=NOW)
     assert missed.missed(LATER) is missed
 
 
-def test_what_crun_never_missed_is_the_same_asset() -> None:
+def test_an_asset_that_crun_never_missed_is_unchanged() -> None:
     processing = asset(PROCESSING)
-    assert processing.found_again() is processing  # a poll writes what has changed, and nothing has
+    assert processing.found_again() is processing  # a poll writes only changed assets
 
 
 def test_an_asset_is_submitted_again_once() -> None:
@@ -159,7 +159,7 @@ def test_an_asset_is_submitted_again_once() -> None:
         asset(PROCESSING, resubmissions=1).resubmission_due(LATER)
 
 
-def test_a_lost_asset_says_so_and_keeps_its_id() -> None:
+def test_a_lost_asset_has_an_error_and_keeps_its_id() -> None:
     lost = asset(ACTIVE).lost("404", LATER)
     assert lost.error
     assert (lost.error.code, lost.error.upstream_code, lost.crun_asset_id) == (ASSET_LOST, "404", "asset-1")
@@ -170,7 +170,7 @@ def test_time_at_crun_counts_while_crun_processes_the_file(status: AssetStatus, 
     assert asset(status, submitted_at=NOW).seconds_at_crun(LATER) == seconds
 
 
-def test_a_further_attempt_reopens_a_session_and_keeps_the_attempts_before() -> None:
+def test_a_further_attempt_reopens_a_session_and_keeps_the_earlier_attempts() -> None:
     first = Attempt(1, AttemptStatus.FAILED, "token-1", NOW, NOW + 120)
     second = replace(first, number=2, status=AttemptStatus.OPEN, byted_token="token-2")
     session = Session(

@@ -1,6 +1,6 @@
-"""Webhook endpoints that accept nothing: what waits for them, what goes on trying, what sends it all afterwards.
+"""Unavailable webhook endpoints: waiting deliveries, the one that keeps trying, and the resumption.
 
-The last tests play the queue, its hundred runs and the receivers in simulated time.
+The last tests simulate the queue, its hundred concurrent runs and the receivers.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ def endpoint(number: int = 1, client_id: str = "acme", **changes: Any) -> Endpoi
 
 
 def event(number: int = 0, client_id: str = "acme", event_type: str = "likeness.asset.active") -> WebhookEvent:
-    """The events' times go by their numbers."""
+    """Returns an event. Its number determines its time."""
     data = {"version": "1", "time": f"2027-01-15T{number:012}Z", "client_id": client_id, "status": "active"}
     return WebhookEvent(event_type, data | {"id": f"evt_{number}"})
 
 
 class Sending:
-    """The step among fakes, for one endpoint. Its clock stands at NOW, its jitter takes nothing off."""
+    """The step with fakes, for one endpoint. Its clock is fixed at NOW, and it has no jitter."""
 
     def __init__(self, **changes: Any) -> None:
         self.webhooks, self.queue, self.post, self.clock = (
@@ -110,7 +110,7 @@ class Sending:
 # -- an endpoint that fails ----------------------------------------------------------------------------------------
 
 
-def test_an_endpoint_fails_since_the_first_failed_try_began() -> None:
+def test_an_endpoint_fails_since_the_start_of_the_first_failed_try() -> None:
     sending = Sending()
     sending.answers(500, 500)
     sending.deliver(1)
@@ -119,20 +119,20 @@ def test_an_endpoint_fails_since_the_first_failed_try_began() -> None:
     assert sending.now == endpoint(failing_since=NOW)
 
 
-def test_a_delivery_waits_while_another_one_is_tried_and_no_receiver_is_asked() -> None:
+def test_a_delivery_waits_without_a_request_while_another_one_is_tried() -> None:
     sending = Sending(**FAILING, trying_until=NOW + 1)
     assert sending.deliver(1) == Outcome("waiting")
     assert (sending.posted, sending.waiting) == ([], ["evt_1"])
 
 
-def test_one_at_a_time_is_tried_and_lets_the_next_one_try_when_it_has_failed() -> None:
+def test_one_delivery_at_a_time_is_tried_and_the_next_one_after_its_failure() -> None:
     sending = Sending(**FAILING)
     sending.answers(500)
     assert sending.deliver(1).word == "not_accepted"
     assert sending.deliver(2).word == "delivered"
 
 
-def test_a_try_whose_run_has_died_holds_up_the_endpoint_for_a_while_only() -> None:
+def test_a_crashed_try_blocks_the_endpoint_only_for_a_limited_time() -> None:
     sending = Sending(**FAILING)
     assert sending.webhooks.try_alone(sending.now, NOW)
     assert sending.deliver(1) == Outcome("waiting")
@@ -141,12 +141,12 @@ def test_a_try_whose_run_has_died_holds_up_the_endpoint_for_a_while_only() -> No
     assert ALONE_SECONDS > TOTAL_SECONDS
 
 
-def test_an_endpoint_that_has_failed_for_a_moment_is_tried_by_all() -> None:
+def test_an_endpoint_that_has_just_started_to_fail_is_tried_by_all() -> None:
     sending = Sending(failing_since=NOW - ALONE_AFTER_SECONDS + 1, trying_until=NOW + 1)
     assert sending.deliver(1).word == "delivered"
 
 
-def test_what_is_accepted_ends_the_failing_and_sends_what_waits() -> None:
+def test_an_accepted_delivery_ends_the_failure_and_sends_the_waiting_ones() -> None:
     sending = Sending(**FAILING)
     sending.wait(3)
     assert sending.deliver(7) == Outcome("delivered", status=204)
@@ -154,13 +154,13 @@ def test_what_is_accepted_ends_the_failing_and_sends_what_waits() -> None:
     assert sending.sent == [Resumption("whe_1", "acme", "evt_7")]
 
 
-def test_where_nothing_waits_nothing_is_sent() -> None:
+def test_without_waiting_deliveries_nothing_is_sent() -> None:
     sending = Sending(**FAILING)
     sending.deliver(7)
     assert (sending.now, sending.sent) == (endpoint(resumption="evt_7"), [])
 
 
-def test_a_run_that_dies_before_its_resumption_is_sent_sends_it_the_next_time() -> None:
+def test_a_run_that_crashes_before_it_sends_its_resumption_sends_it_the_next_time() -> None:
     sending = Sending(resumption="evt_7")
     sending.wait(3)
     assert sending.deliver(8).word == "delivered"
@@ -169,11 +169,11 @@ def test_a_run_that_dies_before_its_resumption_is_sent_sends_it_the_next_time() 
     assert sending.sent == [Resumption("whe_1", "acme", "evt_7")]
 
 
-def test_what_begins_to_wait_just_when_the_endpoint_recovers_is_delivered() -> None:
+def test_a_delivery_that_starts_to_wait_during_the_recovery_is_delivered() -> None:
     class Recovering(FakeWebhooks):
         def keep(self, *arguments: Any) -> None:
             super().keep(*arguments)
-            self.resume(sending.now, "evt_0")  # and the resumption has found nothing
+            self.resume(sending.now, "evt_0")  # and the resumption finds no deliveries
 
     sending = Sending(**PAUSED)
     recovering = Recovering(sending.webhooks.endpoints)
@@ -185,7 +185,7 @@ def test_what_begins_to_wait_just_when_the_endpoint_recovers_is_delivered() -> N
 # -- an endpoint that is paused -----------------------------------------------------------------------------------
 
 
-def test_an_endpoint_that_fails_for_hours_is_paused_and_the_delivery_that_found_it_goes_on_trying() -> None:
+def test_an_endpoint_that_fails_for_hours_is_paused_and_one_delivery_keeps_trying() -> None:
     sending = Sending(failing_since=NOW - PAUSE_AFTER_SECONDS + 60)
     sending.answers(500, 500, 500)
     assert sending.deliver(1, 5) == Outcome("not_accepted", 18_000, 500)
@@ -201,21 +201,21 @@ def test_an_endpoint_that_fails_for_hours_is_paused_and_the_delivery_that_found_
     assert sending.waiting == ["evt_1", "evt_3"]
 
 
-def test_of_two_that_pause_an_endpoint_one_goes_on_trying() -> None:
+def test_only_one_of_two_deliveries_that_pause_an_endpoint_keeps_trying() -> None:
     sending = Sending(failing_since=NOW - PAUSE_AFTER_SECONDS)
     assert sending.webhooks.pause(sending.now, NOW - PAUSE_AFTER_SECONDS, "evt_1", NOW)
     assert not sending.webhooks.pause(sending.now, NOW - PAUSE_AFTER_SECONDS, "evt_2", NOW)
     assert sending.now.probe == "evt_1"
 
 
-def test_after_its_last_try_what_went_on_trying_waits_with_the_others() -> None:
+def test_the_delivery_that_kept_trying_waits_with_the_others_after_its_last_try() -> None:
     sending = Sending(**PAUSED)
     sending.answers(500)
     assert sending.deliver(0, RETRIES.tries) == Outcome("waiting", None, 500, paused=True)
     assert sending.waiting == ["evt_0"]
 
 
-def test_a_test_is_sent_to_a_paused_endpoint_and_resumes_it() -> None:
+def test_a_test_delivery_is_sent_to_a_paused_endpoint_and_resumes_it() -> None:
     sending = Sending(**PAUSED)
     test = Delivery("whe_1", event(9, event_type=TEST_EVENT))
     sending.answers(500)
@@ -224,7 +224,7 @@ def test_a_test_is_sent_to_a_paused_endpoint_and_resumes_it() -> None:
     assert (sending.waiting, sending.now.paused_at) == ([], None)
 
 
-def test_a_gone_endpoint_is_disabled_also_while_it_is_paused() -> None:
+def test_a_paused_endpoint_that_returns_410_is_disabled() -> None:
     sending = Sending(**PAUSED)
     sending.answers(410)
     assert sending.deliver(0) == Outcome("disabled", status=410)
@@ -234,7 +234,7 @@ def test_a_gone_endpoint_is_disabled_also_while_it_is_paused() -> None:
 # -- resumptions ---------------------------------------------------------------------------------------------------
 
 
-def test_what_waits_is_sent_in_the_order_of_age_with_the_bytes_that_it_had() -> None:
+def test_waiting_deliveries_are_sent_oldest_first_with_their_original_bytes() -> None:
     sending = Sending(resumption="evt_0")
     sending.wait(3, 1, 2)
     outcome = sending.step(RESUME, 1)
@@ -243,7 +243,7 @@ def test_what_waits_is_sent_in_the_order_of_age_with_the_bytes_that_it_had() -> 
     assert sending.waiting == []
 
 
-def test_a_run_that_dies_in_the_middle_repeats_what_it_was_at() -> None:
+def test_an_interrupted_run_repeats_its_current_delivery() -> None:
     class Dying(FakeWebhooks):
         def forget(self, *arguments: Any) -> None:
             if len(sending.posted) == 2:
@@ -260,7 +260,7 @@ def test_a_run_that_dies_in_the_middle_repeats_what_it_was_at() -> None:
     assert sending.posted == ["evt_1", "evt_2", "evt_2", "evt_3"]
 
 
-def test_a_resumption_is_bounded_and_goes_on_in_a_fresh_message() -> None:
+def test_a_resumption_is_bounded_and_continues_in_a_new_message() -> None:
     sending = Sending(resumption="evt_0")
     sending.wait(*range(1, 40))
 
@@ -281,7 +281,7 @@ def test_a_later_resumption_replaces_an_earlier_one() -> None:
     assert (sending.posted, sending.waiting) == ([], ["evt_1"])
 
 
-def test_a_resumption_that_fails_is_tried_again_by_the_same_schedule() -> None:
+def test_a_failed_resumption_is_retried_with_the_same_schedule() -> None:
     sending = Sending(resumption="evt_0")
     sending.wait(1, 2)
     sending.answers(204, 500)
@@ -293,7 +293,7 @@ def test_a_resumption_that_fails_is_tried_again_by_the_same_schedule() -> None:
     assert sending.now == endpoint(resumption="evt_0")
 
 
-def test_a_resumption_that_has_failed_for_the_last_time_leaves_a_paused_endpoint_and_what_waits() -> None:
+def test_after_the_last_try_of_a_resumption_the_endpoint_is_paused_and_deliveries_wait() -> None:
     sending = Sending(resumption="evt_0", failing_since=NOW - 60)
     sending.wait(1)
     sending.answers(500)
@@ -305,13 +305,13 @@ def test_a_resumption_that_has_failed_for_the_last_time_leaves_a_paused_endpoint
 # -- messages and storage ------------------------------------------------------------------------------------------
 
 
-def test_a_resumption_comes_back_as_it_was_sent() -> None:
+def test_a_resumption_is_read_back_unchanged() -> None:
     assert read_webhook_message(RESUME.to_json()) == RESUME
 
 
 @pytest.mark.parametrize("field_", ["endpoint_id", "client_id", "resumption"])
 @pytest.mark.parametrize("value", ["7", '""', "null", "[]"])
-def test_a_resumption_that_lacks_something_is_no_message(field_: str, value: str) -> None:
+def test_an_incomplete_resumption_is_refused(field_: str, value: str) -> None:
     fields = {"endpoint_id": '"whe_1"', "client_id": '"acme"', "resumption": '"evt_0"', field_: value}
     body = "{" + ",".join(f'"{name}":{each}' for name, each in fields.items()) + "}"
     with pytest.raises(ValueError, match=field_):
@@ -325,7 +325,7 @@ def dynamodb() -> Iterator[Any]:
         yield client
 
 
-def test_the_table_keeps_what_an_endpoint_fails_with(dynamodb: Any) -> None:
+def test_the_table_stores_the_failure_of_an_endpoint(dynamodb: Any) -> None:
     webhooks: Webhooks = DynamoWebhooks(dynamodb, "Table")
 
     def now() -> Endpoint:
@@ -345,10 +345,10 @@ def test_the_table_keeps_what_an_endpoint_fails_with(dynamodb: Any) -> None:
     assert now() == paused
     webhooks.resume(paused, "evt_1")
     assert now() == endpoint(resumption="evt_1")
-    assert webhooks.pause(now(), NOW + 200, "evt_1", NOW + 200), "also what no other try has noted"
+    assert webhooks.pause(now(), NOW + 200, "evt_1", NOW + 200), "also without a recorded failure"
 
 
-def test_what_is_noted_of_a_removed_endpoint_makes_no_item(dynamodb: Any) -> None:
+def test_a_failure_of_a_removed_endpoint_creates_no_item(dynamodb: Any) -> None:
     webhooks, removed = DynamoWebhooks(dynamodb, "Table"), endpoint(2)
     webhooks.failed(removed, NOW)
     webhooks.resume(removed, "evt_1")
@@ -357,7 +357,7 @@ def test_what_is_noted_of_a_removed_endpoint_makes_no_item(dynamodb: Any) -> Non
     assert webhooks.find("acme", "whe_2") is None
 
 
-def test_what_waits_is_kept_for_fourteen_days_with_an_id_a_time_and_the_body_alone(dynamodb: Any) -> None:
+def test_a_waiting_delivery_is_kept_for_fourteen_days_with_only_an_id_a_time_and_the_body(dynamodb: Any) -> None:
     webhooks = DynamoWebhooks(dynamodb, "Table")
     for each in (2, 1, 2):
         webhooks.keep(endpoint(), event(each).waiting, NOW)
@@ -379,12 +379,12 @@ def test_what_waits_is_kept_for_fourteen_days_with_an_id_a_time_and_the_body_alo
     assert webhooks.waiting(endpoint(), 9) == [event(2).waiting]
 
 
-def test_what_waits_is_no_change_and_in_no_listing(dynamodb: Any) -> None:
+def test_a_waiting_delivery_is_not_published_or_listed(dynamodb: Any) -> None:
     DynamoWebhooks(dynamodb, "Table").keep(endpoint(), event(1).waiting, NOW)
     (item,) = [each for each in dynamodb.scan(TableName="Table")["Items"] if "body" in each]
     written = {"Keys": {name: item[name] for name in ("pk", "sk")}, "NewImage": item, "SequenceNumber": "1"}
     assert read_change({"dynamodb": written}) is None
-    assert not item["sk"]["S"].startswith(("SESSION", "ASSET#")), "what the template's filter lets through"
+    assert not item["sk"]["S"].startswith(("SESSION", "ASSET#")), "the template's filter passes only these"
     store = DynamoStore(dynamodb, "Table")
     assert store.list_sessions("acme", limit=10, cursor=None, status=None, reference=None).sessions == []
 
@@ -400,9 +400,9 @@ class _Due:
 
 
 class Simulation:
-    """The queue, the runs that Lambda starts for it, and receivers: in simulated time, one thread after the other.
+    """Simulates the queue, the runs that Lambda starts for it, and receivers, with one active thread at a time.
 
-    A run takes 20 ms besides its request; a receiver answers as ``receivers`` says: by URL, its seconds and its status.
+    A run takes 20 ms plus its request. ``receivers`` has by URL the seconds and the status of a receiver's response.
     """
 
     def __init__(self, *endpoints: Endpoint) -> None:
@@ -424,12 +424,12 @@ class Simulation:
         self._visible.append((body, 1))
 
     def announce(self, each: WebhookEvent, at: float) -> None:
-        """Puts an event on the queue, so many seconds after NOW."""
+        """Sends an event to the queue ``at`` seconds after NOW."""
         body = json.dumps({"detail-type": each.type, "detail": dict(each.data)})
         self._later(at, lambda: self.send(body))
 
     def until(self, end: float) -> None:
-        """Lets time pass, in seconds since NOW, and then the runs that have begun come to their end."""
+        """Advances the time to ``end`` seconds after NOW, and then waits for the started runs."""
         with ThreadPoolExecutor(self._most) as pool:
             while self._running or (self._due and self._due[0].at <= NOW + end):
                 due = heapq.heappop(self._due)
@@ -462,7 +462,7 @@ class Simulation:
         return answer
 
     def _sleep(self, seconds: float) -> None:
-        """Ends this thread's turn until so much time has passed."""
+        """Suspends this thread for ``seconds`` of simulated time."""
         mine = threading.Semaphore(0)
 
         def wake() -> None:
@@ -482,24 +482,24 @@ def seconds_to_accept(played: Simulation, announced: Mapping[str, float], url: s
     return [found.get(event_id, math.inf) - at for event_id, at in announced.items()]
 
 
-def test_a_clients_hanging_endpoints_delay_anothers_deliveries_by_seconds() -> None:
+def test_hanging_endpoints_of_one_client_delay_another_clients_deliveries_only_by_seconds() -> None:
     hanging, good = [endpoint(each) for each in range(10)], endpoint(1, "other")
     played = Simulation(*hanging, good)
     played.receivers = {each.url: (TOTAL_SECONDS, None) for each in hanging} | {good.url: (0.1, 204)}
-    for number in range(200):  # a burst, then one a second
+    for number in range(200):  # a burst, then one per second
         played.announce(event(number), at=max(0, number - 100))
     announced = {f"evt_{at + 1000}": float(at) for at in range(0, 100, 5)}
     for at in range(0, 100, 5):
         played.announce(event(at + 1000, "other"), at=at)
     played.until(120)
     delays = seconds_to_accept(played, announced, good.url)
-    assert max(delays) < 2 * TOTAL_SECONDS, "until the first tries have failed, nobody knows"
+    assert max(delays) < 2 * TOTAL_SECONDS, "until the first tries have failed, the failure is unknown"
     assert max(delays[6:]) < 1, "afterwards"
     assert sum(map(len, played.webhooks.kept.values())) + played.hidden == 200 * 10, "nothing is lost"
     assert played.hidden < 200, "most of it is not in the queue"
 
 
-def test_an_endpoint_that_is_dead_for_hours_fills_no_queue_and_misses_nothing() -> None:
+def test_an_endpoint_that_is_down_for_hours_fills_no_queue_and_misses_nothing() -> None:
     dead, count, seconds = endpoint(), 800, 20
     played = Simulation(dead)
     played.receivers = {dead.url: (0.05, 503)}
@@ -510,9 +510,9 @@ def test_an_endpoint_that_is_dead_for_hours_fills_no_queue_and_misses_nothing() 
     played.until(count * seconds)
     (found,) = played.webhooks.of("acme")
     assert found.paused_at is not None
-    assert played.hidden < before, "what came since then waits in the table"
+    assert played.hidden < before, "later deliveries wait in the table"
     played.receivers = {dead.url: (0.05, 204)}
     played.until(86_400)
     probe, *waited = [int(event_id.removeprefix("evt_")) for _, _, event_id in played.accepted]
-    assert waited == [each for each in range(count) if each != probe], "once each, in the order of age"
+    assert waited == [each for each in range(count) if each != probe], "once each, oldest first"
     assert (played.hidden, played.webhooks.kept) == (0, {"whe_1": []})

@@ -1,4 +1,4 @@
-"""Places for files: given back when their file is erased or never came, and few that wait for a person's."""
+"""Upload slots: released when their file is erased or never arrives, and limited for a person's files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ACME = Caller("acme")
 def register(
     harness: StepHarness, of: Session, *, person: bool = False, sha256: str | None = None
 ) -> tuple[Asset, bool]:
-    harness.clock.at += 0.001  # an id of its own
+    harness.clock.at += 0.001  # for a different id
     caller = Caller("acme", session_id=of.id) if person else ACME
     body = AssetRegistration(name="n", asset_type="Image", content_type="image/jpeg", size_bytes=10, sha256=sha256)
     shown, is_new = RegisterAsset(harness.store, harness.files, harness.clock)(caller, of.id, body)
@@ -61,11 +61,11 @@ def filled(harness: StepHarness, number: int = MAX_ASSETS_PER_SESSION, **changes
     return one, made
 
 
-def test_a_full_session_takes_a_file_again_when_one_was_erased(harness: StepHarness) -> None:
+def test_a_full_session_accepts_a_file_after_an_erasure(harness: StepHarness) -> None:
     one, made = filled(harness, status=AssetStatus.FAILED)
     with pytest.raises(TooManyAttempts, match="200"):
         register(harness, one)
-    for _ in range(2):  # a repetition gives back nothing more
+    for _ in range(2):  # a repetition releases nothing more
         erase(harness, made[0])
     assert counted(harness, one) == MAX_ASSETS_PER_SESSION - 1
     register(harness, one)
@@ -84,15 +84,15 @@ def test_200_slots_registered_by_an_invite_link_and_deleted(harness: StepHarness
     assert counted(harness, one) == 1
 
 
-def test_what_an_earlier_version_did_not_give_back_is_given_back_by_the_next_file(harness: StepHarness) -> None:
+def test_slots_that_an_earlier_version_did_not_release_are_released_by_the_next_file(harness: StepHarness) -> None:
     one, made = filled(harness)
     for each in made[:150]:
-        harness.store.redact_asset(each, harness.clock.now())  # as it was done before
+        harness.store.redact_asset(each, harness.clock.now())  # like the earlier version
     assert counted(harness, one) == MAX_ASSETS_PER_SESSION
     register(harness, one)
     assert counted(harness, one) == 51
     erase(harness, made[0])
-    assert counted(harness, one) == 51, "once is once"
+    assert counted(harness, one) == 51, "a repetition releases nothing more"
 
 
 def test_slots_whose_form_has_expired_are_released(harness: StepHarness) -> None:
@@ -121,7 +121,7 @@ def test_a_released_slot_counts_again_when_its_form_is_requested(harness: StepHa
     assert counted(harness, one) == MAX_ASSETS_PER_SESSION
 
 
-def test_a_form_that_is_asked_for_again_keeps_its_slot(harness: StepHarness) -> None:
+def test_a_form_that_is_requested_again_keeps_its_slot(harness: StepHarness) -> None:
     one = harness.session()
     old, _ = register(harness, one, sha256="b" * 64)
     harness.clock.at += SLOT_SECONDS - 60
@@ -132,7 +132,7 @@ def test_a_form_that_is_asked_for_again_keeps_its_slot(harness: StepHarness) -> 
     assert counted(harness, one) == 1
 
 
-def test_an_erasure_of_all_counts_nothing_and_an_erased_session_takes_nothing(harness: StepHarness) -> None:
+def test_an_erased_session_counts_no_files_and_accepts_none(harness: StepHarness) -> None:
     one, made = filled(harness, 3)
     EraseSession(harness.store, harness.files, harness.workflows, harness.clock)(ACME, one.id)
     erase(harness, made[0])
@@ -143,10 +143,10 @@ def test_an_erasure_of_all_counts_nothing_and_an_erased_session_takes_nothing(ha
 # -- a person -------------------------------------------------------------------------------------------------------
 
 
-def test_a_person_may_hold_at_most_20_slots_that_wait_for_a_file(harness: StepHarness) -> None:
+def test_a_person_may_have_at_most_20_slots_without_a_file(harness: StepHarness) -> None:
     one = harness.session()
     for _ in range(30):
-        register(harness, one)  # a client's count in the 200
+        register(harness, one)  # a client's slots count towards the 200
     held = [register(harness, one, person=True)[0] for _ in range(MAX_PERSON_SLOTS)]
     with pytest.raises(TooManyAttempts, match="20 files") as refused:
         register(harness, one, person=True)
@@ -168,7 +168,7 @@ def test_a_person_may_hold_at_most_20_slots_that_wait_for_a_file(harness: StepHa
         register(harness, one, person=True)
 
 
-def test_a_file_by_an_invite_link_whose_client_has_no_key_is_held_until_it_has_one(harness: StepHarness) -> None:
+def test_a_file_by_an_invite_link_waits_while_its_client_has_no_key(harness: StepHarness) -> None:
     one = harness.session()
     by_person, by_client = register(harness, one, person=True)[0], register(harness, one)[0]
     living: list[str] = []
@@ -177,7 +177,7 @@ def test_a_file_by_an_invite_link_whose_client_has_no_key_is_held_until_it_has_o
     )
     uploads = {each.id: Upload(each.object_key, "v1", 10, harness.clock.at) for each in (by_person, by_client)}
     harness.files.objects |= {each.key: b"no picture" for each in uploads.values()}
-    assert step(uploads[by_client.id]) == "failed", "the client's own file is judged"
+    assert step(uploads[by_client.id]) == "failed", "the client's own file is checked"
     for _ in range(2):
         assert step(uploads[by_person.id]) == "held"
         assert harness.file(by_person).status is AssetStatus.AWAITING_UPLOAD
@@ -185,13 +185,13 @@ def test_a_file_by_an_invite_link_whose_client_has_no_key_is_held_until_it_has_o
     assert step(uploads[by_person.id]) == "failed"
 
 
-# -- a crowd at one session -----------------------------------------------------------------------------------------
+# -- concurrent writes to one session -------------------------------------------------------------------------------
 
 
 class Contended:
-    """A client of DynamoDB as AWS has it: a write that meets a transaction on one of its items is refused.
+    """A DynamoDB client that refuses a write to an item of a running transaction, like AWS and unlike moto.
 
-    moto knows no such thing. A transaction holds its items for ``seconds``.
+    A transaction locks its items for ``seconds``.
     """
 
     def __init__(self, client: Any, seconds: float) -> None:
@@ -233,12 +233,12 @@ def contended(dynamodb: Any) -> Contended:
     return Contended(dynamodb, 0.003)
 
 
-#: Longer than a function has: what is tested is that nobody is turned away, not how busy this machine is.
+#: Longer than a function's timeout: the test is about refusals, not about the load of this machine.
 CONTENTION_SECONDS = 120.0
 
 
-def crowd(work: Callable[[int], object], number: int, within: float) -> list[object]:
-    """What ``number`` callers get who come within so many seconds."""
+def run_concurrently(work: Callable[[int], object], number: int, within: float) -> list[object]:
+    """Returns the results of ``number`` calls that start ``within`` seconds."""
     results: list[object] = []
 
     def one(index: int) -> None:
@@ -262,19 +262,19 @@ def test_200_files_dropped_into_inbox_within_half_a_second(harness: StepHarness,
     step = CheckUpload(store, harness.files, harness.queue, harness.clock)
     keys = [f"inbox/{one.id}/{number}.jpg" for number in range(MAX_ASSETS_PER_SESSION)]
     harness.files.objects |= dict.fromkeys(keys, b"no picture")
-    results = crowd(lambda index: step(Upload(keys[index], "v1", 10, harness.clock.at)), len(keys), 0.5)
-    assert results == ["failed"] * len(keys), "not one event fails: each file is judged"
-    assert contended.refused > 0, "they were at the same item at the same time"
+    results = run_concurrently(lambda index: step(Upload(keys[index], "v1", 10, harness.clock.at)), len(keys), 0.5)
+    assert results == ["failed"] * len(keys), "no event fails: each file is checked"
+    assert contended.refused > 0, "the writes were concurrent"
     assert counted(harness, one) == len(harness.store.list_assets(one.id)) == len(keys)
 
 
-def test_twenty_are_twenty_although_forty_ask_at_once(harness: StepHarness, contended: Contended) -> None:
+def test_twenty_of_forty_concurrent_requests_get_a_slot(harness: StepHarness, contended: Contended) -> None:
     one = harness.session()
     store = DynamoStore(cast("DynamoDBClient", contended), TABLE, CONTENTION_SECONDS)
     made = new_asset(
         one, harness.clock.at, b"", name="n", asset_type="Image", content_type="image/png", size_bytes=1, by_person=True
     )
-    results = crowd(
+    results = run_concurrently(
         lambda index: store.add_asset(replace(made, id=asset_id(index, bytes([index] * 10)))), 2 * MAX_PERSON_SLOTS, 0
     )
     assert results.count(True) == MAX_PERSON_SLOTS
@@ -282,7 +282,7 @@ def test_twenty_are_twenty_although_forty_ask_at_once(harness: StepHarness, cont
     assert counted(harness, one) == len(harness.store.list_assets(one.id)) == MAX_PERSON_SLOTS
 
 
-def test_a_conflict_that_lasts_is_reported_in_the_end(harness: StepHarness) -> None:
+def test_a_lasting_conflict_is_reported(harness: StepHarness) -> None:
     stuck = Contended(harness.dynamodb, 0)
     one = harness.session()
     stuck._held.add(stuck._key({"Update": {"Key": session_key(one.id)}}))
@@ -292,7 +292,7 @@ def test_a_conflict_that_lasts_is_reported_in_the_end(harness: StepHarness) -> N
     assert stuck.refused > 2
 
 
-def test_a_condition_is_no_conflict_and_is_not_repeated() -> None:
+def test_a_failed_condition_is_not_a_conflict_and_is_not_repeated() -> None:
     calls = []
 
     def refuse(*codes: str, code: str = "TransactionCanceledException") -> ClientError:
@@ -313,7 +313,7 @@ def test_a_condition_is_no_conflict_and_is_not_repeated() -> None:
     assert calls == [1]
 
 
-def test_a_single_write_that_meets_a_transaction_is_repeated_too() -> None:
+def test_a_single_write_that_conflicts_with_a_transaction_is_repeated_too() -> None:
     class Busy:
         tries = 0
 

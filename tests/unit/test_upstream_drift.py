@@ -1,7 +1,7 @@
-"""crun's answers in every shape it never promised: each becomes data of a known form, or an error of our tree.
+"""crun's responses in undocumented shapes: each becomes data of a known form, or an upstream error.
 
-Fuzzed by Hypothesis on the contract alone; tests/simulator/test_crun_client.py does the same over HTTP.
-ASVS 5.0: 1.3.6 (what another service says is input like any other), 16.2.5 (no secret in an error's words).
+Hypothesis fuzzes only the contract; tests/simulator/test_crun_client.py does the same over HTTP.
+ASVS 5.0: 1.3.6 (data of another service is untrusted input), 16.2.5 (no secret in an error message).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _GOOD = json.dumps({"code": 200, "message": "success", "data": {"GroupId": "grou
 
 
 def _read(status: int, body: bytes) -> list[object]:
-    """What all readers make of an answer: data, or errors of the upstream tree. Any other exception gets out."""
+    """Returns the result of each reader: data or an upstream error. Raises any other exception."""
     found: list[object] = []
     for promised in ("GroupId", "AssetId", "BytedToken", "H5Link", "Status"):
         try:
@@ -58,7 +58,7 @@ def _read(status: int, body: bytes) -> list[object]:
 
 
 def _is_sane(each: object) -> bool:
-    """Whether a value can be stored, answered as JSON, put into a URL and written into a line of a log."""
+    """Returns whether a value can be stored, returned as JSON, put into a URL and logged on one line."""
     if isinstance(each, UpstreamError):
         text = f"{each} {each.message} {each.code} {getattr(each, 'detail', '')}"
         return text.isprintable() and -(10**6) < (each.upstream_code or 0) < 10**6
@@ -89,7 +89,7 @@ def test_any_bytes_become_data_or_one_of_our_errors(status: int, body: bytes) ->
 
 
 @given(st.integers(0, len(_GOOD) - 1), st.integers(0, 255), st.booleans())
-def test_a_good_answer_that_was_cut_or_hit_is_never_read_as_another_success(at: int, byte: int, cut: bool) -> None:
+def test_a_truncated_or_changed_response_is_never_read_as_another_success(at: int, byte: int, cut: bool) -> None:
     body = _GOOD[:at] if cut else _GOOD[:at] + bytes([byte]) + _GOOD[at + 1 :]
     for each in _read(200, body):
         assert _is_sane(each), each
@@ -99,7 +99,7 @@ def test_a_good_answer_that_was_cut_or_hit_is_never_read_as_another_success(at: 
 
 @pytest.mark.parametrize("name", ["GroupId", "AssetId", "BytedToken"])
 @pytest.mark.parametrize("length", [257, 4096, 4097, 5000, 1_000_000])
-def test_an_id_that_is_too_long_is_refused_and_never_cut(name: str, length: int) -> None:
+def test_an_id_that_is_too_long_is_refused_and_never_truncated(name: str, length: int) -> None:
     longest = 4096 if name == "BytedToken" else 256
     if length <= longest:
         assert read_id({name: "x" * length}, name, longest=longest) == "x" * length
@@ -112,14 +112,14 @@ def test_an_id_that_is_too_long_is_refused_and_never_cut(name: str, length: int)
     "code",
     [200.0, "2_00", "２００", "٢٠٠", " 200", "200\n", "+200", "0x200", True, [200], {"code": 200}, "", "ok", None],  # noqa: RUF001
 )  # fmt: skip
-def test_a_code_that_only_looks_like_200_is_no_success(code: object) -> None:
+def test_a_code_that_only_looks_like_200_is_not_a_success(code: object) -> None:
     body = json.dumps({"code": code, "data": {"GroupId": "g"}}).encode()
     with pytest.raises(UpstreamAmbiguous):
         read_envelope(200, body, promised="GroupId")
 
 
 @pytest.mark.parametrize("code", [201, 204, 299, "299"])
-def test_another_code_of_success_is_none(code: object) -> None:
+def test_other_2xx_codes_are_not_a_success(code: object) -> None:
     with pytest.raises(UpstreamAmbiguous) as caught:
         read_envelope(200, json.dumps({"code": code, "data": {"GroupId": "g"}}).encode(), promised="GroupId")
     assert caught.value.upstream_code == int(str(code))
@@ -128,12 +128,12 @@ def test_another_code_of_success_is_none(code: object) -> None:
 @pytest.mark.parametrize(
     ("code", "kind"), [(999, UpstreamAmbiguous), (999_999, UpstreamAmbiguous), (-5, UpstreamRefused)]
 )
-def test_codes_that_no_page_names_have_a_class(code: int, kind: type[UpstreamError]) -> None:
+def test_undocumented_codes_have_a_class(code: int, kind: type[UpstreamError]) -> None:
     with pytest.raises(kind):
         read_envelope(200, json.dumps({"code": code, "data": {"GroupId": "g"}}).encode(), promised="GroupId")
 
 
-def test_a_refusals_text_is_one_short_line() -> None:
+def test_the_message_of_a_refusal_is_one_short_line() -> None:
     body = json.dumps({"code": 422, "message": "no\r\nSet-Cookie: a=b\x00\u202e" + "x" * 500}).encode()
     with pytest.raises(UpstreamRefused) as caught:
         read_envelope(200, body, promised="GroupId")

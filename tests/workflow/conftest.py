@@ -26,7 +26,7 @@ from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
 from likeness.runtime import bootstrap
 from local.simulator import Simulator, SimulatorSettings
-from tests.aws import make_bus, make_table, no_account_of_this_machine
+from tests.aws import isolated_aws_environment, make_bus, make_table
 from tests.functions import ACCOUNT, CRUN_KEY, REGION, TASKS, cold_start, environment, invoke, one_authority
 from tests.template_file import ROOT
 
@@ -148,7 +148,7 @@ def deployed(simulator: Simulator) -> Iterator[WorkflowHarness]:
         "core": {"mock_credentials": True},
     }
     with (
-        no_account_of_this_machine(),
+        isolated_aws_environment(),
         pytest.MonkeyPatch.context() as patch,
         one_authority(),
         mock_aws(config=config),
