@@ -148,8 +148,8 @@ class SimulatedAws:
             self.now = end
             self.clock.move_to(end)
         else:
-            assert not self._agenda, "something runs for ever"
-            assert tick is None, "something is due for ever"
+            assert not self._agenda, "actions are scheduled without an end"
+            assert tick is None, "a row stays due without an end"
 
     def _next_tick(self) -> float | None:
         """Returns the time of the next run of reconcile that finds something; runs that find nothing are skipped."""
@@ -213,7 +213,7 @@ class SimulatedAws:
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
         """Invokes a function. Raises StateError when it fails or is killed; after a kill it starts cold."""
         if self.broken_until.get(function, 0) > self.now:
-            raise StateError("Lambda.Unknown", "it is broken for now")
+            raise StateError("Lambda.Unknown", "the function is broken for now")
         output = io.StringIO()
         for handler in logger.handlers:
             if isinstance(handler, logging.StreamHandler):

@@ -263,7 +263,7 @@ class Interleavings(RuleBasedStateMachine):
         if returned and not lost and not self.model.faults:
             assert session.status is SessionStatus.VERIFIED, "an authentic pass always counts"
         if session.status is not SessionStatus.VERIFIED:
-            assert session.status is SessionStatus.REQUIRES_INPUT, "no session waits for ever"
+            assert session.status is SessionStatus.REQUIRES_INPUT, "no session waits without an end"
             assert session.last_error, "an error explains why"
             assert session.last_error.code in ("link_expired", "attempt_failed", "result_lost", "result_unavailable")
         if AttemptStatus.LOST in statuses:

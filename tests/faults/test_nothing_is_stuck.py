@@ -47,7 +47,7 @@ def where(account: SimulatedAws) -> Iterator[SimulatedAws]:
     account.settle()
     account.begin({})
     yield account
-    account.begin({})  # a damaged row of a test would stay due for ever
+    account.begin({})  # a row that a test damaged would stay due
     account.reconciles = True
     account.injector.asking = account.asking
     account.simulator.clear_faults()
@@ -247,7 +247,7 @@ def test_dead_letters_that_are_not_redriven(where: SimulatedAws) -> None:
 
 
 @pytest.mark.parametrize("after", [30.0, 1000.0, 3500.0])
-def test_a_file_whose_event_was_lost_is_found_while_its_slot_is_valid(where: SimulatedAws, after: float) -> None:
+def test_a_file_whose_event_was_lost_is_found_by_reconcile(where: SimulatedAws, after: float) -> None:
     made = where.api("POST", "/sessions", body={"assets": [registration(0)]}).body
     where.browser(take_check(made["attempt"]["h5_link"], "pass"))
     where.settle(after)

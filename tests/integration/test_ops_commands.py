@@ -101,7 +101,7 @@ def test_a_session_is_erased_as_with_the_api(ops: Ops, api: Api, verified: str) 
     assert api("DELETE", f"/sessions/{verified}").json()["erasure"] == after["erasure"]
 
 
-def test_an_unknown_session_is_reported_as_such(ops: Ops) -> None:
+def test_an_unknown_session_is_reported(ops: Ops) -> None:
     result = ops("session", "show", "ses_01K00000000000000000000000")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
 

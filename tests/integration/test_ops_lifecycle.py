@@ -172,17 +172,17 @@ def test_missing_permissions_are_named(account: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "expected"),
     [
         (None, "to do | none in CRUN_API_KEY | read -rs CRUN_API_KEY && export CRUN_API_KEY"),
         ("ak_short", "note | crun's keys are ak_ and 32 characters, this has 8 in all | see whether it was copied"),
         (f"{KEY}\n", "ready | has the form of crun's keys"),
     ],
 )
-def test_the_form_of_the_key(account: Account, monkeypatch: pytest.MonkeyPatch, key: str | None, said: str) -> None:
+def test_the_form_of_the_key(account: Account, monkeypatch: pytest.MonkeyPatch, key: str | None, expected: str) -> None:
     monkeypatch.setenv("CRUN_API_KEY", key) if key else monkeypatch.delenv("CRUN_API_KEY")
     (found,) = cells(account.preflight(), "crun key")
-    assert found.startswith(said), found
+    assert found.startswith(expected), found
 
 
 def test_a_crun_that_refuses_or_is_unavailable(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,8 +321,8 @@ def test_a_wrong_name_or_an_existing_folder_changes_nothing(installed: Installed
     wrong = installed.uninstall(typed="likeness")
     (installed.folder / "there").mkdir()
     there = installed.uninstall(to="there")
-    for result, said in ((wrong, "nothing was changed"), (there, "is there already")):
-        assert (result.exit_code, said in result.stderr) == (1, True), result.output
+    for result, expected in ((wrong, "nothing was changed"), (there, "is there already")):
+        assert (result.exit_code, expected in result.stderr) == (1, True), result.output
     assert installed.status() == "CREATE_COMPLETE"
     assert not (installed.folder / "export").exists()
 
@@ -363,9 +363,9 @@ def test_a_missing_stack_and_a_foreign_one_are_refused(account: Account) -> None
     queue = {"Resources": {"Table": {"Type": "AWS::SQS::Queue", "Properties": {}}}}
     account.client("cloudformation").create_stack(StackName="else", TemplateBody=json.dumps(queue))
     account.wait("else", "CREATE_COMPLETE")
-    for name, said in (("nobody", "there is no stack nobody"), ("else", "else is another stack than Likeness")):
+    for name, expected in (("nobody", "there is no stack nobody"), ("else", "else is another stack than Likeness")):
         result = CliRunner(mix_stderr=False).invoke(main, ["uninstall", "--stack-name", name])
-        assert (result.exit_code, said in result.stderr) == (1, True), result.output
+        assert (result.exit_code, expected in result.stderr) == (1, True), result.output
 
 
 # -- deploy -------------------------------------------------------------------------------------------------------
