@@ -1,4 +1,4 @@
-"""A deployed stage, known by its address and a client key alone: LIKENESS_API_URL and LIKENESS_API_KEY."""
+"""A deployed stage, reached with LIKENESS_API_URL and LIKENESS_API_KEY only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from local.media import DemoMedia, make_media
 
 @pytest.fixture(scope="session")
 def api_url() -> str:
-    """Where the stage answers, without a slash at the end."""
+    """The stage's base URL, without a trailing slash."""
     return os.environ["LIKENESS_API_URL"].rstrip("/")
 
 

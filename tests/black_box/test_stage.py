@@ -1,6 +1,6 @@
-"""What can be seen of a stage from outside, at no cost: nobody is there to pass a face check, so crun is never asked.
+"""A stage from outside, at no cost: nobody can pass a face check here, so crun is never called.
 
-`make black-box API_URL=… API_KEY=…` runs this against any stage. It erases every session that it makes.
+`make black-box API_URL=… API_KEY=…` runs this against any stage. It erases every session that it creates.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def _wait(likeness: Client, session_id: str, asset_id: str, *statuses: str) -> A
 
 
 @pytest.mark.parametrize("key", [None, "lk_nobody", "st_ses_nobody"])
-def test_nobody_gets_in_without_a_key(api_url: str, key: str | None) -> None:
+def test_a_request_without_a_valid_key_is_refused(api_url: str, key: str | None) -> None:
     answer = requests.get(f"{api_url}/sessions", headers={"x-api-key": key} if key else {}, timeout=30)
     assert answer.status_code in (401, 403)
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_the_contract_and_the_pages_are_there(api_url: str) -> None:
+def test_the_contract_and_the_pages_are_served(api_url: str) -> None:
     document = requests.get(f"{api_url}/openapi.json", timeout=30).json()
     assert set(document["paths"]) >= ALL_ROUTES
     for page in ("invite", "console", "docs"):
@@ -63,12 +63,12 @@ def test_the_contract_and_the_pages_are_there(api_url: str) -> None:
         ("GET", "job/visual-validate-result", "", 422),
         ("GET", "job/visual-validate-result?byted_token=nobody's", "", 404),
         ("GET", "job/asset-info?asset_id=nobody's", "", 404),
-        # Another method than a route's, and what is no route, come to the same function.
+        # Wrong methods and unknown routes reach the same function.
         ("GET", "job/asset-upload", "", 404), ("DELETE", "job/asset-info", "", 404),
         ("GET", "account/balance", "", 404),
     ],
 )  # fmt: skip
-def test_crun_routes_answer_in_the_envelope_of_crun(
+def test_crun_routes_respond_in_cruns_envelope(
     api_url: str, api_key: str, method: str, call: str, key: str | None, code: int
 ) -> None:
     headers = {"x-api-key": key or api_key} if key is not None else {}
@@ -76,7 +76,7 @@ def test_crun_routes_answer_in_the_envelope_of_crun(
     assert (answer.status_code, answer.json()["code"], answer.json()["data"]) == (code, code, None)
 
 
-def test_a_callback_that_nobody_signed_changes_nothing(api_url: str, likeness: Client, session: Session) -> None:
+def test_a_callback_with_a_forged_signature_changes_nothing(api_url: str, likeness: Client, session: Session) -> None:
     forged = f"{api_url}/callback/{session.id}/1/{'A' * 43}?resultCode=10000&bytedToken=forged"
     answer = requests.get(forged, timeout=30, allow_redirects=False)
     assert answer.status_code >= 400
@@ -113,6 +113,6 @@ def test_a_session_from_its_consent_to_its_erasure(likeness: Client, media: Demo
         likeness.register_asset(session.id, NewAsset.of_file(media.portrait_jpeg))
 
 
-def test_what_is_not_there_is_not_found(likeness: Client) -> None:
+def test_a_missing_session_is_not_found(likeness: Client) -> None:
     with pytest.raises(NotFoundError):
         likeness.get_session("ses_01ARZ3NDEKTSV4RRFFQ69G5FAV")

@@ -1,4 +1,4 @@
-"""A real browser before the deployed stack. A page's faults that nobody would see fail the test that met them."""
+"""A real browser with the deployed stack. Errors in a page that no assertion covers also fail the test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ops.client_keys import ClientKeys
 from tests.integration.conftest import Api
 from tests.qr_codes import read_picture
 
-#: Chromium's own talk with its maker's servers, and what a container does not have.
+#: Disables Chromium's background requests, and what a container lacks.
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -52,7 +52,7 @@ TIMEOUT_MS = 30_000
 
 
 def chromium() -> str:
-    """The browser's path. Without one the tests fail: a skip would hide that nothing was looked at."""
+    """Returns the browser's path. Fails without one, because a skip would hide that nothing was tested."""
     names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
     found = next((path for name in names if name and (path := shutil.which(name))), None)
     if found is None:
@@ -61,7 +61,7 @@ def chromium() -> str:
 
 
 def link_in(image: Locator) -> str:
-    """The text of the QR code in an image, read off the screen as a phone would."""
+    """Returns the text of a QR code, read from a screenshot as a phone would."""
     expect(image).to_be_visible()
     image.evaluate("(image) => image.decode()")
     return read_picture(image.screenshot())
@@ -69,9 +69,9 @@ def link_in(image: Locator) -> str:
 
 @dataclass
 class Watched:
-    """A page, and what went wrong in it: console errors, exceptions, breaches of its policy, requests elsewhere.
+    """A page and its problems: console errors, exceptions, violations of its policy, requests to other origins.
 
-    ``allowed`` are regular expressions for what a test brings about on purpose.
+    ``allowed`` are regular expressions for problems that a test causes on purpose.
     """
 
     page: Page
@@ -81,7 +81,7 @@ class Watched:
     requests: list[Request] = field(default_factory=list)
 
     def listen(self) -> None:
-        """Notes everything from now on."""
+        """Begins to record problems."""
         self.page.on("console", self._record_console)
         self.page.on("pageerror", lambda error: self._note(str(error)))
         self.page.on("request", self._asked)
@@ -104,11 +104,11 @@ class Watched:
         self.problems.append(text)
 
     def unexpected(self) -> list[str]:
-        """What no test has asked for."""
+        """Returns the problems that are not allowed."""
         return [each for each in self.problems if not any(re.search(allowed, each) for allowed in self.allowed)]
 
     def accessible(self, where: str) -> None:
-        """Fails when axe-core finds a serious violation in the page as it is now."""
+        """Fails when axe-core finds a serious violation in the current page."""
         found = Axe().run(self.page).response["violations"]
         serious = [f"{each['id']}: {each['help']}" for each in found if each["impact"] in _SERIOUS]
         details = [node["html"][:160] for each in found if each["impact"] in _SERIOUS for node in each["nodes"]]
@@ -117,7 +117,7 @@ class Watched:
 
 @pytest.fixture
 def fresh_client(stack: Stack, api: Api, keys: ClientKeys) -> Api:
-    """A client of its own: its list and its numbers hold what this test has made and nothing else."""
+    """A client for this test alone, so that its list and statistics contain only the test's sessions."""
     return api.with_credential(keys.add(f"client-{free_port()}", [_origin(stack)]))
 
 
@@ -147,7 +147,7 @@ OpenPage = Callable[..., Watched]
 def open_page(browser: Browser, stack: Stack) -> Iterator[OpenPage]:
     """Opens a page: ``open_page(url, phone=False, allowed=[…], context=None, **context options)``.
 
-    ``context`` puts a second tab beside a first one. Every page is judged when the test ends.
+    ``context`` opens a second tab beside a first one. Every page is checked when the test ends.
     """
     contexts: list[BrowserContext] = []
     pages: list[Watched] = []

@@ -1,4 +1,4 @@
-"""A person before the page: what a thumb, a mouse or a keyboard can do, and nothing else."""
+"""A person who uses the page by touch, mouse and keyboard only."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import Watched
 from tests.integration.conftest import Api, come_back, face_check
 
-#: What the browser itself says to the console when an answer is no success, or none comes.
+#: The browser's console message for a failed request.
 FAILED_LOAD = "Failed to load resource"
 
 
 @dataclass
 class Person:
-    """One person and one page. Finds things by what they say, except where the words are not the matter."""
+    """One person and one page. Finds elements by their text, unless the text does not matter."""
 
     watched: Watched
 
@@ -32,32 +32,32 @@ class Person:
         expect(self.page.locator(f"main[data-place={place}] h1")).to_be_visible(timeout=90_000)
 
     def button(self, name: str | re.Pattern[str]) -> Locator:
-        """A button by its name; a string must be the whole of it."""
+        """Returns a button by its name; a string must match completely."""
         return self.page.get_by_role("button", name=name, exact=isinstance(name, str))
 
     @property
     def main_button(self) -> Locator:
-        """The first button of the view, whatever the language."""
+        """The first button of the view, in any language."""
         return self.page.locator("main .step > button").first
 
-    def looks_again(self) -> None:
-        """Comes back to the window: what a page would ask for in some seconds it asks for at once."""
+    def refocuses(self) -> None:
+        """Focuses the window, so that the page polls immediately."""
         self.page.evaluate("dispatchEvent(new Event('focus'))")
 
     def agrees(self) -> None:
-        """Ticks the box and goes on to the face check."""
+        """Ticks the box and continues to the face check."""
         self.sees("consent")
         self.page.get_by_role("checkbox").check()
         self.main_button.click()
         self.sees("ready")
 
     def starts(self) -> None:
-        """Presses the view's first button, and arrives at the H5 page."""
+        """Presses the view's first button, which opens the H5 page."""
         self.main_button.click()
         self.page.wait_for_url("**/h5/validate**")
 
     def passes(self, person: str = "alice", outcome: str = "pass") -> None:
-        """What is to be clicked on the H5 page, until the browser is sent back."""
+        """Completes the H5 page, until the browser returns."""
         choice = self.page.locator(f"input[name=person][value={person}]")
         choice.check()
         self.page.locator(f"button[value={outcome}]").click()
@@ -72,44 +72,44 @@ class Person:
         opened.value.set_files([str(each) if isinstance(each, Path) else each for each in files])
 
     def adds(self, *files: Any) -> None:
-        """Adds files that nobody has asked for by name."""
+        """Adds files that were not requested."""
         self.chooses(self.page.locator(".drop button").first, *files)
 
     def row(self, name: str) -> Locator:
-        """The line of the file of that name."""
+        """Returns the row of the file of that name."""
         return self.page.locator(".file").filter(has=self.page.get_by_text(name, exact=True))
 
     def sees_file(self, name: str, state: str) -> Locator:
-        """Waits until the file stands so (``data-state``); its line."""
+        """Waits until the file has a state (``data-state``); returns its row."""
         found = self.row(name)
         expect(found).to_have_attribute("data-state", state, timeout=90_000)
         return found
 
 
 def consent_of_the_client() -> dict[str, str]:
-    """What a developer sends who has asked for the consent in the own product."""
+    """Returns a consent that a developer obtained in their own application."""
     return {"text_version": "acme-7", "given_at": "2026-11-20T08:00:00Z"}
 
 
 def invited(api: Api, **body: Any) -> dict[str, Any]:
-    """A session whose person opens the link: English unless told otherwise."""
+    """Creates a session that starts when its person opens it, by default in English."""
     return api.session(**({"start": "on_open", "language": "en"} | body))
 
 
 def agreed(api: Api, **body: Any) -> dict[str, Any]:
-    """The same, with the consent on record."""
+    """Creates the same session with a recorded consent."""
     return invited(api, **({"consent": consent_of_the_client()} | body))
 
 
 def attempt_by_api(api: Api, session: dict[str, Any], outcome: str = "pass", person: str = "alice") -> None:
-    """A face check from the link to the callback, without the page."""
+    """Performs a face check from the link to the callback, without the page."""
     made = api("POST", f"/sessions/{session['id']}/attempts")
     assert made.status_code == 201, made.text
     come_back(face_check(made.json()["attempt"]["h5_link"], outcome, person))
 
 
 def verified(api: Api, **body: Any) -> dict[str, Any]:
-    """A session whose person has passed."""
+    """Creates a verified session."""
     session = agreed(api, **body)
     attempt_by_api(api, session)
     api.wait(session["id"], lambda found: found["status"] == "verified")

@@ -1,4 +1,4 @@
-"""The operator's console, in a real browser before the deployed stack. Each test has a client and a list of its own."""
+"""The operator's console, in a real browser with the deployed stack. Each test has its own client and list."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OFFLINE = "ERR_INTERNET_DISCONNECTED"
 THROTTLED = "status of 429"
 NARROWEST: dict[str, Any] = {"viewport": {"width": 320, "height": 640}}
 BUCKET_FACTOR = 2**0.25
-#: Options that give a test a browser of its own: it takes the clock or the network away.
+#: Options for a test that needs its own browser because it changes the clock or the network.
 ALONE: dict[str, Any] = {"phone": False}
 expect.set_options(timeout=TIMEOUT_MS)
 
@@ -35,7 +35,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> DemoMedia:
 
 @pytest.fixture(scope="module")
 def busy_client(stack: Stack, api: Api, media: DemoMedia) -> Api:
-    """A client with one session of each kind that the numbers tell apart; see ``finished``."""
+    """A client with one session of each kind that the statistics distinguish; see ``finished``."""
     keys = ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), stack.outputs["TableName"])
     client = api.with_credential(keys.add(f"client-{free_port()}", []))
     client.session(start="on_open", reference="not-opened-yet")
@@ -46,7 +46,7 @@ def busy_client(stack: Stack, api: Api, media: DemoMedia) -> Api:
 
 @pytest.fixture(scope="module")
 def finished(busy_client: Api, media: DemoMedia) -> dict[str, Any]:
-    """That client's verified session: one asset is active, one shows somebody else and has failed."""
+    """That client's verified session: one asset is active, one shows another person and has failed."""
     files = [registration(media.portrait_jpeg, "Image", "image/jpeg", "front.jpg")]
     files.append(registration(media.other_person_jpeg, "Image", "image/jpeg", "other_person.jpg"))
     made = busy_client.session(start="on_open", reference="is-verified", language="en", assets=files)
@@ -62,7 +62,7 @@ def finished(busy_client: Api, media: DemoMedia) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def shared(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser that has the page's files already; tabs know nothing of each other."""
+    """A browser that has cached the page's files; its tabs are independent."""
     context = browser.new_context(**DESKTOP, permissions=["clipboard-read", "clipboard-write"])
     context.set_default_timeout(TIMEOUT_MS)
     yield context
@@ -70,7 +70,7 @@ def shared(browser: Browser) -> Iterator[BrowserContext]:
 
 
 def _person(client: Api, session: dict[str, Any]) -> Api:
-    """Who holds the invite link."""
+    """Returns the API with the invite link's credential."""
     return client.with_credential(session["invite_url"].partition("#")[2])
 
 
@@ -111,7 +111,7 @@ def _top(element: Locator) -> float:
 
 
 def _asked(watched: Watched, path: str) -> int:
-    """How many requests have gone to a path that begins so."""
+    """Returns the number of requests to paths with a prefix."""
     return sum(f"/v1/{path}" in each.url for each in watched.requests)
 
 
@@ -123,7 +123,7 @@ def _open(page: Page, reference: str) -> None:
 # -- the key ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_wrong_key_is_shown_as_such_and_opens_nothing(open_page: OpenPage, stack: Stack) -> None:
+def test_a_wrong_key_shows_an_error_and_opens_nothing(open_page: OpenPage, stack: Stack) -> None:
     page = open_page(f"{stack.api_url}/console", phone=False, allowed=[REFUSED]).page
     for key, words in {
         "": "enter a client key",
@@ -158,9 +158,9 @@ def test_the_key_stays_in_the_tab_until_the_operator_signs_out(enter: Any, fresh
     assert [each.url for each in watched.requests if key in each.url] == []
 
 
-def test_a_key_that_is_revoked_meanwhile_ends_the_visit(enter: Any, fresh_client: Api) -> None:
+def test_a_key_that_is_revoked_meanwhile_signs_the_operator_out(enter: Any, fresh_client: Api) -> None:
     page = enter(fresh_client, allowed=[REFUSED]).page
-    # The authorizer's answer is cached for minutes: what it will say then is said here at once.
+    # API Gateway caches the authorizer's response for minutes, so the later response is simulated here.
     refusal = {"status": 403, "content_type": "application/problem+json", "body": '{"code": "forbidden"}'}
     page.route("**/v1/sessions?*", lambda route: route.fulfill(**refusal))
     expect(page.get_by_role("alert").first).to_contain_text("does not accept this key")
@@ -185,7 +185,7 @@ def test_the_list_is_filtered_searched_and_counted(enter: Any, fresh_client: Api
     filters.get_by_role("button", name="requires input").click()
     expect(_rows(page)).to_have_count(2)
     fresh_client("DELETE", f"/sessions/{first['id']}")
-    expect(_rows(page)).to_have_count(1)  # what has left the filter leaves the list
+    expect(_rows(page)).to_have_count(1)  # a session that no longer matches the filter is removed
     filters.get_by_role("button", name="all").click()
     expect(_rows(page)).to_have_count(3)
     search = page.get_by_role("searchbox")
@@ -210,16 +210,16 @@ def test_a_longer_list_is_paged_and_new_sessions_move_nothing(enter: Any, fresh_
     watched.scroll_into_view_if_needed()
     place = _top(watched)
     fresh_client.session(start="on_open", reference="the-newest")
-    # Its page, the first one, and then an older page are read again.
+    # The first page is read again, then an older one.
     expect(_rows(page).first).to_contain_text("the-newest")
     expect(_rows(page)).to_have_count(28)
     expect(watched).to_be_focused()
-    assert abs(_top(watched) - place) < 1  # scrolling knows whole pixels
+    assert abs(_top(watched) - place) < 1  # scroll positions are whole pixels
     references = [text.partition("\n")[0] for text in _rows(page).all_inner_texts()]
     assert references == ["the-newest", *(f"order-{number:02}" for number in reversed(range(27)))]
 
 
-def test_a_hidden_page_asks_for_nothing_and_catches_up_without_a_gap(enter: Any, fresh_client: Api) -> None:
+def test_a_hidden_page_does_not_poll_and_catches_up_completely(enter: Any, fresh_client: Api) -> None:
     fresh_client.session(start="on_open", reference="made-before")
     watched = enter(fresh_client, **ALONE)
     page = watched.page
@@ -241,7 +241,7 @@ def test_a_hidden_page_asks_for_nothing_and_catches_up_without_a_gap(enter: Any,
     expect(page.locator("#health")).to_have_text("Live")
 
 
-# -- trouble ----------------------------------------------------------------------------------------------------------
+# -- errors -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_lost_connection_is_shown_and_recovered_from(enter: Any, fresh_client: Api) -> None:
@@ -257,7 +257,7 @@ def test_a_lost_connection_is_shown_and_recovered_from(enter: Any, fresh_client:
     expect(page.locator("#health")).to_have_text("Live")
 
 
-def test_the_console_waits_as_long_as_retry_after_asks(enter: Any, fresh_client: Api) -> None:
+def test_the_console_waits_as_long_as_retry_after(enter: Any, fresh_client: Api) -> None:
     fresh_client.session(start="on_open", reference="order-1")
     watched = enter(fresh_client, allowed=[THROTTLED], **ALONE)
     page = watched.page
@@ -272,7 +272,7 @@ def test_the_console_waits_as_long_as_retry_after_asks(enter: Any, fresh_client:
     expect(page.locator("#notice")).to_contain_text("Too many requests (throttled). Updates resume at")
     page.unroute("**/v1/sessions?*")
     before = _asked(watched, "sessions")
-    page.get_by_role("button", name="verified").click()  # wants an answer at once
+    page.get_by_role("button", name="verified").click()  # would request a list immediately
     page.clock.fast_forward("05:00")
     expect(page.get_by_text("Loading…")).to_be_visible()
     assert _asked(watched, "sessions") == before
@@ -281,16 +281,16 @@ def test_the_console_waits_as_long_as_retry_after_asks(enter: Any, fresh_client:
     expect(page.locator("#notice")).to_be_hidden()
 
 
-def test_a_problem_is_shown_in_its_own_words_with_its_code(enter: Any, fresh_client: Api) -> None:
-    nobodys = f"ses_{'0' * 26}"
-    page = enter(fresh_client, f"#{nobodys}", allowed=["status of 404"]).page
+def test_a_problem_is_shown_with_its_detail_and_code(enter: Any, fresh_client: Api) -> None:
+    missing = f"ses_{'0' * 26}"
+    page = enter(fresh_client, f"#{missing}", allowed=["status of 404"]).page
     expect(page.locator("#detail-note")).to_contain_text("(not_found)")
 
 
 # -- one session ------------------------------------------------------------------------------------------------------
 
 
-def test_a_session_made_here_is_opened_by_its_link_and_its_qr_code(enter: Any, fresh_client: Api) -> None:
+def test_a_session_created_here_shows_its_link_and_qr_code(enter: Any, fresh_client: Api) -> None:
     page = enter(fresh_client, allowed=["status of 400"]).page
     page.get_by_role("button", name="New session").click()
     dialog = page.get_by_role("dialog")
@@ -316,7 +316,7 @@ def test_a_session_made_here_is_opened_by_its_link_and_its_qr_code(enter: Any, f
     assert fresh_client.with_credential(link.partition("#")[2]).get(made["id"])["attempts"] == []
 
 
-def test_a_dialog_waits_for_the_answer_that_comes_only_once(enter: Any, fresh_client: Api) -> None:
+def test_a_dialog_cannot_be_closed_before_its_only_response(enter: Any, fresh_client: Api) -> None:
     page = enter(fresh_client).page
     held: list[Route] = []
     page.route("**/v1/sessions", lambda route: held.append(route))
@@ -373,9 +373,7 @@ def test_a_session_is_followed_live_until_its_assets_are_active(
     expect(page.get_by_role("button", name="New link")).to_be_disabled()
 
 
-def test_why_an_asset_failed_and_how_a_check_went_is_shown(
-    enter: Any, busy_client: Api, finished: dict[str, Any]
-) -> None:
+def test_reasons_of_failed_assets_and_checks_are_shown(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
     page = enter(busy_client).page
     _open(page, "is-verified")
     failed = page.locator("#assets > li").filter(has_text="other_person.jpg")
@@ -387,12 +385,12 @@ def test_why_an_asset_failed_and_how_a_check_went_is_shown(
     expect(page.locator("#attempts > li")).to_contain_text("failed")
 
 
-def test_a_pause_of_days_leaves_room_for_what_took_seconds(enter: Any, fresh_client: Api) -> None:
+def test_a_timeline_shortens_pauses_of_days(enter: Any, fresh_client: Api) -> None:
     made = fresh_client.session(start="on_open", reference="order-11")
     page = enter(fresh_client).page
 
     def later(route: Route) -> None:
-        """The session as it will be three days on: files right away, the check and 40 assets then."""
+        """Returns the session three days later: files immediately, then the check and 40 assets."""
         view = route.fetch().json()
         at = [f"2026-11-2{day}T09:00:{second:02}.000Z" for day, second in ((1, 0), (1, 5), (4, 10), (4, 30), (4, 36))]
         asset = {"asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000, "error": None}
@@ -410,14 +408,14 @@ def test_a_pause_of_days_leaves_room_for_what_took_seconds(enter: Any, fresh_cli
     expect(lane.locator("rect.span")).to_have_count(3)
     waiting, checked, at_crun = (each.bounding_box() or {} for each in lane.locator("rect.span").all())
     expect(page.locator("#timeline .cut")).to_contain_text("3\u00a0d")
-    assert at_crun["width"] > 60  # six seconds of three days
+    assert at_crun["width"] > 60  # six seconds in a timeline of three days
     assert waiting["x"] < checked["x"] < at_crun["x"]
     expect(page.locator("#timeline svg")).to_contain_text("and 17 more, see the table")
     expect(page.locator("#timeline-rows tr")).to_have_count(4 + 4 * 40)
     expect(page.locator("#assets > li")).to_have_count(40)
 
 
-def test_without_a_clipboard_what_is_copied_is_copied_the_old_way(enter: Any, fresh_client: Api) -> None:
+def test_copying_works_without_the_clipboard_api(enter: Any, fresh_client: Api) -> None:
     made = fresh_client.session(start="on_open")
     page = enter(fresh_client, f"#{made['id']}").page
     page.evaluate(
@@ -428,7 +426,7 @@ def test_without_a_clipboard_what_is_copied_is_copied_the_old_way(enter: Any, fr
     assert page.evaluate("navigator.clipboard.readText()") == made["id"]
 
 
-def test_a_fresh_link_is_shown_once_and_only_while_it_lives(enter: Any, fresh_client: Api) -> None:
+def test_a_new_link_is_shown_once_and_only_while_it_is_valid(enter: Any, fresh_client: Api) -> None:
     made = fresh_client.session(start="on_open", reference="order-9")
     page = enter(fresh_client, f"#{made['id']}", **ALONE).page
     dialog = page.get_by_role("dialog")
@@ -455,7 +453,7 @@ def test_a_fresh_link_is_shown_once_and_only_while_it_lives(enter: Any, fresh_cl
     assert len(fresh_client.get(made["id"])["attempts"]) == 2
 
 
-def test_erasing_wants_the_ids_end_typed_and_cancel_does_nothing(enter: Any, fresh_client: Api) -> None:
+def test_an_erasure_requires_the_end_of_the_id_and_can_be_canceled(enter: Any, fresh_client: Api) -> None:
     made = fresh_client.session(start="on_open", reference="order-10")
     watched = enter(fresh_client, f"#{made['id']}")
     page = watched.page
@@ -488,10 +486,10 @@ def test_erasing_wants_the_ids_end_typed_and_cancel_does_nothing(enter: Any, fre
     assert "order-10" not in page.locator("body").inner_text()
 
 
-# -- addresses --------------------------------------------------------------------------------------------------------
+# -- URLs -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_session_has_an_address_and_back_goes_back(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
+def test_a_session_has_a_url_and_the_back_button_works(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
     watched = enter(busy_client, f"#{finished['id']}", phone=True)
     page = watched.page
     expect(page.locator("#session-title")).to_have_text("is-verified")
@@ -510,10 +508,10 @@ def test_a_session_has_an_address_and_back_goes_back(enter: Any, busy_client: Ap
     expect(page.locator("#session-title")).to_have_text("is-verified")
 
 
-# -- the numbers ------------------------------------------------------------------------------------------------------
+# -- statistics -------------------------------------------------------------------------------------------------------
 
 
-def test_the_numbers_are_those_of_what_was_made(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
+def test_the_statistics_match_the_sessions(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
     page = enter(busy_client, "#numbers").page
     tiles = page.locator("#tiles > div")
     expect(tiles.filter(has_text="Sessions").locator("b")).to_have_text("3")
@@ -540,7 +538,7 @@ def test_the_numbers_are_those_of_what_was_made(enter: Any, busy_client: Api, fi
     expect(page.locator("#per-day svg")).to_have_attribute("aria-label", re.compile("3 in 31 days"))
 
 
-def test_days_that_come_in_two_pages_are_added_up(enter: Any, fresh_client: Api, stack: Stack) -> None:
+def test_days_on_two_pages_are_added_up(enter: Any, fresh_client: Api, stack: Stack) -> None:
     def day(date: str, sessions: int, **more: Any) -> dict[str, Any]:
         none: dict[str, Any] = {"statuses": {}, "failures": {}, "assets": {}, "asset_failures": {}}
         return {"date": date, "sessions": sessions, **none, "seconds_to_active": {"buckets": []}, **more}
@@ -569,18 +567,18 @@ def test_days_that_come_in_two_pages_are_added_up(enter: Any, fresh_client: Api,
     tiles = page.locator("#tiles > div")
     expect(tiles.filter(has_text="Sessions").locator("b")).to_have_text("8")
     expect(tiles.filter(has_text="Pass rate")).to_contain_text("87.5 %")
-    # Two thirds of the way through the bucket from 4 to 4.757 s.
+    # Two thirds into the bucket from 4 to 4.757 s.
     expect(tiles.filter(has_text="Median").locator("b")).to_have_text("4.5\u00a0s")
     page.locator("#per-day").get_by_text("As a table").click()
     newest = page.locator("#per-day tbody tr").first.inner_text().split("\t")
     assert newest[1:7] == ["3", "1", "0", "2", "0", "0"]
 
 
-# -- for everybody ----------------------------------------------------------------------------------------------------
+# -- accessibility ----------------------------------------------------------------------------------------------------
 
 
 def _views(page: Page) -> Iterator[str]:
-    """Walks through every view and dialog of the console."""
+    """Yields every view and dialog of the console."""
     expect(_rows(page)).to_have_count(3)
     yield "list"
     _open(page, "is-verified")
@@ -622,7 +620,7 @@ def test_no_view_is_wider_than_a_small_phone(enter: Any, busy_client: Api, finis
         assert page.evaluate(wide) <= NARROWEST["viewport"]["width"], view
 
 
-def test_nothing_moves_while_the_page_loads(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
+def test_the_layout_does_not_shift_while_the_page_loads(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
     page = enter(busy_client).page
     page.add_init_script(
         "window.moved = 0; new PerformanceObserver((list) => { for (const each of list.getEntries())"
@@ -634,7 +632,7 @@ def test_nothing_moves_while_the_page_loads(enter: Any, busy_client: Api, finish
     assert page.evaluate("window.moved") < 0.05
 
 
-def test_the_keyboard_alone_is_enough(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
+def test_the_console_works_by_keyboard_only(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
     page = enter(busy_client).page
     expect(_rows(page)).to_have_count(3)
     expect(page.get_by_role("searchbox")).to_be_focused()

@@ -1,6 +1,6 @@
-"""The person's page, by clicking: from the consent to the files, and everything that may come in between."""
+"""The person's page in a browser: from the consent to the files, with everything that can happen in between."""
 
-# ruff: noqa: RUF001 - Chinese has its own commas and marks
+# ruff: noqa: RUF001 - Chinese has its own punctuation
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> DemoMedia:
 
 @pytest.fixture
 def person(open_page: OpenPage) -> Callable[..., Person]:
-    """Opens a page for a person: ``person(url, phone=…, …)`` as ``open_page`` takes it."""
+    """Opens a page for a person: ``person(url, phone=…, …)`` with the arguments of ``open_page``."""
     return lambda url, **options: Person(open_page(url, **options))
 
 
@@ -53,7 +53,7 @@ def change_simulator(stack: Stack, **settings: float) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_assets(stack: Stack) -> Iterator[None]:
-    """Assets settle soon: these tests are about what the page makes of it, not about the waiting."""
+    """Makes assets settle quickly, because these tests are about what the page shows."""
     change_simulator(stack, settle_min_seconds=0.2, settle_max_seconds=0.5)
     yield
     change_simulator(stack, settle_min_seconds=1, settle_max_seconds=4)
@@ -61,13 +61,13 @@ def quick_assets(stack: Stack) -> Iterator[None]:
 
 @pytest.fixture
 def quick_links(stack: Stack) -> Iterator[Callable[[float], None]]:
-    """Sets for how many seconds the simulator's links open; puts it back when the test ends."""
+    """Sets how many seconds the simulator's links are valid, and restores it when the test ends."""
     yield lambda seconds: change_simulator(stack, link_seconds=seconds)
     change_simulator(stack, link_seconds=120)
 
 
 NewPerson = Callable[..., Person]
-#: The pause of a page that waits, as its own code says it.
+#: The poll delay of a waiting page, from its own code.
 FASTEST_POLL = """async () => {
     const state = await import(document.querySelector("script[type=module]").src.replace("invite.js", "state.js"));
     return state.pollDelay("waiting", { assets: [] }, false, 0);
@@ -75,7 +75,7 @@ FASTEST_POLL = """async () => {
 
 
 def problem(status: int, code: str, detail: str, **headers: str) -> Callable[[Route], None]:
-    """Answers a request with a problem document."""
+    """Responds to a request with a problem document."""
     body = json.dumps({"type": "about:blank", "title": "No", "status": status, "code": code, "detail": detail})
     return lambda route: route.fulfill(
         status=status, content_type="application/problem+json", body=body, headers={"Retry-After": "1"} | headers
@@ -83,12 +83,12 @@ def problem(status: int, code: str, detail: str, **headers: str) -> Callable[[Ro
 
 
 def session_url(session: dict[str, Any]) -> re.Pattern[str]:
-    """The address by which a page asks for a session."""
+    """Returns a pattern of the URL of a session."""
     return re.compile(rf"/v1/sessions/{session['id']}$")
 
 
 def altered(change: Callable[[dict[str, Any]], None]) -> Callable[[Route], None]:
-    """Passes a JSON answer on with ``change`` done to it."""
+    """Applies ``change`` to a JSON response."""
 
     def handle(route: Route) -> None:
         answer = route.fetch()
@@ -99,12 +99,12 @@ def altered(change: Callable[[dict[str, Any]], None]) -> Callable[[Route], None]
     return handle
 
 
-# --- how a link arrives
+# --- invite links
 
 
 @pytest.mark.parametrize("behind", ["&from=singlemessage", ".", " ", "%20", "。", "?utm_source=x"])
 @pytest.mark.parametrize("mark", ["#", "%23"])
-def test_an_invite_link_with_something_behind_it_leads_to_the_page(
+def test_an_invite_link_with_characters_after_it_opens_the_page(
     person: NewPerson, api: Api, mark: str, behind: str
 ) -> None:
     session = invited(api, language="en")
@@ -113,16 +113,16 @@ def test_an_invite_link_with_something_behind_it_leads_to_the_page(
     expect(alice.page).to_have_url(session["invite_url"].partition("#")[0])
 
 
-def test_a_path_that_is_not_there_is_a_page(open_page: OpenPage, stack: Stack) -> None:
+def test_an_unknown_path_is_a_page(open_page: OpenPage, stack: Stack) -> None:
     watched = open_page(f"{stack.api_url}/nowhere", allowed=["404"])
     expect(watched.page.get_by_role("heading", level=1)).to_have_text("This link is not valid")
 
 
-# --- the whole way
+# --- the complete flow
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("zh", "dark"), ("zh-Hant", "light")])
-def test_a_person_goes_the_whole_way_on_a_phone(
+def test_a_person_completes_everything_on_a_phone(
     person: NewPerson, api: Api, media: DemoMedia, language: str, scheme: str
 ) -> None:
     asked = [registration(media.portrait_jpeg, "Image", "image/jpeg", name="front")]
@@ -166,7 +166,7 @@ def test_a_person_goes_the_whole_way_on_a_phone(
     assert (found["consent"]["source"], found["consent"]["language"]) == ("person", language)
     assert found["consent"]["sha256"] == text["sha256"]
     assert [each["status"] for each in found["attempts"]] == ["verified"]
-    # The consent was on record before there was a link.
+    # The consent was recorded before the link was created.
     assert moment(found["consent"]["given_at"]) < moment(found["attempts"][0]["created_at"])
 
     # The firewall's limit relies on these figures.
@@ -180,7 +180,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_the_token_goes_nowhere_but_into_its_header(person: NewPerson, api: Api, media: DemoMedia) -> None:
+def test_the_token_is_sent_in_its_header_only(person: NewPerson, api: Api, media: DemoMedia) -> None:
     session = invited(api)
     alice = person(session["invite_url"])
     alice.agrees()
@@ -207,7 +207,7 @@ def test_the_token_goes_nowhere_but_into_its_header(person: NewPerson, api: Api,
 # --- consent
 
 
-def test_opening_the_page_spends_nothing(person: NewPerson, api: Api, crun: SimulatorControl) -> None:
+def test_opening_the_page_uses_no_attempt(person: NewPerson, api: Api, crun: SimulatorControl) -> None:
     session = agreed(api)
     before = crun.calls("session")
     for _ in range(2):
@@ -226,7 +226,7 @@ def test_nothing_starts_without_a_tick(person: NewPerson, api: Api) -> None:
     alice.page.get_by_role("checkbox").check()
     alice.page.get_by_role("checkbox").uncheck()
     expect(alice.button("Continue")).to_be_disabled()
-    # Nor by a page that somebody has tampered with.
+    # The API refuses it too, in case the page was changed.
     refused = api.with_credential(session["invite_url"].partition("#")[2])(
         "POST", f"/sessions/{session['id']}/attempts"
     )
@@ -235,7 +235,7 @@ def test_nothing_starts_without_a_tick(person: NewPerson, api: Api) -> None:
     assert (found["consent"], found["attempts"]) == (None, [])
 
 
-def test_a_server_that_misses_the_consent_brings_the_person_back_to_it(person: NewPerson, api: Api) -> None:
+def test_a_missing_consent_leads_back_to_the_consent(person: NewPerson, api: Api) -> None:
     session = invited(api)
     alice = person("about:blank", allowed=[FAILED_LOAD])
     consent = {
@@ -249,18 +249,18 @@ def test_a_server_that_misses_the_consent_brings_the_person_back_to_it(person: N
     alice.page.goto(session["invite_url"])
     alice.sees("ready")
 
-    def truth_from_now_on(route: Route) -> None:
+    def unaltered_from_now_on(route: Route) -> None:
         alice.page.unroute(session_url(session))
         route.continue_()
 
-    alice.page.route("**/attempts", truth_from_now_on)
+    alice.page.route("**/attempts", unaltered_from_now_on)
     alice.main_button.click()
     alice.sees("consent")
     expect(alice.page.get_by_role("alert")).to_contain_text("We need your consent")
     assert api.get(session["id"])["attempts"] == []
 
 
-def test_a_text_that_changed_is_read_and_agreed_to_again(person: NewPerson, api: Api) -> None:
+def test_a_changed_text_is_shown_and_agreed_to_again(person: NewPerson, api: Api) -> None:
     session = invited(api)
     alice = person("about:blank", allowed=[FAILED_LOAD])
     old = altered(lambda text: text.update(text_version="2025-01", sha256="0" * 64, text="An older text."))
@@ -280,7 +280,7 @@ def test_a_text_that_changed_is_read_and_agreed_to_again(person: NewPerson, api:
     assert api.get(session["id"])["consent"]["text_version"] != "2025-01"
 
 
-def test_consent_on_record_is_shown_and_not_asked_again(person: NewPerson, api: Api) -> None:
+def test_a_recorded_consent_is_shown_and_not_requested_again(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person(session["invite_url"])
     alice.sees("ready")
@@ -291,7 +291,7 @@ def test_consent_on_record_is_shown_and_not_asked_again(person: NewPerson, api: 
     assert api.get(session["id"])["consent"]["source"] == "client"
 
 
-def test_the_way_to_the_face_check_by_keyboard_alone(person: NewPerson, api: Api) -> None:
+def test_the_face_check_can_be_reached_by_keyboard_only(person: NewPerson, api: Api) -> None:
     session = invited(api)
     alice = person(session["invite_url"], phone=False)
     alice.sees("consent")
@@ -321,7 +321,7 @@ def test_the_language_can_be_changed_and_is_remembered(person: NewPerson, api: A
     language.select_option("zh-Hant")
     expect(alice.page.locator("html")).to_have_attribute("lang", "zh-Hant")
     expect(alice.page.get_by_role("heading", level=1)).to_have_text(HEADINGS["zh-Hant"][0])
-    # Other words, another text: a tick for the first is none for the second.
+    # The text has another language, so the tick is cleared.
     expect(alice.page.get_by_role("checkbox")).not_to_be_checked()
     language.select_option("en")
     expect(alice.page.get_by_role("heading", level=1)).to_have_text(HEADINGS["en"][0])
@@ -334,7 +334,7 @@ def test_the_language_can_be_changed_and_is_remembered(person: NewPerson, api: A
 # --- the face check
 
 
-def test_a_face_that_failed_gets_a_reason_and_another_try(person: NewPerson, api: Api) -> None:
+def test_a_failed_face_check_shows_a_reason_and_can_be_repeated(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person(session["invite_url"])
     alice.sees("ready")
@@ -351,7 +351,7 @@ def test_a_face_that_failed_gets_a_reason_and_another_try(person: NewPerson, api
     assert [each["status"] for each in found["attempts"]] == ["failed", "verified"]
 
 
-def test_a_link_that_ran_out_is_replaced_in_the_same_session(
+def test_an_expired_link_is_replaced_in_the_same_session(
     person: NewPerson, api: Api, quick_links: Callable[[float], None]
 ) -> None:
     session = agreed(api)
@@ -363,7 +363,7 @@ def test_a_link_that_ran_out_is_replaced_in_the_same_session(
     alice.page.go_back()
     alice.sees("open")
     made_long_ago(api, session["id"])
-    # Nobody presses anything: the server gives the link up (LinkCheckDelaySeconds), and the page notices.
+    # Without any input: the link check ends the attempt (LinkCheckDelaySeconds), and the page shows it.
     alice.sees("retry")
     expect(alice.page.get_by_role("heading", level=1)).to_have_text("The link has expired")
     quick_links(120)
@@ -373,7 +373,7 @@ def test_a_link_that_ran_out_is_replaced_in_the_same_session(
     assert [each["status"] for each in api.get(session["id"])["attempts"]] == ["lapsed", "verified"]
 
 
-def test_the_clock_runs_out_by_itself_and_lets_whoever_is_in_the_check_finish(person: NewPerson, api: Api) -> None:
+def test_the_timer_ends_by_itself_and_a_check_in_progress_can_be_completed(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     link = api("POST", f"/sessions/{session['id']}/attempts").json()["attempt"]["h5_link"]
     alice = person("about:blank")
@@ -396,7 +396,7 @@ def in_seconds(text: str, seconds: float) -> str:
     return later.isoformat().replace("+00:00", "Z")
 
 
-def test_few_attempts_are_counted_and_the_last_is_an_honest_end(person: NewPerson, api: Api) -> None:
+def test_the_last_attempts_are_counted_and_the_end_is_explained(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     for _ in range(8):
         attempt_by_api(api, session, "cancel")
@@ -404,7 +404,7 @@ def test_few_attempts_are_counted_and_the_last_is_an_honest_end(person: NewPerso
     alice.sees("retry")
     expect(alice.page.get_by_text("2 attempts left.")).to_be_visible()
     attempt_by_api(api, session, "cancel")
-    alice.looks_again()
+    alice.refocuses()
     expect(alice.page.get_by_text("This is the last attempt.")).to_be_visible()
     alice.starts()
     alice.passes(outcome="cancel")
@@ -428,7 +428,7 @@ def test_back_from_the_face_check_leads_to_the_same_link(person: NewPerson, api:
     alice.page.wait_for_url("**/h5/validate**")
     assert alice.page.url == link
     assert len(api.get(session["id"])["attempts"]) == 1
-    # Whoever wants a new one gets it, and knows what it costs.
+    # A new link is possible, and the page says that it uses an attempt.
     alice.page.go_back()
     expect(alice.page.get_by_text("Starting again uses one more attempt.")).to_be_visible()
     alice.button("Start again with a new link").click()
@@ -437,17 +437,17 @@ def test_back_from_the_face_check_leads_to_the_same_link(person: NewPerson, api:
     assert len(api.get(session["id"])["attempts"]) == 2
 
 
-def test_a_page_out_of_the_browsers_memory_has_no_dead_button(person: NewPerson, api: Api) -> None:
+def test_a_page_restored_from_the_browsers_cache_has_a_working_button(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person(session["invite_url"], allowed=[FAILED_LOAD])
     alice.sees("ready")
-    # A navigation that comes to nothing: the page stays, as it does in the browser's memory.
+    # A navigation without content: the page stays, as in the back/forward cache.
     alice.page.route("**/h5/validate**", lambda route: route.fulfill(status=204))
     alice.main_button.click()
     expect(alice.main_button).to_have_attribute("aria-disabled", "true")
     expect(alice.main_button).to_have_text("Opening…")
     api.wait(session["id"], lambda found: len(found["attempts"]) == 1)
-    # As Safari and Chrome show a page that was left and is come back to.
+    # The event of Safari and Chrome when they restore a page.
     alice.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
     alice.sees("open")
     alice.page.unroute("**/h5/validate**")
@@ -455,13 +455,13 @@ def test_a_page_out_of_the_browsers_memory_has_no_dead_button(person: NewPerson,
     assert len(api.get(session["id"])["attempts"]) == 1
 
 
-def test_two_tabs_follow_and_spend_one_attempt(person: NewPerson, api: Api) -> None:
+def test_two_tabs_show_the_same_state_and_use_one_attempt(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     one = person(session["invite_url"])
     other = person(session["invite_url"], context=one.page.context, allowed=[FAILED_LOAD])
     one.sees("ready")
     other.sees("ready")
-    # The other tab does not hear of it in time: its news are held up until its button is pressed.
+    # The other tab cannot poll until its button is pressed.
     other.page.route(session_url(session), lambda route: route.abort())
     one.starts()
     other.page.unroute(session_url(session))
@@ -475,7 +475,7 @@ def test_two_tabs_follow_and_spend_one_attempt(person: NewPerson, api: Api) -> N
     assert len(api.get(session["id"])["attempts"]) == 1
 
 
-def test_a_button_pressed_twice_does_its_work_once(person: NewPerson, api: Api) -> None:
+def test_a_double_click_starts_one_attempt(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person(session["invite_url"])
     alice.sees("ready")
@@ -487,7 +487,7 @@ def test_a_button_pressed_twice_does_its_work_once(person: NewPerson, api: Api) 
 # --- a computer
 
 
-def test_a_computer_shows_the_invite_link_as_a_code_and_follows_the_phone(person: NewPerson, api: Api) -> None:
+def test_a_computer_shows_the_invite_link_as_a_qr_code_and_follows_the_phone(person: NewPerson, api: Api) -> None:
     session = invited(api)
     desk = person(session["invite_url"], phone=False)
     desk.sees("consent")
@@ -506,7 +506,7 @@ def test_a_computer_shows_the_invite_link_as_a_code_and_follows_the_phone(person
     desk.watched.accessible("files on a computer")
 
 
-def test_a_code_that_did_not_come_is_asked_for_again(person: NewPerson, api: Api) -> None:
+def test_a_qr_code_that_failed_to_load_is_requested_again(person: NewPerson, api: Api) -> None:
     session = invited(api)
     desk = person(session["invite_url"], phone=False, allowed=[FAILED_LOAD])
     desk.sees("consent")
@@ -539,17 +539,17 @@ def test_files_can_be_dropped_anywhere(person: NewPerson, api: Api, media: DemoM
 # --- files
 
 
-def test_files_that_cannot_be_used_are_refused_before_they_are_sent(
+def test_invalid_files_are_refused_before_the_upload(
     person: NewPerson, api: Api, media: DemoMedia, tmp_path: Path
 ) -> None:
-    bad = {
+    invalid = {
         "note.txt": (b"not a picture", "This file type is not supported."),
         "empty.jpg": (b"", "The file is empty."),
         "small.png": (portrait("alice", 200, 280, "PNG"), "It has 200 × 280 pixels; each side must have 300 to 6,000."),
         "narrow.png": (portrait("alice", 310, 900, "PNG"), "The image is too narrow or too wide."),
         "short.wav": (voice("alice", 1.0), "It is 1 s long; it must be 2 to 15 s."),
     }
-    for name, (content, _) in bad.items():
+    for name, (content, _) in invalid.items():
         (tmp_path / name).write_bytes(content)
     with (tmp_path / "huge.jpg").open("wb") as huge:
         huge.truncate(34_000_000)
@@ -557,14 +557,14 @@ def test_files_that_cannot_be_used_are_refused_before_they_are_sent(
     session = verified(api, assets=asked)
     alice = person(session["invite_url"])
     alice.sees("files")
-    alice.adds(*(tmp_path / name for name in bad), tmp_path / "huge.jpg")
+    alice.adds(*(tmp_path / name for name in invalid), tmp_path / "huge.jpg")
     alice.chooses(alice.row("front").get_by_role("button").first, media.voice_wav)
-    for name, (_, reason) in bad.items():
+    for name, (_, reason) in invalid.items():
         expect(alice.sees_file(name, "refused")).to_contain_text(reason)
     expect(alice.sees_file("huge.jpg", "refused")).to_contain_text("The file is 34 MB; the limit is 30 MB.")
     expect(alice.sees_file("front", "refused")).to_contain_text("A photo is needed here.")
     alice.watched.accessible("refused files")
-    # Nothing went out, nothing was registered.
+    # Nothing was sent or registered.
     assert [each.url for each in alice.watched.requests if each.method == "POST"] == []
     assert [each["status"] for each in api.get(session["id"])["assets"]] == ["awaiting_upload"]
     alice.button("Remove note.txt from the list").click()
@@ -573,8 +573,8 @@ def test_files_that_cannot_be_used_are_refused_before_they_are_sent(
     alice.sees_file("front", "awaiting_upload")
 
 
-def test_a_picture_that_the_browser_cannot_show_is_left_to_the_server(person: NewPerson, api: Api) -> None:
-    # A phone's HEIC is sent without a preview; its size in pixels is judged where it can be read.
+def test_a_picture_that_the_browser_cannot_show_is_checked_by_the_server(person: NewPerson, api: Api) -> None:
+    # A HEIC file is sent without a preview; the server checks its size in pixels.
     session = verified(api)
     alice = person(session["invite_url"])
     alice.sees("files")
@@ -605,7 +605,7 @@ def test_another_persons_picture_fails_with_its_reason_and_can_be_replaced(
     alice.sees_file("front", "active")
     alice.sees_file(media.portrait_png.name, "active")
     expect(alice.row("holiday.jpg")).to_have_count(0)
-    # After a reload the page knows of the files only what the session says.
+    # After a reload the page has only the session's data about the files.
     alice.page.reload()
     alice.sees_file("front", "active")
     alice.sees_file(media.portrait_png.name, "active")
@@ -613,7 +613,7 @@ def test_another_persons_picture_fails_with_its_reason_and_can_be_replaced(
     expect(alice.page.get_by_role("heading", level=1)).to_have_text("All done, thank you!")
 
 
-def test_a_file_that_was_erased_is_gone_from_the_list(person: NewPerson, api: Api, media: DemoMedia) -> None:
+def test_an_erased_file_is_not_in_the_list(person: NewPerson, api: Api, media: DemoMedia) -> None:
     session = verified(api)
     alice = person(session["invite_url"])
     alice.sees("files")
@@ -645,7 +645,7 @@ def test_the_same_file_twice_is_one_asset(person: NewPerson, api: Api, media: De
 
 
 def test_different_files_of_one_name_are_distinguished(person: NewPerson, api: Api) -> None:
-    # A phone's camera calls every picture image.jpg.
+    # A phone's camera names every picture image.jpg.
     session = verified(api)
     alice = person(session["invite_url"])
     alice.sees("files")
@@ -655,7 +655,7 @@ def test_different_files_of_one_name_are_distinguished(person: NewPerson, api: A
     alice.sees_file("image (2).jpg", "active")
 
 
-def test_progress_is_counted_in_bytes_that_went_out(person: NewPerson, api: Api, media: DemoMedia) -> None:
+def test_progress_is_measured_in_bytes_sent(person: NewPerson, api: Api, media: DemoMedia) -> None:
     session = verified(api)
     alice = person(session["invite_url"])
     alice.sees("files")
@@ -673,7 +673,7 @@ def test_progress_is_counted_in_bytes_that_went_out(person: NewPerson, api: Api,
     alice.sees_file("large.png", "active")
 
 
-def test_an_upload_outlives_a_lost_connection(person: NewPerson, api: Api, media: DemoMedia) -> None:
+def test_an_upload_continues_after_a_lost_connection(person: NewPerson, api: Api, media: DemoMedia) -> None:
     session = verified(api)
     alice = person(session["invite_url"], allowed=[FAILED_LOAD])
     alice.sees("files")
@@ -686,7 +686,7 @@ def test_an_upload_outlives_a_lost_connection(person: NewPerson, api: Api, media
     assert len(api.get(session["id"])["assets"]) == 1
 
 
-def test_what_the_storage_refuses_can_be_sent_again(person: NewPerson, api: Api, media: DemoMedia) -> None:
+def test_a_file_that_the_storage_refuses_can_be_sent_again(person: NewPerson, api: Api, media: DemoMedia) -> None:
     session = verified(api)
     alice = person(session["invite_url"], allowed=[FAILED_LOAD])
     alice.sees("files")
@@ -703,9 +703,7 @@ def test_what_the_storage_refuses_can_be_sent_again(person: NewPerson, api: Api,
     assert len(api.get(session["id"])["assets"]) == 1
 
 
-def test_an_upload_that_was_cut_off_by_a_reload_is_taken_up_again(
-    person: NewPerson, api: Api, media: DemoMedia
-) -> None:
+def test_an_upload_interrupted_by_a_reload_can_be_repeated(person: NewPerson, api: Api, media: DemoMedia) -> None:
     session = verified(api)
     alice = person(session["invite_url"])
     alice.sees("files")
@@ -723,10 +721,10 @@ def test_an_upload_that_was_cut_off_by_a_reload_is_taken_up_again(
     assert [each["id"] for each in api.get(session["id"])["assets"]] == [found["assets"][0]["id"]]
 
 
-# --- what may come in between
+# --- interruptions and errors
 
 
-def test_coming_back_later_goes_on_where_the_person_was(person: NewPerson, api: Api, media: DemoMedia) -> None:
+def test_a_person_who_returns_later_continues_at_the_same_step(person: NewPerson, api: Api, media: DemoMedia) -> None:
     session = invited(api)
     alice = person(session["invite_url"])
     alice.agrees()
@@ -738,12 +736,12 @@ def test_coming_back_later_goes_on_where_the_person_was(person: NewPerson, api: 
     alice.sees("files")
     alice.adds(media.portrait_jpeg)
     alice.sees_file(media.portrait_jpeg.name, "active")
-    # Another day, another browser, the same link.
+    # The same link in another browser.
     later = person(session["invite_url"])
     later.sees_file(media.portrait_jpeg.name, "active")
 
 
-def test_a_lost_connection_is_shown_and_survived(person: NewPerson, api: Api) -> None:
+def test_a_lost_connection_is_shown_and_recovered_from(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person(session["invite_url"], allowed=[FAILED_LOAD])
     alice.sees("ready")
@@ -772,7 +770,7 @@ def test_the_message_of_an_error_is_shown(person: NewPerson, api: Api, crun: Sim
     alice.starts()
 
 
-def test_the_page_waits_as_long_as_retry_after_asks(person: NewPerson, api: Api) -> None:
+def test_the_page_waits_as_long_as_retry_after(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person(session["invite_url"], allowed=[FAILED_LOAD])
     alice.sees("ready")
@@ -786,7 +784,7 @@ def test_the_page_waits_as_long_as_retry_after_asks(person: NewPerson, api: Api)
     alice.starts()
 
 
-def test_an_error_while_it_follows_is_shown_and_it_goes_on(person: NewPerson, api: Api) -> None:
+def test_an_error_while_polling_is_shown_and_polling_continues(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person(session["invite_url"], allowed=[FAILED_LOAD])
     alice.sees("ready")
@@ -799,11 +797,11 @@ def test_an_error_while_it_follows_is_shown_and_it_goes_on(person: NewPerson, ap
     alice.page.unroute(session_url(session))
     expect(alice.page.locator("#notice")).to_be_hidden()
     attempt_by_api(api, session)
-    alice.looks_again()
+    alice.refocuses()
     alice.sees("files")
 
 
-def test_an_invalid_token_is_shown_as_such(person: NewPerson, api: Api) -> None:
+def test_an_invalid_token_shows_an_error(person: NewPerson, api: Api) -> None:
     session = invited(api)
     page, _, token = session["invite_url"].partition("#")
     signature = token.rpartition(".")[2]
@@ -812,7 +810,7 @@ def test_an_invalid_token_is_shown_as_such(person: NewPerson, api: Api) -> None:
     alice.sees("refused")
     expect(alice.page.get_by_role("heading", level=1)).to_have_text("This link no longer works")
     alice.watched.accessible("refused")
-    # The good link in the same tab.
+    # The valid link in the same tab.
     alice.page.evaluate("(token) => { location.hash = token }", token)
     alice.sees("consent")
 
@@ -828,7 +826,7 @@ def test_an_invalid_token_is_shown_as_such(person: NewPerson, api: Api) -> None:
         ("?status=<b>", "This page needs your invite link"),
     ],
 )
-def test_without_a_token_the_page_says_what_the_address_says(
+def test_without_a_token_the_page_shows_the_status_of_its_url(
     person: NewPerson, stack: Stack, query: str, words: str
 ) -> None:
     visitor = person(f"{stack.api_url}/invite{query}")
@@ -836,7 +834,7 @@ def test_without_a_token_the_page_says_what_the_address_says(
     assert [each.url for each in visitor.watched.requests if "/sessions" in each.url] == []
 
 
-def test_an_erased_session_is_shown_as_such_and_polled_no_more(person: NewPerson, api: Api) -> None:
+def test_an_erased_session_is_shown_and_not_polled_any_more(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person("about:blank")
     alice.page.clock.install()
@@ -850,7 +848,7 @@ def test_an_erased_session_is_shown_as_such_and_polled_no_more(person: NewPerson
     assert len(alice.watched.requests) == asked
 
 
-def test_a_page_that_nobody_looks_at_asks_for_nothing(person: NewPerson, api: Api) -> None:
+def test_a_hidden_page_does_not_poll(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person("about:blank")
     alice.page.clock.install()
@@ -867,7 +865,7 @@ def test_a_page_that_nobody_looks_at_asks_for_nothing(person: NewPerson, api: Ap
 
 
 def hide(page: Page, hidden: bool) -> None:
-    """What a browser does to a tab that is put behind another."""
+    """Hides or shows the page, as a browser does when another tab is selected."""
     page.evaluate(
         """(hidden) => {
             Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
@@ -877,7 +875,7 @@ def hide(page: Page, hidden: bool) -> None:
     )
 
 
-# --- how it is made
+# --- layout
 
 
 def test_no_step_is_wider_than_a_small_phone(person: NewPerson, api: Api) -> None:
@@ -908,8 +906,8 @@ def test_no_step_is_wider_than_a_small_phone(person: NewPerson, api: Api) -> Non
 
 
 @pytest.mark.parametrize("device", [PHONE, DESKTOP], ids=["phone", "computer"])
-def test_nothing_jumps_while_the_page_comes_up(person: NewPerson, api: Api, device: dict[str, Any]) -> None:
-    session = invited(api, language="zh")  # another language than the browser's: the words change once
+def test_the_layout_does_not_shift_while_the_page_loads(person: NewPerson, api: Api, device: dict[str, Any]) -> None:
+    session = invited(api, language="zh")  # another language than the browser's: the text changes once
     alice = person(session["invite_url"], **device)
     alice.sees("consent")
     moved = alice.page.evaluate(
@@ -924,7 +922,7 @@ def test_nothing_jumps_while_the_page_comes_up(person: NewPerson, api: Api, devi
     assert moved < 0.01
 
 
-def test_what_can_be_touched_is_large_enough(person: NewPerson, api: Api, media: DemoMedia) -> None:
+def test_touch_targets_are_large_enough(person: NewPerson, api: Api, media: DemoMedia) -> None:
     session = verified(api, assets=[registration(media.portrait_jpeg, "Image", "image/jpeg", name="front")])
     alice = person(session["invite_url"])
     alice.sees("files")
@@ -936,7 +934,7 @@ def test_what_can_be_touched_is_large_enough(person: NewPerson, api: Api, media:
     assert len(heights) > 5
 
 
-def test_without_scripts_the_page_says_what_it_needs(person: NewPerson, stack: Stack) -> None:
+def test_without_scripts_the_page_says_that_it_needs_them(person: NewPerson, stack: Stack) -> None:
     visitor = person(f"{stack.api_url}/invite", java_script_enabled=False)
     shown = visitor.page.locator(".noscript p")
     for each, text in zip(shown.all(), ("This page needs", "此页面需要", "此頁面需要"), strict=True):

@@ -1,4 +1,4 @@
-"""What the page takes for a file's type before it sends it: the label, else the name, else the first 4 KB."""
+"""How the page determines a file's type before sending it: by its label, its name, or its first 4 KB."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.media import heic
 
 __all__ = ["person"]
 
-#: Looks at files as the page does: the type that it finds, or the code of the refusal.
-LOOK = """async (files) => {
+#: Inspects files as the page does; returns the content type, or the code of the refusal.
+INSPECT = """async (files) => {
   const base = document.querySelector("script[src]").src;
   const { inspect } = await import(new URL("media.js", base).href);
   const limits = await (await fetch(new URL("limits.json", base))).json();
@@ -50,12 +50,12 @@ PAIRS: list[tuple[str, str, bytes, str]] = [
     ("image/x-bmp", "a", corpus.picture((300, 300), "BMP"), "image/x-bmp"),
     ("image/x-tiff", "a", corpus.picture((300, 300), "TIFF"), "image/x-tiff"),
     ("video/x-mp4", "a", _MP4, "video/x-mp4"), ("Video/MP4;codecs=avc1", "a", _MP4, "video/mp4"),
-    # no label that anybody knows: the name
+    # unknown label: the name decides
     ("", "a.JPG", _JPEG, "image/jpeg"), ("application/octet-stream", "a.heic", heic(), "image/heic"),
     ("binary/octet-stream", "clip.mov", _MP4, "video/quicktime"),
     ("application/x-unknown", "a.mp3", _MP3, "audio/mpeg"),
     ("text/plain", "a.wav", _WAV, "audio/wav"),
-    # neither: the content
+    # unknown label and name: the content decides
     ("", "image%3A148818", _JPEG, "image/jpeg"), ("application/octet-stream", "image:1641", _JPEG, "image/jpeg"),
     ("", "mmexport.1234", corpus.picture((300, 300), "PNG"), "image/png"),
     ("", "blob", corpus.picture((300, 300), "WEBP"), "image/webp"),
@@ -66,7 +66,7 @@ PAIRS: list[tuple[str, str, bytes, str]] = [
      "video/quicktime"),
     ("", "blob", _WAV, "audio/wav"), ("", "blob", _MP3, "audio/mpeg"), ("", "blob", _BARE_MP3, "audio/mpeg"),
     ("", "blob", bytes(136) + _BARE_MP3, "audio/mpeg"),
-    # what all three do not know
+    # unknown label, name and content
     ("text/plain", "note.txt", b"BM is a car, ID 3 is another" * 9, "format_unsupported"),
     ("", "page", b"<!DOCTYPE html>" * 9, "format_unsupported"), ("", "constructor", b"PK\3\4", "format_unsupported"),
     ("application/pdf", "a.pdf", b"%PDF-1.7", "format_unsupported"), ("", "nothing", b"", "empty_file"),
@@ -78,18 +78,18 @@ def page(open_page: OpenPage, stack: Stack) -> Page:
     return open_page(f"{stack.api_url}/invite").page
 
 
-def look(page: Page, *files: tuple[str, str, bytes]) -> Any:
-    return page.evaluate(LOOK, [[label, name, base64.b64encode(data).decode()] for label, name, data in files])
+def inspect(page: Page, *files: tuple[str, str, bytes]) -> Any:
+    return page.evaluate(INSPECT, [[label, name, base64.b64encode(data).decode()] for label, name, data in files])
 
 
-def test_a_file_is_known_by_its_label_else_its_name_else_its_first_bytes(page: Page) -> None:
-    found = look(page, *(each[:3] for each in PAIRS))
+def test_a_files_type_is_found_by_label_name_or_first_bytes(page: Page) -> None:
+    found = inspect(page, *(each[:3] for each in PAIRS))
     wrong = [(pair[0], pair[1], pair[3], got) for pair, got in zip(PAIRS, found, strict=True) if got != pair[3]]
     assert wrong == []
     assert len(PAIRS) == 36
 
 
-def test_a_clip_of_too_many_or_too_few_pixels_is_refused_before_it_is_sent(person: NewPerson, api: Api) -> None:
+def test_a_clip_with_too_many_or_too_few_pixels_is_refused_before_the_upload(person: NewPerson, api: Api) -> None:
     session = verified(api)
     alice = person(session["invite_url"])
     alice.sees("files")
@@ -105,7 +105,7 @@ def test_a_clip_of_too_many_or_too_few_pixels_is_refused_before_it_is_sent(perso
     assert api.get(session["id"])["assets"] == []
 
 
-def test_a_file_without_label_and_extension_gets_through(person: NewPerson, api: Api) -> None:
+def test_a_file_without_label_and_extension_is_accepted(person: NewPerson, api: Api) -> None:
     session = verified(api)
     alice = person(session["invite_url"])
     alice.sees("files")

@@ -1,4 +1,4 @@
-"""What all pages have in common: small, alone with their own origin, kept by browsers, readable by everybody."""
+"""Rules for all pages: small, no other origin, cached by browsers, accessible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OLDER = "pages/0123456789abcdef"
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_weighs_little_and_asks_nobody_else(open_page: OpenPage, stack: Stack, name: str) -> None:
+def test_a_page_is_small_and_uses_its_own_origin_only(open_page: OpenPage, stack: Stack, name: str) -> None:
     # A request to another origin fails every test that opens a page (conftest.py).
     watched = open_page(f"{stack.api_url}/{name}", phone=False)
     watched.page.wait_for_load_state("networkidle")
@@ -28,7 +28,7 @@ def test_a_page_weighs_little_and_asks_nobody_else(open_page: OpenPage, stack: S
     assert 0 < sum(sizes.values()) < LARGEST_BYTES, sizes
 
 
-def test_a_page_in_use_weighs_little_too(open_page: OpenPage, api: Api) -> None:
+def test_a_page_in_use_is_small_too(open_page: OpenPage, api: Api) -> None:
     session = api.session(start="on_open", language="en")
     alice = open_page(session["invite_url"], phone=False)
     expect(alice.page.locator("#phone img")).to_be_visible()
@@ -43,7 +43,7 @@ def test_a_page_in_use_weighs_little_too(open_page: OpenPage, api: Api) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_has_what_browsers_and_readers_need(open_page: OpenPage, stack: Stack, name: str) -> None:
+def test_a_page_has_language_title_viewport_and_one_heading(open_page: OpenPage, stack: Stack, name: str) -> None:
     watched = open_page(f"{stack.api_url}/{name}")
     page = watched.page
     page.wait_for_load_state("networkidle")
@@ -63,7 +63,7 @@ def test_nothing_is_wider_than_the_screen(open_page: OpenPage, stack: Stack, nam
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_what_a_page_loads_is_compressed_and_kept_and_the_page_itself_is_asked_for(stack: Stack, name: str) -> None:
+def test_a_pages_files_are_compressed_and_cached_and_the_page_is_revalidated(stack: Stack, name: str) -> None:
     html = requests.get(f"{stack.api_url}/{name}", timeout=30)
     assert html.headers["Cache-Control"] == "no-cache"
     again = requests.get(f"{stack.api_url}/{name}", headers={"If-None-Match": html.headers["ETag"]}, timeout=30)
@@ -80,16 +80,16 @@ def test_what_a_page_loads_is_compressed_and_kept_and_the_page_itself_is_asked_f
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_leaves_the_device_alone_but_for_recording(open_page: OpenPage, stack: Stack, name: str) -> None:
+def test_a_page_can_use_no_device_except_for_recording(open_page: OpenPage, stack: Stack, name: str) -> None:
     page = open_page(f"{stack.api_url}/{name}", phone=False).page
     asked = ("camera", "microphone", "geolocation", "payment", "usb", "display-capture")
     allowed = page.evaluate("(names) => names.filter((each) => document.featurePolicy.allowsFeature(each))", asked)
     assert allowed == (["camera", "microphone"] if name == "invite" else [])
 
 
-def test_a_page_is_out_of_reach_of_the_window_that_opened_it(open_page: OpenPage, stack: Stack) -> None:
+def test_a_page_is_isolated_from_the_window_that_opened_it(open_page: OpenPage, stack: Stack) -> None:
     page = open_page(f"{stack.api_url}/docs", phone=False).page
-    # Another origin, as of an application that shows an invite link: this very stack by another name of the host.
+    # Another origin, like an application that shows an invite link: the same stack with another host name.
     other = f"{stack.api_url.replace('127.0.0.1', 'localhost')}/openapi.json"
     opened = open_page(other, phone=False, allowed=["a request to localhost", "favicon.ico"]).page
     with opened.expect_popup() as popup:
@@ -105,7 +105,7 @@ def test_no_other_file_is_served(stack: Stack) -> None:
         assert answer.status_code in (400, 403, 404), name
 
 
-def test_the_page_of_the_contract_shows_every_route_and_its_responses(open_page: OpenPage, stack: Stack) -> None:
+def test_the_docs_page_shows_every_route_and_its_responses(open_page: OpenPage, stack: Stack) -> None:
     page = open_page(f"{stack.api_url}/docs", phone=False).page
     routes = [(f"{method.upper()} {path}", each) for path, item in PATHS.items() for method, each in item.items()]
     expect(page.locator("#routes h2")).to_have_text([name for name, _ in routes])

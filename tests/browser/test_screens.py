@@ -1,4 +1,4 @@
-"""Pictures of every step, as a person on a phone and an operator at a desk see them: `make screenshots` keeps them."""
+"""Screenshots of every step, for a person's phone and an operator's desktop; `make screenshots` keeps them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> DemoMedia:
 
 @pytest.fixture
 def shoot(tmp_path: Path) -> Shoot:
-    """Takes a picture under a name, into the folder that SCREENSHOTS names."""
+    """Saves a screenshot by name, in the folder that SCREENSHOTS names."""
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -37,7 +37,7 @@ def shoot(tmp_path: Path) -> Shoot:
 
 
 @pytest.mark.parametrize(("device", "language"), [("phone", "zh"), ("phone", "en"), ("desktop", "en")])
-def test_a_persons_way(
+def test_screens_of_a_person(
     open_page: OpenPage, api: Api, media: DemoMedia, shoot: Shoot, device: str, language: str
 ) -> None:
     session = invited(api, language=language)
@@ -64,7 +64,7 @@ def test_a_persons_way(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_an_operators_desk(
+def test_screens_of_an_operator(
     open_page: OpenPage, fresh_client: Api, api: Api, media: DemoMedia, shoot: Shoot, scheme: str
 ) -> None:
     for number in range(5):

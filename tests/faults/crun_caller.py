@@ -1,4 +1,4 @@
-"""A program written for crun and its user: both call again when an answer does not come."""
+"""A program written for crun, and its user: both retry when a response is lost."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.faults.simulated_aws import SimulatedAws, Story
 
 CALLBACK = "https://shop.example/done?order=1#top"
 _TRIES = 40
-#: How long it asks whether a file is Active, in seconds.
+#: How long it polls until a file is Active, in seconds.
 _TIMEOUT_SECONDS = 2 * 3600
 
 
 @contextmanager
 def served_face() -> Iterator[str]:
-    """The URL of a picture that is fit."""
+    """Serves a valid picture and yields its URL."""
     with TemporaryDirectory() as folder, serving(Path(folder)) as url:
         (Path(folder) / "front.jpg").write_bytes(FACES[0])
         yield f"{url}/front.jpg"
@@ -29,7 +29,7 @@ def served_face() -> Iterator[str]:
 
 @dataclass
 class CrunCaller:
-    """One person with one file behind ``url``. ``asset_ids`` holds the AssetIds that uploads were answered with."""
+    """One person with one file behind ``url``. ``asset_ids`` holds the AssetIds that uploads returned."""
 
     account: SimulatedAws
     url: str
@@ -40,7 +40,7 @@ class CrunCaller:
     ended: bool = False
 
     def story(self) -> Story:
-        """From the first call until the file has settled; ``ended`` stays False when the program gave up."""
+        """Runs from the first call until the file has settled. ``ended`` stays False when the program gives up."""
         with suppress(GaveUp):
             yield from self._steps()
             self.ended = True
@@ -50,7 +50,7 @@ class CrunCaller:
         self.issued_token = made["BytedToken"]
         yield 10
         yield from self._come_back(take_check(made["H5Link"], "pass"))
-        yield 20  # who asks at once is made to wait inside of the call, where nothing else happens in this account
+        yield 20  # an earlier call would wait inside the function, where nothing else runs in this account
         found = yield from self._until_answered("visual-validate-result", byted_token=self.issued_token)
         self.group_id = found["GroupId"]
         body = {"name": "front", "asset_type": "Image", "asset_url": self.url, "group_id": self.group_id}
@@ -68,7 +68,7 @@ class CrunCaller:
             answer = self.account.crun_route(call, **options)
             if answer.status == 200:
                 return answer.body["data"]
-            # Lambda's own end of a run, a fault of ours, and what is away or on its way.
+            # Throttled, deferred, an error of the application, and an invocation that was killed.
             assert answer.status in (429, 455, 500, 502), answer
             yield 5
         raise GaveUp(call)

@@ -1,6 +1,6 @@
-"""Every call that the functions make to the outside, numbered, and broken where a plan says so.
+"""Numbers every call of the functions to another service, and injects the faults of a plan.
 
-AWS calls are seen by botocore's events, crun's by the HTTP library: the product's own code runs as it is.
+AWS calls are intercepted with botocore's events, calls to crun in the HTTP library: the application runs unchanged.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ _THROTTLED = b'{"code": 429, "message": "rate limited", "data": null}'
 
 
 class Fault(StrEnum):
-    """What becomes of a call."""
+    """What happens to a call."""
 
     FAILS = "fails before it happens"
-    LOST = "happens, the answer is lost"
-    DIES = "happens, the process dies right after"
-    #: The same, and for hours nothing brings that step any further: neither its retries nor who calls it again.
-    USED_UP = "happens, the process dies, every retry too"
-    #: AWS: the SDK's own retry makes the call a second time. crun: a 429, and nothing happened.
+    LOST = "happens, the response is lost"
+    DIES = "happens, the process stops right after"
+    #: The same, and the step fails for hours: its retries and every other invocation.
+    USED_UP = "happens, the process stops, every retry too"
+    #: AWS: the SDK's own retry makes the call a second time. crun: a 429 without any effect.
     REPEATED = "repeated by the SDK, or throttled"
 
 
-#: The faults after which somebody who tries again gets on.
+#: The faults after which a retry succeeds.
 MOMENTARY = tuple(each for each in Fault if each is not Fault.USED_UP)
 
 
 class Killed(BaseException):
-    """The invocation ends here, as by a time-out: nothing that catches Exception sees it."""
+    """Ends the invocation as a time-out does: no ``except Exception`` catches it."""
 
 
 class LostByAws(Exception):
-    """An integration of the state machine itself did not get its answer."""
+    """When the state machine's own integration gets no response."""
 
 
 @dataclass(frozen=True)
@@ -60,23 +60,22 @@ class Call:
 
 @dataclass
 class FaultInjector:
-    """Numbers calls from 1. ``plan`` says which of them break and how, ``outage(service, call)`` what else does at the
+    """Numbers calls from 1 and injects faults.
 
-    moment; ``fired`` which of those came about.
-
-    ``happened(service, operation, body)`` hears of each AWS call that took effect, whoever else hears of it;
-    ``asking(call, url)`` of each call on its way to crun; ``needs(function, service, operation, parameters)`` of each
-    AWS call before anything happens, and of each presigned URL.
+    ``plan`` maps the number of a call to its fault, ``outage(service, call)`` returns the fault of any other call, and
+    ``fired`` lists the faults that occurred. ``happened(service, operation, body)`` is called after each AWS call that
+    took effect, ``asking(call, url)`` before each call to crun, and ``needs(function, service, operation, parameters)``
+    before each AWS call and for each presigned URL.
     """
 
     happened: Callable[[str, str, dict[str, Any]], None]
     asking: Callable[[str, str], None]
     needs: Callable[[str, str, str, dict[str, Any]], None] = lambda *_: None
-    #: Answers in moto's place, where moto does not know: None where it does. ``used_up(function)`` hears of a step
-    #: that comes no further.
+    #: Returns a response in place of moto's, or None for moto's. ``used_up(function)`` is called when a step begins to
+    #: fail for hours.
     answers: Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]] | None] = lambda *_: None
     used_up: Callable[[str], None] = lambda _: None
-    #: What crun answers to a call in the simulator's place, as status and body; None where the simulator does.
+    #: Returns status and body in place of the simulator's response, or None for the simulator's.
     instead: Callable[[str], tuple[int, bytes] | None] = lambda _: None
     plan: Mapping[int, Fault] = field(default_factory=dict)
     outage: Callable[[str, str], Fault | None] = lambda *_: None
@@ -88,18 +87,18 @@ class FaultInjector:
     _send: Any = None
 
     def begin(self, plan: Mapping[int, Fault]) -> None:
-        """Forgets everything and numbers from 1 again."""
+        """Clears all records and numbers from 1 again."""
         self.plan, self.calls, self.fired = plan, [], []
         self.outage, self.instead = lambda *_: None, lambda _: None
 
     @property
     def caller(self) -> str | None:
-        """The function that runs at the moment."""
+        """Returns the function that is running."""
         return self._by
 
     @contextmanager
     def inside(self, function: str) -> Iterator[None]:
-        """What is called in the block is called by ``function``; calls outside of any block are not counted."""
+        """Attributes calls in the block to ``function``. Calls outside of any block are not counted."""
         before, self._by = self._by, function
         try:
             yield
@@ -118,7 +117,7 @@ class FaultInjector:
     # -- AWS --------------------------------------------------------------------------------------------------
 
     def watch(self, service: str, client: Any) -> None:
-        """Listens to a client of the functions."""
+        """Intercepts the calls of a client of the functions."""
         events = client.meta.events
         events.register_first(f"provide-client-params.{service}", self._parameters)
         events.register_first(f"before-call.{service}", self._before_call)
@@ -127,8 +126,7 @@ class FaultInjector:
         events.register_first(f"needs-retry.{service}", self._needs_retry)
 
     def _parameters(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        # For a presigned form botocore names CreateBucket, whatever the form is for: SimulatedAws reads the form
-        # itself.
+        # botocore reports every presigned form as CreateBucket; SimulatedAws reads the form itself.
         if self._by and model.name != "CreateBucket":
             self.needs(self._by, model.service_model.service_name, model.name, params)
 
@@ -162,7 +160,7 @@ class FaultInjector:
     def _needs_retry(self, **_: Any) -> float | None:
         if getattr(self._again, "now", False):
             self._again.now = False
-            return 1e-9  # at once: the SDK sleeps in real time
+            return 1e-9  # immediately: the SDK sleeps in real time
         return None
 
     def _after_call(self, http_response: Any, context: dict[str, Any], **_: Any) -> None:
@@ -183,7 +181,7 @@ class FaultInjector:
             raise Killed
 
     def integration(self, operation: str, call: Callable[[], Any]) -> Any:
-        """A call that the state machine makes itself. It does not die, so DIES is a lost answer too."""
+        """Makes a call of the state machine itself, which cannot stop: DIES is a lost response too."""
         with self.inside("onboard_person"):
             fault = self._number("dynamodb", operation)
         if fault is Fault.FAILS:
@@ -200,7 +198,7 @@ class FaultInjector:
 
     @contextmanager
     def over_http(self) -> Iterator[None]:
-        """In the block, requests to crun are numbered too."""
+        """Numbers requests to crun, too, in the block."""
         real = requests.Session.send
 
         def send(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
@@ -234,7 +232,7 @@ class FaultInjector:
 
 
 class _Body:
-    """The raw body of an answer that no server sent."""
+    """The raw body of a response that no server sent."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -243,7 +241,7 @@ class _Body:
         return self._content
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Closes nothing."""
 
     release_conn = close
 

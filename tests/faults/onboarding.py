@@ -1,4 +1,4 @@
-"""One person's way, as the developer and the person make it happen, trying again as people do."""
+"""One onboarding as a developer and a person perform it, with their retries."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.faults.simulated_aws import SimulatedAws, Story
 
 FACES = [portrait("alice", 600 + 10 * index, 800, image_format="JPEG") for index in range(3)]
 _TRIES = 40
-#: How long the developer's page looks for news, in seconds: longer than a step may come no further. After ten minutes
-#: it looks once a minute.
+#: How long the developer's page polls, in seconds: longer than a step can fail. After ten minutes
+#: it polls once a minute.
 _TIMEOUT_SECONDS, _OFTEN = 24 * 3600, 600
 
 
 class GaveUp(Exception):
-    """Somebody tried again and again, and never got an answer."""
+    """When every retry of a caller failed."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Onboarding:
     ended: bool = False
 
     def story(self) -> Story:
-        """From the first call to the last upload; ``ended`` stays False when somebody gave up."""
+        """Runs from the first call to the last upload. ``ended`` stays False when somebody gives up."""
         with suppress(GaveUp):
             yield from self._steps()
             self.ended = True
@@ -92,13 +92,13 @@ class Onboarding:
         raise GaveUp("the session was never verified")
 
     def session(self) -> Session:
-        """The session as it is now."""
+        """Returns the current session."""
         found = self.account.store.get_session(self.session_id)
         assert found
         return found
 
     def redeliver(self) -> None:
-        """Everything that was delivered comes a second time: messages, S3's events, the browser's requests."""
+        """Delivers everything a second time: messages, S3's events, the browser's requests."""
         for body in list(self.account.delivered):
             self.account.send(body)
         for event in self.account.uploads:
@@ -107,27 +107,27 @@ class Onboarding:
             self.account.browser(url)
 
     def snapshot(self) -> object:
-        """All that a redelivery may not change, as plain data."""
+        """Returns everything that a redelivery must not change."""
         session, assets = self.account.store.load(self.session_id)
         store = self.account.simulator.store
         tokens = {each.token: each.successful_lookups for each in store.validations.values()}
         return session, assets, tokens, sorted(store.assets)
 
     def unsettled(self) -> list[str]:
-        """The assets that somebody still has to move."""
+        """Returns the assets that are still in progress."""
         assets = self.account.store.list_assets(self.session_id)
-        # What was registered twice because the answer got lost waits for a file that nobody will send.
+        # A registration that was repeated after a lost response never receives its file, so it does not count.
         return [f"{each.name} is {each.status.value}" for each in assets if each.status in IN_PROGRESS]
 
 
 def take_check(h5_link: str, outcome: str) -> str:
-    """The person does the face check on the H5 page; where the browser is sent."""
+    """Performs the face check on the H5 page; returns the URL of the redirect."""
     back = requests.post(h5_link, data={"outcome": outcome, "person": "alice"}, allow_redirects=False, timeout=10)
     return back.headers["Location"]
 
 
 def registration(index: int, name: str | None = None) -> dict[str, Any]:
-    """What registers ``FACES[index]``."""
+    """Returns the body that registers ``FACES[index]``."""
     return {
         "name": name or f"face {index}",
         "asset_type": "Image",

@@ -1,4 +1,4 @@
-"""Runs onboardings with planned faults, and checks after each what must hold whatever died."""
+"""Runs onboardings with planned faults, and checks the invariants after each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.faults.fault_injection import MOMENTARY, Call, Fault
 from tests.faults.onboarding import Onboarding
 from tests.faults.simulated_aws import LINK_CHECK_SECONDS, SimulatedAws, simulated_aws
 
-#: Every file turns Active at crun after five seconds: the first question finds it Processing.
+#: Every file becomes Active at crun after five seconds, so the first poll returns Processing.
 SETTINGS: dict[str, Any] = {"asset_outcomes": [{"name": "*", "outcome": "active", "after_seconds": 5}]}
 Plan = Mapping[int, Fault]
 
@@ -32,7 +32,7 @@ class Scenario:
 
     @property
     def used_up(self) -> bool:
-        """Whether a step comes no further for hours: what that leaves behind is for reconcile and people."""
+        """Whether a step fails for hours, so that only reconcile and people can continue its work."""
         return any(fault is Fault.USED_UP for _, fault in self.plan)
 
     def __str__(self) -> str:
@@ -42,17 +42,17 @@ class Scenario:
 
 @dataclass
 class Outcome:
-    """What a scenario came to. ``broken`` names the invariants that did not hold, with what was seen instead."""
+    """The result of a scenario. ``broken`` maps each violated invariant to what was observed instead."""
 
     scenario: Scenario
     calls: int
     fired: list[str]
-    verified_at_once: bool
+    verified_at_first_attempt: bool
     broken: dict[str, str] = field(default_factory=dict)
 
 
 class Invariants:
-    """What holds once the dust has settled. Each method is one; its docstring is its name."""
+    """What holds when everything has ended. Each method checks one invariant, and its docstring names it."""
 
     def __init__(self, story: Onboarding, scenario: Scenario) -> None:
         self.story, self.account, self.scenario = story, story.account, scenario
@@ -60,7 +60,7 @@ class Invariants:
         self.validations = list(self.account.simulator.store.validations.values())
 
     def check(self) -> Iterator[tuple[str, str]]:
-        """The broken ones."""
+        """Yields each violated invariant with what was observed instead."""
         for name in INVARIANTS_OF_USED_UP if self.scenario.used_up else INVARIANTS:
             method = getattr(self, name)
             seen = method()
@@ -68,7 +68,7 @@ class Invariants:
                 yield str(method.__doc__).strip().rstrip("."), str(seen)
 
     def ended(self) -> object:
-        """the story came to its end: nobody tried in vain."""
+        """the onboarding completes: nobody gives up."""
         return None if self.story.ended else "it did not"
 
     def verified(self) -> object:
@@ -78,30 +78,30 @@ class Invariants:
         return None if right else (self.session.status, self.session.group_id)
 
     def prompt(self) -> object:
-        """after a single fault, a browser that reloads need not wait for the link check."""
+        """after a single fault, a browser that reloads does not wait for the link check."""
         waited = self.story.verified_at - self.story.passed_at
         due = len(self.scenario.plan) > 1 or not self.scenario.reloads or waited < LINK_CHECK_SECONDS - 60
         return None if due else f"{waited:.0f} s"
 
     def again_only_when_burned(self) -> object:
-        """a second attempt was asked for only where crun burned the token and lost the answer."""
+        """a second attempt is requested only if a token was consumed and crun's response was lost."""
         asked = len(self.session.attempts) - 1
         lost = [each for each in self.session.attempts.values() if each.status is AttemptStatus.LOST]
-        burned = sum(
+        consumed = sum(
             call.operation == "visual-validate-result" and fault in (Fault.LOST, Fault.DIES)
             for call, fault in self.account.injector.fired
         )
-        allowed = burned if self.scenario.token_mode == "single_use" else 0
-        return None if asked == len(lost) <= allowed else f"{asked} further attempts, {burned} tokens burned"
+        allowed = consumed if self.scenario.token_mode == "single_use" else 0
+        return None if asked == len(lost) <= allowed else f"{asked} further attempts, {consumed} tokens consumed"
 
     def one_successful_lookup(self) -> object:
-        """crun saw at most one successful look-up of each token."""
+        """crun received at most one successful look-up of each token."""
         most = 1 if self.scenario.token_mode == "single_use" else 1 + len(self.scenario.plan)
         worst = max((each.successful_lookups for each in self.validations), default=0)
         return None if worst <= most else worst
 
     def no_early_lookup(self) -> object:
-        """no look-up before an authentic pass or the last-chance time."""
+        """no look-up is made before an authentic pass or the time of the link check."""
         return [each for each in self.account.lookups if each.before_pass and each.age < LINK_CHECK_SECONDS] or None
 
     def settled(self) -> object:
@@ -110,9 +110,9 @@ class Invariants:
         return self.story.unsettled() or nameless or None
 
     def all_files_counted(self) -> object:
-        """each of the three files is in the inventory, and active unless it failed as submission_unknown."""
+        """each of the three files is in the inventory, and active unless it failed with submission_unknown."""
         found = {each.name: each for each in self.assets if each.status is not AssetStatus.AWAITING_UPLOAD}
-        # A file that was dropped into the inbox has no row before its event was read.
+        # A file in inbox/ has no row before its event is processed.
         lost = {each["detail"]["object"]["key"].rpartition("/")[2] for each in self.account.undelivered}
         if {"face 0", "face 1", "third.jpg"} - lost - found.keys() or found.keys() - {"face 0", "face 1", "third.jpg"}:
             return sorted(found)
@@ -123,7 +123,7 @@ class Invariants:
         return None if failed == excused and len(failed) * MAX_AMBIGUOUS_SUBMISSIONS <= self._ambiguous() else failed
 
     def _ambiguous(self) -> int:
-        """How often it was not known whether an upload had reached crun."""
+        """Returns how often it was unknown whether an upload had reached crun."""
         calls = ("asset-upload", "PutItem")
         return sum(
             call.by == "submit_asset" and (call.operation in calls or fault in (Fault.DIES, Fault.USED_UP))
@@ -131,7 +131,7 @@ class Invariants:
         )
 
     def orphans_counted(self) -> object:
-        """no file has two live AssetIds, except where an ambiguous upload was repeated once and a metric counts it."""
+        """no file has two AssetIds, unless an ambiguous upload was repeated once and a metric counts it."""
         names = [each.name for each in self.account.simulator.store.assets.values()]
         extra = len(names) - len(set(names))
         known = {each.crun_asset_id for each in self.assets if each.crun_asset_id}
@@ -140,21 +140,21 @@ class Invariants:
         return None if max(extra, unknown) <= counted else f"{unknown} unknown at crun, {counted} counted"
 
     def executions_ended(self) -> object:
-        """every execution succeeded, and the session has no driver left."""
+        """every execution succeeded, and the session has no driver execution."""
         failed = {name: ended for name, ended in self.account.executions.items() if ended != "SUCCEEDED"}
         return failed or self.session.driver
 
     def no_execution_left(self) -> object:
-        """every execution has ended, and no driver is alive."""
+        """no execution is running."""
         return [name for name, status in self.account.executions.items() if status == "RUNNING"] or None
 
     def queues_empty(self) -> object:
-        """no message is left in the queue, none in the dead-letter queue, and no event was given up."""
+        """the queue and the dead-letter queue are empty, and every event was delivered."""
         left = [self.account.waiting(url) for url in (self.account.queue_url, self.account.dead_letter_url)]
         return None if left == [0, 0] and not self.account.undelivered else (left, self.account.undelivered)
 
     def idempotent(self) -> object:
-        """a second complete delivery of every event changes nothing."""
+        """a second delivery of every event changes nothing."""
         before, executions = self.story.snapshot(), dict(self.account.executions)
         self.story.redeliver()
         self.account.settle()
@@ -162,7 +162,7 @@ class Invariants:
         return "it did" if changed else None
 
     def no_secret_is_logged(self) -> object:
-        """no token, link, signature, key or name stands in a log line or a metric."""
+        """no log line or metric contains a token, link, signature, key or name."""
         secrets = [self.account.client_key, "X-Amz-", "X-Signature", "face 0", "third.jpg"]
         secrets += [each.token for each in self.validations]
         secrets += [url.rpartition("?")[0].rpartition("/")[2] for url in self.account.callbacks]
@@ -170,7 +170,7 @@ class Invariants:
         return leaked or None
 
 
-#: In the order in which they are looked at: the redelivery comes late, since it may change what others see.
+#: In the order of the checks. ``idempotent`` is late because its redelivery may affect the others.
 INVARIANTS = (
     "ended",
     "verified",
@@ -189,8 +189,8 @@ INVARIANTS = (
 )
 
 
-#: What holds even where a step comes no further: executions may have failed, messages may be dead letters, and a person
-#: whose result did not come for hours was asked to do the check again.
+#: What holds even if a step fails for hours. Executions may have failed, messages may be dead letters, and the person
+#: may have been asked to repeat the check.
 INVARIANTS_OF_USED_UP = (
     "ended",
     "verified",
@@ -202,12 +202,12 @@ INVARIANTS_OF_USED_UP = (
     "no_execution_left",
     "no_secret_is_logged",
 )
-#: Who calls these again when they fail is a person or a developer, and they give up at some time.
+#: People and developers retry these, and give up after some time.
 _CALLED_BY_PEOPLE = ("authorize", "create_session", "register_asset")
 
 
 def play(where: SimulatedAws, scenario: Scenario) -> Outcome:
-    """Runs one scenario to its end and looks at what became of it."""
+    """Runs one scenario to its end and checks its invariants."""
     where.begin(dict(scenario.plan))
     where.simulator.update_settings(token_mode=scenario.token_mode)
     story = Onboarding(where, reloads=scenario.reloads)
@@ -227,23 +227,22 @@ def play(where: SimulatedAws, scenario: Scenario) -> Outcome:
 
 
 def calls_of(where: SimulatedAws) -> list[Call]:
-    """The calls of an onboarding in which nothing goes wrong."""
+    """Returns the calls of an onboarding without faults."""
     outcome = play(where, Scenario())
     assert not outcome.broken, outcome
     return where.injector.calls[: outcome.calls]
 
 
 def number_calls() -> list[Call]:
-    """The same, in an account of its own."""
+    """Returns the calls of an onboarding without faults, in an account of its own."""
     with simulated_aws(SETTINGS) as where:
         return calls_of(where)
 
 
 def singles(calls: Sequence[Call], faults: Iterable[Fault] = Fault) -> Iterator[Scenario]:
-    """Every call with every fault that it can meet.
+    """Yields every call with every fault that it can meet.
 
-    Where a browser could reload, also with one that does not; where the token is used, also with tokens that are good
-    for ever.
+    Callbacks are also tried without a reload, and look-ups also with reusable tokens.
     """
     for call, fault in itertools.product(calls, faults):
         if not can_meet(call, fault):
@@ -262,13 +261,13 @@ def can_meet(call: Call, fault: Fault) -> bool:
 
 
 def pairs(calls: Sequence[Call], number: int, seed: int) -> Iterator[Scenario]:
-    """``number`` different pairs of faults, drawn by ``seed``."""
+    """Yields ``number`` different pairs of faults, drawn with ``seed``."""
     chance = random.Random(seed)
     drawn: set[Scenario] = set()
     while len(drawn) < number:
-        # The second fault may hit a call that only the first one brings about.
+        # The second fault may hit a call that is only made because of the first.
         first, second = sorted(chance.sample(range(1, len(calls) + 12), 2))
-        faults = MOMENTARY  # the other one is a dimension of its own
+        faults = MOMENTARY  # USED_UP is tested alone
         scenario = Scenario(
             ((first, chance.choice(faults)), (second, chance.choice(faults))),
             reloads=chance.random() < 0.8,
@@ -285,7 +284,7 @@ def _play_all(scenarios: Sequence[Scenario]) -> list[Outcome]:
 
 
 def explore(scenarios: Iterable[Scenario], *, workers: int) -> Iterator[Outcome]:
-    """Plays scenarios on ``workers`` processes; the outcomes as they come."""
+    """Plays scenarios in ``workers`` processes and yields their outcomes."""
     waiting = list(scenarios)
     share = max(1, min(40, -(-len(waiting) // workers)))
     parts = [waiting[start : start + share] for start in range(0, len(waiting), share)]

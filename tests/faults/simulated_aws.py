@@ -1,6 +1,6 @@
-"""AWS around the functions, in simulated time: what calls them, and how it retries when they fail.
+"""AWS in simulated time: it invokes the functions, and retries them as the real services do.
 
-One thread and one clock: things happen in the order of their times, so a scenario runs the same way every time.
+One thread and one clock: actions run in the order of their times, so a scenario runs the same way every time.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ _ASYNC_RETRIES = (60.0, 120.0)
 _VISIBILITY_SECONDS = float(RESOURCES["OnboardingQueue"]["Properties"]["VisibilityTimeout"])
 _MAX_RECEIVES = RESOURCES["OnboardingQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
 _WATCHED = ("dynamodb", "events", "sqs", "s3", "secretsmanager", "stepfunctions")
-#: How often the template calls reconcile.
+#: The template's interval between runs of reconcile.
 _TICK_SECONDS = 300
-#: Every Retry of the state machine is over by then, and every delivery by SQS or S3.
+#: Longer than every Retry of the state machine, and every redelivery by SQS or S3.
 USED_UP_SECONDS = 9 * 3600.0
-#: Longer than any wait of the product: what has not ended by then never will.
+#: Longer than any wait of the application: what has not ended by then never ends.
 _LONGEST = 40 * 86_400.0
 
 Story = Generator[float, None, None]
@@ -75,7 +75,7 @@ Story = Generator[float, None, None]
 
 @dataclass
 class Answer:
-    """What an HTTP caller gets. ``body`` is JSON where the function answers JSON."""
+    """An HTTP response. ``body`` is parsed if the function returns JSON."""
 
     status: int
     body: Any = None
@@ -84,7 +84,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Lookup:
-    """A look-up that reached crun: how old the token was (seconds), and whether nobody had passed at that time."""
+    """A look-up that reached crun: the token's age in seconds, and whether its callback had not been opened yet."""
 
     age: float
     before_pass: bool
@@ -92,7 +92,7 @@ class Lookup:
 
 @dataclass
 class SimulatedAws:
-    """The account, the platform and crun."""
+    """The account, the services that invoke the functions, and crun."""
 
     simulator: Simulator
     clock: time_machine.Traveller
@@ -114,14 +114,14 @@ class SimulatedAws:
     delivered: list[str] = field(default_factory=list)
     uploads: list[dict[str, Any]] = field(default_factory=list)
     callbacks: list[str] = field(default_factory=list)
-    #: The route of each request to the API, and the root of its trace.
+    #: Route and trace root of each API request.
     traced: list[tuple[str, str]] = field(default_factory=list)
     lookups: list[Lookup] = field(default_factory=list)
-    #: Functions that get another store than theirs: to see whether a mistake would be found.
+    #: Functions that get a faulty store, to test that the harness detects it.
     spoiled: dict[str, type[DynamoStore]] = field(default_factory=dict)
-    #: Whether the clock calls ``reconcile`` every five minutes.
+    #: Whether ``reconcile`` runs every five minutes.
     reconciles: bool = True
-    #: Steps of which nothing comes for a while, and until when.
+    #: Functions that fail for now, and the time at which they work again.
     broken_until: dict[str, float] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict)
     _visited: set[str] = field(default_factory=set)
@@ -132,17 +132,17 @@ class SimulatedAws:
     # -- time -------------------------------------------------------------------------------------------------
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Puts an action on the agenda."""
+        """Schedules an action."""
         heapq.heappush(self._agenda, (self.now + seconds, next(self._order), action))
 
     def play(self, story: Story) -> None:
-        """Plays a story, which yields the seconds until its next step."""
+        """Plays a story: a generator that yields the seconds until its next step."""
         pause = next(story, None)
         if pause is not None:
             self.after(pause, lambda: self.play(story))
 
     def settle(self, seconds: float = _LONGEST) -> None:
-        """Lets time pass until nothing is left to happen, or ``seconds`` are over."""
+        """Advances the clock until nothing is scheduled, or ``seconds`` have passed."""
         end = self.now + seconds
         while True:
             tick = self._next_tick()
@@ -160,11 +160,11 @@ class SimulatedAws:
             self.now = end
             self.clock.move_to(end)
         else:
-            assert not self._agenda, "something goes on for ever"
-            assert tick is None, "something is due for ever"
+            assert not self._agenda, "actions are scheduled without an end"
+            assert tick is None, "a row stays due without an end"
 
     def _next_tick(self) -> float | None:
-        """When reconcile finds something the next time: what finds nothing need not be played."""
+        """Returns the time of the next run of reconcile that finds something; runs that find nothing are skipped."""
         if not self.reconciles:
             return None
         due = min(
@@ -175,28 +175,28 @@ class SimulatedAws:
 
     def _reconcile(self) -> None:
         self._last_tick = self.now
-        with suppress(StateError):  # the next tick comes all the same
+        with suppress(StateError):  # the next run tries again
             self.invoke("reconcile", {"id": "tick"})
 
     def aws(self, service: str) -> Any:
-        """The platform's own client of a service: its calls are not numbered."""
+        """Returns the platform's own client of a service. Its calls are not numbered."""
         if service not in self._clients:
             self._clients[service] = boto3.client(service)  # type: ignore[call-overload]
         return self._clients[service]
 
     def sleep(self, seconds: float) -> None:
-        """A function waits: what is on the agenda until then comes late."""
+        """Sleeps in a function: actions that become due meanwhile run late."""
         self.now += seconds
         self.clock.move_to(self.now)
 
     # -- a scenario -------------------------------------------------------------------------------------------
 
     def begin(self, plan: Mapping[int, Fault], *, keep: bool = False) -> None:
-        """A new scenario: the functions are cold, the records and buckets empty, the tables as they were at first.
+        """Starts a scenario with cold functions, empty records and buckets, and the initial tables.
 
-        With ``keep`` they hold what they have come to hold.
+        With ``keep`` the tables keep their rows.
         """
-        if not keep:  # what moto does with tables and buckets takes the longer the more they hold
+        if not keep:  # moto slows down as tables and buckets grow
             self.fresh.restore()
             forget_objects()
         self.injector.begin(plan)
@@ -224,9 +224,9 @@ class SimulatedAws:
     # -- functions --------------------------------------------------------------------------------------------
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
-        """One invocation. StateError when it failed or died; a dead environment starts cold the next time."""
+        """Invokes a function. Raises StateError when it fails or is killed; after a kill it starts cold."""
         if self.broken_until.get(function, 0) > self.now:
-            raise StateError("Lambda.Unknown", "nothing brings it further")
+            raise StateError("Lambda.Unknown", "the function is broken for now")
         output = io.StringIO()
         for handler in logger.handlers:
             if isinstance(handler, logging.StreamHandler):
@@ -238,7 +238,7 @@ class SimulatedAws:
                 return invoke(self.warm[function], event)
         except Killed:
             self.warm.pop(function, None)
-            raise StateError("Lambda.Unknown", "the process died") from None
+            raise StateError("Lambda.Unknown", "the process stopped") from None
         except Exception as exc:
             raise StateError(type(exc).__name__, str(exc)) from exc
         finally:
@@ -263,7 +263,7 @@ class SimulatedAws:
     def api(
         self, method: str, resource: str, *, key: str = "", idempotency_key: str = "", body: object = None, **path: str
     ) -> Answer:
-        """A request with a credential (the client's by default), through the authorizer."""
+        """Sends a request with a credential (by default the client's) through the authorizer."""
         credential = {"x-api-key": key or self.client_key}
         arn = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:api/v1/{method}{resource}"
         try:
@@ -287,7 +287,7 @@ class SimulatedAws:
         return self._integration(_FUNCTION_OF[method, resource], event)
 
     def crun_route(self, call: str, *, key: str = "", body: object = None, **query: str) -> Answer:
-        """A request by one of crun's own routes: no authorizer stands before them."""
+        """Sends a request to one of crun's own routes, which have no authorizer."""
         method, function = _CRUN_ROUTES[call]
         event = event_of_request(
             method,
@@ -300,7 +300,7 @@ class SimulatedAws:
         return self._integration(function, event)
 
     def browser(self, url: str) -> Answer:
-        """A browser opens a callback URL."""
+        """Opens a callback URL as a browser does."""
         path, _, query = url.partition("/callback/")[2].partition("?")
         self._visited.add(url.partition("?")[0])
         parts = dict(zip(("session_id", "attempt", "signature"), path.split("/"), strict=True))
@@ -329,7 +329,7 @@ class SimulatedAws:
     # -- S3 ---------------------------------------------------------------------------------------------------
 
     def put_object(self, key: str, content: bytes) -> None:
-        """A file arrives in the bucket; EventBridge tells of it."""
+        """Stores a file in the bucket and delivers its event."""
         put = self.aws("s3").put_object(Bucket=self.bucket, Key=key, Body=content)
         self._uploaded(key, len(content), put["VersionId"])
 
@@ -343,14 +343,14 @@ class SimulatedAws:
         self.deliver_upload(event)
 
     def _notify_of_new_objects(self) -> None:
-        """What a function has put into the bucket itself is an event too."""
+        """Delivers the events of objects that functions stored."""
         notified = {each["detail"]["object"]["version-id"] for each in self.uploads}
         for found in self.aws("s3").list_object_versions(Bucket=self.bucket).get("Versions", []):
             if found["VersionId"] not in notified:
                 self._uploaded(found["Key"], found["Size"], found["VersionId"])
 
     def deliver_upload(self, event: dict[str, Any]) -> None:
-        """One event, with the retries of an asynchronous invocation."""
+        """Delivers one event, with the retries of an asynchronous invocation."""
         self.after(1, lambda: self._check_upload(event, 0))
 
     def _check_upload(self, event: dict[str, Any], tries: int) -> None:
@@ -365,7 +365,7 @@ class SimulatedAws:
     # -- SQS --------------------------------------------------------------------------------------------------
 
     def send(self, body: str) -> None:
-        """The queue delivers a message once more."""
+        """Sends a message to the onboarding queue."""
         self.aws("sqs").send_message(QueueUrl=self.queue_url, MessageBody=body)
         self.after(0.1, self._pump)
 
@@ -401,7 +401,7 @@ class SimulatedAws:
         self.after(0.1, self._pump)
 
     def waiting(self, url: str) -> int:
-        """How many messages a queue holds, hidden and delayed ones too."""
+        """Returns how many messages a queue holds, including hidden and delayed ones."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         names.append("ApproximateNumberOfMessagesDelayed")
         found = self.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
@@ -415,7 +415,7 @@ class SimulatedAws:
             self.after(0.05, lambda: self.play(self._execute(name, json.loads(document), arn)))
 
     def place_execution(self, name: str, document: dict[str, Any], status: str) -> None:
-        """An execution that was started before the story begins: it goes on from its first state, or has ended."""
+        """Adds an execution that was started earlier: it runs from its first state, or has ended."""
         sfn = self.aws("stepfunctions")
         arn = sfn.list_state_machines()["stateMachines"][0]["stateMachineArn"]
         sfn.start_execution(stateMachineArn=arn, name=name, input=json.dumps(document))
@@ -425,17 +425,17 @@ class SimulatedAws:
 
     def _execute(self, name: str, document: dict[str, Any], machine_arn: str) -> Story:
         run = self.state_machine.execute(name, document)
-        while self.executions.get(name) == "RUNNING":  # else it was stopped, or deleted
+        while self.executions.get(name) == "RUNNING":  # otherwise it was stopped or deleted
             try:
                 yield next(run)
             except StopIteration as ended:
                 self.executions[name] = ended.value
-        # moto keeps the names; what became of an execution is answered by ``answer`` below.
+        # moto keeps the names; ``answer`` returns an execution's status.
         arn = f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
         self.aws("stepfunctions").stop_execution(executionArn=arn)
 
     def answer(self, operation: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
-        """What Step Functions says of executions: moto has not played them."""
+        """Returns Step Functions' response about an execution, because moto does not run them."""
         if operation not in ("DescribeExecution", "GetExecutionHistory"):
             return None
         name = json.loads(request["body"])["executionArn"].rpartition(":")[2]
@@ -448,20 +448,20 @@ class SimulatedAws:
         return 200, {"events": done}
 
     def use_up(self, function: str) -> None:
-        """For hours no retry of this step gets anywhere: longer than any of them is repeated."""
+        """Breaks a function for longer than anything retries it."""
         self.broken_until[function] = self.now + USED_UP_SECONDS
 
     def asking(self, call: str, url: str) -> None:
-        """A call goes out to crun: how old is the token that it asks for?"""
+        """Records a look-up that is sent to crun."""
         if call != "visual-validate-result":
             return
         validation = self.simulator.store.validations.get(url.partition("byted_token=")[2])
         if validation is None:
-            return  # a token that crun has never given out
+            return  # crun never issued this token
         self.lookups.append(Lookup(self.now - validation.issued_at, validation.callback_url not in self._visited))
 
     def happened(self, service: str, operation: str, body: dict[str, Any]) -> None:
-        """A call of the functions that took effect."""
+        """Reacts to a function's call that took effect."""
         if (service, operation) == ("s3", "PutObject"):
             self._notify_of_new_objects()
         elif operation == "SendMessage":
@@ -539,11 +539,10 @@ def _granted() -> frozenset[Permission]:
 def simulated_aws(
     settings: Mapping[str, Any], *, start: float = START, stream: bool = False, **parameters: str
 ) -> Iterator[SimulatedAws]:
-    """An account with everything in it. ``settings`` are the simulator's, ``parameters`` the functions' variables;
+    """Yields an account with all resources, and fails at the end if a role does not allow a call that was made.
 
-    ``start`` is the time at which it begins, in epoch seconds. With ``stream`` the table keeps its changes.
-
-    Whatever is played in it, in the end every call has been one that its function's role allows.
+    ``settings`` are the simulator's, ``parameters`` environment variables of the functions, and ``start`` the initial
+    time in epoch seconds. With ``stream`` the table has a stream.
     """
     with (
         isolated_aws_environment(),

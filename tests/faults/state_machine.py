@@ -1,7 +1,7 @@
-"""The state machine of statemachine/onboard_person.asl.json, interpreted in simulated time.
+"""Interprets the state machine of statemachine/onboard_person.asl.json in simulated time.
 
-A second interpreter beside moto's (tests/workflow), because this one can be stopped at every call. It knows what the
-document uses and refuses everything else.
+Unlike moto's interpreter (tests/workflow), this one can be stopped at every call. It supports what the document uses
+and rejects everything else.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _TASK = re.compile(r"\$\{(\w+FunctionArn)\}")
 
 
 class StateError(Exception):
-    """A state's error name, as Retry and Catch know it."""
+    """A state's error, with the name that Retry and Catch match."""
 
     def __init__(self, name: str, cause: str = "") -> None:
         super().__init__(f"{name}: {cause}")
         self.name = name
 
     def matches(self, names: list[str]) -> bool:
-        """Whether an ErrorEquals list covers it."""
+        """Returns whether an ErrorEquals list matches the error."""
         return bool({self.name, "States.ALL"} & set(names)) or (
             "States.TaskFailed" in names and self.name != "States.Timeout"
         )
@@ -40,7 +40,7 @@ class StateError(Exception):
 
 @dataclass
 class StateMachine:
-    """``call(function, payload)`` invokes a Lambda, ``update_item(parameters)`` writes to DynamoDB; StateError."""
+    """Calls ``call(function, payload)`` and ``update_item(parameters)``, which raise StateError when they fail."""
 
     call: Callable[[str, Any], Any]
     update_item: Callable[[dict[str, Any]], Any]
@@ -51,9 +51,9 @@ class StateMachine:
     largest: int = 0
     #: History events of each execution, as Step Functions writes them; it allows 25,000.
     events: Counter[str] = field(default_factory=Counter)
-    #: State transitions of each execution, as they are billed: each state entered, and each try again.
+    #: State transitions of each execution, as they are billed: each state entered, and each retry.
     transitions: Counter[str] = field(default_factory=Counter)
-    #: What the tasks of each execution returned, as its history keeps it.
+    #: Outputs of the tasks of each execution, as its history has them.
     outputs: dict[str, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class StateMachine:
         self.document: dict[str, Any] = json.loads(text)
 
     def execute(self, name: str, document: dict[str, Any]) -> Steps:
-        """Runs to the end; returns ``SUCCEEDED`` or ``FAILED``."""
+        """Runs to the end; returns ``SUCCEEDED``, ``FAILED`` or ``TIMED_OUT``."""
         about = {"Name": name, "Input": json.loads(json.dumps(document)), "StartTime": self._time()}
         until = self.now() + self.document["TimeoutSeconds"]
         run = self._run(self.document, document, {"Execution": about})
@@ -114,7 +114,7 @@ class StateMachine:
         tries = [0] * len(state.get("Retry", []))
         while True:
             try:
-                # Scheduled, started, and succeeded or failed: of each try of a task, and of a map with its items.
+                # Scheduled, started, and succeeded or failed: for each try of a task, and for a map.
                 self.events[context["Execution"]["Name"]] += 3 if state["Type"] in ("Task", "Map") else 0
                 result = yield from self._work(state, data, context)
             except StateError as error:
@@ -127,7 +127,7 @@ class StateMachine:
                 pause = min(rule["IntervalSeconds"] * rule["BackoffRate"] ** tries[index], rule["MaxDelaySeconds"])
                 tries[index] += 1
                 self.transitions[context["Execution"]["Name"]] += 1
-                # Full jitter: anything between nothing and the whole pause.
+                # Full jitter: anything between zero and the whole pause.
                 yield self.chance.uniform(0, pause)
             else:
                 if "ResultSelector" in state:
@@ -164,7 +164,7 @@ class StateMachine:
 
 
 def _together(runs: list[Steps]) -> Steps:
-    """Runs generators side by side on one clock."""
+    """Runs generators concurrently on one clock."""
     heap = [(0.0, index, run) for index, run in enumerate(runs)]
     now = 0.0
     while heap:

@@ -1,4 +1,4 @@
-"""The metrics that alarms wait for, as the functions really write them."""
+"""The metrics that alarms watch, as the functions write them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.template_file import RESOURCES, ROOT
 
 
 def _lines(where: SimulatedAws) -> list[dict[str, Any]]:
-    """The lines of metrics."""
+    """Returns the log lines that are metrics."""
     return [line for line in map(json.loads, where.logs) if "_aws" in line]
 
 
 def _written(where: SimulatedAws) -> set[tuple[str, str, frozenset[tuple[str, str]]]]:
-    """Namespace, name and dimensions of what CloudWatch makes of the logs."""
+    """Returns namespace, name and dimensions of the metrics that CloudWatch reads from the logs."""
     found = set()
     for line in _lines(where):
         for directive in line["_aws"]["CloudWatchMetrics"]:
@@ -33,7 +33,7 @@ def _written(where: SimulatedAws) -> set[tuple[str, str, frozenset[tuple[str, st
     return found
 
 
-def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
+def test_functions_write_the_metrics_that_alarms_watch() -> None:
     with simulated_aws(
         {"asset_outcomes": [{"name": "*", "outcome": "active", "after_seconds": 5}]}, stream=True
     ) as where:
@@ -47,11 +47,11 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
         asset = where.store.list_assets(person.session_id)[0]
         with where.simulator.store.lock:
             del where.simulator.store.assets[str(asset.crun_asset_id)]
-        for _ in range(2):  # one look might be a hiccup
+        for _ in range(2):  # one check alone might be a temporary error
             where.invoke("recheck_assets", {})
             where.settle(3600)
-        place = where.api("POST", "/sessions", body={"assets": [registration(0)]}).body["assets"][0]
-        key = place["upload"]["fields"]["key"]
+        slot = where.api("POST", "/sessions", body={"assets": [registration(0)]}).body["assets"][0]
+        key = slot["upload"]["fields"]["key"]
         where.aws("s3").put_object(Bucket="uploads", Key=key, Body=FACES[0])  # its event is lost
         where.settle(3600)
         where.simulator.update_settings(balance=0)
@@ -85,7 +85,7 @@ def test_what_the_alarms_watch_is_what_the_functions_write() -> None:
 def test_a_wait_for_a_permit_is_measured() -> None:
     with simulated_aws({}, CRUN_REQUESTS_PER_10S="20") as where:
         where.begin({})
-        for _ in range(3):  # a client's share lets two go at once
+        for _ in range(3):  # a client's bucket allows two immediately
             assert where.api("POST", "/sessions", body={}).status == 201
         (line,) = [each for each in _lines(where) if Metric.PERMIT_WAIT_SECONDS.value in each]
         (waited,) = line[Metric.PERMIT_WAIT_SECONDS.value]
@@ -93,7 +93,7 @@ def test_a_wait_for_a_permit_is_measured() -> None:
         assert line["session_id"]
 
 
-def test_the_readers_measure_the_age_of_messages_however_often_they_were_received() -> None:
+def test_queue_consumers_measure_the_age_of_messages() -> None:
     def aged(function: str, received: int) -> dict[str, Any]:
         (record, *_) = json.loads((ROOT / f"events/{function}.json").read_text("utf-8"))["Records"]
         sent = str(round((where.now - 1900) * 1000))
@@ -112,4 +112,4 @@ def test_the_readers_measure_the_age_of_messages_however_often_they_were_receive
         for metric in (Metric.ONBOARDING_MESSAGE_SECONDS, Metric.WEBHOOK_FIRST_TRY_SECONDS)
     )
     assert onboarding == [1900, 1900]
-    assert webhooks == [1900], "a later try is late on purpose"
+    assert webhooks == [1900], "later attempts are delayed on purpose"

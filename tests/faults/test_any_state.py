@@ -1,7 +1,7 @@
-"""From whatever stands in the table, whatever became of executions and messages, everything ends or waits for a person.
+"""From any combination of rows, executions and messages, everything ends or waits for a person.
 
-Hypothesis draws a session, its attempts, its files, a driver, executions that live, have ended or are not known, and
-messages. Then only the clock runs: the queue is read, living executions go on, and reconcile comes every five minutes.
+Hypothesis draws a session, its attempts and files, a driver execution, executions that are running, ended or missing,
+and messages. Then only time passes: messages are delivered, executions continue, and reconcile runs every five minutes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import requests
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -27,15 +28,17 @@ from tests.faults.scenarios import SETTINGS
 from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 from tests.functions import CRUN_KEY
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400.0
-#: Statuses in which nobody has anything to do but a person.
+#: Statuses in which only a person can continue.
 WAITING = {SessionStatus.REQUIRES_INPUT, SessionStatus.VERIFIED}
 _ACCOUNTS = ExitStack()
 _SEQUENCE = itertools.count(1)
 
 
 def _account() -> SimulatedAws:
-    """One account for all examples: making one takes a second."""
+    """Returns one account for all examples, because creating one takes a second."""
     global _simulated
     if _simulated is None:
         _simulated = _ACCOUNTS.enter_context(simulated_aws(SETTINGS))
@@ -51,19 +54,19 @@ def teardown_module() -> None:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One state to start from. Times are seconds before now."""
+    """One initial state. ``age`` is in seconds before now."""
 
     session: SessionStatus
     attempts: tuple[AttemptStatus, ...]
     #: Whether the person really passed the newest attempt at crun.
     passed: bool
-    #: Whether its token was used up by a look-up whose answer stands in no row.
+    #: Whether a look-up consumed its token and no row has the result.
     used: bool
-    #: What became of the execution of the newest attempt: None where there is none.
+    #: Status of the newest attempt's execution; None if there is none.
     validation: str | None
-    #: The same of the driver of the files, where the session names one.
+    #: Status of the driver execution; None if the session has none.
     driver: str | None
-    #: Whether the execution's history holds what crun gave it.
+    #: Whether the execution's history contains crun's response.
     history: bool
     files: tuple[AssetStatus, ...]
     leased: bool
@@ -92,7 +95,7 @@ _STATES = st.builds(
 
 @dataclass
 class Placed:
-    """A state that stands in the account now."""
+    """A state that is stored in the account."""
 
     session: Session
     assets: list[Asset]
@@ -100,7 +103,7 @@ class Placed:
 
 
 def _token(where: SimulatedAws, *, passed: bool, used: bool) -> tuple[str, str | None]:
-    """A real byted token of the simulator, and the group behind it where the person passed."""
+    """Returns a byted token from the simulator, and its group if the person passed."""
     answer = requests.post(
         f"{where.simulator.url}/api/v1/client/job/visual-validate-session",
         json={"callback_url": "https://likeness.example/callback"},
@@ -121,7 +124,7 @@ def _token(where: SimulatedAws, *, passed: bool, used: bool) -> tuple[str, str |
 
 
 def _uploaded(where: SimulatedAws, name: str, group: str) -> str:
-    """An AssetId that crun really has given out."""
+    """Returns an AssetId that the simulator issued."""
     answer = requests.post(
         f"{where.simulator.url}/api/v1/client/job/asset-upload",
         json={"name": name, "asset_type": "Image", "asset_url": "https://bucket.test/x", "group_id": group},
@@ -175,7 +178,7 @@ def _asset(where: SimulatedAws, session: Session, status: AssetStatus, group: st
     then, number = session.created_at, next(_SEQUENCE)
     made = asset_id(int(then * 1000), number.to_bytes(10, "big"))
     if group is None and status in (AssetStatus.SUBMITTING, AssetStatus.PROCESSING, AssetStatus.ACTIVE):
-        status = AssetStatus.UPLOADED  # nothing goes to crun before the group is known
+        status = AssetStatus.UPLOADED  # nothing is submitted before the group is known
     at_crun = status in (AssetStatus.PROCESSING, AssetStatus.ACTIVE)
     key = f"uploads/{session.id}/{made}/file"
     stored = where.aws("s3").put_object(Bucket="uploads", Key=key, Body=FACES[0] + made.encode())
@@ -245,7 +248,7 @@ def _messages(where: SimulatedAws, drawn: Drawn, session: Session) -> None:
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(drawn=_STATES)
-def test_whatever_stands_in_the_table_settles_or_waits_for_a_person(drawn: Drawn) -> None:
+def test_every_drawn_state_settles_or_waits_for_a_person(drawn: Drawn) -> None:
     where = _account()
     where.settle()
     where.begin({})
@@ -259,28 +262,28 @@ def _settled(where: SimulatedAws, placed: Placed, drawn: Drawn, before: int) -> 
     session, assets = where.store.load(placed.session.id)
     assert session
     event(f"{drawn.session.value} → {session.status.value}")
-    assert session.status in WAITING, "it stands still"
+    assert session.status in WAITING, "the session is stuck"
     if session.status is SessionStatus.REQUIRES_INPUT and drawn.session is SessionStatus.PROCESSING:
-        assert session.last_error, "nobody says what is to be done"
+        assert session.last_error, "no error explains what to do"
     open_attempts = [each for each in session.attempts.values() if each.status is AttemptStatus.OPEN]
-    assert session.group_id or open_attempts == [], "an overdue link was never asked about"
+    assert session.group_id or open_attempts == [], "an overdue link was never looked up"
     moving = IN_PROGRESS | {AssetStatus.AWAITING_UPLOAD}
     if session.group_id:
         standing = [each for each in assets if each.status in moving]
-        # A file that arrived days ago without an event: its slot is looked at twice, and never again.
+        # A file that arrived days ago without an event: reconcile checks its slot twice, and then no more.
         assert [each for each in standing if each.status is not AssetStatus.AWAITING_UPLOAD] == []
     nameless = [each.id for each in assets if each.status is AssetStatus.FAILED and not each.error]
     assert len(nameless) <= sum(each is AssetStatus.FAILED for each in drawn.files)
     assert "RUNNING" not in where.executions.values()
-    # A token is good for one answer: whoever has the group has it from one look-up alone.
+    # A token can be used once, so a group comes from exactly one look-up.
     assert all(each.successful_lookups <= 1 for each in where.simulator.store.validations.values())
     if session.group_id:
         assert session.group_id in {each.group_id for each in where.simulator.store.validations.values()}
     if drawn.passed and drawn.used and drawn.history and drawn.validation in ("SUCCEEDED", "FAILED", "ABORTED"):
         waited = drawn.attempts[-1] in (AttemptStatus.PASSED, AttemptStatus.OPEN)
         if waited and drawn.session is SessionStatus.PROCESSING:
-            assert session.status is SessionStatus.VERIFIED, "the history had the group"
-    # What crun has beyond what the rows name was counted.
+            assert session.status is SessionStatus.VERIFIED, "the history has the group"
+    # Assets at crun that no row names are counted.
     known = {each.crun_asset_id for each in assets if each.crun_asset_id}
     unknown = len(where.simulator.store.assets) - before - len(known - _known_before(placed))
     assert unknown <= where.metrics.count("PossibleOrphan")

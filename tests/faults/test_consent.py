@@ -1,4 +1,4 @@
-"""The person's consent with every call behind it broken in every way: on record once, and the link comes after it."""
+"""The person's consent with every fault at every call: recorded once, and no link before it."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def _agree(where: SimulatedAws, session_id: str, person: str) -> int:
 
 
 def _person(where: SimulatedAws) -> tuple[str, str]:
-    """A session that waits for its person, and the session token."""
+    """Creates a session that starts when its person opens it; returns its id and the invite's token."""
     where.begin({})
     made = where.api("POST", "/sessions", body={"start": "on_open"}).body
     return made["id"], made["invite_url"].partition("#")[2]
 
 
-def test_a_consent_that_dies_anywhere_is_recorded_once_by_who_presses_again(account: SimulatedAws) -> None:
+def test_a_consent_that_fails_anywhere_is_recorded_once_by_a_retry(account: SimulatedAws) -> None:
     session_id, person = _person(account)
     begin = len(account.injector.calls)
     assert _agree(account, session_id, person) == 201
@@ -57,9 +57,9 @@ def test_a_consent_that_dies_anywhere_is_recorded_once_by_who_presses_again(acco
             answers: list[int] = []
             while not answers or answers[-1] not in (200, 201):
                 assert len(answers) < 3, answers
-                assert _ledger(account, session_id) == [] or answers, "nothing is recorded that nobody said"
+                assert _ledger(account, session_id) == [] or answers, "nothing is recorded before the person agrees"
                 answers.append(_agree(account, session_id, person))
-            assert account.injector.fired, "the fault came about"
+            assert account.injector.fired, "the fault occurs"
             assert len(_ledger(account, session_id)) == 1, (number, fault)
             session = account.store.get_session(session_id)
             assert session
@@ -68,7 +68,7 @@ def test_a_consent_that_dies_anywhere_is_recorded_once_by_who_presses_again(acco
             assert made.status == 201
 
 
-def test_without_a_consent_no_link_is_asked_for(account: SimulatedAws) -> None:
+def test_without_a_consent_no_link_is_requested(account: SimulatedAws) -> None:
     session_id, person = _person(account)
     refused = account.api("POST", f"{SESSION}/attempts", key=person, session_id=session_id)
     assert (refused.status, refused.body["code"]) == (409, "consent_required")

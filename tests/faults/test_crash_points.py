@@ -1,4 +1,4 @@
-"""Whatever dies in between, a person who passed is verified: every call of an onboarding, broken in every way."""
+"""A person who passed is verified, whatever fault occurs at whatever call of the onboarding."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from tests.faults.scenarios import INVARIANTS, SETTINGS, Scenario, calls_of, can
 from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 from tests.template_file import ROOT
 
+pytestmark = pytest.mark.slow
+
 SEED = 20_261_124
 #: Pairs of faults: so many in each run of the tests, and so many by night.
 PAIRS, PAIRS_BY_NIGHT = 60, 240
@@ -34,17 +36,15 @@ def calls(account: SimulatedAws) -> list[Call]:
     return calls_of(account)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("fault", Fault)
 def test_no_single_fault_at_any_call_breaks_a_promise(account: SimulatedAws, calls: list[Call], fault: Fault) -> None:
     outcomes = [play(account, each) for each in singles(calls, [fault])]
-    assert all(each.fired for each in outcomes), "a planned fault did not come about"
+    assert all(each.fired for each in outcomes), "a planned fault did not occur"
     assert {str(each.scenario): each.broken for each in outcomes if each.broken} == {}
     assert len(outcomes) >= sum(can_meet(each, fault) for each in calls) > len(calls) / 2
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("first", "last"), [(0, PAIRS), pytest.param(PAIRS, PAIRS_BY_NIGHT, marks=pytest.mark.nightly)]
@@ -63,25 +63,25 @@ def test_every_kind_of_outside_call_is_numbered(calls: list[Call]) -> None:
     assert [each.number for each in calls] == list(range(1, len(calls) + 1))
 
 
-def test_the_command_prints_a_table_of_what_it_tried() -> None:
+def test_the_command_prints_a_table_of_its_results() -> None:
     command = ["make", "faults", f"PYTHON={sys.executable}", "ARGS=--no-singles --pairs 4 --seed 7"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     rows = dict(re.findall(r"│ +(\S[^│]*?) +│ (\d+) +│", run.stdout))
     assert int(rows["calls numbered"]) > 75
-    assert {name: rows[name] for name in ("scenarios run", "survivors", "failures")} == {
+    assert {name: rows[name] for name in ("scenarios run", "passed", "failed")} == {
         "scenarios run": "5",
-        "survivors": "5",
-        "failures": "0",
+        "passed": "5",
+        "failed": "0",
     }
     assert int(rows["invariants checked"]) == 5 * len(INVARIANTS)
 
 
-# -- the harness itself: it finds the mistakes that it is there for ------------------------------------------------
+# -- the harness detects mistakes ----------------------------------------------------------------------------------
 
 
 class Forgetful(DynamoStore):
-    """The trap: "ConditionalCheckFailed means duplicate", so a pass that is there already sends no message."""
+    """Treats a failed condition as a duplicate: a pass that is already stored sends no message."""
 
     def record_pass(self, session_id: str, number: int, result_code: str, now: float) -> Session:
         session = self.get_session(session_id)
@@ -91,19 +91,19 @@ class Forgetful(DynamoStore):
 
 
 class Careless(DynamoStore):
-    """An inventory that forgets to say that a look-up led nowhere: nobody knows that the check has to be done again."""
+    """Does not store a refused result, so nobody knows that the check has to be repeated."""
 
     def record_refused_result(
         self, session: Session, number: int, status: AttemptStatus, why: Problem, now: float
     ) -> None:
-        """Nothing is written."""
+        """Writes nothing."""
 
 
 @pytest.mark.parametrize(
     ("function", "store", "operation", "fault", "found"),
     [
-        pytest.param("receive_callback", Forgetful, "SendMessage", Fault.FAILS, "link check", id="the trap"),
-        pytest.param("look_up_result", Careless, "visual-validate-result", Fault.LOST, "came to its end", id="silence"),
+        pytest.param("receive_callback", Forgetful, "SendMessage", Fault.FAILS, "link check", id="duplicate"),
+        pytest.param("look_up_result", Careless, "visual-validate-result", Fault.LOST, "completes", id="unrecorded"),
     ],
 )
 def test_the_harness_finds_a_broken_promise(
@@ -116,7 +116,7 @@ def test_the_harness_finds_a_broken_promise(
     found: str,
 ) -> None:
     monkeypatch.setattr(account, "spoiled", {function: store})
-    calls = calls_of(account)  # without a fault the mistake does not show
+    calls = calls_of(account)  # without a fault the mistake has no effect
     number = next(each.number for each in calls if (each.by, each.operation) == (function, operation))
     outcome = play(account, Scenario(((number, fault),)))
     assert any(found in name for name in outcome.broken), outcome

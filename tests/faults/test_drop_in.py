@@ -1,4 +1,4 @@
-"""crun's own routes, with every call of the functions behind them broken in every way."""
+"""crun's own routes, with every fault at every call of their functions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def play(where: SimulatedAws, url: str, plan: dict[int, Fault]) -> CrunCaller:
 
 
 def check(caller: CrunCaller, fault: Fault | None = None) -> None:
-    """What holds whatever died."""
+    """Checks what holds after any fault."""
     where = caller.account
     assert caller.ended, "the program gave up"
     session_id = session_of(caller.issued_token)
@@ -49,12 +49,12 @@ def check(caller: CrunCaller, fault: Fault | None = None) -> None:
     assert session
     assert session.group_id == caller.group_id
     at_crun = where.simulator.store.assets
-    # Whatever id the program holds, asset-info knows it, and what it shows works at crun.
+    # asset-info finds the id that the program received, and an Active one exists at crun.
     if caller.info["Status"] == "Active":
         assert at_crun[caller.info["AssetId"]].status == "Active"
     else:
         assert fault in (Fault.LOST, Fault.DIES), caller.info
-    # Nothing stands still: each asset has settled, and what crun has beyond them are answers that were lost.
+    # Each asset has settled. Other assets at crun come from lost responses.
     assert {each.status for each in assets} <= {AssetStatus.ACTIVE, AssetStatus.FAILED}
     strays = set(at_crun) - {each.crun_asset_id for each in assets}
     assert len(strays) <= (fault is not None)
@@ -63,7 +63,7 @@ def check(caller: CrunCaller, fault: Fault | None = None) -> None:
     assert not [each for each in where.lookups if each.before_pass and each.age < LINK_CHECK_SECONDS]
 
 
-def test_a_caller_of_crun_routes_gets_through(where: SimulatedAws, url: str) -> None:
+def test_a_caller_of_crun_routes_completes(where: SimulatedAws, url: str) -> None:
     caller = play(where, url, {})
     check(caller)
     assert caller.asset_ids == [caller.info["AssetId"]]
@@ -73,7 +73,7 @@ def test_a_caller_of_crun_routes_gets_through(where: SimulatedAws, url: str) -> 
 def calls(where: SimulatedAws, url: str) -> list[Call]:
     play(where, url, {})
     behind = [each for each in where.injector.calls if each.by in BEHIND]
-    # One question how the file is doing is like the other.
+    # All polls make the same calls, so five of these are enough.
     questions = [each for each in behind if each.by == "get_result"]
     return [each for each in behind if each not in questions[5:]]
 
@@ -86,7 +86,7 @@ def test_no_single_fault_at_any_call_breaks_a_promise(
     assert {each.by for each in calls} == set(BEHIND)
     for call in calls:
         if fault in (Fault.LOST, Fault.REPEATED) and call.operation in _READS:
-            continue  # to who only reads it is all one
+            continue  # repeating a read has no effect
         caller = play(where, url, {call.number: fault})
         assert where.injector.fired, call
         try:
@@ -95,7 +95,7 @@ def test_no_single_fault_at_any_call_breaks_a_promise(
             raise AssertionError(f"{call} {fault}: {exc}") from exc
 
 
-def test_an_upload_that_crun_defers_for_hours_is_active_in_the_end(where: SimulatedAws, url: str) -> None:
+def test_an_upload_that_crun_defers_for_hours_becomes_active(where: SimulatedAws, url: str) -> None:
     where.begin({})
     where.simulator.add_faults(FaultRule(call="upload", kind="both", code=455, times=12, retry_after=600))
     caller = CrunCaller(where, url)
@@ -103,11 +103,11 @@ def test_an_upload_that_crun_defers_for_hours_is_active_in_the_end(where: Simula
     where.settle()
     check(caller)
     (first,) = caller.asset_ids
-    assert first.startswith("ast_"), "no id of crun's could be told in time"
+    assert first.startswith("ast_"), "crun's id was not known in time"
     assert caller.info["AssetId"] != first
 
 
-def test_a_lost_callback_is_found_by_the_link_check_and_no_question_burns_the_token(where: SimulatedAws) -> None:
+def test_the_link_check_finds_a_lost_callback_and_polls_consume_no_token(where: SimulatedAws) -> None:
     where.begin({})
     made = where.crun_route("visual-validate-session", body={"callback_url": CALLBACK}).body["data"]
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""DELETE /sessions/{id} at any moment: what is personal goes and stays away, whatever dies in the middle."""
+"""DELETE /sessions/{id} at any moment removes personal data for good, whatever fails in between."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tests.faults.fault_injection import MOMENTARY
 from tests.faults.onboarding import FACES, Onboarding, take_check
 from tests.faults.scenarios import SETTINGS
 from tests.faults.simulated_aws import Answer, SimulatedAws, simulated_aws
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def _objects(where: SimulatedAws, story: Onboarding) -> int:
     return sum(len(page.get("Versions", [])) + len(page.get("DeleteMarkers", [])) for page in pages)
 
 
-def _check_gone(where: SimulatedAws, story: Onboarding) -> None:
+def _check_erased(where: SimulatedAws, story: Onboarding) -> None:
     session, assets = where.store.load(story.session_id)
     assert session
     assert session.status is SessionStatus.REDACTED
@@ -53,18 +55,18 @@ def _check_gone(where: SimulatedAws, story: Onboarding) -> None:
     assert "RUNNING" not in where.executions.values()
 
 
-def test_the_tombstone_says_what_to_ask_crun_for(account: SimulatedAws) -> None:
+def test_the_tombstone_lists_the_ids_to_delete_at_crun(account: SimulatedAws) -> None:
     story = _onboard(account, 600)
     before = account.store.list_assets(story.session_id)
     answer = _erase(account, story)
     assert answer.status == 200
-    _check_gone(account, story)
+    _check_erased(account, story)
     assert answer.body["status"] == "redacted"
     assert answer.body["group_id"]
     assert answer.body["erasure"]["upstream"] == "not_supported_by_provider"
     assert {each["crun_asset_id"] for each in answer.body["assets"]} == {each.crun_asset_id for each in before}
     kept = {each.id: each.sha256 for each in account.store.list_assets(story.session_id)}
-    assert kept == {each.id: each.sha256 for each in before}, "digests stay as proof"
+    assert kept == {each.id: each.sha256 for each in before}, "digests are kept as proof"
 
 
 def test_a_second_erasure_changes_nothing(account: SimulatedAws) -> None:
@@ -75,19 +77,19 @@ def test_a_second_erasure_changes_nothing(account: SimulatedAws) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 6.5, 15.05, 15.5, 16, 17, 19, 25, 30, 62, 63, 64, 66])
-def test_whatever_is_under_way_stops_and_late_events_change_nothing(account: SimulatedAws, seconds: float) -> None:
+def test_work_in_progress_stops_and_late_events_change_nothing(account: SimulatedAws, seconds: float) -> None:
     story = _onboard(account, seconds)
     assert _erase(account, story).status == 200
     story.redeliver()
     account.put_object(f"inbox/{story.session_id}/late.jpg", FACES[0])
     account.settle()
-    _check_gone(account, story)
+    _check_erased(account, story)
     assert account.waiting(account.queue_url) == account.waiting(account.dead_letter_url) == 0
     refused = account.api("POST", "/sessions/{session_id}/attempts", session_id=story.session_id)
     assert refused.status == 409
 
 
-def test_an_erasure_that_dies_anywhere_is_finished_by_the_next(account: SimulatedAws) -> None:
+def test_an_erasure_that_fails_anywhere_is_completed_by_the_next(account: SimulatedAws) -> None:
     story = _onboard(account, 30)
     begin = len(account.injector.calls)
     _erase(account, story)
@@ -100,11 +102,11 @@ def test_an_erasure_that_dies_anywhere_is_finished_by_the_next(account: Simulate
             for _ in range(3):
                 if _erase(account, story).status == 200:
                     break
-            assert account.injector.fired, "the fault came about"
-            _check_gone(account, story)
+            assert account.injector.fired, "the fault occurs"
+            _check_erased(account, story)
 
 
-def test_an_upload_on_its_way_to_crun_is_known_to_the_tombstone(account: SimulatedAws) -> None:
+def test_the_tombstone_has_the_id_of_an_upload_in_progress(account: SimulatedAws) -> None:
     story = _onboard(account, 14)
     erased: list[Answer] = []
 
@@ -116,7 +118,7 @@ def test_an_upload_on_its_way_to_crun_is_known_to_the_tombstone(account: Simulat
     account.settle(30)
     account.injector.asking = account.asking
     assert [each.status for each in erased] == [200]
-    _check_gone(account, story)
+    _check_erased(account, story)
     (sent,) = account.simulator.store.assets
     assert [each.crun_asset_id for each in account.store.list_assets(story.session_id)] == [sent]
 
@@ -127,7 +129,7 @@ def _erase_one(where: SimulatedAws, story: Onboarding, asset_id: str) -> Answer:
     )
 
 
-def _check_one_gone(where: SimulatedAws, story: Onboarding, before: Asset) -> None:
+def _check_one_erased(where: SimulatedAws, story: Onboarding, before: Asset) -> None:
     after = where.store.get_asset(story.session_id, before.id)
     assert after
     assert (after.status, after.name, after.object_key, after.version_id) == (AssetStatus.REDACTED, "", "", None)
@@ -140,20 +142,20 @@ def _check_one_gone(where: SimulatedAws, story: Onboarding, before: Asset) -> No
 
 
 @pytest.mark.parametrize("seconds", [0, 6.5, 15.05, 15.5, 16, 17, 19, 25, 30, 62, 64, 600])
-def test_one_file_is_erased_at_any_moment_and_the_others_go_on(account: SimulatedAws, seconds: float) -> None:
+def test_one_file_is_erased_at_any_moment_and_the_others_continue(account: SimulatedAws, seconds: float) -> None:
     story = _onboard(account, seconds)
     first, *others = account.store.list_assets(story.session_id)
     assert _erase_one(account, story, first.id).status == 200
     story.redeliver()
     account.settle()
-    _check_one_gone(account, story, first)
+    _check_one_erased(account, story, first)
     settled = {each.id: each.status for each in account.store.list_assets(story.session_id)}
     assert {settled[each.id] for each in others} <= {AssetStatus.ACTIVE, AssetStatus.FAILED}
     assert AssetStatus.ACTIVE in settled.values()
     assert "RUNNING" not in account.executions.values()
 
 
-def test_an_erasure_of_one_file_that_dies_anywhere_is_finished_by_the_next(account: SimulatedAws) -> None:
+def test_an_erasure_of_one_file_that_fails_anywhere_is_completed_by_the_next(account: SimulatedAws) -> None:
     story = _onboard(account, 600)
     begin = len(account.injector.calls)
     first = account.store.list_assets(story.session_id)[0]
@@ -168,11 +170,11 @@ def test_an_erasure_of_one_file_that_dies_anywhere_is_finished_by_the_next(accou
             for _ in range(3):
                 if _erase_one(account, story, first.id).status == 200:
                     break
-            assert account.injector.fired, "the fault came about"
-            _check_one_gone(account, story, first)
+            assert account.injector.fired, "the fault occurs"
+            _check_one_erased(account, story, first)
 
 
-def test_an_erased_file_may_be_sent_again(account: SimulatedAws) -> None:
+def test_an_erased_file_can_be_registered_again(account: SimulatedAws) -> None:
     story = _onboard(account, 600)
     first = account.store.list_assets(story.session_id)[0]
     assert _erase_one(account, story, first.id).status == _erase_one(account, story, first.id).status == 200
@@ -191,7 +193,7 @@ def test_erased_between_look_up_result_and_save_group(account: SimulatedAws) -> 
     erased: list[Answer] = []
 
     def erase_first(call: str, url: str) -> None:
-        if call == "visual-validate-result":  # crun's answer is on its way already
+        if call == "visual-validate-result":  # the look-up is already in progress
             erased.append(account.api("DELETE", "/sessions/{session_id}", session_id=made["id"]))
         account.asking(call, url)
 

@@ -1,7 +1,7 @@
-"""Any order of what people, the platform and time can do, with random faults, against a simple model.
+"""Actions of people, AWS and time in any order, with random faults, compared with a simple model.
 
-The model knows three things: which attempts the person passed, which callbacks came to us authentic, and what was
-erased. Everything else follows from the invariants.
+The model has three facts: which attempts the person passed, which authentic callbacks arrived, and what was erased.
+Everything else follows from the invariants.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import boto3
+import pytest
 import requests
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
@@ -25,6 +26,8 @@ from tests.faults.onboarding import FACES, registration
 from tests.faults.scenarios import SETTINGS
 from tests.faults.simulated_aws import LINK_CHECK_SECONDS, SimulatedAws, simulated_aws
 
+pytestmark = pytest.mark.slow
+
 _ACCOUNTS = ExitStack()
 _SEQUENCE = itertools.count(1)
 _WHICH = st.integers(0, 2)
@@ -32,7 +35,7 @@ Thing = TypeVar("Thing")
 
 
 def _account() -> SimulatedAws:
-    """One account for all examples: making one takes a second. Sessions of other examples do no harm."""
+    """Returns one account for all examples, because creating one takes a second."""
     global _simulated
     if _simulated is None:
         _simulated = _ACCOUNTS.enter_context(simulated_aws(SETTINGS))
@@ -48,7 +51,7 @@ def teardown_module() -> None:
 
 @dataclass
 class Link:
-    """An H5 link that went out, and what the person did with it."""
+    """An H5 link, and what the person did with it."""
 
     session_id: str
     number: int
@@ -69,7 +72,7 @@ class Model:
 
 
 class Interleavings(RuleBasedStateMachine):
-    """Hypothesis picks the rules; ``where`` plays AWS, crun and the clock."""
+    """Hypothesis picks the rules; ``where`` simulates AWS, crun and the clock."""
 
     @initialize(token_mode=st.sampled_from(["single_use", "reusable"]), passes=st.booleans())
     def begin(self, token_mode: str, passes: bool) -> None:
@@ -119,7 +122,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @staticmethod
     def _some(things: list[Thing], which: int) -> list[Thing]:
-        """The one of that number, counted from the newest, or none where there is none at all."""
+        """Returns the thing of that number, counted from the newest, or nothing if the list is empty."""
         return [things[-1 - which % len(things)]] if things else []
 
     # -- the person -------------------------------------------------------------------------------------------
@@ -190,7 +193,7 @@ class Interleavings(RuleBasedStateMachine):
     # -- what holds at every moment ---------------------------------------------------------------------------
 
     @invariant()
-    def nobody_is_verified_who_did_not_pass(self) -> None:
+    def nobody_is_verified_without_a_pass(self) -> None:
         for session in self._rows():
             if session.group_id:
                 groups = {
@@ -201,7 +204,7 @@ class Interleavings(RuleBasedStateMachine):
                 assert session.group_id in groups
 
     @invariant()
-    def no_lookup_comes_early(self) -> None:
+    def no_lookup_is_early(self) -> None:
         assert not [each for each in self._lookups_by_age() if each.before_pass and each.age < LINK_CHECK_SECONDS]
 
     @invariant()
@@ -238,7 +241,7 @@ class Interleavings(RuleBasedStateMachine):
         self.where.settle()
         lost = self._lost_lookups()
         self.where.injector.plan = {}
-        self.nobody_is_verified_who_did_not_pass()
+        self.nobody_is_verified_without_a_pass()
         self.what_is_erased_stays_erased()
         for session in self._rows():
             if session.id not in self.model.erased and session.status is not SessionStatus.REDACTED:
@@ -263,8 +266,8 @@ class Interleavings(RuleBasedStateMachine):
         if returned and not lost and not self.model.faults:
             assert session.status is SessionStatus.VERIFIED, "an authentic pass always counts"
         if session.status is not SessionStatus.VERIFIED:
-            assert session.status is SessionStatus.REQUIRES_INPUT, "nobody waits for ever"
-            assert session.last_error, "and everybody is told why"
+            assert session.status is SessionStatus.REQUIRES_INPUT, "no session waits without an end"
+            assert session.last_error, "an error explains why"
             assert session.last_error.code in ("link_expired", "attempt_failed", "result_lost", "result_unavailable")
         if AttemptStatus.LOST in statuses:
             assert lost
@@ -272,11 +275,11 @@ class Interleavings(RuleBasedStateMachine):
         left = [each for each in self.where.store.list_assets(session.id) if each.status in IN_PROGRESS]
         assert not left or not session.group_id
         assert all(each.status is AssetStatus.UPLOADED for each in left), (
-            "only a check that was never passed holds a file"
+            "files wait only for a check that was never passed"
         )
 
     def _check_objects(self) -> None:
-        """No bytes of an erased session are left, once the late uploads have been told of."""
+        """Asserts that no object of an erased session is left, if every upload event was delivered."""
         if self.where.undelivered:
             return
         for session_id in self.model.erased:
@@ -286,7 +289,7 @@ class Interleavings(RuleBasedStateMachine):
 
 
 class CalmInterleavings(Interleavings):
-    """The same without broken calls: here the promises hold without an if."""
+    """The same without faults, where the promises hold without exceptions."""
 
     break_a_call = None  # type: ignore[assignment]
 

@@ -1,4 +1,4 @@
-"""The sizes of things: files, attempts, histories, payloads, items, clocks."""
+"""Limits of files, attempts, histories, payloads and items, and clock skew."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ from tests.faults.scenarios import INVARIANTS, SETTINGS, Invariants, Scenario
 from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 from tests.template_file import ASL
 
+pytestmark = pytest.mark.slow
+
 #: Step Functions' quotas (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html) and DynamoDB's.
 LARGEST_PAYLOAD, MAX_EVENTS, LARGEST_ITEM = 262_144, 25_000, 409_600
-#: PollAssets 5, RoutePlan 2, Wait 2.
+#: Five for PollAssets, two for RoutePlan, two for Wait.
 EVENTS_PER_POLL = 9
 
 
@@ -91,10 +93,10 @@ def test_a_session_has_ten_attempts(where: SimulatedAws) -> None:
     where.settle()
     row = where.store.get_session(session["id"])
     assert row
-    assert row.status is SessionStatus.VERIFIED, "the tenth is as good as the first"
+    assert row.status is SessionStatus.VERIFIED, "the tenth attempt works like the first"
 
 
-def test_a_day_of_waiting_is_a_short_history(where: SimulatedAws) -> None:
+def test_a_day_of_waiting_has_a_short_history(where: SimulatedAws) -> None:
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "never"}])
     story = Onboarding(where)
     where.play(story.story())
@@ -103,9 +105,7 @@ def test_a_day_of_waiting_is_a_short_history(where: SimulatedAws) -> None:
     assert max(where.state_machine.events.values()) <= 1000
 
 
-def test_an_execution_that_grows_long_goes_on_in_a_new_one(
-    where: SimulatedAws, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_execution_continues_in_a_new_one(where: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poll_assets, "MAX_POLLS", 3)
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 120}])
     story = Onboarding(where)
@@ -122,9 +122,9 @@ def test_the_longest_history_stays_below_twenty_thousand_events() -> None:
         return sum(each.get("MaxAttempts", 3) for each in states[name]["Retry"])
 
     item = ASL["States"]["SubmitAssets"]["ItemProcessor"]["States"]
-    # An item: 2 of the map, 2 of its state, 3 for each try and for the last.
+    # An item: 2 events of the map, 2 of its state, 3 for each try.
     assert 7 + 3 * tries("SubmitAsset", item) <= next_action.POLLS_PER_SUBMISSION * EVENTS_PER_POLL + 1
-    # Every try of every state on the way there, and all the polls that the budget allows.
+    # Every try of every state before, and as many polls as are allowed.
     once = sum(5 + 3 * tries(name, ASL["States"]) for name in ("LookUpResult", "SaveGroup", "ClaimAssets"))
     assert once + next_action.MAX_POLLS * EVENTS_PER_POLL < 20_000
     assert next_action.MAX_POLLS > next_action.POLLS_PER_SUBMISSION * MAX_ASSETS_PER_SESSION, (
@@ -132,7 +132,7 @@ def test_the_longest_history_stays_below_twenty_thousand_events() -> None:
     )
 
 
-def test_an_outage_in_a_submission_costs_no_more_history_than_it_is_counted_for(where: SimulatedAws) -> None:
+def test_an_outage_in_a_submission_adds_no_more_events_than_counted(where: SimulatedAws) -> None:
     session, files = _create(where), 12
     for index in range(files):
         where.put_object(f"inbox/{session['id']}/{index}.jpg", portrait("alice", 400, 400 + index, image_format="PNG"))
@@ -147,7 +147,7 @@ def test_an_outage_in_a_submission_costs_no_more_history_than_it_is_counted_for(
 
 
 @pytest.mark.parametrize("skew", [-300.0, 300.0])
-def test_clocks_five_minutes_off_break_nothing(where: SimulatedAws, skew: float) -> None:
+def test_clock_skew_of_five_minutes_breaks_nothing(where: SimulatedAws, skew: float) -> None:
     where.simulator.set_clock(skew)
     where.simulator.update_settings(fetch_skew_seconds=skew)
     story = Onboarding(where)

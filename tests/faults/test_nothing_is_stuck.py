@@ -1,6 +1,6 @@
-"""Whatever goes away, for however long, and whatever became of executions: everything ends, or waits for a person.
+"""After any outage of any length, and any end of an execution, everything ends or waits for a person.
 
-Nobody reloads, redrives or asks here, but where a test says so: the clock and ``reconcile`` have to do it.
+Unless a test says so, nobody reloads, redrives or polls: only time passes, and ``reconcile`` runs.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from tests.faults.fault_injection import Fault, Killed
 from tests.faults.onboarding import FACES, registration, take_check
 from tests.faults.simulated_aws import LINK_CHECK_SECONDS, SimulatedAws, simulated_aws
 
+pytestmark = pytest.mark.slow
+
 HOUR, DAY = 3600.0, 86_400.0
 TOKEN_SECONDS = 1800.0
 SESSION = "/sessions/{session_id}"
@@ -47,7 +49,7 @@ def where(account: SimulatedAws) -> Iterator[SimulatedAws]:
     account.settle()
     account.begin({})
     yield account
-    account.begin({})  # what a test has spoiled is due for ever
+    account.begin({})  # a row that a test damaged would stay due
     account.reconciles = True
     account.injector.asking = account.asking
     account.simulator.clear_faults()
@@ -56,7 +58,7 @@ def where(account: SimulatedAws) -> Iterator[SimulatedAws]:
 
 @dataclass
 class Person:
-    """A session with two files in the bucket, whose person has passed, and what is left of it."""
+    """A session with stored files, whose person has passed."""
 
     where: SimulatedAws
     id: str
@@ -74,19 +76,19 @@ class Person:
 
     @property
     def execution(self) -> str:
-        """The one that is at work."""
+        """The name of the execution that is running."""
         (running,) = [name for name, status in self.where.executions.items() if status == "RUNNING"]
         return running
 
-    def again(self) -> None:
-        """The person is asked to do the check once more, and passes."""
+    def pass_new_attempt(self) -> None:
+        """Starts a new attempt, which the person passes."""
         made = self.where.api("POST", f"{SESSION}/attempts", session_id=self.id)
         assert made.status == 201, made
         assert self.where.browser(take_check(made.body["attempt"]["h5_link"], "pass")).status == 303
 
 
 def _arrives(where: SimulatedAws, *, files: int = 2) -> Person:
-    """A session whose files are in the bucket; its person has passed, and the browser is on its way back."""
+    """Creates a session with stored files, whose person has passed; the callback is not opened yet."""
     made = where.api("POST", "/sessions", body={"assets": [registration(each) for each in range(files)]}).body
     for index, each in enumerate(made["assets"]):
         where.put_object(each["upload"]["fields"]["key"], FACES[index])
@@ -101,13 +103,13 @@ def _passes(where: SimulatedAws, *, files: int = 2) -> Person:
 
 
 def _for(where: SimulatedAws, seconds: float, broken: Callable[[str, str], Fault | None]) -> None:
-    """An outage from now on, for so long."""
+    """Starts an outage that lasts ``seconds``."""
     where.injector.outage = broken
     where.after(seconds, lambda: setattr(where.injector, "outage", lambda *_: None))
 
 
 def _when(where: SimulatedAws, call: str, act: Callable[[], None]) -> None:
-    """Does something once, when the first such call goes out to crun."""
+    """Runs ``act`` once, right before the next such call to crun."""
 
     def asking(operation: str, url: str) -> None:
         where.asking(operation, url)
@@ -119,21 +121,21 @@ def _when(where: SimulatedAws, call: str, act: Callable[[], None]) -> None:
 
 
 def _causes(where: SimulatedAws) -> Counter[str]:
-    """How often something was set going, by cause."""
+    """Returns how often reconcile continued something, by cause."""
     lines = [line for line in map(json.loads, where.logs) if "_aws" in line and "Reconciled" in line]
     return Counter(line["cause"] for line in lines if "cause" in line)
 
 
 def _unknown(person: Person) -> int:
-    """How many assets crun holds that no row names."""
+    """Returns the number of assets at crun that no row names."""
     return len(set(person.where.simulator.store.assets) - {each.crun_asset_id for each in person.assets})
 
 
 def _settled(person: Person, *, orphans: bool = True) -> None:
-    """Everything has ended, or waits for a person, and crun was asked no more often than it may be."""
+    """Asserts that everything has ended or waits for a person, and that each token was used at most once."""
     where, session = person.where, person.session
-    assert session.status in (SessionStatus.VERIFIED, SessionStatus.REQUIRES_INPUT), "it stands still"
-    assert session.group_id or session.last_error, "nobody says what is to be done"
+    assert session.status in (SessionStatus.VERIFIED, SessionStatus.REQUIRES_INPUT), "the session is stuck"
+    assert session.group_id or session.last_error, "no error explains what to do"
     statuses = {each.status for each in session.attempts.values()}
     assert AttemptStatus.OPEN not in statuses
     left = [each for each in person.assets if each.status in IN_PROGRESS]
@@ -141,17 +143,17 @@ def _settled(person: Person, *, orphans: bool = True) -> None:
     assert all(each.error for each in person.assets if each.status is AssetStatus.FAILED)
     assert "RUNNING" not in where.executions.values()
     validations = where.simulator.store.validations.values()
-    assert all(each.successful_lookups <= 1 for each in validations), "a token is good for one answer"
+    assert all(each.successful_lookups <= 1 for each in validations), "a token can be used once"
     assert session.group_id is None or session.group_id in {each.group_id for each in validations}
     if orphans:
         assert _unknown(person) <= where.metrics.count("PossibleOrphan")
 
 
-def _well_in_the_end(person: Person) -> None:
-    """The same; who is asked to do the check again does it, and gets through."""
+def _verified_in_the_end(person: Person) -> None:
+    """Asserts the same, and that a person who has to repeat the check is verified then."""
     _settled(person)
     if person.session.group_id is None:
-        person.again()
+        person.pass_new_attempt()
         person.where.settle()
         _settled(person)
     assert person.session.status is SessionStatus.VERIFIED
@@ -180,15 +182,15 @@ def test_an_outage_of_four_hours_and_a_callback_that_is_opened_again(where: Simu
         assert person.session.attempts[1].status is AttemptStatus.FAILED
         assert person.session.last_error
         assert person.session.last_error.code == "attempt_failed"
-    _well_in_the_end(person)
+    _verified_in_the_end(person)
 
 
-def test_an_outage_of_four_hours_and_nobody_comes_back(where: SimulatedAws) -> None:
+def test_an_outage_of_four_hours_and_a_browser_that_does_not_return(where: SimulatedAws) -> None:
     where.simulator.update_settings(token_seconds=DAY)
     person = _passes(where)
     _for(where, 4 * HOUR, lambda service, _: Fault.FAILS if service == "crun" else None)
     where.settle()
-    _well_in_the_end(person)
+    _verified_in_the_end(person)
 
 
 MOMENTS = {
@@ -202,9 +204,7 @@ MOMENTS = {
 @pytest.mark.parametrize("hours", [1.5, 3, 48])
 @pytest.mark.parametrize("service", ["dynamodb", "crun", "sqs", "stepfunctions"])
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_an_outage_of_any_length_leaves_nobody_behind(
-    where: SimulatedAws, service: str, hours: float, moment: str
-) -> None:
+def test_an_outage_of_any_length_loses_no_person(where: SimulatedAws, service: str, hours: float, moment: str) -> None:
     begins = MOMENTS[moment]
 
     def outage() -> None:
@@ -219,12 +219,12 @@ def test_an_outage_of_any_length_leaves_nobody_behind(
     where.settle()
     _settled(person)
     if begins:
-        assert person.session.status is SessionStatus.VERIFIED, "what crun gave once is not lost"
+        assert person.session.status is SessionStatus.VERIFIED, "what crun returned once is not lost"
         assert len(where.lookups) == 1
-    _well_in_the_end(person)
+    _verified_in_the_end(person)
 
 
-def test_a_token_for_one_answer_and_two_days_without_dynamodb_right_after_the_lookup(where: SimulatedAws) -> None:
+def test_two_days_without_dynamodb_right_after_the_lookup_of_a_single_use_token(where: SimulatedAws) -> None:
     person = _arrives(where)
     down = lambda of, _: Fault.FAILS if of == "dynamodb" else None  # noqa: E731
     _when(where, "visual-validate-result", lambda: _for(where, 2 * DAY, down))
@@ -237,7 +237,7 @@ def test_a_token_for_one_answer_and_two_days_without_dynamodb_right_after_the_lo
     assert _causes(where)
 
 
-def test_dead_letters_that_nobody_redrives(where: SimulatedAws) -> None:
+def test_dead_letters_that_are_not_redriven(where: SimulatedAws) -> None:
     where.simulator.update_settings(token_seconds=DAY)
     person = _arrives(where)
     where.broken_until["start_onboarding"] = where.now + 12 * HOUR
@@ -249,7 +249,7 @@ def test_dead_letters_that_nobody_redrives(where: SimulatedAws) -> None:
 
 
 @pytest.mark.parametrize("after", [30.0, 1000.0, 3500.0])
-def test_a_file_whose_event_got_lost_is_found_within_the_time_of_its_slot(where: SimulatedAws, after: float) -> None:
+def test_a_file_whose_event_was_lost_is_found_by_reconcile(where: SimulatedAws, after: float) -> None:
     made = where.api("POST", "/sessions", body={"assets": [registration(0)]}).body
     where.browser(take_check(made["attempt"]["h5_link"], "pass"))
     where.settle(after)
@@ -261,11 +261,11 @@ def test_a_file_whose_event_got_lost_is_found_within_the_time_of_its_slot(where:
     assert _causes(where) == {"upload_event_lost": 1}
 
 
-# -- executions that end as nobody planned ---------------------------------------------------------------------------
+# -- executions that end unexpectedly --------------------------------------------------------------------------------
 
 
 def _stands(where: SimulatedAws, at: str) -> Person:
-    """A person whose execution stands in a state and gets no further."""
+    """Returns a person whose execution is stuck in a state."""
     person = _arrives(where)
     if at == "SaveGroup":
         where.injector.outage = lambda *_: Fault.FAILS if where.injector.caller == "onboard_person" else None
@@ -275,7 +275,7 @@ def _stands(where: SimulatedAws, at: str) -> Person:
         call = {"LookUpResult": "result", "SubmitAsset": "upload"}[at]
         where.simulator.add_faults(FaultRule.model_validate({"call": call, "kind": "both", "code": 455, "times": None}))
     assert where.browser(person.callback).status == 303
-    where.settle(LINK_CHECK_SECONDS + 60)  # every message about it was read
+    where.settle(LINK_CHECK_SECONDS + 60)  # every message about it has been processed
     return person
 
 
@@ -295,12 +295,12 @@ def test_an_execution_that_ends_in_the_middle(where: SimulatedAws, at: str, ende
     causes = _causes(where)
     assert causes[{"ABORTED": "aborted", "TIMED_OUT": "timed_out", "deleted": "missing"}[ended]] >= 1, causes
     if at == "SaveGroup" and ended == "deleted":
-        assert person.session.attempts[1].status is AttemptStatus.LOST, "nobody knows the group any more"
+        assert person.session.attempts[1].status is AttemptStatus.LOST, "the group cannot be known any more"
     else:
         assert person.session.status is SessionStatus.VERIFIED
         assert {each.status for each in person.assets} == {AssetStatus.ACTIVE}
         assert sum(each.successful_lookups for each in where.simulator.store.validations.values()) == 1
-    _well_in_the_end(person)
+    _verified_in_the_end(person)
 
 
 def test_a_late_pass_of_an_older_attempt_that_crun_refuses(where: SimulatedAws) -> None:
@@ -311,16 +311,16 @@ def test_a_late_pass_of_an_older_attempt_that_crun_refuses(where: SimulatedAws) 
     where.simulator.add_faults(FaultRule(call="result", kind="both", code=404, times=None))
     assert where.browser(person.callback).status == 303
     where.settle(60)
-    assert person.session.last_error is None, "it is looked up"
+    assert person.session.last_error is None, "a look-up is in progress"
     where.settle()
     assert not person.session.passed
     assert person.session.last_error
     assert person.session.last_error.code == "attempt_failed"
     where.simulator.clear_faults()
-    _well_in_the_end(person)
+    _verified_in_the_end(person)
 
 
-def test_an_erasure_ends_executions_of_fresh_names(where: SimulatedAws) -> None:
+def test_an_erasure_ends_executions_that_reconcile_started(where: SimulatedAws) -> None:
     person = _stands(where, "LookUpResult")
     where.executions[person.execution] = "ABORTED"
     where.settle(1200)
@@ -329,7 +329,7 @@ def test_an_erasure_ends_executions_of_fresh_names(where: SimulatedAws) -> None:
     assert where.api("DELETE", SESSION, session_id=person.id).status == 200
     where.settle()
     assert "RUNNING" not in where.executions.values()
-    assert len(where.lookups) == before, "nothing is asked about a person who is erased"
+    assert len(where.lookups) == before, "crun is not called for a person who is erased"
     assert person.session.status is SessionStatus.REDACTED
 
 
@@ -337,7 +337,7 @@ def test_an_erasure_ends_executions_of_fresh_names(where: SimulatedAws) -> None:
 
 
 def _writes(where: SimulatedAws, act: Callable[[int], None]) -> Callable[[], None]:
-    """``act(n)`` after the n-th write to the tables; returns what ends it."""
+    """Calls ``act(n)`` after the n-th write to the tables; returns a function that stops this."""
     numbers, happened, update_item = itertools.count(1), where.injector.happened, where.state_machine.update_item
 
     def seen(service: str, operation: str, body: dict[str, Any]) -> None:
@@ -358,7 +358,7 @@ def _writes(where: SimulatedAws, act: Callable[[int], None]) -> Callable[[], Non
 
 
 def _restored(where: SimulatedAws, number: int) -> tuple[Person, str | None] | None:
-    """One onboarding, and then the tables as they were after the ``number``-th write; None when there was none."""
+    """Plays an onboarding, then restores the tables as they were after a write; None if there was no such write."""
     kept: list[Tables] = []
     where.settle()
     where.begin({})
@@ -381,7 +381,7 @@ def test_a_table_that_is_restored_to_any_earlier_moment(where: SimulatedAws) -> 
             break
         person, group = found
         if where.store.get_session(person.id) is None:
-            continue  # before it was made
+            continue  # restored to before its creation
         at_crun = set(where.simulator.store.assets)
         where.settle(10 * DAY)
         where.settle()
@@ -393,7 +393,7 @@ def test_a_table_that_is_restored_to_any_earlier_moment(where: SimulatedAws) -> 
     assert number > 15
 
 
-def test_a_file_that_comes_after_a_restore_sends_no_other_file_again(where: SimulatedAws) -> None:
+def test_a_new_file_after_a_restore_submits_no_other_file_again(where: SimulatedAws) -> None:
     kept: list[Tables] = []
     _when(where, "asset-upload", lambda: kept.append(Tables()))
     person = _passes(where)
@@ -418,13 +418,13 @@ NOT_YET = {
     "422": {"code": 422, "message": "Missing Params or Type Error", "errors": ["byted_token"]},
     "empty": {"code": 200, "message": "ok", "data": {}},
     "null": {"code": 200, "message": "ok", "data": None},
-    "nothing": {"code": 200, "message": "ok"},
-    "null in it": {"code": 200, "message": "ok", "data": {"GroupId": None}},
+    "no data": {"code": 200, "message": "ok"},
+    "null GroupId": {"code": 200, "message": "ok", "data": {"GroupId": None}},
 }
 
 
 def _crun_has_no_result(where: SimulatedAws, answer: str, until: float = float("inf")) -> None:
-    """crun has no result, until then."""
+    """Makes crun return no result before ``until``."""
     body = json.dumps(NOT_YET[answer]).encode()
     status = NOT_YET[answer]["code"]
     assert isinstance(status, int)
@@ -434,7 +434,7 @@ def _crun_has_no_result(where: SimulatedAws, answer: str, until: float = float("
 
 
 @pytest.mark.parametrize("answer", NOT_YET)
-def test_not_yet_in_a_last_chance_lookup_three_times_is_lapsed(where: SimulatedAws, answer: str) -> None:
+def test_an_attempt_lapses_after_three_link_check_lookups_without_a_result(where: SimulatedAws, answer: str) -> None:
     made = where.api("POST", "/sessions", body={}).body
     _crun_has_no_result(where, answer)
     where.settle()
@@ -451,7 +451,9 @@ def test_not_yet_in_a_last_chance_lookup_three_times_is_lapsed(where: SimulatedA
 
 
 @pytest.mark.parametrize("answer", NOT_YET)
-def test_not_yet_after_an_authentic_pass_is_repeated_for_ten_minutes(where: SimulatedAws, answer: str) -> None:
+def test_a_missing_result_after_an_authentic_pass_is_requested_for_ten_minutes(
+    where: SimulatedAws, answer: str
+) -> None:
     person = _arrives(where)
     _crun_has_no_result(where, answer)
     assert where.browser(person.callback).status == 303
@@ -466,7 +468,7 @@ def test_not_yet_after_an_authentic_pass_is_repeated_for_ten_minutes(where: Simu
 
 
 @pytest.mark.parametrize("answer", NOT_YET)
-def test_a_group_after_not_yet_verifies(where: SimulatedAws, answer: str) -> None:
+def test_a_group_after_a_missing_result_verifies(where: SimulatedAws, answer: str) -> None:
     person = _arrives(where)
     _crun_has_no_result(where, answer, until=where.now + 400)
     assert where.browser(person.callback).status == 303
@@ -475,7 +477,7 @@ def test_a_group_after_not_yet_verifies(where: SimulatedAws, answer: str) -> Non
     assert {each.status for each in person.assets} == {AssetStatus.ACTIVE}
 
 
-def test_a_link_that_lapsed_and_is_passed_late_has_its_ten_minutes(where: SimulatedAws) -> None:
+def test_a_late_pass_of_a_lapsed_link_is_looked_up_for_ten_minutes(where: SimulatedAws) -> None:
     person = _arrives(where)
     _crun_has_no_result(where, "404", until=where.now + 1300)
     where.settle(1000)
@@ -485,7 +487,7 @@ def test_a_link_that_lapsed_and_is_passed_late_has_its_ten_minutes(where: Simula
     assert person.session.status is SessionStatus.VERIFIED
 
 
-def test_not_yet_is_not_asked_beyond_the_life_of_the_token(where: SimulatedAws) -> None:
+def test_a_missing_result_is_not_requested_after_the_token_expires(where: SimulatedAws) -> None:
     person = _arrives(where)
     _crun_has_no_result(where, "404")
     where.settle(1500)
@@ -502,7 +504,7 @@ def test_not_yet_is_not_asked_beyond_the_life_of_the_token(where: SimulatedAws) 
 
 
 def _poisoned(where: SimulatedAws, session_id: str) -> None:
-    """A row that this version cannot read."""
+    """Makes a row unreadable for this version."""
     where.aws("dynamodb").update_item(
         TableName="Table",
         Key=session_key(session_id),
@@ -512,7 +514,7 @@ def _poisoned(where: SimulatedAws, session_id: str) -> None:
     )
 
 
-def test_rows_that_nobody_can_read_hold_up_nobody(where: SimulatedAws) -> None:
+def test_unreadable_rows_delay_no_other_session(where: SimulatedAws) -> None:
     where.broken_until["start_onboarding"] = where.now + HOUR
     poisoned = [_passes(where, files=0) for _ in range(8)]
     person = _passes(where)
@@ -520,11 +522,11 @@ def test_rows_that_nobody_can_read_hold_up_nobody(where: SimulatedAws) -> None:
         _poisoned(where, each.id)
     where.settle(2 * HOUR)
     assert person.session.status is SessionStatus.VERIFIED
-    assert any('"ERROR"' in line and poisoned[0].id in line for line in where.logs), "somebody is told"
+    assert any('"ERROR"' in line and poisoned[0].id in line for line in where.logs), "an error is logged"
 
 
-def test_sessions_that_fail_each_time_hold_up_nobody(where: SimulatedAws) -> None:
-    """Their files are in the bucket, and S3 does not give them out."""
+def test_sessions_that_always_fail_delay_no_other_session(where: SimulatedAws) -> None:
+    """Their files are in the bucket, and S3 does not return them."""
     made = [where.api("POST", "/sessions", body={"assets": [registration(0)]}).body for _ in range(8)]
     for each in made:
         key = each["assets"][0]["upload"]["fields"]["key"]
@@ -558,7 +560,7 @@ def _stopped(where: SimulatedAws, at: str) -> Person:
 
 @contextmanager
 def _during(number: int, where: SimulatedAws, act: Callable[[], object]) -> Iterator[list[bool]]:
-    """Does something right before the n-th call of reconcile to AWS; the list is filled when it came to that."""
+    """Runs ``act`` right before the n-th AWS call of reconcile; the yielded list is not empty if that happened."""
     done: list[bool] = []
     numbers = itertools.count(1)
 
@@ -581,7 +583,7 @@ def _dies() -> None:
 
 @pytest.mark.parametrize("at", ["SaveGroup", "SubmitAsset"])
 @pytest.mark.parametrize("what", ["dies", "a second run", "an erasure"])
-def test_whatever_happens_in_the_middle_of_a_run(where: SimulatedAws, at: str, what: str) -> None:
+def test_a_run_of_reconcile_can_be_interrupted_at_any_call(where: SimulatedAws, at: str, what: str) -> None:
     for number in itertools.count(1, 2):
         where.settle()
         where.begin({})
@@ -610,17 +612,17 @@ def test_whatever_happens_in_the_middle_of_a_run(where: SimulatedAws, at: str, w
 
 
 @pytest.mark.parametrize("skew", [-300.0, 300.0])
-def test_clocks_five_minutes_off_make_nothing_stand_still(where: SimulatedAws, skew: float) -> None:
+def test_clock_skew_of_five_minutes_stops_nothing(where: SimulatedAws, skew: float) -> None:
     where.simulator.set_clock(skew)
     where.simulator.update_settings(fetch_skew_seconds=skew)
     person = _stopped(where, "SubmitAsset")
     where.settle()
     where.simulator.set_clock(0)
     where.simulator.update_settings(fetch_skew_seconds=0)
-    _well_in_the_end(person)
+    _verified_in_the_end(person)
 
 
-def test_a_link_whose_lookup_never_gets_an_answer_is_not_asked_about_for_ever(where: SimulatedAws) -> None:
+def test_a_link_whose_lookups_never_succeed_lapses(where: SimulatedAws) -> None:
     made = where.api("POST", "/sessions", body={}).body
     begun, where.broken_until["look_up_result"] = where.now, float("inf")
     where.settle()
@@ -629,4 +631,4 @@ def test_a_link_whose_lookup_never_gets_an_answer_is_not_asked_about_for_ever(wh
     assert row.attempts[1].status is AttemptStatus.LAPSED
     assert row.last_error
     assert row.last_error.code == "link_expired"
-    assert row.updated_at - begun > 2 * DAY, "an outage may last so long"
+    assert row.updated_at - begun > 2 * DAY, "an outage may last that long"

@@ -1,4 +1,4 @@
-"""What one onboarding leaves in the logs and the metrics: ids on every line, and one id from the API to crun."""
+"""Logs and metrics of one onboarding: ids on every line, and one correlation id from the API to crun."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ Line = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def person() -> Iterator[Onboarding]:
-    """One person who got through, with three files; then a look at her, and requests that are refused."""
+    """A completed onboarding with three files, followed by requests that are refused."""
     with simulated_aws({"asset_outcomes": OUTCOMES}, stream=True) as where:
         where.begin({})
         made = Onboarding(where)
         where.play(made.story())
         where.settle()
         assert made.ended
-        _ask_for_nonsense(where, made.session_id)
+        _send_refused_requests(where, made.session_id)
         where.invoke("publish_changes", {"Records": stream_records("Table")})
         where.api("DELETE", "/sessions/{session_id}", session_id=made.session_id)
         yield made
 
 
-def _ask_for_nonsense(where: SimulatedAws, session_id: str) -> None:
-    """Each route refuses something, since a success has little to say."""
-    nobody = {"session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
-    where.api("GET", "/sessions/{session_id}", **nobody)
-    where.api("DELETE", "/sessions/{session_id}", **nobody)
+def _send_refused_requests(where: SimulatedAws, session_id: str) -> None:
+    """Sends each route a request that it refuses, because successes log little."""
+    missing = {"session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
+    where.api("GET", "/sessions/{session_id}", **missing)
+    where.api("DELETE", "/sessions/{session_id}", **missing)
     where.api("POST", "/sessions/{session_id}/assets", body={"unheard": 1}, session_id=session_id)
     where.api("POST", "/sessions/{session_id}/consent", body={"unheard": 1}, session_id=session_id)
     where.api("POST", "/sessions/{session_id}/attempts", session_id=session_id)
@@ -50,7 +50,7 @@ def _ask_for_nonsense(where: SimulatedAws, session_id: str) -> None:
 
 
 def _lines(where: SimulatedAws) -> dict[str, list[Line]]:
-    """All lines but those of metrics, by function."""
+    """Returns all lines except metrics, by function."""
     found = defaultdict(list)
     for line in map(json.loads, where.logs):
         if "_aws" not in line:
@@ -64,7 +64,7 @@ def _metrics(where: SimulatedAws) -> list[Line]:
 
 def test_every_line_has_its_ids(person: Onboarding) -> None:
     lines = _lines(person.account)
-    # A success of these says nothing, and nobody who may ask is refused by the authorizer's own words.
+    # The authorizer logs nothing here: every key is valid.
     assert set(FUNCTIONS) - set(lines) == {"authorize", *ELSEWHERE}
     of_requests = {"create_session", "erase_session", "get_session", "record_consent", "register_asset", "get_stats",
                    "receive_callback"}  # fmt: skip
@@ -85,13 +85,13 @@ def test_a_request_about_a_session_names_it(person: Onboarding, function: str) -
     assert all(line["session_id"].startswith("ses_") for line in _lines(person.account)[function])
 
 
-def test_a_path_that_is_no_id_of_ours_is_not_logged(person: Onboarding) -> None:
+def test_a_malformed_session_id_is_not_logged(person: Onboarding) -> None:
     refused = [line for line in _lines(person.account)["receive_callback"] if line["message"] == "refused"]
     assert refused
     assert all("session_id" not in line for line in refused)
 
 
-def test_each_message_is_named_and_one_that_cannot_be_read_too(person: Onboarding) -> None:
+def test_each_message_is_logged_with_its_id_also_an_unreadable_one(person: Onboarding) -> None:
     lines = _lines(person.account)["start_onboarding"]
     assert {line["message"] for line in lines} == {"message read", "message given up"}
     for line in lines:
@@ -104,10 +104,10 @@ def test_a_checked_file_and_a_published_event_name_their_session(person: Onboard
     lines = _lines(person.account)
     for line in [*lines["check_upload"], *lines["publish_changes"]]:
         assert line["session_id"] == person.session_id
-    assert {"asset_id" in line for line in lines["check_upload"]} == {True, False}, "what is dropped has no id yet"
+    assert {"asset_id" in line for line in lines["check_upload"]} == {True, False}, "a file in inbox/ has no id yet"
 
 
-def test_one_id_goes_from_the_api_to_crun(person: Onboarding) -> None:
+def test_one_correlation_id_is_used_from_the_api_to_crun(person: Onboarding) -> None:
     where = person.account
     (root,) = {root for route, root in where.traced if route == "POST /sessions"}
     assert person.session().correlation_id == root
@@ -139,7 +139,7 @@ def test_each_call_to_crun_is_logged_and_measured(person: Onboarding) -> None:
     assert all(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == dimensions for line in measured)
 
 
-def test_what_was_stored_is_counted_once_in_one_line(person: Onboarding) -> None:
+def test_stored_changes_are_counted_once_in_one_line(person: Onboarding) -> None:
     (line,) = [each for each in _metrics(person.account) if "SessionsCreated" in each]
     session = person.session()
     assert line["SessionsCreated"] == line["AttemptsStarted"] == [1]
@@ -151,7 +151,7 @@ def test_what_was_stored_is_counted_once_in_one_line(person: Onboarding) -> None
     assert line["SecondsToVerified"] == [pytest.approx(session.verified_at - session.created_at)]
 
 
-def test_lines_of_metrics_carry_the_ids_and_their_dimensions_carry_none(person: Onboarding) -> None:
+def test_metric_lines_contain_ids_and_their_dimensions_do_not(person: Onboarding) -> None:
     for line in _metrics(person.account):
         assert "function_request_id" in line
         (directive,) = line["_aws"]["CloudWatchMetrics"]

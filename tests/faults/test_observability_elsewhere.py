@@ -1,4 +1,4 @@
-"""What the functions leave in the logs that are no part of an onboarding."""
+"""Log lines of the functions that are not part of an onboarding."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import json
 from tests.faults.simulated_aws import simulated_aws
 from tests.template_file import ROOT
 
-BY_THE_CLOCK = {"export_inventory", "recheck_assets", "check_credits"}
+SCHEDULED = {"export_inventory", "recheck_assets", "check_credits"}
 DROP_IN = {"open_validation", "get_result", "fetch_asset"}
-ELSEWHERE = {"send_webhooks", *DROP_IN, *BY_THE_CLOCK}
+ELSEWHERE = {"send_webhooks", *DROP_IN, *SCHEDULED}
 
 
-def test_other_functions_log_what_they_are_about() -> None:
+def test_other_functions_log_the_ids_of_their_work() -> None:
     with simulated_aws({}) as where:
         where.begin({})
         for function in sorted(ELSEWHERE):
@@ -23,5 +23,5 @@ def test_other_functions_log_what_they_are_about() -> None:
         if line["function_name"] in DROP_IN:
             more = {"request_id"}
         else:
-            more = {"event_id"} | (set() if line["function_name"] in BY_THE_CLOCK else {"message_id"})
+            more = {"event_id"} | (set() if line["function_name"] in SCHEDULED else {"message_id"})
         assert {"function_request_id"} | more <= set(line), line

@@ -1,6 +1,6 @@
-"""An hour without crun, or without a service of AWS; credits, keys and answers that go bad in the middle.
+"""An hour without crun or an AWS service; credits, keys and responses that become invalid during an onboarding.
 
-Recovery is automatic wherever it can be; where it cannot, the session says so and a fresh attempt works.
+Recovery is automatic where possible. Otherwise the session has an error, and a new attempt works.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from tests.faults.scenarios import INVARIANTS, Invariants, Scenario
 from tests.faults.simulated_aws import LINK_CHECK_SECONDS, SimulatedAws, simulated_aws
 from tests.functions import CRUN_KEY
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600.0
-#: As in explore.SETTINGS, with tokens that outlive an outage.
+#: As in scenarios.SETTINGS, with tokens that are valid for longer than an outage.
 SETTINGS = {
     "asset_outcomes": [{"name": "*", "outcome": "active", "after_seconds": 5}],
     "token_seconds": 86_400,
@@ -44,7 +46,7 @@ def where(account: SimulatedAws) -> Iterator[SimulatedAws]:
 
 
 def _created(where: SimulatedAws) -> Onboarding:
-    """A story that has got its session: from now on anything may break."""
+    """Returns a story whose session is created: every later call may fail."""
     story = Onboarding(where)
     where.play(story.story())
     where.settle(2)
@@ -52,7 +54,7 @@ def _created(where: SimulatedAws) -> Onboarding:
 
 
 def _check(story: Onboarding, *, but: tuple[str, ...] = ()) -> None:
-    """All invariants of the crash points hold in the end; ``prompt`` is asked of single faults alone."""
+    """Checks all invariants at the end, except ``prompt``, which holds for single faults only."""
     story.account.settle()
     found = Invariants(story, Scenario())
     for name in set(INVARIANTS) - {"prompt", *but}:
@@ -60,7 +62,7 @@ def _check(story: Onboarding, *, but: tuple[str, ...] = ()) -> None:
 
 
 def _for(where: SimulatedAws, seconds: float, broken: Callable[[str, str], Fault | None]) -> None:
-    """An outage from now on, for so long."""
+    """Starts an outage that lasts ``seconds``."""
     where.injector.outage = broken
     where.after(seconds, lambda: setattr(where.injector, "outage", lambda *_: None))
 
@@ -75,7 +77,7 @@ CALLS = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
 @pytest.mark.parametrize("kind", ["http", "body", "both"])
-def test_an_hour_of_maintenance_passes_by_itself(where: SimulatedAws, call: str, kind: str) -> None:
+def test_work_continues_after_an_hour_of_maintenance(where: SimulatedAws, call: str, kind: str) -> None:
     story = _created(where)
     where.simulator.add_faults(FaultRule.model_validate({"call": call, "kind": kind, "code": 455, "times": None}))
     where.after(HOUR, where.simulator.clear_faults)
@@ -84,7 +86,7 @@ def test_an_hour_of_maintenance_passes_by_itself(where: SimulatedAws, call: str,
     assert where.metrics.count("PossibleOrphan") == 0
 
 
-def test_an_hour_without_a_connection_passes_by_itself(where: SimulatedAws) -> None:
+def test_work_continues_after_an_hour_without_a_connection(where: SimulatedAws) -> None:
     story = _created(where)
     _for(where, HOUR, lambda service, _: Fault.FAILS if service == "crun" else None)
     _check(story)
@@ -92,7 +94,7 @@ def test_an_hour_without_a_connection_passes_by_itself(where: SimulatedAws) -> N
     assert where.metrics.count("PossibleOrphan") == 0
 
 
-def test_a_token_that_expires_in_the_outage_is_reported_and_a_new_attempt_works(where: SimulatedAws) -> None:
+def test_a_token_that_expires_in_an_outage_is_reported_and_a_new_attempt_works(where: SimulatedAws) -> None:
     where.simulator.update_settings(token_seconds=1800)
     story = _created(where)
     where.simulator.add_faults(FaultRule(call="result", kind="both", code=455, times=None))
@@ -106,7 +108,9 @@ def test_a_token_that_expires_in_the_outage_is_reported_and_a_new_attempt_works(
 
 
 @pytest.mark.parametrize("retry_after", [None, 7, 120])
-def test_ten_minutes_of_throttling_cost_no_token_and_no_orphan(where: SimulatedAws, retry_after: int | None) -> None:
+def test_ten_minutes_of_throttling_waste_no_token_and_leave_no_orphan(
+    where: SimulatedAws, retry_after: int | None
+) -> None:
     story = _created(where)
     where.simulator.add_faults(FaultRule(call="any", kind="both", code=429, times=None, retry_after=retry_after))
     where.after(600, where.simulator.clear_faults)
@@ -118,21 +122,21 @@ def test_ten_minutes_of_throttling_cost_no_token_and_no_orphan(where: SimulatedA
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
 @pytest.mark.parametrize("code", [401, 402, 403, 505])
-def test_a_refused_account_parks_the_work_until_the_operator_acted(where: SimulatedAws, call: str, code: int) -> None:
+def test_work_waits_while_crun_refuses_the_account(where: SimulatedAws, call: str, code: int) -> None:
     story = _created(where)
     where.simulator.add_faults(FaultRule.model_validate({"call": call, "kind": "both", "code": code, "times": None}))
     where.after(HOUR / 2, where.simulator.clear_faults)
     _check(story)
-    assert where.metrics.count("CrunAccountRefused") > 0, "an alarm tells the operator"
+    assert where.metrics.count("CrunAccountRefused") > 0, "an alarm notifies the operator"
     assert len(story.session().attempts) == 1
 
 
-def test_passed_while_the_key_is_disabled_for_an_hour_is_verified_when_it_is_enabled_again(where: SimulatedAws) -> None:
+def test_a_pass_while_the_key_is_disabled_is_verified_when_the_key_is_enabled(where: SimulatedAws) -> None:
     story = _created(where)
     where.simulator.update_settings(key_disabled=True)
     where.after(HOUR, lambda: _set(where, key_disabled=False))
     _check(story)
-    assert where.metrics.count("CrunAccountRefused") > 0, "an alarm tells the operator"
+    assert where.metrics.count("CrunAccountRefused") > 0, "an alarm notifies the operator"
     assert len(story.session().attempts) == 1, "the person has nothing to do"
     assert story.verified_at - story.passed_at > HOUR / 2
 
@@ -144,7 +148,7 @@ PAGES = [
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: "-".join(map(str, page.values())))
-def test_one_page_of_a_proxy_ends_neither_a_person_nor_a_file(where: SimulatedAws, page: dict[str, object]) -> None:
+def test_one_page_of_a_proxy_ends_neither_an_attempt_nor_a_file(where: SimulatedAws, page: dict[str, object]) -> None:
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 90}])
     story = _created(where)
     for call, after in (("result", 0), ("upload", 0), ("info", 5)):
@@ -152,10 +156,10 @@ def test_one_page_of_a_proxy_ends_neither_a_person_nor_a_file(where: SimulatedAw
     _check(story)
     assert len(story.session().attempts) == 1, "the person has nothing to do"
     assert {each.status for each in where.store.list_assets(story.session_id)} == {AssetStatus.ACTIVE}
-    assert len(where.simulator.store.assets) == 3, "nothing was given to crun twice"
+    assert len(where.simulator.store.assets) == 3, "nothing is submitted twice"
 
 
-def test_a_file_that_crun_does_not_know_for_a_moment_is_active_in_the_end(where: SimulatedAws) -> None:
+def test_a_file_that_crun_briefly_does_not_find_becomes_active(where: SimulatedAws) -> None:
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": 200}])
     story = _created(where)
     where.settle(100)
@@ -163,7 +167,7 @@ def test_a_file_that_crun_does_not_know_for_a_moment_is_active_in_the_end(where:
     _check(story)
 
 
-def test_what_crun_lists_with_a_422_reaches_the_caller_and_the_log_without_what_was_sent(where: SimulatedAws) -> None:
+def test_the_errors_of_a_422_reach_the_caller_and_the_log_without_the_values_sent(where: SimulatedAws) -> None:
     message = "callback_url: https://likeness.example/v1/callback is not reachable"
     where.simulator.add_faults(FaultRule(call="session", kind="both", code=422, message=message, times=2))
     answer = where.api("POST", "/sessions", body={})
@@ -176,7 +180,7 @@ def test_what_crun_lists_with_a_422_reaches_the_caller_and_the_log_without_what_
     assert (called.status, called.body["errors"]) == (422, shown)
 
 
-def test_without_credits_no_session_is_made_and_the_caller_knows_when_to_come_back(where: SimulatedAws) -> None:
+def test_without_credits_no_session_is_created_and_the_error_says_so(where: SimulatedAws) -> None:
     where.simulator.update_settings(balance=0.0)
     answer = where.api("POST", "/sessions", body={})
     assert (answer.status, answer.body["code"]) == (503, "upstream_credits_exhausted")
@@ -186,12 +190,12 @@ def test_without_credits_no_session_is_made_and_the_caller_knows_when_to_come_ba
 
 
 @pytest.mark.parametrize("kind", ["no_data", "html", "truncated", "corrupt", "empty", "wrong_types"])
-def test_a_spoiled_answer_to_the_lookup_never_verifies_anybody_by_itself(where: SimulatedAws, kind: str) -> None:
+def test_a_damaged_lookup_response_never_verifies_a_session(where: SimulatedAws, kind: str) -> None:
     story = _created(where)
     where.simulator.add_faults(FaultRule.model_validate({"call": "result", "kind": kind, "times": 1}))
     where.settle()
     session = story.session()
-    # The work was done at crun in some of them, and the answer lost: then the token is burned, which is said.
+    # For some kinds crun consumed the token before its response was damaged: the attempt is then recorded as lost.
     assert session.status is SessionStatus.VERIFIED
     assert {each.status for each in session.attempts.values()} <= {AttemptStatus.VERIFIED, AttemptStatus.LOST}
     groups = {each.group_id for each in where.simulator.store.validations.values()}
@@ -199,7 +203,7 @@ def test_a_spoiled_answer_to_the_lookup_never_verifies_anybody_by_itself(where: 
 
 
 @pytest.mark.parametrize("kind", ["no_data", "html", "truncated", "corrupt", "empty", "oversize"])
-def test_spoiled_answers_to_uploads_and_questions_are_outlived(where: SimulatedAws, kind: str) -> None:
+def test_damaged_responses_to_uploads_and_polls_are_retried(where: SimulatedAws, kind: str) -> None:
     story = _created(where)
     for call in ("upload", "info"):
         rule = {"call": call, "kind": kind, "times": 1, "size_bytes": 3_000_000}
@@ -208,16 +212,16 @@ def test_spoiled_answers_to_uploads_and_questions_are_outlived(where: SimulatedA
 
 
 @pytest.mark.parametrize("code", [299, 418, 999])
-def test_a_code_nobody_documented_ends_honestly(where: SimulatedAws, code: int) -> None:
+def test_an_undocumented_code_does_not_prevent_verification(where: SimulatedAws, code: int) -> None:
     story = _created(where)
     where.simulator.add_faults(FaultRule(call="result", kind="body", code=code, times=1))
     where.settle()
     session = story.session()
-    assert session.status is SessionStatus.VERIFIED, "by the fresh attempt that it asked for, or the next try"
+    assert session.status is SessionStatus.VERIFIED, "by a retry, or by the new attempt that was requested"
     assert set(where.executions.values()) == {"SUCCEEDED"}
 
 
-def test_credits_that_go_in_the_middle_come_back(where: SimulatedAws) -> None:
+def test_work_continues_when_credits_are_available_again(where: SimulatedAws) -> None:
     story = _created(where)
     where.simulator.update_settings(balance=0.0)
     where.after(HOUR / 2, lambda: _set(where, balance=100.0))
@@ -225,7 +229,7 @@ def test_credits_that_go_in_the_middle_come_back(where: SimulatedAws) -> None:
     assert where.metrics.count("CrunAccountRefused") > 0
 
 
-def test_a_key_that_is_changed_at_crun_and_then_here_is_taken_up(where: SimulatedAws) -> None:
+def test_a_key_that_changes_at_crun_and_later_here_is_used(where: SimulatedAws) -> None:
     story = _created(where)
     where.simulator.change_key("a-new-key")
     where.after(HOUR / 2, lambda: _store_key(where, "a-new-key"))
@@ -244,9 +248,9 @@ def _set(where: SimulatedAws, **settings: float) -> None:
 
 @pytest.mark.parametrize("service", ["dynamodb", "stepfunctions", "sqs", "secretsmanager"])
 def test_an_hour_without_one_aws_service_loses_no_session(where: SimulatedAws, service: str) -> None:
-    """From the moment at which the callback was taken in: what waits, waits in the queue and in executions."""
+    """The outage begins after the callback is stored, so work waits in the queue and in executions."""
     story = _created(where)
-    where.settle(13.05)  # the browser has been here; its message is on the queue
+    where.settle(13.05)  # the callback was opened; its message is in the queue
     assert story.session().status is SessionStatus.PROCESSING
     _for(where, HOUR, lambda of, _: Fault.FAILS if of == service else None)
     where.settle(HOUR + 4 * 3600)
@@ -257,13 +261,13 @@ def test_an_hour_without_one_aws_service_loses_no_session(where: SimulatedAws, s
     assert "FAILED" not in where.executions.values()
 
 
-def test_an_hour_without_the_queue_costs_the_reload_or_the_link_check_but_no_pass(where: SimulatedAws) -> None:
+def test_an_outage_of_the_queue_delays_a_pass_until_the_link_check(where: SimulatedAws) -> None:
     story = Onboarding(where, reloads=False)
     where.play(story.story())
     where.settle(2)
     _for(where, 60, lambda service, _: Fault.FAILS if service == "sqs" else None)
     _check(story)
-    assert story.verified_at - story.passed_at > LINK_CHECK_SECONDS - 60, "the delayed check found the pass"
+    assert story.verified_at - story.passed_at > LINK_CHECK_SECONDS - 60, "the link check found the pass"
 
 
 def test_messages_that_waited_are_drained_oldest_first(where: SimulatedAws) -> None:
@@ -282,7 +286,7 @@ def test_messages_that_waited_are_drained_oldest_first(where: SimulatedAws) -> N
     assert where.waiting(where.queue_url) == 0
 
 
-# -- the callback that never comes, comes late, or comes for another attempt ---------------------------------------
+# -- callbacks that are missing, late, or of another attempt -------------------------------------------------------
 
 
 def _session(where: SimulatedAws) -> tuple[str, str]:
@@ -290,7 +294,7 @@ def _session(where: SimulatedAws) -> tuple[str, str]:
     return view["id"], view["attempt"]["h5_link"]
 
 
-def _again(where: SimulatedAws, session_id: str) -> str:
+def _new_attempt(where: SimulatedAws, session_id: str) -> str:
     view = where.api("POST", "/sessions/{session_id}/attempts", session_id=session_id)
     assert view.status == 201, view
     return str(view.body["attempt"]["h5_link"])
@@ -303,7 +307,7 @@ def _code(where: SimulatedAws, session_id: str) -> str | None:
 
 
 @pytest.mark.parametrize("token_mode", ["single_use", "reusable"])
-def test_a_callback_that_never_comes_is_found_by_one_lookup(where: SimulatedAws, token_mode: str) -> None:
+def test_a_pass_without_a_callback_is_found_by_one_lookup(where: SimulatedAws, token_mode: str) -> None:
     where.simulator.update_settings(token_mode=token_mode)
     session_id, link = _session(where)
     take_check(link, "pass")
@@ -319,14 +323,14 @@ def test_an_abandoned_link_is_reported_as_expired(where: SimulatedAws, token_mod
     where.settle()
     assert _code(where, session_id) == "link_expired"
     ages = [each.age for each in where.lookups]
-    assert len(ages) == 3, "one answer of not yet might be a hiccup"
+    assert len(ages) == 3, "one missing result alone might be a temporary error"
     assert ages[0] >= LINK_CHECK_SECONDS
     assert all(later - earlier >= 120 for earlier, later in itertools.pairwise(ages))
     assert set(where.executions.values()) == {"SUCCEEDED"}
 
 
 @pytest.mark.parametrize("outcome", ["pass", "fail"])
-def test_a_callback_after_the_check_changes_nothing_for_the_worse(where: SimulatedAws, outcome: str) -> None:
+def test_a_callback_after_the_link_check_does_not_change_the_result(where: SimulatedAws, outcome: str) -> None:
     session_id, link = _session(where)
     callback = take_check(link, outcome)
     where.settle()
@@ -355,7 +359,7 @@ def test_a_pass_reported_after_its_link_lapsed_still_counts_with_a_reusable_toke
 def test_attempt_one_reported_after_attempt_two_passed_changes_nothing(where: SimulatedAws) -> None:
     session_id, first = _session(where)
     failed = take_check(first, "fail")
-    second = _again(where, session_id)
+    second = _new_attempt(where, session_id)
     where.browser(take_check(second, "pass"))
     where.settle(30)
     assert _code(where, session_id) == "verified"
@@ -368,7 +372,7 @@ def test_attempt_one_reported_after_attempt_two_passed_changes_nothing(where: Si
 def test_two_attempts_that_both_passed_give_one_group(where: SimulatedAws) -> None:
     session_id, first = _session(where)
     one = take_check(first, "pass")
-    second = _again(where, session_id)
+    second = _new_attempt(where, session_id)
     two = take_check(second, "pass")
     where.browser(two)
     where.browser(one)
@@ -380,7 +384,7 @@ def test_two_attempts_that_both_passed_give_one_group(where: SimulatedAws) -> No
     assert set(where.executions.values()) == {"SUCCEEDED"}
 
 
-def test_files_that_never_turn_active_fail_at_the_deadline(where: SimulatedAws) -> None:
+def test_files_that_never_become_active_fail_at_the_deadline(where: SimulatedAws) -> None:
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "never"}])
     story = _created(where)
     where.settle()
@@ -390,7 +394,7 @@ def test_files_that_never_turn_active_fail_at_the_deadline(where: SimulatedAws) 
     assert set(where.executions.values()) == {"SUCCEEDED"}
 
 
-def test_a_redirect_of_cruns_is_never_followed(where: SimulatedAws) -> None:
+def test_a_redirect_from_crun_is_never_followed(where: SimulatedAws) -> None:
     story = _created(where)
     elsewhere = f"{where.simulator.url}/api/v1/client/account/balance"
     where.simulator.add_faults(FaultRule(call="info", kind="redirect", location=elsewhere, times=2))

@@ -1,7 +1,7 @@
-"""Least privilege: each role allows what its function has been seen to do, on the resources it did it to, nothing else.
+"""Least privilege: each role allows the actions and resources that its function uses, and no others.
 
-``used`` plays what reaches every AWS call of every function. That no call of any other scenario of this folder goes
-beyond the roles, ``simulated_aws()`` itself checks.
+``used`` plays scenarios that reach every AWS call of every function. ``simulated_aws()`` checks that no other scenario
+of this folder exceeds the roles.
 """
 
 from __future__ import annotations
@@ -46,11 +46,13 @@ from tests.roles import (
 )
 from tests.template_file import ROOT
 
+pytestmark = pytest.mark.slow
+
 SESSION = "/sessions/{session_id}"
 
 
 def _verified(where: SimulatedAws, *names: str) -> dict[str, Any]:
-    """A session whose person has passed, and slots for ``names``: nothing is under way any more."""
+    """Creates a session with slots for ``names``, passes its check and waits until all work has ended."""
     answer = where.api("POST", "/sessions", body={"assets": [registration(0, name) for name in names]})
     where.browser(take_check(answer.body["attempt"]["h5_link"], "pass"))
     where.settle()
@@ -63,7 +65,7 @@ def _upload(where: SimulatedAws, asset: dict[str, Any], content: bytes) -> None:
 
 
 def _before(operation: str, function: str, action: Callable[[], object], where: SimulatedAws) -> None:
-    """Does something once, right before a function's next call to DynamoDB of that name."""
+    """Runs ``action`` once, right before a function's next ``operation`` on DynamoDB."""
     events, name = bootstrap.client("dynamodb").meta.events, f"before-call.dynamodb.{operation}"
 
     def act(**_: Any) -> None:
@@ -102,7 +104,7 @@ def _an_idempotency_key_after_a_failure(where: SimulatedAws) -> None:
     where.settle()
 
 
-def _a_person_who_fails_and_one_who_stays_away(where: SimulatedAws) -> None:
+def _a_failed_attempt_and_an_abandoned_one(where: SimulatedAws) -> None:
     session = where.api("POST", "/sessions", body={"start": "on_open"}).body
     person = session["invite_url"].partition("#")[2]
     assert where.api("POST", f"{SESSION}/attempts", key=person, session_id=session["id"]).status == 409
@@ -117,7 +119,7 @@ def _a_person_who_fails_and_one_who_stays_away(where: SimulatedAws) -> None:
     made = where.api("POST", f"{SESSION}/attempts", key=person, session_id=session["id"])
     assert made.status == 201
     where.settle()
-    assert where.lookups, "the link check has asked for the one who did not come"
+    assert where.lookups, "the link check looked the abandoned attempt up"
 
 
 def _the_same_bytes_again(where: SimulatedAws) -> None:
@@ -141,7 +143,7 @@ def _bad_files(where: SimulatedAws) -> None:
     assert {each.status.value for each in where.store.list_assets(session["id"])} == {"failed"}
 
 
-def _an_execution_that_grows_long(where: SimulatedAws) -> None:
+def _a_long_execution(where: SimulatedAws) -> None:
     session = _verified(where, "slow")
     _upload(where, session["assets"][0], FACES[0])
     where.settle(3)
@@ -154,9 +156,9 @@ def _an_execution_that_grows_long(where: SimulatedAws) -> None:
     assert [each.status.value for each in where.store.list_assets(row.id)] == ["active"]
 
 
-def _an_execution_that_dies_before_it_claims(where: SimulatedAws) -> None:
+def _an_execution_that_fails_before_it_claims(where: SimulatedAws) -> None:
     session = _verified(where, "early", "late")
-    where.reconciles = False  # the message of the next file is quicker
+    where.reconciles = False  # the next file's message comes first
     where.injector.outage = lambda *_: Fault.FAILS if where.injector.caller == "claim_assets" else None
     _upload(where, session["assets"][0], FACES[0])
     where.settle()
@@ -169,7 +171,7 @@ def _an_execution_that_dies_before_it_claims(where: SimulatedAws) -> None:
 
 
 def _an_erasure_in_between(where: SimulatedAws, operation: str, function: str) -> None:
-    """The function finds changed what it has just read."""
+    """An erasure changes what the function has just read."""
     session = _verified(where, "first", "second")
     first, second = session["assets"]
     erased: list[int] = []
@@ -193,7 +195,7 @@ def _an_erasure_in_between(where: SimulatedAws, operation: str, function: str) -
 
 
 def _poison(where: SimulatedAws) -> None:
-    where.send("nobody can read this")
+    where.send("unreadable")
     where.settle()
     assert where.waiting(where.dead_letter_url) == 1
 
@@ -212,7 +214,7 @@ def _webhooks(where: SimulatedAws) -> None:
     with Receiver(lambda _: next(answers)) as receiver:
         endpoint = Endpoint("acme", "whe_1", receiver.url, new_secret(bytes(32)), where.now)
         where.aws("dynamodb").put_item(TableName="Table", Item=webhook_item(endpoint))
-        for body, failed in (("nobody can read this", 0), (announcement["body"], 0), (None, 1), (None, 0)):
+        for body, failed in (("unreadable", 0), (announcement["body"], 0), (None, 1), (None, 0)):
             if body:
                 sqs.send_message(QueueUrl=url, MessageBody=body)
             (message,) = sqs.receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
@@ -247,7 +249,7 @@ def _a_webhook_that_waits(where: SimulatedAws) -> None:
         assert len(receiver.received) == 1
 
 
-def _by_the_clock(where: SimulatedAws) -> None:
+def _scheduled_functions(where: SimulatedAws) -> None:
     session = _verified(where, "kept")
     _upload(where, session["assets"][0], FACES[0])
     where.settle()
@@ -280,7 +282,7 @@ def _a_caller_of_crun_routes(where: SimulatedAws) -> None:
     assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"uploads/{session}/").get("Versions")
 
 
-def _a_full_session_and_an_invite_made_anew(where: SimulatedAws) -> None:
+def _a_full_session_and_a_new_invite(where: SimulatedAws) -> None:
     with served_face() as url:
         caller = CrunCaller(where, url)
         where.play(caller.story())
@@ -303,7 +305,7 @@ def _a_full_session_and_an_invite_made_anew(where: SimulatedAws) -> None:
 
 
 def _lost_events_of_files(where: SimulatedAws) -> None:
-    """Reconcile checks them; of two, one is erased in the meantime. Dropped files are known by their first try."""
+    """Reconcile checks files whose events were lost. Some are erased before it writes."""
     session = where.api(
         "POST", "/sessions", body={"assets": [registration(0, name) for name in ("lost", "erased")]}
     ).body
@@ -328,8 +330,8 @@ def _lost_events_of_files(where: SimulatedAws) -> None:
         where.settle(800)
         where.injector.outage = lambda *_: None
         if erases:
-            gone = functools.partial(where.api, "DELETE", SESSION, session_id=session["id"])
-            _before("PutItem", "reconcile", gone, where)
+            erase = functools.partial(where.api, "DELETE", SESSION, session_id=session["id"])
+            _before("PutItem", "reconcile", erase, where)
         where.settle()
         (dropped,) = where.store.list_assets(session["id"])
         assert dropped.status == ("redacted" if erases else "active")
@@ -349,7 +351,7 @@ def _an_execution_that_is_stopped(where: SimulatedAws) -> None:
 
 
 def _a_restored_table(where: SimulatedAws) -> None:
-    """The row of a file forgets its AssetId, and the message of another file comes before reconcile does."""
+    """A file's row loses its AssetId, and another file's message arrives before reconcile runs."""
     session = _verified(where, "first", "second")
     first, second = session["assets"]
     _upload(where, first, FACES[0])
@@ -367,20 +369,20 @@ def _a_restored_table(where: SimulatedAws) -> None:
 SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     _an_onboarding,
     _an_idempotency_key_after_a_failure,
-    _a_person_who_fails_and_one_who_stays_away,
+    _a_failed_attempt_and_an_abandoned_one,
     _the_same_bytes_again,
     _bad_files,
-    _an_execution_that_grows_long,
-    _an_execution_that_dies_before_it_claims,
+    _a_long_execution,
+    _an_execution_that_fails_before_it_claims,
     lambda where: _an_erasure_in_between(where, "PutItem", "claim_assets"),
     lambda where: _an_erasure_in_between(where, "TransactWriteItems", "poll_assets"),
     lambda where: _an_erasure_in_between(where, "PutItem", "submit_asset"),
     _poison,
     _changes,
     _webhooks,
-    _by_the_clock,
+    _scheduled_functions,
     _a_caller_of_crun_routes,
-    _a_full_session_and_an_invite_made_anew,
+    _a_full_session_and_a_new_invite,
     _lost_events_of_files,
     _an_execution_that_is_stopped,
     _a_restored_table,
@@ -389,7 +391,7 @@ SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
 
 @pytest.fixture(scope="module")
 def used() -> set[Permission]:
-    """Every permission that was needed: by the functions, the state machine and the platform."""
+    """Every permission that the functions, the state machine and AWS's services used."""
     resources = deployed(template())
     with simulated_aws(SETTINGS) as where:
         for play in SCENARIOS:
@@ -399,12 +401,12 @@ def used() -> set[Permission]:
 
 
 def _beyond(used: set[Permission], source: dict[str, Any]) -> list[str]:
-    """What a template's roles do not allow, although it was needed."""
+    """Returns the permissions that were used and that a template's roles do not allow."""
     return sorted(map(str, used - set(granted(deployed(source)))))
 
 
 def _idle(used: set[Permission], source: dict[str, Any]) -> list[str]:
-    """What a template's roles allow, although nothing needed it."""
+    """Returns the permissions that a template's roles allow and that were not used."""
     return sorted(map(str, set(granted(deployed(source))) - used))
 
 
@@ -431,31 +433,31 @@ def test_functions_may_write_their_logs_and_have_no_other_policy_of_aws() -> Non
         assert text.endswith(":aws:policy/service-role/AWSLambdaBasicExecutionRole"), name
 
 
-def test_every_role_belongs_to_somebody_who_was_looked_at() -> None:
+def test_every_role_is_compared() -> None:
     resources = deployed(template())
     made = {name for name, each in resources.items() if each["Type"] == "AWS::IAM::Role"}
-    # API Gateway has one too, by AWS's policy for it alone.
+    # API Gateway's role has only AWS's own policy for it.
     assert made - {role for _, role in holders(resources)} == {"ApiGatewayLogRole"}
 
 
-# -- the comparison finds what it is there for -------------------------------------------------------------------
+# -- the comparison detects differences --------------------------------------------------------------------------
 
 
 def _statement(source: dict[str, Any], function: str, action: str) -> dict[str, Any]:
-    """The first statement of a function's policies that has an action."""
+    """Returns the first statement of a function's policies that has an action."""
     statements = source["Resources"][function]["Properties"]["Policies"][0]["Statement"]
     found: dict[str, Any] = next(each for each in statements if action in each["Action"])
     return found
 
 
-def test_the_comparison_finds_an_action_too_many(used: set[Permission]) -> None:
+def test_the_comparison_finds_an_extra_action(used: set[Permission]) -> None:
     source = template()
     _statement(source, "GetSessionFunction", "dynamodb:BatchGetItem")["Action"].append("dynamodb:DeleteItem")
     assert _idle(used, source) == ["GetSessionFunction: dynamodb:DeleteItem on Table"]
     assert _beyond(used, source) == []
 
 
-def test_the_comparison_finds_an_action_that_is_missing(used: set[Permission]) -> None:
+def test_the_comparison_finds_a_missing_action(used: set[Permission]) -> None:
     source = template()
     _statement(source, "PollAssetsFunction", "dynamodb:GetItem")["Action"].remove("dynamodb:GetItem")
     assert _beyond(used, source) == ["PollAssetsFunction: dynamodb:GetItem on Table"]
@@ -477,7 +479,7 @@ def test_the_comparison_finds_another_resource(used: set[Permission], resource: 
     assert _beyond(used, source) == ["RegisterAssetFunction: s3:PutObject on UploadBucket/uploads/*"]
 
 
-def test_an_account_in_which_a_call_went_beyond_its_role_does_not_close_quietly() -> None:
+def test_simulated_aws_fails_when_a_call_exceeds_its_role() -> None:
     with (
         pytest.raises(AssertionError, match="GetSessionFunction: dynamodb:DeleteItem on Table"),
         simulated_aws({}) as where,

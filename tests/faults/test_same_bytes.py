@@ -1,4 +1,4 @@
-"""The same bytes twice for one person (double click, re-drop, retry) are one asset at crun."""
+"""The same bytes sent twice for one person (double click, second drop, retry) are one asset at crun."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def where(account: SimulatedAws) -> SimulatedAws:
 
 
 def _create(where: SimulatedAws, *names: str) -> dict[str, Any]:
-    """A session with a registration of the same picture for each name."""
+    """Creates a session that registers the same picture for each name."""
     answer = where.api("POST", "/sessions", body={"assets": [registration(0, name) for name in names]})
     assert answer.status == 201
     made: dict[str, Any] = answer.body
@@ -55,7 +55,7 @@ def _assets(where: SimulatedAws, session: dict[str, Any]) -> dict[str, Asset]:
 
 
 def _counted(where: SimulatedAws) -> Counter[str]:
-    """The client's active assets by GET /stats, and how many of them have a time from submission to active."""
+    """Returns the client's active assets from GET /stats, and how many of them have a time to active."""
     days = where.api("GET", "/stats").body["days"]
     waited = sum(times for day in days for _, times in day["seconds_to_active"]["buckets"])
     return Counter(active=sum(day["assets"].get("active", 0) for day in days), waited=waited)
@@ -73,7 +73,7 @@ def test_a_double_click_before_the_check_is_one_upload(where: SimulatedAws) -> N
     assert len(where.simulator.store.assets) == 1
 
 
-def test_the_same_file_dropped_again_later_answers_with_the_first_ones_id(where: SimulatedAws) -> None:
+def test_the_same_file_dropped_later_shares_the_first_ones_id(where: SimulatedAws) -> None:
     before = _counted(where)
     session = _create(where, "first")
     where.put_object(_key(session["assets"][0]), FACES[0])
@@ -85,7 +85,7 @@ def test_the_same_file_dropped_again_later_answers_with_the_first_ones_id(where:
     assert [each.status.value for each in found] == ["active"] * 3
     assert len({each.uri for each in found}) == 1
     assert len(where.simulator.store.assets) == 1
-    # All three are counted, but only one has waited for crun.
+    # All three are counted, but only one waited for crun.
     assert _counted(where) - before == Counter(active=3, waited=1)
 
 
@@ -97,7 +97,7 @@ def test_other_bytes_are_another_asset(where: SimulatedAws) -> None:
     assert len({each.uri for each in _assets(where, session).values()}) == 2
 
 
-def test_a_failed_file_does_not_stand_in_the_way_of_another_try(where: SimulatedAws) -> None:
+def test_a_failed_file_can_be_sent_again(where: SimulatedAws) -> None:
     session = _create(where, "other_person", "good")
     where.put_object(_key(session["assets"][0]), FACES[0])
     _verify(where, session)
@@ -107,7 +107,7 @@ def test_a_failed_file_does_not_stand_in_the_way_of_another_try(where: Simulated
     assert (assets["other_person"].status.value, assets["good"].status.value) == ("failed", "active")
 
 
-def test_duplicates_share_the_second_submission_after_a_failed_download_too(where: SimulatedAws) -> None:
+def test_duplicates_share_the_second_submission_after_a_failed_download(where: SimulatedAws) -> None:
     session = _create(where, "lost 1", "lost 2")
     for asset in session["assets"]:
         where.put_object(_key(asset), FACES[0])
@@ -118,14 +118,14 @@ def test_duplicates_share_the_second_submission_after_a_failed_download_too(wher
     assert len(where.simulator.store.assets) == 2, "the one that could not be fetched, and its second try"
 
 
-def test_a_registration_with_a_known_digest_answers_with_the_asset_that_is_there(where: SimulatedAws) -> None:
+def test_a_registration_with_a_known_digest_returns_the_existing_asset(where: SimulatedAws) -> None:
     session = _create(where, "other")
     body = registration(0, "first") | {"sha256": DIGEST}
     first = where.api("POST", "/sessions/{session_id}/assets", body=body, session_id=session["id"])
     again = where.api("POST", "/sessions/{session_id}/assets", body=body, session_id=session["id"])
     assert (first.status, again.status) == (201, 200)
     assert again.body["id"] == first.body["id"]
-    assert again.body["upload"]["fields"]["key"] == _key(first.body), "its file may still be sent"
+    assert again.body["upload"]["fields"]["key"] == _key(first.body), "its file can still be uploaded"
     where.put_object(_key(first.body), FACES[0])
     _verify(where, session)
     late = where.api("POST", "/sessions/{session_id}/assets", body=body, session_id=session["id"])
@@ -133,7 +133,7 @@ def test_a_registration_with_a_known_digest_answers_with_the_asset_that_is_there
     assert "upload" not in late.body
 
 
-def test_another_file_than_the_registered_one_is_refused(where: SimulatedAws) -> None:
+def test_a_file_with_another_digest_than_registered_is_refused(where: SimulatedAws) -> None:
     session = _create(where)
     body = registration(1, "swapped") | {"sha256": DIGEST}
     asset = where.api("POST", "/sessions/{session_id}/assets", body=body, session_id=session["id"]).body
@@ -144,7 +144,7 @@ def test_another_file_than_the_registered_one_is_refused(where: SimulatedAws) ->
     assert (swapped.status.value, swapped.error.code) == ("failed", "content_mismatch")
 
 
-def test_a_file_that_is_replaced_after_its_check_is_not_what_is_submitted(where: SimulatedAws) -> None:
+def test_a_file_that_replaces_a_checked_one_is_not_submitted(where: SimulatedAws) -> None:
     session = _create(where, "first")
     key = _key(session["assets"][0])
     where.put_object(key, FACES[0])

@@ -1,4 +1,4 @@
-"""What takes days, and when it is said to have happened."""
+"""Onboardings that take days, and the times of their events."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from tests.faults.onboarding import FACES, registration, take_check
 from tests.faults.scenarios import SETTINGS
 from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 
+pytestmark = pytest.mark.slow
+
 HOUR, DAY = 3600.0, 86_400.0
 
 
 @pytest.fixture(params=[False])
 def where(request: pytest.FixtureRequest) -> Iterator[SimulatedAws]:
-    """With the parameter, the table keeps its changes."""
+    """An account with a deadline of five days. With the parameter, the table has a stream."""
     deadline = str(int(5 * DAY))
     with simulated_aws(
         SETTINGS, stream=request.param, POLL_DEADLINE_SECONDS=deadline, POLL_MAX_DELAY_SECONDS="3600"
@@ -31,7 +33,7 @@ def where(request: pytest.FixtureRequest) -> Iterator[SimulatedAws]:
 
 
 def _person(where: SimulatedAws) -> str:
-    """A session with a file in the bucket, whose person has passed."""
+    """Creates a session with a stored file and passes its check; returns its id."""
     made = where.api("POST", "/sessions", body={"assets": [registration(0)]}).body
     where.put_object(made["assets"][0]["upload"]["fields"]["key"], FACES[0])
     where.settle(2)
@@ -41,8 +43,10 @@ def _person(where: SimulatedAws) -> str:
 
 
 @pytest.mark.parametrize(("takes", "apart", "files"), [(22 * HOUR, 20 * HOUR, 10), (4.5 * DAY, 4 * DAY, 2)])
-def test_no_execution_meets_the_machines_timeout(where: SimulatedAws, takes: float, apart: float, files: int) -> None:
-    """Files that keep coming for eight days, and a deadline of five days."""
+def test_no_execution_reaches_the_state_machines_timeout(
+    where: SimulatedAws, takes: float, apart: float, files: int
+) -> None:
+    """Files arrive for eight days, with a deadline of five days."""
     where.simulator.update_settings(asset_outcomes=[{"name": "*", "outcome": "active", "after_seconds": takes}])
     session_id = _person(where)
     for index in range(files):
@@ -52,12 +56,12 @@ def test_no_execution_meets_the_machines_timeout(where: SimulatedAws, takes: flo
     assets = where.store.list_assets(session_id)
     assert [each.status for each in assets] == [AssetStatus.ACTIVE] * (files + 1)
     assert set(where.executions.values()) == {"SUCCEEDED"}
-    assert len(where.executions) >= 8, "each hands over after a day"
-    assert "Reconciled" not in where.metrics, "nothing stood still"
+    assert len(where.executions) >= 8, "each is replaced after a day"
+    assert "Reconciled" not in where.metrics, "nothing was stuck"
 
 
 def _published(where: SimulatedAws) -> list[tuple[str, str, str]]:
-    """Subject, type and time of every event."""
+    """Returns subject, type and time of every event."""
     events: list[tuple[str, str, str]] = []
     happened = where.injector.happened
 
@@ -76,9 +80,9 @@ def _published(where: SimulatedAws) -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize(
     ("call", "kind"), [("result", "likeness.session.requires_input"), ("upload", "likeness.asset.failed")]
 )
-def test_what_is_given_up_hours_later_has_a_time_of_its_own(where: SimulatedAws, call: str, kind: str) -> None:
+def test_a_failure_hours_later_has_its_own_time(where: SimulatedAws, call: str, kind: str) -> None:
     _person(where)
-    where.reconciles = False  # so that RecordFailure and GiveUpAsset have the last word
+    where.reconciles = False  # so that RecordFailure and GiveUpAsset end the work
     where.simulator.add_faults(FaultRule.model_validate({"call": call, "kind": "both", "code": 455, "times": None}))
     begun = where.now
     where.settle(12 * HOUR)

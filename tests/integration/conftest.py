@@ -1,4 +1,4 @@
-"""How the deployed stack is set, and callers that behave like customers do."""
+"""The settings of the deployed stack, and callers that behave like customers."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from local.simulator import hash_token
 from local.stack import Options, Stack
 from ops.client_keys import ClientKeys
 
-#: Long enough that a person who passes at once is never overtaken, short enough to wait for in a test.
+#: Long enough for a person who passes immediately, short enough to wait for in a test.
 LINK_CHECK_SECONDS = 20
 TIMEOUT_SECONDS = 90
-#: A webhook that fails so often, a second apart, is a dead letter.
+#: A webhook that fails this often, a second apart, is a dead letter.
 WEBHOOK_TRIES = 4
 
 
 def options(state_file: Path) -> Options:
-    """A stack whose pauses are short, on free ports."""
+    """Returns options for a stack with short pauses, on free ports."""
     return Options(
         state_file=state_file,
         port=free_port(),
@@ -48,13 +48,13 @@ def options(state_file: Path) -> Options:
 
 @dataclass
 class Canaries:
-    """What the tests have seen that may turn up in no log: secrets in none at all, personal data in none of ours."""
+    """Values of the tests that no log may contain: secrets in any log, personal data in the application's."""
 
     secrets: set[str] = field(default_factory=set)
     personal: set[str] = field(default_factory=set)
 
     def notice(self, document: Any) -> None:
-        """Collects keys, tokens, links and signatures out of an answer."""
+        """Collects keys, tokens, links and signatures from a response."""
         text = str(document)
         for pattern in (
             r"st_ses_[\w.-]+",
@@ -67,11 +67,11 @@ class Canaries:
             self.secrets |= set(re.findall(pattern, text, re.IGNORECASE))
 
     def notice_request(self, body: Any) -> None:
-        """Collects what a caller has written about a person: references, names of files, return URLs."""
+        """Collects what a caller sent about a person: references, file names, return URLs."""
         if isinstance(body, dict):
             written = [body.get("reference"), body.get("return_url"), body.get("name")]
             written += [each.get("name") for each in body.get("assets") or []]
-            # A word of a few letters stands in many a harmless line.
+            # Short words occur in harmless lines.
             self.personal |= {each for each in written if isinstance(each, str) and len(each) >= 8}
 
 
@@ -84,7 +84,7 @@ class Api:
     canaries: Canaries
 
     def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
-        """One request, with the credential; never follows a redirect."""
+        """Sends a request with the credential. Does not follow redirects."""
         headers = ({"x-api-key": self.credential} if self.credential else {}) | options.pop("headers", {})
         self.canaries.notice_request(options.get("json"))
         answer = requests.request(
@@ -95,31 +95,31 @@ class Api:
         return answer
 
     def session(self, **body: Any) -> dict[str, Any]:
-        """A new session's view."""
+        """Creates a session and returns it."""
         answer = self("POST", "/sessions", json=body)
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()
         return made
 
     def get(self, session_id: str) -> dict[str, Any]:
-        """The session as it is now."""
+        """Returns the current session."""
         answer = self("GET", f"/sessions/{session_id}")
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
 
     def wait(self, session_id: str, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The session as soon as ``done`` says so."""
+        """Polls until ``done`` is true for the session, and returns it."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             found = self.get(session_id)
             if done(found):
                 return found
             time.sleep(0.3)
-        raise AssertionError(f"not so within {TIMEOUT_SECONDS} s: {found['status']}, {found['assets']}")
+        raise AssertionError(f"not done within {TIMEOUT_SECONDS} s: {found['status']}, {found['assets']}")
 
     def with_credential(self, credential: str | None) -> Api:
-        """The same API for somebody else."""
+        """Returns the same API with another credential."""
         return Api(self.stack, credential, self.canaries)
 
 
@@ -134,23 +134,23 @@ class SimulatorControl:
         requests.post(f"{self.url}/_sim/faults", json=[rule], timeout=10).raise_for_status()
 
     def calm(self) -> None:
-        """Takes all rules away."""
+        """Removes all rules."""
         requests.delete(f"{self.url}/_sim/faults", timeout=10).raise_for_status()
 
     def calls(self, name: str) -> int:
-        """How many calls of that name have arrived."""
+        """Returns the number of calls of that name."""
         state = requests.get(f"{self.url}/_sim/state", timeout=10).json()
         return int(state["calls"].get(name, 0))
 
     def lookups(self, h5_link: str) -> int:
-        """How many result look-ups have come for the byted token of that link."""
+        """Returns the number of result look-ups for the byted token of that link."""
         (token,) = parse_qs(urlsplit(h5_link).query)["bytedToken"]
         return self.tokens("result").count(hash_token(token))
 
     def tokens(self, call: str) -> list[str]:
-        """The hashes of the byted tokens that calls of that name were about, oldest first.
+        """Returns the hashes of the byted tokens of calls of that name, oldest first.
 
-        What a stack still asks for sessions of other tests goes on meanwhile, so counts of all calls say little.
+        Sessions of other tests still cause calls, so the total number of calls says little.
         """
         entries = requests.get(f"{self.url}/_sim/log", timeout=10).json()["entries"]
         return [each["token_hash"] for each in entries if each["call"] == call and each["token_hash"]]
@@ -165,7 +165,7 @@ def other_client(api: Api, keys: ClientKeys, canaries: Canaries) -> Api:
 
 @dataclass
 class Listener:
-    """A customer's rule on the event bus, and the queue that it fills. ``events`` are those that have come, by id."""
+    """A customer's rule on the event bus, and the queue that it fills. ``events`` are those received, by id."""
 
     stack: Stack
     url: str
@@ -173,7 +173,7 @@ class Listener:
 
     @classmethod
     def on(cls, stack: Stack) -> Listener:
-        """Begins to listen."""
+        """Creates the rule and the queue."""
         bus, events = stack.outputs["EventBusName"], emulator.client("events", stack.emulator_endpoint)
         sqs = emulator.client("sqs", stack.emulator_endpoint)
         url = sqs.create_queue(QueueName="customer")["QueueUrl"]
@@ -183,7 +183,7 @@ class Listener:
         return cls(stack, url)
 
     def receive(self) -> None:
-        """Takes what lies in the queue."""
+        """Receives all messages in the queue."""
         sqs = emulator.client("sqs", self.stack.emulator_endpoint)
         while found := sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", []):
             for each in found:
@@ -192,7 +192,7 @@ class Listener:
                 sqs.delete_message(QueueUrl=self.url, ReceiptHandle=each["ReceiptHandle"])
 
     def wait(self, session_id: str, kinds: Counter[str]) -> list[dict[str, Any]]:
-        """The events about a session, once at least so many of each kind have come."""
+        """Waits until at least ``kinds`` were received about a session; returns its events."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             self.receive()
@@ -209,19 +209,19 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> DemoMedia:
 
 
 def face_check(h5_link: str, outcome: str = "pass", person: str = "alice") -> str:
-    """What the person does on the phone; the callback URL that the browser is sent to."""
+    """Performs the face check; returns the callback URL of the redirect."""
     back = requests.post(h5_link, data={"outcome": outcome, "person": person}, timeout=30, allow_redirects=False)
     assert back.status_code == 303, back.status_code
     return back.headers["Location"]
 
 
 def come_back(callback_url: str) -> requests.Response:
-    """The browser follows the redirect to our callback."""
+    """Opens the callback as the browser does."""
     return requests.get(callback_url, timeout=30, allow_redirects=False)
 
 
 def agree(person: Api, session_id: str, language: str = "en") -> dict[str, Any]:
-    """The person agrees to the text in force; the consent on record."""
+    """Agrees to the current text; returns the recorded consent."""
     text = person("GET", "/consent", params={"language": language}).json()
     agreed = {name: text[name] for name in ("text_version", "language", "sha256")}
     answer = person("POST", f"/sessions/{session_id}/consent", json=agreed)
@@ -231,18 +231,18 @@ def agree(person: Api, session_id: str, language: str = "en") -> dict[str, Any]:
 
 
 def registration(file: Path, asset_type: str, content_type: str, name: str | None = None) -> dict[str, Any]:
-    """The body that registers ``file``."""
+    """Returns the body that registers ``file``."""
     size = file.stat().st_size
     return {"name": name or file.name, "asset_type": asset_type, "content_type": content_type, "size_bytes": size}
 
 
 def send_file(form: dict[str, Any], content: bytes) -> requests.Response:
-    """Uploads by a presigned form."""
+    """Uploads a file with a presigned form."""
     return requests.post(form["url"], data=form["fields"], files={"file": content}, timeout=30)
 
 
 def made_long_ago(api: Api, session_id: str) -> None:
-    """The first link of a session as if it were half an hour old: crun's first "not yet" is its last word then."""
+    """Makes the first link of a session half an hour old, so that crun's first "not yet" is final."""
     emulator.client("dynamodb", api.stack.emulator_endpoint).update_item(
         TableName=api.stack.outputs["TableName"],
         Key={"pk": {"S": f"SESSION#{session_id}"}, "sk": {"S": "SESSION"}},
@@ -253,12 +253,12 @@ def made_long_ago(api: Api, session_id: str) -> None:
 
 
 def settled(session: dict[str, Any]) -> bool:
-    """Whether every asset is active or failed."""
+    """Returns whether every asset is active or failed."""
     return all(each["status"] in ("active", "failed") for each in session["assets"])
 
 
 def facts_of(api: Api, function: str) -> list[dict[str, Any]]:
-    """What a function has logged, by its logical id."""
+    """Returns the log lines of a function, given its logical id."""
     logs = emulator.client("logs", api.stack.emulator_endpoint)
     pages = logs.get_paginator("filter_log_events").paginate(
         logGroupName=f"/aws/cloudformation/likeness/{function}Logs"
@@ -268,12 +268,12 @@ def facts_of(api: Api, function: str) -> list[dict[str, Any]]:
 
 
 def lines_about(api: Api, message: str) -> list[dict[str, Any]]:
-    """What the onboarding queue's consumer has logged under ``message``."""
+    """Returns what the onboarding queue's consumer logged with ``message``."""
     return [each for each in facts_of(api, "StartOnboardingFunction") if each.get("message") == message]
 
 
 def wait_until_read(api: Api, session_ids: list[str]) -> None:
-    """Returns when the consumer has read that many messages about each of the sessions."""
+    """Waits until the consumer has read a message for each given session id."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if Counter(each["session_id"] for each in lines_about(api, "message read")) >= Counter(session_ids):

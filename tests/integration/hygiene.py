@@ -1,4 +1,4 @@
-"""What a worker's tests leave behind in logs, histories, events and dead letters, checked after the last of them."""
+"""Rules for the logs, histories, events and dead letters of all tests of a worker, checked after the last one."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from local.stack import Stack
 from tests.event_schemas import check as check_event
 from tests.integration.conftest import Canaries, Listener
 
-#: What Powertools puts on every line of its own.
+#: What Powertools adds to every line.
 STANDARD = {
     "level", "location", "message", "timestamp", "service", "cold_start", "function_name", "function_memory_size",
     "function_arn", "function_request_id",
 }  # fmt: skip
-#: What ties a line to others.
+#: What correlates a line with others.
 IDS = {
     "asset_id", "client_id", "correlation_id", "endpoint_id", "event_id", "execution", "message_id", "request_id",
     "session_id",
 }  # fmt: skip
-#: What our functions add besides: codes, numbers, and how many of what an export has written.
+#: What the functions add: ids, codes, numbers, and what an export counted.
 FACTS = IDS | {
     "asset", "assets", "call", "client_key", "code", "consent", "consent_text", "crun_asset_id", "export", "failed",
     "left_out", "lost", "next", "outcome", "parts", "reconciled", "resubmissions", "seconds", "session", "sessions",
@@ -39,8 +39,8 @@ MESSAGES = {
     "webhook",
 }  # fmt: skip
 DIMENSIONS = {"service", "cause", "code", "call", "outcome"}
-#: What Lambda itself writes around a run, and the trace of an error that a task raised to be repeated: places, and an
-#: error of ours whose words quote nothing.
+#: What Lambda itself writes about an invocation, and the traceback of an error that a task raised to be retried: lines
+#: of code, and an error of the application, whose message quotes no input.
 OF_THE_RUNTIME = re.compile(
     r"(START|END|REPORT) RequestId: [0-9a-f-]{36}\b.*|INIT_START .*|Traceback \(most recent call last\):|  .*|"
     r"likeness\.errors\.\w+: [\w ;,.'()]*|"
@@ -53,10 +53,10 @@ IDS_AND_CODES = re.compile(r"[\w:./-]{0,120}")
 
 @dataclass(frozen=True)
 class Remains:
-    """What was written.
+    """Everything that the tests wrote.
 
-    ``lines`` are our functions', ``histories`` those of executions by name, ``logs`` those of the local processes,
-    ``events`` what a customer's rule on the bus has got, ``dead_letters`` how many each dead-letter queue holds.
+    ``lines`` are the functions' log lines, ``histories`` the executions' histories by name, ``logs`` the local
+    processes' logs, ``events`` what a customer's rule on the bus received, ``dead_letters`` the number by queue.
     """
 
     lines: list[str]
@@ -67,7 +67,7 @@ class Remains:
 
     @classmethod
     def of(cls, stack: Stack, listener: Listener) -> Remains:
-        """Reads it all."""
+        """Reads everything from the stack."""
         listener.receive()
         logs = emulator.client("logs", stack.emulator_endpoint)
         lines: list[str] = []
@@ -80,7 +80,7 @@ class Remains:
 
     @property
     def facts(self) -> list[dict[str, Any]]:
-        """The functions' lines that are JSON."""
+        """Returns the functions' lines that are JSON."""
         return [json.loads(each) for each in self.lines if each.startswith("{")]
 
 
@@ -118,27 +118,27 @@ def no_secret_is_in_any_log_or_execution(remains: Remains, canaries: Canaries) -
     assert "/callback/ses_" not in text
 
 
-def no_name_and_no_reference_is_in_a_log_or_an_execution_of_ours(remains: Remains, canaries: Canaries) -> None:
+def no_name_or_reference_is_in_a_log_or_execution(remains: Remains, canaries: Canaries) -> None:
     text = "\n".join([*remains.lines, *remains.histories, *remains.histories.values()])
     assert not {each for each in canaries.personal if each in text}
 
 
-def a_line_of_a_function_holds_allowed_facts_only(remains: Remains, canaries: Canaries) -> None:
+def log_lines_contain_only_allowed_facts(remains: Remains, canaries: Canaries) -> None:
     facts = [each for each in remains.facts if "_aws" not in each]
     assert {key for each in facts for key in each} <= STANDARD | FACTS | {"upstream_errors"}
     assert {each["message"] for each in facts} <= MESSAGES
     values = {str(each[key]) for each in facts for key in FACTS & set(each)}
     assert not {each for each in values if not IDS_AND_CODES.fullmatch(each)}
-    # crun's own words, where it has listed any with a 422.
+    # The errors that crun listed in a 422.
     listed = [each for line in facts for each in line.get("upstream_errors", [])]
     assert not [each for each in listed if "://" in each or len(each) > LONGEST_ERROR or not each.isprintable()]
 
 
-def what_is_no_json_was_written_by_the_runtime(remains: Remains, canaries: Canaries) -> None:
+def other_lines_come_from_the_runtime(remains: Remains, canaries: Canaries) -> None:
     assert not [each for each in remains.lines if not each.startswith("{") and not OF_THE_RUNTIME.fullmatch(each)]
 
 
-def metrics_have_allowed_names_and_dimensions_only(remains: Remains, canaries: Canaries) -> None:
+def metrics_have_only_allowed_names_and_dimensions(remains: Remains, canaries: Canaries) -> None:
     for each in [each for each in remains.facts if "_aws" in each]:
         (described,) = each["_aws"]["CloudWatchMetrics"]
         names = {metric["Name"] for metric in described["Metrics"]}
@@ -152,11 +152,11 @@ def metrics_have_allowed_names_and_dimensions_only(remains: Remains, canaries: C
         assert all(IDS_AND_CODES.fullmatch(str(each[name])) for name in (dimensions | IDS) & set(each))
 
 
-def an_execution_is_named_by_ids_alone(remains: Remains, canaries: Canaries) -> None:
+def execution_names_contain_only_ids(remains: Remains, canaries: Canaries) -> None:
     assert not {name for name in remains.histories if not EXECUTION_NAME.fullmatch(name)}
 
 
-def events_fit_their_schemas_and_hold_nothing_of_anybody(remains: Remains, canaries: Canaries) -> None:
+def events_match_their_schemas_and_contain_nothing_personal(remains: Remains, canaries: Canaries) -> None:
     for event in remains.events:
         check_event(event["detail-type"], event["detail"])
     text = json.dumps(remains.events)
@@ -169,28 +169,28 @@ def the_dead_letter_queues_are_empty(remains: Remains, canaries: Canaries) -> No
 
 RULES: tuple[Callable[[Remains, Canaries], None], ...] = (
     no_secret_is_in_any_log_or_execution,
-    no_name_and_no_reference_is_in_a_log_or_an_execution_of_ours,
-    a_line_of_a_function_holds_allowed_facts_only,
-    what_is_no_json_was_written_by_the_runtime,
-    metrics_have_allowed_names_and_dimensions_only,
-    an_execution_is_named_by_ids_alone,
-    events_fit_their_schemas_and_hold_nothing_of_anybody,
+    no_name_or_reference_is_in_a_log_or_execution,
+    log_lines_contain_only_allowed_facts,
+    other_lines_come_from_the_runtime,
+    metrics_have_only_allowed_names_and_dimensions,
+    execution_names_contain_only_ids,
+    events_match_their_schemas_and_contain_nothing_personal,
     the_dead_letter_queues_are_empty,
 )
 
 
 def broken(remains: Remains, canaries: Canaries) -> dict[str, Exception]:
-    """The rules that ``remains`` breaks, by name."""
+    """Returns the rules that ``remains`` breaks, by name."""
     found: dict[str, Exception] = {}
     for rule in RULES:
         try:
             rule(remains, canaries)
-        except (AssertionError, ValueError) as exc:  # a schema says no with a ValueError
+        except (AssertionError, ValueError) as exc:  # a schema raises ValueError
             found[rule.__name__] = exc
     return found
 
 
 def check(remains: Remains, canaries: Canaries) -> None:
-    """Raises ExceptionGroup with every rule that is broken."""
+    """Raises ExceptionGroup with every broken rule."""
     if found := broken(remains, canaries):
-        raise ExceptionGroup(f"the tests have left behind: {', '.join(found)}", list(found.values()))
+        raise ExceptionGroup(f"rules broken by what the tests wrote: {', '.join(found)}", list(found.values()))

@@ -1,4 +1,4 @@
-"""The dashboard and the alarms as they are deployed."""
+"""The deployed dashboard and alarms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from local.stack import Stack
 from tests.template_file import RESOURCES
 
 
-def test_the_dashboard_is_there_and_its_names_are_those_of_the_stack(stack: Stack) -> None:
+def test_the_dashboard_exists_and_uses_the_names_of_the_stack(stack: Stack) -> None:
     cloudwatch = emulator.client("cloudwatch", stack.emulator_endpoint)
     text = cloudwatch.get_dashboard(DashboardName=f"{stack.stack_name}-us-east-1")["DashboardBody"]
     widgets = json.loads(text)["widgets"]

@@ -1,4 +1,4 @@
-"""Bad input gets a clear answer, costs nothing upstream and leaves nothing behind."""
+"""Invalid input gets a clear error, calls no upstream and leaves no rows."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ BAD_BODIES: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("body", "field"), BAD_BODIES, ids=lambda value: str(value)[:40])
-def test_a_bad_body_names_the_field_and_calls_nobody(
+def test_an_invalid_body_names_the_field_and_does_not_call_crun(
     other_client: Api, crun: SimulatorControl, body: Any, field: str
 ) -> None:
     before = crun.calls("session")
@@ -70,7 +70,7 @@ def test_a_bad_body_names_the_field_and_calls_nobody(
     assert other_client("GET", "/sessions").json()["sessions"] == []
 
 
-def test_the_same_idempotency_key_gets_the_same_answer(api: Api, crun: SimulatorControl) -> None:
+def test_the_same_idempotency_key_gets_the_same_response(api: Api, crun: SimulatorControl) -> None:
     before = crun.calls("session")
     headers = {"Idempotency-Key": "order-1"}
     first = api("POST", "/sessions", json={"language": "en"}, headers=headers)
@@ -97,25 +97,25 @@ def test_each_of_cruns_codes_is_mapped_and_leaves_no_session(
 
 
 @pytest.mark.parametrize("kind", ["html", "empty", "no_data", "truncated", "reset"])
-def test_an_answer_that_is_none_is_a_503(other_client: Api, crun: SimulatorControl, kind: str) -> None:
+def test_an_invalid_response_from_crun_is_a_503(other_client: Api, crun: SimulatorControl, kind: str) -> None:
     crun.fault(call="session", kind=kind, times=None)
     answer = other_client("POST", "/sessions", json={})
     assert (answer.status_code, answer.json()["code"]) == (503, "upstream_ambiguous")
     assert other_client("GET", "/sessions").json()["sessions"] == []
 
 
-def test_callbacks_that_are_not_ours_change_nothing(api: Api) -> None:
+def test_forged_callbacks_change_nothing(api: Api) -> None:
     session, foreign = api.session(), api.session()
     good = face_check(session["attempt"]["h5_link"]).split("?")[0]
     other = face_check(foreign["attempt"]["h5_link"]).split("?")[0]
     signature, stolen = good.rsplit("/", 1)[1], other.rsplit("/", 1)[1]
-    for bad in (
+    for forged in (
         good[:-1] + ("A" if good[-1] != "A" else "B"),
         good.replace("/1/", "/2/"),
         good.replace(signature, stolen),
         good.replace(session["id"], "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"),
     ):
-        answer = come_back(f"{bad}?resultCode=10000")
+        answer = come_back(f"{forged}?resultCode=10000")
         assert answer.status_code == 404
         assert answer.headers["Content-Type"].startswith("text/html")
         assert "ses_" not in answer.text
@@ -124,7 +124,7 @@ def test_callbacks_that_are_not_ours_change_nothing(api: Api) -> None:
     assert api.get(session["id"])["status"] == "requires_input"
 
 
-def test_bad_files_fail_with_a_code_and_the_others_go_on(api: Api, media: DemoMedia) -> None:
+def test_invalid_files_fail_with_a_code_and_the_others_continue(api: Api, media: DemoMedia) -> None:
     good = media.portrait_jpeg.read_bytes()
     files = {
         "html": (b"<html><body>not a picture</body></html>", "format_unsupported"),
@@ -146,7 +146,7 @@ def test_bad_files_fail_with_a_code_and_the_others_go_on(api: Api, media: DemoMe
         assert (asset["error"] or {}).get("code") == files[asset["name"].split()[0]][1], asset
 
 
-def test_attempts_are_capped(api: Api) -> None:
+def test_attempts_are_limited(api: Api) -> None:
     session = api.session(start="on_open")
     answers = [api("POST", f"/sessions/{session['id']}/attempts").status_code for _ in range(11)]
     assert answers == [201] * 10 + [429]

@@ -1,4 +1,4 @@
-"""The tests of a stage, run against the stack on this machine as a rollout runs them against AWS."""
+"""The black-box tests, run against the local stack as a rollout runs them against AWS."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ def test_a_stage_is_tested_from_outside(stack: Stack, tmp_path: Path) -> None:
     keys = ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), stack.outputs["TableName"]).known()
     made = [each for each in keys if each.client_id == CLIENT_ID]
     assert made
-    assert all(each.revoked_at for each in made), "the key ends with the tests"
+    assert all(each.revoked_at for each in made), "the key is revoked after the tests"

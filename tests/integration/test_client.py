@@ -1,4 +1,4 @@
-"""The Python client's example on the deployed stack, and the person's half of it by the same client."""
+"""The Python client's example on the deployed stack; the same client acts for the person."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def client(api: Api) -> Iterator[Client]:
 
 
 def pass_the_check(api: Api, canaries: Canaries, session_id: str, invite_url: str) -> None:
-    """What the person does on the page that they were sent: agrees, asks for a link, passes."""
+    """Acts as the person on the invite page: agrees, requests a link, and passes."""
     token = urlsplit(invite_url).fragment
     canaries.secrets |= {token, invite_url}
     with Client(api.stack.api_url, token) as person:
@@ -40,7 +40,7 @@ def pass_the_check(api: Api, canaries: Canaries, session_id: str, invite_url: st
     assert come_back(face_check(attempt.h5_link)).status_code == 303
 
 
-def test_the_example_onboards_a_person_and_the_client_does_the_rest(
+def test_the_example_onboards_a_person_and_the_client_covers_the_other_calls(
     api: Api, client: Client, media: DemoMedia, canaries: Canaries
 ) -> None:
     canaries.personal.add(REFERENCE)
@@ -65,11 +65,11 @@ def test_the_example_onboards_a_person_and_the_client_does_the_rest(
     ids = [line.partition(": ")[2] for line in output[-2:]]
     assert all(each.startswith("asset://asset-") for each in ids)
 
-    _the_rest(client, session_id, media, ids)
+    _other_calls(client, session_id, media, ids)
     _erasure(client, session_id)
 
 
-def _the_rest(client: Client, session_id: str, media: DemoMedia, ids: list[str]) -> None:
+def _other_calls(client: Client, session_id: str, media: DemoMedia, ids: list[str]) -> None:
     changes: list[Session] = []
     session = client.wait_until_verified(session_id, TIMEOUT_SECONDS, changes.append)
     assert client.wait_until_settled(session_id, TIMEOUT_SECONDS, changes.append).assets == session.assets
@@ -84,7 +84,7 @@ def _the_rest(client: Client, session_id: str, media: DemoMedia, ids: list[str])
 
 
 def _erasure(client: Client, session_id: str) -> None:
-    """Of a session whose executions have ended: what has ended cannot be stopped, and need not be."""
+    """Erases a session whose executions have ended, and which therefore need no stop."""
     erased = client.erase_session(session_id)
     assert erased.erasure
     tombstone = client.get_session(session_id)

@@ -1,4 +1,4 @@
-"""Two hundred files dropped at once for one person: each is judged and counted, and none is given up."""
+"""Two hundred files stored concurrently for one person: each is checked and counted, and no event is dropped."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from local import emulator
 from tests.integration.conftest import Api
 
 TIMEOUT_SECONDS = 300
-#: Each run is a process of its own here.
+#: Each invocation is a separate process on the emulator.
 RUNS_AT_ONCE = 12
 
 
 def resource(api: Api, logical_id: str) -> str:
-    """The physical id of a resource of the stack."""
+    """Returns the physical id of a resource of the stack."""
     found = emulator.client("cloudformation", api.stack.emulator_endpoint).describe_stack_resource(
         StackName=api.stack.stack_name, LogicalResourceId=logical_id
     )
@@ -30,7 +30,7 @@ def resource(api: Api, logical_id: str) -> str:
 
 @pytest.fixture
 def check_upload(api: Api) -> Iterator[str]:
-    """The function's name; it runs a few times at once, as on an account with few to give."""
+    """Limits the function's concurrency, as on a small account; yields its name."""
     functions, name = emulator.client("lambda", api.stack.emulator_endpoint), resource(api, "CheckUploadFunction")
     functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=RUNS_AT_ONCE)
     yield name
@@ -38,7 +38,7 @@ def check_upload(api: Api) -> Iterator[str]:
 
 
 def waiting(api: Api) -> int:
-    """How many events were given up."""
+    """Returns the number of events in the dead-letter queue."""
     url = resource(api, "UploadDeadLetterQueue")
     names = ["ApproximateNumberOfMessages"]
     found = emulator.client("sqs", api.stack.emulator_endpoint).get_queue_attributes(QueueUrl=url, AttributeNames=names)
@@ -51,7 +51,7 @@ def test_200_files_dropped_into_inbox_within_half_a_second(api: Api, check_uploa
     s3 = emulator.client("s3", api.stack.emulator_endpoint)
     functions = emulator.client("lambda", api.stack.emulator_endpoint)
     bucket = api.stack.outputs["UploadBucketName"]
-    given_up = waiting(api)
+    dropped = waiting(api)
     dropped_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
     def drop(number: int) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def test_200_files_dropped_into_inbox_within_half_a_second(api: Api, check_uploa
         return {"id": key, "time": dropped_at, "detail": {"bucket": {"name": bucket}, "object": about}}
 
     def deliver(event: dict[str, Any]) -> None:
-        """Repeats an event as Lambda does: for hours when no run is free, twice when it failed."""
+        """Retries an event as Lambda does: for hours when it is throttled, twice when it failed."""
         failures = 0
         for _ in range(100):
             try:
@@ -73,19 +73,19 @@ def test_200_files_dropped_into_inbox_within_half_a_second(api: Api, check_uploa
                 return
             failures += 1
             assert failures <= 2, answer["Payload"].read()
-        raise AssertionError("no run was free")
+        raise AssertionError("the function was throttled all the time")
 
-    def judged() -> dict[str, str]:
+    def checked() -> dict[str, str]:
         return {each["name"]: each["status"] for each in api.get(session["id"])["assets"]}
 
     with ThreadPoolExecutor(2 * RUNS_AT_ONCE) as pool:
         events = list(pool.map(drop, range(MAX_ASSETS_PER_SESSION)))
         seen, deadline = -1, time.monotonic() + TIMEOUT_SECONDS
-        while time.monotonic() < deadline and len(judged()) > seen:
-            seen = len(judged())
+        while time.monotonic() < deadline and len(checked()) > seen:
+            seen = len(checked())
             time.sleep(4)
-        there = judged()
+        there = checked()
         list(pool.map(deliver, [each for each in events if each["id"].rpartition("/")[2] not in there]))
-    statuses = Counter(judged().values())
-    assert statuses == {"failed": MAX_ASSETS_PER_SESSION}, "each was judged: none is a picture"
-    assert waiting(api) == given_up
+    statuses = Counter(checked().values())
+    assert statuses == {"failed": MAX_ASSETS_PER_SESSION}, "each was checked, and none is a picture"
+    assert waiting(api) == dropped

@@ -1,6 +1,6 @@
-"""One program for crun.ai, unchanged, against the bare simulator and against Likeness: field by field the same answers.
+"""One unchanged program for crun.ai, against the simulator and against Likeness: the same responses, field by field.
 
-And where the two are not the same: what Likeness promises, and crun does not.
+Where they differ, Likeness promises what crun does not.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ JOB = "/api/v1/client/job/"
 
 @dataclass
 class Side:
-    """The program's harness at one of the two."""
+    """The program, connected to one of the two."""
 
     api: CrunApi
     callbacks: Callbacks
@@ -39,11 +39,11 @@ class Side:
     files: dict[str, File] = field(default_factory=dict)
 
     def onboard(self, *names: str, send: Callable[[str], None] = pass_check, **how: Any) -> Onboarded:
-        """One person with some of the files."""
+        """Onboards one person with some of the files."""
         return onboard(self.api, self.callbacks, send, [self.files[each] for each in names], **how)
 
     def ask(self, method: str, call: str, **options: Any) -> requests.Response:
-        """One request that the program itself would not make, kept among its answers."""
+        """Sends a request that the program itself does not send, and records the response."""
         headers = {"x-api-key": self.api.api_key} | options.pop("headers", {})
         answer = requests.request(method, self.api.base_url + JOB + call, headers=headers, timeout=40, **options)
         self.api.answers.append((call, answer.status_code, answer.json()))
@@ -52,7 +52,7 @@ class Side:
 
 @pytest.fixture(scope="module")
 def served(media: DemoMedia) -> Iterator[str]:
-    """A server with the demo's files, and with one that is no picture."""
+    """A server with the demo's files, and one that is not a picture."""
     folder = media.portrait_jpeg.parent
     (folder / "page.jpg").write_text("<!doctype html><title>not found</title>")
     with serving(folder) as url:
@@ -92,7 +92,7 @@ def bare(stack: Stack, crun: SimulatorControl, callbacks: Callbacks, served: str
 def facade(
     stack: Stack, client_key: str, callbacks: Callbacks, served: str, media: DemoMedia, canaries: Canaries
 ) -> Iterator[Side]:
-    """The same program against Likeness; its tokens and links may be in no log."""
+    """The same program against Likeness; its tokens and links must not be in a log."""
     side = _side(stack.api_url, client_key, callbacks, served, media)
     yield side
     for call, _, body in side.api.answers:
@@ -101,17 +101,17 @@ def facade(
 
 
 def settings(crun: SimulatorControl, **changes: Any) -> dict[str, Any]:
-    """Changes the simulator's settings; what they were."""
+    """Changes the simulator's settings; returns the previous ones."""
     before: dict[str, Any] = requests.get(f"{crun.url}/_sim/settings", timeout=10).json()
     requests.post(f"{crun.url}/_sim/settings", json=changes, timeout=10).raise_for_status()
     return {name: before[name] for name in changes}
 
 
-# -- the same answers -----------------------------------------------------------------------------------------------
+# -- the same responses ---------------------------------------------------------------------------------------------
 
 
 class Names:
-    """Puts a name in the place of what is another one each time: tokens, ids, links, times."""
+    """Replaces values that differ each time (tokens, ids, links, times) with names."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
@@ -136,18 +136,18 @@ class Names:
 
 
 def answers_of(side: Side) -> list[Any]:
-    """What the program was answered, without the waiting: a file that is Processing will be something else."""
+    """Returns the program's responses, without polls that returned Processing."""
     names = Names()
     found: list[Any] = [(call, status, names.named(call, body)) for call, status, body in side.api.answers]
     for _, _, body in found:
         error = (body.get("data") or {}).get("Error")
         if error and error["Code"] in ("DownloadFailed", "FormatUnsupported"):
-            del error["Message"]  # we say it before crun does, in our own words
+            del error["Message"]  # Likeness finds these errors itself, with its own messages
     return [each for each in found if (each[2].get("data") or {}).get("Status") != "Processing"]
 
 
 def happy(side: Side) -> None:
-    """Everything that a program does, with files good and bad."""
+    """Everything that a program does, with valid and invalid files."""
     done = side.onboard("front", "clip", "voice", "other_person", "page", "nowhere")
     assert len(done.uris) == 3
 
@@ -209,14 +209,14 @@ def no_such_route(side: Side) -> None:
 @pytest.mark.parametrize(
     "play", [happy, not_passed, too_early, bad_sessions, bad_questions, bad_uploads, bad_keys, no_such_route]
 )
-def test_the_same_program_gets_the_same_answers(bare: Side, facade: Side, play: Callable[[Side], None]) -> None:
+def test_the_same_program_gets_the_same_responses(bare: Side, facade: Side, play: Callable[[Side], None]) -> None:
     for side in (bare, facade):
         play(side)
     assert answers_of(facade) == answers_of(bare)
     assert answers_of(bare)
 
 
-def test_the_browser_brings_the_same(bare: Side, facade: Side) -> None:
+def test_the_browser_returns_with_the_same_parameters(bare: Side, facade: Side) -> None:
     callbacks = bare.callbacks
     brought = []
     for side in (bare, facade):
@@ -231,7 +231,7 @@ def test_the_browser_brings_the_same(bare: Side, facade: Side) -> None:
 
 
 @pytest.mark.parametrize("callback", ["?order=1&x=%2F", "?order=1#top", "#top", "?", "/deep/er?a=b&"])
-def test_a_callback_url_may_have_a_query_and_a_fragment(facade: Side, callback: str) -> None:
+def test_a_callback_url_can_have_a_query_and_a_fragment(facade: Side, callback: str) -> None:
     url = facade.callbacks.url + callback
     made = facade.api.session(url)
     assert made["CallbackURL"] == url
@@ -269,14 +269,14 @@ def test_a_refusal_of_the_account_is_the_same(
 # -- what crun does not promise -------------------------------------------------------------------------------------
 
 
-def test_a_token_may_be_looked_up_twice(bare: Side, facade: Side) -> None:
+def test_a_token_can_be_looked_up_twice(bare: Side, facade: Side) -> None:
     with pytest.raises(Refused, match="404"):
         bare.onboard("front", lookups=2)
     assert len(facade.onboard("front", lookups=2).uris) == 1
 
 
-def _comes_late_and_closes_the_tab(side: Side) -> Callable[[str], None]:
-    """A person who passes after the program has first asked for the result, and whose browser never returns."""
+def _passes_late_and_closes_the_tab(side: Side) -> Callable[[str], None]:
+    """Returns a person who passes after the first look-up, and whose browser never returns."""
 
     def come(h5_link: str) -> None:
         while not any(call == "visual-validate-result" for call, _, _ in side.api.answers):
@@ -286,15 +286,15 @@ def _comes_late_and_closes_the_tab(side: Side) -> Callable[[str], None]:
     return lambda h5_link: threading.Thread(target=come, args=[h5_link], daemon=True).start()
 
 
-def test_the_callback_may_be_lost(bare: Side, facade: Side) -> None:
+def test_a_lost_callback_does_not_matter(bare: Side, facade: Side) -> None:
     with pytest.raises(TimeoutError):
-        bare.onboard("front", send=_comes_late_and_closes_the_tab(bare), ask_after=1, timeout=10)
-    done = facade.onboard("front", send=_comes_late_and_closes_the_tab(facade), ask_after=1)
+        bare.onboard("front", send=_passes_late_and_closes_the_tab(bare), ask_after=1, timeout=10)
+    done = facade.onboard("front", send=_passes_late_and_closes_the_tab(facade), ask_after=1)
     assert len(done.uris) == 1
 
 
 @pytest.mark.parametrize("code", [429, 455])
-def test_crun_may_be_busy_or_away_for_a_while(bare: Side, facade: Side, crun: SimulatorControl, code: int) -> None:
+def test_a_busy_or_unavailable_crun_is_retried(bare: Side, facade: Side, crun: SimulatorControl, code: int) -> None:
     calls = ("session", "result", "upload", "info")
     for call in calls:
         crun.fault(call=call, kind="both", code=code, times=3, retry_after=1)
@@ -306,7 +306,7 @@ def test_crun_may_be_busy_or_away_for_a_while(bare: Side, facade: Side, crun: Si
     assert len(facade.onboard("front").uris) == 1
 
 
-def test_the_url_of_a_file_may_die_right_after_the_upload(
+def test_a_files_url_can_expire_right_after_the_upload(
     bare: Side, facade: Side, crun: SimulatorControl, stack: Stack, media: DemoMedia
 ) -> None:
     s3 = emulator.client("s3", stack.emulator_endpoint)
@@ -327,7 +327,7 @@ def test_the_url_of_a_file_may_die_right_after_the_upload(
     assert kept["Status"] == "Active"
 
 
-def test_either_answers_id_works_in_a_generation_request(facade: Side, crun: SimulatorControl) -> None:
+def test_every_returned_id_works_in_a_generation_request(facade: Side, crun: SimulatorControl) -> None:
     done = facade.onboard("front", "clip")
     uploaded = [body["data"]["AssetId"] for call, _, body in facade.api.answers if call == "asset-upload"]
     assert [each["AssetId"] for each in done.assets] == uploaded
@@ -335,7 +335,7 @@ def test_either_answers_id_works_in_a_generation_request(facade: Side, crun: Sim
     assert {known[each]["status"] for each in uploaded} == {"Active"}
 
 
-def test_asking_for_a_result_or_an_asset_asks_crun_for_nothing(facade: Side, crun: SimulatorControl) -> None:
+def test_polls_for_results_and_assets_do_not_call_crun(facade: Side, crun: SimulatorControl) -> None:
     made = facade.api.session(facade.callbacks.url)
     for _ in range(3):
         with pytest.raises(Refused):
@@ -379,7 +379,7 @@ def test_a_callback_url_that_is_not_the_clients_is_refused(facade: Side, url: st
         "http://0.0.0.0:1/x.jpg", "https://metadata.invalid/x.jpg",
     ],
 )  # fmt: skip
-def test_nobody_makes_us_look_into_other_networks(facade: Side, url: str) -> None:
+def test_urls_of_internal_networks_are_not_fetched(facade: Side, url: str) -> None:
     group_id = facade.onboard().group_id
     found = facade.api.info(facade.api.upload("x", "Image", url, group_id))
     assert (found["Status"], found["Error"]["Code"]) == ("Failed", "DownloadFailed")

@@ -1,4 +1,4 @@
-"""A flood of requests ends at our own limits: the stage's throttle, then the rate limiter. crun gets none of it."""
+"""A flood of requests ends at the stage's throttle and the rate limiter, and does not reach crun."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.integration.conftest import Api, SimulatorControl
 
 pytestmark = pytest.mark.nightly
 
-#: Few at a time: each call that is served needs a process of its own on this machine.
-REQUESTS, AT_ONCE = 500, 8
-#: Requests per second, and at once: less than the template's 100 and 200, so that one machine can be too much for it.
+#: Few at a time, because each invocation needs its own process on this machine.
+REQUESTS, CONCURRENCY = 500, 8
+#: Requests per second, and burst: less than the template's 100 and 200, so that one machine can exceed them.
 RATE, BURST = 5, 20
 
 
 @pytest.fixture
 def narrow_stage(api: Api) -> Iterator[None]:
-    """The stage's throttle with smaller figures than the template's, which come back."""
+    """Lowers the stage's throttle, and restores it."""
     gateway = emulator.client("apigateway", api.stack.emulator_endpoint)
     stage = {"restApiId": api.stack.outputs["RestApiId"], "stageName": "v1"}
     settings = gateway.get_stage(**stage)["methodSettings"]["*/*"]
@@ -42,26 +42,26 @@ def narrow_stage(api: Api) -> Iterator[None]:
 
 @pytest.fixture
 def no_permits(api: Api) -> Iterator[None]:
-    """Every permit that the rate limiter could give is taken: what is ahead takes longer than anybody waits."""
+    """Exhausts the rate limiter: the next permit is free later than any caller waits."""
     table: dict[str, Any] = {"TableName": api.stack.outputs["TableName"]}
     dynamodb = emulator.client("dynamodb", api.stack.emulator_endpoint)
 
-    def line_ends(seconds_from_now: float) -> None:
+    def set_next_permit(seconds_from_now: float) -> None:
         ends = {"free_at": {"N": str(round(time.time() + seconds_from_now, 3))}}
         for lane in Lane:
             key = {"pk": {"S": "GOVERNOR"}, "sk": {"S": f"crun#{lane}"}}
             dynamodb.put_item(**table, Item=key | ends)
 
-    line_ends(600)
+    set_next_permit(600)
     yield
-    line_ends(0)
+    set_next_permit(0)
 
 
-def test_five_hundred_requests_at_once_reach_crun_not_once_while_no_permit_is_left(
+def test_no_request_of_a_flood_reaches_crun_while_no_permit_is_left(
     api: Api, crun: SimulatorControl, narrow_stage: None, no_permits: None
 ) -> None:
     before = crun.calls("session")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
         answers = list(
             pool.map(lambda _: api("POST", "/sessions", json={"reference": "flood-of-alice"}), range(REQUESTS))
         )
@@ -71,7 +71,7 @@ def test_five_hundred_requests_at_once_reach_crun_not_once_while_no_permit_is_le
         code: [each for each in answers if each.json()["code"] == code] for code in ("throttled", "rate_limited")
     }
     assert sum(map(len, by_code.values())) == REQUESTS
-    # The throttle lets a few through, and only those cost a run of the function.
+    # The throttle admits a few, and only those invoke the function.
     assert BURST <= len(by_code["rate_limited"]) < len(by_code["throttled"])
     assert all(int(each.headers["Retry-After"]) > 0 for each in answers)
     assert crun.calls("session") == before

@@ -1,4 +1,4 @@
-"""A person's way through the deployed stack."""
+"""Onboardings on the deployed stack."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.integration.conftest import (
 
 
 def verified(api: Api) -> str:
-    """A new session whose person has passed; its id."""
+    """Creates a verified session and returns its id."""
     session = api.session(language="en")
     assert come_back(face_check(session["attempt"]["h5_link"])).status_code == 303
     api.wait(session["id"], lambda found: found["status"] == "verified")
@@ -72,7 +72,7 @@ def test_files_before_and_after_the_validation_become_active_and_another_person_
 
 
 def _all_events_were_published(listener: Listener, session: dict[str, Any]) -> None:
-    """A customer's rule has heard each step of the session and its four files, once, and what it is worth."""
+    """Asserts that a customer's rule received each step of the session and its four files once, with the URIs."""
     kinds = Counter({f"session.{each}": 1 for each in ("created", "processing", "verified")})
     kinds += Counter({"asset.uploaded": 4, "asset.processing": 4, "asset.active": 3, "asset.failed": 1})
     events = listener.wait(session["id"], kinds)
@@ -92,7 +92,7 @@ def test_a_session_without_assets_is_verified_and_starts_again_on_an_upload(api:
         assert {each["status"] for each in done["assets"]} == {"active"}
 
 
-def test_on_open_makes_the_link_later_and_the_person_may_ask_for_it(api: Api, crun: SimulatorControl) -> None:
+def test_on_open_creates_the_link_when_the_person_requests_it(api: Api, crun: SimulatorControl) -> None:
     before = crun.calls("session")
     session = api.session(start="on_open", language="zh-Hant")
     assert session["attempt"] is None
@@ -110,7 +110,7 @@ def test_on_open_makes_the_link_later_and_the_person_may_ask_for_it(api: Api, cr
     assert person.wait(session["id"], lambda found: found["status"] == "verified")
 
 
-def test_twenty_callbacks_at_once_give_one_execution_and_one_lookup(api: Api, crun: SimulatorControl) -> None:
+def test_twenty_concurrent_callbacks_cause_one_execution_and_one_lookup(api: Api, crun: SimulatorControl) -> None:
     session = api.session()
     callback = face_check(session["attempt"]["h5_link"])
     with ThreadPoolExecutor(8) as pool:
@@ -123,7 +123,7 @@ def test_twenty_callbacks_at_once_give_one_execution_and_one_lookup(api: Api, cr
     assert sum(each["name"].startswith(session["id"]) for each in found) == 1
 
 
-def test_a_failed_check_offers_a_fresh_attempt_and_a_late_failure_changes_nothing(api: Api) -> None:
+def test_a_failed_check_offers_a_new_attempt_and_a_late_failure_changes_nothing(api: Api) -> None:
     session = api.session()
     failed = face_check(session["attempt"]["h5_link"], outcome="fail")
     assert come_back(failed).headers["Location"].endswith("status=requires_input")
@@ -151,7 +151,7 @@ def test_an_abandoned_link_ends_as_link_expired(api: Api) -> None:
     assert after["attempt"]["status"] == "lapsed"
 
 
-def test_a_submission_that_is_throttled_goes_through_later(api: Api, media: DemoMedia, crun: SimulatorControl) -> None:
+def test_a_throttled_submission_succeeds_later(api: Api, media: DemoMedia, crun: SimulatorControl) -> None:
     session_id = verified(api)
     crun.fault(call="upload", kind="both", code=429, times=2, retry_after=1)
     made = api("POST", f"/sessions/{session_id}/assets", json=registration(media.portrait_png, "Image", "image/png"))
@@ -161,7 +161,7 @@ def test_a_submission_that_is_throttled_goes_through_later(api: Api, media: Demo
 
 
 @pytest.mark.parametrize("kind", ["hang", "html"])
-def test_a_lost_result_is_asked_for_again(api: Api, crun: SimulatorControl, kind: str) -> None:
+def test_a_lost_result_is_requested_again(api: Api, crun: SimulatorControl, kind: str) -> None:
     crun.fault(call="result", kind=kind, times=1, work_done=False, **({"seconds": 14} if kind == "hang" else {}))
     session = api.session()
     come_back(face_check(session["attempt"]["h5_link"]))

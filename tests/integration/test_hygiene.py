@@ -1,4 +1,4 @@
-"""The rules about what tests leave behind are checked where there is something to find, and each can be broken."""
+"""The hygiene rules are checked on real logs, and each rule can fail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.integration.hygiene import RULES, Remains, broken
 
 @pytest.fixture(scope="module")
 def remains(api: Api, stack: Stack, listener: Listener) -> Remains:
-    """What a session that was verified, and others before it, have left."""
+    """What a verified session, and the tests before it, wrote."""
     session = api.session(reference="the-hygiene-of-alice")
     come_back(face_check(session["attempt"]["h5_link"]))
     wait_until_read(api, [session["id"]])
@@ -28,18 +28,18 @@ def remains(api: Api, stack: Stack, listener: Listener) -> Remains:
     return found
 
 
-def test_nothing_is_broken_so_far(remains: Remains, canaries: Canaries) -> None:
+def test_no_rule_is_broken(remains: Remains, canaries: Canaries) -> None:
     assert canaries.secrets
     assert "the-hygiene-of-alice" in canaries.personal
     assert broken(remains, canaries) == {}
 
 
-def test_each_rule_finds_what_breaks_it(remains: Remains, canaries: Canaries) -> None:
+def test_each_rule_detects_a_violation(remains: Remains, canaries: Canaries) -> None:
     secret, name = next(iter(canaries.secrets)), "the-hygiene-of-alice"
     line = next(each for each in remains.facts if "_aws" not in each)
     metric = next(each for each in remains.facts if "_aws" in each)
     event = remains.events[0]
-    spoiled = [
+    violations = [
         replace(remains, logs=remains.logs + secret),
         replace(remains, histories=remains.histories | {"ses_": name}),
         replace(remains, lines=[json.dumps(line | {"headers": 1})]),
@@ -49,5 +49,5 @@ def test_each_rule_finds_what_breaks_it(remains: Remains, canaries: Canaries) ->
         replace(remains, events=[event | {"detail": event["detail"] | {"reference": name}}]),
         replace(remains, dead_letters={"OnboardingDeadLetterQueue": 1}),
     ]
-    for rule, each in zip(RULES, spoiled, strict=True):
+    for rule, each in zip(RULES, violations, strict=True):
         assert rule.__name__ in broken(each, canaries)

@@ -1,4 +1,4 @@
-"""The inventory of the deployed stack: exported by the function and the command, looked after, restored."""
+"""The inventory of the deployed stack: exported by the function and the command, rechecked, restored."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _run(api: Api, logical_id: str) -> dict[str, Any]:
     return done
 
 
-def test_an_export_brings_every_person_back_and_holds_no_secret(
+def test_an_export_restores_every_person_and_contains_no_secret(
     api: Api, media: DemoMedia, canaries: Canaries, state_file: Path, tmp_path: Path
 ) -> None:
     file = registration(media.portrait_jpeg, "Image", "image/jpeg", name="portrait-of-the-export.jpg")
@@ -44,7 +44,7 @@ def test_an_export_brings_every_person_back_and_holds_no_secret(
     before = api.wait(made["id"], lambda found: found["status"] == "verified" and settled(found))
     assert before["assets"][0]["status"] == "active"
 
-    # The schedule may have come first: then nothing is due, and the command exports at once.
+    # The schedule may have run before: then nothing is due, and only the command exports.
     assert _run(api, "ExportInventoryFunction")["outcome"] in ("exported", "not_due")
     done = CliRunner().invoke(main, ["inventory", "export", "--state-file", str(state_file)])
     assert done.exit_code == 0, done.output

@@ -1,7 +1,7 @@
-"""Three hundred persons at once, from the first call to the Active file: counted, and nothing is lost.
+"""Three hundred people concurrently, from the first call to the Active file: nothing is lost.
 
-Times mean nothing on a shared machine; the figures are printed as ratios to what the emulator does in the same run when
-a function does nothing but hand out a page.
+Durations mean nothing on a shared machine, so they are printed as ratios to what the emulator achieves in the same run
+with a function that only returns a page.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from tests.integration.conftest import Api, SimulatorControl, come_back, face_ch
 pytestmark = pytest.mark.nightly
 
 PERSONS = 300
-#: Callers side by side; the links live 120 s, so each person goes all the way to the callback in one go.
+#: Concurrent callers. Links are valid for 120 s, so each person goes to the callback without a pause.
 CALLERS = 4
 NO_OPS = 160
 TIMEOUT_SECONDS = 600
-#: Runs at a time of each function of the workflow, and of the webhooks', as on an account with few to give:
-#: what is refused comes again. Without a bound the emulator starts a process for each of hundreds of calls, and has no
-#: time left to answer any.
+#: Concurrency of each function of the workflow and of the webhooks, as on a small account: throttled calls are retried.
+#: Without a limit the emulator starts hundreds of processes at the same time and serves none of them.
 RUNS_AT_ONCE = 6
 BOUNDED = (
     "LookUpResultFunction",
@@ -42,8 +41,8 @@ IMAGE = {"name": "load", "asset_type": "Image", "content_type": "image/png", "si
 Found = TypeVar("Found")
 
 
-def side_by_side(work: Callable[[Any], Found], items: Iterable[Any]) -> tuple[list[Found], float]:
-    """The answers, and how many of them came in a second."""
+def run_concurrently(work: Callable[[Any], Found], items: Iterable[Any]) -> tuple[list[Found], float]:
+    """Returns the results, and their number per second."""
     began = time.monotonic()
     with ThreadPoolExecutor(CALLERS) as pool:
         found = list(pool.map(work, items))
@@ -51,10 +50,10 @@ def side_by_side(work: Callable[[Any], Found], items: Iterable[Any]) -> tuple[li
 
 
 def retry_when_limited(ask: Callable[[], requests.Response]) -> requests.Response:
-    """What a caller does that reads Retry-After and names its request by a key, and a browser whose person reloads."""
+    """Retries as a caller does that respects Retry-After and sends an idempotency key, or as a person who reloads."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
-        # The emulator has a limited number of processes; who finds none of them free gets no answer in time.
+        # The emulator has a limited number of processes; when none is free, a request times out.
         try:
             answer = ask()
         except requests.Timeout:
@@ -62,12 +61,12 @@ def retry_when_limited(ask: Callable[[], requests.Response]) -> requests.Respons
         if answer.status_code not in (409, 429) and answer.status_code < 500:
             return answer
         time.sleep(int(answer.headers.get("Retry-After", 2)))
-    raise AssertionError("no place for ten minutes")
+    raise AssertionError("refused for ten minutes")
 
 
 @pytest.fixture
 def narrow_workflow(api: Api) -> Iterator[None]:
-    """The workflow's functions run a few times at once, and without a bound again afterwards."""
+    """Limits the concurrency of the workflow's functions, and removes the limit afterwards."""
     endpoint = api.stack.emulator_endpoint
     cloudformation, functions = emulator.client("cloudformation", endpoint), emulator.client("lambda", endpoint)
     names = [
@@ -84,7 +83,7 @@ def narrow_workflow(api: Api) -> Iterator[None]:
 
 
 @pytest.mark.timeout(1800)
-def test_three_hundred_persons_at_once_lose_nothing(
+def test_three_hundred_concurrent_people_lose_nothing(
     api: Api, crun: SimulatorControl, narrow_workflow: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     uploads_before = crun.calls("upload")
@@ -106,13 +105,13 @@ def test_three_hundred_persons_at_once_lose_nothing(
             if session["status"] == "verified" and settled(session):
                 return session
             time.sleep(2)
-        raise AssertionError(f"not so within {TIMEOUT_SECONDS} s: {session['status']}, {session['assets']}")
+        raise AssertionError(f"not done within {TIMEOUT_SECONDS} s: {session['status']}, {session['assets']}")
 
-    pages, no_ops = side_by_side(lambda _: api("GET", "/openapi.json").status_code, range(NO_OPS))
+    pages, no_ops = run_concurrently(lambda _: api("GET", "/openapi.json").status_code, range(NO_OPS))
     assert Counter(pages) == {200: NO_OPS}
     began = time.monotonic()
-    ids, callbacks = side_by_side(onboard, range(PERSONS))
-    sessions, _ = side_by_side(ended, ids)
+    ids, callbacks = run_concurrently(onboard, range(PERSONS))
+    sessions, _ = run_concurrently(ended, ids)
     persons = PERSONS / (time.monotonic() - began)
     with capsys.disabled():
         print(
@@ -124,7 +123,7 @@ def test_three_hundred_persons_at_once_lose_nothing(
     assert Counter(each["status"] for each in sessions) == {"verified": PERSONS}
     assert Counter(asset["status"] for each in sessions for asset in each["assets"]) == {"active": PERSONS}
     assert len({asset["uri"] for each in sessions for asset in each["assets"]}) == PERSONS
-    # On a machine that is too busy an upload's answer comes too late: it is repeated once, and counted.
+    # On a busy machine an upload's response can be too late: the upload is repeated once, and counted.
     assert crun.calls("upload") - uploads_before <= PERSONS + _possible_orphans(api)
     _nothing_is_left(api)
 

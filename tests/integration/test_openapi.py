@@ -1,4 +1,4 @@
-"""The deployed API against the contract that it serves itself: schemathesis invents the requests, good and bad."""
+"""The deployed API against the contract that it serves: schemathesis generates valid and invalid requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.contract_file import CONTRACT, EXAMPLES, PATHS
 from tests.integration.conftest import Api
 from tests.template_file import RESOURCES
 
-#: For each route, once with good requests and once with bad ones; the boundary cases of schemathesis come on top.
+#: For each route, with valid and with invalid requests, besides the boundary cases of schemathesis.
 EXAMPLE_COUNTS = [5, pytest.param(50, marks=pytest.mark.nightly)]
 CHECKS: list[CheckFunction] = [
     not_a_server_error,
@@ -39,7 +39,7 @@ ROUTES = [(path, method) for path, item in PATHS.items() for method in item]
 
 @pytest.fixture(scope="module")
 def contract(api: Api) -> OpenApiSchema:
-    """The contract as the service gives it out, with a client's key and ids that exist."""
+    """The served contract, with a client's key and existing ids."""
     served = api.with_credential(None)("GET", "/openapi.json").json()
     assert served == CONTRACT
     schema: OpenApiSchema = schemathesis.openapi.from_dict(served)
@@ -51,7 +51,7 @@ def contract(api: Api) -> OpenApiSchema:
 
     @schema.hook
     def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
-        # An invented id is never a real one: half of the good ones become one, so that the good answers are seen too.
+        # A generated id never exists. Half of the valid ones become real ids, so that successful responses are tested.
         return path_parameters and {
             name: known[name] if name in known and re.search("[02468ACEGJMPRTWY]$", str(value)) else value
             for name, value in path_parameters.items()
@@ -64,7 +64,7 @@ def contract(api: Api) -> OpenApiSchema:
 
     @schema.hook
     def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
-        # No schema can say how a cursor is made, nor that one day is not after another.
+        # A schema can express neither a valid cursor nor the order of two days.
         if context.operation.path != "/stats":
             return query | {"cursor": cursor} if query and "cursor" in query else query
         days = {"from": period.first.isoformat(), "to": period.last.isoformat()}
@@ -75,7 +75,7 @@ def contract(api: Api) -> OpenApiSchema:
 
     @schema.hook
     def map_body(context: Any, body: Any) -> Any:
-        # Nor which return URLs a client has registered.
+        # Nor can it express a client's registered return URLs.
         for name in ("return_url", "callback_url"):
             url = str(body.get(name, "")) if isinstance(body, dict) else ""
             if url.startswith(("https://", "http://")[: 1 + (name == "callback_url")]) and len(url) <= 2048:
@@ -86,7 +86,7 @@ def contract(api: Api) -> OpenApiSchema:
 
 
 def _is_day(value: Any) -> bool:
-    """Whether the contract takes it for a day."""
+    """Returns whether the contract accepts it as a day."""
     try:
         parse_period(value, value, date.max)
     except (InvalidRequest, TypeError):
@@ -95,7 +95,7 @@ def _is_day(value: Any) -> bool:
 
 
 def boundary_cases(contract: OpenApiSchema, path: str, method: str, mode: GenerationMode) -> Iterator[Case[Any]]:
-    """Schemathesis' systematic cases, without those that call the route by another method."""
+    """Yields Schemathesis' boundary cases, without those with another method."""
     cases = contract.iter_coverage_cases(
         contract[path][method], generation_modes=[mode], generation_config=contract.config.generation
     )
@@ -105,25 +105,25 @@ def boundary_cases(contract: OpenApiSchema, path: str, method: str, mode: Genera
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])
 @pytest.mark.parametrize(("path", "method"), ROUTES)
 @pytest.mark.parametrize("examples", EXAMPLE_COUNTS)
-def test_every_route_answers_as_its_contract_says(
+def test_every_route_conforms_to_its_contract(
     contract: OpenApiSchema, path: str, method: str, mode: GenerationMode, examples: int
 ) -> None:
     strategy = contract[path][method].as_strategy(generation_mode=mode)
 
     @settings(max_examples=examples, derandomize=True)
     @given(case=strategy)
-    def invented(case: Case[Any]) -> None:
+    def generated(case: Case[Any]) -> None:
         case.call_and_validate(checks=CHECKS, allow_redirects=False)
 
     if mode is GenerationMode.POSITIVE or PATHS[path][method].get("parameters"):
-        invented()
+        generated()
     for case in boundary_cases(contract, path, method, mode):
         case.call_and_validate(checks=CHECKS, allow_redirects=False)
 
 
 @pytest.mark.parametrize(("path", "method"), [each for each in ROUTES if not each[0].startswith(CRUN_ROUTES)])
 def test_a_method_that_a_route_does_not_have_is_a_404_problem(api: Api, path: str, method: str) -> None:
-    # API Gateway does not tell a wrong method from a wrong path, so there is no 405.
+    # API Gateway does not distinguish a wrong method from a wrong path, so there is no 405.
     for other in {"GET", "POST", "PUT", "PATCH", "DELETE"} - {each.upper() for each in PATHS[path]}:
         answer = api(other, re.sub(r"\{\w+\}", "1", path))
         assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json"), other
@@ -135,7 +135,7 @@ def test_the_contract_names_every_route_of_the_template_and_no_other() -> None:
     routes = {
         (each["Properties"]["Path"], each["Properties"]["Method"].lower()) for each in events if each["Type"] == "Api"
     }
-    # What takes everything that is no route, beside crun's own or at all, is none itself.
+    # The catch-all routes are not part of the contract.
     assert set(ROUTES) == routes - {(f"{CRUN_ROUTES}{{path+}}", "any"), ("/{path+}", "get")}
 
 
@@ -150,7 +150,7 @@ def _media() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("media", [media for _, media in _media()], ids=[name for name, _ in _media()])
-def test_every_body_of_the_contract_has_examples_that_fit_its_schema(media: dict[str, Any]) -> None:
+def test_every_body_of_the_contract_has_examples_that_match_its_schema(media: dict[str, Any]) -> None:
     shown = [EXAMPLES[name]["value"] for name in media.get("examples", {})]
     shown += [media["example"]] if "example" in media else []
     assert shown

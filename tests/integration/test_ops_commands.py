@@ -40,7 +40,7 @@ def ops(api: Api, state_file: Path) -> Ops:
 
 @pytest.fixture
 def verified(api: Api, media: DemoMedia) -> str:
-    """A session with one file that became active."""
+    """Creates a session with one active file."""
     made = api.session(language="en", reference="the operators commands")
     come_back(face_check(made["attempt"]["h5_link"]))
     asset = api(
@@ -52,7 +52,7 @@ def verified(api: Api, media: DemoMedia) -> str:
     return found
 
 
-def test_the_doctor_finds_key_and_crun_by_the_stack(ops: Ops, crun: SimulatorControl, tmp_path: Path) -> None:
+def test_the_doctor_reads_key_and_base_url_from_the_stack(ops: Ops, crun: SimulatorControl, tmp_path: Path) -> None:
     made, uploaded = set(crun.tokens("session")), crun.calls("upload")
     result = ops("doctor", "--record", str(tmp_path))
     assert result.exit_code == 0, result.output
@@ -63,7 +63,7 @@ def test_the_doctor_finds_key_and_crun_by_the_stack(ops: Ops, crun: SimulatorCon
     assert len(list(tmp_path.iterdir())) == 6
 
 
-def test_a_crun_that_drifts_is_noticed(ops: Ops, crun: SimulatorControl) -> None:
+def test_a_crun_that_breaks_the_contract_is_reported(ops: Ops, crun: SimulatorControl) -> None:
     crun.fault(call="session", kind="html", times=1)
     result = ops("doctor")
     assert result.exit_code == 1, result.output
@@ -89,7 +89,7 @@ def test_a_verified_session_is_shown_without_a_secret(ops: Ops, verified: str, c
     assert "the operators commands" not in shown
 
 
-def test_a_session_is_erased_as_by_the_api(ops: Ops, api: Api, verified: str) -> None:
+def test_a_session_is_erased_as_with_the_api(ops: Ops, api: Api, verified: str) -> None:
     result = ops("session", "erase", verified, "--yes")
     assert result.exit_code == 0, result.output
     after = api.get(verified)
@@ -101,7 +101,7 @@ def test_a_session_is_erased_as_by_the_api(ops: Ops, api: Api, verified: str) ->
     assert api("DELETE", f"/sessions/{verified}").json()["erasure"] == after["erasure"]
 
 
-def test_an_unknown_session_is_reported_as_such(ops: Ops) -> None:
+def test_an_unknown_session_is_reported(ops: Ops) -> None:
     result = ops("session", "show", "ses_01K00000000000000000000000")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
 
@@ -117,7 +117,7 @@ def test_a_rotated_key_works_beside_the_old_one(ops: Ops, api: Api, keys: Client
         assert api.with_credential(key)("GET", "/sessions").status_code == 200
 
 
-def test_uninstall_names_everything_of_the_stack_and_asks_first(api: Api, state_file: Path) -> None:
+def test_uninstall_names_every_resource_and_asks_first(api: Api, state_file: Path) -> None:
     result = CliRunner().invoke(main, ["uninstall", "--state-file", str(state_file)], input="another\n")
     assert (result.exit_code, "nothing was changed" in result.output) == (1, True), result.output
     cloudformation = emulator.client("cloudformation", api.stack.emulator_endpoint)

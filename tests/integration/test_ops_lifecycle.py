@@ -1,6 +1,6 @@
-"""`python -m ops preflight`, `deploy` and `uninstall` on an emulator of their own, and against the simulated crun.
+"""`python -m ops preflight`, `deploy` and `uninstall` with their own emulator and the simulated crun.
 
-The stack is what the template keeps or names, without functions: it is there within a second.
+The stack has the template's stored and named resources but no functions, so it is created within a second.
 """
 
 from __future__ import annotations
@@ -50,26 +50,26 @@ _KINDS = (
 
 @dataclass
 class Account:
-    """An empty account in an emulator, and crun."""
+    """An empty account in an emulator, and crun's simulator."""
 
     endpoint: str
     simulator: Simulator
 
     def client(self, service: str) -> Any:
-        """A client of the account."""
+        """Returns a client of the account."""
         return emulator.client(service, self.endpoint)
 
     def preflight(self, *options: str) -> Result:
-        """What the command says."""
+        """Runs the command."""
         arguments = ["preflight", "--base-url", self.simulator.url, *options]
         return CliRunner(mix_stderr=False).invoke(main, arguments)
 
     def deploy(self, name: str, *, parameters: Any = None, globals_: Any = None, **resources: Any) -> None:
-        """Makes the stack ``name``; what is given is otherwise than in the template."""
+        """Creates the stack ``name``; the arguments replace parts of the template."""
         kept = {each: RESOURCES[each] for each in RESOURCES if RESOURCES[each]["Type"] in _KINDS}
         resources = {each: {**found, "Metadata": {}} for each, found in kept.items()} | resources
         resources |= {"Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": name}}}
-        # The key of the topic belongs to what is left out.
+        # The topic's KMS key is not in this stack.
         resources["AlarmTopic"] = resources["AlarmTopic"] | {"Properties": {}}
         outputs = {each: TEMPLATE["Outputs"][each] for each in ("TableName", "UploadBucketName", "RestApiId")}
         changed = parameters or {}
@@ -86,7 +86,7 @@ class Account:
         self.wait(name, "CREATE_COMPLETE")
 
     def wait(self, name: str, wanted: str) -> None:
-        """Returns when the stack has come to a state."""
+        """Waits until the stack has a status."""
         deadline = time.monotonic() + 60
         while (found := self.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0])[
             "StackStatus"
@@ -100,7 +100,7 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port, folder = free_port(), tmp_path_factory.mktemp("emulator")
     endpoint, log = f"http://127.0.0.1:{port}", folder / "emulator.log"
     (folder / "home").mkdir()
-    # A new account allows ten runs at once.
+    # A new account allows ten concurrent invocations.
     settings = environment(folder, endpoint) | {"LAMBDA_ACCOUNT_CONCURRENCY": "10"}
     child = emulator.start(port, log, folder, settings)
     try:
@@ -124,7 +124,7 @@ def account(emulated: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]
 
 
 def cells(result: Result, check: str) -> list[str]:
-    """The rows of a table about ``check``, each on one line."""
+    """Returns the rows of a table about ``check``, each on one line."""
     return [" | ".join(each[1:]).strip(" |") for each in rows_of(result.stdout) if each[0] == check]
 
 
@@ -132,7 +132,7 @@ def cells(result: Result, check: str) -> list[str]:
 
 
 def role(account: Account, name: str, *statements: dict[str, Any]) -> str:
-    """A role with a policy; its ARN."""
+    """Creates a role with a policy; returns its ARN."""
     iam = account.client("iam")
     arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(ALLOWED))["Role"]["Arn"]
     policy = ALLOWED | {"Statement": [*ALLOWED["Statement"], *statements]}
@@ -150,9 +150,9 @@ def test_a_new_account_has_one_thing_to_do(account: Account) -> None:
     assert [each.call for each in account.simulator.log()] == ["balance"], "no session, no upload: nothing is spent"
 
 
-def test_the_docs_show_what_a_new_account_is_told(account: Account) -> None:
+def test_the_docs_show_the_output_for_a_new_account(account: Account) -> None:
     result = account.preflight("--principal-arn", role(account, "deploy"))
-    # The simulator's address, and how much of the account the other tests have used.
+    # These depend on the simulator's address and on the other tests.
     answer = result.stdout.replace(account.simulator.url, "https://api.crun.ai")
     variable = ("account", "names", "quotas")
     found = [each for each in rows_of(answer) if each[0] not in variable]
@@ -161,7 +161,7 @@ def test_the_docs_show_what_a_new_account_is_told(account: Account) -> None:
     ]
 
 
-def test_what_the_caller_may_not_is_named(account: Account) -> None:
+def test_missing_permissions_are_named(account: Account) -> None:
     denied = {"Effect": "Deny", "Action": ["dynamodb:CreateTable", "iam:*"], "Resource": "*"}
     result = account.preflight("--principal-arn", role(account, "weak", denied))
     assert result.exit_code == 1, result.output
@@ -172,29 +172,29 @@ def test_what_the_caller_may_not_is_named(account: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "expected"),
     [
         (None, "to do | none in CRUN_API_KEY | read -rs CRUN_API_KEY && export CRUN_API_KEY"),
         ("ak_short", "note | crun's keys are ak_ and 32 characters, this has 8 in all | see whether it was copied"),
         (f"{KEY}\n", "ready | has the form of crun's keys"),
     ],
 )
-def test_the_form_of_the_key(account: Account, monkeypatch: pytest.MonkeyPatch, key: str | None, said: str) -> None:
+def test_the_form_of_the_key(account: Account, monkeypatch: pytest.MonkeyPatch, key: str | None, expected: str) -> None:
     monkeypatch.setenv("CRUN_API_KEY", key) if key else monkeypatch.delenv("CRUN_API_KEY")
     (found,) = cells(account.preflight(), "crun key")
-    assert found.startswith(said), found
+    assert found.startswith(expected), found
 
 
-def test_a_crun_that_refuses_or_is_away(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crun_that_refuses_or_is_unavailable(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRUN_API_KEY", "ak_wrong6789abcdef0123456789abcdef0")
     result = account.preflight("--principal-arn", role(account, "other"))
     assert result.exit_code == 1
     assert "does not know the key" in cells(result, "crun")[0]
-    away = CliRunner().invoke(main, ["preflight", "--base-url", f"http://127.0.0.1:{free_port()}"])
-    assert "unknown" in cells(away, "crun")[0]
+    unavailable = CliRunner().invoke(main, ["preflight", "--base-url", f"http://127.0.0.1:{free_port()}"])
+    assert "unknown" in cells(unavailable, "crun")[0]
 
 
-def test_an_existing_stack_and_the_stage_that_an_older_one_has_left(account: Account) -> None:
+def test_an_existing_stack_and_a_stage_left_by_an_older_version(account: Account) -> None:
     account.deploy("old")
     found = cells(account.preflight("--stack-name", "old"), "stack")
     assert found == ["note | old is there: a deployment upgrades it"]
@@ -213,7 +213,7 @@ def test_an_existing_stack_and_the_stage_that_an_older_one_has_left(account: Acc
     assert f"aws apigateway delete-stage --rest-api-id {rest} --stage-name Stage" in stage
 
 
-def test_what_is_there_already_is_named(account: Account) -> None:
+def test_existing_resources_are_named(account: Account) -> None:
     account.client("cloudwatch").put_dashboard(DashboardName="taken-us-east-1", DashboardBody='{"widgets": []}')
     account.client("events").create_event_bus(Name="taken-events")
     account.client("dynamodb").create_table(
@@ -237,14 +237,14 @@ def test_what_is_there_already_is_named(account: Account) -> None:
 
 @dataclass
 class Installed:
-    """A stack with an inventory and files, and the command that takes it away."""
+    """A stack with an inventory and files, and the command that removes it."""
 
     account: Account
     name: str
     folder: Path
 
     def uninstall(self, *options: str, typed: str | None = None, to: str = "export") -> Result:
-        """What the command says; ``typed`` is the answer to its question."""
+        """Runs the command; ``typed`` answers its question."""
         arguments = ["uninstall", "--stack-name", self.name, "--to", str(self.folder / to), *options]
         return CliRunner(mix_stderr=False).invoke(main, arguments, input=f"{typed or self.name}\n")
 
@@ -284,7 +284,7 @@ def test_a_stack_is_removed_and_its_inventory_is_kept(installed: Installed) -> N
     assert installed.status() == "DELETE_COMPLETE"
     assert [each.rpartition("-")[0] for each in installed.tables()] == [f"{installed.name}-Table"]
     assert len(installed.buckets()) == 2
-    for each in RESOURCES:  # everything is named, by its own name or the one that it has at AWS
+    for each in RESOURCES:  # everything is named, by its logical or physical id
         if RESOURCES[each]["Type"] in _KINDS:
             assert each in result.stdout.replace("\n", "") or each.lower() in result.stdout, each
     assert len(parts_of(folder_source(installed.folder / "export"))) >= 1
@@ -293,10 +293,10 @@ def test_a_stack_is_removed_and_its_inventory_is_kept(installed: Installed) -> N
     documented = re.sub(r"likeness-inventory-\w+", "<folder>", documented).replace("likeness", installed.name)
     assert end.replace(f"{installed.name}: DELETE_IN_PROGRESS\n", "") == documented.replace(
         f"{installed.name}: DELETE_IN_PROGRESS\n", ""
-    ), "the emulator may be done before it is asked"
+    ), "the emulator may finish before the first poll"
 
 
-def test_the_inventory_goes_only_when_that_is_said_and_again_is_fine(installed: Installed) -> None:
+def test_the_inventory_is_deleted_only_with_the_option_and_again_is_allowed(installed: Installed) -> None:
     assert installed.uninstall(to="first").exit_code == 0
     again = installed.uninstall(to="second")
     assert (again.exit_code, installed.tables() != []) == (0, True), again.output
@@ -309,7 +309,7 @@ def test_the_inventory_goes_only_when_that_is_said_and_again_is_fine(installed: 
     assert (once_more.exit_code, "nothing of its inventory is left" in once_more.stdout) == (0, True)
 
 
-def test_all_at_once_exports_what_was_written_until_the_end(installed: Installed) -> None:
+def test_deleting_everything_exports_what_was_written_until_the_end(installed: Installed) -> None:
     result = installed.uninstall("--yes-delete-the-inventory")
     assert result.exit_code == 0, result.output
     assert (installed.tables(), installed.buckets()) == ([], [])
@@ -317,17 +317,17 @@ def test_all_at_once_exports_what_was_written_until_the_end(installed: Installed
         assert len(parts_of(folder_source(installed.folder / each))) >= 1
 
 
-def test_another_name_or_a_folder_that_is_there_changes_nothing(installed: Installed) -> None:
+def test_a_wrong_name_or_an_existing_folder_changes_nothing(installed: Installed) -> None:
     wrong = installed.uninstall(typed="likeness")
     (installed.folder / "there").mkdir()
     there = installed.uninstall(to="there")
-    for result, said in ((wrong, "nothing was changed"), (there, "is there already")):
-        assert (result.exit_code, said in result.stderr) == (1, True), result.output
+    for result, expected in ((wrong, "nothing was changed"), (there, "is there already")):
+        assert (result.exit_code, expected in result.stderr) == (1, True), result.output
     assert installed.status() == "CREATE_COMPLETE"
     assert not (installed.folder / "export").exists()
 
 
-def test_termination_protection_is_somebody_s_will(installed: Installed) -> None:
+def test_termination_protection_is_respected(installed: Installed) -> None:
     cloudformation = installed.account.client("cloudformation")
     cloudformation.update_termination_protection(StackName=installed.name, EnableTerminationProtection=True)
     result = installed.uninstall()
@@ -336,10 +336,10 @@ def test_termination_protection_is_somebody_s_will(installed: Installed) -> None
 
 
 @pytest.mark.parametrize("killed_in", ["delete_objects", "delete_bucket", "update_table", "delete_table"])
-def test_it_may_die_in_the_middle_and_goes_on(
+def test_an_interrupted_run_is_completed_by_the_next(
     installed: Installed, monkeypatch: pytest.MonkeyPatch, killed_in: str
 ) -> None:
-    """The first call of that name ends the process; the second run does the rest."""
+    """The first call of that name ends the process; the second run completes the work."""
     boto3.setup_default_session()
     session = boto3.DEFAULT_SESSION
     assert session
@@ -352,25 +352,25 @@ def test_it_may_die_in_the_middle_and_goes_on(
     first = installed.uninstall("--yes-delete-the-inventory", to="first")
     session.events.unregister(f"before-call.*.{operation}", die)
     assert first.exit_code == 1, first.output
-    assert installed.tables(), "while the table is there, it can be exported again"
+    assert installed.tables(), "the table still exists and can be exported again"
     second = installed.uninstall("--yes-delete-the-inventory", to="second")
     assert second.exit_code == 0, second.output
     assert (installed.tables(), installed.buckets()) == ([], [])
     assert len(parts_of(folder_source(installed.folder / "second"))) >= 1
 
 
-def test_a_stack_that_never_was_and_one_of_somebody_else_are_left(account: Account) -> None:
+def test_a_missing_stack_and_a_foreign_one_are_refused(account: Account) -> None:
     queue = {"Resources": {"Table": {"Type": "AWS::SQS::Queue", "Properties": {}}}}
     account.client("cloudformation").create_stack(StackName="else", TemplateBody=json.dumps(queue))
     account.wait("else", "CREATE_COMPLETE")
-    for name, said in (("nobody", "there is no stack nobody"), ("else", "else is another stack than Likeness")):
+    for name, expected in (("nobody", "there is no stack nobody"), ("else", "else is another stack than Likeness")):
         result = CliRunner(mix_stderr=False).invoke(main, ["uninstall", "--stack-name", name])
-        assert (result.exit_code, said in result.stderr) == (1, True), result.output
+        assert (result.exit_code, expected in result.stderr) == (1, True), result.output
 
 
 # -- deploy -------------------------------------------------------------------------------------------------------
 
-#: In the place of SAM: keeps what it was called with and could read, and fails when it is told to.
+#: Replaces SAM: records its arguments and files, and fails when SAM_FAILS names its command.
 _RECORDER = """#!{python}
 import json, os, pathlib, sys
 given = [each.removeprefix("file://") for each in sys.argv if each.startswith("file://")]
@@ -384,7 +384,7 @@ sys.exit(int(os.environ.get("SAM_FAILS") == sys.argv[1]))
 
 @dataclass
 class Deployer:
-    """The command with a recorder in the place of `sam`, and a samconfig.toml of its own."""
+    """The command with a recorder instead of `sam`, and its own samconfig.toml."""
 
     account: Account
     folder: Path
@@ -400,12 +400,12 @@ class Deployer:
         return CliRunner(mix_stderr=False).invoke(main, self.arguments(*options), input="\n".join((*answers, "")))
 
     def written(self) -> dict[str, Any]:
-        """The section of samconfig.toml."""
+        """Returns the deployment's section of samconfig.toml."""
         found: dict[str, Any] = tomllib.loads(self.config.read_text())["default"]["deploy"]["parameters"]
         return found
 
     def calls(self) -> list[dict[str, Any]]:
-        """What `sam` was called with."""
+        """Returns the recorded calls of `sam`."""
         log = self.folder / "sam.jsonl"
         return [json.loads(each) for each in log.read_text().splitlines()] if log.exists() else []
 
@@ -422,7 +422,7 @@ def deployer(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_first_deployment_from_a_terminal(deployer: Deployer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answers are typed into a real terminal, and what the terminal shows is read."""
+    """The answers are typed into a real terminal, and its output is read."""
     monkeypatch.delenv("CRUN_API_KEY")
     answers = {
         "Region ": "eu-west-1",
@@ -452,7 +452,7 @@ def test_a_first_deployment_from_a_terminal(deployer: Deployer, monkeypatch: pyt
     written = deployer.written()
     assert (written["stack_name"], written["region"]) == ("first", "eu-west-1")
     assert 'OperatorName="Acme Ltd"' in written["parameter_overrides"]
-    assert len(answers) <= 9, "and SAM asks whether to go on"
+    assert len(answers) <= 9, "and SAM asks for confirmation"
 
 
 def test_the_docs_show_the_questions(deployer: Deployer) -> None:
@@ -462,13 +462,13 @@ def test_the_docs_show_the_questions(deployer: Deployer) -> None:
 
 
 def terminal(command: list[str], answers: dict[str, str]) -> tuple[str, int]:
-    """Runs a command in a terminal and types each answer when its question stands there; what was shown, exit code."""
+    """Runs a command in a terminal and types each answer at its question; returns the output and the exit code."""
     process, descriptor = pty.fork()
     if process == 0:
         os.chdir(ROOT)
         os.execv(command[0], command)  # noqa: S606, our own command
     shown, left, deadline = "", list(answers.items()), time.monotonic() + 60
-    with suppress(OSError):  # the terminal is gone when the command ends
+    with suppress(OSError):  # the terminal closes when the command ends
         while time.monotonic() < deadline:
             if select.select([descriptor], [], [], 0.5)[0]:
                 shown += os.read(descriptor, 4096).decode()
@@ -479,7 +479,7 @@ def terminal(command: list[str], answers: dict[str, str]) -> tuple[str, int]:
     return shown, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def test_an_upgrade_shows_the_defaults_that_have_changed_and_asks_for_no_key(deployer: Deployer) -> None:
+def test_an_upgrade_shows_changed_defaults_and_asks_for_no_key(deployer: Deployer) -> None:
     deployer.account.deploy("older", parameters={"InventoryHours": {"Default": 12}, "RecheckDays": {"Default": 30}})
     result = deployer("older", "", "", "", "", "", "y", options=("--region", "us-east-1"))
     assert result.exit_code == 0, result.output
@@ -493,14 +493,14 @@ def test_an_upgrade_shows_the_defaults_that_have_changed_and_asks_for_no_key(dep
     assert 'InventoryHours="24" RecheckDays="7"' in written
 
 
-def test_defaults_that_are_not_taken_are_left(deployer: Deployer) -> None:
+def test_declined_defaults_are_not_written(deployer: Deployer) -> None:
     deployer.account.deploy("kept", parameters={"InventoryHours": {"Default": 12}})
     result = deployer("kept", "", "", "", "", "", "n", options=("--region", "us-east-1"))
     assert result.exit_code == 0, result.output
     assert "InventoryHours" not in deployer.config.read_text()
 
 
-def test_a_wrong_answer_is_asked_for_again(deployer: Deployer) -> None:
+def test_an_invalid_answer_is_asked_for_again(deployer: Deployer) -> None:
     result = deployer(
         "new", "not an address", "ops@acme.example", "", "", "", "maybe", "on", options=("--region", "us-east-1")
     )
@@ -511,7 +511,7 @@ def test_a_wrong_answer_is_asked_for_again(deployer: Deployer) -> None:
 
 
 @pytest.mark.parametrize(("fails", "calls"), [("build", 1), ("deploy", 2)])
-def test_when_sam_fails_so_does_the_command(
+def test_the_command_fails_when_sam_fails(
     deployer: Deployer, monkeypatch: pytest.MonkeyPatch, fails: str, calls: int
 ) -> None:
     monkeypatch.setenv("SAM_FAILS", fails)
@@ -521,7 +521,7 @@ def test_when_sam_fails_so_does_the_command(
     assert KEY not in result.output + result.stderr
 
 
-def test_a_gradual_stack_is_left_to_its_own_way(deployer: Deployer) -> None:
+def test_a_gradual_stack_is_refused(deployer: Deployer) -> None:
     deployer.account.deploy("gradual", globals_={"Function": {"AutoPublishAlias": "live"}})
     result = deployer("gradual", options=("--region", "us-east-1"))
     assert (result.exit_code, "make build-gradual" in result.stderr, deployer.calls()) == (1, True, [])

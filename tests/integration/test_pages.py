@@ -15,6 +15,6 @@ def test_pages_are_served_with_a_strict_policy(api: Api, path: str) -> None:
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
 
 
-def test_the_contract_is_served_and_names_every_route(api: Api) -> None:
+def test_the_contract_is_served_with_every_route(api: Api) -> None:
     document = api.with_credential(None)("GET", "/openapi.json").json()
     assert {"/sessions", "/sessions/{session_id}", "/sessions/{session_id}/attempts"} <= set(document["paths"])

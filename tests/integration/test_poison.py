@@ -1,4 +1,4 @@
-"""Messages that cannot be read: each goes to the dead-letter queue by itself, and holds up nobody."""
+"""Unreadable messages: each goes to the dead-letter queue alone, and delays no other."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 from local import emulator
 from tests.integration.conftest import TIMEOUT_SECONDS, Api, lines_about, wait_until_read
 
-NOBODYS = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+MISSING_ID = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 POISON = {
     "not JSON": "{",
-    "no object": "[1, 2]",
-    "nothing in it": "{}",
-    "unknown type": json.dumps({"type": "erase_everything", "session_id": NOBODYS}),
-    "no type": json.dumps({"session_id": NOBODYS, "attempt": 1}),
+    "not an object": "[1, 2]",
+    "empty object": "{}",
+    "unknown type": json.dumps({"type": "erase_everything", "session_id": MISSING_ID}),
+    "no type": json.dumps({"session_id": MISSING_ID, "attempt": 1}),
     "wrong session id": json.dumps({"type": "pass_reported", "session_id": "ses_1", "attempt": 1}),
-    "line break after the id": json.dumps({"type": "assets_ready", "session_id": NOBODYS + "\n"}),
-    "wrong attempt": json.dumps({"type": "pass_reported", "session_id": NOBODYS, "attempt": 0}),
+    "line break after the id": json.dumps({"type": "assets_ready", "session_id": MISSING_ID + "\n"}),
+    "wrong attempt": json.dumps({"type": "pass_reported", "session_id": MISSING_ID, "attempt": 0}),
     "huge": json.dumps({"type": "assets_ready", "session_id": "x" * 200_000}),
     "deep": "[" * 50_000,
 }
@@ -32,7 +32,7 @@ def sqs(api: Api) -> Any:
 
 
 def dead_letters(api: Api, sqs: Any, expected: int) -> list[str]:
-    """Takes ``expected`` messages out of the dead-letter queue; their bodies, sorted."""
+    """Removes ``expected`` messages from the dead-letter queue; returns their bodies, sorted."""
     url = api.stack.outputs["OnboardingDeadLetterQueueUrl"]
     found: dict[str, str] = {}
     deadline = time.monotonic() + TIMEOUT_SECONDS
@@ -43,7 +43,7 @@ def dead_letters(api: Api, sqs: Any, expected: int) -> list[str]:
     return sorted(found.values())
 
 
-def test_one_poison_message_among_nine_good_ones_stops_none_of_them(api: Api, sqs: Any) -> None:
+def test_one_poison_message_does_not_stop_nine_good_ones(api: Api, sqs: Any) -> None:
     sessions = [api.session(start="on_open")["id"] for _ in range(9)]  # nothing else sends a message about these
     bodies = [json.dumps({"type": "link_check", "session_id": each, "attempt": 1}) for each in sessions]
     bodies.insert(4, "poison among good ones")
@@ -53,7 +53,7 @@ def test_one_poison_message_among_nine_good_ones_stops_none_of_them(api: Api, sq
     assert dead_letters(api, sqs, 1) == ["poison among good ones"]
 
 
-def test_poison_is_given_up_and_kept_as_it_was(api: Api, sqs: Any) -> None:
+def test_poison_messages_become_unchanged_dead_letters(api: Api, sqs: Any) -> None:
     url = api.stack.outputs["OnboardingQueueUrl"]
     before = len(lines_about(api, "message given up"))
     for body in POISON.values():
@@ -62,14 +62,14 @@ def test_poison_is_given_up_and_kept_as_it_was(api: Api, sqs: Any) -> None:
     assert len(lines_about(api, "message given up")) >= before + len(POISON)
 
 
-def test_a_message_about_nothing_is_no_poison(api: Api, sqs: Any) -> None:
+def test_a_message_about_a_missing_session_is_not_poison(api: Api, sqs: Any) -> None:
     url = api.stack.outputs["OnboardingQueueUrl"]
-    known, nobodys = api.session(start="on_open")["id"], NOBODYS
+    known, missing = api.session(start="on_open")["id"], MISSING_ID
     for body in (
-        {"type": "pass_reported", "session_id": nobodys, "attempt": 1},
+        {"type": "pass_reported", "session_id": missing, "attempt": 1},
         {"type": "pass_reported", "session_id": known, "attempt": 10**30},
         {"type": "assets_ready", "session_id": known, "of_a_newer_version": True},
     ):
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
-    wait_until_read(api, [nobodys, known, known])
+    wait_until_read(api, [missing, known, known])
     assert api.get(known)["status"] == "requires_input"

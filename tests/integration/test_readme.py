@@ -29,20 +29,20 @@ def test_the_readme_s_commands_end_with_an_asset_id(stack: Stack, state_file: Pa
     ):
         assert there in commands
         commands = commands.replace(there, here)
-    # A check that fails would be looked at for ever.
+    # The loop would never end if the check failed.
     commands = commands.replace("until curl", f"until [ $SECONDS -gt {SECONDS} ] || curl")
     before = untracked()
     command = ["bash", "-euo", "pipefail", "-c", commands]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert re.fullmatch(r"asset://\S+", done.stdout.splitlines()[-1])
     assert untracked() == before
-    # The gateway has shown each request, and no secret of any.
+    # The gateway logged each request, without secrets.
     log = (Path(stack.log_dir) / "gateway.log").read_text()
     assert re.search(r"^POST /v1/sessions/ses_\w{26}/assets 201 \d+ ms$", log, re.MULTILINE)
     assert re.search(r"^GET /v1/callback/\*\*\*/\*\*\*/\*\*\* 303 \d+ ms$", log, re.MULTILINE)
 
 
 def untracked() -> str:
-    """The files that git does not know, and does not ignore."""
+    """Returns the files that git neither tracks nor ignores."""
     command = ["git", "ls-files", "--others", "--exclude-standard"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""What stands still on the deployed stack is set going by the function that the schedule calls."""
+"""The scheduled function continues work that is stuck on the deployed stack."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ def _wait_for(api: Api, name: str, status: str) -> None:
         except states.exceptions.ExecutionDoesNotExist:
             pass
         time.sleep(0.2)
-    raise AssertionError(f"{name} never got {status}")
+    raise AssertionError(f"{name} never became {status}")
 
 
-def test_a_stopped_validation_goes_on_under_a_fresh_name(api: Api, crun: SimulatorControl) -> None:
+def test_a_stopped_validation_continues_in_a_new_execution(api: Api, crun: SimulatorControl) -> None:
     session = api.session()
     crun.fault(call="result", kind="both", code=455, times=1000)
     link = session["attempt"]["h5_link"]
     come_back(face_check(link))
     first = f"{session['id']}-a1"
-    # Only once crun has refused: a function that still starts would find a calm crun, and verify the session itself.
+    # Wait until crun has refused, otherwise the first execution could verify the session after the fault is cleared.
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while not crun.lookups(link) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -68,9 +68,7 @@ def test_a_stopped_validation_goes_on_under_a_fresh_name(api: Api, crun: Simulat
     _wait_for(api, f"{first}-r1", "SUCCEEDED")
 
 
-def test_a_group_that_only_the_history_holds_is_saved_without_a_second_look_up(
-    api: Api, crun: SimulatorControl
-) -> None:
+def test_a_group_that_only_the_history_has_is_saved_without_a_second_look_up(api: Api, crun: SimulatorControl) -> None:
     session = api.session()
     link = session["attempt"]["h5_link"]
     come_back(face_check(link))

@@ -36,7 +36,7 @@ def upload_dead_letters(api: Api) -> str:
 
 
 def take(sqs: Any, url: str) -> list[str]:
-    """Takes what is in a queue; the bodies."""
+    """Receives and deletes a queue's messages; returns their bodies."""
     found = []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
         for each in messages:
@@ -46,7 +46,7 @@ def take(sqs: Any, url: str) -> list[str]:
 
 
 def s3_event(api: Api, key: str, version_id: str, size: int) -> dict[str, Any]:
-    """What EventBridge tells of an upload."""
+    """Returns EventBridge's event about an upload."""
     bucket = api.stack.outputs["UploadBucketName"]
     return {
         "source": "aws.s3",
@@ -56,7 +56,7 @@ def s3_event(api: Api, key: str, version_id: str, size: int) -> dict[str, Any]:
     }
 
 
-def test_an_onboarding_message_is_worked_after_its_way_back(api: Api, sqs: Any, redrive: Callable[..., Result]) -> None:
+def test_an_onboarding_message_is_processed_after_a_redrive(api: Api, sqs: Any, redrive: Callable[..., Result]) -> None:
     session_id = api.session(start="on_open")["id"]  # nothing else sends a message about this one
     body = json.dumps({"type": "link_check", "session_id": session_id, "attempt": 1})
     sqs.send_message(QueueUrl=api.stack.outputs["OnboardingDeadLetterQueueUrl"], MessageBody=body)
@@ -69,7 +69,7 @@ def test_an_onboarding_message_is_worked_after_its_way_back(api: Api, sqs: Any, 
 
 
 @pytest.mark.parametrize("left_by", ["EventBridge", "Lambda"])
-def test_an_upload_is_checked_after_its_event_was_given_up(
+def test_an_upload_is_checked_after_a_redrive_of_its_event(
     api: Api, sqs: Any, redrive: Callable[..., Result], upload_dead_letters: str, media: DemoMedia, left_by: str
 ) -> None:
     image = registration(media.portrait_png, "Image", "image/png")
@@ -78,7 +78,7 @@ def test_an_upload_is_checked_after_its_event_was_given_up(
     rules, rule = stop_events(api)
     try:
         assert send_file(session["assets"][0]["upload"], content).ok
-        time.sleep(1)  # the emulator sends events beside the answer
+        time.sleep(1)  # the emulator sends events in the background
     finally:
         rules.enable_rule(Name=rule)
     key = session["assets"][0]["upload"]["fields"]["key"]
@@ -102,14 +102,14 @@ def test_an_upload_is_checked_after_its_event_was_given_up(
 
 
 def stop_events(api: Api) -> tuple[Any, str]:
-    """Switches the bucket's rule off; the client and the rule's name."""
+    """Disables the bucket's rule; returns the client and the rule's name."""
     events = emulator.client("events", api.stack.emulator_endpoint)
     (rule,) = [each["Name"] for each in events.list_rules()["Rules"] if "aws.s3" in each.get("EventPattern", "")]
     events.disable_rule(Name=rule)
     return events, rule
 
 
-def test_what_no_reader_knows_stays_and_the_rest_goes_back(
+def test_unknown_messages_stay_and_the_others_are_redriven(
     api: Api, sqs: Any, redrive: Callable[..., Result], upload_dead_letters: str
 ) -> None:
     sqs.send_message(QueueUrl=upload_dead_letters, MessageBody="not an event")

@@ -1,4 +1,4 @@
-"""A release deploys with a shell and the AWS CLI: its own script, run in the folder that `make release` writes."""
+"""A release deploys with a shell and the AWS CLI: its own script, from the folder that `make release` writes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.template_file import RESOURCES, ROOT
 
 STACK_NAME = "likeness-released"
 BUCKET = "likeness-archives"
-#: With what JSON and a shell could take for their own.
+#: With characters that are special in JSON and in a shell.
 CRUN_KEY = 'released "key" \\ $HOME `'
 MADE_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -45,8 +45,8 @@ HOST = {
 
 
 def for_this_host(built: Path) -> Path:
-    """The built template with the rule that its layers are for this machine."""
-    template = built.with_name(f"for-this-host-{os.getpid()}.yaml")  # another worker writes its own
+    """Returns the built template, with layers recorded as built for this machine."""
+    template = built.with_name(f"for-this-host-{os.getpid()}.yaml")  # each worker writes its own
     shutil.copyfile(built, template)
     record(template, HOST["PythonRuntime"], HOST["Architecture"])
     return template
@@ -54,7 +54,7 @@ def for_this_host(built: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def built(stack: Stack) -> Path:
-    """The template that the stack of this tier was built from."""
+    """The built template of the tests' stack."""
     return for_this_host(build_for_host(Path(".local").resolve(), Path(stack.log_dir), dict(os.environ)))
 
 
@@ -75,7 +75,7 @@ def test_each_file_has_its_checksum(released: Path) -> None:
     assert {"template.yaml", "deploy.sh", "add-client.sh", "sbom.cdx.json", "LICENSE"} <= set(files)
 
 
-def test_the_template_names_the_archives_and_nothing_on_this_machine(released: Path) -> None:
+def test_the_template_refers_to_archives_and_to_no_local_file(released: Path) -> None:
     text = (released / "template.yaml").read_text()
     packaged = yaml.safe_load(text)
     named = set()
@@ -92,8 +92,8 @@ def test_the_template_names_the_archives_and_nothing_on_this_machine(released: P
     assert set(packaged["Resources"]) == set(RESOURCES)
 
 
-def test_a_release_makes_the_resources_that_sam_makes(released: Path) -> None:
-    """But for their code, and for the dashboard's body, which the release has in its template."""
+def test_a_release_creates_the_resources_that_sam_creates(released: Path) -> None:
+    """Except for their code, and for the dashboard's body, which the release has inline."""
     made = deployed(yaml.safe_load((released / "template.yaml").read_text()))
     wanted = deployed(template())
     for each in (made, wanted):
@@ -104,10 +104,10 @@ def test_a_release_makes_the_resources_that_sam_makes(released: Path) -> None:
 
 
 def test_two_releases_of_the_same_files_are_the_same_bytes(built: Path, released: Path, tmp_path: Path) -> None:
-    """Other times, another folder and another order of the same files."""
+    """The copy has other times, another folder and another order of files."""
     copied = tmp_path / "deep" / "in" / "another" / "build"
     shutil.copytree(built.parent, copied, copy_function=shutil.copyfile)
-    for name in ("functions", "statemachine", "dashboard"):  # which the built template names from where it is
+    for name in ("functions", "statemachine", "dashboard"):  # the built template has relative paths to these
         shutil.copytree(ROOT / name, copied.parents[2] / name, copy_function=shutil.copyfile)
     again = write_release(copied / built.name, tmp_path / "dist", MADE_AT)
     assert (again / "SHA256SUMS").read_text() == (released / "SHA256SUMS").read_text()
@@ -147,13 +147,13 @@ def _field(metadata: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Release:
-    """A release as the emulator takes it, and the environment that its script runs in."""
+    """A release that the emulator accepts, and the environment of its scripts."""
 
     folder: Path
     env: dict[str, str]
 
     def run(self, script: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Runs a script of the release, from elsewhere."""
+        """Runs a script of the release from another folder."""
         command = ["sh", str(self.folder / script), *arguments]
         return subprocess.run(
             command, env=self.env | variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -162,7 +162,7 @@ class Release:
 
 @pytest.fixture(scope="module")
 def release(stack: Stack, released: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
-    """The release with alarms that the emulator takes: all else in it is what was released."""
+    """The release with alarms that the emulator accepts; everything else is unchanged."""
     state = tmp_path_factory.mktemp("release")
     (state / "home").mkdir()
     folder = Path(shutil.copytree(released, state / "likeness"))
@@ -193,13 +193,13 @@ def release(stack: Stack, released: Path, tmp_path_factory: pytest.TempPathFacto
         ("add-client.sh --client-id acme --stack-name likeness-of-nobody", "does not exist"),
     ],
 )
-def test_what_cannot_be_done_is_refused_with_the_reason(release: Release, command: str, words: str) -> None:
+def test_invalid_arguments_are_refused_with_the_reason(release: Release, command: str, words: str) -> None:
     done = release.run(*command.split())
     assert done.returncode
     assert words in done.stderr
 
 
-def test_a_file_that_was_changed_is_not_deployed(release: Release, tmp_path: Path) -> None:
+def test_a_changed_file_is_not_deployed(release: Release, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(release.folder, tmp_path / "changed"))
     (archive, *_) = (folder / "archives").iterdir()
     archive.write_bytes(b"something else")

@@ -1,4 +1,4 @@
-"""Two clients and their persons, on every route of the template: nobody sees, changes or infers what is another's."""
+"""Two clients and their people on every route: nobody can see, change or infer another's data."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.integration.conftest import Api, Canaries
 from tests.template_file import RESOURCES
 
 IMAGE = {"name": "front of alice", "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000}
-#: Nobody agrees to this one; the route is told from others by its 409.
+#: An unknown consent text: the route responds with 409.
 ANOTHER_TEXT = {"text_version": "none", "language": "en", "sha256": "0" * 64}
-NOBODYS = {"session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "asset_id": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
+MISSING_IDS = {"session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "asset_id": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
 ILL_FORMED = {"session_id": "ses_1", "asset_id": "ast_1"}
-#: What may differ from one answer to the next.
+#: Headers that differ between responses.
 OF_THE_REQUEST = {"date", "x-amz-request-id", "x-amzn-requestid", "x-amz-apigw-id", "x-amzn-trace-id"}
 
 Route = tuple[str, str]
@@ -27,11 +27,11 @@ Route = tuple[str, str]
 
 @dataclass(frozen=True)
 class Row:
-    """What a route answers to the client that owns the session, and to the session's person."""
+    """A route's status for the client that owns the session, and for the session's person."""
 
     client: int
     person: int
-    #: Sent as JSON, or as it is when it is a text.
+    #: Sent as JSON; a string is sent unchanged.
     body: dict[str, Any] | str | None = None
 
 
@@ -39,7 +39,7 @@ TABLE: dict[Route, Row] = {
     ("POST", "/sessions"): Row(client=201, person=403, body={"start": "on_open"}),
     ("GET", "/sessions"): Row(client=200, person=403),
     ("GET", "/stats"): Row(client=200, person=403),
-    # A link that is not the person's.
+    # The link is not the person's.
     ("POST", "/qr-codes"): Row(client=200, person=403, body="https://app.example.com/"),
     ("GET", "/sessions/{session_id}"): Row(client=200, person=200),
     ("DELETE", "/sessions/{session_id}"): Row(client=200, person=403),
@@ -49,10 +49,10 @@ TABLE: dict[Route, Row] = {
     ("POST", "/sessions/{session_id}/assets"): Row(client=201, person=201, body=IMAGE),
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=200),
     ("DELETE", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=403),
-    # The last of the rows: the person's invite link ends with it.
+    # This row is last because it ends the person's invite link.
     ("POST", "/sessions/{session_id}/invite"): Row(client=201, person=403),
 }
-#: No credential needed, and none makes a difference. The callback has its signature.
+#: Routes without credentials. The callback has its signature.
 PUBLIC: dict[Route, int] = {
     ("GET", "/callback/{session_id}/{attempt}/{signature}"): 404,
     ("GET", "/invite"): 200,
@@ -63,7 +63,7 @@ PUBLIC: dict[Route, int] = {
     ("GET", "/openapi.json"): 200,
     ("GET", "/{path+}"): 404,
 }
-#: crun's own routes look at the client key themselves; test_drop_in.py has their tenants.
+#: crun's own routes check the client key themselves; test_drop_in.py tests their tenants.
 CRUN_ROUTES = "/api/v1/client/"
 ON_A_SESSION = [route for route in TABLE if "{session_id}" in route[1]]
 EVENTS = [
@@ -84,7 +84,7 @@ class Tenant:
     reference: str
 
     def seen(self) -> tuple[Any, Any]:
-        """All that there is to change: the session, and the client's list."""
+        """Returns everything that could change: the session, and the client's list."""
         return self.client.get(self.ids["session_id"]), self.client("GET", "/sessions").json()
 
 
@@ -111,7 +111,7 @@ def alice(api: Api, client_keys: dict[str, str]) -> Tenant:
 
 @pytest.fixture(scope="module")
 def anna(api: Api, client_keys: dict[str, str], alice: Tenant) -> Tenant:
-    """Another person of Alice's client."""
+    """Another person of the same client."""
     return make_tenant(api, client_keys["tenant-a"], "anna-of-a")
 
 
@@ -122,7 +122,7 @@ def bob(api: Api, client_keys: dict[str, str], alice: Tenant) -> Tenant:
 
 @pytest.fixture(scope="module")
 def dora(api: Api, client_keys: dict[str, str]) -> Tenant:
-    """Who opens a link: it lapses some time later, and what the others look at must not change by itself."""
+    """A person who opens a link. It lapses later, so the other tests, which compare states, do not use it."""
     return make_tenant(api, client_keys["tenant-c"], "dora-of-c")
 
 
@@ -137,12 +137,12 @@ def ask(caller: Api, route: Route, ids: dict[str, str]) -> requests.Response:
 
 
 def shape(answer: requests.Response) -> tuple[int, dict[str, str], str]:
-    """All of an answer that could tell one case from another."""
+    """Returns everything in a response that could distinguish one case from another."""
     kept = {name.lower(): value for name, value in answer.headers.items() if name.lower() not in OF_THE_REQUEST}
     return answer.status_code, kept, answer.text
 
 
-def test_every_route_of_the_template_has_its_row() -> None:
+def test_every_route_of_the_template_has_a_row() -> None:
     routes = {
         (each["Method"], each["Path"]): each.get("Auth", {}).get("Authorizer")
         for each in EVENTS
@@ -153,12 +153,12 @@ def test_every_route_of_the_template_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("route", [each for each in TABLE if each[0] != "DELETE"], ids=str)
-def test_the_client_and_its_person_get_what_is_theirs(dora: Tenant, route: Route) -> None:
+def test_the_client_and_its_person_can_access_their_session(dora: Tenant, route: Route) -> None:
     assert ask(dora.client, route, dora.ids).status_code == TABLE[route].client
     assert ask(dora.person, route, dora.ids).status_code == TABLE[route].person
 
 
-def test_a_session_and_an_asset_are_erased_by_their_client_alone(api: Api, client_keys: dict[str, str]) -> None:
+def test_only_their_client_can_erase_a_session_and_an_asset(api: Api, client_keys: dict[str, str]) -> None:
     carol = make_tenant(api, client_keys["tenant-a"], "carol-of-a")
     asset = ("DELETE", "/sessions/{session_id}/assets/{asset_id}")
     assert ask(carol.person, asset, carol.ids).status_code == TABLE[asset].person
@@ -175,26 +175,26 @@ def test_a_session_and_an_asset_are_erased_by_their_client_alone(api: Api, clien
 
 @pytest.mark.parametrize("route", PUBLIC, ids=str)
 def test_a_credential_makes_no_difference_on_a_public_route(alice: Tenant, bob: Tenant, route: Route) -> None:
-    nobody = alice.client.with_credential(None)
-    answers = [shape(ask(each, route, alice.ids)) for each in (nobody, alice.client, bob.client, bob.person)]
+    anonymous = alice.client.with_credential(None)
+    answers = [shape(ask(each, route, alice.ids)) for each in (anonymous, alice.client, bob.client, bob.person)]
     assert answers[0][0] == PUBLIC[route]
     assert answers == answers[:1] * 4
-    assert shape(ask(nobody, route, NOBODYS)) == answers[0]
+    assert shape(ask(anonymous, route, MISSING_IDS)) == answers[0]
 
 
 @pytest.mark.parametrize("route", ON_A_SESSION, ids=str)
-def test_what_belongs_to_another_client_looks_like_what_does_not_exist(
+def test_ids_of_another_client_get_the_same_response_as_missing_ids(
     alice: Tenant, anna: Tenant, bob: Tenant, route: Route
 ) -> None:
     before = alice.seen()
     for outsider in (bob.client, bob.person, anna.person):
         foreign = shape(ask(outsider, route, alice.ids))
         assert foreign[0] == 404
-        assert foreign == shape(ask(outsider, route, NOBODYS)) == shape(ask(outsider, route, ILL_FORMED))
+        assert foreign == shape(ask(outsider, route, MISSING_IDS)) == shape(ask(outsider, route, ILL_FORMED))
     assert alice.seen() == before
 
 
-def test_an_asset_is_not_found_by_way_of_another_session(alice: Tenant, anna: Tenant, bob: Tenant) -> None:
+def test_an_asset_is_not_found_in_another_session(alice: Tenant, anna: Tenant, bob: Tenant) -> None:
     route = ("GET", "/sessions/{session_id}/assets/{asset_id}")
     for caller, own, other in (
         (bob.client, bob, alice),
@@ -204,7 +204,7 @@ def test_an_asset_is_not_found_by_way_of_another_session(alice: Tenant, anna: Te
     ):
         foreign = shape(ask(caller, route, own.ids | {"asset_id": other.ids["asset_id"]}))
         assert foreign[0] == 404
-        assert foreign == shape(ask(caller, route, own.ids | {"asset_id": NOBODYS["asset_id"]}))
+        assert foreign == shape(ask(caller, route, own.ids | {"asset_id": MISSING_IDS["asset_id"]}))
 
 
 @pytest.mark.parametrize("route", TABLE, ids=str)
@@ -225,11 +225,11 @@ def test_without_a_valid_credential_nothing_is_returned(
         caller = alice.client.with_credential(credential)
         answer = shape(ask(caller, route, alice.ids))
         assert answer[0] == status
-        assert answer == shape(ask(caller, route, NOBODYS))
+        assert answer == shape(ask(caller, route, MISSING_IDS))
     assert alice.seen() == before
 
 
-def test_a_session_token_neither_lists_nor_counts_nor_creates(alice: Tenant) -> None:
+def test_a_session_token_cannot_list_count_or_create(alice: Tenant) -> None:
     before = alice.seen()
     for route in (("GET", "/sessions"), ("GET", "/stats"), ("POST", "/sessions")):
         answer = ask(alice.person, route, alice.ids)
@@ -237,7 +237,7 @@ def test_a_session_token_neither_lists_nor_counts_nor_creates(alice: Tenant) -> 
     assert alice.seen() == before
 
 
-def test_a_list_holds_the_clients_own_whatever_is_asked_for(alice: Tenant, anna: Tenant, bob: Tenant) -> None:
+def test_a_list_contains_only_the_clients_own_sessions(alice: Tenant, anna: Tenant, bob: Tenant) -> None:
     foreign = {alice.ids["session_id"], anna.ids["session_id"]}
     for query in ("", "?limit=100", "?status=requires_input", f"?reference={bob.reference}"):
         listed = bob.client("GET", f"/sessions{query}").json()["sessions"]
@@ -250,7 +250,7 @@ def test_a_list_holds_the_clients_own_whatever_is_asked_for(alice: Tenant, anna:
     assert shape(bob.client("GET", f"/sessions?reference={alice.reference}")) == empty
 
 
-def test_the_numbers_are_of_the_clients_own(alice: Tenant, anna: Tenant, bob: Tenant) -> None:
+def test_statistics_count_only_the_clients_own_sessions(alice: Tenant, anna: Tenant, bob: Tenant) -> None:
     before = bob.client("GET", "/stats").json()
     alice.client.session(start="on_open", assets=[IMAGE])
     assert bob.client("GET", "/stats").json() == before
@@ -265,7 +265,7 @@ def test_the_numbers_are_of_the_clients_own(alice: Tenant, anna: Tenant, bob: Te
         assert counted == Counter(each["status"] for each in assets)
 
 
-def test_a_cursor_of_another_client_leads_into_ones_own_list(alice: Tenant, anna: Tenant, bob: Tenant) -> None:
+def test_a_cursor_of_another_client_returns_the_callers_own_sessions(alice: Tenant, anna: Tenant, bob: Tenant) -> None:
     first = alice.client("GET", "/sessions?limit=1").json()
     assert first["next_cursor"]
     theirs = bob.client("GET", "/sessions", params={"cursor": first["next_cursor"]}).json()
@@ -274,13 +274,13 @@ def test_a_cursor_of_another_client_leads_into_ones_own_list(alice: Tenant, anna
     assert theirs == {"sessions": older, "next_cursor": None}
 
 
-def test_two_clients_may_use_the_same_idempotency_key(alice: Tenant, bob: Tenant) -> None:
+def test_two_clients_can_use_the_same_idempotency_key(alice: Tenant, bob: Tenant) -> None:
     headers = {"Idempotency-Key": "same-for-both"}
     body = {"start": "on_open", "reference": "idempotent"}
     made = [each.client("POST", "/sessions", json=body, headers=headers) for each in (alice, bob)]
     assert [each.status_code for each in made] == [201, 201]
     assert made[0].json()["id"] != made[1].json()["id"]
-    # A body that differs is a conflict with one's own request only.
+    # A different body conflicts only with the same client's request.
     changed = bob.client(
         "POST", "/sessions", json=body | {"language": "en"}, headers=headers | {"Idempotency-Key": "b"}
     )

@@ -1,4 +1,4 @@
-"""Webhooks of the deployed stack, to a receiver on this machine that verifies them with the library."""
+"""Webhooks of the deployed stack, sent to a local receiver that verifies them with the standardwebhooks library."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.event_schemas import check
 from tests.integration.conftest import TIMEOUT_SECONDS, WEBHOOK_TRIES, Api, Canaries, facts_of
 
 STATE_FILE = Path(f".local/test-{os.environ.get('PYTEST_XDIST_WORKER', 'master')}.json")
-#: What an event says besides the fields of all.
+#: Fields of an event besides the common ones.
 DETAILS = {
     "likeness.session.verified": {"status": "verified", "group_id": "group-1"},
     "likeness.session.canceled": {"status": "canceled"},
@@ -34,19 +34,19 @@ DETAILS = {
 
 
 def event_id(name: str) -> str:
-    """The id of an event that a test calls ``name``."""
+    """Returns the id of an event that a test names ``name``."""
     return f"evt_{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def ops(*arguments: str) -> str:
-    """What `python -m ops …` prints."""
+    """Runs `python -m ops …` and returns its output."""
     result = CliRunner().invoke(main, [*arguments, "--state-file", str(STATE_FILE)])
     assert result.exit_code == 0, result.output
     return result.output
 
 
 class Tenant:
-    """A client of its own, its endpoint and its receiver."""
+    """A client with an endpoint and a receiver."""
 
     def __init__(self, api: Api, canaries: Canaries, client_id: str, receiver: Receiver, *event_types: str) -> None:
         self.api, self.client_id, self.receiver = api, client_id, receiver
@@ -77,7 +77,7 @@ class Tenant:
         assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
 
     def wait(self, *event_ids: str) -> list[Received]:
-        """What has come, once each of these ids has come as often as it is named."""
+        """Waits until each id was received as often as it is given; returns all requests."""
         wanted = Counter(event_ids)
         self.receiver.wait(lambda found: Counter(each.id for each in found) >= wanted, TIMEOUT_SECONDS)
         found = list(self.receiver.received)
@@ -89,7 +89,7 @@ class Tenant:
 def tenant(
     api: Api, keys: ClientKeys, canaries: Canaries, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Tenant]]:
-    """Makes clients whose endpoints are removed afterwards."""
+    """Creates clients, and removes their endpoints afterwards."""
     made: list[Tenant] = []
     running: list[Receiver] = []
     name = "".join(each for each in request.node.name.replace("_", "-") if each.isalnum() or each == "-")[-20:]
@@ -109,12 +109,12 @@ def tenant(
 
 
 def facts_about(api: Api, endpoint: str) -> list[dict[str, Any]]:
-    """What send_webhooks has logged of an endpoint."""
+    """Returns what send_webhooks logged about an endpoint."""
     return [each for each in facts_of(api, "SendWebhooksFunction") if each.get("endpoint_id") == endpoint]
 
 
 def wait_for_outcomes(api: Api, endpoint: str, *outcomes: str) -> None:
-    """Returns once the log has these outcomes, and no others, of an endpoint."""
+    """Waits until the log has exactly these outcomes of an endpoint."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     found: list[str] = []
     while time.monotonic() < deadline and sorted(found) != sorted(outcomes):
@@ -123,7 +123,7 @@ def wait_for_outcomes(api: Api, endpoint: str, *outcomes: str) -> None:
     assert sorted(found) == sorted(outcomes)
 
 
-def test_a_session_is_published_to_its_client_alone(api: Api, tenant: Callable[..., Tenant], keys: ClientKeys) -> None:
+def test_a_session_is_published_to_its_client_only(api: Api, tenant: Callable[..., Tenant], keys: ClientKeys) -> None:
     mine, others = tenant(), tenant()
     key = keys.add(mine.client_id)
     api.canaries.secrets.add(key)
@@ -140,7 +140,7 @@ def test_a_session_is_published_to_its_client_alone(api: Api, tenant: Callable[.
     assert others.receiver.received == []
 
 
-def test_a_failed_delivery_comes_again_as_it_was(tenant: Callable[..., Tenant]) -> None:
+def test_a_failed_delivery_is_repeated_unchanged(tenant: Callable[..., Tenant]) -> None:
     answers = iter([Reply(500), Reply(503, {"Retry-After": "1"})])
     good = tenant(lambda _: next(answers, Reply()))
     good.announce(event_id("again"))
@@ -150,7 +150,7 @@ def test_a_failed_delivery_comes_again_as_it_was(tenant: Callable[..., Tenant]) 
     wait_for_outcomes(good.api, good.endpoint, "not_accepted", "not_accepted", "delivered")
 
 
-def test_an_event_that_comes_twice_has_one_id(tenant: Callable[..., Tenant]) -> None:
+def test_a_duplicate_event_has_the_same_id(tenant: Callable[..., Tenant]) -> None:
     good = tenant()
     for _ in range(2):
         good.announce(event_id("twice"))
@@ -158,14 +158,14 @@ def test_an_event_that_comes_twice_has_one_id(tenant: Callable[..., Tenant]) -> 
     assert first.body == second.body
 
 
-def test_only_the_types_that_were_asked_for_come(tenant: Callable[..., Tenant]) -> None:
+def test_only_the_requested_event_types_are_delivered(tenant: Callable[..., Tenant]) -> None:
     good = tenant(lambda _: Reply(), "likeness.session.canceled")
     good.announce(event_id("other"))
     good.announce(event_id("wanted"), "likeness.session.canceled")
     assert [each.id for each in good.wait(event_id("wanted"))] == [event_id("wanted")]
 
 
-def test_an_endpoint_that_is_gone_is_asked_no_more_until_it_is_enabled(tenant: Callable[..., Tenant]) -> None:
+def test_an_endpoint_that_is_gone_receives_nothing_until_it_is_enabled(tenant: Callable[..., Tenant]) -> None:
     answers = iter([Reply(410)])
     gone = tenant(lambda _: next(answers, Reply()))
     gone.announce(event_id("first"))
@@ -175,14 +175,14 @@ def test_an_endpoint_that_is_gone_is_asked_no_more_until_it_is_enabled(tenant: C
     assert "disabled 2" in line
     assert "(gone)" in line
     assert gone.secret not in line
-    gone.announce(event_id("unheard"))
+    gone.announce(event_id("dropped"))
     ops("webhook", "enable", "--endpoint", gone.endpoint)
-    # The announcement before may still be on its way when the endpoint is enabled: only what follows is sure.
-    gone.announce(event_id("heard"))
-    gone.wait(event_id("heard"))
+    # The previous event may be processed after the endpoint is enabled, so only the next one is asserted.
+    gone.announce(event_id("delivered"))
+    gone.wait(event_id("delivered"))
 
 
-def test_what_waits_for_a_paused_endpoint_is_sent_when_it_is_enabled(tenant: Callable[..., Tenant]) -> None:
+def test_waiting_deliveries_are_sent_when_a_paused_endpoint_is_enabled(tenant: Callable[..., Tenant]) -> None:
     paused = tenant()
     webhooks = DynamoWebhooks(
         emulator.client("dynamodb", paused.api.stack.emulator_endpoint), paused.api.stack.outputs["TableName"]
@@ -203,7 +203,7 @@ def test_what_waits_for_a_paused_endpoint_is_sent_when_it_is_enabled(tenant: Cal
     assert "  enabled  all  " in ops("webhook", "list", "--client-id", paused.client_id)
 
 
-def test_a_slow_endpoint_fails_and_holds_up_nobody(tenant: Callable[..., Tenant]) -> None:
+def test_a_slow_endpoint_fails_and_delays_no_other(tenant: Callable[..., Tenant]) -> None:
     slow, good = tenant(lambda _: Reply(seconds=12)), tenant()
     slow.announce(event_id("slow"))
     assert slow.receiver.wait(bool, TIMEOUT_SECONDS)
@@ -222,7 +222,7 @@ def test_a_redirect_is_not_followed(tenant: Callable[..., Tenant]) -> None:
     assert facts_about(moved.api, moved.endpoint)[0]["outcome"] == "redirected"
 
 
-def test_while_a_secret_is_rotated_both_verify(tenant: Callable[..., Tenant], canaries: Canaries) -> None:
+def test_both_secrets_verify_during_a_rotation(tenant: Callable[..., Tenant], canaries: Canaries) -> None:
     good = tenant()
     fresh = ops("webhook", "rotate", "--endpoint", good.endpoint).strip()
     canaries.secrets.add(fresh)
@@ -235,13 +235,13 @@ def test_while_a_secret_is_rotated_both_verify(tenant: Callable[..., Tenant], ca
 
 
 def refused(*arguments: str) -> str:
-    """What `python -m ops webhook …` says when it does not do it."""
+    """Runs `python -m ops webhook …`, which fails, and returns its output."""
     result = CliRunner().invoke(main, ["webhook", *arguments, "--state-file", str(STATE_FILE)])
     assert result.exit_code == 1
     return result.output
 
 
-def test_the_commands_show_a_secret_once_and_of_a_url_the_host(tenant: Callable[..., Tenant]) -> None:
+def test_the_commands_show_a_secret_once_and_only_the_host_of_a_url(tenant: Callable[..., Tenant]) -> None:
     made = tenant(lambda _: Reply(), "likeness.session.canceled")
     fresh = ops("webhook", "rotate", "--endpoint", made.endpoint).strip()
     made.api.canaries.secrets.add(fresh)
@@ -259,7 +259,7 @@ def test_the_commands_show_a_secret_once_and_of_a_url_the_host(tenant: Callable[
 
 
 def waiting(sqs: Any, url: str) -> int:
-    """How many messages lie in a queue, hidden ones too."""
+    """Returns how many messages a queue holds, including hidden ones."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     return sum(int(each) for each in found.values())
@@ -267,7 +267,7 @@ def waiting(sqs: Any, url: str) -> int:
 
 @pytest.fixture
 def dead_letters(api: Api) -> tuple[Any, str]:
-    """SQS, and the URL of the webhooks' dead letters."""
+    """Returns an SQS client and the URL of the webhooks' dead-letter queue."""
     found = emulator.client("cloudformation", api.stack.emulator_endpoint).describe_stack_resource(
         StackName=api.stack.stack_name, LogicalResourceId="WebhookDeadLetterQueue"
     )
@@ -283,25 +283,25 @@ def wait_for_dead_letters(sqs: Any, url: str, expected: int) -> None:
 
 
 @pytest.mark.parametrize("by_endpoint", [False, True], ids=["all", "one endpoint's"])
-def test_a_dead_letter_is_replayed_as_it_was(
+def test_a_dead_letter_is_replayed_unchanged(
     tenant: Callable[..., Tenant], dead_letters: tuple[Any, str], by_endpoint: bool
 ) -> None:
     answers = iter([Reply(500)] * WEBHOOK_TRIES)
-    mended = tenant(lambda _: next(answers, Reply()))
-    mended.announce(event_id("dead"))
+    repaired = tenant(lambda _: next(answers, Reply()))
+    repaired.announce(event_id("dead"))
     wait_for_dead_letters(*dead_letters, 1)
-    assert [each.id for each in mended.receiver.received] == [event_id("dead")] * WEBHOOK_TRIES
+    assert [each.id for each in repaired.receiver.received] == [event_id("dead")] * WEBHOOK_TRIES
 
-    output = ops("webhook", "replay", *(["--endpoint", mended.endpoint] if by_endpoint else []))
+    output = ops("webhook", "replay", *(["--endpoint", repaired.endpoint] if by_endpoint else []))
 
     assert output.startswith("webhook: 1 given back")
-    last = mended.wait(*[event_id("dead")] * (WEBHOOK_TRIES + 1))[-1]
-    assert last.body == mended.receiver.received[0].body
-    assert last.verified(mended.secret)["data"]["id"] == event_id("dead")
+    last = repaired.wait(*[event_id("dead")] * (WEBHOOK_TRIES + 1))[-1]
+    assert last.body == repaired.receiver.received[0].body
+    assert last.verified(repaired.secret)["data"]["id"] == event_id("dead")
     wait_for_dead_letters(*dead_letters, 0)
 
 
-def test_what_cannot_be_read_is_put_aside_and_holds_up_nobody(
+def test_an_unreadable_message_is_a_dead_letter_and_delays_no_other(
     tenant: Callable[..., Tenant], dead_letters: tuple[Any, str]
 ) -> None:
     good = tenant()

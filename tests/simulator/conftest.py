@@ -1,4 +1,4 @@
-"""A running simulator, a way to call it, and a real file server on loopback for the assets it downloads."""
+"""A running simulator, a client for it, and a file server on loopback for the assets that it downloads."""
 
 import functools
 import http.server
@@ -25,51 +25,51 @@ JOB = "/api/v1/client/job"
 
 @dataclass
 class Crun:
-    """Calls a simulator the way a client does: over HTTP, with a bounded wait."""
+    """Calls a simulator over HTTP, with a bounded wait."""
 
     simulator: Simulator
     session: requests.Session = field(default_factory=requests.Session)
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Send one request, with the right key unless told otherwise."""
+        """Sends one request, by default with the valid key."""
         options.setdefault("headers", {"x-api-key": API_KEY})
         return self.session.request(method, self.simulator.url + path, timeout=10, allow_redirects=False, **options)
 
     def create(self, callback: str = CALLBACK) -> dict[str, str]:
-        """Create a session and return its data."""
+        """Creates a session and returns its data."""
         answer = self.request("POST", f"{JOB}/visual-validate-session", json={"callback_url": callback})
         assert answer.status_code == 200, answer.text
         data: dict[str, str] = answer.json()["data"]
         return data
 
     def check(self, link: str, **form: str) -> requests.Response:
-        """Carry out the check on an H5 link by a plain POST."""
+        """Performs the check on an H5 link with one POST."""
         return self.session.post(link, data=form, timeout=10, allow_redirects=False)
 
     def look_up(self, token: str) -> requests.Response:
-        """Look up a token's result."""
+        """Looks up a token's result."""
         return self.request("GET", f"{JOB}/visual-validate-result", params={"byted_token": token})
 
     def group(self, person: str = "alice") -> str:
-        """Have a person pass, and return the group."""
+        """Passes a check for a person and returns the group."""
         data = self.create()
         assert self.check(data["H5Link"], outcome="pass", person=person).status_code == 303
         group: str = self.look_up(data["BytedToken"]).json()["data"]["GroupId"]
         return group
 
     def upload(self, url: str, group: str, kind: str = "Image", name: str = "front") -> requests.Response:
-        """Upload an asset."""
+        """Uploads an asset."""
         body = {"name": name, "asset_type": kind, "asset_url": url, "group_id": group}
         return self.request("POST", f"{JOB}/asset-upload", json=body)
 
     def info(self, asset_id: str) -> dict[str, Any]:
-        """Return an asset's data."""
+        """Returns an asset's data."""
         answer = self.request("GET", f"{JOB}/asset-info", params={"asset_id": asset_id})
         data: dict[str, Any] = answer.json()["data"]
         return data
 
     def settled(self, url: str, group: str, kind: str = "Image", name: str = "front") -> dict[str, Any]:
-        """Upload an asset and return its data once it is no longer Processing."""
+        """Uploads an asset and returns its data when it is no longer Processing."""
         asset_id = self.upload(url, group, kind, name).json()["data"]["AssetId"]
         deadline = time.monotonic() + 10
         while (data := self.info(asset_id))["Status"] == "Processing":
@@ -87,7 +87,7 @@ def crun() -> Iterator[Crun]:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[[str, bytes], str]]:
-    """Serve files on loopback: `serve(name, content)` returns the URL."""
+    """Serves files on loopback: ``serve(name, content)`` returns the URL."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - inherited
@@ -109,7 +109,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[str, bytes], str]]:
 
 @pytest.fixture
 def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """What NAME resolves to, address by address; and where a connection to PUBLIC ends: on this machine."""
+    """Returns a function that sets the addresses of NAME; a connection to PUBLIC ends on this machine."""
     real = socket.getaddrinfo
 
     def resolve(*addresses: str, port: int = 9) -> None:
@@ -132,7 +132,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture
 def connected(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Every address that somebody connects to; nobody gets through."""
+    """Refuses every connection and lists the addresses that were tried."""
     tried: list[Any] = []
 
     class Watched(socket.socket):
@@ -145,5 +145,5 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def query_of(url: str) -> dict[str, str]:
-    """Return a URL's query parameters, each with its last value."""
+    """Returns a URL's query parameters, each with its last value."""
     return {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}

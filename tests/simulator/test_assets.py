@@ -1,4 +1,4 @@
-"""Uploaded assets: really downloaded, checked by content, and told about in every known shape."""
+"""Uploaded assets: downloaded, checked by content, and reported in every known shape."""
 
 import socket
 import struct
@@ -68,7 +68,7 @@ def test_content_decides(
     assert asset.get("Error", {}).get("Code") == code
 
 
-def test_another_persons_group_takes_that_persons_picture(crun: Crun, serve: Serve, files: dict[str, bytes]) -> None:
+def test_a_group_accepts_its_own_persons_picture(crun: Crun, serve: Serve, files: dict[str, bytes]) -> None:
     assert crun.settled(serve("b.jpg", files["b.jpg"]), crun.group("bob"))["Status"] == "Active"
 
 
@@ -78,7 +78,7 @@ def test_a_file_that_is_too_large_is_not_read_to_its_end(crun: Crun, serve: Serv
     assert asset["Error"]["Code"] == "FileSizeTooLarge"
 
 
-def test_what_cannot_be_fetched_fails_without_showing_the_address(crun: Crun, serve: Serve) -> None:
+def test_a_failed_download_does_not_show_the_url(crun: Crun, serve: Serve) -> None:
     group = crun.group()
     for url in (serve("a", b"") + "-missing?secret=1", "http://127.0.0.1:9/a?secret=1"):
         asset = crun.settled(url, group)
@@ -88,7 +88,7 @@ def test_what_cannot_be_fetched_fails_without_showing_the_address(crun: Crun, se
 
 @contextmanager
 def broken_server(answer: bytes, hold_seconds: float = 0.0) -> Iterator[str]:
-    """Answer every connection with these bytes, hold it for a while, and reset it."""
+    """Runs a server that sends ``answer`` on every connection, waits, and resets it."""
     done = threading.Event()
 
     def serve(listener: socket.socket) -> None:
@@ -123,7 +123,7 @@ def broken_server(answer: bytes, hold_seconds: float = 0.0) -> Iterator[str]:
     ],
     ids=["reset", "not-chunks", "stalled"],
 )
-def test_a_download_that_breaks_in_the_middle_fails_and_later_ones_go_on(
+def test_a_download_that_breaks_off_fails_and_later_ones_succeed(
     crun: Crun, serve: Serve, files: dict[str, bytes], answer: bytes, hold_seconds: float
 ) -> None:
     crun.simulator.update_settings(download_timeout_seconds=0.4)
@@ -137,14 +137,12 @@ def test_a_download_that_breaks_in_the_middle_fails_and_later_ones_go_on(
 
 
 def signed(url: str, at: float, expires: int) -> str:
-    """Return a URL with the parameters of a presigned one."""
+    """Returns a URL with the parameters of a presigned one."""
     date = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
     return f"{url}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={date}&X-Amz-Expires={expires}&X-Amz-Signature=0"
 
 
-def test_a_presigned_url_is_held_against_the_downloaders_clock(
-    crun: Crun, serve: Serve, files: dict[str, bytes]
-) -> None:
+def test_a_presigned_url_is_checked_by_the_downloaders_clock(crun: Crun, serve: Serve, files: dict[str, bytes]) -> None:
     group, url, now = crun.group(), serve("a.jpg", files["a.jpg"]), time.time()
     assert crun.settled(signed(url, now, 300), group)["Status"] == "Active"
     assert crun.settled(signed(url, now - 400, 300), group)["Error"]["Code"] == "DownloadFailed"
@@ -232,6 +230,6 @@ def test_a_wav_header_without_a_rate_does_not_break_the_check(crun: Crun, serve:
     assert crun.settled(serve("odd.wav", wave), crun.group(), "Audio")["Status"] == "Active"
 
 
-def test_settings_refuse_bounds_out_of_order() -> None:
+def test_settings_refuse_reversed_bounds() -> None:
     with pytest.raises(ValueError, match="settle_min_seconds"):
         SimulatorSettings(settle_min_seconds=5, settle_max_seconds=1)

@@ -1,4 +1,4 @@
-"""The five calls as crun's page tells them."""
+"""The five calls, as crun documents them."""
 
 import re
 from typing import Any
@@ -20,13 +20,13 @@ ALL_CALLS = [
 
 @pytest.mark.parametrize(("method", "path"), ALL_CALLS)
 @pytest.mark.parametrize("headers", [{}, {"x-api-key": "wrong"}, {"x-api-key": ""}])
-def test_every_call_wants_the_key(crun: Crun, method: str, path: str, headers: dict[str, str]) -> None:
+def test_every_call_requires_the_key(crun: Crun, method: str, path: str, headers: dict[str, str]) -> None:
     answer = crun.request(method, path, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, 401)
 
 
 @pytest.mark.parametrize("style", ["http", "body", "both"])
-def test_a_refusal_shows_where_the_setting_says(crun: Crun, style: str) -> None:
+def test_a_setting_selects_the_form_of_a_refusal(crun: Crun, style: str) -> None:
     crun.simulator.update_settings(refusal_style=style)
     answer = crun.look_up("unknown")
     assert answer.status_code == (200 if style == "body" else 404)
@@ -45,7 +45,7 @@ def test_a_session_has_the_shape_that_crun_documents(crun: Crun) -> None:
     assert all(mark in signature.group(1) for mark in ("%2F", "+", "="))
 
 
-def test_links_start_with_the_public_address() -> None:
+def test_links_start_with_the_public_base_url() -> None:
     public = "http://127.0.0.1:8080/crun/"
     with Simulator(api_key=API_KEY, public_base_url=public) as simulator, requests.Session() as session:
         link = Crun(simulator, session).create()["H5Link"]
@@ -110,7 +110,7 @@ def test_a_missing_query_parameter_is_named(crun: Crun, call: str, parameter: st
         assert parameter in answer.json()["errors"][0]
 
 
-def test_the_group_of_a_person_who_passed(crun: Crun) -> None:
+def test_a_person_who_passed_has_a_group(crun: Crun) -> None:
     data = crun.create()
     crun.check(data["H5Link"], outcome="pass", person="alice")
     answer = crun.look_up(data["BytedToken"])
@@ -119,14 +119,14 @@ def test_the_group_of_a_person_who_passed(crun: Crun) -> None:
     assert state["successful_lookups"] == {hash_token(data["BytedToken"]): 1}
 
 
-def test_a_single_use_token_burns_on_success(crun: Crun) -> None:
+def test_a_successful_lookup_consumes_a_single_use_token(crun: Crun) -> None:
     data = crun.create()
     crun.check(data["H5Link"], outcome="pass")
     assert crun.look_up(data["BytedToken"]).json()["code"] == 200
     assert crun.look_up(data["BytedToken"]).json()["code"] == 404
 
 
-def test_a_single_use_token_burns_even_when_nobody_passed(crun: Crun) -> None:
+def test_a_lookup_before_a_pass_consumes_a_single_use_token_too(crun: Crun) -> None:
     data = crun.create()
     assert crun.look_up(data["BytedToken"]).json()["code"] == 404
     crun.check(data["H5Link"], outcome="pass")
@@ -134,7 +134,7 @@ def test_a_single_use_token_burns_even_when_nobody_passed(crun: Crun) -> None:
     assert crun.simulator.state()["successful_lookups"] == {hash_token(data["BytedToken"]): 0}
 
 
-def test_a_reusable_token_yields_the_same_group_each_time(crun: Crun) -> None:
+def test_a_reusable_token_returns_the_same_group_each_time(crun: Crun) -> None:
     crun.simulator.update_settings(token_mode="reusable", not_passed_code=422)
     data = crun.create()
     assert crun.look_up(data["BytedToken"]).json()["code"] == 422
@@ -143,7 +143,7 @@ def test_a_reusable_token_yields_the_same_group_each_time(crun: Crun) -> None:
     assert first == second
 
 
-def test_a_token_dies_after_half_an_hour(crun: Crun) -> None:
+def test_a_token_expires_after_half_an_hour(crun: Crun) -> None:
     data = crun.create()
     crun.check(data["H5Link"], outcome="pass")
     crun.simulator.advance(1801)
@@ -152,7 +152,7 @@ def test_a_token_dies_after_half_an_hour(crun: Crun) -> None:
     assert crun.look_up(data["BytedToken"]).json()["code"] == 200
 
 
-def test_the_balance_and_what_an_empty_one_stops(crun: Crun) -> None:
+def test_an_empty_balance_stops_sessions_and_uploads(crun: Crun) -> None:
     assert crun.request("GET", "/api/v1/client/account/balance").json()["data"] == {"balance": 1000.0}
     group = crun.group()
     crun.simulator.update_settings(balance=0)
@@ -171,7 +171,7 @@ def test_more_calls_than_the_limit_are_refused(crun: Crun) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/"), ("GET", f"{JOB}/asset-upload"), ("DELETE", f"{JOB}/asset-info")]
 )
-def test_what_does_not_exist_is_a_404(crun: Crun, method: str, path: str) -> None:
+def test_an_unknown_route_is_a_404(crun: Crun, method: str, path: str) -> None:
     assert crun.request(method, path).status_code == 404
 
 

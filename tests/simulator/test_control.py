@@ -1,4 +1,4 @@
-"""The control API, what is remembered for asserting, and the command."""
+"""The control API, the log for assertions, and the command."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ BALANCE = "/api/v1/client/account/balance"
 
 
 def control(crun: Crun, method: str, call: str, body: Any = None, **options: Any) -> requests.Response:
-    """Call the control API, without a key."""
+    """Calls the control API, without a key."""
     return crun.request(method, f"/_sim/{call}", json=body, headers=options.get("headers", {}))
 
 
@@ -54,7 +54,7 @@ def test_a_control_body_that_is_not_json(crun: Crun) -> None:
     assert crun.request("POST", "/_sim/faults", data=b"{").status_code == 422
 
 
-def test_settings_change_while_it_runs(crun: Crun) -> None:
+def test_settings_can_be_changed_at_run_time(crun: Crun) -> None:
     answer = control(
         crun, "POST", "settings", {"link_seconds": 5, "asset_outcomes": [{"name": "*", "outcome": "never"}]}
     )
@@ -76,7 +76,7 @@ def test_the_key_is_rotated(crun: Crun) -> None:
     assert crun.request("GET", BALANCE).status_code == 401
 
 
-def test_the_log_holds_calls_but_no_secrets(crun: Crun) -> None:
+def test_the_log_contains_calls_but_no_secrets(crun: Crun) -> None:
     data = crun.create()
     crun.check(data["H5Link"], outcome="pass", person="dorothea")
     group = crun.look_up(data["BytedToken"]).json()["data"]["GroupId"]
@@ -101,7 +101,7 @@ def test_the_log_holds_calls_but_no_secrets(crun: Crun) -> None:
         assert secret not in log.text + state.text
 
 
-def test_reset_forgets_all_but_settings_and_key(crun: Crun) -> None:
+def test_reset_clears_everything_except_settings_and_key(crun: Crun) -> None:
     control(crun, "POST", "settings", {"balance": 7})
     group = crun.group()
     crun.simulator.advance(100)
@@ -114,14 +114,14 @@ def test_reset_forgets_all_but_settings_and_key(crun: Crun) -> None:
     assert len(crun.simulator.log()) == 2
 
 
-def test_control_is_for_loopback_names_alone(crun: Crun) -> None:
+def test_the_control_api_accepts_loopback_host_names_only(crun: Crun) -> None:
     assert control(crun, "GET", "health").json() == {"ok": True}
     assert control(crun, "GET", "state", headers={"Host": "evil.example"}).status_code == 403
     assert control(crun, "GET", "state", headers={"Host": "localhost:1"}).status_code == 200
     assert control(crun, "GET", "nothing").status_code == 404
 
 
-def test_control_is_not_for_web_pages(crun: Crun) -> None:
+def test_the_control_api_refuses_requests_of_web_pages(crun: Crun) -> None:
     answer = control(crun, "POST", "settings", {"balance": 0}, headers={"Origin": "https://evil.example"})
     assert answer.status_code == 403
     assert crun.simulator.settings.balance > 0
@@ -137,7 +137,7 @@ def test_it_stops_with_open_connections_and_starts_again(crun: Crun) -> None:
     assert crun.request("GET", BALANCE).status_code == 200
 
 
-def test_a_port_that_is_taken_is_an_error(crun: Crun) -> None:
+def test_a_port_in_use_is_an_error(crun: Crun) -> None:
     port = int(crun.simulator.url.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"):
         Simulator(port=port, api_key="k").start()
@@ -170,7 +170,7 @@ def test_the_command_serves_until_it_is_stopped() -> None:
     assert API_KEY not in errors
 
 
-def test_the_command_says_that_a_port_is_taken(crun: Crun) -> None:
+def test_the_command_reports_a_port_in_use(crun: Crun) -> None:
     port = crun.simulator.url.rpartition(":")[2]
     done = subprocess.run(
         [sys.executable, "-m", "local.simulator", "--port", port, "--api-key", "k"],
@@ -188,7 +188,7 @@ def test_the_command_says_that_a_port_is_taken(crun: Crun) -> None:
     ("setting", "message"),
     [("link_second=1", "link_second: Extra"), ("token_mode=thrice", "token_mode: Input"), ("seed", "seed: Input")],
 )
-def test_the_command_names_a_setting_it_does_not_understand(setting: str, message: str) -> None:
+def test_the_command_names_an_invalid_setting(setting: str, message: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "local.simulator", "--api-key", "k", "--setting", setting],
         capture_output=True,

@@ -1,7 +1,7 @@
-"""The product's client of crun over real connections: the simulator, and a server that says whatever bytes it likes.
+"""The application's crun client over real connections: to the simulator, and to a server that sends arbitrary bytes.
 
-ASVS 5.0: 1.3.6 (no redirect is followed, no answer is unbounded), 14.2.1 and 16.2.5 (neither the key, the byted token
-nor a URL stands in an error).
+ASVS 5.0: 1.3.6 (redirects are not followed, responses are bounded), 14.2.1 and 16.2.5 (errors contain neither the key
+nor the byted token nor a URL).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Speak = Callable[[socket.socket], None]
 
 @dataclass
 class Server:
-    """A server on loopback whose every answer is what ``speak`` writes; ``heard`` counts the requests."""
+    """A server on loopback whose responses ``speak`` writes. ``requests_seen`` counts the requests."""
 
     speak: Speak
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
@@ -65,7 +65,7 @@ class Server:
                     self.requests_seen += 1
                     self.speak(connection)
                 except OSError:
-                    pass  # the client has heard enough
+                    pass  # the client closed the connection
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def client(url: str, **options: Any) -> CrunClient:
 
 
 def problem_of(call: Callable[[], object]) -> UpstreamError:
-    """The error of a call, after a look for secrets in everything that a log could print of it."""
+    """Returns the error of a call, after checking that nothing loggable in it contains a secret."""
     with pytest.raises(UpstreamError) as caught:
         call()
     printed = "".join(traceback.format_exception(caught.value)) + str(vars(caught.value))
@@ -109,7 +109,7 @@ def answer_to(speak: Speak) -> UpstreamError:
         return problem_of(lambda: client(running.url, read_timeout=5).group_of(TOKEN))
 
 
-# -- answers of every shape -------------------------------------------------------------------------------------------
+# -- responses of every shape -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def answer_to(speak: Speak) -> UpstreamError:
         http(b"<html>", "500 Oops"), http(b"", "599 Network"), http(b'{"code": 500}'), http(b"<html>", "999 Denied"),
     ],
 )  # fmt: skip
-def test_what_is_not_the_contracts_is_ambiguous(answer: bytes) -> None:
+def test_a_response_that_breaks_the_contract_is_ambiguous(answer: bytes) -> None:
     assert type(answer_to(answering(answer))) is UpstreamAmbiguous
 
 
-def test_a_good_answer_is_read_plain_compressed_and_in_chunks() -> None:
+def test_a_valid_response_is_read_plain_compressed_and_chunked() -> None:
     chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD), GOOD)
     for answer in (http(GOOD), http(gzip.compress(GOOD), headers="Content-Encoding: gzip\r\n"), chunks):
         with server(answering(answer)) as running:
@@ -142,7 +142,7 @@ def test_a_good_answer_is_read_plain_compressed_and_in_chunks() -> None:
 
 @settings(max_examples=60)
 @given(st.integers(0, 400), st.binary(min_size=1, max_size=3))
-def test_an_answer_hit_anywhere_on_its_way_is_data_or_one_of_our_errors(at: int, rubbish: bytes) -> None:
+def test_a_response_damaged_anywhere_is_data_or_an_upstream_error(at: int, rubbish: bytes) -> None:
     answer = http(GOOD)
     at %= len(answer)
     with server(answering(answer[:at] + rubbish + answer[at + len(rubbish) :])) as running:
@@ -176,7 +176,7 @@ def _endless(head: bytes, part: bytes) -> Speak:
     ],
     ids=["endless", "endless-chunks", "endless-gzip", "endless-redirect", "gzip-bomb", "gzip-bomb-in-gzip"],
 )
-def test_an_answer_without_end_takes_little_memory(speak: Speak) -> None:
+def test_an_endless_response_uses_little_memory(speak: Speak) -> None:
     tracemalloc.start()
     try:
         problem = answer_to(speak)
@@ -204,17 +204,17 @@ def test_no_redirect_is_followed(status: int) -> None:
         assert elsewhere.requests_seen == 0
 
 
-def test_the_simulators_redirect_to_the_metadata_service_is_no_answer(crun: Crun) -> None:
+def test_a_redirect_to_the_metadata_service_is_ambiguous(crun: Crun) -> None:
     crun.simulator.add_faults(FaultRule(call="session", kind="redirect"))
     problem = problem_of(lambda: _of(crun).create_validation(CALLBACK))
     assert (type(problem), problem.upstream_code) == (UpstreamAmbiguous, 302)
 
 
-# -- when to come back ------------------------------------------------------------------------------------------------
+# -- Retry-After ------------------------------------------------------------------------------------------------------
 
 
 def _header(given: str | timedelta) -> str:
-    """The header's text; a time from now as the date that it will be."""
+    """Returns the header's value; a time from now becomes a date."""
     return given if isinstance(given, str) else format_datetime(datetime.now(UTC) + given, usegmt=True)
 
 
@@ -223,7 +223,7 @@ def _header(given: str | timedelta) -> str:
     [
         ("7", 7, 7), ("0007", 7, 7), ("3600", 3600, 3600), ("99999", 3600, 3600), ("9" * 5000, 3600, 3600),
         (timedelta(days=400), 3600, 3600), (timedelta(days=-1), 10, 10), (timedelta(seconds=900), 500, 901),
-        # nothing that says a time: our own figure
+        # not a time: the default
         ("0", 10, 10), ("-5", 10, 10), ("+5", 10, 10), ("1.5", 10, 10), ("1e3", 10, 10), ("soon", 10, 10), ("", 10, 10),
         ("7, 8", 10, 10), ("0x10", 10, 10), ("Tue, 99 Foo 2026", 10, 10), ("Fri, 31 Dec 99999 23:59:59 GMT", 10, 10),
         ("\xb2", 10, 10), (" 7 ", 7, 7),
@@ -248,29 +248,29 @@ def _passed(crun: Crun) -> str:
     return data["BytedToken"]
 
 
-def test_an_answer_just_before_the_timeout_counts_and_one_after_it_is_ambiguous(crun: Crun) -> None:
+def test_a_response_before_the_timeout_counts_and_a_later_one_is_ambiguous(crun: Crun) -> None:
     token = _passed(crun)
     crun.simulator.add_faults(FaultRule(call="session", kind="hang", seconds=0.3))
     crun.simulator.add_faults(FaultRule(call="result", kind="hang", seconds=30))
     slow = _of(crun, read_timeout=5)
     assert slow.create_validation(CALLBACK).h5_link.startswith(crun.simulator.url)
     assert type(problem_of(lambda: _of(crun, read_timeout=0.5).group_of(token))) is UpstreamAmbiguous
-    assert problem_of(lambda: slow.group_of(token)).upstream_code == 404, "the lost answer has burned the token"
+    assert problem_of(lambda: slow.group_of(token)).upstream_code == 404, "the lost response consumed the token"
 
 
-def test_nobody_there_means_that_nothing_happened() -> None:
+def test_a_failed_connection_means_that_the_call_had_no_effect() -> None:
     with server(answering(b"")) as running:
         url = running.url
     assert type(problem_of(lambda: client(url).group_of(TOKEN))) is UpstreamDeferred
     assert type(problem_of(lambda: client(NOWHERE).group_of(TOKEN))) is UpstreamDeferred
 
 
-# -- the key is changed while functions run (case 42) -----------------------------------------------------------------
+# -- key rotation while functions run (case 42) -----------------------------------------------------------------------
 
 
 @dataclass
 class Rotating:
-    """crun's key in Secrets Manager, as a function keeps it; ``fetched`` counts the calls to AWS."""
+    """crun's key in Secrets Manager, as a function caches it. ``fetched`` counts the calls to AWS."""
 
     arn: str
     aws: Any
@@ -326,7 +326,7 @@ def test_a_key_that_was_disabled_and_replaced_is_fetched_once(crun: Crun, rotati
     assert ([each.status for each in crun.simulator.log()], rotating.fetched) == ([403, 200], 2)
 
 
-def test_what_crun_lists_with_a_422_is_kept_without_what_was_sent(crun: Crun) -> None:
+def test_the_errors_of_a_422_are_kept_without_the_values_sent(crun: Crun) -> None:
     calls: list[CrunCall] = []
     running = _of(crun, called=calls.append)
     message = f"callback_url: {CALLBACK} and {CALLBACK[8:]} are not reachable with {API_KEY}"
@@ -344,4 +344,4 @@ def test_a_poll_of_several_assets_survives_a_rotation(crun: Crun, rotating: Rota
     rotating.aws.put_secret_value(SecretId=rotating.arn, SecretString="the-next-key")
     reports = running.asset_reports([f"asset-{number}" for number in range(20)])
     assert {getattr(each, "upstream_code", None) for each in reports.values()} == {404}
-    assert rotating.fetched <= 1 + 20, "at most one for each question"
+    assert rotating.fetched <= 1 + 20, "at most one for each poll"

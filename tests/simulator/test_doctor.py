@@ -1,4 +1,4 @@
-"""`python -m ops doctor` against the simulator: what it asks, what it notices, and what it never gives away."""
+"""`python -m ops doctor` against the simulator: its calls, its findings, and the secrets that it never reveals."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ def doctor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doctor]:
 
 
 def rows(result: Result, verdict: str) -> list[str]:
-    """The lines of the table with a verdict, or that go on from one."""
+    """Returns the table's lines with a verdict."""
     return [" ".join(each.replace("│", " ").split()) for each in result.stdout.splitlines() if f"│ {verdict} " in each]
 
 
-def test_all_agrees_and_nothing_is_spent(doctor: Doctor) -> None:
+def test_everything_agrees_and_nothing_is_spent(doctor: Doctor) -> None:
     result = doctor()
     assert (result.exit_code, rows(result, "differs")) == (0, []), result.output
     assert doctor.calls() == ["balance", "balance", "info", "info", "session", "balance"]
     assert "upload" not in doctor.calls()
-    assert "result" not in doctor.calls(), "a look-up may burn a token"
+    assert "result" not in doctor.calls(), "a look-up may consume a token"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_all_agrees_and_nothing_is_spent(doctor: Doctor) -> None:
         ("both", "HTTP status and code in the body"),
     ],
 )
-def test_it_learns_how_a_refusal_is_reported(doctor: Doctor, style: str, text: str) -> None:
+def test_it_reports_the_form_of_a_refusal(doctor: Doctor, style: str, text: str) -> None:
     doctor.simulator.update_settings(refusal_style=style)
     result = doctor()
     assert result.exit_code == 0, result.output
@@ -86,18 +86,18 @@ def test_it_learns_how_a_refusal_is_reported(doctor: Doctor, style: str, text: s
     assert all(each.endswith(f"learned {text}") for each in learned)
 
 
-def test_a_refusal_without_an_envelope_differs_since_the_product_takes_none_for_crun_s_word(doctor: Doctor) -> None:
+def test_a_refusal_without_an_envelope_differs_because_the_application_needs_one(doctor: Doctor) -> None:
     doctor.simulator.update_settings(refusal_style="http")
     result = doctor()
     assert result.exit_code == 1, result.output
     differing = " | ".join(rows(result, "differs"))
     assert "HTTP 404, no code: asset_id: asset not found, not 404" in " ".join(differing.split())
-    assert "401" not in differing, "that one is believed whoever says it"
+    assert "401" not in differing, "401 counts without an envelope"
     learned = [each for each in rows(result, "learned") if "refusal" in each]
     assert all(each.endswith("HTTP status, no code in the body") for each in learned)
 
 
-def test_the_list_of_a_422_is_reported_without_what_was_sent(doctor: Doctor) -> None:
+def test_the_errors_of_a_422_are_reported_without_the_values_sent(doctor: Doctor) -> None:
     doctor.fault("session", "both", code=422, message=f"callback_url: {CALLBACK} is not reachable")
     result = doctor("--callback-url", CALLBACK)
     found = " ".join(result.stdout.replace("│", " ").split())
@@ -106,14 +106,14 @@ def test_the_list_of_a_422_is_reported_without_what_was_sent(doctor: Doctor) -> 
     assert CALLBACK not in found
 
 
-def test_a_disabled_key_has_a_row_and_ends_the_visit(doctor: Doctor) -> None:
+def test_a_disabled_key_is_reported_and_ends_the_checks(doctor: Doctor) -> None:
     doctor.simulator.update_settings(key_disabled=True)
     result = doctor()
     assert (result.exit_code, doctor.calls()) == (1, ["balance"])
     assert "key differs disabled at crun: enable it there" in " ".join(" ".join(rows(result, "differs")).split())
 
 
-def test_what_the_contract_leaves_open_is_reported(doctor: Doctor) -> None:
+def test_details_that_the_contract_leaves_open_are_reported(doctor: Doctor) -> None:
     learned = " | ".join(rows(doctor("--spend"), "learned"))
     for fact in (
         "byted token learned 36 characters, digits, capital letters",
@@ -139,7 +139,9 @@ def test_two_look_ups_show_whether_a_token_is_single_use(doctor: Doctor, mode: s
 
 
 @pytest.mark.parametrize(("form", "text"), [("iso", "ISO 8601"), ("epoch", "epoch seconds")])
-def test_an_upload_is_seen_through(doctor: Doctor, serve: Callable[[str, bytes], str], form: str, text: str) -> None:
+def test_an_upload_is_followed_to_its_end(
+    doctor: Doctor, serve: Callable[[str, bytes], str], form: str, text: str
+) -> None:
     doctor.simulator.update_settings(create_time_format=form)
     group = doctor.simulator.store.open_group("alice").id
     result = doctor(
@@ -173,14 +175,16 @@ def test_an_upload_is_never_made_without_spend(doctor: Doctor, options: list[str
         ("info", {"kind": "both", "code": 777}, "code 777"),
     ],
 )
-def test_what_drifts_differs(doctor: Doctor, call: str, fault: dict[str, Any], text: str) -> None:
+def test_a_response_that_breaks_the_contract_differs(
+    doctor: Doctor, call: str, fault: dict[str, Any], text: str
+) -> None:
     doctor.fault(call, **fault)
     result = doctor()
     assert result.exit_code == 1, result.output
     assert text in " | ".join(rows(result, "differs"))
 
 
-def test_unknown_fields_are_reported_and_are_no_difference(doctor: Doctor) -> None:
+def test_unknown_fields_are_reported_but_do_not_differ(doctor: Doctor) -> None:
     doctor.fault("session", "extra_fields")
     result = doctor()
     assert result.exit_code == 0, result.output
@@ -189,7 +193,7 @@ def test_unknown_fields_are_reported_and_are_no_difference(doctor: Doctor) -> No
     )
 
 
-def test_a_refused_key_ends_the_visit(doctor: Doctor) -> None:
+def test_a_refused_key_ends_the_checks(doctor: Doctor) -> None:
     doctor.simulator.change_key("another")
     result = doctor()
     assert (result.exit_code, doctor.calls()) == (1, ["balance"])
@@ -197,14 +201,14 @@ def test_a_refused_key_ends_the_visit(doctor: Doctor) -> None:
 
 
 @pytest.mark.parametrize("code", [429, 455])
-def test_no_call_is_made_while_crun_asks_to_wait(doctor: Doctor, code: int) -> None:
+def test_no_call_follows_a_request_to_wait(doctor: Doctor, code: int) -> None:
     doctor.fault("any", "both", code=code, retry_after=30)
     assert doctor().exit_code == 1
     assert doctor.calls() == ["balance"]
 
 
 @pytest.mark.parametrize("kind", ["reset", "truncated", "oversize"])
-def test_one_lost_answer_is_reported_and_the_other_calls_are_made(doctor: Doctor, kind: str) -> None:
+def test_a_lost_response_is_reported_and_the_other_calls_are_made(doctor: Doctor, kind: str) -> None:
     doctor.fault("session", kind)
     result = doctor()
     assert result.exit_code == 2, result.output
@@ -212,7 +216,7 @@ def test_one_lost_answer_is_reported_and_the_other_calls_are_made(doctor: Doctor
     assert rows(result, "no answer")
 
 
-def test_a_slow_crun_does_not_hold_the_visit(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_crun_ends_the_checks_in_time(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "READ_TIMEOUT_SECONDS", 0.3)
     doctor.fault("any", "hang", seconds=60)
     before = time.monotonic()
@@ -224,7 +228,7 @@ def test_a_slow_crun_does_not_hold_the_visit(doctor: Doctor, monkeypatch: pytest
 
 @contextmanager
 def raw_server(*parts: bytes, pause: float = 0.0, times: int = 1) -> Iterator[str]:
-    """A server that says these bytes, whatever it is asked, ``times`` over with a pause after each."""
+    """Runs a server that responds with ``parts``, the last one ``times`` times, and pauses after each."""
     ending = threading.Event()
 
     class Handler(socketserver.BaseRequestHandler):
@@ -250,7 +254,7 @@ _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
 @pytest.mark.parametrize("head", [_HEAD + b"X-Long: ", _HEAD + b"Content-Length: 9999\r\n\r\n"], ids=["head", "body"])
-def test_an_answer_that_drips_is_none(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_response_that_arrives_too_slowly_times_out(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "READ_TIMEOUT_SECONDS", 0.5)
     monkeypatch.setattr(transport, "CONNECT_TIMEOUT_SECONDS", 0.5)
     with raw_server(head, b"x", pause=0.1, times=600) as url:
@@ -260,7 +264,7 @@ def test_an_answer_that_drips_is_none(head: bytes, monkeypatch: pytest.MonkeyPat
         assert time.monotonic() - before < 30
 
 
-def test_a_compressed_answer_is_read() -> None:
+def test_a_compressed_response_is_read() -> None:
     body = gzip.compress(json.dumps({"code": 200, "message": "success", "data": {"balance": 1}}).encode())
     head = _HEAD + b"Content-Encoding: gzip\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
     with raw_server(head, body) as url:
@@ -268,7 +272,7 @@ def test_a_compressed_answer_is_read() -> None:
     assert (answer.status, json.loads(answer.body)["code"]) == (200, 200)
 
 
-def test_a_spent_budget_asks_nothing_more(doctor: Doctor) -> None:
+def test_no_call_is_made_after_the_time_budget(doctor: Doctor) -> None:
     clock = iter([0.0, *[1.0] * 3, *[99.0] * 50])
     sender = transport.Transport(doctor.simulator.url, KEY, transport.Budget(10, lambda: next(clock)), lambda _: None)
     seen = visit.Visit(sender, Redactor(), CALLBACK)
@@ -277,33 +281,33 @@ def test_a_spent_budget_asks_nothing_more(doctor: Doctor) -> None:
     assert len(doctor.calls()) < 3
 
 
-def test_no_crun_at_all_is_2() -> None:
+def test_an_unreachable_crun_exits_with_2() -> None:
     result = CliRunner(mix_stderr=False).invoke(main, ["doctor", "--base-url", "http://127.0.0.1:9", "--api-key", KEY])
     assert result.exit_code == 2
     assert "no connection" in result.stdout
 
 
 @pytest.mark.parametrize("url", ["http://crun.example", "ftp://127.0.0.1", "crun.example", "https://u:p@crun.example"])
-def test_a_key_is_not_sent_in_the_clear(url: str) -> None:
+def test_a_key_is_not_sent_unencrypted(url: str) -> None:
     result = CliRunner(mix_stderr=False).invoke(main, ["doctor", "--base-url", url, "--api-key", KEY])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("Error: the base URL")
 
 
 @pytest.mark.parametrize("key", ["two words", "new\nline", "schlüssel", " "])
-def test_a_key_that_is_none_is_not_shown(key: str) -> None:
+def test_an_invalid_key_is_not_shown(key: str) -> None:
     result = CliRunner(mix_stderr=False).invoke(main, ["doctor", "--base-url", "http://127.0.0.1:9", "--api-key", key])
     assert result.exit_code == 2
     assert not key.strip() or key not in result.output + result.stderr
 
 
-def test_key_and_place_come_from_a_stack(doctor: Doctor) -> None:
+def test_key_and_base_url_are_read_from_a_stack(doctor: Doctor) -> None:
     with isolated_aws_environment(), mock_aws():
         arn = boto3.client("secretsmanager").create_secret(Name="crun", SecretString=KEY)["ARN"]
         outputs = {"TableName": "t", "CrunApiKeySecretArn": arn}
         with described_stack("prod", outputs, {}, {"CrunBaseUrl": doctor.simulator.url}):
             runner = CliRunner(mix_stderr=False)
-            # The environment's key is another account's: who names a stack means the stack's.
+            # The stack's key has priority over the environment's.
             found = runner.invoke(main, ["doctor", "--stack-name", "prod"], env={"CRUN_API_KEY": "other"})
             missing = runner.invoke(main, ["doctor", "--stack-name", "none"])
     assert found.exit_code == 0, found.output
@@ -315,7 +319,7 @@ def test_key_and_place_come_from_a_stack(doctor: Doctor) -> None:
 
 
 def seen_by_the_simulator(simulator: Simulator) -> set[str]:
-    """Every secret that was in an answer, and its parts."""
+    """Returns every secret in a response, and its parts."""
     store = simulator.store
     secrets = {KEY, *store.groups, *store.assets}
     for token, each in store.validations.items():
@@ -330,7 +334,7 @@ def seen_by_the_simulator(simulator: Simulator) -> set[str]:
     [None, {"kind": "extra_fields"}, {"kind": "wrong_types"}, {"kind": "html"}, {"kind": "corrupt"}],
     ids=str,
 )
-def test_no_secret_is_left_in_any_recorded_file_or_in_the_report(
+def test_no_recorded_file_and_no_report_contains_a_secret(
     doctor: Doctor, serve: Callable[[str, bytes], str], tmp_path: Path, fault: dict[str, Any] | None
 ) -> None:
     group = doctor.simulator.store.open_group("alice").id
@@ -351,7 +355,7 @@ def test_no_secret_is_left_in_any_recorded_file_or_in_the_report(
         json.loads(each.read_text())
 
 
-def test_a_recording_keeps_what_belongs_together_and_its_shape(doctor: Doctor, tmp_path: Path) -> None:
+def test_a_recording_keeps_equal_values_equal_and_their_shape(doctor: Doctor, tmp_path: Path) -> None:
     texts = []
     for folder in (tmp_path / "one", tmp_path / "two"):
         doctor("--spend", "--record", str(folder))
@@ -368,10 +372,10 @@ def test_a_recording_keeps_what_belongs_together_and_its_shape(doctor: Doctor, t
     assert data["CallbackURL"] == one["05-session.json"]["request"]["body"]["callback_url"]
     assert urlsplit(data["H5Link"]).path == "/h5/validate"
     again = texts[1]["05-session.json"]["answer"]["body"]["data"]["BytedToken"]
-    assert again == data["BytedToken"], "placeholders are made of nothing but their order"
+    assert again == data["BytedToken"], "placeholders depend on their order only"
 
 
-def test_a_folder_that_cannot_be_made_is_reported_before_any_call(doctor: Doctor, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported_before_any_call(doctor: Doctor, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert doctor("--record", str(tmp_path / "file" / "folder")).exit_code == 2
     assert doctor.calls() == []

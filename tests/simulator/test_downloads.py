@@ -1,4 +1,4 @@
-"""Files behind untrusted URLs over real connections: where they may be, how much and how long, what nobody is told.
+"""Downloads from untrusted URLs over real connections: addresses, limits of size and time, and no leaks.
 
 ASVS 5.0: 1.3.6 (private addresses and redirects), 13.2.6 (bounded waits), 16.2.5 (no URL in a log).
 """
@@ -30,7 +30,7 @@ from likeness.ports.files import Downloads
 from local.processes import free_port
 from tests.untrusted_hosts import LONG_WAIT_SECONDS, NAME, PUBLIC, certificate, drip, flood, speaking
 
-SECRET = "opens-something"  # stands in every URL, and may turn up nowhere
+SECRET = "opens-something"  # in every URL, and must not appear anywhere else
 FILE = b"\xff\xd8" + bytes(range(256)) * 4
 LIMIT = len(FILE)
 METADATA = "169.254.169.254"
@@ -45,7 +45,7 @@ def fetched(
 
 @cache
 def downloads(loopback: bool = True, read_timeout: float = 5.0) -> Downloads:
-    """One for all tests, as for all files of a function: nothing of one may be left for the next."""
+    """Returns one adapter for all tests, as a function has one for all files: downloads must not affect each other."""
     return HttpDownloads(loopback=loopback, read_timeout=read_timeout)
 
 
@@ -72,7 +72,7 @@ def to(location: str | bytes, status: int = 302, body: bytes = b"") -> bytes:
 
 @dataclass
 class Site:
-    """A server: the host and port of its URL, and every request as it came."""
+    """A server: host and port of its URL, and its raw requests."""
 
     place: str
     received: list[bytes] = field(default_factory=list)
@@ -90,14 +90,14 @@ class Site:
         return [each.split(b" ")[1].decode() for each in self.received]
 
     def headers(self, number: int) -> dict[str, str]:
-        """Those of a request, with lower-case names."""
+        """Returns a request's headers, with lower-case names."""
         lines = self.received[number].decode().split("\r\n")[1:-2]
         return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
 
 
 @contextmanager
 def site(pages: Mapping[str, bytes], context: ssl.SSLContext | None = None) -> Iterator[Site]:
-    """A server that says ``pages`` by their paths, at 127.0.0.1."""
+    """Runs a server at 127.0.0.1 that returns ``pages`` by path."""
     here = Site("")
 
     def speak(connection: socket.socket) -> None:
@@ -109,14 +109,14 @@ def site(pages: Mapping[str, bytes], context: ssl.SSLContext | None = None) -> I
 
 
 def fetched_answer(what: bytes, **options: Any) -> Download:
-    """What comes of a server that says ``what``, and closes."""
+    """Returns the result of a download from a server that sends ``what`` and closes."""
     with speaking(lambda connection: connection.sendall(what)) as port:
         return fetched(f"http://127.0.0.1:{port}/{SECRET}", **options)
 
 
 # -- files -------------------------------------------------------------------------------------------------------
 
-PACKED = gzip.compress(b"\0" * 1_000_000)  # shorter than LIMIT, unlike what is in it
+PACKED = gzip.compress(b"\0" * 1_000_000)  # shorter than LIMIT, unlike its content
 
 
 @pytest.mark.parametrize(
@@ -140,17 +140,17 @@ PACKED = gzip.compress(b"\0" * 1_000_000)  # shorter than LIMIT, unlike what is 
         (ok(FILE, "Content-Type: text/html; charset=nonsense"), FILE),
     ],
     ids=[
-        "of a known length", "of a length that is no number", "whose length is said twice", "with more after its end",
-        "of an unknown length", "as in 1996", "after 100 Continue", "in chunks", "in chunks with a trailer",
+        "of a known length", "of an invalid length", "with its length twice", "with more after its end",
+        "of an unknown length", "HTTP/1.0", "after 100 Continue", "in chunks", "in chunks with a trailer",
         "in no chunks", "empty", "empty, of an unknown length", "packed", "packed, of an unknown length",
-        "falsely called packed", "of a strange type",
+        "falsely called packed", "of an unusual type",
     ],
 )  # fmt: skip
-def test_a_file_comes_as_it_is(answer: bytes, content: bytes) -> None:
+def test_a_file_is_returned_unchanged(answer: bytes, content: bytes) -> None:
     assert fetched_answer(answer) == Download(content)
 
 
-def test_the_request_says_what_is_needed_and_no_more() -> None:
+def test_the_request_contains_only_what_is_needed() -> None:
     with site({f"/{SECRET}?a=%2F&b=c": whole(FILE)}) as here:
         assert fetched(f"{here.url}/{SECRET}?a=%2F&b=c#part") == Download(FILE)
         assert here.received[0].startswith(b"GET ")
@@ -175,10 +175,10 @@ def test_the_limit_itself_is_allowed_and_a_byte_more_is_not(limit: int, frame: C
 
 
 @pytest.mark.parametrize("announced", [str(LIMIT + 1), "9" * 30, f"{LIMIT + 1}, {LIMIT + 1}"])
-def test_what_is_announced_as_too_large_is_not_waited_for(announced: str) -> None:
+def test_a_file_announced_as_too_large_is_refused_immediately(announced: str) -> None:
     def speak(connection: socket.socket) -> None:
         connection.sendall(ok(b"", f"Content-Length: {announced}"))
-        connection.recv(1)  # until the other side has gone
+        connection.recv(1)  # until the client closes
 
     with speaking(speak) as port:
         assert fetched(f"http://127.0.0.1:{port}/") == failed("too_large")
@@ -189,11 +189,11 @@ def test_what_is_announced_as_too_large_is_not_waited_for(announced: str) -> Non
     [ok(b""), ok(b"", "Content-Length: " + "9" * 5000), ok(b"fffffffff\r\n", "Transfer-Encoding: chunked")],
     ids=["of no length", "of a length beyond numbers", "in an endless chunk"],
 )
-def test_an_endless_file_is_cut_off(head: bytes) -> None:
+def test_an_endless_file_is_too_large(head: bytes) -> None:
     read: list[int] = []
     with speaking(lambda connection: flood(connection, head, read)) as port:
         assert fetched(f"http://127.0.0.1:{port}/") == failed("too_large")
-    assert sum(read) < 50 << 20  # what fits into the machine's buffers
+    assert sum(read) < 50 << 20  # the size of the machine's buffers
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_an_endless_file_is_cut_off(head: bytes) -> None:
         (b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", "too_many_redirects"),
     ],
 )
-def test_of_what_is_no_file_nothing_is_read(head: bytes, problem: str) -> None:
+def test_the_body_of_an_error_or_redirect_is_not_read(head: bytes, problem: str) -> None:
     read: list[int] = []
     with speaking(lambda connection: flood(connection, head, read)) as port:
         assert fetched(f"http://127.0.0.1:{port}/") == failed(problem)
@@ -212,7 +212,7 @@ def test_of_what_is_no_file_nothing_is_read(head: bytes, problem: str) -> None:
 
 def reset(connection: socket.socket) -> None:
     connection.sendall(ok(FILE[:9], f"Content-Length: {LIMIT}"))
-    time.sleep(0.2)  # else the reset overtakes the bytes
+    time.sleep(0.2)  # otherwise the reset overtakes the bytes
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -236,7 +236,7 @@ def test_a_file_whose_connection_breaks_is_incomplete() -> None:
         assert fetched(f"http://127.0.0.1:{port}/") == failed("incomplete")
 
 
-# -- answers -----------------------------------------------------------------------------------------------------
+# -- responses ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_a_file_whose_connection_breaks_is_incomplete() -> None:
         *((each, True) for each in (408, 425, 429, 500, 501, 502, 503, 504, 599)),
     ],
 )
-def test_any_status_but_200_is_no_file(status: int, retryable: bool) -> None:
+def test_every_status_except_200_is_a_failure(status: int, retryable: bool) -> None:
     answer = b"HTTP/1.1 %d So\r\nContent-Length: %d\r\n\r\n" % (status, LIMIT) + FILE
     assert fetched_answer(answer) == Download(problem="status", retryable=retryable)
 
@@ -260,15 +260,15 @@ def test_any_status_but_200_is_no_file(status: int, retryable: bool) -> None:
     ],
     ids=["nothing", "half", "no HTTP", "zeros", "headers", "status", "long line", "SSH", "two lengths"],
 )  # fmt: skip
-def test_what_is_no_answer_may_be_one_in_a_moment(answer: bytes) -> None:
+def test_an_invalid_response_is_retryable(answer: bytes) -> None:
     assert fetched_answer(answer) in (failed("no_answer"), failed("no_connection"))
 
 
-def test_nobody_listens() -> None:
+def test_a_closed_port_is_no_connection() -> None:
     assert fetched(f"http://127.0.0.1:{free_port()}/") == failed("no_connection")
 
 
-def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -282,7 +282,7 @@ def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "head", [b"", ok(FILE[:9]), whole(FILE)[:-1], chunked(FILE)[:-9]], ids=["head", "rest", "last byte", "chunk"]
 )
-def test_what_does_not_come_is_given_up(head: bytes) -> None:
+def test_a_response_that_stalls_times_out(head: bytes) -> None:
     def speak(connection: socket.socket) -> None:
         connection.sendall(head)
         connection.recv(1)
@@ -300,14 +300,14 @@ def test_what_does_not_come_is_given_up(head: bytes) -> None:
     ],
     ids=["status", "name", "value", "file", "announced file", "length of a chunk", "extension", "trailer"],
 )  # fmt: skip
-def test_what_drips_is_given_up(head: bytes) -> None:
+def test_a_slow_response_times_out(head: bytes) -> None:
     began = time.monotonic()
     with speaking(drip(head)) as port:
         assert fetched(f"http://127.0.0.1:{port}/", seconds=0.5) == failed("timeout")
     assert time.monotonic() - began < LONG_WAIT_SECONDS
 
 
-def test_a_server_that_asks_to_wait_for_ever_is_given_up() -> None:
+def test_endless_100_continue_times_out() -> None:
     def speak(connection: socket.socket) -> None:
         while True:
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -317,7 +317,7 @@ def test_a_server_that_asks_to_wait_for_ever_is_given_up() -> None:
         assert fetched(f"http://127.0.0.1:{port}/", seconds=0.5) == failed("timeout")
 
 
-def test_redirects_do_not_begin_the_time_anew() -> None:
+def test_redirects_do_not_restart_the_time_limit() -> None:
     def speak(connection: socket.socket) -> None:
         time.sleep(0.4)
         connection.sendall(to("/", 307) if len(received) <= MAX_REDIRECTS else whole(FILE))
@@ -328,10 +328,10 @@ def test_redirects_do_not_begin_the_time_anew() -> None:
     assert len(received) <= MAX_REDIRECTS
 
 
-def test_a_server_that_does_not_take_the_connection_is_given_up() -> None:
+def test_a_server_that_does_not_accept_the_connection_times_out() -> None:
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(4):  # Linux drops what comes when the queue is full
+        for _ in range(4):  # Linux drops connections when the queue is full
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
@@ -343,17 +343,17 @@ def test_a_server_that_does_not_take_the_connection_is_given_up() -> None:
         assert time.monotonic() - began < LONG_WAIT_SECONDS
 
 
-def test_after_a_timeout_the_next_file_has_all_of_its_time() -> None:
+def test_a_timeout_does_not_shorten_the_next_download() -> None:
     with speaking(drip(ok(b""))) as port, site({"/": whole(FILE)}) as here:
         for _ in range(2):
             assert fetched(f"http://127.0.0.1:{port}/", seconds=0.3) == failed("timeout")
             assert fetched(here.url) == Download(FILE)
 
 
-def test_a_connection_that_a_server_keeps_is_not_used_again() -> None:
+def test_a_kept_connection_is_not_reused() -> None:
     def keep(connection: socket.socket) -> None:
         connection.sendall(whole(FILE))
-        connection.recv(65_536)  # whatever comes next on it has no answer
+        connection.recv(65_536)  # further requests on it get no response
 
     with speaking(keep) as port:
         for _ in range(2):
@@ -390,7 +390,7 @@ def test_private_addresses_are_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_a_stack_on_one_machine_reaches_it(host: str, connected: list[Any]) -> None:
+def test_a_local_stack_reaches_loopback(host: str, connected: list[Any]) -> None:
     assert fetched(f"http://{host}:9/") == failed("no_connection")
     ((address, *_),) = connected
     assert address.startswith("127.") or address == "::1"
@@ -421,13 +421,13 @@ def test_a_name_that_resolves_to_a_private_address_is_refused(
     assert connected == []
 
 
-def test_of_several_addresses_only_the_one_that_was_looked_at_is_tried(resolve: Resolve, connected: list[Any]) -> None:
+def test_only_the_address_that_was_checked_is_tried(resolve: Resolve, connected: list[Any]) -> None:
     resolve(PUBLIC, METADATA)
     assert fetched(f"http://{NAME}/", loopback=False) == failed("no_connection")
-    assert connected == [("127.0.0.1", 9)], "where the connection to PUBLIC ends"
+    assert connected == [("127.0.0.1", 9)], "the target of a connection to PUBLIC"
 
 
-def test_a_name_is_looked_up_once_for_a_connection(resolve: Resolve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_is_resolved_once_for_each_connection(resolve: Resolve, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     with site({"/": whole(FILE)}) as here:
         resolve(PUBLIC, port=here.port)
@@ -441,7 +441,7 @@ def test_a_name_is_looked_up_once_for_a_connection(resolve: Resolve, monkeypatch
         assert fetched(f"http://{NAME}/", loopback=False) == Download(FILE)
         assert asked == [NAME, PUBLIC]
         assert here.headers(0)["host"] == NAME
-        # The next connection looks again, and is not fooled by what was found before.
+        # The next connection resolves the name again, and checks the new address.
         assert fetched(f"http://{NAME}/", loopback=False) == failed("private_address")
 
 
@@ -455,14 +455,14 @@ def test_a_name_is_looked_up_once_for_a_connection(resolve: Resolve, monkeypatch
         f"http://{'a' * 64}.example/", f"http://a:\ud800@{NAME}/", "http://\ud800/", "http://127。0。0。1/", "http://１２７.0.0.1/",  # noqa: RUF001
     ],
 )  # fmt: skip
-def test_what_is_no_url_of_http_is_refused(url: str, resolve: Resolve, connected: list[Any]) -> None:
+def test_a_url_that_is_not_http_is_refused(url: str, resolve: Resolve, connected: list[Any]) -> None:
     resolve(PUBLIC)
     assert fetched(url) == failed("not_http")
     assert connected == []
 
 
-def _nobody(host: Any, port: Any, *_: Any, **__: Any) -> Any:
-    """Looks up without asking anybody: every name is private, by the same encoding of names as ever."""
+def _private(host: Any, port: Any, *_: Any, **__: Any) -> Any:
+    """Resolves every name to a private address, with the usual encoding of names and without a network."""
     if isinstance(host, str):
         host.encode("idna")
     return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (METADATA, 0))]
@@ -473,9 +473,9 @@ _ODD = st.text(st.sampled_from("htps:/@[]%?#\\.:0189afx-_~ \t\r\n\0é。\u2100\u
 
 @settings(max_examples=300)
 @given(st.one_of(st.text(), _ODD, _ODD.map("http://{}".format), _ODD.map("https://a:b@{}".format)))
-def test_no_url_is_more_than_refused(url: str) -> None:
+def test_any_url_is_refused_without_an_exception(url: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket, "getaddrinfo", _nobody)
+        patch.setattr(socket, "getaddrinfo", _private)
         assert fetched(url) in (failed("not_http"), failed("private_address"))
 
 
@@ -503,7 +503,7 @@ def test_redirects_are_followed(location: str, path: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("hops", range(MAX_REDIRECTS + 2))
-def test_some_redirects_are_allowed_and_more_are_not(hops: int) -> None:
+def test_the_number_of_redirects_is_limited(hops: int) -> None:
     pages = {f"/{each}": to(f"/{each + 1}") for each in range(hops)} | {f"/{hops}": whole(FILE)}
     with site(pages) as here:
         allowed = hops <= MAX_REDIRECTS
@@ -512,7 +512,7 @@ def test_some_redirects_are_allowed_and_more_are_not(hops: int) -> None:
 
 
 @pytest.mark.parametrize("location", ["/", "", "#again", "http://"])
-def test_a_circle_is_left(location: str) -> None:
+def test_a_redirect_loop_ends(location: str) -> None:
     with site({"/": to(location)}) as here:
         assert fetched(here.url) == failed("too_many_redirects")
 
@@ -540,7 +540,9 @@ def test_a_circle_is_left(location: str) -> None:
     ],
 )
 @pytest.mark.parametrize("after", [1, MAX_REDIRECTS])
-def test_every_hop_is_looked_at_like_the_first(after: int, location: str, problem: str, resolve: Resolve) -> None:
+def test_every_redirect_is_checked_like_the_first_url(
+    after: int, location: str, problem: str, resolve: Resolve
+) -> None:
     resolve("192.168.0.1")
     pages = {f"/{each}": to(f"/{each + 1}") for each in range(after - 1)} | {f"/{after - 1}": to(location)}
     with site(pages) as here:
@@ -548,7 +550,7 @@ def test_every_hop_is_looked_at_like_the_first(after: int, location: str, proble
         assert len(here.received) == after
 
 
-def test_who_is_outside_is_not_led_to_this_machine(resolve: Resolve) -> None:
+def test_a_public_server_cannot_redirect_to_loopback(resolve: Resolve) -> None:
     pages = {"/file": whole(FILE)}
     with site(pages) as here:
         pages["/"] = to(f"{here.url}/file")
@@ -557,7 +559,7 @@ def test_who_is_outside_is_not_led_to_this_machine(resolve: Resolve) -> None:
         assert here.paths == ["/"]
 
 
-def test_a_name_that_has_become_private_between_two_hops_is_refused(resolve: Resolve) -> None:
+def test_a_name_that_becomes_private_between_redirects_is_refused(resolve: Resolve) -> None:
     received: list[bytes] = []
 
     def speak(connection: socket.socket) -> None:
@@ -572,12 +574,12 @@ def test_a_name_that_has_become_private_between_two_hops_is_refused(resolve: Res
 
 @settings(max_examples=100)
 @given(st.one_of(st.binary(max_size=50), _ODD.map(lambda text: text.encode("utf-8", "surrogatepass"))))
-def test_no_target_is_more_than_refused(location: bytes) -> None:
+def test_any_redirect_target_fails_without_an_exception(location: bytes) -> None:
     target = location.replace(b"\r", b"").replace(b"\n", b"")
     with speaking(lambda connection: connection.sendall(to(target))) as port, pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", _only_this_machine)
         answer = fetched(f"http://127.0.0.1:{port}/")
-    # A name of it, or nothing of it, leads back to the same server.
+    # A relative target leads back to the same server.
     assert answer.problem in ("not_http", "private_address", "too_many_redirects", "no_connection", "no_answer")
 
 
@@ -585,7 +587,7 @@ _REAL_LOOK_UP = socket.getaddrinfo
 
 
 def _only_this_machine(host: Any, port: Any, *rest: Any, **options: Any) -> Any:
-    return (_REAL_LOOK_UP if host == "127.0.0.1" else _nobody)(host, port, *rest, **options)
+    return (_REAL_LOOK_UP if host == "127.0.0.1" else _private)(host, port, *rest, **options)
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------
@@ -607,7 +609,7 @@ def basic(user: str, password: str) -> str:
         (f"http://{NAME}:{{port}}/b", None),
     ],
 )
-def test_the_password_of_a_url_is_for_its_own_server(
+def test_a_urls_password_is_sent_to_its_own_server_only(
     location: str, authorization: str | None, resolve: Resolve
 ) -> None:
     resolve("127.0.0.1")
@@ -629,7 +631,7 @@ def test_no_cookie_is_kept() -> None:
         assert [number for number in range(4) if "cookie" in here.headers(number)] == []
 
 
-def test_the_environment_gives_neither_a_proxy_nor_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environments_proxy_and_netrc_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login user password word\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     monkeypatch.delenv("NO_PROXY", raising=False)
@@ -640,7 +642,7 @@ def test_the_environment_gives_neither_a_proxy_nor_a_password(tmp_path: Path, mo
         assert "authorization" not in here.headers(0)
 
 
-def test_nothing_says_a_url_or_a_host(resolve: Resolve, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_log_contains_a_url_or_a_host(resolve: Resolve, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     resolve(METADATA)
     answers = [
@@ -663,7 +665,7 @@ def test_nothing_says_a_url_or_a_host(resolve: Resolve, caplog: pytest.LogCaptur
 
 @pytest.fixture
 def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ssl.SSLContext]]:
-    """Makes a server's side of TLS for a name, by an authority that is known."""
+    """Returns a function that creates a TLS server context for a name, signed by a trusted authority."""
 
     def make(name: str) -> ssl.SSLContext:
         context = certificate(tmp_path, name)
@@ -680,7 +682,7 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     [(NAME, Download(FILE)), ("other.example", failed("tls")), (PUBLIC, failed("tls"))],
     ids=["good", "another name", "the address instead of the name"],
 )
-def test_the_certificate_must_be_the_names(
+def test_the_certificate_must_match_the_name(
     of: str, answer: Download, trusted: Callable[[str], ssl.SSLContext], resolve: Resolve
 ) -> None:
     with site({f"/{SECRET}": whole(FILE)}, trusted(of)) as here:
@@ -688,12 +690,12 @@ def test_the_certificate_must_be_the_names(
         assert fetched(f"https://{NAME}/{SECRET}", loopback=False) == answer
 
 
-def test_the_certificate_must_be_by_an_authority(tmp_path: Path) -> None:
+def test_the_certificate_must_be_signed_by_a_trusted_authority(tmp_path: Path) -> None:
     with site({"/": whole(FILE)}, certificate(tmp_path, "127.0.0.1")) as here:
         assert fetched(f"https://{here.place}/") == failed("tls")
 
 
-def test_plain_http_where_tls_was_asked_for() -> None:
+def test_plain_http_instead_of_tls_fails() -> None:
     def answer() -> None:
         connection, _ = listener.accept()
         with connection:
@@ -707,7 +709,7 @@ def test_plain_http_where_tls_was_asked_for() -> None:
         server.join()
 
 
-def test_a_redirect_may_begin_encryption_and_not_end_it(trusted: Callable[[str], ssl.SSLContext]) -> None:
+def test_a_redirect_to_https_is_followed_and_one_to_http_is_not(trusted: Callable[[str], ssl.SSLContext]) -> None:
     plain = {"/file": whole(FILE)}
     with site({"/file": whole(FILE)}, trusted("127.0.0.1")) as safe, site(plain) as here:
         plain["/"] = to(f"https://{safe.place}/file")
@@ -720,19 +722,19 @@ def test_a_redirect_may_begin_encryption_and_not_end_it(trusted: Callable[[str],
             assert here.received == []
 
 
-def test_what_drips_through_tls_is_given_up(trusted: Callable[[str], ssl.SSLContext]) -> None:
+def test_a_slow_response_over_tls_times_out(trusted: Callable[[str], ssl.SSLContext]) -> None:
     for head in (b"HTTP/1.1 2", ok(b"")):
         with speaking(drip(head), trusted("127.0.0.1")) as port:
             assert fetched(f"https://127.0.0.1:{port}/", seconds=0.5) == failed("timeout")
 
 
-def test_a_handshake_that_does_not_end_is_given_up() -> None:
+def test_an_unfinished_handshake_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
         assert fetched(url, seconds=0.2, read_timeout=LONG_WAIT_SECONDS) == failed("timeout")
         assert HttpDownloads(loopback=True, connect_timeout=0.2).fetch(url, LIMIT, 20) == failed("timeout")
 
 
-def test_a_file_that_ends_too_early_is_incomplete_through_tls_too(trusted: Callable[[str], ssl.SSLContext]) -> None:
+def test_a_file_that_ends_too_early_over_tls_is_incomplete(trusted: Callable[[str], ssl.SSLContext]) -> None:
     with site({"/": ok(FILE[:9], f"Content-Length: {LIMIT}")}, trusted("127.0.0.1")) as here:
         assert fetched(f"https://{here.place}/") == failed("incomplete")

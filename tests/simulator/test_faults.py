@@ -1,4 +1,4 @@
-"""Each fault, seen from the client's side of the connection."""
+"""Each fault, as a client observes it."""
 
 import time
 from typing import Any
@@ -29,12 +29,12 @@ def test_a_refused_call_had_no_effect(crun: Crun) -> None:
     assert crun.simulator.state()["sessions"] == 0
 
 
-def test_after_and_times_choose_the_calls_that_are_hit(crun: Crun) -> None:
+def test_after_and_times_select_the_calls_that_fail(crun: Crun) -> None:
     crun.simulator.add_faults(FaultRule(call="balance", kind="both", code=429, after=1, times=2))
     assert [crun.request("GET", BALANCE).status_code for _ in range(5)] == [200, 429, 429, 200, 200]
 
 
-def test_rules_hit_their_call_alone_and_any_hits_all(crun: Crun) -> None:
+def test_a_rule_affects_its_call_only_and_any_affects_all(crun: Crun) -> None:
     crun.simulator.add_faults(FaultRule(call="upload", kind="empty", times=None))
     assert crun.request("GET", BALANCE).json()["code"] == 200
     crun.simulator.add_faults(FaultRule(call="any", kind="both", code=455, times=None))
@@ -44,25 +44,25 @@ def test_rules_hit_their_call_alone_and_any_hits_all(crun: Crun) -> None:
     assert crun.request("GET", BALANCE).status_code == 200
 
 
-def test_a_proxys_page(crun: Crun) -> None:
+def test_an_error_page_of_a_proxy(crun: Crun) -> None:
     crun.simulator.add_faults(FaultRule(kind="html"), FaultRule(kind="html", code=200, after=1))
     assert [crun.request("GET", BALANCE).status_code for _ in range(2)] == [502, 200]
 
 
-def test_nothing_in_the_body(crun: Crun) -> None:
+def test_an_empty_body(crun: Crun) -> None:
     crun.simulator.add_faults(FaultRule(kind="empty"))
     answer = crun.request("GET", BALANCE)
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_half_an_answer_then_the_connection_closes(crun: Crun) -> None:
+def test_a_connection_that_closes_after_half_a_response(crun: Crun) -> None:
     crun.simulator.add_faults(FaultRule(call="session", kind="truncated"))
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         crun.create()
     assert crun.simulator.state()["sessions"] == 1
 
 
-def test_half_the_json_in_a_whole_answer(crun: Crun) -> None:
+def test_half_the_json_in_a_complete_response(crun: Crun) -> None:
     crun.simulator.add_faults(FaultRule(kind="corrupt"))
     answer = crun.request("GET", BALANCE)
     assert answer.status_code == 200
@@ -81,14 +81,14 @@ def test_a_redirect_elsewhere(crun: Crun) -> None:
     assert (answer.status_code, answer.headers["Location"][:23]) == (302, "http://169.254.169.254/")
 
 
-def test_an_answer_that_comes_late(crun: Crun) -> None:
+def test_a_late_response(crun: Crun) -> None:
     crun.simulator.add_faults(FaultRule(kind="hang", seconds=0.4))
     started = time.monotonic()
     assert crun.request("GET", BALANCE).json()["code"] == 200
     assert time.monotonic() - started >= 0.4
 
 
-def test_a_hanging_answer_does_not_hold_up_the_end(crun: Crun) -> None:
+def test_a_hanging_response_does_not_delay_the_shutdown(crun: Crun) -> None:
     crun.simulator.add_faults(FaultRule(kind="hang", seconds=60))
     with pytest.raises(requests.exceptions.ReadTimeout):
         requests.get(crun.simulator.url + BALANCE, headers={"x-api-key": API_KEY}, timeout=0.1)
@@ -98,7 +98,7 @@ def test_a_hanging_answer_does_not_hold_up_the_end(crun: Crun) -> None:
 
 
 @pytest.mark.parametrize(("work_done", "sessions"), [(None, 1), (True, 1), (False, 0)])
-def test_a_lost_answer_with_or_without_the_work(crun: Crun, work_done: bool | None, sessions: int) -> None:
+def test_a_lost_response_with_or_without_the_work(crun: Crun, work_done: bool | None, sessions: int) -> None:
     crun.simulator.add_faults(FaultRule(call="session", kind="reset", work_done=work_done))
     with pytest.raises(requests.exceptions.ConnectionError, match="reset"):
         crun.create()
@@ -107,7 +107,7 @@ def test_a_lost_answer_with_or_without_the_work(crun: Crun, work_done: bool | No
     crun.create()
 
 
-def test_a_lost_answer_burns_a_single_use_token(crun: Crun) -> None:
+def test_a_lost_response_consumes_a_single_use_token(crun: Crun) -> None:
     data = crun.create()
     crun.check(data["H5Link"], outcome="pass")
     crun.simulator.add_faults(FaultRule(call="result", kind="reset"))

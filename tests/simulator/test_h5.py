@@ -1,4 +1,4 @@
-"""The H5 link: a page that changes nothing when it is seen, one check, and the way back."""
+"""The H5 link: a page without side effects, one check, and the redirect back."""
 
 import re
 from html import unescape
@@ -10,7 +10,7 @@ from local.simulator import hash_token
 from tests.simulator.conftest import CALLBACK, Crun, query_of
 
 
-def test_a_script_passes_by_one_post(crun: Crun) -> None:
+def test_a_script_passes_with_one_post(crun: Crun) -> None:
     data = crun.create()
     answer = crun.check(data["H5Link"], outcome="pass", person="alice")
     assert answer.status_code == 303
@@ -38,14 +38,14 @@ def test_a_person_sees_the_result_and_presses_done(crun: Crun) -> None:
     assert crun.simulator.store.validations[data["BytedToken"]].person == "carol"
 
 
-def test_who_cancels_goes_straight_back(crun: Crun) -> None:
+def test_a_person_who_cancels_is_redirected_immediately(crun: Crun) -> None:
     answer = crun.check(crun.create()["H5Link"], review="1", outcome="cancel")
     result = query_of(answer.headers["Location"])
     assert result["resultCode"] != "10000"
     assert result["reqMeasureInfoValue"] == "0"
 
 
-def test_seeing_the_page_changes_nothing(crun: Crun) -> None:
+def test_opening_the_page_changes_nothing(crun: Crun) -> None:
     data = crun.create()
     for method in ("GET", "HEAD", "GET"):
         assert crun.session.request(method, data["H5Link"], timeout=5).status_code == 200
@@ -55,7 +55,7 @@ def test_seeing_the_page_changes_nothing(crun: Crun) -> None:
     assert state["groups"] == {}
 
 
-def test_the_first_outcome_is_the_last(crun: Crun) -> None:
+def test_the_first_outcome_is_final(crun: Crun) -> None:
     link = crun.create()["H5Link"]
     first = crun.check(link, outcome="fail")
     again = crun.check(link, outcome="pass")
@@ -63,7 +63,7 @@ def test_the_first_outcome_is_the_last(crun: Crun) -> None:
     assert crun.simulator.state()["groups"] == {}
 
 
-def test_an_expired_link_is_shown_as_such_and_leads_nowhere(crun: Crun) -> None:
+def test_an_expired_link_shows_an_error_and_does_not_redirect(crun: Crun) -> None:
     link = crun.create()["H5Link"]
     crun.simulator.advance(121)
     for answer in (crun.session.get(link, timeout=5), crun.check(link, outcome="pass")):
@@ -72,7 +72,7 @@ def test_an_expired_link_is_shown_as_such_and_leads_nowhere(crun: Crun) -> None:
     assert "已过期" in crun.session.get(link, timeout=5).content.decode()
 
 
-def test_who_passed_in_time_may_press_done_late(crun: Crun) -> None:
+def test_a_person_who_passed_in_time_can_press_done_late(crun: Crun) -> None:
     link = crun.create()["H5Link"]
     crun.simulator.advance(119)
     crun.check(link, review="1", outcome="pass")
@@ -94,7 +94,7 @@ def test_lng_chooses_the_language(crun: Crun, lng: str, language: str, word: str
 @pytest.mark.parametrize(
     ("old", "new"), [("%2Fcn-north-1", "/cn-north-1"), ("region=&", ""), ("+", "%20"), ("bytedToken=2", "bytedToken=3")]
 )
-def test_a_link_whose_parameters_were_changed_is_refused(crun: Crun, old: str, new: str) -> None:
+def test_a_link_with_changed_parameters_is_refused(crun: Crun, old: str, new: str) -> None:
     link = crun.create()["H5Link"]
     assert old in link
     answer = crun.check(link.replace(old, new, 1), outcome="pass")
@@ -126,7 +126,7 @@ def test_a_bad_form_is_refused_and_can_be_sent_again(crun: Crun, form: dict[str,
         ("https://a.example/c?x=1", "?", "https://a.example/c?x=1?bytedToken="),
     ],
 )
-def test_how_result_parameters_are_joined(crun: Crun, callback: str, join: str, start: str) -> None:
+def test_result_parameters_are_joined_as_configured(crun: Crun, callback: str, join: str, start: str) -> None:
     crun.simulator.update_settings(callback_join=join)
     answer = crun.check(crun.create(callback)["H5Link"], outcome="pass")
     assert answer.headers["Location"].startswith(start)
@@ -137,7 +137,7 @@ def test_parameters_come_before_a_fragment(crun: Crun) -> None:
     assert re.fullmatch(r"https://a\.example/c\?bytedToken=.*#top", answer.headers["Location"])
 
 
-def test_failures_may_lack_the_token(crun: Crun) -> None:
+def test_failures_can_omit_the_token(crun: Crun) -> None:
     crun.simulator.update_settings(failure_includes_token=False)
     failed = crun.check(crun.create()["H5Link"], outcome="fail", result_code="20001", algorithm_code="1106")
     result = query_of(failed.headers["Location"])
@@ -147,7 +147,7 @@ def test_failures_may_lack_the_token(crun: Crun) -> None:
     assert "bytedToken" in query_of(passed.headers["Location"])
 
 
-def test_the_page_writes_what_it_was_given_as_text(crun: Crun) -> None:
+def test_the_page_escapes_its_input(crun: Crun) -> None:
     page = crun.session.get(
         f"{crun.simulator.url}/h5/validate", params='bytedToken=x&"><script>alert(1)</script>', timeout=5
     )

@@ -1,4 +1,4 @@
-"""The stack on one machine, as far as it goes without the emulator: what it prints, refuses, and deploys."""
+"""The local stack without the emulator: what it prints, refuses and deploys."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def a_stack(logs: Path, **changes: object) -> Stack:
 # -- what is printed ---------------------------------------------------------------------------------------------------
 
 
-def test_who_has_started_a_stack_sees_what_it_takes_to_use_it(tmp_path: Path) -> None:
+def test_the_banner_shows_everything_needed_to_use_the_stack(tmp_path: Path) -> None:
     text = banner(a_stack(tmp_path / "logs"), tmp_path / "stack.json")
     for wanted in (
         "http://127.0.0.1:8080/v1\n",
@@ -60,23 +60,23 @@ def test_who_has_started_a_stack_sees_what_it_takes_to_use_it(tmp_path: Path) ->
     assert "crun's key" not in text
 
 
-def test_with_a_crun_of_one_s_own_there_is_no_simulator_to_see(tmp_path: Path) -> None:
+def test_the_banner_does_not_mention_the_simulator_when_crun_is_used(tmp_path: Path) -> None:
     assert "/crun" not in banner(a_stack(tmp_path, simulator_url=None), tmp_path / "stack.json")
 
 
 def routes() -> list[str]:
-    """The paths of the template's routes."""
+    """Returns the paths of the template's routes."""
     events = [each for resource in RESOURCES.values() for each in resource["Properties"].get("Events", {}).values()]
     return sorted({each["Properties"]["Path"] for each in events if each["Type"] == "Api"})
 
 
 @pytest.mark.parametrize("route", routes())
-def test_a_request_is_shown_with_its_whole_path_but_for_what_may_be_a_secret(route: str) -> None:
+def test_the_log_shows_a_path_without_parts_that_may_be_secret(route: str) -> None:
     path, expected, before = "/v1", "/v1", "v1"
     for part in route.split("/")[1:]:
         value = {"{session_id}": SESSION, "{asset_id}": ASSET}.get(part, SECRET) if part.startswith("{") else part
         path += f"/{value}"
-        # A callback's path is a credential as a whole.
+        # All parts of a callback's path are a credential.
         expected += f"/{value}" if value not in (SECRET, SESSION) or before == "sessions" else "/***"
         before = part
     assert gateway.shown(f"{path}?bytedToken={SECRET}&status=verified") == expected
@@ -98,12 +98,12 @@ def test_a_request_is_shown_with_its_whole_path_but_for_what_may_be_a_secret(rou
         ("*", "***"),
     ],
 )
-def test_a_part_that_nobody_knows_is_masked(path: str, expected: str) -> None:
+def test_an_unknown_part_is_masked(path: str, expected: str) -> None:
     assert gateway.shown(path) == expected
 
 
 class Upstream(BaseHTTPRequestHandler):
-    """Answers 201 to everything."""
+    """Returns 201 for every request."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -117,7 +117,7 @@ class Upstream(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def origin() -> Iterator[str]:
-    """A gateway with something behind it."""
+    """Runs a gateway in front of ``Upstream``; yields its origin."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as upstream:
 
         class Front(gateway.Gateway):
@@ -145,10 +145,10 @@ def test_each_request_is_one_line_with_method_path_status_and_milliseconds(
     assert second.startswith("GET /*** 404 ")
 
 
-# -- what goes wrong ---------------------------------------------------------------------------------------------------
+# -- failures ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_part_that_has_ended_is_named_with_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_process_that_ended_is_named_with_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "gateway.log").write_text("GET /v1/docs 200 5 ms\n")
     mine = (os.getpid(), started_at(os.getpid()))
     stack = a_stack(tmp_path, pids={"emulator": mine, "simulator": (os.getpid(), "another time"), "gateway": mine})
@@ -156,7 +156,7 @@ def test_a_part_that_has_ended_is_named_with_its_log(tmp_path: Path, capsys: pyt
         _stay(stack)
 
 
-def test_a_process_has_a_mark_as_long_as_it_runs() -> None:
+def test_a_process_has_a_start_time_while_it_runs() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     mark = started_at(child.pid)
     assert mark
@@ -165,7 +165,7 @@ def test_a_process_has_a_mark_as_long_as_it_runs() -> None:
     assert started_at(child.pid) == ""
 
 
-def test_a_taken_port_is_reported_at_once_with_the_variables_of_make(tmp_path: Path) -> None:
+def test_ports_in_use_are_reported_together_with_the_variables_of_make(tmp_path: Path) -> None:
     state = tmp_path / "stack.json"
     state.write_text(f'{{"pids": {{"up": [{os.getpid()}, "{started_at(os.getpid())}"]}}}}')
     with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as one, ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as two:
@@ -176,10 +176,10 @@ def test_a_taken_port_is_reported_at_once_with_the_variables_of_make(tmp_path: P
     assert [str(state) in lines[0], "--state-file" in lines[0], "STATE_FILE=" in lines[0]] == [True] * 3
     assert [str(one.server_port) in lines[1], "--port" in lines[1], "make: PORT=" in lines[1]] == [True] * 3
     assert [str(two.server_port) in lines[2], "--emulator-port" in lines[2], "EMULATOR_PORT=" in lines[2]] == [True] * 3
-    assert sorted(tmp_path.iterdir()) == [state]  # nothing of the running stack was touched
+    assert sorted(tmp_path.iterdir()) == [state]  # no file of the running stack was changed
 
 
-def test_a_port_that_is_free_is_no_problem(tmp_path: Path) -> None:
+def test_a_free_port_is_not_reported(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as taken:
         options = Options(state_file=tmp_path / "stack.json", port=free_port(), emulator_port=taken.server_port)
         with pytest.raises(StackError) as refused, running_stack(options):
@@ -191,7 +191,7 @@ def test_a_port_that_is_free_is_no_problem(tmp_path: Path) -> None:
 
 
 def built(folder: Path) -> Path:
-    """A built template with a layer of two packages, an alarm on an expression and a reader of a queue."""
+    """Creates a built template with a layer of two packages, an alarm on an expression and a queue consumer."""
     package = folder / "Layer" / "python" / "likeness_probe"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("here = __file__\n")
@@ -217,13 +217,13 @@ def built(folder: Path) -> Path:
     return file
 
 
-def test_a_layer_is_deployed_as_one_file_that_leads_to_its_packages(tmp_path: Path) -> None:
+def test_a_layer_is_deployed_as_one_file_that_links_to_its_packages(tmp_path: Path) -> None:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     file = deployable(built(tmp_path), tmp_path / "scratch", python, {})
     content = Path(yaml.safe_load(file.read_text())["Resources"]["Layer"]["Properties"]["ContentUri"])
     files = [each for each in content.rglob("*") if each.is_file()]
     assert len(files) == 1
-    # What a worker of the emulator does with a layer's folder for packages. Ours come before the host's, as on Lambda.
+    # The emulator's workers load a layer this way. Its packages come before the host's, as on Lambda.
     found = subprocess.run(
         [
             sys.executable,
@@ -241,7 +241,7 @@ def test_a_layer_is_deployed_as_one_file_that_leads_to_its_packages(tmp_path: Pa
     assert ours == "True"
 
 
-def test_another_build_takes_nothing_from_a_stack_that_runs(tmp_path: Path) -> None:
+def test_another_build_does_not_change_a_running_stack(tmp_path: Path) -> None:
     template = built(tmp_path / "build")
     file = deployable(template, tmp_path / "scratch", "3.13", {})
     again = deployable(template, tmp_path / "other", "3.13", {})
@@ -259,13 +259,15 @@ def test_an_alarm_on_an_expression_watches_its_first_metric(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("parameters", "runs"), [({}, 100), ({"Runs": "2"}, 2)])
-def test_a_reader_s_bound_is_a_number(tmp_path: Path, parameters: dict[str, str], runs: int) -> None:
+def test_a_queue_consumers_maximum_concurrency_is_a_number(
+    tmp_path: Path, parameters: dict[str, str], runs: int
+) -> None:
     file = deployable(built(tmp_path), tmp_path / "scratch", "3.13", parameters)
     events = yaml.safe_load(file.read_text())["Resources"]["Reader"]["Properties"]["Events"]
     assert events["Messages"]["Properties"]["ScalingConfig"] == {"MaximumConcurrency": runs}
 
 
-def test_a_build_finds_uv_s_settings_and_cache_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_uses_the_users_uv_settings_and_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [each for each in os.environ if each.startswith(("UV_", "XDG_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -286,7 +288,7 @@ def test_a_build_finds_uv_s_settings_and_cache_of_the_user(tmp_path: Path, monke
     assert "AWS_PROFILE" not in found
 
 
-def test_the_demo_s_files_can_be_drawn_into_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demos_files_can_be_created_in_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["media", str(tmp_path / "media")]) == 0
     files = [Path(each) for each in capsys.readouterr().out.splitlines()]
     assert tmp_path / "media" / "alice-front.jpg" in files

@@ -1,4 +1,4 @@
-"""The demo's media are real, small, marked, and the same on every run."""
+"""The demo's media files are valid, small, marked, and the same on every run."""
 
 import io
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_the_demos_files_pass_for_the_person_they_show(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in (tmp_path / "media").iterdir()) < 1_000_000
 
 
-def test_portraits_are_pictures_of_the_size_asked_for() -> None:
+def test_portraits_have_the_requested_size() -> None:
     with Image.open(io.BytesIO(media.portrait("alice", 640, 800))) as picture:
         picture.load()
         assert (picture.format, picture.size) == ("JPEG", (640, 800))
@@ -35,7 +35,7 @@ def test_portraits_are_pictures_of_the_size_asked_for() -> None:
         assert (drawing.format, drawing.info["Comment"]) == ("PNG", marker("alice"))
 
 
-def test_persons_look_different_and_each_the_same_every_time() -> None:
+def test_people_look_different_and_the_same_every_time() -> None:
     assert media.portrait("alice") == media.portrait("alice")
     assert media.portrait("alice") != media.portrait("bob")
     assert media.clip("alice", 0.4) == media.clip("alice", 0.4)
@@ -55,7 +55,7 @@ def test_a_clip_plays_and_moves() -> None:
     assert frames[0] != frames[12]
 
 
-def test_a_voice_plays_as_long_as_asked() -> None:
+def test_a_voice_has_the_requested_duration() -> None:
     content = media.voice("alice", 2.5)
     assert kind_of(content) == ("Audio", "wav")
     assert wav_seconds(content) == 2.5

@@ -1,4 +1,4 @@
-"""What each answer of crun's is taken for, in all five calls over real HTTP, by the table in docs/architecture.md."""
+"""How each response of crun is classified, in all five calls over HTTP, by the table in docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ NO_ENVELOPE = {
     "no body": b"",
     "HTML": b"<!doctype html><title>No</title>",
     "JSON without code": b'{"message": "Forbidden", "detail": "no"}',
-    "JSON that is no object": b'[{"code": 404}]',
-    "a code that is none": b'{"code": "not found", "message": "no", "data": null}',
+    "JSON that is not an object": b'[{"code": 404}]',
+    "an invalid code": b'{"code": "not found", "message": "no", "data": null}',
 }
 CALLS: dict[str, Callable[[CrunClient], object]] = {
     "session": lambda crun: crun.create_validation("https://a.test/callback"),
@@ -43,7 +43,7 @@ KINDS = {UpstreamRefused: "refused", UpstreamAmbiguous: "ambiguous"}
 
 @dataclass
 class Script:
-    """What the server answers next, whatever it is asked."""
+    """The server's next response, to any request."""
 
     url: str = ""
     status: int = 200
@@ -67,7 +67,7 @@ def server() -> Iterator[Script]:
             self.end_headers()
             self.wfile.write(script.body)
 
-        do_POST = do_GET  # noqa: N815 - a name that http.server looks for
+        do_POST = do_GET  # noqa: N815 - http.server requires this name
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited
             pass
@@ -83,7 +83,7 @@ def server() -> Iterator[Script]:
 
 
 def read_table() -> dict[str, tuple[str, str]]:
-    """The table of docs/architecture.md: the class of a code in an envelope, and of an HTTP status without one."""
+    """Returns the table: the class of each code in an envelope, and of each HTTP status without one."""
     text = (ROOT / "docs/architecture.md").read_text().partition("## Errors of crun")[2].partition("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
     return {code: (inside, outside) for code, inside, outside, *_ in rows[2:]}
@@ -119,14 +119,14 @@ def seen(call: Callable[[CrunClient], object], crun: CrunClient) -> str:
     return KINDS[type(found)] + (", account" if account else "")
 
 
-def test_the_table_is_there() -> None:
+def test_the_table_is_complete() -> None:
     assert set(TABLE) >= {"401", "403", "404", "408", "422", "429", "455", "5xx", "other"}
-    taken_at_their_word = {code for code, (_, outside) in TABLE.items() if outside != "ambiguous"}
-    assert taken_at_their_word == {"401", "403", "429", "455"}
+    accepted_without_an_envelope = {code for code, (_, outside) in TABLE.items() if outside != "ambiguous"}
+    assert accepted_without_an_envelope == {"401", "403", "429", "455"}
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_only_crun_s_envelope_is_a_verdict(name: str) -> None:
+def test_only_cruns_envelope_is_a_verdict(name: str) -> None:
     bodies: list[tuple[str, int | None, bytes]] = [(what, None, body) for what, body in NO_ENVELOPE.items()]
     for code in CODES:
         for form in (code, str(code)):

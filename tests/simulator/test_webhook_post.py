@@ -1,4 +1,4 @@
-"""Webhooks over real connections: where they may go, what they wait for, and what nobody gets to read.
+"""Webhooks over real connections: allowed addresses, bounded waits, and no leaks.
 
 ASVS 5.0: 1.3.6 (private addresses and redirects), 13.2.6 (bounded waits), 16.2.5 (no URL in a log).
 """
@@ -20,7 +20,7 @@ from local.processes import free_port
 from local.receiver import Received, Receiver, Reply
 from tests.untrusted_hosts import LONG_WAIT_SECONDS, NAME, PUBLIC, certificate, drip, flood, speaking
 
-TOKEN = "opens-something"  # stands in every path, and may turn up nowhere
+TOKEN = "opens-something"  # in every path, and must not appear anywhere else
 BODY = '{"type":"likeness.webhook.test"}'
 HEADERS = {"Content-Type": "application/json", "webhook-id": "evt_1"}
 
@@ -45,16 +45,16 @@ def test_no_redirect_is_followed(status: int) -> None:
         assert (len(receiver.received), elsewhere.received) == (1, [])
 
 
-def test_of_a_redirect_no_endless_body_is_read() -> None:
+def test_the_body_of_a_redirect_is_not_read() -> None:
     read: list[int] = []
     head = b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"
     with speaking(lambda connection: flood(connection, head, read)) as port:
         assert sent(f"http://127.0.0.1:{port}/") == WebhookAnswer(302)
-    assert sum(read) < 50 << 20  # what fits into the machine's buffers
+    assert sum(read) < 50 << 20  # the size of the machine's buffers
 
 
 @pytest.mark.parametrize("location", [b"http://[", b"http://a:b/", b"\xff\xfe", b""])
-def test_where_a_redirect_leads_to_does_not_matter(location: bytes) -> None:
+def test_the_target_of_a_redirect_does_not_matter(location: bytes) -> None:
     raw = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
     with speaking(lambda connection: connection.sendall(raw)) as port:
         assert sent(f"http://127.0.0.1:{port}/") == WebhookAnswer(302)
@@ -80,22 +80,22 @@ def test_a_silent_receiver_times_out() -> None:
 @pytest.mark.parametrize(
     "head", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nA: "], ids=["status", "name", "value"]
 )
-def test_a_head_that_drips_is_given_up(head: bytes) -> None:
+def test_slow_response_headers_time_out(head: bytes) -> None:
     began = time.monotonic()
     with speaking(drip(head)) as port:
         assert sent(f"http://127.0.0.1:{port}/", total=0.5) == WebhookAnswer(problem="timeout")
     assert time.monotonic() - began < LONG_WAIT_SECONDS
 
 
-def test_an_answer_that_drips_counts_by_its_status() -> None:
+def test_a_slow_response_body_does_not_matter() -> None:
     with speaking(drip(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
         assert sent(f"http://127.0.0.1:{port}/", total=1.0) == WebhookAnswer(200)
 
 
-def test_a_connection_that_a_receiver_keeps_is_not_used_again() -> None:
+def test_a_kept_connection_is_not_reused() -> None:
     def keep(connection: socket.socket) -> None:
         answer_200(connection)
-        connection.recv(65_536)  # whatever comes next on it has no answer
+        connection.recv(65_536)  # further requests on it get no response
 
     with speaking(keep) as port:
         post = HttpWebhookPost(private=True)
@@ -103,12 +103,12 @@ def test_a_connection_that_a_receiver_keeps_is_not_used_again() -> None:
             assert post(f"http://127.0.0.1:{port}/", HEADERS, BODY) == WebhookAnswer(200)
 
 
-def test_an_endless_answer_is_not_read() -> None:
+def test_an_endless_response_is_not_read() -> None:
     read: list[int] = []
 
     with speaking(lambda connection: flood(connection, b"HTTP/1.1 200 OK\r\n\r\n", read)) as port:
         assert sent(f"http://127.0.0.1:{port}/") == WebhookAnswer(200)
-    assert sum(read) < 50 << 20  # what fits into the machine's buffers
+    assert sum(read) < 50 << 20  # the size of the machine's buffers
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_an_endless_answer_is_not_read() -> None:
     [b"", b"HTTP/1.1", b"what?\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200, b"\x00" * 4096],
     ids=["nothing", "half", "no HTTP", "too many headers", "zeros"],
 )
-def test_what_is_no_answer_is_a_failure(raw: bytes) -> None:
+def test_an_invalid_response_is_a_failure(raw: bytes) -> None:
     with speaking(lambda connection: connection.sendall(raw)) as port:
         answer = sent(f"http://127.0.0.1:{port}/")
     assert answer.status is None
     assert answer.problem in ("no_connection", "no_answer")
 
 
-def test_nobody_listens() -> None:
+def test_a_closed_port_is_no_connection() -> None:
     assert sent(f"http://127.0.0.1:{free_port()}/") == WebhookAnswer(problem="no_connection")
 
 
@@ -156,7 +156,7 @@ def test_a_name_that_resolves_to_a_private_address_is_refused(
     assert connected == []
 
 
-def test_the_address_that_was_looked_at_is_the_one_that_is_used(
+def test_the_address_that_was_checked_is_the_one_that_is_used(
     resolve: Callable[..., None], connected: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve(PUBLIC)
@@ -169,12 +169,12 @@ def test_the_address_that_was_looked_at_is_the_one_that_is_used(
 
     monkeypatch.setattr(socket, "getaddrinfo", changing)
     assert sent(f"https://{NAME}/", private=False) == WebhookAnswer(problem="no_connection")
-    assert asked.count(NAME) == 1, "a second look might find another address"
+    assert asked.count(NAME) == 1, "a second resolution might return another address"
     assert asked.count(PUBLIC) == 1
     assert len(connected) == 1
 
 
-def test_a_name_that_nobody_knows(resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_is_no_connection(resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -183,7 +183,7 @@ def test_a_name_that_nobody_knows(resolve: Callable[..., None], monkeypatch: pyt
 
 
 @pytest.mark.parametrize("url", [f"http://{NAME}/", f"http://{PUBLIC}/", f"ftp://{NAME}/", "file:///etc/passwd"])
-def test_only_https_is_spoken(url: str, resolve: Callable[..., None], connected: list[Any]) -> None:
+def test_only_https_is_used(url: str, resolve: Callable[..., None], connected: list[Any]) -> None:
     resolve(PUBLIC)
     assert sent(url, private=False) == WebhookAnswer(problem="not_https")
     assert connected == []
@@ -204,9 +204,9 @@ def answer_200(connection: socket.socket) -> None:
         (PUBLIC, True, WebhookAnswer(problem="tls")),
         (NAME, False, WebhookAnswer(problem="tls")),
     ],
-    ids=["good", "another name", "the address instead of the name", "nobody's authority"],
+    ids=["good", "another name", "the address instead of the name", "an untrusted authority"],
 )
-def test_the_certificate_must_be_the_names(
+def test_the_certificate_must_match_the_name(
     tmp_path: Path,
     resolve: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
@@ -222,7 +222,7 @@ def test_the_certificate_must_be_the_names(
         assert sent(f"https://{NAME}/{TOKEN}", private=False) == answer
 
 
-def test_a_head_that_drips_through_tls_is_given_up(
+def test_slow_response_headers_over_tls_time_out(
     tmp_path: Path, resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = certificate(tmp_path, NAME)
@@ -246,7 +246,7 @@ def test_no_library_logs_a_url_or_a_host(resolve: Callable[..., None], caplog: p
     assert caplog.records == []
 
 
-def test_nothing_of_one_delivery_is_left_for_the_next() -> None:
+def test_deliveries_share_no_cookies() -> None:
     def reply(request: Received) -> Reply:
         return Reply(204, {"Set-Cookie": "a=b"})
 

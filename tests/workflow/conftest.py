@@ -1,7 +1,7 @@
 """The real state machine with the real handlers, in moto, against the simulator over HTTP.
 
-moto interprets the ASL and calls each Lambda by its "simple" backend, whose ``invoke`` is replaced here, in one place,
-by the handler of functions/<name>/app.py.
+moto interprets the ASL and invokes each Lambda with its "simple" backend, whose ``invoke`` is replaced here by the
+handler of functions/<name>/app.py.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class WorkflowHarness:
         return invoke(self.warm[function], event)
 
     def drain(self) -> int:
-        """Delivers what waits on the queue to start_onboarding, twice each as SQS may; how many messages there were."""
+        """Delivers the queue's messages to start_onboarding, each twice as SQS may; returns their number."""
         sqs = boto3.client("sqs")
         found = sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages", [])
         records = [
@@ -65,12 +65,12 @@ class WorkflowHarness:
         return len(found)
 
     def executions(self) -> list[dict[str, Any]]:
-        """All executions, newest first."""
+        """Returns all executions, newest first."""
         found: Any = boto3.client("stepfunctions").list_executions(stateMachineArn=self.machine_arn)["executions"]
         return list(found)
 
     def wait(self, seconds: float = 60) -> list[dict[str, Any]]:
-        """The executions, once none runs any more."""
+        """Waits until no execution is running; returns all executions."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = self.executions()
@@ -81,7 +81,7 @@ class WorkflowHarness:
 
 
 def definition(file: Path, table: str) -> str:
-    """A state machine as it is deployed: with the names of moto's resources."""
+    """Returns a state machine as deployed, with the names of moto's resources."""
     text = file.read_text().replace("${TableName}", table).replace("${Partition}", "aws")
     for task in TASKS:
         placeholder = "".join(part.capitalize() for part in task.split("_")) + "FunctionArn"
@@ -125,8 +125,8 @@ def _definitions() -> Iterator[None]:
 
 @contextmanager
 def simulated() -> Iterator[Simulator]:
-    """A simulator whose assets end as their names say."""
-    # What becomes of an asset is told by its name here: moto's S3 cannot be downloaded from.
+    """Starts the simulator for the duration of the block."""
+    # An asset's name decides its outcome here, because the simulator cannot download from moto's S3.
     outcomes = [
         {"name": "good*", "outcome": "active", "after_seconds": 0.5},
         {"name": "other_person*", "outcome": "failed", "code": "FaceMismatch", "after_seconds": 0.5},
@@ -202,6 +202,6 @@ def harness() -> Iterator[WorkflowHarness]:
 
 
 def events(name: str) -> dict[str, Any]:
-    """The event file of a function."""
+    """Returns the event file of a function."""
     found: dict[str, Any] = json.loads((Path(ROOT) / "events" / f"{name}.json").read_text())
     return found

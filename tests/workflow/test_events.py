@@ -1,4 +1,4 @@
-"""Every event file is of the shape that its function takes: each one is really handed to the handler."""
+"""Every event file has the shape that its function accepts: each handler is invoked with its file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.aws import Tables, forget_messages
 from tests.functions import FUNCTIONS
 from tests.workflow.conftest import WorkflowHarness, deployed, events, simulated
 
-#: What an empty account answers to each event, cut to what matters.
+#: The response to each event in an empty account, or its relevant part.
 ANSWERS: dict[str, dict[str, Any] | None] = {
     "authorize": {"principalId": "unknown"},
     "create_session": {"statusCode": 201},
@@ -57,18 +57,18 @@ def harness(account: tuple[WorkflowHarness, Tables]) -> WorkflowHarness:
 
 
 @pytest.mark.parametrize("name", [each for each in FUNCTIONS if each != "look_up_result"])
-def test_a_handler_takes_its_event(harness: WorkflowHarness, name: str) -> None:
+def test_a_handler_accepts_its_event(harness: WorkflowHarness, name: str) -> None:
     answer = harness.call(name, events(name))
     expected = ANSWERS[name]
     assert answer == expected if expected is None else expected.items() <= answer.items()
 
 
-def test_a_lookup_of_nobodys_attempt_fails_and_is_repeated(harness: WorkflowHarness) -> None:
+def test_a_lookup_of_a_missing_attempt_fails_and_is_retried(harness: WorkflowHarness) -> None:
     with pytest.raises(WorkInProgress):
         harness.call("look_up_result", events("look_up_result"))
 
 
-def test_a_message_that_cannot_be_read_goes_to_the_dead_letters_alone(harness: WorkflowHarness) -> None:
+def test_only_an_unreadable_message_goes_to_the_dead_letters(harness: WorkflowHarness) -> None:
     event = events("start_onboarding")
     event["Records"][1]["body"] = "{not json"
     assert harness.call("start_onboarding", event) == {"batchItemFailures": []}

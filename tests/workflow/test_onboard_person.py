@@ -1,4 +1,4 @@
-"""The state machine's ways, from a passed check to settled assets."""
+"""The state machine's paths, from a passed check to settled assets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FACE = portrait("alice", 600, 800, image_format="JPEG")
 
 
 def create(harness: WorkflowHarness, *names: str, start: str = "now") -> dict[str, Any]:
-    """A session with an image for each name."""
+    """Creates a session with an image for each name."""
     image = {"asset_type": "Image", "content_type": "image/jpeg", "size_bytes": len(FACE)}
     event = {
         "httpMethod": "POST",
@@ -45,7 +45,7 @@ def create(harness: WorkflowHarness, *names: str, start: str = "now") -> dict[st
 
 
 def aged(session: dict[str, Any]) -> dict[str, Any]:
-    """The session as if its link had been made half an hour ago: crun's first "not yet" is its last word then."""
+    """Makes the session's link half an hour old, so that crun's first "not yet" is final."""
     boto3.client("dynamodb").update_item(
         TableName="Table",
         Key={"pk": {"S": f"SESSION#{session['id']}"}, "sk": {"S": "SESSION"}},
@@ -69,7 +69,7 @@ def upload(harness: WorkflowHarness, session: dict[str, Any]) -> None:
 
 
 def come_back(harness: WorkflowHarness, session: dict[str, Any], outcome: str = "pass") -> str:
-    """The person does the check and the browser comes to the callback; where it is sent."""
+    """Performs the check and opens the callback; returns the URL of the redirect."""
     link = session["attempt"]["h5_link"]
     back = requests.post(link, data={"outcome": outcome, "person": "alice"}, allow_redirects=False, timeout=10)
     parts = urlsplit(back.headers["Location"])
@@ -87,7 +87,7 @@ def come_back(harness: WorkflowHarness, session: dict[str, Any], outcome: str = 
 
 
 def run(harness: WorkflowHarness, session: dict[str, Any]) -> Any:
-    """Everything from the callback to the end of the execution; the session's row."""
+    """Runs everything from the callback to the end of the execution; returns the session."""
     come_back(harness, session)
     harness.drain()
     harness.wait()
@@ -95,7 +95,7 @@ def run(harness: WorkflowHarness, session: dict[str, Any]) -> Any:
 
 
 def statuses(session_id: str) -> dict[str, str]:
-    """Each asset's status by name."""
+    """Returns each asset's status by name."""
     return {each.name: each.status.value for each in bootstrap.store().list_assets(session_id)}
 
 
@@ -158,7 +158,7 @@ def test_a_deferred_lookup_is_repeated_and_the_token_is_used_once(harness: Workf
     assert len(lookups) == 1
 
 
-def test_a_spent_token_is_reported_and_a_new_attempt_is_offered(harness: WorkflowHarness) -> None:
+def test_a_consumed_token_is_reported_and_a_new_attempt_is_offered(harness: WorkflowHarness) -> None:
     harness.simulator.add_faults(FaultRule(call="result", kind="reset", times=1, work_done=True))
     row = run(harness, aged(create(harness)))
     assert (row.status, row.last_error.code) == ("requires_input", "result_lost")
@@ -166,14 +166,14 @@ def test_a_spent_token_is_reported_and_a_new_attempt_is_offered(harness: Workflo
     assert row.group_id is None
 
 
-def test_who_did_not_pass_is_never_verified(harness: WorkflowHarness) -> None:
+def test_a_person_who_did_not_pass_is_never_verified(harness: WorkflowHarness) -> None:
     session = create(harness)
     assert come_back(harness, session, "fail").endswith("status=requires_input")
     row = bootstrap.store().get_session(session["id"])
     assert row
     assert row.last_error
     assert row.last_error.code == "attempt_failed"
-    # The delayed link check finds an attempt that was answered: nothing is looked up.
+    # The delayed link check finds an attempt with a result, so nothing is looked up.
     harness.drain()
     assert harness.executions() == []
 
@@ -199,7 +199,7 @@ def test_the_link_check_looks_up_once_when_no_callback_came(harness: WorkflowHar
     assert (row.last_error and row.last_error.code) == (None if passed else "link_expired")
 
 
-def test_nothing_but_ids_travels(harness: WorkflowHarness) -> None:
+def test_only_ids_are_passed(harness: WorkflowHarness) -> None:
     session = create(harness, "good")
     upload(harness, session)
     run(harness, session)

@@ -1,4 +1,4 @@
-"""What the event bus hears of whole onboardings: every write that the table's stream holds, delivered twice."""
+"""The events of whole onboardings: every write in the table's stream, delivered twice."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.functions import event_of_request
 from tests.workflow.conftest import WorkflowHarness
 from tests.workflow.test_onboard_person import come_back, create, run, upload
 
-#: So that a batch ends in the middle of something.
+#: Small, so that batches end between related writes.
 BATCH = 7
 
 
 @pytest.fixture
 def event_queue(harness: WorkflowHarness) -> str:
-    """The URL of a queue that a rule of a customer's fills."""
+    """The URL of a queue that a customer's rule fills."""
     events, sqs = boto3.client("events"), boto3.client("sqs")
     url = sqs.create_queue(QueueName="customer")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -31,7 +31,7 @@ def event_queue(harness: WorkflowHarness) -> str:
 
 
 def deliver(harness: WorkflowHarness) -> None:
-    """Lambda reads the stream from its beginning."""
+    """Delivers the stream from its beginning, as Lambda does."""
     records = stream_records(harness.table)
     for start in range(0, len(records), BATCH):
         answer = harness.call("publish_changes", {"Records": records[start : start + BATCH]})
@@ -39,7 +39,7 @@ def deliver(harness: WorkflowHarness) -> None:
 
 
 def receive(url: str) -> list[dict[str, Any]]:
-    """The events that have come, each checked against its schema, in their order."""
+    """Returns the events received, in order, each checked against its schema."""
     found: list[dict[str, Any]] = []
     while messages := boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
         for each in messages:
@@ -51,7 +51,7 @@ def receive(url: str) -> list[dict[str, Any]]:
 
 
 def steps_of(events: list[dict[str, Any]], item: str) -> list[str]:
-    """The kinds of the events about a session itself, or an asset, in their order."""
+    """Returns the types of the events about a session or an asset, in order."""
     about = [each for each in events if item == each["detail"].get("asset_id", each["detail"]["session_id"])]
     return [each["detail-type"].removeprefix("likeness.") for each in about]
 
@@ -68,9 +68,7 @@ def erase(harness: WorkflowHarness, session_id: str) -> None:
     assert harness.call("erase_session", event)["statusCode"] == 200
 
 
-def test_each_step_of_a_person_is_published_and_published_again_under_the_same_ids(
-    harness: WorkflowHarness, event_queue: str
-) -> None:
+def test_each_step_is_published_and_redelivered_with_the_same_ids(harness: WorkflowHarness, event_queue: str) -> None:
     session = create(harness, "good of alice", "other_person of alice")
     upload(harness, session)
     row = run(harness, session)
@@ -80,7 +78,7 @@ def test_each_step_of_a_person_is_published_and_published_again_under_the_same_i
     assert steps_of(events, session["id"]) == ["session.created", "session.processing", "session.verified"]
     assert steps_of(events, good.id) == ["asset.uploaded", "asset.processing", "asset.active"]
     assert steps_of(events, other_person.id) == ["asset.uploaded", "asset.processing", "asset.failed"]
-    assert len(events) == 9, "and nothing else, for all that was written"
+    assert len(events) == 9, "other writes are not published"
     by_type = {each["detail-type"]: each["detail"] for each in events}
     assert by_type["likeness.session.verified"]["group_id"] == row.group_id
     assert by_type["likeness.asset.active"]["uri"] == good.uri
@@ -113,8 +111,8 @@ def test_a_failed_attempt_and_an_erasure_are_published_and_nothing_personal_is(
     assert not [each for each in ("alice", token, "https://", "uploads/") if each in text]
 
 
-def test_the_records_hold_what_the_events_must_not(harness: WorkflowHarness) -> None:
-    """The test above would find nothing in a stream without personal data."""
+def test_the_stream_contains_what_the_events_must_not(harness: WorkflowHarness) -> None:
+    """Without personal data in the stream, the test above could not fail."""
     session = create(harness, "good of alice")
     token = session["attempt"]["h5_link"].partition("bytedToken=")[2].partition("&")[0]
     text = json.dumps(stream_records(harness.table))
