@@ -30,6 +30,6 @@ def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
             return visual_validate_result(get_result.group(caller, required_query_parameter(event, "byted_token")))
         if event["resource"] == f"{JOB}asset-info":
             return asset_info(get_result.asset(caller, required_query_parameter(event, "asset_id")))
-        raise NotFound("no such endpoint")
+        raise NotFound("endpoint not found")
 
     return respond(event, client_keys, work)

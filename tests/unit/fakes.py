@@ -291,7 +291,7 @@ class FakeWebhooks:
 
     def _ask(self) -> None:
         if self.away:
-            raise StorageUnavailable("AWS answered InternalServerError")
+            raise StorageUnavailable("AWS returned InternalServerError")
 
 
 @dataclass

@@ -41,7 +41,7 @@ class AssetRegistration(Body):
         if kind is None or kind != self.asset_type:
             raise ValueError(f"content_type {self.content_type[:60]!r} is not accepted for {self.asset_type}")
         if self.size_bytes > MAX_BYTES[kind]:
-            raise ValueError(f"size_bytes is over the limit of {MAX_BYTES[kind]} for {self.asset_type}")
+            raise ValueError(f"size_bytes exceeds the limit of {MAX_BYTES[kind]} for {self.asset_type}")
         return self
 
 
@@ -49,7 +49,7 @@ def _in_utc(given: datetime) -> datetime:
     try:
         return given.astimezone(UTC)
     except OverflowError:
-        raise ValueError("a time that UTC has no year for") from None
+        raise ValueError("must be a time from year 1 to year 9999 in UTC") from None
 
 
 class ConsentGiven(Body):

@@ -26,9 +26,9 @@ def parse_period(first: str | None, last: str | None, today: date) -> Period:
     end = today if last is None else _date(last, "to")
     start = max(FIRST_DAY, end - timedelta(DEFAULT_DAYS - 1)) if first is None else _date(first, "from")
     if start > end:
-        raise InvalidRequest("from: a day that is not after to (today, if to is not given)", field="from")
+        raise InvalidRequest("from: must not be after to (default: today)", field="from")
     if (end - start).days >= MAX_DAYS:
-        raise InvalidRequest(f"from: at most {MAX_DAYS} days up to to, both included", field="from")
+        raise InvalidRequest(f"from: the period must have at most {MAX_DAYS} days, including from and to", field="from")
     return Period(start, end)
 
 
@@ -38,7 +38,7 @@ def _date(text: str, field: str) -> date:
             raise ValueError
         return date.fromisoformat(text)
     except ValueError:
-        raise InvalidRequest(f"{field}: a day as YYYY-MM-DD, from {FIRST_DAY} on", field=field) from None
+        raise InvalidRequest(f"{field}: must be a date (YYYY-MM-DD) on or after {FIRST_DAY}", field=field) from None
 
 
 def make_cursor(client_id: str, period: Period, rest: str) -> str:
@@ -64,7 +64,7 @@ def read_cursor(cursor: str, client_id: str, first: str | None, last: str | None
         if not (fits and meant and make_cursor(client_id, period, rest) == cursor):
             raise ValueError
     except (ValueError, TypeError, RecursionError, InvalidRequest):
-        raise InvalidRequest("The cursor is not one of ours for this client and these days", field="cursor") from None
+        raise InvalidRequest("cursor: not valid for this client and these days", field="cursor") from None
     return period, rest
 
 

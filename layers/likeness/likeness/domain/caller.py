@@ -33,7 +33,7 @@ class Caller:
     def require_client(self) -> None:
         """Raises Forbidden for a person's session token."""
         if self.session_id is not None:
-            raise Forbidden("A session token cannot do this; use a client key")
+            raise Forbidden("This request requires a client key")
 
     def own(self, session: Session | None) -> Session:
         """``session`` if the caller may see it; NotFound otherwise, so that foreign ids look like missing ones.
@@ -41,12 +41,12 @@ class Caller:
         Forbidden for a person whose invite link is not the session's newest one.
         """
         if session is None or session.client_id != self.client_id or self.session_id not in (None, session.id):
-            raise NotFound("There is no such session")
+            raise NotFound("Session not found")
         if self.session_id is not None and self.invite != session.invite:
-            raise Forbidden("A newer invite link has taken the place of this one")
+            raise Forbidden("A newer invite link has replaced this one")
         return session
 
     def require_living_client(self, has_key: Callable[[str], bool]) -> None:
         """Raises Forbidden for a person whose client has no valid key any more: nobody would pay for what is done."""
         if self.session_id is not None and not has_key(self.client_id):
-            raise Forbidden("The client that has made this invite link has no valid key")
+            raise Forbidden("The client that created this invite link has no valid key")

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.ids import SESSION_ID, bare
-from likeness.domain.links import origin_of, why_not_registered
+from likeness.domain.links import LONGEST_URL, origin_of, why_not_registered
 from likeness.domain.session import AttemptStatus, DropIn, Session, SessionStatus
 
 #: A session's ULID, which says where to look, and 160 random bits, which nobody guesses.
@@ -52,7 +52,10 @@ def why_not_call_back(url: str, origins: Sequence[str]) -> str | None:
     """Why no browser is sent back to ``url``, in words that quote nothing of it; None when it may be."""
     address, mark, fragment = url.partition("#")
     if mark and origin_of(address) and origin_of(f"{address}?{fragment}") is None:
-        return "its fragment has white space, a backslash or non-ASCII characters, or the URL is too long"
+        return (
+            f"must have at most {LONGEST_URL} characters,"
+            " and no white space, backslash or non-ASCII character in its fragment"
+        )
     return why_not_registered(address, origins)
 
 

@@ -123,7 +123,7 @@ def may_return_to(url: str, origins: Sequence[str]) -> bool:
 def why_not_return_to(url: str, origins: Sequence[str]) -> str | None:
     """Why no browser is sent to ``url``, in words that quote nothing of it; None when it may be."""
     if "#" in url:
-        return "it has a fragment (#), and what we add to its query would be lost behind that"
+        return "must not have a fragment (#)"
     return why_not_registered(url, origins)
 
 
@@ -131,10 +131,10 @@ def why_not_registered(url: str, origins: Sequence[str]) -> str | None:
     """Why ``url`` is not on a client's list of origins, in words that quote nothing of it; None when it is."""
     if origin_of(url) is None:
         return (
-            "it is not an https URL without user info, white space, backslash and non-ASCII characters"
+            "must be an https URL without user info, white space, backslashes or non-ASCII characters"
             " (http is accepted for localhost, 127.0.0.1 and [::1] only)"
         )
-    return None if is_registered(url, origins) else "its origin is not on this client's list of return origins"
+    return None if is_registered(url, origins) else "the origin is not on the client's list of return origins"
 
 
 def return_location(url: str, session_id: str, status: str) -> str:

@@ -68,7 +68,7 @@ def make_app() -> RestResolver:
 
     @app.not_found
     def on_unknown_route(_: Exception) -> Response[str]:
-        return _problem_response(NotFound("There is no such route"))
+        return _problem_response(NotFound("Route not found"))
 
     return app
 

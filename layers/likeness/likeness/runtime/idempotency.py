@@ -59,7 +59,7 @@ class Idempotency:
         if key is None:
             return operate()
         if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
-            raise InvalidRequest(f"{HEADER}: 1 to {LONGEST_KEY} printable ASCII characters", field=HEADER)
+            raise InvalidRequest(f"{HEADER}: must be 1 to {LONGEST_KEY} printable ASCII characters", field=HEADER)
         self._config.register_lambda_context(app.lambda_context)
 
         def once(*, request: dict[str, Any]) -> AnswerT:  # noqa: ARG001 - Powertools reads it
@@ -77,9 +77,9 @@ class Idempotency:
                 request={"client_id": app.caller.client_id, "key": key, "body": json.loads(body.model_dump_json())}
             )
         except IdempotencyAlreadyInProgressError:
-            raise Conflict("The same request is being served", code="request_in_progress", retry_after=1) from None
+            raise Conflict("The same request is still in progress", code="request_in_progress", retry_after=1) from None
         except IdempotencyPersistenceLayerError:
             raise StorageUnavailable(retry_after=5) from None
         except IdempotencyValidationError:
-            message = "This Idempotency-Key was used with another body"
+            message = "This Idempotency-Key was used with a different request body"
             raise Conflict(message, code="idempotency_key_reused") from None

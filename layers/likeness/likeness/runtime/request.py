@@ -76,7 +76,7 @@ def caller_of(event: Mapping[str, Any]) -> Caller:
     """Who the authorizer found behind the request."""
     found = event.get("requestContext", {}).get("authorizer") or {}
     if not found.get("client_id"):
-        raise NotFound("There is no such thing")  # no authorizer ran: fail closed
+        raise NotFound("Not found")  # no authorizer ran: fail closed
     return Caller(
         client_id=found["client_id"],
         return_origins=tuple((found.get("return_origins") or "").split()),

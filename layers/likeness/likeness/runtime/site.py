@@ -79,7 +79,7 @@ class Site:
             wanted = unquote(path["path"])
             # Some chats encode the "#" of an invite link, which makes its token a part of the path: the page reads it.
             if not wanted.startswith("invite#") or "/" in wanted:
-                raise NotFound("There is no such route")
+                raise NotFound("Route not found")
             return self.html(_HTML["/invite"], headers_of(event))
         if resource in _HTML and event["path"].endswith("/"):
             return redirect(f"..{resource}")  # a page's files are addressed relative to it; the fragment stays
@@ -119,7 +119,7 @@ class Site:
         NotFound for anything that is no file of ours.
         """
         if not _DIGEST.fullmatch(version) or name not in self.files:
-            raise NotFound("There is no such file")
+            raise NotFound("File not found")
         kept = {"Cache-Control": _FOR_EVER if version == self.version else "no-store"}
         if name == _LIMITS:
             return page(name, headers=kept, body=self._limits)
