@@ -1,4 +1,4 @@
-"""Idempotency keys: a repeated request gets the answer to the first one, by Powertools' idempotency."""
+"""Idempotency keys: a repeated request gets the response to the first one (Powertools' idempotency)."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ AnswerT = TypeVar("AnswerT")
 
 
 class Idempotency:
-    """Keeps the answers to requests with an ``Idempotency-Key`` in a table, for a day.
+    """Stores the responses to requests with an ``Idempotency-Key`` in a table, for a day.
 
-    Answers are stored under the Lambda function's name and ``operation``: another value forgets the stored ones.
+    The key includes the Lambda function's name and ``operation``: a change of either one orphans stored responses.
     """
 
     def __init__(self, client: DynamoDBClient, table_name: str, operation: str) -> None:
@@ -49,11 +49,11 @@ class Idempotency:
         self._prefix = f"{os.environ.get('AWS_LAMBDA_FUNCTION_NAME', '')}.{operation}"
 
     def __call__(self, app: RestResolver, body: BaseModel, operate: Callable[[], AnswerT]) -> AnswerT:
-        """Returns what ``operate`` answers to ``app``'s current request, or answered to the first one with its key.
+        """Returns the result of ``operate``, or the stored one of the first request with the same key.
 
-        Without a key ``operate`` runs each time. The answer must survive JSON. Raises InvalidRequest for a malformed
-        key, Conflict for one that is in use or was used with another ``body``, and StorageUnavailable when the table
-        cannot be reached.
+        Without a key, ``operate`` runs each time. The result must be serializable as JSON. Raises InvalidRequest for a
+        malformed key, Conflict for one that is in use or was used with another ``body``, and StorageUnavailable when
+        the table is unavailable.
         """
         key = app.current_event.headers.get(HEADER)
         if key is None:
