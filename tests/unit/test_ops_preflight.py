@@ -112,7 +112,7 @@ def test_a_full_account_has_no_room(aws: None) -> None:
         "quotas",
         Verdict.TO_DO,
         "topics (SNS): 3 of 3, the stack makes 1",
-        "ask for a higher quota (ApiHarness Quotas), or delete what nobody uses",
+        "ask for a higher quota (Service Quotas), or delete what nobody uses",
     )
 
 
