@@ -1,4 +1,4 @@
-"""The REST API's authorizer: x-api-key → caller."""
+"""The REST API's authorizer: gets the caller for the credential in x-api-key."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ authorize = bootstrap.authorize()
 
 @observed(of_request)
 def handler(event: AuthorizerEvent, context: LambdaContext) -> AuthorizerAnswer:
-    """Allows or denies the whole stage."""
+    """Allows or denies access to the whole stage."""
     return authorization_of(event, authorize(headers_of(event).get("x-api-key") or ""))

@@ -1,4 +1,4 @@
-"""By the clock."""
+"""Scheduled: check credits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ check_credits = bootstrap.check_credits()
 
 @observed(of_schedule)
 def handler(event: ScheduleEvent, context: LambdaContext) -> Checked:
-    """The schedule: the credits left at crun become a metric."""
+    """Records the credits left at crun as a metric."""
     done = check_credits()
     logger.info("credits", extra=done)
     return done

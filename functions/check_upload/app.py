@@ -1,4 +1,4 @@
-"""S3 ObjectCreated, by EventBridge."""
+"""S3's ObjectCreated events, from EventBridge."""
 
 from __future__ import annotations
 

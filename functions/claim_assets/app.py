@@ -23,7 +23,7 @@ def handler(event: ClaimAssetsEvent, context: LambdaContext) -> NextAction:
         event["session_id"],
         event["execution"],
         takes_over=event.get("takes_over") or None,
-        # Neither an execution that takes over nor one of an earlier version brings it along.
+        # Executions that take over, and those of earlier versions, have no look-up result.
         group_id=(event.get("lookup") or {}).get("group_id"),
     )
     logger.info("assets claimed", extra={"next": plan["next"], "assets": len(plan["asset_ids"])})

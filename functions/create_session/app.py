@@ -19,7 +19,7 @@ idempotency = bootstrap.idempotency("app.create.<locals>.once")
 
 @app.post("/sessions")
 def create() -> Response[str]:
-    """Creates a session; with an Idempotency-Key the same request gets the same answer for a day."""
+    """Creates a session; with an Idempotency-Key, the same request returns the same response for a day."""
     body = parse_body(NewSession, app.current_event.decoded_body)
     view = idempotency(app, body, lambda: sessions.create(app.caller, body, base_url(app.event), app.correlation_id))
     return answer(view, 201)
@@ -27,13 +27,13 @@ def create() -> Response[str]:
 
 @app.post("/sessions/<session_id>/attempts")
 def create_attempt(session_id: str) -> Response[str]:
-    """A fresh H5 link for the same session."""
+    """Creates a new H5 link for the session."""
     return answer(sessions.create_attempt(app.caller, session_id, base_url(app.event)), 201)
 
 
 @app.post("/sessions/<session_id>/invite")
 def renew_invite(session_id: str) -> Response[str]:
-    """A fresh invite link; the ones before it end."""
+    """Creates a new invite link and invalidates the earlier ones."""
     view = sessions.renew_invite(app.caller, session_id, base_url(app.event))
     logger.info("invite renewed", extra={"session_id": view["id"]})
     return answer(view, 201)

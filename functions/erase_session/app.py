@@ -16,17 +16,17 @@ erase_asset = bootstrap.erase_asset()
 
 @app.delete("/sessions/<session_id>")
 def erase(session_id: str) -> Response[str]:
-    """Erases one session; repeating it changes nothing."""
+    """Erases a session; a repetition changes nothing."""
     caller = app.caller
     tombstone = erase_session(caller, session_id)
-    # What an operator repeats after a restore of the table: see docs/operations.md.
+    # Operators repeat these erasures after a restore of the table: see docs/operations.md.
     logger.info("session erased", extra={"session_id": session_id, "client_id": caller.client_id})
     return answer(tombstone)
 
 
 @app.delete("/sessions/<session_id>/assets/<asset_id>")
 def erase_one(session_id: str, asset_id: str) -> Response[str]:
-    """Erases one asset; repeating it changes nothing."""
+    """Erases an asset; a repetition changes nothing."""
     caller = app.caller
     asset = erase_asset(caller, session_id, asset_id)
     ids = {"session_id": session_id, "asset_id": asset_id, "client_id": caller.client_id}

@@ -1,4 +1,4 @@
-"""By the clock."""
+"""Scheduled: export the inventory."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ export_inventory = bootstrap.export_inventory()
 
 @observed(of_schedule)
 def handler(event: ScheduleEvent, context: LambdaContext) -> dict[str, str | int]:
-    """The schedule: an export is begun, or goes on where the last run stopped."""
-    # The last page and the last part of a run fit into the minute that is left.
+    """Starts an export, or continues the last one where the previous run stopped."""
+    # The reserved minute is enough for the last page and the last part of a run.
     done = export_inventory(deadline(context, reserve=60), deadline(context) + 60)
     logger.info("inventory", extra=done)
     return done

@@ -23,7 +23,7 @@ client_keys = bootstrap.client_keys()
 
 @observed(of_request)
 def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
-    """An AssetId."""
+    """Downloads a file and returns its AssetId."""
 
     def work(caller: Caller) -> dict[str, Any]:
         asked = read_body(UploadRequest, body_of(event))

@@ -1,4 +1,4 @@
-"""GET /api/v1/client/job/visual-validate-result and …/asset-info, and the answer to what is no route there."""
+"""GET /api/v1/client/job/visual-validate-result and …/asset-info, and 404 for unknown routes there."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ client_keys = bootstrap.client_keys()
 
 @observed(of_request)
 def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
-    """A GroupId, or an asset."""
+    """Returns a GroupId, or an asset."""
 
     def work(caller: Caller) -> dict[str, Any]:
         if event["resource"] == f"{JOB}visual-validate-result":
             return visual_validate_result(get_result.group(caller, required_query_parameter(event, "byted_token")))
         if event["resource"] == f"{JOB}asset-info":
             return asset_info(get_result.asset(caller, required_query_parameter(event, "asset_id")))
-        raise NotFound("no such endpoint")
+        raise NotFound("endpoint not found")
 
     return respond(event, client_keys, work)

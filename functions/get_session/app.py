@@ -14,18 +14,18 @@ sessions = bootstrap.get_session()
 
 @app.get("/sessions")
 def list_sessions() -> Response[str]:
-    """A page of the client's sessions."""
+    """Returns a page of the client's sessions."""
     wanted = {name: app.query.get(name) for name in ("limit", "cursor", "status", "reference")}
     return answer(sessions.list(app.caller, **wanted))
 
 
 @app.get("/sessions/<session_id>")
 def get_session(session_id: str) -> Response[str]:
-    """One session with its assets."""
+    """Returns a session with its assets."""
     return answer(sessions.one(app.caller, session_id))
 
 
 @app.get("/sessions/<session_id>/assets/<asset_id>")
 def get_asset(session_id: str, asset_id: str) -> Response[str]:
-    """One asset."""
+    """Returns an asset."""
     return answer(sessions.asset(app.caller, session_id, asset_id))

@@ -14,6 +14,6 @@ stats = bootstrap.get_stats()
 
 @app.get("/stats")
 def get_stats() -> Response[str]:
-    """The client's days."""
+    """Returns the client's statistics by day."""
     wanted = {"first": app.query.get("from"), "last": app.query.get("to"), "cursor": app.query.get("cursor")}
     return answer(stats(app.caller, **wanted))

@@ -18,7 +18,7 @@ look_up_result = bootstrap.look_up_result()
 
 @observed(of_task)
 def handler(event: LookUpResultEvent, context: LambdaContext) -> LookUp:
-    """Looks up the attempt that the execution is about."""
+    """Gets the result of the execution's attempt from crun."""
     with reported():
         found = look_up_result(
             event["session_id"], event["attempt"], event["execution"], last_chance=event["last_chance"]

@@ -24,7 +24,7 @@ base_url = bootstrap.base_url()
 
 @observed(of_request)
 def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
-    """An issued token, and crun's link."""
+    """Creates a face check; returns an issued token and crun's link."""
 
     def work(caller: Caller) -> dict[str, Any]:
         asked = read_body(ValidationRequest, body_of(event))

@@ -19,10 +19,10 @@ poll_assets = bootstrap.poll_assets()
 
 @observed(of_task)
 def handler(event: PollAssetsEvent, context: LambdaContext) -> NextAction:
-    """One poll."""
-    # The whole plan travels, so that an execution of another version, whose plan holds less, finds its path.
+    """Polls crun for the session's assets."""
+    # The state passes the whole plan: a path to a field would fail in executions of versions that lack the field.
     asked_at = event.get("plan", {}).get("asked_at")
-    started = event.get("started_at")  # an execution of another version may not tell
+    started = event.get("started_at")  # executions of another version may lack it
     plan = poll_assets(
         event["session_id"],
         event["execution"],

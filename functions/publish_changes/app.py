@@ -1,4 +1,4 @@
-"""The table's stream."""
+"""The consumer of the table's stream."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ dead_letters = bootstrap.unread_changes()
 
 @observed(of_batch)
 def handler(event: StreamEvent, context: LambdaContext) -> BatchAnswer:
-    """Publishes the changes in a batch; from the first that the bus did not take, Lambda delivers it again."""
+    """Publishes the changes in a batch; Lambda repeats it from the first one that the event bus did not accept."""
     published = publish_changes(read_changes(event, read_change, dead_letters))
     for each in published.measures:
         measure(each.metric, each.value, **each.dimensions)
-    for told in published.events:
-        logger.info("event published", extra={"type": told.type, **of_detail(told.detail)})
+    for published_event in published.events:
+        logger.info("event published", extra={"type": published_event.type, **of_detail(published_event.detail)})
     if published.stopped_at is None:
         return failed_items([])
     logger.warning("events left", extra={"code": "storage_unavailable"})

@@ -1,4 +1,4 @@
-"""GET /callback/{session_id}/{attempt}/{signature}: public, one route, so no router."""
+"""GET /callback/{session_id}/{attempt}/{signature}: public, without a router because it is a single route."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ base_url = bootstrap.base_url()
 
 @observed(of_request)
 def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
-    """303 to where the person goes on, or a page that says what to do. A browser reads it: never JSON."""
+    """Redirects the person's browser (303), or returns an error page; never JSON."""
 
     def work() -> dict[str, Any]:
         path, query = event["pathParameters"] or {}, event.get("multiValueQueryStringParameters") or {}

@@ -1,4 +1,4 @@
-"""By the clock."""
+"""Scheduled: check active assets at crun."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ recheck_assets = bootstrap.recheck_assets()
 
 @observed(of_schedule)
 def handler(event: ScheduleEvent, context: LambdaContext) -> Rechecked:
-    """The schedule: some of the active assets are asked for."""
-    # The last question of a run, with its pause, fits into the minute that is left.
+    """Checks some of the active assets at crun."""
+    # The reserved minute is enough for the last request of a run and its pause.
     done = recheck_assets(deadline(context, reserve=60))
     logger.info("assets rechecked", extra=done)
     return done

@@ -1,4 +1,4 @@
-"""By the clock."""
+"""Scheduled: restart stalled work."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ reconcile = bootstrap.reconcile()
 
 @observed(of_schedule)
 def handler(event: ScheduleEvent, context: LambdaContext) -> Reconciled:
-    """The schedule: what is due and does not move is set going."""
-    # The last session of a run, with the largest file to check, fits into the half minute that is left.
+    """Restarts work that is due and makes no progress."""
+    # The reserved half minute is enough for the last session of a run, with the largest file to check.
     done = reconcile(deadline(context, reserve=30))
     logger.info("reconciled", extra=done)
     return done

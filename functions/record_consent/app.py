@@ -16,13 +16,13 @@ record_consent = bootstrap.record_consent()
 
 @app.get("/consent")
 def read() -> Response[str]:
-    """The text in force."""
+    """Returns the current consent text."""
     return answer(record_consent.text(app.query.get("language")))
 
 
 @app.post("/sessions/<session_id>/consent")
 def agree(session_id: str) -> Response[str]:
-    """The person has agreed to the text."""
+    """Records that the person has agreed to the text."""
     body = parse_body(ConsentAgreed, app.current_event.decoded_body)
     shown, new = record_consent(app.caller, session_id, body)
     return answer(shown, 201 if new else 200)

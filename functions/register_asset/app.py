@@ -16,7 +16,7 @@ register_asset = bootstrap.register_asset()
 
 @app.post("/sessions/<session_id>/assets")
 def register(session_id: str) -> Response[str]:
-    """Registers one asset: 201, or 200 with the asset that has the same bytes already."""
+    """Registers an asset: 201, or 200 with the existing asset that has the same bytes."""
     caller = app.caller
     body = parse_body(AssetRegistration, app.current_event.decoded_body)
     asset, is_new = register_asset(caller, session_id, body)

@@ -34,5 +34,5 @@ def _record(message: WebhookMessage, tried: int, outcome: Outcome) -> int | None
 
 @observed(of_batch)
 def handler(event: QueueEvent, context: LambdaContext) -> BatchAnswer:
-    """Sends what each message asks for."""
+    """Sends the deliveries of each message."""
     return consumer.consume(event, _send, lambda message, tried: _record(message, tried, send_webhooks.deferred(tried)))

@@ -1,6 +1,6 @@
-"""GET /invite, /console, /docs, /openapi.json and what they load, and POST /qr-codes for the links that they show.
+"""GET /invite, /console, /docs, /openapi.json and their files, and POST /qr-codes for the links that they show.
 
-Any other path is answered here too: whoever opens a damaged link in a browser gets a page.
+Unknown paths are also routed here, so that a damaged link in a browser leads to a page.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from likeness.runtime.invocations import ApiEvent
 
-# Where AWS has another address (an emulator, a VPC endpoint), forms lead there too.
+# With another AWS endpoint (an emulator, a VPC endpoint), forms upload to it too.
 upload_addresses = os.environ.get("AWS_ENDPOINT_URL") or settings.text("UPLOAD_ADDRESSES")
 site = Site(upload_addresses, int(settings.number("VIDEO_MAX_PIXELS")))
 
@@ -32,6 +32,6 @@ def _qr_code(event: ApiEvent) -> dict[str, Any]:
 
 @observed(of_request)
 def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
-    """Answers by the name of the route."""
+    """Returns a QR code, a page or a file."""
     answer = _qr_code if event["resource"] == "/qr-codes" else site.answer
     return respond(event, lambda: answer(event))

@@ -24,5 +24,5 @@ def _start(message: Message, tried: int) -> None:
 
 @observed(of_batch)
 def handler(event: QueueEvent, context: LambdaContext) -> BatchAnswer:
-    """Starts the execution that each message calls for."""
+    """Starts an execution for each message that needs one."""
     return consumer.consume(event, _start)

@@ -18,7 +18,7 @@ submit_asset = bootstrap.submit_asset()
 
 @observed(of_task)
 def handler(event: SubmitAssetEvent, context: LambdaContext) -> Submission:
-    """Submits one asset."""
+    """Submits an asset to crun."""
     with reported():
         done = submit_asset(event["session_id"], event["asset_id"], event["execution"])
     logger.info("asset submitted", extra=done)

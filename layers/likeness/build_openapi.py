@@ -1,4 +1,4 @@
-"""Makes the OpenAPI document, which is JSON, from the contract's source, which is YAML.
+"""Builds the OpenAPI document (JSON) from the contract's source (YAML).
 
 Run by the layer's Makefile: ``python build_openapi.py <openapi.yaml> <openapi.json>``.
 """
@@ -16,7 +16,7 @@ SOURCE = Path(__file__).with_name("openapi.yaml")
 
 
 class _Loader(yaml.CSafeLoader):
-    """Reads YAML as OpenAPI has it: the values of JSON, so a date is a string, and no key twice."""
+    """Loads YAML with the types of JSON, so a date is a string. Raises ValueError for duplicate keys."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
@@ -32,7 +32,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
         if not isinstance(key, str):
             raise ValueError(f"line {line}: the key {key!r} is not a string; put it in quotes")
         if key in made:
-            raise ValueError(f"line {line}: the key {key!r} stands here a second time")
+            raise ValueError(f"line {line}: the key {key!r} is a duplicate")
         made[key] = loader.construct_object(value_node, deep=True)
     return made
 
@@ -41,7 +41,7 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 def read(source: Path = SOURCE) -> dict[str, Any]:
-    """Returns the contract of ``source``. Raises ValueError when a key is not a string or stands twice in a mapping."""
+    """Returns the contract in ``source``. Raises ValueError when a key is not a string, or is a duplicate."""
     made: dict[str, Any] = yaml.load(source.read_text("utf-8"), _Loader)  # noqa: S506
     return made
 

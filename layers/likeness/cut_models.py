@@ -1,7 +1,7 @@
-"""Cuts botocore's descriptions of AWS down to what the product calls: reading them is most of a client's cost.
+"""Reduces botocore's service models to the operations that Likeness uses, because parsing them slows down cold starts.
 
-Run by the layer's Makefile: ``python cut_models.py <botocore/data> <target>``. What is not here, botocore still finds
-in its own folder. The descriptions are botocore's (Apache License 2.0), shortened.
+Run by the layer's Makefile: ``python cut_models.py <botocore/data> <target>``. botocore finds all other models in its
+own folder. The models are botocore's (Apache License 2.0), shortened.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-#: The operations of each service. S3's CreateBucket stands behind presigned forms, HeadBucket behind redirects.
+#: The operations of each service. botocore needs S3's CreateBucket for presigned forms, and HeadBucket for redirects.
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "dynamodb": (
         "BatchGetItem",
@@ -31,10 +31,10 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "sqs": ("ChangeMessageVisibility", "SendMessage"),
     "stepfunctions": ("DescribeExecution", "GetExecutionHistory", "StartExecution", "StopExecution"),
 }
-#: What endpoints.json calls them, where that is another name.
+#: The names of services in endpoints.json that differ.
 _ENDPOINTS = {"stepfunctions": "states"}
 _PROSE = ("documentation", "examples")
-#: The roots of Amazon Trust Services, by their names in botocore's bundle.
+#: The root certificates of Amazon Trust Services, by their names in botocore's bundle.
 _ROOTS = (
     *(f"Amazon Root CA {number}" for number in range(1, 5)),
     "Starfield Services Root Certificate Authority - G2",
@@ -43,7 +43,7 @@ _COMMON = ("_retry.json", "partitions.json", "sdk-default-configuration.json")
 
 
 def cut(source: Path, target: Path) -> None:
-    """Writes what the product needs from botocore's data folder ``source``, and of its roots, to ``target``."""
+    """Writes the needed parts of botocore's data folder ``source`` and of its root certificates to ``target``."""
     for name in _COMMON:
         _write(target / name, _read(source / name))
     _write(target / "endpoints.json", _endpoints(_read(source / "endpoints.json")))
@@ -60,7 +60,7 @@ def cut(source: Path, target: Path) -> None:
 
 
 def _roots(bundle: str) -> str:
-    """The certificates of Amazon Trust Services out of a bundle in which a label stands before each."""
+    """The certificates of Amazon Trust Services in a bundle that has a label before each certificate."""
     found = []
     for label in _ROOTS:
         _, there, rest = bundle.partition(f'# Label: "{label}"\n')
@@ -104,12 +104,12 @@ def _service(whole: dict[str, Any], operations: tuple[str, ...]) -> Any:
             shapes[name] = whole["shapes"][name]
             waiting += _referred(shapes[name])
     cut_down = _without_prose(whole | {"operations": kept, "shapes": dict(sorted(shapes.items()))})
-    # botocore reads the prose of these itself.
+    # botocore reads the documentation of these itself.
     return cut_down | {name: whole[name] for name in ("clientContextParams",) if name in whole}
 
 
 def _referred(part: Any) -> Iterator[str]:
-    """The shapes that a part of a description names."""
+    """The shapes that a part of a model refers to."""
     if isinstance(part, dict):
         if isinstance(part.get("shape"), str):
             yield part["shape"]
@@ -122,7 +122,7 @@ def _referred(part: Any) -> Iterator[str]:
 
 def _without_prose(part: Any) -> Any:
     if isinstance(part, dict):
-        # A member may be called "documentation" too: prose is text, a member is a mapping.
+        # A member may also be named "documentation": prose is text, a member is a mapping.
         return {
             name: _without_prose(each)
             for name, each in part.items()

@@ -298,7 +298,7 @@ def test_a_session_created_here_shows_its_link_and_qr_code(enter: Any, fresh_cli
     dialog.get_by_label("Language").select_option("en")
     dialog.get_by_label("Return URL").fill("https://elsewhere.example/")
     dialog.get_by_role("button", name="Create session").click()
-    expect(dialog.get_by_text("is not on this client's list")).to_be_visible()
+    expect(dialog.get_by_text("is not on the client's list")).to_be_visible()
     expect(dialog.get_by_label("Return URL")).to_be_focused()
     dialog.get_by_label("Return URL").fill("")
     dialog.get_by_role("button", name="Create session").click()

@@ -789,10 +789,10 @@ def test_an_error_while_polling_is_shown_and_polling_continues(person: NewPerson
     alice = person(session["invite_url"], allowed=[FAILED_LOAD])
     alice.sees("ready")
     alice.page.route(
-        session_url(session), problem(503, "storage_unavailable", "A service we depend on does not answer")
+        session_url(session), problem(503, "storage_unavailable", "A service that Likeness depends on is unavailable")
     )
     expect(alice.page.locator("#notice")).to_contain_text(
-        "A service we depend on does not answer (storage_unavailable)"
+        "A service that Likeness depends on is unavailable (storage_unavailable)"
     )
     alice.page.unroute(session_url(session))
     expect(alice.page.locator("#notice")).to_be_hidden()

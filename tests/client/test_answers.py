@@ -124,7 +124,7 @@ def test_a_refused_credential_or_size_is_reported_immediately(server: Script, cl
         (problem(400, "invalid_request", field="language"), InvalidRequestError, "invalid_request"),
         (problem(413, "bad_request"), InvalidRequestError, "bad_request"),
         (problem(401, "unauthorized"), CredentialError, "unauthorized"),
-        (problem(404, "not_found", detail="There is no such session"), NotFoundError, "not_found"),
+        (problem(404, "not_found", detail="Session not found"), NotFoundError, "not_found"),
         (problem(418, "teapot"), LikenessApiError, "teapot"),
         (Answer(404, b"<html>", "text/html"), NotFoundError, "http_404"),
         (Answer(500, b"{}"), LikenessApiError, "http_500"),
@@ -148,7 +148,7 @@ def test_the_text_of_an_error_names_the_request(server: Script, client: Client) 
     server.then(Answer(500, example("internal_error"), "application/problem+json"))
     with pytest.raises(LikenessApiError) as caught:
         client.get_session(ID)
-    text = "500 internal_error: Something went wrong on our side (request 8f0b4c1e-6a53-4a37-9d4c-2f1f0a7c9b55)"
+    text = "500 internal_error: Internal server error (request 8f0b4c1e-6a53-4a37-9d4c-2f1f0a7c9b55)"
     assert str(caught.value) == text
 
 

@@ -291,7 +291,7 @@ class FakeWebhooks:
 
     def _check_available(self) -> None:
         if self.away:
-            raise StorageUnavailable("AWS answered InternalServerError")
+            raise StorageUnavailable("AWS returned InternalServerError")
 
 
 @dataclass

@@ -74,7 +74,7 @@ def test_every_route_answers_as_it_does_without_a_base_path(
         for name in (place, next(iter(PLACES)))
     }
     assert answers[place] == answers[next(iter(PLACES))]
-    assert resource == "/{path+}" or "There is no such route" not in answers[place]["body"]
+    assert resource == "/{path+}" or "Route not found" not in answers[place]["body"]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -123,7 +123,7 @@ def test_crun_routes_are_found_below_the_base_path(api: ApiHarness, place: str) 
         event = request(place, "GET", f"/api/v1/client/job/{resource}", headers=key, query=query)
         answer = invoke(api.apps[function], event)
         assert json.loads(answer["body"])["code"] == 404
-        assert "no such endpoint" not in answer["body"]
+        assert "endpoint not found" not in answer["body"]
     body = json.dumps({"name": "n", "asset_type": "Image", "asset_url": "https://a.example/x", "group_id": "none"})
     event = request(place, "POST", "/api/v1/client/job/asset-upload", headers=key, body=body)
     assert "group not found" in invoke(api.apps["fetch_asset"], event)["body"]
@@ -143,5 +143,5 @@ def test_a_value_in_the_path_does_not_select_another_route(api: ApiHarness) -> N
     for odd in ("x/attempts", "../sessions", "a%2Fb", "{session_id}", "ses 1", "é"):
         event = request(place, "GET", "/sessions/{session_id}", {"session_id": odd}, authorizer=api.authorizer)
         answer = invoke(api.apps["get_session"], event)
-        assert (answer["statusCode"], json.loads(answer["body"])["detail"]) == (404, "There is no such session")
+        assert (answer["statusCode"], json.loads(answer["body"])["detail"]) == (404, "Session not found")
     assert "Item" not in boto3.client("dynamodb").get_item(TableName="Table", Key=session_key("x"))

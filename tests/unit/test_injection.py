@@ -310,9 +310,9 @@ def test_an_internal_error_is_a_problem_with_an_id_and_no_details(
     assert answer.status == 500
     assert answer.json == {
         "type": "about:blank",
-        "title": "Something went wrong on our side",
+        "title": "Internal server error",
         "status": 500,
-        "detail": "Something went wrong on our side",
+        "detail": "Internal server error",
         "code": "internal_error",
         "request_id": "r",
     }

@@ -136,7 +136,7 @@ def test_an_erased_session_gets_no_invite(harness: StepHarness) -> None:
     one = harness.session()
     step = CreateSession(harness.store, harness.links(), harness.files, harness.keys, harness.clock, 5)
     assert harness.store.redact_session(harness.row(one), harness.clock.now())
-    with pytest.raises(Conflict, match="takes no invite link"):
+    with pytest.raises(Conflict, match="cannot have an invite link"):
         step.renew_invite(Caller("acme"), one.id, BASE)
 
 

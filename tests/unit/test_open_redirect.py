@@ -103,8 +103,8 @@ def test_any_other_url_is_refused_before_any_other_action(api: ApiHarness, url: 
     [
         ("https://app.example.com/#x", "fragment"),
         ("https://APP.example.com:443/done#", "fragment"),
-        ("https://other.example.com/", "not on this client's list"),
-        ("http://app.example.com/", "not an https URL"),
+        ("https://other.example.com/", "not on the client's list"),
+        ("http://app.example.com/", "must be an https URL"),
         ("https://user@app.example.com/", "user info"),
         ("https://app.example.com/a b", "white space"),
         ("https://\u0430pp.example.com/", "non-ASCII"),

@@ -98,7 +98,7 @@ class Client:
         body = {name: value for name, value in body.items() if value is not None}
         key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
         if not re.fullmatch(r"[!-~][ -~]{0,254}", key):
-            raise ValueError("idempotency_key: 1 to 255 printable ASCII characters, the first one not a space")
+            raise ValueError("idempotency_key: must be 1 to 255 printable ASCII characters, the first one not a space")
         return read(Session, self._transport.send(Request("POST", "/sessions", body=body, idempotency_key=key)))
 
     def get_session(self, session_id: str) -> Session:

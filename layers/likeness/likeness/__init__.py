@@ -2,5 +2,5 @@
 
 import gc
 
-# A function loads some 100,000 objects while it starts, and none of them is garbage: collecting among them takes 6 %.
+# A function loads some 100,000 objects at start, none of which is garbage: collections would take 6 % of the time.
 gc.set_threshold(50_000, 20, 20)

@@ -1,20 +1,21 @@
 """Every error that Likeness raises on purpose.
 
 LikenessError
-├── RequestError                    the caller's fault: 4xx
+├── RequestError                    4xx, the request has to change
 │   ├── InvalidRequest              400, names the field
-│   ├── NotFound                    404, also for what belongs to somebody else
+│   ├── NotFound                    404, also for a resource of another client
 │   ├── Forbidden                   403
 │   ├── Conflict                    409
 │   └── TooManyAttempts             429
-├── UpstreamError                   crun did not do what was asked
-│   ├── UpstreamRefused             it said no; asking again does not help
-│   ├── UpstreamDeferred            it certainly did not happen; ask again later
-│   └── UpstreamAmbiguous           it may have happened
-│       └── UpstreamIncomplete      a success without what was promised
-├── StorageUnavailable              503, AWS did not answer
-├── WorkInProgress                  somebody else holds the work; come back
-└── ConditionFailed                 a conditional write found another state (never leaves a step)
+├── UpstreamError                   a request to crun failed
+│   ├── UpstreamRefused             crun refused it; a retry does not help
+│   ├── UpstreamDeferred            crun did not process it; retry later
+│   │   └── RateLimited             429, a rate limit is reached; retry later
+│   └── UpstreamAmbiguous           crun may have processed it
+│       └── UpstreamIncomplete      crun reported success, but left out a promised value
+├── StorageUnavailable              503, an AWS service did not respond
+├── WorkInProgress                  another execution does the work; retry later
+└── ConditionFailed                 the condition of a conditional write was not met (never leaves a step)
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from collections.abc import Sequence
 
 
 class LikenessError(Exception):
-    """Base of the tree. ``status`` and ``code`` are what an HTTP caller gets."""
+    """The base of all errors. An HTTP response has ``status``, ``code`` and ``title``."""
 
     status = 500
     code = "internal_error"
-    title = "Something went wrong on our side"
+    title = "Internal server error"
 
     def __init__(self, message: str = "", *, field: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(message or self.title)
@@ -37,42 +38,42 @@ class LikenessError(Exception):
 
 
 class RequestError(LikenessError):
-    """When the caller has to change something before trying again."""
+    """When the caller has to change the request before a retry."""
 
     status = 400
     code = "bad_request"
-    title = "The request cannot be served"
+    title = "Bad request"
 
 
 class InvalidRequest(RequestError):
-    """When a body, a query or a header breaks the contract; ``field`` names the place."""
+    """When a body, query or header violates the contract; ``field`` names the place."""
 
     code = "invalid_request"
     title = "The request is not valid"
 
 
 class NotFound(RequestError):
-    """When the thing does not exist, or belongs to another client."""
+    """When the resource does not exist, or belongs to another client."""
 
     status = 404
     code = "not_found"
-    title = "There is no such thing"
+    title = "Not found"
 
 
 class Forbidden(RequestError):
-    """When the credential is good but not for this."""
+    """When the credential is valid, but does not permit this request."""
 
     status = 403
     code = "forbidden"
-    title = "This credential does not allow that"
+    title = "The credential does not have permission for this request"
 
 
 class Conflict(RequestError):
-    """When the state of the session, or an idempotency key, does not allow the request."""
+    """When the request conflicts with the state of the session, or with an idempotency key."""
 
     status = 409
     code = "conflict"
-    title = "The request does not fit the present state"
+    title = "The request conflicts with the current state of the resource"
 
     def __init__(self, message: str = "", *, code: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(message, retry_after=retry_after)
@@ -81,22 +82,22 @@ class Conflict(RequestError):
 
 
 class TooManyAttempts(RequestError):
-    """When a session has used up its attempts or assets."""
+    """When a session has reached its limit of attempts or assets."""
 
     status = 429
     code = "too_many_attempts"
-    title = "No attempts are left in this session"
+    title = "Session limit exceeded"
 
 
 class UpstreamError(LikenessError):
-    """When crun did not do what it was asked; ``upstream_code`` is its own figure, if it gave one.
+    """When a request to crun failed. ``upstream_code`` is crun's code, if it returned one.
 
-    ``retry_after`` is what our caller is told, ``asked_to_wait`` what crun itself has asked for, if it did: seconds.
+    Both in seconds: ``retry_after`` goes to the caller, ``asked_to_wait`` is the Retry-After of crun, if it sent one.
     """
 
     status = 503
     code = "upstream_unavailable"
-    title = "The validation service does not answer; try again later"
+    title = "The validation service is unavailable; try again later"
 
     def __init__(
         self,
@@ -111,25 +112,25 @@ class UpstreamError(LikenessError):
         self.asked_to_wait = asked_to_wait
 
 
-# crun's refusals, and what our caller is told of each (source: the code list of crun's page).
+# Status, code and title of the response to each of crun's refusals (source: the code list in crun's documentation).
 _REFUSALS: dict[int, tuple[int, str, str]] = {
-    401: (503, "upstream_key_rejected", "The validation service does not accept our key"),
+    401: (503, "upstream_key_rejected", "The validation service rejected our API key"),
     402: (503, "upstream_credits_exhausted", "The account at the validation service has no credits left"),
-    403: (503, "upstream_key_disabled", "Our key is disabled at the validation service"),
-    404: (502, "upstream_not_found", "The validation service does not know what was asked for"),
+    403: (503, "upstream_key_disabled", "The validation service has disabled our API key"),
+    404: (502, "upstream_not_found", "The validation service did not find the requested resource"),
     422: (502, "upstream_rejected", "The validation service rejected the request"),
-    501: (502, "upstream_failed", "The validation service could not do it"),
-    505: (503, "upstream_disabled", "This feature is disabled at the validation service"),
+    501: (502, "upstream_failed", "The validation service could not process the request"),
+    505: (503, "upstream_disabled", "The validation service has disabled this feature"),
 }
 
-#: Refusals that concern the account, not the person: somebody has to act (see docs/operations.md).
+#: Refusals that concern the account, not the person: an operator has to act (see docs/operations.md).
 ACCOUNT_REFUSALS = frozenset({401, 402, 403, 505})
 
 
 class UpstreamRefused(UpstreamError):
-    """When crun said no: 401, 402, 403, 404, 422, 501, 505, or a code nobody has documented.
+    """When crun refused the request: 401, 402, 403, 404, 422, 501, 505, or an undocumented code.
 
-    ``errors`` is what crun lists with a 422: short lines, without anything that we have sent.
+    ``errors`` are the lines that crun lists with a 422, shortened and without any value of the request.
     """
 
     def __init__(self, upstream_code: int, detail: str = "", errors: Sequence[str] = ()) -> None:
@@ -145,46 +146,46 @@ class UpstreamRefused(UpstreamError):
 
 
 class UpstreamDeferred(UpstreamError):
-    """When the request certainly did not happen: 429, 455, or no connection."""
+    """When crun certainly did not process the request: 429, 455, or no connection."""
 
     code = "upstream_deferred"
 
 
 class RateLimited(UpstreamDeferred):
-    """When our own rate limiter, or crun's limit, has no permit left in this window."""
+    """When our rate limiter has no permit left, or crun responded with 429."""
 
     status = 429
     code = "rate_limited"
-    title = "Too many requests at the moment; try again shortly"
+    title = "Too many requests; try again shortly"
 
 
 class UpstreamAmbiguous(UpstreamError):
-    """When the request may have happened: a lost answer, 5xx, 408, or an answer that is not crun's envelope."""
+    """When crun may have processed the request: no response, 5xx, 408, or a response without crun's envelope."""
 
     code = "upstream_ambiguous"
 
 
 class UpstreamIncomplete(UpstreamAmbiguous):
-    """When crun says that it succeeded, and leaves out what it promised."""
+    """When crun reports success, but the response lacks a promised value."""
 
 
 class StorageUnavailable(LikenessError):
-    """When DynamoDB, SQS, S3, Step Functions or Secrets Manager did not do what was asked."""
+    """When a request to DynamoDB, SQS, S3, Step Functions or Secrets Manager failed."""
 
     status = 503
     code = "storage_unavailable"
-    title = "A service we depend on does not answer; try again shortly"
+    title = "A service that Likeness depends on is unavailable; try again shortly"
 
 
 class WorkInProgress(LikenessError):
-    """When another execution holds the look-up of the same attempt."""
+    """When another execution does the same work at the moment."""
 
     status = 409
     code = "work_in_progress"
 
 
 class ConditionFailed(LikenessError):
-    """When a conditional write found another state than it expected."""
+    """When the condition of a conditional write was not met."""
 
     status = 409
     code = "conflict"

@@ -147,7 +147,7 @@ def get_items(client: DynamoDBClient, table: str, keys: list[dict[str, Any]]) ->
     with translated():
         answer = client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
     if answer.get("UnprocessedKeys"):
-        raise StorageUnavailable("AWS answered UnprocessedKeys", retry_after=5)
+        raise StorageUnavailable("AWS returned UnprocessedKeys", retry_after=5)
     found: list[dict[str, Any]] = answer["Responses"][table]
     return found
 
@@ -213,6 +213,6 @@ def translated() -> Iterator[None]:
         reasons = [reason.get("Code") for reason in exc.response.get("CancellationReasons", [])]
         if code == "ConditionalCheckFailedException" or "ConditionalCheckFailed" in reasons:
             raise ConditionFailed(code) from exc
-        raise StorageUnavailable(f"AWS answered {code}", retry_after=5) from exc
+        raise StorageUnavailable(f"AWS returned {code}", retry_after=5) from exc
     except BotoCoreError as exc:
-        raise StorageUnavailable(f"AWS did not answer ({type(exc).__name__})", retry_after=5) from exc
+        raise StorageUnavailable(f"AWS did not respond ({type(exc).__name__})", retry_after=5) from exc

@@ -30,7 +30,7 @@ class Secret:
         text = self._at("AWSCURRENT", fresh=fresh)
         if not text:
             del self._kept["AWSCURRENT"]  # not cached: the next call reads it again
-            raise StorageUnavailable("The secret has no text", retry_after=5)
+            raise StorageUnavailable("The secret has no string value", retry_after=5)
         return text
 
     def previous(self, fresh: bool = False) -> str | None:

@@ -1,1 +1,1 @@
-"""Pydantic models of everything that comes from outside or goes there."""
+"""The formats of requests, responses, messages and events."""

@@ -1,4 +1,4 @@
-"""What every body of the HTTP API shares: strict models, and an error that names the field."""
+"""The base of all request bodies of the HTTP API: strict models, and an error that names the field."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from likeness.errors import InvalidRequest
 
 Model = TypeVar("Model", bound=BaseModel)
-#: No control characters, line separators or overrides of the direction of what follows: names reach crun and pages.
+#: No control characters, line separators or direction overrides, because names are sent to crun and shown on pages.
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+$"
 
 
 class Body(BaseModel):
-    """The base of all bodies. Strict: a number is not a text, and a field that nobody knows is a mistake."""
+    """The base of all bodies. Strict: types are not converted, and unknown fields are errors."""
 
-    # Built by the first body that needs it: no function takes all of these.
+    # Models are built on first use, because no function needs all of them.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 def parse_body(model: type[Model], body: str | None) -> Model:
-    """``body`` as ``model``; InvalidRequest names the first field that is wrong. An empty body is ``{}``."""
+    """Parses ``body``; an empty one is ``{}``. Raises InvalidRequest with the first invalid field."""
     try:
         return model.model_validate_json(body or "{}")
     except ValidationError as exc:

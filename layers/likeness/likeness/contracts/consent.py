@@ -10,7 +10,7 @@ from likeness.contracts.body import PRINTABLE, Body
 
 
 class ConsentAgreed(Body):
-    """The body: the text that the person has read, as GET /consent named it."""
+    """The body: the text that the person has read, as GET /consent returned it."""
 
     text_version: Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE)]
     language: Literal["zh", "en", "zh-Hant"]

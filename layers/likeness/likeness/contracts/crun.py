@@ -1,4 +1,4 @@
-"""crun's answers, read tolerantly: fields may be new, missing, null or of another type."""
+"""crun's responses, parsed tolerantly: fields may be new, missing, null or of another type."""
 
 from __future__ import annotations
 
@@ -18,57 +18,57 @@ _CODE = re.compile(r"-?[0-9]{1,6}", re.ASCII)
 _LINK = re.compile(r"https?://[\w.:\[\]-]+([/?#][\x21-\x5b\x5d-\x7e]*)?", re.ASCII)
 _LONGEST_LINK = 8192
 _REQUEST_TIMEOUT, _RATE_LIMITED, _MAINTENANCE = 408, 429, 455
-#: Codes above this are a server's trouble, but for these two, which are answers (source: crun's code list).
+#: Codes from 500 on are server errors, except these two refusals (source: the code list in crun's documentation).
 _ANSWERS_ABOVE_500 = frozenset({501, 505})
-#: An HTTP status that says what it says, whoever sends it: our account is refused.
+#: Codes that mean that our account is refused, even without crun's envelope.
 _REFUSED_BY_ANYBODY = frozenset({401, 403})
 
 
 def read_envelope(
     status: int, body: bytes, *, promised: str, retry_after: int | None = None, sent: Collection[str] = ()
 ) -> Mapping[str, Any]:
-    """The ``data`` of a successful answer.
+    """Returns the ``data`` of a successful response.
 
-    A call succeeded only when the HTTP status is 2xx *and* ``code`` is 200 *and* the promised field is there;
-    otherwise the first of (body code, HTTP status) that is not a success decides, and only an answer with crun's
-    envelope is crun's word (docs/architecture.md, "Errors of crun"). Raises UpstreamRefused, UpstreamDeferred or
-    UpstreamAmbiguous. ``sent``: what the request held, which no error repeats.
+    A request succeeded only when the HTTP status is 2xx *and* ``code`` is 200 *and* the promised field is present.
+    Otherwise the first of (body code, HTTP status) that is not a success decides. Only a response with crun's envelope
+    counts as a refusal by crun (docs/architecture.md, "Errors of crun"). Raises UpstreamRefused, UpstreamDeferred or
+    UpstreamAmbiguous. ``sent``: values of the request, which errors must not repeat.
     """
     envelope = _json_object(body)
     code = _integer(envelope.get("code"))
     decisive = next((each for each in (code, status) if each is not None and not _is_success(each)), None)
     if decisive is not None:
-        # crun never redirects: whoever does says nothing, whatever stands in the body of it.
+        # crun never redirects, so a redirect comes from another server, and its body does not count.
         is_word = code is not None and (decisive == code or not 300 <= status < 400)
         _raise(decisive, envelope, retry_after, sent, is_word=is_word)
     data = envelope.get("data")
     if code == _OK and (not data or (isinstance(data, dict) and data.get(promised) in (None, ""))):
-        raise UpstreamIncomplete(f"crun's answer lacks {promised}", upstream_code=code)
+        raise UpstreamIncomplete(f"crun's response lacks {promised}", upstream_code=code)
     if (
         code != _OK
         or not isinstance(data, dict)
         or not (_text(data.get(promised)) or isinstance(data.get(promised), float))
     ):
-        raise UpstreamAmbiguous(f"crun's answer lacks {promised}", upstream_code=code or status)
+        raise UpstreamAmbiguous(f"crun's response lacks {promised}", upstream_code=code or status)
     return data
 
 
 def read_code(body: bytes) -> int | None:
-    """The ``code`` of crun's envelope; None when the body is none: a proxy's page, or half of an answer."""
+    """The ``code`` of crun's envelope; None when the body has none, such as a proxy's page or a partial response."""
     return _integer(_json_object(body).get("code"))
 
 
 def read_id(data: Mapping[str, Any], name: str, longest: int = 256) -> str:
-    """An id of crun's: visible ASCII, of bounded length. UpstreamAmbiguous otherwise: nothing else may travel on."""
+    """Returns an id of crun. Raises UpstreamAmbiguous unless it is visible ASCII of bounded length."""
     given = data.get(name)
     text = str(given) if isinstance(given, (str, int)) and not isinstance(given, bool) else ""
     if len(text) > longest or not _ID.fullmatch(text):
-        raise UpstreamAmbiguous(f"crun's {name} is not of the form of an id")
+        raise UpstreamAmbiguous(f"crun's {name} is not a valid id")
     return text
 
 
 def read_link(data: Mapping[str, Any], name: str) -> str:
-    """A link that a browser is sent to, byte for byte. UpstreamAmbiguous when it is none."""
+    """Returns a link for the browser, unchanged. Raises UpstreamAmbiguous when it is not valid."""
     link = data.get(name)
     if not isinstance(link, str) or len(link) > _LONGEST_LINK or not _LINK.fullmatch(link):
         raise UpstreamAmbiguous(f"crun's {name} is not a link")
@@ -76,7 +76,7 @@ def read_link(data: Mapping[str, Any], name: str) -> str:
 
 
 def read_balance(data: Mapping[str, Any]) -> float:
-    """The credits left, whether they come as a number or as text. UpstreamAmbiguous when they are neither."""
+    """Returns the credits left, from a number or a text. Raises UpstreamAmbiguous when they are neither."""
     given = data.get("balance")
     try:
         if isinstance(given, (int, float, str)) and not isinstance(given, bool) and math.isfinite(float(given)):
@@ -93,7 +93,7 @@ def _is_success(code: int) -> bool:
 def _raise(
     code: int, envelope: Mapping[str, Any], retry_after: int | None, sent: Collection[str], *, is_word: bool
 ) -> NoReturn:
-    """Raises what ``code`` means. Not ``is_word``: it is the HTTP status of whoever answered, not crun's word."""
+    """Raises the error for ``code``. Without ``is_word``, it is an HTTP status that may not come from crun."""
     if code == _RATE_LIMITED:
         raise RateLimited(upstream_code=code, retry_after=retry_after or 10, asked_to_wait=retry_after)
     if code == _MAINTENANCE:
@@ -120,21 +120,23 @@ def _integer(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
     text = str(value)
-    # Not int() alone: that reads "2_00" and the digits of every script.
+    # int() alone also accepts "2_00" and the digits of every script.
     return int(text) if _CODE.fullmatch(text) else None
 
 
 def _text(value: object) -> str | None:
-    """A text to show: bounded, and of one line. Control characters, overrides of the direction and halves of surrogate
+    """A text of bounded length on one line, or None.
 
-    pairs become spaces: it is stored, answered as JSON and read by people."""
+    Control characters, direction overrides and lone surrogates become spaces, because the text is stored, returned as
+    JSON and shown to people.
+    """
     if not isinstance(value, (str, int)) or isinstance(value, bool) or value == "":
         return None
     return "".join(each if each.isprintable() else " " for each in str(value)[:4096])
 
 
 def read_asset_report(data: Mapping[str, Any]) -> AssetReport:
-    """An asset's status and, where it failed, why: crun's page shows no error field, so every known shape is read."""
+    """An asset's status and the cause of a failure, in every known form: crun does not document an error field."""
     status = _text(data["Status"]) or ""
     for name in ("Error", "error"):
         error = data.get(name)
@@ -152,7 +154,7 @@ def read_asset_report(data: Mapping[str, Any]) -> AssetReport:
 
 
 def _split(text: str) -> tuple[str | None, str]:
-    """``FaceMismatch: the face …`` → code and message; a text without a code is all message."""
+    """Code and message of ``FaceMismatch: the face …``; a text without a code is only a message."""
     head, colon, rest = text.partition(":")
     if head.strip().isidentifier():
         return head.strip(), rest.strip() if colon else text

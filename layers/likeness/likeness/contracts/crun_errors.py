@@ -1,7 +1,7 @@
-"""The ``errors`` that crun lists with a 422, as they may be shown and logged.
+"""The ``errors`` that crun lists with a 422, redacted so that they can be shown and logged.
 
-Its ``message`` is always the same there ("Missing Params or Type Error", crun's page), so the list is the news.
-Such a list quotes what it complains of: a callback URL with our signature, a presigned URL, a token, a person's name.
+Its ``message`` is always the same ("Missing Params or Type Error", crun's documentation), so only the list explains the
+error. The list may quote values of the request: a callback URL with our signature, a presigned URL, a token, a name.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ import re
 from collections.abc import Collection
 from urllib.parse import quote
 
-#: So many are shown, and so many characters of each.
+#: The maximum number of errors that are shown, and the maximum length of each.
 MAX_ERRORS, LONGEST_ERROR = 8, 160
 _READ = 600
 _GONE = "[…]"
-#: A URL in any of its spellings, as far as the next space or quotation mark.
+#: A URL in any encoding, up to the next space or quotation mark.
 _URL = re.compile(r"[^\s\"']*(?::(?:\\?/){2}|%3a%2f%2f)[^\s\"']*", re.IGNORECASE)
-#: A run so long and with a digit in it that it is no word of any language: a token, an id, a signature.
+#: A long run of characters with a digit, which is not a word but a token, an id or a signature.
 _OPAQUE = re.compile(r"(?=[\w%+/=~-]*\d)[\w%+/=~-]{12,}", re.ASCII)
-#: Of what we have sent, so long a beginning is recognised where the rest was cut off.
+#: The length of the prefix by which a value of the request is recognised when the rest is cut off.
 _BEGINNING = 8
 
 
 def read_errors(given: object, sent: Collection[str] = ()) -> tuple[str, ...]:
-    """The texts of ``given``, each on one line, short, and without URLs, tokens and what is in ``sent``."""
+    """The texts of ``given``, each short, on one line, and without URLs, tokens and the values in ``sent``."""
     if not isinstance(given, list):
         return ()
     texts = [each for each in given[:MAX_ERRORS] if isinstance(each, str)]
@@ -31,7 +31,7 @@ def read_errors(given: object, sent: Collection[str] = ()) -> tuple[str, ...]:
 
 
 def _shown(text: str, sent: Collection[str]) -> str:
-    # Cut at a space, so that no half of a secret is left that nothing recognises.
+    # Cut at a space, so that no part of a secret remains that is not recognised.
     kept = text if len(text) <= _READ else re.sub(r"\S+\Z", "", text[:_READ])
     forms = sorted((form for each in sent for form in _spellings(each)), key=len, reverse=True)
     for form in forms:
@@ -50,7 +50,7 @@ def _spellings(secret: str) -> tuple[str, ...]:
 
 
 def _without(text: str, secret: str) -> str:
-    """``text`` without ``secret``, and without the beginning of a long one. A short word is no part of another."""
+    """``text`` without ``secret`` or a prefix of it. A short secret is only replaced as a whole word."""
     if len(secret) < _BEGINNING:
         edge = r"\b" if secret.isascii() and secret.isalnum() else ""
         return re.sub(f"{edge}{re.escape(secret)}{edge}", _GONE, text) if secret else text

@@ -1,6 +1,6 @@
-"""What crun's own routes answer: its envelope, its codes, its fields. Without Pydantic, for who only reads.
+"""Responses of crun's own routes: its envelope, codes and fields. Without Pydantic, which would slow down cold starts.
 
-Source: crun's page on visual validation, and its pages on asset upload and asset info.
+Source: crun's documentation of visual validation, asset upload and asset info.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from likeness.domain.drop_in import asset_id_of, crun_error, crun_status
 from likeness.errors import Forbidden, LikenessError, NotFound, RequestError, UpstreamAmbiguous, UpstreamRefused
 
 OK, _UNAUTHORIZED, _NOT_FOUND, _INVALID, _LIMITED, _MAINTENANCE, _SERVER_ERROR = 200, 401, 404, 422, 429, 455, 500
-#: What crun's 422 always says; what is wrong stands in its list.
+#: The message of every 422 of crun; its ``errors`` explain what is wrong.
 _INVALID_MESSAGE = "Missing Params or Type Error"
-#: crun's refusals that its own caller would get too. Not 401 and 403: the caller's key is good, ours is not.
+#: Refusals of crun that are passed on to the caller. Not 401 and 403, which concern our key, not the caller's.
 _PASSED_ON = frozenset({402, 404, 422, 501, 505})
 
 
 def envelope(data: dict[str, Any]) -> dict[str, Any]:
-    """A success."""
+    """The envelope of a successful response."""
     return {"code": OK, "message": "success", "data": data}
 
 
 def refusal(error: LikenessError) -> tuple[int, dict[str, Any]]:
-    """crun's code, which is the HTTP status too, and the envelope of an error."""
+    """crun's code of an error, which is also the HTTP status, and its envelope."""
     code = _code(error)
     if code == _INVALID:
         return code, {"code": code, "message": _INVALID_MESSAGE, "data": None, "errors": _errors(error)}
@@ -33,7 +33,7 @@ def refusal(error: LikenessError) -> tuple[int, dict[str, Any]]:
 
 
 def _errors(error: LikenessError) -> list[str]:
-    """The list that crun's 422 has: crun's own, else ours."""
+    """The ``errors`` of a 422: crun's own, else ours."""
     listed = error.errors if isinstance(error, UpstreamRefused) else error.message.split("; ")
     return list(listed) or [error.message]
 
@@ -47,7 +47,7 @@ def _code(error: LikenessError) -> int:
         return _SERVER_ERROR
     if isinstance(error, RequestError):
         return {Forbidden: _UNAUTHORIZED, NotFound: _NOT_FOUND}.get(type(error), _INVALID)
-    # 429 is ours or crun's; what is away for a while (503) is to crun's callers what 455 says: come back later.
+    # 429 is ours or crun's. A temporary failure (503) is 455 at crun.
     return {429: _LIMITED, 503: _MAINTENANCE}.get(error.status, _SERVER_ERROR)
 
 
@@ -62,12 +62,12 @@ def visual_validate_result(group_id: str) -> dict[str, Any]:
 
 
 def asset_upload(asset: Asset) -> dict[str, Any]:
-    """Returns the data of an upload: the ID to ask asset-info for."""
+    """Returns the data of an upload: the ID for asset-info."""
     return {"AssetId": asset_id_of(asset)}
 
 
 def asset_info(asset: Asset) -> dict[str, Any]:
-    """An asset as asset-info shows it: the times in both of the forms that crun's page has."""
+    """Returns the data of asset-info, with its times in both formats of crun's documentation."""
     data: dict[str, Any] = {
         "AssetId": asset_id_of(asset),
         "Name": asset.name,

@@ -1,4 +1,4 @@
-"""The bodies that crun's own routes take. Fields that nobody knows are ignored, as crun ignores them."""
+"""The request bodies of crun's own routes. Unknown fields are ignored, as crun ignores them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _web_address(value: str) -> str:
 
 
 class DropInBody(BaseModel):
-    """The base of both."""
+    """The base of both bodies."""
 
     model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
 
@@ -48,7 +48,7 @@ class UploadRequest(DropInBody):
 
 
 def read_body(model: type[Model], body: str) -> Model:
-    """``body`` as ``model``; InvalidRequest names every field that is wrong, and quotes none."""
+    """Parses ``body``. Raises InvalidRequest with every invalid field, without quoting values."""
     try:
         return model.model_validate_json(body)
     except ValidationError as exc:

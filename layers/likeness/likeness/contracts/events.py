@@ -1,8 +1,7 @@
-"""What is published to the event bus: that a session or an asset has moved on. Ids, statuses and codes; nothing
-personal.
+"""Events for the event bus: status changes of sessions and assets. Ids, statuses and codes; nothing personal.
 
-``schemas/<detail-type>.json`` describes each event. One is told for a change of status, not for every write: leases,
-drivers and counts are nobody's business.
+``schemas/<detail-type>.json`` describes each event. Other writes (leases, drivers, counts) are internal and publish no
+event.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from likeness.domain.events import Event
 from likeness.domain.session import Session, SessionStatus
 
 VERSION = "1"
-#: What somebody may act on. ``awaiting_upload`` is the answer of a call, ``submitting`` lasts as long as one.
+#: Statuses with an event. ``awaiting_upload`` is in the response of the registration; ``submitting`` lasts one request.
 _PUBLISHED_STATUSES = frozenset(AssetStatus) - {AssetStatus.AWAITING_UPLOAD, AssetStatus.SUBMITTING}
-#: Every detail-type there is.
+#: Every detail-type.
 EVENT_TYPES = (
     "likeness.session.created",
     *(f"likeness.session.{each.value}" for each in SessionStatus),
@@ -28,9 +27,9 @@ EVENT_TYPES = (
 
 @dataclass(frozen=True, slots=True)
 class SessionChange:
-    """A write to a session. ``sequence`` is its place in the stream, ``id`` the same whenever it is delivered,
+    """A write to a session. ``before`` is None when the session is new.
 
-    ``before`` None when the session is new.
+    ``sequence`` is its position in the stream. ``id`` is the same for every delivery.
     """
 
     id: str
@@ -40,7 +39,7 @@ class SessionChange:
 
     @property
     def event(self) -> Event | None:
-        """What is told of it, None when nothing is."""
+        """The event to publish, or None."""
         before, after = self.before, self.after
         if before is None:
             return _event("session.created", self.id, after, {})
@@ -56,7 +55,7 @@ class SessionChange:
 
 @dataclass(frozen=True, slots=True)
 class AssetChange:
-    """A write to an asset, as SessionChange has it."""
+    """A write to an asset, with the fields of SessionChange."""
 
     id: str
     sequence: str
@@ -65,12 +64,12 @@ class AssetChange:
 
     @property
     def event(self) -> Event | None:
-        """What is told of it, None when nothing is."""
+        """The event to publish, or None."""
         before, after = self.before, self.after
         if before is None or after.status is before.status or after.status not in _PUBLISHED_STATUSES:
             return None
         if after.status is AssetStatus.UPLOADED and before.status is not AssetStatus.AWAITING_UPLOAD:
-            return None  # on its way to crun once more: the file was told of when it came
+            return None  # a resubmission: the event was published when the file arrived
         more = {"asset_id": after.id, "previous_status": before.status.value}
         if after.status is AssetStatus.FAILED and after.error:
             more["error_code"] = after.error.code
@@ -85,7 +84,7 @@ Change = SessionChange | AssetChange
 
 
 def _failed_again(before: Session, after: Session) -> bool:
-    """A further attempt has failed: a fresh attempt takes the last error away, so a new one is another one's."""
+    """Whether a further attempt has failed: a new attempt clears the last error, so another error is a new one."""
     return after.status is SessionStatus.REQUIRES_INPUT and after.last_error not in (None, before.last_error)
 
 
@@ -97,5 +96,5 @@ def _event(of: str, change_id: str, after: Session | Asset, more: dict[str, str]
         "session_id": after.id if isinstance(after, Session) else after.session_id,
         "status": after.status.value,
     }
-    # Assets of versions that did not write it have no client.
+    # Assets of earlier versions have no client.
     return Event(f"likeness.{of}", detail | ({"client_id": after.client_id} if after.client_id else {}) | more)

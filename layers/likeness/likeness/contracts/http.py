@@ -1,4 +1,4 @@
-"""The bodies of the HTTP API: what is accepted (snake_case, ISO 8601 UTC). What is answered: views.py."""
+"""The request bodies of the HTTP API (snake_case, ISO 8601 UTC). The responses are in views.py."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MAX_ASSETS_PER_REQUEST = 20
 
 
 def _whole(given: object) -> object:
-    # To JSON Schema, and to languages with one kind of number, 1000.0 is an integer.
+    # JSON Schema, and languages with one type of number, treat 1000.0 as an integer.
     return int(given) if isinstance(given, float) and given.is_integer() else given
 
 
 def _in_standard_form(label: str) -> str:
-    # A label that nobody knows stays as it is, for the refusal to name it.
+    # An unknown label stays unchanged, so that the error can name it.
     return standard_type(label) or label
 
 
@@ -32,7 +32,7 @@ class AssetRegistration(Body):
     #: Compared without case and parameters; aliases become the standard form, which is stored and signed.
     content_type: Annotated[str, AfterValidator(_in_standard_form)]
     size_bytes: Annotated[int, BeforeValidator(_whole), Field(ge=1)]
-    #: Of the file's bytes, in hex. Whoever registers the same bytes again gets the asset that is there.
+    #: The digest of the file's bytes, in hex. Registering the same bytes again returns the existing asset.
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")
@@ -41,7 +41,7 @@ class AssetRegistration(Body):
         if kind is None or kind != self.asset_type:
             raise ValueError(f"content_type {self.content_type[:60]!r} is not accepted for {self.asset_type}")
         if self.size_bytes > MAX_BYTES[kind]:
-            raise ValueError(f"size_bytes is over the limit of {MAX_BYTES[kind]} for {self.asset_type}")
+            raise ValueError(f"size_bytes exceeds the limit of {MAX_BYTES[kind]} for {self.asset_type}")
         return self
 
 
@@ -49,7 +49,7 @@ def _in_utc(given: datetime) -> datetime:
     try:
         return given.astimezone(UTC)
     except OverflowError:
-        raise ValueError("a time that UTC has no year for") from None
+        raise ValueError("must be a time from year 1 to year 9999 in UTC") from None
 
 
 class ConsentGiven(Body):

@@ -1,9 +1,9 @@
-"""The inventory as JSON Lines: what an export says of people, their assets, consents and client keys, and what not.
+"""The inventory as JSON Lines: the exported fields of sessions, assets, consents and client keys.
 
-A field is exported when it says so itself (domain/fields.py) or is named here, so what a later version stores is left
-out until somebody has decided about it. Left out for good: byted tokens, callback and return URLs, leases, drivers,
-webhooks, the rate limiter, the poll history, assets' names. The key of a file holds its name too: it is told only of an
-asset that crun does not have yet, which is lost without it.
+A field is exported when its declaration says so (domain/fields.py) or when it is listed here, so new fields are
+excluded by default. Never exported: byted tokens, callback and return URLs, leases, drivers, webhooks, the rate
+limiter, the poll history, names of assets. The key of a file may contain its name, so it is exported only for an asset
+that crun does not have yet, which would be lost without it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _SESSION = (*exported(Session), "attempt_count", "ttl")
 _ATTEMPT = exported(Attempt)
 _ASSET = (*exported(Asset), "ttl")
 _ERROR = exported(Problem)
-#: Where the file is, for who has yet to give it to crun.
+#: The location of a file that is not submitted to crun yet.
 _FILE = ("object_key", "version_id")
 _UNDER_WAY = frozenset(
     {AssetStatus.AWAITING_UPLOAD, AssetStatus.UPLOADED, AssetStatus.SUBMITTING, AssetStatus.PROCESSING}
 )
-#: Who was verified, and a tombstone, stay for good; rows of earlier versions were to expire all the same.
+#: Verified sessions and tombstones do not expire, but rows of earlier versions may have an expiry.
 _STAYS = frozenset({SessionStatus.VERIFIED, SessionStatus.REDACTED})
-#: What stands alone in the table: the kind of its line, and its fields.
+#: Items that do not belong to a session: the kind of the line, and its fields.
 _SINGLE = {
     "CONSENT": (
         "consent",
@@ -49,11 +49,11 @@ _NOT_SAID = "The file was not accepted."
 
 
 class BadLine(ValueError):
-    """When a line of an export cannot be restored. The message says why, and quotes nothing."""
+    """When a line of an export cannot be restored. The message has the cause, without quoting the line."""
 
 
 def lines_of(items: Sequence[Values]) -> list[Values]:
-    """The lines about the items of one partition, decoded; none when its kind is not exported."""
+    """The lines for the decoded items of one partition; none when its kind is not exported."""
     family = str(items[0]["pk"]).partition("#")[0]
     if family == "SESSION":
         return [_person(items)]
@@ -74,7 +74,7 @@ def _person(items: Sequence[Values]) -> Values:
         attempts = {number: _kept(each, _ATTEMPT) for number, each in session.get("attempts", {}).items()}
         line |= {"kind": "session", "session": _kept(session, _SESSION) | {"attempts": attempts}}
         if session["status"] == SessionStatus.REDACTED:
-            # crun has no call to delete a group or an asset: these ids are what to ask its support for.
+            # crun's API cannot delete a group or an asset: its support needs these ids.
             ids = {each.get(name) for each in line["assets"] for name in ("crun_asset_id", "earlier_crun_asset_id")}
             line |= {
                 "kind": "tombstone",
@@ -94,7 +94,7 @@ def _asset(values: Values) -> Values:
     if "error" in kept:
         kept["error"] = _kept(kept["error"], _ERROR)
         if _A_LINK.search(str(kept["error"].get("message", ""))):
-            # crun's own words about a file that it did not get may quote the link to it.
+            # crun's message about a file that it could not download may quote the link to it.
             kept["error"] |= {"message": _NOT_SAID}
     return kept
 
@@ -104,12 +104,12 @@ def _kept(values: Mapping[str, Any], fields: Sequence[str]) -> Values:
 
 
 def text_of(line: Values) -> bytes:
-    """A line as it stands in a part."""
+    """The text of a line in a part."""
     return json.dumps(line, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode() + b"\n"
 
 
 def read_line(text: bytes) -> Values:
-    """A line of a part. BadLine when it is none of ours."""
+    """Parses a line of a part. Raises BadLine when it is not valid."""
     try:
         line = json.loads(text)
     except (ValueError, RecursionError):
@@ -120,7 +120,7 @@ def read_line(text: bytes) -> Values:
 
 
 def single_item(line: Values) -> Values:
-    """The item of a consent, a consent text or a client key. BadLine."""
+    """Returns the item of a consent, a consent text or a client key. Raises BadLine when it is not valid."""
     family, fields = _KINDS[line["kind"]]
     item = _kept(line, fields)
     if str(item.get("pk", "")).partition("#")[0] != family or not isinstance(item.get("sk"), str) or not item["sk"]:
@@ -129,7 +129,7 @@ def single_item(line: Values) -> Values:
 
 
 def session_item(line: Values) -> Values:
-    """The session of a line, as the table holds it: its attempts without tokens, nobody driving. BadLine."""
+    """Returns the item of a session, without tokens and driver. Raises BadLine when it is not valid."""
     given = line.get("session")
     if not isinstance(given, dict) or given.get("id") != _session_id(line):
         raise BadLine("its session is missing or another one")
@@ -143,7 +143,10 @@ def session_item(line: Values) -> Values:
 
 
 def asset_items(line: Values) -> list[Values]:
-    """The assets of a line. An asset that was not erased is called by its id: its name is not in an export. BadLine."""
+    """Returns the items of the assets of a line. Raises BadLine when one is not valid.
+
+    An export has no names, so an asset that was not erased gets its id as its name.
+    """
     session_id, assets = _session_id(line), line.get("assets")
     if not isinstance(assets, list):
         raise BadLine("its assets are missing")

@@ -1,7 +1,7 @@
-"""What a stored change adds to the metrics.
+"""The metrics of stored changes.
 
-Counted from the stream, so nothing is counted that was not stored. The stream delivers at least once: a batch that
-comes again after a fault is counted again, and the figures may be a little too high.
+They are counted from the stream, so only stored changes count. The stream delivers at least once: a batch that is
+delivered again after an error is counted again, so the values may be slightly too high.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from likeness.domain.asset import AssetStatus
 from likeness.domain.metrics import Metric
 from likeness.domain.session import SessionStatus
 
-#: The code of an attempt whose link nobody used.
+#: The code of an attempt with an unused link.
 _LAPSED = "link_expired"
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One value of a metric; ``code`` says why, where something failed."""
+    """One value of a metric; ``code`` is the cause of a failure."""
 
     metric: Metric
     value: float = 1
@@ -33,7 +33,7 @@ class Measure:
 
 
 def measures_of(change: Change) -> Iterator[Measure]:
-    """What ``change`` adds; nothing when it is no step of a session or an asset."""
+    """The values that ``change`` adds; none when it does not change a status."""
     return _of_session(change) if isinstance(change, SessionChange) else _of_asset(change)
 
 
@@ -44,7 +44,7 @@ def _of_session(change: SessionChange) -> Iterator[Measure]:
     started = len(after.attempts) - len(before.attempts if before else ())
     if started > 0:
         yield Measure(Metric.ATTEMPTS_STARTED, started)
-        yield Measure(Metric.SESSIONS_VERIFIED, 0)  # an alarm compares the two, and must not miss one that never was
+        yield Measure(Metric.SESSIONS_VERIFIED, 0)  # an alarm compares the two metrics, so both must have data
     if change.event is None or before is None:
         return
     if after.status is SessionStatus.REQUIRES_INPUT and after.last_error:
@@ -64,6 +64,6 @@ def _of_asset(change: AssetChange) -> Iterator[Measure]:
         yield Measure(Metric.ASSETS_FAILED, code=after.error.code if after.error else "unknown")
     if after.status is AssetStatus.ACTIVE:
         yield Measure(Metric.ASSETS_ACTIVE)
-        # What shares the AssetId of a file that is active already never waited.
+        # A duplicate of an active file has no waiting time.
         if after.activated_at is not None and after.submitted_at is not None:
             yield Measure(Metric.SECONDS_TO_ACTIVE, after.activated_at - after.submitted_at)

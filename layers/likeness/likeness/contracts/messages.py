@@ -1,6 +1,6 @@
-"""Messages on the onboarding queue. They carry ids only; the reader looks at the table for the truth.
+"""Messages on the onboarding queue. They contain ids only; the consumer reads the current state from the table.
 
-Plain dataclasses: we write them ourselves, and Pydantic would be a third of the callback's cold start.
+Plain dataclasses, because Pydantic would take a third of the callback's cold start.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class _OfSession:
     type: ClassVar[str]
 
     session_id: str
-    #: The session's, for the reader's log: None in messages of versions that did not write it, or sent by hand.
+    #: The session's, for log lines: None in messages of earlier versions, or in messages that were sent manually.
     correlation_id: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -26,7 +26,7 @@ class _OfSession:
 
     @property
     def ids(self) -> dict[str, str]:
-        """What the reader's log lines say of the message."""
+        """The ids for log lines about the message."""
         ids = {"session_id": self.session_id, "correlation_id": self.correlation_id}
         return {name: each for name, each in ids.items() if each}
 
@@ -48,21 +48,21 @@ class _OfAttempt(_OfSession):
 
 @dataclass(frozen=True, slots=True)
 class PassReported(_OfAttempt):
-    """An authentic callback said that the person passed."""
+    """An authentic callback reported that the person passed."""
 
     type: ClassVar[str] = "pass_reported"
 
 
 @dataclass(frozen=True, slots=True)
 class LinkCheck(_OfAttempt):
-    """Sent with a delay when a link is made: was it ever answered?"""
+    """Sent with a delay when a link is created, to check whether a callback arrived."""
 
     type: ClassVar[str] = "link_check"
 
 
 @dataclass(frozen=True, slots=True)
 class AssetsReady(_OfSession):
-    """A file of a verified session has been checked and waits for its way to crun."""
+    """A file of a verified session was checked and can be submitted to crun."""
 
     type: ClassVar[str] = "assets_ready"
 
@@ -71,9 +71,9 @@ Message = PassReported | LinkCheck | AssetsReady
 
 
 def read_message(body: str) -> Message:
-    """The message in a queue record's body; ValueError, naming the field, when it is none.
+    """Parses the body of a queue record. Raises ValueError with the invalid field's name.
 
-    Unknown fields are ignored: a message of a newer version must not become poison during a deployment.
+    Unknown fields are ignored, so that messages of a newer version are accepted during a deployment.
     """
     try:
         fields = json.loads(body)

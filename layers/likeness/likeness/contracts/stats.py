@@ -1,4 +1,4 @@
-"""GET /stats: its query, its cursor, its answer."""
+"""GET /stats: its query, cursor and response."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from likeness.domain.ids import ULID
 from likeness.domain.stats import DEFAULT_DAYS, FIRST_DAY, MAX_DAYS, Day, Period
 from likeness.errors import InvalidRequest
 
-# As openapi.yaml has it. date.fromisoformat takes more forms than this one.
+# The pattern in openapi.yaml. date.fromisoformat accepts other formats too.
 _DATE = re.compile("(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
 
 def parse_period(first: str | None, last: str | None, today: date) -> Period:
-    """The days from ``first`` to ``last`` (YYYY-MM-DD), by default the last 14 up to today. InvalidRequest names
+    """The days from ``first`` to ``last`` (YYYY-MM-DD), by default the last 14 up to today.
 
-    ``from`` or ``to``.
+    Raises InvalidRequest with field ``from`` or ``to``.
     """
     end = today if last is None else _date(last, "to")
     start = max(FIRST_DAY, end - timedelta(DEFAULT_DAYS - 1)) if first is None else _date(first, "from")
     if start > end:
-        raise InvalidRequest("from: a day that is not after to (today, if to is not given)", field="from")
+        raise InvalidRequest("from: must not be after to (default: today)", field="from")
     if (end - start).days >= MAX_DAYS:
-        raise InvalidRequest(f"from: at most {MAX_DAYS} days up to to, both included", field="from")
+        raise InvalidRequest(f"from: the period must have at most {MAX_DAYS} days, including from and to", field="from")
     return Period(start, end)
 
 
@@ -38,13 +38,14 @@ def _date(text: str, field: str) -> date:
             raise ValueError
         return date.fromisoformat(text)
     except ValueError:
-        raise InvalidRequest(f"{field}: a day as YYYY-MM-DD, from {FIRST_DAY} on", field=field) from None
+        raise InvalidRequest(f"{field}: must be a date (YYYY-MM-DD) on or after {FIRST_DAY}", field=field) from None
 
 
 def make_cursor(client_id: str, period: Period, rest: str) -> str:
-    """Where the answer after this one goes on: at the ULID ``rest`` of this client and period, and of no other.
+    """The cursor of the next page, which begins at the ULID ``rest``, for this client and period only.
 
-    The digest tells foreign cursors; it keeps nobody from making one, who gets no further than their own sessions.
+    The digest detects cursors of other clients or periods. It is no protection, and needs none: a forged cursor only
+    leads to the caller's own sessions.
     """
     place = [period.first.isoformat(), period.last.isoformat(), rest]
     digest = hashlib.sha256(json.dumps([client_id, *place]).encode()).hexdigest()[:16]
@@ -52,9 +53,10 @@ def make_cursor(client_id: str, period: Period, rest: str) -> str:
 
 
 def read_cursor(cursor: str, client_id: str, first: str | None, last: str | None) -> tuple[Period, str]:
-    """The period of a cursor and the ULID to go on at. InvalidRequest unless ``make_cursor`` made exactly this one for
+    """The period of a cursor and the ULID at which the page begins.
 
-    the client, and for the days that are given (what is not given is as the cursor has it).
+    Raises InvalidRequest unless ``make_cursor`` created this cursor for the client and the given days. Days that are
+    not given come from the cursor.
     """
     try:
         start, end, rest, _ = json.loads(base64.b64decode(cursor, b"-_", validate=True))
@@ -64,12 +66,12 @@ def read_cursor(cursor: str, client_id: str, first: str | None, last: str | None
         if not (fits and meant and make_cursor(client_id, period, rest) == cursor):
             raise ValueError
     except (ValueError, TypeError, RecursionError, InvalidRequest):
-        raise InvalidRequest("The cursor is not one of ours for this client and these days", field="cursor") from None
+        raise InvalidRequest("cursor: not valid for this client and these days", field="cursor") from None
     return period, rest
 
 
 def stats_view(days: Sequence[Day], cursor: str | None) -> dict[str, Any]:
-    """The answer. A day that two answers share is in both: add up by date."""
+    """The response. A day may be split over two pages: add up the counts of the same date."""
     return {"days": [_day_view(each) for each in days], "next_cursor": cursor}
 
 

@@ -1,4 +1,4 @@
-"""What the HTTP API answers (snake_case, ISO 8601 UTC). Without Pydantic, which who only reads need not load."""
+"""Responses of the HTTP API (snake_case, ISO 8601 UTC). Without Pydantic, which would slow down cold starts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def problem_view(problem: Problem | None, *, of_asset: bool = False) -> dict[str
 
 
 def asset_view(asset: Asset, upload: UploadForm | None = None) -> dict[str, Any]:
-    """An asset; ``upload`` only in the answer that registered it."""
+    """An asset; ``upload`` only in the response to its registration."""
     view = {name: _shown(name, getattr(asset, name)) for name in shown(Asset)} | {"uri": asset.uri}
     if asset.earlier_crun_asset_id:
         view["earlier_crun_asset_id"] = asset.earlier_crun_asset_id
@@ -38,7 +38,7 @@ def asset_view(asset: Asset, upload: UploadForm | None = None) -> dict[str, Any]
 
 
 def _shown(name: str, value: Any) -> Any:
-    """A field's value in JSON. Times, whose names end in ``_at``, are epoch seconds inside."""
+    """A field's value in JSON. Fields with names that end in ``_at`` are epoch seconds and become ISO 8601."""
     if isinstance(value, Problem):
         return problem_view(value, of_asset=True)
     if isinstance(value, StrEnum):
@@ -47,7 +47,7 @@ def _shown(name: str, value: Any) -> Any:
 
 
 def consent_view(consent: Consent) -> dict[str, Any]:
-    """A consent, as the session and the answer that recorded it show it."""
+    """A consent, in a session and in the response that recorded it."""
     return {
         "text_version": consent.text_version,
         "given_at": consent.given_at,
@@ -69,7 +69,7 @@ def consent_text_view(text: ConsentText) -> dict[str, Any]:
 
 
 def attempt_view(attempt: Attempt) -> dict[str, Any]:
-    """An attempt, as its session shows it: no token, no link."""
+    """An attempt of a session, without token and link."""
     return {
         "number": attempt.number,
         "status": attempt.status.value,
@@ -89,10 +89,10 @@ def session_view(
     invite_url: str | None = None,
     person: bool = False,
 ) -> dict[str, Any]:
-    """A session; the two links only in the answer that made them. A listing (``assets`` is None) shows neither
+    """A session; the two links only in the response that created them.
 
-    assets nor attempts nor the consent. ``max_attempts`` per session, for ``attempts_left``. What the client calls a
-    ``person`` by is not shown to the person.
+    A listing (``assets`` is None) shows neither assets nor attempts nor the consent. ``max_attempts`` per session is
+    for ``attempts_left``. A ``person`` does not see the client's ``reference``.
     """
     attempt = session.attempt
     view: dict[str, Any] = {
@@ -122,7 +122,7 @@ def session_view(
             "assets": assets,
         }
     if session.erased_at:
-        # crun has no call to delete a group or an asset: these ids are what to ask its support for.
+        # crun's API cannot delete a group or an asset: its support needs these ids.
         view["erasure"] = {"erased_at": iso(session.erased_at), "upstream": "not_supported_by_provider"}
         if assets is not None:
             ids = {each.get(name) for each in assets for name in ("crun_asset_id", "earlier_crun_asset_id")}
@@ -133,5 +133,5 @@ def session_view(
 
 
 def page_view(sessions: Sequence[Session], cursor: str | None) -> dict[str, Any]:
-    """A page of a listing; ``cursor`` leads to the next one."""
+    """A page of a listing; ``cursor`` is for the next one."""
     return {"sessions": [session_view(each) for each in sessions], "next_cursor": cursor}

@@ -1,7 +1,7 @@
-"""The webhook queue's messages, and what a receiver gets (https://www.standardwebhooks.com).
+"""The webhook queue's messages, and the requests to receivers (https://www.standardwebhooks.com).
 
-Three kinds of message are in one queue: an announcement, as EventBridge puts it there, a delivery to one endpoint, and
-a resumption, which sends what waits for an endpoint. None holds a URL or a secret.
+The queue has three kinds of message: an announcement from EventBridge, a delivery to one endpoint, and a resumption,
+which sends the waiting deliveries of an endpoint. None contains a URL or a secret.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from standardwebhooks import Webhook
 
 from likeness.domain.webhooks import WaitingDelivery
 
-#: Sent by `ops webhook test` alone.
+#: Sent by `ops webhook test` only.
 TEST_EVENT = "likeness.webhook.test"
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookEvent:
-    """An event of contracts/events.py on its way to a receiver. ``data`` is its detail."""
+    """An event of contracts/events.py for a receiver. ``data`` is its detail."""
 
     type: str
     data: Mapping[str, Any]
@@ -38,39 +38,39 @@ class WebhookEvent:
 
     @property
     def id(self) -> str:
-        """``webhook-id``: the same at every try, in every copy."""
+        """``webhook-id``: the same for every try and every copy."""
         return str(self.data["id"])
 
     @property
     def client_id(self) -> str:
-        """Whose event it is."""
+        """The client that the event belongs to."""
         return str(self.data["client_id"])
 
     @property
     def ids(self) -> dict[str, str]:
-        """What log lines say of the event."""
+        """The ids for log lines about the event."""
         return {name: self.data[name] for name in ("session_id", "asset_id") if name in self.data} | {
             "event_id": self.id
         }
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What the receiver reads."""
+        """The content of the request to the receiver."""
         return {"type": self.type, "timestamp": self.data["time"], "data": dict(self.data)}
 
     @property
     def body(self) -> str:
-        """The payload's text: the same bytes at every try."""
+        """The payload's text: the same bytes for every try."""
         return _compact(self.payload)
 
     @property
     def waiting(self) -> WaitingDelivery:
-        """The event as it waits in the table."""
+        """The event as a waiting delivery."""
         return WaitingDelivery(self.id, str(self.data["time"]), self.body)
 
     @classmethod
     def read(cls, body: str) -> WebhookEvent:
-        """The event whose ``body`` this is. ValueError, naming the field, when it is none."""
+        """Parses the body of a delivery. Raises ValueError with the invalid field's name."""
         payload = json.loads(body)
         if not isinstance(payload, dict):
             raise ValueError("body")
@@ -79,7 +79,7 @@ class WebhookEvent:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """An event that has happened: to be told to each endpoint of its client."""
+    """An event that is to be delivered to each endpoint of its client."""
 
     event: WebhookEvent
 
@@ -90,7 +90,7 @@ class Announcement:
 
     @property
     def ids(self) -> dict[str, str]:
-        """What log lines say of the message."""
+        """The ids for log lines about the message."""
         return self.event.ids
 
 
@@ -107,7 +107,7 @@ class Delivery:
 
     @property
     def client_id(self) -> str:
-        """Whose endpoint it is."""
+        """The client that the endpoint belongs to."""
         return self.event.client_id
 
     @property
@@ -117,7 +117,7 @@ class Delivery:
 
     @property
     def ids(self) -> dict[str, str]:
-        """What log lines say of the message."""
+        """The ids for log lines about the message."""
         return self.event.ids
 
     def to_json(self) -> str:
@@ -129,7 +129,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """Sends what waits for an endpoint, as long as the endpoint's ``resumption`` is ``id``."""
+    """Sends the waiting deliveries of an endpoint, as long as the endpoint's ``resumption`` is ``id``."""
 
     type: ClassVar[str] = "resumption"
 
@@ -144,7 +144,7 @@ class Resumption:
 
     @property
     def ids(self) -> dict[str, str]:
-        """What log lines say of the message: nothing, since it is about no event in particular."""
+        """The ids for log lines about the message: none, because it concerns no particular event."""
         return {}
 
     def to_json(self) -> str:
@@ -156,9 +156,9 @@ WebhookMessage = Announcement | Delivery | Resumption
 
 
 def read_webhook_message(body: str) -> WebhookMessage:
-    """The message in a queue record's body; ValueError, naming the field, when it is none.
+    """Parses the body of a queue record. Raises ValueError with the invalid field's name.
 
-    Unknown fields are ignored: a message of a newer version must not become poison during a deployment.
+    Unknown fields are ignored, so that messages of a newer version are accepted during a deployment.
     """
     try:
         fields = json.loads(body)
@@ -180,7 +180,7 @@ def read_webhook_message(body: str) -> WebhookMessage:
 
 
 def headers(event: WebhookEvent, secrets: Sequence[str], now: float) -> dict[str, str]:
-    """The headers of a try at ``now``, epoch seconds: one signature for each secret."""
+    """The headers of a try at ``now`` (epoch seconds), with one signature for each secret."""
     at = datetime.fromtimestamp(int(now), UTC)
     signatures = [Webhook(each).sign(event.id, at, event.body) for each in secrets]
     return {

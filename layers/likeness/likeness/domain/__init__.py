@@ -1,1 +1,1 @@
-"""What Likeness is about, without any input or output."""
+"""The domain of Likeness: values and rules without input or output."""

@@ -1,4 +1,4 @@
-"""An asset: one picture, clip or voice sample on its way to an ``asset://`` id."""
+"""An asset: one picture, clip or voice sample that becomes an ``asset://`` id."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from likeness.domain.session import Problem, Session
 from likeness.errors import UpstreamRefused
 
 NAME_LIMIT = 64
-#: A slot whose form has expired is free again, until somebody asks for a form again (seconds; see adapters/files).
+#: How long an upload form works, in seconds. After that, its slot is free until a new form is requested.
 SLOT_SECONDS = 3600
-#: So many slots may wait for files of a person who has an invite link. A client's own are bounded by the session.
+#: How many uploads of a person with an invite link may be pending. A client's uploads are bounded by the session.
 MAX_PERSON_SLOTS = 20
-#: An ambiguous upload to crun is repeated at most once: it has no idempotency key and no list call.
+#: An ambiguous upload to crun is repeated at most once, because crun has no idempotency key and no list call.
 MAX_AMBIGUOUS_SUBMISSIONS = 2
-#: More than a function that submits may run (the Timeouts in the template): after it the submitter has ended.
+#: Longer than the Timeout of every function that submits (see the template), so the submitter has ended after it.
 SUBMISSION_LEASE_SECONDS = 50
-#: The code of an asset that was active and that crun has lost since.
+#: The code of an asset that was active and that crun has lost.
 ASSET_LOST = "asset_lost"
 
 
@@ -37,26 +37,26 @@ class AssetStatus(StrEnum):
     REDACTED = "redacted"
 
 
-#: What an execution still has to hand to crun; ``awaiting_upload`` is the person's turn.
+#: What an execution still has to submit to crun; ``awaiting_upload`` waits for the person.
 OPEN_WORK = frozenset({AssetStatus.UPLOADED, AssetStatus.SUBMITTING})
-#: What an execution still has to see through to ``active`` or ``failed``.
+#: What an execution still has to bring to ``active`` or ``failed``.
 IN_PROGRESS = OPEN_WORK | {AssetStatus.PROCESSING}
 _BEFORE_ITS_DUPLICATES = IN_PROGRESS | {AssetStatus.ACTIVE}
-#: What may still fail before it was ever active.
+#: What may still fail before it becomes active.
 _UNSETTLED = IN_PROGRESS | {AssetStatus.AWAITING_UPLOAD}
 
 
 class InvalidTransition(ValueError):
-    """When an asset is asked to change in a way that its status does not allow: a mistake in the code that asks."""
+    """When code requests a transition that the asset's status does not allow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
     """One file. Times are epoch seconds.
 
-    ``object_key`` and ``version_id`` name the very bytes that were checked, ``sha256`` (hex) is their digest, or what
-    the registration said it would be. Each field declares what is stored, exported, shown and erased of it: see
-    fields.py. Every method that says what has happened returns the asset as it is then; nothing is stored. It raises
+    ``object_key`` and ``version_id`` name the bytes that were checked. ``sha256`` (hex) is their digest; before the
+    check, it is the digest from the registration. The metadata of a field declares whether it is stored, exported,
+    shown and erased: see fields.py. A transition returns the changed asset and stores nothing. It raises
     InvalidTransition when the asset's status does not allow it.
     """
 
@@ -79,37 +79,37 @@ class Asset:
     ambiguous_submissions: int = field(default=0, metadata=about(exported=True))
     resubmissions: int = field(default=0, metadata=about(exported=True))
     sha256: str | None = field(default=None, metadata=about(exported=True))
-    #: Whose it is; "" on what was stored before assets knew. Stored as ``client_id``, and with its ``id``, an asset
-    #: would be in the sessions' index too.
+    #: The client that owns it; "" on assets of earlier versions. It is not stored as ``client_id``: with that
+    #: attribute and ``id``, an asset would also be in the sessions' index.
     client_id: str = field(default="", metadata=about(name="asset_client_id", sparse=True, exported=True))
-    #: crun's first id of a file that was given to it a second time. Shown where there is one.
+    #: crun's first id of a file that was submitted a second time. Shown when it is set.
     earlier_crun_asset_id: str | None = field(default=None, metadata=about(exported=True))
-    #: Which invocation hands it to crun, while it is ``submitting``; no other one does for SUBMISSION_LEASE_SECONDS.
-    #: None when that one knows that it has ended. Earlier versions wrote the execution's name alone.
+    #: The invocation that submits it while it is ``submitting``; no other one does so for SUBMISSION_LEASE_SECONDS.
+    #: None once that invocation has released it. Earlier versions stored the execution's name alone.
     submitting_by: str | None = None
-    #: When crun first said that it does not know the asset, if that was its last word: a second look decides.
+    #: When crun first reported the asset as unknown, if it still does: a second check decides.
     missing_since: float | None = None
-    #: Whether a person has registered it, by an invite link.
+    #: Whether a person has registered it with an invite link.
     by_person: bool = field(default=False, metadata=about(sparse=True, exported=True))
-    #: Whether its slot in the session's count was given back: it was erased, or its form died without a file.
+    #: Whether the session's count no longer includes it: it was erased, or its form expired without a file.
     given_back: bool = field(default=False, metadata=about(sparse=True, exported=True))
 
     def waits(self, now: float) -> bool:
-        """Whether its file may still come: it has a form that works."""
+        """Whether its file can still be uploaded, because its form has not expired."""
         return self.status is AssetStatus.AWAITING_UPLOAD and now < self.updated_at + SLOT_SECONDS
 
     def is_over(self, now: float) -> bool:
-        """Whether it takes a slot of its session for nothing: erased, or without a file and a form."""
+        """Whether its slot in the session can be freed: it is erased, or its form expired without a file."""
         waiting = self.status is AssetStatus.AWAITING_UPLOAD and not self.waits(now)
         return waiting or self.status is AssetStatus.REDACTED
 
     @property
     def uri(self) -> str | None:
-        """What a generation request takes, once the asset is active."""
+        """The URI for generation requests, once the asset is active."""
         return f"asset://{self.crun_asset_id}" if self.status is AssetStatus.ACTIVE else None
 
     def seconds_at_crun(self, now: float) -> float:
-        """For how long crun has been processing it; 0 when crun does not have it."""
+        """How long crun has been processing it; 0 when crun does not process it."""
         if self.status is not AssetStatus.PROCESSING or self.submitted_at is None:
             return 0
         return now - self.submitted_at
@@ -117,22 +117,22 @@ class Asset:
     # -- waiting for the file
 
     def place_renewed(self, now: float) -> Asset:
-        """It was given a new upload form: it waits for its file for SLOT_SECONDS more."""
+        """The asset after a new upload form: it waits for its file for another SLOT_SECONDS."""
         self._require(AssetStatus.AWAITING_UPLOAD)
         return replace(self, updated_at=now)
 
     def place_counted(self) -> Asset:
-        """Its place counts in its session again, if it was given back."""
+        """The asset after its slot counts in its session again."""
         self._require(AssetStatus.AWAITING_UPLOAD)
         return replace(self, given_back=False)
 
     def received(self, version_id: str | None, size_bytes: int, now: float) -> Asset:
-        """Its file has come: from now on this version is its file, and no other one."""
+        """The asset after its file has arrived: this version of the object is final."""
         self._require(AssetStatus.AWAITING_UPLOAD)
         return replace(self, version_id=version_id, size_bytes=size_bytes, updated_at=now)
 
     def uploaded(self, asset_type: AssetType, content_type: str, sha256: str, now: float) -> Asset:
-        """Its file was checked and is fit to be submitted; type, content type and digest are the file's own."""
+        """The asset after its file passed the check; type, content type and digest come from the file."""
         self._require(AssetStatus.AWAITING_UPLOAD)
         return replace(
             self,
@@ -144,10 +144,10 @@ class Asset:
             updated_at=now,
         )
 
-    # -- on the way to crun
+    # -- submission to crun
 
     def claimed(self, submitter: str, now: float) -> Asset:
-        """``submitter`` is about to submit it: until the outcome is known, the submission counts as ambiguous."""
+        """The asset before ``submitter`` submits it: until the outcome is known, the submission counts as ambiguous."""
         self._require(*OPEN_WORK)
         return replace(
             self,
@@ -158,30 +158,30 @@ class Asset:
         )
 
     def released(self, now: float) -> Asset:
-        """Nobody is submitting it any more: the next one need not wait for the lease to end."""
+        """The asset after its submitter has stopped: the next one does not wait for the end of the lease."""
         self._require(*OPEN_WORK)
         return replace(self, submitting_by=None, updated_at=now)
 
     def submitted(self, crun_asset_id: str, now: float) -> Asset:
-        """crun has the file, and has given it an AssetId."""
+        """The asset after crun has accepted the file and returned an AssetId."""
         self._require(AssetStatus.SUBMITTING)
         return self._at_crun(crun_asset_id, now, now)
 
     def submission_recovered(self, crun_asset_id: str, resubmissions: int, now: float) -> Asset:
-        """crun has the file: the history of an execution says so, and the stored asset did not."""
+        """The asset after its AssetId was found in an execution's history, but not in the stored asset."""
         self._require(AssetStatus.AWAITING_UPLOAD, *OPEN_WORK)
         known = replace(self, resubmissions=resubmissions)
         return known._at_crun(crun_asset_id, now if self.submitted_at is None else self.submitted_at, now)
 
     def shares_id_of(self, duplicate: Asset, now: float) -> Asset:
-        """``duplicate`` brought the same bytes to crun before: its AssetId is this one's too, without a submission.
+        """The asset with the AssetId of ``duplicate``, which has the same bytes: it is not submitted itself.
 
-        One that finds its duplicate active was never submitted: with the duplicate's time it would seem to have waited
-        since then.
+        When the duplicate is active, ``submitted_at`` stays None: the duplicate's time would make this asset seem to
+        have waited since then.
         """
         self._require(AssetStatus.UPLOADED)
         if duplicate.crun_asset_id is None:
-            raise InvalidTransition("A duplicate without an AssetId has none to share")
+            raise InvalidTransition("The duplicate has no AssetId")
         active = duplicate.status is AssetStatus.ACTIVE
         return replace(
             self,
@@ -195,22 +195,22 @@ class Asset:
     # -- at crun
 
     def activated(self, now: float) -> Asset:
-        """crun says that it is Active."""
+        """The asset after crun has reported it as Active."""
         self._require(AssetStatus.PROCESSING)
         return replace(self, status=AssetStatus.ACTIVE, activated_at=now, updated_at=now)
 
     def missed(self, now: float) -> Asset:
-        """crun says that it does not know it. The first time counts: a look after that decides."""
+        """The asset after crun has reported it as unknown. The first time is kept, and a later check decides."""
         self._require(AssetStatus.PROCESSING)
         return self if self.missing_since is not None else replace(self, missing_since=now)
 
     def found_again(self) -> Asset:
-        """crun knows it after all, if it was missed."""
+        """The asset after crun has reported it as known again."""
         self._require(AssetStatus.PROCESSING)
         return self if self.missing_since is None else replace(self, missing_since=None)
 
     def resubmission_due(self, now: float) -> Asset:
-        """crun could not fetch the file: it is submitted once more, and gets another AssetId."""
+        """The asset after crun could not download the file: it is submitted once more and gets another AssetId."""
         self._require(AssetStatus.PROCESSING)
         if self.resubmissions:
             raise InvalidTransition("An asset is submitted again at most once")
@@ -227,12 +227,12 @@ class Asset:
     # -- the end
 
     def failed(self, problem: Problem, now: float) -> Asset:
-        """It will not become active, because of ``problem``."""
+        """The asset after it failed because of ``problem``."""
         self._require(*_UNSETTLED)
         return self._ended(problem, now)
 
     def lost(self, upstream_code: str | None, now: float) -> Asset:
-        """crun does not know it any more. It was active, and keeps its AssetId, to ask crun's support about."""
+        """The asset after crun has lost it. It was active, and keeps its AssetId for crun's support."""
         self._require(AssetStatus.ACTIVE)
         text = "The file worked and does not any more. Please upload it again."
         return self._ended(Problem(ASSET_LOST, text, upstream_code), now)
@@ -252,7 +252,7 @@ class Asset:
 
     def _require(self, *statuses: AssetStatus) -> None:
         if self.status not in statuses:
-            raise InvalidTransition(f"This cannot happen to an asset that is {self.status}")
+            raise InvalidTransition(f"An asset with status {self.status} does not allow this transition")
 
 
 def new_asset(
@@ -268,7 +268,10 @@ def new_asset(
     position: int = 0,
     by_person: bool = False,
 ) -> Asset:
-    """An asset that waits for its file, the ``position``-th of its call. The key holds nothing the caller wrote."""
+    """A new asset that waits for its file, the ``position``-th of its request.
+
+    The object's key contains nothing that the caller has sent.
+    """
     made = asset_id(int(now * 1000) + position, entropy)
     return Asset(
         id=made,
@@ -288,9 +291,10 @@ def new_asset(
 
 
 def duplicate_of(asset: Asset, assets: Iterable[Asset]) -> Asset | None:
-    """The asset of the same session that brings the same bytes already: the one that is on its way to crun or there,
+    """The asset of the same session that already has the same bytes, or None.
 
-    else the one that was registered first. A file that failed stands in nobody's way: its bytes may be tried again.
+    An asset that is submitted or active comes before the one that was registered first. Failed assets do not count,
+    so their bytes can be sent again.
     """
     duplicates = [
         each
@@ -301,7 +305,7 @@ def duplicate_of(asset: Asset, assets: Iterable[Asset]) -> Asset | None:
     return min(ahead, key=lambda each: (not each.crun_asset_id, each.id), default=None)
 
 
-# What crun says of a file that it did not take, in words for the person who sent it.
+# crun's error codes of a failed file: our code, a message for the person who sent the file, and whether to retry.
 _CRUN_FAILURES = {
     "FaceMismatch": ("face_mismatch", "The face in this file is not the one that was validated.", False),
     "MultipleFaces": ("multiple_faces", "There is more than one face in this file.", False),
@@ -318,9 +322,9 @@ _CRUN_FAILURES = {
 
 
 def crun_failure(code: str | None, message: str | None) -> Problem:
-    """The problem of an asset that crun has failed; ``message`` is crun's own text, kept short.
+    """The problem of an asset that failed at crun; ``message`` is crun's text, shortened.
 
-    Words about a file that crun did not get may quote the link to it, which is a secret: those are not kept.
+    The text is dropped when it contains a URL: crun may quote the presigned link to a file, which is a secret.
     """
     known = _CRUN_FAILURES.get(code or "")
     kept = (message or "")[:200] if "://" not in (message or "") else ""
@@ -331,6 +335,6 @@ def crun_failure(code: str | None, message: str | None) -> Problem:
 
 
 def refused(refusal: UpstreamRefused) -> Problem:
-    """The problem of an asset that crun has refused to take or to know; it keeps what crun lists with a 422."""
+    """The problem of an asset for which crun refused a request; it keeps the lines that crun lists with a 422."""
     listed = "; ".join(refusal.errors)[:200]
     return Problem(refusal.code, refusal.title, str(refusal.upstream_code), upstream_message=listed or None)

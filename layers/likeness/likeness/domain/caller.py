@@ -1,4 +1,4 @@
-"""Who is calling: a developer's client, or the person of one session."""
+"""The caller of a request: a developer's client, or the person of one session."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from likeness.errors import Forbidden, NotFound
 
 
 def key_digest(client_key: str) -> str:
-    """The SHA-256 of a client key, in hex: all that is stored of it."""
+    """The SHA-256 digest of a client key, in hex. Only the digest is stored."""
     return hashlib.sha256(client_key.encode("utf-8", "replace")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What the authorizer found out. ``session_id`` is set for a person, who may act on that session only."""
+    """The result of the authorizer. ``session_id`` is set for a person, who may act on that session only."""
 
     client_id: str
     return_origins: tuple[str, ...] = ()
@@ -27,26 +27,27 @@ class Caller:
 
     @property
     def is_person(self) -> bool:
-        """Whether an invite link's token was sent, and no client key."""
+        """Whether the credential is an invite link's session token, not a client key."""
         return self.session_id is not None
 
     def require_client(self) -> None:
-        """Raises Forbidden for a person's session token."""
+        """Raises Forbidden when the credential is a session token."""
         if self.session_id is not None:
-            raise Forbidden("A session token cannot do this; use a client key")
+            raise Forbidden("This request requires a client key")
 
     def own(self, session: Session | None) -> Session:
-        """``session`` if the caller may see it; NotFound otherwise, so that foreign ids look like missing ones.
+        """Returns ``session`` if the caller may see it.
 
-        Forbidden for a person whose invite link is not the session's newest one.
+        Raises NotFound otherwise, so that sessions of other clients look like missing ones, and Forbidden when the
+        person's invite link is not the session's newest one.
         """
         if session is None or session.client_id != self.client_id or self.session_id not in (None, session.id):
-            raise NotFound("There is no such session")
+            raise NotFound("Session not found")
         if self.session_id is not None and self.invite != session.invite:
-            raise Forbidden("A newer invite link has taken the place of this one")
+            raise Forbidden("A newer invite link has replaced this one")
         return session
 
     def require_living_client(self, has_key: Callable[[str], bool]) -> None:
-        """Raises Forbidden for a person whose client has no valid key any more: nobody would pay for what is done."""
+        """Raises Forbidden for a person whose client has no valid key anymore."""
         if self.session_id is not None and not has_key(self.client_id):
-            raise Forbidden("The client that has made this invite link has no valid key")
+            raise Forbidden("The client that created this invite link has no valid key")

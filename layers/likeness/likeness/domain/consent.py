@@ -1,4 +1,4 @@
-"""What a person is asked to agree to. The digest names the very words: a text that changes is another text."""
+"""The text that a person is asked to agree to, and its digest, which identifies the exact wording."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""What crun's API answers, as values."""
+"""Responses of crun's API as values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: An error of the upstream tree, held as a value.
+#: An UpstreamError that is returned instead of raised.
 UpstreamProblem = Exception
 
 
 @dataclass(frozen=True, slots=True)
 class H5Session:
-    """What crun answers to a new validation session. Both fields are secrets."""
+    """crun's response to a new validation session. Both fields are secrets."""
 
     byted_token: str
     h5_link: str
@@ -18,10 +18,10 @@ class H5Session:
 
 @dataclass(frozen=True, slots=True)
 class CrunCall:
-    """One request to crun and what came of it. ``call`` is the last part of its path.
+    """One request to crun and its outcome. ``call`` is the last part of its path.
 
-    ``outcome``: ``ok``, ``refused``, ``deferred`` or ``ambiguous``, as in the tree of errors; ``upstream_code`` is
-    crun's own figure, if it gave one; ``errors`` what it lists with a 422.
+    ``outcome`` is ``ok``, ``refused``, ``deferred`` or ``ambiguous``, as in errors.py. ``upstream_code`` is crun's
+    code, if it returned one. ``errors`` are the lines that crun lists with a 422.
     """
 
     call: str
@@ -34,7 +34,7 @@ class CrunCall:
 
 @dataclass(frozen=True, slots=True)
 class AssetReport:
-    """What crun says of an asset: ``status`` as it came, and why it failed."""
+    """The state of an asset at crun: ``status`` unchanged, and the reason when it failed."""
 
     status: str
     error_code: str | None = None

@@ -1,6 +1,6 @@
-"""crun's own four routes: the issued tokens, the callback as the H5 page makes it, and an asset in crun's words.
+"""crun's own four routes: issued tokens, the callback in the form of the H5 page, and assets in crun's terms.
 
-Whoever wrote code against crun.ai gets these by changing a base URL (docs/drop-in.md).
+Code that was written for crun.ai uses these routes by changing its base URL (docs/drop-in.md).
 """
 
 from __future__ import annotations
@@ -12,55 +12,58 @@ from urllib.parse import urlencode
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.ids import SESSION_ID, bare
-from likeness.domain.links import origin_of, why_not_registered
+from likeness.domain.links import LONGEST_URL, origin_of, why_not_registered
 from likeness.domain.session import AttemptStatus, DropIn, Session, SessionStatus
 
-#: A session's ULID, which says where to look, and 160 random bits, which nobody guesses.
+#: A session's ULID, which identifies the session, and 160 random bits.
 _TOKEN = re.compile(r"([0-9A-Z]{26})[0-9A-F]{40}")
 
 
 def new_issued_token(session_id: str, entropy: bytes) -> str:
-    """The token that a caller holds instead of crun's; ``entropy`` is 20 random bytes."""
+    """The token that a caller gets instead of crun's; ``entropy`` is 20 random bytes."""
     return bare(session_id) + entropy[:20].hex().upper()
 
 
 def session_of(issued_token: str) -> str | None:
-    """The id of the session that a token of ours is for; whether it is the right token, ``opens`` says."""
+    """The id of the session that an issued token names. ``opens`` checks the token itself."""
     found = _TOKEN.fullmatch(issued_token)
     session_id = f"ses_{found[1]}" if found else ""
     return session_id if SESSION_ID.fullmatch(session_id) else None
 
 
 def opens(session: Session, issued_token: str) -> bool:
-    """Whether this is the very token that was given out for the session; compared in constant time."""
+    """Whether this token was issued for the session; compared in constant time."""
     given = session.drop_in.issued_token if session.drop_in else ""
     return bool(given) and hmac.compare_digest(given.encode(), issued_token.encode("utf-8", "replace"))
 
 
 def result_is_on_its_way(session: Session) -> bool:
-    """Whether the person has passed and the group is still to come."""
+    """Whether the person has passed, but the group is not known yet."""
     passed = any(each.status is AttemptStatus.PASSED for each in session.attempts.values())
     return session.group_id is None and session.status is SessionStatus.PROCESSING and passed
 
 
 def may_call_back(url: str, origins: Sequence[str]) -> bool:
-    """Whether the origin of ``url`` is on the client's list. A fragment may follow: it stays at the end."""
+    """Whether the origin of ``url`` is on the client's list. A fragment is allowed, and stays at the end."""
     return why_not_call_back(url, origins) is None
 
 
 def why_not_call_back(url: str, origins: Sequence[str]) -> str | None:
-    """Why no browser is sent back to ``url``, in words that quote nothing of it; None when it may be."""
+    """Why a browser may not be redirected to ``url``, without quoting it; None when it may be."""
     address, mark, fragment = url.partition("#")
     if mark and origin_of(address) and origin_of(f"{address}?{fragment}") is None:
-        return "its fragment has white space, a backslash or non-ASCII characters, or the URL is too long"
+        return (
+            f"must have at most {LONGEST_URL} characters,"
+            " and no white space, backslash or non-ASCII character in its fragment"
+        )
     return why_not_registered(address, origins)
 
 
 def callback_location(drop_in: DropIn, reported: Mapping[str, str]) -> str:
-    """The caller's callback URL with what the H5 page has said, and our token in place of crun's.
+    """The caller's callback URL with the parameters of the H5 page, and the issued token in place of crun's.
 
-    What a browser brought is no proof, here as little as at crun: who wants to know asks for the result. A query and a
-    fragment that the URL has already stay as they are.
+    The parameters come from a browser and are no proof, as with crun: callers have to get the result. The query and
+    fragment of the URL stay unchanged.
     """
     address, mark, fragment = drop_in.callback_url.partition("#")
     joint = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
@@ -68,7 +71,7 @@ def callback_location(drop_in: DropIn, reported: Mapping[str, str]) -> str:
 
 
 _STATUS = {AssetStatus.ACTIVE: "Active", AssetStatus.FAILED: "Failed"}
-#: What our own check refuses, in the words that crun has for it.
+#: Codes of our own check, as crun names them.
 _CODES = {
     "download_failed": "DownloadFailed",
     "file_too_large": "FileSizeTooLarge",
@@ -84,7 +87,7 @@ def crun_status(asset: Asset) -> str:
 
 
 def crun_error(asset: Asset) -> tuple[str, str] | None:
-    """Code and message of a failed asset: crun's own where crun has said it, else in its words."""
+    """Code and message of a failed asset: crun's own if it returned any, else ours under crun's code."""
     problem = asset.error
     if problem is None or asset.status is not AssetStatus.FAILED:
         return None
@@ -93,5 +96,5 @@ def crun_error(asset: Asset) -> tuple[str, str] | None:
 
 
 def asset_id_of(asset: Asset) -> str:
-    """The AssetId to show: crun's own as soon as there is one, so that ``asset://<AssetId>`` works at crun."""
+    """The AssetId to show: crun's own as soon as it is known, so that ``asset://<AssetId>`` works with crun."""
     return asset.crun_asset_id or asset.id

@@ -1,4 +1,4 @@
-"""An event on its way to the event bus."""
+"""Events for the event bus."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What the event bus is told: ``type`` is EventBridge's detail-type, ``detail`` its body (contracts/events.py)."""
+    """An event: ``type`` is EventBridge's detail-type, ``detail`` its body (contracts/events.py)."""
 
     type: str
     detail: Mapping[str, str]

@@ -1,6 +1,6 @@
-"""Executions of the state machine: their names, their status, and what their histories hold.
+"""Executions of the state machine: their names, their status, and the results in their histories.
 
-Names follow from the session's row, so whoever starts one twice starts one.
+A name is derived from the session's row, so starting an execution twice starts it once.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from enum import StrEnum
 
 from likeness.domain.session import Attempt, Session
 
-#: A claim of the session's files opens a new generation; an erasure stops the newest few, which are all that may live.
+#: A claim of the session's files starts a new generation. Only the newest ones may be running: an erasure stops them.
 _GENERATIONS = 2
-#: A restored row knows fewer executions than there were: so many names beyond it are looked for.
+#: A row restored from a backup may lack the latest executions: this many further names are checked.
 BEYOND = 4
 
 
 @dataclass(frozen=True, slots=True)
 class FoundGroup:
-    """A GroupId that crun gave for attempt ``number`` at ``at`` (epoch seconds)."""
+    """A GroupId that crun returned for attempt ``number`` at ``at`` (epoch seconds)."""
 
     number: int
     group_id: str
@@ -27,7 +27,7 @@ class FoundGroup:
 
 @dataclass(frozen=True, slots=True)
 class FoundAsset:
-    """An AssetId that crun gave for a file that had been submitted ``resubmissions`` times before."""
+    """An AssetId that crun returned for a file that had been submitted ``resubmissions`` times before."""
 
     asset_id: str
     crun_asset_id: str
@@ -36,14 +36,14 @@ class FoundAsset:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What an execution got from crun, in the order in which it did."""
+    """The ids that an execution got from crun, in order of time."""
 
     groups: tuple[FoundGroup, ...] = ()
     assets: tuple[FoundAsset, ...] = ()
 
 
 class ExecutionStatus(StrEnum):
-    """What Step Functions says of an execution."""
+    """The status of an execution in Step Functions."""
 
     RUNNING = "RUNNING"
     PENDING_REDRIVE = "PENDING_REDRIVE"
@@ -54,37 +54,37 @@ class ExecutionStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether the execution has ended."""
         return self not in (ExecutionStatus.RUNNING, ExecutionStatus.PENDING_REDRIVE)
 
 
 def validation_name(session_id: str, attempt: Attempt, *, last_chance: bool) -> str:
-    """The next execution that looks an attempt up; after one that ended without an outcome it is a fresh name."""
+    """The name of the next execution for an attempt; a new one after an execution that ended without an outcome."""
     if attempt.executions:
         return f"{session_id}-a{attempt.number}-r{attempt.executions}"
     return f"{session_id}-a{attempt.number}{'-check' if last_chance else ''}"
 
 
 def assets_name(session: Session) -> str:
-    """The next execution that only moves the session's files."""
+    """The name of the next execution that only processes the session's files."""
     return f"{session.id}-g{session.generation}"
 
 
 def validation_names(session_id: str, attempt: Attempt, *, beyond: int = 0) -> list[str]:
-    """Every execution that may have looked an attempt up, oldest first; ``beyond`` what its row knows of, so many."""
+    """Every execution that may have run for an attempt, oldest first, and ``beyond`` more than its row counts."""
     base = f"{session_id}-a{attempt.number}"
     fresh = [f"{base}-r{number}" for number in range(1, attempt.executions + 1 + beyond)]
     return [base, f"{base}-check", *fresh]
 
 
 def executions_of(session: Session) -> list[str]:
-    """Every execution that may still be at work: of each attempt, and the newest of the files'."""
+    """Every execution that may still be running: of each attempt, and the newest ones for files."""
     names = [name for each in session.attempts.values() for name in validation_names(session.id, each)]
     newest = range(max(0, session.generation + 1 - _GENERATIONS), session.generation + 1)
     return names + [f"{session.id}-g{generation}" for generation in newest]
 
 
 def all_executions_of(session: Session) -> list[str]:
-    """Every execution that may ever have acted for a session, also for a row that was restored to an earlier time."""
+    """Every execution that may ever have run for a session, even if its row was restored from a backup."""
     names = [name for each in session.attempts.values() for name in validation_names(session.id, each, beyond=BEYOND)]
     return names + [f"{session.id}-g{generation}" for generation in range(session.generation + 1 + BEYOND)]

@@ -1,7 +1,7 @@
-"""What is stored, exported, shown and erased of a dataclass is declared at its fields: a new field is one line.
+"""Fields of a dataclass declare whether they are stored, exported, shown and erased: a new field is one line.
 
-``about()`` makes the metadata of a field; ``to_values()`` and ``from_values()`` turn a dataclass into a plain mapping
-under its stored names, and back. A field without metadata is stored under its own name, and that is all.
+``about()`` returns the metadata of a field. ``to_values()`` and ``from_values()`` convert a dataclass to a mapping
+with its stored names, and back. A field without metadata is only stored, under its own name.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def about(
 ) -> Mapping[str, Any]:
     """The metadata of a field, for ``dataclasses.field(metadata=...)``.
 
-    ``read`` makes the value from what is stored: an enumeration, a dataclass of its own, or a function. ``name`` is the
-    stored name, if it is another one. A ``sparse`` field is stored only when it is true: indexes and conditions go by
-    its absence. A ``key`` is not stored, because the value stands under it in a mapping. ``exported`` fields are in the
-    export of the inventory, ``shown`` ones in the API's answers. ``erased`` fields are gone after an erasure.
+    ``read`` converts the stored value: an enumeration, a dataclass, or a function. ``name`` is the stored name, if it
+    differs. A ``sparse`` field is stored only when it is truthy: indexes and conditions depend on its absence. A
+    ``key`` is not stored, because it is the key of the value in a mapping. ``exported`` fields are part of the
+    inventory export, ``shown`` ones of the API's responses. An erasure removes ``erased`` fields.
     """
     return {
         "read": read,
@@ -44,13 +44,13 @@ def about(
 
 
 def to_values(of: Any) -> dict[str, Any]:
-    """The values of a dataclass under their stored names; values that are dataclasses stay what they are."""
+    """The values of a dataclass by their stored names; nested dataclasses are not converted."""
     values = ((stored, getattr(of, name), sparse) for name, stored, sparse in _written(cast("Any", type(of))))
     return {stored: value for stored, value, sparse in values if value or not sparse}
 
 
 def from_values(made: type[Made], values: Mapping[str, Any]) -> Made:
-    """The dataclass with the stored ``values``. Others are ignored; KeyError for one that is missing and required."""
+    """The dataclass with the stored ``values``; ignores unknown ones. Raises KeyError when a required one is absent."""
     found = {}
     for name, stored, read, required in _read(cast("Any", made)):
         if required or stored in values:
@@ -73,7 +73,7 @@ def shown(of: type) -> tuple[str, ...]:
 
 @cache
 def erased(of: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The stored names of the fields that an erasure blanks, which are the required ones, and that it removes."""
+    """The stored names of the fields that an erasure sets to a blank value (required ones), and that it removes."""
     every = [each for each in fields(of) if each.metadata.get("erased")]
     blank = tuple(_stored(each) for each in every if _is_required(each))
     return blank, tuple(_stored(each) for each in every if not _is_required(each))

@@ -1,4 +1,4 @@
-"""Files on their way to us: upload forms, stored objects, downloads."""
+"""Upload forms, stored objects and downloads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class UploadForm:
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """An object that is in the upload bucket. ``stored_at`` in epoch seconds."""
+    """An object in the upload bucket. ``stored_at`` in epoch seconds."""
 
     version_id: str | None
     size_bytes: int
@@ -25,9 +25,9 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What came of fetching a file by its URL: its ``content``, or the ``problem`` in a word that is no secret.
+    """The result of a download: its ``content``, or the ``problem`` as a code without secrets.
 
-    ``retryable``: whether the same request may do better in a moment.
+    ``retryable``: whether the same request may succeed later.
     """
 
     content: bytes = b""

@@ -1,4 +1,4 @@
-"""Identifiers: a prefix that says what it names, and a ULID (https://github.com/ulid/spec)."""
+"""Identifiers: a prefix for the kind of resource, and a ULID (https://github.com/ulid/spec)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 ULID = re.compile(_ULID)
 SESSION_ID = re.compile(rf"ses_{_ULID}")
 ASSET_ID = re.compile(rf"ast_{_ULID}")
-#: What follows a session from the API to crun: the root of the trace that made it, or API Gateway's request id.
+#: Follows a session from the API to crun: the root of the trace that created it, or API Gateway's request id.
 _CORRELATION_ID = re.compile("[0-9A-Za-z-]{1,64}")
 _TRACE_ROOT = re.compile(r"(?:^|;)\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)")
 
@@ -44,7 +44,7 @@ def milliseconds_of(of: str) -> int:
 
 
 def ulid_before(of: str) -> str:
-    """The ULID that sorts right before ``of``, which is not the very first."""
+    """The ULID that sorts directly before ``of``, which must not be the first one."""
     number = _number(of) - 1
     return ulid(number >> 80, (number & (1 << 80) - 1).to_bytes(10, "big"))
 
@@ -65,19 +65,19 @@ def asset_id(milliseconds: int, entropy: bytes) -> str:
 
 
 def dropped_asset_id(milliseconds: int, key: str, version_id: str) -> str:
-    """The id of an object that was dropped under ``inbox/``: the same object always gets the same id,
+    """The id of an object that was dropped under ``inbox/``.
 
-    so an event that arrives twice registers one asset.
+    The same object always gets the same id, so an event that is delivered twice registers one asset.
     """
     return asset_id(milliseconds, hashlib.sha256(f"{key}\n{version_id}".encode()).digest())
 
 
 def known_correlation_id(found: object) -> str | None:
-    """``found`` if it has the form of a correlation id: it stands in logs, and in a header that crun is sent."""
+    """``found`` if it has the form of a correlation id, which is logged and sent to crun in a header; else None."""
     return found if isinstance(found, str) and _CORRELATION_ID.fullmatch(found) else None
 
 
 def trace_root(header: str) -> str | None:
-    """The root in an ``X-Amzn-Trace-Id`` header, which a caller may have written: nothing else of it is kept."""
+    """The root in an ``X-Amzn-Trace-Id`` header, or None. A caller may have written the rest, so it is ignored."""
     root = _TRACE_ROOT.search(header)
     return root[1] if root else None

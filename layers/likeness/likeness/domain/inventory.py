@@ -1,4 +1,4 @@
-"""An export of the inventory: how far it is, and what it has written."""
+"""An export of the inventory: its progress, and its parts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-#: Where the reading of the table goes on: after the item of this primary key.
+#: The primary key of the last item that was read from the table.
 InventoryCursor = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class InventoryPage:
-    """Some of the table: the items of each partition, decoded; ``cursor`` None at the end of the table."""
+    """A page of the table: the decoded items of each partition; ``cursor`` is None at the end of the table."""
 
     partitions: list[list[dict[str, Any]]]
     cursor: InventoryCursor | None
@@ -21,7 +21,7 @@ class InventoryPage:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file of an export that is written; ``size`` in bytes, ``sha256`` in hex."""
+    """A written file of an export; ``size`` in bytes, ``sha256`` in hex."""
 
     name: str
     lines: int
@@ -31,7 +31,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """How far an export is. Times are epoch seconds; ``counts`` by kind of line."""
+    """The progress of an export. Times are epoch seconds; ``counts`` by kind of line."""
 
     id: str
     started_at: float
@@ -42,12 +42,12 @@ class Export:
 
     @property
     def folder(self) -> str:
-        """Where its files are."""
+        """The prefix of its files' keys."""
         return f"inventory/{datetime.fromtimestamp(self.started_at, UTC):%Y-%m-%d}/{self.id}/"
 
 
 @dataclass(frozen=True, slots=True)
 class HeldExport:
-    """The last export that there is to know of, None when there was none: it is now this run's alone."""
+    """The last export, None when there was none. This run holds the lease on it."""
 
     export: Export | None

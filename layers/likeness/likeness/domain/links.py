@@ -1,4 +1,4 @@
-"""URLs: the language of an H5 link, the query of a callback, and where a browser may be sent back to."""
+"""URLs: the language of an H5 link, the query of a callback, and the URLs that a browser may be redirected to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from likeness.domain.session import Language
 
 _LNG = re.compile(r"(?<=[?&])lng=[^&#]*")
-#: Characters in a URL that a browser is sent to.
+#: The maximum length of a URL that a browser is redirected to, in characters.
 LONGEST_URL = 2048
 _SCHEME = re.compile("https?://", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -19,15 +19,15 @@ _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]|[^\x21-\x7e]")
 _PASSED = "10000"
 _MAX_FIELDS = 50
 _LONGEST_VALUE = 32
-#: What the H5 page says besides the token, in its order (source: crun's page).
+#: The parameters that the H5 page adds besides the token, in its order (source: crun's documentation).
 _REPORTED = ("resultCode", "algorithmBaseRespCode", "reqMeasureInfoValue", "verify_type")
 
 
 def with_language(h5_link: str, language: Language) -> str:
-    """``h5_link`` with its ``lng`` parameter set to ``language`` and every other byte as it was.
+    """``h5_link`` with its ``lng`` parameter set to ``language``, and every other byte unchanged.
 
-    Works on the text, not on a parsed query: some links carry signatures whose encoding must not change.
-    The first ``lng`` is replaced and repeated ones go; without one it is appended before the fragment.
+    Works on the text, not on a parsed query, because some links have signatures with an encoding that must not change.
+    Replaces the first ``lng`` and removes repeated ones; without one, appends it before the fragment.
     """
     link, hash_sign, fragment = h5_link.partition("#")
     setting = f"lng={language.value}"
@@ -44,10 +44,10 @@ def with_language(h5_link: str, language: Language) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CallbackResult:
-    """What the browser brought: never proof, only a reason to look up.
+    """The parameters of a callback. They come from a browser and are no proof, only a reason to get the result.
 
-    ``reported`` has the H5 page's parameters, each with its raw value, cut, and of one line: they are stored, shown
-    and passed on.
+    ``reported`` has the H5 page's parameters, each value shortened and on one line: they are stored, shown and passed
+    on.
     """
 
     reported: Mapping[str, str]
@@ -55,15 +55,15 @@ class CallbackResult:
 
     @property
     def result_code(self) -> str | None:
-        """The result, if the page gave one."""
+        """The result code, if the page sent one."""
         return self.reported.get("resultCode") or None
 
 
 def read_callback(parameters: dict[str, list[str]]) -> CallbackResult:
     """The H5 page's parameters, from the query as API Gateway parsed it.
 
-    A second ``?`` counts as ``&``: it is unknown whether the page looks for a query that is already there. What comes
-    twice with different values, or in a flood of fields, says nothing at all.
+    A second ``?`` counts as ``&``, because it is unknown whether the page checks for an existing query. A parameter
+    with two different values, or a query with too many fields, is ignored.
     """
     values: dict[str, set[str]] = {each: set() for each in _REPORTED}
     for name, found in parameters.items():
@@ -86,11 +86,11 @@ def _of_one_line(value: str) -> str:
 
 
 def origin_of(url: str) -> str | None:
-    """``scheme://host[:port]`` of a URL that a browser may be sent to, as browsers normalise it, or None.
+    """``scheme://host[:port]`` of a URL that a browser may be redirected to, as browsers normalise it, or None.
 
-    Scheme and host are in lower case and a default port is left out. Only https, or http to the same machine. No user
-    info, backslash, white space, control or non-ASCII character: browsers and parsers disagree on those, and a
-    disagreement is an open redirect.
+    Scheme and host are in lower case, and a default port is left out. Accepts https, or http to the same machine,
+    without user info, backslash, white space, control or non-ASCII characters: browsers and parsers disagree on those,
+    and a disagreement is an open redirect.
     """
     if len(url) > LONGEST_URL or _UNSAFE.search(url) or not _SCHEME.match(url):
         return None
@@ -100,7 +100,7 @@ def origin_of(url: str) -> str | None:
     except ValueError:
         return None
     host, _, written = parts.netloc.rpartition(":") if port is not None else (parts.netloc, "", "")
-    # A port with zeros in front, or with another script's digits, is read by browsers as another text than this one.
+    # Browsers rewrite a port with leading zeros or with digits of another script.
     if not host or "@" in parts.netloc or parts.netloc.endswith(":") or (port is not None and written != str(port)):
         return None
     host = host.lower()
@@ -110,7 +110,7 @@ def origin_of(url: str) -> str | None:
 
 
 def is_registered(url: str, origins: Sequence[str]) -> bool:
-    """Whether the origin of ``url`` is on the client's list, however either of them is spelled."""
+    """Whether the origin of ``url`` is on the client's list; both are normalised."""
     origin = origin_of(url)
     return origin is not None and origin in map(origin_of, origins)
 
@@ -121,20 +121,20 @@ def may_return_to(url: str, origins: Sequence[str]) -> bool:
 
 
 def why_not_return_to(url: str, origins: Sequence[str]) -> str | None:
-    """Why no browser is sent to ``url``, in words that quote nothing of it; None when it may be."""
+    """Why a browser may not be redirected to ``url``, without quoting it; None when it may be."""
     if "#" in url:
-        return "it has a fragment (#), and what we add to its query would be lost behind that"
+        return "must not have a fragment (#)"
     return why_not_registered(url, origins)
 
 
 def why_not_registered(url: str, origins: Sequence[str]) -> str | None:
-    """Why ``url`` is not on a client's list of origins, in words that quote nothing of it; None when it is."""
+    """Why ``url`` is not on a client's list of origins, without quoting it; None when it is."""
     if origin_of(url) is None:
         return (
-            "it is not an https URL without user info, white space, backslash and non-ASCII characters"
+            "must be an https URL without user info, white space, backslashes or non-ASCII characters"
             " (http is accepted for localhost, 127.0.0.1 and [::1] only)"
         )
-    return None if is_registered(url, origins) else "its origin is not on this client's list of return origins"
+    return None if is_registered(url, origins) else "the origin is not on the client's list of return origins"
 
 
 def return_location(url: str, session_id: str, status: str) -> str:

@@ -1,4 +1,4 @@
-"""What is measured: all names, with their units (docs/operations.md says what each one means)."""
+"""The names and units of all metrics (docs/operations.md explains each one)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from enum import StrEnum
 
 
 class Metric(StrEnum):
-    """A metric of namespace ``Likeness``. Its dimension is ``service``; some have a second set of dimensions besides.
+    """A metric of namespace ``Likeness``. Its dimension is ``service``; some have a second set of dimensions.
 
-    The dimensions' values are few and known: never an id, never a client.
+    The dimensions have few, known values: never an id, never a client.
     """
 
-    # From the changes that were stored.
+    # From stored changes.
     SESSIONS_CREATED = "SessionsCreated"
     ATTEMPTS_STARTED = "AttemptsStarted"
     ATTEMPTS_LAPSED = "AttemptsLapsed"
@@ -22,23 +22,23 @@ class Metric(StrEnum):
     ASSETS_FAILED = "AssetsFailed"  # by code
     SECONDS_TO_ACTIVE = "SecondsToActive"
 
-    # From the calls to crun.
-    CRUN_CALL_SECONDS = "CrunCallSeconds"  # by call and outcome; how many values there are is how many calls
+    # From requests to crun.
+    CRUN_CALL_SECONDS = "CrunCallSeconds"  # by call and outcome; the number of values is the number of calls
     PERMIT_WAIT_SECONDS = "GovernorWaitSeconds"
     CRUN_CREDITS_LEFT = "CrunCreditsLeft"
     #: An asset that was active and that crun has lost.
     ASSET_LOST = "AssetLost"
-    #: Work that stood still and was set going again.
+    #: Stalled work that was restarted.
     RECONCILED = "Reconciled"  # by cause
-    #: crun refused our key, credits or feature: somebody has to act.
+    #: crun refused our key, credits or feature: an operator has to act.
     CRUN_ACCOUNT_REFUSED = "CrunAccountRefused"
-    #: An upload that may live at crun without our knowing its id.
+    #: An upload that may exist at crun under an id that we do not know.
     POSSIBLE_ORPHAN = "PossibleOrphan"
 
-    # From the queues' readers. SQS' own metric of age leaves out what was received more than three times.
+    # From the queues' consumers. SQS' own metric of age excludes messages that were received more than three times.
     ONBOARDING_MESSAGE_SECONDS = "OnboardingMessageSeconds"
     WEBHOOK_FIRST_TRY_SECONDS = "WebhookFirstTrySeconds"
-    #: A message that has met a paused webhook endpoint, or has paused it.
+    #: A message for a paused webhook endpoint, or one that has paused it.
     WEBHOOK_ENDPOINT_PAUSED = "WebhookEndpointPaused"
 
     @property

@@ -1,8 +1,8 @@
-"""When to ask crun again whether an asset has become Active. Pure: ages in seconds in, seconds out.
+"""When to poll crun again for an asset that is not Active yet. Pure functions of ages in seconds.
 
-A question costs 1; each second that an Active asset waits to be noticed costs ``weight``. Dynamic programming over the
-ages finds the pauses that cost least for what is believed of the time to Active: a broad prior, and what the stack has
-seen itself.
+A poll costs 1; each second between an asset's activation and the next poll costs ``weight``. Dynamic programming over
+the ages finds the pauses with the lowest expected cost. The distribution of the time to Active is estimated from a
+broad prior and from the stack's own history.
 """
 
 from __future__ import annotations
@@ -14,50 +14,50 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
-#: The bins of a history in seconds, each without its lower and with its upper bound: four to an octave, then the rest.
+#: The bounds of a history's bins in seconds, lower exclusive and upper inclusive: four per octave, then the rest.
 BOUNDS = (0.0, *(2 ** (quarter / 4) for quarter in range(4, 49)), 86_400.0)
 BINS = len(BOUNDS) - 1
-#: What is believed before anything was seen: log-normal, so that the hazard falls about as 1/age; a few never come.
+#: The prior: log-normal, so that the hazard falls about as 1/age; a few assets never become Active.
 _PRIOR_MEDIAN, _PRIOR_SIGMA, _PRIOR_NEVER = 20.0, 1.5, 0.01
-#: The prior weighs as much as so many assets.
+#: The weight of the prior, in assets.
 _PRIOR_COUNT = 4.0
-#: While little is known, polling more often pays: only a short pause tells the time to Active well. At first a second
-#: of delay weighs three times as much, after so many assets twice.
+#: Exploration: short pauses measure the time to Active more precisely, so delay has more weight while the history is
+#: short: three times at first, twice after ``_EXPLORATION_COUNT`` assets.
 _EXPLORATION, _EXPLORATION_COUNT = 2.0, 30.0
-#: The shortest pause, as a share of the age, before and after half an hour: whatever was seen, a day of waiting for an
-#: asset that never settles is under 70 polls, where a fixed 30 s would take 2,880.
+#: The shortest pause, as a share of the age, before and after half an hour. It bounds a day of waiting for an asset
+#: that never settles to 70 polls; a fixed pause of 30 s would need 2,880.
 _SHORTEST_RATIO, _LATER_SHORTEST_RATIO, _LATER = 1 / 10, 1 / 3, 1800.0
-#: The ages that are calculated are a second apart at first, then this share of the age.
+#: The distance of the ages in the calculation, as a share of the age, but at least a second.
 _GRID_SHARE = 1 / 24
-#: At the age in question so many pauses are compared.
+#: The number of pauses that are compared.
 _CANDIDATES = 60
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """How many assets have turned Active in each bin of ages, and how many never did. Counts may be fractions."""
+    """The number of assets that became Active in each bin of ages, and that never did. Counts may be fractions."""
 
     counts: tuple[float, ...] = (0.0,) * BINS
     never: float = 0.0
 
     @property
     def total(self) -> float:
-        """How many assets it has seen."""
+        """The number of assets."""
         return sum(self.counts) + self.never
 
 
 NOTHING_SEEN = History()
 
 
-#: What to count of an asset that did not turn Active in time.
+#: The count of an asset that did not become Active in time.
 NEVER = History(never=1.0)
 
 
 def observed(after: float, until: float, history: History) -> History:
-    """What to count of an asset that turned Active between two ages: shares of the bins it may be in, together about 1.
+    """The count of an asset that became Active between two ages: shares of the possible bins, together about 1.
 
-    To count it at ``until``, where it was noticed, would make the pauses longer, and so the ages, poll after poll.
-    Within its interval it is shared out by what is believed so far (expectation maximisation, one asset at a time).
+    Counting it at ``until``, the age of the poll, would overestimate the ages and so make the pauses longer and longer.
+    Its interval is divided by the current estimate instead (expectation maximisation, one asset at a time).
     """
     until = min(max(until, 0.0), BOUNDS[-1])
     parts = [
@@ -65,17 +65,17 @@ def observed(after: float, until: float, history: History) -> History:
         for mass, (low, high) in zip(_masses(history), pairwise(BOUNDS), strict=True)
     ]
     total = sum(parts)
-    if total <= 0:  # an interval without a width: clocks that differ
+    if total <= 0:  # an empty interval, because clocks differ
         parts[max(0, bisect_left(BOUNDS, until) - 1)] = total = 1.0
     return History(tuple(round(part / total, 3) for part in parts))
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The template's Poll… parameters: what one second of delay costs in questions (``weight``), and the bounds.
+    """The template's Poll… parameters: the cost of one second of delay in polls (``weight``), and the bounds.
 
-    No pause is longer than ``max_delay``, or than ``backoff_rate`` - 1 times the age where that is more; but for that,
-    none is shorter than ``first_delay``. All but ``weight`` and ``backoff_rate`` in seconds.
+    A pause is at most ``max_delay``, or ``backoff_rate`` - 1 times the age if that is more, and otherwise at least
+    ``first_delay``. All but ``weight`` and ``backoff_rate`` are in seconds.
     """
 
     first_delay: float = 3
@@ -85,9 +85,9 @@ class Schedule:
     weight: float = 0.2
 
     def next_delay(self, age: float, history: History = NOTHING_SEEN, *, retry_after: float = 0) -> int:
-        """Whole seconds until an asset of this ``age`` since its submission is asked for again.
+        """Whole seconds until the next poll for an asset of this ``age`` since its submission.
 
-        At least 1: a Wait of 0 would spin.
+        At least 1: a Wait of 0 would poll without a pause.
         """
         age = min(max(0.0, age), self.deadline)
         low, high = self.bounds(age)
@@ -98,22 +98,22 @@ class Schedule:
         return max(min(pauses, key=lambda pause: cost(age, age + pause)), math.ceil(retry_after))
 
     def bounds(self, age: float) -> tuple[float, float]:
-        """The shortest and the longest pause at this age, in seconds. The last one ends at the deadline."""
+        """The shortest and the longest pause at this age, in seconds. The last pause ends at the deadline."""
         left = max(self.first_delay, math.ceil(self.deadline - age))
         longest = min(max(self.max_delay, (self.backoff_rate - 1) * age), left)
         shortest = (_SHORTEST_RATIO if age < _LATER else _LATER_SHORTEST_RATIO) * age
         return min(max(self.first_delay, shortest), longest), longest
 
     def expired(self, age: float) -> bool:
-        """Whether an asset of this age has waited long enough to be failed as ``activation_timeout``."""
+        """Whether an asset of this age fails with ``activation_timeout``."""
         return age >= self.deadline
 
 
 @lru_cache(maxsize=16)
 def _plan(schedule: Schedule, history: History) -> Callable[[float, float], float]:
-    """What it costs an asset that is not Active at one age to be asked for at another, and on at best.
+    """The lowest expected cost of an asset that is not Active at one age and is polled next at another.
 
-    Without the price of that question, which is the same for every pause.
+    Excludes the cost of that poll, which is the same for every pause.
     """
     weight = schedule.weight * (1 + _EXPLORATION * _EXPLORATION_COUNT / (_EXPLORATION_COUNT + history.total))
     ages = list(_grid(schedule.deadline))
@@ -146,7 +146,7 @@ def _plan(schedule: Schedule, history: History) -> Callable[[float, float], floa
 def _rest(
     schedule: Schedule, weight: float, ages: Sequence[float], active: Sequence[float], integral: Sequence[float]
 ) -> list[float]:
-    """What the way from each age costs at best. Backwards: the best pause is known with all that follow it."""
+    """The lowest expected cost from each age on, calculated backwards from the deadline."""
     rest = [0.0] * len(ages)
     for here in range(len(ages) - 2, -1, -1):
         low, high = schedule.bounds(ages[here])
@@ -171,7 +171,7 @@ def _grid(deadline: float) -> Iterator[float]:
 
 
 def _distribution(history: History, ages: Sequence[float]) -> list[float]:
-    """The chance to be Active by each of ``ages``, even within a bin."""
+    """The probability of being Active by each of ``ages``, interpolated within a bin."""
     masses = _masses(history)
     reached = list(accumulate(masses, initial=0.0))
     found = []
@@ -183,7 +183,7 @@ def _distribution(history: History, ages: Sequence[float]) -> list[float]:
 
 
 def _masses(history: History) -> list[float]:
-    """The chance of each bin: what was seen, smoothed over its neighbours against chance, beside the prior."""
+    """The probability of each bin: the history, smoothed over neighbouring bins, combined with the prior."""
     seen = [history.counts[0], *history.counts, history.counts[-1]]
     smooth = [(seen[at - 1] + 2 * seen[at] + seen[at + 1]) / 4 for at in range(1, BINS + 1)]
     total = history.total + _PRIOR_COUNT

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """An asset that crun did not know, or called Failed, at ``seen_at`` (epoch seconds): a second look decides."""
+    """An asset that crun reported as unknown or Failed at ``seen_at`` (epoch seconds): a second check decides."""
 
     session_id: str
     asset_id: str
@@ -16,10 +16,10 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """How far the sweep over all active assets is: after asset ``after`` of ``client``, "" where it begins.
+    """The progress of the sweep over all active assets: after asset ``after`` of ``client``, "" at the beginning.
 
-    ``asked`` in this sweep, ``last_asked`` in the one before; ``over`` until the next one is due. ``version`` counts
-    the runs. Times are epoch seconds.
+    ``asked`` counts the assets checked in this sweep, ``last_asked`` in the previous one. ``over`` is true until the
+    next sweep is due. ``version`` counts the runs. Times are epoch seconds.
     """
 
     started_at: float

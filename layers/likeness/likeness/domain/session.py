@@ -1,7 +1,7 @@
-"""A session: one person on the way from the first link to a verified group.
+"""A session: the onboarding of one person, from the first link to a verified group.
 
-``requires_input → processing → verified``, back to ``requires_input`` with ``last_error`` after an attempt that
-failed or lapsed. The words are Stripe Identity's (https://docs.stripe.com/identity/verification-sessions).
+``requires_input → processing → verified``, and back to ``requires_input`` with ``last_error`` after an attempt that
+failed or lapsed. The statuses are Stripe Identity's (https://docs.stripe.com/identity/verification-sessions).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 from likeness.domain.fields import about, from_values
 
-#: The H5 link dies 120 s after crun made it (source: crun's page on visual validation).
+#: The H5 link expires 120 s after crun created it (source: crun's documentation of visual validation).
 LINK_LIFETIME_SECONDS = 120
 MAX_ASSETS_PER_SESSION = 200
 SESSION_TOKEN_LIFETIME_SECONDS = 7 * 86_400
 
 
 class SessionStatus(StrEnum):
-    """Where a session stands."""
+    """The status of a session."""
 
     REQUIRES_INPUT = "requires_input"
     PROCESSING = "processing"
@@ -30,11 +30,11 @@ class SessionStatus(StrEnum):
 
 
 class AttemptStatus(StrEnum):
-    """Where one pass at the face check stands.
+    """The status of one attempt at the face check.
 
-    ``open`` link made; ``passed`` an authentic callback said 10000; ``failed`` it said something else;
-    ``lapsed`` no callback came and the last-chance look-up found no pass; ``verified`` the group is known;
-    ``lost`` the person passed but crun no longer answers for the byted token.
+    ``open``: the link was created. ``passed``: an authentic callback reported 10000. ``failed``: it reported another
+    code. ``lapsed``: no callback arrived, and the last look-up found no pass. ``verified``: the group is known.
+    ``lost``: the person passed, but crun no longer returns a result for the byted token.
     """
 
     OPEN = "open"
@@ -55,19 +55,19 @@ class Language(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why something went wrong, for machines (``code``) and people (``message``)."""
+    """The cause of a failure, for machines (``code``) and people (``message``)."""
 
     code: str = field(metadata=about(exported=True))
     message: str = field(metadata=about(exported=True))
     upstream_code: str | None = field(default=None, metadata=about(exported=True))
     retryable: bool = field(default=False, metadata=about(exported=True))
-    #: crun's own words, for who called crun's own routes; ``message`` is ours.
+    #: crun's own message, for callers of crun's own routes; ``message`` is ours.
     upstream_message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One H5 link and what became of it. Times are epoch seconds."""
+    """One H5 link and its outcome. Times are epoch seconds."""
 
     number: int = field(metadata=about(int, key=True))
     status: AttemptStatus = field(metadata=about(AttemptStatus, exported=True))
@@ -78,9 +78,9 @@ class Attempt:
     lookup_by: str | None = None
     lookup_until: float = field(default=0.0, metadata=about(sparse=True))
     answered_at: float | None = field(default=None, metadata=about(exported=True))
-    #: How many executions have ended without an outcome for it; the next one's name follows from it.
+    #: The number of executions that ended without an outcome for it; it is part of the next one's name.
     executions: int = field(default=0, metadata=about(sparse=True))
-    #: How often crun has answered that there is no result yet, and when it first did.
+    #: How often crun has responded that there is no result yet, and the time of the first such response.
     not_yet: int = field(default=0, metadata=about(sparse=True))
     not_yet_since: float | None = None
 
@@ -89,8 +89,8 @@ class Attempt:
 class Consent:
     """The proof that the person agreed: which text, and when (ISO 8601).
 
-    ``sha256`` (hex, of the very words) and ``language`` are there when our own page has asked; ``source`` is
-    ``person`` then, and ``client`` when the caller has told of it.
+    ``source`` is ``person`` when our own page asked; then ``sha256`` (hex, of the exact text) and ``language`` are
+    set. It is ``client`` when the caller has recorded the consent.
     """
 
     text_version: str
@@ -102,9 +102,9 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class DropIn:
-    """What a session that was made by crun's own route has besides: where its caller wants the browser, and the
+    """The fields of a session that was created with crun's own route: the callback URL and the issued token.
 
-    token that was issued. The token is a secret.
+    The token is a secret.
     """
 
     callback_url: str
@@ -134,36 +134,36 @@ class Session:
     driver: str | None = field(default=None, metadata=about(erased=True))
     generation: int = field(default=0, metadata=about(exported=True))
     asset_count: int = field(default=0, metadata=about(exported=True))
-    #: How many of its slots a person has registered, less those that are known to wait no more.
+    #: The number of slots that a person has registered, without those that are known not to be pending anymore.
     person_places: int = field(default=0, metadata=about(sparse=True))
-    #: Which invite link is good: its number, 0 for the one that was made with the session.
+    #: The number of the valid invite link, 0 for the one that was created with the session.
     invite: int = field(default=0, metadata=about(sparse=True, exported=True))
     erased_at: float | None = field(default=None, metadata=about(exported=True))
-    #: By their numbers, which are keys of the stored mapping. The index of a client's sessions holds none.
+    #: By number, which is the key in the stored mapping. The index of a client's sessions does not include them.
     attempts: dict[int, Attempt] = field(default_factory=dict, metadata=about(_attempts))
-    #: What its calls and log lines have in common; None on what was stored before sessions had one.
+    #: Identifies the session in log lines and in requests to crun; None on sessions of earlier versions.
     correlation_id: str | None = None
     drop_in: DropIn | None = field(default=None, metadata=about(DropIn, erased=True))
-    #: Groups that crun gave besides ``group_id``, such as for a second check that was passed at the same time.
+    #: Further groups that crun returned, for example for a second check that was passed at the same time.
     other_group_ids: tuple[str, ...] = field(default=(), metadata=about(tuple, sparse=True, exported=True))
 
     @property
     def group_ids(self) -> list[str]:
-        """Every GroupId that crun gave."""
+        """Every GroupId that crun returned."""
         return [*([self.group_id] if self.group_id else []), *self.other_group_ids]
 
     @property
     def attempt(self) -> Attempt | None:
-        """The newest attempt, if any was made."""
+        """The newest attempt, if there is one."""
         return self.attempts[max(self.attempts)] if self.attempts else None
 
     @property
     def passed(self) -> list[int]:
-        """The numbers of the attempts that were passed and whose results are not known yet."""
+        """The numbers of the attempts that were passed, but have no result yet."""
         return [number for number, each in self.attempts.items() if each.status is AttemptStatus.PASSED]
 
     def attempted(self, attempt: Attempt, now: float) -> Session:
-        """A further link was made: whatever an attempt before led to, the person has another one."""
+        """The session after a further link was created: the outcome of the earlier attempts no longer counts."""
         return replace(
             self,
             status=SessionStatus.REQUIRES_INPUT,
@@ -173,13 +173,13 @@ class Session:
         )
 
     def attempts_left(self, most: int) -> int:
-        """How many more links the person may be given, of ``most`` in all."""
+        """How many more links can be created for the person, of ``most`` in all."""
         waits = self.group_id is None and self.accepts_uploads
         return max(0, most - len(self.attempts)) if waits else 0
 
     @property
     def accepts_uploads(self) -> bool:
-        """Whether files may still be added."""
+        """Whether files can still be added."""
         return self.status not in (SessionStatus.CANCELED, SessionStatus.REDACTED)
 
 
@@ -200,5 +200,5 @@ _FAILURES = {
 
 
 def failure(code: str, upstream_code: str | None = None) -> Problem:
-    """The problem that a session shows after an attempt that led nowhere."""
+    """The problem that a session shows after an unsuccessful attempt."""
     return Problem(code, _FAILURES[code], upstream_code, retryable=True)

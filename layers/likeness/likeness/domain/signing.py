@@ -1,8 +1,7 @@
 """Message authentication codes for the callback's path and for session tokens.
 
-HMAC-SHA256 over a purpose and its fields, 256 bits, base64url. Every function takes the keys that are valid at the
-moment, newest first: during a rotation the old key still verifies. An older key is asked for only when no newer one
-fits.
+HMAC-SHA256 over a purpose and its fields, 256 bits, base64url. Every function accepts the valid keys, newest first:
+during a rotation, the old key still verifies. An older key is loaded only when no newer one matches.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _NUMBER = re.compile("[0-9]{1,15}")
 
 
 def _mac(key: bytes, purpose: str, *fields: str) -> str:
-    # "\n" can't stand in any field, so no two lists of fields give the same text.
+    # No field contains "\n", so different lists of fields have different texts.
     text = "\n".join((purpose, *fields)).encode()
     return base64.urlsafe_b64encode(hmac.new(key, text, hashlib.sha256).digest()).rstrip(b"=").decode()
 
@@ -32,30 +31,30 @@ def _matches(keys: Keys, given: str, purpose: str, *fields: str) -> bool:
 
 
 def sign_callback(keys: Keys, session_id: str, attempt: int) -> str:
-    """The signature in ``/callback/{session_id}/{attempt}/{signature}``; binds both."""
+    """The signature in ``/callback/{session_id}/{attempt}/{signature}``, which covers both ids."""
     return _mac(next(iter(keys)), "callback", session_id, str(attempt))
 
 
 def callback_is_authentic(keys: Keys, session_id: str, attempt: int, signature: str) -> bool:
-    """Whether we made this callback URL, compared in constant time."""
+    """Whether we created this callback URL; compared in constant time."""
     return _matches(keys, signature, "callback", session_id, str(attempt))
 
 
 @dataclass(frozen=True, slots=True)
 class SessionToken:
-    """What a good session token says: whose session, and until when (epoch seconds)."""
+    """The content of a valid session token: session, client and expiry (epoch seconds)."""
 
     session_id: str
     client_id: str
     expires_at: int
-    #: The number of the invite link; a session's current one is the only good one.
+    #: The number of the invite link; only the session's current one is valid.
     invite: int = 0
 
 
 def issue_session_token(keys: Keys, session_id: str, client_id: str, expires_at: int, invite: int = 0) -> str:
-    """``st_<session id>.<client id>.<expiry>.<mac>``: what the invite link carries in its fragment.
+    """``st_<session id>.<client id>.<expiry>.<mac>``, the token in the fragment of the invite link.
 
-    From a session's second invite link on, ``<invite>.`` stands before the MAC, which covers it.
+    From a session's second invite link on, ``<invite>.`` precedes the MAC, which covers it.
     """
     fields = [session_id, client_id, str(expires_at), *([str(invite)] if invite else [])]
     return f"st_{'.'.join(fields)}.{_mac(next(iter(keys)), 'session-token', *fields)}"

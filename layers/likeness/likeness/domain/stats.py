@@ -1,6 +1,6 @@
-"""What a client's days were like: how many sessions and assets, how they ended, and how long crun took.
+"""A client's statistics by day: the numbers of sessions and assets, their outcomes, and crun's processing times.
 
-Everything counts on the UTC day of its ULID, so a day is a range of keys. Counts of parts add up to those of the whole.
+Everything counts for the UTC day of its ULID, so a day is a range of keys. Counts of parts add up to the whole.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from likeness.domain.session import SessionStatus
 
 DEFAULT_DAYS = 14
 MAX_DAYS = 31
-#: ULIDs count from here.
+#: The epoch of ULIDs.
 FIRST_DAY = date(1970, 1, 1)
 _DAY_MILLISECONDS = 86_400_000
-#: Four buckets for each doubling, the first up to one second: a quantile is known to a fifth of itself.
+#: Four buckets per doubling, the first up to one second: a quantile is accurate to 20 percent.
 _BUCKETS_PER_DOUBLING = 4
 
 
@@ -47,13 +47,13 @@ def _midnight(day: date) -> int:
 
 
 def day_of(ulid: str) -> date:
-    """The UTC day on which a ULID was made."""
+    """The UTC day of a ULID."""
     return date.fromordinal(FIRST_DAY.toordinal() + milliseconds_of(ulid) // _DAY_MILLISECONDS)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFact:
-    """What counts of a session; ``error`` is the code of its last error."""
+    """The counted fields of a session; ``error`` is the code of its last error."""
 
     ulid: str
     status: str
@@ -62,7 +62,7 @@ class SessionFact:
 
 @dataclass(frozen=True, slots=True)
 class AssetFact:
-    """What counts of an asset; ``seconds`` from its submission until it was active."""
+    """The counted fields of an asset; ``seconds`` from its submission until it was active."""
 
     ulid: str
     status: str
@@ -72,9 +72,9 @@ class AssetFact:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What counts of a client's sessions and assets, complete from the newest ULID down.
+    """The counted fields of a client's sessions and assets, complete from the newest ULID down.
 
-    ``rest`` is the newest ULID that is still to be read, None when everything was.
+    ``rest`` is the newest ULID that was not read yet, None when all were read.
     """
 
     sessions: list[SessionFact]
@@ -100,16 +100,16 @@ def _bound(index: int) -> float:
 
 
 def bucket_of(seconds: float) -> float:
-    """The smallest of 1, 2^¼, 2^½, … (to the millisecond) that ``seconds`` is not above."""
+    """The smallest of 1, 2^¼, 2^½, … (to the millisecond) that is not less than ``seconds``."""
     if seconds <= 1:
         return 1.0
     index = math.ceil(_BUCKETS_PER_DOUBLING * math.log2(seconds))
-    # The rounded bound may lie on the other side of a value that is next to it.
+    # Rounding may move a bound past a value that is close to it.
     return next(bound for bound in map(_bound, range(max(0, index - 1), index + 2)) if seconds <= bound)
 
 
 def tally(sessions: Iterable[SessionFact], assets: Iterable[AssetFact]) -> list[Day]:
-    """The days that have something, newest first."""
+    """The days that have sessions or assets, newest first."""
     days: dict[date, Day] = {}
 
     def day(ulid: str) -> Day:

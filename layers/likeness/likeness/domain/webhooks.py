@@ -1,4 +1,4 @@
-"""Webhooks: who is sent to, what a URL may be, how long a failed delivery waits."""
+"""Webhooks: endpoints, the URLs that they may have, and the pauses between tries of a delivery."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from urllib.parse import urlsplit
 from likeness.domain.addresses import is_public
 from likeness.domain.ids import ulid
 
-#: What an announcement fans out to is bounded.
+#: The maximum number of endpoints of a client.
 MAX_ENDPOINTS = 10
-#: After a rotation the previous secret signs beside the new one for a day.
+#: After a rotation, deliveries are signed with the previous secret too, for a day.
 ROTATION_SECONDS = 86_400
-#: SQS hides a message for twelve hours at most, counted from its receipt: some minutes are left for the try itself.
+#: SQS hides a message for at most twelve hours from its receipt; this leaves some minutes for the try itself.
 LONGEST_PAUSE_SECONDS = 43_000
-#: An endpoint that has accepted nothing for so long is tried by one delivery at a time; the others wait in the table.
+#: After this time without an accepted delivery, one delivery at a time is tried; the others wait in the table.
 ALONE_AFTER_SECONDS = 10
-#: How long that one may be at it before another delivery is tried, should its run have died.
+#: After this time another delivery may be tried, in case the run of the first one was killed.
 ALONE_SECONDS = 30
-#: An endpoint that has accepted nothing for so long is paused: one message goes on trying, everything else waits.
+#: After this time without an accepted delivery, the endpoint is paused: one message is retried, all others wait.
 PAUSE_AFTER_SECONDS = 7200
-#: A delivery that waits in the table is deleted by DynamoDB after as long as SQS would keep it.
+#: DynamoDB deletes a waiting delivery after this time, which is also SQS' retention period.
 WAITING_SECONDS = 14 * 86_400
-#: A pause is shortened by up to this part of it, so that what failed together does not come back together.
+#: A pause is shortened by up to this share, so that messages that failed together are not retried together.
 _JITTER = 0.2
 _SECRET_BYTES = 32
 _UNSAFE = re.compile(r"[^\x21-\x7e]|\\")
@@ -35,13 +35,13 @@ _LONGEST_URL = 2048
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a client wants its events. ``url`` and the secrets are secrets; times in epoch seconds.
+    """A webhook endpoint of a client. ``url`` and the secrets are secrets; times in epoch seconds.
 
-    ``event_types`` empty means all. ``disabled_reason`` is ``gone`` when the endpoint has answered 410.
+    ``event_types`` empty means all. ``disabled_reason`` is ``gone`` when the endpoint has responded with 410.
 
-    ``failing_since``: when the first of the tries began that have all failed, None after one was accepted.
-    ``trying_until``: until then another delivery is being tried. ``paused_at``: since then deliveries wait in the
-    table, and only the message that ``probe`` names is tried. ``resumption``: which message sends what waits.
+    ``failing_since``: the start of the first try since the last accepted delivery, None when the last one was accepted.
+    ``trying_until``: until then, another delivery is being tried. ``paused_at``: since then, deliveries wait in the
+    table, and only the message named by ``probe`` is tried. ``resumption``: the message that sends the waiting ones.
     """
 
     client_id: str
@@ -62,21 +62,21 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """What may be shown of the URL."""
+        """The part of the URL that may be shown."""
         return urlsplit(self.url).netloc
 
     def takes(self, event_type: str) -> bool:
-        """Whether an event of that type is for this endpoint, as things are now."""
+        """Whether the endpoint is enabled and accepts events of that type."""
         return self.disabled_at is None and (not self.event_types or event_type in self.event_types)
 
     def is_unavailable(self, now: float) -> bool:
-        """Whether deliveries wait in the table until one that is tried has been accepted."""
+        """Whether deliveries wait in the table until one has been accepted."""
         if self.paused_at is not None:
             return True
         return self.failing_since is not None and now - self.failing_since >= ALONE_AFTER_SECONDS
 
     def secrets(self, now: float) -> tuple[str, ...]:
-        """What a delivery is signed with, newest first."""
+        """The secrets that sign a delivery, newest first."""
         if self.previous_secret and now < (self.previous_until or 0):
             return self.secret, self.previous_secret
         return (self.secret,)
@@ -86,7 +86,7 @@ class Endpoint:
 class WaitingDelivery:
     """A delivery that waits in the table: the event's id, its time (ISO 8601) and the body of its request.
 
-    The body exists nowhere else. Like the message before it, it holds ids, statuses and codes, nothing personal.
+    The table has the only copy of the body. It contains ids, statuses and codes, nothing personal.
     """
 
     event_id: str
@@ -96,9 +96,9 @@ class WaitingDelivery:
 
 @dataclass(frozen=True, slots=True)
 class WebhookAnswer:
-    """What a receiver answered: ``status``, and the seconds that its Retry-After asks for (0: none). Without an answer
+    """A receiver's response: ``status``, and the seconds of its Retry-After (0: none).
 
-    ``status`` is None and ``problem`` says why in a word.
+    Without a response, ``status`` is None and ``problem`` is a code for the cause.
     """
 
     status: int | None = None
@@ -107,20 +107,20 @@ class WebhookAnswer:
 
     @property
     def accepted(self) -> bool:
-        """Whether the delivery is over."""
+        """Whether the delivery was successful."""
         return self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """``pauses`` in seconds after the first, second, … failed try, the last one again and again; ``tries`` in all."""
+    """``pauses`` in seconds after the first, second, … failed try, the last one repeatedly; ``tries`` in all."""
 
     pauses: Sequence[float]
     tries: int
 
     @classmethod
     def of(cls, pauses: str, tries: int) -> Retries:
-        """Reads ``5,300,1800``. ValueError when that is no list of seconds."""
+        """Parses ``5,300,1800``. Raises ValueError when it is not a list of seconds within the limit."""
         read = [float(each) for each in pauses.split(",")]
         if not all(0 <= each <= LONGEST_PAUSE_SECONDS for each in read):
             raise ValueError("pauses")
@@ -129,7 +129,7 @@ class Retries:
     def pause(self, tried: int, chance: float, asked: float = 0) -> int:
         """Seconds until the next try, after ``tried`` of them. ``chance`` from 0 to 1; ``asked`` by Retry-After.
 
-        0 after the last one: nothing is left to wait for, and the queue makes a dead letter of it.
+        0 after the last one: the queue moves the message to the dead-letter queue.
         """
         if tried >= self.tries:
             return 0
@@ -143,7 +143,7 @@ def endpoint_id(milliseconds: int, entropy: bytes) -> str:
 
 
 def new_secret(random_bytes: bytes) -> str:
-    """A signing secret as Standard Webhooks writes it, of 32 random bytes."""
+    """A signing secret in the format of Standard Webhooks, of 32 random bytes."""
     if len(random_bytes) != _SECRET_BYTES:
         raise ValueError("random_bytes")
     return f"whsec_{base64.b64encode(random_bytes).decode()}"
@@ -152,25 +152,25 @@ def new_secret(random_bytes: bytes) -> str:
 def fault_of_url(url: str, *, private: bool) -> str | None:
     """Why ``url`` cannot be an endpoint, None when it can. ``private``: http and private addresses are allowed.
 
-    Names are looked up for every delivery, not here: what they resolve to may change.
+    Host names are resolved for every delivery, not here, because their addresses may change.
     """
     if len(url) > _LONGEST_URL or _UNSAFE.search(url):
-        return f"at most {_LONGEST_URL} printable ASCII characters, without spaces or backslashes"
+        return f"must have at most {_LONGEST_URL} printable ASCII characters, without spaces or backslashes"
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        return "it is not a URL"
+        return "must be a valid URL"
     if parts.scheme != "https" and not (private and parts.scheme == "http"):
-        return "it must begin with https://"
+        return "must begin with https://"
     if not host:
-        return "it has no host"
+        return "must have a host"
     if "@" in parts.netloc:
-        return "a user name or password in it would not be sent; use the path or the query"
+        return "must not have a user name or password, which would not be sent; use the path or the query"
     if parts.fragment:
-        return "the part after # is never sent"
+        return "must not have a fragment (#), which would not be sent"
     if not private and _is_private_literal(host):
-        return "it names a private address"
+        return "must not be a private address"
     return None
 
 

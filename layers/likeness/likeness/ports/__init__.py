@@ -1,7 +1,7 @@
-"""What the steps need from outside, by area. Adapters implement it for AWS and crun; tests implement it in memory.
+"""The interfaces that steps depend on, by area. Adapters implement them for AWS and crun, tests in memory.
 
-``system`` has what every capability uses, ``onboarding`` sessions and executions, ``files`` assets and their bytes,
-``notifications`` events and webhooks, ``upkeep`` statistics and erasures, ``crun`` the calls to crun. ``store`` joins
-the inventory's areas for steps that need several. What one step alone needs, and nothing but its adapter implements,
-stands beside that step.
+``system`` is used by every capability, ``onboarding`` has sessions and executions, ``files`` assets and their bytes,
+``notifications`` events and webhooks, ``upkeep`` statistics and erasures, ``crun`` the requests to crun. ``store``
+combines the inventory's areas for steps that need several. An interface that only one step uses, and that only its
+adapter implements, is defined beside that step.
 """

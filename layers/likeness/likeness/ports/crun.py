@@ -1,4 +1,4 @@
-"""Ports of crun's API: its calls, and how long its answers have taken."""
+"""Ports of crun's API: its requests, and the history of its processing times."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ if TYPE_CHECKING:  # annotations alone need them
 
 
 class Crun(Protocol):
-    """crun's API. Every call raises UpstreamRefused, UpstreamDeferred or UpstreamAmbiguous.
+    """crun's API. Every request raises UpstreamRefused, UpstreamDeferred or UpstreamAmbiguous.
 
-    StorageUnavailable says that what a call needs before it goes out (the key, a permit of the rate limiter) was not to
-    be had. ``correlation_id`` goes along in a header, so that crun's records and ours can be laid side by side.
-    ``client_id`` is the client on whose behalf it is asked: the call counts in that client's share of the
-    allowance.
+    It raises StorageUnavailable when the API key or the rate limiter is unavailable, before anything is sent.
+    ``correlation_id`` is sent in a header, to match crun's records with ours. ``client_id`` is the client that causes
+    the request, and whose share of the rate limit it uses.
     """
 
     def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
@@ -25,7 +24,7 @@ class Crun(Protocol):
         ...
 
     def group_of(self, byted_token: str, correlation_id: str | None = None, client_id: str | None = None) -> str:
-        """GET visual-validate-result: the GroupId. May consume the token."""
+        """GET visual-validate-result: returns the GroupId. May consume the token."""
         ...
 
     def upload_asset(
@@ -38,23 +37,23 @@ class Crun(Protocol):
         correlation_id: str | None = None,
         client_id: str | None = None,
     ) -> str:
-        """POST asset-upload: the AssetId. Not idempotent."""
+        """POST asset-upload: returns the AssetId. Not idempotent."""
         ...
 
     def asset_reports(
         self, crun_asset_ids: Sequence[str], correlation_id: str | None = None, client_id: str | None = None
     ) -> dict[str, AssetReport | UpstreamProblem]:
-        """GET asset-info for several assets side by side; what went wrong stands in the place of the report."""
+        """GET asset-info for several assets in parallel; returns the error in place of a report that failed."""
         ...
 
     def balance(self) -> float:
-        """GET account/balance: the credits left."""
+        """GET account/balance: returns the credits left."""
         ...
 
 
 class PollHistory(Protocol):
-    """How long assets have taken to turn Active."""
+    """How long assets have taken to become Active."""
 
     def of(self, asset_type: AssetType, now: float) -> History:
-        """What was seen of a type in this month and the last, some minutes old; nothing when it cannot be read."""
+        """The history of a type in this month and the last, up to some minutes old; empty when it cannot be read."""
         ...

@@ -17,26 +17,27 @@ class AssetStore(Protocol):
     """Assets in the inventory. Every change is one conditional write and safe to repeat."""
 
     def add_asset(self, asset: Asset) -> bool:
-        """Registers an asset and counts it in its session; False when it is there already.
+        """Registers an asset and counts it in its session; returns False when it exists.
 
-        TooManyAttempts when the session is full, or its person has MAX_PERSON_SLOTS waiting; ConditionFailed when it
-        takes no uploads. Places that are over are given back before.
+        Frees expired slots first. Raises TooManyAttempts when the session is full, or its person has MAX_PERSON_SLOTS
+        pending uploads, and ConditionFailed when it does not accept uploads.
         """
         ...
 
     def extend_slot(self, asset: Asset) -> None:
-        """Keeps the slot of a file that is awaited for some more time: ``asset.updated_at`` says since when.
+        """Extends the slot of a file that was not uploaded yet, from ``asset.updated_at`` on.
 
-        TooManyAttempts when it was given back and the session is full; ConditionFailed when it waits no more.
+        Raises TooManyAttempts when the slot was freed and the session is full, and ConditionFailed when the asset does
+        not wait for its file anymore.
         """
         ...
 
     def get_asset(self, session_id: str, asset_id: str) -> Asset | None:
-        """The asset as it is now (strongly consistent)."""
+        """The current asset (strongly consistent)."""
         ...
 
     def list_assets(self, session_id: str) -> list[Asset]:
-        """All assets of a session, in the order of their registration (strongly consistent)."""
+        """All assets of a session, in order of registration (strongly consistent)."""
         ...
 
     def load(self, session_id: str) -> tuple[Session | None, list[Asset]]:
@@ -48,39 +49,40 @@ class AssetStore(Protocol):
         ...
 
     def claim_driver(self, session_id: str, execution: str, takes_over: str | None) -> bool:
-        """Makes ``execution`` the one that moves this session's assets; False when another one does."""
+        """Makes ``execution`` the driver of this session's assets; returns False when another one is."""
         ...
 
     def release_driver(self, session_id: str, execution: str) -> None:
-        """The session has no driver any more; nothing happens when ``execution`` was not the driver."""
+        """Removes the session's driver; does nothing when ``execution`` is not the driver."""
         ...
 
     def change_asset(self, asset: Asset, expected: Sequence[AssetStatus], seen: History = NOTHING_SEEN) -> None:
-        """Writes ``asset`` if its status is still one of ``expected``; ConditionFailed otherwise.
+        """Writes ``asset`` if its status is still one of ``expected``; raises ConditionFailed otherwise.
 
-        ``seen`` is added to the history of its type with the same write; where that is contended, it may be lost.
+        The same write adds ``seen`` to the history of its type; under contention, it may be lost.
         """
         ...
 
     def begin_submission(self, intent: Asset, before: Asset) -> None:
-        """Writes ``intent`` to hand an asset to crun if it is still as ``before``; ConditionFailed otherwise.
+        """Writes ``intent`` before a submission if the asset is still as ``before``; raises ConditionFailed otherwise.
 
-        Of two who have read the same state one begins: each intent counts up ``ambiguous_submissions``.
+        Of two callers that have read the same state, only one succeeds: each intent increments
+        ``ambiguous_submissions``.
         """
         ...
 
     def keep_earlier_id(self, asset: Asset) -> None:
-        """Keeps the asset findable by the id that crun has given it, before it gets another one."""
+        """Keeps the asset findable by its current id at crun, before it gets another one."""
         ...
 
     def record_late_submission(self, asset: Asset) -> None:
-        """Keeps the AssetId of a file that reached crun while its session was erased: it has to be asked for there."""
+        """Stores the AssetId of a file that crun received while its session was erased, for the deletion at crun."""
         ...
 
     def record_late_group(self, session_id: str, group_id: str) -> None:
-        """Keeps a GroupId that came when the session was erased or had another one: crun has to be asked for it too.
+        """Stores a further GroupId that arrived after the session was erased or verified, for the deletion at crun.
 
-        Nothing happens when the session knows it, or is still to get its group.
+        Does nothing when the session has it already, or has no group yet.
         """
         ...
 
@@ -93,15 +95,15 @@ class Files(Protocol):
         ...
 
     def download_url(self, key: str, version_id: str | None) -> str:
-        """A presigned GET of one version, good for 15 minutes at most. A secret."""
+        """A presigned GET of one version, valid for at most 15 minutes. A secret."""
         ...
 
     def put(self, key: str, content_type: str, content: bytes) -> str | None:
-        """Stores an object: its version."""
+        """Stores an object and returns its version."""
         ...
 
     def erase(self, prefix: str) -> None:
-        """Deletes all versions of all objects whose keys begin with ``prefix``."""
+        """Deletes all versions of all objects with keys that begin with ``prefix``."""
         ...
 
     def delete(self, key: str, version_id: str | None) -> None:
@@ -109,11 +111,11 @@ class Files(Protocol):
         ...
 
     def find(self, key: str) -> FoundFile | None:
-        """The newest version of an object; None when there is none."""
+        """The newest version of an object, or None."""
         ...
 
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
-        """A seekable view of one version that fetches only the ranges that are read."""
+        """A seekable file of one version that downloads only the ranges that are read."""
         ...
 
 
@@ -121,10 +123,10 @@ class Downloads(Protocol):
     """Files behind untrusted URLs."""
 
     def fetch(self, url: str, limit_bytes: int, seconds: float) -> Download:
-        """One try, at most ``limit_bytes``, at most ``seconds`` besides the looking up of names.
+        """Downloads a file with one try, at most ``limit_bytes`` and, without name resolution, ``seconds``.
 
-        Never raises for what the other side does, nor for what the URL is. The problems: ``too_large``, ``timeout``,
+        Never raises for the URL or the server's behaviour. The problems: ``too_large``, ``timeout``,
         ``private_address``, ``tls``, ``no_connection``, ``no_answer``, ``status`` (any but 200), ``incomplete``,
-        ``too_many_redirects``, ``not_http``. A file whose length nobody said ends where its connection does.
+        ``too_many_redirects``, ``not_http``. A file without a Content-Length ends with its connection.
         """
         ...

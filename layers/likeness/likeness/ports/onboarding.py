@@ -1,4 +1,4 @@
-"""Ports of the onboarding: sessions, the texts that people agree to, executions."""
+"""Ports of the onboarding: sessions, consent texts, executions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class SessionStore(Protocol):
     """Sessions in the inventory. Every change is one conditional write and safe to repeat."""
 
     def create_session(self, session: Session, assets: Sequence[Asset]) -> None:
-        """Stores a session and its first assets, all or nothing."""
+        """Stores a session and its first assets atomically."""
         ...
 
     def get_session(self, session_id: str) -> Session | None:
-        """The session as it is now (strongly consistent)."""
+        """The current session (strongly consistent)."""
         ...
 
     def list_sessions(
@@ -30,100 +30,100 @@ class SessionStore(Protocol):
         ...
 
     def add_attempt(self, session_id: str, attempt: Attempt, now: float, *, given_up: Sequence[int] = ()) -> None:
-        """Adds attempt ``attempt.number``; ConditionFailed when it exists or the session has moved on.
+        """Adds attempt ``attempt.number``; raises ConditionFailed when it exists or the session has changed.
 
-        ``given_up`` are the numbers of passes whose results nobody waits for any more: they become ``lost``.
+        ``given_up`` are the numbers of passed attempts with results that are no longer expected: they become ``lost``.
         """
         ...
 
     def record_pass(self, session_id: str, number: int, result_code: str, now: float) -> Session:
-        """An authentic callback said 10000.
+        """Records that an authentic callback reported 10000.
 
-        Repeating it succeeds until the group is known, so that the message behind it is sent again. ConditionFailed
-        when the session has moved on.
+        Can be repeated until the group is known, so that the message after it is sent again. Raises ConditionFailed
+        when the session has changed.
         """
         ...
 
     def record_failed_attempt(self, session_id: str, number: int, result_code: str, why: Problem, now: float) -> None:
-        """An authentic callback said that the newest attempt failed.
+        """Records that an authentic callback reported a failure of the newest attempt.
 
-        ConditionFailed when it is not the newest, or something better is known.
+        Raises ConditionFailed when it is not the newest, or a better outcome is known.
         """
         ...
 
     def record_refused_result(
         self, session: Session, number: int, status: AttemptStatus, why: Problem, now: float
     ) -> None:
-        """Crun has refused the result of attempt ``number`` of a session that is as given.
+        """Records that crun has refused the result of attempt ``number``, if the session is still as given.
 
-        The session asks for a further attempt, unless another one's result is on its way or a newer link is open.
-        ConditionFailed when the session has changed: read it again.
+        The session requires another attempt, unless the result of another one is expected or a newer link is open.
+        Raises ConditionFailed when the session has changed: read it again.
         """
         ...
 
     def record_no_result(self, session_id: str, why: Problem, now: float) -> None:
-        """A session in ``processing`` asks for a further attempt; nothing happens when it has moved on."""
+        """Makes a session in ``processing`` require another attempt; does nothing in another status."""
         ...
 
     def save_group(self, session_id: str, number: int, group_id: str, now: float) -> None:
-        """The group of attempt ``number`` is known: the session is verified.
+        """Stores the group of attempt ``number``; the session becomes verified.
 
-        ConditionFailed when another group is known, or the session was canceled or erased.
+        Raises ConditionFailed when another group is known, or the session is canceled or erased.
         """
         ...
 
     def renew_invite(self, session_id: str) -> Session:
-        """Ends the session's invite links; returns the session with the number of the next one.
+        """Invalidates the session's invite links; returns the session with the number of the next one.
 
-        ConditionFailed when the session is canceled or erased.
+        Raises ConditionFailed when the session is canceled or erased.
         """
         ...
 
     def keep_consent_text(self, text: ConsentText) -> None:
-        """Keeps the text that somebody is about to agree to; nothing deletes it."""
+        """Stores a text permanently, before a person agrees to it."""
         ...
 
     def record_consent(self, session: Session, consent: Consent) -> None:
-        """Adds a consent to the ledger, and shows it in the session.
+        """Adds a consent to the ledger and to the session.
 
-        ConditionFailed when the same text was agreed to already, or the session takes no consent any more.
+        Raises ConditionFailed when the same text was agreed to already, or the session no longer accepts consent.
         """
         ...
 
     def lease_lookup(self, session_id: str, number: int, execution: str, now: float, until: float) -> Session:
-        """Makes ``execution`` the only one to look this attempt up until ``until``; the session *before* the lease.
+        """Gives ``execution`` the lease on this look-up until ``until``; returns the session *before* the lease.
 
-        ConditionFailed when another execution's lease is still good.
+        Raises ConditionFailed when another execution has a valid lease.
         """
         ...
 
     def release_lookup(self, session_id: str, number: int, execution: str) -> None:
-        """Gives the lease back after a look-up that certainly did not happen."""
+        """Releases the lease after a look-up that certainly did not happen."""
         ...
 
     def record_not_yet(
         self, session_id: str, number: int, execution: str, answers: int, since: float, *, release: bool
     ) -> None:
-        """Crun has answered ``answers`` times, first at ``since``, that there is no result yet.
+        """Records that crun has responded ``answers`` times, first at ``since``, that there is no result yet.
 
-        ``release`` also gives ``execution``'s lease back.
+        ``release`` also releases the lease of ``execution``.
         """
         ...
 
     def next_execution(self, session_id: str, number: int, executions: int) -> None:
-        """Counts an execution that ended without an outcome, after ``executions`` others: names follow from it."""
+        """Counts an execution that ended without an outcome, after ``executions`` others, for the next one's name."""
         ...
 
     def next_generation(self, session_id: str, generation: int) -> None:
-        """Moves on from a generation whose execution ended before it claimed anything."""
+        """Starts the next generation after an execution that ended before it claimed anything."""
         ...
 
 
 class ConsentTexts(Protocol):
-    """What the operator asks people to agree to."""
+    """The operator's consent texts."""
 
     def current(self, language: Language) -> ConsentText:
-        """The text in force."""
+        """The current text."""
         ...
 
 
@@ -131,11 +131,11 @@ class Workflows(Protocol):
     """Executions of the state machine ``onboard_person``."""
 
     def start(self, name: str, document: str) -> bool:
-        """Starts an execution; False when one of that name exists, running or ended."""
+        """Starts an execution; returns False when one of that name exists, running or ended."""
         ...
 
     def status(self, name: str) -> ExecutionStatus | None:
-        """Where the execution of that name stands; None when there is none, or none any more."""
+        """The status of the execution of that name; None when it does not exist or has expired."""
         ...
 
     def is_running(self, name: str) -> bool:
@@ -143,9 +143,9 @@ class Workflows(Protocol):
         ...
 
     def results(self, name: str) -> Results:
-        """What the history of the execution of that name holds; nothing when there is no history any more."""
+        """The results in the history of the execution of that name; none when the history has expired."""
         ...
 
     def stop(self, name: str) -> None:
-        """Ends the execution of that name, if there is one."""
+        """Stops the execution of that name, if it exists."""
         ...

@@ -1,4 +1,4 @@
-"""The inventory, for a step that works on more than one area of it."""
+"""The inventory, for steps that use several areas of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports that every capability uses: the clock, the keys, the queues."""
+"""Ports that every capability uses: clock, keys and queues."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Clock(Protocol):
 
 
 class SigningKeys(Protocol):
-    """The keys behind callback signatures and session tokens."""
+    """The keys of callback signatures and session tokens."""
 
     def current(self) -> Iterable[bytes]:
         """Valid keys, newest first."""
         ...
 
     def fresh(self) -> Iterable[bytes]:
-        """The same, after a look whether they were rotated: for a signature that fits none of ``current()``."""
+        """The same, after a check for a rotation: for a signature that matches none of ``current()``."""
         ...
 
 

@@ -1,1 +1,1 @@
-"""What functions share: settings, logging, clients, HTTP routing, idempotency keys, queues and pages."""
+"""The functions' shared runtime: settings, logging, clients, HTTP routing, idempotency keys, queues and pages."""

@@ -1,4 +1,4 @@
-"""Batches of SQS messages and of stream records: each is handled alone, and only what failed is delivered again."""
+"""Batches of SQS messages and of stream records: each item is handled separately, and only failed ones are retried."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from likeness.runtime.metrics import measure_age
 if TYPE_CHECKING:
     from likeness.runtime.invocations import BatchAnswer, QueueEvent, QueueMessage, StreamEvent, WriteRecord
 
-#: How often a message is received before an unexpected error makes a dead letter of it.
+#: The number of receives after which an unexpected error moves a message to the dead-letter queue.
 UNEXPECTED_TRIES = 3
 
 
 class HasIds(Protocol):
-    """A message that names what it is about."""
+    """A message with ids for its log lines."""
 
     @property
     def ids(self) -> Mapping[str, str]:
-        """The ids that every log line about the message carries."""
+        """The ids for every log line about the message."""
         ...
 
 
@@ -33,7 +33,7 @@ class DelayingQueue(Queue, Protocol):
     """A queue that can delay a message that was received from it."""
 
     def hide(self, receipt_handle: str, seconds: int) -> None:
-        """Hides the message for ``seconds``. Raises LikenessError when SQS does not take the call."""
+        """Hides the message for ``seconds``. Raises LikenessError when the request to SQS fails."""
         ...
 
 
@@ -45,10 +45,10 @@ ChangeT = TypeVar("ChangeT")
 class QueueConsumer(Generic[MessageT]):
     """Consumes an SQS queue.
 
-    ``read`` turns a body into a message and raises ValueError for one that cannot be read, which becomes a dead letter.
-    ``age`` is the metric of the seconds that a message has been in the queue: at its first receive only if
-    ``first_receive_only``, for queues whose later tries are late on purpose. ``queue`` delays a message whose next try
-    has a time of its own; without it the queue's visibility timeout applies.
+    ``read`` parses a body. It raises ValueError for an invalid one, which becomes a dead letter. ``age`` is the metric
+    of the seconds that a message has been in the queue: with ``first_receive_only``, only at its first receive, for
+    queues with intended delays before later tries. ``queue`` delays the next try of a message; without it, the queue's
+    visibility timeout applies.
     """
 
     read: Callable[[str], MessageT]
@@ -63,12 +63,12 @@ class QueueConsumer(Generic[MessageT]):
         handle: Callable[[MessageT, int], int | None],
         delay_of_failure: Callable[[MessageT, int], int | None] = lambda *_: None,
     ) -> BatchAnswer:
-        """Handles each message of ``event``; returns those that SQS must deliver again.
+        """Handles each message of ``event``; returns the ones that SQS must deliver again.
 
         ``handle`` gets the message and the number of this try, from 1. It returns None when the message is done, else
-        the seconds until the next try. After an error ``delay_of_failure`` says how many these are, None for the
-        queue's own. A LikenessError lets a message come back until the queue gives it up; any other error, which is a
-        defect, makes a dead letter of it at the third try.
+        the seconds until the next try. After an error, ``delay_of_failure`` returns these seconds, or None for the
+        queue's visibility timeout. After a LikenessError, the message is retried until the queue's limit. Any other
+        error is a defect, and makes the message a dead letter at the third try.
         """
         return failed_items(
             record["messageId"] for record in event["Records"] if not self._is_done(record, handle, delay_of_failure)
@@ -110,10 +110,10 @@ class QueueConsumer(Generic[MessageT]):
         try:
             self.queue.hide(record["receiptHandle"], seconds)
         except LikenessError as error:
-            report(error)  # the message comes back all the same, after the queue's visibility timeout
+            report(error)  # the message is delivered again after the queue's visibility timeout
 
     def _give_up(self, record: QueueMessage) -> bool:
-        """Sends the message to the dead letters, before SQS deletes it; whether that succeeded."""
+        """Sends the message to the dead-letter queue before SQS deletes it; returns whether that succeeded."""
         logger.warning("message given up")
         try:
             self.dead_letters.send(record["body"])
@@ -126,9 +126,9 @@ class QueueConsumer(Generic[MessageT]):
 def read_changes(
     event: StreamEvent, read: Callable[[WriteRecord], ChangeT | None], dead_letters: Queue
 ) -> list[ChangeT]:
-    """Returns what ``read`` makes of each record, without the records that it makes None of.
+    """Returns the changes that ``read`` returns for the records, without None.
 
-    A record that cannot be read becomes a dead letter: it would hold up its shard for a day.
+    A record that cannot be read becomes a dead letter, because it would block its shard for a day.
     """
     changes = []
     for record in event["Records"]:
@@ -150,5 +150,5 @@ def _ids_of_key(key: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 
 
 def failed_items(ids: Iterable[str]) -> BatchAnswer:
-    """The answer to Lambda: the items of a batch that failed, by message id or sequence number."""
+    """The response to Lambda: the failed items of a batch, by message id or sequence number."""
     return {"batchItemFailures": [{"itemIdentifier": each} for each in ids]}

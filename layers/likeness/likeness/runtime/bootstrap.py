@@ -1,4 +1,4 @@
-"""The one place that makes clients. Each function calls its maker once, while it starts."""
+"""Creates clients and steps. Each function calls its factory once, while it starts."""
 
 from __future__ import annotations
 
@@ -58,25 +58,25 @@ if TYPE_CHECKING:
     from likeness.steps.upkeep.recheck_assets import RecheckAssets
     from likeness.steps.upkeep.reconcile import Reconcile
 
-#: How long a call waits for a permit under CrunRequestsPer10s before it gives up with RateLimited. With one call to
-#: crun it fits into API Gateway's 29 s.
+#: How long a request waits for a permit under CrunRequestsPer10s before it raises RateLimited. Together with one
+#: request to crun, it is within API Gateway's timeout of 29 s.
 _PERMIT_WAIT_SECONDS = 5.0
-#: For how long a file that was dropped with hundreds of others waits for its turn at the session they share.
+#: How long a write retries when hundreds of files were dropped into the same session.
 _CROWD_SECONDS = 20.0
-# botocore makes a client from 20 ms of parsed models: once for each service.
+# Creating a botocore client takes 20 ms, so each is created once.
 _clients: dict[str, Any] = {}
 
 
 @typed_by_service
 def client(service: str) -> Any:
-    """The low-level client of ``service``, made once for the life of the function."""
+    """The low-level client of ``service``, created once per function instance."""
     if service not in _clients:
         _clients[service] = make_client(service)
     return _clients[service]
 
 
 def store(conflict_seconds: float = CONFLICT_SECONDS) -> DynamoStore:
-    """The inventory. ``conflict_seconds``: for how long writes that meet others on the same item are repeated."""
+    """The inventory. ``conflict_seconds``: how long writes are retried after conflicts with others on the same item."""
     return DynamoStore(client("dynamodb"), text("TABLE_NAME"), conflict_seconds)
 
 
@@ -93,7 +93,7 @@ def _signing_keys() -> RotatingKeys:
 
 
 def _rate_limiter(lane: str) -> RateLimiter:
-    """``lane``: whose calls they are, ``interactive`` or ``background`` (see adapters/table/rate_limiter.py)."""
+    """``lane`` is ``interactive`` or ``background`` (see adapters/table/rate_limiter.py)."""
     from likeness.adapters.table.rate_limiter import Lane, RateLimiter
 
     return RateLimiter(
@@ -193,28 +193,28 @@ def _upstream_ids() -> DynamoUpstreamIds:
 
 
 def base_url() -> Callable[[Mapping[str, Any]], str]:
-    """Where this API is reached, by the event of a request (see runtime/request.py)."""
+    """A function that returns the URL of this API for a request's event (see runtime/request.py)."""
     from likeness.runtime.request import base_url
 
     return partial(base_url, configured=text("PUBLIC_BASE_URL", may_be_empty=True))
 
 
 def client_keys() -> DynamoClientKeys:
-    """The clients' keys, for functions that no authorizer stands before."""
+    """The clients' keys, for functions without an authorizer."""
     from likeness.adapters.table.client_keys import DynamoClientKeys
 
     return DynamoClientKeys(client("dynamodb"), text("TABLE_NAME"))
 
 
 def authorize() -> Authorize:
-    """The step behind functions/authorize."""
+    """The step of functions/authorize."""
     from likeness.steps.onboarding.authorize import Authorize
 
     return Authorize(client_keys(), _signing_keys(), SystemClock())
 
 
 def create_session() -> CreateSession:
-    """The step behind functions/create_session."""
+    """The step of functions/create_session."""
     from likeness.steps.onboarding.create_session import CreateSession
 
     most = int(number("MAX_ATTEMPTS_PER_SESSION"))
@@ -225,28 +225,28 @@ def create_session() -> CreateSession:
 
 
 def idempotency(operation: str) -> Idempotency:
-    """The stored answers of ``operation``, a name that stays (see runtime/idempotency.py)."""
+    """The stored responses of ``operation``; the name must not change (see runtime/idempotency.py)."""
     from likeness.runtime.idempotency import Idempotency
 
     return Idempotency(client("dynamodb"), text("IDEMPOTENCY_TABLE_NAME"), operation)
 
 
 def open_validation() -> OpenValidation:
-    """The step behind functions/open_validation."""
+    """The step of functions/open_validation."""
     from likeness.steps.crun_routes.open_validation import OpenValidation
 
     return OpenValidation(store(), _open_link(), _retry_policy(), SystemClock(), session_created)
 
 
 def get_result() -> GetResult:
-    """The step behind functions/get_result."""
+    """The step of functions/get_result."""
     from likeness.steps.crun_routes.get_result import GetResult
 
     return GetResult(store(), _upstream_ids(), SystemClock(), time.sleep)
 
 
 def fetch_asset() -> FetchAsset:
-    """The step behind functions/fetch_asset."""
+    """The step of functions/fetch_asset."""
     from likeness.adapters.http.downloads import HttpDownloads
     from likeness.steps.crun_routes.fetch_asset import FetchAsset
 
@@ -264,21 +264,21 @@ def fetch_asset() -> FetchAsset:
 
 
 def get_session() -> GetSession:
-    """The step behind functions/get_session."""
+    """The step of functions/get_session."""
     from likeness.steps.onboarding.get_session import GetSession
 
     return GetSession(store(), int(number("MAX_ATTEMPTS_PER_SESSION")))
 
 
 def get_stats() -> GetStats:
-    """The step behind functions/get_stats."""
+    """The step of functions/get_stats."""
     from likeness.steps.upkeep.get_stats import GetStats
 
     return GetStats(store(), SystemClock())
 
 
 def record_consent() -> RecordConsent:
-    """The step behind functions/record_consent."""
+    """The step of functions/record_consent."""
     from likeness.adapters.consent_texts import ConsentTexts
     from likeness.steps.onboarding.record_consent import RecordConsent
 
@@ -292,35 +292,35 @@ def record_consent() -> RecordConsent:
 
 
 def erase_session() -> EraseSession:
-    """The step behind functions/erase_session."""
+    """The step of functions/erase_session."""
     from likeness.steps.upkeep.erase_session import EraseSession
 
     return EraseSession(store(), _files(), _workflows(), SystemClock())
 
 
 def erase_asset() -> EraseAsset:
-    """The other step behind functions/erase_session."""
+    """The second step of functions/erase_session."""
     from likeness.steps.upkeep.erase_session import EraseAsset
 
     return EraseAsset(store(), _files(), SystemClock())
 
 
 def register_asset() -> RegisterAsset:
-    """The step behind functions/register_asset."""
+    """The step of functions/register_asset."""
     from likeness.steps.files.register_asset import RegisterAsset
 
     return RegisterAsset(store(), _files(), SystemClock(), client_keys().has_any)
 
 
 def receive_callback() -> ReceiveCallback:
-    """The step behind functions/receive_callback."""
+    """The step of functions/receive_callback."""
     from likeness.steps.onboarding.receive_callback import ReceiveCallback
 
     return ReceiveCallback(store(), _queue(), _signing_keys(), SystemClock())
 
 
 def check_upload() -> CheckUpload:
-    """The step behind functions/check_upload."""
+    """The step of functions/check_upload."""
     from likeness.steps.files.check_upload import CheckUpload
 
     max_pixels = int(number("VIDEO_MAX_PIXELS"))
@@ -328,7 +328,7 @@ def check_upload() -> CheckUpload:
 
 
 def start_onboarding() -> StartOnboarding:
-    """The step behind functions/start_onboarding."""
+    """The step of functions/start_onboarding."""
     from likeness.steps.onboarding.start_onboarding import StartOnboarding
 
     return StartOnboarding(store(), _workflows(), SystemClock(), _reconciled)
@@ -345,21 +345,21 @@ def onboarding_consumer() -> QueueConsumer[Message]:
 
 
 def look_up_result() -> LookUpResult:
-    """The step behind functions/look_up_result."""
+    """The step of functions/look_up_result."""
     from likeness.steps.onboarding.look_up_result import LookUpResult
 
     return LookUpResult(store(), _crun(_rate_limiter("background").admit), SystemClock())
 
 
 def claim_assets() -> ClaimAssets:
-    """The step behind functions/claim_assets."""
+    """The step of functions/claim_assets."""
     from likeness.steps.files.claim_assets import ClaimAssets
 
     return ClaimAssets(store(), SystemClock(), _poll_policy())
 
 
 def submit_asset() -> SubmitAsset:
-    """The step behind functions/submit_asset."""
+    """The step of functions/submit_asset."""
     return _submit_asset("background")
 
 
@@ -372,7 +372,7 @@ def _submit_asset(lane: str) -> SubmitAsset:
 
 
 def poll_assets() -> PollAssets:
-    """The step behind functions/poll_assets."""
+    """The step of functions/poll_assets."""
     from likeness.steps.files.poll_assets import PollAssets
 
     crun = _crun(_rate_limiter("background").admit)
@@ -382,7 +382,7 @@ def poll_assets() -> PollAssets:
 
 
 def publish_changes() -> PublishChanges:
-    """The step behind functions/publish_changes."""
+    """The step of functions/publish_changes."""
     from likeness.adapters.event_bus import EventBridge
     from likeness.steps.notifications.publish_changes import PublishChanges
 
@@ -390,14 +390,14 @@ def publish_changes() -> PublishChanges:
 
 
 def unread_changes() -> SqsQueue:
-    """Where functions/publish_changes puts the changes that it cannot read."""
+    """The dead-letter queue of functions/publish_changes for changes that it cannot read."""
     from likeness.adapters.queue import SqsQueue
 
     return SqsQueue(client("sqs"), text("CHANGE_DEAD_LETTER_QUEUE_URL"))
 
 
 def send_webhooks() -> SendWebhooks:
-    """The step behind functions/send_webhooks."""
+    """The step of functions/send_webhooks."""
     from random import SystemRandom
 
     from likeness.adapters.http.webhook_post import HttpWebhookPost
@@ -437,7 +437,7 @@ def webhook_consumer() -> QueueConsumer[WebhookMessage]:
 
 
 def export_inventory() -> ExportInventory:
-    """The step behind functions/export_inventory."""
+    """The step of functions/export_inventory."""
     from likeness.adapters.table.inventory import DynamoPages, DynamoProgress, S3Exports
     from likeness.steps.upkeep.export_inventory import ExportInventory
 
@@ -453,7 +453,7 @@ def export_inventory() -> ExportInventory:
 
 
 def recheck_assets() -> RecheckAssets:
-    """The step behind functions/recheck_assets."""
+    """The step of functions/recheck_assets."""
     from likeness.adapters.table.active_assets import DynamoActiveAssets
     from likeness.steps.upkeep.recheck_assets import RecheckAssets
 
@@ -470,14 +470,14 @@ def recheck_assets() -> RecheckAssets:
 
 
 def check_credits() -> CheckCredits:
-    """The step behind functions/check_credits."""
+    """The step of functions/check_credits."""
     from likeness.steps.upkeep.check_credits import CheckCredits
 
     return CheckCredits(_crun(_rate_limiter("background").admit), partial(measure, Metric.CRUN_CREDITS_LEFT), report)
 
 
 def reconcile() -> Reconcile:
-    """The step behind functions/reconcile."""
+    """The step of functions/reconcile."""
     from likeness.adapters.table.due_items import DynamoDueItems
     from likeness.steps.onboarding.start_onboarding import StartOnboarding
     from likeness.steps.upkeep.reconcile import Reconcile

@@ -1,6 +1,7 @@
-"""The HTTP edge of crun's own routes: the key, the envelope, and an error as crun has it.
+"""HTTP handling of crun's own routes: the client key, the envelope, and errors in crun's format.
 
-No authorizer stands before them: its refusals are problem documents, and these callers know 401 in an envelope.
+These routes have no authorizer, because it responds with problem documents, but crun's callers expect 401 in an
+envelope.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from likeness.runtime.problems import HEADERS
 from likeness.runtime.request import headers_of
 from likeness.steps.onboarding.authorize import ClientKeys, client_of
 
-#: What each route is called behind this (source: crun's page).
+#: The prefix of the routes (source: crun's documentation).
 JOB = "/api/v1/client/job/"
 
 
 def respond(event: Mapping[str, Any], keys: ClientKeys, work: Callable[[Caller], dict[str, Any]]) -> dict[str, Any]:
-    """The proxy answer: what ``work`` makes of the caller's request, in crun's envelope."""
+    """The proxy response: the result of ``work``, or an error, in crun's envelope."""
     try:
         return _answer(OK, envelope(work(_caller(event, keys))))
     except LikenessError as error:

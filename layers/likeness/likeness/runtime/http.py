@@ -1,4 +1,4 @@
-"""The HTTP edge: routing, who calls, and how an error is answered."""
+"""HTTP handling: routing, the caller, and error responses."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
 
 def answer(body: object, status: int = 200) -> Response[str]:
-    """A JSON answer that nobody caches."""
+    """A JSON response that is not cached."""
     text = json.dumps(body, ensure_ascii=False)
     return Response(status, content_type="application/json", body=text, headers=HEADERS)
 
 
 class RestResolver(APIGatewayRestResolver):
-    """A resolver that routes by API Gateway's resource, whatever base path the request came by."""
+    """A resolver that routes by API Gateway's resource, so it is independent of the base path."""
 
     @property
     def event(self) -> dict[str, Any]:
-        """The current request as API Gateway sends it."""
+        """The event of the current request."""
         return self.current_event.raw_event
 
     @property
     def caller(self) -> Caller:
-        """Who sent the current request. Raises NotFound when no authorizer has said so."""
+        """The caller of the current request. Raises NotFound without the authorizer's context."""
         return caller_of(self.event)
 
     @property
     def correlation_id(self) -> str | None:
-        """What follows the session that the current request makes."""
+        """The correlation id for a session that the current request creates."""
         return correlation_id_of(self.event)
 
     @property
@@ -48,12 +48,12 @@ class RestResolver(APIGatewayRestResolver):
         return self.current_event.query_string_parameters or {}
 
     def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        """The proxy answer."""
+        """The proxy response."""
         return super().resolve({**event, "path": route_of(dict(event))}, context)
 
 
 def make_app() -> RestResolver:
-    """A resolver whose errors are problem documents."""
+    """A resolver that responds to errors with problem documents."""
     app = RestResolver()
 
     @app.exception_handler(LikenessError)  # type: ignore[untyped-decorator]
@@ -68,13 +68,13 @@ def make_app() -> RestResolver:
 
     @app.not_found
     def on_unknown_route(_: Exception) -> Response[str]:
-        return _problem_response(NotFound("There is no such route"))
+        return _problem_response(NotFound("Route not found"))
 
     return app
 
 
 def handler_of(app: RestResolver) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
-    """The Lambda handler of ``app``: it routes the request, and each log line carries the request's ids."""
+    """The Lambda handler of ``app``: it routes the request and adds the request's ids to each log line."""
 
     @observed(of_request)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

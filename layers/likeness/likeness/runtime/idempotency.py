@@ -1,4 +1,4 @@
-"""Idempotency keys: a repeated request gets the answer to the first one, by Powertools' idempotency."""
+"""Idempotency keys: a repeated request gets the response to the first one (Powertools' idempotency)."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ AnswerT = TypeVar("AnswerT")
 
 
 class Idempotency:
-    """Keeps the answers to requests with an ``Idempotency-Key`` in a table, for a day.
+    """Stores the responses to requests with an ``Idempotency-Key`` in a table, for a day.
 
-    Answers are stored under the Lambda function's name and ``operation``: another value forgets the stored ones.
+    The key includes the Lambda function's name and ``operation``: a change of either one orphans stored responses.
     """
 
     def __init__(self, client: DynamoDBClient, table_name: str, operation: str) -> None:
@@ -49,17 +49,17 @@ class Idempotency:
         self._prefix = f"{os.environ.get('AWS_LAMBDA_FUNCTION_NAME', '')}.{operation}"
 
     def __call__(self, app: RestResolver, body: BaseModel, operate: Callable[[], AnswerT]) -> AnswerT:
-        """Returns what ``operate`` answers to ``app``'s current request, or answered to the first one with its key.
+        """Returns the result of ``operate``, or the stored one of the first request with the same key.
 
-        Without a key ``operate`` runs each time. The answer must survive JSON. Raises InvalidRequest for a malformed
-        key, Conflict for one that is in use or was used with another ``body``, and StorageUnavailable when the table
-        cannot be reached.
+        Without a key, ``operate`` runs each time. The result must be serializable as JSON. Raises InvalidRequest for a
+        malformed key, Conflict for one that is in use or was used with another ``body``, and StorageUnavailable when
+        the table is unavailable.
         """
         key = app.current_event.headers.get(HEADER)
         if key is None:
             return operate()
         if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
-            raise InvalidRequest(f"{HEADER}: 1 to {LONGEST_KEY} printable ASCII characters", field=HEADER)
+            raise InvalidRequest(f"{HEADER}: must be 1 to {LONGEST_KEY} printable ASCII characters", field=HEADER)
         self._config.register_lambda_context(app.lambda_context)
 
         def once(*, request: dict[str, Any]) -> AnswerT:  # noqa: ARG001 - Powertools reads it
@@ -77,9 +77,9 @@ class Idempotency:
                 request={"client_id": app.caller.client_id, "key": key, "body": json.loads(body.model_dump_json())}
             )
         except IdempotencyAlreadyInProgressError:
-            raise Conflict("The same request is being served", code="request_in_progress", retry_after=1) from None
+            raise Conflict("The same request is still in progress", code="request_in_progress", retry_after=1) from None
         except IdempotencyPersistenceLayerError:
             raise StorageUnavailable(retry_after=5) from None
         except IdempotencyValidationError:
-            message = "This Idempotency-Key was used with another body"
+            message = "This Idempotency-Key was used with a different request body"
             raise Conflict(message, code="idempotency_key_reused") from None

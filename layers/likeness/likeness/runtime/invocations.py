@@ -1,7 +1,7 @@
-"""What Lambda invokes the functions with, for the type checker alone: nothing loads this while a function runs.
+"""Types of the functions' events and responses, for the type checker only: no function loads this module.
 
-Only the fields that a function reads. ``NotRequired`` is what an event of another version, or of another service's
-version, may lack. What the values are is checked where they come from: by the state machine, by API Gateway, by AWS.
+They have only the fields that a function reads. ``NotRequired`` marks fields that an event of another version may lack.
+The state machine, API Gateway and AWS validate the values.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NotRequired, TypedDict
 
 
 class TaskEvent(TypedDict):
-    """What each task is given."""
+    """The event of every task."""
 
     session_id: str
     execution: str
@@ -28,13 +28,13 @@ class LookUpResultEvent(TaskEvent):
 
 
 class LookUpBefore(TypedDict, total=False):
-    """What ClaimAssets reads of the look-up before it."""
+    """The part of the look-up's result that ClaimAssets reads."""
 
     group_id: str
 
 
 class ClaimAssetsEvent(TaskEvent):
-    """States ClaimAssets and TakeOverAssets, the one with ``lookup``, the other with ``takes_over``."""
+    """States ClaimAssets (with ``lookup``) and TakeOverAssets (with ``takes_over``)."""
 
     takes_over: NotRequired[str]
     lookup: NotRequired[LookUpBefore]
@@ -47,7 +47,7 @@ class SubmitAssetEvent(TaskEvent):
 
 
 class PlanBefore(TypedDict, total=False):
-    """What PollAssets reads of the plan before this poll."""
+    """The part of the previous plan that PollAssets reads."""
 
     asked_at: float | None
 
@@ -78,7 +78,7 @@ class ApiEvent(TypedDict):
 
 
 class AuthorizerEvent(TypedDict):
-    """What the authorizer is asked."""
+    """The authorizer's event."""
 
     methodArn: str
     headers: dict[str, str] | None
@@ -88,7 +88,7 @@ class AuthorizerEvent(TypedDict):
 
 
 class ScheduleEvent(TypedDict):
-    """A tick of a schedule."""
+    """The event of a schedule."""
 
     id: NotRequired[str]
 
@@ -117,7 +117,7 @@ class QueueEvent(TypedDict):
 
 
 class Write(TypedDict):
-    """One write to the table, its items as DynamoDB has them."""
+    """One write to the table, with items in DynamoDB's format."""
 
     Keys: dict[str, dict[str, str]]
     SequenceNumber: str
@@ -137,7 +137,7 @@ class StreamEvent(TypedDict):
     Records: list[WriteRecord]
 
 
-# -- what functions answer ----------------------------------------------------------------------------------------
+# -- responses ----------------------------------------------------------------------------------------------------
 
 
 class Policy(TypedDict):
@@ -148,7 +148,7 @@ class Policy(TypedDict):
 
 
 class AuthorizerAnswer(TypedDict):
-    """What API Gateway learns of a caller. ``context`` reaches the functions with the request."""
+    """The authorizer's response. API Gateway passes ``context`` to the functions with the request."""
 
     principalId: str
     policyDocument: Policy
@@ -156,12 +156,12 @@ class AuthorizerAnswer(TypedDict):
 
 
 class FailedItem(TypedDict):
-    """What of a batch comes again."""
+    """An item of a batch that is delivered again."""
 
     itemIdentifier: str
 
 
 class BatchAnswer(TypedDict):
-    """Which parts of a batch failed."""
+    """The failed items of a batch."""
 
     batchItemFailures: list[FailedItem]

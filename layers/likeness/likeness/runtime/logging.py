@@ -18,23 +18,24 @@ from likeness.runtime import metrics
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-#: One logger for a function; POWERTOOLS_SERVICE_NAME and LOG_LEVEL come from the template.
+#: The function's logger; POWERTOOLS_SERVICE_NAME and LOG_LEVEL come from the template.
 logger = Logger(log_uncaught_exceptions=False)
 
 Event = Mapping[str, Any]
-#: What a handler is given, and what it answers.
+#: The event and the response of a handler.
 Given = TypeVar("Given", bound=Event)
 Answer = TypeVar("Answer")
-#: What a line of metrics has in common with the other lines of its invocation.
+#: The ids that metrics share with the log lines of the same invocation.
 _IDS = ("session_id", "asset_id", "execution", "correlation_id", "request_id", "function_request_id")
 
 
 def observed(
     ids: Callable[[Event], Mapping[str, str | None]],
 ) -> Callable[[Callable[[Given, LambdaContext], Answer]], Callable[[Given, LambdaContext], Answer]]:
-    """The frame of every handler: each line carries Lambda's request id and what ``ids`` finds in the event,
+    """Decorates a handler with log keys and metrics.
 
-    and what was measured is written when the handler ends, however it ends.
+    Each log line has Lambda's request id and the ids that ``ids`` returns for the event. Metrics are written when the
+    handler ends, also after an error.
     """
 
     def frame(handler: Callable[[Given, LambdaContext], Answer]) -> Callable[[Given, LambdaContext], Answer]:
@@ -54,7 +55,7 @@ def observed(
 
 
 def of_request(event: Event) -> dict[str, str | None]:
-    """The ids of an HTTP request: API Gateway's, and the path's. What the path holds besides ids is not logged."""
+    """The ids of an HTTP request: API Gateway's, and those in the path. The rest of the path is not logged."""
     path = event.get("pathParameters") or {}
     session_id, asset_id = path.get("session_id") or "", path.get("asset_id") or ""
     return {
@@ -65,7 +66,7 @@ def of_request(event: Event) -> dict[str, str | None]:
 
 
 def of_task(event: Event) -> dict[str, str | None]:
-    """The ids of a state's task. The execution's whole input travels: one of another version may hold less."""
+    """The ids of a state's task. The execution's input may lack fields, because another version may have started it."""
     return {
         "session_id": event["session_id"],
         "asset_id": event.get("asset_id"),
@@ -75,7 +76,7 @@ def of_task(event: Event) -> dict[str, str | None]:
 
 
 def of_upload(event: Event) -> dict[str, str | None]:
-    """The ids in an object's key (``uploads/<session>/<asset>/file``, ``inbox/<session>/<name>``), and the event's."""
+    """The event's id, and those in the key (``uploads/<session>/<asset>/file``, ``inbox/<session>/<name>``)."""
     _, session_id, asset_id = (*event["detail"]["object"]["key"].split("/"), "", "")[:3]
     return {
         "event_id": event.get("id"),
@@ -85,39 +86,39 @@ def of_upload(event: Event) -> dict[str, str | None]:
 
 
 def of_batch(_: Event) -> dict[str, str | None]:
-    """A batch has no ids of its own: its records' stand in the lines about them."""
+    """No ids for a batch: the log lines about its records have their ids."""
     return {}
 
 
 def of_schedule(event: Event) -> dict[str, str | None]:
-    """The id of a tick of the clock."""
+    """The id of a schedule's event."""
     return {"event_id": event.get("id")}
 
 
 def of_detail(detail: Mapping[str, Any]) -> dict[str, str]:
-    """The ids in the detail of an event of ours."""
+    """The ids in the detail of one of our events."""
     return {name: detail[name] for name in ("session_id", "asset_id") if name in detail}
 
 
 def session_created(session_id: str, correlation_id: str | None) -> None:
-    """Logs a session's first line, and adds its ids to the lines that follow."""
+    """Logs the creation of a session, and adds its ids to the following lines."""
     logger.append_keys(session_id=session_id, correlation_id=correlation_id)
     logger.info("session created")
 
 
 def report(error: LikenessError) -> None:
-    """Logs an error's facts and counts what an operator must know of."""
+    """Logs an error's codes and counts the errors that an operator must act on."""
     upstream = error.upstream_code if isinstance(error, UpstreamError) else None
     level = logger.info if isinstance(error, RequestError) else logger.warning
     level("refused", extra={"code": error.code, "status": error.status, "upstream_code": upstream})
-    # Not by the code alone: a proxy's page with 402 says nothing of our account.
+    # The code alone is not enough: a proxy's page with 402 does not concern our account.
     if isinstance(error, UpstreamRefused) and upstream in ACCOUNT_REFUSALS:
         metrics.measure(Metric.CRUN_ACCOUNT_REFUSED)
 
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Reports a LikenessError that is raised within, and lets it go on."""
+    """Reports a LikenessError that is raised in the block, and raises it again."""
     try:
         yield
     except LikenessError as error:
@@ -126,13 +127,13 @@ def reported() -> Iterator[None]:
 
 
 def report_unexpected(error: Exception, **ids: str | None) -> None:
-    """Logs where a fault of ours was raised, not what it said: its words may quote a token, a URL or a name."""
+    """Logs the type and place of a defect, not its message, which may contain a token, a URL or a name."""
     places = [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]
     logger.error("unexpected", extra={"error": type(error).__name__, "places": places, **ids})
 
 
 def report_of_session(error: Exception, session_id: str) -> None:
-    """Logs what went wrong with one of many sessions: a known error's facts, or where an unknown one was raised."""
+    """Logs the error of one of many sessions: the codes of a LikenessError, or the place of a defect."""
     with logger.append_context_keys(session_id=session_id):
         if isinstance(error, LikenessError):
             report(error)

@@ -1,4 +1,4 @@
-"""Metrics by EMF log lines: kept while the handler runs, written when it ends."""
+"""Metrics as EMF log lines: collected while the handler runs, written when it ends."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import Ama
 from likeness.domain.metrics import Metric
 
 _Dimensions = tuple[tuple[str, str], ...]
-#: What this invocation has measured, by its second set of dimensions; () where there is none.
+#: The values of this invocation, by their second set of dimensions; () without one.
 _measured: dict[_Dimensions, list[tuple[Metric, float]]] = {}
 
 
 def measure(metric: Metric, value: float = 1, **dimensions: str) -> None:
-    """Adds a value to ``metric``, and to the same under ``dimensions`` (few values, never an id)."""
+    """Adds a value to ``metric``, and to the same metric with ``dimensions`` (few values, never an id)."""
     _measured.setdefault(tuple(dimensions.items()), []).append((metric, value))
 
 
 def measure_age(metric: Metric, attributes: Mapping[str, str]) -> None:
-    """Measures for how long a message of SQS has been in its queue: ``attributes`` are the record's."""
+    """Measures how long an SQS message has been in its queue; ``attributes`` are the record's."""
     sent = attributes.get("SentTimestamp")
     if sent is not None:
         measure(metric, max(0.0, round(time.time() - int(sent) / 1000, 3)))
 
 
 def write(ids: Mapping[str, object]) -> None:
-    """Writes what was measured: one line for each set of dimensions, with arrays of values.
+    """Writes the collected values: one line for each set of dimensions, with arrays of values.
 
-    ``ids`` stand in the lines for who reads them; CloudWatch makes no dimensions of them.
+    ``ids`` are metadata of the lines, not dimensions.
     """
     while _measured:
         dimensions, values = _measured.popitem()
@@ -39,6 +39,6 @@ def write(ids: Mapping[str, object]) -> None:
         for name, each in ids.items():
             line.add_metadata(name, each)
         for metric, value in values:
-            line.add_metric(metric.value, metric.unit, value)  # writes by itself what is more than fits into a line
+            line.add_metric(metric.value, metric.unit, value)  # flushes itself when a line is full
         if line.metric_set:
             line.flush_metrics()

@@ -1,4 +1,4 @@
-"""The files of the pages, as answers of API Gateway."""
+"""The files of the pages, as API Gateway proxy responses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from likeness.runtime.logging import report, report_unexpected
 from likeness.runtime.problems import problem
 from likeness.runtime.request import headers_of, request_id_of
 
-#: Beside the package: ``layers/likeness/pages``, which the layer's build copies to ``/opt/python/pages``.
+#: ``layers/likeness/pages``, beside the package; the layer's build copies it to ``/opt/python/pages``.
 _FOLDER = Path(__file__).parents[2] / "pages"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -24,19 +24,20 @@ _TYPES = {
 }
 
 
-#: For a year, this host by HTTPS alone. Browsers ignore it from a page that came by http, as on one's own machine.
+#: HTTPS only on this host, for a year. Browsers ignore the header on http, as in local development.
 _HTTPS_ALONE = {"Strict-Transport-Security": "max-age=31536000"}
-#: What pages never use, and what people record with where they choose their files. The face check is on crun's host.
+#: Features that pages never use, and those that people record with when they choose files. The face check is on
+#: crun's host.
 _UNUSED_FEATURES = ("display-capture", "geolocation", "midi", "payment", "serial", "usb")
 _RECORDING_FEATURES = ("camera", "microphone")
 _RECORDING_PAGES = ("invite.html",)
 
 
 def document_headers(name: str) -> dict[str, str]:
-    """Returns the headers that keep the page ``name`` to itself: its window, the device, and HTTPS.
+    """Returns the headers that isolate the page ``name``: its window, device features, and HTTPS.
 
-    A file that is no page has the last one alone. Sources: the HTML standard ("Cross-origin opener policies"), W3C's
-    Permissions Policy, RFC 6797 (Strict-Transport-Security).
+    Other files only get the last one. Sources: the HTML standard ("Cross-origin opener policies"), W3C's Permissions
+    Policy, RFC 6797 (Strict-Transport-Security).
     """
     if not name.endswith(".html"):
         return _HTTPS_ALONE
@@ -60,14 +61,14 @@ def policy(upload_addresses: str = "") -> str:
 
 @cache
 def files() -> dict[str, Path]:
-    """The files of the pages by name, sorted. The folders only sort the sources: a browser asks for a name alone."""
+    """The files of the pages by name, sorted. The folders only organise the sources: URLs have the names only."""
     return {file.name: file for file in sorted(_FOLDER.rglob("*.*"), key=lambda file: file.name)}
 
 
 def page(
     name: str, status: int = 200, headers: dict[str, str] | None = None, body: str | None = None
 ) -> dict[str, Any]:
-    """The page file ``name``, or ``body`` in its place, as an API Gateway proxy answer."""
+    """The page file ``name``, or ``body`` in its place, as an API Gateway proxy response."""
     return {
         "statusCode": status,
         "headers": {
@@ -84,7 +85,7 @@ def page(
 
 
 def redirect(location: str) -> dict[str, Any]:
-    """303 to ``location``, which nobody keeps and whose page does not learn where the browser came from."""
+    """A 303 to ``location`` that is not cached and sends no referrer."""
     return {
         "statusCode": 303,
         "headers": {
@@ -98,9 +99,9 @@ def redirect(location: str) -> dict[str, Any]:
 
 
 def error_page(status: int, retry_after: int | None = None, request_id: str | None = None) -> dict[str, Any]:
-    """What a browser gets when a link cannot be served. Nothing of what the browser sent is shown.
+    """The error page for a browser. It shows nothing that the browser has sent.
 
-    After a fault of ours (500) the request's id stands below: the person can name it to who asked for the check.
+    After an internal error (500) it shows the request's id, which the person can report.
     """
     name = "try_again.html" if status in (429, 500, 503) else "not_valid.html"
     shown = page(name, status, {"Retry-After": str(retry_after)} if retry_after else None)
@@ -110,9 +111,9 @@ def error_page(status: int, retry_after: int | None = None, request_id: str | No
 
 
 def respond(event: Mapping[str, Any], work: Callable[[], dict[str, Any]], *, html_only: bool = False) -> dict[str, Any]:
-    """The proxy answer of ``work``; after an error a page for a browser, a problem document for other clients.
+    """The proxy response of ``work``; after an error, a page for browsers and a problem document for other clients.
 
-    ``html_only``: a browser alone asks, whatever it accepts.
+    ``html_only``: always a page, regardless of the Accept header.
     """
     as_page = html_only or "text/html" in headers_of(event).get("accept", "").lower()
     try:

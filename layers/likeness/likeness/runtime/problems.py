@@ -12,9 +12,9 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Re
 
 
 def problem(error: LikenessError, request_id: str | None = None) -> dict[str, Any]:
-    """The problem document of an error, as an API Gateway proxy answer.
+    """The problem document of an error, as an API Gateway proxy response.
 
-    ``request_id`` names the request in our logs: for what only we can mend.
+    ``request_id`` identifies the request in our logs, for internal errors.
     """
     document: dict[str, Any] = {
         "type": "about:blank",

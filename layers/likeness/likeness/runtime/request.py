@@ -1,4 +1,4 @@
-"""What a function reads off an API Gateway event, without a router."""
+"""Functions that read an API Gateway event, without a router."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from likeness.errors import InvalidRequest, NotFound
 if TYPE_CHECKING:
     from likeness.runtime.invocations import ApiEvent, AuthorizerAnswer, AuthorizerEvent
 
-#: A parameter in the path of a route, as the template writes it: ``{session_id}``, ``{path+}``.
+#: A parameter in the path of a route, as in the template: ``{session_id}``, ``{path+}``.
 _PARAMETER = re.compile(r"\{(\w+)\+?\}")
 
 
 def headers_of(event: Mapping[str, Any]) -> dict[str, str]:
-    """The headers, their names in lower case."""
+    """The headers, with names in lower case."""
     return {name.lower(): value for name, value in (event.get("headers") or {}).items()}
 
 
 def body_of(event: Mapping[str, Any]) -> str:
-    """The body as text, "" when there is none, or none that is text."""
+    """The body as text; "" when it is missing or not text."""
     body: str = event.get("body") or ""
     if not event.get("isBase64Encoded"):
         return body
@@ -45,9 +45,9 @@ def required_query_parameter(event: ApiEvent, name: str) -> str:
 
 
 def authorization_of(event: AuthorizerEvent, caller: Caller | None) -> AuthorizerAnswer:
-    """The authorizer's answer: a policy for the whole stage, which is cached, and what ``caller_of`` reads.
+    """The authorizer's response: a policy for the whole stage, which is cached, and the context for ``caller_of``.
 
-    None denies. Which session or asset a caller may see is decided by the steps.
+    Denies access without a caller. The steps decide which sessions and assets a caller may see.
     """
     api, stage = event["methodArn"].split("/")[:2]
     found = {}
@@ -65,7 +65,7 @@ def authorization_of(event: AuthorizerEvent, caller: Caller | None) -> Authorize
         "Resource": f"{api}/{stage}/*",
     }
     return {
-        # The access log names who called: a client, or the session whose invite link it was.
+        # The access log has the principal: the client, or the session of the invite link.
         "principalId": (caller.session_id or caller.client_id) if caller else "unknown",
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
         "context": found,
@@ -73,10 +73,10 @@ def authorization_of(event: AuthorizerEvent, caller: Caller | None) -> Authorize
 
 
 def caller_of(event: Mapping[str, Any]) -> Caller:
-    """Who the authorizer found behind the request."""
+    """The caller from the authorizer's context. Raises NotFound without it."""
     found = event.get("requestContext", {}).get("authorizer") or {}
     if not found.get("client_id"):
-        raise NotFound("There is no such thing")  # no authorizer ran: fail closed
+        raise NotFound("Not found")  # no authorizer ran: fail closed
     return Caller(
         client_id=found["client_id"],
         return_origins=tuple((found.get("return_origins") or "").split()),
@@ -86,13 +86,13 @@ def caller_of(event: Mapping[str, Any]) -> Caller:
 
 
 def request_id_of(event: Mapping[str, Any]) -> str | None:
-    """What API Gateway calls the request; its access log says the same."""
+    """API Gateway's id of the request, which is also in its access log."""
     found: str | None = (event.get("requestContext") or {}).get("requestId")
     return found
 
 
 def correlation_id_of(event: Mapping[str, Any]) -> str | None:
-    """What is to follow the session that this request makes: its trace's root, else API Gateway's request id."""
+    """The correlation id for a session that this request creates: the trace's root, else API Gateway's request id."""
     trace = headers_of(event).get("x-amzn-trace-id") or ""
     return trace_root(trace) or known_correlation_id(request_id_of(event))
 
@@ -100,7 +100,7 @@ def correlation_id_of(event: Mapping[str, Any]) -> str | None:
 def route_of(event: Mapping[str, Any]) -> str:
     """The request's path as the template declares it, with the values of its parameters.
 
-    Routing goes by API Gateway's ``resource``: ``path`` also holds the base path of a domain of one's own.
+    Routing uses API Gateway's ``resource``, because ``path`` includes the base path of a custom domain.
     """
     resource: str = event.get("resource") or ""
     values = event.get("pathParameters") or {}
@@ -112,9 +112,9 @@ def route_of(event: Mapping[str, Any]) -> str:
 
 
 def base_url(event: Mapping[str, Any], configured: str) -> str:
-    """Where this API is reached, without a slash at the end: ``configured``, or what the request itself came to.
+    """The URL of this API without a trailing slash: ``configured``, or the one that the request was sent to.
 
-    What stands in the request's path before its route is the stage, or the base path that a domain of one's own has.
+    The part of the request's path before its route is the stage, or the base path of a custom domain.
     """
     if configured:
         return configured.rstrip("/")

@@ -1,4 +1,4 @@
-"""The product's own pages. What they load is addressed by a digest of all of it, so browsers may keep it for ever."""
+"""The product's pages. URLs of their files include a digest of all files, so browsers can cache them indefinitely."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 
 def limits(max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
-    """What a file may be, by asset type: the page checks it before an upload, ``check_upload`` after it.
+    """The limits of files, by asset type: the page checks them before an upload, ``check_upload`` after it.
 
-    Sizes in bytes, sides in pixels, ratios width to height, durations in seconds; all inclusive. ``max_pixels`` bounds
-    the width times height of a clip.
+    Sizes in bytes, sides in pixels, ratios as width to height, durations in seconds; all inclusive. ``max_pixels``
+    limits the width times height of a clip.
     """
     frame = {"min_side": MIN_SIDE, "max_side": MAX_SIDE, "min_ratio": MIN_RATIO, "max_ratio": MAX_RATIO}
     length = {"min_seconds": MIN_SECONDS, "max_seconds": MAX_SECONDS}
@@ -64,7 +64,7 @@ def limits(max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
 class Site:
     """The product's pages and the files that they load.
 
-    ``upload_addresses``: where the pages send files besides this API. ``max_pixels``: what a clip may have.
+    ``upload_addresses``: the origins that the pages upload files to. ``max_pixels``: the limit of a clip.
     """
 
     def __init__(self, upload_addresses: str, max_pixels: int = MAX_PIXELS) -> None:
@@ -73,16 +73,16 @@ class Site:
         self.files = {name for name in files() if name.endswith((".css", ".js", ".svg"))} | {_LIMITS}
 
     def answer(self, event: ApiEvent) -> dict[str, Any]:
-        """The answer to a GET, by its route: a page, the contract, or a file. Raises NotFound for anything else."""
+        """The response to a GET: a page, the contract, or a file. Raises NotFound for anything else."""
         resource, path = event["resource"], event.get("pathParameters") or {}
         if resource == "/{path+}":
             wanted = unquote(path["path"])
-            # Some chats encode the "#" of an invite link, which makes its token a part of the path: the page reads it.
+            # Some chat apps encode the "#" of an invite link, so its token is part of the path. The page reads it.
             if not wanted.startswith("invite#") or "/" in wanted:
-                raise NotFound("There is no such route")
+                raise NotFound("Route not found")
             return self.html(_HTML["/invite"], headers_of(event))
         if resource in _HTML and event["path"].endswith("/"):
-            return redirect(f"..{resource}")  # a page's files are addressed relative to it; the fragment stays
+            return redirect(f"..{resource}")  # a page's files have relative URLs; the browser keeps the fragment
         if resource in _HTML:
             return self.html(_HTML[resource], headers_of(event))
         if resource == "/openapi.json":
@@ -91,7 +91,7 @@ class Site:
 
     @cached_property
     def version(self) -> str:
-        """A digest of all that the pages consist of."""
+        """A digest of all files of the pages."""
         digest = hashlib.sha256(self._policy.encode() + self._limits.encode())
         for name, file in files().items():
             digest.update(name.encode() + file.read_bytes())
@@ -102,24 +102,24 @@ class Site:
         return json.dumps(limits(self._max_pixels), separators=(",", ":"))
 
     def html(self, name: str, headers: Mapping[str, str]) -> dict[str, Any]:
-        """The page ``name``, which browsers ask for each time; 304 when theirs is this very one."""
+        """The page ``name``, which browsers revalidate each time; 304 when their copy is current."""
         tag = f'"{self.version}"'
         more = {"Cache-Control": "no-cache", "ETag": tag, "Content-Security-Policy": self._policy}
-        # API Gateway weakens the tag of what it compresses.
+        # API Gateway makes the tag of compressed responses weak.
         if headers.get("if-none-match", "").removeprefix("W/") == tag:
-            # A browser takes the headers of a 304 into its copy, which may be older than they are.
+            # Browsers update the headers of their copy from a 304.
             return {"statusCode": 304, "headers": document_headers(name) | more, "body": ""}
         shown = page(name, headers=more)
         shown["body"] = shown["body"].replace(_VERSION, self.version)
         return shown
 
     def file(self, version: str, name: str) -> dict[str, Any]:
-        """What a page loads. Asked by another version's page it is this version's file, which nobody keeps.
+        """A file that a page loads. A page of another version gets this version's file, which is not cached.
 
-        NotFound for anything that is no file of ours.
+        Raises NotFound for other names.
         """
         if not _DIGEST.fullmatch(version) or name not in self.files:
-            raise NotFound("There is no such file")
+            raise NotFound("File not found")
         kept = {"Cache-Control": _FOR_EVER if version == self.version else "no-store"}
         if name == _LIMITS:
             return page(name, headers=kept, body=self._limits)

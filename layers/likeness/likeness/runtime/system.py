@@ -1,4 +1,4 @@
-"""The real clock, and the time that an invocation has left."""
+"""The system clock, and the remaining time of an invocation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class SystemClock:
     """The port ``Clock``."""
 
     def now(self) -> float:
-        """See the port. Whole milliseconds: what is stored is what was answered."""
+        """See the port. Whole milliseconds, so that stored times equal those in responses."""
         return round(time.time(), 3)
 
     def entropy(self) -> bytes:
@@ -23,5 +23,5 @@ class SystemClock:
 
 
 def deadline(context: LambdaContext, reserve: float = 0) -> float:
-    """When the invocation ends, less ``reserve`` seconds for work that is under way, in epoch seconds."""
+    """The end of the invocation minus ``reserve`` seconds for pending work, in epoch seconds."""
     return time.time() + max(0, context.get_remaining_time_in_millis() / 1000 - reserve)

@@ -584,17 +584,17 @@ class DynamoStore:
         now = asset.updated_at
         session, assets = self.load(asset.session_id)
         if session is None or not session.accepts_uploads:
-            raise ConditionFailed("The session takes no uploads")
+            raise ConditionFailed("The session does not accept uploads")
         if session.asset_count >= MAX_ASSETS_PER_SESSION:
             over = [each for each in assets if each.is_over(now) and not each.given_back]
             if not over or len(assets) >= _MAX_ROWS:
-                raise TooManyAttempts(f"A session holds at most {MAX_ASSETS_PER_SESSION} assets")
+                raise TooManyAttempts(f"A session can have at most {MAX_ASSETS_PER_SESSION} assets")
             for start in range(0, len(over), _PER_TRANSACTION):
                 self._release_slots(session, over[start : start + _PER_TRANSACTION])
         if asset.by_person and session.person_places >= MAX_PERSON_SLOTS:
             waiting = sum(each.by_person and each.waits(now) for each in assets)
             if waiting >= MAX_PERSON_SLOTS:
-                raise TooManyAttempts(f"At most {MAX_PERSON_SLOTS} files may wait for their uploads at a time")
+                raise TooManyAttempts(f"At most {MAX_PERSON_SLOTS} files can await their uploads at the same time")
             self._update_if(
                 session_key(session.id),
                 "SET person_places = :waiting",
@@ -785,5 +785,5 @@ def _start_key(cursor: str | None, client_id: str) -> Item | None:
         if not (isinstance(session_id, str) and SESSION_ID.fullmatch(session_id)):
             raise ValueError
     except (ValueError, TypeError, RecursionError, binascii.Error):
-        raise InvalidRequest("The cursor is not one of ours", field="cursor") from None
+        raise InvalidRequest("cursor: not valid", field="cursor") from None
     return {"client_id": encode(client_id), "id": encode(session_id)} | session_key(session_id)

@@ -1,4 +1,4 @@
-"""Upload inspection: what a file really is and whether the upstream would take it. Pure: it only reads the file."""
+"""Inspection of uploads: the real type of a file, and whether crun would accept it. It only reads the file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Every function needs the types, one needs the readers: they load when somebody imports ``inspect``.
+    # All functions need the types, but only one needs the readers, so they are loaded on the import of ``inspect``.
     if name == "inspect":
         from likeness.domain.media.inspection import inspect
 

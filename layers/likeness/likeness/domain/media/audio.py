@@ -1,9 +1,9 @@
 """Duration of MP3 and WAV files.
 
-MP3 frames are counted one by one as far as the limit matters, since neither a first frame's bit rate nor a Xing
-header tells the length of a file that was cut, joined or made with a variable rate. What stands before the first frame
-and behind the last one does not matter: players skip it. A WAV's length follows from what its samples need; the fields
-that repeat it are often wrong.
+MP3 frames are counted one by one up to a limit, because neither the first frame's bit rate nor a Xing header is
+reliable for a file that was cut, joined or encoded with a variable rate. Data before the first frame and after the last
+one is ignored, as players do. A WAV's duration is calculated from its samples; the fields that repeat it are often
+wrong.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _HERTZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 
 _MPEG1 = 3
 _LAYER_III = 1
 
-#: Frames are counted up to here; what is longer is far over the limit, and an estimate will do for the message.
+#: Frames are counted up to here. A longer file is far over the limit, and an estimate is enough for the message.
 _COUNTED_SECONDS = 30.0
-#: How far behind the file's start, a tag or a fault the next frame may stand.
+#: The maximum distance of the next frame from the file's start, a tag or a fault.
 _SEARCH_BYTES = 1 << 16
-#: More than this between two frames is a hole in the sound, not junk.
+#: More bytes than this between two frames are a gap in the sound, not junk.
 _MAX_HOLE_BYTES = 4096
 _MAX_FAULTS = 16
 _MAX_TAGS = 8
-#: So many frames in a row prove an MP3 among other bytes: eleven bits alone prove nothing.
+#: The number of consecutive frames that identify an MP3: a frame's eleven sync bits alone are not enough.
 _AGREEING = 3
 _LONGEST_FRAME = 1441  # 320 kbit/s at 32 kHz, with padding
 
@@ -61,7 +61,7 @@ def _frame(header: bytes) -> _Frame | None:
 
 
 def _after_tags(source: Source, offset: int) -> int:
-    """The first byte behind the tags that start at ``offset``: ID3v2 (2.4.0, section 3.1), APEv2 and ID3v1."""
+    """The first byte after the tags that start at ``offset``: ID3v2 (2.4.0, section 3.1), APEv2 and ID3v1."""
     for _ in range(_MAX_TAGS):
         if offset + 32 > source.size:
             break
@@ -71,7 +71,7 @@ def _after_tags(source: Source, offset: int) -> int:
             for byte in header[6:10]:
                 length = length << 7 | byte & 0x7F
             offset += 10 + length + (10 if header[5] & 0x10 else 0)
-        elif header[:8] == b"APETAGEX" and header[23] & 0x20:  # its header; the length leaves that out
+        elif header[:8] == b"APETAGEX" and header[23] & 0x20:  # a header, which the length does not include
             offset += 32 + int.from_bytes(header[12:16], "little")
         elif header[:3] == b"TAG":
             offset += 128
@@ -85,7 +85,7 @@ def _frame_at(source: Source, offset: int) -> _Frame | None:
 
 
 def _next_frame(source: Source, start: int) -> int | None:
-    """Where, within _SEARCH_BYTES, a frame stands that is followed by others of its stream."""
+    """The first position within _SEARCH_BYTES of a frame that is followed by others of its stream, or None."""
     if start >= source.size:
         return None
     data = source.read(start, min(_SEARCH_BYTES + _AGREEING * _LONGEST_FRAME, source.size - start))
@@ -98,7 +98,7 @@ def _next_frame(source: Source, start: int) -> int | None:
 
 
 def _agree(data: bytes, at: int) -> bool:
-    """Whether _AGREEING frames of one stream stand in a row at ``at``."""
+    """Whether there are _AGREEING consecutive frames of one stream at ``at``."""
     first = frame = _frame(data[at : at + 4])
     for _ in range(_AGREEING - 1):
         if first is None or frame is None:
@@ -111,9 +111,9 @@ def _agree(data: bytes, at: int) -> bool:
 
 
 def first_mp3_frame(source: Source) -> int | None:
-    """Where an MP3's sound begins; None when this is no MP3.
+    """The position of an MP3's first frame; None when the file is not an MP3.
 
-    A tag's length may be wrong: when nothing is found behind the tags, the file is searched from its start.
+    A tag's length may be wrong: when no frame follows the tags, the file is searched from its start.
     """
     start = _after_tags(source, 0)
     found = _next_frame(source, start)
@@ -121,7 +121,7 @@ def first_mp3_frame(source: Source) -> int | None:
 
 
 def mp3_seconds(source: Source, start: int) -> float:
-    """Duration in seconds of the MP3 stream whose first frame is at ``start``.
+    """Duration in seconds of the MP3 stream with its first frame at ``start``.
 
     Every frame counts with its own sample rate: joined files may have several.
     """
@@ -135,7 +135,7 @@ def mp3_seconds(source: Source, start: int) -> float:
         frame = _frame_at(source, offset)
         if frame and frame.stream == stream:
             if offset + frame.length > source.size:
-                break  # a last frame that was cut off is not played
+                break  # players skip a last frame that is cut off
             offset += frame.length
             seconds += frame.samples / frame.hertz
             frames += 1
@@ -143,9 +143,9 @@ def mp3_seconds(source: Source, start: int) -> float:
         behind = _after_tags(source, offset)
         found = _next_frame(source, behind)
         if found is None:
-            break  # the sound is over, whatever follows
+            break  # no frame follows
         faults += 1
-        hole = found - behind if behind == offset else 0  # tags may be padded with more
+        hole = found - behind if behind == offset else 0  # tags may have more padding
         if hole > _MAX_HOLE_BYTES or faults > _MAX_FAULTS:
             raise damaged()
         offset = found
@@ -160,19 +160,19 @@ def mp3_seconds(source: Source, start: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Info:
-    """A Xing/Info header: bytes and frames of the whole stream (0: not said), and the samples that are not played."""
+    """A Xing/Info header: bytes and frames of the whole stream (0: unknown), and the samples that are not played."""
 
     stream_bytes: int = 0
     frames: int = 0
     trimmed: int = 0
 
     def is_cut(self, found_bytes: int, found_frames: int) -> bool:
-        """Whether the stream was longer once. Some writers count tags as bytes: the frames have a say too."""
+        """Whether the stream was cut. The frames are checked too, because some encoders count tags as bytes."""
         return self.stream_bytes > found_bytes and (not self.frames or found_frames < self.frames)
 
 
 def _info_frame(source: Source, start: int, frame: _Frame) -> _Info | None:
-    """What the first frame says when it is a Xing/Info header, which is not played; else None.
+    """The content of the first frame when it is a Xing/Info header, which is not played; else None.
 
     Layout: Xing's VBR header SDK and the LAME tag revision 1.
     """
@@ -198,17 +198,17 @@ def _info_frame(source: Source, start: int, frame: _Frame) -> _Info | None:
 
 
 _PCM, _MS_ADPCM, _FLOAT, _ALAW, _MULAW, _IMA_ADPCM, _GSM, _EXTENSIBLE = 1, 2, 3, 6, 7, 0x11, 0x31, 0xFFFE
-#: A writer that could not seek back leaves such a length, or a little less where it has taken its headers off: it
-#: means "to the end of the file".
+#: Encoders that cannot seek write such a length, or a little less when they subtract the headers. It means "to the end
+#: of the file".
 _OPEN_LENGTH = 0x7FFF0000
 
 
 @dataclass(frozen=True, slots=True)
 class _WavFormat:
-    """A ``fmt `` chunk. ``block_samples`` are the samples (for each channel) in a block of ``block`` bytes; 0: unknown.
+    """A ``fmt `` chunk. ``block_samples`` are the samples per channel in a block of ``block`` bytes; 0: unknown.
 
-    For plain codecs a block is one sample of every channel, whose size follows from the bits: the block size that the
-    chunk repeats is wrong in many files, and decoders don't use it.
+    For plain codecs, a block is one sample of every channel. Its size is calculated from the bits, because the block
+    size in the chunk is wrong in many files, and decoders do not use it.
     """
 
     hertz: int
@@ -234,9 +234,9 @@ class _WavFormat:
         return cls(hertz, average, block, declared or 0)
 
     def seconds(self, length: int, fact: int) -> float:
-        """Duration in seconds of ``length`` bytes; ``fact`` is the number of samples that the file names, 0 for none.
+        """Duration in seconds of ``length`` bytes; ``fact`` is the number of samples in the fact chunk, 0 for none.
 
-        The blocks tell the samples, all but how full the last one is: there the name is asked.
+        The samples are calculated from the blocks. ``fact`` is only used for the last block, which may not be full.
         """
         if self.block and self.block_samples > 0:
             most = -(-length // self.block) * self.block_samples
@@ -266,8 +266,8 @@ def wav_seconds(source: Source) -> float:
             length = chunk.length
             if not length or (length > rest and length >= _OPEN_LENGTH):
                 return layout.seconds(rest, fact)
-            # The file's own length leaves out its first 8 bytes and a last pad byte may be missing: writers that get
-            # this wrong lose no sound, so only a claim beyond all of that means that chunks behind the sound are cut.
+            # The RIFF length excludes the first 8 bytes, and a last pad byte may be missing. Encoders that get this
+            # wrong lose no sound, so only a larger length means that chunks after the sound are cut off.
             if length > rest or source.size < claimed < _OPEN_LENGTH:
                 raise truncated()
             return layout.seconds(length, fact)

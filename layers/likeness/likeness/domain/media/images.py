@@ -1,10 +1,10 @@
-"""Width and height of still pictures from their headers, and whether the file is all there. Nothing is decoded.
+"""Width and height of still pictures from their headers, and whether the file is complete. Nothing is decoded.
 
-One reader per container. Each checks the limits as soon as it knows the sides, before it looks for the file's end:
-a picture of 60,000 x 60,000 pixels is refused for that, whatever follows its header.
+There is one reader per container. Each checks the limits as soon as it knows the sides, before it searches for the
+file's end: a picture of 60,000 x 60,000 pixels is refused regardless of the rest of the file.
 
-The orientation that cameras note in Exif is not applied: sides are reported as stored (the limits are symmetric).
-HEIC pictures are read in iso_bmff.py.
+The Exif orientation is not applied: sides are reported as stored (the limits are symmetric). iso_bmff.py reads HEIC
+pictures.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from likeness.domain.media.types import AssetType, MediaRefused, damaged, trunca
 
 Sides = tuple[int, int]
 
-# Markers without a length (ITU-T T.81, table B.1): RST0..RST7 and SOI, which some cameras write twice. Those below
-# SOF0 stand in no header.
+# Markers without a length (ITU-T T.81, table B.1): RST0..RST7 and SOI, which some cameras write twice. Headers do not
+# have markers below SOF0.
 _JPEG_BARE = frozenset(range(0xD0, 0xD9))
 _JPEG_FIRST = 0xC0
 # Start of frame, without DHT (C4), JPG (C8) and DAC (CC), which share the range.
 _JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_SOS, _JPEG_EOI = 0xDA, 0xD9
 _MAX_JPEG_SEGMENTS = 4000
-#: What decoders skip between segments; some cameras leave bytes of their own there.
+#: The bytes between segments that decoders skip; some cameras write their own data there.
 _MAX_JPEG_JUNK = 1 << 16
 
 
 def jpeg(source: Source) -> Sides:
-    """A JPEG's sides; it must go on to a scan and an end-of-image mark."""
+    """A JPEG's sides. The file must have a scan and an end-of-image marker."""
     sides: Sides | None = None
     offset, junk = 2, _MAX_JPEG_JUNK
     for _ in range(_MAX_JPEG_SEGMENTS):
@@ -40,13 +40,13 @@ def jpeg(source: Source) -> Sides:
             skipped = _bytes_before_marker(source, offset, junk)
             offset, junk = offset + skipped, junk - skipped
             continue
-        if marker == 0xFF or marker in _JPEG_BARE:  # fill bytes may stand before any marker
+        if marker == 0xFF or marker in _JPEG_BARE:  # fill bytes may precede any marker
             offset += 1 if marker == 0xFF else 2
             continue
         if marker == _JPEG_EOI:
             raise damaged()
         (length,) = source.unpack(">H", offset + 2)
-        length = max(length, 2)  # it counts itself; decoders take a smaller one for an empty segment
+        length = max(length, 2)  # it includes itself; decoders read a smaller one as an empty segment
         if marker in _JPEG_SOF and sides is None:
             height, width = source.unpack(">HH", offset + 5)
             sides = width, height
@@ -55,7 +55,7 @@ def jpeg(source: Source) -> Sides:
         if marker == _JPEG_SOS:
             if sides is None:
                 raise damaged()
-            # In a scan FF is always followed by 00 or a restart mark, so FF D9 can't be picture data.
+            # In a scan, FF is always followed by 00 or a restart marker, so FF D9 cannot be picture data.
             if offset >= source.size or source.find(b"\xff\xd9", offset) < 0:
                 raise truncated()
             return sides
@@ -63,7 +63,7 @@ def jpeg(source: Source) -> Sides:
 
 
 def _bytes_before_marker(source: Source, offset: int, most: int) -> int:
-    """How far behind ``offset`` the next marker stands, at most ``most`` bytes."""
+    """The number of bytes from ``offset`` to the next marker, at most ``most``."""
     data = source.read(offset, min(most + 2, source.size - offset))
     at = data.find(b"\xff")
     while 0 <= at < len(data) - 1:
@@ -77,7 +77,7 @@ _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def png(source: Source) -> Sides:
-    """A PNG's sides; its header's checksum must hold and its last chunk must be there."""
+    """A PNG's sides. Its header's checksum must match, and its last chunk must be present."""
     length, header = source.unpack(">I17s", 8)
     (checksum,) = source.unpack(">I", 29)
     if length != 13 or header[:4] != b"IHDR" or zlib.crc32(header) != checksum:
@@ -86,7 +86,7 @@ def png(source: Source) -> Sides:
     check_sides(width, height, AssetType.IMAGE)
     if source.size >= 45 and source.read(source.size - 12, 12) == _PNG_END:
         return width, height
-    # Something follows the last chunk, or it is missing: only then is the whole chain worth its reads.
+    # Data follows the last chunk, or the chunk is missing: only then are all chunks read.
     offset = 33
     while True:
         length, kind = source.unpack(">I4s", offset)
@@ -101,9 +101,9 @@ _GIF_EXTENSION, _GIF_PICTURE, _GIF_FILL = 0x21, 0x2C, 0
 
 
 def gif(source: Source) -> Sides:
-    """A GIF's canvas; its blocks are walked, and at least one picture among them must be whole.
+    """A GIF's canvas. Reads its blocks; at least one picture must be complete.
 
-    The trailer may be missing and anything may follow it: what a decoder shows is there (GIF89a, section 27).
+    The trailer may be missing, and any data may follow it: decoders show the picture anyway (GIF89a, section 27).
     """
     width, height, flags = source.unpack("<HHB", 6)
     check_sides(width, height, AssetType.IMAGE)
@@ -129,12 +129,12 @@ def gif(source: Source) -> Sides:
 
 
 def _gif_colours(flags: int) -> int:
-    """The length in bytes of the colour table that ``flags`` announces."""
+    """The length in bytes of the colour table, by ``flags``."""
     return 3 * (2 << (flags & 7)) if flags & 0x80 else 0
 
 
 def _after_gif_data(window: Window, offset: int) -> int:
-    """The first byte behind a chain of data sub-blocks, which ends with an empty one."""
+    """The first byte after a chain of data sub-blocks, which ends with an empty one."""
     while length := window.byte(offset):
         offset += 1 + length
     return offset + 1
@@ -144,10 +144,10 @@ _BMP_UNCOMPRESSED = frozenset({0, 3, 6})  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIE
 
 
 def bmp(source: Source) -> Sides:
-    """A Windows or OS/2 bitmap's sides; the rows it needs must be there.
+    """A Windows or OS/2 bitmap's sides. All its rows must be present.
 
-    The size that the file claims counts only where the rows don't tell (compressed ones): no decoder reads it, and
-    writers get it wrong.
+    The size in the file's header only counts for compressed rows, where it cannot be calculated: no decoder reads it,
+    and it is often wrong.
     """
     (claimed, _, pixels, header) = source.unpack("<IIII", 2)
     compression = length = 0
@@ -168,7 +168,7 @@ def bmp(source: Source) -> Sides:
 
 
 def webp(source: Source) -> Sides:
-    """A WebP's canvas; the RIFF length must fit the file and picture data must be among the chunks."""
+    """A WebP's canvas. The RIFF length must match the file, and the chunks must include picture data."""
     (claimed,) = source.unpack("<I", 4)
     sides: Sides | None = None
     for chunk in riff_chunks(source):
@@ -233,7 +233,7 @@ def tiff(source: Source) -> Sides:
     if places not in entries:
         raise damaged()
     starts = _tiff_numbers(source, order, entries[places], most=_MAX_TIFF_PIECES)
-    sizes: tuple[int, ...] = (1,) * len(starts)  # old writers leave the lengths out
+    sizes: tuple[int, ...] = (1,) * len(starts)  # old files lack the lengths
     if lengths in entries:
         sizes = _tiff_numbers(source, order, entries[lengths], most=_MAX_TIFF_PIECES)
     if len(starts) != len(sizes):
@@ -249,6 +249,6 @@ def _tiff_numbers(source: Source, order: str, entry: _Entry, *, most: int) -> tu
         raise damaged()
     layout = f"{order}{count}{_TIFF_TYPES[kind]}"
     length = struct.calcsize(layout)
-    if length <= 4:  # short enough to stand in the entry itself
+    if length <= 4:  # stored in the entry itself
         return struct.unpack(layout, value[:length])
     return source.unpack(layout, struct.unpack(order + "I", value)[0])

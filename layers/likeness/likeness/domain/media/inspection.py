@@ -1,4 +1,4 @@
-"""One question: what is this file, and may it become an asset?"""
+"""Detects a file's type and checks whether it can become an asset."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _ACCEPTED = {
     AssetType.AUDIO: "MP3 or WAV",
 }
 
-# Marks of other formats, with a name where people send them by mistake. They may hold MP3 frames: only what has none of
-# them is searched for sound.
+# Signatures of other formats, with a name for those that people send by mistake. Such files may contain MP3 frames, so
+# only files without any of these signatures are searched for sound.
 _KNOWN_OTHERS = (
     (b"%PDF", "a PDF file"),
     (b"PK\x03\x04", "a ZIP archive"),
@@ -71,14 +71,14 @@ def inspect(
     min_pixels: int = 0,
     max_pixels: int = MAX_PIXELS,
 ) -> MediaFacts:
-    """What ``file`` (seekable, ``size_bytes`` long) is, once it satisfies every published limit of its kind.
+    """The facts about ``file`` (seekable, ``size_bytes`` long) if it satisfies every published limit of its type.
 
-    ``declared`` is the kind that the uploader promised, None when nobody did. ``min_pixels`` and ``max_pixels`` are
+    ``declared`` is the type from the registration, None without one. ``min_pixels`` and ``max_pixels`` are
     the deployment's bounds for a clip's width times height. Raises MediaRefused with one of the codes empty_file,
     file_too_large, format_unsupported, type_mismatch, file_truncated, file_damaged, dimensions_out_of_range,
     aspect_ratio_out_of_range, duration_out_of_range, frame_rate_out_of_range. Errors of the file object itself (a lost
-    connection) pass through, so that they can be retried. Reads headers, indexes and ends; the whole of a file only
-    when it is a GIF, or a picture whose end mark is not where it belongs.
+    connection) are not caught, so that callers can retry. Reads headers, indexes and ends; reads a whole file only
+    when it is a GIF, or a picture with its end marker in an unexpected place.
     """
     check_size(size_bytes, declared)
     source = Source(file, size_bytes)
@@ -119,19 +119,19 @@ def _inspect(source: Source, declared: AssetType | None) -> MediaFacts:
 
 
 def _content_type(head: bytes) -> str | None:
-    """The content type by a file's first bytes, for all formats but MP3, which has no mark of its own."""
+    """The content type by a file's first bytes, for all formats but MP3, which has no signature."""
     if head.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if head.startswith((b"GIF87a", b"GIF89a")):
         return "image/gif"
-    # CR2 raw pictures are TIFF files with their own mark at byte 8.
+    # CR2 raw pictures are TIFF files with their own signature at byte 8.
     if head.startswith((b"II*\0", b"MM\0*")) and head[8:10] != b"CR":
         return "image/tiff"
     if head.startswith(b"RIFF"):
         return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(head[8:12])
-    # Two letters are no proof; the length of the second header is one of a few.
+    # Two letters are not enough: the length of the second header is checked too.
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return "image/bmp"
     return iso_bmff.content_type(head)

@@ -1,7 +1,7 @@
-"""ISO base media files (ISO/IEC 14496-12): the box walk, brands, and the sides of HEIC and HEIF pictures.
+"""ISO base media files (ISO/IEC 14496-12): boxes, brands, and the sides of HEIC and HEIF pictures.
 
-Boxes are named by paths of fixed depth, never by recursion, and a container of too many is refused, so that hostile
-sizes (0, 64-bit, past the end), long chains and deep nesting cost nothing.
+Boxes are addressed by paths of fixed depth, never by recursion, and a container with too many boxes is refused. So
+hostile sizes (0, 64-bit, past the end), long chains and deep nesting are cheap to reject.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from likeness.domain.media.source import Source
 from likeness.domain.media.types import AssetType, damaged, truncated
 
 MAX_BOXES = 4000
-#: What stands at the top of a file. Anything else there that is no whole box was appended by some program.
+#: The boxes at the top level of a file. Other data there that is not a complete box was appended by some program.
 _TOP_KINDS = frozenset(
     {
         b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"imda", b"mfra", b"meta", b"sidx", b"ssix", b"prft", b"emsg",
@@ -37,9 +37,9 @@ class Box:
 def boxes(source: Source, start: int, end: int) -> Iterator[Box]:
     """The boxes between two positions, in order.
 
-    A box that leaves the file is ``file_truncated``, one that leaves its parent ``file_damaged``. Bytes that can't be
-    a box end the walk: QuickTime closes some lists with four zero bytes, and some programs append their own data (an
-    ID3 tag, say, which reads like a box of an unknown kind).
+    A box that exceeds the file is ``file_truncated``, one that exceeds its parent ``file_damaged``. Bytes that cannot
+    be a box end the iteration: QuickTime closes some lists with four zero bytes, and some programs append their own
+    data (for example an ID3 tag, which reads like a box of an unknown kind).
     """
     top = end == source.size
     offset = start
@@ -82,7 +82,7 @@ def child(source: Source, box: Box, *path: bytes, skip: int = 0) -> Box | None:
 
 
 def field(source: Source, box: Box, layout: str, offset: int = 0) -> tuple[int, ...]:
-    """``struct.unpack`` of a field of ``box``, ``offset`` bytes into its payload; the field must lie inside it."""
+    """``struct.unpack`` of a field of ``box``, ``offset`` bytes into its payload; the field must be inside it."""
     values = source.unpack(layout, box.start + offset)
     if box.start + offset + struct.calcsize(layout) > box.end:
         raise damaged()
@@ -110,10 +110,10 @@ _MP4 = frozenset(
     }
     | {b"iso%d" % number for number in range(2, 10)}
 )
-# Formats of their own that name an MP4 brand among the compatible ones: sound, Canon's raw pictures, AVIF, JPEG 2000.
+# Other formats that list an MP4 brand as compatible: sound, Canon's raw pictures, AVIF, JPEG 2000.
 _OTHERS = frozenset({b"M4A ", b"M4B ", b"M4P ", b"crx ", b"avif", b"avis", b"jp2 ", b"jpx ", b"jpm ", b"F4A ", b"f4a "})
 _PADDING = frozenset({b"free", b"skip", b"wide"})
-# What QuickTime files from before ftyp start with.
+# The first boxes of QuickTime files without ftyp.
 _OLD_QUICKTIME = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 
 
@@ -126,7 +126,7 @@ def content_type(head: bytes) -> str | None:
         head = head[size:]
         size, kind = int.from_bytes(head[:4], "big"), b"ftyp"
     if kind in _OLD_QUICKTIME:
-        # The size keeps a sentence with the word "free" in it out: letters make more than 500 MB.
+        # The size excludes a text that contains the word "free": letters, read as a size, are more than 500 MB.
         return "video/quicktime" if size in (0, 1) or 8 <= size < 0x20000000 else None
     if kind != b"ftyp" or size < 12:
         return None
@@ -146,8 +146,8 @@ def content_type(head: bytes) -> str | None:
 def heif(source: Source) -> tuple[int, int]:
     """The sides in pixels of a HEIF file's primary picture, as it is shown (ISO/IEC 23008-12).
 
-    ``pitm`` names the picture, ``ipma`` its properties: the size, and the crop and the turn that follow. Thumbnails,
-    tiles and further pictures have sizes of their own. Where no property is assigned, the largest size counts.
+    ``pitm`` names the picture, ``ipma`` its properties: the size, then crop and rotation. Thumbnails, tiles and further
+    pictures have other sizes. Without an assigned property, the largest size counts.
     """
     meta: Box | None = None
     sides: tuple[int, int] | None = None
@@ -169,7 +169,7 @@ def heif(source: Source) -> tuple[int, int]:
 
 
 def _properties(source: Source, meta: Box) -> list[Box]:
-    """The item properties in the order in which associations count them, from 1."""
+    """The item properties in order; associations refer to them by number, from 1."""
     found = child(source, meta, b"iprp", b"ipco", skip=4)
     return list(boxes(source, found.start, found.end)) if found else []
 
@@ -194,10 +194,10 @@ def _primary_sides(source: Source, meta: Box) -> tuple[int, int] | None:
     if size is None:
         return None
     width, height = field(source, size, ">II", 4)
-    for each in own:  # crops and turns apply in this order
+    for each in own:  # crops and rotations apply in this order
         if each.kind == b"clap":
             across, across_of, down, down_of = field(source, each, ">IIII")
-            if across_of and down_of:  # players ignore a crop that is none
+            if across_of and down_of:  # players ignore an invalid crop
                 width, height = min(width, round(across / across_of)), min(height, round(down / down_of))
         elif each.kind == b"irot" and source.read(each.start, 1)[0] & 1:
             width, height = height, width
@@ -212,14 +212,14 @@ def _associations(source: Source, meta: Box, item: int) -> list[int]:
         version, flags = data[0], data[3]
         (count,) = struct.unpack_from(">I", data, 4)
         at = 8
-        for _ in range(min(count, len(data))):  # an entry has three bytes at least
+        for _ in range(min(count, len(data))):  # an entry has at least three bytes
             (owner,) = struct.unpack_from(">H" if version < 1 else ">I", data, at)
             at += 2 if version < 1 else 4
             number, width = data[at], 2 if flags & 1 else 1
             raw = data[at + 1 : at + 1 + number * width]
             at += 1 + number * width
             if owner == item:
-                # the highest bit says that a reader must know the property
+                # the highest bit marks the property as essential
                 found += (
                     [each & 0x7F for each in raw]
                     if width == 1

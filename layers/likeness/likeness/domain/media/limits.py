@@ -1,6 +1,6 @@
-"""The upstream's media limits and the words for breaking them.
+"""The media limits of the upstream model, and the messages for files that exceed them.
 
-The figures are the strictest that crun and the other doors to the same upstream publish. All are inclusive.
+The values are the strictest that crun and other providers of the same model publish. All are inclusive.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from types import MappingProxyType
 
 from likeness.domain.media.types import AssetType, MediaFacts, MediaRefused
 
-#: Nobody says whether "30 MB" is 30,000,000 or 31,457,280 bytes. The smaller reading is right under both: a file that
-#: is refused here can be made smaller, one that the upstream refuses after the check has already cost the person time.
+#: "30 MB" may mean 30,000,000 or 31,457,280 bytes. The smaller value is valid with both: a person can shrink a file
+#: that is refused here, but a refusal by crun comes much later.
 MEGABYTE = 1_000_000
 
-#: Largest size in bytes, inclusive. Pictures must be *under* 30 MB, hence the missing byte.
+#: Largest size in bytes, inclusive. Pictures must be *under* 30 MB, so their limit is one byte less.
 MAX_BYTES: Mapping[AssetType, int] = MappingProxyType(
     {
         AssetType.IMAGE: 30 * MEGABYTE - 1,
@@ -24,17 +24,17 @@ MAX_BYTES: Mapping[AssetType, int] = MappingProxyType(
 )
 
 MIN_SIDE, MAX_SIDE = 300, 6000
-#: Width times height of a clip. Newer models take up to 8,295,044: hence a setting (``VideoMaxPixels``).
+#: Width times height of a clip. The maximum is a setting (``VideoMaxPixels``), because newer models accept 8,295,044.
 MIN_PIXELS, MAX_PIXELS = 409_600, 2_086_876
 MIN_RATIO, MAX_RATIO = 0.4, 2.5
 MIN_SECONDS, MAX_SECONDS = 2.0, 15.0
 MIN_RATE, MAX_RATE = 24.0, 60.0
 
-#: A clip cut "at 15 s" ends on a whole picture (42 ms at 24 per second) and a whole block of sound (64 ms for AAC at
-#: 16 kHz; MP3 pads at both ends), so honest files measure up to 0.1 s off.
+#: A clip cut at 15 s ends with a whole frame (42 ms at 24 per second) and a whole block of sound (64 ms for AAC at
+#: 16 kHz; MP3 pads at both ends), so valid files may be up to 0.1 s longer.
 DURATION_TOLERANCE = 0.1
-#: A rate counts when it rounds to an allowed whole number: 24000/1001 = 23.976 is what cameras mean by 24, and phones
-#: drop a picture now and then.
+#: A rate is allowed when it rounds to an allowed whole number: cameras record "24" as 24000/1001 = 23.976, and phones
+#: sometimes drop a frame.
 RATE_TOLERANCE = 0.5
 
 NOUNS: Mapping[AssetType, str] = MappingProxyType(
@@ -43,13 +43,13 @@ NOUNS: Mapping[AssetType, str] = MappingProxyType(
 
 
 def check_size(size_bytes: int, kind: AssetType | None) -> None:
-    """Refuse an empty file or one over its kind's limit; over every kind's when ``kind`` is not known yet."""
+    """Raises MediaRefused for an empty file, or one over the limit of ``kind`` (of every kind, when it is unknown)."""
     if size_bytes <= 0:
         raise MediaRefused("empty_file", "The file is empty (0 bytes); please upload it again.")
     limit = max(MAX_BYTES.values()) if kind is None else MAX_BYTES[kind]
     if size_bytes > limit:
         noun = "file" if kind is None else NOUNS[kind]
-        # One decimal would print 30,000,001 bytes as the allowed 30.0: name the bytes when it is that close.
+        # One decimal would print 30,000,001 bytes as the allowed 30.0, so close sizes are printed in bytes.
         found = _number(size_bytes / MEGABYTE, 1)
         allowed = f"{round(limit / MEGABYTE)} MB"
         shown = f"{size_bytes:,} bytes" if size_bytes - limit < MEGABYTE else f"{found} MB"
@@ -58,11 +58,11 @@ def check_size(size_bytes: int, kind: AssetType | None) -> None:
 
 
 def check_sides(width: int, height: int, kind: AssetType) -> None:
-    """Refuse a frame (``width`` x ``height`` pixels) that is too small, too large (a pixel bomb too) or too narrow."""
+    """Raises MediaRefused for a frame (``width`` x ``height`` pixels) that is too small, too large or too narrow."""
     found = f"The {NOUNS[kind]} is {width} x {height} pixels"
     if not (MIN_SIDE <= width <= MAX_SIDE and MIN_SIDE <= height <= MAX_SIDE):
         raise MediaRefused("dimensions_out_of_range", f"{found}; each side must have {MIN_SIDE} to {MAX_SIDE} pixels.")
-    # The range is its own mirror image (1/2.5 = 0.4), so it does not matter whether a rotation has been applied.
+    # The range is symmetric (1/2.5 = 0.4), so it does not matter whether a rotation was applied.
     if not MIN_RATIO <= width / height <= MAX_RATIO:
         raise MediaRefused(
             "aspect_ratio_out_of_range",
@@ -72,7 +72,7 @@ def check_sides(width: int, height: int, kind: AssetType) -> None:
 
 
 def check_pixels(width: int, height: int, least: int, most: int) -> None:
-    """Refuse a clip of fewer than ``least`` or more than ``most`` pixels (width x height)."""
+    """Raises MediaRefused for a clip of fewer than ``least`` or more than ``most`` pixels (width x height)."""
     if not least <= width * height <= most:
         raise MediaRefused(
             "dimensions_out_of_range",
@@ -83,7 +83,7 @@ def check_pixels(width: int, height: int, least: int, most: int) -> None:
 
 
 def check_duration(seconds: float, kind: AssetType) -> None:
-    """Refuse a clip or recording shorter than 2 s or longer than 15 s (give or take DURATION_TOLERANCE)."""
+    """Raises MediaRefused for a clip or recording of under 2 s or over 15 s, with DURATION_TOLERANCE."""
     if not MIN_SECONDS - DURATION_TOLERANCE <= seconds <= MAX_SECONDS + DURATION_TOLERANCE:
         raise MediaRefused(
             "duration_out_of_range",
@@ -94,7 +94,7 @@ def check_duration(seconds: float, kind: AssetType) -> None:
 
 
 def check_rate(frames_per_second: float) -> None:
-    """Refuse a video under 24 or over 60 frames per second (give or take RATE_TOLERANCE)."""
+    """Raises MediaRefused for a video of under 24 or over 60 frames per second, with RATE_TOLERANCE."""
     if not MIN_RATE - RATE_TOLERANCE <= frames_per_second <= MAX_RATE + RATE_TOLERANCE:
         raise MediaRefused(
             "frame_rate_out_of_range",
@@ -104,7 +104,7 @@ def check_rate(frames_per_second: float) -> None:
 
 
 def check(facts: MediaFacts, least_pixels: int, most_pixels: int) -> MediaFacts:
-    """The same facts, when every limit of their kind holds; MediaRefused otherwise.
+    """Returns ``facts`` when they satisfy every limit of their type; raises MediaRefused otherwise.
 
     ``least_pixels`` and ``most_pixels`` bound the width times height of a clip.
     """

@@ -1,9 +1,9 @@
 """Duration, displayed size and average frame rate of MP4 and QuickTime videos, from their index.
 
-The index is the ``moov`` box, which may stand at either end of the file, and the ``moof`` box of each fragment: a file
-may have both, and the samples of both are its content. The tables of the samples decide; the durations that headers
-repeat are often missing or wrong. Only headers are read, never samples. Field positions: ISO/IEC 14496-12 section 8;
-QuickTime shares them.
+The index is the ``moov`` box, which may be at either end of the file, and the ``moof`` box of each fragment: a file may
+have both, and its content is the samples of both. Durations come from the sample tables, because those in headers are
+often missing or wrong. Only headers are read, never samples. Field positions: ISO/IEC 14496-12 section 8; QuickTime
+has the same ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PICTURES, _SOUND = b"vide", b"soun"
 class Movie:
     """Pixels after the track's rotation, seconds, and pictures per second on average.
 
-    ``steady_rate`` leaves the longest picture out: some are held until the sound begins, or until it ends.
+    ``steady_rate`` excludes the longest picture: some are shown until the sound begins, or until it ends.
     """
 
     width: int
@@ -37,15 +37,15 @@ class Movie:
     steady_rate: float
 
 
-#: Duration in ticks of the movie, first tick of the media (-1: nothing is shown), speed.
+#: Duration in ticks of the movie, first tick of the media (-1: an empty edit), speed.
 _Edit = tuple[int, int, float]
 
 
 @dataclass(frozen=True, slots=True)
 class _Track:
-    """A track: ``samples`` last ``ticks`` / ``timescale`` seconds. ``edits`` say which parts of that are shown.
+    """A track: ``samples`` last ``ticks`` / ``timescale`` seconds. ``edits`` select the parts that are shown.
 
-    ``longest`` is how many ticks the longest sample lasts, ``lead`` the tick at which the first one is shown.
+    ``longest`` is the duration of the longest sample in ticks, ``lead`` the tick at which the first one is shown.
     ``chapters`` are the tracks that hold its chapters' titles and pictures.
     """
 
@@ -64,18 +64,18 @@ class _Track:
 
     @property
     def media_seconds(self) -> float:
-        """How long the samples last."""
+        """The duration of the samples."""
         return self.ticks / self.timescale if self.timescale else 0.0
 
     @property
     def steady_rate(self) -> float:
-        """Samples per second without the longest one."""
+        """Samples per second, without the longest one."""
         if self.samples > 1 and self.ticks > self.longest:
             return (self.samples - 1) * self.timescale / (self.ticks - self.longest)
         return self.samples / self.media_seconds
 
     def shown_seconds(self, movie_timescale: int) -> float:
-        """How long the track plays: what its edits show of its samples."""
+        """The playback duration of the track: the part of its samples that its edits show."""
         if not self.edits or not movie_timescale:
             return self.media_seconds
         seconds = 0.0
@@ -89,7 +89,7 @@ class _Track:
 
 
 def movie(source: Source) -> Movie:
-    """Read a video; ``format_unsupported`` when it has no pictures, ``file_truncated`` without index or content."""
+    """Reads a video. Raises ``format_unsupported`` without pictures, ``file_truncated`` without index or content."""
     top = list(boxes(source, 0, source.size))
     index = next((box for box in top if box.kind == b"moov"), None)
     fragments = [box for box in top if box.kind == b"moof"]
@@ -106,7 +106,7 @@ def movie(source: Source) -> Movie:
     if header is None:
         raise damaged()
     if fragments and (not content or content[-1].start < fragments[-1].start):
-        raise truncated()  # the last fragment's samples stand behind its index
+        raise truncated()  # the last fragment's samples follow its index
     track = _shown(pictures)
     if not track.ticks or not track.timescale:
         raise damaged()
@@ -120,7 +120,7 @@ def movie(source: Source) -> Movie:
 
 
 def _shown(pictures: list[_Track]) -> _Track:
-    """The track that a player shows: the first enabled one with pictures, else the largest. Chapters come last."""
+    """The track that players show: the first enabled one with pictures, else the largest; chapters only if no other."""
     chapters = {number for track in pictures for number in track.chapters}
     whole = [track for track in pictures if track.samples]
     if not whole:
@@ -138,14 +138,14 @@ def _is_wide(source: Source, header: Box) -> bool:
 
 
 def _times(source: Source, header: Box) -> tuple[int, int]:
-    """Time scale and duration of an mvhd or mdhd; all bits set mean unknown, given as 0."""
+    """Time scale and duration of an mvhd or mdhd; 0 for an unknown duration (all bits set)."""
     layout, place = (">IQ", 20) if _is_wide(source, header) else (">II", 12)
     timescale, duration = field(source, header, layout, place)
     return timescale, 0 if duration in (0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF) else duration
 
 
 def _is_turned(source: Source, header: Box, offset: int) -> bool:
-    """Whether the matrix of an mvhd or tkhd (version 0 at ``offset``) turns by some 90 or 270 degrees."""
+    """Whether the matrix of an mvhd or tkhd (version 0 at ``offset``) rotates by about 90 or 270 degrees."""
     right, across, _, down, upright = field(source, header, ">5i", offset + (12 if _is_wide(source, header) else 0))
     return abs(right) + abs(upright) < abs(across) + abs(down)
 
@@ -197,7 +197,7 @@ def _track(source: Source, trak: Box, kind: bytes) -> _Track:
 
 
 def _pixels(source: Source, header: Box, table: Box, wide: int) -> tuple[int, int]:
-    """The coded size in the sample description; the track header's (16.16) when that is not given."""
+    """The coded size in the sample description; the track header's (16.16) when that is missing."""
     descriptions = child(source, table, b"stsd")
     if descriptions is not None and descriptions.end - descriptions.start >= 8 + 36:
         width, height = field(source, descriptions, ">HH", 8 + 32)
@@ -220,7 +220,7 @@ def _sample_count(source: Source, table: Box, kind: bytes) -> int:
 
 
 def _table_ticks(source: Source, table: Box, samples: int) -> tuple[int, int]:
-    """The durations in ``stts`` of as many samples as there are, and of the longest one; zeros when it has none."""
+    """The total duration of ``samples`` in ``stts``, and of the longest one, in ticks; zeros without ``stts``."""
     times = child(source, table, b"stts")
     if times is None:
         return 0, 0
@@ -231,7 +231,7 @@ def _table_ticks(source: Source, table: Box, samples: int) -> tuple[int, int]:
     for first in range(0, count, step):
         raw = source.read(times.start + 8 + 8 * first, 8 * min(step, count - first))
         for number, each in struct.iter_unpack(">Ii", raw):
-            counted, lasting = min(number, samples), max(0, each)  # some writers go back in time on the last sample
+            counted, lasting = min(number, samples), max(0, each)  # some last samples have a negative duration
             longest = max(longest, lasting if counted else 0)
             ticks += counted * lasting
             samples -= counted
@@ -239,7 +239,7 @@ def _table_ticks(source: Source, table: Box, samples: int) -> tuple[int, int]:
 
 
 def _lead(source: Source, table: Box) -> int:
-    """By how many ticks the first sample is shown later than it is decoded (``ctts``)."""
+    """The ticks between decoding and showing the first sample (``ctts``)."""
     offsets = child(source, table, b"ctts")
     if offsets is None or not field(source, offsets, ">I", 4)[0]:
         return 0
@@ -272,7 +272,7 @@ def _chapters(source: Source, trak: Box) -> Iterator[int]:
 
 
 def _check_last_chunk(source: Source, table: Box) -> None:
-    """Refuse a file that ends before its last chunk: a content box without a length hides that."""
+    """Raises MediaRefused for a file that ends before its last chunk; a content box without a length hides that."""
     for kind, layout, width in ((b"stco", ">I", 4), (b"co64", ">Q", 8)):
         offsets = child(source, table, kind)
         if offsets is None:
@@ -282,7 +282,7 @@ def _check_last_chunk(source: Source, table: Box) -> None:
             raise truncated()
 
 
-# Flags of tfhd and trun: which optional fields are there.
+# Flags of tfhd and trun: the optional fields that are present.
 _TFHD_BASE, _TFHD_DESCRIPTION, _TFHD_DURATION = 0x01, 0x02, 0x08
 _TRUN_OFFSET, _TRUN_FIRST_FLAGS, _TRUN_DURATION = 0x01, 0x04, 0x100
 _TRUN_PER_SAMPLE = (0x100, 0x200, 0x400, 0x800)
@@ -291,7 +291,7 @@ _TRUN_PER_SAMPLE = (0x100, 0x200, 0x400, 0x800)
 def _with_fragments(source: Source, index: Box, fragments: list[Box], tracks: list[_Track]) -> list[_Track]:
     """The tracks with the samples and ticks of the movie's fragments added to those of its index (section 8.8).
 
-    An edit that was written before the fragments can't know of them: it shows all that follows.
+    An edit was written before the fragments and does not cover them, so all samples are shown.
     """
     if not fragments:
         return tracks

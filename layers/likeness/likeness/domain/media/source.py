@@ -1,4 +1,4 @@
-"""Bounded reading of a file that nobody trusts, and the chunk walk that WebP and WAV share."""
+"""Bounded reading of untrusted files, and the RIFF chunks of WebP and WAV."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, BinaryIO
 
 from likeness.domain.media.types import damaged, truncated
 
-#: One read is at most this long, whatever length a header claims.
+#: The maximum length of a read, regardless of the length in a header.
 MAX_READ = 1 << 20
-#: Reads per inspection: the largest honest files need some thousands (a 30 MB PNG with 4 KiB chunks: 7,300).
+#: The maximum number of reads per inspection: the largest valid files need some thousands (a 30 MB PNG with 4 KiB
+#: chunks: 7,300).
 MAX_READS = 40_000
 
 
@@ -20,7 +21,7 @@ class Source:
 
     Reading past the end raises MediaRefused ``file_truncated``; more than MAX_READS reads or a read of more than
     MAX_READ bytes raises ``file_damaged``, so no header can make an inspection expensive. Errors of the file object
-    itself (a lost connection) pass through unchanged: they say nothing about the file.
+    itself (a lost connection) are not caught: they are not problems of the file.
     """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
@@ -42,7 +43,7 @@ class Source:
         return data
 
     def head(self, length: int) -> bytes:
-        """The first ``length`` bytes, or as many as there are."""
+        """The first ``length`` bytes, or the whole file if it is shorter."""
         return self.read(0, min(length, self.size))
 
     def unpack(self, layout: str, offset: int) -> tuple[Any, ...]:
@@ -50,10 +51,10 @@ class Source:
         return struct.unpack(layout, self.read(offset, struct.calcsize(layout)))
 
     def find(self, needle: bytes, start: int) -> int:
-        """Where ``needle`` stands at or after ``start``; -1 when it does not. Looks at the file's end first.
+        """The position of ``needle`` at or after ``start``, or -1. Searches the file's end first.
 
-        For marks that normally end a file: one block is read then, everything only when the mark is missing or
-        something long was appended.
+        For markers that normally end a file: then only one block is read, and the whole file only when the marker is
+        missing or much data was appended.
         """
         block = 1 << 16
         tail = max(start, self.size - block)
@@ -69,7 +70,7 @@ class Source:
 class Window:
     """Single bytes of a file from blocks of 64 KiB, for formats that are chains of short pieces.
 
-    More than MAX_LOOKS of them raise ``file_damaged``: a GIF of 30 MB in pieces of 255 bytes takes 118,000.
+    More than MAX_LOOKS reads raise ``file_damaged``: a GIF of 30 MB in pieces of 255 bytes needs 118,000.
     """
 
     MAX_LOOKS = 600_000
@@ -96,7 +97,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A RIFF chunk: its four-character ``kind``, where its payload starts, and the length its header claims."""
+    """A RIFF chunk: its four-character ``kind``, the start of its payload, and the length in its header."""
 
     kind: bytes
     start: int
@@ -107,7 +108,7 @@ MAX_CHUNKS = 1000
 
 
 def riff_chunks(source: Source) -> Iterator[Chunk]:
-    """The top-level chunks of a RIFF file, in order; a chunk may claim more than is there. Ends at the file's end."""
+    """The top-level chunks of a RIFF file, in order. The length of a chunk may exceed the file."""
     offset = 12
     for _ in range(MAX_CHUNKS):
         if offset + 8 > source.size:

@@ -1,4 +1,4 @@
-"""What a media file is, in the product's own words."""
+"""Types and facts of media files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 
 class AssetType(StrEnum):
-    """The kinds of asset that crun knows, spelled as its API spells them."""
+    """The types of asset in crun's API, in its spelling."""
 
     IMAGE = "Image"
     VIDEO = "Video"
@@ -18,12 +18,12 @@ class AssetType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MediaFacts:
-    """What a file turned out to be.
+    """The result of an inspection.
 
     ``content_type`` comes from the content, not from a name. ``width`` and ``height`` are pixels: as displayed (after
     the rotation of the track or of the HEIC item) for a video and a HEIC picture, as stored for every other picture,
-    None for sound. ``duration_seconds`` is None for
-    a picture, ``frames_per_second`` (the average) is None for everything but a video.
+    None for sound. ``duration_seconds`` is None for a picture, ``frames_per_second`` (the average) is None for
+    everything but a video.
     """
 
     asset_type: AssetType
@@ -36,9 +36,9 @@ class MediaFacts:
 
 
 class MediaRefused(Exception):
-    """When a file can't become an asset. ``code`` is stable, ``message`` is for the person who sent the file.
+    """When a file cannot become an asset. ``code`` is stable, ``message`` is for the person who sent the file.
 
-    ``crun_code`` is what crun calls it, where that says more than our code does.
+    ``crun_code`` is crun's code, when it is more precise than ours.
     """
 
     def __init__(self, code: str, message: str, crun_code: str | None = None) -> None:
@@ -75,7 +75,7 @@ _STANDARD_TYPES = {
     "audio/mpeg": AssetType.AUDIO,
     "audio/wav": AssetType.AUDIO,
 }
-#: What browsers, phones and chats call the same formats.
+#: Other names of the same formats that browsers, phones and chat apps use.
 _ALIASES = {
     "image/jpg": "image/jpeg",
     "image/jpe": "image/jpeg",
@@ -133,16 +133,16 @@ CONTENT_TYPES: Mapping[str, AssetType] = MappingProxyType(
 
 
 def standard_type(label: str) -> str | None:
-    """Return the standard form of a media type that we accept: ``image/jpeg`` for ``image/JPG; charset=binary``.
+    """Returns the standard form of an accepted media type: ``image/jpeg`` for ``image/JPG; charset=binary``.
 
-    Media types are compared without case and parameters (RFC 9110 section 8.3.1). None for every other type.
+    Media types are compared without case and parameters (RFC 9110 section 8.3.1). Returns None for all other types.
     """
     bare = label.partition(";")[0].strip().lower()
     found = _ALIASES.get(bare, bare)
     return found if found in _STANDARD_TYPES else None
 
 
-#: What the end of a file's name promises.
+#: The content type of a file name's extension.
 EXTENSIONS: Mapping[str, str] = MappingProxyType(
     {
         "jpg": "image/jpeg",
@@ -176,5 +176,5 @@ EXTENSIONS: Mapping[str, str] = MappingProxyType(
 
 
 def content_type_of(filename: str) -> str | None:
-    """The content type that ``holiday/Anna.jpg``, ``.JPG`` or ``jpg`` promises; None when we accept no such file."""
+    """The content type of ``holiday/Anna.jpg``, ``.JPG`` or ``jpg`` by its extension; None when it is not accepted."""
     return EXTENSIONS.get(filename.strip().rpartition(".")[2].lower())

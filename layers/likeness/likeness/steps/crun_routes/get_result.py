@@ -63,7 +63,7 @@ class GetResult:
         until, pause = self.clock.now() + _RESULT_SECONDS, _FIRST_PAUSE_SECONDS
         while result_is_on_its_way(session):
             if self.clock.now() + pause > until:
-                raise UpstreamDeferred("The result is on its way", retry_after=5)
+                raise UpstreamDeferred("The result is not available yet", retry_after=5)
             self.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
             session = self._session(caller, issued_token)

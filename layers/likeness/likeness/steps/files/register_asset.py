@@ -41,7 +41,7 @@ class RegisterAsset:
         session = own_session(self.store, caller, session_id)
         caller.require_living_client(self.has_key)
         if not session.accepts_uploads:
-            raise Conflict(f"A session that is {session.status.value} takes no uploads")
+            raise Conflict(f"The session is {session.status.value} and does not accept uploads")
         now = self.clock.now()
         known = self._known(session.id, body.sha256)
         if known:
@@ -50,7 +50,7 @@ class RegisterAsset:
         try:
             self.store.add_asset(asset)
         except ConditionFailed:
-            raise Conflict("The session takes no uploads") from None
+            raise Conflict("The session does not accept uploads") from None
         return self._view(asset, now), True
 
     def _known(self, session_id: str, sha256: str | None) -> Asset | None:

@@ -103,15 +103,15 @@ class CreateSession:
         session, assets = own_session_with_assets(self.store, caller, wanted)
         caller.require_living_client(self.has_key)
         if session.status not in (SessionStatus.REQUIRES_INPUT, SessionStatus.PROCESSING) or session.group_id:
-            raise Conflict(f"A session that is {session.status.value} takes no further attempt")
+            raise Conflict(f"The session is {session.status.value} and does not accept new attempts")
         if caller.session_id is not None and session.consent is None:
-            raise Conflict("The person's consent comes first", code="consent_required")
+            raise Conflict("The person must give consent first", code="consent_required")
         number = len(session.attempts) + 1
         if number > self.max_attempts:
-            raise TooManyAttempts(f"This session has used its {self.max_attempts} attempts")
+            raise TooManyAttempts(f"The session has used all of its {self.max_attempts} attempts")
         waiting = session.status is SessionStatus.PROCESSING  # no longer true after RecordFailure
         if waiting and session.attempt and session.attempt.status is AttemptStatus.PASSED:
-            raise Conflict("The check was passed; its result is on the way", retry_after=5)
+            raise Conflict("The face check was passed, but its result is not available yet", retry_after=5)
         now = self.clock.now()
         attempt, h5_link = self.links(session, number, base_url, now)
         try:
@@ -132,7 +132,7 @@ class CreateSession:
         try:
             session = self.store.renew_invite(session.id)
         except ConditionFailed:
-            raise Conflict("A session that is canceled or redacted takes no invite link") from None
+            raise Conflict("The session is canceled or redacted and cannot have an invite link") from None
         return session_view(
             session,
             [asset_view(each) for each in assets],

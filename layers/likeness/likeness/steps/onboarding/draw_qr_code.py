@@ -22,7 +22,7 @@ def draw_qr_code(caller: Caller, credential: str, link: str) -> str:
     printable ASCII characters at most, and Forbidden when a person sends another link.
     """
     if len(link) > LONGEST_LINK or not _LINK.fullmatch(link):
-        message = f"body: an http or https URL of at most {LONGEST_LINK} printable ASCII characters"
+        message = f"body: must be an http or https URL of at most {LONGEST_LINK} printable ASCII characters"
         raise InvalidRequest(message, field="body")
     if caller.is_person and link.partition("#")[2] != credential:
         raise Forbidden("A session token can only be used for its own invite link")

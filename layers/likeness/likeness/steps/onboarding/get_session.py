@@ -58,7 +58,7 @@ class GetSession:
         """Returns one asset's view."""
         _, asset = own_asset(self.store, caller, session_id, asset_id)
         if asset is None:
-            raise NotFound("There is no such asset")
+            raise NotFound("Asset not found")
         return asset_view(asset)
 
     def list(
@@ -73,9 +73,9 @@ class GetSession:
         """Returns ``{"sessions": […], "next_cursor": …}``, newest first. The arguments are the raw query values."""
         caller.require_client()
         if limit is not None and not _PAGE_SIZE.fullmatch(limit):
-            raise InvalidRequest(f"limit: a whole number from 1 to {_LARGEST_PAGE}", field="limit")
+            raise InvalidRequest(f"limit: must be an integer from 1 to {_LARGEST_PAGE}", field="limit")
         if status is not None and status not in list(SessionStatus):
-            raise InvalidRequest(f"status: one of {', '.join(SessionStatus)}", field="status")
+            raise InvalidRequest(f"status: must be one of {', '.join(SessionStatus)}", field="status")
         page = self.store.list_sessions(
             caller.client_id, limit=int(limit or 20), cursor=cursor, status=status, reference=reference
         )

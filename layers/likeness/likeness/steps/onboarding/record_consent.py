@@ -28,7 +28,7 @@ class RecordConsent:
     def text(self, language: str | None) -> dict[str, Any]:
         """Returns the current text in ``language`` (default: zh). Raises InvalidRequest for an unknown language."""
         if language is not None and language not in list(Language):
-            raise InvalidRequest(f"language: one of {', '.join(Language)}", field="language")
+            raise InvalidRequest(f"language: must be one of {', '.join(Language)}", field="language")
         return consent_text_view(self.texts.current(Language(language or Language.ZH)))
 
     def __call__(self, caller: Caller, session_id: str, body: ConsentAgreed) -> tuple[dict[str, Any], bool]:
@@ -39,10 +39,10 @@ class RecordConsent:
         session = own_session(self.store, caller, session_id)
         caller.require_living_client(self.has_key)
         if not session.accepts_uploads:
-            raise Conflict(f"A session that is {session.status.value} takes no consent")
+            raise Conflict(f"The session is {session.status.value} and does not accept consent")
         text = self.texts.current(Language(body.language))
         if (body.text_version, body.sha256) != (text.version, text.sha256):
-            raise Conflict("The text has changed; read it again", code="consent_text_changed")
+            raise Conflict("The consent text has changed; get the current text", code="consent_text_changed")
         if session.consent and session.consent.sha256 == text.sha256:
             return consent_view(session.consent), False
         consent = Consent(
@@ -56,5 +56,5 @@ class RecordConsent:
         try:
             self.store.record_consent(session, consent)
         except ConditionFailed:
-            raise Conflict("The session has changed at the same time", retry_after=1) from None
+            raise Conflict("The session was changed at the same time", retry_after=1) from None
         return consent_view(consent), True

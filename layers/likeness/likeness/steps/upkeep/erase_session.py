@@ -59,7 +59,7 @@ class EraseSession:
             caller.require_client()
             if session.status is SessionStatus.REDACTED or self.store.redact_session(session, self.clock.now()):
                 return session
-        raise Conflict("A fresh attempt was started at the same time", retry_after=1)
+        raise Conflict("Another attempt was started at the same time", retry_after=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class EraseAsset:
         session, asset = own_asset(self.store, caller, session_id, asset_id)
         caller.require_client()
         if asset is None:
-            raise NotFound("There is no such asset")
+            raise NotFound("Asset not found")
         if asset.status is not AssetStatus.REDACTED:
             # Before the row loses its object key. check_upload deletes a file that arrives in the meantime.
             self._delete_file(asset)
