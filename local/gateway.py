@@ -60,6 +60,7 @@ class Gateway(BaseHTTPRequestHandler):
     """Passes a request on and its answer back. Redirects are passed on too, never followed."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body would wait 40 ms for the receipt of its headers
     # prefix → (origin, the path that takes the prefix's place)
     targets: ClassVar[dict[str, tuple[str, str]]] = {}
     _began: float | None = None

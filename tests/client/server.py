@@ -74,6 +74,7 @@ class Script:
 def _handler(script: Script) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # a body would wait 40 ms for the receipt of its headers
 
         def _serve(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
