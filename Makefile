@@ -169,7 +169,7 @@ bench-check: $(BENCH) ## compare the figures that do not depend on the machine w
 
 # Each check is a command that fails when it finds a problem. They run in parallel, the slowest first. mypy and tsc are
 # also run on code with known mistakes.
-CHECKS := mypy checkov sam policies cfn-lint resolve models pages asl ruff format imports statelint zizmor
+CHECKS := mypy checkov sam policies cfn-lint resolve models pages asl words ruff format imports statelint zizmor
 mypy := $(RUN) -m mypy $(SOURCES) && $(RUN) -m pytest tests/checks/test_types.py --quiet
 pages = $(NODE_TOOLS) && $(TSC) --project layers/likeness && TSC=$(TSC) $(RUN) -m pytest tests/checks/test_pages.py --quiet
 asl = $(NODE_TOOLS) && ASL_VALIDATOR=$(VENV)/node/node_modules/.bin/asl-validator $(RUN) -m pytest tests/checks/test_asl.py --quiet
@@ -184,6 +184,7 @@ format := $(RUN) -m ruff format --check .
 imports := PYTHONPATH=layers/likeness $(VENV)/bin/lint-imports
 statelint := $(VENV)/bin/statelint statemachine/onboard_person.asl.json
 resolve := $(MAKE) --no-print-directory resolve
+words := $(RUN) -m tests.checks.words && $(RUN) -m pytest tests/checks/test_words.py --quiet
 models := $(MAKE) --no-print-directory compare-models
 zizmor := $(VENV)/bin/zizmor --offline --quiet --min-severity medium .github/workflows
 

@@ -74,7 +74,7 @@ def _quick_call(self: BaseClient, operation: str, parameters: Any) -> Any:
 
 
 def _begin_again() -> None:
-    """A tracer hears of the next call, and from then on of every line."""
+    """A tracer receives of the next call, and from then on of every line."""
 
 
 def _quick_load(self: Loader, name: str) -> Any:

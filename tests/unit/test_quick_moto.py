@@ -48,7 +48,7 @@ def _update(expression: str, names: dict[str, str], values: dict[str, Any], **mo
 
 
 def _answers(client: Any) -> Iterator[Any]:
-    """What becomes of one item, as its owner hears of it."""
+    """What becomes of one item, as its owner receives of it."""
     yield client.put_item(TableName="table", Item=ITEM)
     for update in UPDATES:
         for kind in ("ALL_OLD", "UPDATED_NEW"):
