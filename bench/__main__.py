@@ -44,7 +44,7 @@ def report() -> None:
 @main.command()
 def usage() -> None:
     """Play persons through the product and keep what they use in ops/usage.json, for `python -m ops cost`."""
-    written = importlib.import_module("bench.dollars").write_record()
+    written = importlib.import_module("bench.studies.dollars").write_record()
     _console().print(f"written: {written.relative_to(ROOT)}")
 
 
@@ -52,7 +52,7 @@ def usage() -> None:
 @click.option("--accept", is_flag=True, help="Take what is found as the new baseline.")
 def check(accept: bool) -> None:
     """The parts that give the same figures everywhere, against their baseline; 1 when one got worse."""
-    sys.exit(importlib.import_module("bench.check").check(accept))
+    sys.exit(importlib.import_module("bench.checked.check").check(accept))
 
 
 def _measure(part: str, console: Console) -> bool:

@@ -13,7 +13,7 @@ from bench.table import markdown
 from local.processes import ROOT
 
 DOCS = ROOT / "docs"
-DECISIONS = ROOT / "bench" / "decisions.md"
+DECISIONS = ROOT / "bench" / "studies" / "decisions.md"
 #: The title of each part, and what its figures mean.
 _PARTS = {
     "calls": (

@@ -21,18 +21,18 @@ from local.processes import ROOT
 
 RESULTS = ROOT / "build" / "bench"
 PARTS = {
-    "calls": "bench.calls",
-    "transitions": "bench.transitions",
-    "polling": "bench.polling",
-    "bytecode": "bench.bytecode",
-    "tls": "bench.tls",
-    "cold_start": "bench.cold_start",
-    "warm": "bench.warm",
-    "growth": "bench.growth",
-    "deployed": "bench.deployed",
-    "drop_in": "bench.drop_in",
-    "memory": "bench.memory",
-    "dollars": "bench.dollars",
+    "calls": "bench.checked.calls",
+    "transitions": "bench.checked.transitions",
+    "polling": "bench.studies.polling",
+    "bytecode": "bench.studies.bytecode",
+    "tls": "bench.studies.tls",
+    "cold_start": "bench.studies.cold_start",
+    "warm": "bench.studies.warm",
+    "growth": "bench.studies.growth",
+    "deployed": "bench.studies.deployed",
+    "drop_in": "bench.studies.drop_in",
+    "memory": "bench.studies.memory",
+    "dollars": "bench.studies.dollars",
 }
 
 

@@ -48,11 +48,15 @@ def clients(stack_name: str, state_file: Path | None) -> tuple[str, Callable[[st
     """The stack's name and how to make clients where it is, whether it is there or not; ClickException."""
     if state_file:
         state = _state(state_file)
-        from local import emulator  # only where there is a local stack
-
-        return state.get("stack_name", stack_name), lambda service: emulator.client(service, state["emulator_endpoint"])
+        return state.get("stack_name", stack_name), lambda service: _local_client(service, state["emulator_endpoint"])
     make: Any = boto3.client  # its stubs know one overload for each service
     return stack_name, make
+
+
+def _local_client(service: str, endpoint: str) -> Any:
+    """Returns a client of the emulator, which accepts any credentials; the user's own AWS configuration is not used."""
+    session: Any = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")  # noqa: S106
+    return session.client(service, endpoint_url=endpoint)
 
 
 def _state(state_file: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.check import BASELINE, check
+from bench.checked.check import BASELINE, check
 
 Figures = dict[str, Any]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from bench.idle import Idle, idle
+from bench.studies.idle import Idle, idle
 from bench.table import Row
 from local import emulator
 from local.crun_script import Callbacks, CrunApi, pass_check
@@ -67,17 +67,12 @@ def _rows(sides: dict[str, CrunApi], floor: Idle, callbacks: Callbacks, url: str
         least = median["request"] + (median[f"crun {call}"] if asks else 0)
         return Row("drop_in", call, median[f"likeness {call}"], "s", least, goal, note=note)
 
-    def added(call: str) -> Row:
-        more = median[f"likeness {call}"] - median[f"crun {call}"]
-        return Row("drop_in", f"{call}, beyond crun's own answer", more, "s")
-
     calls = ("visual-validate-session", "visual-validate-result", "asset-upload", "asset-info")
     return [
         row(calls[0], 2.0, _SESSION, asks=True),
         row(calls[1], 1.5),
         row(calls[2], 3.0, _UPLOAD, asks=True),
         row(calls[3], 1.5),
-        *map(added, calls),
     ]
 
 

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.artefact import build
-from bench.bytecode import all_recordings, wrapped
-from bench.canned import canned
-from bench.cold_start import Bench
-from bench.recording import Recording, record
+from bench.studies.artefact import build
+from bench.studies.bytecode import all_recordings, wrapped
+from bench.studies.canned import canned
+from bench.studies.cold_start import Bench
+from bench.studies.recording import Recording, record
+from bench.studies.tls import measure as measure_tls
 from bench.table import Row
-from bench.tls import measure as measure_tls
 from tests.template_file import RESOURCES, TEMPLATE
 
 SAMPLES = 5
@@ -99,7 +99,7 @@ def measure(samples: int = SAMPLES) -> dict[str, Footprint]:
 def _connections(samples: int) -> tuple[float, float]:
     """CPU seconds of the first call on a new TLS connection: of an AWS client, of crun's."""
     calls = measure_tls(samples)
-    return calls["dynamodb", "init"][0], calls["crun", "init"][0]
+    return calls["dynamodb"][0], calls["crun"][0]
 
 
 def _footprint(bench: Bench, recording: Recording, samples: int, connection: tuple[float, float]) -> Footprint:

@@ -161,19 +161,19 @@ PEERS: dict[str, Callable[[int, float], float]] = {
 
 
 @cache
-def peer_costs(deadline: float) -> dict[tuple[str, str], Cost]:
+def peer_costs() -> dict[tuple[str, str], Cost]:
     """By peer and distribution."""
     return {
-        (peer, name): cost_of(distribution, _ages(pause, deadline))
+        (peer, name): cost_of(distribution, _ages(pause, DEADLINE))
         for peer, pause in PEERS.items()
         for name, distribution in DISTRIBUTIONS.items()
     }
 
 
-def best_peer(case: Case, deadline: float = DEADLINE) -> tuple[float, str]:
+def best_peer(case: Case) -> tuple[float, str]:
     """What the best peer costs in this case, and which it is."""
     name, weight = case
-    return min((peer_costs(deadline)[peer, name].at(weight), peer) for peer in PEERS)
+    return min((peer_costs()[peer, name].at(weight), peer) for peer in PEERS)
 
 
 def ages_of(schedule: Schedule, history: History) -> list[float]:
@@ -181,11 +181,11 @@ def ages_of(schedule: Schedule, history: History) -> list[float]:
     return _ages(lambda _, age: schedule.next_delay(age, history), schedule.deadline)
 
 
-def learned(case: Case, seed: int, sizes: Sequence[int], deadline: float = DEADLINE) -> Iterator[Cost]:
+def learned(case: Case, seed: int, sizes: Sequence[int]) -> Iterator[Cost]:
     """The costs after so many assets, each of them noticed by the schedule that had learned from those before it."""
     name, weight = case
     distribution, chance = DISTRIBUTIONS[name], random.Random(f"{seed} {name}")  # drawn again the same
-    schedule, history = Schedule(weight=weight, deadline=deadline), NOTHING_SEEN
+    schedule, history = Schedule(weight=weight, deadline=DEADLINE), NOTHING_SEEN
     ages, counts, never = ages_of(schedule, history), list(history.counts), 0.0
     for number in range(1, max(sizes) + 1):
         seen = _noticed(distribution.draw(chance), ages, history)
@@ -204,9 +204,9 @@ def _noticed(time: float, ages: Sequence[float], history: History) -> History:
     return NEVER if poll == len(ages) else observed(ages[poll - 1] if poll else 0.0, ages[poll], history)
 
 
-def ratio(cost: Cost, case: Case, deadline: float = DEADLINE) -> float:
+def ratio(cost: Cost, case: Case) -> float:
     """To the best peer."""
-    return cost.at(case[1]) / best_peer(case, deadline)[0]
+    return cost.at(case[1]) / best_peer(case)[0]
 
 
 def prior_ratio(case: Case) -> float:
@@ -217,7 +217,7 @@ def prior_ratio(case: Case) -> float:
 # -- the best that is possible ------------------------------------------------------------------------------------
 
 
-def optimum(case: Case, bounds: Callable[[float], tuple[float, float]], deadline: float = DEADLINE) -> float:
+def optimum(case: Case, bounds: Callable[[float], tuple[float, float]]) -> float:
     """What the best schedule costs that knows the distribution, by dynamic programming over a fine grid of ages.
 
     ``bounds`` gives the shortest and the longest pause at an age. Whole seconds up to 100 s, then one in a hundred.
@@ -225,8 +225,8 @@ def optimum(case: Case, bounds: Callable[[float], tuple[float, float]], deadline
     name, weight = case
     distribution = DISTRIBUTIONS[name]
     ages = [0.0]
-    while ages[-1] < deadline:
-        ages.append(min(deadline, ages[-1] + max(1.0, ages[-1] / 100)))
+    while ages[-1] < DEADLINE:
+        ages.append(min(DEADLINE, ages[-1] + max(1.0, ages[-1] / 100)))
     by, moments = [distribution.by(age) for age in ages], [distribution.moment(age) for age in ages]
     rest = [0.0] * len(ages)
     for here in range(len(ages) - 2, -1, -1):
@@ -271,11 +271,10 @@ def rows(*, fast: bool = False) -> list[Row]:
         figures = [figure for each in by_seed for figure in each]
         found += _pair(f"learned from {size:,} assets", figures, goals=(1.05, 0.92), note=note)
     found += _pair("the prior alone", [prior_ratio(case) for case in CASES], goals=(1.7, None))
-    found += _peers(DEADLINE)
+    found += _peers()
     found += _pair("full knowledge, any pause", _optima(_any_pause), goals=(None, None))
     found += _pair("full knowledge, the template's bounds", _optima(Schedule().bounds), goals=(None, None))
     if not fast:
-        found += _hour()
         found += [_case(case, [each[-1] for each in runs[case]]) for case in CASES]
     return found
 
@@ -295,12 +294,12 @@ def _case(case: Case, costs: Sequence[Cost]) -> Row:
     )
 
 
-def _peers(deadline: float) -> list[Row]:
+def _peers() -> list[Row]:
     return [
         Row(
             PART,
-            f"{peer}: its own worst" + (f", deadline {deadline:,.0f} s" if deadline != DEADLINE else ""),
-            max(ratio(peer_costs(deadline)[peer, case[0]], case, deadline) for case in CASES),
+            f"{peer}: its own worst",
+            max(ratio(peer_costs()[peer, case[0]], case) for case in CASES),
             "x the best peer",
         )
         for peer in PEERS
@@ -309,14 +308,6 @@ def _peers(deadline: float) -> list[Row]:
 
 def _optima(bounds: Callable[[float], tuple[float, float]]) -> list[float]:
     return [optimum(case, bounds) / best_peer(case)[0] for case in CASES]
-
-
-def _hour() -> list[Row]:
-    """The same with a deadline of an hour, which spares the peers their polls for what never comes."""
-    hour = 3_600.0
-    ratios = [ratio(next(learned(case, SEEDS[0], HISTORIES[:1], hour)), case, hour) for case in CASES]
-    what = f"learned from {HISTORIES[0]} assets, deadline {hour:,.0f} s"
-    return _pair(what, ratios, goals=(None, None)) + _peers(hour)
 
 
 #: From one poll for a hundred seconds of delay to five polls for one.
@@ -328,7 +319,7 @@ def extra() -> dict[str, Any]:
     panels = {}
     for name in DISTRIBUTIONS:
         learned_costs = [next(learned((name, weight), SEEDS[0], HISTORIES[:1])) for weight in _FRONT_WEIGHTS]
-        peers = {peer: peer_costs(DEADLINE)[peer, name] for peer in PEERS}
+        peers = {peer: peer_costs()[peer, name] for peer in PEERS}
         panels[name] = {
             "learned": [[each.polls, each.delay] for each in learned_costs],
             "peers": {peer: [cost.polls, cost.delay] for peer, cost in peers.items()},

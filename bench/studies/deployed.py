@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from bench.idle import Idle, idle
+from bench.studies.idle import Idle, idle
 from bench.table import Row
 from local import emulator
 from local.media import portrait

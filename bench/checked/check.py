@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import calls, dollars, transitions, weight
+from bench.checked import calls, transitions, usage, weight
 
 BASELINE = Path(__file__).with_name("baseline.json")
 #: Modules and bytes change a little with every version of a package; a call more is a call more.
@@ -95,7 +95,7 @@ def check(
     *,
     baseline: Path = BASELINE,
     measured: Callable[[], Figures] = measure,
-    stale: Callable[[], list[str]] = dollars.stale,
+    stale: Callable[[], list[str]] = usage.stale,
 ) -> int:
     """Prints what differs from the baseline; 1 when something got worse. ``accept`` keeps what was found instead.
 

@@ -15,10 +15,10 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
-from bench.artefact import Artefact
-from bench.canned import canned
-from bench.cold_start import Bench
-from bench.recording import Recording, record
+from bench.studies.artefact import Artefact
+from bench.studies.canned import canned
+from bench.studies.cold_start import Bench
+from bench.studies.recording import Recording, record
 from bench.table import Row
 from local.processes import ROOT, environment
 from local.stack import build_for_host

@@ -7,10 +7,9 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from bench.recording import record
-from bench.replay import Player, replay
+from bench.studies.recording import record
+from bench.studies.replay import Player, replay
 from bench.table import Row
 
 RUNS = 200
@@ -87,20 +86,3 @@ def rows() -> list[Row]:
         times = measured()[name]
         found.append(Row("warm", f"{name}, p99", p99(times.handler), "ms CPU", floor=p99(times.floor)))
     return found
-
-
-def extra() -> dict[str, Any]:
-    """By function, in milliseconds of processor time."""
-    return {
-        "runs": RUNS,
-        "functions": {
-            name: {
-                "calls": each.calls,
-                "p50": round(p50(each.handler), 3),
-                "p99": round(p99(each.handler), 3),
-                "floor_p50": round(p50(each.floor), 3),
-                "floor_p99": round(p99(each.floor), 3),
-            }
-            for name, each in measured().items()
-        },
-    }

@@ -25,7 +25,7 @@ import requests
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from bench.recording import Exchange, Recording
+from bench.studies.recording import Exchange, Recording
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger
 from tests.faults.fault_injection import CRUN_CALLS

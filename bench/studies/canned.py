@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from bench.recording import Exchange
+from bench.studies.recording import Exchange
 
 _INVOCATION = "/2018-06-01/runtime/invocation/"
 _TIMEOUT_SECONDS = 60.0
@@ -22,12 +22,10 @@ _TIMEOUT_SECONDS = 60.0
 
 @dataclass
 class Run:
-    """One process: what it is asked, what it is answered, and when it was where (perf_counter seconds)."""
+    """One process: its event, the recorded responses, and its answer. ``ready`` is set when it asks for its event."""
 
     event: dict[str, Any]
     exchanges: Sequence[Exchange]
-    ready_at: float = 0.0
-    answered_at: float = 0.0
     answer: bytes | None = None
     failed: bool = False
     ready: threading.Event = field(default_factory=threading.Event)
@@ -72,7 +70,6 @@ class _Handler(BaseHTTPRequestHandler):
             if run.ready.is_set():
                 run.over.wait(_TIMEOUT_SECONDS)  # until the process is ended
                 return
-            run.ready_at = time.perf_counter()
             run.ready.set()
             headers = {
                 "Lambda-Runtime-Aws-Request-Id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
@@ -82,7 +79,6 @@ class _Handler(BaseHTTPRequestHandler):
             }
             self._send(200, headers, json.dumps(run.event).encode())
             return
-        run.answered_at = time.perf_counter()
         run.answer, run.failed = body, not self.path.endswith("/response")
         self._send(202, {}, b"{}")
         run.over.set()

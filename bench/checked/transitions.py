@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from bench.stage import OperationFailed, Stage, answered, stage
+from bench.checked.stage import OperationFailed, Stage, answered, stage
 from bench.table import Row
 from likeness.domain.asset import AssetStatus
 

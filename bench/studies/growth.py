@@ -12,16 +12,16 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from bench.calls import counted as counted_calls
-from bench.capacity import metered
-from bench.recording import Recorder, Recording, environment_now
-from bench.replay import Player, replay
-from bench.stage import ACTIVE_AFTER_SECONDS, OperationFailed, Stage, answered, stage
+from bench.checked.calls import counted as counted_calls
+from bench.checked.capacity import metered
+from bench.checked.stage import ACTIVE_AFTER_SECONDS, OperationFailed, Stage, answered, stage
+from bench.studies.recording import Recorder, Recording, environment_now
+from bench.studies.replay import Player, replay
 from bench.table import Row
 from likeness.domain.asset import AssetStatus
 from likeness.runtime import bootstrap
@@ -238,13 +238,3 @@ def rows() -> list[Row]:
         Row("growth", "calls of Scan, of all operations", sum("Scan" in each for each in called), "calls", goal=0),
         Row("growth", "roles that may Scan, but for the export's", len(scanners()), "roles", goal=0),
     ]
-
-
-def extra() -> dict[str, Any]:
-    """By number of files, and by number of sessions; every operation that was called."""
-    found = grown()
-    return {
-        "sessions": [asdict(each) for each in found.sessions],
-        "listings": [asdict(each) for each in found.listings],
-        "operations": sorted(found.operations),
-    }

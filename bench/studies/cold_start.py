@@ -1,7 +1,7 @@
 """Cold starts as Lambda makes them: the real runtime client, the layers as built, a fresh process each time.
 
-CPU time from the start of the process to the end of the first invocation; wall time is shown beside it. The floor is a
-handler that makes ``boto3.client``s of the same services and one call.
+It measures CPU time from the start of the process to the end of the first invocation. The floor is a handler that
+creates ``boto3.client``s of the same services and makes one call.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import Any
 
 import boto3
 
-from bench.artefact import Artefact, build
-from bench.canned import Canned, Run, canned
-from bench.recording import Exchange, Recording, record
+from bench.studies.artefact import Artefact, build
+from bench.studies.canned import Canned, Run, canned
+from bench.studies.recording import Exchange, Recording, record
 from bench.table import Row
 
 REPETITIONS = 12
@@ -35,8 +35,6 @@ _TIMEOUT_SECONDS = 60.0
 _WITHOUT_BODY_PARSING = frozenset(
     {"receive_callback", "authorize", "check_upload", "start_onboarding", "claim_assets", "publish_changes"}
 )
-#: Shown without bytecode too.
-_SHOWN_WITHOUT_BYTECODE = ("receive_callback", "create_session")
 _BODY_PARSING_NOTE = (
     "Pydantic for a caller's body and Powertools' router are a third of this start. Both are kept: code of our own"
     " would have to earn the same trust."
@@ -76,11 +74,9 @@ _AN_ITEM = Exchange("dynamodb", "GetItem", {}, 200, {"content-type": "applicatio
 
 @dataclass(frozen=True)
 class Sample:
-    """Seconds. ``init`` ends when the runtime asks for its first event."""
+    """CPU seconds. ``init_cpu`` ends when the runtime client asks for its first event."""
 
     cpu: float
-    wall: float
-    init_wall: float
     init_cpu: float
 
 
@@ -136,7 +132,6 @@ class Bench:
         """One cold start. RuntimeError when the invocation fails."""
         run = Run(event, answers)
         self.server.play(run)
-        began = time.perf_counter()
         child = subprocess.Popen(
             [sys._base_executable, "-S", "-m", "awslambdaric", "app.handler"],  # type: ignore[attr-defined]
             cwd=task,
@@ -157,7 +152,7 @@ class Bench:
             raise RuntimeError(f"{task.name}: {(run.answer or b'no answer')[:2000]!r}")
         if b'"statusCode": 5' in run.answer or b'"statusCode":5' in run.answer:
             raise RuntimeError(f"{task.name}: {run.answer[:2000]!r}")
-        return Sample(usage.ru_utime + usage.ru_stime, run.answered_at - began, run.ready_at - began, init_cpu)
+        return Sample(usage.ru_utime + usage.ru_stime, init_cpu)
 
     def _process(self, task: Path, layers: Sequence[Path]) -> dict[str, str]:
         endpoint = f"http://{self.server.address}"
@@ -198,7 +193,6 @@ class Samples:
     floors: dict[tuple[str, ...], list[Sample]]
     runtime: list[Sample]
     imports: dict[str, list[Sample]]
-    without_bytecode: dict[str, list[Sample]]
     services: dict[str, tuple[str, ...]]
 
     def floor_of(self, function: str) -> float:
@@ -213,7 +207,7 @@ def measure(repetitions: int = REPETITIONS, only: tuple[str, ...] = ()) -> Sampl
     wanted = [each for name, each in sorted(recordings.items()) if not only or name in only]
     with tempfile.TemporaryDirectory() as folder, canned() as server:
         bench = Bench(server, Path(folder), build(), environment)
-        found = Samples({}, {}, [], {}, {}, {each.function: each.services for each in wanted})
+        found = Samples({}, {}, [], {}, {each.function: each.services for each in wanted})
         for each in wanted:  # once unmeasured: files come from the disk, and every answer is looked at
             bench.start(bench.function(each.function), bench.artefact.layers, each.event, each.exchanges)
         turns: list[Recording | tuple[str, ...]] = [*wanted, *sorted(set(found.services.values()))]
@@ -231,11 +225,8 @@ def measure(repetitions: int = REPETITIONS, only: tuple[str, ...] = ()) -> Sampl
 
 
 def _take_apart(bench: Bench, wanted: Sequence[Recording], found: Samples) -> None:
-    """What the runtime client alone takes, what the imports do, and what everything takes without bytecode."""
+    """Measures the runtime client alone, and the imports alone."""
     bare = bench.task("bare", _EMPTY_HANDLER)
-    bald = [shutil.copytree(layer, bench.scratch / "bald" / layer.name) for layer in bench.artefact.layers]
-    for folder in [each for layer in bald for each in layer.rglob("__pycache__")]:
-        shutil.rmtree(folder)
     for _ in range(_FLOOR_REPETITIONS):
         found.runtime.append(bench.start(bare, [], {}, []))
     for each in wanted:
@@ -243,9 +234,6 @@ def _take_apart(bench: Bench, wanted: Sequence[Recording], found: Samples) -> No
         for _ in range(_FLOOR_REPETITIONS):
             sample = bench.start(task, bench.artefact.layers, {}, [])
             found.imports.setdefault(each.function, []).append(sample)
-            if each.function in _SHOWN_WITHOUT_BYTECODE:
-                sample = bench.start(bench.function(each.function), bald, each.event, each.exchanges)
-                found.without_bytecode.setdefault(each.function, []).append(sample)
 
 
 def _milliseconds(samples: Sequence[Sample], name: str = "cpu") -> float:
@@ -254,14 +242,9 @@ def _milliseconds(samples: Sequence[Sample], name: str = "cpu") -> float:
 
 
 def rows() -> list[Row]:
-    """One row for each function, then those without bytecode."""
+    """Returns one row for each function."""
     found = measure()
-    made = [_judged(function, _milliseconds(samples), found) for function, samples in sorted(found.built.items())]
-    made += [
-        Row("cold_start", f"{function}, without bytecode", _milliseconds(samples), "ms", floor=found.floor_of(function))
-        for function, samples in found.without_bytecode.items()
-    ]
-    return made
+    return [_judged(function, _milliseconds(samples), found) for function, samples in sorted(found.built.items())]
 
 
 def _judged(function: str, measured: float, found: Samples) -> Row:
@@ -274,7 +257,7 @@ def _judged(function: str, measured: float, found: Samples) -> Row:
 
 
 def extra() -> dict[str, Any]:
-    """CPU milliseconds by phase, for the plot; ``wall`` beside them."""
+    """Returns the plot's data: CPU milliseconds by phase."""
     found = measure()
     functions = {}
     for function, samples in sorted(found.built.items()):
@@ -286,6 +269,5 @@ def extra() -> dict[str, Any]:
             "clients": max(0.0, ready - imported),
             "first invocation": whole - max(ready, imported),
             "floor": found.floor_of(function),
-            "wall": _milliseconds(samples, "wall"),
         }
     return {"functions": functions}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bench.stage import ACTIVE_AFTER_SECONDS, OperationFailed, Stage, answered, stage
+from bench.checked.stage import ACTIVE_AFTER_SECONDS, OperationFailed, Stage, answered, stage
 from bench.table import Row
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
 from tests.faults.crun_caller import CALLBACK
@@ -403,21 +403,3 @@ def _row(of: Counted) -> Row:
 def rows() -> list[Row]:
     """One row for each operation."""
     return [_row(each) for each in counted()]
-
-
-def extra() -> dict[str, Any]:
-    """By operation: what is called warm, and what a new process calls besides."""
-    return {
-        "pause_seconds": PAUSE_SECONDS,
-        "operations": [
-            {
-                "name": each.operation.name,
-                "runs": each.operation.runs,
-                "minimum": each.operation.minimum,
-                "least": each.operation.least,
-                "warm": each.warm,
-                "first_extra": each.extra,
-            }
-            for each in counted()
-        ],
-    }
