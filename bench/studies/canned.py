@@ -1,6 +1,6 @@
-"""AWS and crun for one process at a time: the recorded answers, in their order, over HTTP on loopback.
+"""Serves recorded responses of AWS and crun to one process at a time, in their order, over HTTP on loopback.
 
-Also the Runtime API that ``awslambdaric`` asks for its event (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
+It also serves the Runtime API for ``awslambdaric`` (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Run:
     _next: int = 0
 
     def take(self) -> Exchange | None:
-        """The next answer; the last one again where more is asked than was recorded."""
+        """Returns the next response; the last one again when all have been used."""
         if not self.exchanges:
             return None
         found = self.exchanges[min(self._next, len(self.exchanges) - 1)]
@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _runtime(self, run: Run, body: bytes) -> None:
         if self.path == f"{_INVOCATION}next":
             if run.ready.is_set():
-                run.over.wait(_TIMEOUT_SECONDS)  # until the process is ended
+                run.over.wait(_TIMEOUT_SECONDS)  # until the process ends
                 return
             run.ready.set()
             headers = {
@@ -103,24 +103,24 @@ class _Server(ThreadingHTTPServer):
     run: Run
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A process that was ended leaves open connections."""
+        """Ignores the connections of processes that were killed."""
 
 
 class Canned:
-    """The server. ``play`` says what the process that is started next finds."""
+    """The server; ``play`` sets the responses for the process that starts next."""
 
     def __init__(self, server: _Server) -> None:
         self._server = server
         self.address = f"127.0.0.1:{server.server_address[1]}"
 
     def play(self, run: Run) -> None:
-        """From now on requests belong to ``run``."""
+        """Serves ``run`` from now on."""
         self._server.run = run
 
 
 @contextmanager
 def canned() -> Iterator[Canned]:
-    """A server on loopback."""
+    """Runs a server on loopback."""
     server = _Server(("127.0.0.1", 0), _Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

@@ -36,7 +36,7 @@ _GOAL = 4.0
 _HOST = "127.0.0.1"
 _CLIENTS = ("crun", "dynamodb")
 _WITHOUT_CLIENT = "bare"
-#: The imports are done before: what is lazy in them happens in the call and counts.
+#: Imports happen before the measurement; lazy ones happen in the call and count.
 _PROBE = """import http.client, json, ssl, sys, time
 from likeness.adapters.aws import make_client
 from likeness.adapters.http.crun_client import CrunClient
@@ -66,7 +66,7 @@ print(json.dumps(seconds))
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers crun's look-up and DynamoDB's GetItem, once for each connection."""
+    """Answers crun's lookup and DynamoDB's GetItem, and closes each connection."""
 
     def _serve(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def https_server(folder: Path) -> Iterator[str]:
-    """The URL of a server whose certificate ``trusting(folder)`` accepts."""
+    """Yields the URL of a server with a certificate that ``trusting(folder)`` accepts."""
     _make_certificates(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem")
@@ -104,7 +104,7 @@ def https_server(folder: Path) -> Iterator[str]:
 
 
 def _make_certificates(folder: Path) -> None:
-    """An authority for these minutes, in ``ca.pem``, and a server's key and certificate in ``server.pem``."""
+    """Creates a short-lived authority in ``ca.pem``, and a server's key and certificate in ``server.pem``."""
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench")])
     server = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _HOST)])
@@ -130,10 +130,10 @@ def _make_certificates(folder: Path) -> None:
 
 
 def trusting(folder: Path) -> dict[str, str]:
-    """The environment of a process that trusts all ordinary authorities and ours.
+    """Returns the environment of a process that trusts all ordinary authorities and ours.
 
-    Every bundle that the product reads gets one certificate more, in a copy: certifi's, and those in its own package.
-    Whoever reads a bundle pays what it always costs.
+    Copies of the bundles that the product reads, certifi's and those in its own package, get one more certificate.
+    So reading a bundle costs as much as usual.
     """
     path, ours = folder / "path", (folder / "ca.pem").read_bytes()
     certifi_copy, layers = path / "certifi", build().layers
@@ -195,6 +195,6 @@ def rows() -> list[Row]:
         first, second = calls[client]
         found.append(Row("tls", f"{client}: first call", 1000 * first, "ms CPU", 1000 * second, _GOAL))
     for client in _CLIENTS:
-        figure = f"{client}: a later new connection, beside a bare one"
+        figure = f"{client}: a later new connection, compared with a bare one"
         found.append(Row("tls", figure, 1000 * calls[client][1], "ms CPU", 1000 * bare))
     return found

@@ -1,4 +1,4 @@
-"""What the bench takes DynamoDB to bill: sizes and units by the rules of its developer guide."""
+"""Item sizes and request units by the rules of DynamoDB's developer guide."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from likeness.domain.session import Language, Session, SessionStatus
         ({"l": {"L": [{"S": "b"}]}}, 1 + 3 + 1 + 1),
     ],
 )
-def test_an_item_is_as_large_as_its_names_and_values(item: dict[str, Any], expected: int) -> None:
+def test_the_size_of_an_item_is_that_of_its_names_and_values(item: dict[str, Any], expected: int) -> None:
     assert size(item) == expected
 
 
-def test_an_index_is_written_when_something_that_it_shows_changes() -> None:
+def test_an_index_is_written_when_a_projected_attribute_changes() -> None:
     session = Session("ses_1", "acme", SessionStatus.PROCESSING, Language.EN, 1.0, 1.0)
     before = session_item(session)
     assert index_units({}, before) == 2, "its client's index, and that of what is due"

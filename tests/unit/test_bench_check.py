@@ -1,4 +1,4 @@
-"""The check against the baseline: what got worse fails, and one line says what and by how much."""
+"""The comparison with the baseline: a figure that got worse fails, and one line names it and the difference."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def _no_longer_measured(now: Figures) -> None:
         (_a_tenth_more_modules, "modules: authorize"),
         (_another_package, "packages: authorize imports pandas"),
         (_a_tenth_more_bytes, "layers: likeness"),
-        (_no_longer_measured, "calls: get_session is not measured any more"),
+        (_no_longer_measured, "calls: get_session is no longer measured"),
     ],
 )
-def test_what_got_worse_fails_with_one_line(
+def test_a_worse_figure_fails_with_one_line(
     kept: Figures,
     spoil: Callable[[Figures], None],
     output: str,
@@ -82,32 +82,30 @@ def test_what_got_worse_fails_with_one_line(
     assert output in line
 
 
-def test_what_is_as_it_was_passes(kept: Figures, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unchanged_figures_pass(kept: Figures, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _check(kept, kept, tmp_path) == 0
     assert capsys.readouterr().out == "nothing got worse\n"
 
 
-def test_what_got_better_passes_and_can_be_kept(
+def test_a_better_figure_passes_and_can_be_saved(
     kept: Figures, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = copy.deepcopy(kept)
     del now["calls"]["get_stats"]["dynamodb.Query"]
     assert _check(kept, now, tmp_path) == 0
-    assert "better: calls: get_stats 2 → 0 (-2): dynamodb.Query -2; run with --accept to keep it" in (
-        capsys.readouterr().out
-    )
+    assert "better: calls: get_stats 2 → 0 (-2): dynamodb.Query -2; --accept saves it" in (capsys.readouterr().out)
     assert _check(kept, now, tmp_path, accept=True) == 0
     assert json.loads((tmp_path / "baseline.json").read_text()) == now
 
 
-def test_one_call_in_place_of_another_is_no_worse(kept: Figures, tmp_path: Path) -> None:
+def test_replacing_one_call_by_another_is_not_worse(kept: Figures, tmp_path: Path) -> None:
     now = copy.deepcopy(kept)
     reads = now["calls"]["get_stats"].pop("dynamodb.Query")
     now["calls"]["get_stats"]["dynamodb.BatchGetItem"] = reads
     assert _check(kept, now, tmp_path) == 0
 
 
-def test_modules_of_another_python_are_not_compared(
+def test_modules_are_not_compared_between_python_versions(
     kept: Figures, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = copy.deepcopy(kept) | {"python": "3.99"}
@@ -116,8 +114,7 @@ def test_modules_of_another_python_are_not_compared(
     assert "modules are not compared" in capsys.readouterr().out
 
 
-def test_a_record_of_what_persons_use_that_is_out_of_date_fails(
-    kept: Figures, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_outdated_usage_record_fails(kept: Figures, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(False, measured=lambda: kept, stale=lambda: ["persons 1: calls 30 → 40"]) == 1
-    assert "ops/usage.json is out of date: persons 1: calls 30 → 40; python -m bench usage" in capsys.readouterr().out
+    line = "ops/usage.json is out of date: persons 1: calls 30 → 40; run python -m bench usage"
+    assert line in capsys.readouterr().out

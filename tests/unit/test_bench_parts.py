@@ -1,4 +1,4 @@
-"""What the benchmark's parts compute from what they measure."""
+"""The computations of the benchmark's parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.studies.memory import Footprint, best_size, memory_size
         (py_compile.PycInvalidationMode.CHECKED_HASH, 0b11),
     ],
 )
-def test_flags_say_whether_bytecode_is_compared_with_its_source(
+def test_flags_show_whether_python_compares_bytecode_with_its_source(
     tmp_path: Path, mode: py_compile.PycInvalidationMode, expected: int
 ) -> None:
     source = tmp_path / "a.py"
@@ -41,25 +41,25 @@ def test_builds_are_compared_file_by_file(tmp_path: Path) -> None:
     assert same_share([one], [one]) == 1
 
 
-def test_a_zip_is_smaller_than_what_it_holds(tmp_path: Path) -> None:
+def test_a_zip_is_smaller_than_its_content(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("a" * 100_000)
     assert 0 < zipped_size(tmp_path) < 1000
 
 
-def test_who_only_waits_or_starts_takes_the_smallest_size() -> None:
+def test_a_function_that_only_starts_or_waits_gets_the_smallest_size() -> None:
     assert best_size(Footprint(peak=50, init=0.3, first=0, waiting=0.4)) == 128
 
 
-def test_who_calculates_takes_the_largest_size_since_it_costs_the_same() -> None:
+def test_a_function_that_computes_gets_the_largest_size_because_it_costs_the_same() -> None:
     calculating = Footprint(peak=50, init=0, first=1, waiting=0)
     assert calculating.cost(256) == pytest.approx(calculating.cost(1024), rel=0.001)
     assert best_size(calculating) == 1024
 
 
-def test_a_size_that_is_nearly_full_is_not_taken() -> None:
+def test_a_size_that_would_be_nearly_full_is_not_chosen() -> None:
     assert best_size(Footprint(peak=100, init=0.3, first=0, waiting=0)) == 256
     assert best_size(Footprint(peak=5000, init=0.3, first=0, waiting=0)) == 1024
 
 
-def test_the_size_is_the_templates() -> None:
+def test_the_memory_size_is_read_from_the_template() -> None:
     assert memory_size("receive_callback") >= 128

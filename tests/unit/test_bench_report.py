@@ -1,4 +1,4 @@
-"""The benchmark's runner and its page, with figures that are made up."""
+"""The benchmark's runner and its page, with invented figures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _result(part: str, *rows: Row) -> Result:
 RESULTS = [_result(part) for part in parts.PARTS]
 
 
-def test_the_page_has_every_part_its_plot_and_where_it_was_measured(tmp_path: Path) -> None:
+def test_the_page_shows_every_part_with_its_plot_and_its_machine(tmp_path: Path) -> None:
     page = document.write(RESULTS, tmp_path).read_text()
     assert page.count("| a figure | 3 ms | 2 | 1.5 | ≤ 2 | pass |") == len(parts.PARTS)
     assert f"{len(parts.PARTS)} of {len(parts.PARTS)} goals are met." in page
@@ -60,7 +60,7 @@ def test_the_page_has_every_part_its_plot_and_where_it_was_measured(tmp_path: Pa
     assert all(f"(images/{name})" in page for name in drawn)
 
 
-def test_plots_are_small_and_the_same_each_time(tmp_path: Path) -> None:
+def test_plots_are_small_and_reproducible(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         document.write(RESULTS, _made(tmp_path / folder))
     for file in (tmp_path / "one" / "images").iterdir():
@@ -74,21 +74,21 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def test_a_missed_goal_is_named_and_a_reasoned_one_is_counted(tmp_path: Path) -> None:
+def test_the_page_names_a_missed_goal_and_counts_one_with_a_reason(tmp_path: Path) -> None:
     missed = Row("warm", "slow", 5, "ms", 1, 2)
     page = document.write([_result("warm", missed, replace(missed, note="a law of nature"))], tmp_path).read_text()
-    assert "0 of 2 goals are met. 1 is missed for a reason that is given. Missed: slow (warm)." in page
+    assert "0 of 2 goals are met. 1 is missed for a stated reason. Missed: slow (warm)." in page
     assert "1. a law of nature" in page
 
 
-def test_parts_of_several_days_say_so(tmp_path: Path) -> None:
+def test_the_page_shows_dates_when_parts_were_measured_on_several_days(tmp_path: Path) -> None:
     other = replace(_result("tls"), machine=replace(_MACHINE, date="2026-01-03"))
     page = document.write([_result("warm"), other], tmp_path).read_text()
     assert "2026-01-02: warm\n" in page
     assert "2026-01-03: tls\n" in page
 
 
-def test_a_result_is_read_as_it_was_kept(tmp_path: Path) -> None:
+def test_a_result_is_read_as_it_was_stored(tmp_path: Path) -> None:
     for result in RESULTS:
         parts.save(result, tmp_path)
     assert parts.load(tmp_path) == RESULTS
@@ -96,7 +96,7 @@ def test_a_result_is_read_as_it_was_kept(tmp_path: Path) -> None:
 
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Three parts that are no benchmark, and results kept elsewhere."""
+    """Three invented parts, and another folder for results."""
     monkeypatch.setattr(parts, "PARTS", {"good": "made_up_good", "bad": "made_up_bad", "broken": "made_up_broken"})
     monkeypatch.setattr(parts, "RESULTS", tmp_path)
 
@@ -115,15 +115,15 @@ def made_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("wanted", "code"), [(["good"], 0), (["bad"], 1), (["broken", "good"], 1), (["nothing"], 1)])
-def test_the_exit_code_says_whether_all_is_well(made_up: None, wanted: list[str], code: int) -> None:
+def test_the_exit_code_is_0_only_when_every_part_passes(made_up: None, wanted: list[str], code: int) -> None:
     ran = CliRunner().invoke(main, ["run", *(word for part in wanted for word in ("--only", part))])
     assert ran.exit_code == code, ran.output
 
 
-def test_a_broken_part_keeps_no_other_from_running(made_up: None, tmp_path: Path) -> None:
+def test_a_broken_part_does_not_stop_the_others(made_up: None, tmp_path: Path) -> None:
     ran = CliRunner().invoke(main, ["run"])
     assert ran.exit_code == 1
-    assert "broken broke" in ran.output
+    assert "broken failed" in ran.output
     assert "ZeroDivisionError" in ran.output
     assert {each.name for each in tmp_path.iterdir()} == {"good.json", "bad.json"}
 
@@ -132,9 +132,9 @@ def test_a_part_whose_module_is_missing_is_named(made_up: None, monkeypatch: pyt
     monkeypatch.setitem(parts.PARTS, "later", "made_up_later")
     ran = CliRunner().invoke(main, ["run", "--only", "later"])
     assert ran.exit_code == 1
-    assert "the part later is not here: made_up_later is missing" in ran.output
+    assert "the part later cannot run: made_up_later is missing" in ran.output
 
 
-def test_a_part_may_give_more_than_rows(made_up: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_can_return_more_than_rows(made_up: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules["made_up_good"].__dict__, "extra", lambda: {"table": [["a"], ["b"]]})
     assert parts.run("good").extra == {"table": [["a"], ["b"]]}
