@@ -53,7 +53,7 @@ def usage() -> None:
 @main.command()
 @click.option("--accept", is_flag=True, help="Save the current figures as the new baseline.")
 def check(accept: bool) -> None:
-    """Compare the figures that are the same on every machine with their baseline. The exit code is 1 when one got worse."""
+    """Compare the figures that are the same on every machine with their baseline; 1 when one got worse."""
     sys.exit(importlib.import_module("bench.checked.check").check(accept))
 
 
