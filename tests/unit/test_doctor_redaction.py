@@ -165,7 +165,7 @@ def test_an_id_of_the_request_in_a_refusal_does_not_make_two_answers_of_one() ->
     visit = Visit(Counting("https://crun.example", KEY, Budget(60)), Redactor(), "https://a.example")
     visit.pay(spend=True, upload=None)
     (found,) = [each.text for each in visit.findings if each.point == "single use"]
-    assert "has changed nothing that shows" in found
+    assert "has no visible effect" in found
 
 
 def test_a_key_that_looks_like_words_is_kept_out_of_words(tmp_path: Any) -> None:

@@ -345,12 +345,12 @@ def test_what_is_not_whole_restores_nothing_and_says_why(store: DynamoStore, dyn
     part = source / "part-00001.jsonl"
     good = part.read_bytes()
     part.write_bytes(good.replace(b"1234", b"1235", 1))
-    assert "part-00001.jsonl is not what manifest.json says" in restored(dynamodb, tmp_path, source).output
+    assert "part-00001.jsonl does not match manifest.json" in restored(dynamodb, tmp_path, source).output
     part.unlink()
     assert "part-00001.jsonl cannot be read" in restored(dynamodb, tmp_path, source).output
     part.write_bytes(good)
     (source / "manifest.json").unlink()
-    assert "not whole; nothing was restored" in restored(dynamodb, tmp_path, source).output
+    assert "incomplete; nothing was restored" in restored(dynamodb, tmp_path, source).output
     assert dynamodb.scan(TableName="fresh")["Items"] == []
 
 
@@ -379,7 +379,7 @@ def test_a_bad_line_is_named_and_left_out_only_when_that_is_asked_for(
     assert dynamodb.scan(TableName="fresh")["Items"] == []
     skipped = restored(dynamodb, tmp_path, source, "--skip-bad")
     assert skipped.exit_code == 1
-    assert "1 lines were left out" in skipped.output
+    assert "1 lines were skipped" in skipped.output
     assert answers(dynamodb, "fresh", sessions) == answers(dynamodb, "table", sessions)
 
 

@@ -86,7 +86,7 @@ def test_an_upgrade_tells_a_new_default_from_a_choice() -> None:
     found = upgrade(current, before, product_template())
     assert found.changes == [Change("InventoryHours", "12", "12", "24"), Change("RecheckDays", "3", "30", "7")]
     assert [each.follows for each in found.changes] == [True, False]
-    assert (found.new, found.gone) == ({"VideoMaxPixels": "2086876"}, ["Forgotten"])
+    assert (found.new, found.removed) == ({"VideoMaxPixels": "2086876"}, ["Forgotten"])
     # Without its template nobody can tell: all that differs is shown, nothing is taken.
     blind = upgrade(current, None, product_template())
     assert {each.parameter for each in blind.changes} == {"InventoryHours", "RecheckDays", "LogLevel"}
