@@ -31,9 +31,9 @@ class Control:
 
     - `POST faults`: a rule, a list of rules, or `{"rules": [...]}`; `GET` and `DELETE faults`
     - `POST settings`: some fields of `SimulatorSettings`; `GET settings`
-    - `POST clock` `{"offset_seconds": n}`: ages links and tokens (not the downloader's clock, which is
-      the setting `fetch_skew_seconds`)
-    - `POST key` `{"api_key": "…"}`: rotates the key; `POST reset`: forgets all but settings and key
+    - `POST clock` `{"offset_seconds": n}`: moves the time for links and tokens (the downloader's clock is the
+      setting `fetch_skew_seconds`)
+    - `POST key` `{"api_key": "…"}`: rotates the key; `POST reset`: deletes everything except settings and key
     - `GET log`, `GET state`, `GET health`
     """
 
@@ -58,11 +58,11 @@ class Control:
         if not _is_local(request):
             return json_reply(403, {"error": "the control API is for loopback clients"})
         if "origin" in request.headers:
-            # a page of any site can post to loopback, or to the gateway, without having to read the answer
+            # a page of any site can post to loopback or to the gateway, although it cannot read the response
             return json_reply(403, {"error": "the control API is not for web pages"})
         route = self._routes.get((request.method, request.path.removeprefix(PREFIX)))
         if route is None:
-            return json_reply(404, {"error": "no such control call"})
+            return json_reply(404, {"error": "unknown control call"})
         try:
             return json_reply(200, route(request.body))
         except ValidationError as exc:
@@ -103,7 +103,7 @@ class Control:
 
 
 def _is_local(request: Request) -> bool:
-    """Tell whether peer and Host are loopback; the Host keeps out pages that rebind a name to loopback."""
+    """Return whether peer and Host are loopback; checking the Host prevents DNS rebinding."""
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     return _is_loopback(request.client_host) and (host == "localhost" or _is_loopback(host))
 

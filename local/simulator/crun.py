@@ -46,36 +46,36 @@ class Crun:
 
     @property
     def settings(self) -> SimulatorSettings:
-        """The settings in force."""
+        """The current settings."""
         return self._settings
 
     def update_settings(self, **changes: object) -> SimulatorSettings:
-        """Replace some settings; raises `pydantic.ValidationError`."""
+        """Replace some settings. Raises `pydantic.ValidationError`."""
         self._settings = self._settings.updated(changes)
         return self._settings
 
     def add_faults(self, *rules: FaultRule) -> None:
-        """Put fault rules in force."""
+        """Activate fault rules."""
         self.faults.add(list(rules))
 
     def clear_faults(self) -> None:
-        """Take all fault rules out of force."""
+        """Deactivate all fault rules."""
         self.faults.clear()
 
     def set_clock(self, offset_seconds: float) -> None:
-        """Set the simulated time to the real one plus this; links and tokens age by it."""
+        """Set the simulated time to the real one plus this; links and tokens expire by it."""
         self.clock.offset_seconds = offset_seconds
 
     def advance(self, seconds: float) -> None:
-        """Age links and tokens by some more seconds."""
+        """Move the simulated time forward."""
         self.clock.offset_seconds += seconds
 
     def change_key(self, api_key: str) -> None:
-        """Accept another API key from now on, and the old one no more."""
+        """Replace the API key; the old one is no longer accepted."""
         self._api_key = api_key
 
     def reset(self) -> None:
-        """Forget sessions, groups, assets, log, faults and clock; settings and key stay."""
+        """Delete sessions, groups, assets, log, faults and clock; settings and key stay."""
         self._worker.clear()
         self.faults.clear()
         self.set_clock(0.0)
@@ -128,7 +128,7 @@ class Crun:
         return reply
 
     def _refusal(self, request: Request) -> Answer | None:
-        """Return what is refused before the call is looked at: a wrong or disabled key, too many calls."""
+        """Return the refusal that precedes a call: a wrong or disabled key, or too many calls."""
         given = request.headers.get("x-api-key", "")
         if not hmac.compare_digest(given.encode(), self._api_key.encode()):
             return Answer(401, "invalid API key")

@@ -61,7 +61,7 @@ class Simulator(Crun):
         return self
 
     def stop(self) -> None:
-        """End the server, its open connections and the asset checks. Harmless when it is not running."""
+        """End the server, its open connections and the asset checks, if it is running."""
         self.stopping.set()
         if self._server is None or self._thread is None:
             return
@@ -90,7 +90,7 @@ class Simulator(Crun):
 
     @property
     def public_base_url(self) -> str:
-        """What H5 links start with."""
+        """The start of H5 links."""
         return (self._public_base_url or self.url).rstrip("/")
 
     def handle(self, request: Request) -> Reply:
@@ -128,12 +128,12 @@ class _Server(ThreadingHTTPServer):
             super().shutdown_request(request)
 
     def abort(self, connection: socket.socket) -> None:
-        """Have a connection end with RST instead of FIN."""
+        """Make a connection end with RST instead of FIN."""
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._aborted.add(connection)
 
     def close_connections(self) -> None:
-        """Wake the threads that wait on kept-alive connections, which close them on their way out."""
+        """Shut down kept-alive connections, so that their threads end."""
         for connection in list(self._connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -142,7 +142,7 @@ class _Server(ThreadingHTTPServer):
             time.sleep(0.005)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - inherited
-        """Say the error's class alone: its text and its frames may hold tokens and links."""
+        """Print the error's class alone, because its text and frames may contain tokens and links."""
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
             print(f"crun simulator: {type(error).__name__}", file=sys.stderr)
@@ -181,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(reply)
 
     def _body(self) -> bytes | None:
-        """Read the body; None when its length is not announced or too long."""
+        """Return the body; None when its length is missing or too large."""
         if "Transfer-Encoding" in self.headers:
             return None
         length = self.headers.get("Content-Length", "0")
@@ -208,4 +208,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_DELETE = do_PUT = do_PATCH = _serve  # noqa: N815 - the base class's names
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - inherited
-        """Say nothing: request lines hold tokens."""
+        """Log nothing, because request lines contain tokens."""

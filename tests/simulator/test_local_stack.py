@@ -54,7 +54,7 @@ def test_who_has_started_a_stack_sees_what_it_takes_to_use_it(tmp_path: Path) ->
         "lk_key",
         str(tmp_path / "logs"),
         f"--state-file {tmp_path / 'stack.json'}",
-        "all of it is gone",
+        "deletes its sessions, files and keys",
     ):
         assert wanted in text
     assert "crun's key" not in text
