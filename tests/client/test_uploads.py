@@ -88,7 +88,7 @@ def test_what_was_read_already_is_not_sent(server: Script, client: Client) -> No
 
 
 def test_another_size_than_registered_is_refused_before_anything_is_sent(server: Script, client: Client) -> None:
-    with pytest.raises(ValueError, match="the file has 5 bytes, 1024000 were registered"):
+    with pytest.raises(ValueError, match="the file has 5 bytes, but 1024000 were registered"):
         client.upload(asset_for(server), io.BytesIO(b"12345"))
     assert not server.seen
 
