@@ -167,8 +167,8 @@ bench: $(BENCH) ## measure latency and cost, and update docs/performance.md (ONL
 bench-check: $(BENCH) ## compare the figures that do not depend on the machine with their baseline
 	@PYTHONPATH=layers/likeness $(RUN) -m bench check
 
-# Each check is a command that fails when it finds a problem. They run in parallel, the slowest first. mypy and tsc are
-# also run on code with known mistakes.
+# Each check is a command that fails when it finds a problem. They run in parallel, the slowest first. mypy, tsc and
+# lint-imports are also run on code with known mistakes.
 CHECKS := mypy checkov sam policies cfn-lint resolve models pages asl words ruff format imports statelint zizmor
 mypy := $(RUN) -m mypy $(SOURCES) && $(RUN) -m pytest tests/checks/test_types.py --quiet
 pages = $(NODE_TOOLS) && $(TSC) --project layers/likeness && TSC=$(TSC) $(RUN) -m pytest tests/checks/test_pages.py --quiet
@@ -181,7 +181,7 @@ sam := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate
 cfn-lint := $(VENV)/bin/cfn-lint
 ruff := $(RUN) -m ruff check .
 format := $(RUN) -m ruff format --check .
-imports := PYTHONPATH=layers/likeness $(VENV)/bin/lint-imports
+imports := PYTHONPATH=layers/likeness $(VENV)/bin/lint-imports && $(RUN) -m pytest tests/checks/test_imports.py --quiet
 statelint := $(VENV)/bin/statelint statemachine/onboard_person.asl.json
 resolve := $(MAKE) --no-print-directory resolve
 words := $(RUN) -m tests.checks.words && $(RUN) -m pytest tests/checks/test_words.py --quiet

@@ -1,1 +1,1 @@
-"""What a user pays in waiting and in dollars, as ratios against a floor of the same run: ``make bench``."""
+"""Benchmarks of latency and cost, as ratios to a floor that is measured in the same run: ``make bench``."""

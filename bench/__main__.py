@@ -18,21 +18,23 @@ from local.processes import ROOT
 
 @click.group()
 def main() -> None:
-    """What a user pays in waiting and in dollars, beside the floor of the same run."""
+    """Benchmarks of latency and cost, compared with a floor that is measured in the same run."""
 
 
 @main.command()
-@click.option("--only", "wanted", multiple=True, metavar="PART", help="This part; may be given several times.")
+@click.option(
+    "--only", "wanted", multiple=True, metavar="PART", help="Measure this part only. Can be given several times."
+)
 @click.option("--write", is_flag=True, help="Write docs/performance.md from the last results of all parts.")
 def run(wanted: tuple[str, ...], write: bool) -> None:
-    """Measure; 1 when a row misses its goal without a reason, or a part breaks."""
+    """Measure. The exit code is 1 when a part fails, or a figure misses its goal without a stated reason."""
     console, began = _console(), time.monotonic()
-    # Each part is tried, whatever becomes of the others.
-    good = [_measure(part, console) for part in wanted or parts.PARTS]
-    console.print(f"{time.monotonic() - began:.0f} s in all")
+    # A part that fails does not stop the others.
+    passed = [_measure(part, console) for part in wanted or parts.PARTS]
+    console.print(f"{time.monotonic() - began:.0f} s in total")
     if write:
         _write(console)
-    sys.exit(not all(good))
+    sys.exit(not all(passed))
 
 
 @main.command()
@@ -43,16 +45,16 @@ def report() -> None:
 
 @main.command()
 def usage() -> None:
-    """Play persons through the product and keep what they use in ops/usage.json, for `python -m ops cost`."""
-    written = importlib.import_module("bench.dollars").write_record()
+    """Onboard people in simulated AWS and write their usage to ops/usage.json, for `python -m ops cost`."""
+    written = importlib.import_module("bench.studies.dollars").write_record()
     _console().print(f"written: {written.relative_to(ROOT)}")
 
 
 @main.command()
-@click.option("--accept", is_flag=True, help="Take what is found as the new baseline.")
+@click.option("--accept", is_flag=True, help="Save the current figures as the new baseline.")
 def check(accept: bool) -> None:
-    """The parts that give the same figures everywhere, against their baseline; 1 when one got worse."""
-    sys.exit(importlib.import_module("bench.check").check(accept))
+    """Compare the figures that are the same on every machine with their baseline; 1 when one got worse."""
+    sys.exit(importlib.import_module("bench.checked.check").check(accept))
 
 
 def _measure(part: str, console: Console) -> bool:
@@ -62,7 +64,7 @@ def _measure(part: str, console: Console) -> bool:
         console.print(f"[red]{error}[/]\n")
         return False
     except Exception:
-        console.print(f"[red]{part} broke[/]")
+        console.print(f"[red]{part} failed[/]")
         console.print(traceback.format_exc(), markup=False)
         return False
     parts.save(result)
@@ -89,7 +91,7 @@ def _table(result: parts.Result) -> Table:
 def _write(console: Console) -> None:
     results = parts.load()
     if not results:
-        raise click.ClickException("nothing was measured yet: `make bench`")
+        raise click.ClickException("no results yet: run `make bench` first")
     console.print(f"written: {document.write(results).relative_to(ROOT)}")
 
 

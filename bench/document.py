@@ -1,4 +1,4 @@
-"""docs/performance.md, written from the last results of all parts."""
+"""Writes docs/performance.md from the last results of all parts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bench.table import markdown
 from local.processes import ROOT
 
 DOCS = ROOT / "docs"
-DECISIONS = ROOT / "bench" / "decisions.md"
-#: The title of each part, and what its figures mean.
+DECISIONS = ROOT / "bench" / "studies" / "decisions.md"
+#: The title of each part, and the meaning of its figures.
 _PARTS = {
     "calls": (
         "Calls",
@@ -23,7 +23,7 @@ _PARTS = {
     ),
     "transitions": (
         "State transitions",
-        "Transitions of the real state machine, counted while it runs. AWS bills each one; they are most of the price.",
+        "Transitions of the real state machine, counted while it runs. AWS bills each one; they are most of the cost.",
     ),
     "polling": (
         "Polls, and how late an Active asset is detected",
@@ -31,22 +31,22 @@ _PARTS = {
     ),
     "bytecode": (
         "What is deployed",
-        "`sam build` twice, in two folders. Source without bytecode is compiled at every cold start; an archive that"
-        " differs without need is deployed again.",
+        "`sam build` run twice, in two folders. Lambda compiles source without bytecode at every cold start. An archive"
+        " that differs for no reason is deployed again.",
     ),
     "tls": (
         "The first HTTPS call",
-        "CPU time of a call on a new connection to a local TLS server; the floor is the second call, on another new"
+        "CPU time of a call on a new connection to a local TLS server. The floor is the second call, on another new"
         " connection. The bundle of root certificates has the usual size.",
     ),
     "cold_start": (
         "Cold starts",
-        "CPU time from the start of a process to the end of its first invocation, under Lambda's own runtime client,"
-        " against recorded answers. The floor is a handler that makes `boto3.client`s of the same services and one"
+        "CPU time from the start of a process to the end of its first invocation, with Lambda's own runtime client and"
+        " recorded responses. The floor is a handler that creates `boto3.client`s of the same services and makes one"
         " call.",
     ),
-    "warm": ("Warm invocations", "CPU time of a handler in a process that has already started."),
-    "growth": ("Growth", "What one operation costs with much stored data, compared with what it costs with little."),
+    "warm": ("Warm invocations", "CPU time of a handler in a process that is already running."),
+    "growth": ("Growth", "The cost of an operation with much stored data, compared with its cost with little."),
     "deployed": (
         "The deployed stack",
         "The real deployment on the emulator. The floor is the time that the emulator needs for the same path (API,"
@@ -83,7 +83,7 @@ _REPEAT = """## How to repeat
 ```sh
 make bench                      # all parts, within 15 minutes on two processors; writes this page
 make bench ONLY="tls memory"    # some parts; the others keep their last figures
-make bench-check                # the parts that give the same figures everywhere, against their baseline
+make bench-check                # the figures that are the same on every machine, compared with their baseline
 ```
 
 No AWS account and no crun key are needed: an emulator, moto or recorded responses take the place of AWS, and the
@@ -102,7 +102,7 @@ _SOURCES = """## Sources
 
 
 def write(results: Sequence[Result], docs: Path = DOCS) -> Path:
-    """Writes the page and its plots; its path."""
+    """Writes the page and its plots, and returns its path."""
     parts = [_part(result, docs / "images") for result in results]
     kept = f"## Kept and dropped\n\n{DECISIONS.read_text().strip()}\n"
     page = docs / "performance.md"
@@ -116,7 +116,7 @@ def _summary(results: Sequence[Result]) -> str:
     line = f"{len(judged) - len(missed)} of {len(judged)} goals are met."
     limited = sum(bool(row.note) for row in missed)
     if limited:
-        line += f" {limited} {'is' if limited == 1 else 'are'} missed for a reason that is given."
+        line += f" {limited} {'is' if limited == 1 else 'are'} missed for a stated reason."
     if len(missed) > limited:
         line += " Missed: " + ", ".join(f"{row.figure} ({row.part})" for row in missed if not row.note) + "."
     return line + "\n"
@@ -147,6 +147,6 @@ def _part(result: Result, images: Path) -> str:
 
 
 def _table(lines: list[list[Any]]) -> str:
-    """A Markdown table; the first line is its head."""
+    """Returns a Markdown table; the first line is its head."""
     head, *body = ["| " + " | ".join(map(str, line)) + " |" for line in lines]
     return "\n".join([head, "|" + "---|" * len(lines[0]), *body])

@@ -1,7 +1,7 @@
-"""The parts of the benchmark: which there are, how one is run, and where its results are kept.
+"""The parts of the benchmark: their names, how to run one, and where its results are stored.
 
-A part is a module with ``rows() -> list[Row]``. It may also have ``extra() -> dict[str, Any]``, asked for right after
-``rows()`` in the same process: JSON for plots and tables that do not fit into rows (bench/plots.py says which).
+A part is a module with ``rows() -> list[Row]``. It may also have ``extra() -> dict[str, Any]``, which is called after
+``rows()`` in the same process: JSON for plots and tables that do not fit into rows (bench/plots.py defines it).
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from local.processes import ROOT
 
 RESULTS = ROOT / "build" / "bench"
 PARTS = {
-    "calls": "bench.calls",
-    "transitions": "bench.transitions",
-    "polling": "bench.polling",
-    "bytecode": "bench.bytecode",
-    "tls": "bench.tls",
-    "cold_start": "bench.cold_start",
-    "warm": "bench.warm",
-    "growth": "bench.growth",
-    "deployed": "bench.deployed",
-    "drop_in": "bench.drop_in",
-    "memory": "bench.memory",
-    "dollars": "bench.dollars",
+    "calls": "bench.checked.calls",
+    "transitions": "bench.checked.transitions",
+    "polling": "bench.studies.polling",
+    "bytecode": "bench.studies.bytecode",
+    "tls": "bench.studies.tls",
+    "cold_start": "bench.studies.cold_start",
+    "warm": "bench.studies.warm",
+    "growth": "bench.studies.growth",
+    "deployed": "bench.studies.deployed",
+    "drop_in": "bench.studies.drop_in",
+    "memory": "bench.studies.memory",
+    "dollars": "bench.studies.dollars",
 }
 
 
 class PartError(RuntimeError):
-    """When there is no such part, or its module is not here."""
+    """When a part does not exist, or its module is missing."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and when a part was measured; nothing that names the machine or its owner."""
+    """Where and when a part was measured; nothing identifies the machine or its owner."""
 
     processor: str
     cores: int
@@ -52,7 +52,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Result:
-    """What a part has found, and the ``seconds`` it took."""
+    """The figures of a part, and how many ``seconds`` it took to measure them."""
 
     part: str
     seconds: float
@@ -62,12 +62,12 @@ class Result:
 
     @property
     def failures(self) -> list[Row]:
-        """Rows that miss their goal without a reason."""
+        """The rows that miss their goal without a stated reason."""
         return [row for row in self.rows if row.passes is False and not row.note]
 
 
 def run(part: str) -> Result:
-    """Measures one part. PartError when it is not here; whatever the part itself raises."""
+    """Measures one part. Raises PartError when it does not exist, and whatever the part itself raises."""
     module = _module(part)
     began = time.monotonic()
     rows: list[Row] = module.rows()
@@ -77,18 +77,18 @@ def run(part: str) -> Result:
 
 def _module(part: str) -> Any:
     if part not in PARTS:
-        raise PartError(f"there is no part {part}; there are {', '.join(PARTS)}")
+        raise PartError(f"unknown part {part}; the parts are {', '.join(PARTS)}")
     name = PARTS[part]
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as exc:
         if exc.name != name:
             raise
-        raise PartError(f"the part {part} is not here: {name} is missing") from exc
+        raise PartError(f"the part {part} cannot run: {name} is missing") from exc
 
 
 def this_machine() -> Machine:
-    """The facts that a figure depends on."""
+    """Returns the facts on which a figure depends."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Machine(_processor(), cores, platform.python_version(), datetime.now(UTC).date().isoformat())
 
@@ -103,7 +103,7 @@ def _processor() -> str:
 
 
 def save(result: Result, folder: Path | None = None) -> None:
-    """Keeps the result as the part's last one."""
+    """Stores the result as the part's last one."""
     folder = folder or RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     document = {
@@ -117,7 +117,7 @@ def save(result: Result, folder: Path | None = None) -> None:
 
 
 def load(folder: Path | None = None) -> list[Result]:
-    """The last result of each part that has one, in the order of the parts."""
+    """Returns the last result of each part that has one, in the order of the parts."""
     folder = folder or RESULTS
     found = []
     for part in PARTS:

@@ -1,9 +1,9 @@
-"""The plots of docs/performance.md, drawn from what parts give as ``extra()``. The same data gives the same bytes.
+"""The plots of docs/performance.md, drawn from the parts' ``extra()``. The same data produces the same bytes.
 
 - ``cold_start``: ``{"functions": {name: {phase: milliseconds of CPU}}}`` with the phases of ``PHASES`` and ``floor``
 - ``polling``: ``{"panels": {distribution: {"learned": [[polls, seconds], …], "peers": {name: [polls, seconds]}}}}``:
-  polls for each asset, and the mean delay from Active to seen; ``learned`` as the weight of a second grows
-- ``transitions``: ``{"points": [{"assets": …, "polls": …, "counted": …, "naive": …}, …]}``, naive with a loop for each
+  polls for each asset, and the mean delay of detection; ``learned`` has a point for each weight of a second
+- ``transitions``: ``{"points": [{"assets": …, "polls": …, "counted": …, "naive": …}, …]}``, naive: a loop for each
 - ``dollars``: ``{"assets": [1, 2, …], "lines": {name: [US dollars for 1,000 persons, for each number of assets]}}``
 """
 
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
 
 PHASES = ("runtime", "imports", "clients", "first invocation")
-# Okabe and Ito's colours: told apart by colour-blind eyes, and by their brightness in print.
+# Okabe and Ito's colours: distinguishable with colour blindness, and by their brightness in print.
 _BLUE, _ORANGE, _GREEN, _RED, _SKY, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#8C8C8C"
 _COLOURS = (_BLUE, _ORANGE, _GREEN, _RED)
 _MARKERS = ("o", "s", "^", "D")
@@ -28,7 +28,7 @@ _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: small files that can be searched
     "font.family": "sans-serif",
     "font.size": 10,
-    "figure.facecolor": "white",  # on a dark page as well
+    "figure.facecolor": "white",  # on dark pages too
     "axes.facecolor": "white",
     "savefig.facecolor": "white",
     "axes.grid": True,
@@ -42,7 +42,7 @@ _STYLE: Any = {
 
 
 def draw(part: str, extra: Mapping[str, Any], target: Path) -> bool:
-    """Draws the plot of ``part`` into ``target`` as SVG; False when there is none, or nothing to draw."""
+    """Draws the plot of ``part`` into ``target`` as SVG. Returns False when the part has no plot or no data."""
     if part not in _PLOTS or not extra:
         return False
     plot, height = _PLOTS[part]

@@ -1,4 +1,4 @@
-"""A measured figure beside its floor and its goal."""
+"""A measured figure, with its floor and its goal."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 class Row:
     """One line of the table.
 
-    ``measured`` and ``floor`` share ``unit``; with a floor the goal is an upper bound of their ratio, without one of
-    ``measured`` itself (``at_least`` turns it round). A row without a goal only shows something. ``note`` says what
-    limits a row that fails, or how to read one that passes.
+    ``measured`` and ``floor`` have the same ``unit``. ``goal`` is an upper bound of their ratio, or of ``measured``
+    where there is no floor; with ``at_least`` it is a lower bound. A row without a goal is informative. ``note`` gives
+    the reason why a row misses its goal, or explains one that meets it.
     """
 
     part: str
@@ -26,19 +26,19 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Measured over floor."""
+        """``measured`` divided by ``floor``; None without a floor."""
         return self.measured / self.floor if self.floor else None
 
     @property
     def passes(self) -> bool | None:
-        """None when there is no goal."""
+        """Whether the goal is met; None without a goal."""
         if self.goal is None:
             return None
         value = self.measured if self.ratio is None else self.ratio
         return value >= self.goal if self.at_least else value <= self.goal
 
     def as_json(self) -> dict[str, object]:
-        """For the baseline and the results file."""
+        """Returns the row for the results file."""
         return asdict(self)
 
 
@@ -49,7 +49,7 @@ def _number(value: float | None) -> str:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """figure, measured, floor, ratio, goal, verdict."""
+    """Returns the texts of figure, measured, floor, ratio, goal and verdict."""
     sign = "≥" if row.at_least else "≤"
     verdict = {True: "pass", False: "FAIL" if not row.note else "limited", None: ""}[row.passes]
     return (
@@ -66,7 +66,7 @@ HEAD = ("figure", "measured", "floor", "ratio", "goal", "")
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table, notes below it; rows with the same note share it."""
+    """Returns the rows as a Markdown table with numbered notes below; rows with the same note share its number."""
     lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
     notes: dict[str, int] = {}
     for row in rows:

@@ -1,7 +1,7 @@
-"""A program for crun.ai, written from crun's page alone: it knows a base URL, a key and the four routes.
+"""A program for crun.ai, written from crun's documentation alone: it needs a base URL, a key and the four routes.
 
-It retries nothing, keeps nothing and checks little, as first programs do. Likeness serves the same routes, so it runs
-there unchanged (docs/drop-in.md). Try it beside ``make up``, with the simulated crun or with Likeness behind it:
+Like most first programs, it retries nothing, stores nothing and checks little. Likeness serves the same routes, so the
+program runs there unchanged (docs/drop-in.md). Try it with ``make up``, with the simulated crun or with Likeness:
 
     python -m local.crun_script --base-url http://127.0.0.1:8080/crun --api-key KEY
     python -m local.crun_script --base-url http://127.0.0.1:8080/v1 --api-key KEY
@@ -33,7 +33,7 @@ _TIMEOUT_SECONDS = 90
 
 
 class Refused(Exception):
-    """When the answer is not a success: ``code`` is crun's, or the HTTP status where there is no envelope."""
+    """When the response is not a success: ``code`` is crun's, or the HTTP status when there is no envelope."""
 
     def __init__(self, call: str, code: int, message: str) -> None:
         super().__init__(f"{call}: {code} {message}")
@@ -42,27 +42,27 @@ class Refused(Exception):
 
 @dataclass
 class CrunApi:
-    """crun's four routes. ``answers`` keeps what came: call, HTTP status, body."""
+    """crun's four routes. ``answers`` stores each response: call, HTTP status, body."""
 
     base_url: str
     api_key: str
     answers: list[tuple[str, int, Any]] = field(default_factory=list)
 
     def session(self, callback_url: str) -> dict[str, Any]:
-        """Step 1: a link for the person, and a token."""
+        """Step 1: returns a link for the person, and a token."""
         return self._call("POST", "visual-validate-session", json={"callback_url": callback_url})
 
     def group_id(self, byted_token: str) -> str:
-        """Step 2: the person's group."""
+        """Step 2: returns the person's group."""
         return str(self._call("GET", "visual-validate-result", params={"byted_token": byted_token})["GroupId"])
 
     def upload(self, name: str, asset_type: str, asset_url: str, group_id: str) -> str:
-        """Step 3: a file into the group; its AssetId."""
+        """Step 3: adds a file to the group, and returns its AssetId."""
         body = {"name": name, "asset_type": asset_type, "asset_url": asset_url, "group_id": group_id}
         return str(self._call("POST", "asset-upload", json=body)["AssetId"])
 
     def info(self, asset_id: str) -> dict[str, Any]:
-        """How a file is doing."""
+        """Returns the state of a file."""
         return self._call("GET", "asset-info", params={"asset_id": asset_id})
 
     def _call(self, method: str, call: str, **options: Any) -> dict[str, Any]:
@@ -76,11 +76,11 @@ class CrunApi:
         try:
             body = answer.json()
             body["code"]
-        except (ValueError, LookupError, TypeError):  # a proxy's page: nobody's word about a person or a file
+        except (ValueError, LookupError, TypeError):  # not from crun, for example a proxy's page
             body = {"code": answer.status_code, "message": "no envelope"}
         self.answers.append((call, answer.status_code, body))
         if body.get("code") != 200:
-            # With a 422 the message is always the same: what is wrong stands in the list.
+            # The message of a 422 is always the same; the list has the errors.
             detail = "; ".join(map(str, body.get("errors") or [])) or str(body.get("message"))
             raise Refused(call, body.get("code") or answer.status_code, detail)
         data: dict[str, Any] = body["data"]
@@ -88,7 +88,7 @@ class CrunApi:
 
 
 class Callbacks:
-    """Where browsers come back to. ``came`` holds the query of each request, in its order."""
+    """Receives the callbacks of browsers. ``came`` has the query of each request, in order."""
 
     def __init__(self, port: int = 0) -> None:
         self.came: list[dict[str, str]] = []
@@ -104,7 +104,7 @@ class Callbacks:
         self._server.server_close()
 
     def of(self, token: str, seconds: float) -> dict[str, str] | None:
-        """What the browser has brought for a token, within ``seconds``."""
+        """Returns the callback's query for a token, or None when there is none within ``seconds``."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for each in self.came:
@@ -126,12 +126,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Says nothing: the path holds a token."""
+        """Logs nothing, because the path contains a token."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A file to upload. ``url`` is asked for right before the upload, as one asks for a presigned URL."""
+    """A file to upload. ``url`` is called immediately before the upload, like the creation of a presigned URL."""
 
     name: str
     asset_type: str
@@ -140,14 +140,14 @@ class File:
 
 @dataclass
 class Onboarded:
-    """What the program has in the end: the group, and the last word about each file."""
+    """The result of the program: the group, and the last state of each file."""
 
     group_id: str
     assets: list[dict[str, Any]]
 
     @property
     def uris(self) -> list[str]:
-        """What a generation request takes."""
+        """The URIs for a generation request."""
         return [f"asset://{each['AssetId']}" for each in self.assets if each["Status"] == "Active"]
 
 
@@ -161,11 +161,10 @@ def onboard(
     ask_after: float = _TIMEOUT_SECONDS,
     timeout: float = _TIMEOUT_SECONDS,
 ) -> Onboarded:
-    """The six steps of crun's page. Refused when a call is, TimeoutError when the person does not come back.
+    """Runs the six steps of crun's documentation. Raises Refused, and TimeoutError when the person does not return.
 
-    ``lookups``: how often the result is asked for, as when the page that the person comes back to and a worker both
-    do. ``ask_after``: so many seconds without a callback, and again each time, the program asks for the result, for
-    ``timeout`` seconds in all.
+    ``lookups`` is how often the result is read, for example by the callback page and by a worker. Without a callback,
+    the program looks up the result every ``ask_after`` seconds, for ``timeout`` seconds in total.
     """
     made = api.session(callbacks.url)
     send_to_person(made["H5Link"])
@@ -186,8 +185,8 @@ def _group_of(api: CrunApi, callbacks: Callbacks, byted_token: str, ask_after: f
             return api.group_id(byted_token)
         except Refused:
             if came:
-                raise  # the person has passed, and there is no result
-    raise TimeoutError("the person did not come back")
+                raise  # the person has passed, but there is no result
+    raise TimeoutError("the person did not return")
 
 
 def _settled(api: CrunApi, asset_id: str) -> dict[str, Any]:
@@ -200,7 +199,7 @@ def _settled(api: CrunApi, asset_id: str) -> dict[str, Any]:
 
 
 def pass_check(h5_link: str, person: str = "alice", outcome: str = "pass") -> None:
-    """What the person's browser does at the simulator: the check, then one redirect after the other."""
+    """Does what the person's browser does at the simulator: passes the check and follows the redirects."""
     requests.post(h5_link, data={"outcome": outcome, "person": person}, timeout=_HTTP_SECONDS)
 
 
@@ -209,7 +208,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.crun_script")
     parser.add_argument("--base-url", required=True)
     parser.add_argument("--api-key", required=True)
-    parser.add_argument("--callback-port", type=int, default=8090, help="its origin has to be on the client's list")
+    parser.add_argument(
+        "--callback-port",
+        type=int,
+        default=8090,
+        help="the port of the callback, whose origin the client key must allow",
+    )
     options = parser.parse_args(arguments)
     with ExitStack() as block:
         folder = Path(block.enter_context(tempfile.TemporaryDirectory()))
@@ -232,12 +236,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """Where the files of ``folder`` are to be fetched while the block runs."""
+    """Serves the files of ``folder`` in the block, and yields the base URL."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""``make demo``: one person through the whole flow, with real files, over HTTP and S3 as a customer would do it."""
+"""``make demo``: onboards one person with real files, over HTTP and S3 like a customer."""
 
 from __future__ import annotations
 
@@ -26,46 +26,46 @@ from ops.webhooks import Webhooks
 
 _HTTP_SECONDS = 30
 _TIMEOUT_SECONDS = 120
-#: The simulated crun takes seconds where crun may take minutes, for which the template's pauses are made.
+#: The simulator needs seconds, while the template's pauses suit crun, which may need minutes.
 _PARAMETERS = ("PollFirstDelaySeconds=1", "PollMaxDelaySeconds=2")
 _SETTLED = ("active", "failed")
 _VERIFIED = "likeness.session.verified"
 _STYLES = {"active": "green", "failed": "red", "processing": "yellow", "submitting": "yellow"}
 _NEXT = """
-The demo's stack ends now. What to do next:
-  make up              a stack that stays, with the console, the person's page and the API's documentation
-  README.md            the same steps by curl or from Python, and how to deploy it to AWS
-  make help            everything else"""
+The demo's stack stops now. Next steps:
+  make up              starts a stack with the console, the person's page and the API's documentation
+  README.md            shows the same steps with curl and Python, and how to deploy to AWS
+  make help            lists all commands"""
 
 
 class DemoFailed(RuntimeError):
-    """When something that the demo promises did not happen."""
+    """When a step of the demo does not have its expected result."""
 
 
 @dataclass
 class Customer:
-    """A developer's program: calls the API with its client key, and remembers when it handed each file over."""
+    """A developer's program: it calls the API with its client key, and stores the time of each upload."""
 
     stack: Stack
     http: requests.Session = field(default_factory=requests.Session)
     handed_over: dict[str, float] = field(default_factory=dict)
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One API call; DemoFailed with the problem's text when it is refused."""
+        """Makes one API call. Raises DemoFailed when it is refused."""
         headers = {"x-api-key": self.stack.api_key}
         url = self.stack.api_url + path
         answer = self.http.request(method, url, json=body, headers=headers, timeout=_HTTP_SECONDS)
         if not answer.ok:
-            raise DemoFailed(f"{method} {path.split('/')[1]} answered {answer.status_code}")
+            raise DemoFailed(f"{method} {path.split('/')[1]} returned {answer.status_code}")
         found: dict[str, Any] = answer.json()
         return found
 
     def upload(self, form: dict[str, Any], file: Path) -> None:
-        """Sends a file with a presigned form."""
+        """Uploads a file with a presigned form."""
         with file.open("rb") as content:
             answer = self.http.post(form["url"], data=form["fields"], files={"file": content}, timeout=_HTTP_SECONDS)
         if not answer.ok:
-            raise DemoFailed(f"the upload of {file.name} answered {answer.status_code}")
+            raise DemoFailed(f"the upload of {file.name} returned {answer.status_code}")
         self.handed_over[file.name] = time.monotonic()
 
     def register(self, session_id: str, file: Path, asset_type: str, content_type: str) -> None:
@@ -74,20 +74,20 @@ class Customer:
         self.upload(self.call("POST", f"/sessions/{session_id}/assets", body)["upload"], file)
 
     def drop(self, session_id: str, file: Path) -> None:
-        """Puts a file into the bucket's inbox, as a pipeline with IAM access does."""
+        """Uploads a file to the bucket's inbox, like a pipeline with IAM access."""
         s3 = emulator.client("s3", self.stack.emulator_endpoint)
         s3.upload_file(str(file), self.stack.outputs["UploadBucketName"], f"inbox/{session_id}/{file.name}")
         self.handed_over[file.name] = time.monotonic()
 
 
 def registration(file: Path, asset_type: str, content_type: str) -> dict[str, Any]:
-    """The body that registers ``file``."""
+    """Returns the body that registers ``file``."""
     size = file.stat().st_size
     return {"name": file.name, "asset_type": asset_type, "content_type": content_type, "size_bytes": size}
 
 
 class Progress:
-    """A live table in a terminal, plain lines elsewhere."""
+    """Shows progress as a live table in a terminal, and as plain lines elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -97,7 +97,7 @@ class Progress:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Draws while the block runs."""
+        """Updates the table in the block."""
         if not self.console.is_terminal:
             yield
             return
@@ -105,7 +105,7 @@ class Progress:
             yield
 
     def update(self, session: dict[str, Any], customer: Customer) -> None:
-        """Notes what has changed since the last look."""
+        """Shows what has changed since the last update."""
         for asset in session["assets"]:
             name, status = asset["name"], asset["status"]
             if self._seen.get(name) == status:
@@ -120,9 +120,9 @@ class Progress:
             self._live.update(self.table(session))
 
     def table(self, session: dict[str, Any]) -> Table:
-        """One line for each asset."""
+        """Returns a table with one line for each asset."""
         table = Table(title=f"{session['id']} · {session['status']}", title_justify="left")
-        for column in ("file", "status", "seconds", "asset id, or why not"):
+        for column in ("file", "status", "seconds", "asset id, or error"):
             table.add_column(column, overflow="fold")
         for asset in session["assets"]:
             status, error = asset["status"], asset["error"]
@@ -136,7 +136,7 @@ class Progress:
 
 
 def main(port: int = 0) -> int:
-    """Runs the demo on a stack of its own; the exit code is 0 only if all of it really happened."""
+    """Runs the demo on a new stack. Returns 0 only if every step had its expected result."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     with tempfile.TemporaryDirectory() as folder:
         options = Options(
@@ -150,7 +150,7 @@ def main(port: int = 0) -> int:
                 with Receiver() as receiver:
                     _run(stack, make_media(Path(folder)), receiver, console)
             except (DemoFailed, requests.RequestException, KeyError) as problem:
-                # A request's error text holds URLs, which are secrets here.
+                # The text of a request's error contains URLs, which are secrets here.
                 text = problem if isinstance(problem, DemoFailed) else type(problem).__name__
                 console.print(f"[red]the demo failed:[/] {text} (logs: {stack.log_dir})")
                 return 1
@@ -167,9 +167,9 @@ def _run(stack: Stack, media: DemoMedia, receiver: Receiver, console: Console) -
         f"\n[bold]1[/] POST /sessions → {session['id']}, with a link for the person and a form for the portrait"
     )
     customer.upload(session["assets"][0]["upload"], media.portrait_jpeg)
-    console.print("[bold]2[/] the portrait is uploaded before the validation: it waits")
+    console.print("[bold]2[/] the portrait is uploaded before the face check, and waits for it")
     _pass_face_check(session["attempt"]["h5_link"])
-    console.print("[bold]3[/] the person passes the face check; the browser comes back to our callback")
+    console.print("[bold]3[/] the person passes the face check; the browser returns to our callback")
     with progress.shown():
         session = _follow(customer, session["id"], progress, lambda found: found["status"] == "verified")
         verified = time.monotonic() - began
@@ -186,19 +186,19 @@ def _run(stack: Stack, media: DemoMedia, receiver: Receiver, console: Console) -
     if not console.is_terminal:
         console.print(progress.table(session))
     _judge(session, media)
-    console.print("[bold]4[/] what our own server was told meanwhile, by signed webhooks:")
+    console.print("[bold]4[/] our own server has received these signed webhooks:")
     for name, payload in _webhooks_of(session, receiver, secret):
         console.print(f"  {payload['type']}: {name} ({payload['data']['id']})")
     settled = time.monotonic() - began
     _erase_other_person(customer, session, media)
-    console.print("[bold]5[/] the other person's picture is erased: nobody keeps a face that nobody agreed to give")
+    console.print("[bold]5[/] the other person's picture is erased, because that person has not consented")
     console.print(f"verified after {verified:.1f} s, everything settled after {settled:.1f} s")
-    console.print("[green]4 assets are ready for generation; the other person's picture was refused, and is gone.[/]")
+    console.print("[green]4 assets are ready for generation; the other person's picture was refused and erased.[/]")
     console.print(_NEXT)
 
 
 def _erase_other_person(customer: Customer, session: dict[str, Any], media: DemoMedia) -> None:
-    """Erases the refused picture; DemoFailed when anything of it is left."""
+    """Erases the refused picture. Raises DemoFailed when anything of it is left."""
     (other_person,) = [each for each in session["assets"] if each["name"] == media.other_person_jpeg.name]
     erased = customer.call("DELETE", f"/sessions/{session['id']}/assets/{other_person['id']}")
     if (erased["status"], erased["name"]) != ("redacted", ""):
@@ -211,14 +211,14 @@ def _erase_other_person(customer: Customer, session: dict[str, Any], media: Demo
 
 
 def _register_webhook(stack: Stack, url: str) -> str:
-    """What `python -m ops webhook add` does; the endpoint's secret."""
+    """Adds a webhook like `python -m ops webhook add`, and returns its secret."""
     dynamodb = emulator.client("dynamodb", stack.emulator_endpoint)
     webhooks = Webhooks(dynamodb, stack.outputs["TableName"], private=True)
     return webhooks.add(CLIENT_ID, url, [_VERIFIED, "likeness.asset.active", "likeness.asset.failed"]).secret
 
 
 def _webhooks_of(session: dict[str, Any], receiver: Receiver, secret: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The session's id and each asset's name, with the webhook about it; DemoFailed when one is missing or forged."""
+    """Yields the session's id and each asset's name, with its webhook. Raises DemoFailed when one is missing."""
     expected = [(session["id"], session["id"], _VERIFIED)]
     expected += [(each["id"], each["name"], f"likeness.asset.{each['status']}") for each in session["assets"]]
 
@@ -234,20 +234,20 @@ def _webhooks_of(session: dict[str, Any], receiver: Receiver, secret: str) -> It
     for key, name, event_type in expected:
         payload = came.get(key)
         if payload is None or payload["type"] != event_type:
-            raise DemoFailed(f"no webhook {event_type} came for {name}")
+            raise DemoFailed(f"no webhook {event_type} for {name}")
         yield name, payload
 
 
 def _pass_face_check(h5_link: str) -> None:
-    """What the person does on the phone: pass, then follow the redirect to our callback."""
+    """Does what the person does on the phone: passes the check and follows the redirect to our callback."""
     back = requests.post(
         h5_link, data={"outcome": "pass", "person": "alice"}, timeout=_HTTP_SECONDS, allow_redirects=False
     )
     if back.status_code != requests.codes.see_other:
-        raise DemoFailed(f"the H5 page answered {back.status_code}")
+        raise DemoFailed(f"the H5 page returned {back.status_code}")
     answer = requests.get(back.headers["Location"], timeout=_HTTP_SECONDS, allow_redirects=False)
     if answer.status_code != requests.codes.see_other:
-        raise DemoFailed(f"our callback answered {answer.status_code}")
+        raise DemoFailed(f"our callback returned {answer.status_code}")
 
 
 def _follow(customer: Customer, session_id: str, progress: Progress, done: Any) -> dict[str, Any]:

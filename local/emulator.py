@@ -1,4 +1,4 @@
-"""MiniStack, and what it lacks: the template's gateway responses are put after the deploy."""
+"""Runs MiniStack, and adds what it lacks, such as gateway responses, after the deployment."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _START_SECONDS = 60
 
 
 def start(port: int, log: Path, scratch: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Starts MiniStack on loopback alone.
+    """Starts MiniStack on loopback only.
 
-    It unpacks 30 MB for each running function into ``scratch`` and leaves them there.
+    For each running function it unpacks 30 MB into ``scratch``, and never deletes them.
     """
     settings = {
         "GATEWAY_PORT": str(port),
@@ -44,26 +44,25 @@ def start(port: int, log: Path, scratch: Path, env: dict[str, str]) -> subproces
 
 
 def client(service: str, endpoint: str) -> Any:
-    """A boto3 client of the emulator, whatever the user's own configuration says."""
+    """Returns a boto3 client of the emulator; the user's own AWS configuration is not used."""
     session: Any = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")  # noqa: S106
     return session.client(service, endpoint_url=endpoint)
 
 
 def outputs(endpoint: str, stack_name: str) -> dict[str, str]:
-    """The deployed stack's outputs."""
+    """Returns the deployed stack's outputs. Raises StackError when the stack does not exist."""
     try:
         (stack,) = client("cloudformation", endpoint).describe_stacks(StackName=stack_name)["Stacks"]
     except (botocore.exceptions.ClientError, ValueError) as exc:
-        raise StackError(f"the stack {stack_name} is not there after its deployment") from exc
+        raise StackError(f"the stack {stack_name} does not exist after its deployment") from exc
     return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
 
 
 def deployable(built: Path, scratch: Path, python: str, parameters: Mapping[str, str]) -> Path:
-    """Returns the built template beside ``built`` as MiniStack takes it; its layers are linked into ``scratch``.
+    """Writes a template that MiniStack can deploy next to ``built``, and returns it; layers are linked in ``scratch``.
 
-    MiniStack reads a queue only when MaximumConcurrency is a number, and a parameter's value is text there: it is
-    written in as a number, from ``parameters`` or the default. ``python`` is the version that the functions run on,
-    such as 3.13.
+    MiniStack reads a queue only when MaximumConcurrency is a number, but its parameters are text: the number is written
+    into the template, from ``parameters`` or the default. ``python`` is the version of the functions, such as 3.13.
     """
     template = yaml.safe_load(built.read_text())  # a built template has no short forms
     without_expressions(template)
@@ -83,9 +82,9 @@ def deployable(built: Path, scratch: Path, python: str, parameters: Mapping[str,
 
 
 def without_expressions(template: Any) -> None:
-    """Makes each alarm on an expression watch the expression's first metric, in place.
+    """Changes each alarm on an expression to the expression's first metric, in place.
 
-    MiniStack refuses such alarms, and the dashboard needs their names.
+    MiniStack rejects alarms on expressions, but the dashboard needs their names.
     """
     for resource in template["Resources"].values():
         properties = resource["Properties"]
@@ -95,24 +94,23 @@ def without_expressions(template: Any) -> None:
 
 
 def _linked(layer: Path, scratch: Path, python: str) -> Path:
-    """Returns a layer of one file, which leads a function to a copy of ``layer``'s files in ``scratch``.
+    """Returns a layer of one file, which adds a copy of ``layer`` in ``scratch`` to a function's path.
 
-    MiniStack unpacks the layers anew for each process of each function, and both layers together have more than a
-    thousand files: that took most of the time of a function's first run. The copy lives as long as the stack, whatever
-    is built meanwhile.
+    MiniStack unpacks the layers for each process of each function. Both layers have more than a thousand files, so that
+    unpacking took most of the time of a first run. The copy does not change when something else is built.
     """
     copied = shutil.copytree(layer / "python", scratch / "files")
     site = scratch / "layer" / "python" / "lib" / f"python{python}" / "site-packages"
     site.mkdir(parents=True)
-    # The layer's place on the path is before the host's packages, as it is on Lambda.
+    # As on Lambda, the layer is on the path before the host's packages.
     (site / "layer.pth").write_text(f"import sys; sys.path.insert(0, {str(copied)!r})\n")
     return scratch / "layer"
 
 
 def put_gateway_responses(endpoint: str, rest_api_id: str, template: Path) -> None:
-    """Puts the template's GatewayResponses: MiniStack serves them, but does not read them from SAM's OpenAPI body.
+    """Adds the template's GatewayResponses: MiniStack serves them, but does not read them from SAM's OpenAPI body.
 
-    The authorizer needs nothing of the kind: it is read from the body, so a route without one shows.
+    The authorizer needs no such step: MiniStack reads it from the body, so tests notice a route without one.
     """
     api = client("apigateway", endpoint)
     properties = yaml.load(template.read_text(), _TemplateLoader)["Resources"]["Api"]["Properties"]  # noqa: S506
@@ -130,7 +128,7 @@ def put_gateway_responses(endpoint: str, rest_api_id: str, template: Path) -> No
 
 
 def put_any_methods(endpoint: str, rest_api_id: str, stack_name: str, template: Path) -> None:
-    """Puts the template's routes for any method, which MiniStack leaves out of SAM's OpenAPI body too."""
+    """Adds the template's routes for any method, which MiniStack does not read from SAM's OpenAPI body either."""
     api = client("apigateway", endpoint)
     paths = {each["path"]: each["id"] for each in api.get_resources(restApiId=rest_api_id, limit=500)["items"]}
     resources = yaml.load(template.read_text(), _TemplateLoader)["Resources"]  # noqa: S506
@@ -148,7 +146,7 @@ def put_any_methods(endpoint: str, rest_api_id: str, stack_name: str, template: 
 
 
 def put_route(api: Any, rest_api_id: str, resource_id: str, method: str, function_arn: str) -> None:
-    """Leads a method of a resource to a function, without an authorizer; ``api`` is a client of apigateway."""
+    """Connects a method of a resource to a function without an authorizer; ``api`` is a client of apigateway."""
     place = {"restApiId": rest_api_id, "resourceId": resource_id, "httpMethod": method}
     api.put_method(**place, authorizationType="NONE")
     uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function_arn}/invocations"
@@ -156,14 +154,14 @@ def put_route(api: Any, rest_api_id: str, resource_id: str, method: str, functio
 
 
 class _TemplateLoader(yaml.SafeLoader):
-    """Reads a template; what a short form stands for is not asked here."""
+    """Reads a template; short forms of functions become None."""
 
 
 _TemplateLoader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
 
 
 def wait_until_ready(child: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:
-    """Returns when S3 answers: the port listens a moment before the services do."""
+    """Waits until S3 responds: the port listens before the services are ready."""
     wait_until_listening(child, int(endpoint.rpartition(":")[2]), "the emulator", log, _START_SECONDS)
     for _ in range(100):
         try:
@@ -172,4 +170,4 @@ def wait_until_ready(child: subprocess.Popen[bytes], endpoint: str, log: Path) -
             time.sleep(0.1)
         else:
             return
-    raise StackError("the emulator listens but does not answer")
+    raise StackError("the emulator listens but does not respond")

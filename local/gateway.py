@@ -1,4 +1,4 @@
-"""One friendly origin in front of the emulator's API (/v1) and the simulator (/crun)."""
+"""A reverse proxy: one origin for the emulator's API (/v1) and the simulator (/crun)."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ _HOP_BY_HOP = frozenset(
 )  # fmt: skip
 _TIMEOUT_SECONDS = 35
 _LARGEST_BODY = 10 * 1024 * 1024
-#: The template's MinimumCompressionSize, which the emulator does not know.
+#: The template's MinimumCompressionSize, which the emulator does not support.
 _SMALLEST_COMPRESSED = 1024
 _INDEX = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Likeness on one machine</title>
 <body style="font:17px/1.5 system-ui;max-width:40rem;margin:2rem auto;padding:0 1rem"><h1>Likeness on one machine</h1>
 <ul><li><a href="/v1/docs">The API</a></li>
 <li><a href="/v1/console">The operator's console</a> (needs a client key)</li>
 <li><a href="/v1/invite">The person's page</a> (needs an invite link)</li></ul></body></html>"""
-#: What a path may show beside its routes' own words: ids of sessions and assets, where these are addressed. Anything
-#: else may be a signature or a token.
+#: Besides the words of routes, the log shows only ids of sessions and assets in their places. Any other part of a path
+#: may be a signature or a token.
 _ID = re.compile(r"(sessions/ses|assets/ast)_[0-9A-HJKMNP-TV-Z]{26}")
 _MASK = "***"
 
 
 @cache
 def _words() -> frozenset[str]:
-    """The words of the routes: the API's, as its description has them, and the simulator's."""
+    """Returns the words of all routes: the API's, from its OpenAPI document, and the simulator's."""
     api = yaml.load((ROOT / "layers" / "likeness" / "openapi.yaml").read_text("utf-8"), yaml.CSafeLoader)
     words = {each for path in api["paths"] for each in path.split("/") if not each.startswith("{")}
     return frozenset(words | {"", "v1", "crun", "h5", "validate"})
 
 
 def shown(path: str) -> str:
-    """The whole path of a request without its query; a part that is no word of a route and no id is masked."""
+    """Returns a request's path without its query; a part that is neither a word of a route nor an id is masked."""
     parts = path.partition("?")[0].split("/")
     return "/".join(
         each if each in _words() or _ID.fullmatch(f"{before}/{each}") else _MASK
@@ -57,11 +57,11 @@ def shown(path: str) -> str:
 
 
 class Gateway(BaseHTTPRequestHandler):
-    """Passes a request on and its answer back. Redirects are passed on too, never followed."""
+    """Forwards requests and returns the responses. It returns redirects as they are."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # a body would wait 40 ms for the receipt of its headers
-    # prefix → (origin, the path that takes the prefix's place)
+    # prefix → (origin, the path that replaces the prefix)
     targets: ClassVar[dict[str, tuple[str, str]]] = {}
     _began: float | None = None
 
@@ -76,7 +76,7 @@ class Gateway(BaseHTTPRequestHandler):
         elif int(length) > _LARGEST_BODY:
             refused = 413
         if refused:
-            # The body stays unread: on a kept connection it would be taken for the next request.
+            # The body is not read: on a kept-alive connection it would be parsed as the next request.
             return self._answer(refused, {"Connection": "close"}, b"")
         body = self.rfile.read(int(length))
         for prefix, (origin, path) in self.targets.items():
@@ -84,7 +84,7 @@ class Gateway(BaseHTTPRequestHandler):
                 return self._forward(origin, path + self.path[len(prefix) :], body)
         if self.path == "/":
             return self._answer(200, {"Content-Type": "text/html"}, _INDEX)
-        return self._answer(404, {"Content-Type": "text/plain"}, b"Try / for what is here.\n")
+        return self._answer(404, {"Content-Type": "text/plain"}, b"Not found. See / for the links.\n")
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = _pass_on  # noqa: N815
 
@@ -96,7 +96,9 @@ class Gateway(BaseHTTPRequestHandler):
             response = connection.getresponse()
             answer = response.read()
         except (OSError, http.client.HTTPException):
-            return self._answer(502, {"Content-Type": "text/plain"}, b"The service behind this does not answer.\n")
+            return self._answer(
+                502, {"Content-Type": "text/plain"}, b"The service behind this gateway does not respond.\n"
+            )
         finally:
             connection.close()
         kept = {name: value for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP}
@@ -115,10 +117,10 @@ class Gateway(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Says nothing: the standard texts quote what was sent, and that holds signatures and tokens."""
+        """Logs nothing: the standard messages quote requests, which contain signatures and tokens."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002
-        """Method, path, status and milliseconds. A request that cannot be parsed has only a status."""
+        """Logs method, path, status and milliseconds. A request that cannot be parsed has only a status."""
         parsed = self._began is not None
         taken = f"{(time.monotonic() - self._began) * 1000:.0f} ms" if self._began is not None else "-"
         method, path = (self.command, shown(self.path)) if parsed else ("-", "-")
@@ -132,7 +134,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def main() -> None:
-    """Serves until it is told to stop."""
+    """Serves until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m local.gateway")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--target", action="append", default=[], help="prefix=origin/path", metavar="P=URL")

@@ -1,7 +1,7 @@
-"""Real media made with code: drawn portraits, a drawn clip, and a tone, each marked with whom it shows.
+"""Generates real media files: drawn portraits, a drawn clip and a tone, each with a marker for the person it shows.
 
-The marker (`likeness-person:<name>;` in the file's metadata) is what the crun simulator compares in the place
-of faces. Everything is deterministic and within the upstream's media limits for the defaults given here.
+The crun simulator compares the marker (`likeness-person:<name>;` in the file's metadata) instead of faces. The files
+are deterministic, and with the defaults they are within crun's limits.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ class DemoMedia:
 
 
 def make_media(folder: Path, person: str = "alice", other_person: str = "bob") -> DemoMedia:
-    """Write the demo's media into a folder, which is made if need be: some hundred kilobytes."""
+    """Write the demo's media to a folder, which is created if needed: some hundred kilobytes."""
     folder.mkdir(parents=True, exist_ok=True)
     media = DemoMedia(
         portrait_jpeg=folder / f"{person}-front.jpg",
@@ -79,7 +79,7 @@ def portrait(
 def clip(person: str, seconds: float = 3.0, width: int = 576, height: int = 768, fps: int = 25) -> bytes:
     """Encode an MP4 in which the drawn person looks left and right and blinks. Sides must be even."""
     file = io.BytesIO()
-    # without bitexact the muxer writes its own version, and the file changes with every release of it
+    # without bitexact the muxer writes its version into the file
     with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         container.metadata["comment"] = marker(person)
         stream = container.add_stream("libx264" if "libx264" in av.codecs_available else "mpeg4", rate=fps)
@@ -156,6 +156,6 @@ def _draw(person: str, width: int, height: int, turn: float, *, blink: bool, smo
 
 
 def _label(draw: ImageDraw.ImageDraw, unit: float) -> None:
-    """Say on the picture that it is one: nobody shall take it for a person's photograph."""
+    """Label the picture, so that nobody mistakes it for a photograph."""
     font = ImageFont.load_default(size=3.2 * unit)
     draw.text((2 * unit, 1.5 * unit), "drawn by code", fill="#5b6478", font=font)

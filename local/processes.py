@@ -1,4 +1,4 @@
-"""Child processes that die with their parent, listen on loopback and know nothing of the user's AWS account."""
+"""Child processes that end with their parent, listen on loopback and cannot use the user's AWS account."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StackError(RuntimeError):
 
 
 def environment(state_dir: Path, emulator_endpoint: str) -> dict[str, str]:
-    """A clean environment: dummy credentials, no profile, no proxy, tools' own files under ``state_dir``."""
+    """Returns a clean environment: dummy credentials, no profile, no proxy, and tools' files in ``state_dir``."""
     kept = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("UV_")}
     kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
     settings = {
@@ -43,7 +43,7 @@ def environment(state_dir: Path, emulator_endpoint: str) -> dict[str, str]:
 
 
 def _uv() -> dict[str, str]:
-    """Where uv finds the user's settings and its cache, which has the layer's packages from `make setup` already."""
+    """Returns uv's variables for the user's settings and cache, where `make setup` has stored the layer's packages."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uv"
     settings = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "uv" / "uv.toml"
     found = {"UV_CACHE_DIR": str(cache)} | ({"UV_CONFIG_FILE": str(settings)} if settings.exists() else {})
@@ -51,7 +51,7 @@ def _uv() -> dict[str, str]:
 
 
 def spawn(command: list[str], *, log: Path, env: dict[str, str], cwd: Path = ROOT) -> subprocess.Popen[bytes]:
-    """Starts a child in its own process group; its complete output goes to ``log``."""
+    """Starts a child in its own process group; all its output goes to ``log``."""
     log.parent.mkdir(parents=True, exist_ok=True)
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     with log.open("wb") as output:
@@ -68,7 +68,7 @@ def spawn(command: list[str], *, log: Path, env: dict[str, str], cwd: Path = ROO
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:
-    """Ends a child and its whole group, politely first."""
+    """Ends a child and its process group, by SIGTERM and then SIGKILL."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(child.pid, sign)
@@ -83,17 +83,17 @@ def stop(child: subprocess.Popen[bytes]) -> None:
 
 
 def started_at(pid: int) -> str:
-    """A mark of this very process: a pid alone may be somebody else's by now. Empty when it has ended.
+    """Returns the start time of a process, because its pid may be reused; empty when it has ended.
 
-    A child that ended and was not waited for yet has ended, though ps still shows it (state Z).
+    A zombie (state Z), which ps still shows, counts as ended.
     """
-    command = ["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)]  # BSD's ps takes one name for each -o
+    command = ["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)]  # BSD's ps accepts one name for each -o
     state, _, mark = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip().partition(" ")
     return "" if state.startswith("Z") else mark.strip()
 
 
 def is_free(port: int) -> bool:
-    """Whether nothing listens on ``port``."""
+    """Returns whether nothing listens on ``port``."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -104,14 +104,14 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that is free at the moment."""
+    """Returns a port that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def wait_until_listening(child: subprocess.Popen[bytes], port: int, what: str, log: Path, seconds: float) -> None:
-    """Returns when ``port`` answers; StackError when the child ends first or the time is up."""
+    """Waits until ``port`` accepts connections. Raises StackError when the child ends first, or on a timeout."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if child.poll() is not None:
@@ -121,4 +121,4 @@ def wait_until_listening(child: subprocess.Popen[bytes], port: int, what: str, l
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
-    raise StackError(f"{what} did not come up within {seconds:.0f} s; see {log}")
+    raise StackError(f"{what} did not start within {seconds:.0f} s; see {log}")

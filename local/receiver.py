@@ -1,4 +1,4 @@
-"""A receiver of webhooks on loopback, as a developer would write one: it verifies, keeps, and answers at once."""
+"""A receiver of webhooks on loopback, like a developer's: it verifies and stores them, and responds immediately."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any, cast
 
 from standardwebhooks import Webhook
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Received:
-    """One request: ``headers`` with lower-case names, the very bytes of its body."""
+    """One request: ``headers`` with lower-case names, and the raw bytes of the body."""
 
     path: str
     headers: Mapping[str, str]
@@ -25,17 +25,17 @@ class Received:
 
     @property
     def id(self) -> str:
-        """What a handler keeps, to know what comes twice."""
+        """The id by which a handler detects duplicates."""
         return self.headers["webhook-id"]
 
     def verified(self, secret: str) -> dict[str, Any]:
-        """The payload. WebhookVerificationError when the signature is not by ``secret``, or is not of these minutes."""
+        """Returns the payload. Raises WebhookVerificationError when the signature is wrong or too old."""
         return cast("dict[str, Any]", Webhook(secret).verify(self.body, dict(self.headers)))
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What the receiver answers, after ``seconds``."""
+    """The receiver's response, sent after ``seconds``."""
 
     status: int = 204
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Reply:
 
 
 class Receiver:
-    """Listens while the block runs. ``reply`` chooses the answer; ``received`` holds what has come, in its order."""
+    """Listens in the block. ``reply`` returns the response; ``received`` has the requests in order."""
 
     def __init__(self, reply: Callable[[Received], Reply] = lambda _: Reply()) -> None:
         self.received: list[Received] = []
@@ -55,7 +55,7 @@ class Receiver:
 
     def __enter__(self) -> Receiver:
         threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": _LOOK_SECONDS}, daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": _POLL_SECONDS}, daemon=True
         ).start()
         return self
 
@@ -64,12 +64,12 @@ class Receiver:
         self._server.server_close()
 
     def wait(self, done: Callable[[list[Received]], bool], seconds: float) -> bool:
-        """Whether ``done`` said so of what has come, within ``seconds``."""
+        """Returns whether ``done`` returned True for the received requests within ``seconds``."""
         deadline = time.monotonic() + seconds
         while not done(list(self.received)):
             if time.monotonic() > deadline:
                 return False
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         return True
 
     def _receive(self, request: Received) -> Reply:
@@ -96,8 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        with suppress(ConnectionError):  # who has read enough goes
+        with suppress(ConnectionError):  # the client may have closed the connection
             self.wfile.write(reply.body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Says nothing: a path may hold a token."""
+        """Logs nothing, because a path may contain a token."""

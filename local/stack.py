@@ -1,4 +1,4 @@
-"""The whole stack on one machine: emulator, simulator, gateway and the really deployed template."""
+"""The whole stack on one machine: emulator, simulator, gateway, and the deployed template."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ops.client_keys import ClientKeys
 from ops.layers import record
 
 STACK_NAME = "likeness"
-#: The client whose key the state file holds.
+#: The client of the key in the state file.
 CLIENT_ID = "demo"
 _BUILD_SECONDS = 600
 _ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
@@ -42,7 +42,7 @@ _SOURCES = ("template.yaml", "layers", "functions", "statemachine", "dashboard")
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack: what the state file holds. ``pids`` maps names to [pid, start time]."""
+    """A running stack, as stored in the state file. ``pids`` maps names to [pid, start time]."""
 
     api_url: str
     api_key: str
@@ -57,7 +57,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Options:
-    """What ``python -m local up`` was asked for."""
+    """The options of ``python -m local up``."""
 
     state_file: Path = Path(".local/stack.json")
     port: int = 8080
@@ -69,9 +69,9 @@ class Options:
 
 @contextmanager
 def running_stack(options: Options, report: Callable[[str], None] = print) -> Iterator[Stack]:
-    """Starts everything, yields the stack, and ends everything again, however the block is left.
+    """Starts everything, yields the stack, and stops everything when the block ends in any way.
 
-    Raises StackError, with one line for the user, when it cannot be started.
+    Raises StackError, with one line for the user, when the stack cannot start.
     """
     _require_free(options)
     state_dir = options.state_file.resolve().parent
@@ -94,7 +94,7 @@ def running_stack(options: Options, report: Callable[[str], None] = print) -> It
             simulator = _start_simulator(parts, crun_key, f"{origin}/crun")
         report("building and deploying the template")
         with (state_dir / "build.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # another stack of this folder may be building the same
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another stack of this folder may be building the same sources
             built = build_for_host(state_dir, logs, parts.env)
         parameters = {
             "PublicBaseUrl": f"{origin}/v1",
@@ -132,7 +132,7 @@ def running_stack(options: Options, report: Callable[[str], None] = print) -> It
 
 @dataclass
 class _Parts:
-    """The processes of one stack: where they log, their environment, and who ends them."""
+    """The processes of one stack, with their logs, their environment and their cleanup."""
 
     logs: Path
     env: dict[str, str]
@@ -140,7 +140,7 @@ class _Parts:
     pids: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def keep(self, name: str, child: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
-        """Ends ``child`` with the stack, from now on: a start that fails or is interrupted ends it too."""
+        """Registers ``child`` to end with the stack, also when the start fails or is interrupted."""
         self.cleanup.callback(stop, child)
         self.pids[name] = (child.pid, started_at(child.pid))
         return child
@@ -153,7 +153,7 @@ def _start_emulator(parts: _Parts, port: int, endpoint: str, scratch: Path) -> N
 
 
 def _start_simulator(parts: _Parts, crun_key: str, public_base_url: str) -> str:
-    """The simulator's URL; its key travels by the environment, which other users of the machine cannot read."""
+    """Returns the simulator's URL. Its key is in the environment, which other users of the machine cannot read."""
     port = free_port()
     command = [sys.executable, "-m", "local.simulator", "--port", str(port), "--public-base-url", public_base_url]
     env = parts.env | {"CRUN_SIMULATOR_API_KEY": crun_key}
@@ -171,11 +171,11 @@ def _start_gateway(parts: _Parts, port: int, targets: dict[str, str]) -> None:
 
 
 def _require_free(options: Options) -> None:
-    """Raises StackError, with everything that another stack has already, and the options that choose something else."""
+    """Raises StackError with everything that is already in use, and the options to change that."""
     problems = []
-    if _runs(options.state_file):  # its state file would be lost, and `down` with it
+    if _runs(options.state_file):  # its state file would be overwritten, so that `down` could not find it
         problems.append(
-            f"the stack of {options.state_file} is running; end it (make down), or choose another --state-file "
+            f"the stack of {options.state_file} is running; stop it (make down), or choose another --state-file "
             "(make: STATE_FILE=.local/second.json)"
         )
     for port, option, variable in (
@@ -189,8 +189,8 @@ def _require_free(options: Options) -> None:
 
 
 def _runs(state_file: Path) -> bool:
-    """Whether something of the stack of ``state_file`` is alive."""
-    with suppress(OSError, ValueError, KeyError, TypeError):  # a broken file holds no running stack
+    """Returns whether a process of the stack of ``state_file`` is alive."""
+    with suppress(OSError, ValueError, KeyError, TypeError):  # a broken file has no running stack
         pids = json.loads(state_file.read_text())["pids"].values()
         return any(mark and started_at(pid) == mark for pid, mark in pids)
     return False
@@ -198,12 +198,12 @@ def _runs(state_file: Path) -> bool:
 
 def _write_state(file: Path, stack: Stack) -> None:
     file.touch(mode=0o600)
-    file.chmod(0o600)  # it holds keys
+    file.chmod(0o600)  # it contains keys
     file.write_text(json.dumps(asdict(stack), indent=2) + "\n")
 
 
 def _digest() -> str:
-    """A fingerprint of everything that goes into the build."""
+    """Returns a digest of everything that goes into the build."""
     digest = hashlib.sha256(sys.version.encode())
     for name in _SOURCES:
         path = ROOT / name
@@ -214,13 +214,13 @@ def _digest() -> str:
 
 
 def build_for_host(state_dir: Path, logs: Path, env: dict[str, str]) -> Path:
-    """`sam build` with the layer for this interpreter; unchanged sources are built once."""
+    """Runs `sam build` with the layer for this interpreter; unchanged sources are built once."""
     folder = state_dir / "build" / _digest()
     if not (folder / "template.yaml").exists():
         shutil.rmtree(state_dir / "build", ignore_errors=True)
         target = {
             "LAYER_PYTHON_VERSION": _PYTHON,
-            "LAYER_PLATFORM": "",  # of this very machine
+            "LAYER_PLATFORM": "",  # the platform of this machine
             "PYTHON": sys.executable,
             "UV": _tool("uv"),
         }

@@ -1,7 +1,7 @@
-"""Tools for the operator, for AWS and for the stack on one machine alike.
+"""The operator's commands, for stacks on AWS and on this machine.
 
-They share the package of the functions' layer, which no installation puts on the path: `python -m ops` and
-`python -m local` work from a checkout as they are.
+They use the package of the functions' layer, which is not installed. This module puts it on the path, so that
+`python -m ops` and `python -m local` work from a checkout.
 """
 
 import sys

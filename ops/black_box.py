@@ -1,4 +1,4 @@
-"""``python -m ops.black_box``: tests a stack from outside, with a client key that lives as long as the tests."""
+"""``python -m ops.black_box``: tests a stack from outside, with a client key that is revoked after the tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def main(stack_name: str, state_file: Path | None) -> None:
     url = json.loads(state_file.read_text())["api_url"] if state_file else stack.outputs["ApiUrl"]
     key = keys.add(CLIENT_ID)
     try:
-        # The key by the environment, which other users of the machine cannot read.
+        # The key goes into the environment, which other users of the machine cannot read.
         where = {"LIKENESS_API_URL": url, "LIKENESS_API_KEY": key}
         command = [sys.executable, "-m", "pytest", "tests/black_box", "-q", "-p", "no:cacheprovider"]
         run = subprocess.run(command, cwd=_ROOT, env=os.environ | where, check=False)  # noqa: S603  our own command

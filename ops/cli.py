@@ -23,7 +23,7 @@ from ops.webhook_commands import webhook
 
 
 class _Commands(click.Group):
-    """Says in one line what AWS or the stack refused, or that it did not answer."""
+    """Prints an error of AWS or of the stack in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -54,7 +54,7 @@ main.add_command(webhook)
 )
 @with_stack
 def redrive(queue: str, stack_name: str, state_file: Path | None) -> None:
-    """Give dead letters back to their readers, after the cause is mended."""
+    """Redrive dead letters, after you have fixed the cause: send them to their consumers again."""
     stack = reach(stack_name, state_file)
     sqs = stack.client("sqs")
     redriven: dict[str, Redriven] = {}
@@ -71,6 +71,8 @@ def redrive(queue: str, stack_name: str, state_file: Path | None) -> None:
             sqs, stack.resource("WebhookDeadLetterQueue"), stack.resource("WebhookQueue")
         )
     for name, found in redriven.items():
-        click.echo(f"{name}: {found.given_back} given back, {found.left} left")
+        click.echo(f"{name}: {found.redriven} redriven, {found.left} left")
     if any(found.left for found in redriven.values()):
-        raise click.ClickException("what is left holds no event that its reader knows; look at it by hand")
+        raise click.ClickException(
+            "the messages that are left contain no event that their consumer can read; examine them by hand"
+        )

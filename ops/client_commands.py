@@ -1,4 +1,4 @@
-"""``python -m ops client``: the keys that developers call with."""
+"""``python -m ops client``: the keys of developers."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ def _keys(stack_name: str, state_file: Path | None) -> ClientKeys:
 
 @click.group()
 def client() -> None:
-    """Client keys: what a developer sends in x-api-key."""
+    """Manage client keys, which developers send in x-api-key."""
 
 
 @client.command()
-@click.option("--client-id", required=True, help="Whose key: 1 to 32 of a-z, 0-9 and -.")
-@click.option("--return-origin", "origins", multiple=True, help="Where browsers may return to; may be repeated.")
+@click.option("--client-id", required=True, help="The client's id: 1 to 32 of a-z, 0-9 and -.")
+@click.option(
+    "--return-origin",
+    "origins",
+    multiple=True,
+    help="An origin to which browsers may return. Can be given several times.",
+)
 @with_stack
 def add(client_id: str, origins: tuple[str, ...], stack_name: str, state_file: Path | None) -> None:
-    """Make a key and show it, this once."""
+    """Create a key and print it. It cannot be shown again."""
     try:
         click.echo(_keys(stack_name, state_file).add(client_id, origins))
     except ValueError as exc:
@@ -42,27 +47,28 @@ def list_keys(stack_name: str, state_file: Path | None) -> None:
 
 
 @client.command()
-@click.option("--key-id", required=True, help="The key to take the place of, as `client list` shows it.")
+@click.option("--key-id", required=True, help="The id of the key to replace, from `client list`.")
 @with_stack
 def rotate(key_id: str, stack_name: str, state_file: Path | None) -> None:
-    """Make a new key for the same client and origins and show it, this once. The old one works until it is revoked."""
+    """Create a new key for the same client and origins, and print it once. The old key works until it is revoked."""
     try:
         key = _keys(stack_name, state_file).rotate(key_id)
     except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
     click.echo(key)
     where = f"--state-file {state_file}" if state_file else f"--stack-name {stack_name}"
-    # Beside the key, not after it: KEY=$(python -m ops client rotate …) takes the key alone.
+    # On stderr, so that KEY=$(python -m ops client rotate …) contains the key alone.
     click.echo(
-        f"{key_id} still works; once nobody uses it: python -m ops client revoke --key-id {key_id} {where}", err=True
+        f"{key_id} still works; when it is no longer used, run: python -m ops client revoke --key-id {key_id} {where}",
+        err=True,
     )
 
 
 @client.command()
-@click.option("--key-id", required=True, help="As `client list` shows it.")
+@click.option("--key-id", required=True, help="The key's id, from `client list`.")
 @with_stack
 def revoke(key_id: str, stack_name: str, state_file: Path | None) -> None:
-    """End a key."""
+    """Revoke a key."""
     if not _keys(stack_name, state_file).revoke(key_id):
-        raise click.ClickException(f"there is no key {key_id}")
-    click.echo(f"{key_id} is revoked; cached answers may honour it for five more minutes")
+        raise click.ClickException(f"no key has the id {key_id}")
+    click.echo(f"{key_id} is revoked; cached responses may accept it for up to five more minutes")

@@ -1,4 +1,4 @@
-"""Client keys: made, listed, rotated and revoked. Only a key's SHA-256 is stored; the key itself is shown once."""
+"""Creates, lists, rotates and revokes client keys. Only a key's SHA-256 is stored; the key itself is shown once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLIENT_ID = re.compile(r"[a-z0-9-]{1,32}")
 
 @dataclass(frozen=True, slots=True)
 class ClientKey:
-    """What is known of a key. ``revoked_at`` is None while it works."""
+    """A stored key. ``revoked_at`` is None while it works."""
 
     key_id: str
     client_id: str
@@ -29,15 +29,15 @@ class ClientKey:
 
 
 class ClientKeys:
-    """The keys in table ``table``, by a low-level DynamoDB client."""
+    """The keys in ``table``, through a low-level DynamoDB client."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._client, self._table = client, table
 
     def add(self, client_id: str, return_origins: Sequence[str] = ()) -> str:
-        """Makes a key for ``client_id`` and returns it: the only time it can be seen.
+        """Creates a key for ``client_id`` and returns it; it cannot be read again.
 
-        Raises ValueError when the id or an origin is not well-formed.
+        Raises ValueError when the id or an origin is malformed.
         """
         if not CLIENT_ID.fullmatch(client_id):
             raise ValueError(f"client id {client_id!r}: 1 to 32 of a-z, 0-9 and -")
@@ -58,7 +58,7 @@ class ClientKeys:
         return key
 
     def known(self) -> list[ClientKey]:
-        """Every key, revoked ones too."""
+        """Returns every key, including revoked ones."""
         return [
             ClientKey(
                 each["key_id"],
@@ -71,19 +71,19 @@ class ClientKeys:
         ]
 
     def rotate(self, key_id: str) -> str:
-        """Makes a further key for the client and the origins of ``key_id``, and returns it; that one works on.
+        """Creates another key for the client and the origins of ``key_id``, and returns it; the old key still works.
 
-        Raises ValueError when there is no such key, or it is revoked: who lost access does not get it back this way.
+        Raises ValueError when the key does not exist, or is revoked: a rotation must not restore access.
         """
         found = next((each for each in self.known() if each.key_id == key_id), None)
         if not found:
-            raise ValueError(f"there is no key {key_id}")
+            raise ValueError(f"no key has the id {key_id}")
         if found.revoked_at:
-            raise ValueError(f"{key_id} is revoked; make a new one with: client add --client-id {found.client_id}")
+            raise ValueError(f"{key_id} is revoked; create a new key with: client add --client-id {found.client_id}")
         return self.add(found.client_id, found.return_origins)
 
     def revoke(self, key_id: str) -> bool:
-        """Ends a key (the authorizer's cache may know it for five more minutes); False when there is none."""
+        """Revokes a key, and returns False when it does not exist. The authorizer's cache keeps it for five minutes."""
         found = [each for each in self._items(key_id) if each["key_id"] == key_id]
         for each in found:
             self._client.update_item(
@@ -104,7 +104,7 @@ class ClientKeys:
 
 
 def _origin(given: str) -> str:
-    """An origin as browsers normalise it: they compare it in that form, and so do we."""
+    """Returns an origin in the normalised form that browsers use; ValueError when it is malformed."""
     found = origin_of(given)
     if found is None or given.lower().removeprefix(found).removeprefix(_DEFAULT_PORT[found.partition(":")[0]]):
         raise ValueError(f"return origin {given!r}: https://host[:port], nothing after it")

@@ -1,8 +1,8 @@
-"""What a stack costs a month at AWS's list prices, from what persons were measured to use.
+"""The cost of a stack per month at AWS's list prices, computed from the measured usage of people.
 
-`make bench` plays persons through the product and counts what they use; ``usage.json`` keeps it. The same arithmetic
-turns it into dollars in `python -m ops cost` and in docs/performance.md. What the template says is read from the
-template. The rest are the assumptions below, each with its reason.
+The benchmark onboards people and counts their usage (``usage.json``). The same arithmetic computes dollars for
+`python -m ops cost` and for docs/performance.md. Settings come from the template. The rest are the assumptions below,
+each with its reason.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from likeness.steps.upkeep.recheck_assets import MAX_ASSETS_PER_RUN as RECHECKED
 from ops.template import ROOT, Template, product_template
 
 RECORD = ROOT / "ops" / "usage.json"
-#: AWS's pages of prices.
+#: AWS's price pages.
 _PAGES = "https://aws.amazon.com/{}/pricing"
 
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars in us-east-1, without free tiers and discounts, as of November 2026; ``source`` has today's."""
+    """US dollars in us-east-1, without free tiers and discounts, as of November 2026; ``source`` has current ones."""
 
     dollars: float
     per: str
@@ -48,7 +48,7 @@ PRICES = {
     "s3_get": Price(0.0004e-3, "GET, Standard", _PAGES.format("s3")),
     "s3_gb_month": Price(0.023, "GB and month, Standard", _PAGES.format("s3")),
     "out_gb": Price(0.09, "GB out to the internet", _PAGES.format("ec2/on-demand")),
-    # Events that a service sends by itself are free; a bucket's have to be asked for, and are taken as paid here.
+    # AWS services' default events are free; a bucket's are opt-in, and counted as paid here.
     "event": Price(1.00e-6, "custom or opt-in event", _PAGES.format("eventbridge")),
     "log_byte": Price(0.50e-9, "byte taken in, vended logs too", _PAGES.format("cloudwatch")),
     "log_gb_month": Price(0.03, "GB and month of logs", _PAGES.format("cloudwatch")),
@@ -61,7 +61,7 @@ PRICES = {
     "firewall_rule_month": Price(1.00, "rule and month", _PAGES.format("waf")),
     "firewall_request": Price(0.60e-6, "request", _PAGES.format("waf")),
 }
-#: Seconds that a call takes inside of a region, crun's answer over the internet, and a client's webhook. Assumed.
+#: Assumed seconds of a call within a region, of a call to crun, and of a client's webhook.
 LATENCY = {
     "dynamodb": 0.005,
     "events": 0.01,
@@ -72,19 +72,19 @@ LATENCY = {
     "crun": 0.2,
     "webhook": 0.3,
 }
-#: A function has one whole processor at so many MB (Lambda's guide, "Configure memory").
+#: A function has one whole processor at this many MB (Lambda's guide, "Configure memory").
 _WHOLE_PROCESSOR_MB = 1769
-#: START, END and REPORT of an invocation; one request in the access log; one history event; CloudWatch's own bytes for
-#: each log event.
+#: Bytes of START, END and REPORT of an invocation; of a request in the access log; of a history event; and CloudWatch's
+#: overhead for each log event.
 PLATFORM_LOG_BYTES, _ACCESS_LOG_BYTES, _HISTORY_EVENT_BYTES, LOG_EVENT_BYTES = 380, 220, 380, 26
 _DAYS = 30.0
 _HOURS = 24 * _DAYS
-#: Lambda waits at a queue with five receivers, each for 20 seconds at a time (Lambda's guide, "Using Lambda with Amazon
-#: SQS"): so many requests a month.
+#: Requests per month to an empty queue: Lambda has five pollers per queue, each with long polls of 20 seconds (Lambda's
+#: guide, "Using Lambda with Amazon SQS").
 _EMPTY_RECEIVES = 5 * _DAYS * 86_400 / 20
 #: API Gateway's detailed metrics of one method: Count, Latency, IntegrationLatency, 4XXError and 5XXError.
 _METRICS_OF_A_METHOD = 5
-#: A file that lifecycle rules have deleted stays so many days as an older version.
+#: Days for which a file that lifecycle rules have deleted stays as an older version.
 _OLD_VERSION_DAYS = 7
 _READ_UNIT_BYTES = 4096
 _MINUTES = {"minute": 1, "minutes": 1, "hour": 60, "hours": 60}
@@ -104,7 +104,7 @@ def _counts() -> dict[str, float]:
 
 @dataclass
 class Usage:
-    """What persons have used. ``calls`` by function and service, ``log_bytes`` and ``units`` by function.
+    """The usage of some people. ``calls`` by function and service, ``log_bytes`` and ``units`` by function.
 
     ``events`` are those of executions' histories, ``published`` those of the event bus.
     """
@@ -122,11 +122,11 @@ class Usage:
     units: dict[str, Units] = field(default_factory=lambda: defaultdict(Units))
 
     def called(self, service: str) -> float:
-        """Returns the calls to a service, of all functions."""
+        """Returns the number of calls to a service by all functions."""
         return sum(calls.get(service, 0) for calls in self.calls.values())
 
     def as_json(self) -> dict[str, Any]:
-        """Returns it for the record."""
+        """Returns the usage as JSON for the record."""
         return {name: getattr(self, name) for name in _SINGLE} | {
             "invocations": dict(self.invocations),
             "calls": {function: dict(each) for function, each in self.calls.items()},
@@ -139,7 +139,7 @@ _SINGLE = ("persons", "transitions", "events", "requests", "files", "published",
 
 
 def mix(parts: Iterable[tuple[float, Usage]]) -> Usage:
-    """Returns the sum of usages, each as often as its weight says."""
+    """Returns the weighted sum of usages."""
     found = Usage()
     for weight, each in parts:
         for name in _SINGLE:
@@ -158,24 +158,24 @@ def mix(parts: Iterable[tuple[float, Usage]]) -> Usage:
 
 
 def usage_from(found: Mapping[str, Any]) -> Usage:
-    """Returns a usage of the record."""
+    """Returns a usage from its JSON in the record."""
     units = {function: Units(**each) for function, each in found["units"].items()}
     return mix([(1, Usage(**{**found, "units": units}))])
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What turns runs into GB-seconds: MB by function, and seconds of a whole processor for one run."""
+    """The rates of functions: MB, and seconds of a whole processor for one run."""
 
     memory: Mapping[str, float]
     processor: Mapping[str, float]
 
     def gb_seconds(self, usage: Usage, function: str) -> float:
-        """Returns a function's processor time at its share of a processor, and its waits for calls."""
+        """Returns a function's GB-seconds: processor time at its share of a processor, plus waits for calls."""
         memory, times = self.memory[function], usage.invocations[function]
         processor = self.processor[function] * _WHOLE_PROCESSOR_MB / memory
         calls = usage.calls.get(function, {})
-        # What asks crun more than once asks side by side.
+        # Several calls to crun in one run are concurrent.
         waits = sum(LATENCY[service] * number for service, number in calls.items() if service != "crun")
         waits += LATENCY["crun"] * min(times, calls.get("crun", 0))
         return (processor * times + waits) * memory / 1024
@@ -194,7 +194,7 @@ def memory_of(template: Template) -> dict[str, float]:
 def bill(usage: Usage, rates: Rates) -> dict[str, float]:
     """Returns the dollars of a usage, by service."""
     logs = sum(usage.log_bytes.values()) + usage.requests * _ACCESS_LOG_BYTES + usage.events * _HISTORY_EVENT_BYTES
-    # A message is sent, received and deleted; EventBridge sends one for each event that it is given.
+    # A message is sent, received and deleted; EventBridge sends one for each published event.
     messages = usage.called("sqs") + usage.published
     return {
         "Step Functions": usage.transitions * PRICES["transition"].dollars,
@@ -219,11 +219,11 @@ def bill(usage: Usage, rates: Rates) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a month is computed for.
+    """The input of a month's bill.
 
-    ``persons`` begin in it, with so many ``assets`` of ``megabytes`` each. ``page_requests`` are those that a person's
-    own browser makes, ``webhooks`` the endpoints that are told of each event. ``months`` is how long persons have come
-    at this rate: it says how much the table holds.
+    ``persons`` start in the month, with ``assets`` of ``megabytes`` each. ``page_requests`` are those of a person's
+    browser, ``webhooks`` the endpoints that receive each event. ``months`` is how long people have come at this rate,
+    which determines the size of the table.
     """
 
     persons: float
@@ -238,7 +238,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the bill: dollars a month. ``always`` lines cost the same whatever the traffic."""
+    """One line of the bill: US dollars per month. ``always``: the cost does not depend on traffic."""
 
     name: str
     dollars: float
@@ -247,7 +247,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Record:
-    """What was measured: a person's usage by number of files, and that of one run by the clock, by function."""
+    """The measurements: a person's usage by number of files, and that of one scheduled run by function."""
 
     persons: Mapping[int, Usage]
     clock: Mapping[str, Usage]
@@ -255,7 +255,7 @@ class Record:
     metrics: float
 
     def person(self, assets: float) -> Usage:
-        """Returns a person with so many files, between the numbers that were measured."""
+        """Returns the usage of a person with this many files, interpolated between the measured numbers."""
         known = sorted(self.persons)
         upper = next((each for each in known[1:] if each >= assets), known[-1])
         lower = known[known.index(upper) - 1]
@@ -265,7 +265,7 @@ class Record:
 
 @functools.cache
 def recorded() -> Record:
-    """Returns the record that the last `python -m bench usage` has kept."""
+    """Returns the record that `python -m bench usage` has written."""
     found = json.loads(RECORD.read_text())
     return Record(
         persons={int(files): usage_from(each) for files, each in found["persons"].items()},
@@ -276,7 +276,7 @@ def recorded() -> Record:
 
 
 def month(figures: Figures, template: Template | None = None, record: Record | None = None) -> list[Line]:
-    """Returns the bill of a month, what costs the same in every month first."""
+    """Returns the bill of a month, fixed costs first."""
     template, record = template or product_template(), record or recorded()
     rates = Rates(memory_of(template), record.processor)
     return [*_always(figures, template, record, rates), *_used(figures, template, record, rates)]
@@ -297,19 +297,19 @@ def _always(figures: Figures, template: Template, record: Record, rates: Rates) 
         ),
         Line("Secrets", kinds["AWS::SecretsManager::Secret"] * PRICES["secret_month"].dollars, always=True),
         Line("Polls of empty queues", empty_receives(template) * PRICES["sqs_request"].dollars, always=True),
-        Line("Runs by the clock, with their logs", sum(bill(clock, rates).values()), always=True),
-        # The credits left at crun are one, each hour.
+        Line("Scheduled runs, with their logs", sum(bill(clock, rates).values()), always=True),
+        # The metric of the credits left at crun is written each hour.
         Line("Metric of credits", PRICES["metric_month"].dollars, always=True),
     ]
 
 
 def _watched(alarm: Mapping[str, Any]) -> int:
-    """Returns how many metrics an alarm watches."""
+    """Returns the number of metrics that an alarm watches."""
     return sum("MetricStat" in each for each in alarm.get("Metrics", [])) or 1
 
 
 def empty_receives(template: Template) -> float:
-    """Returns how often a month Lambda looks into queues that hold nothing."""
+    """Returns Lambda's polls of empty queues per month."""
     queues = sum(
         event["Type"] == "SQS"
         for each in template["Resources"].values()
@@ -320,7 +320,7 @@ def empty_receives(template: Template) -> float:
 
 
 def _runs(template: Template, function: str) -> float:
-    """Returns how often a month the clock calls a function."""
+    """Returns the scheduled runs of a function per month."""
     logical_id = "".join(part.capitalize() for part in function.split("_")) + "Function"
     events = template["Resources"][logical_id]["Properties"]["Events"].values()
     (schedule,) = [each["Properties"]["Schedule"] for each in events if each["Type"] == "Schedule"]
@@ -351,9 +351,9 @@ def _used(figures: Figures, template: Template, record: Record, rates: Rates) ->
 
 
 def _one_run(person: Usage, function: str, requests: float = 0, webhook: float = 0) -> Usage:
-    """Returns one more run of a function that a person's usage has, with its share of calls, units and logs.
+    """Returns the usage of one more run of a function, by its mean in a person's usage.
 
-    ``webhook`` is how many messages and requests of a client's endpoint come with it.
+    ``webhook`` is the number of messages, and of requests to a client's endpoint, in that run.
     """
     share = 1 / person.invocations[function]
     calls = {name: times * share for name, times in person.calls.get(function, {}).items()}
@@ -368,7 +368,7 @@ def _one_run(person: Usage, function: str, requests: float = 0, webhook: float =
 
 
 def _stored(figures: Figures, template: Template, person: Usage, rates: Rates) -> list[Line]:
-    """Returns what is kept and sent: files, and an inventory of all persons so far."""
+    """Returns the costs of stored and sent files, and of the inventory of all people so far."""
 
     def default(name: str) -> float:
         return float(template["Parameters"][name]["Default"])
@@ -400,7 +400,7 @@ def _stored(figures: Figures, template: Template, person: Usage, rates: Rates) -
 
 
 def _detailed_methods(template: Template) -> int:
-    """Returns the methods of which API Gateway writes detailed metrics."""
+    """Returns the number of methods with detailed metrics of API Gateway."""
     settings = template["Resources"]["Api"]["Properties"].get("MethodSettings", [])
     if not any(each.get("MetricsEnabled") for each in settings):
         return 0

@@ -1,4 +1,4 @@
-"""``python -m ops cost``: what a month costs."""
+"""``python -m ops cost``: the cost of a month."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from rich.table import Table
 
 from ops.cost import PRICES, Figures, Line, Price, month
 
-#: The columns of the table without figures of your own: persons a month. 0 is a stack that nobody uses.
+#: The default columns of the table: people per month. 0 is an idle stack.
 USUAL = (0, 100, 1_000, 10_000)
-#: How a price is multiplied so that it is at least a few cents.
+#: A price is shown for as many units as make it at least this many dollars.
 _LEAST, _TIMES = 0.02, ((1, ""), (1e6, "1,000,000 times "), (1e9, "1,000,000,000 times "))
 
 
@@ -19,14 +19,14 @@ _LEAST, _TIMES = 0.02, ((1, ""), (1e6, "1,000,000 times "), (1e9, "1,000,000,000
     "--persons",
     type=click.FloatRange(min=0),
     multiple=True,
-    help="Persons a month; may be repeated. [default: 0, 100, 1,000, 10,000]",
+    help="People per month. Can be given several times. [default: 0, 100, 1,000, 10,000]",
 )
 @click.option(
     "--assets",
     type=click.FloatRange(min=0, max=100),
     default=Figures(0).assets,
     show_default=True,
-    help="Files of one person.",
+    help="Files per person.",
 )
 @click.option(
     "--megabytes",
@@ -40,21 +40,25 @@ _LEAST, _TIMES = 0.02, ((1, ""), (1e6, "1,000,000 times "), (1e9, "1,000,000,000
     type=click.FloatRange(min=0),
     default=Figures(0).page_requests,
     show_default=True,
-    help="Requests that a person's own browser makes.",
+    help="Requests by a person's browser.",
 )
 @click.option(
-    "--webhooks", type=click.IntRange(min=0), default=0, show_default=True, help="Endpoints that get each event."
+    "--webhooks",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Webhook endpoints that receive each event.",
 )
 @click.option(
     "--months",
     type=click.FloatRange(min=1),
     default=Figures(0).months,
     show_default=True,
-    help="How long persons have come already: the inventory grows.",
+    help="Months of people in the inventory.",
 )
 @click.option("--firewall", is_flag=True, help="With Firewall=on.")
-@click.option("--alarm-email", is_flag=True, help="With an AlarmEmail: the alarms' topic has a key.")
-@click.option("--markdown", is_flag=True, help="As docs/cost.md has it.")
+@click.option("--alarm-email", is_flag=True, help="With an AlarmEmail: the alarms' topic has a KMS key.")
+@click.option("--markdown", is_flag=True, help="Print the table in Markdown, for docs/cost.md.")
 @click.option("--prices", is_flag=True, help="Print the prices instead.")
 def cost(
     persons: tuple[float, ...],
@@ -68,9 +72,9 @@ def cost(
     markdown: bool,
     prices: bool,
 ) -> None:
-    """Compute what a month costs, in US dollars at AWS's list prices for us-east-1, without crun's own prices.
+    """Compute the cost of a month, in US dollars at AWS's list prices for us-east-1, without crun's prices.
 
-    From what persons used when they were played through the product; docs/cost.md says what is counted and what is not.
+    It uses the measured usage of onboarded people. docs/cost.md lists what is counted and what is not.
     """
     if prices:
         click.echo("\n".join(_markdown(("for", "US dollars"), [_price(each) for each in PRICES.values()])))
@@ -93,7 +97,7 @@ def cost(
 
 
 def table_of(columns: tuple[float, ...], bills: list[list[Line]]) -> list[tuple[str, ...]]:
-    """Returns the head, a line for each line of the bills, and sums of what is always paid, what is used, and both."""
+    """Returns the head, the lines of the bills, and the sums of fixed costs, of costs by use, and of both."""
     lines: list[tuple[str, ...]] = [("", *(f"{each:,g}" if each else "idle" for each in columns))]
     for row in zip(*bills, strict=True):
         lines.append((row[0].name, *(_dollars(each.dollars) for each in row)))
@@ -104,10 +108,10 @@ def table_of(columns: tuple[float, ...], bills: list[list[Line]]) -> list[tuple[
 
 
 def _price(price: Price) -> tuple[str, str]:
-    """A price as people say it: for a million where one costs next to nothing."""
-    times, said = next(each for each in _TIMES if price.dollars * each[0] >= _LEAST)
+    """Returns the text of a price, for a million units where one costs a fraction of a cent."""
+    times, words = next(each for each in _TIMES if price.dollars * each[0] >= _LEAST)
     service = price.source.split("/")[3]
-    return f"[{service}]({price.source}): {said}{price.per}", f"{price.dollars * times:.4g}"
+    return f"[{service}]({price.source}): {words}{price.per}", f"{price.dollars * times:.4g}"
 
 
 def _dollars(amount: float) -> str:

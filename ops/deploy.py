@@ -1,7 +1,7 @@
-"""What a deployment asks and writes down: a few parameters, samconfig.toml, and what an upgrade would leave as it was.
+"""The questions of a deployment, samconfig.toml, and the defaults that an upgrade would not change.
 
-CloudFormation keeps an existing stack's value of each parameter that a deployment does not name, so a new default of
-the template never reaches it by itself.
+CloudFormation keeps an existing stack's value of each parameter that a deployment does not set. So a new default of the
+template does not apply to an existing stack.
 """
 
 from __future__ import annotations
@@ -26,37 +26,39 @@ KEY_PARAMETER = "CrunApiKey"
 
 @dataclass(frozen=True)
 class Question:
-    """A parameter that is asked for, and why somebody would give it. ``needs`` names one that has to be given first."""
+    """A question for a parameter. ``needs`` names a parameter that must have a value first."""
 
     parameter: str
     text: str
     needs: str = ""
 
 
-#: With the region, the stack's name, crun's key, the new defaults of an upgrade and `sam`'s own question at most ten.
+#: At most ten questions, with the region, the stack's name, crun's key, an upgrade's new defaults and `sam`'s own.
 QUESTIONS = (
-    Question("AlarmEmail", "Who gets an e-mail when an alarm rings? The address has to confirm once. Empty: nobody."),
-    Question("OperatorName", "Who are you, as the consent text tells people? Empty: “the operator of this service”."),
-    Question("OperatorContact", "Where do people withdraw their consent: an address, as the consent text says it."),
-    Question("DomainName", "A domain of your own for the API, such as likeness.example.com. Empty: AWS's own."),
+    Question(
+        "AlarmEmail", "The e-mail address for alarms, which has to confirm the subscription once. Empty: no e-mail."
+    ),
+    Question("OperatorName", "The operator's name in the consent text. Empty: “the operator of this service”."),
+    Question("OperatorContact", "The address in the consent text for people who withdraw their consent."),
+    Question("DomainName", "A custom domain for the API, such as likeness.example.com. Empty: AWS's own."),
     Question(
         "CertificateArn", "The ARN of the domain's certificate in ACM, in the stack's region.", needs="DomainName"
     ),
-    Question("Firewall", "AWS WAF before the API, about $9 a month: on or off."),
+    Question("Firewall", "AWS WAF for the API, about $9 a month: on or off."),
 )
 
 
 def wrong(template: Template, parameter: str, value: str) -> str | None:
-    """Returns what the template has against a value, in a few words, or None."""
+    """Returns why the template does not allow a value, or None when it does."""
     rules = template["Parameters"][parameter]
     if "AllowedValues" in rules and value not in map(str, rules["AllowedValues"]):
-        return f"{parameter} is one of {', '.join(map(str, rules['AllowedValues']))}"
+        return f"{parameter} must be one of {', '.join(map(str, rules['AllowedValues']))}"
     if "AllowedPattern" in rules and not re.fullmatch(rules["AllowedPattern"], value):
-        return f"{parameter} does not have the form that the template wants ({rules['AllowedPattern']})"
+        return f"{parameter} does not match the template's pattern ({rules['AllowedPattern']})"
     if len(value) > (longest := rules.get("MaxLength", 4096)):
-        return f"{parameter} has at most {longest} characters"
+        return f"{parameter} can have at most {longest} characters"
     if "\\" in value or not value.isprintable():
-        return f"{parameter} may not hold a backslash or a control character"
+        return f"{parameter} must not contain a backslash or a control character"
     return None
 
 
@@ -65,7 +67,7 @@ def wrong(template: Template, parameter: str, value: str) -> str | None:
 
 @dataclass(frozen=True)
 class Change:
-    """A parameter whose default is another one than when the stack was deployed; ``follows``: nobody had changed it."""
+    """A parameter whose default has changed since the stack was deployed."""
 
     parameter: str
     current: str
@@ -74,21 +76,21 @@ class Change:
 
     @property
     def follows(self) -> bool:
-        """Whether the stack has the default of its time."""
+        """Whether the stack has the earlier default."""
         return self.current == self.before
 
 
 @dataclass(frozen=True)
 class Upgrade:
-    """What a template changes about the parameters of a stack: other defaults, new parameters, and those that go."""
+    """How a template changes a stack's parameters: ``changes`` of defaults, ``new`` parameters, and removed ones."""
 
     changes: list[Change]
     new: dict[str, str]
-    gone: list[str]
+    removed: list[str]
 
 
 def upgrade(current: Mapping[str, str], before: Template | None, template: Template) -> Upgrade:
-    """Compares a stack's parameters, and the template that it has (None where it is unknown), with a template."""
+    """Compares a stack's parameters and its template (None when unknown) with a new template."""
     defaults = _defaults(template)
     old = _defaults(before) if before else {}
     changes = [
@@ -128,18 +130,18 @@ class Config:
     environment: str
 
     def settings(self) -> dict[str, str]:
-        """Returns the stack's name and region, as far as they are there."""
+        """Returns the stack's name and region, where they are set."""
         found = self._deploy(self._document())
         return {name: str(found[name]) for name in ("stack_name", "region") if name in found}
 
     def overrides(self) -> dict[str, str]:
-        """Returns the parameters that it sets, but never the key at crun."""
+        """Returns the parameters that it sets, except crun's key."""
         found = self._deploy(self._document()).get("parameter_overrides")
         parsed = CfnParameterOverridesType().convert(_plain(found), None, None) if found else {}
         return {name: value for name, value in parsed.items() if name != KEY_PARAMETER}
 
     def write(self, stack_name: str, region: str, overrides: Mapping[str, str]) -> None:
-        """Writes the section; the key at crun is left out whoever gives it."""
+        """Writes the section, always without crun's key."""
         document = self._document()
         deploy = self._made(document)
         deploy["stack_name"], deploy["region"] = stack_name, region
@@ -159,13 +161,13 @@ class Config:
             raise ConfigError(f"{self.file} cannot be read: {exc}") from exc
 
     def _deploy(self, document: Any) -> Mapping[str, Any]:
-        """Returns the section; empty when it is not there."""
+        """Returns the section; empty when it does not exist."""
         for name in self._path():
             document = document.get(name, {})
         return document  # type: ignore[no-any-return]
 
     def _made(self, document: Any) -> Any:
-        """Returns the section, made where it is not there."""
+        """Returns the section, and creates it when it does not exist."""
         for name in self._path():
             if name not in document:
                 document[name] = tomlkit.table(is_super_table=name != "parameters")
@@ -181,18 +183,18 @@ def _plain(value: Any) -> Any:
 
 
 def _quoted(value: str) -> str:
-    """A value as SAM reads it back."""
+    """Returns a value in the quotes that SAM parses."""
     return '"' + value.replace('"', '\\"') + '"'
 
 
 @contextmanager
 def secret_overrides(overrides: Mapping[str, str], key: str) -> Iterator[str]:
-    """Gives what `sam deploy --parameter-overrides` takes, with the key in a file that only its owner can read.
+    """Yields an argument for `sam deploy --parameter-overrides`: a file with the key that only its owner can read.
 
-    The file lives as long as the block. A command line would show the key to everybody on the machine.
+    The file is deleted after the block. Other users of the machine could read the key on a command line.
     """
     with TemporaryDirectory(prefix="likeness-") as folder:
-        file = Path(folder) / "parameters.yaml"  # SAM reads no JSON by that name, and JSON is YAML
+        file = Path(folder) / "parameters.yaml"  # SAM does not read a file named .json; JSON is valid YAML
         file.touch(mode=0o600)
         file.write_text(json.dumps({**overrides, KEY_PARAMETER: key}, ensure_ascii=False))
         yield f"file://{file}"

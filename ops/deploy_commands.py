@@ -38,27 +38,27 @@ _READY = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMP
 
 @dataclass(frozen=True)
 class _Stack:
-    """A stack that is there: its parameters, and the template that it has, where that can be read."""
+    """An existing stack: its parameters, and its template where that can be read."""
 
     parameters: dict[str, str]
     template: Template | None
 
 
 @click.command()
-@click.option("--stack-name", help="[default: asked for]")
-@click.option("--region", help="[default: asked for]")
+@click.option("--stack-name", help="[default: a question]")
+@click.option("--region", help="[default: a question]")
 @click.option("--config-env", default="default", show_default=True, help="The section of samconfig.toml.")
 @click.option(
     "--config-file",
     type=click.Path(path_type=Path, dir_okay=False),
     default=ROOT / "samconfig.toml",
-    help="Where it is.",
+    help="The path of samconfig.toml.",
 )
 def deploy(stack_name: str | None, region: str | None, config_env: str, config_file: Path) -> None:
-    """Deploy a stack, or upgrade one: asks at most ten questions, writes samconfig.toml, builds, and deploys.
+    """Deploy or upgrade a stack: ask at most ten questions, write samconfig.toml, build and deploy.
 
-    crun's key is read from CRUN_API_KEY or typed unseen, for a new stack alone; it goes to Secrets Manager and into no
-    file that stays. An upgrade shows which of the template's defaults are others than the stack's.
+    A new stack needs crun's key, from CRUN_API_KEY or a hidden prompt. It is stored in Secrets Manager and in no file.
+    An upgrade shows which of the template's defaults differ from the stack's values.
     """
     template, config = product_template(), Config(config_file, config_env)
     try:
@@ -67,12 +67,12 @@ def deploy(stack_name: str | None, region: str | None, config_env: str, config_f
         raise click.ClickException(str(exc)) from exc
     region = region or _ask_region(written.get("region"))
     stack_name = stack_name or _ask(
-        "The stack's name: another one for each stage.", "Stack name", written.get("stack_name", "likeness")
+        "The stack's name: a different one for each stage.", "Stack name", written.get("stack_name", "likeness")
     )
     stack = _existing(stack_name, region)
     if stack and stack.template and is_gradual(stack.template):
         raise click.ClickException(
-            f"{stack_name} is rolled out gradually; deploy it as docs/deploying.md says: make build-gradual"
+            f"{stack_name} uses gradual rollouts; deploy it with make build-gradual, as described in docs/deploying.md"
         )
     key = None if stack else _ask_key()
     current = dict(stack.parameters) if stack else {}
@@ -84,7 +84,7 @@ def deploy(stack_name: str | None, region: str | None, config_env: str, config_f
     click.echo(f"Written: the section {config_env} of {config_file.name}.")
     _build()
     _sam_deploy(config, overrides, key)
-    _say_what_next(stack_name, region)
+    _show_next_steps(stack_name, region)
 
 
 # -- questions ----------------------------------------------------------------------------------------------------
@@ -98,24 +98,24 @@ def _ask(text: str, name: str, default: str) -> str:
 
 def _ask_region(default: str | None) -> str:
     default = default or boto3.Session().region_name or "us-east-1"
-    return _ask("Where: the region of the stack, near the people and allowed for their data.", "Region", default)
+    return _ask("The region of the stack: near the people, and permitted for their data.", "Region", default)
 
 
 def _ask_key() -> str:
-    """crun's key: from the environment, or typed without being shown."""
+    """Returns crun's key, from the environment or a hidden prompt."""
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if key:
-        click.echo(f"\ncrun's key is taken from {KEY_VARIABLE}.")
+        click.echo(f"\ncrun's key is read from {KEY_VARIABLE}.")
         return key
-    click.echo("\nThe account's API key at crun. It is not shown, and goes to Secrets Manager alone.")
+    click.echo("\nThe account's API key at crun. It is not shown, and is stored in Secrets Manager only.")
     key = click.prompt("crun's key", hide_input=True).strip()
     if not key or not key.isprintable() or " " in key:
-        raise click.ClickException("a key has no spaces and no control characters")
+        raise click.ClickException("the key must not contain spaces or control characters")
     return str(key)
 
 
 def _answers(template: Template, current: dict[str, str]) -> dict[str, str]:
-    """What is answered to the questions about parameters; Enter keeps what is there."""
+    """Returns the answers to the questions about parameters; Enter keeps the current value."""
     found: dict[str, str] = {}
     for each in QUESTIONS:
         if each.parameter not in template["Parameters"] or (each.needs and not found.get(each.needs)):
@@ -130,21 +130,21 @@ def _answers(template: Template, current: dict[str, str]) -> dict[str, str]:
 
 
 def _new_defaults(found: Upgrade) -> dict[str, str]:
-    """Shows what an upgrade would leave as it was, and asks whether the stack is to have the new defaults."""
+    """Shows the defaults that an upgrade would not change, and asks whether to use the new ones."""
     if found.changes:
         table = Table("parameter", "your stack", "default then", "default now", title="Defaults that have changed")
         for each in found.changes:
             table.add_row(*map(Text, (each.parameter, each.current, each.before or "", each.now)))
         Console(width=_WIDTH if not Console().is_terminal else None, highlight=False).print(table)
     for name, value in found.new.items():
-        click.echo(f"New: {name}, which is {value or 'empty'} by default.")
-    for name in found.gone:
-        click.echo(f"Gone: {name}.")
+        click.echo(f"New: {name}. The default is {value or 'empty'}.")
+    for name in found.removed:
+        click.echo(f"Removed: {name}.")
     following = {each.parameter: each.now for each in found.changes if each.follows}
     if not following:
         return {}
-    click.echo("\nA stack keeps its values; a new default reaches it only when you take it.")
-    if click.confirm(f"Take the new defaults of {', '.join(following)}?", default=False):
+    click.echo("\nA stack keeps its values; it gets a new default only when you accept it.")
+    if click.confirm(f"Use the new defaults of {', '.join(following)}?", default=False):
         return following
     return {}
 
@@ -163,10 +163,10 @@ def _existing(stack_name: str, region: str) -> _Stack | None:
     if found["StackStatus"] not in _READY:
         status = found["StackStatus"]
         raise click.ClickException(
-            f"{stack_name} is in {status}; python -m ops preflight --stack-name {stack_name} says what to do"
+            f"{stack_name} is in {status}; python -m ops preflight --stack-name {stack_name} shows what to do"
         )
     parameters = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
-    parameters.pop(KEY_PARAMETER, None)  # AWS shows stars
+    parameters.pop(KEY_PARAMETER, None)  # AWS returns asterisks
     try:
         template = deployed_template(cloudformation, stack_name)
     except (ValueError, botocore.exceptions.ClientError):
@@ -175,21 +175,21 @@ def _existing(stack_name: str, region: str) -> _Stack | None:
 
 
 def _sam(*arguments: str) -> None:
-    """Runs `sam` in this terminal, from this environment first; ClickException when it fails or is not there."""
+    """Runs `sam` in this terminal. Raises ClickException when it fails or is not installed."""
     path = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{Path(sys.executable).parent}"
     sam = shutil.which("sam", path=path)
     if sam is None:
-        raise click.ClickException("sam is not installed: make setup-deploy")
+        raise click.ClickException("sam is not installed: run make setup-deploy")
     environment = os.environ | {"PATH": path, "SAM_CLI_TELEMETRY": "0"}
     environment.pop(KEY_VARIABLE, None)
     code = subprocess.run([sam, *arguments], cwd=ROOT, env=environment, check=False).returncode  # noqa: S603
     if code:
-        raise click.ClickException(f"sam {arguments[0]} ended with {code}; nothing else was done")
+        raise click.ClickException(f"sam {arguments[0]} failed with exit code {code}; the deployment stopped there")
 
 
 def _build() -> None:
     for folder in (ROOT / "functions").rglob("__pycache__"):
-        shutil.rmtree(folder)  # a function is its app.py and nothing else
+        shutil.rmtree(folder)  # a function consists of its app.py alone
     _sam("build", "--template-file", str(ROOT / "template.yaml"))
 
 
@@ -199,12 +199,12 @@ def _sam_deploy(config: Config, overrides: dict[str, str], key: str | None) -> N
         _sam("deploy", *arguments, *(("--parameter-overrides", file) if file else ()))
 
 
-def _say_what_next(stack_name: str, region: str) -> None:
+def _show_next_steps(stack_name: str, region: str) -> None:
     cloudformation: Any = boto3.Session(region_name=region).client("cloudformation")
     try:
         (found,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
         return
     outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
-    click.echo(f"\nThe API answers at {outputs.get('ApiUrl', 'the output ApiUrl')}. A key for a client:")
+    click.echo(f"\nThe API's URL is {outputs.get('ApiUrl', 'the output ApiUrl')}. To create a key for a client, run:")
     click.echo(f"python -m ops client add --client-id acme --stack-name {stack_name}")

@@ -1,4 +1,4 @@
-"""``python -m ops doctor``: whether the real crun is what Likeness takes it for."""
+"""``python -m ops doctor``: compares the real crun with the contract that Likeness relies on."""
 
 from __future__ import annotations
 
@@ -22,29 +22,37 @@ from ops.stack import reach
 
 KEY_VARIABLE = "CRUN_API_KEY"
 _BASE_URL = "https://api.crun.ai"
-#: Nobody is sent there: it is only to come back as it was.
+#: Nobody opens it: it only shows whether crun returns it unchanged.
 _CALLBACK_URL = "https://example.com/v1/callback/likeness-doctor/1/signature"
 _STYLES = {Verdict.AGREES: "green", Verdict.DIFFERS: "bold red", Verdict.UNANSWERED: "bold red"}
 _WIDTH = 120
 
 
 class _NothingAsked(click.ClickException):
-    """When the visit could not begin: the same exit code as when crun cannot be reached."""
+    """When no call could be made. The exit code is that of an unreachable crun."""
 
     exit_code = 2
 
 
 @click.command()
-@click.option("--base-url", help=f"Where crun is. [default: the stack's, or {_BASE_URL}]")
-@click.option("--api-key", help=f"Better: --stack-name, or ${KEY_VARIABLE}; neither need stand in a shell's history.")
-@click.option("--stack-name", help="Take the key, and where crun is, from this stack on AWS.")
-@click.option("--state-file", type=click.Path(path_type=Path), help="The same from the stack on this machine.")
-@click.option("--callback-url", default=_CALLBACK_URL, show_default=True, help="What the session is made with.")
-@click.option("--spend", is_flag=True, help="Also ask what may cost: look-ups of a token, an empty upload.")
+@click.option("--base-url", help=f"crun's base URL. [default: the stack's, or {_BASE_URL}]")
+@click.option(
+    "--api-key", help=f"crun's key. Prefer --stack-name or ${KEY_VARIABLE}, which keep it out of the shell's history."
+)
+@click.option("--stack-name", help="Use the key and the base URL of this stack on AWS.")
+@click.option(
+    "--state-file",
+    type=click.Path(path_type=Path),
+    help="Use the key and the base URL of the local stack with this state file.",
+)
+@click.option("--callback-url", default=_CALLBACK_URL, show_default=True, help="The callback URL of the session.")
+@click.option("--spend", is_flag=True, help="Also make calls that may cost: lookups of a token, an empty upload.")
 @click.option("--group-id", help="With --spend and --asset-url: upload a file into this group.")
 @click.option("--asset-url", help="A public URL of that file.")
 @click.option("--asset-type", type=click.Choice(["Image", "Video", "Audio"]), default="Image", show_default=True)
-@click.option("--record", "folder", type=click.Path(file_okay=False, path_type=Path), help="Keep the calls there.")
+@click.option(
+    "--record", "folder", type=click.Path(file_okay=False, path_type=Path), help="Record the calls in this folder."
+)
 @click.pass_context
 def doctor(
     ctx: click.Context,
@@ -59,13 +67,13 @@ def doctor(
     asset_type: str,
     folder: Path | None,
 ) -> None:
-    """Ask crun a few careful questions and compare the answers with its contract.
+    """Make a few calls to crun and compare the responses with its contract.
 
-    Ends with 0 when all agrees, with 1 when something differs, with 2 when crun could not be reached or an answer is
-    missing. Without --spend it asks nothing that is known to cost.
+    The exit code is 0 when everything agrees, 1 when something differs, and 2 when crun could not be reached or a
+    response is missing. Without --spend, no call is known to cost anything.
     """
     if (group_id is None) != (asset_url is None) or (group_id and not spend):
-        raise click.UsageError("--group-id, --asset-url and --spend go together")
+        raise click.UsageError("use --group-id, --asset-url and --spend together")
     upload = Upload(group_id, asset_url, asset_type) if group_id and asset_url else None
     found_url, key = _crun(base_url, api_key, stack_name, state_file)
     redactor = Redactor()
@@ -82,34 +90,36 @@ def doctor(
     visit = Visit(transport, redactor, callback_url)
     try:
         visit.pay(spend, upload)
-    finally:  # what was asked until an interruption is worth showing, too
+    finally:  # also shows the findings before an interruption
         _show(visit.findings, found_url)
         if folder:
-            click.echo(f"{len(record(folder, visit.exchanges, redactor, key))} calls are kept in {folder}", err=True)
+            click.echo(
+                f"{len(record(folder, visit.exchanges, redactor, key))} calls are recorded in {folder}", err=True
+            )
     ctx.exit(visit.exit_code)
 
 
 def _crun(
     base_url: str | None, api_key: str | None, stack_name: str | None, state_file: Path | None
 ) -> tuple[str, str]:
-    """Where crun is, and the key. What is given goes before the stack's, and that before the environment's."""
+    """Returns crun's base URL and the key: from the options, else from the stack, else from the environment."""
     if stack_name or state_file:
         try:
             stack = reach(stack_name or "likeness", state_file)
             secret = Secret(stack.client("secretsmanager"), stack.outputs["CrunApiKeySecretArn"])
             return base_url or stack.parameter("CrunBaseUrl"), api_key or secret.value()
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, LikenessError) as exc:
-            raise _NothingAsked(f"the stack does not give the key: {exc}") from exc
+            raise _NothingAsked(f"the key cannot be read from the stack: {exc}") from exc
         except click.ClickException as exc:
             raise _NothingAsked(exc.message) from exc
     key = api_key or os.environ.get(KEY_VARIABLE)
     if not key:
-        raise _NothingAsked(f"no key: give --stack-name, or set {KEY_VARIABLE}")
+        raise _NothingAsked(f"no key: use --stack-name, or set {KEY_VARIABLE}")
     return base_url or _BASE_URL, key.strip()
 
 
 def _show(findings: list[Finding], base_url: str) -> None:
-    """A table of what was found, and one line that sums it up."""
+    """Prints a table of the findings, and one line with their counts."""
     console = Console(width=_WIDTH if not Console().is_terminal else None, highlight=False)
     table = Table("call", "point", "", "found", title=Text(f"crun at {base_url}"))
     last = ""
@@ -117,7 +127,7 @@ def _show(findings: list[Finding], base_url: str) -> None:
         if each.call != last and last:
             table.add_section()
         verdict = Text(each.verdict.value, style=_STYLES.get(each.verdict, ""))
-        # Text, not markup: crun's words are not ours.
+        # Text, not markup: crun's responses may contain markup.
         table.add_row(Text(each.call if each.call != last else ""), Text(each.point), verdict, Text(each.text))
         last = each.call
     console.print(table)

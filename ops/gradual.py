@@ -1,11 +1,10 @@
-"""Makes the template of a gradual rollout: each function behind an alias, moved by CodeDeploy, watched by alarms.
+"""Writes the template of a gradual rollout: each function has an alias, which CodeDeploy shifts while alarms watch it.
 
-``python -m ops.gradual > template-gradual.yaml`` adds ops/gradual.yaml to template.yaml, and whoever called a function
-calls its alias. It is no parameter of the template: SAM makes versions and aliases before parameters are known.
+``python -m ops.gradual > template-gradual.yaml`` adds ops/gradual.yaml to template.yaml, and changes each call of a
+function to a call of its alias. This cannot be a parameter: SAM creates versions and aliases before it has parameters.
 
-SAM publishes a version of a function when its revision changes, and only then. The revision is written into the
-template: `sam deploy` gives a parameter that nobody names the value of the last deployment, and the second deployment
-would keep the versions of the first.
+SAM publishes a version of a function only when its revision changes. The revision is written into the template and is
+not a parameter, because a parameter that `sam deploy` does not get keeps its last value.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from ruamel.yaml.tag import Tag
 
 ROOT = Path(__file__).resolve().parent.parent
-#: A hiccup of crun or AWS raises in a task now and then, and is retried.
+#: A transient error of crun or AWS sometimes raises in a task, which is retried.
 _ERRORS_PER_MINUTE = 5
 
 _yaml = YAML()
@@ -32,21 +31,21 @@ _yaml.width = 4096
 
 
 def new_revision(now: float) -> str:
-    """A revision that no build of another second has; ``now`` is in epoch seconds."""
+    """Returns a revision that is unique for each second; ``now`` is in epoch seconds."""
     return f"{int(now):x}"
 
 
 def gradual(template: Any, revision: str) -> Any:
-    """Returns ``template``, as ruamel.yaml reads it, changed in place: its functions stand behind aliases.
+    """Puts the functions behind aliases, in place; returns ``template``, as read by ruamel.yaml.
 
-    ``revision`` names this build: each deployment to a stack needs another one. Raises ValueError unless it is one to
-    ten letters and digits, as SAM makes the end of a logical id of it.
+    ``revision`` identifies this build: each deployment to a stack needs a new one. Raises ValueError unless it has one
+    to ten letters and digits, because SAM appends it to a logical id.
     """
     if not re.fullmatch(r"[A-Za-z0-9]{1,10}", revision):
         raise ValueError(f"a revision is one to ten letters and digits, not {revision!r}")
     more = _yaml.load(ROOT / "ops" / "gradual.yaml")
     functions = [name for name, each in template["Resources"].items() if each["Type"] == "AWS::Serverless::Function"]
-    # Roles name a function and its alias themselves: a running execution calls what it began with.
+    # Roles already name functions and their aliases: a running execution calls the function that it started with.
     callers = [each for each in template["Resources"].values() if each["Type"] != "AWS::IAM::Role"]
     for reference in _references(callers):
         name, _, attribute = reference.value.partition(".")
@@ -66,7 +65,7 @@ def gradual(template: Any, revision: str) -> Any:
 
 
 def _references(node: Any) -> Iterator[TaggedScalar]:
-    """Every !GetAtt below ``node``."""
+    """Yields every !GetAtt below ``node``."""
     if isinstance(node, TaggedScalar):
         if node.tag.value == "!GetAtt":
             yield node
@@ -79,10 +78,10 @@ def _references(node: Any) -> Iterator[TaggedScalar]:
 
 
 def _errors_alarm(function: str) -> dict[str, Any]:
-    """The errors of one function, whatever version they came from.
+    """Returns an alarm on the errors of one function, in any version.
 
-    Each function has an alarm of its own: one for all would make the functions that know the state machine wait for it,
-    and it for them.
+    One alarm for all functions would be a circular dependency: some functions depend on the state machine, which
+    depends on others.
     """
     return {
         "Type": "AWS::CloudWatch::Alarm",

@@ -1,7 +1,7 @@
-"""The inventory to and from files: an export at once, and a restore that overwrites nothing newer.
+"""Exports the inventory to files immediately, and restores it without overwriting anything newer.
 
-A restore may be repeated and may be interrupted: every write is conditional, a tombstone wins over what lived, and a
-revoked key stays revoked. It writes nothing before every part has its digest and every line can be read.
+A restore can be repeated and interrupted: every write is conditional, a tombstone replaces a session, and a revoked key
+stays revoked. It writes nothing until every part has its digest and every line can be read.
 """
 
 from __future__ import annotations
@@ -27,74 +27,74 @@ from likeness.domain.inventory import Export, HeldExport
 from likeness.runtime.system import SystemClock
 from likeness.steps.upkeep.export_inventory import ExportFiles, ExportInventory
 
-#: What a refused write means: a newer item, or the same one, is there already.
+#: The error of a write when the same item or a newer one exists.
 _REFUSED = "ConditionalCheckFailed"
 
 
-class NotWhole(ValueError):
-    """When an export lacks its manifest or a part, or holds something else than its manifest says."""
+class IncompleteExport(ValueError):
+    """When an export lacks its manifest or a part, or does not match its manifest."""
 
 
-# -- out ----------------------------------------------------------------------------------------------------------
+# -- export ----------------------------------------------------------------------------------------------------------
 
 
 class Folder:
-    """The port ``ExportFiles`` in a folder of this machine: the files' names alone count."""
+    """The port ``ExportFiles`` for a folder on this machine; only the names of the files are used."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def put(self, key: str, body: bytes) -> None:
-        """See the port. Nobody else may read it."""
+        """See the port. Only the user can read the folder."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self._folder / key.rpartition("/")[2]).write_bytes(body)
 
 
 class FreshExport:
-    """The port ``ExportProgress`` for one export that begins and ends with the command."""
+    """The port ``ExportProgress`` for an export within one command."""
 
     def take(self, run: str, now: float, until: float) -> HeldExport:  # noqa: ARG002, the port's
         """See the port."""
         return HeldExport(None)
 
     def save(self, run: str, export: Export, until: float) -> None:
-        """See the port: nobody goes on."""
+        """See the port: no other run continues."""
 
     def release(self, run: str) -> None:
         """See the port."""
 
 
 def export_now(dynamodb: Any, table: str, files: ExportFiles) -> dict[str, str | int]:
-    """Writes the inventory in ``table`` into ``files``, whole; the folder and how much of each kind. LikenessError."""
+    """Writes the inventory of ``table`` to ``files``. Returns the folder and counts by kind. Raises LikenessError."""
     step = ExportInventory(DynamoPages(dynamodb, table), files, FreshExport(), SystemClock(), time.sleep, 0)
     return step(math.inf, math.inf)
 
 
-# -- in -----------------------------------------------------------------------------------------------------------
+# -- restore -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Source:
-    """An export: ``read`` gives a file's bytes by its name, or raises NotWhole."""
+    """An export: ``read`` returns a file's bytes by its name, or raises IncompleteExport."""
 
     read: Callable[[str], bytes]
 
 
 def folder_source(place: Path) -> Source:
-    """An export in a folder, or beside a manifest."""
+    """Returns the export in a folder, or in that of a manifest."""
     folder = place.parent if place.name == MANIFEST else place
 
     def read(name: str) -> bytes:
         try:
             return (folder / name).read_bytes()
         except OSError as exc:
-            raise NotWhole(f"{folder / name} cannot be read: an export without it is not whole") from exc
+            raise IncompleteExport(f"{folder / name} cannot be read: the export is incomplete") from exc
 
     return Source(read)
 
 
 def s3_source(s3: Any, url: str) -> Source:
-    """An export under ``s3://bucket/folder/``, or at its manifest."""
+    """Returns the export under ``s3://bucket/folder/``, or in the folder of a manifest."""
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     prefix = prefix.removesuffix(MANIFEST).rstrip("/")
 
@@ -105,14 +105,14 @@ def s3_source(s3: Any, url: str) -> Source:
         except ClientError as exc:
             if exc.response["Error"]["Code"] not in ("NoSuchKey", "404"):
                 raise
-            raise NotWhole(f"s3://{bucket}/{key} is not there: an export without it is not whole") from exc
+            raise IncompleteExport(f"s3://{bucket}/{key} does not exist: the export is incomplete") from exc
 
     return Source(read)
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line that can be restored: where it stood, and what it becomes. ``session`` is None where it names none."""
+    """A readable line: its place, and the items to restore. ``session`` is None for a line without one."""
 
     place: str
     kind: str
@@ -122,24 +122,24 @@ class Line:
 
 
 def parts_of(source: Source) -> list[str]:
-    """The names of the parts, after every digest was compared. NotWhole."""
+    """Returns the names of the parts, after comparing every digest. Raises IncompleteExport."""
     try:
         manifest = json.loads(source.read(MANIFEST))
         version, parts = manifest["version"], [(each["name"], each["sha256"]) for each in manifest["parts"]]
     except (ValueError, KeyError, TypeError) as exc:
-        if isinstance(exc, NotWhole):
+        if isinstance(exc, IncompleteExport):
             raise
-        raise NotWhole(f"{MANIFEST} cannot be read") from exc
+        raise IncompleteExport(f"{MANIFEST} cannot be read") from exc
     if version != VERSION:
-        raise NotWhole(f"{MANIFEST} is of version {version}, this program reads {VERSION}")
+        raise IncompleteExport(f"{MANIFEST} has version {version}; this program reads version {VERSION}")
     for name, digest in parts:
         if "/" in str(name) or hashlib.sha256(source.read(name)).hexdigest() != digest:
-            raise NotWhole(f"{name} is not what {MANIFEST} says: its SHA-256 is another one")
+            raise IncompleteExport(f"{name} does not match {MANIFEST}: its SHA-256 differs")
     return [name for name, _ in parts]
 
 
 def lines_in(source: Source, part: str, bad: list[str]) -> Iterator[Line]:
-    """The lines of a part; those that cannot be restored are added to ``bad``, by file and number."""
+    """Yields the lines of a part; those that cannot be read are added to ``bad``, by file and number."""
     for number, text in enumerate(source.read(part).splitlines(), 1):
         place = f"{part}:{number}"
         try:
@@ -147,7 +147,7 @@ def lines_in(source: Source, part: str, bad: list[str]) -> Iterator[Line]:
         except BadLine as exc:
             bad.append(f"{place}: {exc}")
         except (KeyError, ValueError, TypeError, AttributeError, StopIteration) as exc:
-            # The words of these errors may quote what stands in the line.
+            # The texts of these errors may quote the line.
             bad.append(f"{place}: a field is missing or cannot be read ({type(exc).__name__})")
 
 
@@ -156,7 +156,7 @@ def _line(place: str, line: dict[str, Any]) -> Line:
     if kind in ("session", "tombstone", "assets"):
         session = None if kind == "assets" else encode_item(session_item(line))
         if session:
-            session_from(session)  # what cannot be read back is not written
+            session_from(session)  # an item that cannot be read is not written
         assets = [encode_item(each) for each in asset_items(line)]
         for each in assets:
             asset_from(each)
@@ -165,14 +165,14 @@ def _line(place: str, line: dict[str, Any]) -> Line:
 
 
 class Restore:
-    """Puts lines into table ``table`` by a low-level DynamoDB client; ``counts`` says what became of each item."""
+    """Writes lines to ``table`` through a low-level DynamoDB client; ``counts`` has the results by kind."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._client, self._table = client, table
         self.counts: Counter[str] = Counter()
 
     def __call__(self, lines: Iterator[Line]) -> None:
-        """Restores what is not there. ClientError or BotoCoreError when AWS does not do it: run it again then."""
+        """Restores missing items. Raises ClientError or BotoCoreError; then it can be run again."""
         for line in lines:
             self._restore(line)
 
@@ -185,7 +185,7 @@ class Restore:
             self.counts[f"asset {self._asset(each)}"] += 1
 
     def _single(self, item: Item) -> str:
-        # Entries never change, but that a key is revoked: that stands, whoever knows of it.
+        # Entries never change, except that a key is revoked, which is never undone.
         revoked = " OR attribute_not_exists(revoked_at)" if "revoked_at" in item else ""
         return self._written([{"Put": self._put(item, f"attribute_not_exists(pk){revoked}", {})}])
 
@@ -193,17 +193,17 @@ class Restore:
         return self._written([{"Put": self._newer(item)}])
 
     def _asset(self, item: Item) -> str:
-        """With the session looked at in the same transaction: nothing that lived comes back under a tombstone."""
+        """Checks the session in the same transaction, so that no asset is restored under a tombstone."""
         writes = [{"Put": self._newer(item)}]
         if item["status"]["S"] != "redacted":
             key = {"pk": item["pk"], "sk": {"S": "SESSION"}}
-            # An asset whose session is gone is restored all the same: crun's id is what counts.
+            # An asset without its session is restored too, because it has crun's id.
             lives = "attribute_not_exists(pk) OR #status <> :redacted"
             writes.append({"ConditionCheck": self._condition({"Key": key}, lives, {})})
         return self._written(writes)
 
     def _newer(self, item: Item) -> Item:
-        """A put over nothing, or over what is older and not erased; a tombstone also over what is newer."""
+        """Returns a put that replaces only older items that are not erased; a tombstone also replaces newer ones."""
         if item["status"]["S"] == "redacted":
             return self._put(item, "attribute_not_exists(pk) OR #status <> :redacted", {})
         older = "attribute_not_exists(pk) OR (updated_at < :updated AND #status <> :redacted)"
@@ -231,7 +231,7 @@ class Restore:
 
 
 def keep_for_good(client: Any, table: str) -> int:
-    """Takes ``ttl`` off the verified and the erased sessions in ``table``; how many had one."""
+    """Removes ``ttl`` from the verified and the erased sessions in ``table``, and returns their number."""
     stays = "#status IN (:verified, :redacted) AND attribute_exists(#ttl)"
     names = {"#status": "status", "#ttl": "ttl"}
     values = {":verified": {"S": "verified"}, ":redacted": {"S": "redacted"}}
@@ -252,7 +252,7 @@ def keep_for_good(client: Any, table: str) -> int:
 
 
 def index_upstream_ids(client: Any, table: str) -> int:
-    """Puts groups and assets in ``table`` into the index of crun's ids; how many were not in it."""
+    """Adds groups and assets in ``table`` to the index of crun's ids, and returns the number of those added."""
     pages = client.get_paginator("scan").paginate(
         TableName=table,
         FilterExpression="attribute_not_exists(#id)"
@@ -262,7 +262,7 @@ def index_upstream_ids(client: Any, table: str) -> int:
     )
     found = 0
     for item in (item for page in pages for item in page["Items"]):
-        # Nothing else gives a row its id there, and none is ever another one.
+        # No other code sets the id of such a row, and an id never changes.
         client.update_item(
             TableName=table,
             Key={name: item[name] for name in ("pk", "sk")},
@@ -276,9 +276,9 @@ def index_upstream_ids(client: Any, table: str) -> int:
 
 
 def make_due(client: Any, table: str) -> int:
-    """Puts what may still move, of sessions and files without a time there, into the index ``Due``; how many it were.
+    """Adds unfinished sessions and files without a due time to the index ``Due``, and returns their number.
 
-    So rows of earlier versions, and those that a restore has written, are looked at by reconcile.
+    So reconcile checks rows of earlier versions, and those that a restore has written.
     """
     pages = client.get_paginator("scan").paginate(
         TableName=table,
@@ -291,7 +291,7 @@ def make_due(client: Any, table: str) -> int:
         values = {f":{name}": value for name, value in encode_item(due(item["id"]["S"], at)).items()}
         if not values:
             continue
-        with suppress(client.exceptions.ConditionalCheckFailedException):  # written anew meanwhile
+        with suppress(client.exceptions.ConditionalCheckFailedException):  # changed in the meantime
             client.update_item(
                 TableName=table,
                 Key={name: item[name] for name in ("pk", "sk")},

@@ -1,8 +1,8 @@
-"""Records in a built template which functions its layers are for: the only PythonRuntime and Architecture that deploy.
+"""Records in a built template the PythonRuntime and Architecture of its layers: the only values that deploy.
 
 ``make build PYTHON_RUNTIME=python3.12 ARCHITECTURE=x86_64`` builds the layers for those and then runs
-``python -m ops.layers .aws-sam/build/template.yaml --python-runtime python3.12 --architecture x86_64``. SAM runs a
-layer's Makefile without telling it parameters, so the layers cannot follow what is first known on deployment.
+``python -m ops.layers .aws-sam/build/template.yaml --python-runtime python3.12 --architecture x86_64``. SAM does not
+pass parameters to a layer's Makefile, so the layers cannot depend on parameters of the deployment.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-#: The parameters of the functions that a layer with compiled packages has to fit.
+#: The functions' parameters that a layer with compiled packages must match.
 PARAMETERS = ("PythonRuntime", "Architecture")
 _RULE = "LayersFit"
 
@@ -22,10 +22,10 @@ _yaml.width = 4096
 
 
 def built_for(template: Any, python_runtime: str | None = None, architecture: str | None = None) -> Any:
-    """Returns a built ``template``, changed in place: the defaults and the only values that deploy are the given ones.
+    """Makes the given values the defaults and the only deployable values, in place; returns the built ``template``.
 
-    A built template has no short forms. What is None stays as it is. Raises ValueError when the template's parameter
-    does not allow a value.
+    A built template has no short forms. A value of None changes nothing. Raises ValueError when the template's
+    parameter does not allow a value.
     """
     for name, value in zip(PARAMETERS, (python_runtime, architecture), strict=True):
         if value is None:
@@ -42,14 +42,14 @@ def built_for(template: Any, python_runtime: str | None = None, architecture: st
 
 
 def record(file: Path, python_runtime: str | None, architecture: str | None) -> None:
-    """Changes the built template ``file`` in its place, as ``built_for`` does. Raises ValueError as that does."""
+    """Changes the built template ``file`` in place, with `built_for`. Raises ValueError as that does."""
     template = _yaml.load(file)
     built_for(template, python_runtime, architecture)
     _yaml.dump(template, file)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Changes a built template in its place."""
+    """Changes a built template in place."""
     parser = argparse.ArgumentParser(prog="python -m ops.layers", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("template", type=Path, help="the template that `sam build` wrote")
     parser.add_argument("--python-runtime", metavar="python3.12")

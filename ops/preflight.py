@@ -1,6 +1,6 @@
-"""Looks at an account and a region before a stack is deployed there; nothing is changed and no credits are spent.
+"""Checks an account and a region before a deployment. It changes nothing and spends no credits.
 
-Each check yields findings. A check that the caller may not make, or that AWS does not answer, is *unknown*.
+Each check yields findings. When the caller lacks a permission, or AWS does not respond, the finding is *unknown*.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ops.doctor.judge import amount_of, code_of, envelope_of
 from ops.doctor.transport import Budget, Call, NoAnswer, OutOfTime, Transport
 from ops.template import Template
 
-#: With fewer runs at once one page and its calls can use up the account. New accounts have 10.
+#: With fewer concurrent runs, one page and its calls can exhaust the account. New accounts have 10.
 ENOUGH_RUNS = 100
 _CRUN_SECONDS = 20.0
-#: The form of the keys that crun gives out: ``ak_`` and 32 characters.
+#: The form of crun's keys: ``ak_`` and 32 characters.
 _KEY_PREFIX, _KEY_LENGTH = "ak_", 35
-#: A call of each service that reads, needs no resource and costs nothing, by the service's name in boto3.
+#: A free, read-only call of each service that needs no resource, by the service's name in boto3.
 PROBES: dict[str, tuple[str, dict[str, Any]]] = {
     "apigateway": ("get_account", {}),
     "cloudformation": ("list_stacks", {"StackStatusFilter": ["CREATE_IN_PROGRESS"]}),
@@ -38,12 +38,12 @@ PROBES: dict[str, tuple[str, dict[str, Any]]] = {
     "sqs": ("list_queues", {"MaxResults": 1}),
     "stepfunctions": ("list_state_machines", {"maxResults": 1}),
 }
-#: What AWS answers in a region that the account has not switched on, or for a service that it has not signed up for.
+#: AWS's errors in a region or for a service that the account has not enabled.
 _NOT_HERE = ("OptInRequired", "SubscriptionRequiredException", "InvalidClientTokenId", "UnrecognizedClientException")
 _DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation")
 _IN_USE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
-#: What deploys a stack and takes it away again, by an example of what it is done to. {p} is the partition, {r} the
-#: region, {a} the account, {s} the stack's name.
+#: The actions that deploy and remove a stack, by an example of their resource. {p} is the partition, {r} the region,
+#: {a} the account, {s} the stack's name.
 ACTIONS: dict[str, tuple[str, ...]] = {
     "arn:{p}:cloudformation:{r}:{a}:stack/{s}/preflight": (
         "cloudformation:CreateChangeSet",
@@ -96,7 +96,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
 
 
 class Verdict(StrEnum):
-    """What a finding means for a deployment. ``NOTE`` is worth knowing and stops nothing."""
+    """The meaning of a finding for a deployment. ``NOTE`` is for information."""
 
     READY = "ready"
     NOTE = "note"
@@ -106,7 +106,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check has found, and what there is to do."""
+    """The result of a check, and what to do about it."""
 
     check: str
     verdict: Verdict
@@ -116,7 +116,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Account:
-    """Where a stack is to be: how to make clients, the caller, and the ARN of whose permissions count."""
+    """The place of a deployment: a factory of clients, the caller, and the principal whose permissions are checked."""
 
     client: Callable[[str], Any]
     region: str
@@ -132,7 +132,7 @@ class Account:
         return self.caller.split(":")[1]
 
     def filled(self, text: str) -> str:
-        """Returns ``text`` with the partition, region, account and stack in their places."""
+        """Returns ``text`` with its placeholders for partition, region, account and stack filled in."""
         return text.format(p=self.partition, r=self.region, a=self.number, s=self.stack_name)
 
     def stack(self) -> dict[str, Any] | None:
@@ -148,15 +148,15 @@ class Account:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Returns 0 when all is ready, 1 when there is something to do, 2 when something could not be looked at."""
+    """Returns 0 when everything is ready, 1 when there is something to do, 2 when something could not be checked."""
     verdicts = {each.verdict for each in findings}
     if Verdict.TO_DO in verdicts:
         return 1
     return 2 if Verdict.UNKNOWN in verdicts else 0
 
 
-def look_at(account: Account) -> Iterator[Finding]:
-    """Yields what all checks of the account find."""
+def check_account(account: Account) -> Iterator[Finding]:
+    """Yields the findings of all checks of the account."""
     checks: dict[str, Callable[[Account], Iterator[Finding]]] = {
         "services": services,
         "runtime": runtime,
@@ -173,30 +173,30 @@ def look_at(account: Account) -> Iterator[Finding]:
         except botocore.exceptions.ClientError as exc:
             denied = exc.response["Error"]["Code"] in _DENIED
             found = f"the caller may not call {exc.operation_name}" if denied else str(exc)
-            yield Finding(name, Verdict.UNKNOWN, found, "allow it for this look" if denied else "try again")
+            yield Finding(name, Verdict.UNKNOWN, found, "allow it for this check" if denied else "try again")
         except botocore.exceptions.BotoCoreError as exc:
             yield Finding(name, Verdict.UNKNOWN, str(exc), "try again")
 
 
 def services(account: Account) -> Iterator[Finding]:
-    """Whether every service that the template uses answers in the region."""
+    """Checks whether every service of the template responds in the region."""
     missing = [service for service, probe in PROBES.items() if not _answers(account, service, *probe)]
     if missing:
         yield Finding(
             "services",
             Verdict.TO_DO,
-            f"no answer in {account.region} from {', '.join(missing)}",
-            "enable the region for the account, choose another one, or let this machine reach it",
+            f"no response in {account.region} from {', '.join(missing)}",
+            "enable the region for the account, choose another region, or check this machine's network",
         )
     else:
-        yield Finding("services", Verdict.READY, f"all {len(PROBES)} answer in {account.region}")
+        yield Finding("services", Verdict.READY, f"all {len(PROBES)} respond in {account.region}")
 
 
 def _answers(account: Account, service: str, operation: str, parameters: dict[str, Any]) -> bool:
     try:
         getattr(account.client(service), operation)(**parameters)
     except botocore.exceptions.ClientError as exc:
-        # A refusal is an answer; what the caller may do is another check.
+        # A refusal is a response; another check is for permissions.
         return exc.response["Error"]["Code"] not in _NOT_HERE
     except (botocore.exceptions.HTTPClientError, botocore.exceptions.EndpointConnectionError):
         return False
@@ -204,7 +204,7 @@ def _answers(account: Account, service: str, operation: str, parameters: dict[st
 
 
 def runtime(account: Account) -> Iterator[Finding]:
-    """Whether Lambda knows the template's runtime there: it refuses to list layers for one that it does not know."""
+    """Checks whether Lambda has the template's runtime there: it rejects ListLayers for an unknown runtime."""
     parameters = account.template["Parameters"]
     wanted, processor = (parameters[name]["Default"] for name in ("PythonRuntime", "Architecture"))
     try:
@@ -213,41 +213,41 @@ def runtime(account: Account) -> Iterator[Finding]:
         if exc.response["Error"]["Code"] not in ("InvalidParameterValueException", "ValidationException"):
             raise
         do = "choose a region that has it"
-        yield Finding("runtime", Verdict.TO_DO, f"Lambda does not know {wanted} on {processor} here", do)
+        yield Finding("runtime", Verdict.TO_DO, f"Lambda does not have {wanted} on {processor} here", do)
     else:
         yield Finding("runtime", Verdict.READY, f"{wanted} on {processor}")
 
 
 def concurrency(account: Account) -> Iterator[Finding]:
-    """How many runs of functions the account allows at once."""
+    """Checks how many concurrent runs of functions the account allows."""
     limit = account.client("lambda").get_account_settings()["AccountLimit"]
     runs, free = limit["ConcurrentExecutions"], limit["UnreservedConcurrentExecutions"]
-    found = f"{runs:,} runs at once" + (f", {free:,} of them not reserved" if free < runs else "")
+    found = f"{runs:,} concurrent runs" + (f", {free:,} of them unreserved" if free < runs else "")
     if free >= ENOUGH_RUNS:
         yield Finding("concurrency", Verdict.READY, found)
         return
     do = (
-        "ask for more (free, hours to days): aws service-quotas request-service-quota-increase "
+        "request more (free, takes hours to days): aws service-quotas request-service-quota-increase "
         f"--service-code lambda --quota-code L-B99A9384 --desired-value 1000 --region {account.region}"
     )
     if free < runs and runs >= ENOUGH_RUNS:
-        do = "take reservations from other functions"
+        do = "reduce the reservations of other functions"
     yield Finding("concurrency", Verdict.TO_DO, found, do)
 
 
 def log_role(account: Account) -> Iterator[Finding]:
-    """Which role API Gateway writes its logs with: one for the account and region, which the stack sets."""
+    """Checks API Gateway's role for logs, of which an account has one in each region, and which the stack sets."""
     role = account.client("apigateway").get_account().get("cloudwatchRoleArn", "")
     name = role.rpartition("/")[2]
     if not role or name.startswith(f"{account.stack_name}-ApiGatewayLogRole"):
-        yield Finding("log role", Verdict.READY, name or "none yet: the stack names its own")
+        yield Finding("log role", Verdict.READY, name or "none yet: the stack sets one")
         return
-    do = "if it is managed elsewhere: take ApiGatewayAccount and ApiGatewayLogRole out of the template"
-    yield Finding("log role", Verdict.NOTE, f"{name}, which the stack replaces by its own", do)
+    do = "if it is managed elsewhere: remove ApiGatewayAccount and ApiGatewayLogRole from the template"
+    yield Finding("log role", Verdict.NOTE, f"{name}, which the stack replaces with its own", do)
 
 
 def stack(account: Account) -> Iterator[Finding]:
-    """Whether the stack's name is free, or its stack can be upgraded; and what an older one has left."""
+    """Checks whether the stack's name is free or its stack can be upgraded, and whether an old stage is left."""
     found = account.stack()
     if found is None:
         yield Finding("stack", Verdict.READY, f"{account.stack_name} is free")
@@ -260,36 +260,36 @@ def stack(account: Account) -> Iterator[Finding]:
         do = f"aws cloudformation delete-stack --stack-name {account.stack_name}"
         yield Finding("stack", Verdict.TO_DO, f"{account.stack_name} is in {status}", do)
     elif status.endswith("_IN_PROGRESS"):
-        yield Finding("stack", Verdict.TO_DO, f"{account.stack_name} is in {status}", "wait until it is over")
+        yield Finding("stack", Verdict.TO_DO, f"{account.stack_name} is in {status}", "wait until that has finished")
     elif status not in _IN_USE:
         do = f"aws cloudformation continue-update-rollback --stack-name {account.stack_name}"
         yield Finding("stack", Verdict.TO_DO, f"{account.stack_name} is in {status}", do)
     elif "TableName" not in outputs:
         do = "choose another --stack-name"
-        yield Finding("stack", Verdict.TO_DO, f"{account.stack_name} is another stack than Likeness", do)
+        yield Finding("stack", Verdict.TO_DO, f"{account.stack_name} is not a Likeness stack", do)
     else:
-        yield Finding("stack", Verdict.NOTE, f"{account.stack_name} is there: a deployment upgrades it")
+        yield Finding("stack", Verdict.NOTE, f"{account.stack_name} exists: a deployment upgrades it")
         yield from _implicit_stage(account, outputs["RestApiId"])
 
 
 def _implicit_stage(account: Account, api: str) -> Iterator[Finding]:
-    """Older templates left a stage ``Stage``, which SAM makes by itself: without throttle, firewall, log or alarm."""
+    """Checks for the stage ``Stage`` that SAM created in older versions, without throttle, firewall, log or alarm."""
     stages = account.client("apigateway").get_stages(restApiId=api)["item"]
     if any(each["stageName"] == "Stage" for each in stages):
         do = f"after the upgrade: aws apigateway delete-stage --rest-api-id {api} --stage-name Stage"
-        yield Finding("stage Stage", Verdict.TO_DO, "an older version's second stage answers every route", do)
+        yield Finding("stage Stage", Verdict.TO_DO, "an older version's second stage serves every route", do)
 
 
 def names(account: Account) -> Iterator[Finding]:
-    """What has a name that the stack wants; and the inventory of a stack that is gone."""
+    """Checks whether the names that the stack needs are free, and whether an earlier stack has left its inventory."""
     if account.stack() is not None:
         return
     taken = [what for what in _wanted_names(account) if _is_taken(account, *what)]
     for kind, name in taken:
         do = "delete or rename it, or choose another --stack-name"
-        yield Finding("names", Verdict.TO_DO, f"the {kind} {name} is there already", do)
+        yield Finding("names", Verdict.TO_DO, f"the {kind} {name} already exists", do)
     if not taken:
-        yield Finding("names", Verdict.READY, "none of those that the stack wants is taken")
+        yield Finding("names", Verdict.READY, "all names that the stack needs are free")
     kept = _left_tables(account)
     if kept:
         do = "its sessions are not in a new stack: docs/operations.md, The inventory"
@@ -297,7 +297,7 @@ def names(account: Account) -> Iterator[Finding]:
 
 
 def _wanted_names(account: Account) -> Iterator[tuple[str, str]]:
-    """Yields the kinds and names of what the template names by itself."""
+    """Yields kind and name of each resource that the template names explicitly."""
     properties = {
         "AWS::CloudWatch::Dashboard": ("dashboard", "DashboardName"),
         "AWS::Events::EventBus": ("event bus", "Name"),
@@ -324,12 +324,12 @@ def _is_taken(account: Account, kind: str, name: str) -> bool:
 
 def _left_tables(account: Account) -> list[str]:
     pages = account.client("dynamodb").get_paginator("list_tables").paginate()
-    # CloudFormation makes names of the stack's, the resource's, and chance.
+    # CloudFormation's names consist of the stack's name, the logical id, and a random part.
     return [name for page in pages for name in page["TableNames"] if name.startswith(f"{account.stack_name}-Table-")]
 
 
 def quotas(account: Account) -> Iterator[Finding]:
-    """Whether the account has room for what the template makes: roles, topics, keys, event buses and code."""
+    """Checks the quotas for what the template creates: roles, topics, keys and code."""
     resources = account.template["Resources"].values()
     kinds = [each["Type"] for each in resources]
     roles = kinds.count("AWS::IAM::Role") + kinds.count("AWS::Serverless::Function")
@@ -348,7 +348,7 @@ def quotas(account: Account) -> Iterator[Finding]:
 
 
 def _quota(account: Account, service: str, code: str, default: int) -> int:
-    """Returns a quota of the account; AWS's default where it cannot be asked for."""
+    """Returns a quota of the account; AWS's default where it cannot be read."""
     try:
         found = account.client("service-quotas").get_service_quota(ServiceCode=service, QuotaCode=code)
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
@@ -357,19 +357,19 @@ def _quota(account: Account, service: str, code: str, default: int) -> int:
 
 
 def _room(what: str, used: int, most: int, needed: int) -> Finding:
-    found = f"{what}: {used:,} of {most:,}, the stack makes {needed}"
+    found = f"{what}: {used:,} of {most:,}, the stack needs {needed}"
     if used + needed <= most:
         return Finding("quotas", Verdict.READY, found)
     return Finding(
-        "quotas", Verdict.TO_DO, found, "ask for a higher quota (Service Quotas), or delete what nobody uses"
+        "quotas", Verdict.TO_DO, found, "request a higher quota (Service Quotas), or delete unused resources"
     )
 
 
 def permissions(account: Account) -> Iterator[Finding]:
-    """What the principal may not do of what a deployment and a removal need, as IAM's simulator says."""
+    """Checks the permissions of the principal for a deployment and a removal, with IAM's policy simulator."""
     if account.principal.endswith(":root"):
-        do = "deploy as a role that people take for a while"
-        yield Finding("permissions", Verdict.NOTE, "the root user may do everything", do)
+        do = "deploy with a role that is assumed temporarily"
+        yield Finding("permissions", Verdict.NOTE, "the root user has all permissions", do)
         return
     iam = account.client("iam")
     denied: list[str] = []
@@ -392,20 +392,20 @@ def permissions(account: Account) -> Iterator[Finding]:
                 (unsure if each.get("MissingContextValues") else denied).append(each["EvalActionName"])
     who = account.principal.rpartition(":")[2]
     if denied:
-        do = "allow it, or deploy with a role that may (ops/github_role.yaml makes one)"
+        do = "allow it, or deploy with another role (ops/github_role.yaml creates one)"
         yield Finding("permissions", Verdict.TO_DO, f"{who} may not: {', '.join(denied)}", do)
     elif unsure:
-        do = "look at the conditions of its policies"
-        yield Finding("permissions", Verdict.UNKNOWN, f"{who}: conditions decide about {', '.join(unsure)}", do)
+        do = "check the conditions of its policies"
+        yield Finding("permissions", Verdict.UNKNOWN, f"{who}: depends on conditions: {', '.join(unsure)}", do)
     else:
         count = sum(map(len, ACTIONS.values()))
-        yield Finding("permissions", Verdict.READY, f"{who} may do all {count} that were asked for")
+        yield Finding("permissions", Verdict.READY, f"{who} has all {count} permissions")
 
 
 def principal_of(caller: str, iam: Any) -> str:
-    """Returns the ARN whose policies count for a caller: of the role that a session was taken of, or the caller's own.
+    """Returns the ARN whose policies apply to a caller: that of the assumed role, or the caller's own.
 
-    ``iam`` is a client: a session's ARN lacks the role's path.
+    ``iam`` is a client, because the ARN of a role's session lacks the role's path.
     """
     kind, _, rest = caller.split(":", 5)[5].partition("/")
     if kind != "assumed-role":
@@ -415,33 +415,33 @@ def principal_of(caller: str, iam: Any) -> str:
 
 
 def crun(base_url: str, key: str | None, variable: str) -> Iterator[Finding]:
-    """Whether crun can be reached and takes the key: one call, of the balance, which costs nothing."""
+    """Checks whether crun is reachable and accepts the key, by one free call for the balance."""
     if not key:
         do = f"read -rs {variable} && export {variable}"
-        yield Finding("crun key", Verdict.TO_DO, f"none in {variable}", do)
+        yield Finding("crun key", Verdict.TO_DO, f"{variable} is not set", do)
         return
     if key.startswith(_KEY_PREFIX) and len(key) == _KEY_LENGTH:
         yield Finding("crun key", Verdict.READY, "has the form of crun's keys")
     else:
         found = (
-            f"crun's keys are {_KEY_PREFIX} and {_KEY_LENGTH - len(_KEY_PREFIX)} characters, this has {len(key)} in all"
+            f"crun's keys are {_KEY_PREFIX} and {_KEY_LENGTH - len(_KEY_PREFIX)} characters, not {len(key)} in total"
         )
-        yield Finding("crun key", Verdict.NOTE, found, "see whether it was copied as a whole")
+        yield Finding("crun key", Verdict.NOTE, found, "check whether it was copied completely")
     try:
         answer = Transport(base_url, key, Budget(_CRUN_SECONDS)).send(Call("GET", "/account/balance"))
     except (NoAnswer, OutOfTime) as exc:
-        why = str(exc) or "no answer in time"
-        yield Finding("crun", Verdict.UNKNOWN, f"{base_url}: {why}", "let this machine reach it, or try again")
+        why = str(exc) or "no response in time"
+        yield Finding("crun", Verdict.UNKNOWN, f"{base_url}: {why}", "check this machine's network, or try again")
         return
     except ValueError as exc:
-        yield Finding("crun", Verdict.TO_DO, str(exc), "copy the key and CrunBaseUrl anew")
+        yield Finding("crun", Verdict.TO_DO, str(exc), "copy the key and CrunBaseUrl again")
         return
     yield _judged(code_of(answer), amount_of(envelope_of(answer).data), base_url)
 
 
 def _judged(code: int, credits_left: float | None, base_url: str) -> Finding:
     refusals = {
-        401: ("does not know the key", "copy the key anew from crun's console"),
+        401: ("does not know the key", "copy the key again from crun's console"),
         403: ("has disabled the key", "enable it in crun's console"),
         402: ("has no credits for the key", "buy credits"),
         505: ("does not offer the feature to the account", "ask crun to enable it"),
@@ -451,9 +451,9 @@ def _judged(code: int, credits_left: float | None, base_url: str) -> Finding:
         return Finding("crun", Verdict.TO_DO, f"{base_url} {found}", do)
     if code != 200:
         return Finding(
-            "crun", Verdict.UNKNOWN, f"{base_url} answers {code or 'something else than crun does'}", "try again"
+            "crun", Verdict.UNKNOWN, f"{base_url} returns {code or 'a response that is not from crun'}", "try again"
         )
     if credits_left is not None and credits_left <= 0:
-        return Finding("crun", Verdict.TO_DO, f"{base_url} takes the key, and no credits are left", "buy credits")
+        return Finding("crun", Verdict.TO_DO, f"{base_url} accepts the key, but no credits are left", "buy credits")
     left = "" if credits_left is None else f", {credits_left:g} credits left"
-    return Finding("crun", Verdict.READY, f"{base_url} takes the key{left}")
+    return Finding("crun", Verdict.READY, f"{base_url} accepts the key{left}")

@@ -1,4 +1,4 @@
-"""``python -m ops preflight``: whether a stack can be deployed here, before anything is."""
+"""``python -m ops preflight``: checks whether a stack can be deployed here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.doctor_commands import KEY_VARIABLE
-from ops.preflight import Account, Finding, Verdict, crun, exit_code, look_at, principal_of
+from ops.preflight import Account, Finding, Verdict, check_account, crun, exit_code, principal_of
 from ops.template import product_template
 
 _STYLES = {Verdict.READY: "green", Verdict.TO_DO: "bold red", Verdict.UNKNOWN: "bold yellow"}
@@ -25,18 +25,18 @@ _CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard"
 
 
 @click.command()
-@click.option("--stack-name", default="likeness", show_default=True, help="The stack that is to be deployed.")
-@click.option("--region", help="Where. [default: the one of your AWS configuration]")
-@click.option("--base-url", help="Where crun is. [default: the template's CrunBaseUrl]")
-@click.option("--principal-arn", help="The user or role that deploys. [default: whose credentials these are]")
+@click.option("--stack-name", default="likeness", show_default=True, help="The stack to deploy.")
+@click.option("--region", help="The region. [default: that of your AWS configuration]")
+@click.option("--base-url", help="crun's base URL. [default: the template's CrunBaseUrl]")
+@click.option("--principal-arn", help="The user or role that deploys. [default: the current credentials']")
 @click.pass_context
 def preflight(
     ctx: click.Context, stack_name: str, region: str | None, base_url: str | None, principal_arn: str | None
 ) -> None:
-    """Look whether account, region, permissions and crun's key are ready for a deployment.
+    """Check whether account, region, permissions and crun's key are ready for a deployment.
 
-    Changes nothing, spends no credits. crun's key comes from the variable CRUN_API_KEY. Ends with 0 when all is ready,
-    with 1 when there is something to do, with 2 when something could not be looked at.
+    It changes nothing and spends no credits. crun's key is read from CRUN_API_KEY. The exit code is 0 when everything
+    is ready, 1 when there is something to do, and 2 when something could not be checked.
     """
     template = product_template()
     findings = [*_account(stack_name, region, principal_arn)]
@@ -49,7 +49,7 @@ def preflight(
 def _account(stack_name: str, region: str | None, principal_arn: str | None) -> list[Finding]:
     session = boto3.Session(region_name=region)
     if session.region_name is None:
-        return [Finding("account", Verdict.TO_DO, "no region is set", "--region, or aws configure")]
+        return [Finding("account", Verdict.TO_DO, "no region is set", "use --region, or run aws configure")]
 
     @functools.cache
     def client(service: str) -> Any:
@@ -58,30 +58,30 @@ def _account(stack_name: str, region: str | None, principal_arn: str | None) -> 
     try:
         identity = client("sts").get_caller_identity()
     except botocore.exceptions.NoCredentialsError:
-        return [Finding("account", Verdict.TO_DO, "no credentials for AWS", "aws configure, or aws sso login")]
+        return [Finding("account", Verdict.TO_DO, "no credentials for AWS", "run aws configure, or aws sso login")]
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as exc:
-        return [Finding("account", Verdict.TO_DO, str(exc), "new credentials, or a region that is enabled")]
+        return [Finding("account", Verdict.TO_DO, str(exc), "get new credentials, or use an enabled region")]
     caller = identity["Arn"]
     found = [Finding("account", Verdict.READY, f"{identity['Account']} as {caller.rpartition(':')[2]}")]
     try:
         principal = principal_arn or principal_of(caller, client("iam"))
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
-        # The role's path is unknown then; most have none.
+        # The role's path is unknown here; most roles have none.
         principal = caller.replace(":sts:", ":iam:").replace(":assumed-role/", ":role/").rpartition("/")[0]
     account = Account(
         client, session.region_name, identity["Account"], caller, principal, stack_name, product_template()
     )
-    return [*found, *look_at(account)]
+    return [*found, *check_account(account)]
 
 
 def show(findings: Sequence[Finding]) -> None:
-    """Prints the findings as a table, and one line that sums them up."""
+    """Prints a table of the findings, and one line with their counts."""
     console = Console(width=_WIDTH if not Console().is_terminal else None, highlight=False)
     table = Table("check", "", "found", "what to do")
     last = ""
     for each in findings:
         verdict = Text(each.verdict.value, style=_STYLES.get(each.verdict, ""))
-        # Text, not markup: AWS's words are not ours.
+        # Text, not markup: AWS's messages may contain markup.
         table.add_row(Text("" if each.check == last else each.check), verdict, Text(each.found), Text(each.do))
         last = each.check
     console.print(table)

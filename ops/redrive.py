@@ -1,6 +1,6 @@
-"""Dead letters go back to their readers, once the cause is mended. Every reader is safe to run twice.
+"""Redrives dead letters after their cause is fixed. Every consumer is safe to run twice.
 
-A message is deleted only after it has been handed on: an interruption loses nothing, and the command may be run again.
+A message is deleted only after it has been passed on: an interruption loses nothing, and the command can be run again.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _BATCH = 10
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """How many dead letters were given back, and how many stayed because their reader could do nothing with them."""
+    """The number of redriven dead letters, and of those that stay because their consumer cannot read them."""
 
-    given_back: int
+    redriven: int
     left: int = 0
 
 
 def redrive_queue(sqs: Any, dead_letter_url: str, queue_url: str) -> Redriven:
-    """Moves the dead letters of a queue back to it: SQS itself does, where it can."""
+    """Moves the dead letters of a queue back to it, by a task of SQS where that is available."""
     source, target = (_attribute(sqs, url, "QueueArn") for url in (dead_letter_url, queue_url))
     waiting = _waiting(sqs, dead_letter_url)
     if not waiting:
@@ -32,7 +32,7 @@ def redrive_queue(sqs: Any, dead_letter_url: str, queue_url: str) -> Redriven:
     try:
         sqs.start_message_move_task(SourceArn=source, DestinationArn=target)
     except botocore.exceptions.ClientError as exc:
-        # Not UnsupportedOperation: that is SQS' answer while an earlier task still moves the same messages.
+        # UnsupportedOperation is raised: SQS returns it while an earlier task still moves the same messages.
         if exc.response["Error"]["Code"] != "InvalidAction":
             raise
     else:
@@ -41,7 +41,7 @@ def redrive_queue(sqs: Any, dead_letter_url: str, queue_url: str) -> Redriven:
 
 
 def redrive_some(sqs: Any, dead_letter_url: str, queue_url: str, wanted: Callable[[str], bool]) -> Redriven:
-    """Sends those dead letters of a queue back to it whose bodies are ``wanted``; the others stay."""
+    """Sends the dead letters with ``wanted`` bodies back to their queue; the others stay."""
 
     def send(body: str) -> bool:
         if wanted(body):
@@ -49,14 +49,14 @@ def redrive_some(sqs: Any, dead_letter_url: str, queue_url: str, wanted: Callabl
             return True
         return False
 
-    return _hand_on(sqs, dead_letter_url, _waiting(sqs, dead_letter_url), send)
+    return _pass_on(sqs, dead_letter_url, _waiting(sqs, dead_letter_url), send)
 
 
 def redrive_uploads(sqs: Any, functions: Any, dead_letter_url: str, check_upload: str) -> Redriven:
     """Invokes ``check_upload`` again, asynchronously, with the event in each dead letter.
 
-    By Lambda and not by EventBridge: only S3 may send events as ``aws.s3``. A run that fails again is tried twice more
-    by Lambda and comes back to the same queue as a new message.
+    It does not send the event to EventBridge, because only S3 may send events as ``aws.s3``. Lambda retries a run that
+    fails again twice, and then sends a new message to the same queue.
     """
 
     def invoke(body: str) -> bool:
@@ -65,14 +65,14 @@ def redrive_uploads(sqs: Any, functions: Any, dead_letter_url: str, check_upload
             functions.invoke(FunctionName=check_upload, InvocationType="Event", Payload=json.dumps(event).encode())
         return bool(event)
 
-    return _hand_on(sqs, dead_letter_url, _waiting(sqs, dead_letter_url), invoke)
+    return _pass_on(sqs, dead_letter_url, _waiting(sqs, dead_letter_url), invoke)
 
 
 def upload_event(body: str) -> dict[str, Any] | None:
-    """The EventBridge event in a dead letter, or None when there is none.
+    """Returns the EventBridge event in a dead letter, or None when there is none.
 
-    EventBridge leaves the event itself (it could not reach the function), Lambda a record of the failed run with the
-    event as ``requestPayload``.
+    EventBridge sends the event itself when it cannot reach the function; Lambda sends a record of the failed run, with
+    the event as ``requestPayload``.
     """
     try:
         found = json.loads(body)
@@ -85,10 +85,10 @@ def upload_event(body: str) -> dict[str, Any] | None:
     return found
 
 
-def _hand_on(sqs: Any, url: str, waiting: int, hand_on: Callable[[str], bool]) -> Redriven:
-    """Hands ``waiting`` messages on, each once: what fails again and comes back is for the next time."""
+def _pass_on(sqs: Any, url: str, waiting: int, pass_on: Callable[[str], bool]) -> Redriven:
+    """Passes ``waiting`` messages on, each once; a message that fails again is left for the next command."""
     seen: set[str] = set()
-    given_back = 0
+    redriven = 0
     while len(seen) < waiting:
         size = min(_BATCH, waiting - len(seen))
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=size, WaitTimeSeconds=1).get("Messages", [])
@@ -97,10 +97,10 @@ def _hand_on(sqs: Any, url: str, waiting: int, hand_on: Callable[[str], bool]) -
             break
         for message in fresh:
             seen.add(message["MessageId"])
-            if hand_on(message["Body"]):
+            if pass_on(message["Body"]):
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                given_back += 1
-    return Redriven(given_back, len(seen) - given_back)
+                redriven += 1
+    return Redriven(redriven, len(seen) - redriven)
 
 
 def _waiting(sqs: Any, url: str) -> int:

@@ -1,8 +1,8 @@
-"""Writes a release: what deploys a stack with a POSIX shell and the AWS CLI alone.
+"""Writes a release, which deploys a stack with only a POSIX shell and the AWS CLI.
 
 ``make release`` builds the template and runs ``python -m ops.release``, which writes ``dist/likeness-<version>/``: the
 template, the archives of the functions and layers, ``deploy.sh``, ``add-client.sh``, a software bill of materials and
-the checksums of all of them. The same sources, built by the same Python, give the same bytes.
+the checksums of all of them. The same sources, built by the same Python, produce the same bytes.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Where the archives are in the bucket; ops/release_deploy.sh copies them there.
+#: The prefix of the archives in the bucket; ops/release_deploy.sh copies them there.
 PREFIX = "likeness"
 BUCKET_PARAMETER = "ArtifactBucket"
 _SCRIPTS = {"release_deploy.sh": "deploy.sh", "release_add_client.sh": "add-client.sh"}
 _CODE = ("CodeUri", "ContentUri", "DefinitionUri")
-#: The oldest date that a zip archive can have: the time of a build says nothing about what was built.
+#: The oldest date of a zip archive, so that archives do not depend on the time of the build.
 _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _PIN = re.compile(r"^([\w.-]+)==(\S+)((?:[^\n]*\\\n\s+--hash=sha256:[0-9a-f]{64})+)", re.MULTILINE)
 _LOCKS = (ROOT / "layers/dependencies/requirements.txt", ROOT / "layers/likeness/models.txt")
-#: What a package means that states its license by a classifier alone: segno's LICENSE has three clauses.
+#: The license of a package that states it by a classifier alone: segno's LICENSE has three clauses.
 _CLASSIFIERS = {"License :: OSI Approved :: BSD License": "BSD-3-Clause"}
-#: The packages of which a part alone is in an archive.
-_PARTS = {"botocore": "Only its descriptions of the services that the functions call."}
+#: The packages of which an archive contains only a part.
+_PARTS = {"botocore": "Only the descriptions of the services that the functions call."}
 
 _yaml = YAML()
 _yaml.width = 4096
@@ -62,7 +62,7 @@ def write_release(built: Path, to: Path, made_at: datetime) -> Path:
     """Writes the release of a built template into a new folder below ``to``, and returns the folder.
 
     ``built`` is the template.yaml that `sam build` wrote, ``made_at`` the date in the bill of materials. An older
-    release of the same version is replaced. Raises ReleaseError when the layers hold no bytecode.
+    release of the same version is replaced. Raises ReleaseError when the layers contain no bytecode.
     """
     version = _version()
     folder = to / f"likeness-{version}"
@@ -72,7 +72,7 @@ def write_release(built: Path, to: Path, made_at: datetime) -> Path:
     for name, resource in template["Resources"].items():
         layer = resource["Type"] == "AWS::Serverless::LayerVersion"
         if layer and not any((built.parent / resource["Properties"]["ContentUri"]).rglob("*.pyc")):
-            raise ReleaseError(f"{name} holds no bytecode: build with the layers' Python on the PATH (python3.13)")
+            raise ReleaseError(f"{name} contains no bytecode: build with the layers' Python on the PATH (python3.13)")
     _package(template, built.parent, folder / "archives")
     template["Description"] = f"{template['Description']} Release {version}."
     with (folder / "template.yaml").open("w") as file:
@@ -92,7 +92,7 @@ def _version() -> str:
 
 
 def _package(template: Any, base: Path, archives: Path) -> None:
-    """Changes ``template`` in place: its code is in the bucket of a new parameter, and what it includes is in it."""
+    """Changes ``template`` in place: its code is in the bucket of a new parameter, and its includes are inlined."""
     template["Parameters"][BUCKET_PARAMETER] = {
         "Type": "String",
         "AllowedPattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
@@ -105,7 +105,7 @@ def _package(template: Any, base: Path, archives: Path) -> None:
                 file = _archive(name, base / properties[place], archives)
                 properties[place] = {"Bucket": {"Ref": BUCKET_PARAMETER}, "Key": f"{PREFIX}/{file.name}"}
         metadata = resource.get("Metadata", {})
-        for key in ("SamResourceId", "BuildMethod"):  # notes of `sam build`
+        for key in ("SamResourceId", "BuildMethod"):  # metadata of `sam build`
             metadata.pop(key, None)
         if not metadata:
             resource.pop("Metadata", None)
@@ -113,7 +113,7 @@ def _package(template: Any, base: Path, archives: Path) -> None:
 
 
 def _archive(name: str, source: Path, archives: Path) -> Path:
-    """Writes what a resource is made of into ``archives``, under a name that has the digest of its content."""
+    """Writes a resource's code to ``archives``, with the digest of its content in the file's name."""
     content = source.read_bytes() if source.is_file() else _zipped(source)
     suffix = ".zip" if source.is_dir() else "".join(source.suffixes)
     file = archives / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}{suffix}"
@@ -122,22 +122,22 @@ def _archive(name: str, source: Path, archives: Path) -> Path:
 
 
 def _zipped(folder: Path) -> bytes:
-    """A zip archive of ``folder`` that is the same whenever and wherever the same files are in it."""
+    """Returns a reproducible zip archive of ``folder``: the same files produce the same bytes."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for file in sorted(folder.rglob("*"), key=lambda each: each.relative_to(folder).as_posix()):
-            # A layer's bytecode is part of it; a function's is what a test has left behind.
+            # A layer's bytecode belongs to it; a function's bytecode comes from a test run.
             if not file.is_file() or ("__pycache__" in file.parts and not (folder / "python").is_dir()):
                 continue
             entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), _DATE)
             entry.create_system = _UNIX
-            entry.external_attr = 0o644 << 16  # Lambda imports what is in it, and runs nothing of it as a program
+            entry.external_attr = 0o644 << 16  # Lambda imports these files and executes none of them
             archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED, 9)
     return content.getvalue()
 
 
 def _include(node: Any, base: Path) -> None:
-    """Puts the files of AWS::Include in their places below ``node``: a deployment needs no other transform than SAM."""
+    """Inlines the files of AWS::Include below ``node``, so that a deployment needs no transform other than SAM."""
     for key, value in list(node.items()) if isinstance(node, dict) else list(enumerate(node)):
         if isinstance(value, dict) and value.get("Fn::Transform", {}).get("Name") == "AWS::Include":
             snippet = _yaml.load(base / value["Fn::Transform"]["Parameters"]["Location"])
@@ -147,7 +147,7 @@ def _include(node: Any, base: Path) -> None:
 
 
 def _bill_of_materials(version: str, made_at: datetime) -> str:
-    """The packages in the archives, as CycloneDX 1.6 in JSON. Its number is made of its content."""
+    """Returns the packages in the archives, as CycloneDX 1.6 in JSON; the serial number depends on the content."""
     own = Component(
         name="likeness",
         version=version,
@@ -166,7 +166,7 @@ def _bill_of_materials(version: str, made_at: datetime) -> str:
 
 
 def _from_pypi() -> Iterator[Component]:
-    """The layers' pinned packages, with the hashes of the files that may be installed."""
+    """Yields the layers' pinned packages, with the hashes of their files."""
     for lock in _LOCKS:
         for name, version, hashes in _PIN.findall(lock.read_text()):
             url = PackageURL("pypi", None, _normal(name), version)
@@ -192,7 +192,7 @@ def _from_pypi() -> Iterator[Component]:
 
 
 def _license(package: str) -> str:
-    """The license that a package states. This runs with the same versions as the functions: the groups share them."""
+    """Returns the license that a package states. The release group has the same versions as the functions."""
     stated = importlib.metadata.metadata(package)
     classifiers = [_CLASSIFIERS.get(each) for each in stated.get_all("Classifier") or []]
     found = [
@@ -204,7 +204,7 @@ def _license(package: str) -> str:
 
 
 def _normal(name: str) -> str:
-    """A package's name as PyPI compares it."""
+    """Returns a package's normalised name, as PyPI compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

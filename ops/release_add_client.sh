@@ -1,17 +1,17 @@
 #!/bin/sh
-# Makes a client key for a stack and prints it, as `python -m ops client add` does: the table holds its SHA-256 alone.
+# Creates a client key for a stack and prints it, like `python -m ops client add`: the table stores only its SHA-256.
 set -eu
 
 usage() {
     cat <<'EOF'
 Usage: ./add-client.sh --client-id ID [--return-origin ORIGIN ...] [--stack-name NAME]
 
-Makes a key for x-api-key and prints it, this once. Needs the AWS CLI; its variables (AWS_PROFILE, AWS_REGION) name
-the account and the region.
+Creates a key for x-api-key and prints it once. Needs the AWS CLI, whose variables (AWS_PROFILE, AWS_REGION) select the
+account and the region.
 
-  --client-id ID           whose key: 1 to 32 of a-z, 0-9 and -
-  --return-origin ORIGIN   where browsers may return to, such as https://app.example.com; may be repeated
-  --stack-name NAME        likeness, if not given
+  --client-id ID           the client's id: 1 to 32 of a-z, 0-9 and -
+  --return-origin ORIGIN   an origin to which browsers may return, such as https://app.example.com; can be repeated
+  --stack-name NAME        default: likeness
 EOF
 }
 

@@ -1,22 +1,22 @@
 #!/bin/sh
-# Deploys this release: copies its archives into a bucket, and has CloudFormation make or update the stack.
+# Deploys this release: copies its archives to a bucket, and creates or updates the stack with CloudFormation.
 set -eu
 
 usage() {
     cat <<'EOF'
 Usage: ./deploy.sh --bucket BUCKET [--stack-name NAME] [PARAMETER=VALUE ...] [-- OPTION ...]
 
-Creates the stack, or updates it. Needs the AWS CLI; its variables (AWS_PROFILE, AWS_REGION) name the account and
-the region.
+Creates or updates the stack. Needs the AWS CLI, whose variables (AWS_PROFILE, AWS_REGION) select the account and the
+region.
 
   --bucket BUCKET       a bucket of yours in the same region, for the archives and the template
-                        (aws s3 mb s3://BUCKET makes one)
-  --stack-name NAME     likeness, if not given
-  PARAMETER=VALUE       a parameter of template.yaml; one that is not given keeps its value
+                        (aws s3 mb s3://BUCKET creates one)
+  --stack-name NAME     default: likeness
+  PARAMETER=VALUE       a parameter of template.yaml; other parameters keep their values
   -- OPTION ...         options of `aws cloudformation deploy`, such as --role-arn, --tags or --no-execute-changeset
 
-A new stack needs the account's API key at crun: it is asked for, or taken from the variable CRUN_API_KEY. To change
-the key of a stack, set CRUN_API_KEY.
+A new stack needs the account's API key at crun, from the variable CRUN_API_KEY or a prompt. To change the key of a
+stack, set CRUN_API_KEY.
 EOF
 }
 
@@ -25,7 +25,7 @@ fail() {
     exit 1
 }
 
-# A string of a JSON file.
+# Prints a JSON string.
 quoted() {
     printf '"%s"' "$(printf '%s' "$1" | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g')"
 }
@@ -45,8 +45,8 @@ while [ $# -gt 0 ]; do
             shift 2
             ;;
         --) shift; break ;;
-        *"$newline"* | *"$tab"*) fail "a parameter's value is one line, without tabs" ;;
-        CrunApiKey=*) fail "other users of this machine can read arguments: put the key into the variable CRUN_API_KEY" ;;
+        *"$newline"* | *"$tab"*) fail "a parameter's value must be one line without tabs" ;;
+        CrunApiKey=*) fail "other users of this machine can read arguments: set the key in the variable CRUN_API_KEY" ;;
         [A-Za-z]*=*) given="$given$1$newline"; shift ;;
         *) usage >&2; fail "$1 is neither an option nor PARAMETER=VALUE" ;;
     esac
@@ -57,14 +57,14 @@ cd "$(dirname "$0")"
 export AWS_PAGER=
 
 if command -v sha256sum >/dev/null; then sums=sha256sum; else sums='shasum -a 256'; fi
-$sums -c SHA256SUMS >/dev/null || fail "a file is not the one that was released"
+$sums -c SHA256SUMS >/dev/null || fail "a file does not match its checksum"
 
 parameters=$(sed -n '/^Parameters:/,/^[^ P]/s/^  \([A-Za-z0-9]*\):.*/\1/p' template.yaml)
 printf '%s' "$given" | while IFS= read -r each; do
     printf '%s\n' "$parameters" | grep -qx "${each%%=*}" || fail "template.yaml has no parameter ${each%%=*}"
 done
 
-aws s3api head-bucket --bucket "$bucket" >/dev/null || fail "the bucket $bucket cannot be reached; aws s3 mb s3://$bucket makes one"
+aws s3api head-bucket --bucket "$bucket" >/dev/null || fail "the bucket $bucket cannot be reached; aws s3 mb s3://$bucket creates it"
 
 if status=$(aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].StackStatus' --output text 2>&1); then
     :
@@ -91,7 +91,7 @@ case $status in
         ;;
 esac
 
-# The parameters go by a file: other users of the machine can read a command's arguments.
+# The parameters are in a file, because other users of the machine can read a command's arguments.
 umask 077
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -1,4 +1,4 @@
-"""``python -m ops session``: what an operator needs when somebody asks where a session is."""
+"""``python -m ops session``: lists, shows and erases sessions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from likeness.domain.session import SessionStatus
 from ops.sessions import Sessions
 from ops.stack import reach, with_stack
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class _SessionId(click.ParamType):
@@ -22,7 +22,7 @@ class _SessionId(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not SESSION_ID.fullmatch(str(value)):
-            self.fail("ses_ and 26 capital letters and digits are a session's id", param, ctx)
+            self.fail("a session's id is ses_ and 26 capital letters and digits", param, ctx)
         return str(value)
 
 
@@ -31,7 +31,7 @@ class _AssetId(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not ASSET_ID.fullmatch(str(value)):
-            self.fail("ast_ and 26 capital letters and digits are an asset's id", param, ctx)
+            self.fail("an asset's id is ast_ and 26 capital letters and digits", param, ctx)
         return str(value)
 
 
@@ -41,14 +41,14 @@ def _sessions(stack_name: str, state_file: Path | None) -> Sessions:
 
 @click.group()
 def session() -> None:
-    """Sessions: listed, looked into, erased. Shows no tokens, links, or names."""
+    """List, show and erase sessions. The output contains no tokens, links or names."""
 
 
 @session.command("list")
-@click.option("--client-id", required=True, help="Whose sessions.")
-@click.option("--status", type=click.Choice([each.value for each in SessionStatus]), help="Only those.")
+@click.option("--client-id", required=True, help="The client of the sessions.")
+@click.option("--status", type=click.Choice([each.value for each in SessionStatus]), help="Filter by this status.")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
-@click.option("--cursor", help="Where an earlier listing has ended.")
+@click.option("--cursor", help="The cursor of an earlier listing, which this one continues.")
 @_as_json
 @with_stack
 def list_sessions(
@@ -71,40 +71,40 @@ def list_sessions(
             f"{each['id']}  {each['status']:<14}  {each['created_at']}  {each['group_id'] or '-'}  {error}".rstrip()
         )
     if found["cursor"]:
-        click.echo(f"there may be more: --cursor {found['cursor']}", err=True)
+        click.echo(f"more sessions may follow: --cursor {found['cursor']}", err=True)
 
 
 @session.command()
 @click.argument("session_id", type=_SessionId())
-@click.option("--dead-letters", is_flag=True, help="Also look for it in the dead-letter queues.")
+@click.option("--dead-letters", is_flag=True, help="Also search the dead-letter queues for it.")
 @_as_json
 @with_stack
 def show(session_id: str, dead_letters: bool, as_json: bool, stack_name: str, state_file: Path | None) -> None:
-    """Show where a session stands: attempts, executions, assets, errors."""
+    """Show the state of a session: attempts, executions, assets, errors."""
     found = _sessions(stack_name, state_file).show(session_id, dead_letters=dead_letters)
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
 
 
 @session.command()
 @click.argument("session_id", type=_SessionId())
-@click.option("--asset", "asset_id", type=_AssetId(), help="Only this file of it.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--asset", "asset_id", type=_AssetId(), help="Erase only this file.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @_as_json
 @with_stack
 def erase(
     session_id: str, asset_id: str | None, yes: bool, as_json: bool, stack_name: str, state_file: Path | None
 ) -> None:
-    """Erase a session, as DELETE /sessions/{id} does: executions stop, files and personal fields go for good."""
+    """Erase a session like DELETE /sessions/{id}: stop executions, delete files and personal fields for good."""
     sessions = _sessions(stack_name, state_file)
     client_id = sessions.client_of(session_id)
     if asset_id:
         if not yes:
-            click.confirm(f"Erase {asset_id} of {session_id}? It cannot be undone", abort=True, err=True)
+            click.confirm(f"Erase {asset_id} of {session_id}? This cannot be undone", abort=True, err=True)
         asset = sessions.erase_asset(session_id, asset_id)
         click.echo(json.dumps(asset, indent=2) if as_json else f"{asset_id} was erased")
         return
     if not yes:
-        click.confirm(f"Erase {session_id} of client {client_id}? It cannot be undone", abort=True, err=True)
+        click.confirm(f"Erase {session_id} of client {client_id}? This cannot be undone", abort=True, err=True)
     tombstone = sessions.erase(session_id)
     if as_json:
         click.echo(json.dumps(tombstone, indent=2))
@@ -112,11 +112,11 @@ def erase(
     click.echo(f"{session_id} was erased at {tombstone['erasure']['erased_at']}")
     left = [*tombstone["erasure"]["group_ids"], *tombstone["erasure"]["asset_ids"]]
     if left:
-        click.echo(f"crun still has these, and no call to delete them: {' '.join(left)}")
+        click.echo(f"still at crun, which has no call to delete them: {' '.join(left)}")
 
 
 def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
-    """Every fact on a line of its own; what is not there is left out."""
+    """Yields a line for each fact that has a value."""
     for name, value in found.items():
         if isinstance(value, list):
             for index, each in enumerate(value, 1):

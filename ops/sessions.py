@@ -1,6 +1,6 @@
-"""What an operator is shown of a session: facts out of the table, the bucket, Step Functions and the dead letters.
+"""The operator's view of a session: facts from the table, the bucket, Step Functions and the dead-letter queues.
 
-Never a byted token, a link, a return URL, or what the client or the person wrote: names of files, references.
+It never contains a byted token, a link, a return URL, or text of the client or the person (file names, references).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from likeness.runtime.system import SystemClock
 from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
 from ops.stack import Stack
 
-#: A look at a dead-letter queue takes at most so many times ten messages: it is a look, not an inventory.
+#: Receives of ten messages from a dead-letter queue: a sample, not all of them.
 _TRIES = 10
 _QUEUES = ("OnboardingDeadLetterQueue", "UploadDeadLetterQueue")
 _CONSOLES = {
@@ -35,28 +35,28 @@ _WRITTEN_BY_PEOPLE = ("name", "reference", "return_url")
 
 
 class Sessions:
-    """The sessions of a stack. ``on_aws``: executions have a page in AWS' console."""
+    """The sessions of a stack. ``on_aws``: executions have a page in AWS's console."""
 
     def __init__(self, stack: Stack, *, on_aws: bool) -> None:
         self._stack, self._on_aws = stack, on_aws
         self._store = DynamoStore(stack.client("dynamodb"), stack.outputs["TableName"])
 
     def newest(self, client_id: str, status: str | None, limit: int, cursor: str | None) -> dict[str, Any]:
-        """At most ``limit`` of a client's sessions, newest first, and the ``cursor`` of the rest, if there is one.
+        """Returns at most ``limit`` of a client's sessions, newest first, and the ``cursor`` of the rest or None.
 
-        With a ``status`` there may be fewer although more follow: a bounded number of pages is read.
+        With a ``status`` there may be fewer although more follow, because a bounded number of pages is read.
         """
         page = self._store.list_sessions(client_id, limit=limit, cursor=cursor, status=status, reference=None)
         return {"sessions": [_without_words(session_view(each)) for each in page.sessions], "cursor": page.cursor}
 
     def show(self, session_id: str, *, dead_letters: bool) -> dict[str, Any]:
-        """All that helps to understand where a session stands; NotFound. Times in ISO 8601.
+        """Returns the state of a session, with times in ISO 8601. Raises NotFound.
 
-        ``dead_letters`` looks into the queues, too; a message that was looked at counts as received once more.
+        ``dead_letters`` also searches the queues, which increments the receive count of each message that it reads.
         """
         session, assets = self._store.load(session_id)
         if session is None:
-            raise NotFound(f"there is no session {session_id}")
+            raise NotFound(f"no session has the id {session_id}")
         view = _session(session) | {
             "executions": self._executions(session),
             "assets": self._assets(session, assets),
@@ -64,14 +64,14 @@ class Sessions:
         return view | ({"dead_letters": self._dead_letters(session_id)} if dead_letters else {})
 
     def client_of(self, session_id: str) -> str:
-        """Whose session it is; NotFound."""
+        """Returns the id of the session's client. Raises NotFound."""
         session = self._store.get_session(session_id)
         if session is None:
-            raise NotFound(f"there is no session {session_id}")
+            raise NotFound(f"no session has the id {session_id}")
         return session.client_id
 
     def erase(self, session_id: str) -> dict[str, Any]:
-        """What ``DELETE /sessions/{id}`` does, by the same step, in the name of the session's client; the tombstone."""
+        """Erases a session by the step of ``DELETE /sessions/{id}``, as its client. Returns the tombstone."""
         step = EraseSession(
             self._store,
             S3Files(self._stack.client("s3"), self._stack.outputs["UploadBucketName"]),
@@ -81,13 +81,13 @@ class Sessions:
         return step(Caller(self.client_of(session_id)), session_id)
 
     def erase_asset(self, session_id: str, asset_id: str) -> dict[str, Any]:
-        """What ``DELETE /sessions/{id}/assets/{asset_id}`` does, in the same way; what stays of the file. NotFound."""
+        """Erases a file by the step of ``DELETE …/assets/{asset_id}``. Returns what is kept of it. Raises NotFound."""
         files = S3Files(self._stack.client("s3"), self._stack.outputs["UploadBucketName"])
         step = EraseAsset(self._store, files, SystemClock())
         return step(Caller(self.client_of(session_id)), session_id, asset_id)
 
     def _executions(self, session: Session) -> list[dict[str, Any]]:
-        """Every execution of the session that Step Functions still knows, the driver among them, known or not."""
+        """Returns the executions of the session that Step Functions still has, and always the driver."""
         client = self._stack.client("stepfunctions")
         prefix = self._stack.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
         found = []
@@ -125,7 +125,7 @@ class Sessions:
         ]
 
     def _versions(self, session_id: str) -> set[tuple[str, str]]:
-        """Key and version of each object of the session that is in the bucket."""
+        """Returns the key and version of each of the session's objects in the bucket."""
         pages = self._stack.client("s3").get_paginator("list_object_versions")
         return {
             (each["Key"], each["VersionId"])
@@ -135,7 +135,7 @@ class Sessions:
         }
 
     def _dead_letters(self, session_id: str) -> dict[str, dict[str, int]]:
-        """For each queue how many messages mention the session, of how many that were seen."""
+        """Returns for each queue the number of messages that mention the session, and of those that were read."""
         sqs = self._stack.client("sqs")
         return {name: _peek(sqs, self._stack.resource(name), session_id) for name in _QUEUES}
 
@@ -174,9 +174,9 @@ def _without_words(view: dict[str, Any]) -> dict[str, Any]:
 
 
 def _file(asset: Asset, kept: set[tuple[str, str]]) -> str:
-    """Whether an asset's file is in the bucket: ``kept``, ``gone``, or ``none`` where no file is known of (or no more).
+    """Returns whether an asset's file is in the bucket: ``kept``, ``gone``, or ``none`` when it has no file.
 
-    Where no version was checked yet (its event has not come), any version of the key counts.
+    Before a version has been checked, any version of the key counts.
     """
     if asset.version_id:
         return "kept" if (asset.object_key, asset.version_id) in kept else "gone"
@@ -196,14 +196,14 @@ def _describe(client: Any, arn: str) -> dict[str, Any] | None:
 
 
 def _console(arn: str) -> str | None:
-    """The page of an execution in AWS' console; None in a partition whose console is not known here."""
+    """Returns the URL of an execution in AWS's console; None in a partition with an unknown console."""
     _, partition, _, region, *_ = arn.split(":")
     host = _CONSOLES.get(partition)
     return f"https://{region}.{host}/states/home?region={region}#/v2/executions/details/{arn}" if host else None
 
 
 def _peek(sqs: Any, url: str, session_id: str) -> dict[str, int]:
-    """Looks at messages without hiding them from anybody: those that come again are counted once."""
+    """Reads messages without hiding them from other consumers; each message is counted once."""
     bodies: dict[str, str] = {}
     for _ in range(_TRIES):
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)

@@ -1,4 +1,4 @@
-"""Finds a stack, on AWS or on this machine, for the commands."""
+"""Finds a command's stack, on AWS or on this machine."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import click
 
 _where = [
     click.option("--stack-name", default="likeness", show_default=True, help="The stack on AWS."),
-    click.option("--state-file", type=click.Path(path_type=Path), help="The stack on this machine instead."),
+    click.option(
+        "--state-file", type=click.Path(path_type=Path), help="Use the local stack with this state file instead."
+    ),
 ]
 
 
 def with_stack(command: Any) -> Any:
-    """Gives a command the options ``--stack-name`` and ``--state-file``, which `reach` takes."""
+    """Adds the options ``--stack-name`` and ``--state-file`` to a command, for `reach`."""
     for option in reversed(_where):
         command = option(command)
     return command
@@ -27,32 +29,36 @@ def with_stack(command: Any) -> Any:
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack that was found: how to make its clients, and its outputs."""
+    """An existing stack: its name, a factory of AWS clients, and its outputs."""
 
     name: str
     client: Callable[[str], Any]
     outputs: dict[str, str]
 
     def resource(self, logical_id: str) -> str:
-        """The physical id of a resource: a queue's URL, a function's name."""
+        """Returns the physical id of a resource, such as a queue's URL or a function's name."""
         found = self.client("cloudformation").describe_stack_resource(StackName=self.name, LogicalResourceId=logical_id)
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def parameter(self, name: str) -> str:
-        """The value that the stack was deployed with."""
+        """Returns the value of a parameter of the stack."""
         (found,) = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
         return str({each["ParameterKey"]: each["ParameterValue"] for each in found["Parameters"]}[name])
 
 
 def clients(stack_name: str, state_file: Path | None) -> tuple[str, Callable[[str], Any]]:
-    """The stack's name and how to make clients where it is, whether it is there or not; ClickException."""
+    """Returns the stack's name and a factory of AWS clients; the stack need not exist. Raises ClickException."""
     if state_file:
         state = _state(state_file)
-        from local import emulator  # only where there is a local stack
-
-        return state.get("stack_name", stack_name), lambda service: emulator.client(service, state["emulator_endpoint"])
-    make: Any = boto3.client  # its stubs know one overload for each service
+        return state.get("stack_name", stack_name), lambda service: _local_client(service, state["emulator_endpoint"])
+    make: Any = boto3.client  # its stubs have one overload for each service
     return stack_name, make
+
+
+def _local_client(service: str, endpoint: str) -> Any:
+    """Returns a client of the emulator, which accepts any credentials; the user's own AWS configuration is not used."""
+    session: Any = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")  # noqa: S106
+    return session.client(service, endpoint_url=endpoint)
 
 
 def _state(state_file: Path) -> dict[str, Any]:
@@ -63,7 +69,7 @@ def _state(state_file: Path) -> dict[str, Any]:
 
 
 def reach(stack_name: str, state_file: Path | None) -> Stack:
-    """The stack that the options name; ClickException when it cannot be found."""
+    """Returns the stack of the options. Raises ClickException when it cannot be found."""
     name, make = clients(stack_name, state_file)
     if state_file:
         return Stack(name, make, _state(state_file)["outputs"])
@@ -71,8 +77,8 @@ def reach(stack_name: str, state_file: Path | None) -> Stack:
         (stack,) = boto3.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as exc:
         raise click.ClickException(
-            f"the stack {stack_name} cannot be read on AWS ({exc}); name another one there with --stack-name, "
-            "or the one of make up with --state-file .local/stack.json"
+            f"the stack {stack_name} cannot be read on AWS ({exc}); use --stack-name for another stack on AWS, "
+            "or --state-file .local/stack.json for the stack of make up"
         ) from exc
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
     if "TableName" not in outputs:

@@ -1,4 +1,4 @@
-"""A CloudFormation template as Python values: ``!GetAtt x`` is read as ``{"Fn::GetAtt": "x"}``."""
+"""Reads CloudFormation templates as Python values: ``!GetAtt x`` becomes ``{"Fn::GetAtt": "x"}``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _Constructor.add_multi_constructor("!", _short_form)
 
 
 def parse_template(text: str) -> Template:
-    """Returns the template in ``text``, YAML or JSON. Raises ValueError when it holds none."""
+    """Returns the template in ``text``, YAML or JSON. Raises ValueError when it is not a template."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     try:
@@ -53,7 +53,7 @@ def product_template() -> Template:
 
 
 def deployed_template(cloudformation: Any, stack_name: str) -> Template:
-    """Returns the template that a stack was deployed with, as it was sent: before transforms.
+    """Returns the template of a stack's deployment, before transforms.
 
     ``stack_name`` may be the id of a deleted stack. Raises ClientError, or ValueError when the template cannot be read.
     """

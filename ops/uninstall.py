@@ -1,7 +1,7 @@
-"""Takes a stack away: what goes with it, what it keeps, and how what is kept is deleted.
+"""Removes a stack: finds what is deleted with it and what it keeps, and deletes what it keeps.
 
-The facts are CloudFormation's: the deployed template says what is kept, and for 90 days a deleted stack's events say
-what it has left. So an uninstallation that died in the middle is run again, and goes on.
+It reads all facts from CloudFormation: the deployed template defines what is kept, and for 90 days a deleted stack's
+events list what it has kept. So an interrupted uninstallation continues when it is run again.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import botocore.exceptions
 
 from ops.template import Template, deployed_template
 
-#: Of the account, not of the stack: other APIs rely on them. Deleting the inventory leaves them as well.
+#: Resources of the account: other APIs rely on them, so they are never deleted.
 SHARED = ("ApiGatewayAccount", "ApiGatewayLogRole")
-#: A stack without these is another one.
+#: A stack without these is not a Likeness stack.
 _MARKS = {"Table", "IdempotencyTable", "UploadBucket"}
 _KEEPS = ("Retain", "RetainExceptOnCreate")
-#: CloudFormation waits for executions to end, so they are stopped; functions go within a few minutes.
+#: CloudFormation waits until executions have ended, so they are stopped; deleting functions takes a few minutes.
 DELETE_SECONDS = 3600.0
 _POLL_SECONDS = 5.0
 _TABLE_SECONDS, _TABLE_POLL_SECONDS = 600.0, 1.0
@@ -29,7 +29,7 @@ _BATCH = 1000
 
 
 class UninstallError(RuntimeError):
-    """When a stack cannot be taken away now; the message says what to do."""
+    """When a stack cannot be removed now; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -43,28 +43,28 @@ class Resource:
 
 @dataclass(frozen=True)
 class Found:
-    """A stack as it is now. ``gone`` are the resources that go with it, ``kept`` those that stay."""
+    """The current state of a stack. ``removed`` are the resources that are deleted with it, ``kept`` the others."""
 
     name: str
     stack_id: str
     status: str
-    gone: list[Resource] = field(default_factory=list)
+    removed: list[Resource] = field(default_factory=list)
     kept: list[Resource] = field(default_factory=list)
     protected: bool = False
 
     @property
     def deleted(self) -> bool:
-        """Whether the stack itself is gone."""
+        """Whether the stack itself is deleted."""
         return self.status == "DELETE_COMPLETE"
 
     def kept_by(self, logical_id: str) -> str | None:
-        """Returns the physical id of what is kept, or None when it is not there any more."""
+        """Returns the physical id of a kept resource, or None when it no longer exists."""
         return next((each.physical_id for each in self.kept if each.logical_id == logical_id), None)
 
     @property
     def state_machine(self) -> str | None:
-        """The ARN of the state machine, while there is one."""
-        kinds = {each.kind: each.physical_id for each in self.gone}
+        """The ARN of the state machine; None when it does not exist."""
+        kinds = {each.kind: each.physical_id for each in self.removed}
         return kinds.get("AWS::StepFunctions::StateMachine")
 
 
@@ -72,9 +72,9 @@ Client = Callable[[str], Any]
 
 
 def find(client: Client, name: str) -> Found | None:
-    """Returns the stack called ``name``, or the one of that name that was deleted last; None when there is neither.
+    """Returns the stack ``name``, or the last deleted one of that name; None when neither exists.
 
-    Raises ClientError or BotoCoreError, and UninstallError when it is no stack of this product.
+    Raises UninstallError when it is not a Likeness stack, and ClientError or BotoCoreError.
     """
     cloudformation = client("cloudformation")
     found = _living(cloudformation, name) or _deleted(cloudformation, name)
@@ -82,7 +82,7 @@ def find(client: Client, name: str) -> Found | None:
         return None
     template = deployed_template(cloudformation, found["StackId"])
     if not template["Resources"].keys() >= _MARKS:
-        raise UninstallError(f"{name} is another stack than Likeness")
+        raise UninstallError(f"{name} is not a Likeness stack")
     status = found["StackStatus"]
     if status == "DELETE_COMPLETE":
         kept = [each for each in _left(cloudformation, found["StackId"]) if _is_there(client, each)]
@@ -93,7 +93,7 @@ def find(client: Client, name: str) -> Found | None:
         name,
         found["StackId"],
         status,
-        gone=[each for each in resources if each.logical_id not in stays],
+        removed=[each for each in resources if each.logical_id not in stays],
         kept=[each for each in resources if each.logical_id in stays],
         protected=bool(found.get("EnableTerminationProtection")),
     )
@@ -130,7 +130,7 @@ def _resources(cloudformation: Any, stack_id: str) -> list[Resource]:
 
 
 def _left(cloudformation: Any, stack_id: str) -> list[Resource]:
-    """Returns what a deleted stack has kept: its events say so."""
+    """Returns the resources that a deleted stack has kept, from its events."""
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)
     return [
         Resource(each["LogicalResourceId"], each["ResourceType"], each["PhysicalResourceId"])
@@ -141,7 +141,7 @@ def _left(cloudformation: Any, stack_id: str) -> list[Resource]:
 
 
 def _is_there(client: Client, resource: Resource) -> bool:
-    """Whether a resource that was kept still is; of kinds that nobody here deletes, yes."""
+    """Returns whether a kept resource still exists; True for kinds that this module does not delete."""
     try:
         if resource.kind == "AWS::DynamoDB::Table":
             client("dynamodb").describe_table(TableName=resource.physical_id)
@@ -155,7 +155,7 @@ def _is_there(client: Client, resource: Resource) -> bool:
 
 
 def running_executions(client: Client, state_machine: str) -> Iterator[str]:
-    """Yields the ARNs of the executions that run; none when the state machine is gone."""
+    """Yields the ARNs of running executions; none when the state machine does not exist."""
     states = client("stepfunctions")
     with suppress(states.exceptions.StateMachineDoesNotExist):
         pages = states.get_paginator("list_executions").paginate(stateMachineArn=state_machine, statusFilter="RUNNING")
@@ -176,35 +176,35 @@ def _stop_executions(client: Client, found: Found) -> None:
 def delete_stack(
     client: Client,
     found: Found,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     *,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Deletes the stack and waits until it is gone. A deletion that is under way already is waited for.
+    """Deletes the stack and waits until it is deleted; it also waits for a deletion that has already started.
 
-    Raises UninstallError when CloudFormation could not, or took longer than an hour; ClientError or BotoCoreError.
+    Raises UninstallError when CloudFormation fails or needs more than an hour, and ClientError or BotoCoreError.
     """
     cloudformation = client("cloudformation")
     end = monotonic() + DELETE_SECONDS
     cloudformation.delete_stack(StackName=found.stack_id)
     last = ""
     while monotonic() < end:
-        # Whoever comes meanwhile begins another one, until the queue's reader is gone.
+        # New executions can start until the queue's consumer is deleted.
         _stop_executions(client, found)
         (stack,) = cloudformation.describe_stacks(StackName=found.stack_id)["Stacks"]
         if stack["StackStatus"] != last:
             last = stack["StackStatus"]
-            say(f"{found.name}: {last}")
+            report(f"{found.name}: {last}")
         if last == "DELETE_COMPLETE":
             return
         if last == "DELETE_FAILED":
             reasons = "; ".join(_failures(cloudformation, found.stack_id))
             raise UninstallError(
-                f"CloudFormation could not delete all of it ({reasons}); mend that, and run this again"
+                f"CloudFormation could not delete everything ({reasons}); fix that, and run this again"
             )
         sleep(_POLL_SECONDS)
-    raise UninstallError("the stack is still being deleted after an hour; run this again to go on waiting")
+    raise UninstallError("the stack is still being deleted after an hour; run this again to keep waiting")
 
 
 def _failures(cloudformation: Any, stack_id: str) -> Iterator[str]:
@@ -214,24 +214,24 @@ def _failures(cloudformation: Any, stack_id: str) -> Iterator[str]:
             yield f"{each['LogicalResourceId']}: {each.get('ResourceStatusReason', 'no reason given')}"
 
 
-def delete_kept(client: Client, found: Found, say: Callable[[str], None]) -> None:
-    """Deletes the buckets, with all versions, and then the tables that a deleted stack has kept.
+def delete_kept(client: Client, found: Found, report: Callable[[str], None]) -> None:
+    """Deletes the buckets with all versions, and then the tables, that a deleted stack has kept.
 
-    The tables go last: while one is there, the next run can export it again. Raises UninstallError when a table does
-    not go; ClientError or BotoCoreError.
+    The tables are last, so that the next run can export them again. Raises UninstallError when a table is not deleted
+    in time, and ClientError or BotoCoreError.
     """
     for each in found.kept:
         if each.kind == "AWS::S3::Bucket":
             delete_bucket(client("s3"), each.physical_id)
-            say(f"{each.physical_id}: deleted")
+            report(f"{each.physical_id}: deleted")
     for each in found.kept:
         if each.kind == "AWS::DynamoDB::Table":
             delete_table(client("dynamodb"), each.physical_id)
-            say(f"{each.physical_id}: deleted")
+            report(f"{each.physical_id}: deleted")
 
 
 def delete_bucket(s3: Any, bucket: str) -> None:
-    """Deletes a bucket with every version of every object, and what was never uploaded to its end."""
+    """Deletes a bucket with every version of every object, and its unfinished uploads."""
     try:
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
             objects = [
@@ -261,9 +261,9 @@ def delete_table(
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Takes a table's deletion protection off and deletes the table; one that is gone is fine.
+    """Removes a table's deletion protection and deletes the table, if it exists.
 
-    Raises UninstallError when it is still there after ten minutes.
+    Raises UninstallError when it still exists after ten minutes.
     """
     end = monotonic() + _TABLE_SECONDS
     with suppress(dynamodb.exceptions.ResourceNotFoundException):
@@ -275,4 +275,4 @@ def delete_table(
                 else:
                     dynamodb.delete_table(TableName=table)
             sleep(_TABLE_POLL_SECONDS)
-        raise UninstallError(f"{table} is still there after ten minutes; run this again")
+        raise UninstallError(f"{table} still exists after ten minutes; run this again")

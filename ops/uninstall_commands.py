@@ -1,4 +1,4 @@
-"""``python -m ops uninstall``: a stack is taken away, its inventory last and only when that is asked for."""
+"""``python -m ops uninstall``: removes a stack, and on request its inventory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from likeness.errors import LikenessError
-from ops.inventory import Folder, NotWhole, export_now, folder_source, parts_of
+from ops.inventory import Folder, IncompleteExport, export_now, folder_source, parts_of
 from ops.stack import clients, with_stack
 from ops.uninstall import (
     SHARED,
@@ -35,25 +35,27 @@ _DELETABLE = ("AWS::DynamoDB::Table", "AWS::S3::Bucket")
 
 @click.command()
 @click.option(
-    "--to", type=click.Path(path_type=Path), help="A new folder for the export. [default: one named by the time]"
+    "--to", type=click.Path(path_type=Path), help="A new folder for the export. [default: named by stack and time]"
 )
-@click.option("--yes-delete-the-inventory", "everything", is_flag=True, help="Delete the tables and buckets, too.")
+@click.option("--yes-delete-the-inventory", "everything", is_flag=True, help="Delete the tables and buckets too.")
 @with_stack
 def uninstall(to: Path | None, everything: bool, stack_name: str, state_file: Path | None) -> None:
-    """Remove a stack: shows what goes and what is kept, asks, exports the inventory, deletes.
+    """Remove a stack: show what is removed and what is kept, ask, export the inventory, delete.
 
-    The inventory (its table, the files, the exports) is kept unless --yes-delete-the-inventory is given. It may be
-    interrupted, and run again as often as you like.
+    The inventory (its table, the files, the exports) is kept unless you use --yes-delete-the-inventory. The command can
+    be interrupted and run again.
     """
     name, client = clients(stack_name, state_file)
     try:
         found = find(client, name)
         if found is None:
-            raise click.ClickException(f"there is no stack {name}, and none was deleted in the last 90 days")
+            raise click.ClickException(
+                f"no stack is named {name}, and none of that name was deleted in the last 90 days"
+            )
         if not found.deleted or any(each.kind in _DELETABLE for each in found.kept):
             _remove(client, found, to, everything)
         else:
-            click.echo(f"{name} is deleted, and nothing of its inventory is left.")
+            click.echo(f"{name} is deleted, and its inventory too.")
     except UninstallError as exc:
         raise click.ClickException(str(exc)) from exc
 
@@ -62,16 +64,16 @@ def _remove(client: Client, found: Found, to: Path | None, everything: bool) -> 
     _require_possible(found, to)
     _show(client, found, everything)
     if found.deleted and not everything:
-        click.echo("Nothing to do without --yes-delete-the-inventory: the stack itself is deleted.")
+        click.echo("The stack is already deleted. To delete its inventory too, use --yes-delete-the-inventory.")
         return
     if click.prompt(f"Type the stack's name ({found.name}) to go on") != found.name:
-        raise click.ClickException("that is another name; nothing was changed")
+        raise click.ClickException("the name does not match; nothing was changed")
     folder = to or Path(f"{found.name}-inventory-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     _export(client, found, folder)
     if not found.deleted:
         delete_stack(client, found, click.echo)
         if everything:
-            # What was written between the export and the end of the last function.
+            # For rows written between the export and the end of the last function.
             _export(client, found, folder.with_name(f"{folder.name}-last"))
     if everything:
         delete_kept(client, found, click.echo)
@@ -80,7 +82,7 @@ def _remove(client: Client, found: Found, to: Path | None, everything: bool) -> 
 
 def _require_possible(found: Found, to: Path | None) -> None:
     if to and to.exists():
-        raise click.ClickException(f"{to} is there already; an export gets a folder of its own")
+        raise click.ClickException(f"{to} already exists; give the export a new folder")
     if found.protected:
         raise click.ClickException(
             f"{found.name} has termination protection; turn it off first: aws cloudformation "
@@ -97,7 +99,7 @@ def _export(client: Client, found: Found, folder: Path) -> None:
     try:
         done = export_now(client("dynamodb"), table, Folder(folder))
         parts_of(folder_source(folder))  # whole, as a restore would find it
-    except (LikenessError, NotWhole, OSError) as exc:
+    except (LikenessError, IncompleteExport, OSError) as exc:
         raise click.ClickException(f"the inventory was not exported ({exc}); nothing more was changed") from exc
     counts = ", ".join(f"{done.get(each, 0)} {each}s" for each in ("session", "asset", "consent", "client_key"))
     click.echo(f"The inventory is in {folder}: {counts}.")
@@ -110,7 +112,7 @@ def _show(client: Client, found: Found, everything: bool) -> None:
     console = Console(width=_WIDTH if not Console().is_terminal else None, highlight=False)
     table = Table("", "what", "names", title=Text(f"Stack {found.name}, {found.status}"))
     goes = [each for each in found.kept if everything and each.kind in _DELETABLE]
-    for kind, resources in _by_kind(found.gone):
+    for kind, resources in _by_kind(found.removed):
         names = ", ".join(sorted(each.logical_id for each in resources))
         table.add_row("removed", f"{len(resources)} {kind}", Text(names))
     table.add_section()
@@ -123,7 +125,7 @@ def _show(client: Client, found: Found, everything: bool) -> None:
     console.print(table)
     running = len(list(running_executions(client, found.state_machine))) if found.state_machine else 0
     if running:
-        click.echo(f"{running} executions are running: people are in the middle of it. They are stopped.")
+        click.echo(f"{running} executions are running. They will be stopped, and the people in them cannot finish.")
 
 
 def _by_kind(resources: Sequence[Resource]) -> list[tuple[str, list[Resource]]]:
@@ -132,7 +134,7 @@ def _by_kind(resources: Sequence[Resource]) -> list[tuple[str, list[Resource]]]:
 
 
 def _holds(client: Client, resource: Resource) -> str:
-    """How much is in a table: DynamoDB counts every six hours."""
+    """Returns the number of items in a table, which DynamoDB updates every six hours."""
     if resource.kind != "AWS::DynamoDB::Table":
         return ""
     try:
@@ -148,7 +150,7 @@ def _why(resource: Resource) -> str:
 
 
 def _beside(everything: bool) -> list[tuple[str, str]]:
-    """What no stack of this product holds, and stays."""
+    """Returns what is outside of the stack and stays."""
     lines = [
         (
             "packages of deployments",

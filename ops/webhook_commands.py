@@ -1,4 +1,4 @@
-"""``python -m ops webhook``: where a client's events are sent."""
+"""``python -m ops webhook``: manages the endpoints of clients' webhooks."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ops.webhooks import MAX_COUNTED, Webhooks, concerns
 
 @click.group()
 def webhook() -> None:
-    """Webhooks: where a client's events are sent, signed."""
+    """Manage webhook endpoints, to which a client's events are sent, signed."""
 
 
-_endpoint = click.option("--endpoint", required=True, help="As `webhook list` shows it: whe_….")
+_endpoint = click.option("--endpoint", required=True, help="The endpoint's id (whe_…), from `webhook list`.")
 
 
 def _webhooks(stack: Stack) -> Webhooks:
@@ -43,22 +43,22 @@ def _in_one_line() -> Iterator[None]:
 
 
 @webhook.command()
-@click.option("--client-id", required=True, help="Whose events.")
-@click.option("--url", required=True, help="https://…: where they are sent.")
-@click.option("--event-type", "event_types", multiple=True, help=f"One of {', '.join(EVENT_TYPES)}; may be repeated.")
+@click.option("--client-id", required=True, help="The client of the events.")
+@click.option("--url", required=True, help="The URL (https://…) that receives them.")
+@click.option("--event-type", "event_types", multiple=True, help=f"One of {', '.join(EVENT_TYPES)}. Repeatable.")
 @with_stack
 def add(client_id: str, url: str, event_types: tuple[str, ...], stack_name: str, state_file: Path | None) -> None:
-    """Make an endpoint, for all events unless some are named; show its id and its secret, this once."""
+    """Create an endpoint for all events, or for the given types. Print its id and its secret, which is shown once."""
     with _in_one_line():
         made = _webhooks(reach(stack_name, state_file)).add(client_id, url, event_types)
     click.echo(f"{made.id}\n{made.secret}")
 
 
 @webhook.command("list")
-@click.option("--client-id", help="Of one client only.")
+@click.option("--client-id", help="List the endpoints of this client only.")
 @with_stack
 def list_endpoints(client_id: str | None, stack_name: str, state_file: Path | None) -> None:
-    """Show every endpoint, without its secret; of the URL, which may hold another one, the host."""
+    """Show every endpoint without its secret. Of the URL, which may contain a secret too, only the host is shown."""
     webhooks = _webhooks(reach(stack_name, state_file))
     for each in webhooks.known(client_id):
         state = _state(each)
@@ -82,7 +82,7 @@ def _state(endpoint: Endpoint) -> str:
 @_endpoint
 @with_stack
 def remove(endpoint: str, stack_name: str, state_file: Path | None) -> None:
-    """Take an endpoint away; what is on its way there is dropped."""
+    """Remove an endpoint. Its pending deliveries are dropped."""
     with _in_one_line():
         _webhooks(reach(stack_name, state_file)).remove(endpoint)
     click.echo(f"{endpoint} is removed")
@@ -92,19 +92,19 @@ def remove(endpoint: str, stack_name: str, state_file: Path | None) -> None:
 @_endpoint
 @with_stack
 def enable(endpoint: str, stack_name: str, state_file: Path | None) -> None:
-    """Send to a disabled or paused endpoint again, and what waits for it, the oldest first. Safe to run twice."""
+    """Enable a disabled or paused endpoint, and send its waiting deliveries, oldest first. Safe to run twice."""
     stack = reach(stack_name, state_file)
     with _in_one_line():
         resumption = _webhooks(stack).enable(endpoint)
     _put(stack, resumption)
-    click.echo(f"{endpoint} is enabled; what waits is sent, the oldest first")
+    click.echo(f"{endpoint} is enabled; waiting deliveries are sent, oldest first")
 
 
 @webhook.command()
 @_endpoint
 @with_stack
 def rotate(endpoint: str, stack_name: str, state_file: Path | None) -> None:
-    """Make a new secret and show it, this once; the present one goes on signing beside it for a day."""
+    """Create a new secret and print it once. For a day, the current secret signs too."""
     with _in_one_line():
         click.echo(_webhooks(reach(stack_name, state_file)).rotate(endpoint).secret)
 
@@ -113,7 +113,7 @@ def rotate(endpoint: str, stack_name: str, state_file: Path | None) -> None:
 @_endpoint
 @with_stack
 def test(endpoint: str, stack_name: str, state_file: Path | None) -> None:
-    """Send a `likeness.webhook.test`, by the same way as events."""
+    """Send a `likeness.webhook.test` event, like any other event."""
     stack = reach(stack_name, state_file)
     with _in_one_line():
         delivery = _webhooks(stack).test_delivery(endpoint)
@@ -125,11 +125,11 @@ def test(endpoint: str, stack_name: str, state_file: Path | None) -> None:
 @click.option("--endpoint", help="Only deliveries to this endpoint.")
 @with_stack
 def replay(endpoint: str | None, stack_name: str, state_file: Path | None) -> None:
-    """Give dead letters back to their queue, after the receiver is mended."""
+    """Redrive dead letters to their queue, after the receiver has been fixed."""
     stack = reach(stack_name, state_file)
     sqs, dead, queue = stack.client("sqs"), stack.resource("WebhookDeadLetterQueue"), stack.resource("WebhookQueue")
     if endpoint is None:
-        click.echo(f"webhook: {redrive_queue(sqs, dead, queue).given_back} given back")
+        click.echo(f"webhook: {redrive_queue(sqs, dead, queue).redriven} redriven")
         return
     found = redrive_some(sqs, dead, queue, lambda body: concerns(body, endpoint))
-    click.echo(f"webhook: {found.given_back} given back, {found.left} of others left")
+    click.echo(f"webhook: {found.redriven} redriven, {found.left} for other endpoints left")

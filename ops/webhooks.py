@@ -1,4 +1,4 @@
-"""Webhook endpoints: made, listed, rotated, disabled and removed. A secret is shown once."""
+"""Creates, lists, rotates, enables and removes webhook endpoints. A secret is shown once."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from likeness.domain.webhooks import MAX_ENDPOINTS, ROTATION_SECONDS, Endpoint, 
 from likeness.runtime.system import SystemClock
 from ops.client_keys import ClientKeys
 
-#: What waits is counted so far.
+#: Waiting deliveries are counted up to this number.
 MAX_COUNTED = 1000
 
 
 class NoSuchEndpoint(ValueError):
-    """When no client has an endpoint of that id."""
+    """When no client has an endpoint with this id."""
 
 
 class Webhooks:
-    """The endpoints in table ``table``, by a low-level DynamoDB client.
+    """The endpoints in ``table``, through a low-level DynamoDB client.
 
     ``private``: whether the stack sends to http and to private addresses (WebhookPrivateAddresses).
     """
@@ -37,15 +37,15 @@ class Webhooks:
         self._clock = SystemClock()
 
     def add(self, client_id: str, url: str, event_types: Sequence[str] = ()) -> Endpoint:
-        """Makes an endpoint with a new secret. ValueError, in words for the operator, when it cannot be."""
+        """Creates an endpoint with a new secret. Raises ValueError, with a text for the operator."""
         if client_id not in self._clients():
-            raise ValueError(f"there is no client {client_id!r}: `client add` makes its first key")
+            raise ValueError(f"no client has the id {client_id!r}: `client add` creates its first key")
         fault = fault_of_url(url, private=self._private)
         if fault:
             raise ValueError(f"the URL cannot be used: {fault}")
         for each in event_types:
             if each not in EVENT_TYPES:
-                raise ValueError(f"there is no event {each!r}; there are {', '.join(EVENT_TYPES)}")
+                raise ValueError(f"unknown event type {each!r}; the types are {', '.join(EVENT_TYPES)}")
         if len(self._read.of(client_id)) >= MAX_ENDPOINTS:
             raise ValueError(f"{client_id} has {MAX_ENDPOINTS} endpoints already: remove one first")
         now = self._clock.now()
@@ -63,26 +63,26 @@ class Webhooks:
         return made
 
     def known(self, client_id: str | None = None) -> Iterator[Endpoint]:
-        """The endpoints of a client, or of all."""
+        """Yields the endpoints of a client, or of all clients."""
         for each in [client_id] if client_id else self._clients():
             yield from self._read.of(each)
 
     def find(self, endpoint: str) -> Endpoint:
-        """The endpoint of that id. NoSuchEndpoint when there is none."""
+        """Returns the endpoint with this id. Raises NoSuchEndpoint."""
         for each in self.known():
             if each.id == endpoint:
                 return each
-        raise NoSuchEndpoint(f"there is no endpoint {endpoint}")
+        raise NoSuchEndpoint(f"no endpoint has the id {endpoint}")
 
     def remove(self, endpoint: str) -> None:
-        """Takes an endpoint away; what is still on its way there is dropped."""
+        """Removes an endpoint. Its pending deliveries are dropped."""
         found = self.find(endpoint)
         self._client.delete_item(TableName=self._table, Key=webhook_key(found.client_id, found.id))
 
     def enable(self, endpoint: str) -> Resumption:
-        """Sends to a disabled or paused endpoint again. The message for the webhook queue that sends what waits.
+        """Enables a disabled or paused endpoint. Returns the queue message that sends its waiting deliveries.
 
-        Run again, also before the message was sent, it makes another one, which replaces the one before.
+        Each call creates a new message, which replaces the previous one.
         """
         found = self.find(endpoint)
         made = Resumption(found.id, found.client_id, ulid(int(self._clock.now() * 1000), self._clock.entropy()))
@@ -95,13 +95,13 @@ class Webhooks:
         return made
 
     def waiting(self, endpoint: Endpoint) -> int:
-        """How many deliveries wait for an endpoint; MAX_COUNTED when there are as many or more."""
+        """Returns the number of deliveries that wait for an endpoint, at most MAX_COUNTED."""
         return len(self._read.waiting(endpoint, MAX_COUNTED))
 
     def rotate(self, endpoint: str) -> Endpoint:
-        """Gives an endpoint a new secret; the present one goes on signing beside it for a day.
+        """Gives an endpoint a new secret; for a day, the current one signs too.
 
-        Rotated again within that day, the newest two sign.
+        After another rotation within that day, the two newest secrets sign.
         """
         found = self.find(endpoint)
         rotated = replace(
@@ -113,14 +113,14 @@ class Webhooks:
         self._update(
             found,
             "SET secret = :secret, previous_secret = :previous, previous_until = :until",
-            # Of two rotations at once only one is shown a secret that counts.
+            # Of two concurrent rotations, only one succeeds and returns its secret.
             "secret = :previous",
             {":secret": rotated.secret, ":previous": found.secret, ":until": rotated.previous_until},
         )
         return rotated
 
     def test_delivery(self, endpoint: str) -> Delivery:
-        """A delivery that means nothing, for the webhook queue. ValueError when the endpoint is disabled."""
+        """Returns a test delivery for the webhook queue. Raises ValueError when the endpoint is disabled."""
         found = self.find(endpoint)
         if found.disabled_at is not None:
             raise ValueError(f"{found.id} is disabled ({found.disabled_reason}): `webhook enable` first")
@@ -150,7 +150,7 @@ class Webhooks:
 
 
 def concerns(body: str, endpoint: str) -> bool:
-    """Whether a message of the webhook queue is for that endpoint alone."""
+    """Returns whether a message of the webhook queue is for this endpoint alone."""
     try:
         message = read_webhook_message(body)
     except ValueError:

@@ -14,27 +14,27 @@ from local.simulator.settings import SimulatorSettings
 
 
 def main() -> int:
-    """Serve until told to end; 1 when the port cannot be had."""
+    """Serve until SIGTERM or SIGINT. Returns 1 when the port is in use."""
     parser = argparse.ArgumentParser(prog="python -m local.simulator", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one and prints it")
+    parser.add_argument("--port", type=int, default=0, help="0 uses a free port and prints it")
     parser.add_argument(
         "--api-key",
         default=os.environ.get("CRUN_SIMULATOR_API_KEY"),
         help="the x-api-key to accept; default: $CRUN_SIMULATOR_API_KEY",
     )
-    parser.add_argument("--public-base-url", help="what H5 links start with, behind a gateway")
+    parser.add_argument("--public-base-url", help="the start of H5 links, behind a gateway")
     parser.add_argument("--verbose", action="store_true", help="print method, route and status of each request")
     parser.add_argument(
         "--setting",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a field of SimulatorSettings, its value in JSON or as plain text; may be given again",
+        help="a field of SimulatorSettings, its value in JSON or as plain text; repeatable",
     )
     options = parser.parse_args()
     if not options.api_key:
-        parser.error("an --api-key is needed")
+        parser.error("--api-key is required")
     try:
         settings = SimulatorSettings.model_validate(dict(_setting(each) for each in options.setting))
     except ValidationError as exc:
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def _setting(text: str) -> tuple[str, object]:
-    """Split `name=value`; a value that is not JSON is taken as it stands, so that words need no quotes."""
+    """Split `name=value`. A value that is not JSON is plain text, so that words need no quotes."""
     name, _, value = text.partition("=")
     try:
         return name, json.loads(value)

@@ -1,4 +1,4 @@
-"""What happens to an asset after its upload was answered: the download, the checks, the outcome."""
+"""Processes an asset after the response to its upload: the download, the checks, the outcome."""
 
 import heapq
 import itertools
@@ -17,16 +17,16 @@ _THREADS = 6
 
 
 def settle_seconds(settings: SimulatorSettings, number: int) -> float:
-    """Return how long the asset of this number is Processing.
+    """Return for how many seconds the asset with this number is Processing.
 
-    It is drawn by the number, so that a run's times do not depend on the order of the threads.
+    The number is the seed, so that the times do not depend on the order of the threads.
     """
     drawn = random.Random(f"{settings.seed}:{number}")  # noqa: S311 - a duration, not a secret
     return drawn.uniform(settings.settle_min_seconds, settings.settle_max_seconds)
 
 
 class AssetWorker:
-    """Runs the checks of uploaded assets on a few threads, each at its time."""
+    """Runs the checks of uploaded assets on a few threads, each at its scheduled time."""
 
     def __init__(self, store: Store, settings: Callable[[], SimulatorSettings]) -> None:
         self._store = store
@@ -48,7 +48,7 @@ class AssetWorker:
             thread.start()
 
     def stop(self) -> None:
-        """Drop what is waiting and end the threads; a download under way gets two seconds."""
+        """Drop scheduled jobs and end the threads; a running download gets two seconds."""
         self.clear()
         with self._wake:
             self._stopping = True
@@ -57,7 +57,7 @@ class AssetWorker:
             thread.join(timeout=2)
 
     def clear(self) -> None:
-        """Drop what is waiting."""
+        """Drop scheduled jobs."""
         with self._wake:
             self._jobs.clear()
             self._used.clear()
@@ -107,8 +107,8 @@ class AssetWorker:
             inspect(content, asset.asset_type, person, pixels)
         except Refused as refused:
             error = (refused.code, refused.message)
-        except Exception as exc:  # a file that breaks the checks must not end a thread that others wait for
-            error = ("InternalError", f"the check broke ({type(exc).__name__})")
+        except Exception as exc:  # a file that breaks the checks must not end the thread
+            error = ("InternalError", f"the check failed with an error ({type(exc).__name__})")
         self._at(settle_at, lambda: self._store.settle_asset(asset, error))
 
     def _at(self, when: float, job: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""The five calls of crun's contract, on the simulator's state."""
+"""Implements the five calls of crun's contract on the simulator's state."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -54,7 +54,7 @@ class UploadBody(BaseModel):
 
 
 class Contract:
-    """Answers the calls. `settings` is asked anew for every call, because it changes at run time."""
+    """Answers the calls. `settings` is called for every request, because settings change at run time."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Contract:
         return Answer(200, data=data, token_hash=hash_token(validation.token))
 
     def look_up_result(self, request: Request) -> Answer:
-        """GET visual-validate-result: the group of a person who passed; the token may burn on the way."""
+        """GET visual-validate-result: the group of a person who passed; this may consume the token."""
         token = request.query_value("byted_token")
         if not token:
             return invalid("byted_token: field required")
@@ -123,7 +123,7 @@ class Contract:
             return Answer(200, data={"GroupId": validation.group_id})
 
     def upload_asset(self, request: Request) -> Answer:
-        """POST asset-upload: an AssetId at once; download and comparison follow."""
+        """POST asset-upload: an AssetId immediately; download and comparison follow."""
         body = _read(UploadBody, request)
         if isinstance(body, Answer):
             return body
@@ -148,13 +148,13 @@ class Contract:
                 return Answer(404, "asset_id: asset not found")
             return Answer(200, data=_asset_data(self._store.ripen(asset), self._settings()), asset_id=asset.id)
 
-    def balance(self, request: Request) -> Answer:  # noqa: ARG002 - all calls share one signature
+    def balance(self, request: Request) -> Answer:  # noqa: ARG002 - all calls have the same signature
         """GET account/balance: the credits left."""
         return Answer(200, data={"balance": self._settings().balance})
 
 
 def _read(model: type[_Body], request: Request) -> _Body | Answer:
-    """Read a JSON body, or refuse it with errors that name the fields but not their values."""
+    """Return the parsed JSON body, or a refusal with errors that name the fields but not their values."""
     try:
         return model.model_validate_json(request.body)
     except ValidationError as exc:

@@ -3,16 +3,13 @@
 import ipaddress
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
+from local.simulator.crun import Crun
 from local.simulator.faults import FaultRule
 from local.simulator.messages import Reply, Request, json_reply
-
-if TYPE_CHECKING:
-    from local.simulator.server import Simulator
 
 PREFIX = "/_sim/"
 _RULES = TypeAdapter(list[FaultRule])
@@ -34,21 +31,21 @@ class Control:
 
     - `POST faults`: a rule, a list of rules, or `{"rules": [...]}`; `GET` and `DELETE faults`
     - `POST settings`: some fields of `SimulatorSettings`; `GET settings`
-    - `POST clock` `{"offset_seconds": n}`: ages links and tokens (not the downloader's clock, which is
-      the setting `fetch_skew_seconds`)
-    - `POST key` `{"api_key": "…"}`: rotates the key; `POST reset`: forgets all but settings and key
+    - `POST clock` `{"offset_seconds": n}`: moves the time for links and tokens (the downloader's clock is the
+      setting `fetch_skew_seconds`)
+    - `POST key` `{"api_key": "…"}`: rotates the key; `POST reset`: deletes everything except settings and key
     - `GET log`, `GET state`, `GET health`
     """
 
-    def __init__(self, simulator: "Simulator") -> None:
-        self._simulator = simulator
+    def __init__(self, crun: Crun) -> None:
+        self._crun = crun
         self._routes: dict[tuple[str, str], Callable[[bytes], object]] = {
             ("GET", "health"): lambda _: {"ok": True},
-            ("GET", "log"): lambda _: {"entries": simulator.store.log_as_dicts()},
-            ("GET", "state"): lambda _: simulator.state(),
-            ("GET", "settings"): lambda _: simulator.settings.model_dump(mode="json"),
+            ("GET", "log"): lambda _: {"entries": crun.store.log_as_dicts()},
+            ("GET", "state"): lambda _: crun.state(),
+            ("GET", "settings"): lambda _: crun.settings.model_dump(mode="json"),
             ("POST", "settings"): self._change_settings,
-            ("GET", "faults"): lambda _: {"rules": simulator.faults.in_force()},
+            ("GET", "faults"): lambda _: {"rules": crun.faults.in_force()},
             ("POST", "faults"): self._add_faults,
             ("DELETE", "faults"): self._clear_faults,
             ("POST", "clock"): self._set_clock,
@@ -61,11 +58,11 @@ class Control:
         if not _is_local(request):
             return json_reply(403, {"error": "the control API is for loopback clients"})
         if "origin" in request.headers:
-            # a page of any site can post to loopback, or to the gateway, without having to read the answer
+            # a page of any site can post to loopback or to the gateway, although it cannot read the response
             return json_reply(403, {"error": "the control API is not for web pages"})
         route = self._routes.get((request.method, request.path.removeprefix(PREFIX)))
         if route is None:
-            return json_reply(404, {"error": "no such control call"})
+            return json_reply(404, {"error": "unknown control call"})
         try:
             return json_reply(200, route(request.body))
         except ValidationError as exc:
@@ -81,32 +78,32 @@ class Control:
         value = json.loads(body)
         if isinstance(value, dict):
             value = value.get("rules", [value])
-        self._simulator.add_faults(*_RULES.validate_python(value))
-        return {"rules": self._simulator.faults.in_force()}
+        self._crun.add_faults(*_RULES.validate_python(value))
+        return {"rules": self._crun.faults.in_force()}
 
     def _clear_faults(self, _: bytes) -> object:
-        self._simulator.clear_faults()
+        self._crun.clear_faults()
         return {"rules": []}
 
     def _change_settings(self, body: bytes) -> object:
-        return self._simulator.update_settings(**_OBJECT.validate_json(body)).model_dump(mode="json")
+        return self._crun.update_settings(**_OBJECT.validate_json(body)).model_dump(mode="json")
 
     def _set_clock(self, body: bytes) -> object:
         offset = _ClockBody.model_validate_json(body).offset_seconds
-        self._simulator.set_clock(offset)
+        self._crun.set_clock(offset)
         return {"offset_seconds": offset}
 
     def _change_key(self, body: bytes) -> object:
-        self._simulator.change_key(_KeyBody.model_validate_json(body).api_key.get_secret_value())
+        self._crun.change_key(_KeyBody.model_validate_json(body).api_key.get_secret_value())
         return {"ok": True}
 
     def _reset(self, _: bytes) -> object:
-        self._simulator.reset()
+        self._crun.reset()
         return {"ok": True}
 
 
 def _is_local(request: Request) -> bool:
-    """Tell whether peer and Host are loopback; the Host keeps out pages that rebind a name to loopback."""
+    """Return whether peer and Host are loopback; checking the Host prevents DNS rebinding."""
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     return _is_loopback(request.client_host) and (host == "localhost" or _is_loopback(host))
 

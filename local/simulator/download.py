@@ -1,4 +1,4 @@
-"""The upstream's download of an asset: bounded in time and size, and strict about presigned URLs."""
+"""crun's download of an asset: bounded in time and size, with a check of presigned URLs."""
 
 import time
 from datetime import UTC, datetime
@@ -18,23 +18,23 @@ _EARLY_SECONDS = 900
 def download(url: str, *, limit_bytes: int, timeout_seconds: float, now: float) -> bytes:
     """Fetch an asset.
 
-    `now` (seconds since 1970) is the downloader's clock, against which a presigned URL's expiry is held:
-    local S3 emulators do not enforce it. Raises `Refused` with `DownloadFailed` or `FileSizeTooLarge`.
+    `now` (seconds since 1970) is the downloader's clock, by which a presigned URL expires: local S3 emulators do not
+    enforce that. Raises `Refused` with `DownloadFailed` or `FileSizeTooLarge`.
     """
     _check_expiry(url, now)
     deadline = time.monotonic() + timeout_seconds
     wait = min(_READ_SECONDS, timeout_seconds)
     try:
         with requests.Session() as session:
-            # a proxy from the environment would stand between this machine's servers
+            # no proxy between this machine's servers
             session.trust_env = False
             with session.get(url, stream=True, timeout=(wait, wait)) as response:
                 if response.status_code != 200:
                     raise Refused("DownloadFailed", f"the server answered HTTP {response.status_code}")
                 return _read(response, limit_bytes, deadline)
-    # urllib3's own: the body is read beneath requests, which would otherwise translate them
+    # urllib3's errors are not translated, because the body is read without requests
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
-        # the class alone: the text of such an error holds the URL
+        # the class alone, because the text of such an error contains the URL
         raise Refused("DownloadFailed", f"the file could not be fetched ({type(exc).__name__})") from None
 
 
@@ -43,7 +43,7 @@ def _read(response: requests.Response, limit_bytes: int, deadline: float) -> byt
     if announced.isdigit() and int(announced) > limit_bytes:
         raise Refused("FileSizeTooLarge", f"the file has more than {limit_bytes} bytes")
     content = bytearray()
-    # read1 returns what has arrived, so that a server that drips bytes meets the deadline too
+    # read1 returns what has arrived, so that the deadline also applies to a slow server
     while chunk := response.raw.read1(_CHUNK_BYTES):
         content += chunk
         if len(content) > limit_bytes:

@@ -1,4 +1,4 @@
-"""Faults on request: what goes wrong with which call, how often, and whether the work was done before."""
+"""Fault injection: which call fails, how, how often, and whether its work was done before."""
 
 import json
 import threading
@@ -29,7 +29,7 @@ FaultKind = Literal[
 ]
 
 _REFUSALS: dict[str, RefusalStyle] = {"http": "http", "body": "body", "both": "both"}
-# these spoil the answer to work that was done; the others, unless told otherwise, stand for work not done
+# by default these faults happen after the work, and the others instead of it
 _WORK_WAS_DONE = frozenset({"truncated", "corrupt", "oversize", "hang", "reset"})
 _SHAPES = frozenset({"extra_fields", "no_data", "wrong_types"})
 
@@ -38,15 +38,15 @@ class FaultRule(BaseModel):
     """One fault.
 
     - `body`, `both`: a refusal with `code` in an HTTP 200 body, or in body and HTTP status (422 lists `message`
-      in `errors`); `http`: the status alone, over JSON that is no envelope, as a gateway in between answers;
+      in `errors`); `http`: the status with JSON that is not an envelope, like a gateway's response;
     - `html`: a proxy's page with HTTP status `code` (502 unless given); `empty`: HTTP 200 and no body;
-    - `truncated`: the connection closes in the middle of the body; `corrupt`: half the JSON, well delivered;
+    - `truncated`: the connection closes in the middle of the body; `corrupt`: a complete response with half the JSON;
     - `oversize`: a body of `size_bytes`; `redirect`: a 302 to `location`;
-    - `hang`: the answer comes `seconds` late; `reset`: the connection is reset without an answer;
-    - `extra_fields`, `no_data`, `wrong_types`: a successful answer of another shape.
+    - `hang`: the response is `seconds` late; `reset`: the connection is reset without a response;
+    - `extra_fields`, `no_data`, `wrong_types`: a successful response with a different shape.
 
-    `work_done` says whether the call took effect before it went wrong. None means: yes for truncated,
-    corrupt, oversize, hang, reset (a lost answer) and for the three shapes, no for the rest.
+    `work_done`: whether the call takes effect before it fails. None means yes for truncated, corrupt, oversize, hang,
+    reset (a lost response) and for the three shapes, and no for the others.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,7 +54,7 @@ class FaultRule(BaseModel):
     call: CallName | Literal["any"] = "any"
     kind: FaultKind
     times: int | None = Field(1, ge=1, description="how many calls it hits; None: all")
-    after: int = Field(0, ge=0, description="how many matching calls it lets through first")
+    after: int = Field(0, ge=0, description="how many matching calls succeed first")
     code: int | None = Field(None, ge=100, le=999)
     message: str = "refused by a fault rule"
     seconds: float = Field(5.0, ge=0, le=600)
@@ -72,19 +72,19 @@ class _Armed:
 
 
 class FaultBook:
-    """The rules in force. The first rule that still applies to a call is the one that hits it."""
+    """The active rules. The first rule that still applies to a call hits it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._armed: list[_Armed] = []
 
     def add(self, rules: list[FaultRule]) -> None:
-        """Put rules in force, after those that are."""
+        """Add rules after the active ones."""
         with self._lock:
             self._armed.extend(_Armed(rule) for rule in rules)
 
     def clear(self) -> None:
-        """Take all rules out of force."""
+        """Remove all rules."""
         with self._lock:
             self._armed.clear()
 
@@ -94,7 +94,7 @@ class FaultBook:
             return [{**each.rule.model_dump(), "seen": each.seen, "hit": each.fired} for each in self._armed]
 
     def pick(self, call: str) -> FaultRule | None:
-        """Return the rule that hits this call, and count it; None when the call goes through."""
+        """Return the rule that hits this call, and count it; None when no rule does."""
         with self._lock:
             picked: _Armed | None = None
             for each in self._armed:
@@ -111,7 +111,7 @@ class FaultBook:
 
 
 def spoil(rule: FaultRule, work: Callable[[], Answer], style: RefusalStyle) -> Reply:
-    """Answer a call the way a rule wants it, doing the call's work only if the rule says so."""
+    """Answer a call according to a rule, and do the call's work only if the rule includes it."""
     done_by_default = rule.kind in _WORK_WAS_DONE or rule.kind in _SHAPES
     answer = work() if (done_by_default if rule.work_done is None else rule.work_done) else None
     reply = _spoiled(rule, answer, style)

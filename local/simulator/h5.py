@@ -16,7 +16,7 @@ _PERSON = re.compile(r"[a-z0-9_-]{1,32}")
 
 
 class H5:
-    """Serves the link. A script passes by one POST to it, `outcome=pass&person=alice`, answered with 303."""
+    """Serves the link. A script passes with one POST, `outcome=pass&person=alice`, whose response is a 303."""
 
     def __init__(self, store: Store, clock: Clock, settings: Callable[[], SimulatorSettings]) -> None:
         self._store = store
@@ -29,7 +29,7 @@ class H5:
         with self._store.lock:
             validation = self._store.validations.get(request.query_value("bytedToken") or "")
             if validation is None or _without_language(request.query) != validation.link_query:
-                # the upstream signs its links: a parameter that was lost or re-encoded makes them useless
+                # crun signs its links: they are invalid when a parameter is lost or re-encoded
                 return _page(403, pages.message_page(frame, "unknown"))
             if request.method == "POST":
                 return self._post(validation, frame, request)
@@ -51,14 +51,14 @@ class H5:
                 return _page(410, pages.message_page(frame, "expired"))
             if not self._check(validation, form):
                 return _page(400, pages.message_page(frame, "bad"))
-        # the page's own form asks for a look at the result first; who cancels goes straight back
+        # the page's own form shows the result first; a cancelled check redirects immediately
         if "review" in form and validation.outcome in ("pass", "fail"):
             return _page(200, pages.result_page(frame, validation.outcome))
         headers = {"Location": self._callback(validation), "Cache-Control": "no-store"}
         return Reply(303, headers={**headers, "Referrer-Policy": "no-referrer"})
 
     def _check(self, validation: Validation, form: dict[str, str]) -> bool:
-        """Carry out the check as the form says; the first outcome of a link is its last. False: bad form."""
+        """Set the outcome of the form, which is final; return False for a bad form."""
         settings = self._settings()
         outcome = form.get("outcome")
         person = form.get("person", settings.default_person)
@@ -80,13 +80,13 @@ class H5:
         return True
 
     def _callback(self, validation: Validation) -> str:
-        """Return the callback URL with the result parameters, as the upstream joins them."""
+        """Return the callback URL with the result parameters, joined like crun does."""
         settings = self._settings()
         parameters = {
             "bytedToken": validation.token,
             "resultCode": validation.result_code or "",
             "algorithmBaseRespCode": validation.algorithm_code,
-            # 1 says that the check is billed: liveness ran, whatever came out
+            # 1 means that the check is billed, with any result
             "reqMeasureInfoValue": "0" if validation.outcome == "cancel" else "1",
             "verify_type": "real_time",
         }

@@ -1,8 +1,8 @@
-"""What the upstream sees in a file: its real type, its size in pixels or seconds, and whose likeness it is.
+"""crun's checks of a file: its real type, its size in pixels or seconds, and the person that it shows.
 
-Faces are not compared: media made for the simulator say in their metadata whom they show, as the ASCII
-text `likeness-person:<name>;` (a JPEG comment, a PNG text chunk, an MP4 comment, a WAV INFO chunk). A file
-that says nothing is accepted, so that anybody's own pictures can be used.
+Faces are not compared: media for the simulator name the person in their metadata, as the ASCII text
+`likeness-person:<name>;` (a JPEG comment, a PNG text chunk, an MP4 comment, a WAV INFO chunk). A file without this
+text is accepted, so that you can use your own pictures.
 """
 
 import io
@@ -28,9 +28,9 @@ _MARKER = re.compile(rb"likeness-person:([A-Za-z0-9_-]{1,32});")
 _SIDES = (300, 6000)
 _RATIOS = (0.4, 2.5)
 _SECONDS = (2.0, 15.0)
-# a container's clock rounds; a 15 s clip of 25 fps may say 15.04 s
+# containers round: a 15 s clip of 25 fps may have 15.04 s
 _SECONDS_TOLERANCE = 0.1
-#: Width times height of a clip, fewest and most: the strictest published most.
+#: The least and the most width times height of a clip; the most is the strictest published limit.
 PIXELS = (0, 2_086_876)
 
 
@@ -44,14 +44,14 @@ class Refused(Exception):
 
 
 def marker(person: str) -> str:
-    """Return the text that says whom a file shows."""
+    """Return the metadata text for the person that a file shows."""
     return f"likeness-person:{person};"
 
 
 def inspect(content: bytes, asset_type: str, person: str, pixels: tuple[int, int] = PIXELS) -> None:
-    """Hold a file against its declared type, the media limits and the person of its group.
+    """Check a file against its declared type, the media limits and the person of its group.
 
-    `pixels` are the fewest and the most that a clip may have. Raises `Refused` with FormatUnsupported,
+    `pixels` are the least and the most that a clip may have. Raises `Refused` with FormatUnsupported,
     ImageSizeInvalid, PixelCountTooSmall, PixelCountTooLarge, DurationTooShort, DurationTooLong, MultipleFaces or
     FaceMismatch.
     """
@@ -72,7 +72,7 @@ def inspect(content: bytes, asset_type: str, person: str, pixels: tuple[int, int
 
 
 def kind_of(content: bytes) -> tuple[str, str] | None:
-    """Return (asset type, format) by the first bytes of a file, or None when it is none of the supported."""
+    """Return (asset type, format) by the first bytes of a file, or None when it is not supported."""
     head = content[:16]
     starts = {
         b"\xff\xd8\xff": ("Image", "jpeg"),
@@ -102,7 +102,7 @@ def _picture_sides(content: bytes, form: str) -> Sides | None:
         return _pillow_sides(without_junk(content) if form == "jpeg" else content)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Refused("ImageSizeInvalid", "the picture has too many pixels") from None
-    except (OSError, ValueError, SyntaxError):  # what Pillow raises on damaged files
+    except (OSError, ValueError, SyntaxError):  # Pillow's errors for damaged files
         raise Refused("FormatUnsupported", "the picture cannot be read") from None
 
 
@@ -116,7 +116,7 @@ def _pillow_sides(content: bytes) -> Sides:
 def _check_film(content: bytes, pixels: tuple[int, int]) -> None:
     try:
         film = Film(content)
-    except ValueError:  # what cannot be measured is not refused for its measures
+    except ValueError:  # a clip that cannot be measured is not refused
         return
     _check_duration(film.seconds)
     _check_sides((film.width, film.height))

@@ -1,7 +1,7 @@
-"""How large a picture is and how long a recording plays, read from the whole content in memory.
+"""Measures the sides of pictures and the duration of recordings, from the whole content in memory.
 
-The product measures files too (`likeness.domain.media`); this is a second implementation, made from the formats'
-documents and not from that code, so that a mistake in one shows as a difference between the two.
+The product measures files too (`likeness.domain.media`); this is a second implementation, based on the formats'
+specifications and not on that code, so that a mistake in one causes a difference between the two.
 """
 
 import re
@@ -13,7 +13,7 @@ Sides = tuple[int, int]
 # --- sound -------------------------------------------------------------------------------------------
 
 _JUNK = 65_536
-_OPEN_ENDED = 0x7FFF_0000  # what a writer leaves that could not seek back: this or more
+_OPEN_ENDED = 0x7FFF_0000  # this or more when the writer could not seek back
 _KBITS = {
     1: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     2: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -37,7 +37,7 @@ def _mp3_frame(content: bytes, at: int) -> tuple[int, float, tuple[int, int]] | 
 
 
 def find_mp3(content: bytes, start: int = 0) -> int | None:
-    """Return where, within 64 KB of `start`, three frames of one kind stand in a row, or None."""
+    """Return the position within 64 KB of `start` of three consecutive frames of one kind, or None."""
     for found in _FRAME.finditer(content, start, start + _JUNK):
         at, kinds = found.start(), set()
         for _ in range(3):
@@ -50,7 +50,7 @@ def find_mp3(content: bytes, start: int = 0) -> int | None:
 
 
 def mp3_start(content: bytes) -> int | None:
-    """Return where an MP3's first frame stands, behind its ID3v2 tag and other bytes, or None."""
+    """Return the position of an MP3's first frame, after its ID3v2 tag and other bytes, or None."""
     start = 0
     if content[:3] == b"ID3" and len(content) > 10:
         start = 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0), strict=True))
@@ -59,7 +59,7 @@ def mp3_start(content: bytes) -> int | None:
 
 
 def mp3_seconds(content: bytes) -> float | None:
-    """Return an MP3's duration: that of its frames, whatever stands around them. None without frames."""
+    """Return an MP3's duration, that of its frames alone; None without frames."""
     at = mp3_start(content)
     if at is None:
         return None
@@ -76,7 +76,7 @@ def mp3_seconds(content: bytes) -> float | None:
 
 
 def wav_seconds(content: bytes) -> float | None:
-    """Return a WAV's duration by what its samples need, or None."""
+    """Return a WAV's duration from the size of its samples, or None."""
     layout, facts, position = b"", 0, 12
     while position + 8 <= len(content):
         name, size = struct.unpack_from("<4sI", content, position)
@@ -191,7 +191,7 @@ def _ticks(head: bytes) -> tuple[int, int]:
 
 
 def _lies(head: bytes, at: int) -> bool:
-    """Whether a header's matrix lays the picture on its side."""
+    """Return whether a header's matrix rotates the picture by 90 degrees."""
     a, b, _, c, d = struct.unpack_from(">5i", head, at + (12 if head[0] else 0))
     return bool(abs(b) + abs(c) > abs(a) + abs(d))
 
@@ -253,7 +253,7 @@ def _fragments(content: bytes, index: bytes) -> dict[int, int]:
 
 
 def mp4_seconds(content: bytes) -> float | None:
-    """Return how long an MP4 or MOV plays: its index and its fragments together. None when it has no pictures."""
+    """Return the duration of an MP4 or MOV, with index and fragments; None when it has no pictures."""
     try:
         return Film(content).seconds
     except ValueError:
@@ -298,7 +298,7 @@ def _assigned(table: bytes, item: int) -> list[int]:
 
 
 def without_junk(jpeg: bytes) -> bytes:
-    """Return a JPEG without the bytes that stand between its segments: decoders skip them, Pillow does not."""
+    """Return a JPEG without the bytes between its segments: decoders skip them, Pillow does not."""
     kept, at = [jpeg[:2]], 2
     while at + 4 <= len(jpeg):
         marker = jpeg[at + 1]

@@ -28,10 +28,10 @@ class Request:
 
 @dataclass
 class Reply:
-    """One HTTP answer, and how to deliver it.
+    """One HTTP response, and how to deliver it.
 
     `delivery`: `whole`; `half` closes the connection in the middle of the body; `reset` sends nothing at all.
-    `outcome` is the envelope's code as it was meant, for the log; `asset_id` and `token_hash` likewise.
+    `outcome` is the intended code of the envelope, for the log; `asset_id` and `token_hash` likewise.
     """
 
     status: int
@@ -48,7 +48,7 @@ class Reply:
 class Answer:
     """crun's envelope before it is written: `code` 200 with `data`, or a refusal with a message.
 
-    A refusal with 422 lists in `errors` what is wrong; its message is always the same (`invalid` makes one).
+    A refusal with 422 lists the problems in `errors`; its message is always the same (see `invalid`).
     """
 
     code: int
@@ -75,7 +75,7 @@ class Answer:
 
 
 def invalid(*errors: str) -> Answer:
-    """Return the refusal of a call whose parameters are wrong (crun's OpenAPI)."""
+    """Return the refusal of a call with wrong parameters (crun's OpenAPI)."""
     return Answer(422, "Missing Params or Type Error", errors=list(errors))
 
 

@@ -15,7 +15,7 @@ PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    # no form-action: browsers hold it against the redirect to the callback as well
+    # no form-action: browsers also apply it to the redirect to the callback
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
     ),
@@ -30,10 +30,10 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "en": "This is a simulator: no camera is used and no face is kept.",
         "zh-Hant": "這是模擬器：不使用相機，也不保存任何人臉。",
     },
-    "who": {"zh": "谁在镜头前？", "en": "Who stands before the camera?", "zh-Hant": "誰在鏡頭前？"},
+    "who": {"zh": "谁在镜头前？", "en": "Who is in front of the camera?", "zh-Hant": "誰在鏡頭前？"},
     "someone": {"zh": "其他人", "en": "Somebody else", "zh-Hant": "其他人"},
     "name": {"zh": "名字（英文字母、数字）", "en": "Name (letters and digits)", "zh-Hant": "名字（英文字母、數字）"},
-    "how": {"zh": "验证结果如何？", "en": "How does the check end?", "zh-Hant": "驗證結果如何？"},
+    "how": {"zh": "验证结果如何？", "en": "What is the result of the check?", "zh-Hant": "驗證結果如何？"},
     "pass": {"zh": "通过", "en": "Pass", "zh-Hant": "通過"},
     "fail": {"zh": "不通过", "en": "Fail", "zh-Hant": "不通過"},
     "cancel": {"zh": "取消", "en": "Cancel", "zh-Hant": "取消"},
@@ -66,7 +66,7 @@ _TEXTS: dict[str, dict[Language, str]] = {
     "bad": {"zh": "无法理解这个请求", "en": "The form was not understood", "zh-Hant": "無法理解這個請求"},
     "bad_next": {
         "zh": "请选择结果；名字只能用英文字母、数字、- 和 _。",
-        "en": "Choose how the check ends; a name has up to 32 letters, digits, - and _.",
+        "en": "Choose the result of the check; a name has up to 32 letters, digits, - and _.",
         "zh-Hant": "請選擇結果；名字只能用英文字母、數字、- 和 _。",
     },
     "language": {"zh": "语言", "en": "Language", "zh-Hant": "語言"},
@@ -110,7 +110,7 @@ _FACE = (
 
 @dataclass(frozen=True)
 class Frame:
-    """What every page needs: its language, and where its form and its language links lead.
+    """The common parts of every page: its language, and the targets of its form and of its language links.
 
     `action(language)` is relative to the page, so that it works behind any gateway prefix.
     """
@@ -120,7 +120,7 @@ class Frame:
 
     @property
     def action(self) -> str:
-        """Where the form goes."""
+        """The URL of the form."""
         return self.actions[self.language]
 
     def text(self, key: str) -> str:
@@ -129,7 +129,7 @@ class Frame:
 
 
 def check_page(frame: Frame, default_person: str, seconds_left: int) -> str:
-    """Return the page on which a person chooses who stands before the camera and how the check ends."""
+    """Return the page on which a person chooses who is in front of the camera and the result of the check."""
     persons = list(dict.fromkeys([default_person, "alice", "bob"]))
     choices = "".join(
         f'<label class="choice"><input type="radio" name="person" value="{escape(person)}"'
@@ -166,7 +166,7 @@ def result_page(frame: Frame, outcome: str) -> str:
 
 
 def message_page(frame: Frame, key: Literal["expired", "unknown", "bad"]) -> str:
-    """Return a page that says why there is no check."""
+    """Return a page with the reason why there is no check."""
     return _page(frame, key, f'<p class="note" role="alert">{frame.text(key + "_next")}</p>')
 
 

@@ -1,4 +1,4 @@
-"""What can be varied about the simulated upstream, at construction and while it runs."""
+"""The settings of the simulated crun, at construction and at run time."""
 
 from typing import Literal
 
@@ -9,20 +9,20 @@ RefusalStyle = Literal["http", "body", "both"]
 
 
 class AssetOutcome(BaseModel):
-    """What becomes of uploaded assets whose name matches, instead of what their content says."""
+    """The outcome of uploaded assets with a matching name, instead of the checks of their content."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="shell pattern that the asset's name matches, such as `slow-*`")
     outcome: Literal["active", "failed", "never"]
     code: str = Field("FaceMismatch", description="error code when the outcome is `failed`")
-    message: str = Field("the simulator was told to fail this asset")
-    after_seconds: float | None = Field(None, ge=0, description="simulated time until it settles; None: as drawn")
+    message: str = Field("the simulator is set to fail this asset")
+    after_seconds: float | None = Field(None, ge=0, description="simulated time until it settles; None: random")
     times: int | None = Field(None, ge=1, description="how many uploads it applies to; None: all")
 
 
 class SimulatorSettings(BaseModel):
-    """All the unknowns of crun's contract, each with its most probable value.
+    """Everything that crun's contract leaves open, each with its most probable value.
 
     Times are seconds. An unknown field or a wrong type raises `pydantic.ValidationError`.
     """
@@ -30,10 +30,10 @@ class SimulatorSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # links and tokens
-    link_seconds: float = Field(120, gt=0, description="an H5 link opens for so long (crun's page)")
-    token_seconds: float = Field(1800, gt=0, description="a byted token lives for so long")
+    link_seconds: float = Field(120, gt=0, description="how long an H5 link can be opened (crun's page)")
+    token_seconds: float = Field(1800, gt=0, description="how long a byted token is valid")
     token_mode: Literal["single_use", "reusable"] = Field(
-        "single_use", description="single_use: a lookup consumes the token, even when nobody passed"
+        "single_use", description="single_use: a lookup consumes the token, even before the check is passed"
     )
     not_passed_code: int = Field(404, description="code of a lookup before the check was passed")
     callback_join: Literal["&", "?"] = Field(
@@ -47,23 +47,23 @@ class SimulatorSettings(BaseModel):
 
     # answers
     refusal_style: RefusalStyle = Field(
-        "both", description="a refusal is `code` in an HTTP 200 body, or status and body both; http: no envelope at all"
+        "both", description="a refusal is `code` in an HTTP 200 body, or status and body both; http: no envelope"
     )
     create_time_format: Literal["iso", "epoch"] = "iso"
     update_time_format: Literal["iso", "epoch"] = "epoch"
     error_shape: Literal["Error", "error", "ErrorMessage", "FailedReason", "none"] = "Error"
-    key_disabled: bool = Field(False, description="every call with the right key answers 403")
-    balance: float = Field(1000.0, description="credits; at 0 or less, session and upload answer 402")
-    rate_limit_per_10s: int | None = Field(None, ge=1, description="more calls than this answer 429")
+    key_disabled: bool = Field(False, description="every call with the right key returns 403")
+    balance: float = Field(1000.0, description="credits; at 0 or less, session and upload return 402")
+    rate_limit_per_10s: int | None = Field(None, ge=1, description="more calls than this return 429")
     rate_limit_retry_after: int | None = Field(None, ge=0, description="Retry-After of such a 429")
 
     # assets
-    seed: int = Field(0, description="of the times drawn between the two settle bounds")
-    fetch_delay_seconds: float = Field(0.2, ge=0, description="from the upload's answer to the download")
+    seed: int = Field(0, description="seed of the random times between the two settle bounds")
+    fetch_delay_seconds: float = Field(0.2, ge=0, description="from the upload's response to the download")
     settle_min_seconds: float = Field(1.0, ge=0)
     settle_max_seconds: float = Field(4.0, ge=0)
     download_timeout_seconds: float = Field(15.0, gt=0, description="for a whole download")
-    fetch_skew_seconds: float = Field(0.0, description="by how much the downloader's clock is ahead")
+    fetch_skew_seconds: float = Field(0.0, description="how far the downloader's clock is ahead")
     max_image_bytes: int = Field(30_000_000, gt=0)
     max_video_bytes: int = Field(50_000_000, gt=0)
     max_audio_bytes: int = Field(15_000_000, gt=0)
@@ -78,5 +78,5 @@ class SimulatorSettings(BaseModel):
         return self
 
     def updated(self, changes: dict[str, object]) -> "SimulatorSettings":
-        """Return these settings with some fields replaced, validated anew."""
+        """Return these settings with some fields replaced, and validated again."""
         return SimulatorSettings.model_validate({**self.model_dump(), **changes})

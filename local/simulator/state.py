@@ -1,4 +1,4 @@
-"""What the simulated upstream remembers: validations, groups, assets, and the calls it received."""
+"""The state of the simulated crun: validations, groups, assets, and the calls it received."""
 
 import hashlib
 import secrets
@@ -23,7 +23,7 @@ def hash_token(token: str) -> str:
 
 
 class Clock:
-    """UTC now, moved by an offset so that links and tokens age without waiting. Seconds since 1970."""
+    """The UTC time plus an offset, so that links and tokens expire without waiting. Seconds since 1970."""
 
     def __init__(self) -> None:
         self.offset_seconds = 0.0
@@ -54,7 +54,7 @@ class Validation:
 
 @dataclass
 class Group:
-    """An asset group, bound to the one person who stood before the camera."""
+    """An asset group, bound to the person who passed the check."""
 
     id: str
     person: str = field(repr=False)
@@ -62,7 +62,7 @@ class Group:
 
 @dataclass
 class Asset:
-    """One uploaded asset. `error` is (code, message) once it is Failed; `due` when a fate it was told comes true."""
+    """One uploaded asset. `error` is (code, message) once it is Failed; `due` is when a configured outcome applies."""
 
     id: str
     number: int
@@ -81,7 +81,7 @@ class Asset:
 class LogEntry:
     """One call received. `at` is monotonic seconds; `code` the envelope's code; `status` the HTTP status.
 
-    `status` is None when the connection was closed without an answer.
+    `status` is None when the connection was closed without a response.
     """
 
     number: int
@@ -97,7 +97,7 @@ class LogEntry:
 
 
 class Store:
-    """Everything remembered, behind one lock that callers hold while they change what they got from it."""
+    """All state, with one lock that callers hold while they change an object of it."""
 
     def __init__(self, clock: Clock) -> None:
         self.lock = threading.RLock()
@@ -105,7 +105,7 @@ class Store:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         with self.lock:
             self.validations: dict[str, Validation] = {}
             self.groups: dict[str, Group] = {}
@@ -116,21 +116,21 @@ class Store:
     def open_validation(self, callback_url: str) -> Validation:
         """Start a validation and issue its token and its link's query (`lng` is not part of it)."""
         with self.lock:
-            # crun's example: 14 digits of the time, then capital hexadecimal digits, 36 in all
+            # like crun's example: 14 digits of the time, then upper-case hexadecimal digits, 36 in total
             token = self._time_stamp() + secrets.token_hex(11).upper()
             validation = Validation(token, _signed_query(token), callback_url, self._clock.now())
             self.validations[token] = validation
             return validation
 
     def open_group(self, person: str) -> Group:
-        """Make a group bound to a person."""
+        """Add a group bound to a person."""
         with self.lock:
             group = Group(f"group-{self._time_stamp()}-{_suffix()}", person)
             self.groups[group.id] = group
             return group
 
     def add_asset(self, name: str, asset_type: str, group_id: str) -> Asset:
-        """Make an asset that is Processing."""
+        """Add an asset that is Processing."""
         with self.lock:
             now = self._clock.now()
             asset_id = f"asset-{self._time_stamp()}-{_suffix()}"
@@ -139,18 +139,18 @@ class Store:
             return asset
 
     def settle_asset(self, asset: Asset, error: tuple[str, str] | None) -> None:
-        """Turn an asset Active, or Failed with an error."""
+        """Set an asset to Active, or to Failed with an error."""
         with self.lock:
             asset.status, asset.error = ("Failed", error) if error else ("Active", None)
             asset.updated_at = self._clock.now()
 
     def settle_later(self, asset: Asset, seconds: float, error: tuple[str, str] | None) -> None:
-        """Settle an asset once the simulated clock, not the real one, is `seconds` further."""
+        """Settle an asset after `seconds` of simulated time."""
         with self.lock:
             asset.due, asset.fate = self._clock.now() + seconds, error
 
     def ripen(self, asset: Asset) -> Asset:
-        """Return the asset as it is by now."""
+        """Return the asset, settled if it is due."""
         if asset.due is not None and asset.due <= self._clock.now():
             asset.due = None
             self.settle_asset(asset, asset.fate)
@@ -177,12 +177,12 @@ class Store:
             )
 
     def log(self) -> list[LogEntry]:
-        """Return the calls received, in the order of their answers."""
+        """Return the calls received, in the order of their responses."""
         with self.lock:
             return list(self._log)
 
     def summary(self) -> dict[str, object]:
-        """Return the counts that black-box tests assert on; tokens are hashed, persons are left out."""
+        """Return the counts that black-box tests assert on; tokens are hashed, and persons are not included."""
         with self.lock:
             validations = {hash_token(each.token): each for each in self.validations.values()}
             groups: dict[str, dict[str, int]] = {
@@ -223,7 +223,7 @@ def _suffix() -> str:
 
 
 def _signed_query(token: str) -> str:
-    """Return a query like the upstream's, with the characters that careless rewriting of URLs breaks."""
+    """Return a query like crun's, with characters that a careless rewriting of URLs breaks."""
     part = secrets.token_urlsafe
     return (
         f"X-Algorithm=HMAC-SHA256&X-Credential={part(9)}%2Fcn-north-1%2Fvisual%2Frequest"

@@ -1,5 +1,5 @@
-"""The doctor: asks the real crun a few careful questions and compares the answers with the contract.
+"""The doctor: makes a few calls to the real crun and compares the responses with the contract.
 
-`transport` sends, `visit` knows what to ask and when to stop, `judge` compares an answer with the contract, `record`
-writes fixtures, `redaction` keeps secrets out of what is shown and kept.
+`transport` sends calls, `visit` decides which calls to make and when to stop, `judge` compares a response with the
+contract, `record` writes fixtures, and `redaction` removes secrets from output and fixtures.
 """

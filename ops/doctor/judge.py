@@ -1,6 +1,6 @@
-"""What an answer says about the contract: pure, one finding for each point.
+"""Compares a response with the contract, without side effects: one finding for each point.
 
-A finding *agrees* or *differs* where the contract says something, and is *learned* where it leaves something open.
+A finding *agrees* or *differs* where the contract defines the point, and is *learned* where it leaves the point open.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ops.doctor.transport import Answer
 STATUSES = ("Processing", "Active", "Failed")
 _LONGEST_MESSAGE, _LONGEST_WORD = 120, 40
 _KEY_REFUSED = {
-    401: "not known to crun: check it, and store the right one (docs/operations.md, Keys)",
-    403: "disabled at crun: enable it there; waiting work goes on by itself",
+    401: "unknown at crun: check it, and store the right one (docs/operations.md, Keys)",
+    403: "disabled at crun: enable it there; waiting work then continues",
 }
 
 
 class Verdict(StrEnum):
-    """What became of a point."""
+    """The result of a comparison."""
 
     AGREES = "agrees"
     DIFFERS = "differs"
@@ -39,7 +39,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. ``text`` may be shown: it holds no secret."""
+    """One line of the report. ``text`` contains no secret."""
 
     call: str
     point: str
@@ -49,19 +49,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """An answer's body as far as it is one: ``fields`` is None when it is no JSON object."""
+    """The body of a response; ``fields`` is None when it is not a JSON object."""
 
     fields: Mapping[str, Any] | None
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """``data``, or nothing."""
+        """The field ``data``; empty when it is missing or not an object."""
         found = (self.fields or {}).get("data")
         return found if isinstance(found, dict) else {}
 
 
 def envelope_of(answer: Answer) -> Envelope:
-    """The body of an answer."""
+    """Returns the body of a response."""
     try:
         parsed = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -70,21 +70,21 @@ def envelope_of(answer: Answer) -> Envelope:
 
 
 def code_of(answer: Answer) -> int:
-    """What the product takes an answer for: 200, or the code that decides, or 0 when it is not crun's envelope.
+    """Returns the product's reading of a response: 200, crun's code, or 0 when the body is not crun's envelope.
 
-    Without an envelope the HTTP status decides where it refuses the account or defers (401, 403, 429, 455).
+    Without an envelope, it is the HTTP status where that refuses the account or defers (401, 403, 429, 455).
     """
     try:
         read_envelope(answer.status, _with_any_data(answer), promised="any")
     except UpstreamError as problem:
         code = problem.upstream_code or 0
-        somebody_elses = isinstance(problem, UpstreamAmbiguous) and read_code(answer.body) is None
-        return 0 if somebody_elses or 200 <= code < 300 else code
+        not_from_crun = isinstance(problem, UpstreamAmbiguous) and read_code(answer.body) is None
+        return 0 if not_from_crun or 200 <= code < 300 else code
     return 200
 
 
 def _with_any_data(answer: Answer) -> bytes:
-    """The body as if nothing were missing from its data: those fields are judged one by one."""
+    """Returns the body as if its data were complete: the fields of the data are judged one by one."""
     fields = envelope_of(answer).fields
     if fields is None:
         return answer.body
@@ -93,13 +93,13 @@ def _with_any_data(answer: Answer) -> bytes:
 
 
 class Judge:
-    """Judges the answers of one call, called ``call`` in the report."""
+    """Judges the responses to one call, which the report names ``call``."""
 
     def __init__(self, call: str, redactor: Redactor) -> None:
         self._call, self._redactor = call, redactor
 
     def success(self, answer: Answer, fields: Collection[str]) -> list[Finding]:
-        """Whether an answer is a success with ``fields`` in its data, each of a type that the product reads."""
+        """Judges whether a response is a success with ``fields`` in its data, of types that the product reads."""
         envelope = envelope_of(answer)
         summary = self._summary(answer, envelope)
         if code_of(answer) != 200:
@@ -112,7 +112,7 @@ class Judge:
         ]
 
     def refusal(self, answer: Answer, expected: Collection[int]) -> list[Finding]:
-        """Whether an answer is a refusal that the product reads as one of ``expected``, and what it reports."""
+        """Judges whether a response is a refusal with one of the ``expected`` codes, and reports its form."""
         envelope, code = envelope_of(answer), code_of(answer)
         summary = self._summary(answer, envelope)
         wanted = " or ".join(str(each) for each in sorted(expected))
@@ -128,12 +128,12 @@ class Judge:
         return [*findings, *self._of_all(answer, envelope, set())]
 
     def key(self, answer: Answer) -> Iterator[Finding]:
-        """Why the key is of no use, where it is the key that is refused."""
+        """Yields the reason when crun refuses the key."""
         if why := _KEY_REFUSED.get(code_of(answer)):
             yield self._differs("key", why)
 
     def session(self, answer: Answer, callback_url: str) -> Iterator[Finding]:
-        """What a new session's token and link are like. Names and shapes only: both are secrets."""
+        """Yields the shapes of a new session's token and link, but no values: both are secrets."""
         data = envelope_of(answer).data
         token, link = read_field(data, "BytedToken"), read_field(data, "H5Link")
         if token:
@@ -142,14 +142,14 @@ class Judge:
             yield from self._link(link, token)
         back = data.get("CallbackURL")
         if isinstance(back, str):
-            longer = "ours, with more behind it" if back.startswith(callback_url) else "another one"
-            yield self._learned("callback URL", "comes back unchanged" if back == callback_url else longer)
+            longer = "ours, with an addition" if back.startswith(callback_url) else "a different one"
+            yield self._learned("callback URL", "returned unchanged" if back == callback_url else longer)
 
     def _link(self, link: str, token: str | None) -> Iterator[Finding]:
         try:
             parts = urlsplit(link)
-        except ValueError:  # a host in brackets that is no address
-            yield self._differs("H5 link", "a browser could not follow it")
+        except ValueError:  # a host in brackets that is not an address
+            yield self._differs("H5 link", "a browser could not open it")
             return
         query = parse_qsl(parts.query, keep_blank_values=True)
         names = [self._redactor.text(name) for name, _ in query]
@@ -163,7 +163,7 @@ class Judge:
         yield self._learned("token in the link", f"as {', '.join(where)}" if where else "no")
 
     def asset(self, answer: Answer) -> Iterator[Finding]:
-        """An asset's status, why it failed, and how its times are written."""
+        """Yields an asset's status, the reason of a failure, and the format of its times."""
         data = envelope_of(answer).data
         status = data.get("Status")
         if status in STATUSES:
@@ -196,7 +196,7 @@ class Judge:
 
     def _summary(self, answer: Answer, envelope: Envelope) -> str:
         if envelope.fields is None:
-            return f"HTTP {answer.status}, and no JSON object"
+            return f"HTTP {answer.status}, not a JSON object"
         code = envelope.fields.get("code")
         summary = f"HTTP {answer.status}, {'no code' if code is None else f'code {self._short(code)}'}"
         message = envelope.fields.get("message") or envelope.fields.get("detail")
@@ -204,7 +204,7 @@ class Judge:
         return f"{summary}: {shown}" if shown and code != 200 else summary
 
     def _short(self, value: object) -> str:
-        """A value that is to be one word; what may nest without end, or never end, is not written out."""
+        """Returns a short text of a plain value, or the type of any other value, which may be large or nested."""
         plain = isinstance(value, str | int | float)
         return self._redactor.text(str(value))[:_LONGEST_WORD] if plain else f"of type {type(value).__name__}"
 
@@ -232,7 +232,7 @@ def _wrong_fields(data: Mapping[str, Any], names: Collection[str]) -> Iterator[s
         if data.get(name) is None:
             yield f"{name} is missing"
         elif not _reads(data, name):
-            yield f"{name} is of type {type(data[name]).__name__}, or of a form that the product does not read"
+            yield f"{name} is of type {type(data[name]).__name__}, or in a form that the product does not read"
 
 
 def _reads(data: Mapping[str, Any], name: str) -> bool:
@@ -247,7 +247,7 @@ def _reads(data: Mapping[str, Any], name: str) -> bool:
 
 
 def amount_of(data: Mapping[str, Any]) -> float | None:
-    """The credits, given as a number or as the text of one; None when they are neither."""
+    """Returns the credits, which may be a number or its text; None when they are neither."""
     value = data.get("balance")
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -258,7 +258,7 @@ def amount_of(data: Mapping[str, Any]) -> float | None:
 
 
 def read_field(data: Mapping[str, Any], name: str) -> str | None:
-    """What the product reads of an id or a link; None when it would not take it. A byted token may be longer."""
+    """Returns an id or a link as the product reads it; None when it rejects the value. A byted token may be longer."""
     try:
         if name == "H5Link":
             return read_link(data, name)
@@ -270,11 +270,11 @@ def read_field(data: Mapping[str, Any], name: str) -> str | None:
 def _style(status: int, envelope: Envelope) -> str:
     code = (envelope.fields or {}).get("code")
     if status < 300:
-        return "code in the body, HTTP status of a success"
+        return "code in the body, with an HTTP status of success"
     if code is None:
         return "HTTP status, no code in the body"
     same = isinstance(code, str | int) and str(code) == str(status)
-    return "HTTP status and code in the body" + ("" if same else ", which are not the same")
+    return "HTTP status and code in the body" + ("" if same else ", which differ")
 
 
 def _alphabet(text: str) -> str:
@@ -296,5 +296,5 @@ def _form_of_time(value: object) -> str:
 
 
 def refused_for_all(answer: Answer) -> bool:
-    """Whether further calls would be refused for the same reason: the key, the rate, maintenance."""
+    """Returns whether further calls would be refused for the same reason: the key, the rate, maintenance."""
     return code_of(answer) in (401, 403, 429, 455)

@@ -1,4 +1,4 @@
-"""Writes a visit's calls down as fixtures, one file a call, without secrets."""
+"""Writes the calls of a visit as fixtures without secrets, one file per call."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ops.doctor.redaction import Redactor
 from ops.doctor.transport import WRONG_KEY, Answer
 from ops.doctor.visit import Exchange
 
-#: Of other headers only the names are kept: a value may be anything.
+#: The values of these headers are written; of other headers, only the names.
 _HEADERS = ("content-type", "retry-after")
 
 
 def record(folder: Path, exchanges: list[Exchange], redactor: Redactor, api_key: str) -> list[Path]:
-    """Writes ``01-balance.json`` and so on into ``folder``, which exists; the files.
+    """Writes ``01-balance.json`` and so on into the existing ``folder``, and returns the files.
 
-    All that the whole visit has learned to be secret is kept out of every file. OSError when one cannot be written.
+    No file contains a value that turned out to be secret at any time of the visit. Raises OSError.
     """
     written = []
     documents = [_document(each, redactor, api_key) for each in exchanges]
     for number, (each, document) in enumerate(zip(exchanges, documents, strict=True), 1):
         file = folder / f"{number:02}-{each.name.replace(' ', '-')}.json"
         text = redactor.final(json.dumps(document, indent=2, ensure_ascii=False))
-        file.write_text(text + "\n", "utf-8", errors="replace")  # halves of surrogate pairs
+        file.write_text(text + "\n", "utf-8", errors="replace")  # lone surrogates
         written.append(file)
     return written
 

@@ -1,8 +1,8 @@
-"""Keeps secrets out of what the doctor shows and writes.
+"""Removes secrets from the doctor's output and recordings.
 
-What is not known to be harmless is replaced: crun may answer with fields that nobody has seen yet. A placeholder has
-the length, the separators and the alphabet of what it stands for, is made of nothing but a number, and is the same
-wherever the same value comes, so that a recording still shows which values belong together.
+Every value that is not known to be harmless is replaced, because crun may return unknown fields. A placeholder has the
+length, the separators and the alphabet of the value, and is derived from a number alone. The same value always has the
+same placeholder, so that a recording shows which values are equal.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
-#: Fields whose values are words for people or of a known list: searched for secrets, otherwise left.
+#: Fields with values for people, or from a known list: only secrets within them are replaced.
 _WORDS = frozenset(
     {"message", "status", "assettype", "asset_type", "detail", "msg", "error", "code", "errormessage", "failedreason"}
 )
 _TIMES = frozenset({"createtime", "updatetime"})
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?"
 _TIME = re.compile(rf"{_ISO}|\d{{9,13}}(?:\.\d{{1,9}})?", re.ASCII)
-#: A time, or a run so long and with a digit in it that it is no word of any language.
+#: A time, or a long run of characters with a digit, which is not a word of any language.
 _OPAQUE = re.compile(rf"(?P<time>{_ISO})|(?=[\w%+~-]*\d)[\w%+~-]{{12,}}", re.ASCII)
 _URL = re.compile(r"https?://[^\s\"'<>\\]+", re.IGNORECASE)
-#: What is replaced in a value, and the escapes of punctuation, which are left.
+#: The parts of a value that are replaced, and escapes of punctuation, which are not.
 _RUN = re.compile(r"%(?:2[0-9A-F]|3[A-F]|5[B-F]|7[B-E])|[^\W_]+", re.IGNORECASE)
 _KIND = re.compile(r"(?:asset|group)-")
-#: Parameters of a link whose values say nothing of anybody.
+#: Parameters of a link whose values identify nobody.
 _PLAIN_PARAMETERS = frozenset({"lng"})
 _LONGEST_TEXT = 2000
-#: Deeper than any answer that means something, and far from what recursion can bear.
+#: Deeper than any meaningful response, and well below the recursion limit.
 _DEEPEST = 50
 
 
 class Redactor:
-    """Remembers what must not be shown, and what stands for it."""
+    """Stores the values that must not be shown, with their placeholders."""
 
     def __init__(self) -> None:
         self._placeholders: dict[str, str] = {}
@@ -45,13 +45,13 @@ class Redactor:
         self._certain: set[str] = set()
 
     def secret(self, secret: str) -> str:
-        """The placeholder of what is certainly a secret: it is replaced wherever it stands, whatever it looks like."""
+        """Returns the placeholder of a certain secret, which is replaced everywhere, even if it looks like a word."""
         if secret and secret not in self._made:
             self._certain.add(secret)
         return self.hide(secret)
 
     def hide(self, secret: str) -> str:
-        """The placeholder of a value; from now on it is replaced wherever it stands, unless it looks like a word."""
+        """Returns the placeholder of a value, which is replaced everywhere from now on, unless it looks like a word."""
         if not secret or secret in self._made:
             return secret
         if secret not in self._placeholders:
@@ -59,7 +59,7 @@ class Redactor:
         return self._placeholders[secret]
 
     def hide_url(self, url: str) -> str:
-        """The same for a URL that is a secret as a whole, with its host: a callback's, a file's."""
+        """Returns the placeholder of a URL that is secret including its host, such as a callback's or a file's."""
         if url and url not in self._placeholders and url not in self._made:
             self._certain.add(url)
             number = len(self._placeholders)
@@ -72,7 +72,7 @@ class Redactor:
         return self._placeholders.get(url, url)
 
     def link(self, url: str) -> str:
-        """A URL with its host and path, the names of its parameters and the language; no other value of its query."""
+        """Returns a URL with its host, path, parameter names and language, but no other value of its query."""
         if url in self._placeholders or url in self._made:
             return self._placeholders.get(url, url)
         rest, hash_sign, fragment = url.partition("#")
@@ -82,7 +82,7 @@ class Redactor:
         return f"{scheme}{slashes}{shown}{mark}{self._query(query)}{hash_sign}{self.hide(fragment)}"
 
     def text(self, text: str) -> str:
-        """Free text on one line, without what is known to be secret, values in URLs, and long opaque runs."""
+        """Returns free text on one line, without known secrets, values in URLs, and long opaque runs."""
         found = _beginning(self._known(text))
         pieces, end = [], 0
         for url in _URL.finditer(found):
@@ -92,7 +92,7 @@ class Redactor:
         return "".join(each if each.isprintable() else " " for each in shown)
 
     def json(self, value: Any, name: str = "", depth: int = 0) -> Any:
-        """A JSON value as it may be kept. ``name`` is the field that it stands in; what nests too deep is left out."""
+        """Returns a JSON value without secrets. ``name`` is its field; deeply nested values are removed."""
         kind = name.lower()
         if isinstance(value, (dict, list)) and depth > _DEEPEST:
             return None
@@ -105,7 +105,7 @@ class Redactor:
         return self._number(value, kind)
 
     def final(self, text: str) -> str:
-        """A last look at what is about to be written: nothing that is known to be secret, in whatever encoding."""
+        """Returns ``text`` without any known secret, in any encoding: the last step before it is written."""
         return self._known(text)
 
     def _string(self, value: str, kind: str) -> str:
@@ -120,7 +120,7 @@ class Redactor:
             return value
         if isinstance(value, float) and not math.isfinite(value):
             return value
-        if kind == "balance":  # what the account has is nobody's business
+        if kind == "balance":  # the account's credits are private
             return type(value)(1000)
         return type(value)(self.hide(str(abs(int(value)))))
 
@@ -142,16 +142,16 @@ class Redactor:
         return text
 
     def _forms(self, secret: str) -> Iterator[tuple[str, str]]:
-        """A secret as it may be written in a text, and what to write there. What looks like a word may be one."""
+        """Yields the forms in which a text may contain a secret, with their placeholders; words are not replaced."""
         placeholder = self._placeholders[secret]
-        # JSON may hold halves of surrogate pairs, which no encoding has.
+        # JSON may contain lone surrogates, which cannot be encoded.
         quoted = (quote(secret, safe=safe, errors="surrogatepass") for safe in ("", "/"))
         texts = (secret, *quoted, unquote(secret), unquote_plus(secret))
         forms = dict.fromkeys(texts, placeholder) | {json.dumps(secret)[1:-1]: json.dumps(placeholder)[1:-1]}
-        for form, stands_for in forms.items():
+        for form, replacement in forms.items():
             no_word = len(form) >= 16 or (len(form) >= 6 and any(each.isdigit() for each in form))
             if form and (secret in self._certain or no_word):
-                yield form, stands_for
+                yield form, replacement
 
     def _opaque(self, text: str) -> str:
         def shown(found: re.Match[str]) -> str:
@@ -162,16 +162,16 @@ class Redactor:
 
 
 def _beginning(text: str) -> str:
-    """No more of a text than is worth showing, and no half of a word: half a secret is not known for one."""
+    """Returns the beginning of a long text, cut between words: a part of a secret would not be recognised."""
     return text if len(text) <= _LONGEST_TEXT else re.sub(r"\S+\Z", "…", text[:_LONGEST_TEXT])
 
 
 def _alike(secret: str, number: int) -> str:
-    """Something of the same shape, made of ``number`` alone. What kind of id it is stays in front."""
+    """Returns a placeholder of the same shape, derived from ``number`` alone; the prefix of an id stays."""
     kind = _KIND.match(secret)
     head = kind[0] if kind else ""
     for again in range(100):
-        chance = random.Random(f"{number}:{again}")  # noqa: S311 - it stands for a secret and is none
+        chance = random.Random(f"{number}:{again}")  # noqa: S311 - a placeholder is not a secret
         made, end = [head], len(head)
         for run in _RUN.finditer(secret, end):
             made += [secret[end : run.start()], run[0] if run[0].startswith("%") else _run(run[0], chance)]
@@ -182,7 +182,7 @@ def _alike(secret: str, number: int) -> str:
 
 
 def _run(run: str, chance: random.Random) -> str:
-    """Letters and digits of the same alphabet; hexadecimal ones stay hexadecimal, a number has no zero in front."""
+    """Returns random characters of the same alphabet: hexadecimal stays hexadecimal, a number has no leading zero."""
     upper = {each for each in run if each.isupper()}
     lower = {each for each in run if not each.isupper() and not each.isdigit()}
     digits = string.digits if any(each.isdigit() for each in run) else ""

@@ -1,4 +1,4 @@
-"""Raw calls to crun: what came back, with bounded waits. The product's own client shows what it reads."""
+"""Raw calls to crun with bounded waits: unlike the product's own client, it returns every response as it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from likeness.adapters.http.https import OwnSession
 
 CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 10.0
-#: Twenty calls per ten seconds are what one client may use; the stack's own calls go on meanwhile.
+#: One client may make twenty calls per ten seconds, and the stack makes calls at the same time.
 PAUSE_SECONDS = 1.0
 _LARGEST_ANSWER = 1 << 20
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -23,16 +23,16 @@ _KEY = re.compile(r"[\x21-\x7e]{1,512}")
 
 
 class NoAnswer(Exception):
-    """When a call brought no answer: no connection, none in time, or half of one. Its text holds no URL."""
+    """When a call has no complete response in time. Its text contains no URL."""
 
 
 class OutOfTime(Exception):
-    """When the visit has taken all the time that it may: the call was not made."""
+    """When the time of the visit is used up: the call was not made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. ``path`` begins behind ``/api/v1/client``; ``wrong_key`` sends a key that cannot be anybody's."""
+    """One request. ``path`` follows ``/api/v1/client``; ``wrong_key`` sends a key that does not exist."""
 
     method: str
     path: str
@@ -43,7 +43,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer. ``headers`` by lower-case name; ``seconds`` from the request's first byte to the answer's last."""
+    """One response. ``headers`` by lower-case name; ``seconds`` from the request's first byte to its last."""
 
     status: int
     headers: Mapping[str, str]
@@ -52,13 +52,13 @@ class Answer:
 
 
 class Budget:
-    """The time that a visit may take, in seconds."""
+    """The time limit of a visit, in seconds."""
 
     def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic, self._end = monotonic, monotonic() + seconds
 
     def left(self) -> float:
-        """What is left; OutOfTime when it is nothing."""
+        """Returns the seconds that are left. Raises OutOfTime when none are."""
         left = self._end - self._monotonic()
         if left <= 0:
             raise OutOfTime
@@ -66,9 +66,9 @@ class Budget:
 
 
 class Transport:
-    """Sends calls one after the other, with a pause between them. Nothing is repeated, no redirect is followed.
+    """Sends calls one after another, with pauses. It repeats no call and follows no redirect.
 
-    Raises ValueError, without the key in its words, for a base URL or a key that nothing may be sent to or with.
+    Raises ValueError for an invalid base URL or key; its text does not contain the key.
     """
 
     def __init__(
@@ -76,25 +76,24 @@ class Transport:
     ) -> None:
         check_base_url(base_url)
         if not _KEY.fullmatch(api_key):
-            raise ValueError("the API key holds characters that no key has, or is empty")
+            raise ValueError("the API key is empty, or contains characters that no key has")
         self._base, self._key, self._budget, self._sleep = base_url.rstrip("/"), api_key, budget, sleep
         self._first = True
         self._http = OwnSession()
         self._http.trust_env = False
 
     def send(self, call: Call) -> Answer:
-        """The answer, whatever it is. NoAnswer; OutOfTime."""
+        """Returns the response, with any status. Raises NoAnswer and OutOfTime."""
         if not self._first:
             self.pause(PAUSE_SECONDS)
         self._first = False
         left, found = self._budget.left(), Future[Answer]()
-        # The time-outs of sockets bound neither the look-up of a name nor an answer that drips. A thread that is given
-        # up ends with the process.
+        # Socket timeouts bound neither a DNS lookup nor a slow response. An abandoned thread ends with the process.
         threading.Thread(target=self._exchange, args=(call, left, found), daemon=True).start()
         try:
             return found.result(min(CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS, left))
         except TimeoutError:
-            raise NoAnswer("no answer in time") from None
+            raise NoAnswer("no response in time") from None
 
     def _exchange(self, call: Call, left: float, found: Future[Answer]) -> None:
         started = time.monotonic()
@@ -114,11 +113,11 @@ class Transport:
             headers = {name.lower(): value for name, value in response.headers.items()}
             found.set_result(Answer(response.status_code, headers, body, time.monotonic() - started))
         except Exception as exc:
-            # Not the exception itself: the texts of these hold the URL.
+            # Not the exception itself, because its text contains the URL.
             found.set_exception(NoAnswer(_reason_of(exc)))
 
     def url(self, call: Call) -> str:
-        """Where a call goes."""
+        """Returns the URL of a call."""
         query = f"?{urlencode(call.query)}" if call.query else ""
         return f"{self._base}/api/v1/client{call.path}{query}"
 
@@ -127,29 +126,29 @@ class Transport:
         self._sleep(min(seconds, self._budget.left()))
 
 
-#: Of the form of no known key; it may be shown.
+#: It has the form of no known key, so it is not a secret.
 WRONG_KEY = "likeness-doctor-sends-no-key"
 
 
 def check_base_url(base_url: str) -> None:
-    """ValueError unless it is https, or http to this machine: a key is not sent in the clear."""
+    """Raises ValueError unless the URL is https, or http to this machine: the key must be encrypted."""
     parts = urlsplit(base_url)
     if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname:
-        raise ValueError("the base URL is https://host[:port][/path]")
+        raise ValueError("the base URL must have the form https://host[:port][/path]")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise ValueError("the base URL must be https: the key would travel in the clear")
+        raise ValueError("the base URL must be https, because the call contains the key")
 
 
 def _reason_of(exc: Exception) -> str:
     text = repr(exc)
     for mark, why in (
-        ("NameResolutionError", "its name is not known"),
-        ("SSLError", "its certificate is not good"),
+        ("NameResolutionError", "its name cannot be resolved"),
+        ("SSLError", "its certificate is not valid"),
         ("NewConnectionError", "no connection"),
         ("ConnectTimeout", "no connection in time"),
-        ("Timeout", "no answer in time"),
-        ("megabyte", "an answer of more than a megabyte"),
+        ("Timeout", "no response in time"),
+        ("megabyte", "a response of more than a megabyte"),
     ):
         if mark in text:
             return why
-    return f"the answer was lost ({type(exc).__name__})"
+    return f"the response was lost ({type(exc).__name__})"

@@ -1,4 +1,4 @@
-"""A visit: which calls are made, in which order, and when it is better to stop."""
+"""A visit: makes the doctor's calls in order, and decides when to stop."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ops.doctor.judge import Finding, Judge, Verdict, amount_of, code_of, envelo
 from ops.doctor.redaction import Redactor
 from ops.doctor.transport import Answer, Call, NoAnswer, OutOfTime, Transport
 
-#: A visit that costs nothing takes no longer, whatever crun does; and so long where an asset is waited for.
+#: The time limit of a visit without cost, and the additional time for one that waits for an asset.
 FREE_SECONDS, SPENDING_SECONDS = 50.0, 180.0
 _POLL_SECONDS = 3.0
 _SESSION_FIELDS = ("BytedToken", "H5Link", "CallbackURL")
 _ASSET_FIELDS = ("AssetId", "Name", "AssetType", "Status", "CreateTime", "UpdateTime")
-#: Of the form of an id, and nobody's.
+#: It has the form of an id, and does not exist.
 _NO_ASSET = "asset-20000101000000-zzzzz"
 _NOT_PASSED = (404, 422, 501)
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A call and what came of it; ``answer`` is None when there was none, ``why`` says why then."""
+    """A call and its response; ``answer`` is None when there was none, and ``why`` is the reason."""
 
     name: str
     call: Call
@@ -32,7 +32,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file to give to crun: it costs what an upload costs. ``asset_url`` is public."""
+    """A file to upload to crun, which costs as much as any upload. ``asset_url`` is public."""
 
     group_id: str
     asset_url: str
@@ -41,7 +41,7 @@ class Upload:
 
 @dataclass
 class Visit:
-    """Asks, and keeps what was asked and found."""
+    """Makes the calls, and stores them and the findings."""
 
     transport: Transport
     redactor: Redactor
@@ -53,14 +53,14 @@ class Visit:
 
     @property
     def exit_code(self) -> int:
-        """0 when all that was asked agrees, 1 when something differs, 2 when an answer is missing."""
+        """0 when everything agrees, 1 when something differs, 2 when a response is missing."""
         verdicts = {each.verdict for each in self.findings}
         if Verdict.DIFFERS in verdicts:
             return 1
         return 2 if Verdict.UNANSWERED in verdicts else 0
 
     def pay(self, spend: bool, upload: Upload | None) -> None:
-        """The whole visit. Without ``spend`` only what costs nothing; ``upload`` needs it."""
+        """Makes the whole visit. Without ``spend``, only the calls that cost nothing; ``upload`` needs it."""
         questions: list[Callable[[], None]] = [
             self._balance, self._wrong_key, self._unknown_asset, self._asset_without_id, self._session,
         ]  # fmt: skip
@@ -73,10 +73,10 @@ class Visit:
             question()
             first = self.exchanges[0]
             if first.answer is None or refused_for_all(first.answer):
-                self._not_asked("the rest", "the first call says that it would fail as well")
+                self._not_asked("the rest", "it would fail like the first call")
                 return
 
-    # -- what costs nothing -------------------------------------------------------------------------------------
+    # -- calls that cost nothing -------------------------------------------------------------------------------------
 
     def _balance(self) -> None:
         answer = self._ask("balance", Call("GET", "/account/balance"))
@@ -107,7 +107,7 @@ class Visit:
             self._found(judge.session(answer, self.callback_url))
 
     def _cost(self) -> None:
-        """What the visit has cost, as far as the account shows it at once."""
+        """Reports the cost of the visit, if the balance shows it immediately."""
         if self._credits is None:
             return
         answer = self._ask("balance again", Call("GET", "/account/balance"))
@@ -116,23 +116,23 @@ class Visit:
             self._found(self._judge("balance again").success(answer, ("balance",)))
         if left is not None:
             spent = self._credits - left
-            text = f"{spent:g} credits less" if spent > 0 else "none shows at once"
+            text = f"{spent:g} credits less" if spent > 0 else "none visible yet"
             self._learned("balance again", "cost of this visit", text)
 
-    # -- what may cost ------------------------------------------------------------------------------------------
+    # -- calls that may cost ------------------------------------------------------------------------------------------
 
     def _look_ups(self) -> None:
-        """Two look-ups of the fresh token, which nobody has passed: whether the first one changes the second."""
+        """Looks up the new token twice, without a passed check: does the first lookup change the second?"""
         if not self._byted_token:
-            self._not_asked("look-up", "there is no token")
+            self._not_asked("look-up", "crun returned no token")
             return
         call = Call("GET", "/job/visual-validate-result", {"byted_token": self._byted_token})
         first = self._refused("look-up", call, _NOT_PASSED)
         second = self._refused("look-up again", call, _NOT_PASSED)
         if first and second:
             same = _comparable(first) == _comparable(second)
-            text = "both look-ups answer the same: the first has changed nothing that shows"
-            other = "the second look-up answers otherwise: the first one seems to consume the token"
+            text = "both lookups return the same: the first has no visible effect"
+            other = "the second lookup returns something else: the first one seems to consume the token"
             self._learned("look-up again", "single use", text if same else other)
 
     def _empty_upload(self) -> None:
@@ -154,7 +154,7 @@ class Visit:
             self._poll(asset_id)
 
     def _poll(self, asset_id: str) -> None:
-        """Asks for an asset until it is settled, or the time is up."""
+        """Polls an asset until it is settled or the time is used up."""
         call, seconds = Call("GET", "/job/asset-info", {"asset_id": asset_id}), 0.0
         while True:
             try:
@@ -173,7 +173,7 @@ class Visit:
         self._found(judge.asset(answer))
         self._learned("asset", "time to settle", f"about {seconds:.0f} s")
 
-    # -- asking -------------------------------------------------------------------------------------------------
+    # -- making calls -------------------------------------------------------------------------------------------------
 
     def _refused(self, name: str, call: Call, expected: Iterable[int]) -> Answer | None:
         answer = self._ask(name, call)
@@ -182,11 +182,11 @@ class Visit:
         return answer
 
     def _ask(self, name: str, call: Call) -> Answer | None:
-        """One call, kept whatever comes of it; None when nothing came."""
+        """Makes and stores one call. Returns None when there was no response."""
         try:
             answer = self.transport.send(call)
         except (NoAnswer, OutOfTime) as exc:
-            why = str(exc) or "the time of this visit is up"
+            why = str(exc) or "the time of this visit is used up"
             self.exchanges.append(Exchange(name, call, None, why))
             self.findings.append(Finding(name, "answer", Verdict.UNANSWERED, why))
             return None
@@ -194,7 +194,7 @@ class Visit:
         return answer
 
     def _secret_id(self, data: Mapping[str, Any], name: str) -> str | None:
-        """An id as the product reads it, to go on with; whatever it is, from now on it is a secret."""
+        """Returns an id as the product reads it, and marks it as a secret."""
         found, given = read_field(data, name), data.get(name)
         self.redactor.secret(found or (given if isinstance(given, str) else ""))
         return found
@@ -213,7 +213,7 @@ class Visit:
 
 
 def _comparable(answer: Answer) -> tuple[int, int, str]:
-    """What an answer says, but for what is new in each: words with a digit are ids of requests, and times."""
+    """Returns the comparable part of a response: without words with a digit, which are request ids and times."""
     message = (envelope_of(answer).fields or {}).get("message")
     words = message.split() if isinstance(message, str) else []
     return answer.status, code_of(answer), " ".join(each for each in words if not any(map(str.isdigit, each)))

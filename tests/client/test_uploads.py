@@ -88,7 +88,7 @@ def test_bytes_that_were_already_read_are_not_sent(server: Script, client: Clien
 
 
 def test_a_size_that_differs_from_the_registered_one_is_refused_before_sending(server: Script, client: Client) -> None:
-    with pytest.raises(ValueError, match="the file has 5 bytes, 1024000 were registered"):
+    with pytest.raises(ValueError, match="the file has 5 bytes, but 1024000 were registered"):
         client.upload(asset_for(server), io.BytesIO(b"12345"))
     assert not server.seen
 

@@ -144,7 +144,7 @@ def test_a_new_account_has_one_thing_to_do(account: Account) -> None:
     result = account.preflight("--stack-name", "fresh", "--principal-arn", role(account, "deployer"))
     assert result.exit_code == 1, result.output
     assert [each[0] for each in rows_of(result.stdout) if each[1] == "to do"] == ["concurrency"]
-    assert cells(result, "crun") == [f"ready | {account.simulator.url} takes the key, 1000 credits left"]
+    assert cells(result, "crun") == [f"ready | {account.simulator.url} accepts the key, 1000 credits left"]
     assert cells(result, "stack") == ["ready | fresh is free"]
     assert KEY not in result.output
     assert [each.call for each in account.simulator.log()] == ["balance"], "no session, no upload: nothing is spent"
@@ -174,8 +174,8 @@ def test_missing_permissions_are_named(account: Account) -> None:
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
-        (None, "to do | none in CRUN_API_KEY | read -rs CRUN_API_KEY && export CRUN_API_KEY"),
-        ("ak_short", "note | crun's keys are ak_ and 32 characters, this has 8 in all | see whether it was copied"),
+        (None, "to do | CRUN_API_KEY is not set | read -rs CRUN_API_KEY && export CRUN_API_KEY"),
+        ("ak_short", "note | crun's keys are ak_ and 32 characters, not 8 in total | check whether it was copied"),
         (f"{KEY}\n", "ready | has the form of crun's keys"),
     ],
 )
@@ -197,7 +197,7 @@ def test_a_crun_that_refuses_or_is_unavailable(account: Account, monkeypatch: py
 def test_an_existing_stack_and_a_stage_left_by_an_older_version(account: Account) -> None:
     account.deploy("old")
     found = cells(account.preflight("--stack-name", "old"), "stack")
-    assert found == ["note | old is there: a deployment upgrades it"]
+    assert found == ["note | old exists: a deployment upgrades it"]
     api = account.client("apigateway")
     (rest,) = [each["id"] for each in api.get_rest_apis()["items"] if each["name"] == "old"]
     api.put_method(
@@ -226,8 +226,8 @@ def test_existing_resources_are_named(account: Account) -> None:
     assert result.exit_code == 1
     found = cells(result, "names")
     assert [each.rpartition(" | ")[0] for each in found] == [
-        "to do | the event bus taken-events is there already",
-        "to do | the dashboard taken-us-east-1 is there already",
+        "to do | the event bus taken-events already exists",
+        "to do | the dashboard taken-us-east-1 already exists",
         "note | an earlier stack has left the table taken-Table-ABC",
     ]
 
@@ -300,13 +300,13 @@ def test_the_inventory_is_deleted_only_with_the_option_and_again_is_allowed(inst
     assert installed.uninstall(to="first").exit_code == 0
     again = installed.uninstall(to="second")
     assert (again.exit_code, installed.tables() != []) == (0, True), again.output
-    assert "Nothing to do without --yes-delete-the-inventory" in again.stdout
+    assert "use --yes-delete-the-inventory" in again.stdout
     last = installed.uninstall("--yes-delete-the-inventory", to="third")
     assert last.exit_code == 0, last.output
     assert (installed.tables(), installed.buckets()) == ([], [])
     assert len(parts_of(folder_source(installed.folder / "third"))) >= 1
     once_more = installed.uninstall("--yes-delete-the-inventory", to="fourth")
-    assert (once_more.exit_code, "nothing of its inventory is left" in once_more.stdout) == (0, True)
+    assert (once_more.exit_code, "is deleted, and its inventory too" in once_more.stdout) == (0, True)
 
 
 def test_deleting_everything_exports_what_was_written_until_the_end(installed: Installed) -> None:
@@ -321,7 +321,7 @@ def test_a_wrong_name_or_an_existing_folder_changes_nothing(installed: Installed
     wrong = installed.uninstall(typed="likeness")
     (installed.folder / "there").mkdir()
     there = installed.uninstall(to="there")
-    for result, expected in ((wrong, "nothing was changed"), (there, "is there already")):
+    for result, expected in ((wrong, "nothing was changed"), (there, "already exists")):
         assert (result.exit_code, expected in result.stderr) == (1, True), result.output
     assert installed.status() == "CREATE_COMPLETE"
     assert not (installed.folder / "export").exists()
@@ -363,7 +363,7 @@ def test_a_missing_stack_and_a_foreign_one_are_refused(account: Account) -> None
     queue = {"Resources": {"Table": {"Type": "AWS::SQS::Queue", "Properties": {}}}}
     account.client("cloudformation").create_stack(StackName="else", TemplateBody=json.dumps(queue))
     account.wait("else", "CREATE_COMPLETE")
-    for name, expected in (("nobody", "there is no stack nobody"), ("else", "else is another stack than Likeness")):
+    for name, expected in (("nobody", "no stack is named nobody"), ("else", "else is not a Likeness stack")):
         result = CliRunner(mix_stderr=False).invoke(main, ["uninstall", "--stack-name", name])
         assert (result.exit_code, expected in result.stderr) == (1, True), result.output
 
@@ -486,7 +486,7 @@ def test_an_upgrade_shows_changed_defaults_and_asks_for_no_key(deployer: Deploye
     (documented,) = re.findall(r"```\n( +Defaults that have changed.*?)```", DEPLOYING, re.DOTALL)
     assert [each for each in rows_of(result.stdout) if each[0] == "InventoryHours"] == rows_of(documented)
     assert documented.split("\n\n")[1].splitlines()[0] in result.stdout
-    assert "Take the new defaults of InventoryHours, RecheckDays?" in result.stdout
+    assert "Use the new defaults of InventoryHours, RecheckDays?" in result.stdout
     deployed = deployer.calls()[-1]
     assert deployed["files"] == [], "the stack keeps its key"
     written = deployer.written()["parameter_overrides"]
@@ -505,8 +505,8 @@ def test_an_invalid_answer_is_asked_for_again(deployer: Deployer) -> None:
         "new", "not an address", "ops@acme.example", "", "", "", "maybe", "on", options=("--region", "us-east-1")
     )
     assert result.exit_code == 0, result.output
-    assert "AlarmEmail does not have the form" in result.stderr
-    assert "Firewall is one of on, off" in result.stderr
+    assert "AlarmEmail does not match the template" in result.stderr
+    assert "Firewall must be one of on, off" in result.stderr
     assert 'AlarmEmail="ops@acme.example"' in deployer.written()["parameter_overrides"]
 
 
@@ -517,7 +517,7 @@ def test_the_command_fails_when_sam_fails(
     monkeypatch.setenv("SAM_FAILS", fails)
     result = deployer("new", "", "", "", "", "", options=("--region", "us-east-1"))
     assert (result.exit_code, len(deployer.calls())) == (1, calls)
-    assert f"sam {fails} ended with 1" in result.stderr
+    assert f"sam {fails} failed with exit code 1" in result.stderr
     assert KEY not in result.output + result.stderr
 
 

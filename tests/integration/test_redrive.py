@@ -63,7 +63,7 @@ def test_an_onboarding_message_is_processed_after_a_redrive(api: Api, sqs: Any, 
 
     result = redrive("--queue", "onboarding")
 
-    assert (result.exit_code, result.output) == (0, "onboarding: 1 given back, 0 left\n")
+    assert (result.exit_code, result.output) == (0, "onboarding: 1 redriven, 0 left\n")
     wait_until_read(api, [session_id])
     assert take(sqs, api.stack.outputs["OnboardingDeadLetterQueueUrl"]) == []
 
@@ -96,7 +96,7 @@ def test_an_upload_is_checked_after_a_redrive_of_its_event(
 
     result = redrive("--queue", "upload")
 
-    assert (result.exit_code, result.output) == (0, "upload: 1 given back, 0 left\n")
+    assert (result.exit_code, result.output) == (0, "upload: 1 redriven, 0 left\n")
     api.wait(session["id"], lambda found: found["assets"][0]["status"] == "uploaded")
     assert take(sqs, upload_dead_letters) == []
 
@@ -120,7 +120,7 @@ def test_unknown_messages_stay_and_the_others_are_redriven(
     result = redrive()
 
     assert result.exit_code == 1
-    assert "onboarding: 0 given back, 0 left\nupload: 12 given back, 1 left\n" in result.output
+    assert "onboarding: 0 redriven, 0 left\nupload: 12 redriven, 1 left\n" in result.output
     counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = sqs.get_queue_attributes(QueueUrl=upload_dead_letters, AttributeNames=counts)["Attributes"]
     assert sum(int(each) for each in found.values()) == 1

@@ -253,9 +253,9 @@ def test_the_commands_show_a_secret_once_and_only_the_host_of_a_url(tenant: Call
     for url, why in (("ftp://127.0.0.1/", "must begin with https://"), ("https://a@b/", "user name")):
         assert why in refused("add", "--client-id", made.client_id, "--url", url)
     assert refused("add", "--client-id", "nobody", "--url", "https://a/") == (
-        "Error: there is no client 'nobody': `client add` makes its first key\n"
+        "Error: no client has the id 'nobody': `client add` creates its first key\n"
     )
-    assert refused("remove", "--endpoint", "whe_1") == "Error: there is no endpoint whe_1\n"
+    assert refused("remove", "--endpoint", "whe_1") == "Error: no endpoint has the id whe_1\n"
 
 
 def waiting(sqs: Any, url: str) -> int:
@@ -294,7 +294,7 @@ def test_a_dead_letter_is_replayed_unchanged(
 
     output = ops("webhook", "replay", *(["--endpoint", repaired.endpoint] if by_endpoint else []))
 
-    assert output.startswith("webhook: 1 given back")
+    assert output.startswith("webhook: 1 redriven")
     last = repaired.wait(*[event_id("dead")] * (WEBHOOK_TRIES + 1))[-1]
     assert last.body == repaired.receiver.received[0].body
     assert last.verified(repaired.secret)["data"]["id"] == event_id("dead")

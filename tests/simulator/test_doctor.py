@@ -73,7 +73,7 @@ def test_everything_agrees_and_nothing_is_spent(doctor: Doctor) -> None:
 @pytest.mark.parametrize(
     ("style", "text"),
     [
-        ("body", "code in the body, HTTP status of a success"),
+        ("body", "code in the body, with an HTTP status of success"),
         ("both", "HTTP status and code in the body"),
     ],
 )
@@ -120,15 +120,15 @@ def test_details_that_the_contract_leaves_open_are_reported(doctor: Doctor) -> N
         "lng learned in the link: zh",
         "X-Algorithm, X-Credential, X-Signature",
         "token in the link learned as bytedToken",
-        "callback URL learned comes back unchanged",
-        "cost of this visit learned none shows at once",
+        "callback URL learned returned unchanged",
+        "cost of this visit learned none visible yet",
         "Retry-After learned none",
     ):
         assert fact in learned
 
 
 @pytest.mark.parametrize(
-    ("mode", "text"), [("single_use", "seems to consume the token"), ("reusable", "has changed nothing that shows")]
+    ("mode", "text"), [("single_use", "seems to consume the token"), ("reusable", "has no visible effect")]
 )
 def test_two_look_ups_show_whether_a_token_is_single_use(doctor: Doctor, mode: str, text: str) -> None:
     doctor.simulator.update_settings(token_mode=mode)
@@ -161,10 +161,10 @@ def test_an_upload_is_never_made_without_spend(doctor: Doctor, options: list[str
 @pytest.mark.parametrize(
     ("call", "fault", "text"),
     [
-        ("session", {"kind": "html"}, "HTTP 502, and no JSON object"),
-        ("session", {"kind": "html", "code": 200}, "HTTP 200, and no JSON object"),
-        ("session", {"kind": "empty"}, "no JSON object"),
-        ("session", {"kind": "corrupt"}, "no JSON object"),
+        ("session", {"kind": "html"}, "HTTP 502, not a JSON object"),
+        ("session", {"kind": "html", "code": 200}, "HTTP 200, not a JSON object"),
+        ("session", {"kind": "empty"}, "not a JSON object"),
+        ("session", {"kind": "corrupt"}, "not a JSON object"),
         ("session", {"kind": "no_data"}, "data is missing"),
         ("session", {"kind": "wrong_types"}, "code is of type str"),
         ("session", {"kind": "redirect"}, "HTTP 302"),
@@ -222,7 +222,7 @@ def test_a_slow_crun_ends_the_checks_in_time(doctor: Doctor, monkeypatch: pytest
     before = time.monotonic()
     result = doctor()
     assert (result.exit_code, len(doctor.calls())) == (2, 1)
-    assert "no answer in time" in result.stdout
+    assert "no response in time" in result.stdout
     assert time.monotonic() - before < 30
 
 
@@ -259,7 +259,7 @@ def test_a_response_that_arrives_too_slowly_times_out(head: bytes, monkeypatch: 
     monkeypatch.setattr(transport, "CONNECT_TIMEOUT_SECONDS", 0.5)
     with raw_server(head, b"x", pause=0.1, times=600) as url:
         before = time.monotonic()
-        with pytest.raises(transport.NoAnswer, match="no answer in time"):
+        with pytest.raises(transport.NoAnswer, match="no response in time"):
             transport.Transport(url, KEY, transport.Budget(60)).send(transport.Call("GET", "/account/balance"))
         assert time.monotonic() - before < 30
 

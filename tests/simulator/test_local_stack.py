@@ -54,7 +54,7 @@ def test_the_banner_shows_everything_needed_to_use_the_stack(tmp_path: Path) -> 
         "lk_key",
         str(tmp_path / "logs"),
         f"--state-file {tmp_path / 'stack.json'}",
-        "all of it is gone",
+        "deletes its sessions, files and keys",
     ):
         assert wanted in text
     assert "crun's key" not in text

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.capacity import index_units, size
+from bench.checked.capacity import index_units, size
 from likeness.adapters.table.items import session_item
 from likeness.domain.session import Language, Session, SessionStatus
 

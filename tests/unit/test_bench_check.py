@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.check import BASELINE, check
+from bench.checked.check import BASELINE, check
 
 Figures = dict[str, Any]
 
@@ -64,7 +64,7 @@ def _no_longer_measured(now: Figures) -> None:
         (_a_tenth_more_modules, "modules: authorize"),
         (_another_package, "packages: authorize imports pandas"),
         (_a_tenth_more_bytes, "layers: likeness"),
-        (_no_longer_measured, "calls: get_session is not measured any more"),
+        (_no_longer_measured, "calls: get_session is no longer measured"),
     ],
 )
 def test_a_worse_figure_fails_with_one_line(
@@ -93,21 +93,19 @@ def test_a_better_figure_passes_and_can_be_kept(
     now = copy.deepcopy(kept)
     del now["calls"]["get_stats"]["dynamodb.Query"]
     assert _check(kept, now, tmp_path) == 0
-    assert "better: calls: get_stats 2 → 0 (-2): dynamodb.Query -2; run with --accept to keep it" in (
-        capsys.readouterr().out
-    )
+    assert "better: calls: get_stats 2 → 0 (-2): dynamodb.Query -2; --accept saves it" in (capsys.readouterr().out)
     assert _check(kept, now, tmp_path, accept=True) == 0
     assert json.loads((tmp_path / "baseline.json").read_text()) == now
 
 
-def test_one_call_in_place_of_another_is_no_worse(kept: Figures, tmp_path: Path) -> None:
+def test_replacing_one_call_by_another_is_not_worse(kept: Figures, tmp_path: Path) -> None:
     now = copy.deepcopy(kept)
     reads = now["calls"]["get_stats"].pop("dynamodb.Query")
     now["calls"]["get_stats"]["dynamodb.BatchGetItem"] = reads
     assert _check(kept, now, tmp_path) == 0
 
 
-def test_modules_of_another_python_are_not_compared(
+def test_modules_are_not_compared_between_python_versions(
     kept: Figures, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = copy.deepcopy(kept) | {"python": "3.99"}
@@ -118,4 +116,5 @@ def test_modules_of_another_python_are_not_compared(
 
 def test_an_outdated_usage_record_fails(kept: Figures, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(False, measured=lambda: kept, stale=lambda: ["persons 1: calls 30 → 40"]) == 1
-    assert "ops/usage.json is out of date: persons 1: calls 30 → 40; python -m bench usage" in capsys.readouterr().out
+    line = "ops/usage.json is out of date: persons 1: calls 30 → 40; run python -m bench usage"
+    assert line in capsys.readouterr().out

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.bytecode import flags, same_share, zipped_size
-from bench.memory import Footprint, best_size, memory_size
+from bench.studies.bytecode import flags, same_share, zipped_size
+from bench.studies.memory import Footprint, best_size, memory_size
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def test_a_request_id_in_a_refusal_does_not_make_two_answers_different() -> None
     visit = Visit(Counting("https://crun.example", KEY, Budget(60)), Redactor(), "https://a.example")
     visit.pay(spend=True, upload=None)
     (found,) = [each.text for each in visit.findings if each.point == "single use"]
-    assert "has changed nothing that shows" in found
+    assert "has no visible effect" in found
 
 
 def test_a_key_that_looks_like_words_is_removed_from_text(tmp_path: Any) -> None:

@@ -345,12 +345,12 @@ def test_an_incomplete_export_is_refused_with_the_reason(store: DynamoStore, dyn
     part = source / "part-00001.jsonl"
     good = part.read_bytes()
     part.write_bytes(good.replace(b"1234", b"1235", 1))
-    assert "part-00001.jsonl is not what manifest.json says" in restored(dynamodb, tmp_path, source).output
+    assert "part-00001.jsonl does not match manifest.json" in restored(dynamodb, tmp_path, source).output
     part.unlink()
     assert "part-00001.jsonl cannot be read" in restored(dynamodb, tmp_path, source).output
     part.write_bytes(good)
     (source / "manifest.json").unlink()
-    assert "not whole; nothing was restored" in restored(dynamodb, tmp_path, source).output
+    assert "incomplete; nothing was restored" in restored(dynamodb, tmp_path, source).output
     assert dynamodb.scan(TableName="fresh")["Items"] == []
 
 
@@ -379,7 +379,7 @@ def test_an_invalid_line_is_named_and_skipped_only_on_request(
     assert dynamodb.scan(TableName="fresh")["Items"] == []
     skipped = restored(dynamodb, tmp_path, source, "--skip-bad")
     assert skipped.exit_code == 1
-    assert "1 lines were left out" in skipped.output
+    assert "1 lines were skipped" in skipped.output
     assert answers(dynamodb, "fresh", sessions) == answers(dynamodb, "table", sessions)
 
 

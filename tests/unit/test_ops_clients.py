@@ -188,8 +188,8 @@ def test_the_commands_report_an_error_in_one_line(run: Callable[..., Result]) ->
     cases = [
         (["add", "--client-id", "Acme"], "client id 'Acme'"),
         (["add", "--client-id", "acme", "--return-origin", "http://a.example"], "return origin 'http://a.example'"),
-        (["revoke", "--key-id", "000000000000"], "there is no key 000000000000"),
-        (["rotate", "--key-id", "000000000000"], "there is no key 000000000000"),
+        (["revoke", "--key-id", "000000000000"], "no key has the id 000000000000"),
+        (["rotate", "--key-id", "000000000000"], "no key has the id 000000000000"),
     ]
     for arguments, message in cases:
         result = run(*arguments)

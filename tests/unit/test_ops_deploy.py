@@ -86,7 +86,7 @@ def test_an_upgrade_distinguishes_a_new_default_from_a_choice() -> None:
     found = upgrade(current, before, product_template())
     assert found.changes == [Change("InventoryHours", "12", "12", "24"), Change("RecheckDays", "3", "30", "7")]
     assert [each.follows for each in found.changes] == [True, False]
-    assert (found.new, found.gone) == ({"VideoMaxPixels": "2086876"}, ["Forgotten"])
+    assert (found.new, found.removed) == ({"VideoMaxPixels": "2086876"}, ["Forgotten"])
     # Without the old template they cannot be distinguished: all differences are shown, and nothing is changed.
     blind = upgrade(current, None, product_template())
     assert {each.parameter for each in blind.changes} == {"InventoryHours", "RecheckDays", "LogLevel"}

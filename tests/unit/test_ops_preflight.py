@@ -45,7 +45,7 @@ def stubbed(service: str, operation: str, answer: dict[str, Any], times: int = 1
     [
         (10, 10, Verdict.TO_DO, "--quota-code L-B99A9384"),
         (1000, 1000, Verdict.READY, ""),
-        (1000, 40, Verdict.TO_DO, "take reservations from other functions"),
+        (1000, 40, Verdict.TO_DO, "reduce the reservations of other functions"),
     ],
 )
 def test_the_concurrency_of_a_new_account_is_too_low(runs: int, free: int, verdict: Verdict, do: str) -> None:
@@ -63,7 +63,7 @@ def test_a_runtime_that_lambda_does_not_offer_in_the_region() -> None:
         stub.add_client_error("list_layers", "ValidationException", "Member must satisfy enum value set")
         (found,) = preflight.runtime(account(lambda _: client))
     assert found.verdict is Verdict.TO_DO
-    assert "does not know python3" in found.found
+    assert "does not have python3" in found.found
 
 
 def test_a_denied_check_is_unknown_and_does_not_stop_the_others() -> None:
@@ -75,7 +75,7 @@ def test_a_denied_check_is_unknown_and_does_not_stop_the_others() -> None:
             stub.add_client_error("get_account_settings", "AccessDeniedException", "no")
             client.get_account_settings()
 
-    findings = list(preflight.look_at(account(refused)))
+    findings = list(preflight.check_account(account(refused)))
     assert {each.verdict for each in findings} == {Verdict.READY, Verdict.UNKNOWN}
     assert [each.check for each in findings if each.verdict is Verdict.UNKNOWN] == [
         "runtime", "concurrency", "log role", "stack", "names", "quotas", "permissions",
@@ -111,8 +111,8 @@ def test_an_account_at_its_quotas_has_no_room(aws: None) -> None:
     assert found["topics (SNS)"] == Finding(
         "quotas",
         Verdict.TO_DO,
-        "topics (SNS): 3 of 3, the stack makes 1",
-        "ask for a higher quota (Service Quotas), or delete what nobody uses",
+        "topics (SNS): 3 of 3, the stack needs 1",
+        "request a higher quota (Service Quotas), or delete unused resources",
     )
 
 

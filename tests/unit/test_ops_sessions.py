@@ -214,7 +214,7 @@ def test_show_as_text_names_every_fact_once(account: Account, make: Callable[...
 @pytest.mark.parametrize("command", [["show"], ["erase", "--yes"]])
 def test_an_unknown_session_is_reported_as_such(account: Account, command: list[str]) -> None:
     result = account.run(*command, UNKNOWN)
-    assert (result.exit_code, result.stderr) == (1, f"Error: there is no session {UNKNOWN}\n")
+    assert (result.exit_code, result.stderr) == (1, f"Error: no session has the id {UNKNOWN}\n")
 
 
 @pytest.mark.parametrize("given", ["", "ses_", "acme", UNKNOWN.lower(), f"{UNKNOWN}\n", "../../x"])
@@ -241,7 +241,7 @@ def test_erase_stops_executions_and_deletes_the_files(account: Account, make: Ca
 
     result = account.run("erase", made.id, "--yes")
     assert result.exit_code == 0, result.output
-    assert "crun still has these" in result.stdout
+    assert "still at crun, which has no call to delete them" in result.stdout
     assert "asset-1 asset-2" in result.stdout
     assert (account.status_of(f"{made.id}-a1"), account.status_of(f"{made.id}-g0")) == ("ABORTED", "ABORTED")
     assert boto3.client("s3").list_object_versions(Bucket="uploads").get("Versions", []) == []

@@ -75,7 +75,7 @@ def test_running_executions_are_stopped_so_that_the_stack_can_be_deleted(aws: No
     machine = states.create_state_machine(name="onboard", definition=definition, roleArn=ROLE)["stateMachineArn"]
     arn = states.start_execution(stateMachineArn=machine)["executionArn"]
     resource = Resource("OnboardPerson", "AWS::StepFunctions::StateMachine", machine)
-    found = Found("likeness", STACK, "CREATE_COMPLETE", gone=[resource])
+    found = Found("likeness", STACK, "CREATE_COMPLETE", removed=[resource])
     delete_stack(deleting("DELETE_COMPLETE"), found, lambda _: None)
     assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
     states.delete_state_machine(stateMachineArn=machine)
@@ -90,5 +90,5 @@ def test_a_deleted_resource_may_be_deleted_again(aws: None) -> None:
 def test_the_wait_for_the_deletion_of_a_table_is_bounded(aws: None) -> None:
     make_table("Table", "likeness-Table-1")
     clock = iter((0.0, 1000.0))
-    with pytest.raises(UninstallError, match="likeness-Table-1 is still there"):
+    with pytest.raises(UninstallError, match="likeness-Table-1 still exists"):
         delete_table(boto3.client("dynamodb"), "likeness-Table-1", monotonic=lambda: next(clock))

@@ -52,8 +52,8 @@ def test_an_endpoint_has_a_secret_of_32_random_bytes_and_an_id(webhooks: Webhook
         ("acme", "http://hooks.acme.example/", (), "https://"),
         ("acme", "https://10.0.0.1/", (), "private"),
         ("acme", "hooks", (), "https://"),
-        ("nobody", URL, (), "no client 'nobody'"),
-        ("acme", URL, ("likeness.asset.actve",), "no event 'likeness.asset.actve'"),
+        ("nobody", URL, (), "no client has the id 'nobody'"),
+        ("acme", URL, ("likeness.asset.actve",), "unknown event type 'likeness.asset.actve'"),
     ],
 )
 def test_an_invalid_endpoint_is_refused_with_the_reason(
@@ -114,7 +114,7 @@ def test_a_removed_endpoint_is_not_found(webhooks: Webhooks) -> None:
     webhooks.remove(made.id)
     assert list(webhooks.known()) == [kept]
     for act in (webhooks.remove, webhooks.enable, webhooks.rotate, webhooks.test_delivery):
-        with pytest.raises(ValueError, match="there is no endpoint"):
+        with pytest.raises(ValueError, match="no endpoint has the id"):
             act(made.id)
 
 
@@ -171,7 +171,7 @@ def test_the_list_shows_pauses_and_waiting_deliveries_and_enable_sends_them(
         stored.keep(made, event.waiting, 1_800_007_200.0)
     state = "paused 2027-01-15T10:00:00Z (failing since 2027-01-15T08:00:00Z), 2 waiting"
     assert f"  {state}  all  " in ops("list")
-    assert ops("enable", "--endpoint", made.id) == f"{made.id} is enabled; what waits is sent, the oldest first\n"
+    assert ops("enable", "--endpoint", made.id) == f"{made.id} is enabled; waiting deliveries are sent, oldest first\n"
     assert "  enabled, 2 waiting  all  " in ops("list")
     sqs = boto3.client("sqs")
     (queue,) = sqs.list_queues()["QueueUrls"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import polling
+from bench.studies import polling
 from bench.table import cells
 from likeness.domain.polling import BINS, BOUNDS, NEVER, NOTHING_SEEN, History, Schedule, observed
 

@@ -2,8 +2,8 @@
 
     python onboard.py --base-url https://…/v1 --api-key lk_… portrait.jpg clip.mp4
 
-Prints the page to send to the person, uploads the files meanwhile, and waits for both. Ends with 0 if every file
-became active.
+It prints the link for the person, uploads the files, and waits for both. The exit code is 0 if every file became
+active.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from likeness_client import Client, LikenessError, NewAsset, Session
 
 
 def log(text: str) -> None:
-    """One line, at once: somebody may be reading along."""
+    """Prints one line immediately."""
     print(text, flush=True)
 
 
 def log_session(session: Session) -> None:
-    """What has changed."""
+    """Prints the session's current state."""
     why = f" ({session.last_error.code}: {session.last_error.message})" if session.last_error else ""
     files = ", ".join(f"{each.name} {each.status}" for each in session.assets)
     log(f"{session.status}{why}; {files}")
 
 
 def onboard(client: Client, files: Sequence[Path], reference: str | None, timeout: float) -> Session:
-    """One person through the whole flow; the session when all is settled."""
+    """Onboards one person, and returns the session when every file is settled."""
     new = [NewAsset.of_file(file) for file in files]
     session = client.create_session(language="en", reference=reference, start="on_open", assets=new)
     log(f"session {session.id}")
@@ -43,7 +43,7 @@ def onboard(client: Client, files: Sequence[Path], reference: str | None, timeou
 
 
 def main() -> int:
-    """Reads the command line; the exit code."""
+    """Runs the command, and returns the exit code."""
     parser = argparse.ArgumentParser(description="Onboards one person with their files.")
     parser.add_argument("--base-url", required=True, help="the stack's output ApiUrl")
     parser.add_argument("--api-key", default=os.environ.get("LIKENESS_API_KEY"), help="or LIKENESS_API_KEY")
@@ -52,7 +52,7 @@ def main() -> int:
     parser.add_argument("files", type=Path, nargs="+")
     options = parser.parse_args()
     if not options.api_key:
-        parser.error("--api-key or LIKENESS_API_KEY is needed")
+        parser.error("--api-key or LIKENESS_API_KEY is required")
     try:
         with Client(options.base_url, options.api_key) as client:
             session = onboard(client, options.files, options.reference, options.timeout)

@@ -1,4 +1,4 @@
-"""A typed client of the Likeness API. Start with ``Client``; the errors are drawn in ``likeness_client.errors``."""
+"""A typed client of the Likeness API. Start with ``Client``; ``likeness_client.errors`` shows the tree of errors."""
 
 from likeness_client.client import VERSION, Client
 from likeness_client.errors import (

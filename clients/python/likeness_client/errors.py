@@ -1,19 +1,19 @@
-"""Every error that this client raises on purpose. None holds a key, a link, a token or a presigned form.
+"""The errors of this client. None contains a key, a link, a token or a presigned form.
 
 LikenessError
-├── LikenessApiError            the service said no; carries its problem document (RFC 9457)
-│   ├── InvalidRequestError     400, 413: ``field`` names the place
+├── LikenessApiError            an error response, with its problem document (RFC 9457)
+│   ├── InvalidRequestError     400, 413; ``field`` names the invalid field
 │   ├── CredentialError         401, 403
-│   ├── NotFoundError           404, also for what belongs to somebody else
+│   ├── NotFoundError           404, also for resources of another client
 │   ├── ConflictError           409
 │   ├── RateLimitedError        429
 │   └── UnavailableError        502, 503, 504
-├── ConnectionFailedError       no answer: what was asked may have happened
-├── UnexpectedAnswerError       an answer that is not the contract's
-│   └── ForeignAnswerError      not the service's at all: a proxy's page, a redirect
+├── ConnectionFailedError       no response: the request may have taken effect
+├── UnexpectedAnswerError       a response that does not match the contract
+│   └── ForeignAnswerError      a response from something else: a proxy's page, a redirect
 ├── UploadError                 the storage refused a file
-├── SessionEndedError           waited for a session that was canceled or erased
-└── WaitTimeoutError            waited long enough; also a TimeoutError
+├── SessionEndedError           the awaited session was canceled or erased
+└── WaitTimeoutError            the wait took too long; also a TimeoutError
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
 
 class LikenessError(Exception):
-    """Base of the tree."""
+    """Base class of all errors of this client."""
 
     @property
     def is_passing(self) -> bool:
-        """Whether the same request may do better a little later."""
+        """Whether the same request may succeed later."""
         return False
 
     @property
     def retry_after(self) -> float | None:
-        """How many seconds the service asks to wait, if it does."""
+        """The seconds of Retry-After, or None."""
         return None
 
 
 class LikenessApiError(LikenessError):
-    """When the service answered with an error. ``code`` is stable; ``title`` and ``detail`` are for people.
+    """When the service returns an error. ``code`` is stable; ``title`` and ``detail`` are for people.
 
-    ``upstream_errors``: what crun lists as wrong, with ``upstream_rejected``.
+    ``upstream_errors`` are crun's messages, with the code ``upstream_rejected``.
     """
 
     def __init__(
@@ -67,15 +67,15 @@ class LikenessApiError(LikenessError):
 
     @property
     def is_passing(self) -> bool:
-        """Not when the service has said no; yes after a proxy's page: without a problem document it decides nothing.
+        """True only without a problem document, for example a proxy's page, which is not the service's decision.
 
-        Unless that refuses the credential or the size, which nobody takes back a moment later.
+        It is False when such a response refuses the credential or the size (401, 403, 413).
         """
         return self.code == code_without_document(self.status) and self.status not in (401, 403, 413)
 
     @property
     def retry_after(self) -> float | None:
-        """How many seconds the service asks to wait, if it does."""
+        """The seconds of Retry-After, or None."""
         return self._retry_after
 
     def __str__(self) -> str:
@@ -84,15 +84,15 @@ class LikenessApiError(LikenessError):
 
 
 class InvalidRequestError(LikenessApiError):
-    """When the request breaks the contract; ``field`` names the place."""
+    """When the request is invalid; ``field`` names the invalid field."""
 
 
 class CredentialError(LikenessApiError):
-    """When the credential is missing, not valid, or not good for this."""
+    """When the credential is missing or not valid, or lacks permission."""
 
 
 class NotFoundError(LikenessApiError):
-    """When there is no such thing, or it belongs to another client."""
+    """When the resource does not exist, or belongs to another client."""
 
 
 class ConflictError(LikenessApiError):
@@ -100,52 +100,52 @@ class ConflictError(LikenessApiError):
 
     @property
     def is_passing(self) -> bool:
-        """Only while the same request, sent before, is still being served; or when it was not the service's answer."""
+        """True while an earlier, identical request is being processed, or without a problem document."""
         return self.code == "request_in_progress" or super().is_passing
 
 
 class RateLimitedError(LikenessApiError):
-    """When there were too many requests, or a session has used up its attempts."""
+    """When there are too many requests, or a session has used up its attempts."""
 
     @property
     def is_passing(self) -> bool:
-        """Yes, but attempts that are used up do not come back."""
+        """True, except when a session has used up its attempts."""
         return self.code != "too_many_attempts"
 
 
 class UnavailableError(LikenessApiError):
-    """When the service, or one that it depends on, does not answer at the moment."""
+    """When the service, or one that it depends on, is temporarily unavailable."""
 
     @property
     def is_passing(self) -> bool:
-        """Yes."""
+        """True."""
         return True
 
 
 class ConnectionFailedError(LikenessError):
-    """When no whole answer came: refused, cut, or too slow. What was asked may have happened nevertheless."""
+    """When there is no complete response: refused, cut, or too slow. The request may still have taken effect."""
 
     @property
     def is_passing(self) -> bool:
-        """Yes."""
+        """True."""
         return True
 
 
 class UnexpectedAnswerError(LikenessError):
-    """When an answer is not what the contract says. The text names the place, never the value."""
+    """When a response does not match the contract. The text names the field, never its value."""
 
 
 class ForeignAnswerError(UnexpectedAnswerError):
-    """When somebody else answered: a proxy's page, a redirect. What was asked may have happened nevertheless."""
+    """When the response is not the service's: a proxy's page, a redirect. The request may still have taken effect."""
 
     @property
     def is_passing(self) -> bool:
-        """Yes."""
+        """True."""
         return True
 
 
 class UploadError(LikenessError):
-    """When the storage refused a file; ``code`` is S3's own word, such as EntityTooLarge."""
+    """When the storage refused a file; ``code`` is S3's code, such as EntityTooLarge."""
 
     def __init__(self, status: int, code: str | None = None) -> None:
         super().__init__(status, code)
@@ -157,7 +157,7 @@ class UploadError(LikenessError):
 
 
 class SessionEndedError(LikenessError):
-    """When what is waited for cannot come any more; ``session`` is as it was seen last."""
+    """When a wait cannot succeed any more; ``session`` is the last state."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -168,9 +168,9 @@ class SessionEndedError(LikenessError):
 
 
 class WaitTimeoutError(LikenessError, TimeoutError):
-    """When it took too long; ``session`` is as it was seen last, or None when it was never seen."""
+    """When a wait takes too long; ``session`` is the last state, or None when there was no response."""
 
-    message: ClassVar[str] = "it did not come in time"
+    message: ClassVar[str] = "the wait timed out"
 
     def __init__(self, session: Session | None) -> None:
         super().__init__(session)
@@ -195,10 +195,10 @@ _BY_STATUS: dict[int, type[LikenessApiError]] = {
 
 
 def code_without_document(status: int) -> str:
-    """The code of an answer without a problem document: it is not the service that gave it."""
+    """Returns the code for a response without a problem document, which is not from the service."""
     return f"http_{status}"
 
 
 def error_class(status: int) -> type[LikenessApiError]:
-    """The class of the tree for an HTTP status; the base for one that has none of its own."""
+    """Returns the error class for an HTTP status; LikenessApiError for a status without its own class."""
     return _BY_STATUS.get(status, LikenessApiError)

@@ -1,7 +1,7 @@
-"""What the service answers, and what it is sent: frozen dataclasses.
+"""The data of requests and responses, as frozen dataclasses.
 
-Words such as a status are plain ``str``: a service that is newer than this client may know more of them than the
-``Literal`` of that name. Moments are aware datetimes.
+Values such as a status are plain ``str``, because a newer service may have more of them than the ``Literal`` of that
+name. Times are aware datetimes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ProblemCode = Literal[
     "upstream_rejected",
 ]
 
-#: By the file's suffix. Not mimetypes: what it knows differs from machine to machine.
+#: Content types by suffix. The module mimetypes is not used, because its types differ between machines.
 CONTENT_TYPES = {
     ".bmp": "image/bmp",
     ".gif": "image/gif",
@@ -64,7 +64,7 @@ _ENDED = frozenset({"canceled", "redacted"})
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """An RFC 9457 problem document. What the gateway itself answers has no status and no detail."""
+    """An RFC 9457 problem document. Responses of API Gateway itself have no status and no detail."""
 
     title: str
     code: str
@@ -77,7 +77,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why an attempt or an asset failed. ``upstream_code`` is a session's, ``retryable`` an asset's."""
+    """The reason of a failure. ``upstream_code`` is for sessions, ``retryable`` for assets."""
 
     code: str
     message: str
@@ -87,7 +87,7 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class UploadForm:
-    """A presigned POST, good until ``expires_at``. A secret: ``url`` and ``fields`` are not shown."""
+    """A presigned POST, valid until ``expires_at``. ``url`` and ``fields`` are secret, and not in the ``repr``."""
 
     url: str = field(repr=False)
     fields: Mapping[str, str] = field(repr=False)
@@ -96,8 +96,10 @@ class UploadForm:
 
 @dataclass(frozen=True, kw_only=True)
 class Asset:
-    """One file of a person; ``uri`` is its ``asset://`` id once it is active, ``upload`` only in the answer that
-    registered it."""
+    """One file of a person.
+
+    ``uri`` is its ``asset://`` id when it is active; ``upload`` is only in the response of its registration.
+    """
 
     id: str
     session_id: str
@@ -109,7 +111,7 @@ class Asset:
     created_at: datetime
     updated_at: datetime
     crun_asset_id: str | None = None
-    #: crun's first id of a file that was given to it a second time.
+    #: crun's first id of a file that was submitted twice.
     earlier_crun_asset_id: str | None = None
     uri: str | None = None
     error: Failure | None = None
@@ -120,13 +122,13 @@ class Asset:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing more will happen to it by itself."""
+        """Whether its status is final."""
         return self.status in _SETTLED
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One try at the face check. ``h5_link`` is a secret, and only in the answer that made it."""
+    """One attempt at the face check. ``h5_link`` is secret, and only in the response that created it."""
 
     number: int
     status: str
@@ -139,7 +141,7 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Consent:
-    """A consent on record, or one that the caller tells of (``text_version`` and ``given_at`` alone)."""
+    """A recorded consent, or one that the caller reports (``text_version`` and ``given_at`` alone)."""
 
     text_version: str
     given_at: datetime
@@ -150,7 +152,7 @@ class Consent:
 
 @dataclass(frozen=True, kw_only=True)
 class ConsentText:
-    """The text that people agree to; ``sha256`` is what they agree by."""
+    """The consent text; a consent refers to it by ``sha256``."""
 
     text_version: str
     language: str
@@ -161,18 +163,18 @@ class ConsentText:
 
 @dataclass(frozen=True, kw_only=True)
 class Erasure:
-    """When a session was erased; ``upstream`` says what the provider could do about its own copies."""
+    """The erasure of a session; ``upstream`` is the state of the provider's own copies."""
 
     erased_at: datetime
     upstream: str
-    #: Every id that crun gave for this session, to ask its support for; a listing does not have them.
+    #: crun's ids of this session, for a request to its support; a listing does not contain them.
     group_ids: tuple[str, ...] = ()
     asset_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionSummary:
-    """A session as a listing shows it."""
+    """A session in a listing."""
 
     id: str
     status: str
@@ -192,7 +194,7 @@ class SessionSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Session(SessionSummary):
-    """One person's onboarding. ``invite_url`` is a secret, and only in the answer that made it."""
+    """One person's onboarding. ``invite_url`` is secret, and only in the response that created it."""
 
     attempt: Attempt | None = None
     attempts: tuple[Attempt, ...] = ()
@@ -210,7 +212,7 @@ class Session(SessionSummary):
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Some sessions, newest first; ``next_cursor`` leads to the following ones."""
+    """Some sessions, newest first; ``next_cursor`` is for the next page."""
 
     sessions: tuple[SessionSummary, ...]
     next_cursor: str | None = None
@@ -218,14 +220,14 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class SecondsToActive:
-    """A histogram: upper bounds in seconds, ascending, each with how many assets took that long."""
+    """A histogram: ascending upper bounds in seconds, each with a number of assets."""
 
     buckets: tuple[tuple[float, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StatsDay:
-    """The numbers of the sessions and assets made on one day, UTC, by their present status."""
+    """The numbers of sessions and assets created on one day (UTC), by their current status."""
 
     date: date
     sessions: int
@@ -238,7 +240,7 @@ class StatsDay:
 
 @dataclass(frozen=True, kw_only=True)
 class Stats:
-    """Some days; ``next_cursor`` leads to the following ones."""
+    """Some days; ``next_cursor`` is for the next page."""
 
     days: tuple[StatsDay, ...]
     next_cursor: str | None = None
@@ -246,7 +248,7 @@ class Stats:
 
 @dataclass(frozen=True, kw_only=True)
 class NewAsset:
-    """A file to register. With ``sha256`` the same bytes are never registered twice in a session."""
+    """A file to register. With ``sha256``, the same bytes are never registered twice in a session."""
 
     name: str
     asset_type: AssetType
@@ -258,15 +260,15 @@ class NewAsset:
     def of_file(
         cls, path: str | Path, *, name: str | None = None, content_type: str | None = None, with_sha256: bool = True
     ) -> NewAsset:
-        """What the file at ``path`` is registered as; its type by its suffix unless ``content_type`` is given.
+        """Returns the registration of the file at ``path``; the type is that of the suffix or ``content_type``.
 
-        ValueError for a suffix or a type that the service does not take.
+        Raises ValueError for a suffix or a type that the service does not accept.
         """
         path = Path(path)
         content_type = content_type or CONTENT_TYPES.get(path.suffix.lower())
         asset_type = _ASSET_TYPES.get((content_type or "").partition("/")[0].lower())
         if content_type is None or asset_type is None:
-            raise ValueError(f"{path.suffix or 'no suffix'}: neither an image nor a video nor a recording")
+            raise ValueError(f"{path.suffix or 'no suffix'}: not an image, a video or an audio file")
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest() if with_sha256 else None
         return cls(
@@ -278,5 +280,5 @@ class NewAsset:
         )
 
     def to_json(self) -> dict[str, object]:
-        """The request's member; without ``sha256`` when there is none."""
+        """Returns the JSON of the request, without absent values."""
         return {name: value for name, value in vars(self).items() if value is not None}

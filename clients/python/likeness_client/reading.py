@@ -1,4 +1,4 @@
-"""JSON documents → frozen dataclasses. What a class does not name is not read; what it needs must be there."""
+"""Converts JSON documents to frozen dataclasses. Unknown members are ignored; required ones must exist."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ T = TypeVar("T")
 
 
 def read(kind: type[T], document: object) -> T:
-    """``document`` as a ``kind``, which is a dataclass.
+    """Returns ``document`` as an instance of the dataclass ``kind``.
 
-    Unknown members are ignored. A member that is absent or null takes the field's default; without one, or with a
-    value of another type, it is an UnexpectedAnswerError that names the field.
+    An absent or null member gets the field's default. Raises UnexpectedAnswerError, with the field's name, when there
+    is no default, or when a value has the wrong type.
     """
     members = _expect(dict, document, kind.__name__)
     hints = get_type_hints(kind)
     found: dict[str, Any] = {}
-    for field in fields(kind):  # type: ignore[arg-type]  # T is a dataclass, which no bound can say
+    for field in fields(kind):  # type: ignore[arg-type]  # T is a dataclass, which a bound cannot express
         value = members.get(field.name)
         place = f"{kind.__name__}.{field.name}"
         if value is not None:
@@ -33,7 +33,7 @@ def read(kind: type[T], document: object) -> T:
 
 
 def _convert(hint: Any, value: Any, place: str) -> Any:
-    """A JSON value as what the type hint says; ``value`` is not None."""
+    """Returns a JSON value, which is not None, as the type of the hint."""
     if isinstance(hint, UnionType):
         (hint,) = (each for each in get_args(hint) if each is not type(None))
     if is_dataclass(hint) and isinstance(hint, type):
@@ -59,7 +59,7 @@ def _tuple(inner: tuple[Any, ...], values: list[Any], place: str) -> tuple[Any, 
 
 
 def _time(kind: type[datetime] | type[date], text: str, place: str) -> datetime | date:
-    """ISO 8601; a moment that names no zone is taken as UTC, which is what the contract says."""
+    """Parses ISO 8601; a time without a zone is UTC, as defined by the contract."""
     try:
         found = kind.fromisoformat(text)
     except ValueError:
@@ -68,7 +68,7 @@ def _time(kind: type[datetime] | type[date], text: str, place: str) -> datetime 
 
 
 def _expect(kind: Any, value: Any, place: str) -> Any:
-    # The very type: a bool is no int here.
+    # The exact type: a bool is not an int here.
     if type(value) is not kind:
         raise UnexpectedAnswerError(f"{place} is {type(value).__name__}, not {kind.__name__}")
     return value

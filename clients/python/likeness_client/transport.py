@@ -1,4 +1,4 @@
-"""One HTTP request with its repetitions: what may be sent again, when, and how often."""
+"""Sends HTTP requests with retries."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from likeness_client.errors import (
 from likeness_client.models import Problem
 from likeness_client.reading import read
 
-#: Connecting, and waiting for an answer. API Gateway itself gives up after 29 seconds.
+#: Seconds to connect, and to wait for a response. API Gateway has a timeout of 29 seconds.
 Timeout = float | tuple[float, float]
-#: What is asked of a service at the end of a wait is given at least this long to answer.
+#: The least timeout of a request at the end of a wait.
 _LEAST_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Retry:
-    """How often a request is sent at most, and how long one waits in between.
+    """The retry policy: the maximum number of requests, and the pauses between them.
 
-    The pause before the n-th repetition is drawn evenly from 0 to ``base_seconds`` · 2ⁿ⁻¹, at most
-    ``longest_seconds``; a Retry-After comes on top. No repetition begins later than ``budget_seconds`` after the
-    first request: a Retry-After that is longer ends it at once.
+    The pause before the n-th retry is uniformly random between 0 and ``base_seconds`` · 2ⁿ⁻¹, at most
+    ``longest_seconds``, plus a Retry-After. No retry starts later than ``budget_seconds`` after the first request: with
+    a longer Retry-After there is no retry.
     """
 
     attempts: int = 4
@@ -47,15 +47,15 @@ class Retry:
     budget_seconds: float = 60.0
 
     def pause(self, tried: int, retry_after: float | None) -> float:
-        """Seconds to wait after ``tried`` requests."""
+        """Returns the seconds to wait after ``tried`` requests."""
         longest = min(self.longest_seconds, self.base_seconds * 2 ** (tried - 1))
-        # Chance against crowds, not against attackers.
+        # Jitter needs no secure random numbers.
         return (retry_after or 0.0) + random.uniform(0.0, longest)  # noqa: S311
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to ask. GET, and POST with an idempotency key, may be sent again."""
+    """One request. GET, and POST with an idempotency key, can be retried."""
 
     method: str
     path: str
@@ -65,21 +65,21 @@ class Request:
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether sending it twice does no more than sending it once."""
+        """Whether sending it twice has the same effect as sending it once."""
         return self.method == "GET" or self.idempotency_key is not None
 
 
 class Transport:
-    """Sends requests with one credential. Follows no redirect: the credential is for one origin."""
+    """Sends requests with one credential. It follows no redirects, because the credential is for one origin."""
 
     def __init__(
         self, base_url: str, credential: str, http: requests.Session, timeout: Timeout, retry: Retry, user_agent: str
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-            raise ValueError("base_url: an http(s) URL without user, password and query")
+            raise ValueError("base_url must be an http(s) URL without user, password and query")
         if not re.fullmatch(r"[!-~]+", credential):
-            raise ValueError("api_key: printable ASCII without spaces")
+            raise ValueError("api_key must be printable ASCII without spaces")
         self._base_url = base_url.rstrip("/")
         self._headers = {"x-api-key": credential, "Accept": "application/json", "User-Agent": user_agent}
         self._http = http
@@ -87,9 +87,9 @@ class Transport:
         self._retry = retry
 
     def send(self, request: Request, deadline: float | None = None) -> object:
-        """The JSON of the answer. ``deadline`` (of time.monotonic) bounds it besides the retries' own budget.
+        """Returns the JSON of the response. ``deadline`` (of time.monotonic) also limits the retries.
 
-        Raises LikenessApiError and its kind, ConnectionFailedError, or UnexpectedAnswerError.
+        Raises LikenessApiError or a subclass, ConnectionFailedError, or UnexpectedAnswerError.
         """
         ends = time.monotonic() + self._retry.budget_seconds
         if deadline is not None:
@@ -132,20 +132,20 @@ class Transport:
 
 
 def _content(answer: requests.Response, what: str) -> object:
-    """The JSON of a good answer; raises for any other."""
+    """Returns the JSON of a successful response; raises an error for any other."""
     if answer.status_code >= 400:
         raise _api_error(answer)
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if answer.status_code >= 300 or kind != "application/json":
-        raise ForeignAnswerError(f"{what}: answered {answer.status_code} with {kind or 'no content type'}")
+        raise ForeignAnswerError(f"{what}: returned {answer.status_code} with {kind or 'no content type'}")
     try:
         return answer.json()
     except ValueError:
-        raise UnexpectedAnswerError(f"{what}: the answer is not JSON") from None
+        raise UnexpectedAnswerError(f"{what}: the response is not JSON") from None
 
 
 def _api_error(answer: requests.Response) -> LikenessApiError:
-    """The error of the tree; a proxy's page instead of a problem document gets a code made of the status."""
+    """Returns the error for a response; without a problem document, the code is derived from the status."""
     status = answer.status_code
     try:
         problem = read(Problem, answer.json())
@@ -164,7 +164,7 @@ def _api_error(answer: requests.Response) -> LikenessApiError:
 
 
 def parse_retry_after(text: str | None) -> float | None:
-    """Seconds from now, of a number or an HTTP date; None for anything else."""
+    """Returns the seconds from now for a number or an HTTP date; None for anything else."""
     if text is None:
         return None
     if re.fullmatch(r"[0-9]{1,9}", text.strip()):

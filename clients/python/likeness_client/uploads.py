@@ -1,4 +1,4 @@
-"""A file on its way to a presigned POST: read while it is sent, never whole in memory."""
+"""Streams a file to a presigned POST, without reading all of it into memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Progress = Callable[[int, int], None]
 class MultipartFile:
     """The body of a presigned POST: the form's fields, then the file. Read in blocks, with a known length.
 
-    ``size`` bytes are taken from ``file``'s present position. Raises ValueError while it is read if there are fewer.
+    ``size`` bytes are read from ``file``'s current position. Reading raises ValueError when there are fewer.
     """
 
     def __init__(self, form: UploadForm, file: BinaryIO, size: int, on_progress: Progress | None) -> None:
@@ -29,7 +29,7 @@ class MultipartFile:
             f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
             for name, value in form.fields.items()
         ]
-        # The file's own name stays here: S3 stores the object under the form's key.
+        # The file's own name is not sent: S3 stores the object under the form's key.
         parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n\r\n')
         self._head = "".join(parts).encode()
         self._tail = f"\r\n--{boundary}--\r\n".encode()
@@ -41,7 +41,7 @@ class MultipartFile:
         return self._length
 
     def read(self, limit: int = 65_536) -> bytes:
-        """The next bytes, at most ``limit``; empty at the end."""
+        """Returns the next bytes, at most ``limit``; empty at the end."""
         if self._head:
             block, self._head = self._head[:limit], self._head[limit:]
             return block
@@ -68,19 +68,19 @@ def send_file(
     timeout: tuple[float, float],
     on_progress: Progress | None,
 ) -> None:
-    """Sends what ``file`` holds from its present position; sent once, not repeated.
+    """Sends ``file`` from its current position, once, without retries.
 
-    ValueError, before anything is sent, unless these are ``size_bytes``; UploadError when the storage says no.
+    Raises ValueError, before it sends anything, unless the rest has ``size_bytes``; UploadError when it is refused.
     """
     size = _size(file)
     if size != size_bytes:
-        raise ValueError(f"the file has {size} bytes, {size_bytes} were registered")
+        raise ValueError(f"the file has {size} bytes, but {size_bytes} were registered")
     body = MultipartFile(form, file, size, on_progress)
     headers = {"Content-Type": body.content_type}
     try:
         answer = http.post(form.url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
     except requests.RequestException as exc:
-        # The original would show the presigned URL.
+        # The original error would show the presigned URL.
         raise ConnectionFailedError(f"the upload: {type(exc).__name__}") from None
     if not 200 <= answer.status_code < 300:
         code = re.search(r"<Code>(\w{1,64})</Code>", answer.text)

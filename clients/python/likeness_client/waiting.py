@@ -1,4 +1,4 @@
-"""Looking at a session again and again until it is as it should be, for a bounded time."""
+"""Polls a session until a condition holds, for a limited time."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ OnChange = Callable[[Session], object]
 
 @dataclass(frozen=True)
 class Poll:
-    """The pauses between two looks: growing, short again after a change, a quarter more or less by chance."""
+    """The pauses between polls: they grow, start again after a change, and vary by a quarter at random."""
 
     first_seconds: float = 1.0
     factor: float = 1.5
     longest_seconds: float = 15.0
 
     def longer(self, pause: float) -> float:
-        """The pause that follows ``pause``."""
+        """Returns the pause that follows ``pause``."""
         return min(pause * self.factor, self.longest_seconds)
 
 
 def wait_until(
-    look: Callable[[float], Session],
+    poll_once: Callable[[float], Session],
     is_done: Callable[[Session], bool],
     timeout: float,
     on_change: OnChange | None,
     poll: Poll,
 ) -> Session:
-    """The session as soon as ``is_done`` says so. ``look`` gets the deadline, of time.monotonic.
+    """Returns the session when ``is_done`` returns True. ``poll_once`` receives the deadline, of time.monotonic.
 
-    ``on_change`` gets the session when it is first seen, and whenever it differs from the last look. Errors that pass
-    are waited out, as long as they ask to. Raises SessionEndedError, WaitTimeoutError, or what ``look`` raises.
+    ``on_change`` receives the session at first, and whenever it differs from the last poll. After a transient error the
+    wait continues, after its Retry-After. Raises SessionEndedError, WaitTimeoutError, or an error of ``poll_once``.
     """
     deadline = time.monotonic() + timeout
     seen: Session | None = None
     pause = poll.first_seconds
     while True:
-        trouble: LikenessError | None = None
+        failure: LikenessError | None = None
         try:
-            session = look(deadline)
+            session = poll_once(deadline)
         except LikenessError as error:
             if not error.is_passing:
                 raise
-            trouble = error
+            failure = error
         else:
             if session != seen:
                 seen, pause = session, poll.first_seconds
@@ -58,15 +58,15 @@ def wait_until(
                 return session
             if session.is_ended:
                 raise SessionEndedError(session)
-        _sleep(pause, deadline, seen, trouble)
+        _sleep(pause, deadline, seen, failure)
         pause = poll.longer(pause)
 
 
-def _sleep(pause: float, deadline: float, seen: Session | None, trouble: LikenessError | None) -> None:
-    """Waits, till the deadline at most; WaitTimeoutError when that has come, or comes before what the service asks."""
+def _sleep(pause: float, deadline: float, seen: Session | None, failure: LikenessError | None) -> None:
+    """Waits, at most until the deadline. Raises WaitTimeoutError at the deadline, or when Retry-After exceeds it."""
     left = deadline - time.monotonic()
-    asked = (trouble and trouble.retry_after) or 0.0
+    asked = (failure and failure.retry_after) or 0.0
     if left <= 0 or asked > left:
-        raise WaitTimeoutError(seen) from trouble
-    # Chance against crowds, not against attackers.
+        raise WaitTimeoutError(seen) from failure
+    # Jitter needs no secure random numbers.
     time.sleep(min(max(asked, pause * random.uniform(0.75, 1.25)), left))  # noqa: S311

@@ -1,4 +1,4 @@
-"""State transitions of a session, counted while the real state machine runs, beside what its document promises."""
+"""State transitions of a session, counted while the real state machine runs, and compared with its documentation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from bench.stage import OperationFailed, Stage, answered, stage
+from bench.checked.stage import OperationFailed, Stage, answered, stage
 from bench.table import Row
 from likeness.domain.asset import AssetStatus
 
 ASSETS = (1, 2, 5, 20)
-#: When a session's files become Active, in seconds after they came to crun: the more time, the more polls.
+#: Seconds from a file's submission to crun until it is Active: more time means more polls.
 SETTLED_AFTER_SECONDS = (2.0, 60.0)
 #: ChooseWork, LookUpResult, RouteResult, SaveGroup, ClaimAssets, RoutePlan, SubmitAssets, Done; in a poll Wait,
 #: PollAssets, RoutePlan.
@@ -20,7 +20,7 @@ _ONCE, _PER_POLL = 8, 3
 
 @dataclass(frozen=True)
 class Counted:
-    """One person's execution: files, polls, and the transitions that were counted."""
+    """One person's execution: numbers of files, polls and transitions."""
 
     assets: int
     settled_after: float
@@ -28,18 +28,18 @@ class Counted:
     transitions: int
 
     @property
-    def promised(self) -> int:
-        """A fixed part, one for each file, three for each poll."""
+    def documented(self) -> int:
+        """The documented number: a fixed part, one for each file, three for each poll."""
         return _ONCE + self.assets + _PER_POLL * self.polls
 
     @property
     def naive(self) -> int:
-        """A loop of its own for each file: submit, then wait, ask and choose in each poll, and the end."""
+        """The number with a loop for each file: submit, then wait, poll and choose for each poll, and the end."""
         return self.assets * (_PER_POLL * self.polls + 2)
 
 
 def count(at: Stage, assets: int, settled_after: float) -> Counted:
-    """One person whose files are checked before the callback comes, to the end."""
+    """Runs one person's execution to its end; the files have been checked before the callback arrives."""
     at.clear()
     outcome = {"name": "*", "outcome": "active", "after_seconds": settled_after}
     at.where.simulator.update_settings(asset_outcomes=[outcome])
@@ -56,13 +56,13 @@ def count(at: Stage, assets: int, settled_after: float) -> Counted:
 
 @functools.cache
 def counted() -> tuple[Counted, ...]:
-    """Every number of files, with few polls and with more; once for the life of the process."""
+    """Returns every number of files, with few polls and with more; counted once per process."""
     with stage() as at:
         return tuple(count(at, assets, after) for after in SETTLED_AFTER_SECONDS for assets in ASSETS)
 
 
 def transitions() -> dict[str, int]:
-    """``{"5 files, Active after 60 s": transitions}``."""
+    """Returns ``{"5 files, Active after 60 s": transitions}``."""
     return {f"{each.assets} files, Active after {each.settled_after:.0f} s": each.transitions for each in counted()}
 
 
@@ -71,28 +71,28 @@ def _name(of: Counted) -> str:
 
 
 def rows() -> list[Row]:
-    """Counted against the document's promise; and, to look at, against a loop for each file."""
-    promised = [
-        Row("transitions", _name(each), each.transitions, "transitions", floor=each.promised, goal=1)
+    """Returns the counts compared with the documented number, and, without a goal, with a loop for each file."""
+    documented = [
+        Row("transitions", _name(each), each.transitions, "transitions", floor=each.documented, goal=1)
         for each in counted()
     ]
     naive = [
         Row(
             "transitions",
-            f"{_name(each)}, beside a loop for each file",
+            f"{_name(each)}, compared with a loop for each file",
             each.transitions,
             "transitions",
             floor=each.naive,
-            note="only the loops; the face check is added to them",
+            note="Only the loops; a face check adds transitions to them.",
         )
         for each in counted()
         if each.assets > 1
     ]
-    return promised + naive
+    return documented + naive
 
 
 def extra() -> dict[str, Any]:
-    """For a plot: by number of files, what was counted and what loops for each file would take."""
+    """Returns the plot's data: by number of files, the counted transitions and those of a loop for each file."""
     return {
         "points": [
             {"assets": each.assets, "polls": each.polls, "counted": each.transitions, "naive": each.naive}

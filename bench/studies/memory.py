@@ -1,10 +1,10 @@
-"""How much memory each function takes, and what its MemorySize buys: time and money of a cold start, by a model.
+"""The memory that each function uses, and a model of the time and the cost of a cold start for each MemorySize.
 
-The peak is that of a fresh process under Lambda's runtime client, with the layers as built, after its start and one
-invocation against recorded answers. The model: a function has memory / 1,769 MB of a processor (AWS: 1,769 MB are one
-vCPU), but a whole one while it starts; calls to AWS and crun are waited for at any size; the start is billed too. The
-recorded answers come over plain HTTP: for each service that is called one new TLS connection is added, as bench/tls.py
-finds it. A person comes once, so most invocations that somebody waits for are cold: cold starts are what is weighed.
+The peak is that of a new process under Lambda's runtime client, with the built layers, after its start and one
+invocation with recorded responses. The model: a function has memory / 1,769 MB of a processor (AWS: 1,769 MB are one
+vCPU), but a whole one while it starts; waits for AWS and crun do not depend on the size; the start is billed. The
+recorded responses use plain HTTP, so the model adds one new TLS connection for each service (bench/studies/tls.py).
+Most people come once, so most invocations that somebody waits for are cold: the model is about cold starts.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.artefact import build
-from bench.bytecode import all_recordings, wrapped
-from bench.canned import canned
-from bench.cold_start import Bench
-from bench.recording import Recording, record
+from bench.studies.artefact import build
+from bench.studies.bytecode import all_recordings, wrapped
+from bench.studies.canned import canned
+from bench.studies.cold_start import Bench
+from bench.studies.recording import Recording, record
+from bench.studies.tls import measure as measure_tls
 from bench.table import Row
-from bench.tls import measure as measure_tls
 from tests.template_file import RESOURCES, TEMPLATE
 
 SAMPLES = 5
@@ -34,11 +34,11 @@ _FULL_PROCESSOR_MB = 1769
 #: US dollars in us-east-1 on arm64 (aws.amazon.com/lambda/pricing): per GB-second, and per request.
 _GB_SECOND = 0.0000133334
 _REQUEST = 0.20 / 1_000_000
-#: Seconds of waiting for one call: assumed, since the recorded answers come at once.
+#: Seconds of waiting for one call. Assumed, because recorded responses are immediate.
 _AWS_CALL, _CRUN_CALL = 0.01, 0.3
-#: A size is good enough when its cost times latency is within so much of the best.
+#: A size is good enough when its cost times latency is at most this factor above the best.
 _NEAR_BEST = 1.1
-#: Linux's VmHWM: getrusage's figure also counts what the process was before it became this one.
+#: Reads Linux's VmHWM: getrusage also counts the process before its exec.
 _MEASURED_SOURCE = """import json, time
 start = time.process_time()
 from function import handler as invoke
@@ -56,9 +56,9 @@ def handler(event, context):
 
 @dataclass(frozen=True)
 class Footprint:
-    """Of one function: peak in MB; CPU seconds of its start and of its first invocation; seconds it waits for others.
+    """One function: peak in MB; CPU seconds of its start and of its first invocation; seconds that it waits for calls.
 
-    ``first`` has the TLS connections in it.
+    ``first`` includes the TLS connections.
     """
 
     peak: float
@@ -67,20 +67,20 @@ class Footprint:
     waiting: float
 
     def latency(self, size: int) -> float:
-        """Seconds of a cold start at ``size`` MB."""
+        """Returns the seconds of a cold start at ``size`` MB."""
         return self.init + self.first / min(1.0, size / _FULL_PROCESSOR_MB) + self.waiting
 
     def cost(self, size: int) -> float:
-        """US dollars of it."""
+        """Returns the US dollars of a cold start at ``size`` MB."""
         return self.latency(size) * size / 1024 * _GB_SECOND + _REQUEST
 
     def fits(self, size: int) -> bool:
-        """Whether enough of ``size`` MB stays free."""
+        """Returns whether enough of ``size`` MB stays free."""
         return self.peak <= _PEAK_SHARE * size
 
 
 def best_size(footprint: Footprint) -> int:
-    """The smallest size that the function fits into whose cost times latency is within a tenth of the best."""
+    """Returns the smallest size that fits and whose cost times latency is within a tenth of the best."""
     products = {size: footprint.cost(size) * footprint.latency(size) for size in SIZES if footprint.fits(size)}
     if not products:
         return SIZES[-1]
@@ -88,7 +88,7 @@ def best_size(footprint: Footprint) -> int:
 
 
 def measure(samples: int = SAMPLES) -> dict[str, Footprint]:
-    """Each function's footprint: the highest peak and the median times of ``samples`` processes."""
+    """Returns each function's footprint: the highest peak and the median times of ``samples`` processes."""
     recordings, settings = record()
     with tempfile.TemporaryDirectory() as folder, canned() as server:
         bench = Bench(server, Path(folder), build(), settings)
@@ -97,9 +97,9 @@ def measure(samples: int = SAMPLES) -> dict[str, Footprint]:
 
 
 def _connections(samples: int) -> tuple[float, float]:
-    """CPU seconds of the first call on a new TLS connection: of an AWS client, of crun's."""
+    """Returns the CPU seconds of the first call on a new TLS connection: of an AWS client, and of crun's."""
     calls = measure_tls(samples)
-    return calls["dynamodb", "init"][0], calls["crun", "init"][0]
+    return calls["dynamodb"][0], calls["crun"][0]
 
 
 def _footprint(bench: Bench, recording: Recording, samples: int, connection: tuple[float, float]) -> Footprint:
@@ -120,7 +120,7 @@ def _footprint(bench: Bench, recording: Recording, samples: int, connection: tup
 
 
 def memory_size(function: str) -> int:
-    """What the template gives to functions/<function>, in MB."""
+    """Returns the template's MemorySize of functions/<function>, in MB."""
     (size,) = (
         each["Properties"].get("MemorySize", TEMPLATE["Globals"]["Function"]["MemorySize"])
         for each in RESOURCES.values()
@@ -133,7 +133,7 @@ _found: dict[str, Footprint] = {}
 
 
 def rows() -> list[Row]:
-    """Peak beside MemorySize for each function, and the size that the rule asks for."""
+    """Returns each function's peak compared with its MemorySize, and the size by the rule."""
     _found.update(measure())
     peaks = [
         Row("memory", f"{name}: peak", each.peak, "MB", memory_size(name), _PEAK_SHARE)
@@ -147,12 +147,12 @@ def rows() -> list[Row]:
 
 
 def extra() -> dict[str, Any]:
-    """The model's table."""
+    """Returns the model's table."""
     return {"table": model_table(_found)}
 
 
 def model_table(footprints: Mapping[str, Footprint]) -> list[list[str]]:
-    """For each function and size seconds and US dollars per million cold starts; the first line is the head."""
+    """Returns seconds and US dollars per million cold starts, by function and size; the first line is the head."""
     head = ["function", "start, ms CPU", "first invocation, ms CPU", "waits, ms", *(f"{size} MB" for size in SIZES)]
     table = [[*head, "template", "by the rule"]]
     for name, each in sorted(footprints.items()):

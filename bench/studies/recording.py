@@ -1,6 +1,6 @@
-"""One onboarding, recorded: what each function was asked, and what AWS and crun answered.
+"""Records one onboarding: the event of each function, and the responses of AWS and crun.
 
-Whoever measures plays it again, function by function, against answers that cost next to nothing.
+Benchmarks replay it, function by function, with responses that need almost no time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CRUN: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Exchange:
-    """One call and its answer. ``parameters`` are the client method's; a call to crun has none."""
+    """One call and its response. ``parameters`` are those of the client's method; a call to crun has none."""
 
     service: str
     operation: str
@@ -50,7 +50,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Recording:
-    """One invocation of a fresh process: the event, the services it makes clients of, every exchange in its order."""
+    """One invocation of a new process: its event, the services that it has clients of, and its exchanges in order."""
 
     function: str
     event: dict[str, Any]
@@ -59,7 +59,7 @@ class Recording:
 
 
 class _AlwaysCold(dict[str, Any]):
-    """In place of what SimulatedAws keeps warm: every invocation starts anew."""
+    """Replaces the warm processes of SimulatedAws: every invocation is a cold start."""
 
     def __contains__(self, _: object) -> bool:
         return False
@@ -67,13 +67,13 @@ class _AlwaysCold(dict[str, Any]):
 
 @dataclass
 class Recorder:
-    """Watches simulated AWS: ``found`` has each function's invocations that succeeded."""
+    """Records calls in simulated AWS: ``found`` has the successful invocations of each function."""
 
     exchanges: list[Exchange] = field(default_factory=list)
     found: dict[str, list[Recording]] = field(default_factory=dict)
     asked: dict[str, Any] = field(default_factory=dict)
     services: set[str] = field(default_factory=set)
-    #: What crun says of every asset.
+    #: The status that crun returns for every asset.
     asset_status: str = "Active"
 
     def parameters(self, params: dict[str, Any], **_: Any) -> None:
@@ -82,7 +82,7 @@ class Recorder:
     def answered(self, http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         body = http_response.content
         for name, value in parsed.items():
-            if isinstance(value, StreamingBody):  # reading the answer has emptied it
+            if isinstance(value, StreamingBody):  # the body has been read
                 parsed[name] = StreamingBody(io.BytesIO(body), len(body))
         service = {"sfn": "stepfunctions"}.get(model.service_model.service_name, model.service_model.service_name)
         headers = {name.lower(): value for name, value in http_response.headers.items()}
@@ -122,13 +122,13 @@ class Recorder:
 
 
 def record() -> tuple[dict[str, Recording], dict[str, str]]:
-    """Plays one person with three files and a consent, then the reading routes and the erasure.
+    """Onboards one person with three files and a consent, then calls the reading routes and the erasure.
 
-    For each function that calls anybody the invocation with the most calls, and the functions' environment.
+    Returns the invocation with the most calls for each function that makes calls, and the functions' environment.
     """
-    # Some hours ago: what is then stored of times to come is past when it is played again, and no token has expired.
+    # It starts some hours ago: stored times are in the past when it is replayed, and no token has expired.
     with simulated_aws(SETTINGS, start=time.time() - 4 * 3600) as where, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bootstrap, "client", bootstrap.client)  # put back at the end
+        patch.setattr(bootstrap, "client", bootstrap.client)  # restored at the end
         recorder = Recorder()
         recorder.listen(where)
         where.begin({})
@@ -143,7 +143,7 @@ def _play(where: SimulatedAws) -> None:
     where.play(person.story())
     where.settle()
     if not person.ended:
-        raise RuntimeError("the recorded person did not get through")
+        raise RuntimeError("the recorded onboarding did not finish")
     path = {"session_id": person.session_id}
     text = json.loads(where.invoke("record_consent", event_of_request("GET", "/consent", "/consent"))["body"])
     agreed = {name: text[name] for name in ("text_version", "language", "sha256")}
@@ -163,30 +163,30 @@ def _play(where: SimulatedAws) -> None:
 
 
 def _play_crun_caller(where: SimulatedAws) -> None:
-    """A program written for crun; its file is not to be had, since nobody serves it when the calls are played again."""
+    """Calls crun's own routes; the file cannot be downloaded, because no server has it during a replay."""
     opened = where.crun_route("visual-validate-session", body={"callback_url": CALLBACK}).body["data"]
     where.browser(take_check(opened["H5Link"], "pass"))
     where.settle()
     group_id = where.crun_route("visual-validate-result", byted_token=opened["BytedToken"]).body["data"]["GroupId"]
-    # An address that documents use (RFC 5737): refused without a look.
+    # An address for documentation (RFC 5737): rejected without a connection.
     file = {"name": "face", "asset_type": "Image", "asset_url": "http://192.0.2.1/face.jpg", "group_id": group_id}
     asset_id = where.crun_route("asset-upload", body=file).body["data"]["AssetId"]
     where.crun_route("asset-info", asset_id=asset_id)
 
 
 def environment_now() -> dict[str, str]:
-    """The functions' environment, inside of simulated AWS."""
+    """Returns the functions' environment inside simulated AWS."""
     return _constants() | {name: os.environ[name] for name in _variables()}
 
 
 def _constants() -> dict[str, str]:
-    """What the template sets for every function to one value."""
+    """Returns the variables that have the same value for every function."""
     variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     return {name: value for name, value in variables.items() if isinstance(value, str)}
 
 
 def _variables() -> list[str]:
-    """The names of what the template sets for any function."""
+    """Returns the names of the variables that the template sets for any function."""
     functions = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::Serverless::Function"]
     found = {name for each in functions for name in each["Environment"]["Variables"]}
     return sorted(found & set(os.environ))

@@ -1,6 +1,6 @@
-"""The figures that are the same on every machine, against those that were kept: ``python -m bench check``.
+"""Compares the figures that are the same on every machine with their baseline: ``python -m bench check``.
 
-What got worse fails; what got better, or is new, is told and may be kept with ``--accept``.
+A figure that got worse fails the check. One that got better or is new is printed; ``--accept`` saves it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import calls, dollars, transitions, weight
+from bench.checked import calls, transitions, usage, weight
 
 BASELINE = Path(__file__).with_name("baseline.json")
-#: Modules and bytes change a little with every version of a package; a call more is a call more.
+#: Modules and bytes vary a little with every version of a package; calls and transitions do not.
 _TOLERANCE = {"modules": 0.05, "layers": 0.05}
-#: A mean of calls counts as changed from here on.
+#: A mean number of calls counts as changed from this difference on.
 _CALLS = 0.05
 _PYTHON = ".".join(platform.python_version_tuple()[:2])
 
@@ -28,7 +28,7 @@ Figures = Mapping[str, Any]
 
 @dataclass
 class Verdict:
-    """Lines that say what differs, and by what."""
+    """One line for each figure that differs, with the difference."""
 
     worse: list[str] = field(default_factory=list)
     better: list[str] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Verdict:
 
 
 def measure() -> Figures:
-    """The figures as they are now; under a minute."""
+    """Returns the current figures, within a minute."""
     loaded = weight.imports()
     return {
         "python": _PYTHON,
@@ -49,12 +49,12 @@ def measure() -> Figures:
 
 
 def compare(now: Figures, kept: Figures) -> Verdict:
-    """What differs between two sets of figures. Modules are compared only between runs of the same Python."""
+    """Returns the differences between two sets of figures. Modules are compared only for the same Python version."""
     verdict = Verdict()
     kinds = ["calls", "transitions", "layers", *(["modules", "packages"] if now["python"] == kept["python"] else [])]
     for kind in kinds:
         before, after = kept.get(kind, {}), now[kind]
-        verdict.worse += [f"{kind}: {name} is not measured any more" for name in before.keys() - after.keys()]
+        verdict.worse += [f"{kind}: {name} is no longer measured" for name in before.keys() - after.keys()]
         verdict.new += [f"{kind}: {name}" for name in after.keys() - before.keys()]
         for name in before.keys() & after.keys():
             _compare_one(verdict, kind, name, before[name], after[name])
@@ -66,7 +66,7 @@ def compare(now: Figures, kept: Figures) -> Verdict:
 def _compare_one(verdict: Verdict, kind: str, name: str, before: Any, after: Any) -> None:
     if kind == "packages":
         verdict.worse += [f"packages: {name} imports {each}" for each in after if each not in before]
-        verdict.better += [f"packages: {name} imports {each} no more" for each in before if each not in after]
+        verdict.better += [f"packages: {name} no longer imports {each}" for each in before if each not in after]
         return
     old, new = _total(before), _total(after)
     margin = _CALLS if kind == "calls" else old * _TOLERANCE.get(kind, 0)
@@ -82,7 +82,7 @@ def _total(figure: Any) -> float:
 
 
 def _split(before: Any, after: Any) -> str:
-    """Which calls make the difference."""
+    """Returns which calls make the difference."""
     if not isinstance(before, dict):
         return ""
     changes = {each: round(after.get(each, 0) - before.get(each, 0), 3) for each in {*before, *after}}
@@ -95,28 +95,28 @@ def check(
     *,
     baseline: Path = BASELINE,
     measured: Callable[[], Figures] = measure,
-    stale: Callable[[], list[str]] = dollars.stale,
+    stale: Callable[[], list[str]] = usage.stale,
 ) -> int:
-    """Prints what differs from the baseline; 1 when something got worse. ``accept`` keeps what was found instead.
+    """Prints what differs from the baseline, and returns 1 when something got worse. ``accept`` saves a new baseline.
 
-    What persons use is compared with ops/usage.json: `python -m bench usage` writes that anew.
+    The usage of people is compared with ops/usage.json, which `python -m bench usage` writes.
     """
     now = measured()
     if accept:
         baseline.write_text(json.dumps(now, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-        print(f"kept in {baseline.name}")
+        print(f"saved in {baseline.name}")
         return 0
     kept = json.loads(baseline.read_text())
     if now["python"] != kept["python"]:
-        print(f"modules are not compared: the baseline is of Python {kept['python']}, this is {now['python']}")
+        print(f"modules are not compared: the baseline is from Python {kept['python']}, this is {now['python']}")
     verdict = compare(now, kept)
-    verdict.worse += [f"ops/usage.json is out of date: {each}; python -m bench usage" for each in stale()]
+    verdict.worse += [f"ops/usage.json is out of date: {each}; run python -m bench usage" for each in stale()]
     for line in verdict.worse:
         print(f"worse: {line}")
     for line in verdict.better:
-        print(f"better: {line}; run with --accept to keep it")
+        print(f"better: {line}; --accept saves it")
     for line in verdict.new:
-        print(f"new: {line}; run with --accept to keep it")
+        print(f"new: {line}; --accept saves it")
     if not verdict.worse:
         print("nothing got worse")
     return 1 if verdict.worse else 0

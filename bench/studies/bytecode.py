@@ -1,4 +1,4 @@
-"""What is deployed: whether its bytecode is there and used, whether two builds are the same, and what it weighs."""
+"""The deployed files: whether Python uses their bytecode, whether two builds are identical, and their size."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
-from bench.artefact import Artefact
-from bench.canned import canned
-from bench.cold_start import Bench
-from bench.recording import Recording, record
+from bench.studies.artefact import Artefact
+from bench.studies.canned import canned
+from bench.studies.cold_start import Bench
+from bench.studies.recording import Recording, record
 from bench.table import Row
 from local.processes import ROOT, environment
 from local.stack import build_for_host
@@ -26,9 +26,9 @@ from tests.template_file import TEMPLATE
 
 _MEGABYTE = 1_000_000
 _DEFLATE_LEVEL = 6
-#: The flags word of a .pyc that is read without a look at its source (PEP 552): hash-based, not checked.
+#: The flags word of a .pyc that Python loads without a check of its source (PEP 552): hash-based, unchecked.
 _UNCHECKED_HASH = 0b01
-#: Runs the real handler once, and then says which files the process has loaded.
+#: Runs the real handler once, and then writes down the files that the process has loaded.
 _LOADED_FILES_SOURCE = """import json, sys
 from function import handler as invoke
 def handler(event, context):
@@ -41,7 +41,7 @@ def handler(event, context):
 
 
 def rows() -> list[Row]:
-    """Two builds in folders of different names, looked at and compared."""
+    """Returns the figures of one build, and its comparison with another build in a folder of a different name."""
     with tempfile.TemporaryDirectory() as folder:
         first, second = (_build(Path(folder) / name) for name in ("one", "quite_another"))
         found = [
@@ -67,20 +67,20 @@ def _bytecode(layers: Sequence[Path]) -> list[Row]:
     sources = [file for layer in layers for file in _files(layer, ".py")]
     kept = [cached for file in sources if (cached := Path(cache_from_source(str(file)))).exists()]
     unchecked = [file for file in kept if flags(file) == _UNCHECKED_HASH]
-    covered, blind = len(kept) / len(sources), len(unchecked) / max(len(kept), 1)
+    covered, unchecked_share = len(kept) / len(sources), len(unchecked) / max(len(kept), 1)
     return [
-        Row("bytecode", "sources with bytecode beside them", covered, "", None, 1.0, True),
-        Row("bytecode", "of it read without a look at the source", blind, "", None, 1.0, True),
+        Row("bytecode", "sources with bytecode", covered, "", None, 1.0, True),
+        Row("bytecode", "bytecode loaded without a check of the source", unchecked_share, "", None, 1.0, True),
     ]
 
 
 def flags(file: Path) -> int:
-    """The flags word of a .pyc: bytes 4 to 7, little-endian."""
+    """Returns the flags word of a .pyc: bytes 4 to 7, little-endian."""
     return int.from_bytes(file.read_bytes()[4:8], "little")
 
 
 def same_share(first: Sequence[Path], second: Sequence[Path]) -> float:
-    """Of all files under pairs of folders, the share that is there twice with the same bytes."""
+    """Returns the share of all files under pairs of folders that exist in both with the same bytes."""
     same = total = 0
     for one, other in zip(first, second, strict=True):
         mine, theirs = ({file.relative_to(each): file for file in _files(each)} for each in (one, other))
@@ -90,7 +90,7 @@ def same_share(first: Sequence[Path], second: Sequence[Path]) -> float:
 
 
 def zipped_size(folder: Path) -> int:
-    """Bytes of ``folder`` as a zip archive."""
+    """Returns the size of ``folder`` as a zip archive, in bytes."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=_DEFLATE_LEVEL) as archive:
         for file in _files(folder):
@@ -105,7 +105,7 @@ def _weights(layers: Sequence[Path]) -> list[Row]:
         Row("bytecode", "layer of dependencies, zipped", zipped_size(dependencies) / _MEGABYTE, "MB", None, 8),
         Row("bytecode", "layer of dependencies, unzipped", _weight(_files(dependencies)), "MB"),
         Row("bytecode", "layer of the product, zipped", zipped_size(likeness) / _MEGABYTE, "MB"),
-        Row("bytecode", "its code without bytecode and pages", 1000 * _weight(_files(likeness, ".py")), "kB"),
+        Row("bytecode", "its code, without bytecode and pages", 1000 * _weight(_files(likeness, ".py")), "kB"),
         Row("bytecode", "all functions' own code", 1000 * _weight(sources), "kB"),
     ]
 
@@ -122,7 +122,7 @@ def _unused(artefact: Artefact) -> list[Row]:
     names = ", ".join(map(_plain, idle))
     return [
         Row("bytecode", "packages in the layer", len(there), ""),
-        Row("bytecode", ": ".join(filter(None, ["of them that no function loads", names])), len(idle), "", None, 0),
+        Row("bytecode", ": ".join(filter(None, ["packages that no function loads", names])), len(idle), "", None, 0),
     ]
 
 
@@ -139,7 +139,7 @@ def _plain(name: str) -> str:
 
 
 def _loaded_files(artefact: Artefact) -> set[str]:
-    """What any function has loaded when it has started and served an invocation, which calls whatever is lazy."""
+    """Returns the files that any function has loaded after one invocation, which also makes its lazy imports."""
     recordings, settings = record()
     found: set[str] = set()
     with tempfile.TemporaryDirectory() as folder, canned() as server:
@@ -152,7 +152,7 @@ def _loaded_files(artefact: Artefact) -> set[str]:
 
 
 def all_recordings(recordings: dict[str, Recording]) -> list[Recording]:
-    """The recorded invocations, and those of functions that call nobody."""
+    """Returns the recorded invocations, and one for each function that makes no calls."""
     quiet = {each.parent.name for each in (ROOT / "functions").glob("*/app.py")} - recordings.keys()
     return [*recordings.values(), *(Recording(name, _event(name), (), []) for name in sorted(quiet))]
 
@@ -163,20 +163,20 @@ def _event(function: str) -> dict[str, Any]:
 
 
 def wrapped(bench: Bench, function: str, source: str) -> Path:
-    """A task folder in which ``source`` is the handler's module and the function's own is called ``function``."""
+    """Returns a task folder where ``source`` is the handler's module and the function's own is named ``function``."""
     task = bench.task(f"wrapped_{function}", source)
     shutil.copy(bench.artefact.function(function) / "app.py", task / "function.py")
     return task
 
 
 def _runtime_at_hand() -> Row:
-    """Whether this machine can compile for the runtime that the template names."""
+    """Returns whether this machine can compile for the template's runtime."""
     name = TEMPLATE["Parameters"]["PythonRuntime"]["Default"]
     command = shutil.which(name)
-    # A command alone proves nothing: pyenv puts a stub there, which fails.
+    # The command may exist and still fail: pyenv installs such stubs.
     there = command and subprocess.run([command, "-c", ""], capture_output=True, check=False).returncode == 0
     here = f"python{sys.version_info.major}.{sys.version_info.minor}"
     note = f"Measured with the layers for {here}." + (
-        "" if there else f" Without a {name} on the path, `sam build` for AWS deploys no bytecode, and reports it."
+        "" if there else f" Without {name} on the PATH, `sam build` for AWS deploys no bytecode and prints a warning."
     )
-    return Row("bytecode", f"an interpreter {name} is at hand", int(bool(there)), "", note=note)
+    return Row("bytecode", f"{name} is installed", int(bool(there)), "", note=note)

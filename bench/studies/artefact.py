@@ -1,4 +1,4 @@
-"""What is deployed, built for this machine's interpreter: `sam build` as local/stack.py does it."""
+"""The deployed files, built for this machine's interpreter by `sam build` as in local/stack.py."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from local.stack import build_for_host
 
 @dataclass(frozen=True)
 class Artefact:
-    """A build. ``layers`` in the order of the template."""
+    """A build; ``layers`` has the template's order."""
 
     folder: Path
 
     @property
     def layers(self) -> list[Path]:
-        """The layers' folders, each with ``python`` in it."""
+        """The layers' folders; each contains a folder ``python``."""
         return [self.folder / "DependenciesLayer", self.folder / "LikenessLayer"]
 
     def function(self, name: str) -> Path:
-        """The folder of functions/<name>."""
+        """Returns the folder functions/<name>."""
         return ROOT / "functions" / name
 
 
 @cache
 def build() -> Artefact:
-    """The build of the sources as they are; unchanged sources are built once."""
+    """Builds the current sources; unchanged sources are built once."""
     state = ROOT / ".local"
     state.mkdir(exist_ok=True)
     (state / "home").mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a function weighs before it does anything: the modules that it imports, the bytes of the layers."""
+"""The modules that a function imports when it starts, and the size of the layers in bytes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.functions import REGION, environment
 
 _LAYER = ROOT / "layers" / "likeness"
 _REQUIREMENTS = ROOT / "layers" / "dependencies" / "requirements.txt"
-#: What Lambda's runtime brings along.
+#: The packages in Lambda's runtime.
 _RUNTIME = ("boto3", "botocore", "s3transfer", "python-dateutil", "six", "jmespath", "urllib3")
 _SECONDS = 60.0
-#: Executes the file it is given as Lambda does, and says what that has loaded.
+#: Executes a file as Lambda does, and prints the modules that this has loaded.
 _SHOW_MODULES_SOURCE = (
     "import sys; bare = set(sys.modules)\n"
     "import runpy; runpy.run_path(sys.argv[1], run_name='app')\n"
@@ -36,26 +36,26 @@ class StartFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Weight:
-    """The modules that a function imports beyond a bare interpreter: how many, and whose beside Python's own."""
+    """The number of modules that a function imports beyond a bare interpreter, and their packages outside of Python."""
 
     modules: int
     packages: tuple[str, ...]
 
 
 class _Secrets:
-    """Knows secrets by name only: while a function starts, it fetches none."""
+    """Returns ARNs only: no secret is read while a function starts."""
 
     def create_secret(self, **of: str) -> dict[str, str]:
         return {"ARN": f"arn:aws:secretsmanager:{REGION}:1:secret:{of['Name']}"}
 
 
 def functions() -> list[str]:
-    """The functions' names."""
+    """Returns the functions' names."""
     return sorted(each.parent.name for each in (ROOT / "functions").glob("*/app.py"))
 
 
 def imports() -> dict[str, Weight]:
-    """Each function, started in a fresh interpreter that has what it has on Lambda and nothing else. StartFailed."""
+    """Starts each function in a new interpreter with the packages that it has on Lambda. Raises StartFailed."""
     with tempfile.TemporaryDirectory() as folder:
         packages = Path(folder)
         for name in {*_RUNTIME, *_locked()}:
@@ -105,10 +105,10 @@ def _started(function: str, variables: Mapping[str, str], known: Set[str]) -> We
 
 
 def layers() -> dict[str, int]:
-    """Bytes of the layers' sources: the package, and the locked packages as this environment has them."""
+    """Returns the bytes of the layers' sources: the package, and the locked packages as installed here."""
     shipped = (each for name in ("likeness", "pages") for each in (_LAYER / name).rglob("*"))
     own = sum(each.stat().st_size for each in shipped if each.is_file() and _is_shipped(each))
-    contract = len(built().encode())  # the layer's build makes it
+    contract = len(built().encode())  # built with the layer
     return {"likeness": own + contract, "dependencies": sum(_bytes_of(each) for each in _locked())}
 
 
@@ -126,5 +126,5 @@ def _bytes_of(name: str) -> int:
 
 
 def _is_shipped(file: Path) -> bool:
-    # `bin` is removed by the layer's build.
+    # The layer's build removes `bin`.
     return file.suffix != ".pyc" and file.parent.name != "bin"

@@ -1,8 +1,8 @@
-"""What polling costs: the product's schedule, fixed and exponential ones, and the best that is possible.
+"""The cost of polling: the product's schedule compared with fixed and exponential ones, and with the optimum.
 
-Cost = polls + weight x mean delay in seconds, of an asset whose time to Active has a known distribution. Nothing waits
-and nothing is drawn for it: a schedule's polls are known ages, and the integrals between them are exact. Only what the
-stack has seen before is drawn, asset by asset, and noticed by the schedule in force at that time.
+Cost = polls + weight x mean delay in seconds, for an asset whose time to Active has a known distribution. The cost of a
+schedule is computed, not sampled: its polls are known ages, and the integrals between them are exact. Only the history
+that the stack has learned from is sampled, asset by asset, with the schedule that was in force at that time.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from likeness.domain.polling import NEVER, NOTHING_SEEN, History, Schedule, obse
 PART = "polling"
 WEIGHTS = (0.05, 0.2, 1.0)
 DEADLINE = 86_400.0
-#: None of them was used to choose the schedule's constants.
+#: None of these seeds was used to choose the schedule's constants.
 SEEDS = (11, 12, 13, 14, 15, 16)
 HISTORIES = (300, 3_000)
-#: A schedule is renewed after so many assets: the functions keep a history for ten minutes.
+#: Assets between two updates of a schedule: the functions cache a history for ten minutes.
 _PLAN_RENEWED_EVERY = 25
 _PLAN_RENEWED_LATER = 250
-#: What is left after this is no asset at all.
+#: A smaller share of assets is not followed further.
 _NEGLIGIBLE = 1e-12
 
 
 class Distribution(Protocol):
-    """Of the time to Active, in seconds."""
+    """A distribution of the time to Active, in seconds."""
 
     def by(self, age: float) -> float:
-        """The chance to be Active by then."""
+        """Returns the probability of being Active at ``age``."""
         ...
 
     def moment(self, age: float) -> float:
-        """The integral of t dF(t) up to then."""
+        """Returns the integral of t dF(t) up to ``age``."""
         ...
 
     def draw(self, chance: random.Random) -> float:
-        """The time of one asset; infinite when it never comes."""
+        """Returns a random time; infinite for an asset that is never Active."""
         ...
 
 
 @dataclass(frozen=True)
 class LogNormal:
-    """By its median in seconds and the sigma of its logarithm."""
+    """A lognormal distribution, by its median in seconds and the sigma of its logarithm."""
 
     median: float
     sigma: float
@@ -75,7 +75,7 @@ class LogNormal:
 
 @dataclass(frozen=True)
 class Points:
-    """Shares of the assets that take exactly so many seconds; the rest never comes."""
+    """Pairs of seconds and the share of assets that take exactly that long; the rest is never Active."""
 
     shares: tuple[tuple[float, float], ...]
 
@@ -109,18 +109,18 @@ CASES: tuple[Case, ...] = tuple((name, weight) for name in DISTRIBUTIONS for wei
 
 @dataclass(frozen=True)
 class Cost:
-    """Per asset: polls, and the mean delay in seconds of those that turn Active."""
+    """Per asset: polls, and the mean delay in seconds of those that become Active."""
 
     polls: float
     delay: float
 
     def at(self, weight: float) -> float:
-        """Both in polls."""
+        """Returns the cost in polls, where a second of delay costs ``weight`` polls."""
         return self.polls + weight * self.delay
 
 
 def cost_of(distribution: Distribution, ages: Sequence[float]) -> Cost:
-    """Of polls at these ages; what has not settled at the last of them is given up."""
+    """Returns the cost of polls at these ages; an asset that is not Active at the last one is given up."""
     polls = delay = before = 0.0
     for age in ages:
         waiting = 1 - distribution.by(before)
@@ -148,7 +148,7 @@ def _fixed(seconds: float) -> Callable[[int, float], float]:
 
 
 def _exponential(first: float, rate: float, most: float) -> Callable[[int, float], float]:
-    # The exponent is bounded for the sake of the floats; the cap is reached long before.
+    # The exponent is bounded to avoid an overflow; the cap is reached long before.
     return lambda number, _: min(first * rate ** min(number, 50), most)
 
 
@@ -161,31 +161,31 @@ PEERS: dict[str, Callable[[int, float], float]] = {
 
 
 @cache
-def peer_costs(deadline: float) -> dict[tuple[str, str], Cost]:
-    """By peer and distribution."""
+def peer_costs() -> dict[tuple[str, str], Cost]:
+    """Returns costs by peer and distribution."""
     return {
-        (peer, name): cost_of(distribution, _ages(pause, deadline))
+        (peer, name): cost_of(distribution, _ages(pause, DEADLINE))
         for peer, pause in PEERS.items()
         for name, distribution in DISTRIBUTIONS.items()
     }
 
 
-def best_peer(case: Case, deadline: float = DEADLINE) -> tuple[float, str]:
-    """What the best peer costs in this case, and which it is."""
+def best_peer(case: Case) -> tuple[float, str]:
+    """Returns the cost of the best peer in this case, and its name."""
     name, weight = case
-    return min((peer_costs(deadline)[peer, name].at(weight), peer) for peer in PEERS)
+    return min((peer_costs()[peer, name].at(weight), peer) for peer in PEERS)
 
 
 def ages_of(schedule: Schedule, history: History) -> list[float]:
-    """When the product's schedule polls."""
+    """Returns the ages at which the product's schedule polls."""
     return _ages(lambda _, age: schedule.next_delay(age, history), schedule.deadline)
 
 
-def learned(case: Case, seed: int, sizes: Sequence[int], deadline: float = DEADLINE) -> Iterator[Cost]:
-    """The costs after so many assets, each of them noticed by the schedule that had learned from those before it."""
+def learned(case: Case, seed: int, sizes: Sequence[int]) -> Iterator[Cost]:
+    """Yields the costs after each number of assets; each asset is polled by the schedule learned from earlier ones."""
     name, weight = case
-    distribution, chance = DISTRIBUTIONS[name], random.Random(f"{seed} {name}")  # drawn again the same
-    schedule, history = Schedule(weight=weight, deadline=deadline), NOTHING_SEEN
+    distribution, chance = DISTRIBUTIONS[name], random.Random(f"{seed} {name}")  # the same times in each run
+    schedule, history = Schedule(weight=weight, deadline=DEADLINE), NOTHING_SEEN
     ages, counts, never = ages_of(schedule, history), list(history.counts), 0.0
     for number in range(1, max(sizes) + 1):
         seen = _noticed(distribution.draw(chance), ages, history)
@@ -204,29 +204,30 @@ def _noticed(time: float, ages: Sequence[float], history: History) -> History:
     return NEVER if poll == len(ages) else observed(ages[poll - 1] if poll else 0.0, ages[poll], history)
 
 
-def ratio(cost: Cost, case: Case, deadline: float = DEADLINE) -> float:
-    """To the best peer."""
-    return cost.at(case[1]) / best_peer(case, deadline)[0]
+def ratio(cost: Cost, case: Case) -> float:
+    """Returns the ratio of a cost to that of the best peer."""
+    return cost.at(case[1]) / best_peer(case)[0]
 
 
 def prior_ratio(case: Case) -> float:
-    """To the best peer, before anything was seen."""
+    """Returns the ratio to the best peer of a schedule without a history."""
     return ratio(cost_of(DISTRIBUTIONS[case[0]], ages_of(Schedule(weight=case[1]), NOTHING_SEEN)), case)
 
 
-# -- the best that is possible ------------------------------------------------------------------------------------
+# -- the optimum ------------------------------------------------------------------------------------
 
 
-def optimum(case: Case, bounds: Callable[[float], tuple[float, float]], deadline: float = DEADLINE) -> float:
-    """What the best schedule costs that knows the distribution, by dynamic programming over a fine grid of ages.
+def optimum(case: Case, bounds: Callable[[float], tuple[float, float]]) -> float:
+    """Returns the cost of the best schedule for a known distribution, by dynamic programming over a grid of ages.
 
-    ``bounds`` gives the shortest and the longest pause at an age. Whole seconds up to 100 s, then one in a hundred.
+    ``bounds`` returns the shortest and the longest pause at an age. The grid has steps of a second up to 100 s, then of
+    one per cent.
     """
     name, weight = case
     distribution = DISTRIBUTIONS[name]
     ages = [0.0]
-    while ages[-1] < deadline:
-        ages.append(min(deadline, ages[-1] + max(1.0, ages[-1] / 100)))
+    while ages[-1] < DEADLINE:
+        ages.append(min(DEADLINE, ages[-1] + max(1.0, ages[-1] / 100)))
     by, moments = [distribution.by(age) for age in ages], [distribution.moment(age) for age in ages]
     rest = [0.0] * len(ages)
     for here in range(len(ages) - 2, -1, -1):
@@ -257,7 +258,7 @@ def _pair(what: str, ratios: Sequence[float], *, goals: tuple[float | None, floa
 
 
 def rows(*, fast: bool = False) -> list[Row]:
-    """Everything; ``fast`` learns from 300 assets of two seeds only."""
+    """Returns all rows; with ``fast``, it learns from 300 assets of two seeds only."""
     found = []
     seeds, sizes = (SEEDS[:2], HISTORIES[:1]) if fast else (SEEDS, HISTORIES)
     runs = {case: [list(learned(case, seed, sizes)) for seed in seeds] for case in CASES}
@@ -271,22 +272,21 @@ def rows(*, fast: bool = False) -> list[Row]:
         figures = [figure for each in by_seed for figure in each]
         found += _pair(f"learned from {size:,} assets", figures, goals=(1.05, 0.92), note=note)
     found += _pair("the prior alone", [prior_ratio(case) for case in CASES], goals=(1.7, None))
-    found += _peers(DEADLINE)
+    found += _peers()
     found += _pair("full knowledge, any pause", _optima(_any_pause), goals=(None, None))
     found += _pair("full knowledge, the template's bounds", _optima(Schedule().bounds), goals=(None, None))
     if not fast:
-        found += _hour()
         found += [_case(case, [each[-1] for each in runs[case]]) for case in CASES]
     return found
 
 
 def _case(case: Case, costs: Sequence[Cost]) -> Row:
-    """What an asset costs in one of the twelve."""
+    """Returns the cost of an asset in one of the twelve cases."""
     name, weight = case
     peer_cost, peer = best_peer(case)
     return Row(
         PART,
-        f"{name}, w {weight:g}: learned from {HISTORIES[-1]:,}, beside full knowledge within the bounds",
+        f"{name}, w {weight:g}: learned from {HISTORIES[-1]:,}, compared with full knowledge within the bounds",
         mean(cost.at(weight) for cost in costs),
         "polls per asset",
         floor=optimum(case, Schedule().bounds),
@@ -295,12 +295,12 @@ def _case(case: Case, costs: Sequence[Cost]) -> Row:
     )
 
 
-def _peers(deadline: float) -> list[Row]:
+def _peers() -> list[Row]:
     return [
         Row(
             PART,
-            f"{peer}: its own worst" + (f", deadline {deadline:,.0f} s" if deadline != DEADLINE else ""),
-            max(ratio(peer_costs(deadline)[peer, case[0]], case, deadline) for case in CASES),
+            f"{peer}: its own worst",
+            max(ratio(peer_costs()[peer, case[0]], case) for case in CASES),
             "x the best peer",
         )
         for peer in PEERS
@@ -311,24 +311,16 @@ def _optima(bounds: Callable[[float], tuple[float, float]]) -> list[float]:
     return [optimum(case, bounds) / best_peer(case)[0] for case in CASES]
 
 
-def _hour() -> list[Row]:
-    """The same with a deadline of an hour, which spares the peers their polls for what never comes."""
-    hour = 3_600.0
-    ratios = [ratio(next(learned(case, SEEDS[0], HISTORIES[:1], hour)), case, hour) for case in CASES]
-    what = f"learned from {HISTORIES[0]} assets, deadline {hour:,.0f} s"
-    return _pair(what, ratios, goals=(None, None)) + _peers(hour)
-
-
-#: From one poll for a hundred seconds of delay to five polls for one.
+#: Polls per second of delay.
 _FRONT_WEIGHTS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 def extra() -> dict[str, Any]:
-    """What can be had for what, for the plot: the learned schedule as the weight varies, and each peer's point."""
+    """Returns the plot's data: polls and delay of the learned schedule for each weight, and of each peer."""
     panels = {}
     for name in DISTRIBUTIONS:
         learned_costs = [next(learned((name, weight), SEEDS[0], HISTORIES[:1])) for weight in _FRONT_WEIGHTS]
-        peers = {peer: peer_costs(DEADLINE)[peer, name] for peer in PEERS}
+        peers = {peer: peer_costs()[peer, name] for peer in PEERS}
         panels[name] = {
             "learned": [[each.polls, each.delay] for each in learned_costs],
             "peers": {peer: [cost.polls, cost.delay] for peer, cost in peers.items()},

@@ -1,8 +1,8 @@
-"""What DynamoDB would bill: request units from the sizes of the items that calls read and write.
+"""DynamoDB's request units, computed from the sizes of the items that calls read and write.
 
 The rules are those of its developer guide (capacity units, item sizes, secondary indexes): a read of 4 KB or a write
 of 1 KB is one unit, an eventually consistent read half of one, a transaction's write two; an index is written when
-something that it holds changes. A write whose condition fails costs what it would have cost.
+one of its attributes changes. A write whose condition fails costs as much as one that succeeds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _READ_UNIT, _WRITE_UNIT = 4096, 1024
 
 
 def size(item: Item) -> int:
-    """An item's bytes: names and values."""
+    """Returns an item's bytes: those of its names and values."""
     return sum(len(name.encode()) + _value(value) for name, value in item.items())
 
 
@@ -48,7 +48,7 @@ def _units(bytes_: int, unit: int) -> int:
 
 
 def index_units(before: Item, after: Item) -> int:
-    """Write units of the inventory's indexes, for a change of one item."""
+    """Returns the write units of the table's indexes for a change of one item."""
     found = 0
     for index in RESOURCES["Table"]["Properties"]["GlobalSecondaryIndexes"]:
         keys = [each["AttributeName"] for each in index["KeySchema"]]
@@ -73,7 +73,7 @@ class Units:
 
 @dataclass
 class Meter:
-    """Listens to the functions' calls, and to the state machine's own, and adds up by caller."""
+    """Adds up the request units of the functions' calls, and of the state machine's own, by caller."""
 
     where: SimulatedAws
     spent: dict[str, Units] = field(default_factory=dict)
@@ -82,25 +82,25 @@ class Meter:
 
     @property
     def total(self) -> Units:
-        """Of all callers."""
+        """The units of all callers."""
         found = self.spent.values()
         return Units(
             sum(each.read for each in found), sum(each.write for each in found), sum(each.bytes_read for each in found)
         )
 
     def asked(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        """A call is about to be made."""
+        """Handles a call that is about to be made."""
         if self.where.injector.caller:
             self._pending = (model.name, params, [self._item(*each) for each in _written(model.name, params)])
 
     def answered(self, parsed: dict[str, Any], **_: Any) -> None:
-        """It was answered."""
+        """Handles its response."""
         if self._pending and self.where.injector.caller:
             (operation, params, before), self._pending = self._pending, None
             self.add(self.where.injector.caller, operation, params, before, parsed)
 
     def add(self, by: str, operation: str, params: dict[str, Any], before: list[Item], parsed: dict[str, Any]) -> None:
-        """One call."""
+        """Adds one call."""
         units = self.spent.setdefault(by, Units())
         bytes_, reads = _read(operation, params, parsed)
         units.bytes_read += bytes_
@@ -116,7 +116,7 @@ class Meter:
 
 
 def _written(operation: str, params: Mapping[str, Any]) -> Iterator[tuple[str, Item]]:
-    """Table and key of each item that a call writes."""
+    """Yields the table and the key of each item that a call writes."""
     if operation == "TransactWriteItems":
         for entry in params["TransactItems"]:
             ((_, part),) = entry.items()
@@ -133,7 +133,7 @@ def _key(item: Item) -> Item:
 
 
 def _read(operation: str, params: Mapping[str, Any], parsed: Mapping[str, Any]) -> tuple[int, float]:
-    """Bytes and units."""
+    """Returns the bytes and the read units of a call."""
     if operation == "BatchGetItem":
         ((table, asked),) = params["RequestItems"].items()
         items = parsed["Responses"][table]
@@ -150,7 +150,7 @@ def _read(operation: str, params: Mapping[str, Any], parsed: Mapping[str, Any]) 
 
 @contextmanager
 def metered(where: SimulatedAws) -> Iterator[Meter]:
-    """In the block every call is metered."""
+    """Meters every call in the block."""
     meter = Meter(where)
     events = bootstrap.client("dynamodb").meta.events
     update_item = where.state_machine.update_item

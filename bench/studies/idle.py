@@ -1,4 +1,4 @@
-"""The floor of a deployed stack: the same hops through the emulator, with functions at their ends that do nothing."""
+"""The floor of a deployed stack: the same paths through the emulator, with functions that do nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from local import emulator
 from local.stack import Stack
 
 _TIMEOUT_SECONDS = 60.0
-#: One call over HTTP where it is told whom to call, as the measured way ends in one.
+#: With REPORT_TO it makes one HTTP call, because the measured path ends with one.
 _SOURCE = """import http.client, os
 def handler(event, context):
     if os.environ["REPORT_TO"]:
@@ -31,7 +31,7 @@ def handler(event, context):
         connection.close()
     return {"statusCode": 200, "body": ""}
 """
-#: The two calls of a callback and nothing else, as boto3 makes them.
+#: Makes the two calls of a callback with boto3, and does nothing else.
 _TWO_CALLS_SOURCE = """import boto3, os
 table, queue = boto3.client("dynamodb"), boto3.client("sqs")
 def handler(event, context):
@@ -68,29 +68,29 @@ class _Listener(ThreadingHTTPServer):
 
 @dataclass(frozen=True)
 class Idle:
-    """Each method takes one hop; its answer is in seconds."""
+    """Each method measures one path, in seconds."""
 
     url: str
     two_calls_url: str
     queue_url: str
     machines: dict[str, str]
     arrived: queue.Queue[float]
-    #: Made before: to make one takes longer than a hop.
+    #: Created in advance, because creating a client takes longer than the path.
     clients: dict[str, Any]
 
     def answer(self) -> int:
-        """One request that does nothing, by the way that all requests take; its HTTP status."""
+        """Sends one request to a function that does nothing, and returns the HTTP status."""
         return requests.get(self.url, timeout=40).status_code
 
     def two_calls(self) -> int:
-        """The same of a function that makes a callback's two calls."""
+        """Sends one request to a function that makes a callback's two calls, and returns the HTTP status."""
         return requests.get(self.two_calls_url, timeout=40).status_code
 
     def request(self) -> float:
-        """From a request to its answer."""
+        """From a request to its response."""
         began = time.monotonic()
         if self.answer() != requests.codes.ok:
-            raise RuntimeError("the idle route does not answer")
+            raise RuntimeError("the idle route does not return 200")
         return time.monotonic() - began
 
     def queue(self) -> float:
@@ -100,17 +100,17 @@ class Idle:
         return self._arrival() - began
 
     def object(self) -> float:
-        """From an object, by its event and a rule, to the function that is told of it."""
+        """From an object, through its event and a rule, to the function that receives the event."""
         began = time.monotonic()
         self.clients["s3"].put_object(Bucket=_NAME, Key="object", Body=b"")
         return self._arrival() - began
 
     def validation(self) -> float:
-        """From the start of an execution of the shape LookUpResult, SaveGroup, ClaimAssets, SubmitAsset to the last."""
+        """From the start of an execution of LookUpResult, SaveGroup, ClaimAssets, SubmitAsset to the last."""
         return self._execution("validation")
 
     def assets(self) -> float:
-        """The same of TakeOverAssets, SubmitAsset."""
+        """From the start of an execution of TakeOverAssets, SubmitAsset to the last."""
         return self._execution("assets")
 
     def _execution(self, machine: str) -> float:
@@ -124,7 +124,7 @@ class Idle:
 
 @contextmanager
 def idle(stack: Stack) -> Iterator[Idle]:
-    """Puts the functions and what leads to them beside the stack's own, in the emulator that ends with it."""
+    """Deploys the functions and their triggers to the stack's emulator, which ends with the stack."""
     listener = _Listener()
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -228,10 +228,10 @@ def _save(endpoint: str) -> dict[str, Any]:
 
 
 def _machine(endpoint: str, name: str, tasks: list[dict[str, Any]], last: str) -> str:
-    """A machine of ``tasks`` and a Map over one item that invokes ``last``."""
+    """Creates a state machine of ``tasks`` and a Map over one item that invokes ``last``, and returns its ARN."""
     processor = {"StartAt": "Last", "States": {"Last": _task(last) | {"End": True}}}
     submit = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": processor, "End": True}
-    begin = {"Type": "Pass", "Result": {"items": [1]}}  # stands for the first Choice
+    begin = {"Type": "Pass", "Result": {"items": [1]}}  # in place of the first Choice
     order = {f"State{number}": state for number, state in enumerate([begin, *tasks, submit])}
     for number in range(len(order) - 1):
         order[f"State{number}"]["Next"] = f"State{number + 1}"

@@ -1,4 +1,4 @@
-"""Calls of each operation, counted as HTTP requests in a warm process, beside the fewest that do the work."""
+"""Calls of each operation, counted as HTTP requests in a warm process, and compared with the fewest possible."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bench.stage import ACTIVE_AFTER_SECONDS, OperationFailed, Stage, answered, stage
+from bench.checked.stage import ACTIVE_AFTER_SECONDS, OperationFailed, Stage, answered, stage
 from bench.table import Row
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
 from tests.faults.crun_caller import CALLBACK
@@ -18,11 +18,11 @@ from tests.faults.fault_injection import Call
 from tests.faults.onboarding import FACES, registration, take_check
 from tests.functions import event_of_request
 
-#: What asks crun is run so often in a warm process, so many seconds apart: the rate limiter's writes come with some
-#: calls only, and the mean is shown. Everything else is the same every time.
+#: An operation that calls crun runs this many times in a warm process, with this pause in seconds: only some calls need
+#: a write of the rate limiter, so the mean counts. Every other operation makes the same calls each time.
 TIMES = 5
 PAUSE_SECONDS = 0.5
-#: So many files does a poll ask about.
+#: The number of files in a poll.
 PENDING = 5
 
 Act = Callable[[], object]
@@ -30,9 +30,9 @@ Act = Callable[[], object]
 
 @dataclass(frozen=True)
 class Operation:
-    """``prepare`` makes what the operation finds, and returns the operation itself.
+    """``prepare`` creates the state that the operation needs, and returns the operation itself.
 
-    ``minimum`` are the fewest calls thinkable, which ``least`` lists. ``limit`` is the reason why it takes more.
+    ``minimum`` is the smallest possible number of calls, which ``least`` lists. ``limit`` is the reason for more calls.
     """
 
     name: str
@@ -43,19 +43,19 @@ class Operation:
     limit: str = ""
 
     @property
-    def asks_crun(self) -> bool:
-        """Whether the rate limiter has a say, whose writes come with some calls only."""
+    def calls_crun(self) -> bool:
+        """Whether it needs the rate limiter, which writes before some of the calls only."""
         return "crun" in self.least
 
     @property
     def runs(self) -> int:
-        """How many warm runs are counted."""
-        return TIMES if self.asks_crun else 1
+        """The number of warm runs that are counted."""
+        return TIMES if self.calls_crun else 1
 
 
 @dataclass(frozen=True)
 class Counted:
-    """``warm`` is the mean of the runs in a warm process, by ``service.Operation``; ``first`` what a new one calls."""
+    """Calls by ``service.Operation``: ``warm`` is the mean in a warm process, ``first`` the calls of a new process."""
 
     operation: Operation
     first: Mapping[str, int]
@@ -68,7 +68,7 @@ class Counted:
 
     @property
     def extra(self) -> dict[str, float]:
-        """What the first run of a process calls beyond the mean of the warm ones."""
+        """The calls of a process's first run beyond the mean of the warm runs."""
         return {name: more for name, times in self.first.items() if (more := round(times - self.warm.get(name, 0))) > 0}
 
 
@@ -146,7 +146,7 @@ def _erase(at: Stage) -> Act:
 
 
 def _crun_route(at: Stage) -> Any:
-    """The data of a call by one of crun's own routes."""
+    """Returns a function that calls one of crun's own routes and returns the data of its response."""
     return lambda call, **asked: answered(at.where.crun_route(call, **asked), 200).body["data"]
 
 
@@ -155,7 +155,7 @@ def _open(at: Stage) -> Callable[[], Any]:
 
 
 def _group(at: Stage) -> tuple[str, str]:
-    """An issued token and its group."""
+    """Returns an issued token and its group."""
     opened = _open(at)()
     answered(at.where.browser(take_check(opened["H5Link"], "pass")), 303)
     at.where.settle()
@@ -262,16 +262,16 @@ def _poll(at: Stage, active: int) -> Act:
 
 _RATE_LIMITER_NOTE = (
     "One write of the rate limiter before each batch of calls to crun: it keeps all processes together within"
-    " CrunRequestsPer10s. Permits taken in advance would save it, but a process makes a call in half a second at best:"
-    " they would have to stay valid for ten seconds, unused by others, and would halve the number of calls."
+    " CrunRequestsPer10s. Permits taken in advance would save it. But a process makes one call per half second at best,"
+    " so permits would have to stay valid for ten seconds, unused by others, which would halve the number of calls."
 )
 _POLL_CALLS = f"1 read, {PENDING} crun"
 _CREATE_CALLS = "1 message, 1 crun, 1 write"
 _CHECK_CALLS = "1 read, 1 file, 1 write, 1 read"
 _FETCH_CALLS = "1 read of the key, 1 of the index, 1 read, 1 file, 1 write, 1 message, 1 write, 1 crun, 1 write"
 _FETCH_NOTE = (
-    "The workflow's own step submits the file: it reads the asset, and the result is read again, because an execution"
-    " may have been faster. And one write of the rate limiter."
+    "The workflow's own step submits the file: it reads the asset, and reads the result again, because an execution may"
+    " have been faster. The rate limiter adds one write."
 )
 _STOP_CALLS = "4 stops (one for each execution there may be)"
 OPERATIONS = (
@@ -295,7 +295,7 @@ OPERATIONS = (
     Operation("receive_callback", "receive_callback", 2, "1 write, 1 message", _pass),
     Operation("receive_callback, the page reloaded", "receive_callback", 2, "1 write, 1 message", _pass_again),
     Operation("authorize, a client key", "authorize", 1, "1 read", _authorize),
-    Operation("authorize, a session token", "authorize", 0, "nothing: it is signed", _authorize_person),
+    Operation("authorize, a session token", "authorize", 0, "none: the token is signed", _authorize_person),
     Operation("get_session", "get_session", 1, "1 read", _get),
     Operation("get_session, one asset", "get_session", 1, "1 read", _get_asset),
     Operation("get_session, a list", "get_session", 1, "1 read", _list),
@@ -308,7 +308,7 @@ OPERATIONS = (
         12,
         f"1 read, 1 mark, {_STOP_CALLS}, 2 listings, 1 deletion, 1 read of the assets, 1 write for each, 1 end",
         _erase,
-        "The response shows the assets as the table has them at that time, not as they should be.",
+        "The response reads the assets again, so that it shows what the table contains.",
     ),
     Operation(
         "open_validation", "open_validation", 4, f"1 read of the key, {_CREATE_CALLS}", _open, _RATE_LIMITER_NOTE
@@ -366,13 +366,13 @@ def _count(at: Stage, operation: Operation) -> Counted:
 
 @functools.cache
 def counted() -> tuple[Counted, ...]:
-    """Every operation, counted once for the life of the process."""
+    """Returns the counts of every operation; counted once per process."""
     with stage() as at:
         return tuple(_count(at, each) for each in OPERATIONS)
 
 
 def calls() -> dict[str, dict[str, float]]:
-    """``{operation: {"service.Operation": calls of one run}}``."""
+    """Returns ``{operation: {"service.Operation": calls of one run}}``."""
     return {each.operation.name: dict(each.warm) for each in counted()}
 
 
@@ -391,8 +391,8 @@ def _row(of: Counted) -> Row:
         of.total,
         "calls",
         floor=operation.minimum or None,
-        # Without a floor the goal is a count, and the floor of nothing is nothing.
-        goal=(1.1 if operation.asks_crun else 1.0) if operation.minimum else 0.0,
+        # Where the minimum is 0 there is no ratio: the goal is a number of calls.
+        goal=(1.1 if operation.calls_crun else 1.0) if operation.minimum else 0.0,
         note=operation.limit,
     )
     if row.passes:
@@ -401,23 +401,5 @@ def _row(of: Counted) -> Row:
 
 
 def rows() -> list[Row]:
-    """One row for each operation."""
+    """Returns one row for each operation."""
     return [_row(each) for each in counted()]
-
-
-def extra() -> dict[str, Any]:
-    """By operation: what is called warm, and what a new process calls besides."""
-    return {
-        "pause_seconds": PAUSE_SECONDS,
-        "operations": [
-            {
-                "name": each.operation.name,
-                "runs": each.operation.runs,
-                "minimum": each.operation.minimum,
-                "least": each.operation.least,
-                "warm": each.warm,
-                "first_extra": each.extra,
-            }
-            for each in counted()
-        ],
-    }

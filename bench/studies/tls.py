@@ -1,15 +1,13 @@
-"""The first HTTPS call of a process beside its second, in CPU time: what trust in certificates costs, and when.
+"""CPU time of the first HTTPS call of a process compared with its second: the cost of reading root certificates.
 
-A client that is made during the invocation reads the bundle of root certificates then, with the little CPU that a small
-function has; one that is made while the function starts reads it at full speed. The server closes each connection, so
-that both calls shake hands. A fresh process each time. The bare call is http.client's, its bundle read before.
+The clients are created while the function starts, as in the product. The server closes each connection, so both calls
+make a TLS handshake. Each sample is a new process. The bare call is http.client's, with its bundle read in advance.
 """
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
-import itertools
 import json
 import os
 import shutil
@@ -30,7 +28,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from bench.artefact import build
+from bench.studies.artefact import build
 from bench.table import Row
 
 SAMPLES = 11
@@ -38,11 +36,11 @@ _GOAL = 4.0
 _HOST = "127.0.0.1"
 _CLIENTS = ("crun", "dynamodb")
 _WITHOUT_CLIENT = "bare"
-#: The imports are done before: what is lazy in them happens in the call and counts.
+#: Imports happen before the measurement; lazy ones happen in the call and count.
 _PROBE = """import http.client, json, ssl, sys, time
 from likeness.adapters.aws import make_client
 from likeness.adapters.http.crun_client import CrunClient
-client, when, url = sys.argv[1:]
+client, url = sys.argv[1:]
 def make():
     if client == "crun":
         crun = CrunClient(url, lambda fresh: "key", lambda wanted: wanted)
@@ -57,11 +55,10 @@ def make():
         return get
     aws = make_client(client)
     return lambda: aws.get_item(TableName="t", Key={"pk": {"S": "a"}})
-call = make() if when == "init" else None
+call = make()
 seconds = []
 for _ in range(2):
     began = time.process_time()
-    call = call or make()
     call()
     seconds.append(time.process_time() - began)
 print(json.dumps(seconds))
@@ -69,7 +66,7 @@ print(json.dumps(seconds))
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers crun's look-up and DynamoDB's GetItem, once for each connection."""
+    """Answers crun's lookup and DynamoDB's GetItem, and closes each connection."""
 
     def _serve(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -90,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def https_server(folder: Path) -> Iterator[str]:
-    """The URL of a server whose certificate ``trusting(folder)`` accepts."""
+    """Yields the URL of a server with a certificate that ``trusting(folder)`` accepts."""
     _make_certificates(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem")
@@ -107,7 +104,7 @@ def https_server(folder: Path) -> Iterator[str]:
 
 
 def _make_certificates(folder: Path) -> None:
-    """An authority for these minutes, in ``ca.pem``, and a server's key and certificate in ``server.pem``."""
+    """Creates a short-lived authority in ``ca.pem``, and a server's key and certificate in ``server.pem``."""
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench")])
     server = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _HOST)])
@@ -133,10 +130,10 @@ def _make_certificates(folder: Path) -> None:
 
 
 def trusting(folder: Path) -> dict[str, str]:
-    """The environment of a process that trusts all ordinary authorities and ours.
+    """Returns the environment of a process that trusts all ordinary authorities and ours.
 
-    Every bundle that the product reads gets one certificate more, in a copy: certifi's, and those in its own package.
-    Whoever reads a bundle pays what it always costs.
+    Copies of the bundles that the product reads, certifi's and those in its own package, get one more certificate.
+    So reading a bundle costs as much as usual.
     """
     path, ours = folder / "path", (folder / "ca.pem").read_bytes()
     certifi_copy, layers = path / "certifi", build().layers
@@ -154,23 +151,23 @@ def trusting(folder: Path) -> dict[str, str]:
     }
 
 
-def measure(samples: int = SAMPLES) -> dict[tuple[str, str], tuple[float, float]]:
-    """Medians of the first and the second call in CPU seconds, by client and by when it was made."""
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+def measure(samples: int = SAMPLES) -> dict[str, tuple[float, float]]:
+    """Returns the medians of the first and the second call in CPU seconds, by client."""
+    found: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with https_server(folder) as url:
             environment = trusting(folder)
             for _ in range(samples):
-                for key in ((_WITHOUT_CLIENT, "init"), *itertools.product(_CLIENTS, ("invocation", "init"))):
-                    found.setdefault(key, []).append(_sample(*key, url, environment))
+                for client in (_WITHOUT_CLIENT, *_CLIENTS):
+                    found.setdefault(client, []).append(_sample(client, url, environment))
     return {
         key: (statistics.median(first for first, _ in each), statistics.median(second for _, second in each))
         for key, each in found.items()
     }
 
 
-def _sample(client: str, when: str, url: str, environment: dict[str, str]) -> tuple[float, float]:
+def _sample(client: str, url: str, environment: dict[str, str]) -> tuple[float, float]:
     settings = {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "test",
@@ -179,7 +176,7 @@ def _sample(client: str, when: str, url: str, environment: dict[str, str]) -> tu
         "NO_PROXY": "*",
     }
     done = subprocess.run(
-        [sys.executable, "-c", _PROBE, client, when, url],
+        [sys.executable, "-c", _PROBE, client, url],
         env=settings | environment,
         stdout=subprocess.PIPE,
         timeout=60,
@@ -190,15 +187,14 @@ def _sample(client: str, when: str, url: str, environment: dict[str, str]) -> tu
 
 
 def rows() -> list[Row]:
-    """For each client the first call beside the second, made late and made early, and the second beside a bare one."""
-    found, calls = [], measure()
-    _, bare = calls.pop((_WITHOUT_CLIENT, "init"))
-    for (client, when), (first, second) in calls.items():
-        made = "made while the function starts" if when == "init" else "made in the invocation"
-        goal = _GOAL if when == "init" else None
-        found.append(Row("tls", f"{client}: first call, client {made}", 1000 * first, "ms CPU", 1000 * second, goal))
+    """Returns for each client its first call compared with the second, and the second compared with a bare one."""
+    calls = measure()
+    _, bare = calls[_WITHOUT_CLIENT]
+    found = []
     for client in _CLIENTS:
-        _, second = calls[client, "init"]
-        figure = f"{client}: a new connection later, beside a bare one"
-        found.append(Row("tls", figure, 1000 * second, "ms CPU", 1000 * bare))
+        first, second = calls[client]
+        found.append(Row("tls", f"{client}: first call", 1000 * first, "ms CPU", 1000 * second, _GOAL))
+    for client in _CLIENTS:
+        figure = f"{client}: a later new connection, compared with a bare one"
+        found.append(Row("tls", figure, 1000 * calls[client][1], "ms CPU", 1000 * bare))
     return found

@@ -1,6 +1,6 @@
-"""AWS and crun for one process at a time: the recorded answers, in their order, over HTTP on loopback.
+"""Serves recorded responses of AWS and crun to one process at a time, in their order, over HTTP on loopback.
 
-Also the Runtime API that ``awslambdaric`` asks for its event (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
+It also serves the Runtime API for ``awslambdaric`` (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from bench.recording import Exchange
+from bench.studies.recording import Exchange
 
 _INVOCATION = "/2018-06-01/runtime/invocation/"
 _TIMEOUT_SECONDS = 60.0
@@ -22,12 +22,10 @@ _TIMEOUT_SECONDS = 60.0
 
 @dataclass
 class Run:
-    """One process: what it is asked, what it is answered, and when it was where (perf_counter seconds)."""
+    """One process: its event, the recorded responses, and its answer. ``ready`` is set when it asks for its event."""
 
     event: dict[str, Any]
     exchanges: Sequence[Exchange]
-    ready_at: float = 0.0
-    answered_at: float = 0.0
     answer: bytes | None = None
     failed: bool = False
     ready: threading.Event = field(default_factory=threading.Event)
@@ -35,7 +33,7 @@ class Run:
     _next: int = 0
 
     def take(self) -> Exchange | None:
-        """The next answer; the last one again where more is asked than was recorded."""
+        """Returns the next response; the last one again when all have been used."""
         if not self.exchanges:
             return None
         found = self.exchanges[min(self._next, len(self.exchanges) - 1)]
@@ -70,9 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _runtime(self, run: Run, body: bytes) -> None:
         if self.path == f"{_INVOCATION}next":
             if run.ready.is_set():
-                run.over.wait(_TIMEOUT_SECONDS)  # until the process is ended
+                run.over.wait(_TIMEOUT_SECONDS)  # until the process ends
                 return
-            run.ready_at = time.perf_counter()
             run.ready.set()
             headers = {
                 "Lambda-Runtime-Aws-Request-Id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
@@ -82,7 +79,6 @@ class _Handler(BaseHTTPRequestHandler):
             }
             self._send(200, headers, json.dumps(run.event).encode())
             return
-        run.answered_at = time.perf_counter()
         run.answer, run.failed = body, not self.path.endswith("/response")
         self._send(202, {}, b"{}")
         run.over.set()
@@ -107,24 +103,24 @@ class _Server(ThreadingHTTPServer):
     run: Run
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A process that was ended leaves open connections."""
+        """Ignores the connections of processes that were killed."""
 
 
 class Canned:
-    """The server. ``play`` says what the process that is started next finds."""
+    """The server; ``play`` sets the responses for the process that starts next."""
 
     def __init__(self, server: _Server) -> None:
         self._server = server
         self.address = f"127.0.0.1:{server.server_address[1]}"
 
     def play(self, run: Run) -> None:
-        """From now on requests belong to ``run``."""
+        """Serves ``run`` from now on."""
         self._server.run = run
 
 
 @contextmanager
 def canned() -> Iterator[Canned]:
-    """A server on loopback."""
+    """Runs a server on loopback."""
     server = _Server(("127.0.0.1", 0), _Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

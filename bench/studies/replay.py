@@ -1,6 +1,6 @@
-"""Warm invocations against recorded answers, which come from another process over loopback.
+"""Warm invocations with recorded responses, which another process serves over loopback.
 
-Who is measured here pays for its own work and for the client's part of each call, and for nothing else.
+The measured process pays for its own work and for the client's part of each call, and for nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import requests
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from bench.recording import Exchange, Recording
+from bench.studies.recording import Exchange, Recording
 from likeness.runtime import bootstrap
 from likeness.runtime.logging import logger
 from tests.faults.fault_injection import CRUN_CALLS
@@ -36,11 +36,11 @@ _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testin
 _HOP = frozenset({"content-length", "connection", "transfer-encoding", "date", "server"})
 
 
-# -- the answers, in their own process ----------------------------------------------------------------------------
+# -- the responses, in their own process ----------------------------------------------------------------------------
 
 
 def _subject(body: Mapping[str, Any]) -> str:
-    """What kind of item a call to DynamoDB is about: the rate limiter's answers are not the session's."""
+    """Returns the kind of item that a call to DynamoDB reads or writes: a session's, the rate limiter's and so on."""
     values = body.get("ExpressionAttributeValues") or {}
     key = body.get("Key") or body.get("Item") or ({"pk": values[":pk"]} if ":pk" in values else {})
     parts = (str(value.get("S", "")).partition("#")[0] for name, value in sorted(key.items()) if name in ("pk", "sk"))
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Exchange("", "", {}, 200, {}, b""))
             return
         found = self.server.answer(self._place(body))
-        self._send(found or Exchange("", "", {}, 500, {}, b"nothing of the kind was recorded"))
+        self._send(found or Exchange("", "", {}, 500, {}, b"no such call was recorded"))
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815
 
@@ -108,11 +108,11 @@ class _Server(ThreadingHTTPServer):
         self._asked: dict[str, Iterator[int]] = {}
 
     def use(self, name: str) -> None:
-        """From now on calls belong to an invocation of this recording."""
+        """Serves the responses of this recording from now on."""
         self._places, self._asked = self._recorded[name], {place: count() for place in self._recorded[name]}
 
     def answer(self, place: str) -> Exchange | None:
-        """The answers of a place in their order, and from the beginning."""
+        """Returns the next response of a place, and starts again after the last."""
         found = self._places.get(place)
         return found[next(self._asked[place]) % len(found)] if found else None
 
@@ -128,7 +128,7 @@ def _run(recorded: Mapping[str, Sequence[Exchange]], ready: Connection) -> None:
 
 @dataclass
 class Player:
-    """One function in a warm process. ``floor`` makes the calls of ``handler``, and does nothing else."""
+    """One function in a warm process. ``floor`` makes the calls of ``handler`` and does nothing else."""
 
     name: str
     use: Callable[[], object]
@@ -136,14 +136,14 @@ class Player:
     calls: list[Callable[[], object]] = field(default_factory=list)
 
     def floor(self) -> None:
-        """The calls alone, one after the other."""
+        """Makes the calls alone, one after another."""
         for each in self.calls:
             each()
 
 
 @dataclass
 class _Listener:
-    """Hears which calls are made, and makes them again."""
+    """Records the calls that are made, so that they can be repeated."""
 
     calls: list[Callable[[], object]] = field(default_factory=list)
     _parameters: dict[str, Any] = field(default_factory=dict)
@@ -153,7 +153,7 @@ class _Listener:
         self._parameters = dict(params)
 
     def called(self, model: Any, **_: Any) -> None:
-        # A presigned URL is asked for, too, but never called.
+        # Presigning a URL also emits the event of parameters, but not this one.
         service = {"sfn": "stepfunctions"}.get(model.service_model.service_name, model.service_model.service_name)
         method, parameters = getattr(bootstrap.client(service), xform_name(model.name)), self._parameters
 
@@ -178,7 +178,7 @@ class _Listener:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """In the block."""
+        """Records the calls in the block."""
         self._http.trust_env = False
         clients, send = list(bootstrap._clients.values()), requests.Session.send
 
@@ -200,13 +200,13 @@ class _Listener:
 
 
 class ReplayFailed(RuntimeError):
-    """When a function does not do what it did when it was recorded."""
+    """When a replayed function fails."""
 
 
 def _player(name: str, recording: Recording, address: str) -> Player:
     app: ModuleType = cold_start(recording.function)
     player = Player(name, lambda: urlopen(f"{address}{_USE_PATH}{name}").read(), lambda: invoke(app, recording.event))  # noqa: S310
-    for _ in range(2):  # the second one is warm: secrets and leases are there
+    for _ in range(2):  # the second one is warm: it has its secrets and leases
         player.use()
         listener = _Listener()
         with listener.listening():
@@ -219,7 +219,7 @@ def _player(name: str, recording: Recording, address: str) -> Player:
 
 @contextmanager
 def replay(recordings: Mapping[str, Recording], environment: Mapping[str, str]) -> Iterator[dict[str, Player]]:
-    """Players by name. ``environment`` is the functions' own; what they print goes nowhere."""
+    """Yields players by name. ``environment`` is that of the functions; their output is discarded."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     exchanges = {name: each.exchanges for name, each in recordings.items()}

@@ -1,7 +1,7 @@
-"""Cold starts as Lambda makes them: the real runtime client, the layers as built, a fresh process each time.
+"""Cold starts as on Lambda: the real runtime client, the built layers, and a new process each time.
 
-CPU time from the start of the process to the end of the first invocation; wall time is shown beside it. The floor is a
-handler that makes ``boto3.client``s of the same services and one call.
+It measures CPU time from the start of the process to the end of the first invocation. The floor is a handler that
+creates ``boto3.client``s of the same services and makes one call.
 """
 
 from __future__ import annotations
@@ -23,32 +23,30 @@ from typing import Any
 
 import boto3
 
-from bench.artefact import Artefact, build
-from bench.canned import Canned, Run, canned
-from bench.recording import Exchange, Recording, record
+from bench.studies.artefact import Artefact, build
+from bench.studies.canned import Canned, Run, canned
+from bench.studies.recording import Exchange, Recording, record
 from bench.table import Row
 
 REPETITIONS = 12
 _FLOOR_REPETITIONS = 3
 _TIMEOUT_SECONDS = 60.0
-#: Functions that do not call crun and parse no body have the lower goal.
+#: Functions with the lower goal: they do not call crun and parse no request body.
 _WITHOUT_BODY_PARSING = frozenset(
     {"receive_callback", "authorize", "check_upload", "start_onboarding", "claim_assets", "publish_changes"}
 )
-#: Shown without bytecode too.
-_SHOWN_WITHOUT_BYTECODE = ("receive_callback", "create_session")
 _BODY_PARSING_NOTE = (
-    "Pydantic for a caller's body and Powertools' router are a third of this start. Both are kept: code of our own"
-    " would have to earn the same trust."
+    "Pydantic for the request body and Powertools' router are a third of this start. Both are kept, because they are"
+    " better tested than our own code would be."
 )
-_NEAR_GOAL_NOTE = "Within a tenth of its goal: the fastest of twelve starts varies as much on a shared machine."
-#: What limits those that miss their goal.
+_NEAR_GOAL_NOTE = "Within a tenth of its goal: on a shared machine, the fastest of twelve starts varies by that much."
+#: The reasons why functions miss their goal.
 _MISSED_GOAL_NOTES = dict.fromkeys(("create_session", "record_consent", "register_asset"), _BODY_PARSING_NOTE) | {
     "create_session": f"{_BODY_PARSING_NOTE} Powertools' idempotency also imports boto3.",
-    "get_session": "One client makes a low floor, compared with which Powertools' router and logger count.",
-    "claim_assets": "One client makes a low floor, compared with which the logger and the domain's own classes count.",
+    "get_session": "With one client the floor is low, so that Powertools' router and logger weigh more.",
+    "claim_assets": "With one client the floor is low, so that the logger and the domain's own classes weigh more.",
 }
-#: What Lambda's runtime brings along: boto3 with what it needs, and the runtime client.
+#: The packages in Lambda's runtime: boto3 with its dependencies, and the runtime client.
 _RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "jmespath", "urllib3", "six.py")
 _RUNTIME_CLIENT = ("awslambdaric", "runtime_client.*", "simplejson", "snapshot_restore_py")
 _EMPTY_HANDLER = "def handler(event, context):\n    return None\n"
@@ -62,7 +60,7 @@ _CALL_BY_SERVICE = {
     "dynamodb": 'get_item(TableName="T", Key={"pk": {"S": "a"}, "sk": {"S": "b"}})',
     "events": 'put_events(Entries=[{"Source": "a", "DetailType": "b", "Detail": "{}"}])',
 }
-#: Tells which modules there are, in the order in which they were imported.
+#: Returns the imported modules, in the order of their imports.
 _LIST_MODULES = """
 import importlib.util, json, sys
 answered = handler
@@ -76,23 +74,21 @@ _AN_ITEM = Exchange("dynamodb", "GetItem", {}, 200, {"content-type": "applicatio
 
 @dataclass(frozen=True)
 class Sample:
-    """Seconds. ``init`` ends when the runtime asks for its first event."""
+    """CPU seconds. ``init_cpu`` ends when the runtime client asks for its first event."""
 
     cpu: float
-    wall: float
-    init_wall: float
     init_cpu: float
 
 
 @dataclass
 class Bench:
-    """Where cold starts happen."""
+    """Starts processes as Lambda does."""
 
     server: Canned
     scratch: Path
     artefact: Artefact
     environment: dict[str, str]
-    #: What the last process answered.
+    #: The answer of the last process.
     answer: bytes = b""
 
     def __post_init__(self) -> None:
@@ -105,20 +101,20 @@ class Bench:
         self._runtime = runtime
 
     def function(self, name: str) -> Path:
-        """The folder of functions/<name>, as it is deployed."""
+        """Returns the folder functions/<name> as deployed."""
         task = self.scratch / "tasks" / name
         if not task.exists():
             shutil.copytree(self.artefact.function(name), task)
         return task
 
     def floor(self, services: Sequence[str]) -> Path:
-        """The floor of a function with clients of ``services``: makes them all, and one call."""
+        """Returns the task of a floor: it creates clients of ``services`` and makes one call."""
         called = next(each for each in _CALL_BY_SERVICE if each in services)
         ordered = sorted(services, key=lambda each: each != called)
         return self.task("floor_" + "_".join(services), _FLOOR.format(services=ordered, call=_CALL_BY_SERVICE[called]))
 
     def imports_of(self, recording: Recording) -> str:
-        """A handler that imports what the function has imported at the end, and makes nothing of it."""
+        """Returns a handler that imports the modules that the function has loaded at its end, and does nothing else."""
         source = (self.artefact.function(recording.function) / "app.py").read_text() + _LIST_MODULES
         task = self.task(f"modules_{recording.function}", source)
         self.start(task, self.artefact.layers, recording.event, recording.exchanges)
@@ -126,17 +122,16 @@ class Bench:
         return f"import importlib\nfor name in {names!r}:\n    importlib.import_module(name)\n{_EMPTY_HANDLER}"
 
     def task(self, name: str, source: str) -> Path:
-        """A folder that is deployed as a function."""
+        """Returns a folder that is deployed as a function."""
         folder = self.scratch / "tasks" / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "app.py").write_text(source)
         return folder
 
     def start(self, task: Path, layers: Sequence[Path], event: dict[str, Any], answers: Sequence[Exchange]) -> Sample:
-        """One cold start. RuntimeError when the invocation fails."""
+        """Makes one cold start. Raises RuntimeError when the invocation fails."""
         run = Run(event, answers)
         self.server.play(run)
-        began = time.perf_counter()
         child = subprocess.Popen(
             [sys._base_executable, "-S", "-m", "awslambdaric", "app.handler"],  # type: ignore[attr-defined]
             cwd=task,
@@ -148,8 +143,8 @@ class Bench:
         run.ready.wait(_TIMEOUT_SECONDS)
         init_cpu = _cpu_so_far(child.pid)
         run.over.wait(_TIMEOUT_SECONDS)
-        time.sleep(0.005)  # the answer of the runtime API is read before the process waits for the next event
-        os.kill(child.pid, signal.SIGKILL)  # not Popen.kill: that would collect a process that ended by itself
+        time.sleep(0.005)  # the process still reads the runtime API's response, and then waits for the next event
+        os.kill(child.pid, signal.SIGKILL)  # not Popen.kill: that would reap a process that has ended by itself
         _, _, usage = os.wait4(child.pid, 0)
         child.returncode = 0
         self.answer = run.answer or b""
@@ -157,7 +152,7 @@ class Bench:
             raise RuntimeError(f"{task.name}: {(run.answer or b'no answer')[:2000]!r}")
         if b'"statusCode": 5' in run.answer or b'"statusCode":5' in run.answer:
             raise RuntimeError(f"{task.name}: {run.answer[:2000]!r}")
-        return Sample(usage.ru_utime + usage.ru_stime, run.answered_at - began, run.ready_at - began, init_cpu)
+        return Sample(usage.ru_utime + usage.ru_stime, init_cpu)
 
     def _process(self, task: Path, layers: Sequence[Path]) -> dict[str, str]:
         endpoint = f"http://{self.server.address}"
@@ -183,7 +178,7 @@ class Bench:
 
 
 def _cpu_so_far(pid: int) -> float:
-    """Seconds on a CPU, of the main thread."""
+    """Returns the CPU seconds of the main thread."""
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except (OSError, ValueError):
@@ -192,29 +187,28 @@ def _cpu_so_far(pid: int) -> float:
 
 @dataclass
 class Samples:
-    """What was measured: of each function, of each set of services' floor, and of parts of a start."""
+    """The samples of each function, of the floor for each set of services, and of the parts of a start."""
 
     built: dict[str, list[Sample]]
     floors: dict[tuple[str, ...], list[Sample]]
     runtime: list[Sample]
     imports: dict[str, list[Sample]]
-    without_bytecode: dict[str, list[Sample]]
     services: dict[str, tuple[str, ...]]
 
     def floor_of(self, function: str) -> float:
-        """Milliseconds of CPU."""
+        """Returns the CPU milliseconds of a function's floor."""
         return _milliseconds(self.floors[self.services[function]])
 
 
 @cache
 def measure(repetitions: int = REPETITIONS, only: tuple[str, ...] = ()) -> Samples:
-    """Takes all samples; functions and floors in another order in each repetition, since a machine has slow seconds."""
+    """Takes all samples; each repetition has another order, because other load slows the machine at times."""
     recordings, environment = record()
     wanted = [each for name, each in sorted(recordings.items()) if not only or name in only]
     with tempfile.TemporaryDirectory() as folder, canned() as server:
         bench = Bench(server, Path(folder), build(), environment)
-        found = Samples({}, {}, [], {}, {}, {each.function: each.services for each in wanted})
-        for each in wanted:  # once unmeasured: files come from the disk, and every answer is looked at
+        found = Samples({}, {}, [], {}, {each.function: each.services for each in wanted})
+        for each in wanted:  # not measured: this fills the file cache, and fails when an invocation does
             bench.start(bench.function(each.function), bench.artefact.layers, each.event, each.exchanges)
         turns: list[Recording | tuple[str, ...]] = [*wanted, *sorted(set(found.services.values()))]
         for number in range(repetitions):
@@ -231,11 +225,8 @@ def measure(repetitions: int = REPETITIONS, only: tuple[str, ...] = ()) -> Sampl
 
 
 def _take_apart(bench: Bench, wanted: Sequence[Recording], found: Samples) -> None:
-    """What the runtime client alone takes, what the imports do, and what everything takes without bytecode."""
+    """Measures the runtime client alone, and the imports alone."""
     bare = bench.task("bare", _EMPTY_HANDLER)
-    bald = [shutil.copytree(layer, bench.scratch / "bald" / layer.name) for layer in bench.artefact.layers]
-    for folder in [each for layer in bald for each in layer.rglob("__pycache__")]:
-        shutil.rmtree(folder)
     for _ in range(_FLOOR_REPETITIONS):
         found.runtime.append(bench.start(bare, [], {}, []))
     for each in wanted:
@@ -243,25 +234,17 @@ def _take_apart(bench: Bench, wanted: Sequence[Recording], found: Samples) -> No
         for _ in range(_FLOOR_REPETITIONS):
             sample = bench.start(task, bench.artefact.layers, {}, [])
             found.imports.setdefault(each.function, []).append(sample)
-            if each.function in _SHOWN_WITHOUT_BYTECODE:
-                sample = bench.start(bench.function(each.function), bald, each.event, each.exchanges)
-                found.without_bytecode.setdefault(each.function, []).append(sample)
 
 
 def _milliseconds(samples: Sequence[Sample], name: str = "cpu") -> float:
-    """The least of them: whatever else the machine does adds to a start, and takes nothing away."""
+    """Returns the smallest sample: other load on the machine only ever adds to a start."""
     return 1000 * min(float(getattr(each, name)) for each in samples)
 
 
 def rows() -> list[Row]:
-    """One row for each function, then those without bytecode."""
+    """Returns one row for each function."""
     found = measure()
-    made = [_judged(function, _milliseconds(samples), found) for function, samples in sorted(found.built.items())]
-    made += [
-        Row("cold_start", f"{function}, without bytecode", _milliseconds(samples), "ms", floor=found.floor_of(function))
-        for function, samples in found.without_bytecode.items()
-    ]
-    return made
+    return [_judged(function, _milliseconds(samples), found) for function, samples in sorted(found.built.items())]
 
 
 def _judged(function: str, measured: float, found: Samples) -> Row:
@@ -274,7 +257,7 @@ def _judged(function: str, measured: float, found: Samples) -> Row:
 
 
 def extra() -> dict[str, Any]:
-    """CPU milliseconds by phase, for the plot; ``wall`` beside them."""
+    """Returns the plot's data: CPU milliseconds by phase."""
     found = measure()
     functions = {}
     for function, samples in sorted(found.built.items()):
@@ -286,6 +269,5 @@ def extra() -> dict[str, Any]:
             "clients": max(0.0, ready - imported),
             "first invocation": whole - max(ready, imported),
             "floor": found.floor_of(function),
-            "wall": _milliseconds(samples, "wall"),
         }
     return {"functions": functions}

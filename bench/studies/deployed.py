@@ -1,7 +1,7 @@
-"""The deployed stack on the emulator: how long a person waits between two steps, and how many come back at once.
+"""The deployed stack on the emulator: seconds between two steps of a person, and callbacks per second.
 
-On one machine the emulator itself takes most of the time, so each figure stands beside what the emulator takes for the
-same hops when the functions at their ends do nothing (bench/idle.py).
+On one machine the emulator itself needs most of the time. So each figure is compared with the emulator's time for the
+same path with functions that do nothing (bench/studies/idle.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from bench.idle import Idle, idle
+from bench.studies.idle import Idle, idle
 from bench.table import Row
 from local import emulator
 from local.media import portrait
@@ -27,17 +27,17 @@ PERSONS = 9
 CALLBACKS = 300
 _BATCH = 50
 CALLERS = 4
-#: Callbacks before those that are timed: each caller's function has a process by then. Cold starts are another part's.
+#: Callbacks before the timed ones, so that each caller's function has a process: another part measures cold starts.
 _WARM_UP_CALLBACKS = 24
 _TIMEOUT_SECONDS = 60
 _TWO_CALLS_NOTE = (
-    "The emulator handles a callback's two calls on the processors that the callback runs on: a function that makes the"
-    " same calls and does nothing else is the next row's floor."
+    "The emulator handles a callback's two calls on the same processors as the callback itself. So the next row's floor"
+    " is a function that makes the same calls and does nothing else."
 )
 #: Two files of different bytes.
 _FILES = [portrait("alice", width, 500, image_format="PNG") for width in (400, 410)]
 _PARAMETERS = (
-    "LinkCheckDelaySeconds=900",  # no check comes in between
+    "LinkCheckDelaySeconds=900",  # no check runs in between
     "PollFirstDelaySeconds=1",
     "PollMaxDelaySeconds=1",
     "CrunRequestsPer10s=10000",
@@ -45,17 +45,17 @@ _PARAMETERS = (
 
 
 class Onboarder:
-    """Persons of one stack, one after another."""
+    """Onboards people on one stack, one after another."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self.api = Api(stack, stack.api_key, Canaries())
-        # Files are fetched and judged at once: what is timed ends before.
+        # The simulator checks files immediately: the timed part ends before that.
         quick = {"fetch_delay_seconds": 0, "settle_min_seconds": 0, "settle_max_seconds": 0}
         requests.post(f"{stack.simulator_url}/_sim/settings", json=quick, timeout=10).raise_for_status()
 
     def onboard(self) -> tuple[float, float]:
-        """Seconds from the callback to the submission of a waiting file, and from a later upload to its submission."""
+        """Returns seconds from the callback to a file's submission, and from a later upload to its submission."""
         session = self.api.session(assets=[_registration(_FILES[0])])
         _require(send_file(session["assets"][0]["upload"], _FILES[0]).ok)
         self.api.wait(session["id"], lambda found: found["assets"][0]["status"] == "uploaded")
@@ -79,19 +79,19 @@ class Onboarder:
         raise TimeoutError(f"no file was submitted within {_TIMEOUT_SECONDS} s")
 
     def _uploads(self) -> list[float]:
-        """When upload calls arrived at the simulator, by the clock that all processes of a machine share."""
+        """Returns when upload calls arrived at the simulator, on the machine's monotonic clock."""
         entries = requests.get(f"{self._stack.simulator_url}/_sim/log", timeout=10).json()["entries"]
         return sorted(each["at"] for each in entries if each["call"] == "upload")
 
     def _wait_for_rest(self, session_id: str) -> None:
-        """Returns when all files are Active and no execution runs."""
+        """Waits until all files are Active and no execution runs."""
         self.api.wait(session_id, settled)
         sfn = emulator.client("stepfunctions", self._stack.emulator_endpoint)
         machine = self._stack.outputs["StateMachineArn"]
         deadline = time.monotonic() + _TIMEOUT_SECONDS
         while sfn.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]:
             if time.monotonic() > deadline:
-                raise TimeoutError("an execution does not end")
+                raise TimeoutError(f"an execution still runs after {_TIMEOUT_SECONDS} s")
             time.sleep(0.1)
 
 
@@ -105,9 +105,9 @@ def _registration(content: bytes) -> dict[str, Any]:
 
 
 def rows() -> list[Row]:
-    """Delays of the two ways, and callbacks per second."""
+    """Returns the delays of the two paths, and callbacks per second."""
     options = Options(
-        # Beside the other stacks' files, so that an unchanged template is built once.
+        # In the other stacks' folder, so that an unchanged template is built once.
         state_file=Path(".local/bench.json"),
         port=free_port(),
         emulator_port=free_port(),
@@ -136,15 +136,15 @@ def _throughput(api: Api, floor: Idle) -> list[Row]:
         links = list(
             pool.map(lambda _: face_check(api.session()["attempt"]["h5_link"]), range(_WARM_UP_CALLBACKS + CALLBACKS))
         )
-    # What is behind the queue would take the processor that a callback has for itself on AWS.
+    # The queue's readers would use the processor that a callback has for itself on AWS.
     _stop_readers(api.stack)
     for _ in range(2):
         _seconds(lambda _: floor.answer(), range(_WARM_UP_CALLBACKS), 200)
         _seconds(lambda _: floor.two_calls(), range(_WARM_UP_CALLBACKS), 200)
-        _seconds(_come_back, links[:_WARM_UP_CALLBACKS], 303)  # the second time as a browser that reloads
+        _seconds(_come_back, links[:_WARM_UP_CALLBACKS], 303)  # the second time like a browser that reloads
     already = _waiting(api.stack)
     nothing = bare = timed = 0.0
-    for start in range(_WARM_UP_CALLBACKS, len(links), _BATCH):  # in turn, so that a slow minute slows both
+    for start in range(_WARM_UP_CALLBACKS, len(links), _BATCH):  # in turn, so that other load slows both
         nothing += _seconds(lambda _: floor.answer(), range(_BATCH), 200)
         bare += _seconds(lambda _: floor.two_calls(), range(_BATCH), 200)
         timed += _seconds(_come_back, links[start : start + _BATCH], 303)
@@ -152,8 +152,8 @@ def _throughput(api: Api, floor: Idle) -> list[Row]:
     figure = f"{CALLBACKS} callbacks by {CALLERS} callers"
     return [
         Row("deployed", figure, rate, "per s", CALLBACKS / nothing, 0.7, at_least=True, note=_TWO_CALLS_NOTE),
-        Row("deployed", f"{figure}, beside their two calls alone", rate, "per s", CALLBACKS / bare),
-        Row("deployed", "of them waiting in the queue", kept / CALLBACKS, "", None, 1.0, at_least=True),
+        Row("deployed", f"{figure}, compared with their two calls alone", rate, "per s", CALLBACKS / bare),
+        Row("deployed", "callbacks with a message in the queue, share", kept / CALLBACKS, "", None, 1.0, at_least=True),
     ]
 
 
@@ -162,7 +162,7 @@ def _come_back(link: str) -> int:
 
 
 def _seconds(ask: Callable[[Any], int], items: Iterable[Any], status: int) -> float:
-    """What the callers need for all of it; each answer has to be ``status``."""
+    """Returns the seconds that the callers need for all items; each response must have ``status``."""
     began = time.monotonic()
     with ThreadPoolExecutor(CALLERS) as pool:
         found = set(pool.map(ask, items))
@@ -178,7 +178,7 @@ def _stop_readers(stack: Stack) -> None:
 
 
 def _waiting(stack: Stack) -> int:
-    """Messages that could be read now: the delayed link checks are not among them."""
+    """Returns the number of messages that can be read now: delayed link checks are not counted."""
     sqs = emulator.client("sqs", stack.emulator_endpoint)
     name = "ApproximateNumberOfMessages"
     found = sqs.get_queue_attributes(QueueUrl=stack.outputs["OnboardingQueueUrl"], AttributeNames=[name])

@@ -1,4 +1,4 @@
-"""Warm invocations: the processor time of a handler beside that of its calls alone, made by the same clients."""
+"""Warm invocations: the CPU time of a handler, compared with that of its calls alone by the same clients."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from bench.recording import record
-from bench.replay import Player, replay
+from bench.studies.recording import record
+from bench.studies.replay import Player, replay
 from bench.table import Row
 
 RUNS = 200
 _WARM_UP = 10
-#: What is measured in public; the others are measured to know what they cost.
+#: The functions on the page; the record of usage needs the others too.
 FUNCTIONS = (
     "receive_callback",
     "authorize",
@@ -32,7 +31,7 @@ FUNCTIONS = (
 
 @dataclass(frozen=True)
 class Times:
-    """Milliseconds of processor time: of all threads of this process, in the order of the runs; ``calls`` of one."""
+    """CPU milliseconds of all threads of this process, in the order of the runs; ``calls`` is the number in one run."""
 
     handler: list[float]
     floor: list[float]
@@ -40,21 +39,18 @@ class Times:
 
 
 def p50(of: list[float]) -> float:
-    """The median."""
+    """Returns the median."""
     return statistics.median(of)
 
 
 def p99(of: list[float]) -> float:
-    """Of a hundred, one takes longer."""
+    """Returns the 99th percentile."""
     return statistics.quantiles(of, n=100)[98]
 
 
 @functools.cache
 def measured(only: tuple[str, ...] = ()) -> dict[str, Times]:
-    """Each function that calls anybody, or ``only`` some; handler and floor take turns.
-
-    Once for the life of the process.
-    """
+    """Measures each function that makes calls, or those of ``only``, once per process; handler and floor take turns."""
     recordings, environment = record()
     with replay(recordings, environment) as players:
         return {name: _measure(player) for name, player in players.items() if not only or name in only}
@@ -78,7 +74,7 @@ def _processor_time(act: Callable[[], object]) -> float:
 
 
 def rows() -> list[Row]:
-    """Medians with their goal, and the slowest of a hundred to look at."""
+    """Returns medians with their goal, and 99th percentiles without one."""
     found = []
     for name in FUNCTIONS:
         times = measured()[name]
@@ -87,20 +83,3 @@ def rows() -> list[Row]:
         times = measured()[name]
         found.append(Row("warm", f"{name}, p99", p99(times.handler), "ms CPU", floor=p99(times.floor)))
     return found
-
-
-def extra() -> dict[str, Any]:
-    """By function, in milliseconds of processor time."""
-    return {
-        "runs": RUNS,
-        "functions": {
-            name: {
-                "calls": each.calls,
-                "p50": round(p50(each.handler), 3),
-                "p99": round(p99(each.handler), 3),
-                "floor_p50": round(p50(each.floor), 3),
-                "floor_p99": round(p99(each.floor), 3),
-            }
-            for name, each in measured().items()
-        },
-    }

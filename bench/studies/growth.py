@@ -1,7 +1,7 @@
-"""What grows with a session's files and with the number of sessions, and what must not.
+"""How costs grow with the number of files in a session, and with the number of sessions.
 
-moto's own query takes longer the larger its table is, so its latency says nothing: what is compared are calls, bytes,
-request units, the items that DynamoDB examines for each that it returns, and the functions' own processor time.
+The latency of moto's queries grows with its table, so it is not measured. The figures are calls, bytes, request units,
+the items that DynamoDB examines for each one that it returns, and the functions' own processor time.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from bench.calls import counted as counted_calls
-from bench.capacity import metered
-from bench.recording import Recorder, Recording, environment_now
-from bench.replay import Player, replay
-from bench.stage import ACTIVE_AFTER_SECONDS, OperationFailed, Stage, answered, stage
+from bench.checked.calls import counted as counted_calls
+from bench.checked.capacity import metered
+from bench.checked.stage import ACTIVE_AFTER_SECONDS, OperationFailed, Stage, answered, stage
+from bench.studies.recording import Recorder, Recording, environment_now
+from bench.studies.replay import Player, replay
 from bench.table import Row
 from likeness.domain.asset import AssetStatus
 from likeness.runtime import bootstrap
@@ -30,9 +30,9 @@ from tests.roles import deployed, granted, template
 
 ASSETS = (1, 10, 100, 200)
 SESSIONS = (1_000, 10_000)
-#: Without a limit a listing gives so many.
+#: The default number of sessions on a page.
 PAGE = 20
-#: The figure that the others are compared with.
+#: The number of files that the others are compared with.
 _BASE_ASSETS = 10
 _RUNS = 15
 _REPLAYED_FUNCTIONS = ("claim_assets", "poll_assets")
@@ -41,10 +41,10 @@ _OTHER_CLIENT_EVERY = 3
 
 @dataclass
 class Session:
-    """What one session with so many files took, from the claim to the poll in which the last is Active.
+    """The costs of one session, from the claim to the poll in which the last file is Active.
 
-    ``calls`` of all functions; ``bytes_read`` and ``read_units`` of DynamoDB; ``cpu`` in seconds of one claim and one
-    poll in which nothing changed, median of several, its calls answered at once.
+    ``calls`` of all functions; ``bytes_read`` and ``read_units`` of DynamoDB; ``cpu`` is the median of the seconds for
+    one claim and one poll without a change, whose calls are answered immediately.
     """
 
     assets: int
@@ -56,7 +56,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Listing:
-    """One page of a listing in a table of so many sessions."""
+    """The costs of one page of a listing, in a table with ``sessions`` sessions."""
 
     sessions: int
     calls: int
@@ -66,7 +66,7 @@ class Listing:
 
 @dataclass
 class Growth:
-    """All that was found; ``operations`` are the names of every call that any function made."""
+    """All measurements; ``operations`` are the names of the calls that the functions made."""
 
     sessions: list[Session] = field(default_factory=list)
     listings: list[Listing] = field(default_factory=list)
@@ -94,10 +94,10 @@ def _grow(at: Stage, assets: int) -> Session:
 
 
 def _recordings() -> tuple[dict[str, Recording], dict[str, str]]:
-    """A claim, and a poll in which nothing changes, by function and number of files; the functions' environment."""
+    """Records a claim and a poll without a change, by function and number of files, and the functions' environment."""
     found: dict[str, Recording] = {}
     with stage(start=time.time() - 3600) as at, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bootstrap, "client", bootstrap.client)  # put back at the end
+        patch.setattr(bootstrap, "client", bootstrap.client)  # restored at the end
         recorder = Recorder(asset_status="Processing")
         recorder.listen(at.where)
         for assets in ASSETS:
@@ -111,14 +111,14 @@ def _recordings() -> tuple[dict[str, Recording], dict[str, str]]:
 
 
 def _cpu() -> dict[int, float]:
-    """Seconds for one claim and one poll, by number of files."""
+    """Returns the CPU seconds of one claim and one poll, by number of files."""
     recordings, environment = _recordings()
     with replay(recordings, environment) as players:
         return _processor_times({n: [players[f"{name}-{n}"] for name in _REPLAYED_FUNCTIONS] for n in ASSETS})
 
 
 def _processor_times(sizes: Mapping[int, Sequence[Player]]) -> dict[int, float]:
-    """Seconds of processor time, medians; the sizes take turns."""
+    """Returns median CPU seconds by number of files; the numbers of files take turns."""
     found: dict[int, list[float]] = {assets: [] for assets in sizes}
     for _ in range(_RUNS):
         for assets, players in sizes.items():
@@ -171,7 +171,7 @@ def _list(at: Stage, sessions: int) -> Listing:
 
 @functools.cache
 def grown() -> Growth:
-    """Measured once for the life of the process."""
+    """Returns all measurements, made once per process."""
     found = Growth()
     with stage() as at:
         for assets in ASSETS:
@@ -181,7 +181,7 @@ def grown() -> Growth:
     with stage() as at:
         made = 0
         for sessions in SESSIONS:
-            # One in _OTHER_CLIENT_EVERY is another client's: it must not be examined.
+            # One in _OTHER_CLIENT_EVERY belongs to another client: DynamoDB must not examine it.
             at.add_sessions(sessions - made, lambda index: "other" if index % _OTHER_CLIENT_EVERY == 0 else "acme")
             made = sessions
             found.listings.append(_list(at, sessions))
@@ -210,13 +210,13 @@ def _per_asset(figure: str, unit: str, of: Callable[[Session], float]) -> list[R
 
 
 def scanners() -> list[str]:
-    """The functions and state machines whose roles may scan a table, beside the export, which reads all of it."""
+    """Returns the roles that may scan a table, except that of the export, which reads the whole table."""
     found = {each.role for each in granted(deployed(template())) if re.search(r"Scan|\*", each.action)}
     return sorted(found - {"ExportInventoryFunction"})
 
 
 def rows() -> list[Row]:
-    """Against the session of ten files; a listing in a large table against one in a small."""
+    """Returns costs compared with a session of ten files, and a large table's listing compared with a small one's."""
     found = grown()
     small, large = found.listings
     called = found.operations | {name for each in counted_calls() for name in {*each.first, *each.warm}}
@@ -233,18 +233,8 @@ def rows() -> list[Row]:
             "items",
             floor=large.returned,
             goal=1,
-            note=f"with {small.sessions:,} sessions {small.examined}; moto's own latency means nothing here",
+            note=f"{small.examined} items with {small.sessions:,} sessions.",
         ),
-        Row("growth", "calls of Scan, of all operations", sum("Scan" in each for each in called), "calls", goal=0),
-        Row("growth", "roles that may Scan, but for the export's", len(scanners()), "roles", goal=0),
+        Row("growth", "calls of Scan, in all operations", sum("Scan" in each for each in called), "calls", goal=0),
+        Row("growth", "roles that may Scan, except the export's", len(scanners()), "roles", goal=0),
     ]
-
-
-def extra() -> dict[str, Any]:
-    """By number of files, and by number of sessions; every operation that was called."""
-    found = grown()
-    return {
-        "sessions": [asdict(each) for each in found.sessions],
-        "listings": [asdict(each) for each in found.listings],
-        "operations": sorted(found.operations),
-    }

@@ -1,4 +1,4 @@
-"""Sessions in any state, quickly: what an operation that is measured finds before it."""
+"""Creates sessions in any state, quickly, for the operations that are measured."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.faults.simulated_aws import START, Answer, SimulatedAws, simulated_aw
 
 EXECUTION = "bench"
 TABLE = "Table"
-#: So many items does one BatchWriteItem take.
+#: BatchWriteItem accepts this many items.
 _BATCH = 25
-#: Files called ``never…`` stay Processing; all others become Active this many simulated seconds after they came.
+#: Files called ``never…`` stay Processing; others become Active this many simulated seconds after their submission.
 ACTIVE_AFTER_SECONDS = 5.0
 _OUTCOMES = {
     "asset_outcomes": [
@@ -35,77 +35,77 @@ _OUTCOMES = {
 
 
 class OperationFailed(RuntimeError):
-    """When what is measured does not do what it is measured for."""
+    """When a measured operation does not succeed."""
 
 
 @dataclass
 class Stage:
-    """An account in simulated time, and what is put into it."""
+    """An AWS account in simulated time, and methods that create its content."""
 
     where: SimulatedAws
-    #: Where a picture is to be fetched.
+    #: The URL of a picture.
     face_url: str = ""
     _group: str = ""
     _entropy: Iterator[int] = field(default_factory=count)
 
     def clear(self) -> None:
-        """Ends all that goes on, and makes every function cold; the table keeps what it holds."""
+        """Ends everything that runs, and makes every function cold; the table keeps its content."""
         self.where.begin({}, keep=True)
         self._group = ""
 
     def later(self, seconds: float) -> None:
-        """Time passes, and nothing happens meanwhile: what waits on the platform's agenda waits on."""
+        """Moves the clock; what simulated AWS has scheduled does not run."""
         self.where.now += seconds
         self.where.clock.move_to(self.where.now)
 
-    # -- by the product's own functions ---------------------------------------------------------------------------
+    # -- through the product's own functions ---------------------------------------------------------------------------
 
     def post(self, resource: str, body: object = None, status: int = 201, **options: Any) -> Any:
-        """The body of the answer to a request of the client."""
+        """Returns the response body of a client's request."""
         return answered(self.where.api("POST", resource, body=body, **options), status).body
 
     def passed(self) -> tuple[str, str]:
-        """A new session whose person has just passed: its id, and the callback that is on its way."""
+        """Returns the id of a new session whose person has just passed, and the callback that is not yet received."""
         view = self.post("/sessions", {})
         return view["id"], take_check(view["attempt"]["h5_link"], "pass")
 
     def reported(self) -> tuple[str, str]:
-        """The same with the callback received; the workflow has not begun."""
+        """Returns the same, with the callback received; the workflow has not started."""
         session, callback = self.passed()
         answered(self.where.browser(callback), 303)
         return session, callback
 
     def task(self, function: str, session: str, **more: Any) -> Any:
-        """A state's function, invoked as the state machine does."""
+        """Invokes a state's function as the state machine does."""
         return self.where.invoke(function, {"session_id": session, "execution": EXECUTION, **more})
 
     def claimed(self, session: str) -> list[str]:
-        """The ids that ClaimAssets wants to be submitted."""
+        """Returns the ids that ClaimAssets plans to submit."""
         found: list[str] = self.task("claim_assets", session)["asset_ids"]
         return found
 
     def submitted(self, *names: str) -> str:
-        """A verified session whose files are at crun, Processing."""
+        """Returns a verified session whose files are Processing at crun."""
         session = self.verified(*names)
         for each in self.claimed(session):
             if self.task("submit_asset", session, asset_id=each)["outcome"] != "submitted":
                 raise OperationFailed("submit_asset")
         return session
 
-    # -- put straight into the table ------------------------------------------------------------------------------
+    # -- written directly to the table ------------------------------------------------------------------------------
 
     def verified(self, *names: str, client_id: str = "acme") -> str:
-        """A verified session with a checked file for each name; nothing drives it."""
+        """Returns a verified session with a checked file for each name; no execution drives it."""
         group = self.group()
         made = self._new_session(client_id)
-        # As the state SaveGroup leaves it.
+        # The attributes that the state SaveGroup writes.
         verified = {"group_id": encode(group), "verified_at": encode(self.where.now)}
         self._put([session_item(made) | verified])
         self.add_assets(made.id, *names)
         return made.id
 
     def processing(self, files: int) -> str:
-        """A verified session that this execution drives, whose files have long been at crun."""
+        """Returns a verified session that this execution drives, with files that were submitted earlier."""
         session = self.verified()
         if self.claimed(session):
             raise OperationFailed("an empty session has nothing to submit")
@@ -113,7 +113,7 @@ class Stage:
         return session
 
     def add_sessions(self, number: int, client_of: Callable[[int], str]) -> None:
-        """Sessions without files, each of its own millisecond; ``client_of(index)`` says whose."""
+        """Adds sessions without files, a millisecond apart; ``client_of(index)`` returns the client's id."""
         items = []
         for index in range(number):
             self.where.now += 0.001
@@ -121,10 +121,10 @@ class Stage:
         self._put(items)
 
     def add_assets(self, session: str, *names: str, status: AssetStatus = AssetStatus.UPLOADED) -> None:
-        """Files in a session, checked or, with another status, at crun."""
+        """Adds files to a session: checked, or with another status, submitted."""
         found = self.where.store.get_session(session)
         if not found:
-            raise OperationFailed("there is no such session")
+            raise OperationFailed("session not found")
         self._put([asset_item(self._new_asset(found, each, status)) for each in names])
         self.where.aws("dynamodb").update_item(
             TableName=TABLE,
@@ -139,7 +139,7 @@ class Stage:
             self.where.aws("dynamodb").batch_write_item(RequestItems={TABLE: requests})
 
     def group(self) -> str:
-        """A group that crun knows, looked up once by the product itself."""
+        """Returns a group that exists at crun; the product itself looks it up, once."""
         if not self._group:
             session, _ = self.reported()
             self._group = self.task("look_up_result", session, attempt=1, last_chance=False)["group_id"]
@@ -186,14 +186,14 @@ class Stage:
     # -- counting -------------------------------------------------------------------------------------------------
 
     def calls_of(self, function: str, act: Callable[[], object]) -> list[Call]:
-        """What ``function`` calls while ``act`` runs; calls of others, such as the authorizer, are left out."""
+        """Returns the calls of ``function`` while ``act`` runs, without those of other functions."""
         before = len(self.where.injector.calls)
         act()
         return [each for each in self.where.injector.calls[before:] if each.by == function]
 
     @contextmanager
     def invocations(self) -> Iterator[Counter[str]]:
-        """How often each function is invoked in the block, by the platform or by the state machine."""
+        """Counts the invocations of each function in the block, by simulated AWS or by the state machine."""
         found: Counter[str] = Counter()
         invoke = self.where.invoke
 
@@ -209,7 +209,7 @@ class Stage:
 
 
 def answered(answer: Answer, status: int) -> Answer:
-    """The answer, when it is the one that was expected; OperationFailed else."""
+    """Returns the answer when it has the expected status; raises OperationFailed otherwise."""
     if answer.status != status:
         raise OperationFailed(f"{answer.status} instead of {status}: {answer.body}")
     return answer
@@ -217,7 +217,7 @@ def answered(answer: Answer, status: int) -> Answer:
 
 @contextmanager
 def stage(start: float = START, *, stream: bool = False) -> Iterator[Stage]:
-    """An empty account; ``start`` is the time at which it begins, in epoch seconds. ``stream``: the table has one."""
+    """Creates an empty account at the time ``start``, in epoch seconds; with ``stream``, the table has a stream."""
     with simulated_aws(_OUTCOMES, start=start, stream=stream) as where, served_face() as url:
-        where.reconciles = False  # the table is filled with sessions that nobody is at
+        where.reconciles = False  # no execution drives the sessions in the table
         yield Stage(where, url)

@@ -1,6 +1,6 @@
-"""crun's own routes on the deployed stack: what each call takes beside crun's own answer to it.
+"""crun's own routes on the deployed stack: the seconds of each call, compared with those of crun's own response.
 
-The program is local/crun_script.py, unchanged; crun is the simulator, behind the same gateway on both ways.
+The program is local/crun_script.py, unchanged. crun is the simulator, behind the same gateway for both.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from bench.idle import Idle, idle
+from bench.studies.idle import Idle, idle
 from bench.table import Row
 from local import emulator
 from local.crun_script import Callbacks, CrunApi, pass_check
@@ -29,11 +29,11 @@ _UPLOAD = (
     "The file is fetched, checked and stored, and crun has returned its AssetId, before the response; crun itself"
     " responds before it fetches the file."
 )
-_SESSION = "A message, a row and the rate limiter's write come before and after crun's response."
+_SESSION = "Likeness also sends a message, stores a row and writes to the rate limiter."
 
 
 def rows() -> list[Row]:
-    """Seconds of each call, the median."""
+    """Returns the median seconds of each call."""
     options = Options(Path(".local/bench.json"), free_port(), free_port(), parameters=_PARAMETERS)
     with ExitStack() as block:
         stack = block.enter_context(running_stack(options, lambda _: None))
@@ -46,7 +46,7 @@ def _sides(stack: Stack, callbacks: Callbacks) -> dict[str, CrunApi]:
     origin = stack.api_url.removesuffix("/v1")
     keys = ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), stack.outputs["TableName"])
     key = keys.add("bench", [callbacks.url.rpartition("/")[0]])
-    # A token is looked up again and again, and a file is judged at once.
+    # A token can be looked up several times, and a file is checked immediately.
     easy = {"token_mode": "reusable", "fetch_delay_seconds": 0, "settle_min_seconds": 0, "settle_max_seconds": 0}
     requests.post(f"{stack.simulator_url}/_sim/settings", json=easy, timeout=10).raise_for_status()
     return {"crun": CrunApi(f"{origin}/crun", stack.crun_api_key), "likeness": CrunApi(stack.api_url, key)}
@@ -58,31 +58,26 @@ def _rows(sides: dict[str, CrunApi], floor: Idle, callbacks: Callbacks, url: str
         found = {"request": floor.request()}
         for side, api in sides.items():
             found |= {f"{side} {call}": seconds for call, seconds in _one_repetition(api, callbacks, url).items()}
-        if repetition:  # in the first the functions' processes start
+        if repetition:  # in the first one, the functions' processes start
             for name, seconds in found.items():
                 taken.setdefault(name, []).append(seconds)
     median = {name: statistics.median(each) for name, each in taken.items()}
 
-    def row(call: str, goal: float, note: str = "", *, asks: bool = False) -> Row:
-        least = median["request"] + (median[f"crun {call}"] if asks else 0)
+    def row(call: str, goal: float, note: str = "", *, calls_crun: bool = False) -> Row:
+        least = median["request"] + (median[f"crun {call}"] if calls_crun else 0)
         return Row("drop_in", call, median[f"likeness {call}"], "s", least, goal, note=note)
-
-    def added(call: str) -> Row:
-        more = median[f"likeness {call}"] - median[f"crun {call}"]
-        return Row("drop_in", f"{call}, beyond crun's own answer", more, "s")
 
     calls = ("visual-validate-session", "visual-validate-result", "asset-upload", "asset-info")
     return [
-        row(calls[0], 2.0, _SESSION, asks=True),
+        row(calls[0], 2.0, _SESSION, calls_crun=True),
         row(calls[1], 1.5),
-        row(calls[2], 3.0, _UPLOAD, asks=True),
+        row(calls[2], 3.0, _UPLOAD, calls_crun=True),
         row(calls[3], 1.5),
-        *map(added, calls),
     ]
 
 
 def _one_repetition(api: CrunApi, callbacks: Callbacks, url: str) -> dict[str, float]:
-    """One person with one file; the result is asked for once it is there, and the file once it is Active."""
+    """Onboards one person with one file; times the result when it is available, and the file when it is Active."""
     found: dict[str, float] = {}
 
     def timed(call: str, act: Callable[[], Any]) -> Any:

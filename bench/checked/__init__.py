@@ -1,0 +1,1 @@
+"""The figures that are the same on every machine, and their comparison with a baseline: `make bench-check`."""

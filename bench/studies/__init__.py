@@ -1,0 +1,1 @@
+"""What is measured on one machine: processor time, latency, memory, dollars. `make bench` runs them all."""
