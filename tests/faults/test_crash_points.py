@@ -18,8 +18,6 @@ from tests.faults.scenarios import INVARIANTS, SETTINGS, Scenario, calls_of, can
 from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 from tests.template_file import ROOT
 
-pytestmark = pytest.mark.slow
-
 SEED = 20_261_124
 #: Pairs of faults: so many in each run of the tests, and so many by night.
 PAIRS, PAIRS_BY_NIGHT = 60, 240
@@ -36,6 +34,7 @@ def calls(account: SimulatedAws) -> list[Call]:
     return calls_of(account)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("fault", Fault)
 def test_no_single_fault_at_any_call_breaks_a_promise(account: SimulatedAws, calls: list[Call], fault: Fault) -> None:
@@ -45,6 +44,7 @@ def test_no_single_fault_at_any_call_breaks_a_promise(account: SimulatedAws, cal
     assert len(outcomes) >= sum(can_meet(each, fault) for each in calls) > len(calls) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("first", "last"), [(0, PAIRS), pytest.param(PAIRS, PAIRS_BY_NIGHT, marks=pytest.mark.nightly)]
@@ -63,6 +63,7 @@ def test_every_kind_of_outside_call_is_numbered(calls: list[Call]) -> None:
     assert [each.number for each in calls] == list(range(1, len(calls) + 1))
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_of_its_results() -> None:
     command = ["make", "faults", f"PYTHON={sys.executable}", "ARGS=--no-singles --pairs 4 --seed 7"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

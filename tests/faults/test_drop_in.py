@@ -78,6 +78,7 @@ def calls(where: SimulatedAws, url: str) -> list[Call]:
     return [each for each in behind if each not in questions[5:]]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("fault", MOMENTARY)
 def test_no_single_fault_at_any_call_breaks_a_promise(

@@ -46,8 +46,6 @@ from tests.roles import (
 )
 from tests.template_file import ROOT
 
-pytestmark = pytest.mark.slow
-
 SESSION = "/sessions/{session_id}"
 
 

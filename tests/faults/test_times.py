@@ -16,8 +16,6 @@ from tests.faults.onboarding import FACES, registration, take_check
 from tests.faults.scenarios import SETTINGS
 from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 
-pytestmark = pytest.mark.slow
-
 HOUR, DAY = 3600.0, 86_400.0
 
 
@@ -42,6 +40,7 @@ def _person(where: SimulatedAws) -> str:
     return session_id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("takes", "apart", "files"), [(22 * HOUR, 20 * HOUR, 10), (4.5 * DAY, 4 * DAY, 2)])
 def test_no_execution_reaches_the_state_machines_timeout(
     where: SimulatedAws, takes: float, apart: float, files: int

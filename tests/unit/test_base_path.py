@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
@@ -47,6 +48,7 @@ def api() -> Iterator[ApiHarness]:
     with service() as running, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PUBLIC_BASE_URL", "")  # not set, so the request's host and path are used
         patch.setenv("UPLOAD_ADDRESSES", "https://s3.test/uploads")
+        patch.setattr(time, "sleep", lambda _: None)  # a look-up of what is not there is repeated a moment later
         for name in {function for _, _, function in ROUTES}:
             running.apps[name] = cold_start(name)
         yield running

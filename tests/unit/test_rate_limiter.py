@@ -157,6 +157,7 @@ def test_a_person_is_served_immediately_during_a_flood_of_workflows(dynamodb: An
     assert max(sum(start <= each < start + 10 for each in times) for start in times) <= 20
 
 
+@pytest.mark.slow
 def test_no_workflow_starves_during_a_flood_of_people(dynamodb: Any) -> None:
     flood = Flood(dynamodb, 20)
     for number in range(160):

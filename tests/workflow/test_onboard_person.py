@@ -121,6 +121,7 @@ def test_a_session_without_assets_ends_verified_and_starts_again_on_an_upload(ha
     assert statuses(session["id"]) == {"good": "active"}
 
 
+@pytest.mark.slow
 def test_an_asset_that_never_settles_fails_at_the_deadline(
     harness: WorkflowHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +135,7 @@ def test_an_asset_that_never_settles_fails_at_the_deadline(
     assert late.error.code == "activation_timeout"
 
 
+@pytest.mark.slow
 def test_a_failed_download_is_signed_and_submitted_once_more(harness: WorkflowHarness) -> None:
     session = create(harness, "lost")
     upload(harness, session)
@@ -141,6 +143,7 @@ def test_a_failed_download_is_signed_and_submitted_once_more(harness: WorkflowHa
     assert statuses(session["id"]) == {"lost": "active"}
 
 
+@pytest.mark.slow
 def test_a_throttled_submission_is_repeated_and_leaves_no_orphan(harness: WorkflowHarness) -> None:
     harness.simulator.add_faults(FaultRule(call="upload", kind="both", code=429, times=1))
     session = create(harness, "good")

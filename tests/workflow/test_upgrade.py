@@ -31,6 +31,7 @@ def test_the_previous_definition_is_different() -> None:
     assert PREVIOUS.read_text() != (ROOT / "statemachine/onboard_person.asl.json").read_text()
 
 
+@pytest.mark.slow
 def test_an_execution_started_before_the_upgrade_completes(started_before: WorkflowHarness) -> None:
     session = create(started_before, "good 1", "other_person", "lost")
     upload(started_before, session)
@@ -40,6 +41,7 @@ def test_an_execution_started_before_the_upgrade_completes(started_before: Workf
     assert {each["status"] for each in started_before.executions()} == {"SUCCEEDED"}
 
 
+@pytest.mark.slow
 def test_errors_after_the_upgrade_are_retried(started_before: WorkflowHarness) -> None:
     started_before.simulator.add_faults(
         FaultRule(call="result", kind="both", code=455, times=1),
