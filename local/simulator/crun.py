@@ -109,7 +109,7 @@ class Crun:
             if refusal is not None:
                 return refusal
             if call is None or request.method != method:
-                return Answer(404, "no such endpoint")
+                return Answer(404, "endpoint not found")
             return self._contract.answer(call, request)
 
         style = self._settings.refusal_style
