@@ -13,6 +13,8 @@ from tests.faults.onboarding import FACES, Onboarding, take_check
 from tests.faults.scenarios import SETTINGS
 from tests.faults.simulated_aws import Answer, SimulatedAws, simulated_aws
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def account() -> Iterator[SimulatedAws]:
@@ -87,7 +89,6 @@ def test_work_in_progress_stops_and_late_events_change_nothing(account: Simulate
     assert refused.status == 409
 
 
-@pytest.mark.slow
 def test_an_erasure_that_fails_anywhere_is_completed_by_the_next(account: SimulatedAws) -> None:
     story = _onboard(account, 30)
     begin = len(account.injector.calls)
@@ -154,7 +155,6 @@ def test_one_file_is_erased_at_any_moment_and_the_others_continue(account: Simul
     assert "RUNNING" not in account.executions.values()
 
 
-@pytest.mark.slow
 def test_an_erasure_of_one_file_that_fails_anywhere_is_completed_by_the_next(account: SimulatedAws) -> None:
     story = _onboard(account, 600)
     begin = len(account.injector.calls)

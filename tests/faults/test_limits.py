@@ -28,6 +28,8 @@ from tests.faults.scenarios import INVARIANTS, SETTINGS, Invariants, Scenario
 from tests.faults.simulated_aws import SimulatedAws, simulated_aws
 from tests.template_file import ASL
 
+pytestmark = pytest.mark.slow
+
 #: Step Functions' quotas (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html) and DynamoDB's.
 LARGEST_PAYLOAD, MAX_EVENTS, LARGEST_ITEM = 262_144, 25_000, 409_600
 #: Five for PollAssets, two for RoutePlan, two for Wait.
@@ -55,7 +57,6 @@ def _create(where: SimulatedAws) -> dict[str, Any]:
     return made
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_two_hundred_files_of_one_person_all_become_active(where: SimulatedAws) -> None:
     session = _create(where)
@@ -131,7 +132,6 @@ def test_the_longest_history_stays_below_twenty_thousand_events() -> None:
     )
 
 
-@pytest.mark.slow
 def test_an_outage_in_a_submission_adds_no_more_events_than_counted(where: SimulatedAws) -> None:
     session, files = _create(where), 12
     for index in range(files):

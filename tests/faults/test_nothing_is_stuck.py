@@ -26,6 +26,8 @@ from tests.faults.fault_injection import Fault, Killed
 from tests.faults.onboarding import FACES, registration, take_check
 from tests.faults.simulated_aws import LINK_CHECK_SECONDS, SimulatedAws, simulated_aws
 
+pytestmark = pytest.mark.slow
+
 HOUR, DAY = 3600.0, 86_400.0
 TOKEN_SECONDS = 1800.0
 SESSION = "/sessions/{session_id}"
@@ -199,7 +201,6 @@ MOMENTS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("hours", [1.5, 3, 48])
 @pytest.mark.parametrize("service", ["dynamodb", "crun", "sqs", "stepfunctions"])
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -372,7 +373,6 @@ def _restored(where: SimulatedAws, number: int) -> tuple[Person, str | None] | N
     return person, group
 
 
-@pytest.mark.slow
 def test_a_table_that_is_restored_to_any_earlier_moment(where: SimulatedAws) -> None:
     number = 0
     for number in itertools.count(1):
@@ -581,7 +581,6 @@ def _dies() -> None:
     raise Killed
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("at", ["SaveGroup", "SubmitAsset"])
 @pytest.mark.parametrize("what", ["dies", "a second run", "an erasure"])
 def test_a_run_of_reconcile_can_be_interrupted_at_any_call(where: SimulatedAws, at: str, what: str) -> None:

@@ -20,6 +20,8 @@ from tests.faults.scenarios import INVARIANTS, Invariants, Scenario
 from tests.faults.simulated_aws import LINK_CHECK_SECONDS, SimulatedAws, simulated_aws
 from tests.functions import CRUN_KEY
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600.0
 #: As in scenarios.SETTINGS, with tokens that are valid for longer than an outage.
 SETTINGS = {
@@ -73,7 +75,6 @@ CALLS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
 @pytest.mark.parametrize("kind", ["http", "body", "both"])
 def test_work_continues_after_an_hour_of_maintenance(where: SimulatedAws, call: str, kind: str) -> None:
@@ -119,7 +120,6 @@ def test_ten_minutes_of_throttling_waste_no_token_and_leave_no_orphan(
     assert all(each.ambiguous_submissions == 1 for each in where.store.list_assets(story.session_id))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
 @pytest.mark.parametrize("code", [401, 402, 403, 505])
 def test_work_waits_while_crun_refuses_the_account(where: SimulatedAws, call: str, code: int) -> None:

@@ -27,6 +27,8 @@ from ops.doctor import transport, visit
 from ops.doctor.redaction import Redactor
 from tests.aws import described_stack, isolated_aws_environment
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-crun-9f8e7d6c5b4a39281706"
 CALLBACK = "https://app.acme.com/hooks/face/anna"
 

@@ -30,6 +30,8 @@ from likeness.ports.files import Downloads
 from local.processes import free_port
 from tests.untrusted_hosts import LONG_WAIT_SECONDS, NAME, PUBLIC, certificate, drip, flood, speaking
 
+pytestmark = pytest.mark.slow
+
 SECRET = "opens-something"  # in every URL, and must not appear anywhere else
 FILE = b"\xff\xd8" + bytes(range(256)) * 4
 LIMIT = len(FILE)

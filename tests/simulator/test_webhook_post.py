@@ -20,6 +20,8 @@ from local.processes import free_port
 from local.receiver import Received, Receiver, Reply
 from tests.untrusted_hosts import LONG_WAIT_SECONDS, NAME, PUBLIC, certificate, drip, flood, speaking
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "opens-something"  # in every path, and must not appear anywhere else
 BODY = '{"type":"likeness.webhook.test"}'
 HEADERS = {"Content-Type": "application/json", "webhook-id": "evt_1"}

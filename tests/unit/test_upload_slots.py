@@ -25,6 +25,8 @@ from likeness.steps.files.register_asset import RegisterAsset
 from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
 from tests.unit.step_harness import TABLE, StepHarness
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
