@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 import botocore.exceptions
 import yaml
 
 from local.processes import StackError, spawn, wait_until_listening
+from ops.stack import local_client, physical_id
 
 _SERVICES = (
     "apigateway,cloudformation,cloudwatch,dynamodb,dynamodbstreams,events,iam,kms,lambda,logs,s3,secretsmanager,sns,"
@@ -43,10 +43,8 @@ def start(port: int, log: Path, scratch: Path, env: dict[str, str]) -> subproces
     return spawn([sys.executable, "-m", "ministack"], log=log, env=inherited | settings)
 
 
-def client(service: str, endpoint: str) -> Any:
-    """Returns a boto3 client of the emulator; the user's own AWS configuration is not used."""
-    session: Any = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")  # noqa: S106
-    return session.client(service, endpoint_url=endpoint)
+#: Makes a client of the emulator: ``client(service, endpoint)``.
+client = local_client
 
 
 def outputs(endpoint: str, stack_name: str) -> dict[str, str]:
@@ -137,10 +135,7 @@ def put_any_methods(endpoint: str, rest_api_id: str, stack_name: str, template: 
             route = event["Properties"]
             if event["Type"] != "Api" or route["Method"] != "ANY":
                 continue
-            found = client("cloudformation", endpoint).describe_stack_resource(
-                StackName=stack_name, LogicalResourceId=name
-            )
-            function = found["StackResourceDetail"]["PhysicalResourceId"]
+            function = physical_id(client("cloudformation", endpoint), stack_name, name)
             arn = client("lambda", endpoint).get_function(FunctionName=function)["Configuration"]["FunctionArn"]
             put_route(api, rest_api_id, paths[route["Path"]], "ANY", arn)
 

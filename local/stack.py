@@ -30,6 +30,7 @@ from local.processes import (
 )
 from ops.client_keys import ClientKeys
 from ops.layers import record
+from ops.stack import physical_id
 
 STACK_NAME = "likeness"
 #: The client of the key in the state file.
@@ -53,6 +54,10 @@ class Stack:
     crun_api_key: str
     log_dir: str
     pids: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def resource(self, logical_id: str) -> str:
+        """Returns the physical id of a resource: a queue's URL, a function's name."""
+        return physical_id(emulator.client("cloudformation", self.emulator_endpoint), self.stack_name, logical_id)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from ops.deploy import (
     wrong,
 )
 from ops.doctor_commands import KEY_VARIABLE
+from ops.stack import described
 from ops.template import ROOT, Template, deployed_template, product_template
 
 _WIDTH = 120
@@ -154,12 +155,9 @@ def _new_defaults(found: Upgrade) -> dict[str, str]:
 
 def _existing(stack_name: str, region: str) -> _Stack | None:
     cloudformation: Any = boto3.Session(region_name=region).client("cloudformation")
-    try:
-        (found,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
-    except botocore.exceptions.ClientError as exc:
-        if "does not exist" in str(exc):
-            return None
-        raise
+    found = described(cloudformation, stack_name)
+    if found is None:
+        return None
     if found["StackStatus"] not in _READY:
         status = found["StackStatus"]
         raise click.ClickException(

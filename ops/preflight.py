@@ -14,6 +14,7 @@ import botocore.exceptions
 
 from ops.doctor.judge import amount_of, code_of, envelope_of
 from ops.doctor.transport import Budget, Call, NoAnswer, OutOfTime, Transport
+from ops.stack import described
 from ops.template import Template
 
 #: With fewer concurrent runs, one page and its calls can exhaust the account. New accounts have 10.
@@ -137,14 +138,7 @@ class Account:
 
     def stack(self) -> dict[str, Any] | None:
         """Returns the stack's description, or None when there is none."""
-        try:
-            found: dict[str, Any] = self.client("cloudformation").describe_stacks(StackName=self.stack_name)
-        except botocore.exceptions.ClientError as exc:
-            if "does not exist" in str(exc):
-                return None
-            raise
-        (stack,) = found["Stacks"]
-        return dict(stack)
+        return described(self.client("cloudformation"), self.stack_name)
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

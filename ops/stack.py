@@ -37,8 +37,7 @@ class Stack:
 
     def resource(self, logical_id: str) -> str:
         """Returns the physical id of a resource, such as a queue's URL or a function's name."""
-        found = self.client("cloudformation").describe_stack_resource(StackName=self.name, LogicalResourceId=logical_id)
-        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+        return physical_id(self.client("cloudformation"), self.name, logical_id)
 
     def parameter(self, name: str) -> str:
         """Returns the value of a parameter of the stack."""
@@ -46,16 +45,33 @@ class Stack:
         return str({each["ParameterKey"]: each["ParameterValue"] for each in found["Parameters"]}[name])
 
 
+def physical_id(cloudformation: Any, stack_name: str, logical_id: str) -> str:
+    """Returns the physical id of a resource of a stack: a queue's URL, a function's name. Raises ClientError."""
+    found = cloudformation.describe_stack_resource(StackName=stack_name, LogicalResourceId=logical_id)
+    return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def described(cloudformation: Any, stack_name: str) -> dict[str, Any] | None:
+    """Returns the description of a stack, or None when no stack has the name. Raises any other ClientError."""
+    try:
+        (stack,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
+    except botocore.exceptions.ClientError as exc:
+        if "does not exist" in str(exc):
+            return None
+        raise
+    return dict(stack)
+
+
 def clients(stack_name: str, state_file: Path | None) -> tuple[str, Callable[[str], Any]]:
     """Returns the stack's name and a factory of AWS clients; the stack need not exist. Raises ClickException."""
     if state_file:
         state = _state(state_file)
-        return state.get("stack_name", stack_name), lambda service: _local_client(service, state["emulator_endpoint"])
+        return state.get("stack_name", stack_name), lambda service: local_client(service, state["emulator_endpoint"])
     make: Any = boto3.client  # its stubs have one overload for each service
     return stack_name, make
 
 
-def _local_client(service: str, endpoint: str) -> Any:
+def local_client(service: str, endpoint: str) -> Any:
     """Returns a client of the emulator, which accepts any credentials; the user's own AWS configuration is not used."""
     session: Any = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")  # noqa: S106
     return session.client(service, endpoint_url=endpoint)

@@ -14,6 +14,7 @@ from typing import Any
 
 import botocore.exceptions
 
+from ops.stack import described
 from ops.template import Template, deployed_template
 
 #: Resources of the account: other APIs rely on them, so they are never deleted.
@@ -77,7 +78,7 @@ def find(client: Client, name: str) -> Found | None:
     Raises UninstallError when it is not a Likeness stack, and ClientError or BotoCoreError.
     """
     cloudformation = client("cloudformation")
-    found = _living(cloudformation, name) or _deleted(cloudformation, name)
+    found = described(cloudformation, name) or _deleted(cloudformation, name)
     if found is None:
         return None
     template = deployed_template(cloudformation, found["StackId"])
@@ -97,16 +98,6 @@ def find(client: Client, name: str) -> Found | None:
         kept=[each for each in resources if each.logical_id in stays],
         protected=bool(found.get("EnableTerminationProtection")),
     )
-
-
-def _living(cloudformation: Any, name: str) -> dict[str, Any] | None:
-    try:
-        (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
-    except botocore.exceptions.ClientError as exc:
-        if "does not exist" in str(exc):
-            return None
-        raise
-    return dict(stack)
 
 
 def _deleted(cloudformation: Any, name: str) -> dict[str, Any] | None:

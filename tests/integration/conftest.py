@@ -278,14 +278,11 @@ def wait_until_read(api: Api, session_ids: list[str]) -> None:
     The emulator can keep the last lines of a run until the function runs again, so an empty batch is sent meanwhile.
     """
     functions = emulator.client("lambda", api.stack.emulator_endpoint)
-    found = emulator.client("cloudformation", api.stack.emulator_endpoint).describe_stack_resource(
-        StackName=api.stack.stack_name, LogicalResourceId="StartOnboardingFunction"
-    )
+    consumer = api.stack.resource("StartOnboardingFunction")
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if Counter(each["session_id"] for each in lines_about(api, "message read")) >= Counter(session_ids):
             return
         time.sleep(1)
-        name = found["StackResourceDetail"]["PhysicalResourceId"]
-        functions.invoke(FunctionName=name, Payload=json.dumps({"Records": []}))
+        functions.invoke(FunctionName=consumer, Payload=json.dumps({"Records": []}))
     raise AssertionError(f"not read within {TIMEOUT_SECONDS} s")

@@ -98,11 +98,9 @@ def _histories(stack: Stack) -> dict[str, str]:
 
 def _dead_letters(stack: Stack) -> dict[str, int]:
     sqs = emulator.client("sqs", stack.emulator_endpoint)
-    cloudformation = emulator.client("cloudformation", stack.emulator_endpoint)
     urls = {"OnboardingDeadLetterQueue": stack.outputs["OnboardingDeadLetterQueueUrl"]}
     for name in ("ChangeDeadLetterQueue", "WebhookDeadLetterQueue", "ScheduleDeadLetterQueue"):
-        found = cloudformation.describe_stack_resource(StackName=stack.stack_name, LogicalResourceId=name)
-        urls[name] = found["StackResourceDetail"]["PhysicalResourceId"]
+        urls[name] = stack.resource(name)
     counted = {}
     for name, url in urls.items():
         attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])

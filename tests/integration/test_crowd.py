@@ -20,18 +20,10 @@ TIMEOUT_SECONDS = 300
 RUNS_AT_ONCE = 12
 
 
-def resource(api: Api, logical_id: str) -> str:
-    """Returns the physical id of a resource of the stack."""
-    found = emulator.client("cloudformation", api.stack.emulator_endpoint).describe_stack_resource(
-        StackName=api.stack.stack_name, LogicalResourceId=logical_id
-    )
-    return str(found["StackResourceDetail"]["PhysicalResourceId"])
-
-
 @pytest.fixture
 def check_upload(api: Api) -> Iterator[str]:
     """Limits the function's concurrency, as on a small account; yields its name."""
-    functions, name = emulator.client("lambda", api.stack.emulator_endpoint), resource(api, "CheckUploadFunction")
+    functions, name = emulator.client("lambda", api.stack.emulator_endpoint), api.stack.resource("CheckUploadFunction")
     functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=RUNS_AT_ONCE)
     yield name
     functions.delete_function_concurrency(FunctionName=name)
@@ -39,7 +31,7 @@ def check_upload(api: Api) -> Iterator[str]:
 
 def waiting(api: Api) -> int:
     """Returns the number of events in the dead-letter queue."""
-    url = resource(api, "UploadDeadLetterQueue")
+    url = api.stack.resource("UploadDeadLetterQueue")
     names = ["ApproximateNumberOfMessages"]
     found = emulator.client("sqs", api.stack.emulator_endpoint).get_queue_attributes(QueueUrl=url, AttributeNames=names)
     return int(found["Attributes"]["ApproximateNumberOfMessages"])

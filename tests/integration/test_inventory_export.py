@@ -19,16 +19,9 @@ from tests.aws import isolated_aws_environment, make_table
 from tests.integration.conftest import Api, Canaries, come_back, face_check, registration, send_file, settled
 
 
-def _resource(api: Api, logical_id: str) -> str:
-    found = emulator.client("cloudformation", api.stack.emulator_endpoint).describe_stack_resource(
-        StackName=api.stack.stack_name, LogicalResourceId=logical_id
-    )
-    return str(found["StackResourceDetail"]["PhysicalResourceId"])
-
-
 def _run(api: Api, logical_id: str) -> dict[str, Any]:
     functions = emulator.client("lambda", api.stack.emulator_endpoint)
-    answer = functions.invoke(FunctionName=_resource(api, logical_id), Payload=b"{}")
+    answer = functions.invoke(FunctionName=api.stack.resource(logical_id), Payload=b"{}")
     assert "FunctionError" not in answer, answer
     done: dict[str, Any] = json.loads(answer["Payload"].read())
     return done
@@ -51,7 +44,7 @@ def test_an_export_restores_every_person_and_contains_no_secret(
     url = done.output.splitlines()[0]
     s3 = emulator.client("s3", api.stack.emulator_endpoint)
     source = s3_source(s3, url)
-    bucket = _resource(api, "InventoryBucket")
+    bucket = api.stack.resource("InventoryBucket")
     assert url.startswith(f"s3://{bucket}/inventory/")
     parts = parts_of(source)
     text = b"".join(source.read(each) for each in parts).decode()

@@ -68,13 +68,8 @@ def retry_when_limited(ask: Callable[[], requests.Response]) -> requests.Respons
 def narrow_workflow(api: Api) -> Iterator[None]:
     """Limits the concurrency of the workflow's functions, and removes the limit afterwards."""
     endpoint = api.stack.emulator_endpoint
-    cloudformation, functions = emulator.client("cloudformation", endpoint), emulator.client("lambda", endpoint)
-    names = [
-        cloudformation.describe_stack_resource(StackName=api.stack.stack_name, LogicalResourceId=each)[
-            "StackResourceDetail"
-        ]["PhysicalResourceId"]
-        for each in BOUNDED
-    ]
+    functions = emulator.client("lambda", endpoint)
+    names = [api.stack.resource(each) for each in BOUNDED]
     for name in names:
         functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=RUNS_AT_ONCE)
     yield

@@ -12,12 +12,8 @@ from tests.integration.conftest import TIMEOUT_SECONDS, Api, SimulatorControl, c
 
 def _reconcile(api: Api) -> dict[str, Any]:
     """Invokes ReconcileFunction as its schedule does."""
-    endpoint = api.stack.emulator_endpoint
-    found = emulator.client("cloudformation", endpoint).describe_stack_resource(
-        StackName=api.stack.stack_name, LogicalResourceId="ReconcileFunction"
-    )
-    functions = emulator.client("lambda", endpoint)
-    answer = functions.invoke(FunctionName=found["StackResourceDetail"]["PhysicalResourceId"], Payload=b"{}")
+    functions = emulator.client("lambda", api.stack.emulator_endpoint)
+    answer = functions.invoke(FunctionName=api.stack.resource("ReconcileFunction"), Payload=b"{}")
     done: dict[str, Any] = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, done
     return done

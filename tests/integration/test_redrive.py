@@ -29,10 +29,7 @@ def sqs(api: Api) -> Any:
 
 @pytest.fixture
 def upload_dead_letters(api: Api) -> str:
-    found = emulator.client("cloudformation", api.stack.emulator_endpoint).describe_stack_resource(
-        StackName=api.stack.stack_name, LogicalResourceId="UploadDeadLetterQueue"
-    )
-    return str(found["StackResourceDetail"]["PhysicalResourceId"])
+    return api.stack.resource("UploadDeadLetterQueue")
 
 
 def take(sqs: Any, url: str) -> list[str]:

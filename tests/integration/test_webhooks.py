@@ -268,11 +268,7 @@ def waiting(sqs: Any, url: str) -> int:
 @pytest.fixture
 def dead_letters(api: Api) -> tuple[Any, str]:
     """Returns an SQS client and the URL of the webhooks' dead-letter queue."""
-    found = emulator.client("cloudformation", api.stack.emulator_endpoint).describe_stack_resource(
-        StackName=api.stack.stack_name, LogicalResourceId="WebhookDeadLetterQueue"
-    )
-    sqs = emulator.client("sqs", api.stack.emulator_endpoint)
-    return sqs, str(found["StackResourceDetail"]["PhysicalResourceId"])
+    return emulator.client("sqs", api.stack.emulator_endpoint), api.stack.resource("WebhookDeadLetterQueue")
 
 
 def wait_for_dead_letters(sqs: Any, url: str, expected: int) -> None:
@@ -306,9 +302,7 @@ def test_an_unreadable_message_is_a_dead_letter_and_delays_no_other(
 ) -> None:
     good = tenant()
     sqs, url = dead_letters
-    queue = emulator.client("cloudformation", good.api.stack.emulator_endpoint).describe_stack_resource(
-        StackName=good.api.stack.stack_name, LogicalResourceId="WebhookQueue"
-    )["StackResourceDetail"]["PhysicalResourceId"]
+    queue = good.api.stack.resource("WebhookQueue")
     poison = ["{", "[1]", "{}", '{"detail-type": "x", "detail": {}}', '{"endpoint_id": 1, "event": {}}', "[" * 50_000]
     for body in poison:
         sqs.send_message(QueueUrl=queue, MessageBody=body)
