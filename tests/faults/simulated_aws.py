@@ -15,7 +15,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import ModuleType
@@ -533,6 +533,25 @@ def _state_machine() -> str:
 @functools.cache
 def _granted() -> frozenset[Permission]:
     return frozenset(granted(deployed(template())))
+
+
+class SharedAccount:
+    """One account for all examples of a module, because creating one takes a second. The first call creates it."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = settings
+        self._opened = ExitStack()
+        self._account: SimulatedAws | None = None
+
+    def __call__(self) -> SimulatedAws:
+        """Returns the account."""
+        if self._account is None:
+            self._account = self._opened.enter_context(simulated_aws(self._settings))
+        return self._account
+
+    def close(self) -> None:
+        """Ends the account, if there is one."""
+        self._opened.close()
 
 
 @contextmanager

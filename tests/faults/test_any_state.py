@@ -7,7 +7,6 @@ and messages. Then only time passes: messages are delivered, executions continue
 from __future__ import annotations
 
 import itertools
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +24,7 @@ from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus
 from tests.faults.onboarding import FACES, take_check
 from tests.faults.scenarios import SETTINGS
-from tests.faults.simulated_aws import SimulatedAws, simulated_aws
+from tests.faults.simulated_aws import SharedAccount, SimulatedAws
 from tests.functions import CRUN_KEY
 
 pytestmark = pytest.mark.slow
@@ -33,23 +32,12 @@ pytestmark = pytest.mark.slow
 DAY = 86_400.0
 #: Statuses in which only a person can continue.
 WAITING = {SessionStatus.REQUIRES_INPUT, SessionStatus.VERIFIED}
-_ACCOUNTS = ExitStack()
+_account = SharedAccount(SETTINGS)
 _SEQUENCE = itertools.count(1)
 
 
-def _account() -> SimulatedAws:
-    """Returns one account for all examples, because creating one takes a second."""
-    global _simulated
-    if _simulated is None:
-        _simulated = _ACCOUNTS.enter_context(simulated_aws(SETTINGS))
-    return _simulated
-
-
-_simulated: SimulatedAws | None = None
-
-
 def teardown_module() -> None:
-    _ACCOUNTS.close()
+    _account.close()
 
 
 @dataclass(frozen=True)

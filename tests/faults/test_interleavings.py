@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -24,29 +23,18 @@ from likeness.domain.session import AttemptStatus, Session, SessionStatus
 from tests.faults.fault_injection import MOMENTARY, Fault
 from tests.faults.onboarding import FACES, registration
 from tests.faults.scenarios import SETTINGS
-from tests.faults.simulated_aws import LINK_CHECK_SECONDS, SimulatedAws, simulated_aws
+from tests.faults.simulated_aws import LINK_CHECK_SECONDS, SharedAccount
 
 pytestmark = pytest.mark.slow
 
-_ACCOUNTS = ExitStack()
+_account = SharedAccount(SETTINGS)
 _SEQUENCE = itertools.count(1)
 _WHICH = st.integers(0, 2)
 Thing = TypeVar("Thing")
 
 
-def _account() -> SimulatedAws:
-    """Returns one account for all examples, because creating one takes a second."""
-    global _simulated
-    if _simulated is None:
-        _simulated = _ACCOUNTS.enter_context(simulated_aws(SETTINGS))
-    return _simulated
-
-
-_simulated: SimulatedAws | None = None
-
-
 def teardown_module() -> None:
-    _ACCOUNTS.close()
+    _account.close()
 
 
 @dataclass
