@@ -97,7 +97,9 @@ inventory: $(DEPLOY) ## export the inventory now (TO=folder: download it; STACK 
 # The tests with deployed stacks mostly wait, and the others mostly compute. Both run in parallel. The others do not depend
 # on the machine's clock, so they get a lower priority.
 test: $(TEST) setup-browser ## all tests that a change must pass, with coverage: 12 minutes on two idle cores
-	@$(MAKE) --no-print-directory --jobs=2 whole-test-here whole-test-deployed
+	@rm -f build/test-*.log
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going whole-test-here whole-test-deployed \
+		|| { echo "likeness: what failed:"; sed -n -E '/^=+ (FAILURES|ERRORS) =+$$/,$$p' build/test-*.log; exit 1; }
 
 test-fast: $(TEST) ## tests without a deployed stack and without slow tests: 90 seconds
 	$(PYTEST) $(TIERS) -m "not slow and not nightly" --numprocesses=2
