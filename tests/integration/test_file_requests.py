@@ -25,8 +25,8 @@ def test_two_named_files_are_asked_for_one_is_replaced_and_the_session_is_settle
     api: Api, media: DemoMedia, listener: Listener
 ) -> None:
     front = {"name": "front of alice", "asset_type": "Image", "hint": "Your face from the front, in daylight"}
-    voice = {"name": "say: 你好/hello 100%", "asset_type": "Audio"}
-    side = {"name": "side/of alice?", "asset_type": "Image", "required": False}
+    voice = {"name": "say: 你好, hello", "asset_type": "Audio"}
+    side = {"name": "side of alice? 100%", "asset_type": "Image", "required": False}
     session = api.session(start="on_open", language="en", requests=[front, voice])
     session_id, path = session["id"], f"/sessions/{session['id']}"
     person = api.with_credential(urlsplit(session["invite_url"]).fragment)
@@ -83,8 +83,8 @@ def test_the_client_asks_for_a_file_sends_it_itself_and_waits(api: Api, media: D
         assert session.attempt
         assert session.attempt.h5_link
         assert come_back(face_check(session.attempt.h5_link)).status_code == 303
-        client.add_requests(session.id, [FileRequest(name="..a/../b of alice", asset_type="Video")])
-        assert len(client.withdraw_request(session.id, "..a/../b of alice").requests) == 1
+        client.add_requests(session.id, [FileRequest(name="..%2f+b of alice", asset_type="Video")])
+        assert len(client.withdraw_request(session.id, "..%2f+b of alice").requests) == 1
         new = NewAsset.of_file(media.portrait_png, request="front of alice")
         client.upload(client.register_asset(session.id, new), media.portrait_png)
         done = client.wait_until_settled(session.id, timeout=60)

@@ -100,7 +100,7 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
         lambda client: client.register_asset(SES, FRONT),
     ],
     "addRequests": [lambda client: client.add_requests(SES, [SIDE])],
-    "withdrawRequest": [lambda client: client.withdraw_request(SES, "say hello/你好")],
+    "withdrawRequest": [lambda client: client.withdraw_request(SES, "say hello: 你好")],
     "finishSession": [lambda client: client.finish_session(SES)],
     "getAsset": [lambda client: client.get_asset(SES, AST)],
     "getStats": [lambda client: client.stats(date(2026, 11, 12), date(2026, 11, 25)), lambda client: client.stats()],

@@ -115,6 +115,9 @@ def test_text_that_only_looks_dangerous_is_an_ordinary_value(
     api: ApiHarness, log: io.StringIO, field: str, body: Any, text: str
 ) -> None:
     answer = check(api.create(**body(text)), log)
+    if field == "requests.0.name" and "/" in text:
+        assert answer.json["field"] == field
+        return
     if field not in SHOWN:
         assert answer.status in (201, 400)
         return

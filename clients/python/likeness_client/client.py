@@ -172,7 +172,7 @@ class Client:
 
     def withdraw_request(self, session_id: str, name: str) -> Session:
         """Withdraws a file request that has no file yet, and returns the session."""
-        if name in ("", ".", ".."):
+        if name in ("", ".", "..") or "/" in name:
             raise ValueError("a file request cannot have this name")
         path = f"/sessions/{_id(session_id)}/requests/{quote(name, safe='')}"
         return read(Session, self._transport.send(Request("DELETE", path)))
