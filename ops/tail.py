@@ -10,11 +10,9 @@ from typing import Protocol
 from likeness.contracts.events import EVENT_TYPES
 from likeness.contracts.views import iso
 from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.progress import is_settled
 from likeness.domain.session import Session, SessionStatus
 from likeness.errors import NotFound
-
-#: A file in one of these states changes no more, unless crun loses it.
-_AT_REST = frozenset({AssetStatus.ACTIVE, AssetStatus.FAILED, AssetStatus.REDACTED})
 
 
 class Sessions(Protocol):
@@ -52,11 +50,8 @@ def state_of(session: Session, assets: list[Asset]) -> State:
     }
     if session.consent:
         found["consent", session.id] = (session.consent.text_version, session.consent.source)
-    # A field of later versions too: the person said that they have finished.
-    if finished := getattr(session, "finished_at", None):
-        found["finished", session.id] = (iso(finished) or "", None)
-    if declined := getattr(session, "declined_at", None):
-        found["declined", session.id] = (iso(declined) or "", None)
+    if session.finished_at is not None:
+        found["finished", session.id] = (iso(session.finished_at) or "", None)
     for number, attempt in sorted(session.attempts.items()):
         found["attempt", str(number)] = (attempt.status, attempt.result_code)
     for asset in assets:
@@ -77,8 +72,8 @@ def changes(before: State, after: State, at: float) -> Iterator[Change]:
 
 def _event(what: str, before: str | None, after: str) -> str | None:
     """Returns the type of the event that the change of a status is published as, None if it is not published."""
-    if what in ("finished", "declined"):
-        found = {"finished": "likeness.session.finished", "declined": "likeness.consent.declined"}[what]
+    if what == "finished":
+        found = "likeness.session.finished"
     elif before == after:
         return None
     else:
@@ -87,13 +82,13 @@ def _event(what: str, before: str | None, after: str) -> str | None:
     return found if found in EVENT_TYPES else None
 
 
-def has_ended(session: Session, assets: list[Asset]) -> bool:
-    """Returns whether nothing is expected to change: erased or canceled, or verified with all files at rest."""
+def has_ended(session: Session, assets: list[Asset], at: float) -> bool:
+    """Returns whether nothing is expected to change: the session is erased, canceled or settled."""
     if session.status is SessionStatus.REDACTED:
         return session.erased_at is not None
     if session.status is SessionStatus.CANCELED:
         return True
-    return session.status is SessionStatus.VERIFIED and bool(assets) and all(each.status in _AT_REST for each in assets)
+    return is_settled(session, assets, at)
 
 
 def follow(
@@ -117,7 +112,7 @@ def follow(
             raise NotFound(f"no session has the id {session_id}")
         after = state_of(session, assets)
         yield from changes(before, after, now())
-        if has_ended(session, assets):
+        if has_ended(session, assets, now()):
             return
         if now() >= deadline:
             raise TimeoutError

@@ -82,10 +82,11 @@ def test_an_active_file_that_fails_is_published_as_lost() -> None:
 @pytest.mark.parametrize(
     "last",
     [
+        replace(VERIFIED, finished_at=NOW),
         replace(SESSION, status=SessionStatus.CANCELED),
         replace(SESSION, status=SessionStatus.REDACTED, erased_at=NOW),
     ],
-    ids=["canceled", "erased"],
+    ids=["finished", "canceled", "erased"],
 )
 def test_it_ends_with_the_session(last: Session) -> None:
     assert Script((SESSION, []), (last, [])).lines()[-1].value
@@ -106,6 +107,11 @@ def test_it_does_not_end_before_and_reports_the_timeout(state: State) -> None:
     with pytest.raises(TimeoutError):
         script.lines(seconds=5)
     assert script.reads >= 5
+
+
+def test_the_end_of_the_persons_uploads_is_a_line_and_an_event() -> None:
+    (*_, last) = Script((VERIFIED, []), (replace(VERIFIED, finished_at=NOW), [])).lines()
+    assert (last.what, last.value, last.event) == ("finished", "2027-01-15T08:00:00Z", "likeness.session.finished")
 
 
 def test_an_unknown_session_is_not_found() -> None:
