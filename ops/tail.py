@@ -19,7 +19,7 @@ class Sessions(Protocol):
     """Where sessions are read."""
 
     def load(self, session_id: str) -> tuple[Session | None, list[Asset]]:
-        """A session with all its assets, None when there is no such session."""
+        """A session with all its assets, None when it does not exist."""
         ...
 
 

@@ -332,7 +332,7 @@ def test_listen_forwards_signed_events_and_removes_its_endpoint_at_ctrl_c(
             assert running.stderr
             assert "listening" in running.stderr.readline()
             made = api.with_credential(key).session(start="on_open")["id"]
-            assert server.wait(bool, TIMEOUT_SECONDS)
+            assert server.wait(lambda _: output.read_text().count("\n") > 0, TIMEOUT_SECONDS)
         finally:
             running.send_signal(signal.SIGINT)
             _, messages = running.communicate(timeout=TIMEOUT_SECONDS)
