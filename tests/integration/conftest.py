@@ -71,6 +71,8 @@ class Canaries:
         if isinstance(body, dict):
             written = [body.get("reference"), body.get("return_url"), body.get("name")]
             written += [each.get("name") for each in body.get("assets") or []]
+            asked = [each for each in body.get("requests") or [] if isinstance(each, dict)]
+            written += [each.get(name) for each in asked for name in ("name", "hint")]
             # Short words occur in harmless lines.
             self.personal |= {each for each in written if isinstance(each, str) and len(each) >= 8}
 
