@@ -22,12 +22,16 @@ _LATEST = 100
 _Entry = TypeVar("_Entry")
 _ACTIONS = get_args(Action)
 _STYLE = """
-:root{color-scheme:light dark}
-body{font:1rem/1.5 system-ui,sans-serif;max-width:70rem;margin:0 auto;padding:1rem;overflow-wrap:anywhere}
+:root{color-scheme:light dark;--link:#1f5fd1;--back:#fff;--ink:#16202c}
+@media(prefers-color-scheme:dark){:root{--link:#8bb4ff;--back:#10151c;--ink:#eaf0f6}}
+body{background:var(--back);color:var(--ink);font:1rem/1.5 system-ui,sans-serif;max-width:70rem;margin:0 auto;
+padding:1rem;overflow-wrap:anywhere}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;border-bottom:1px solid #8886;overflow-wrap:normal}
 code{font-size:.9em}button,input,select{font:inherit;padding:.3rem .6rem;margin:.1rem}
-form{display:inline-flex;flex-wrap:wrap;gap:.3rem;align-items:end}label{display:inline-grid}label.check{display:inline}
+form{display:inline-flex;flex-wrap:wrap;gap:.3rem;align-items:end}label{display:inline-grid}label.check{display:inline;white-space:nowrap}
+.wide form{flex-wrap:nowrap;align-items:center}
+a{color:var(--link)}
 .problem{border:2px solid #c33;padding:.5rem 1rem}
 """
 
@@ -53,7 +57,7 @@ class ControlPage:
         form = {key: values[-1].strip() for key, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
         work = self._forms.get(form.get("do", ""))
         if request.method != "POST" or work is None:
-            return self._page(404, "There is no such form.")
+            return self._page(404, "This form is unknown.")
         try:
             target = work(form)
         except ValidationError as exc:
@@ -91,7 +95,7 @@ class ControlPage:
 
     def _page(self, status: int, problem: str = "") -> Reply:
         with self._crun.store.lock:
-            parts = (self._sessions(), self._assets(), self._faults(), self._clock(), self._settings(), self._log())
+            parts = (self._sessions(), self._assets(), self._faults(), self._clock(), self._log(), self._settings())
         note = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
         html = (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'

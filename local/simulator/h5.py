@@ -41,8 +41,8 @@ class H5:
         """Do what a person does on a link, for the validation whose token has this hash. Returns the callback's URL.
 
         `mismatch` is a pass after which no picture or clip shows the person; it also changes a check that was passed.
-        `lapse` ends the link's time, and has no callback. Raises ValueError when there is no such validation, or when
-        its link has lapsed or was used.
+        `lapse` ends the link's time, and has no callback. Raises ValueError when the validation is unknown, or its
+        link has lapsed or was used.
         """
         with self._store.lock:
             validation = self._store.validation_of(token_hash)

@@ -283,7 +283,7 @@ def test_the_page_adds_a_fault_and_changes_the_clock_and_a_setting(crun: Crun) -
         ({"do": "setting", "name": "link_second", "value": "1"}, 422, "link_second"),
         ({"do": "clock", "offset_seconds": "soon"}, 422, "soon"),
         ({"do": "session", "session": "none", "outcome": "pass"}, 422, "no session has this id"),
-        ({"do": "explode"}, 404, "no such form"),
+        ({"do": "explode"}, 404, "form is unknown"),
     ],
 )
 def test_the_page_shows_what_is_wrong_with_a_form(crun: Crun, form: dict[str, str], status: int, text: str) -> None:
