@@ -261,6 +261,7 @@ lock: $(VENV)/.ready ## update the lock files from pyproject.toml, with hashes f
 	$(COMPILE) --constraint build/lock.txt --group layer --output-file layers/dependencies/requirements.txt
 	echo botocore | $(COMPILE) --no-deps --constraint build/lock.txt --output-file layers/likeness/models.txt -
 	echo botocore | $(COMPILE) --no-deps --output-file requirements/oldest_botocore.txt -
+	echo drf-spectacular-sidecar | $(COMPILE) $(UPGRADE) --no-deps --output-file layers/likeness/swagger_ui.txt -
 	$(COMPILE) $(UPGRADE) --group checkov --output-file requirements/checkov.txt
 	$(NPM) install --prefix requirements --package-lock-only --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes --no-annotate \

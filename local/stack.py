@@ -161,6 +161,7 @@ def _start_simulator(parts: _Parts, crun_key: str, public_base_url: str) -> str:
     """Returns the simulator's URL. Its key is in the environment, which other users of the machine cannot read."""
     port = free_port()
     command = [sys.executable, "-m", "local.simulator", "--port", str(port), "--public-base-url", public_base_url]
+    command.append("--verbose")  # the log has the method, the route and the status of each request
     env = parts.env | {"CRUN_SIMULATOR_API_KEY": crun_key}
     parts.keep("simulator", spawn(command, log=parts.logs / "simulator.log", env=env))
     return f"http://127.0.0.1:{port}"

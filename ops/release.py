@@ -44,11 +44,17 @@ _CODE = ("CodeUri", "ContentUri", "DefinitionUri")
 _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _PIN = re.compile(r"^([\w.-]+)==(\S+)((?:[^\n]*\\\n\s+--hash=sha256:[0-9a-f]{64})+)", re.MULTILINE)
-_LOCKS = (ROOT / "layers/dependencies/requirements.txt", ROOT / "layers/likeness/models.txt")
+_LIKENESS = ROOT / "layers/likeness"
+_LOCKS = (ROOT / "layers/dependencies/requirements.txt", _LIKENESS / "models.txt", _LIKENESS / "swagger_ui.txt")
 #: The license of a package that states it by a classifier alone: segno's LICENSE has three clauses.
 _CLASSIFIERS = {"License :: OSI Approved :: BSD License": "BSD-3-Clause"}
 #: The packages of which an archive contains only a part.
-_PARTS = {"botocore": "Only the descriptions of the services that the functions call."}
+_PARTS = {
+    "botocore": "Only the descriptions of the services that the functions call.",
+    "drf-spectacular-sidecar": "Only Swagger UI: its script, its style and its license.",
+}
+#: The licenses of packages that only a layer's build installs: of the part that it takes.
+_BUILD_ONLY = {"drf-spectacular-sidecar": "Apache-2.0"}
 
 _yaml = YAML()
 _yaml.width = 4096
@@ -193,6 +199,8 @@ def _from_pypi() -> Iterator[Component]:
 
 def _license(package: str) -> str:
     """Returns the license that a package states. The release group has the same versions as the functions."""
+    if package in _BUILD_ONLY:
+        return _BUILD_ONLY[package]
     stated = importlib.metadata.metadata(package)
     classifiers = [_CLASSIFIERS.get(each) for each in stated.get_all("Classifier") or []]
     found = [

@@ -21,6 +21,7 @@ import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from copy_swagger_ui import FILES
 from local import emulator
 from local.processes import environment
 from local.stack import Stack, build_for_host
@@ -135,10 +136,22 @@ def test_the_bill_of_materials_lists_what_is_in_the_archives(released: Path) -> 
         metadata = [archive.read(each).decode() for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
     packages = {_field(each, "Name").replace("_", "-"): _field(each, "Version") for each in metadata}
     assert len(packages) > 10
-    parts = {"botocore"}  # in the other layer
+    parts = {"botocore", "drf-spectacular-sidecar"}  # in the other layer
     assert {name: each["version"] for name, each in components.items() if name not in parts} == packages
     assert parts < set(components)
     assert all(each["licenses"][0]["license"]["id"] for each in components.values())
+
+
+def test_swagger_ui_is_in_the_archive_with_its_licence_and_its_version(released: Path) -> None:
+    components = json.loads((released / "sbom.cdx.json").read_text())["components"]
+    (version,) = (each["version"] for each in components if each["name"] == "drf-spectacular-sidecar")
+    (layer,) = released.glob("archives/LikenessLayer-*.zip")
+    with zipfile.ZipFile(layer) as archive:
+        shipped = {Path(each).name: each for each in archive.namelist() if "/swagger_ui/" in each}
+        assert set(shipped) == set(FILES)
+        licence = archive.read(shipped["swagger-ui-bundle.js.LICENSE.txt"]).decode()
+    assert version in licence.partition("\n")[0]
+    assert "Apache License" in licence
 
 
 def _field(metadata: str, name: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+from copy_swagger_ui import FILES, copy_swagger_ui
 from likeness.adapters.aws import make_client
 from likeness.adapters.files import S3Files
 from likeness.domain.media import CONTENT_TYPES, standard_type
@@ -56,7 +58,7 @@ def test_a_page_links_existing_files_and_has_no_inline_script_or_style(name: str
     assert named
     for version, file in named:
         assert version == site.version
-        assert site.file(version, file)["statusCode"] == 200
+        assert file in FILES or site.file(version, file)["statusCode"] == 200  # the layer's build adds FILES
     assert not re.search(r"<style|<script(?![^>]* src=)|\sstyle=|\son[a-z]+=", body)
     assert not re.search(r'(?:src|href|action)="(?:https?:)?//', body)
 
@@ -89,7 +91,7 @@ def test_only_the_files_of_the_pages_are_served(name: str) -> None:
 
 def test_the_contract_names_the_files() -> None:
     _, file = PATHS["/pages/{version}/{file}"]["get"]["parameters"]
-    assert file["schema"]["enum"] == sorted(Site("https://s3.test/uploads").files)
+    assert file["schema"]["enum"] == sorted({*Site("https://s3.test/uploads").files, *FILES})
 
 
 def test_the_pages_check_the_same_limits_as_the_check_of_uploads() -> None:
@@ -148,3 +150,26 @@ def test_files_and_redirects_require_https_too() -> None:
     for answer in (page("style.css"), redirect("https://example.com/done")):
         assert answer["headers"]["Strict-Transport-Security"]
         assert not {"Cross-Origin-Opener-Policy", "Permissions-Policy"} & set(answer["headers"])
+
+
+def test_only_the_contracts_page_loads_its_renderer() -> None:
+    """Swagger UI has half a megabyte."""
+    site = Site("https://s3.test/uploads")
+    for name in ("invite.html", "console.html", "not_valid.html", "try_again.html"):
+        assert "swagger" not in site.html(name, {})["body"]
+
+
+def test_swagger_ui_is_copied_without_references_to_its_maps(tmp_path: Path) -> None:
+    source = tmp_path / "drf_spectacular_sidecar/static/drf_spectacular_sidecar/swagger-ui-dist"
+    source.mkdir(parents=True)
+    (tmp_path / "drf_spectacular_sidecar-2026.1.1.dist-info").mkdir()
+    texts = ("run();\n//# sourceMappingURL=a.js.map", "a{b:c}\n\n/*# sourceMappingURL=a.css.map*/", "The licence\n")
+    for name, text in zip(FILES, texts, strict=True):
+        (source / name).write_text(text)
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    copy_swagger_ui(tmp_path, pages)
+    script, style, licence = ((pages / "swagger_ui" / name).read_text() for name in FILES)
+    assert (script, style) == ("run();\n", "a{b:c}\n")
+    assert "drf_spectacular_sidecar-2026.1.1" in licence.partition("\n")[0]
+    assert licence.endswith("The licence\n")
