@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -516,10 +517,15 @@ def test_the_statistics_match_the_sessions(enter: Any, busy_client: Api, finishe
     tiles = page.locator("#tiles > div")
     expect(tiles.filter(has_text="Sessions").locator("b")).to_have_text("3")
     expect(tiles.filter(has_text="Pass rate")).to_contain_text("50 %")
-    expect(tiles.filter(has_text="Pass rate")).to_contain_text("1 verified, 1 not passed")
+    expect(tiles.filter(has_text="Pass rate")).to_contain_text("1 passed of 2 with a result")
+    expect(tiles.filter(has_text="Conversion")).to_contain_text("33.3 %")
+    expect(tiles.filter(has_text="Conversion")).to_contain_text("1 verified of 3 created")
+    expect(page.locator("#numbers-range")).to_contain_text("Days are in UTC")
+    steps = "Created 3, Consented 1, Opened 2, Checked 2, Passed 1, Verified 1, Active 1"
+    expect(page.locator("#funnel svg")).to_have_attribute("aria-label", re.compile(steps))
     expect(tiles.filter(has_text="Assets Active").locator("b")).to_have_text("1")
     expect(tiles.filter(has_text="Assets Active")).to_contain_text("1 failed")
-    median = float(tiles.filter(has_text="Median").locator("b").inner_text().split("\u00a0")[0])
+    median = float(tiles.filter(has_text="Time to Active").locator("b").inner_text().split("\u00a0")[0])
     (active,) = (each for each in finished["assets"] if each["status"] == "active")
     took = datetime.fromisoformat(active["activated_at"]) - datetime.fromisoformat(active["submitted_at"])
     assert took.total_seconds() / BUCKET_FACTOR - 0.5 <= median <= took.total_seconds() * BUCKET_FACTOR + 0.5
@@ -532,6 +538,7 @@ def test_the_statistics_match_the_sessions(enter: Any, busy_client: Api, finishe
     page.locator("#per-day").get_by_text("As a table").click()
     days = [row.split("\t") for row in page.locator("#per-day tbody tr").all_inner_texts()]
     assert [sum(int(row[column]) for row in days) for column in range(1, 7)] == [3, 2, 0, 1, 0, 0]
+    assert ["50\u00a0%", "33.3\u00a0%"] in [row[7:9] for row in days]
     assert len(days) == 7
     page.get_by_label("Days counted").select_option("31")
     expect(page.locator("#per-day tbody tr")).to_have_count(31)
@@ -543,11 +550,17 @@ def test_days_on_two_pages_are_added_up(enter: Any, fresh_client: Api, stack: St
         none: dict[str, Any] = {"statuses": {}, "failures": {}, "assets": {}, "asset_failures": {}}
         return {"date": date, "sessions": sessions, **none, "seconds_to_active": {"buckets": []}, **more}
 
+    def funnel(created: int, passed: int) -> dict[str, int]:
+        return {"created": created, "checked": created, "passed": passed, "verified": passed}
+
+    verified = {"funnel": funnel(2, 2), "statuses": {"verified": 2}}
+    failed = {"funnel": funnel(1, 0), "statuses": {"requires_input": 1}, "failures": {"attempt_failed": 1}}
+    before = {"funnel": funnel(5, 5), "statuses": {"verified": 5}}
     pages = {
-        None: [day("T", 2, statuses={"verified": 2}, seconds_to_active={"buckets": [[4.757, 1]]})],
+        None: [day("T", 2, **verified, seconds_to_active={"buckets": [[4.757, 1]]})],
         "two": [
-            day("T", 1, statuses={"requires_input": 1}, failures={"link_expired": 1}),
-            day("Y", 5, statuses={"verified": 5}, seconds_to_active={"buckets": [[4.757, 2], [32.0, 1]]}),
+            day("T", 1, **failed),
+            day("Y", 5, **before, seconds_to_active={"buckets": [[4.757, 2], [32.0, 1]]}),
         ],
     }
 
@@ -555,8 +568,8 @@ def test_days_on_two_pages_are_added_up(enter: Any, fresh_client: Api, stack: St
         query = dict(part.split("=") for part in route.request.url.partition("?")[2].split("&"))
         cursor = query.get("cursor")
         today = query["to"]
-        before = f"{today[:-2]}{int(today[-2:]) - 1:02}" if not today.endswith("01") else query["from"]
-        shown = [{**each, "date": {"T": today, "Y": before}[each["date"]]} for each in pages[cursor]]
+        yesterday = f"{today[:-2]}{int(today[-2:]) - 1:02}" if not today.endswith("01") else query["from"]
+        shown = [{**each, "date": {"T": today, "Y": yesterday}[each["date"]]} for each in pages[cursor]]
         route.fulfill(json={"days": shown, "next_cursor": None if cursor else "two"})
 
     watched = enter(fresh_client)
@@ -568,10 +581,88 @@ def test_days_on_two_pages_are_added_up(enter: Any, fresh_client: Api, stack: St
     expect(tiles.filter(has_text="Sessions").locator("b")).to_have_text("8")
     expect(tiles.filter(has_text="Pass rate")).to_contain_text("87.5 %")
     # Two thirds into the bucket from 4 to 4.757 s.
-    expect(tiles.filter(has_text="Median").locator("b")).to_have_text("4.5\u00a0s")
+    expect(tiles.filter(has_text="Time to Active").locator("b")).to_have_text("4.5\u00a0s")
     page.locator("#per-day").get_by_text("As a table").click()
     newest = page.locator("#per-day tbody tr").first.inner_text().split("\t")
-    assert newest[1:7] == ["3", "1", "0", "2", "0", "0"]
+    assert newest[1:9] == ["3", "1", "0", "2", "0", "0", "66.7\u00a0%", "66.7\u00a0%"]
+
+
+def test_a_new_link_for_a_failed_session_does_not_change_the_pass_rate(enter: Any, fresh_client: Api) -> None:
+    made = fresh_client.session(language="en")
+    come_back(face_check(made["attempt"]["h5_link"], "fail"))
+    page = enter(fresh_client, "#numbers").page
+    rate = page.locator("#tiles > div").filter(has_text="Pass rate")
+    expect(rate).to_contain_text("0 passed of 1 with a result")
+    expect(page.locator("#session-failures svg")).to_be_visible()
+    fresh_client("POST", f"/sessions/{made['id']}/attempts", json={})
+    page.get_by_label("Days counted").select_option("31")
+    expect(page.locator("#session-failures")).to_contain_text("No session waits for another attempt.")
+    expect(rate.locator("b")).to_have_text("0 %")
+    expect(rate).to_contain_text("0 passed of 1 with a result")
+
+
+#: Seconds as buckets of the statistics: below a second, a cluster, and a late one after five minutes.
+TIMES = [[1.0, 1], [4.757, 2], [8.0, 3], [9.514, 9], [11.314, 4], [32.0, 1], [304.437, 1]]
+
+
+@pytest.mark.parametrize("width", [1280, 390, 320])
+@pytest.mark.parametrize("buckets", [TIMES, [[9.514, 4]]], ids=["many", "one"])
+def test_times_bars_and_marks_are_on_one_true_scale(
+    enter: Any, fresh_client: Api, width: int, buckets: list[list[float]]
+) -> None:
+    def answer(route: Route) -> None:
+        query = dict(part.split("=") for part in route.request.url.partition("?")[2].split("&"))
+        empty: dict[str, Any] = {"statuses": {}, "failures": {}, "assets": {}, "asset_failures": {}, "funnel": {}}
+        day = {"date": query["to"], "sessions": 0, **empty, "seconds_to_active": {"buckets": buckets}}
+        route.fulfill(json={"days": [day], "next_cursor": None})
+
+    watched = enter(fresh_client, viewport={"width": width, "height": 800})
+    page = watched.page
+    page.route("**/v1/stats?*", answer)
+    page.get_by_role("link", name="Numbers").click()
+    page.get_by_label("Days counted").select_option("7")
+    expect(page.locator("#speed .mark")).to_have_count(2)
+    drawn = page.locator("#speed svg").evaluate(
+        """(svg) => ({
+          ticks: [...svg.querySelectorAll(".tick")].map((each) =>
+            [Number(each.dataset.at), Number(each.getAttribute("x1")), each.nextElementSibling.textContent]),
+          bars: [...svg.querySelectorAll(".column")].map(({ dataset, children }) => {
+            const [, hit, part] = children;
+            const x = Number(hit.getAttribute("x"));
+            return [Number(dataset.from), Number(dataset.to), x, x + Number(hit.getAttribute("width")), Boolean(part)];
+          }),
+          marks: [...svg.querySelectorAll(".mark")].map((each) =>
+            [Number(each.dataset.at), Number(each.querySelector("line").getAttribute("x1")),
+             each.querySelector("text").textContent]),
+          inside: [...svg.querySelectorAll("text")].every((each) => {
+            const [text, all] = [each.getBoundingClientRect(), svg.getBoundingClientRect()];
+            return text.left >= all.left - 1 && text.right <= all.right + 1;
+          }),
+        })"""
+    )
+    assert drawn["inside"], "every text is within the picture"
+    (first, left, _), *_, (last, right, _) = drawn["ticks"]
+    assert len(drawn["ticks"]) >= 2
+
+    def place(seconds: float) -> float:
+        return float(left + (right - left) * math.log(seconds / first) / math.log(last / first))
+
+    units = {"s": 1, "min": 60, "h": 3600}
+    for at, x, text in drawn["ticks"]:
+        number, unit = text.split("\u00a0")
+        assert (float(number) * units[unit], x) == (at, pytest.approx(place(at), abs=0.3))
+    for start, end, x, x_end, _ in drawn["bars"]:
+        assert (x, x_end) == (pytest.approx(place(start), abs=0.5), pytest.approx(place(end), abs=0.5))
+    for (at, x, text), name in zip(drawn["marks"], ("p50", "p90"), strict=True):
+        assert x == pytest.approx(place(at), abs=0.5)
+        shown, value, _unit = re.split("[ \u00a0]", text)
+        assert shown == name
+        assert float(value) == pytest.approx(at, abs=0.51)
+        (over,) = (each for each in drawn["bars"] if each[0] < at <= each[1])
+        assert over[4], "the mark stands on a bar that is drawn"
+        assert over[2] - 0.3 <= x <= over[3] + 0.3
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    watched.accessible(f"times at {width} px")
 
 
 # -- accessibility ----------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from ops.client_keys import ClientKeys
 
 #: Long enough for a person who passes immediately, short enough to wait for in a test.
 LINK_CHECK_SECONDS = 20
-TIMEOUT_SECONDS = 90
+TIMEOUT_SECONDS = 180
 #: A webhook that fails this often, a second apart, is a dead letter.
 WEBHOOK_TRIES = 4
 

@@ -26,7 +26,8 @@ def test_two_named_files_are_asked_for_one_is_replaced_and_the_session_is_settle
 ) -> None:
     front = {"name": "front of alice", "asset_type": "Image", "hint": "Your face from the front, in daylight"}
     voice = {"name": "say: 你好, hello", "asset_type": "Audio"}
-    side = {"name": "side of alice? 100%", "asset_type": "Image", "required": False}
+    any_letters = "side of alice? 100%"
+    side = {"name": any_letters, "asset_type": "Image", "required": False}
     session = api.session(start="on_open", language="en", requests=[front, voice])
     session_id, path = session["id"], f"/sessions/{session['id']}"
     person = api.with_credential(urlsplit(session["invite_url"]).fragment)
@@ -36,8 +37,8 @@ def test_two_named_files_are_asked_for_one_is_replaced_and_the_session_is_settle
     # Names with any letters are part of a path.
     assert api("POST", f"{path}/requests", json={"requests": [side]}).status_code == 201
     assert api("POST", f"{path}/requests", json={"requests": [side]}).status_code == 200
-    assert person("DELETE", f"{path}/requests/{quote(side['name'], safe='')}").status_code == 403
-    withdrawn = api("DELETE", f"{path}/requests/{quote(side['name'], safe='')}")
+    assert person("DELETE", f"{path}/requests/{quote(any_letters, safe='')}").status_code == 403
+    withdrawn = api("DELETE", f"{path}/requests/{quote(any_letters, safe='')}")
     assert [each["name"] for each in withdrawn.json()["requests"]] == [front["name"], voice["name"]]
 
     agree(person, session_id)

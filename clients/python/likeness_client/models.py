@@ -263,11 +263,32 @@ class SecondsToActive:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Funnel:
+    """How many of a day's sessions have reached each step until now.
+
+    Pass rate is ``passed / checked``, conversion is ``verified / created``. No number falls when a session gets a new
+    link.
+    """
+
+    created: int
+    consented: int
+    opened: int
+    checked: int
+    passed: int
+    verified: int
+    active: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class StatsDay:
-    """The numbers of sessions and assets created on one day (UTC), by their current status."""
+    """The numbers of sessions and assets created on one day (UTC), by their current status.
+
+    ``funnel`` is None for a stack of an earlier version.
+    """
 
     date: date
     sessions: int
+    funnel: Funnel | None = None
     statuses: Mapping[str, int]
     failures: Mapping[str, int]
     assets: Mapping[str, int]

@@ -131,6 +131,11 @@ class Session:
     consent: Consent | None = field(default=None, metadata=about(Consent, exported=True))
     group_id: str | None = field(default=None, metadata=about(exported=True))
     verified_at: float | None = field(default=None, metadata=about(exported=True))
+    #: When the first result of a face check arrived, the first pass, and the first file that became active: what
+    #: statistics count. They never change again. None on sessions of earlier versions.
+    checked_at: float | None = None
+    passed_at: float | None = None
+    active_at: float | None = None
     last_error: Problem | None = field(default=None, metadata=about(Problem, exported=True, erased=True))
     driver: str | None = field(default=None, metadata=about(erased=True))
     generation: int = field(default=0, metadata=about(exported=True))

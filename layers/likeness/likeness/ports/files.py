@@ -58,10 +58,18 @@ class AssetStore(Protocol):
         """Removes the session's driver; does nothing when ``execution`` is not the driver."""
         ...
 
-    def change_asset(self, asset: Asset, expected: Sequence[AssetStatus], seen: History = NOTHING_SEEN) -> None:
+    def change_asset(
+        self,
+        asset: Asset,
+        expected: Sequence[AssetStatus],
+        seen: History = NOTHING_SEEN,
+        *,
+        first_active: bool = False,
+    ) -> None:
         """Writes ``asset`` if its status is still one of ``expected``; raises ConditionFailed otherwise.
 
-        The same write adds ``seen`` to the history of its type; under contention, it may be lost.
+        The same write adds ``seen`` to the history of its type; under contention, it may be lost. With
+        ``first_active`` it also records in the session that a file is active; an earlier time stays.
         """
         ...
 

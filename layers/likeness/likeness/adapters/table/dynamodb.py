@@ -70,11 +70,15 @@ if TYPE_CHECKING:
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
 _INDEX = "ClientSessions"
 _ASSET_INDEX = "ClientAssets"
+_PROGRESS_INDEX = "ClientProgress"
 #: A listing with a filter reads at most this many pages before it returns a cursor.
 _PAGES_PER_CALL = 5
 _STATUS = {"#status": "status"}
-#: Keeps the time of the first callback.
-_ANSWERED = ", attempts.#n.answered_at = if_not_exists(attempts.#n.answered_at, :now)"
+#: Keeps the time of the first callback, of the attempt and of the session.
+_ANSWERED = (
+    ", attempts.#n.answered_at = if_not_exists(attempts.#n.answered_at, :now)"
+    ", checked_at = if_not_exists(checked_at, :now)"
+)
 #: A write that creates work also makes it due (see domain/due.py).
 _DUE = ", due_shard = :shard, due_at = :due"
 #: How many pages of both indexes together one response about a period reads at most.
@@ -216,7 +220,14 @@ class DynamoStore:
     def read_facts(self, client_id: str, *, oldest: str, newest: str, page_size: int) -> Facts:
         """See the port. Reads two indexes in parallel. What one has read beyond the other is left for the next call."""
         bounds = (client_id, oldest, newest)
-        sessions = _reading(_INDEX, "client_id", "ses_", bounds, "id, #status, last_error.#code")
+        sessions = _reading(
+            _PROGRESS_INDEX,
+            "client_id",
+            "ses_",
+            bounds,
+            "id, #status, last_error.#code, consent.given_at, attempt_count, checked_at, passed_at, verified_at,"
+            " active_at",
+        )
         assets = _reading(
             _ASSET_INDEX, "asset_client_id", "ast_", bounds, "id, #status, #error.#code, submitted_at, activated_at"
         )
@@ -258,7 +269,7 @@ class DynamoStore:
         item = self._update(
             session_key(session_id),
             "SET attempts.#n.#status = :passed, attempts.#n.result_code = :code, #status = :processing,"
-            f" updated_at = :now{_ANSWERED}{_DUE} REMOVE last_error",
+            f" updated_at = :now, passed_at = if_not_exists(passed_at, :now){_ANSWERED}{_DUE} REMOVE last_error",
             "attribute_exists(attempts.#n) AND attribute_not_exists(group_id)"
             f" AND attempts.#n.#status IN (:open, :lapsed, :failed, :passed) AND {_OPEN_SESSION}"
             # Failed with this code means that a look-up refused the pass. A page reload must not reopen it.
@@ -786,13 +797,38 @@ class DynamoStore:
                 return found
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def change_asset(self, asset: Asset, expected: Sequence[AssetStatus], seen: History = NOTHING_SEEN) -> None:
-        """See the port. One PutItem, or one transaction that also adds ``seen`` to the poll history."""
+    def change_asset(
+        self,
+        asset: Asset,
+        expected: Sequence[AssetStatus],
+        seen: History = NOTHING_SEEN,
+        *,
+        first_active: bool = False,
+    ) -> None:
+        """See the port. One PutItem, or one transaction with the poll history, the session, or both."""
         starts = {f"from{index}": status for index, status in enumerate(expected)}
         put = self._put(asset, f"#status IN ({', '.join(f':{name}' for name in starts)})", starts)
+        writes: list[TransactWriteItemTypeDef] = [{"Put": put}]
+        if first_active:
+            writes.append(self._first_active(asset))
         with translated():
-            if not (seen.total and self._put_and_count(put, asset, seen)):
+            if seen.total and self._write_and_count(writes, asset, seen):
+                return
+            if len(writes) == 1:
                 despite_conflicts(lambda: self._client.put_item(**put))
+                return
+        self._transact(writes)
+
+    def _first_active(self, asset: Asset) -> TransactWriteItemTypeDef:
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": session_key(asset.session_id),
+                "UpdateExpression": "SET active_at = if_not_exists(active_at, :at)",
+                "ConditionExpression": "attribute_exists(pk)",
+                "ExpressionAttributeValues": _values(at=asset.activated_at),
+            }
+        }
 
     def begin_submission(self, intent: Asset, before: Asset) -> None:
         """See the port."""
@@ -818,14 +854,14 @@ class DynamoStore:
         with translated():
             self._client.put_item(TableName=self._table, Item=earlier_id_item(asset))
 
-    def _put_and_count(self, put: PutTypeDef, asset: Asset, seen: History) -> bool:
-        """Puts the asset and adds to the history. Returns False when canceled not by the asset's condition.
+    def _write_and_count(self, writes: Sequence[TransactWriteItemTypeDef], asset: Asset, seen: History) -> bool:
+        """Writes and adds to the history. Returns False when canceled not by a condition of ``writes``.
 
         botocore sends the same token with all retries of a call, so that a retry does not count twice.
         """
         count = history_update(self._table, asset.asset_type, asset.updated_at, seen)
         try:
-            self._client.transact_write_items(TransactItems=[{"Put": put}, {"Update": count}])
+            self._client.transact_write_items(TransactItems=[*writes, {"Update": count}])
         except ClientError as exc:
             reasons = [each.get("Code") for each in exc.response.get("CancellationReasons", [])]
             if not reasons or "ConditionalCheckFailed" in reasons:

@@ -14,7 +14,7 @@ from likeness.domain.fields import from_values, to_values
 from likeness.domain.ids import bare
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import BINS, History
-from likeness.domain.session import Consent, Session
+from likeness.domain.session import Consent, Session, SessionStatus
 from likeness.domain.stats import AssetFact, SessionFact
 
 if TYPE_CHECKING:
@@ -181,9 +181,25 @@ def earlier_id_item(asset: Asset) -> Item:
 
 
 def session_fact(item: Item) -> SessionFact:
-    """Returns the statistics of a session from an item of its index."""
+    """Returns the statistics of a session from an item of the index ``ClientProgress``.
+
+    Sessions of earlier versions have no times of the first result and pass: other fields show most of them.
+    """
     values = decode_item(item)
-    return SessionFact(bare(values["id"]), values["status"], values.get("last_error", {}).get("code"))
+    error = values.get("last_error", {}).get("code")
+    verified = "verified_at" in values
+    passed = "passed_at" in values or verified or values["status"] == SessionStatus.PROCESSING
+    steps = {
+        "consented": "consent" in values,
+        "opened": values.get("attempt_count", 0) > 0,
+        "checked": "checked_at" in values or passed or error == "attempt_failed",
+        "passed": passed,
+        "verified": verified,
+        "active": "active_at" in values,
+    }
+    return SessionFact(
+        bare(values["id"]), values["status"], error, frozenset(name for name, reached in steps.items() if reached)
+    )
 
 
 def asset_fact(item: Item) -> AssetFact:
