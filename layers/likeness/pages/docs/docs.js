@@ -49,3 +49,5 @@ SwaggerUIBundle({
   validatorUrl: null, // it would send the contract to another host
   plugins: [() => ({ components: { InfoContainer: () => null } })], // the page has its own heading
 });
+
+export {}; // a module, for tsc: the page loads it as one
