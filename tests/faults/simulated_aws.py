@@ -321,6 +321,7 @@ class SimulatedAws:
         body = found["body"]
         if body.startswith("{"):
             self.usage.note_forms(function, json.loads(body))
+            self.usage.note_preview(function, json.loads(body))
         headers = found.get("headers", {}) | {
             name: values[0] for name, values in (found.get("multiValueHeaders") or {}).items()
         }
@@ -486,6 +487,7 @@ _FUNCTION_OF = {
     ("POST", "/sessions/{session_id}/invite"): "create_session",
     ("GET", "/consent"): "record_consent",
     ("POST", "/sessions/{session_id}/consent"): "record_consent",
+    ("POST", "/sessions/{session_id}/consent/decline"): "record_consent",
     ("POST", "/sessions/{session_id}/assets"): "register_asset",
     ("GET", "/sessions"): "get_session",
     ("GET", "/stats"): "get_stats",
@@ -493,6 +495,7 @@ _FUNCTION_OF = {
     ("DELETE", "/sessions/{session_id}/assets/{asset_id}"): "erase_session",
     ("GET", "/sessions/{session_id}"): "get_session",
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): "get_session",
+    ("GET", "/sessions/{session_id}/assets/{asset_id}/preview"): "get_session",
 }
 
 

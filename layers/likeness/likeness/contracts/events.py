@@ -1,4 +1,6 @@
-"""Events for the event bus: status changes of sessions and assets. Ids, statuses and codes; nothing personal.
+"""Events for the event bus: status changes of sessions and assets, and refusals to consent.
+
+Ids, statuses and codes; nothing personal.
 
 ``schemas/<detail-type>.json`` describes each event. Other writes (leases, drivers, counts) are internal and publish no
 event.
@@ -22,6 +24,7 @@ EVENT_TYPES = (
     *(f"likeness.session.{each.value}" for each in SessionStatus),
     *(f"likeness.asset.{each.value}" for each in AssetStatus if each in _PUBLISHED_STATUSES),
     "likeness.asset.lost",
+    "likeness.consent.declined",
 )
 
 
@@ -38,13 +41,20 @@ class SessionChange:
     after: Session
 
     @property
+    def changes_status(self) -> bool:
+        """Whether the session has another status than before, or a further attempt has failed."""
+        before = self.before
+        return before is None or self.after.status is not before.status or _failed_again(before, self.after)
+
+    @property
     def event(self) -> Event | None:
         """The event to publish, or None."""
         before, after = self.before, self.after
         if before is None:
             return _event("session.created", self.id, after, {})
-        if after.status is before.status and not _failed_again(before, after):
-            return None
+        if not self.changes_status:
+            declined = after.declined_at is not None and after.declined_at != before.declined_at
+            return _event("consent.declined", self.id, after, {}) if declined else None
         more = {"previous_status": before.status.value}
         if after.status is SessionStatus.REQUIRES_INPUT and after.last_error:
             more["error_code"] = after.last_error.code

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from likeness.domain.fields import about, from_values
+from likeness.errors import Conflict
 
 #: The H5 link expires 120 s after crun created it (source: crun's documentation of visual validation).
 LINK_LIFETIME_SECONDS = 120
@@ -128,6 +129,8 @@ class Session:
     reference: str | None = field(default=None, metadata=about(exported=True, erased=True))
     return_url: str | None = field(default=None, metadata=about(erased=True))
     consent: Consent | None = field(default=None, metadata=about(Consent, exported=True))
+    #: When the person declined to consent. A consent that is given afterwards clears it.
+    declined_at: float | None = field(default=None, metadata=about(exported=True))
     group_id: str | None = field(default=None, metadata=about(exported=True))
     verified_at: float | None = field(default=None, metadata=about(exported=True))
     last_error: Problem | None = field(default=None, metadata=about(Problem, exported=True, erased=True))
@@ -176,6 +179,11 @@ class Session:
         """How many more links can be created for the person, of ``most`` in all."""
         waits = self.group_id is None and self.accepts_uploads
         return max(0, most - len(self.attempts)) if waits else 0
+
+    def require_not_declined(self) -> None:
+        """Raises Conflict when the person declined to consent and has not agreed since."""
+        if self.declined_at is not None:
+            raise Conflict("The person has declined to consent", code="consent_declined")
 
     @property
     def accepts_uploads(self) -> bool:

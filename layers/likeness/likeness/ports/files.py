@@ -20,7 +20,7 @@ class AssetStore(Protocol):
         """Registers an asset and counts it in its session; returns False when it exists.
 
         Frees expired slots first. Raises TooManyAttempts when the session is full, or its person has MAX_PERSON_SLOTS
-        pending uploads, and ConditionFailed when it does not accept uploads.
+        pending uploads, and ConditionFailed when it does not accept uploads or the person declined to consent.
         """
         ...
 
@@ -96,6 +96,13 @@ class Files(Protocol):
 
     def download_url(self, key: str, version_id: str | None) -> str:
         """A presigned GET of one version, valid for at most 15 minutes. A secret."""
+        ...
+
+    def preview_url(self, key: str, version_id: str, content_type: str) -> str:
+        """A presigned GET of one version for an ``<img>``, valid for PREVIEW_SECONDS. A secret.
+
+        The response has this content type and a file name that tells nothing.
+        """
         ...
 
     def put(self, key: str, content_type: str, content: bytes) -> str | None:

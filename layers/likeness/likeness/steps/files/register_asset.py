@@ -42,6 +42,7 @@ class RegisterAsset:
         caller.require_living_client(self.has_key)
         if not session.accepts_uploads:
             raise Conflict(f"The session is {session.status.value} and does not accept uploads")
+        session.require_not_declined()
         now = self.clock.now()
         known = self._known(session.id, body.sha256)
         if known:
