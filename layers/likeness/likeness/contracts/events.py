@@ -1,6 +1,6 @@
-"""Events for the event bus: status changes of sessions and assets, and refusals to consent.
+"""Events for the event bus: status changes of sessions and assets, the end of uploads, and refusals to consent.
 
-Ids, statuses and codes; nothing personal.
+They have ids, statuses and codes, and nothing personal.
 
 ``schemas/<detail-type>.json`` describes each event. Other writes (leases, drivers, counts) are internal and publish no
 event.
@@ -22,6 +22,7 @@ _PUBLISHED_STATUSES = frozenset(AssetStatus) - {AssetStatus.AWAITING_UPLOAD, Ass
 EVENT_TYPES = (
     "likeness.session.created",
     *(f"likeness.session.{each.value}" for each in SessionStatus),
+    "likeness.session.finished",
     *(f"likeness.asset.{each.value}" for each in AssetStatus if each in _PUBLISHED_STATUSES),
     "likeness.asset.lost",
     "likeness.consent.declined",
@@ -41,10 +42,11 @@ class SessionChange:
     after: Session
 
     @property
-    def changes_status(self) -> bool:
-        """Whether the session has another status than before, or a further attempt has failed."""
-        before = self.before
-        return before is None or self.after.status is not before.status or _failed_again(before, self.after)
+    def has_new_status(self) -> bool:
+        """Whether the status has changed, or a further attempt has failed."""
+        return self.before is not None and (
+            self.after.status is not self.before.status or _failed_again(self.before, self.after)
+        )
 
     @property
     def event(self) -> Event | None:
@@ -52,15 +54,23 @@ class SessionChange:
         before, after = self.before, self.after
         if before is None:
             return _event("session.created", self.id, after, {})
-        if not self.changes_status:
-            declined = after.declined_at is not None and after.declined_at != before.declined_at
-            return _event("consent.declined", self.id, after, {}) if declined else None
+        if not self.has_new_status:
+            return self._other_event(before)
         more = {"previous_status": before.status.value}
         if after.status is SessionStatus.REQUIRES_INPUT and after.last_error:
             more["error_code"] = after.last_error.code
         if after.status is SessionStatus.VERIFIED:
             more["group_id"] = str(after.group_id)
         return _event(f"session.{after.status.value}", self.id, after, more)
+
+    def _other_event(self, before: Session) -> Event | None:
+        """The event of a write that changes no status."""
+        after = self.after
+        if after.finished_at is not None and before.finished_at is None:
+            return _event("session.finished", self.id, after, {"finished_at": str(iso(after.finished_at))})
+        if after.declined_at is not None and before.declined_at is None:
+            return _event("consent.declined", self.id, after, {})
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,8 @@ class GetSession:
     def one(self, caller: Caller, session_id: str) -> dict[str, Any]:
         """Returns a session's view with its assets."""
         session, assets = own_session_with_assets(self.store, caller, session_id)
-        views = [asset_view(each) for each in assets]
-        return session_view(session, views, max_attempts=self.max_attempts, person=caller.is_person)
+        now = self.clock.now()
+        return session_view(session, assets, now=now, max_attempts=self.max_attempts, person=caller.is_person)
 
     def asset(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
         """Returns one asset's view."""
