@@ -79,7 +79,17 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
         lambda client: client.create_session(),
     ],
     "listSessions": [
-        lambda client: client.list_page(status="verified", reference="order 1", limit=100, cursor="abc"),
+        lambda client: client.list_page(
+            status="verified",
+            reference="order 1",
+            reference_contains="order",
+            asset_id=AST,
+            group_id="group-1",
+            created_from=date(2026, 1, 2),
+            created_to=datetime(2026, 1, 2, tzinfo=UTC),
+            limit=100,
+            cursor="abc",
+        ),
         lambda client: list(client.list_sessions()),
         lambda client: client.list_page(),
     ],

@@ -26,7 +26,16 @@ from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
 from likeness.domain.files import UploadForm
 from likeness.domain.media.types import AssetType
-from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
+from likeness.domain.session import (
+    Attempt,
+    AttemptStatus,
+    Consent,
+    Language,
+    Problem,
+    Session,
+    SessionPage,
+    SessionStatus,
+)
 from likeness.domain.stats import Day
 from likeness.errors import (
     Forbidden,
@@ -207,7 +216,10 @@ VIEWS: dict[str, list[Any]] = {
         session_view(OTHER, ASSETS, max_attempts=10, person=True),
         session_view(ERASED, ASSETS),
     ],
-    "SessionPage": [page_view([BARE, WHOLE, OTHER, ERASED], "more"), page_view([], None)],
+    "SessionPage": [
+        page_view(SessionPage([BARE, WHOLE, OTHER, ERASED], "more", 1000, 1.5)),
+        page_view(SessionPage([], None)),
+    ],
     "Asset": ASSETS,
     "Consent": [consent_view(each.consent) for each in (WHOLE, OTHER) if each.consent],
     "ConsentText": [consent_text_view(ConsentText("2026-11", Language.EN, "Title", "Text"))],

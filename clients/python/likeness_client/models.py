@@ -212,10 +212,16 @@ class Session(SessionSummary):
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Some sessions, newest first; ``next_cursor`` is for the next page."""
+    """Some sessions, newest first; ``next_cursor`` is for the next page.
+
+    With a filter, a page can be empty although another one follows: ``examined`` sessions were read for it, back to
+    those created at ``examined_to`` (None at the end of the list).
+    """
 
     sessions: tuple[SessionSummary, ...]
     next_cursor: str | None = None
+    examined: int = 0
+    examined_to: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

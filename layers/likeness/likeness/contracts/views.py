@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -11,7 +10,7 @@ from likeness.domain.asset import Asset
 from likeness.domain.consent import ConsentText
 from likeness.domain.fields import shown
 from likeness.domain.files import UploadForm
-from likeness.domain.session import Attempt, Consent, Problem, Session
+from likeness.domain.session import Attempt, Consent, Problem, Session, SessionPage
 
 
 def iso(seconds: float | None) -> str | None:
@@ -132,6 +131,11 @@ def session_view(
     return view
 
 
-def page_view(sessions: Sequence[Session], cursor: str | None) -> dict[str, Any]:
-    """A page of a listing; ``cursor`` is for the next one."""
-    return {"sessions": [session_view(each) for each in sessions], "next_cursor": cursor}
+def page_view(page: SessionPage) -> dict[str, Any]:
+    """A page of a listing, and how far back it was searched."""
+    return {
+        "sessions": [session_view(each) for each in page.sessions],
+        "next_cursor": page.cursor,
+        "examined": page.examined,
+        "examined_to": iso(page.examined_to),
+    }
