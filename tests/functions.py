@@ -31,6 +31,7 @@ FUNCTIONS = (
     "get_stats",
     "record_consent",
     "register_asset",
+    "request_files",
     "receive_callback",
     "check_upload",
     "start_onboarding",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # annotations alone need them
     from likeness.domain.asset import Asset
     from likeness.domain.consent import ConsentText
     from likeness.domain.executions import ExecutionStatus, Results
+    from likeness.domain.file_requests import FileRequest
     from likeness.domain.session import (
         Attempt,
         AttemptStatus,
@@ -91,6 +92,24 @@ class SessionStore(Protocol):
         """Invalidates the session's invite links; returns the session with the number of the next one.
 
         Raises ConditionFailed when the session is canceled or erased.
+        """
+        ...
+
+    def add_requests(self, session: Session, requests: Sequence[FileRequest]) -> Session:
+        """Adds file requests to the session as it was read, clears ``finished_at``, and returns the session.
+
+        Raises ConditionFailed when the session has other requests by now, or accepts no uploads.
+        """
+        ...
+
+    def withdraw_request(self, session_id: str, request: FileRequest, asset: Asset | None) -> None:
+        """Removes a file request. Raises ConditionFailed when its asset is not ``asset``, or has changed its status."""
+        ...
+
+    def finish_session(self, session_id: str, now: float) -> Session:
+        """Records that the person has finished, if this is not recorded, and returns the session.
+
+        Raises ConditionFailed when the session is not verified.
         """
         ...
 
