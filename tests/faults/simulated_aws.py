@@ -261,7 +261,15 @@ class SimulatedAws:
     # -- API Gateway ------------------------------------------------------------------------------------------
 
     def api(
-        self, method: str, resource: str, *, key: str = "", idempotency_key: str = "", body: object = None, **path: str
+        self,
+        method: str,
+        resource: str,
+        *,
+        key: str = "",
+        idempotency_key: str = "",
+        body: object = None,
+        query: Mapping[str, str] | None = None,
+        **path: str,
     ) -> Answer:
         """Sends a request with a credential (by default the client's) through the authorizer."""
         credential = {"x-api-key": key or self.client_key}
@@ -283,6 +291,7 @@ class SimulatedAws:
             headers=headers | {"X-Amzn-Trace-Id": f"Root={root}"},
             authorizer=found["context"],
             parameters=path,
+            query={name: [value] for name, value in (query or {}).items()},
         )
         return self._integration(_FUNCTION_OF[method, resource], event)
 
@@ -487,6 +496,7 @@ _FUNCTION_OF = {
     ("GET", "/consent"): "record_consent",
     ("POST", "/sessions/{session_id}/consent"): "record_consent",
     ("POST", "/sessions/{session_id}/assets"): "register_asset",
+    ("POST", "/sessions/{session_id}/assets/{asset_id}/retry"): "register_asset",
     ("GET", "/sessions"): "get_session",
     ("GET", "/stats"): "get_stats",
     ("DELETE", "/sessions/{session_id}"): "erase_session",

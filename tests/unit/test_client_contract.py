@@ -95,6 +95,7 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
     ],
     "getSession": [lambda client: client.get_session(SES), lambda client: client.wait_until_verified(SES)],
     "eraseSession": [lambda client: client.erase_session(SES)],
+    "retryAsset": [lambda client: client.retry_asset(SES, AST)],
     "eraseAsset": [lambda client: client.erase_asset(SES, AST)],
     "recordConsent": [lambda client: client.record_consent(SES, TEXT)],
     "createAttempt": [lambda client: client.create_attempt(SES)],

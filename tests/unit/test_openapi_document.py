@@ -201,7 +201,8 @@ WAITING = Asset(
 )  # fmt: skip
 ACTIVE = replace(
     WAITING, id="ast_y", request="front", status=AssetStatus.ACTIVE, crun_asset_id="asset-2",
-    earlier_crun_asset_id="asset-1", uploaded_at=AT, submitted_at=AT, activated_at=AT,
+    earlier_crun_asset_id="asset-0", other_crun_asset_ids=("asset-1",), uploaded_at=AT,
+    submitted_at=AT, activated_at=AT,
 )  # fmt: skip
 FAILED = replace(
     WAITING, id="ast_z", status=AssetStatus.FAILED,

@@ -205,6 +205,14 @@ class Client:
         """Erases files, links and personal data, and returns the remaining tombstone."""
         return read(Session, self._transport.send(Request("DELETE", f"/sessions/{_id(session_id)}")))
 
+    def retry_asset(self, session_id: str, asset_id: str) -> Asset:
+        """Submits the file of a failed asset to crun again, if its ``error`` is retryable. Can be repeated.
+
+        Raises ConflictError with the code ``not_retryable`` or ``file_deleted`` when that is not possible.
+        """
+        path = f"/sessions/{_id(session_id)}/assets/{_id(asset_id)}/retry"
+        return read(Asset, self._transport.send(Request("POST", path)))
+
     def erase_asset(self, session_id: str, asset_id: str) -> Asset:
         """Erases one file; its ids, times and digest stay. Can be repeated."""
         path = f"/sessions/{_id(session_id)}/assets/{_id(asset_id)}"

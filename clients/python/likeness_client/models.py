@@ -111,8 +111,10 @@ class Asset:
     created_at: datetime
     updated_at: datetime
     crun_asset_id: str | None = None
-    #: crun's first id of a file that was submitted twice.
+    #: crun's first id of a file that was submitted more than once.
     earlier_crun_asset_id: str | None = None
+    #: crun's further earlier ids of a file that was submitted more than twice.
+    other_crun_asset_ids: tuple[str, ...] = ()
     uri: str | None = None
     error: Failure | None = None
     uploaded_at: datetime | None = None

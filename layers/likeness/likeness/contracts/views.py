@@ -34,6 +34,8 @@ def asset_view(asset: Asset, upload: UploadForm | None = None) -> dict[str, Any]
     view = {name: _shown(name, getattr(asset, name)) for name in shown(Asset)} | {"uri": asset.uri}
     if asset.earlier_crun_asset_id:
         view["earlier_crun_asset_id"] = asset.earlier_crun_asset_id
+    if asset.other_crun_asset_ids:
+        view["other_crun_asset_ids"] = list(asset.other_crun_asset_ids)
     if upload:
         view["upload"] = {"url": upload.url, "fields": upload.fields, "expires_at": iso(upload.expires_at)}
     return view
@@ -145,8 +147,8 @@ def session_view(
         # crun's API cannot delete a group or an asset: its support needs these ids.
         view["erasure"] = {"erased_at": iso(session.erased_at), "upstream": "not_supported_by_provider"}
         if assets is not None:
-            ids = {each_id for each in assets for each_id in (each.crun_asset_id, each.earlier_crun_asset_id)}
-            view["erasure"] |= {"group_ids": session.group_ids, "asset_ids": sorted(filter(None, ids))}
+            ids = {known for each in assets for known in each.crun_asset_ids}
+            view["erasure"] |= {"group_ids": session.group_ids, "asset_ids": sorted(ids)}
     if invite_url:
         view["invite_url"] = invite_url
     return view

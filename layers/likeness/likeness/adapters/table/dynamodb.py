@@ -765,6 +765,24 @@ class DynamoStore:
             if not (seen.total and self._put_and_count(put, asset, seen)):
                 despite_conflicts(lambda: self._client.put_item(**put))
 
+    def retry_asset(self, asset: Asset, before: Asset) -> None:
+        """See the port. One transaction: the asset, and a check of its session."""
+        put = self._put(
+            asset, "#status = :before AND updated_at = :at", {"before": before.status, "at": before.updated_at}
+        )
+        check: Item = {
+            "TableName": self._table,
+            "Key": session_key(asset.session_id),
+            "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)",
+            "ExpressionAttributeNames": dict(_STATUS),
+            "ExpressionAttributeValues": _values(canceled="canceled", redacted="redacted"),
+        }
+        if asset.request is not None:
+            check["ConditionExpression"] += " AND requests.#request.asset_id = :id"
+            check["ExpressionAttributeNames"] |= {"#request": asset.request}
+            check["ExpressionAttributeValues"] |= _values(id=asset.id)
+        self._transact([{"Put": put}, {"ConditionCheck": check}])
+
     def begin_submission(self, intent: Asset, before: Asset) -> None:
         """See the port."""
         as_before = "#status = :before AND ambiguous_submissions = :count"
