@@ -95,9 +95,15 @@ export function zoneText() {
   return ahead === 0 && /^(UTC|Etc\/UTC)?$/.test(name ?? "") ? "UTC" : `${name}, ${offset}`;
 }
 
+/** The same time in UTC for the place beside a local one, with the day only where it is another one. */
+export function besideText(time) {
+  const [day, clock] = utcText(time).split(" ");
+  return localDayText(time) === localDayText(`${day}T12:00:00`) ? `${clock} UTC` : `${dayText(time)} ${clock} UTC`;
+}
+
 /** A `time` element in local time, with UTC below it. */
 export const moment = (iso) =>
-  h("time", { datetime: iso, title: utcText(iso) }, momentText(iso), h("small", { class: "utc" }, utcText(iso)));
+  h("time", { datetime: iso, title: utcText(iso) }, momentText(iso), h("small", { class: "utc" }, besideText(iso)));
 
 const NARROW = "\u00a0"; // a non-breaking space
 /** @type {[number, string, number, string][]} */
