@@ -88,6 +88,14 @@ def test_a_failed_callback_asks_for_another_attempt(harness: StepHarness) -> Non
     assert harness.queue.sent == []
 
 
+def test_a_check_that_was_not_billed_was_canceled(harness: StepHarness) -> None:
+    one = harness.session()
+    harness.callback(one, parameters={"resultCode": ["10020"], "reqMeasureInfoValue": ["0"]})
+    found = harness.row(one)
+    assert (found.status, found.attempts[1].status) == (SessionStatus.REQUIRES_INPUT, AttemptStatus.FAILED)
+    assert found.last_error == failure("attempt_canceled", "10020")
+
+
 def test_a_callback_without_a_result_changes_nothing(harness: StepHarness) -> None:
     one = harness.session()
     assert harness.callback(one, parameters={}) == f"{BASE}/invite?status=requires_input"

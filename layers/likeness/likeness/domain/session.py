@@ -208,6 +208,7 @@ class SessionPage:
 
 _FAILURES = {
     "attempt_failed": "The face check was not passed. Try again in good light, with only one face in view.",
+    "attempt_canceled": "The face check was canceled before it was complete. Try again when you are ready.",
     "link_expired": "The link was not used in time. Ask for a fresh one.",
     "result_lost": "The check was passed, but its result got lost on the way. Please do it once more.",
     "result_unavailable": "The validation service did not give the result in time. Please do the check again.",
