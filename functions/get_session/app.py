@@ -1,4 +1,4 @@
-"""GET /sessions, /sessions/{session_id} and /sessions/{session_id}/assets/{asset_id}."""
+"""GET /sessions, /sessions/{session_id}, …/assets/{asset_id} and …/assets/{asset_id}/preview."""
 
 from __future__ import annotations
 
@@ -30,3 +30,9 @@ def get_session(session_id: str) -> Response[str]:
 def get_asset(session_id: str, asset_id: str) -> Response[str]:
     """Returns an asset."""
     return answer(sessions.asset(app.caller, session_id, asset_id))
+
+
+@app.get("/sessions/<session_id>/assets/<asset_id>/preview")
+def preview_asset(session_id: str, asset_id: str) -> Response[str]:
+    """Returns a URL that shows an asset's picture."""
+    return answer(sessions.preview(app.caller, session_id, asset_id))

@@ -330,6 +330,7 @@ class SimulatedAws:
         body = found["body"]
         if body.startswith("{"):
             self.usage.note_forms(function, json.loads(body))
+            self.usage.note_preview(function, json.loads(body))
         headers = found.get("headers", {}) | {
             name: values[0] for name, values in (found.get("multiValueHeaders") or {}).items()
         }
@@ -495,6 +496,7 @@ _FUNCTION_OF = {
     ("POST", "/sessions/{session_id}/invite"): "create_session",
     ("GET", "/consent"): "record_consent",
     ("POST", "/sessions/{session_id}/consent"): "record_consent",
+    ("POST", "/sessions/{session_id}/consent/decline"): "record_consent",
     ("POST", "/sessions/{session_id}/assets"): "register_asset",
     ("POST", "/sessions/{session_id}/assets/{asset_id}/retry"): "register_asset",
     ("POST", "/sessions/{session_id}/requests"): "request_files",
@@ -506,6 +508,7 @@ _FUNCTION_OF = {
     ("DELETE", "/sessions/{session_id}/assets/{asset_id}"): "erase_session",
     ("GET", "/sessions/{session_id}"): "get_session",
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): "get_session",
+    ("GET", "/sessions/{session_id}/assets/{asset_id}/preview"): "get_session",
 }
 
 

@@ -103,6 +103,7 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
     "retryAsset": [lambda client: client.retry_asset(SES, AST)],
     "eraseAsset": [lambda client: client.erase_asset(SES, AST)],
     "recordConsent": [lambda client: client.record_consent(SES, TEXT)],
+    "declineConsent": [lambda client: client.decline_consent(SES)],
     "createAttempt": [lambda client: client.create_attempt(SES)],
     "renewInvite": [lambda client: client.renew_invite(SES)],
     "registerAsset": [
@@ -114,6 +115,7 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
     "withdrawRequest": [lambda client: client.withdraw_request(SES, "say hello/你好")],
     "finishSession": [lambda client: client.finish_session(SES)],
     "getAsset": [lambda client: client.get_asset(SES, AST)],
+    "getPreview": [lambda client: client.preview(SES, AST)],
     "getStats": [lambda client: client.stats(date(2026, 11, 12), date(2026, 11, 25)), lambda client: client.stats()],
     "getConsentText": [lambda client: client.consent_text("zh"), lambda client: client.consent_text()],
 }

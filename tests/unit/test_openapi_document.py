@@ -21,7 +21,15 @@ from likeness.contracts.consent import ConsentAgreed
 from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, read_body
 from likeness.contracts.http import AssetRegistration, MoreRequests, NewSession
 from likeness.contracts.stats import stats_view
-from likeness.contracts.views import asset_view, consent_text_view, consent_view, page_view, session_view
+from likeness.contracts.views import (
+    asset_view,
+    consent_declined_view,
+    consent_text_view,
+    consent_view,
+    page_view,
+    preview_view,
+    session_view,
+)
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
 from likeness.domain.file_requests import FileRequest, RequestStatus
@@ -194,6 +202,7 @@ WHOLE = replace(
 OTHER = replace(
     WHOLE, last_error=Problem("link_expired", "Please try again."), consent=Consent("1", "2026-01-15T09:30:05Z")
 )
+DECLINED = replace(BARE, declined_at=AT)
 ERASED = replace(WHOLE, status=SessionStatus.REDACTED, erased_at=AT, other_group_ids=("group-2",))
 WAITING = Asset(
     id="ast_x", session_id="ses_x", name="front", asset_type=AssetType.IMAGE, content_type="image/jpeg",
@@ -224,6 +233,7 @@ VIEWS: dict[str, list[Any]] = {
         ),
         session_view(OTHER, [WAITING, ACTIVE, FAILED], max_attempts=10, person=True),
         session_view(ERASED, [WAITING, ACTIVE, FAILED]),
+        session_view(DECLINED, []),
     ],
     "SessionPage": [
         page_view(SessionPage([BARE, WHOLE, OTHER, ERASED], "more", 1000, 1.5)),
@@ -231,6 +241,8 @@ VIEWS: dict[str, list[Any]] = {
     ],
     "Asset": ASSETS,
     "Consent": [consent_view(each.consent) for each in (WHOLE, OTHER) if each.consent],
+    "ConsentDeclined": [consent_declined_view(DECLINED)],
+    "Preview": [preview_view("https://uploads.test/", 1_800_000_300.0, "image/png")],
     "ConsentText": [consent_text_view(ConsentText("2026-11", Language.EN, "Title", "Text"))],
     "Stats": [stats_view([DAY], "more"), stats_view([], None)],
     "VisualValidateSession": [

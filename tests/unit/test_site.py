@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -21,13 +22,15 @@ from tests.template_file import RESOURCES, ROOT
 PAGES = ROOT / "layers/likeness/pages"
 
 
-def allowed(policy: str) -> list[str]:
-    (found,) = re.findall("connect-src ([^;]+)", policy)
+def allowed(policy: str, directive: str = "connect-src") -> list[str]:
+    (found,) = re.findall(f"{directive} ([^;]+)", policy)
     return list(found.split())
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "ap-southeast-1", "cn-north-1"])
-def test_a_page_may_send_files_to_the_hosts_of_presigned_forms(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_may_send_files_to_and_show_pictures_of_the_presigned_hosts(
+    region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
@@ -36,14 +39,25 @@ def test_a_page_may_send_files_to_the_hosts_of_presigned_forms(region: str, monk
     addresses: str = variables["UPLOAD_ADDRESSES"]["Fn::Sub"]
     for name, value in (("AWS::Region", region), ("AWS::URLSuffix", suffix), ("UploadBucket", "uploads")):
         addresses = addresses.replace(f"${{{name}}}", value)
-    form = S3Files(make_client("s3"), "uploads").upload_form("uploads/a/b/file", "image/png", 5, 0)
-    served = Site(addresses).html("invite.html", {})
-    assert form.url in allowed(served["headers"]["Content-Security-Policy"])
+    files = S3Files(make_client("s3"), "uploads")
+    form = files.upload_form("uploads/a/b/file", "image/png", 5, 0)
+    policy = Site(addresses).html("invite.html", {})["headers"]["Content-Security-Policy"]
+    assert form.url in allowed(policy)
+    preview = urlsplit(files.preview_url("uploads/a/b/file", "v1", "image/png"))
+    shown = f"{preview.scheme}://{preview.netloc}/{preview.path.split('/')[1]}"
+    assert shown in allowed(policy, "img-src")
+    assert parse_qs(preview.query) | {
+        "versionId": ["v1"],
+        "response-content-type": ["image/png"],
+        "response-content-disposition": ['inline; filename="preview"'],
+        "X-Amz-Expires": ["300"],
+    } == parse_qs(preview.query)
 
 
 def test_a_page_may_call_no_other_host() -> None:
     policy = Site("https://s3.test/uploads").html("invite.html", {})["headers"]["Content-Security-Policy"]
     assert allowed(policy) == ["'self'", "https://s3.test/uploads"]
+    assert allowed(policy, "img-src") == ["'self'", "https://s3.test/uploads", "blob:", "data:"]
     sources = {each for part in policy.split(";") for each in part.split()[1:]}
     assert sources == {"'none'", "'self'", "blob:", "data:", "https://s3.test/uploads"}
 

@@ -16,11 +16,13 @@ import requests
 from likeness_client.models import (
     Asset,
     Consent,
+    ConsentDeclined,
     ConsentText,
     FileRequest,
     Language,
     NewAsset,
     Page,
+    Preview,
     Session,
     SessionStatus,
     SessionSummary,
@@ -223,6 +225,14 @@ class Client:
         """Returns the asset."""
         return read(Asset, self._transport.send(Request("GET", f"/sessions/{_id(session_id)}/assets/{_id(asset_id)}")))
 
+    def preview(self, session_id: str, asset_id: str) -> Preview:
+        """Returns a link that shows a picture for five minutes.
+
+        Raises NotFoundError with the code ``no_preview`` for a file that is no picture, or is not checked yet.
+        """
+        path = f"/sessions/{_id(session_id)}/assets/{_id(asset_id)}/preview"
+        return read(Preview, self._transport.send(Request("GET", path)))
+
     def erase_session(self, session_id: str) -> Session:
         """Erases files, links and personal data, and returns the remaining tombstone."""
         return read(Session, self._transport.send(Request("DELETE", f"/sessions/{_id(session_id)}")))
@@ -248,6 +258,11 @@ class Client:
         """Records that the person has read ``text`` and agrees. The credential must be the person's token."""
         body = {"text_version": text.text_version, "language": text.language, "sha256": text.sha256}
         return read(Consent, self._transport.send(Request("POST", f"/sessions/{_id(session_id)}/consent", body=body)))
+
+    def decline_consent(self, session_id: str) -> ConsentDeclined:
+        """Records that the person does not agree. The credential must be the person's token. Can be repeated."""
+        path = f"/sessions/{_id(session_id)}/consent/decline"
+        return read(ConsentDeclined, self._transport.send(Request("POST", path)))
 
     def stats(self, first: date | None = None, last: date | None = None) -> list[StatsDay]:
         """Returns the numbers of each day from ``first`` to ``last`` inclusive, at most 31; by default the last 14."""

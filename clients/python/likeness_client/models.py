@@ -23,12 +23,15 @@ RequestStatus = Literal["open", "received", "active"]
 ProblemCode = Literal[
     "bad_request",
     "conflict",
+    "consent_declined",
+    "consent_given",
     "consent_required",
     "consent_text_changed",
     "forbidden",
     "idempotency_key_reused",
     "internal_error",
     "invalid_request",
+    "no_preview",
     "not_found",
     "not_verified",
     "rate_limited",
@@ -170,6 +173,22 @@ class ConsentText:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConsentDeclined:
+    """A recorded refusal to consent; a consent that is given later clears it."""
+
+    consent_declined_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """A link to a picture, valid until ``expires_at``. ``url`` is secret, and not in the ``repr``."""
+
+    url: str = field(repr=False)
+    expires_at: datetime
+    content_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Erasure:
     """The erasure of a session; ``upstream`` is the state of the provider's own copies."""
 
@@ -229,6 +248,8 @@ class Session(SessionSummary):
     attempts_left: int = 0
     assets: tuple[Asset, ...] = ()
     consent: Consent | None = None
+    #: When the person declined to consent, until they agree.
+    consent_declined_at: datetime | None = None
     verified_at: datetime | None = None
     #: The files that the person is asked for.
     requests: tuple[FileRequest, ...] = ()

@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any, BinaryIO, NotRequired, TypedDict, cast
 
 from likeness.adapters.aws import translated
-from likeness.domain.asset import SLOT_SECONDS
+from likeness.domain.asset import PREVIEW_SECONDS, SLOT_SECONDS
 from likeness.domain.files import FoundFile, UploadForm
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ class S3Files:
         """See the port."""
         target = self._target(key, version_id)
         return self._client.generate_presigned_url("get_object", {**target}, ExpiresIn=DOWNLOAD_URL_SECONDS)
+
+    def preview_url(self, key: str, version_id: str, content_type: str) -> str:
+        """See the port."""
+        target = {"Bucket": self._bucket, "Key": key, "VersionId": version_id}
+        shown = {"ResponseContentType": content_type, "ResponseContentDisposition": 'inline; filename="preview"'}
+        return self._client.generate_presigned_url("get_object", target | shown, ExpiresIn=PREVIEW_SECONDS)
 
     def put(self, key: str, content_type: str, content: bytes) -> str | None:
         """See the port."""

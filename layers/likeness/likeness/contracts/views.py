@@ -50,6 +50,11 @@ def _shown(name: str, value: Any) -> Any:
     return iso(value) if name.endswith("_at") else value
 
 
+def preview_view(url: str, expires_at: float, content_type: str) -> dict[str, Any]:
+    """A preview; ``url`` is a secret."""
+    return {"url": url, "expires_at": iso(expires_at), "content_type": content_type}
+
+
 def consent_view(consent: Consent) -> dict[str, Any]:
     """A consent, in a session and in the response that recorded it."""
     return {
@@ -59,6 +64,11 @@ def consent_view(consent: Consent) -> dict[str, Any]:
         "language": consent.language,
         "source": consent.source,
     }
+
+
+def consent_declined_view(session: Session) -> dict[str, Any]:
+    """The time of a refusal to consent."""
+    return {"consent_declined_at": iso(session.declined_at)}
 
 
 def consent_text_view(text: ConsentText) -> dict[str, Any]:
@@ -137,6 +147,7 @@ def session_view(
             "attempts": [attempt_view(each) for _, each in sorted(session.attempts.items())],
             "attempts_left": session.attempts_left(max_attempts),
             "consent": session.consent and consent_view(session.consent),
+            "consent_declined_at": iso(session.declined_at),
             "verified_at": iso(session.verified_at),
             "assets": [asset_view(each, (uploads or {}).get(each.id)) for each in assets],
             "requests": [request_view(each, assets) for each in session.requests.values()],

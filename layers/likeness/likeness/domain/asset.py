@@ -15,6 +15,10 @@ from likeness.errors import UpstreamRefused
 NAME_LIMIT = 64
 #: How long an upload form works, in seconds. After that, its slot is free until a new form is requested.
 SLOT_SECONDS = 3600
+#: How long the URL of a preview works, in seconds.
+PREVIEW_SECONDS = 300
+#: The types that every browser shows in an ``<img>``.
+_SHOWN_BY_BROWSERS = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
 #: How many uploads of a person with an invite link may be pending. A client's uploads are bounded by the session.
 MAX_PERSON_SLOTS = 20
 #: An ambiguous upload to crun is repeated at most once, because crun has no idempotency key and no list call.
@@ -120,6 +124,17 @@ class Asset:
         """Every AssetId that crun has returned for the file, oldest first."""
         known = (self.earlier_crun_asset_id, *self.other_crun_asset_ids, self.crun_asset_id)
         return [each for each in known if each]
+
+    @property
+    def has_preview(self) -> bool:
+        """Whether browsers can show its file: a picture of a common type that passed the check and is not erased."""
+        checked = self.uploaded_at is not None and self.version_id is not None and self.status != AssetStatus.REDACTED
+        return checked and self.content_type in _SHOWN_BY_BROWSERS
+
+    @property
+    def may_be_removed_by_person(self) -> bool:
+        """Whether its person may erase it: a file of the person's own that failed, was not uploaded, or is erased."""
+        return self.by_person and self.status in (AssetStatus.AWAITING_UPLOAD, AssetStatus.FAILED, AssetStatus.REDACTED)
 
     @property
     def uri(self) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from likeness.domain.fields import about, from_values
 from likeness.domain.file_requests import FileRequest, read_requests
+from likeness.errors import Conflict
 
 #: The H5 link expires 120 s after crun created it (source: crun's documentation of visual validation).
 LINK_LIFETIME_SECONDS = 120
@@ -129,6 +130,8 @@ class Session:
     reference: str | None = field(default=None, metadata=about(exported=True, erased=True))
     return_url: str | None = field(default=None, metadata=about(erased=True))
     consent: Consent | None = field(default=None, metadata=about(Consent, exported=True))
+    #: When the person declined to consent. A consent that is given afterwards clears it.
+    declined_at: float | None = field(default=None, metadata=about(exported=True))
     group_id: str | None = field(default=None, metadata=about(exported=True))
     verified_at: float | None = field(default=None, metadata=about(exported=True))
     last_error: Problem | None = field(default=None, metadata=about(Problem, exported=True, erased=True))
@@ -184,6 +187,11 @@ class Session:
         waits = self.group_id is None and self.accepts_uploads
         return max(0, most - len(self.attempts)) if waits else 0
 
+    def require_not_declined(self) -> None:
+        """Raises Conflict when the person declined to consent and has not agreed since."""
+        if self.declined_at is not None:
+            raise Conflict("The person has declined to consent", code="consent_declined")
+
     @property
     def accepts_uploads(self) -> bool:
         """Whether files can still be added."""
@@ -233,6 +241,7 @@ class SessionPage:
 
 _FAILURES = {
     "attempt_failed": "The face check was not passed. Try again in good light, with only one face in view.",
+    "attempt_canceled": "The face check was canceled before it was complete. Try again when you are ready.",
     "link_expired": "The link was not used in time. Ask for a fresh one.",
     "result_lost": "The check was passed, but its result got lost on the way. Please do it once more.",
     "result_unavailable": "The validation service did not give the result in time. Please do the check again.",

@@ -21,8 +21,8 @@ class AssetStore(Protocol):
 
         A person's asset clears ``finished_at``. One for a file request becomes the request's asset, instead of
         ``earlier`` (None: the first one). Frees expired slots first. Raises TooManyAttempts when the session is full,
-        or its person has MAX_PERSON_SLOTS pending uploads, and ConditionFailed when it does not accept uploads, or the
-        request or the status of ``earlier`` has changed.
+        or its person has MAX_PERSON_SLOTS pending uploads, and ConditionFailed when it does not accept uploads, the
+        person declined to consent, or the request or the status of ``earlier`` has changed.
         """
         ...
 
@@ -105,6 +105,13 @@ class Files(Protocol):
 
     def download_url(self, key: str, version_id: str | None) -> str:
         """A presigned GET of one version, valid for at most 15 minutes. A secret."""
+        ...
+
+    def preview_url(self, key: str, version_id: str, content_type: str) -> str:
+        """A presigned GET of one version for an ``<img>``, valid for PREVIEW_SECONDS. A secret.
+
+        The response has this content type, and a fixed file name.
+        """
         ...
 
     def put(self, key: str, content_type: str, content: bytes) -> str | None:

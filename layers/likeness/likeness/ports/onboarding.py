@@ -48,6 +48,8 @@ class SessionStore(Protocol):
     def add_attempt(self, session_id: str, attempt: Attempt, now: float, *, given_up: Sequence[int] = ()) -> None:
         """Adds attempt ``attempt.number``; raises ConditionFailed when it exists or the session has changed.
 
+        The person's refusal to consent is such a change.
+
         ``given_up`` are the numbers of passed attempts with results that are no longer expected: they become ``lost``.
         """
         ...
@@ -120,7 +122,16 @@ class SessionStore(Protocol):
     def record_consent(self, session: Session, consent: Consent) -> None:
         """Adds a consent to the ledger and to the session.
 
-        Raises ConditionFailed when the same text was agreed to already, or the session no longer accepts consent.
+        It replaces an earlier refusal. Raises ConditionFailed when the same text was agreed to already, or the session
+        no longer accepts consent.
+        """
+        ...
+
+    def decline_consent(self, session_id: str, now: float) -> Session:
+        """Records that the person declined to consent; returns the session.
+
+        Raises ConditionFailed when a consent exists, the person declined before, or the session no longer accepts
+        consent.
         """
         ...
 

@@ -269,7 +269,7 @@ def get_session() -> GetSession:
     """The step of functions/get_session."""
     from likeness.steps.onboarding.get_session import GetSession
 
-    return GetSession(store(), SystemClock(), int(number("MAX_ATTEMPTS_PER_SESSION")))
+    return GetSession(store(), SystemClock(), int(number("MAX_ATTEMPTS_PER_SESSION")), _files())
 
 
 def get_stats() -> GetStats:

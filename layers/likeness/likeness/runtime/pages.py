@@ -50,10 +50,13 @@ def document_headers(name: str) -> dict[str, str]:
 
 
 def policy(upload_addresses: str = "") -> str:
-    """The Content-Security-Policy of a page, which may also send files to ``upload_addresses`` (space-separated)."""
+    """The Content-Security-Policy of a page, which may also use ``upload_addresses`` (space-separated).
+
+    It sends files there, and shows pictures from there.
+    """
     reached = f"'self' {upload_addresses}".strip()
     return (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' blob: data:; media-src blob:;"
+        f"default-src 'none'; style-src 'self'; script-src 'self'; img-src {reached} blob: data:; media-src blob:;"
         f" connect-src {reached};"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )

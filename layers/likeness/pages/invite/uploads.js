@@ -45,11 +45,11 @@ export class Uploads {
 
   /**
    * Adds a file. `row` is the key of its row, `former` the id of the asset that it replaces, `name` and `kind` are the
-   * requested ones. All may be null.
+   * requested ones, `request` is the name of the file request that it answers. All may be null.
    */
-  async add(file, { row = null, former = null, name = null, kind = null } = {}) {
+  async add(file, { row = null, former = null, name = null, kind = null, request = null } = {}) {
     const key = nextKey();
-    const item = { row: row ?? key, former, wanted: kind, file, url: URL.createObjectURL(file), phase: "checking" };
+    const item = { row: row ?? key, former, request, wanted: kind, file, url: URL.createObjectURL(file), phase: "checking" };
     Object.assign(item, { name: name ?? this.freeName(file.name), sent: 0, tries: 0, assetId: null });
     this.items.push(item);
     this.changed(item);
@@ -61,7 +61,8 @@ export class Uploads {
       if (!(error instanceof UnusableFile)) throw error;
       return this.set(item, { phase: "refused", problem: { code: error.code, values: error.values } });
     }
-    const duplicate = this.items.find((each) => each !== item && item.sha256 && each.sha256 === item.sha256);
+    const same = (each) => each.sha256 === item.sha256 && each.request === item.request;
+    const duplicate = this.items.find((each) => each !== item && item.sha256 && same(each));
     if (duplicate && !["refused", "broken", "failed"].includes(duplicate.phase)) {
       return this.drop(item, duplicate.name);
     }
@@ -133,7 +134,7 @@ export class Uploads {
 
   async register(item) {
     const asset = await call(this.key, "POST", `sessions/${this.sessionId}/assets`, {
-      name: item.name,
+      ...(item.request === null ? { name: item.name } : { request: item.request }),
       asset_type: item.kind,
       content_type: item.contentType,
       size_bytes: item.file.size,
@@ -151,6 +152,8 @@ export class Uploads {
   }
 
   async afterFailure(item, error) {
+    // Another tab or device has sent a file for the request.
+    if (error.code === "request_filled") return this.drop(Object.assign(item, { phase: "same" }), item.name);
     const passing = error instanceof ApiError && TRANSIENT.has(error.code);
     item.tries += 1;
     if (error instanceof NotStored) item.form = null; // it may have expired: the next attempt gets a new one

@@ -14,7 +14,7 @@ const step = (...children) => h("div", { class: "step" }, ...children);
 const still = (element) => ({ element, update() {} });
 
 /** Returns a button that is busy and cannot be pressed again while `work` runs. */
-function busyButton(label, busyLabel, work, style = "button") {
+export function busyButton(label, busyLabel, work, style = "button") {
   const words = h("span", {}, label);
   const button = h("button", { type: "button", class: style }, words);
   button.addEventListener("click", async () => {
@@ -36,7 +36,7 @@ function busyButton(label, busyLabel, work, style = "button") {
 }
 
 /** Returns an element for a button's error. */
-function errorSlot() {
+export function errorSlot() {
   const element = h("div", { class: "slot", role: "alert" });
   return {
     element,
@@ -66,6 +66,14 @@ export function consentView(app) {
       app.explain(trouble, error);
     }
   });
+  const decline = busyButton(t("consent_decline"), t("consent_saving"), async () => {
+    trouble.clear();
+    try {
+      await app.decline();
+    } catch (error) {
+      app.explain(trouble, error);
+    }
+  }, "button second");
   const allow = () => {
     agree.button.disabled = !box.checked;
   };
@@ -75,9 +83,17 @@ export function consentView(app) {
     heading(t("consent_heading")), h("p", { class: "lead" }, t("consent_lead")), why,
     h("article", { class: "consent-text", lang: text.language }, h("h2", {}, text.title), ...paragraphs(text.text)),
     h("p", { class: "detail" }, t("consent_version", { version: text.text_version })),
-    h("label", { class: "tick", for: "agree" }, box, h("span", {}, t("consent_agree"))), agree.button, trouble.element,
+    h("label", { class: "tick", for: "agree" }, box, h("span", {}, t("consent_agree"))), agree.button, decline.button,
+    trouble.element,
   );
   return { element, focus: why, update() {} };
+}
+
+/** After the person declined. They can read the text again, and agree after all. */
+export function declinedView(app) {
+  const { t } = app;
+  const again = h("button", { type: "button", class: "button second", onclick: () => app.readAgain() }, t("declined_again"));
+  return sentenceView(t, "declined", "calm", h("p", {}, t("declined_contact")), again);
 }
 
 const paragraphs = (text) => text.split(/\n\s*\n/).map((each) => h("p", {}, each.trim()));

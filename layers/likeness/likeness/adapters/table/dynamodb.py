@@ -68,6 +68,8 @@ if TYPE_CHECKING:
     )
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
+#: A consent removes the refusal, so that the attribute exists only without a consent.
+_NOT_DECLINED = "attribute_not_exists(declined_at)"
 _INDEX = "ClientSessions"
 _ASSET_INDEX = "ClientAssets"
 _STATUS = {"#status": "status"}
@@ -215,7 +217,7 @@ class DynamoStore:
             f"SET attempts.#n = :attempt, attempt_count = :number, updated_at = :now, #status = :requires_input{_DUE}"
             + "".join(f", attempts.#n{number}.#status = :lost" for number in given_up)
             + " REMOVE last_error",
-            f"attempt_count = :before AND attribute_not_exists(group_id) AND {_OPEN_SESSION}"
+            f"attempt_count = :before AND attribute_not_exists(group_id) AND {_NOT_DECLINED} AND {_OPEN_SESSION}"
             + "".join(f" AND attempts.#n{number}.#status IN (:passed, :lost)" for number in given_up),
             _values(attempt=attempt, number=attempt.number, before=attempt.number - 1, now=now)
             | (_values(lost=AttemptStatus.LOST, passed=AttemptStatus.PASSED) if given_up else {})
@@ -387,7 +389,7 @@ class DynamoStore:
             "Update": {
                 "TableName": self._table,
                 "Key": session_key(session.id),
-                "UpdateExpression": "SET consent = :consent",
+                "UpdateExpression": "SET consent = :consent REMOVE declined_at",
                 # Concurrent requests that agree to the same text add one entry.
                 "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)"
                 + (
@@ -399,6 +401,18 @@ class DynamoStore:
             }
         }
         self._transact([entry, shown])
+
+    def decline_consent(self, session_id: str, now: float) -> Session:
+        """See the port."""
+        item = self._update(
+            session_key(session_id),
+            "SET declined_at = :now, updated_at = :now",
+            "attribute_exists(pk) AND attribute_not_exists(consent) AND NOT #status IN (:canceled, :redacted)"
+            " AND (attribute_not_exists(declined_at) OR declined_at = :now)",
+            _values(now=now, canceled="canceled", redacted="redacted"),
+            ReturnValues="ALL_NEW",
+        )
+        return session_from(item)
 
     # -- leases and drivers -----------------------------------------------------------------------------------
 
@@ -614,7 +628,7 @@ class DynamoStore:
                 + "ADD asset_count :one"
                 + (", person_places :one REMOVE finished_at" if of_person else ""),
                 "ConditionExpression": "attribute_exists(pk) AND asset_count < :most"
-                " AND NOT #status IN (:canceled, :redacted)"
+                f" AND {_NOT_DECLINED} AND NOT #status IN (:canceled, :redacted)"
                 + (" AND (attribute_not_exists(person_places) OR person_places < :waiting)" if of_person else "")
                 + (f" AND {filling.condition}" if filling else ""),
                 "ExpressionAttributeNames": _STATUS | (filling.names if filling else {}),
@@ -661,7 +675,7 @@ class DynamoStore:
         """
         now = asset.updated_at
         session, assets = self.load(asset.session_id)
-        if session is None or not session.accepts_uploads:
+        if session is None or not session.accepts_uploads or session.declined_at is not None:
             raise ConditionFailed("The session does not accept uploads")
         if filling:
             request = session.requests.get(filling.request)

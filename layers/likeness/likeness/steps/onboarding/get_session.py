@@ -1,4 +1,4 @@
-"""GET /sessions, /sessions/{id} and /sessions/{id}/assets/{asset_id}: reads without side effects."""
+"""GET /sessions, /sessions/{id}, …/assets/{asset_id} and its preview: reads without side effects."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from likeness.contracts.listing import read_filter
-from likeness.contracts.views import asset_view, page_view, session_view
-from likeness.domain.asset import Asset
+from likeness.contracts.views import asset_view, page_view, preview_view, session_view
+from likeness.domain.asset import PREVIEW_SECONDS, Asset
 from likeness.domain.caller import Caller
 from likeness.domain.ids import ASSET_ID, SESSION_ID
 from likeness.domain.session import Session
-from likeness.errors import InvalidRequest, NotFound
-from likeness.ports.files import AssetStore
+from likeness.errors import InvalidRequest, NoPreview, NotFound
+from likeness.ports.files import AssetStore, Files
 from likeness.ports.onboarding import SessionStore
 from likeness.ports.store import Store
 from likeness.ports.system import Clock
@@ -50,6 +50,7 @@ class GetSession:
     store: Store
     clock: Clock
     max_attempts: int
+    files: Files
 
     def one(self, caller: Caller, session_id: str) -> dict[str, Any]:
         """Returns a session's view with its assets."""
@@ -63,6 +64,19 @@ class GetSession:
         if asset is None:
             raise NotFound("Asset not found")
         return asset_view(asset)
+
+    def preview(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
+        """Returns a short-lived URL of exactly the bytes that were checked.
+
+        Raises NotFound, and NoPreview for an asset without a picture that browsers show.
+        """
+        _, asset = own_asset(self.store, caller, session_id, asset_id)
+        if asset is None:
+            raise NotFound("Asset not found")
+        if not asset.has_preview or asset.version_id is None:
+            raise NoPreview("The asset has no preview")
+        url = self.files.preview_url(asset.object_key, asset.version_id, asset.content_type)
+        return preview_view(url, self.clock.now() + PREVIEW_SECONDS, asset.content_type)
 
     def list(
         self, caller: Caller, *, limit: str | None = None, cursor: str | None = None, **filters: str | None
