@@ -61,6 +61,7 @@ from likeness.errors import ConditionFailed, TooManyAttempts
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import (
+        ConditionCheckTypeDef,
         PutTypeDef,
         TransactWriteItemsInputTypeDef,
         TransactWriteItemTypeDef,
@@ -784,17 +785,15 @@ class DynamoStore:
         put = self._put(
             asset, "#status = :before AND updated_at = :at", {"before": before.status, "at": before.updated_at}
         )
-        check: Item = {
+        check: ConditionCheckTypeDef = {
             "TableName": self._table,
             "Key": session_key(asset.session_id),
-            "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)",
-            "ExpressionAttributeNames": dict(_STATUS),
-            "ExpressionAttributeValues": _values(canceled="canceled", redacted="redacted"),
+            "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)"
+            + (" AND requests.#request.asset_id = :id" if asset.request else ""),
+            "ExpressionAttributeNames": _STATUS | ({"#request": asset.request} if asset.request else {}),
+            "ExpressionAttributeValues": _values(canceled="canceled", redacted="redacted")
+            | (_values(id=asset.id) if asset.request else {}),
         }
-        if asset.request is not None:
-            check["ConditionExpression"] += " AND requests.#request.asset_id = :id"
-            check["ExpressionAttributeNames"] |= {"#request": asset.request}
-            check["ExpressionAttributeValues"] |= _values(id=asset.id)
         self._transact([{"Put": put}, {"ConditionCheck": check}])
 
     def begin_submission(self, intent: Asset, before: Asset) -> None:
