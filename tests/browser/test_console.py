@@ -837,7 +837,7 @@ def test_the_console_works_by_keyboard_only(enter: Any, busy_client: Api, finish
     expect(_rows(page)).to_have_count(3)
     expect(page.get_by_role("searchbox")).to_be_focused()
     first = _rows(page).first.get_by_role("link")
-    for _ in range(12):
+    for _ in range(30):
         if first.evaluate("(each) => each === document.activeElement"):
             break
         page.keyboard.press("Tab")

@@ -181,7 +181,7 @@ class FakeFiles:
     def download_url(self, key: str, version_id: str | None) -> str:
         return f"https://bucket.test/{key}?versionId={version_id}&X-Amz-Signature={next(self.signed)}"
 
-    def preview_url(self, key: str, version_id: str, content_type: str) -> str:
+    def preview_url(self, key: str, version_id: str | None, content_type: str) -> str:
         return f"{self.download_url(key, version_id)}&response-content-type={content_type}"
 
     def put(self, key: str, content_type: str, content: bytes) -> str | None:

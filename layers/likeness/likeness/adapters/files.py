@@ -48,11 +48,11 @@ class S3Files:
         target = self._target(key, version_id)
         return self._client.generate_presigned_url("get_object", {**target}, ExpiresIn=DOWNLOAD_URL_SECONDS)
 
-    def preview_url(self, key: str, version_id: str, content_type: str) -> str:
+    def preview_url(self, key: str, version_id: str | None, content_type: str) -> str:
         """See the port."""
-        target = {"Bucket": self._bucket, "Key": key, "VersionId": version_id}
         shown = {"ResponseContentType": content_type, "ResponseContentDisposition": 'inline; filename="preview"'}
-        return self._client.generate_presigned_url("get_object", target | shown, ExpiresIn=PREVIEW_SECONDS)
+        target = self._target(key, version_id)
+        return self._client.generate_presigned_url("get_object", {**target, **shown}, ExpiresIn=PREVIEW_SECONDS)
 
     def put(self, key: str, content_type: str, content: bytes) -> str | None:
         """See the port."""

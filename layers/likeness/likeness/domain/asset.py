@@ -128,7 +128,7 @@ class Asset:
     @property
     def has_preview(self) -> bool:
         """Whether browsers can show its file: a picture of a common type that passed the check and is not erased."""
-        checked = self.uploaded_at is not None and self.version_id is not None and self.status != AssetStatus.REDACTED
+        checked = self.uploaded_at is not None and self.status is not AssetStatus.REDACTED
         return checked and self.content_type in _SHOWN_BY_BROWSERS
 
     @property

@@ -107,7 +107,7 @@ class Files(Protocol):
         """A presigned GET of one version, valid for at most 15 minutes. A secret."""
         ...
 
-    def preview_url(self, key: str, version_id: str, content_type: str) -> str:
+    def preview_url(self, key: str, version_id: str | None, content_type: str) -> str:
         """A presigned GET of one version for an ``<img>``, valid for PREVIEW_SECONDS. A secret.
 
         The response has this content type, and a fixed file name.

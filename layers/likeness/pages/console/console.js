@@ -1,7 +1,7 @@
 // The operator's console: sign-in, navigation, and the state of the connection. The key stays in this tab
 // (sessionStorage) and is sent in x-api-key only.
 
-import { call } from "./api.js";
+import { call, serverNow } from "./api.js";
 import { closeDialogs, EraseDialog, FreshDialog, NewDialog, prepareDialogs } from "./console_dialogs.js";
 import { SESSION_ID, SessionList } from "./console_list.js";
 import { Export } from "./console_export.js";
@@ -24,7 +24,7 @@ class Console {
   #numbers;
   #scroll = 0;
   #last = null;
-  #latest = "";
+  #latest = new Date(serverNow()).toISOString();
   #counting = 0;
 
   constructor(key, onRefused) {
@@ -63,13 +63,12 @@ class Console {
   #seen(session) {
     this.#session.seen(session);
     if (session.updated_at <= this.#latest) return;
-    if (this.#latest && !this.#counting) {
-      this.#counting = setTimeout(() => {
-        this.#counting = 0;
-        if (!this.#ending.signal.aborted) this.#numbers.now();
-      }, COUNT_AGAIN_MS);
-    }
     this.#latest = session.updated_at;
+    if (this.#counting) return;
+    this.#counting = setTimeout(() => {
+      this.#counting = 0;
+      if (!this.#ending.signal.aborted) this.#numbers.now();
+    }, COUNT_AGAIN_MS);
   }
 
   /** Shows the view that the URL names. `moved` is false the first time, when the focus does not change. */

@@ -109,14 +109,18 @@ export class FilesStep {
         this.adding = false;
         await app.finish();
         ask.hidden = true;
+        scrollTo({ top: 0 });
+        this.heading.focus({ preventScroll: true });
       } catch (error) {
         app.explain(trouble, error);
       }
     };
-    this.finish = busyButton(t("finish"), t("finishing"), async () => {
+    this.finishing = { main: false, words: "finish_empty" };
+    this.finish = busyButton(() => t(this.finishing.words), t("finishing"), async () => {
       if (this.finishing.main) return end();
       ask.hidden = false;
-      question.focus();
+      question.focus({ preventScroll: true });
+      ask.scrollIntoView({ block: "nearest" });
     });
     const question = h("p", { tabindex: "-1" });
     const yes = busyButton(t("finish_yes"), t("finishing"), end, "button second");
@@ -140,14 +144,15 @@ export class FilesStep {
   showFinish(phase, missing, sent) {
     const { t } = this.app;
     const finished = phase.startsWith("finished");
-    this.finishing = { main: missing.length === 0 && sent };
+    const main = missing.length === 0 && sent;
+    this.finishing = { main, words: main ? "finish" : missing.length ? "finish_without" : "finish_empty" };
     this.finish.button.hidden = finished || phase === "sending";
     this.addMore.hidden = !finished;
-    this.finish.button.classList.toggle("second", !this.finishing.main);
-    setText(this.finish.words, t(this.finishing.main ? "finish" : missing.length ? "finish_without" : "finish_empty"));
+    this.finish.button.classList.toggle("second", !main);
+    if (this.finish.button.getAttribute("aria-disabled") !== "true") setText(this.finish.words, t(this.finishing.words));
     const names = missing.map((each) => each.name).join(t("comma"));
     setText(this.question, missing.length ? t("finish_missing", { names }) : t("finish_nothing"));
-    if (this.finish.button.hidden || this.finishing.main) this.ask.hidden = true;
+    if (this.finish.button.hidden || main) this.ask.hidden = true;
   }
 
   /** Removes a file from the list, and its asset from the session. */
@@ -274,7 +279,7 @@ export class FilesStep {
     const count = missing.length;
     const words = {
       add: "files_heading",
-      asked: count === asked.length ? "files_heading" : count === 1 ? "files_heading_left_one" : "files_heading_left",
+      asked: count === asked.filter((each) => each.required).length ? "files_heading" : count === 1 ? "files_heading_left_one" : "files_heading_left",
     };
     setText(this.heading, t(words[phase] ?? `files_heading_${phase}`, { count: String(count) }));
     setText(this.lead, t(phase === "add" ? "files_lead" : `files_lead_${phase}`));

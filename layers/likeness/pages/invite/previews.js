@@ -27,8 +27,8 @@ export class Previews {
   of(asset, row) {
     if (!hasPreview(asset)) return null;
     const known = this.links.get(asset.id);
-    // A picture that is shown stays on the page after its link has expired.
-    if (known && (row.shown === known.url || known.until > serverNow())) return known.url;
+    // A row keeps the link that it asked for: its picture stays on the page after the link has expired.
+    if (known && (row === known.row || known.until > serverNow())) return known.url;
     if (known !== null && !this.waiting.has(row.element)) {
       this.waiting.set(row.element, { asset, row });
       this.onScreen.observe(row.element);
@@ -42,7 +42,7 @@ export class Previews {
     if (!asset) return;
     try {
       const { url, expires_at: end } = await call(this.key, "GET", `sessions/${this.sessionId}/assets/${asset.id}/preview`);
-      this.links.set(asset.id, { url, until: Date.parse(end) - SPARE_MS });
+      this.links.set(asset.id, { url, until: Date.parse(end) - SPARE_MS, row });
     } catch {
       this.links.set(asset.id, null); // the row keeps its icon
     }

@@ -224,7 +224,7 @@ const TEXTS = {
   ],
   finish: ["我已完成", "I am finished", "我已完成"],
   finishing: ["正在提交…", "One moment…", "正在提交…"],
-  finish_without: ["缺少文件也要结束", "Finish without the missing files", "缺少檔案也要結束"],
+  finish_without: ["不再补充，直接结束", "Finish without the missing files", "不再補充，直接結束"],
   finish_empty: ["不提供文件，直接结束", "Finish without sending files", "不提供檔案，直接結束"],
   finish_missing: [
     "还缺少：{names}。确定现在结束吗？",

@@ -13,9 +13,10 @@ const heading = (text) => h("h1", { tabindex: "-1" }, text);
 const step = (...children) => h("div", { class: "step" }, ...children);
 const still = (element) => ({ element, update() {} });
 
-/** Returns a button that is busy and cannot be pressed again while `work` runs. */
-export function busyButton(label, busyLabel, work, style = "button") {
-  const words = h("span", {}, label);
+/** Returns a button that is busy and cannot be pressed again while `work` runs. `text` may be a function. */
+export function busyButton(text, busyLabel, work, style = "button") {
+  const label = () => (typeof text === "function" ? text() : text);
+  const words = h("span", {}, label());
   const button = h("button", { type: "button", class: style }, words);
   button.addEventListener("click", async () => {
     if (button.getAttribute("aria-disabled") === "true") return;
@@ -30,7 +31,7 @@ export function busyButton(label, busyLabel, work, style = "button") {
     // Not `disabled`, which would lose the keyboard focus.
     button.setAttribute("aria-disabled", String(on));
     button.classList.toggle("busy", on);
-    setText(words, on ? busyLabel : label);
+    setText(words, on ? busyLabel : label());
   };
   return { button, words, busy };
 }

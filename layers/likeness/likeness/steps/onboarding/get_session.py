@@ -73,7 +73,7 @@ class GetSession:
         _, asset = own_asset(self.store, caller, session_id, asset_id)
         if asset is None:
             raise NotFound("Asset not found")
-        if not asset.has_preview or asset.version_id is None:
+        if not asset.has_preview:
             raise NoPreview("The asset has no preview")
         url = self.files.preview_url(asset.object_key, asset.version_id, asset.content_type)
         return preview_view(url, self.clock.now() + PREVIEW_SECONDS, asset.content_type)
