@@ -37,9 +37,9 @@ def _failed(where: SimulatedAws, name: str) -> Asset:
     return asset
 
 
-def _retry(where: SimulatedAws, asset: Asset, **more: str) -> Answer:
+def _retry(where: SimulatedAws, asset: Asset) -> Answer:
     path = "/sessions/{session_id}/assets/{asset_id}/retry"
-    return where.api("POST", path, session_id=asset.session_id, asset_id=asset.id, **more)
+    return where.api("POST", path, session_id=asset.session_id, asset_id=asset.id)
 
 
 def _now(where: SimulatedAws, asset: Asset) -> Asset:
@@ -107,5 +107,5 @@ def test_what_cannot_be_retried_is_refused_with_a_reason(account: SimulatedAws) 
     path = "/sessions/{session_id}/assets/{asset_id}"
     account.api("DELETE", path, session_id=erased.session_id, asset_id=erased.id)
     assert _retry(account, erased).body["code"] == "not_retryable"
-    unknown = {"session_id": erased.session_id, "asset_id": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
-    assert account.api("POST", "/sessions/{session_id}/assets/{asset_id}/retry", **unknown).status == 404
+    unknown = "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    assert account.api("POST", f"{path}/retry", session_id=erased.session_id, asset_id=unknown).status == 404

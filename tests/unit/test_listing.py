@@ -144,7 +144,7 @@ def test_case_matters_in_a_reference(listing: Listing) -> None:
         ({"asset_id": "é" * 200}, []),
     ],
 )
-def test_an_id_leads_to_its_sessions_by_a_key(listing: Listing, filters: dict[str, str], found: list[int]) -> None:
+def test_an_id_leads_to_its_sessions_by_a_key(listing: Listing, filters: dict[str, Any], found: list[int]) -> None:
     assert listing.numbers(**filters) == found
     assert len(listing.calls) <= 3
     assert "Scan" not in listing.calls
@@ -174,7 +174,7 @@ def test_sessions_of_one_id_are_paged_too(listing: Listing) -> None:
         ({"created_from": "2026-11-21", "created_to": "2026-11-21", "reference_contains": "0002"}, range(29, 19, -1)),
     ],
 )
-def test_a_period_is_a_range_of_keys(listing: Listing, filters: dict[str, str], found: range) -> None:
+def test_a_period_is_a_range_of_keys(listing: Listing, filters: dict[str, Any], found: range) -> None:
     assert listing.numbers(**filters) == list(found)
     assert listing.calls == ["Query"]
     assert listing.numbers(limit=5, **filters) == list(found)
