@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aws_lambda_powertools.event_handler import Response
 
+from likeness.contracts.listing import FILTERS
 from likeness.runtime import bootstrap
 from likeness.runtime.http import answer, handler_of, make_app
 
@@ -15,7 +16,7 @@ sessions = bootstrap.get_session()
 @app.get("/sessions")
 def list_sessions() -> Response[str]:
     """Returns a page of the client's sessions."""
-    wanted = {name: app.query.get(name) for name in ("limit", "cursor", "status", "reference")}
+    wanted = {name: app.query.get(name) for name in ("limit", "cursor", *FILTERS)}
     return answer(sessions.list(app.caller, **wanted))
 
 

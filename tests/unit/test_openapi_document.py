@@ -35,7 +35,16 @@ from likeness.domain.consent import ConsentText
 from likeness.domain.file_requests import FileRequest, RequestStatus
 from likeness.domain.files import UploadForm
 from likeness.domain.media.types import AssetType
-from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
+from likeness.domain.session import (
+    Attempt,
+    AttemptStatus,
+    Consent,
+    Language,
+    Problem,
+    Session,
+    SessionPage,
+    SessionStatus,
+)
 from likeness.domain.stats import Day
 from likeness.errors import (
     Forbidden,
@@ -201,7 +210,8 @@ WAITING = Asset(
 )  # fmt: skip
 ACTIVE = replace(
     WAITING, id="ast_y", request="front", status=AssetStatus.ACTIVE, crun_asset_id="asset-2",
-    earlier_crun_asset_id="asset-1", uploaded_at=AT, submitted_at=AT, activated_at=AT,
+    earlier_crun_asset_id="asset-0", other_crun_asset_ids=("asset-1",), uploaded_at=AT,
+    submitted_at=AT, activated_at=AT,
 )  # fmt: skip
 FAILED = replace(
     WAITING, id="ast_z", status=AssetStatus.FAILED,
@@ -225,7 +235,10 @@ VIEWS: dict[str, list[Any]] = {
         session_view(ERASED, [WAITING, ACTIVE, FAILED]),
         session_view(DECLINED, []),
     ],
-    "SessionPage": [page_view([BARE, WHOLE, OTHER, ERASED], "more"), page_view([], None)],
+    "SessionPage": [
+        page_view(SessionPage([BARE, WHOLE, OTHER, ERASED], "more", 1000, 1.5)),
+        page_view(SessionPage([], None)),
+    ],
     "Asset": ASSETS,
     "Consent": [consent_view(each.consent) for each in (WHOLE, OTHER) if each.consent],
     "ConsentDeclined": [consent_declined_view(DECLINED)],

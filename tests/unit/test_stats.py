@@ -502,7 +502,7 @@ def test_an_erased_session_is_counted_without_its_failures(harness: StatsHarness
 
 def test_sessions_and_assets_are_listed_separately(harness: StatsHarness) -> None:
     one, files = harness.session(MIDNIGHT, assets=3)
-    listed = harness.store.list_sessions("acme", limit=10, cursor=None, status=None, reference=None)
+    listed = harness.store.list_sessions("acme", limit=10, cursor=None)
     assert [each.id for each in listed.sessions] == [one.id]
     indexed = harness.dynamodb.scan(TableName="table", IndexName="ClientAssets")["Items"]
     assert {each["id"]["S"] for each in indexed} == {each.id for each in files}

@@ -27,12 +27,14 @@ ProblemCode = Literal[
     "consent_given",
     "consent_required",
     "consent_text_changed",
+    "file_deleted",
     "forbidden",
     "idempotency_key_reused",
     "internal_error",
     "invalid_request",
     "no_preview",
     "not_found",
+    "not_retryable",
     "not_verified",
     "rate_limited",
     "request_exists",
@@ -120,8 +122,10 @@ class Asset:
     #: The name of the file request for which it was registered.
     request: str | None = None
     crun_asset_id: str | None = None
-    #: crun's first id of a file that was submitted twice.
+    #: crun's first id of a file that was submitted more than once.
     earlier_crun_asset_id: str | None = None
+    #: crun's further earlier ids of a file that was submitted more than twice.
+    other_crun_asset_ids: tuple[str, ...] = ()
     uri: str | None = None
     error: Failure | None = None
     uploaded_at: datetime | None = None
@@ -270,10 +274,16 @@ class Session(SessionSummary):
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Some sessions, newest first; ``next_cursor`` is for the next page."""
+    """Some sessions, newest first; ``next_cursor`` is for the next page.
+
+    With a filter, a page can be empty although another one follows: ``examined`` sessions were read for it, back to
+    those created at ``examined_to`` (None at the end of the list).
+    """
 
     sessions: tuple[SessionSummary, ...]
     next_cursor: str | None = None
+    examined: int = 0
+    examined_to: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

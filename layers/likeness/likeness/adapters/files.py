@@ -83,6 +83,13 @@ class S3Files:
             return None
         return FoundFile(newest["VersionId"], newest["Size"], newest["LastModified"].timestamp())
 
+    def keeps(self, key: str, version_id: str | None) -> bool:
+        """See the port. Lists versions, as ``find`` does."""
+        with translated():
+            page = self._client.list_object_versions(Bucket=self._bucket, Prefix=key)
+        versions = [each for each in page.get("Versions", ()) if each["Key"] == key]
+        return any(each["VersionId"] == version_id if version_id else each["IsLatest"] for each in versions)
+
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
         """See the port."""
         return cast("BinaryIO", _RangedObject(self._client, self._target(key, version_id), size_bytes))

@@ -204,11 +204,44 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """Which of a client's sessions a listing contains. None leaves a filter out; those that are given combine.
+
+    ``asset_id`` is ours or crun's, ``group_id`` is crun's. ``oldest`` and ``newest`` are ULIDs, both included.
+    """
+
+    status: str | None = None
+    reference: str | None = None
+    reference_contains: str | None = None
+    asset_id: str | None = None
+    group_id: str | None = None
+    oldest: str | None = None
+    newest: str | None = None
+
+    def matches(self, session: Session) -> bool:
+        """Whether status and reference are as wanted. The ids and the times are keys: the table selects by them."""
+        return (
+            self.status in (None, session.status)
+            and self.reference in (None, session.reference)
+            and (self.reference_contains is None or self.reference_contains in (session.reference or ""))
+        )
+
+
+EVERY_SESSION = SessionFilter()
+
+
+@dataclass(frozen=True, slots=True)
 class SessionPage:
-    """One page of a listing; ``cursor`` is None on the last one."""
+    """One page of a listing; ``cursor`` is None on the last one.
+
+    ``examined`` is how many sessions were read for it, and ``examined_to`` the creation (epoch seconds) of the oldest
+    of them, None when nothing older is left.
+    """
 
     sessions: list[Session]
     cursor: str | None
+    examined: int = 0
+    examined_to: float | None = None
 
 
 _FAILURES = {

@@ -73,6 +73,13 @@ class AssetStore(Protocol):
         """
         ...
 
+    def retry_asset(self, asset: Asset, before: Asset) -> None:
+        """Writes ``asset`` if it is still as ``before``, its session accepts uploads, and its request still names it.
+
+        Raises ConditionFailed otherwise.
+        """
+        ...
+
     def begin_submission(self, intent: Asset, before: Asset) -> None:
         """Writes ``intent`` before a submission if the asset is still as ``before``; raises ConditionFailed otherwise.
 
@@ -129,6 +136,10 @@ class Files(Protocol):
 
     def find(self, key: str) -> FoundFile | None:
         """The newest version of an object, or None."""
+        ...
+
+    def keeps(self, key: str, version_id: str | None) -> bool:
+        """Whether this version of an object, the newest for None, is still stored."""
         ...
 
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from likeness.domain.session import EVERY_SESSION
+
 if TYPE_CHECKING:  # annotations alone need them
     from likeness.domain.asset import Asset
     from likeness.domain.consent import ConsentText
     from likeness.domain.executions import ExecutionStatus, Results
     from likeness.domain.file_requests import FileRequest
-    from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionPage
+    from likeness.domain.session import (
+        Attempt,
+        AttemptStatus,
+        Consent,
+        Language,
+        Problem,
+        Session,
+        SessionFilter,
+        SessionPage,
+    )
 
 
 class SessionStore(Protocol):
@@ -25,9 +36,13 @@ class SessionStore(Protocol):
         ...
 
     def list_sessions(
-        self, client_id: str, *, limit: int, cursor: str | None, status: str | None, reference: str | None
+        self, client_id: str, *, limit: int, cursor: str | None, wanted: SessionFilter = EVERY_SESSION
     ) -> SessionPage:
-        """A client's sessions, newest first."""
+        """A page of the client's sessions that match ``wanted``, newest first (eventually consistent).
+
+        It does bounded work, so a page with a filter may be short or empty although its cursor leads to more. Raises
+        InvalidRequest for a cursor that is not valid.
+        """
         ...
 
     def add_attempt(self, session_id: str, attempt: Attempt, now: float, *, given_up: Sequence[int] = ()) -> None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from likeness.steps.files.poll_assets import PollAssets
     from likeness.steps.files.register_asset import RegisterAsset
     from likeness.steps.files.request_files import RequestFiles
+    from likeness.steps.files.retry_asset import RetryAsset
     from likeness.steps.files.submit_asset import SubmitAsset
     from likeness.steps.notifications.publish_changes import PublishChanges
     from likeness.steps.notifications.send_webhooks import SendWebhooks
@@ -311,6 +312,13 @@ def register_asset() -> RegisterAsset:
     from likeness.steps.files.register_asset import RegisterAsset
 
     return RegisterAsset(store(), _files(), SystemClock(), client_keys().has_any)
+
+
+def retry_asset() -> RetryAsset:
+    """The second step of functions/register_asset."""
+    from likeness.steps.files.retry_asset import RetryAsset
+
+    return RetryAsset(store(), _files(), _queue(), SystemClock())
 
 
 def request_files() -> RequestFiles:

@@ -7,9 +7,6 @@ response is lost, the SDK's retry must recognize its own write.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from likeness.adapters.aws import CONFLICT_SECONDS, despite_conflicts, get_items, translated, update_item
+from likeness.adapters.table import listing
 from likeness.adapters.table.items import (
     UPSTREAM_ID,
     Item,
@@ -42,25 +40,28 @@ from likeness.domain.consent import ConsentText
 from likeness.domain.due import PROGRESS_SECONDS, attempt_due_at, shard_of
 from likeness.domain.fields import erased
 from likeness.domain.file_requests import FileRequest
-from likeness.domain.ids import SESSION_ID, bare, ulid_before
+from likeness.domain.ids import bare, ulid_before
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.progress import is_open
 from likeness.domain.session import (
+    EVERY_SESSION,
     MAX_ASSETS_PER_SESSION,
     Attempt,
     AttemptStatus,
     Consent,
     Problem,
     Session,
+    SessionFilter,
     SessionPage,
     SessionStatus,
 )
 from likeness.domain.stats import Facts
-from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
+from likeness.errors import ConditionFailed, TooManyAttempts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import (
+        ConditionCheckTypeDef,
         PutTypeDef,
         TransactWriteItemsInputTypeDef,
         TransactWriteItemTypeDef,
@@ -73,8 +74,6 @@ _NOT_DECLINED = "attribute_not_exists(declined_at)"
 _INDEX = "ClientSessions"
 _ASSET_INDEX = "ClientAssets"
 _PROGRESS_INDEX = "ClientProgress"
-#: A listing with a filter reads at most this many pages before it returns a cursor.
-_PAGES_PER_CALL = 5
 _STATUS = {"#status": "status"}
 #: Keeps the time of the first callback, of the attempt and of the session.
 _ANSWERED = (
@@ -187,37 +186,10 @@ class DynamoStore:
         return session_from(item) if item else None
 
     def list_sessions(
-        self, client_id: str, *, limit: int, cursor: str | None, status: str | None, reference: str | None
+        self, client_id: str, *, limit: int, cursor: str | None, wanted: SessionFilter = EVERY_SESSION
     ) -> SessionPage:
-        """See the port. The cursor is opaque to the caller and valid only for the same client."""
-        query: Item = {
-            "TableName": self._table,
-            "IndexName": _INDEX,
-            "KeyConditionExpression": "client_id = :client",
-            "ExpressionAttributeValues": _values(client=client_id),
-            "ScanIndexForward": False,
-            "Limit": limit,
-        }
-        filters = {name: value for name, value in {"status": status, "reference": reference}.items() if value}
-        if filters:
-            query["FilterExpression"] = " AND ".join(f"#{name} = :{name}" for name in filters)
-            query["ExpressionAttributeNames"] = {f"#{name}": name for name in filters}
-            query["ExpressionAttributeValues"] |= _values(**filters)
-        start = _start_key(cursor, client_id)
-        found: list[Session] = []
-        for _ in range(_PAGES_PER_CALL):
-            if start:
-                query["ExclusiveStartKey"] = start
-            with translated():
-                page = self._client.query(**query)
-            found += [session_from(item) for item in page["Items"]]
-            start = page.get("LastEvaluatedKey")
-            if not start or len(found) >= limit:
-                break
-        if len(found) > limit:
-            found = found[:limit]
-            start = {"client_id": {"S": client_id}, "id": {"S": found[-1].id}} | session_key(found[-1].id)
-        return SessionPage(found, _cursor(start["id"]["S"]) if start else None)
+        """See the port and listing.py."""
+        return listing.list_sessions(self._client, self._table, client_id, limit=limit, cursor=cursor, wanted=wanted)
 
     def read_facts(self, client_id: str, *, oldest: str, newest: str, page_size: int) -> Facts:
         """See the port. Reads two indexes in parallel. What one has read beyond the other is left for the next call."""
@@ -844,6 +816,22 @@ class DynamoStore:
             }
         }
 
+    def retry_asset(self, asset: Asset, before: Asset) -> None:
+        """See the port. One transaction: the asset, and a check of its session."""
+        put = self._put(
+            asset, "#status = :before AND updated_at = :at", {"before": before.status, "at": before.updated_at}
+        )
+        check: ConditionCheckTypeDef = {
+            "TableName": self._table,
+            "Key": session_key(asset.session_id),
+            "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)"
+            + (" AND requests.#request.asset_id = :id" if asset.request else ""),
+            "ExpressionAttributeNames": _STATUS | ({"#request": asset.request} if asset.request else {}),
+            "ExpressionAttributeValues": _values(canceled="canceled", redacted="redacted")
+            | (_values(id=asset.id) if asset.request else {}),
+        }
+        self._transact([{"Put": put}, {"ConditionCheck": check}])
+
     def begin_submission(self, intent: Asset, before: Asset) -> None:
         """See the port."""
         as_before = "#status = :before AND ambiguous_submissions = :count"
@@ -934,19 +922,3 @@ def _reading(index: str, partition_key: str, prefix: str, bounds: tuple[str, str
             "ScanIndexForward": False,
         }
     )
-
-
-def _cursor(session_id: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([session_id]).encode()).decode()
-
-
-def _start_key(cursor: str | None, client_id: str) -> Item | None:
-    if not cursor:
-        return None
-    try:
-        (session_id,) = json.loads(base64.urlsafe_b64decode(cursor))
-        if not (isinstance(session_id, str) and SESSION_ID.fullmatch(session_id)):
-            raise ValueError
-    except (ValueError, TypeError, RecursionError, binascii.Error):
-        raise InvalidRequest("cursor: not valid", field="cursor") from None
-    return {"client_id": encode(client_id), "id": encode(session_id)} | session_key(session_id)

@@ -176,8 +176,13 @@ def earlier_ids(session_id: str) -> str:
 
 
 def earlier_id_item(asset: Asset) -> Item:
-    """Returns the item of an earlier AssetId that clients have seen. An asset has at most one."""
-    return encode_item({"pk": earlier_ids(asset.session_id), "sk": asset.id, UPSTREAM_ID: asset.crun_asset_id})
+    """Returns the item of an earlier AssetId that clients have seen: the asset's current one, before it gets another.
+
+    Its sort key is the asset's id, and after the first one ``<asset id>#<number>``.
+    """
+    further = "" if asset.earlier_crun_asset_id is None else f"#{asset.resubmissions + 1}"
+    key = {"pk": earlier_ids(asset.session_id), "sk": asset.id + further}
+    return encode_item(key | {UPSTREAM_ID: asset.crun_asset_id})
 
 
 def session_fact(item: Item) -> SessionFact:
