@@ -1,7 +1,7 @@
 // The last step: the person chooses, drops or photographs files, and sees their states.
 
 import { call } from "./api.js";
-import { h, icon, setText } from "./dom.js";
+import { h, icon, setHeading, setText } from "./dom.js";
 import { Row } from "./file_row.js";
 import { currentAssets, isAskedFor } from "./state.js";
 import { problemWords, reasonWords } from "./texts.js";
@@ -64,9 +64,9 @@ export class FilesStep {
     this.asked = h("ul", { class: "files", id: "asked" });
     this.list = h("ul", { class: "files", id: "files" });
     this.askedPart = h("section", { "aria-labelledby": "asked-heading", hidden: true },
-      h("h2", { id: "asked-heading" }, t("places")), this.asked);
+      setHeading(h("h2", { id: "asked-heading" }), t("places")), this.asked);
     this.listPart = h("section", { "aria-labelledby": "files-heading", hidden: true },
-      h("h2", { id: "files-heading" }, t("your_files")), this.list);
+      setHeading(h("h2", { id: "files-heading" }), t("your_files")), this.list);
     const more = this.dropZone();
     const element = h("div", { class: "step" }, this.heading, this.lead, this.askedPart, more, this.listPart);
     if (this.limits) this.showHints();
@@ -182,11 +182,11 @@ export class FilesStep {
     }
     this.askedPart.hidden = asked.length === 0;
     this.listPart.hidden = others.length === 0;
-    setText(this.moreHeading, t(asked.length ? "more_other" : "more"));
+    setHeading(this.moreHeading, t(asked.length ? "more_other" : "more"));
     // The files that the client requested come first.
     this.adder.classList.toggle("second", asked.some((each) => each.state === "awaiting_upload"));
     const done = models.length > 0 && models.every((each) => each.state === "active");
-    setText(this.heading, t(done ? "files_heading_done" : "files_heading"));
+    setHeading(this.heading, t(done ? "files_heading_done" : "files_heading"));
     setText(this.lead, t(done ? "files_done" : "files_lead"));
     this.announceChanges(models);
   }
@@ -202,7 +202,7 @@ export class FilesStep {
     const { t } = this.app;
     const before = this.announced;
     this.announced = new Map(models.map((each) => [each.key, each.state]));
-    const ended = models.filter((each) => ["active", "failed", "refused", "broken"].includes(each.state));
+    const ended = models.filter((each) => ["active", "failed", "refused", "broken", "smaller"].includes(each.state));
     const news = ended.filter((each) => before && before.get(each.key) !== each.state);
     if (news.length === 0) return;
     this.app.announce(news.map((each) => `${each.name}: ${t(`state_${each.state}`)}. ${each.reason ?? ""}`).join(" "));
@@ -241,6 +241,11 @@ export class FilesStep {
     const { t } = this.app;
     const limit = this.limits?.[kind];
     if (state === "failed") return reasonWords(t, asset.error?.code ?? "rejected", asset.error?.message, null, limit);
+    if (state === "smaller") {
+      const { bytes, file, before, after } = item.smaller;
+      const sides = (each) => each.map(t.number).join(" × ");
+      return t("smaller", { found: t.size(bytes), now: t.size(file.size), before: sides(before), after: sides(after) });
+    }
     if (state !== "refused" && state !== "broken") return null;
     const { code, values, error } = item.problem;
     if (!error) return reasonWords(t, code, null, values, limit);
