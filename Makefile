@@ -236,9 +236,9 @@ compare-models: $(TEST) ## check that the oldest and the newest botocore make th
 	@PYTHONPATH=build/botocore:layers/likeness $(RUN) -m tests.checks.model_requests build/models
 	@PYTHONPATH=layers/likeness $(RUN) -m tests.checks.model_requests build/models
 
-build: $(DEPLOY) ## build what `sam deploy` deploys (PYTHON_RUNTIME=python3.12, ARCHITECTURE=x86_64: layers for these)
+build: $(DEPLOY) ## build what `sam deploy` deploys (PYTHON_RUNTIME=python3.12, ARCHITECTURE=x86_64: layers for these; OPERATOR=folder)
 	@find functions -name __pycache__ -prune -exec rm -rf {} + # a function's package has only its app.py
-	$(LAYERS) PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --template-file $(TEMPLATE)
+	$(LAYERS) $(if $(OPERATOR),OPERATOR="$(abspath $(OPERATOR))") PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --template-file $(TEMPLATE)
 	@$(if $(strip $(LAYERS)),$(RUN) -m ops.layers .aws-sam/build/template.yaml $(PYTHON_RUNTIME:%=--python-runtime %) \
 		$(ARCHITECTURE:%=--architecture %) || { rm -rf .aws-sam/build; exit 1; })
 LAYERS = $(if $(PYTHON_RUNTIME),LAYER_PYTHON_VERSION=$(PYTHON_RUNTIME:python%=%)) \

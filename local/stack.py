@@ -38,7 +38,9 @@ CLIENT_ID = "demo"
 _BUILD_SECONDS = 600
 _ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-_SOURCES = ("template.yaml", "layers", "functions", "statemachine", "dashboard")
+#: Who asks the person, on the pages of a local stack.
+_OPERATOR = "local/operator"
+_SOURCES = ("template.yaml", "layers", "functions", "statemachine", "dashboard", _OPERATOR)
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,7 @@ def build_for_host(state_dir: Path, logs: Path, env: dict[str, str]) -> Path:
             "LAYER_PLATFORM": "",  # the platform of this machine
             "PYTHON": sys.executable,
             "UV": _tool("uv"),
+            "OPERATOR": str(ROOT / _OPERATOR),
         }
         command = [_tool("sam"), "build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(folder)]
         _run([*command, "--parallel"], logs / "build.log", env | target, "the build")

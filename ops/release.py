@@ -1,8 +1,8 @@
 """Writes a release, which deploys a stack with only a POSIX shell and the AWS CLI.
 
 ``make release`` builds the template and runs ``python -m ops.release``, which writes ``dist/likeness-<version>/``: the
-template, the archives of the functions and layers, ``deploy.sh``, ``add-client.sh``, a software bill of materials and
-the checksums of all of them. The same sources, built by the same Python, produce the same bytes.
+template, the archives of the functions and layers, the scripts (``deploy.sh`` and others), a software bill of
+materials and the checksums of all of them. The same sources, built by the same Python, produce the same bytes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,12 @@ ROOT = Path(__file__).resolve().parent.parent
 #: The prefix of the archives in the bucket; ops/release_deploy.sh copies them there.
 PREFIX = "likeness"
 BUCKET_PARAMETER = "ArtifactBucket"
-_SCRIPTS = {"release_deploy.sh": "deploy.sh", "release_add_client.sh": "add-client.sh"}
+_SCRIPTS = {
+    "ops/release_deploy.sh": "deploy.sh",
+    "ops/release_add_client.sh": "add-client.sh",
+    "ops/release_set_operator.py": "set-operator.py",
+    "layers/likeness/build_operator.py": "build_operator.py",
+}
 _CODE = ("CodeUri", "ContentUri", "DefinitionUri")
 #: The oldest date of a zip archive, so that archives do not depend on the time of the build.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -84,7 +89,7 @@ def write_release(built: Path, to: Path, made_at: datetime) -> Path:
     with (folder / "template.yaml").open("w") as file:
         _yaml.dump(template, file)
     for source, name in _SCRIPTS.items():
-        shutil.copyfile(ROOT / "ops" / source, folder / name)
+        shutil.copyfile(ROOT / source, folder / name)
         (folder / name).chmod(0o755)
     shutil.copyfile(ROOT / "LICENSE", folder / "LICENSE")
     (folder / "sbom.cdx.json").write_text(_bill_of_materials(version, made_at))

@@ -73,7 +73,7 @@ def test_each_file_has_its_checksum(released: Path) -> None:
         if each.is_file() and each.name != "SHA256SUMS"
     }
     assert sums == files
-    assert {"template.yaml", "deploy.sh", "add-client.sh", "sbom.cdx.json", "LICENSE"} <= set(files)
+    assert {"template.yaml", "deploy.sh", "add-client.sh", "set-operator.py", "sbom.cdx.json", "LICENSE"} <= set(files)
 
 
 def test_the_template_refers_to_archives_and_to_no_local_file(released: Path) -> None:
@@ -210,6 +210,40 @@ def test_invalid_arguments_are_refused_with_the_reason(release: Release, command
     done = release.run(*command.split())
     assert done.returncode
     assert words in done.stderr
+
+
+def test_an_operator_is_set_in_a_release_without_building_it(released: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(released, tmp_path / "release"))
+    (before,) = folder.glob("archives/LikenessLayer-*.zip")
+    operator = tmp_path / "operator"
+    operator.mkdir()
+
+    def set_operator(**facts: str) -> subprocess.CompletedProcess[str]:
+        (operator / "operator.json").write_text(json.dumps(facts))
+        command = [sys.executable, "-S", str(folder / "set-operator.py"), str(operator)]  # without any package
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    refused = set_operator(name="Acme", accent_color="#ffee00")
+    assert refused.returncode
+    assert "accent_color: #ffee00 has a contrast of" in refused.stderr
+    assert before.exists()
+    done = set_operator(name="Acme", accent_color="#0b6b3a")
+    assert done.returncode == 0, done.stderr
+    test_each_file_has_its_checksum(folder)
+    test_the_template_refers_to_archives_and_to_no_local_file(folder)
+    (after,) = folder.glob("archives/LikenessLayer-*.zip")
+    assert after.name == f"LikenessLayer-{hashlib.sha256(after.read_bytes()).hexdigest()[:16]}.zip"
+    contents = []
+    for file in (released / "archives" / before.name, after):
+        with zipfile.ZipFile(file) as archive:
+            contents.append({name: archive.read(name) for name in archive.namelist()})
+    changed = {name for name in contents[0] | contents[1] if contents[0].get(name) != contents[1].get(name)}
+    shared = "python/pages/shared/"
+    # The local stack's operator, whose build this is, has a logo.
+    assert changed == {f"{shared}{name}" for name in ("operator.json", "style.css", "icon.svg", "logo.svg")}
+    assert json.loads(contents[1][f"{shared}operator.json"])["name"] == "Acme"
+    assert b"--main:#0b6b3a" in contents[1][f"{shared}style.css"]
+    assert f"{shared}logo.svg" not in contents[1]
 
 
 def test_a_changed_file_is_not_deployed(release: Release, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "ConsentVersion", "OperatorName", "OperatorContact", "LogLevel", "DomainName", "CertificateArn", "Firewall",
         "VideoMaxPixels", "AssetUrlLoopback", "WebhookPrivateAddresses", "WebhookRetrySeconds", "WebhookTries",
         "Alarms", "AlarmEmail", "CreditsLowThreshold", "Dashboard", "LogRetentionDays", "PermissionsBoundary",
-        "InventoryHours", "InventoryRetentionDays", "RecheckDays", "Reconcile",
+        "InventoryHours", "InventoryRetentionDays", "RecheckDays", "Reconcile", "FaceCheckSignIn",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl", "RestApiId", "TableName", "UploadBucketName", "OnboardingQueueUrl", "OnboardingDeadLetterQueueUrl",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from likeness.contracts.webhooks import WebhookMessage
     from likeness.runtime.batches import QueueConsumer
     from likeness.runtime.idempotency import Idempotency
+    from likeness.runtime.operator_info import OperatorInfo
     from likeness.steps.crun_routes.fetch_asset import FetchAsset
     from likeness.steps.crun_routes.get_result import GetResult
     from likeness.steps.crun_routes.open_validation import OpenValidation
@@ -279,17 +280,20 @@ def get_stats() -> GetStats:
     return GetStats(store(), SystemClock())
 
 
+def operator_info() -> OperatorInfo:
+    """Who asks the person, for the consent text and the pages."""
+    from likeness.runtime.operator_info import operator_info as built
+
+    return built(text("OPERATOR_NAME", may_be_empty=True), text("OPERATOR_CONTACT", may_be_empty=True))
+
+
 def record_consent() -> RecordConsent:
     """The step of functions/record_consent."""
     from likeness.adapters.consent_texts import ConsentTexts
     from likeness.steps.onboarding.record_consent import RecordConsent
 
-    texts = ConsentTexts(
-        text("CONSENT_VERSION"),
-        text("OPERATOR_NAME", may_be_empty=True),
-        text("OPERATOR_CONTACT", may_be_empty=True),
-        int(number("UPLOAD_RETENTION_DAYS")),
-    )
+    operator, days = operator_info(), int(number("UPLOAD_RETENTION_DAYS"))
+    texts = ConsentTexts(text("CONSENT_VERSION"), operator.name, operator.contact, days)
     return RecordConsent(store(), texts, SystemClock(), client_keys().has_any)
 
 

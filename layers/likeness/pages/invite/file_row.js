@@ -5,6 +5,7 @@ import { h, icon, setText } from "./dom.js";
 /** Returns the actions of a row. */
 function actionsOf({ state, asset, item, request, placed, closed }) {
   if (state === "awaiting_upload") return closed ? [] : asset && !request && !placed ? ["choose", "remove"] : ["choose"];
+  if (state === "smaller") return ["use_smaller", "other", "remove"];
   if (state === "refused") return ["other", "remove"];
   if (state === "broken") return ["again", "other", "remove"];
   if (state !== "failed") return [];
@@ -12,7 +13,7 @@ function actionsOf({ state, asset, item, request, placed, closed }) {
   return placed ? retry : [...retry, "remove"];
 }
 
-const TONES = { active: "good", failed: "bad", refused: "bad", broken: "bad", paused: "warn", awaiting_upload: "calm" };
+const TONES = { active: "good", failed: "bad", refused: "bad", broken: "bad", paused: "warn", smaller: "warn", awaiting_upload: "calm" };
 
 /** The row of one model of FilesStep, whose `pickers`, `placeOf` and `uploads` its buttons use. */
 export class Row {
@@ -91,6 +92,7 @@ export class Row {
     const made = {
       choose: () => step.pickers({ choose: "choose_file", photo: "photo", name: model.name, kind, place }),
       other: () => step.pickers({ choose: "other", photo: "photo", name: model.name, kind, place }).slice(0, 2),
+      use_smaller: () => [this.button("use_smaller", () => step.uploads.acceptSmaller(this.model.item), "button")],
       again: () => [this.button("again", () => step.uploads.retry(this.model.item))],
       remove: () => [this.button("remove", () => step.remove(this.model))],
     };
@@ -100,9 +102,9 @@ export class Row {
     if (focused) (this.actions.querySelector("button") ?? this.element).focus({ preventScroll: true });
   }
 
-  button(words, onclick) {
+  button(words, onclick, style = "button second") {
     const { t } = this.step.app;
     const label = t(`${words}_for`, { name: this.model.name });
-    return h("button", { type: "button", class: "button second", "aria-label": label, onclick }, t(words));
+    return h("button", { type: "button", class: style, "aria-label": label, onclick }, t(words));
   }
 }

@@ -1,7 +1,7 @@
 // The last step: the person chooses, drops or photographs files, sees their states, and finishes.
 
 import { ApiError, call } from "./api.js";
-import { h, icon, setText } from "./dom.js";
+import { h, icon, setHeading, setText } from "./dom.js";
 import { Row } from "./file_row.js";
 import { Previews } from "./previews.js";
 import { currentAssets, isAskedFor, isOpenRow, phaseOf } from "./state.js";
@@ -69,9 +69,9 @@ export class FilesStep {
     this.asked = h("ul", { class: "files", id: "asked" });
     this.list = h("ul", { class: "files", id: "files" });
     this.askedPart = h("section", { "aria-labelledby": "asked-heading", hidden: true },
-      h("h2", { id: "asked-heading" }, t("places")), this.asked);
+      setHeading(h("h2", { id: "asked-heading" }), t("places")), this.asked);
     this.listPart = h("section", { "aria-labelledby": "files-heading", hidden: true },
-      h("h2", { id: "files-heading" }, t("your_files")), this.list);
+      setHeading(h("h2", { id: "files-heading" }), t("your_files")), this.list);
     this.more = this.dropZone();
     const element = h("div", { class: "step" }, this.heading, this.lead, this.askedPart, this.more, this.listPart,
       this.finishPart());
@@ -81,7 +81,7 @@ export class FilesStep {
 
   dropZone() {
     const { t } = this.app;
-    this.moreHeading = h("h2", { id: "more-heading" }, t("more"));
+    this.moreHeading = h("h2", { id: "more-heading" });
     this.hints = h("ul", { class: "hints" }, ...KINDS.map(() => h("li", {}, "\u00a0")));
     const pickers = this.pickers({ choose: "choose_files", photo: "photo", multiple: true });
     [this.adder] = pickers;
@@ -266,7 +266,7 @@ export class FilesStep {
     }
     this.askedPart.hidden = asked.length === 0;
     this.listPart.hidden = others.length === 0;
-    setText(this.moreHeading, t(asked.length ? "more_other" : "more"));
+    setHeading(this.moreHeading, t(asked.length ? "more_other" : "more"));
     this.more.hidden = closed;
     this.adder.classList.toggle("second", Boolean(main) || sent);
     this.showFinish(phase, missing, sent);
@@ -281,7 +281,7 @@ export class FilesStep {
       add: "files_heading",
       asked: count === asked.filter((each) => each.required).length ? "files_heading" : count === 1 ? "files_heading_left_one" : "files_heading_left",
     };
-    setText(this.heading, t(words[phase] ?? `files_heading_${phase}`, { count: String(count) }));
+    setHeading(this.heading, t(words[phase] ?? `files_heading_${phase}`, { count: String(count) }));
     setText(this.lead, t(phase === "add" ? "files_lead" : `files_lead_${phase}`));
     this.heading.closest("[data-place]")?.setAttribute("data-phase", phase);
     if (this.heading.isConnected) this.app.showTitle();
@@ -298,7 +298,7 @@ export class FilesStep {
     const { t } = this.app;
     const before = this.announced;
     this.announced = new Map(models.map((each) => [each.key, each.state]));
-    const ended = models.filter((each) => ["active", "failed", "refused", "broken"].includes(each.state));
+    const ended = models.filter((each) => ["active", "failed", "refused", "broken", "smaller"].includes(each.state));
     const news = ended.filter((each) => before && before.get(each.key) !== each.state);
     if (news.length === 0) return;
     this.app.announce(news.map((each) => `${each.name}: ${t(`state_${each.state}`)}. ${each.reason ?? ""}`).join(" "));
@@ -350,6 +350,11 @@ export class FilesStep {
     const { t } = this.app;
     const limit = this.limits?.[kind];
     if (state === "failed") return reasonWords(t, asset.error?.code ?? "rejected", asset.error?.message, null, limit);
+    if (state === "smaller") {
+      const { bytes, file, before, after } = item.smaller;
+      const sides = (each) => each.map(t.number).join(" × ");
+      return t("smaller", { found: t.size(bytes), now: t.size(file.size), before: sides(before), after: sides(after) });
+    }
     if (state !== "refused" && state !== "broken") return null;
     const { code, values, error } = item.problem;
     if (!error) return reasonWords(t, code, null, values, limit);

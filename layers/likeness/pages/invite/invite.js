@@ -5,7 +5,7 @@
 import { ApiError, call, serverNow } from "./api.js";
 import { h, setText } from "./dom.js";
 import { FilesStep } from "./files.js";
-import { element, frameWords, notice, showPhone, showSteps } from "./frame.js";
+import { element, frameWords, notice, showInApp, showPhone, showSteps } from "./frame.js";
 import { isOpen, placeOf, pollDelay, stepOf, tokenIn } from "./state.js";
 import { LANGUAGES, languageOf, problemWords, wordsIn } from "./texts.js";
 import {
@@ -356,6 +356,7 @@ class App {
     const heading = card.querySelector("h1");
     this.showTitle();
     showPhone(this, place);
+    showInApp(this, place);
     if (!before || (before.place === place && !hadFocus && !this.view.focus)) return;
     if (before.place !== place) scrollTo({ top: 0 });
     (this.view.focus ?? heading).focus({ preventScroll: before.place !== place });

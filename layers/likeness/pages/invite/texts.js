@@ -13,6 +13,10 @@ const TEXTS = {
   step_done: ["已完成", "done", "已完成"],
   loading: ["请稍候…", "One moment…", "請稍候…"],
 
+  asked_by: ["由{name}发起", "{name} asks you for this", "由{name}發起"],
+  operator: ["本服务的运营方", "The operator of this service", "本服務的營運方"],
+  privacy: ["隐私政策", "Privacy", "隱私權政策"],
+
   consent_heading: ["首先，请您授权", "First, your consent", "首先，請您授權"],
   consent_lead: [
     "请阅读以下内容。在您同意之前，什么都不会开始。",
@@ -69,6 +73,11 @@ const TEXTS = {
   tip_light: ["光线充足，照亮脸部", "Good light on your face", "光線充足，照亮臉部"],
   tip_alone: ["画面里只有您一个人", "Only your face in the picture", "畫面裡只有您一個人"],
   tip_bare: ["不戴口罩、墨镜和帽子", "No mask, no sunglasses, no hat", "不戴口罩、墨鏡和帽子"],
+  sign_in: [
+    "验证页面可能会请您登录账号，请在验证前准备好。",
+    "The face check may ask you to sign in to an account. Please have your sign-in ready.",
+    "驗證頁面可能會請您登入帳號，請在驗證前準備好。",
+  ],
   start_minutes: [
     "点击后，验证链接两分钟内有效。",
     "Once you press the button, the link works for two minutes.",
@@ -91,6 +100,26 @@ const TEXTS = {
     "This code is for you only. Please do not share it.",
     "QR 碼僅供您本人使用，請勿分享。",
   ],
+
+  in_app: [
+    "您正在应用内的浏览器中查看此页面，它可能无法打开摄像头。请在手机的浏览器（如 Safari 或 Chrome）中打开此链接。",
+    "You opened this page inside another app. It may not be able to use your camera. Please open the link in your " +
+      "browser, such as Safari or Chrome.",
+    "您正在應用程式內的瀏覽器中檢視此頁面，它可能無法開啟相機。請在手機的瀏覽器（如 Safari 或 Chrome）中開啟此連結。",
+  ],
+  no_camera: [
+    "此浏览器无法使用摄像头。请在手机的浏览器（如 Safari 或 Chrome）中打开此链接。",
+    "This browser cannot use a camera. Please open the link in another browser on your phone, such as Safari or Chrome.",
+    "此瀏覽器無法使用相機。請在手機的瀏覽器（如 Safari 或 Chrome）中開啟此連結。",
+  ],
+  copy_link: ["复制链接", "Copy the link", "複製連結"],
+  copied: [
+    "已复制。请粘贴到浏览器的地址栏中。",
+    "Copied. Paste it into the address bar of your browser.",
+    "已複製。請貼到瀏覽器的網址列中。",
+  ],
+  copy_this: ["请复制此链接：", "Please copy this link:", "請複製此連結："],
+  open_browser: ["在浏览器中打开", "Open in your browser", "在瀏覽器中開啟"],
 
   open_heading_here: ["真人验证已打开", "Your face check is open", "真人驗證已開啟"],
   open_here: [
@@ -285,6 +314,14 @@ const TEXTS = {
   state_processing: ["正在处理…", "Processing…", "正在處理…"],
   state_active: ["已就绪", "Ready", "已就緒"],
   state_failed: ["未能使用", "Cannot be used", "未能使用"],
+  state_smaller: ["照片太大，已为您缩小", "Too large, so we made it smaller", "照片太大，已為您縮小"],
+  smaller: [
+    "原照片为 {before} 像素、{found}，缩小后为 {after} 像素、{now}。要使用缩小后的照片吗？",
+    "The photo has {before} pixels and {found}, the smaller one {after} and {now}. Do you want to use it?",
+    "原照片為 {before} 像素、{found}，縮小後為 {after} 像素、{now}。要使用縮小後的照片嗎？",
+  ],
+  use_smaller: ["使用缩小后的照片", "Use the smaller photo", "使用縮小後的照片"],
+  use_smaller_for: ["使用缩小后的“{name}”", "Use the smaller photo of {name}", "使用縮小後的「{name}」"],
   state_refused: ["未上传", "Not uploaded", "未上傳"],
   state_broken: ["上传未完成", "Upload failed", "上傳未完成"],
   same_file: ["“{name}”已经在列表中了。", "{name} is already in the list.", "「{name}」已經在清單中了。"],
@@ -306,6 +343,12 @@ const TEXTS = {
     "文件有 {found}，最多 {most}。请选择更小的文件。",
     "The file is {found}; the limit is {most}. Please choose a smaller one.",
     "檔案有 {found}，最多 {most}。請選擇較小的檔案。",
+  ],
+  cannot_shrink: [
+    "照片太大，而且此浏览器无法缩小这种照片。请用较低的分辨率重新拍摄，或另存为较小的 JPEG。",
+    "The photo is too large, and this browser cannot make it smaller. Please take it with a lower resolution, or save " +
+      "it as a smaller JPEG.",
+    "照片太大，而且此瀏覽器無法縮小這種照片。請用較低的解析度重新拍攝，或另存為較小的 JPEG。",
   ],
   format_unsupported: [
     "不支持这种文件。请选择 JPEG、PNG、WebP 或 HEIC 照片，MP4 或 MOV 视频，MP3 或 WAV 录音。",

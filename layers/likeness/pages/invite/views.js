@@ -2,14 +2,14 @@
 // returns `{ element, update() }`. `update` is called after each response, and every second.
 
 import { serverNow } from "./api.js";
-import { h, icon, setText } from "./dom.js";
+import { h, icon, setHeading, setText } from "./dom.js";
 import { isUndecided, reasonOf, secondsLeft } from "./state.js";
 import { problemWords } from "./texts.js";
 
 const FEW_ATTEMPTS = 3;
 const LONG_MS = 30_000;
 
-const heading = (text) => h("h1", { tabindex: "-1" }, text);
+const heading = (text) => setHeading(h("h1", { tabindex: "-1" }), text);
 const step = (...children) => h("div", { class: "step" }, ...children);
 const still = (element) => ({ element, update() {} });
 
@@ -82,7 +82,7 @@ export function consentView(app) {
   allow();
   const element = step(
     heading(t("consent_heading")), h("p", { class: "lead" }, t("consent_lead")), why,
-    h("article", { class: "consent-text", lang: text.language }, h("h2", {}, text.title), ...paragraphs(text.text)),
+    h("article", { class: "consent-text", lang: text.language }, setHeading(h("h2"), text.title), ...paragraphs(text.text)),
     h("p", { class: "detail" }, t("consent_version", { version: text.text_version })),
     h("label", { class: "tick", for: "agree" }, box, h("span", {}, t("consent_agree"))), agree.button, decline.button,
     trouble.element,
@@ -137,12 +137,18 @@ async function countDown(words, t, seconds) {
   }
 }
 
+/** Returns a sentence about the sign-in at the face check, if the operator announces it (FaceCheckSignIn). */
+function signInNote(t) {
+  if (document.body.dataset.signIn !== "on") return null;
+  return h("p", { class: "note calm" }, icon("person"), h("span", {}, t("sign_in")));
+}
+
 /** Before the first attempt. */
 export function readyView(app) {
   const { t } = app;
   const start = startButton(app, t(app.onComputer ? "start_here" : "start"));
   return still(step(
-    heading(t("ready_heading")), h("p", { class: "lead" }, t("ready_lead")), tips(t), start.button,
+    heading(t("ready_heading")), h("p", { class: "lead" }, t("ready_lead")), tips(t), signInNote(t), start.button,
     h("p", { class: "detail centred" }, t("start_minutes")), attemptsLine(app), start.trouble, consentLine(app),
   ));
 }
