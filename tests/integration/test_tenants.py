@@ -39,6 +39,11 @@ TABLE: dict[Route, Row] = {
     ("POST", "/sessions"): Row(client=201, person=403, body={"start": "on_open"}),
     ("GET", "/sessions"): Row(client=200, person=403),
     ("GET", "/stats"): Row(client=200, person=403),
+    ("GET", "/client-keys"): Row(client=200, person=403),
+    ("GET", "/webhooks"): Row(client=200, person=403),
+    # The endpoint does not exist; test_webhooks.py has the tenants of endpoints.
+    ("POST", "/webhooks/{webhook_id}/test"): Row(client=404, person=403),
+    ("POST", "/webhooks/{webhook_id}/replay"): Row(client=404, person=403),
     # The link is not the person's.
     ("POST", "/qr-codes"): Row(client=200, person=403, body="https://app.example.com/"),
     ("GET", "/sessions/{session_id}"): Row(client=200, person=200),
@@ -49,7 +54,8 @@ TABLE: dict[Route, Row] = {
     ("POST", "/sessions/{session_id}/assets"): Row(client=201, person=201, body=IMAGE),
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=200),
     ("DELETE", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=403),
-    # This row is last because it ends the person's invite link.
+    # These rows are last because they end the person's invite link.
+    ("DELETE", "/sessions/{session_id}/invite"): Row(client=200, person=403),
     ("POST", "/sessions/{session_id}/invite"): Row(client=201, person=403),
 }
 #: Routes without credentials. The callback has its signature.
@@ -130,7 +136,7 @@ def ask(caller: Api, route: Route, ids: dict[str, str]) -> requests.Response:
     path = (
         route[1]
         .replace("{path+}", "nowhere")
-        .format(attempt="1", signature="A" * 43, version="0", file="none.js", **ids)
+        .format(attempt="1", signature="A" * 43, version="0", file="none.js", webhook_id="whe_1", **ids)
     )
     body = TABLE[route].body if route in TABLE else None
     return caller(route[0], path, **{"data" if isinstance(body, str) else "json": body})

@@ -23,6 +23,7 @@ from likeness_client.models import (
     AssetType,
     Attempt,
     AttemptStatus,
+    ClientKey,
     Consent,
     ConsentText,
     Erasure,
@@ -40,6 +41,9 @@ from likeness_client.models import (
     Stats,
     StatsDay,
     UploadForm,
+    Webhook,
+    WebhookReplay,
+    WebhookState,
 )
 from likeness_client.transport import Retry
 from likeness_client.waiting import Poll
@@ -53,6 +57,7 @@ __all__ = [
     "Attempt",
     "AttemptStatus",
     "Client",
+    "ClientKey",
     "ConflictError",
     "ConnectionFailedError",
     "Consent",
@@ -86,5 +91,8 @@ __all__ = [
     "UploadError",
     "UploadForm",
     "WaitTimeoutError",
+    "Webhook",
+    "WebhookReplay",
+    "WebhookState",
     "__version__",
 ]

@@ -79,6 +79,10 @@ class SessionStore(Protocol):
         """
         ...
 
+    def revoke_invite(self, session_id: str) -> None:
+        """Invalidates the session's invite links. Raises ConditionFailed when the session does not exist."""
+        ...
+
     def keep_consent_text(self, text: ConsentText) -> None:
         """Stores a text permanently, before a person agrees to it."""
         ...
