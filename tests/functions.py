@@ -33,6 +33,7 @@ FUNCTIONS = (
     "manage_integration",
     "record_consent",
     "register_asset",
+    "request_files",
     "receive_callback",
     "check_upload",
     "start_onboarding",

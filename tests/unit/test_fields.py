@@ -29,7 +29,7 @@ def _value(kind: Any, name: str) -> Any:
         return (name,)
     if get_origin(kind) is dict:
         made = full(get_args(kind)[1])
-        return {made.number: made}
+        return {getattr(made, fields(made)[0].name): made}
     if is_dataclass(kind):
         return full(kind)
     if issubclass(kind, StrEnum):

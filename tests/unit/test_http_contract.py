@@ -79,7 +79,7 @@ def test_a_session_that_breaks_the_contract_names_the_field(body: str, field: st
 @pytest.mark.parametrize(
     ("changes", "field", "message"),
     [
-        ({"name": "n" * 65}, "name", "64"), ({"name": ""}, "name", "1"), ({"name": None}, "name", "string"),
+        ({"name": "n" * 65}, "name", "64"), ({"name": ""}, "name", "1"), ({"name": None}, "name", "required"),
         ({"name": "a\x00b"}, "name", "pattern"), ({"name": "a\x7f"}, "name", "pattern"),
         ({"asset_type": "image"}, "asset_type", "Image"), ({"asset_type": "Text"}, "asset_type", "Image"),
         ({"size_bytes": 0}, "size_bytes", "1"), ({"size_bytes": -1}, "size_bytes", "1"),

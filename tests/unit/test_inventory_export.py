@@ -191,7 +191,7 @@ def restored(dynamodb: Any, tmp_path: Path, source: Path, *options: str, table: 
 def answers(dynamodb: Any, table: str, sessions: list[Session]) -> list[Any]:
     """Returns the API's responses, without the assets' names."""
     store = DynamoStore(dynamodb, table)
-    get, stats = GetSession(store, 10), GetStats(store, FakeClock(NOW + 1000))
+    get, stats = GetSession(store, FakeClock(NOW + 1000), 10), GetStats(store, FakeClock(NOW + 1000))
     listing = get.list(CALLER, limit="100")
     found: list[Any] = [listing, stats(CALLER)]
     for each in sessions:

@@ -19,13 +19,14 @@ from build_openapi import built, read
 from likeness.contracts import drop_in
 from likeness.contracts.consent import ConsentAgreed
 from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, read_body
-from likeness.contracts.http import AssetRegistration, NewSession
+from likeness.contracts.http import AssetRegistration, MoreRequests, NewSession
 from likeness.contracts.integration import key_view, webhook_view
 from likeness.contracts.stats import stats_view
 from likeness.contracts.views import asset_view, consent_text_view, consent_view, page_view, session_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import ClientKey
 from likeness.domain.consent import ConsentText
+from likeness.domain.file_requests import FileRequest, RequestStatus
 from likeness.domain.files import UploadForm
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
@@ -95,6 +96,7 @@ BODIES: dict[str, type[BaseModel]] = {
     "createSession": NewSession,
     "recordConsent": ConsentAgreed,
     "registerAsset": AssetRegistration,
+    "addRequests": MoreRequests,
     "visualValidateSession": ValidationRequest,
     "assetUpload": UploadRequest,
 }
@@ -104,7 +106,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 #: Texts, and keywords that are compared in another form.
 LEFT_OUT = ("title", "description", "oneOf", "anyOf", "type", "ge", "$defs")
 #: Keywords that only validators in the code check, so that a model's schema does not have them.
-IN_CODE = ({"format": "uri"}, {"pattern": "^https?://"})
+IN_CODE = ({"format": "uri"}, {"pattern": "^https?://"}, {"not": {"enum": [".", ".."]}})
 
 
 def _comparable(schema: dict[str, Any], definitions: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -171,7 +173,11 @@ BARE = Session(
     updated_at=AT,
 )  # fmt: skip
 WHOLE = replace(
-    BARE, reference="order-1", group_id="group-1", verified_at=AT,
+    BARE, reference="order-1", group_id="group-1", verified_at=AT, finished_at=AT,
+    requests={
+        "front": FileRequest("front", AssetType.IMAGE, "In daylight", asset_id="ast_x"),
+        "voice": FileRequest("voice", AssetType.AUDIO, required=False, position=1),
+    },
     last_error=Problem("attempt_failed", "Please try again.", upstream_code="10001"),
     consent=Consent("2026-11", "2026-01-15T09:30:05Z", "0" * 64, "en", "person"),
     attempts={
@@ -188,16 +194,15 @@ WAITING = Asset(
     status=AssetStatus.AWAITING_UPLOAD, object_key="secret", created_at=AT, updated_at=AT,
 )  # fmt: skip
 ACTIVE = replace(
-    WAITING, status=AssetStatus.ACTIVE, crun_asset_id="asset-2", earlier_crun_asset_id="asset-1", uploaded_at=AT,
-    submitted_at=AT, activated_at=AT,
+    WAITING, id="ast_y", request="front", status=AssetStatus.ACTIVE, crun_asset_id="asset-2",
+    earlier_crun_asset_id="asset-1", uploaded_at=AT, submitted_at=AT, activated_at=AT,
 )  # fmt: skip
 FAILED = replace(
-    WAITING, status=AssetStatus.FAILED,
+    WAITING, id="ast_z", status=AssetStatus.FAILED,
     error=Problem("face_mismatch", "Another face.", upstream_code="FaceMismatch", retryable=True),
 )  # fmt: skip
-ASSETS = [
-    asset_view(WAITING, UploadForm("https://s3.test/", {"key": "k"}, AT)), asset_view(ACTIVE), asset_view(FAILED),
-]  # fmt: skip
+FORM = UploadForm("https://s3.test/", {"key": "k"}, AT)
+ASSETS = [asset_view(WAITING, FORM), asset_view(ACTIVE), asset_view(FAILED)]
 DAY = Day(
     date(2026, 11, 25), 1, Counter(verified=1), Counter(lapsed=1), Counter(active=1), Counter(face_mismatch=1),
     Counter({4.757: 1}),
@@ -217,9 +222,12 @@ ENDPOINTS = [
 VIEWS: dict[str, list[Any]] = {
     "Session": [
         session_view(BARE, [], max_attempts=10),
-        session_view(WHOLE, ASSETS, max_attempts=10, h5_link="https://h5.test/", invite_url="https://api.test/invite#st"),
-        session_view(OTHER, ASSETS, max_attempts=10, person=True),
-        session_view(ERASED, ASSETS),
+        session_view(
+            WHOLE, [WAITING, ACTIVE, FAILED], uploads={WAITING.id: FORM}, max_attempts=10, h5_link="https://h5.test/",
+            invite_url="https://api.test/invite#st",
+        ),
+        session_view(OTHER, [WAITING, ACTIVE, FAILED], max_attempts=10, person=True),
+        session_view(ERASED, [WAITING, ACTIVE, FAILED]),
     ],
     "SessionPage": [page_view([BARE, WHOLE, OTHER, ERASED], "more"), page_view([], None)],
     "Asset": ASSETS,
@@ -291,7 +299,7 @@ def test_every_response_of_the_contract_is_compared_with_a_view() -> None:
     assert schemas == set(VIEWS)
 
 
-@pytest.mark.parametrize("kind", [SessionStatus, AttemptStatus, AssetStatus, AssetType, Language])
+@pytest.mark.parametrize("kind", [SessionStatus, AttemptStatus, AssetStatus, RequestStatus, AssetType, Language])
 def test_an_enumeration_has_the_values_of_the_domain(kind: type[Any]) -> None:
     assert SCHEMAS[kind.__name__]["enum"] == [each.value for each in kind]
 

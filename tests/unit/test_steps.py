@@ -763,13 +763,13 @@ def test_a_consent_with_an_extreme_time_is_an_invalid_request(given_at: str) -> 
 )  # fmt: skip
 def test_a_page_has_a_size(harness: StepHarness, limit: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        GetSession(harness.store, 10).list(Caller("acme"), limit=limit)
+        GetSession(harness.store, harness.clock, 10).list(Caller("acme"), limit=limit)
     assert caught.value.field == "limit"
 
 
 def test_a_session_of_another_client_is_not_found(harness: StepHarness) -> None:
     one, (asset,) = harness.verified(AssetStatus.PROCESSING)
-    step = GetSession(harness.store, 10)
+    step = GetSession(harness.store, harness.clock, 10)
     assert step.one(Caller("acme"), one.id)["assets"][0]["id"] == asset.id
     assert step.asset(Caller("acme", session_id=one.id), one.id, asset.id)["status"] == "processing"
     for outsider in (Caller("evil"), Caller("acme", session_id=harness.session().id)):

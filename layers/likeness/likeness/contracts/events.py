@@ -1,4 +1,6 @@
-"""Events for the event bus: status changes of sessions and assets. Ids, statuses and codes; nothing personal.
+"""Events for the event bus: status changes of sessions and assets, and the end of a person's uploads.
+
+They have ids, statuses and codes, and nothing personal.
 
 ``schemas/<detail-type>.json`` describes each event. Other writes (leases, drivers, counts) are internal and publish no
 event.
@@ -20,6 +22,7 @@ _PUBLISHED_STATUSES = frozenset(AssetStatus) - {AssetStatus.AWAITING_UPLOAD, Ass
 EVENT_TYPES = (
     "likeness.session.created",
     *(f"likeness.session.{each.value}" for each in SessionStatus),
+    "likeness.session.finished",
     *(f"likeness.asset.{each.value}" for each in AssetStatus if each in _PUBLISHED_STATUSES),
     "likeness.asset.lost",
 )
@@ -38,13 +41,22 @@ class SessionChange:
     after: Session
 
     @property
+    def has_new_status(self) -> bool:
+        """Whether the status has changed, or a further attempt has failed."""
+        return self.before is not None and (
+            self.after.status is not self.before.status or _failed_again(self.before, self.after)
+        )
+
+    @property
     def event(self) -> Event | None:
         """The event to publish, or None."""
         before, after = self.before, self.after
         if before is None:
             return _event("session.created", self.id, after, {})
-        if after.status is before.status and not _failed_again(before, after):
-            return None
+        if not self.has_new_status:
+            if after.finished_at is None or before.finished_at is not None:
+                return None
+            return _event("session.finished", self.id, after, {"finished_at": str(iso(after.finished_at))})
         more = {"previous_status": before.status.value}
         if after.status is SessionStatus.REQUIRES_INPUT and after.last_error:
             more["error_code"] = after.last_error.code

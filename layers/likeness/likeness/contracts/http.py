@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationInfo, model_validator
 
 from likeness.contracts.body import PRINTABLE, Body
 from likeness.domain.asset import NAME_LIMIT
+from likeness.domain.file_requests import HINT_LIMIT, MAX_REQUESTS_PER_SESSION, FileRequest
 from likeness.domain.media import CONTENT_TYPES, MAX_BYTES, standard_type
+from likeness.domain.media.types import AssetType
 
 MAX_ASSETS_PER_REQUEST = 20
 
@@ -24,10 +27,63 @@ def _in_standard_form(label: str) -> str:
     return standard_type(label) or label
 
 
-class AssetRegistration(Body):
-    """A file that will be uploaded."""
+def _not_a_dot_segment(name: str) -> str:
+    # In a path, "." and ".." lead to another resource, and HTTP clients resolve them even when they are encoded.
+    if name in (".", ".."):
+        raise ValueError("must not be . or ..")
+    return name
 
-    name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT, pattern=PRINTABLE)]
+
+_Name = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT, pattern=PRINTABLE)]
+_RequestName = Annotated[_Name, AfterValidator(_not_a_dot_segment)]
+
+
+class RequestedFile(Body):
+    """A file that the person is asked for. Its type and size are not known before it is uploaded."""
+
+    name: _RequestName
+    asset_type: Literal["Image", "Video", "Audio"]
+    #: What the file should show or say, for the person.
+    hint: Annotated[str, Field(min_length=1, max_length=HINT_LIMIT, pattern=PRINTABLE)] | None = None
+    #: Whether the session waits for it (see ``settled`` in views.py).
+    required: bool = True
+
+
+def _different(requests: list[RequestedFile]) -> list[RequestedFile]:
+    if len({each.name for each in requests}) < len(requests):
+        raise ValueError("each name can occur once")
+    return requests
+
+
+def file_requests(asked: Sequence[RequestedFile], first: int = 0) -> list[FileRequest]:
+    """The domain's file requests; their positions begin with ``first``."""
+    return [
+        FileRequest(each.name, AssetType(each.asset_type), each.hint, each.required, position)
+        for position, each in enumerate(asked, first)
+    ]
+
+
+class MoreRequests(Body):
+    """The body of POST /sessions/{session_id}/requests."""
+
+    requests: Annotated[
+        list[RequestedFile], Field(min_length=1, max_length=MAX_REQUESTS_PER_SESSION), AfterValidator(_different)
+    ]
+
+
+def _unless_requested(name: str | None, info: ValidationInfo) -> str | None:
+    requested: str | None = info.data.get("request")
+    if name is None and requested is None:
+        raise ValueError("field required without request")
+    return requested or name
+
+
+class AssetRegistration(Body):
+    """A file that will be uploaded. With ``request``, its name is that of the file request."""
+
+    #: The name of the session's file request that this file is for.
+    request: _RequestName | None = None
+    name: Annotated[_Name | None, Field(validate_default=True), AfterValidator(_unless_requested)] = None
     asset_type: Literal["Image", "Video", "Audio"]
     #: Compared without case and parameters; aliases become the standard form, which is stored and signed.
     content_type: Annotated[str, AfterValidator(_in_standard_form)]
@@ -68,3 +124,6 @@ class NewSession(Body):
     start: Literal["now", "on_open"] = "now"
     consent: ConsentGiven | None = None
     assets: Annotated[list[AssetRegistration], Field(max_length=MAX_ASSETS_PER_REQUEST)] = Field(default_factory=list)
+    requests: Annotated[list[RequestedFile], Field(max_length=MAX_REQUESTS_PER_SESSION), AfterValidator(_different)] = (
+        Field(default_factory=list)
+    )

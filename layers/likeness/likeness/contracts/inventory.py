@@ -15,6 +15,7 @@ from typing import Any
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.fields import exported
+from likeness.domain.file_requests import FileRequest
 from likeness.domain.ids import ASSET_ID, SESSION_ID
 from likeness.domain.session import Attempt, Problem, Session, SessionStatus
 
@@ -24,6 +25,8 @@ VERSION = 1
 MANIFEST = "manifest.json"
 _SESSION = (*exported(Session), "attempt_count", "ttl")
 _ATTEMPT = exported(Attempt)
+#: Without the hints, which may be personal and are for the person's page only.
+_REQUEST = exported(FileRequest)
 _ASSET = (*exported(Asset), "ttl")
 _ERROR = exported(Problem)
 #: The location of a file that is not submitted to crun yet.
@@ -72,7 +75,10 @@ def _person(items: Sequence[Values]) -> Values:
     }
     if session:
         attempts = {number: _kept(each, _ATTEMPT) for number, each in session.get("attempts", {}).items()}
-        line |= {"kind": "session", "session": _kept(session, _SESSION) | {"attempts": attempts}}
+        kept = _kept(session, _SESSION) | {"attempts": attempts}
+        if "requests" in kept:
+            kept["requests"] = {name: _kept(each, _REQUEST) for name, each in kept["requests"].items()}
+        line |= {"kind": "session", "session": kept}
         if session["status"] == SessionStatus.REDACTED:
             # crun's API cannot delete a group or an asset: its support needs these ids.
             ids = {each.get(name) for each in line["assets"] for name in ("crun_asset_id", "earlier_crun_asset_id")}
@@ -137,6 +143,11 @@ def session_item(line: Values) -> Values:
     if not isinstance(attempts, dict) or not all(isinstance(each, dict) for each in attempts.values()):
         raise BadLine("its attempts cannot be read")
     kept = {number: _kept(each, _ATTEMPT) | {"byted_token": ""} for number, each in attempts.items()}
+    requests = given.get("requests", {})
+    if not isinstance(requests, dict) or not all(isinstance(each, dict) for each in requests.values()):
+        raise BadLine("its file requests cannot be read")
+    if requests:
+        given = given | {"requests": {name: _kept(each, _REQUEST) for name, each in requests.items()}}
     fields = [name for name in _SESSION if name != "ttl" or given.get("status") not in _STAYS]
     found = {"upstream_id": given["group_id"]} if "group_id" in given else {}
     return _kept(given, fields) | found | {"attempts": kept, "pk": f"SESSION#{given['id']}", "sk": "SESSION"}

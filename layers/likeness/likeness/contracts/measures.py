@@ -45,7 +45,7 @@ def _of_session(change: SessionChange) -> Iterator[Measure]:
     if started > 0:
         yield Measure(Metric.ATTEMPTS_STARTED, started)
         yield Measure(Metric.SESSIONS_VERIFIED, 0)  # an alarm compares the two metrics, so both must have data
-    if change.event is None or before is None:
+    if not change.has_new_status:
         return
     if after.status is SessionStatus.REQUIRES_INPUT and after.last_error:
         code = after.last_error.code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 from likeness.domain.asset import Asset
 from likeness.domain.consent import ConsentText
 from likeness.domain.fields import shown
+from likeness.domain.file_requests import FileRequest
 from likeness.domain.files import UploadForm
+from likeness.domain.progress import is_settled, request_status
 from likeness.domain.session import Attempt, Consent, Problem, Session
 
 
@@ -80,19 +82,34 @@ def attempt_view(attempt: Attempt) -> dict[str, Any]:
     }
 
 
+def request_view(request: FileRequest, assets: Sequence[Asset]) -> dict[str, Any]:
+    """A file request of a session with these assets."""
+    return {
+        "name": request.name,
+        "asset_type": request.asset_type.value,
+        "hint": request.hint,
+        "required": request.required,
+        "asset_id": request.asset_id,
+        "status": request_status(request, assets).value,
+    }
+
+
 def session_view(
     session: Session,
-    assets: list[dict[str, Any]] | None = None,
+    assets: Sequence[Asset] | None = None,
     *,
+    now: float = 0.0,
+    uploads: Mapping[str, UploadForm] | None = None,
     max_attempts: int = 0,
     h5_link: str | None = None,
     invite_url: str | None = None,
     person: bool = False,
 ) -> dict[str, Any]:
-    """A session; the two links only in the response that created them.
+    """A session; the two links, and the forms of ``uploads`` by asset id, only in the response that created them.
 
     A listing (``assets`` is None) shows neither assets nor attempts nor the consent. ``max_attempts`` per session is
-    for ``attempts_left``. A ``person`` does not see the client's ``reference``.
+    for ``attempts_left``, and ``now`` (epoch seconds) for ``settled``. A ``person`` does not see the client's
+    ``reference``.
     """
     attempt = session.attempt
     view: dict[str, Any] = {
@@ -119,13 +136,16 @@ def session_view(
             "attempts_left": session.attempts_left(max_attempts),
             "consent": session.consent and consent_view(session.consent),
             "verified_at": iso(session.verified_at),
-            "assets": assets,
+            "assets": [asset_view(each, (uploads or {}).get(each.id)) for each in assets],
+            "requests": [request_view(each, assets) for each in session.requests.values()],
+            "finished_at": iso(session.finished_at),
+            "settled": is_settled(session, assets, now),
         }
     if session.erased_at:
         # crun's API cannot delete a group or an asset: its support needs these ids.
         view["erasure"] = {"erased_at": iso(session.erased_at), "upstream": "not_supported_by_provider"}
         if assets is not None:
-            ids = {each.get(name) for each in assets for name in ("crun_asset_id", "earlier_crun_asset_id")}
+            ids = {each_id for each in assets for each_id in (each.crun_asset_id, each.earlier_crun_asset_id)}
             view["erasure"] |= {"group_ids": session.group_ids, "asset_ids": sorted(filter(None, ids))}
     if invite_url:
         view["invite_url"] = invite_url

@@ -91,6 +91,8 @@ class Asset:
     missing_since: float | None = None
     #: Whether a person has registered it with an invite link.
     by_person: bool = field(default=False, metadata=about(sparse=True, exported=True))
+    #: The name of the file request for which it was registered. The request's ``asset_id`` names the newest one.
+    request: str | None = field(default=None, metadata=about(exported=True, shown=True, erased=True))
     #: Whether the session's count no longer includes it: it was erased, or its form expired without a file.
     given_back: bool = field(default=False, metadata=about(sparse=True, exported=True))
 
@@ -267,6 +269,7 @@ def new_asset(
     sha256: str | None = None,
     position: int = 0,
     by_person: bool = False,
+    request: str | None = None,
 ) -> Asset:
     """A new asset that waits for its file, the ``position``-th of its request.
 
@@ -287,6 +290,7 @@ def new_asset(
         sha256=sha256,
         client_id=session.client_id,
         by_person=by_person,
+        request=request,
     )
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from likeness.domain.fields import about, from_values
+from likeness.domain.file_requests import FileRequest, read_requests
 
 #: The H5 link expires 120 s after crun created it (source: crun's documentation of visual validation).
 LINK_LIFETIME_SECONDS = 120
@@ -141,6 +142,12 @@ class Session:
     erased_at: float | None = field(default=None, metadata=about(exported=True))
     #: By number, which is the key in the stored mapping. The index of a client's sessions does not include them.
     attempts: dict[int, Attempt] = field(default_factory=dict, metadata=about(_attempts))
+    #: By name, which is the key in the stored mapping, in the order in which the client made them.
+    requests: dict[str, FileRequest] = field(
+        default_factory=dict, metadata=about(read_requests, sparse=True, exported=True, erased=True)
+    )
+    #: When the person had nothing more to send; None again after the person has registered another file.
+    finished_at: float | None = field(default=None, metadata=about(exported=True))
     #: Identifies the session in log lines and in requests to crun; None on sessions of earlier versions.
     correlation_id: str | None = None
     drop_in: DropIn | None = field(default=None, metadata=about(DropIn, erased=True))

@@ -16,11 +16,13 @@ if TYPE_CHECKING:  # annotations alone need them
 class AssetStore(Protocol):
     """Assets in the inventory. Every change is one conditional write and safe to repeat."""
 
-    def add_asset(self, asset: Asset) -> bool:
+    def add_asset(self, asset: Asset, earlier: Asset | None = None) -> bool:
         """Registers an asset and counts it in its session; returns False when it exists.
 
-        Frees expired slots first. Raises TooManyAttempts when the session is full, or its person has MAX_PERSON_SLOTS
-        pending uploads, and ConditionFailed when it does not accept uploads.
+        A person's asset clears ``finished_at``. One for a file request becomes the request's asset, instead of
+        ``earlier`` (None: the first one). Frees expired slots first. Raises TooManyAttempts when the session is full,
+        or its person has MAX_PERSON_SLOTS pending uploads, and ConditionFailed when it does not accept uploads, or the
+        request or the status of ``earlier`` has changed.
         """
         ...
 

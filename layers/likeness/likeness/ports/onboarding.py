@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # annotations alone need them
     from likeness.domain.asset import Asset
     from likeness.domain.consent import ConsentText
     from likeness.domain.executions import ExecutionStatus, Results
+    from likeness.domain.file_requests import FileRequest
     from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionPage
 
 
@@ -81,6 +82,24 @@ class SessionStore(Protocol):
 
     def revoke_invite(self, session_id: str) -> None:
         """Invalidates the session's invite links. Raises ConditionFailed when the session does not exist."""
+        ...
+
+    def add_requests(self, session: Session, requests: Sequence[FileRequest]) -> Session:
+        """Adds file requests to the session as it was read, clears ``finished_at``, and returns the session.
+
+        Raises ConditionFailed when the session has other requests by now, or accepts no uploads.
+        """
+        ...
+
+    def withdraw_request(self, session_id: str, request: FileRequest, asset: Asset | None) -> None:
+        """Removes a file request. Raises ConditionFailed when its asset is not ``asset``, or has changed its status."""
+        ...
+
+    def finish_session(self, session_id: str, now: float) -> Session:
+        """Records that the person has finished, if this is not recorded, and returns the session.
+
+        Raises ConditionFailed when the session is not verified.
+        """
         ...
 
     def keep_consent_text(self, text: ConsentText) -> None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from likeness.steps.files.next_action import PollPolicy
     from likeness.steps.files.poll_assets import PollAssets
     from likeness.steps.files.register_asset import RegisterAsset
+    from likeness.steps.files.request_files import RequestFiles
     from likeness.steps.files.submit_asset import SubmitAsset
     from likeness.steps.notifications.manage_integration import ManageIntegration
     from likeness.steps.notifications.publish_changes import PublishChanges
@@ -269,7 +270,7 @@ def get_session() -> GetSession:
     """The step of functions/get_session."""
     from likeness.steps.onboarding.get_session import GetSession
 
-    return GetSession(store(), int(number("MAX_ATTEMPTS_PER_SESSION")))
+    return GetSession(store(), SystemClock(), int(number("MAX_ATTEMPTS_PER_SESSION")))
 
 
 def revoke_invite() -> RevokeInvite:
@@ -334,6 +335,13 @@ def register_asset() -> RegisterAsset:
     from likeness.steps.files.register_asset import RegisterAsset
 
     return RegisterAsset(store(), _files(), SystemClock(), client_keys().has_any)
+
+
+def request_files() -> RequestFiles:
+    """The step of functions/request_files."""
+    from likeness.steps.files.request_files import RequestFiles
+
+    return RequestFiles(store(), SystemClock(), int(number("MAX_ATTEMPTS_PER_SESSION")))
 
 
 def receive_callback() -> ReceiveCallback:

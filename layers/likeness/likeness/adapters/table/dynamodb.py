@@ -41,8 +41,10 @@ from likeness.domain.asset import MAX_PERSON_SLOTS, Asset, AssetStatus
 from likeness.domain.consent import ConsentText
 from likeness.domain.due import PROGRESS_SECONDS, attempt_due_at, shard_of
 from likeness.domain.fields import erased
+from likeness.domain.file_requests import FileRequest
 from likeness.domain.ids import SESSION_ID, bare, ulid_before
 from likeness.domain.polling import NOTHING_SEEN, History
+from likeness.domain.progress import is_open
 from likeness.domain.session import (
     MAX_ASSETS_PER_SESSION,
     Attempt,
@@ -58,7 +60,12 @@ from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemsInputTypeDef, TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import (
+        PutTypeDef,
+        TransactWriteItemsInputTypeDef,
+        TransactWriteItemTypeDef,
+        UpdateTypeDef,
+    )
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
 _INDEX = "ClientSessions"
@@ -100,6 +107,33 @@ def _erasure(of: type) -> tuple[str, dict[str, str]]:
 
 def _open_session() -> Item:
     return _values(requires_input="requires_input", processing="processing")
+
+
+@dataclass(frozen=True)
+class _Filling:
+    """The change of a file request's asset to ``asset_id``: parts of the update of its session.
+
+    ``before`` is the request's asset until now, None when it has none.
+    """
+
+    request: str
+    before: Asset | None
+    asset_id: str = ""
+
+    @property
+    def condition(self) -> str:
+        """The request exists, and has the same asset as before."""
+        asset = "requests.#request.asset_id"
+        same = f"{asset} = :before" if self.before else f"attribute_not_exists({asset})"
+        return f"attribute_exists(requests.#request) AND {same}"
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {"#request": self.request}
+
+    @property
+    def values(self) -> Item:
+        return _values(before=self.before.id) if self.before else {}
 
 
 @dataclass
@@ -303,6 +337,51 @@ class DynamoStore:
             | _due(session_id, now),
             {"#n": str(number), "#ttl": "ttl"},
         )
+
+    def add_requests(self, session: Session, requests: Sequence[FileRequest]) -> Session:
+        """See the port. The number of requests detects a concurrent change; none of the names may exist."""
+        names = {f"#n{number}": each.name for number, each in enumerate(requests)}
+        if session.requests:
+            changes = ", ".join(f"requests.{name} = :{name[1:]}" for name in names)
+            same = "size(requests) = :count" + "".join(f" AND attribute_not_exists(requests.{name})" for name in names)
+            values = _values(**{f"n{number}": each for number, each in enumerate(requests)})
+        else:
+            changes, same = "requests = :all", "(attribute_not_exists(requests) OR size(requests) = :count)"
+            values, names = _values(all={each.name: each for each in requests}), {}
+        item = self._update(
+            session_key(session.id),
+            f"SET {changes} REMOVE finished_at",
+            f"attribute_exists(pk) AND NOT #status IN (:canceled, :redacted) AND {same}",
+            values | _values(count=len(session.requests), canceled="canceled", redacted="redacted"),
+            names,
+            ReturnValues="ALL_NEW",
+        )
+        return session_from(item)
+
+    def withdraw_request(self, session_id: str, request: FileRequest, asset: Asset | None) -> None:
+        """See the port. One transaction, because the file may arrive at the same time."""
+        filling = _Filling(request.name, asset)
+        update: UpdateTypeDef = {
+            "TableName": self._table,
+            "Key": session_key(session_id),
+            "UpdateExpression": "REMOVE requests.#request",
+            "ConditionExpression": filling.condition,
+            "ExpressionAttributeNames": filling.names,
+        }
+        if filling.values:
+            update["ExpressionAttributeValues"] = filling.values
+        self._transact([{"Update": update}, *self._still_open(filling)])
+
+    def finish_session(self, session_id: str, now: float) -> Session:
+        """See the port."""
+        item = self._update(
+            session_key(session_id),
+            "SET finished_at = if_not_exists(finished_at, :now), updated_at = :now",
+            "#status = :verified",
+            _values(verified="verified", now=now),
+            ReturnValues="ALL_NEW",
+        )
+        return session_from(item)
 
     def renew_invite(self, session_id: str) -> Session:
         """See the port."""
@@ -529,15 +608,16 @@ class DynamoStore:
 
     # -- assets -----------------------------------------------------------------------------------------------
 
-    def add_asset(self, asset: Asset) -> bool:
-        """See the port. One transaction: the asset and its slot in the session's count."""
-        if self._hold(asset, "attribute_not_exists(pk)", {}):
+    def add_asset(self, asset: Asset, earlier: Asset | None = None) -> bool:
+        """See the port. One transaction: the asset, its slot in the session's count and its file request."""
+        filling = _Filling(asset.request, earlier, asset.id) if asset.request is not None else None
+        if self._hold(asset, "attribute_not_exists(pk)", {}, filling):
             return True
         for _ in range(_TRIES):
             if self.get_asset(asset.session_id, asset.id):
                 return False
-            self._make_room(asset)
-            if self._hold(asset, "attribute_not_exists(pk)", {}):
+            self._make_room(asset, filling)
+            if self._hold(asset, "attribute_not_exists(pk)", {}, filling):
                 return True
         raise ConditionFailed("The session's slots are contended")
 
@@ -553,42 +633,75 @@ class DynamoStore:
             if not self._hold(kept, f"{waiting} AND attribute_exists(given_back)", values):
                 raise ConditionFailed("The asset no longer waits for a file")
 
-    def _hold(self, asset: Asset, condition: str, values: Item) -> bool:
-        """Writes an asset and counts its slot in one transaction. Returns False when a condition was not met."""
+    def _hold(self, asset: Asset, condition: str, values: Item, filling: _Filling | None = None) -> bool:
+        """Writes an asset and counts its slot in one transaction, which also makes it the asset of a file request.
+
+        Returns False when a condition was not met.
+        """
         of_person = asset.by_person
         count: TransactWriteItemTypeDef = {
             "Update": {
                 "TableName": self._table,
                 "Key": session_key(asset.session_id),
-                "UpdateExpression": "ADD asset_count :one" + (", person_places :one" if of_person else ""),
+                "UpdateExpression": ("SET requests.#request.asset_id = :asset " if filling else "")
+                + "ADD asset_count :one"
+                + (", person_places :one REMOVE finished_at" if of_person else ""),
                 "ConditionExpression": "attribute_exists(pk) AND asset_count < :most"
                 " AND NOT #status IN (:canceled, :redacted)"
-                + (" AND (attribute_not_exists(person_places) OR person_places < :waiting)" if of_person else ""),
-                "ExpressionAttributeNames": _STATUS,
+                + (" AND (attribute_not_exists(person_places) OR person_places < :waiting)" if of_person else "")
+                + (f" AND {filling.condition}" if filling else ""),
+                "ExpressionAttributeNames": _STATUS | (filling.names if filling else {}),
                 "ExpressionAttributeValues": _values(
                     one=1, most=MAX_ASSETS_PER_SESSION, canceled="canceled", redacted="redacted"
                 )
-                | (_values(waiting=MAX_PERSON_SLOTS) if of_person else {}),
+                | (_values(waiting=MAX_PERSON_SLOTS) if of_person else {})
+                | (_values(asset=asset.id) | filling.values if filling else {}),
             }
         }
         put: PutTypeDef = {"TableName": self._table, "Item": asset_item(asset), "ConditionExpression": condition}
         if values:
             put |= {"ExpressionAttributeNames": _STATUS, "ExpressionAttributeValues": values}
         try:
-            self._transact([{"Put": put}, count])
+            self._transact([{"Put": put}, count, *self._still_open(filling)])
         except ConditionFailed:
             return False
         return True
 
-    def _make_room(self, asset: Asset) -> None:
+    def _still_open(self, filling: _Filling | None) -> list[TransactWriteItemTypeDef]:
+        """Returns the check that a request's file has not arrived meanwhile; failed and erased assets stay so."""
+        asset = filling.before if filling else None
+        if asset is None or asset.status is not AssetStatus.AWAITING_UPLOAD:
+            return []
+        return [
+            {
+                "ConditionCheck": {
+                    "TableName": self._table,
+                    "Key": asset_key(asset.session_id, asset.id),
+                    "ConditionExpression": "#status IN (:waiting, :failed, :redacted)",
+                    "ExpressionAttributeNames": _STATUS,
+                    "ExpressionAttributeValues": _values(
+                        waiting=AssetStatus.AWAITING_UPLOAD, failed=AssetStatus.FAILED, redacted=AssetStatus.REDACTED
+                    ),
+                }
+            }
+        ]
+
+    def _make_room(self, asset: Asset, filling: _Filling | None = None) -> None:
         """Releases expired slots of a full session, so that another attempt may get one.
 
-        Raises TooManyAttempts when no slot has expired, ConditionFailed when the session accepts no uploads.
+        Raises TooManyAttempts when no slot has expired, ConditionFailed when the session accepts no uploads or the
+        file request has changed.
         """
         now = asset.updated_at
         session, assets = self.load(asset.session_id)
         if session is None or not session.accepts_uploads:
             raise ConditionFailed("The session does not accept uploads")
+        if filling:
+            request = session.requests.get(filling.request)
+            now_there = next((each for each in assets if request and each.id == request.asset_id), None)
+            expected = filling.before.id if filling.before else None
+            if request is None or request.asset_id != expected or not is_open(now_there):
+                raise ConditionFailed("The file request has changed")
         if session.asset_count >= MAX_ASSETS_PER_SESSION:
             over = [each for each in assets if each.is_over(now) and not each.given_back]
             if not over or len(assets) >= _MAX_ROWS:

@@ -100,7 +100,7 @@ def _inspect(source: Source, declared: AssetType | None) -> MediaFacts:
     if declared is not None and kind is not declared:
         raise MediaRefused(
             "type_mismatch",
-            f"A {NOUNS[declared]} was announced but this file is a {NOUNS[kind]}; please send {_ACCEPTED[declared]}.",
+            f"A {NOUNS[declared]} was expected but this file is a {NOUNS[kind]}; please send {_ACCEPTED[declared]}.",
         )
     check_size(source.size, kind)
     width = height = seconds = rate = None

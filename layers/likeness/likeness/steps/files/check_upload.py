@@ -176,7 +176,10 @@ class CheckUpload:
                 raise MediaRefused("content_mismatch", "This is not the file that was registered.")
             checked = checked.uploaded(kind, content_type, digest, now)
         except MediaRefused as refused:
-            checked = checked.failed(Problem(refused.code, refused.message, refused.crun_code), now)
+            code = refused.code
+            if asset.request is not None and code == "type_mismatch":
+                code = "unexpected_type"
+            checked = checked.failed(Problem(code, refused.message, refused.crun_code), now)
         try:
             self.store.change_asset(checked, [AssetStatus.AWAITING_UPLOAD])
         except ConditionFailed:

@@ -10,14 +10,35 @@ from likeness.contracts.http import AssetRegistration
 from likeness.contracts.views import asset_view
 from likeness.domain.asset import SLOT_SECONDS, Asset, AssetStatus, new_asset
 from likeness.domain.caller import Caller
-from likeness.errors import ConditionFailed, Conflict
+from likeness.domain.file_requests import FileRequest
+from likeness.domain.progress import is_open
+from likeness.domain.session import Session
+from likeness.errors import ConditionFailed, Conflict, InvalidRequest
 from likeness.ports.files import Files
 from likeness.ports.store import Store
 from likeness.ports.system import Clock
 from likeness.steps.onboarding.get_session import own_session
 
+#: How often a registration for a request is tried when others change the request at the same time.
+_TRIES = 5
 #: Assets that are not returned for a file with the same bytes.
 _NOT_REUSABLE = (AssetStatus.FAILED, AssetStatus.REDACTED)
+
+
+def requested_by(session: Session, name: str | None, asset_type: str, at: str = "") -> FileRequest | None:
+    """Returns the session's file request of that name, None without a name.
+
+    Raises InvalidRequest for another name or type than requested; ``at`` precedes the names of the body's fields.
+    """
+    if name is None:
+        return None
+    request = session.requests.get(name)
+    if request is None:
+        raise InvalidRequest(f"{at}request: the session has no file request of this name", field=f"{at}request")
+    if request.asset_type != asset_type:
+        message = f"{at}asset_type: the request is for {request.asset_type.value}"
+        raise InvalidRequest(message, field=f"{at}asset_type")
+    return request
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +56,46 @@ class RegisterAsset:
     def __call__(self, caller: Caller, session_id: str, body: AssetRegistration) -> tuple[dict[str, Any], bool]:
         """Returns the asset's view, and whether the asset is new: the same bytes are the same asset.
 
-        The view has an ``upload`` form while the asset waits for its file. Raises NotFound, Conflict or
-        TooManyAttempts.
+        The view has an ``upload`` form while the asset waits for its file. A new asset for a file request replaces one
+        whose file has not arrived, so that an interrupted upload blocks nobody. Raises NotFound, InvalidRequest,
+        Conflict or TooManyAttempts.
         """
-        session = own_session(self.store, caller, session_id)
-        caller.require_living_client(self.has_key)
-        if not session.accepts_uploads:
-            raise Conflict(f"The session is {session.status.value} and does not accept uploads")
-        now = self.clock.now()
-        known = self._known(session.id, body.sha256)
-        if known:
-            return self._view(self._renewed(known, now), now), False
-        asset = new_asset(session, now, self.clock.entropy(), by_person=caller.is_person, **body.model_dump())
-        try:
-            self.store.add_asset(asset)
-        except ConditionFailed:
-            raise Conflict("The session does not accept uploads") from None
-        return self._view(asset, now), True
+        for _ in range(_TRIES):
+            session = own_session(self.store, caller, session_id)
+            caller.require_living_client(self.has_key)
+            if not session.accepts_uploads:
+                raise Conflict(f"The session is {session.status.value} and does not accept uploads")
+            now = self.clock.now()
+            request = requested_by(session, body.request, body.asset_type)
+            known = self._known(session.id, body.sha256, request)
+            if known:
+                return self._view(self._renewed(known, now), now), False
+            earlier = self._earlier(session.id, request)
+            asset = new_asset(session, now, self.clock.entropy(), by_person=caller.is_person, **body.model_dump())
+            try:
+                self.store.add_asset(asset, earlier)
+            except ConditionFailed:
+                if request is None:
+                    raise Conflict("The session does not accept uploads") from None
+                continue  # another file was registered for the request, or it was withdrawn: read it again
+            return self._view(asset, now), True
+        raise Conflict("The session was changed at the same time", retry_after=1)
 
-    def _known(self, session_id: str, sha256: str | None) -> Asset | None:
-        """Returns the asset that has or expects these bytes, unless it failed or was erased."""
+    def _known(self, session_id: str, sha256: str | None, request: FileRequest | None) -> Asset | None:
+        """Returns the asset that has or expects these bytes, unless it failed or was erased.
+
+        For a request, only the asset that was registered for it counts: the same bytes may answer two requests.
+        """
         assets = self.store.list_assets(session_id) if sha256 else []
         found = (each for each in assets if each.sha256 == sha256 and each.status not in _NOT_REUSABLE)
-        return next(found, None)
+        return next((each for each in found if request is None or each.id == request.asset_id), None)
+
+    def _earlier(self, session_id: str, request: FileRequest | None) -> Asset | None:
+        """Returns the request's asset, which the new one replaces. Raises Conflict when its file has arrived."""
+        asset = self.store.get_asset(session_id, request.asset_id) if request and request.asset_id else None
+        if not is_open(asset):
+            raise Conflict("The file of this request has already arrived", code="request_filled")
+        return asset
 
     def _renewed(self, asset: Asset, now: float) -> Asset:
         """Extends the asset's slot so that it lasts as long as a form that is signed now."""

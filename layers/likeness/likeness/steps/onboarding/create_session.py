@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from likeness.contracts.http import NewSession
-from likeness.contracts.views import asset_view, iso, session_view
-from likeness.domain.asset import new_asset
+from likeness.contracts.http import NewSession, file_requests
+from likeness.contracts.views import iso, session_view
+from likeness.domain.asset import Asset, new_asset
 from likeness.domain.caller import Caller
 from likeness.domain.ids import session_id
 from likeness.domain.links import why_not_return_to
@@ -25,6 +25,7 @@ from likeness.errors import ConditionFailed, Conflict, InvalidRequest, TooManyAt
 from likeness.ports.files import Files
 from likeness.ports.store import Store
 from likeness.ports.system import Clock, SigningKeys
+from likeness.steps.files.register_asset import requested_by
 from likeness.steps.onboarding.get_session import own_session_with_assets
 from likeness.steps.onboarding.open_link import OpenLink
 
@@ -70,6 +71,7 @@ class CreateSession:
             if body.consent
             else None,
             asset_count=len(body.assets),
+            requests={each.name: each for each in file_requests(body.requests)},
             correlation_id=correlation_id,
         )
         # Their ids are a millisecond apart, so that they sort in the order of the request.
@@ -77,19 +79,21 @@ class CreateSession:
             new_asset(session, now, self.clock.entropy(), position=position, **each.model_dump())
             for position, each in enumerate(body.assets)
         ]
+        session = _with_requested(session, assets)
         h5_link = None
         if body.start == "now":
             attempt, h5_link = self.links(session, 1, base_url, now)
             session = session.attempted(attempt, now)
         self.store.create_session(session, assets)
         self.created(session.id, correlation_id)
-        views = [
-            asset_view(each, self.files.upload_form(each.object_key, each.content_type, each.size_bytes, now))
-            for each in assets
-        ]
         return session_view(
             session,
-            views,
+            assets,
+            now=now,
+            uploads={
+                each.id: self.files.upload_form(each.object_key, each.content_type, each.size_bytes, now)
+                for each in assets
+            },
             max_attempts=self.max_attempts,
             h5_link=h5_link,
             invite_url=self._invite_url(session, base_url, now),
@@ -119,8 +123,9 @@ class CreateSession:
         except ConditionFailed:
             raise Conflict("Another attempt was started at the same time", retry_after=1) from None
         session = session.attempted(attempt, now)
-        views = [asset_view(each) for each in assets]
-        return session_view(session, views, max_attempts=self.max_attempts, h5_link=h5_link, person=caller.is_person)
+        return session_view(
+            session, assets, now=now, max_attempts=self.max_attempts, h5_link=h5_link, person=caller.is_person
+        )
 
     def renew_invite(self, caller: Caller, wanted: str, base_url: str) -> dict[str, Any]:
         """Returns the session's view with a new invite link. Earlier invite links stop working.
@@ -133,14 +138,28 @@ class CreateSession:
             session = self.store.renew_invite(session.id)
         except ConditionFailed:
             raise Conflict("The session is canceled or redacted and cannot have an invite link") from None
+        now = self.clock.now()
         return session_view(
             session,
-            [asset_view(each) for each in assets],
+            assets,
+            now=now,
             max_attempts=self.max_attempts,
-            invite_url=self._invite_url(session, base_url, self.clock.now()),
+            invite_url=self._invite_url(session, base_url, now),
         )
 
     def _invite_url(self, session: Session, base_url: str, now: float) -> str:
         expiry = int(now) + SESSION_TOKEN_LIFETIME_SECONDS
         token = issue_session_token(self.keys.current(), session.id, session.client_id, expiry, session.invite)
         return f"{base_url}/invite#{token}"
+
+
+def _with_requested(session: Session, assets: Sequence[Asset]) -> Session:
+    """Returns the session with the assets that are registered for its requests. Raises InvalidRequest."""
+    for position, asset in enumerate(assets):
+        at = f"assets.{position}."
+        request = requested_by(session, asset.request, asset.asset_type, at)
+        if request and request.asset_id:
+            raise InvalidRequest(f"{at}request: another asset has this request", field=f"{at}request")
+        if request:
+            session = replace(session, requests=session.requests | {request.name: replace(request, asset_id=asset.id)})
+    return session

@@ -15,6 +15,7 @@ from likeness.errors import InvalidRequest, NotFound
 from likeness.ports.files import AssetStore
 from likeness.ports.onboarding import SessionStore
 from likeness.ports.store import Store
+from likeness.ports.system import Clock
 
 _LARGEST_PAGE = 100
 _PAGE_SIZE = re.compile("[1-9][0-9]?|100")
@@ -46,13 +47,14 @@ class GetSession:
     """Reads the caller's sessions and assets."""
 
     store: Store
+    clock: Clock
     max_attempts: int
 
     def one(self, caller: Caller, session_id: str) -> dict[str, Any]:
         """Returns a session's view with its assets."""
         session, assets = own_session_with_assets(self.store, caller, session_id)
-        views = [asset_view(each) for each in assets]
-        return session_view(session, views, max_attempts=self.max_attempts, person=caller.is_person)
+        now = self.clock.now()
+        return session_view(session, assets, now=now, max_attempts=self.max_attempts, person=caller.is_person)
 
     def asset(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
         """Returns one asset's view."""

@@ -50,7 +50,7 @@ class EraseSession:
             if asset.status is not AssetStatus.REDACTED:
                 self.store.redact_asset(asset, now)
         tombstone = self.store.record_erasure(session.id, now)
-        return session_view(tombstone, [asset_view(each) for each in self.store.list_assets(session.id)])
+        return session_view(tombstone, self.store.list_assets(session.id), now=now)
 
     def _mark(self, caller: Caller, session_id: str) -> Session:
         """Marks the session as erased and returns it."""
