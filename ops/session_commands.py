@@ -17,7 +17,9 @@ from ops.stack import reach, with_stack
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-class _SessionId(click.ParamType):
+class SessionId(click.ParamType):
+    """A session's id as an argument."""
+
     name = "session_id"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -75,7 +77,7 @@ def list_sessions(
 
 
 @session.command()
-@click.argument("session_id", type=_SessionId())
+@click.argument("session_id", type=SessionId())
 @click.option("--dead-letters", is_flag=True, help="Also search the dead-letter queues for it.")
 @_as_json
 @with_stack
@@ -86,7 +88,7 @@ def show(session_id: str, dead_letters: bool, as_json: bool, stack_name: str, st
 
 
 @session.command()
-@click.argument("session_id", type=_SessionId())
+@click.argument("session_id", type=SessionId())
 @click.option("--asset", "asset_id", type=_AssetId(), help="Erase only this file.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @_as_json
