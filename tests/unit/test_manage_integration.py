@@ -61,7 +61,7 @@ def keys(account: ApiHarness) -> ClientKeys:
 def endpoint(keys: ClientKeys) -> Endpoint:
     webhooks = Webhooks(boto3.client("dynamodb"), "Table", private=False)
     webhooks.add("other", "https://other.example.com/?token=of-the-other")
-    return webhooks.add("acme", "https://app.example.com:8443/hooks/likeness?token=a-secret")
+    return webhooks.add("acme", "https://app.example.com:8443/hooks/likeness/XbpWqRtYuIoPaSdF?token=a-secret")
 
 
 def queue(name: str) -> Any:
@@ -91,10 +91,12 @@ def test_an_endpoint_is_shown_without_its_secret_and_its_query(acme: Client, end
     answer = acme("GET", "/webhooks")
     (shown,) = answer.json["webhooks"]
     assert (shown["id"], shown["url"], shown["state"]) == (
-        endpoint.id, "https://app.example.com:8443/hooks/likeness", "enabled",
+        endpoint.id, "https://app.example.com:8443/hooks/likeness/XbpW…", "enabled",
     )  # fmt: skip
     assert (shown["since"], shown["last_failure"], shown["event_types"]) == (None, None, [])
-    assert not [each for each in (endpoint.secret, "a-secret", "token", "whsec_") if each in answer.body]
+    assert not [
+        each for each in (endpoint.secret, "a-secret", "token", "whsec_", "qRtYuIoPaSdF") if each in answer.body
+    ]
 
 
 def test_the_state_of_an_endpoint_is_shown_with_its_start_and_the_last_failure(

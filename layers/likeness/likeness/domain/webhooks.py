@@ -31,6 +31,8 @@ _JITTER = 0.2
 _SECRET_BYTES = 32
 _UNSAFE = re.compile(r"[^\x21-\x7e]|\\")
 _LONGEST_URL = 2048
+#: The rest of a path's segment that is long enough for a token.
+_LONG_SEGMENT = re.compile(r"(?<=/[^/]{4})[^/]{12,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,12 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """The URL's origin and path, for the endpoint's own client. The query may contain a secret."""
+        """The URL's origin and path, for the endpoint's own client, without what may be a secret.
+
+        That is the query, and all but the first characters of a long segment of the path.
+        """
         parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc}{parts.path}"
+        return f"{parts.scheme}://{parts.netloc}{_LONG_SEGMENT.sub('…', parts.path)}"
 
     @property
     def host(self) -> str:

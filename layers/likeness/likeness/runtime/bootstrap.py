@@ -277,7 +277,7 @@ def revoke_invite() -> RevokeInvite:
     """The step of functions/revoke_invite."""
     from likeness.steps.onboarding.revoke_invite import RevokeInvite
 
-    return RevokeInvite(store(), int(number("MAX_ATTEMPTS_PER_SESSION")))
+    return RevokeInvite(store(), SystemClock(), int(number("MAX_ATTEMPTS_PER_SESSION")))
 
 
 def manage_integration() -> ManageIntegration:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from likeness.contracts.views import asset_view, session_view
+from likeness.contracts.views import session_view
 from likeness.domain.caller import Caller
 from likeness.ports.store import Store
+from likeness.ports.system import Clock
 from likeness.steps.onboarding.get_session import own_session_with_assets
 
 
@@ -16,6 +17,7 @@ class RevokeInvite:
     """Revokes invite links. ``max_attempts`` per session is for the view."""
 
     store: Store
+    clock: Clock
     max_attempts: int
 
     def __call__(self, caller: Caller, wanted: str) -> dict[str, Any]:
@@ -26,4 +28,4 @@ class RevokeInvite:
         session, assets = own_session_with_assets(self.store, caller, wanted)
         caller.require_client()
         self.store.revoke_invite(session.id)
-        return session_view(session, [asset_view(each) for each in assets], max_attempts=self.max_attempts)
+        return session_view(session, assets, now=self.clock.now(), max_attempts=self.max_attempts)
