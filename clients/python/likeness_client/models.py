@@ -239,7 +239,7 @@ class ClientKeys:
 
 @dataclass(frozen=True, kw_only=True)
 class Webhook:
-    """A webhook endpoint of this client. ``url`` is shown without what may be a secret; an empty ``event_types`` means all.
+    """A webhook endpoint of this client; an empty ``event_types`` means all. ``url`` is without what may be a secret.
 
     ``since`` is when ``state`` began, None for ``enabled``. ``last_failure`` is an HTTP status, or a code.
     """
