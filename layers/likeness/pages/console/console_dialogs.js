@@ -298,6 +298,7 @@ export class NewDialog {
       const wrong = error?.field === note.dataset.for;
       found ||= wrong;
       setText(note, wrong ? problemText({ ...error, message: error.message.replace(`${error.field}: `, "") }) : "");
+      if (!field) continue; // the note of a whole list
       note.id = `problem-${note.dataset.for.replaceAll(".", "-")}`;
       setAttributes(field, { "aria-invalid": wrong ? "true" : null, "aria-describedby": wrong ? note.id : null });
       if (wrong) field.focus();
