@@ -13,10 +13,19 @@ from botocore.exceptions import ClientError
 from likeness.adapters.files import S3Files
 from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.adapters.workflows import StepFunctions
-from likeness.contracts.views import asset_view, attempt_view, consent_view, iso, problem_view, session_view
+from likeness.contracts.views import (
+    asset_view,
+    attempt_view,
+    consent_view,
+    iso,
+    problem_view,
+    request_view,
+    session_view,
+)
 from likeness.domain.asset import Asset
 from likeness.domain.caller import Caller
 from likeness.domain.executions import executions_of
+from likeness.domain.progress import is_settled
 from likeness.domain.session import Attempt, Session, SessionStatus
 from likeness.errors import NotFound
 from likeness.runtime.system import SystemClock
@@ -31,7 +40,7 @@ _CONSOLES = {
     "aws-cn": "console.amazonaws.cn",
     "aws-us-gov": "console.amazonaws-us-gov.com",
 }
-_WRITTEN_BY_PEOPLE = ("name", "reference", "return_url")
+_WRITTEN_BY_PEOPLE = ("name", "reference", "return_url", "request", "hint")
 
 
 class Sessions:
@@ -59,6 +68,8 @@ class Sessions:
             raise NotFound(f"no session has the id {session_id}")
         view = _session(session) | {
             "executions": self._executions(session),
+            "requests": [_without_words(request_view(each, assets)) for each in session.requests.values()],
+            "settled": is_settled(session, assets, SystemClock().now()),
             "assets": self._assets(session, assets),
         }
         return view | ({"dead_letters": self._dead_letters(session_id)} if dead_letters else {})
@@ -152,6 +163,7 @@ def _session(session: Session) -> dict[str, Any]:
         "created_at": iso(session.created_at),
         "updated_at": iso(session.updated_at),
         "verified_at": iso(session.verified_at),
+        "finished_at": iso(session.finished_at),
         "driver": session.driver,
         "generation": session.generation,
         "consent": session.consent and consent_view(session.consent),

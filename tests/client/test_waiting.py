@@ -23,9 +23,9 @@ ID = "ses_1"
 
 
 def state(status: str, *assets: str, **changes: Any) -> Answer:
-    """Returns a response that shows a session with a status and assets."""
+    """Returns a response that shows a session with a status and assets, from a service without ``settled``."""
     shown = [example("asset_active", status=each) for each in assets]
-    return Answer(body=example("session_verified", status=status, assets=shown, **changes))
+    return Answer(body=example("session_verified", **{"status": status, "assets": shown, "settled": None} | changes))
 
 
 def test_each_change_is_reported_once(server: Script, client: Client) -> None:
@@ -50,6 +50,13 @@ def test_verified_does_not_wait_for_files_and_settled_does(server: Script, clien
         state("verified", "failed", "active"),
     )  # fmt: skip
     assert [each.status for each in client.wait_until_settled(ID, 30).assets] == ["failed", "active"]
+    assert not server.answers
+
+
+def test_the_service_says_when_nothing_more_is_expected(server: Script, client: Client) -> None:
+    server.then(state("verified", settled=False), state("verified", "uploaded", settled=False))
+    server.then(state("verified", "active", settled=True))
+    assert [each.status for each in client.wait_until_settled(ID, 30).assets] == ["active"]
     assert not server.answers
 
 

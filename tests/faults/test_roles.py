@@ -94,6 +94,26 @@ def _an_onboarding(where: SimulatedAws) -> None:
     assert where.api("DELETE", SESSION, session_id=story.session_id).status == 200
 
 
+def _file_requests(where: SimulatedAws) -> None:
+    wanted = [{"name": name, "asset_type": "Image"} for name in ("face 0", "face 1", "face 2")]
+    made = where.api("POST", "/sessions", body={"requests": wanted[:1]}).body
+    on = {"session_id": made["id"]}
+    where.browser(take_check(made["attempt"]["h5_link"], "pass"))
+    where.settle()
+    assert where.api("POST", f"{SESSION}/requests", body={"requests": wanted}, **on).status == 201
+    body = registration(0) | {"request": "face 0"}
+    first, second = (where.api("POST", f"{SESSION}/assets", body=body, **on) for _ in range(2))
+    assert (first.status, second.status) == (201, 201), "the first file has not arrived"
+    _upload(where, second.body, FACES[0])
+    where.settle()
+    assert where.api("POST", f"{SESSION}/assets", body=body, **on).body["code"] == "request_filled"
+    where.api("POST", f"{SESSION}/assets", body=registration(1) | {"request": "face 1"}, **on)
+    for name, status in (("face 2", 200), ("face 1", 200), ("face 0", 409)):
+        assert where.api("DELETE", f"{SESSION}/requests/{{name}}", name=name, **on).status == status
+    view = where.api("POST", f"{SESSION}/finish", **on).body
+    assert (view["settled"], view["requests"][0]["status"]) == (True, "active")
+
+
 def _an_idempotency_key_after_a_failure(where: SimulatedAws) -> None:
     where.simulator.add_faults(FaultRule(call="session", kind="both", code=422, times=1))
     body = {"reference": "order-1"}
@@ -382,6 +402,7 @@ def _a_restored_table(where: SimulatedAws) -> None:
 
 
 SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
+    _file_requests,
     _an_onboarding,
     _an_idempotency_key_after_a_failure,
     _a_failed_attempt_and_an_abandoned_one,

@@ -24,7 +24,7 @@ from ops.client_keys import ClientKeys
 
 #: Long enough for a person who passes immediately, short enough to wait for in a test.
 LINK_CHECK_SECONDS = 20
-TIMEOUT_SECONDS = 90
+TIMEOUT_SECONDS = 180
 #: A webhook that fails this often, a second apart, is a dead letter.
 WEBHOOK_TRIES = 4
 
@@ -71,6 +71,8 @@ class Canaries:
         if isinstance(body, dict):
             written = [body.get("reference"), body.get("return_url"), body.get("name")]
             written += [each.get("name") for each in body.get("assets") or []]
+            asked = [each for each in body.get("requests") or [] if isinstance(each, dict)]
+            written += [each.get(name) for each in asked for name in ("name", "hint")]
             # Short words occur in harmless lines.
             self.personal |= {each for each in written if isinstance(each, str) and len(each) >= 8}
 

@@ -23,7 +23,9 @@ from tests.functions import cold_start, environment, event_of_request, invoke, o
 BASE = "https://likeness.example/v1"
 ORIGINS = ("https://app.example.com", "https://app.example.com:8443", "http://127.0.0.1:8080", "http://[::1]:9000")
 KEY = b"k" * 64
-_HANDLERS = ("authorize", "create_session", "get_session", "get_stats", "register_asset", "receive_callback")
+_HANDLERS = (
+    "authorize", "create_session", "get_session", "get_stats", "register_asset", "request_files", "receive_callback",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

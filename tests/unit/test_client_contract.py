@@ -24,12 +24,14 @@ from likeness_client import (
     Client,
     Consent,
     ConsentText,
+    FileRequest,
     Language,
     LikenessApiError,
     NewAsset,
     Page,
     Problem,
     ProblemCode,
+    RequestStatus,
     Retry,
     Session,
     SessionStatus,
@@ -63,6 +65,8 @@ SES, AST = "ses_01KE1Q5V0G8Z6W3N4R2T7Y9XAB", "ast_01KE1Q5V0G5C1D2E3F4G5H6J7K"
 WHE = "whe_01KE1Q5V0G8Z6W3N4R2T7Y9XAB"
 IMAGE = NewAsset(name="front", asset_type="Image", content_type="image/jpeg", size_bytes=1000, sha256="0" * 64)
 CLIP = NewAsset(name="clip", asset_type="Video", content_type="video/mp4", size_bytes=1000)
+SIDE = FileRequest(name="side", asset_type="Image", required=False)
+FRONT = NewAsset(name="n", asset_type="Image", content_type="image/jpeg", size_bytes=1, request="front")
 TEXT = read(ConsentText, EXAMPLES["consent_text"]["value"])
 
 #: Each operation, first with all arguments, then with as few as possible.
@@ -75,6 +79,7 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
             start="on_open",
             consent=Consent(text_version="2026-11", given_at=datetime(2026, 1, 2, tzinfo=UTC)),
             assets=[IMAGE, CLIP],
+            requests=[FileRequest(name="voice", asset_type="Audio", hint="Say hello"), SIDE],
             idempotency_key="order-1",
         ),
         lambda client: client.create_session(),
@@ -98,7 +103,11 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
     "registerAsset": [
         lambda client: client.register_asset(SES, IMAGE),
         lambda client: client.register_asset(SES, CLIP),
+        lambda client: client.register_asset(SES, FRONT),
     ],
+    "addRequests": [lambda client: client.add_requests(SES, [SIDE])],
+    "withdrawRequest": [lambda client: client.withdraw_request(SES, "say hello: 你好")],
+    "finishSession": [lambda client: client.finish_session(SES)],
     "getAsset": [lambda client: client.get_asset(SES, AST)],
     "getStats": [lambda client: client.stats(date(2026, 11, 12), date(2026, 11, 25)), lambda client: client.stats()],
     "getConsentText": [lambda client: client.consent_text("zh"), lambda client: client.consent_text()],
@@ -289,6 +298,7 @@ def _compare(document: Any, value: Any) -> None:
     ("kind", "example"),
     [
         (Session, "session_made"), (Session, "session_again"), (Session, "session_verified"),
+        (Session, "session_asked"), (Session, "session_finished"),
         (Session, "session_erased"), (Page, "page"), (Asset, "asset_made"), (Asset, "asset_active"),
         (Asset, "asset_erased"),
         (Problem, "invalid_body"), (Problem, "internal_error"), (Consent, "consent"), (Stats, "stats"),
@@ -308,7 +318,7 @@ def _enums(node: Any, name: str = "", owner: str = "") -> Iterator[tuple[str, st
             if key in ("properties", "schemas"):
                 for inner, schema in each.items():
                     yield from _enums(schema, inner, name)
-            elif key not in ("examples", "example"):
+            elif key not in ("examples", "example", "not"):
                 yield from _enums(each, name, owner)
     elif isinstance(node, list):
         for each in node:
@@ -321,6 +331,7 @@ def test_every_enumeration_value_of_the_contract_is_known() -> None:
         ("", "AssetStatus"): AssetStatus,
         ("", "AttemptStatus"): AttemptStatus,
         ("", "AssetType"): AssetType,
+        ("", "RequestStatus"): RequestStatus,
         ("", "Language"): Language,
         ("NewSession", "start"): Start,
         ("Webhook", "state"): WebhookState,

@@ -34,7 +34,7 @@ from tests.unit.step_harness import BASE, TABLE, StepHarness
 ACME = Caller("acme")
 _SECONDS = itertools.count(1)
 FRONT = {"name": "front", "asset_type": "Image", "hint": "Your face, in daylight"}
-VOICE = {"name": "say hello/你好", "asset_type": "Audio"}
+VOICE = {"name": "say hello: 你好", "asset_type": "Audio"}
 SIDE = {"name": "side", "asset_type": "Image", "required": False}
 TYPES = {"Image": ("image/jpeg", jpeg()), "Audio": ("audio/wav", wav())}
 
@@ -111,7 +111,7 @@ def test_a_session_shows_its_requests_in_order_and_a_listing_does_not(case: Case
     front = {"name": "front", "asset_type": "Image", "hint": "Your face, in daylight", "required": True}
     opened = {"asset_id": None, "status": "open"}
     assert case.made["requests"][0] == front | opened
-    assert [each["name"] for each in case.view["requests"]] == ["front", "say hello/你好", "side"]
+    assert [each["name"] for each in case.view["requests"]] == ["front", "say hello: 你好", "side"]
     assert [each["required"] for each in case.view["requests"]] == [True, True, False]
     (listed,) = GetSession(case.harness.store, case.harness.clock, 5).list(ACME, limit="1")["sessions"]
     assert not {"requests", "finished_at", "settled"} & set(listed)
@@ -125,6 +125,7 @@ def test_a_session_shows_its_requests_in_order_and_a_listing_does_not(case: Case
         ([FRONT | {"name": "n" * 65}], "requests.0.name"),
         ([FRONT | {"name": ".."}], "requests.0.name"),
         ([FRONT | {"name": "a\nb"}], "requests.0.name"),
+        ([FRONT | {"name": "a/b"}], "requests.0.name"),
         ([FRONT | {"hint": "h" * 201}], "requests.0.hint"),
         ([FRONT | {"asset_type": "Text"}], "requests.0.asset_type"),
         ([FRONT | {"size_bytes": 1}], "requests.0.size_bytes"),
@@ -165,7 +166,7 @@ def test_a_file_for_a_request_has_its_name_and_fills_it(case: Case) -> None:
     uploaded = case.arrive(asset)
     assert case.statuses["front"] == "received"
     case.activate(uploaded)
-    assert case.statuses == {"front": "active", "say hello/你好": "open", "side": "open"}
+    assert case.statuses == {"front": "active", "say hello: 你好": "open", "side": "open"}
     with pytest.raises(Conflict) as caught:
         case.register("front")
     assert caught.value.code == "request_filled"
@@ -234,7 +235,7 @@ def test_requests_are_added_once_and_withdrawn(case: Case) -> None:
     body = MoreRequests.model_validate({"requests": [FRONT, {"name": "clip", "asset_type": "Video"}]})
     shown, is_new = case.requests.add(ACME, case.id, body)
     assert is_new
-    assert [each["name"] for each in shown["requests"]] == ["front", "say hello/你好", "side", "clip"]
+    assert [each["name"] for each in shown["requests"]] == ["front", "say hello: 你好", "side", "clip"]
     assert case.requests.add(ACME, case.id, body) == (shown, False)
     other = MoreRequests.model_validate({"requests": [FRONT | {"hint": "Another"}]})
     with pytest.raises(Conflict) as caught:
@@ -340,7 +341,7 @@ def test_requests_that_are_added_at_once_are_all_kept(case: Case) -> None:
         return MoreRequests.model_validate({"requests": [SIDE | {"name": name}]})
 
     _behind(case, lambda: case.requests.add(ACME, case.id, more("a"))).requests.add(ACME, case.id, more("b"))
-    assert list(case.row.requests) == ["front", "say hello/你好", "side", "a", "b"]
+    assert list(case.row.requests) == ["front", "say hello: 你好", "side", "a", "b"]
     _behind(case, lambda: case.requests.withdraw(ACME, case.id, "a")).requests.withdraw(ACME, case.id, "a")
 
 
@@ -384,7 +385,7 @@ def test_it_is_settled_when_the_required_requests_are_active(case: Case) -> None
     assert not case.view["settled"]
     case.fill("front")
     assert not case.view["settled"]
-    case.fill("say hello/你好", "Audio")
+    case.fill("say hello: 你好", "Audio")
     assert case.view["settled"]
     optional = case.register("side")
     assert not case.view["settled"], "the upload of an optional file has begun"

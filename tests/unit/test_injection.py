@@ -44,6 +44,7 @@ HARMLESS = [
     f"{CANARY}' OR '1'='1",
     f"../../{CANARY}", f"{CANARY}\\r\\n", f"=cmd|{CANARY}", f"{CANARY} 人 😀 é", f"__proto__{CANARY}",
 ]  # fmt: skip
+WANTED = {"name": "front", "asset_type": "Image"}
 PICTURE = {"name": "front", "asset_type": "Image", "content_type": "image/jpeg", "size_bytes": 1000}
 
 
@@ -89,9 +90,11 @@ FIELDS: list[tuple[str, Any]] = [
     ("consent.text_version", lambda text: {"consent": {"text_version": text, "given_at": "2026-01-01T00:00:00Z"}}),
     ("consent.given_at", lambda text: {"consent": {"text_version": "1", "given_at": text}}),
     ("assets.0.name", lambda text: {"assets": [PICTURE | {"name": text}]}),
+    ("requests.0.name", lambda text: {"requests": [WANTED | {"name": text}]}),
+    ("requests.0.hint", lambda text: {"requests": [WANTED | {"hint": text}]}),
     ("assets.0", lambda text: {"assets": [PICTURE | {"content_type": text}]}),
 ]
-SHOWN = {"reference", "consent.text_version", "assets.0.name"}
+SHOWN = {"reference", "consent.text_version", "assets.0.name", "requests.0.name", "requests.0.hint"}
 
 
 @pytest.mark.parametrize("text", BREAKING)
@@ -112,6 +115,9 @@ def test_text_that_only_looks_dangerous_is_an_ordinary_value(
     api: ApiHarness, log: io.StringIO, field: str, body: Any, text: str
 ) -> None:
     answer = check(api.create(**body(text)), log)
+    if field == "requests.0.name" and "/" in text:
+        assert answer.json["field"] == field
+        return
     if field not in SHOWN:
         assert answer.status in (201, 400)
         return
@@ -122,6 +128,12 @@ def test_text_that_only_looks_dangerous_is_an_ordinary_value(
         assert shown["reference"] == text
     if field == "assets.0.name":
         assert shown["assets"][0]["name"] == text
+    if field.startswith("requests.0."):
+        assert shown["requests"][0][field.rpartition(".")[2]] == text
+    if field == "requests.0.name":
+        values = {"session_id": answer.json["id"], "name": text}
+        resource = "/sessions/{session_id}/requests/{name}"
+        assert check(api.request("request_files", "DELETE", resource, parameters=values), log).json["requests"] == []
 
 
 @pytest.mark.parametrize("text", BREAKING + HARMLESS)
@@ -145,6 +157,8 @@ def test_an_idempotency_key_is_visible_ascii(api: ApiHarness, log: io.StringIO, 
         ("get_session", "/sessions/{session_id}/assets/{asset_id}", None),
         ("create_session", "/sessions/{session_id}/attempts", "{}"),
         ("register_asset", "/sessions/{session_id}/assets", json.dumps(PICTURE)),
+        ("request_files", "/sessions/{session_id}/requests", json.dumps({"requests": [WANTED]})),
+        ("request_files", "/sessions/{session_id}/finish", "{}"),
     ],
 )
 def test_an_invalid_path_segment_is_not_found(
@@ -300,6 +314,7 @@ def _broken_row(api: ApiHarness) -> str:
         ("get_session", "GET", "/sessions/{session_id}"),
         ("create_session", "POST", "/sessions/{session_id}/attempts"),
         ("register_asset", "POST", "/sessions/{session_id}/assets"),
+        ("request_files", "POST", "/sessions/{session_id}/finish"),
     ],
 )
 def test_an_internal_error_is_a_problem_with_an_id_and_no_details(

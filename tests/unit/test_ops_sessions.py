@@ -14,6 +14,7 @@ from moto import mock_aws
 
 from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.file_requests import FileRequest
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
@@ -95,6 +96,7 @@ def make(account: Account) -> Callable[..., Session]:
             consent=Consent("2026-11", "2027-01-15T08:00:00Z"),
             attempts={1: Attempt(1, AttemptStatus.OPEN, TOKEN, NOW, NOW + 120)},
             asset_count=2,
+            requests={NAME: FileRequest(NAME, AssetType.IMAGE, hint=f"for {REFERENCE}")},
         )
         made = replace(made, **changes)
         key = f"uploads/{made.id}/a/{NAME}.jpg"
@@ -143,6 +145,8 @@ def test_show_has_the_facts_for_an_incident(account: Account, make: Callable[...
     assert found["assets"][0]["error"]["code"] == "face_mismatch"
     assert found["consent"]["text_version"] == "2026-11"
     assert found["erasure"] is None
+    wanted = {"asset_type": "Image", "required": True, "asset_id": None, "status": "open"}
+    assert (found["requests"], found["settled"], found["finished_at"]) == ([wanted], False, None)
 
 
 def test_show_lists_executions_of_fresh_names(account: Account, make: Callable[..., Session]) -> None:

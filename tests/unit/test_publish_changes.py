@@ -19,6 +19,7 @@ from likeness.adapters.table.stream import read_change
 from likeness.contracts.events import Change
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.events import Event
+from likeness.domain.file_requests import FileRequest
 from likeness.domain.media.types import AssetType
 from likeness.domain.metrics import Metric
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
@@ -49,7 +50,7 @@ def session(status: SessionStatus, error: str | None = None, **changes: Any) -> 
         reference=MARK, return_url=f"https://app.example.com/{MARK}",
         consent=Consent(f"text-{MARK}", f"time-{MARK}"), group_id="group-1" if verified else None,
         last_error=Problem(error, f"words of {MARK}", f"upstream-{MARK}") if error else None,
-        driver=f"driver-{MARK}", attempts={1: attempt},
+        driver=f"driver-{MARK}", attempts={1: attempt}, requests={MARK: FileRequest(MARK, AssetType.IMAGE, MARK)},
     )  # fmt: skip
     return replace(made, **changes)
 
@@ -60,7 +61,7 @@ def asset(status: AssetStatus, **changes: Any) -> Asset:
     made = Asset(
         id=ASSET_ID, session_id=SESSION_ID, name=MARK, asset_type=AssetType.IMAGE, content_type=f"image/{MARK}",
         status=status, object_key=f"uploads/{MARK}", created_at=NOW, updated_at=NOW, version_id=f"version-{MARK}",
-        crun_asset_id="asset-1", client_id="acme", sha256=f"digest-{MARK}",
+        crun_asset_id="asset-1", client_id="acme", sha256=f"digest-{MARK}", request=MARK,
         error=Problem("face_mismatch", f"words of {MARK}", f"upstream-{MARK}") if failed else None,
     )  # fmt: skip
     return replace(made, **changes)
@@ -120,6 +121,8 @@ def every_event() -> list[Event]:
     found += [
         published_event(each, each.lost("404", each.updated_at)) for each in assets if each and each.status == "active"
     ]
+    verified = session(SessionStatus.VERIFIED)
+    found.append(published_event(verified, replace(verified, finished_at=NOW)))
     return [each for each in found if each]
 
 

@@ -24,6 +24,7 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "erase_session": {"statusCode": 404},
     "record_consent": {"statusCode": 404},
     "register_asset": {"statusCode": 404},
+    "request_files": {"statusCode": 404},
     "receive_callback": {"statusCode": 404},
     "open_validation": {"statusCode": 401},
     "get_result": {"statusCode": 401},

@@ -9,6 +9,7 @@ from datetime import date
 from os import PathLike
 from types import TracebackType
 from typing import BinaryIO, Self
+from urllib.parse import quote
 
 import requests
 
@@ -18,6 +19,7 @@ from likeness_client.models import (
     ClientKeys,
     Consent,
     ConsentText,
+    FileRequest,
     Language,
     NewAsset,
     Page,
@@ -87,15 +89,19 @@ class Client:
         start: Start | None = None,
         consent: Consent | None = None,
         assets: Sequence[NewAsset] = (),
+        requests: Sequence[FileRequest] = (),
         idempotency_key: str | None = None,
     ) -> Session:
         """Creates a session for one person. Only this response contains its links and upload forms.
+
+        ``assets`` are files that you have, ``requests`` files that the person's page asks for.
 
         ``idempotency_key``: for a day, the same key with the same arguments returns the same session, also to other
         processes. Without one, the client generates a key, so that its retries never create a second session.
         """
         body: dict[str, object] = {"language": language, "reference": reference, "return_url": return_url}
         body |= {"start": start, "assets": [each.to_json() for each in assets] or None}
+        body["requests"] = [each.to_json() for each in requests] or None
         if consent:
             given_at = consent.given_at
             if given_at.tzinfo is None:
@@ -169,6 +175,22 @@ class Client:
         else:
             send_file(self._http, asset.upload, file, asset.size_bytes, self._timeout, on_progress)
 
+    def add_requests(self, session_id: str, requests: Sequence[FileRequest]) -> Session:
+        """Asks the person for further files, and returns the session. The same requests again change nothing."""
+        body = {"requests": [each.to_json() for each in requests]}
+        return read(Session, self._transport.send(Request("POST", f"/sessions/{_id(session_id)}/requests", body=body)))
+
+    def withdraw_request(self, session_id: str, name: str) -> Session:
+        """Withdraws a file request that has no file yet, and returns the session."""
+        if name in ("", ".", "..") or "/" in name:
+            raise ValueError("a file request cannot have this name")
+        path = f"/sessions/{_id(session_id)}/requests/{quote(name, safe='')}"
+        return read(Session, self._transport.send(Request("DELETE", path)))
+
+    def finish_session(self, session_id: str) -> Session:
+        """Records that the person has nothing more to send, and returns the session. Can be repeated."""
+        return read(Session, self._transport.send(Request("POST", f"/sessions/{_id(session_id)}/finish")))
+
     def get_asset(self, session_id: str, asset_id: str) -> Asset:
         """Returns the asset."""
         return read(Asset, self._transport.send(Request("GET", f"/sessions/{_id(session_id)}/assets/{_id(asset_id)}")))
@@ -231,7 +253,11 @@ class Client:
         return self._wait(session_id, lambda session: session.status == "verified", timeout, on_change)
 
     def wait_until_settled(self, session_id: str, timeout: float = 900.0, on_change: OnChange | None = None) -> Session:
-        """Waits like ``wait_until_verified``, and until each asset is active, failed or erased."""
+        """Waits like ``wait_until_verified``, and until no file is in progress or expected.
+
+        That is when the person has finished, or all required file requests have an active file. Without file requests,
+        it is when each of your files is active, failed or erased.
+        """
         return self._wait(session_id, lambda session: session.is_settled, timeout, on_change)
 
     def _wait(

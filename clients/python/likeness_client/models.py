@@ -20,6 +20,7 @@ WebhookState = Literal["enabled", "failing", "paused", "disabled"]
 SessionStatus = Literal["requires_input", "processing", "verified", "canceled", "redacted"]
 AttemptStatus = Literal["open", "passed", "failed", "lapsed", "verified", "lost"]
 AssetStatus = Literal["awaiting_upload", "uploaded", "submitting", "processing", "active", "failed", "redacted"]
+RequestStatus = Literal["open", "received", "active"]
 ProblemCode = Literal[
     "bad_request",
     "conflict",
@@ -30,7 +31,10 @@ ProblemCode = Literal[
     "internal_error",
     "invalid_request",
     "not_found",
+    "not_verified",
     "rate_limited",
+    "request_exists",
+    "request_filled",
     "request_in_progress",
     "storage_unavailable",
     "throttled",
@@ -112,6 +116,8 @@ class Asset:
     status: str
     created_at: datetime
     updated_at: datetime
+    #: The name of the file request for which it was registered.
+    request: str | None = None
     crun_asset_id: str | None = None
     #: crun's first id of a file that was submitted twice.
     earlier_crun_asset_id: str | None = None
@@ -175,6 +181,26 @@ class Erasure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FileRequest:
+    """A file to ask the person for. ``hint`` says what it should show or say; the person sees it with ``name``.
+
+    ``asset_id`` (the newest asset for it) and ``status`` are only in a session.
+    """
+
+    name: str
+    asset_type: str
+    hint: str | None = None
+    required: bool = True
+    asset_id: str | None = None
+    status: str = "open"
+
+    def to_json(self) -> dict[str, object]:
+        """Returns the JSON of the request, without absent values."""
+        asked = {"name": self.name, "asset_type": self.asset_type, "required": self.required}
+        return asked | ({"hint": self.hint} if self.hint is not None else {})
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionSummary:
     """A session in a listing."""
 
@@ -204,11 +230,22 @@ class Session(SessionSummary):
     assets: tuple[Asset, ...] = ()
     consent: Consent | None = None
     verified_at: datetime | None = None
+    #: The files that the person is asked for.
+    requests: tuple[FileRequest, ...] = ()
+    #: When the person had nothing more to send.
+    finished_at: datetime | None = None
+    #: Whether it is verified and nothing more is expected. None from a service that does not have it yet.
+    settled: bool | None = None
     invite_url: str | None = field(default=None, repr=False)
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is verified and every asset is active, failed or erased."""
+        """Whether nothing more is expected: ``settled``.
+
+        From an older service: whether it is verified and every asset is active, failed or erased.
+        """
+        if self.settled is not None:
+            return self.settled
         return self.status == "verified" and all(each.is_settled for each in self.assets)
 
 
@@ -312,14 +349,23 @@ class NewAsset:
     content_type: str
     size_bytes: int
     sha256: str | None = None
+    #: The name of the file request that it is for. The asset then has this name.
+    request: str | None = None
 
     @classmethod
     def of_file(
-        cls, path: str | Path, *, name: str | None = None, content_type: str | None = None, with_sha256: bool = True
+        cls,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        with_sha256: bool = True,
+        request: str | None = None,
     ) -> NewAsset:
         """Returns the registration of the file at ``path``; the type is that of the suffix or ``content_type``.
 
-        Raises ValueError for a suffix or a type that the service does not accept.
+        Its name is ``request`` or ``name``, by default that of the file. Raises ValueError for a suffix or a type that
+        the service does not accept.
         """
         path = Path(path)
         content_type = content_type or CONTENT_TYPES.get(path.suffix.lower())
@@ -329,7 +375,8 @@ class NewAsset:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest() if with_sha256 else None
         return cls(
-            name=name or path.name,
+            name=request or name or path.name,
+            request=request,
             asset_type=asset_type,
             content_type=content_type,
             size_bytes=path.stat().st_size,

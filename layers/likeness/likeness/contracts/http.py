@@ -35,7 +35,12 @@ def _not_a_dot_segment(name: str) -> str:
 
 
 _Name = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT, pattern=PRINTABLE)]
-_RequestName = Annotated[_Name, AfterValidator(_not_a_dot_segment)]
+#: It is part of a path. Servers differ in what they do with an encoded slash, so it has none.
+_RequestName = Annotated[
+    str,
+    Field(min_length=1, max_length=NAME_LIMIT, pattern=PRINTABLE.replace(r"\x1f", r"\x1f/")),
+    AfterValidator(_not_a_dot_segment),
+]
 
 
 class RequestedFile(Body):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from likeness.contracts.http import MoreRequests, file_requests
 from likeness.contracts.views import session_view
@@ -68,7 +69,8 @@ class RequestFiles:
         for tried in range(_TRIES):
             session, assets = own_session_with_assets(self.store, caller, session_id)
             caller.require_client()
-            request = session.requests.get(name)
+            # A name in a path may still be encoded.
+            request = session.requests.get(name) or session.requests.get(unquote(name))
             if request is None:
                 if tried:  # by the previous try, whose answer was lost, or by another caller
                     return self._view(session, assets, caller)
@@ -80,7 +82,7 @@ class RequestFiles:
                 self.store.withdraw_request(session.id, request, asset)
             except ConditionFailed:
                 continue
-            session.requests.pop(name)
+            session.requests.pop(request.name)
             return self._view(session, assets, caller)
         raise Conflict("The session was changed at the same time", retry_after=1)
 
