@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import click
 
 from likeness.domain.caller import key_digest
 from ops.client_keys import ClientKeys
-from ops.stack import reach, with_stack
+from ops.stack import api_url, reach, with_stack
 
 CLIENT_ID = "black-box"
 _ROOT = Path(__file__).resolve().parent.parent
@@ -24,7 +23,7 @@ def main(stack_name: str, state_file: Path | None) -> None:
     """Test a deployed stack as a caller sees it; the exit code is pytest's."""
     stack = reach(stack_name, state_file)
     keys = ClientKeys(stack.client("dynamodb"), stack.outputs["TableName"])
-    url = json.loads(state_file.read_text())["api_url"] if state_file else stack.outputs["ApiUrl"]
+    url = api_url(stack_name, state_file)
     key = keys.add(CLIENT_ID)
     try:
         # The key goes into the environment, which other users of the machine cannot read.

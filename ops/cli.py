@@ -14,6 +14,7 @@ from ops.cost_commands import cost
 from ops.deploy_commands import deploy
 from ops.doctor_commands import doctor
 from ops.inventory_commands import inventory
+from ops.invite_commands import invite_people
 from ops.preflight_commands import preflight
 from ops.redrive import Redriven, redrive_queue, redrive_uploads
 from ops.session_commands import session
@@ -43,6 +44,7 @@ main.add_command(cost)
 main.add_command(deploy)
 main.add_command(doctor)
 main.add_command(inventory)
+main.add_command(invite_people)
 main.add_command(preflight)
 main.add_command(session)
 main.add_command(tail)

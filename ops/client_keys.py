@@ -5,27 +5,16 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from likeness.adapters.table.client_keys import client_key_from
 from likeness.adapters.table.items import CLIENT_KEYS, client_key_key, decode_item, encode, encode_item
-from likeness.domain.caller import key_digest
+from likeness.domain.caller import ClientKey, key_digest
 from likeness.domain.links import origin_of
 
 _DEFAULT_PORT = {"https": ":443", "http": ":80"}
 CLIENT_ID = re.compile(r"[a-z0-9-]{1,32}")
-
-
-@dataclass(frozen=True, slots=True)
-class ClientKey:
-    """A stored key. ``revoked_at`` is None while it works."""
-
-    key_id: str
-    client_id: str
-    return_origins: tuple[str, ...]
-    created_at: str
-    revoked_at: str | None
 
 
 class ClientKeys:
@@ -59,16 +48,7 @@ class ClientKeys:
 
     def known(self) -> list[ClientKey]:
         """Returns every key, including revoked ones."""
-        return [
-            ClientKey(
-                each["key_id"],
-                each["client_id"],
-                tuple(each["return_origins"]),
-                each["created_at"],
-                each.get("revoked_at"),
-            )
-            for each in self._items("")
-        ]
+        return [client_key_from(each) for each in self._items("")]
 
     def rotate(self, key_id: str) -> str:
         """Creates another key for the client and the origins of ``key_id``, and returns it; the old key still works.

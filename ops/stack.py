@@ -100,3 +100,10 @@ def reach(stack_name: str, state_file: Path | None) -> Stack:
     if "TableName" not in outputs:
         raise click.ClickException(f"the stack {stack_name} has no output TableName: is it a Likeness stack?")
     return Stack(stack_name, make, outputs)
+
+
+def api_url(stack_name: str, state_file: Path | None) -> str:
+    """Returns the URL of the stack's API. Raises ClickException when the stack cannot be found."""
+    if state_file:
+        return str(_state(state_file)["api_url"])
+    return reach(stack_name, None).outputs["ApiUrl"]

@@ -14,12 +14,12 @@ import click
 
 from likeness.contracts.events import EVENT_TYPES
 from likeness.contracts.views import iso
-from likeness.contracts.webhooks import Delivery, Resumption
+from likeness.contracts.webhooks import Delivery, Resumption, concerns
 from likeness.domain.webhooks import Endpoint
 from ops.redrive import redrive_queue, redrive_some
 from ops.stack import Stack, reach, with_stack
 from ops.webhook_listen import Kept, Listener, Received, endpoints, forward
-from ops.webhooks import MAX_COUNTED, Webhooks, concerns
+from ops.webhooks import MAX_COUNTED, Webhooks
 
 
 @click.group()

@@ -10,8 +10,8 @@ from typing import Any
 from likeness.adapters.table.items import encode
 from likeness.adapters.table.webhooks import DynamoWebhooks, webhook_item, webhook_key
 from likeness.contracts.events import EVENT_TYPES
-from likeness.contracts.views import iso
-from likeness.contracts.webhooks import TEST_EVENT, Delivery, Resumption, WebhookEvent, read_webhook_message
+from likeness.contracts.integration import make_test_delivery
+from likeness.contracts.webhooks import Delivery, Resumption
 from likeness.domain.ids import ulid
 from likeness.domain.webhooks import MAX_ENDPOINTS, ROTATION_SECONDS, Endpoint, endpoint_id, fault_of_url, new_secret
 from likeness.runtime.system import SystemClock
@@ -89,7 +89,7 @@ class Webhooks:
         self._update(
             found,
             "SET resumption = :resumption "
-            "REMOVE disabled_at, disabled_reason, failing_since, trying_until, paused_at, probe",
+            "REMOVE disabled_at, disabled_reason, failing_since, trying_until, paused_at, probe, last_failure",
             values={":resumption": made.id},
         )
         return made
@@ -124,14 +124,7 @@ class Webhooks:
         found = self.find(endpoint)
         if found.disabled_at is not None:
             raise ValueError(f"{found.id} is disabled ({found.disabled_reason}): `webhook enable` first")
-        now = self._clock.now()
-        data = {
-            "version": "1",
-            "id": f"evt_{ulid(int(now * 1000), self._clock.entropy())}",
-            "time": iso(now),
-            "client_id": found.client_id,
-        }
-        return Delivery(found.id, WebhookEvent(TEST_EVENT, data))
+        return make_test_delivery(found, self._clock.now(), self._clock.entropy())
 
     def clients(self) -> list[str]:
         """Returns the ids of all clients."""
@@ -148,12 +141,3 @@ class Webhooks:
             ConditionExpression=condition,
             **found,
         )
-
-
-def concerns(body: str, endpoint: str) -> bool:
-    """Returns whether a message of the webhook queue is for this endpoint alone."""
-    try:
-        message = read_webhook_message(body)
-    except ValueError:
-        return False
-    return isinstance(message, Delivery | Resumption) and message.endpoint_id == endpoint

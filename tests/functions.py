@@ -29,6 +29,8 @@ FUNCTIONS = (
     "erase_session",
     "get_session",
     "get_stats",
+    "revoke_invite",
+    "manage_integration",
     "record_consent",
     "register_asset",
     "request_files",

@@ -12,7 +12,9 @@ from typing import Any
 
 from bench.checked.stage import ACTIVE_AFTER_SECONDS, OperationFailed, Stage, answered, stage
 from bench.table import Row
+from likeness.adapters.table.webhooks import webhook_item
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
+from likeness.domain.webhooks import Endpoint, new_secret
 from tests.faults.crun_caller import CALLBACK
 from tests.faults.fault_injection import Call
 from tests.faults.onboarding import FACES, registration, take_check
@@ -115,6 +117,27 @@ def _list(at: Stage) -> Act:
 def _stats(at: Stage) -> Act:
     at.verified("one")
     return lambda: answered(at.where.api("GET", "/stats"), 200)
+
+
+def _revoke(at: Stage) -> Act:
+    made = at.post("/sessions", {"start": "on_open"})["id"]
+    return lambda: answered(at.where.api("DELETE", "/sessions/{session_id}/invite", session_id=made), 200)
+
+
+def _endpoint(at: Stage) -> str:
+    made = Endpoint("acme", "whe_1", "https://app.example.com/", new_secret(bytes(32)), at.where.now)
+    at.where.aws("dynamodb").put_item(TableName="Table", Item=webhook_item(made))
+    return made.id
+
+
+def _webhooks(at: Stage) -> Act:
+    _endpoint(at)
+    return lambda: answered(at.where.api("GET", "/webhooks"), 200)
+
+
+def _test_webhook(at: Stage) -> Act:
+    made = _endpoint(at)
+    return lambda: answered(at.where.api("POST", "/webhooks/{webhook_id}/test", webhook_id=made), 202)
 
 
 def _authorize(at: Stage) -> Act:
@@ -300,6 +323,9 @@ OPERATIONS = (
     Operation("get_session, one asset", "get_session", 1, "1 read", _get_asset),
     Operation("get_session, a list", "get_session", 1, "1 read", _list),
     Operation("get_stats", "get_stats", 2, "1 read of each index", _stats),
+    Operation("revoke_invite", "revoke_invite", 2, "1 read, 1 write", _revoke),
+    Operation("manage_integration, webhooks", "manage_integration", 1, "1 read", _webhooks),
+    Operation("manage_integration, a test", "manage_integration", 2, "1 read, 1 message", _test_webhook),
     Operation("register_asset", "register_asset", 2, "1 read, 1 write", _register),
     Operation("record_consent", "record_consent", 2, "1 read, 1 write", _consent),
     Operation(

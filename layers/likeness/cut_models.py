@@ -28,7 +28,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "events": ("PutEvents",),
     "s3": ("CreateBucket", "DeleteObject", "GetObject", "HeadBucket", "ListObjectVersions", "PutObject"),
     "secretsmanager": ("GetSecretValue",),
-    "sqs": ("ChangeMessageVisibility", "SendMessage"),
+    "sqs": ("ChangeMessageVisibility", "DeleteMessage", "ReceiveMessage", "SendMessage"),
     "stepfunctions": ("DescribeExecution", "GetExecutionHistory", "StartExecution", "StopExecution"),
 }
 #: The names of services in endpoints.json that differ.

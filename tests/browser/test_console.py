@@ -938,6 +938,8 @@ def test_the_console_works_by_keyboard_only(enter: Any, busy_client: Api, finish
     expect(page.get_by_role("button", name="Erase…")).to_be_enabled()
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Invite link…")).to_be_focused()
+    page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Erase…")).to_be_focused()
     page.keyboard.press("Escape")
     expect(first).to_be_focused()

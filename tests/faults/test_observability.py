@@ -40,6 +40,8 @@ def _send_refused_requests(where: SimulatedAws, session_id: str) -> None:
     missing = {"session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
     where.api("GET", "/sessions/{session_id}", **missing)
     where.api("DELETE", "/sessions/{session_id}", **missing)
+    where.api("DELETE", "/sessions/{session_id}/invite", **missing)
+    where.api("POST", "/webhooks/{webhook_id}/test", webhook_id="whe_1")
     where.api("POST", "/sessions/{session_id}/assets", body={"unheard": 1}, session_id=session_id)
     where.api("POST", "/sessions/{session_id}/consent", body={"unheard": 1}, session_id=session_id)
     where.api("POST", "/sessions/{session_id}/requests", body={"unheard": 1}, session_id=session_id)
@@ -68,7 +70,7 @@ def test_every_line_has_its_ids(person: Onboarding) -> None:
     # The authorizer logs nothing here: every key is valid.
     assert set(FUNCTIONS) - set(lines) == {"authorize", *ELSEWHERE}
     of_requests = {"create_session", "erase_session", "get_session", "record_consent", "register_asset", "get_stats",
-                   "receive_callback", "request_files"}  # fmt: skip
+                   "receive_callback", "request_files", "revoke_invite", "manage_integration"}  # fmt: skip
     for function, written in lines.items():
         wanted = {"function_request_id"}
         if function in TASKS:

@@ -20,6 +20,7 @@ import pytest
 
 from likeness.adapters.table.items import session_key
 from likeness.adapters.table.webhooks import webhook_item
+from likeness.contracts.integration import make_test_delivery
 from likeness.contracts.webhooks import Resumption
 from likeness.domain.drop_in import session_of
 from likeness.domain.session import MAX_ASSETS_PER_SESSION
@@ -251,6 +252,21 @@ def _webhooks(where: SimulatedAws) -> None:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             where.settle(60)
     _a_webhook_that_waits(where)
+    _a_test_and_a_replay(where)
+
+
+def _a_test_and_a_replay(where: SimulatedAws) -> None:
+    endpoint = Endpoint("acme", "whe_3", "https://app.example.com/", new_secret(bytes(32)), where.now)
+    where.aws("dynamodb").put_item(TableName="Table", Item=webhook_item(endpoint))
+    sqs, dead = where.aws("sqs"), os.environ["WEBHOOK_DEAD_LETTER_QUEUE_URL"]
+    delivery = make_test_delivery(endpoint, where.now, bytes(10))
+    for body in (delivery.to_json(), "of another endpoint"):
+        sqs.send_message(QueueUrl=dead, MessageBody=body)
+    assert where.api("GET", "/client-keys").status == 200
+    assert "whe_3" in {each["id"] for each in where.api("GET", "/webhooks").body["webhooks"]}
+    assert where.api("POST", "/webhooks/{webhook_id}/test", webhook_id="whe_3").status == 202
+    answer = where.api("POST", "/webhooks/{webhook_id}/replay", webhook_id="whe_3")
+    assert answer.body == {"replayed": 1, "complete": True}
 
 
 def _a_webhook_that_waits(where: SimulatedAws) -> None:
@@ -324,6 +340,7 @@ def _a_full_session_and_a_new_invite(where: SimulatedAws) -> None:
         where.settle()
         assert len(where.store.list_assets(session)) == before
     assert where.api("POST", f"{SESSION}/invite", session_id=session).status == 201
+    assert where.api("DELETE", f"{SESSION}/invite", session_id=session).status == 200
 
 
 def _lost_events_of_files(where: SimulatedAws) -> None:

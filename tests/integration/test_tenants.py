@@ -40,6 +40,11 @@ TABLE: dict[Route, Row] = {
     ("POST", "/sessions"): Row(client=201, person=403, body={"start": "on_open"}),
     ("GET", "/sessions"): Row(client=200, person=403),
     ("GET", "/stats"): Row(client=200, person=403),
+    ("GET", "/client-keys"): Row(client=200, person=403),
+    ("GET", "/webhooks"): Row(client=200, person=403),
+    # The endpoint does not exist; test_webhooks.py has the tenants of endpoints.
+    ("POST", "/webhooks/{webhook_id}/test"): Row(client=404, person=403),
+    ("POST", "/webhooks/{webhook_id}/replay"): Row(client=404, person=403),
     # The link is not the person's.
     ("POST", "/qr-codes"): Row(client=200, person=403, body="https://app.example.com/"),
     ("GET", "/sessions/{session_id}"): Row(client=200, person=200),
@@ -57,6 +62,7 @@ TABLE: dict[Route, Row] = {
     # No file was uploaded.
     ("GET", "/sessions/{session_id}/assets/{asset_id}/preview"): Row(client=404, person=404),
     ("DELETE", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=403),
+    ("DELETE", "/sessions/{session_id}/invite"): Row(client=200, person=403),
     ("POST", "/sessions/{session_id}/invite"): Row(client=201, person=403),
 }
 #: Routes without credentials. The callback has its signature.
@@ -137,7 +143,7 @@ def ask(caller: Api, route: Route, ids: dict[str, str]) -> requests.Response:
     path = (
         route[1]
         .replace("{path+}", "nowhere")
-        .format(attempt="1", signature="A" * 43, version="0", file="none.js", name="none", **ids)
+        .format(attempt="1", signature="A" * 43, version="0", file="none.js", name="none", webhook_id="whe_1", **ids)
     )
     body = TABLE[route].body if route in TABLE else None
     return caller(route[0], path, **{"data" if isinstance(body, str) else "json": body})

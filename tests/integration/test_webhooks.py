@@ -193,7 +193,7 @@ def test_waiting_deliveries_are_sent_when_a_paused_endpoint_is_enabled(tenant: C
     endpoint = webhooks.find(paused.client_id, paused.endpoint)
     assert endpoint is not None
     now = time.time()
-    assert webhooks.pause(endpoint, now - PAUSE_AFTER_SECONDS, event_id("probe"), now)
+    assert webhooks.pause(endpoint, now - PAUSE_AFTER_SECONDS, event_id("probe"), now, "503")
     for name in ("one", "two"):
         paused.announce(event_id(name))
     wait_for_outcomes(paused.api, paused.endpoint, "waiting", "waiting")

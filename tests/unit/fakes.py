@@ -253,11 +253,11 @@ class FakeWebhooks:
         if found and found.disabled_at is None:
             self.add(replace(found, disabled_at=now, disabled_reason=reason))
 
-    def failed(self, endpoint: Endpoint, since: float) -> None:
+    def failed(self, endpoint: Endpoint, since: float, failure: str) -> None:
         found = self.find(endpoint.client_id, endpoint.id)
         if found is not None:
             earlier = since if found.failing_since is None else found.failing_since
-            self.add(replace(found, failing_since=earlier, trying_until=None))
+            self.add(replace(found, failing_since=earlier, trying_until=None, last_failure=failure))
 
     def try_alone(self, endpoint: Endpoint, now: float) -> bool:
         found = self.find(endpoint.client_id, endpoint.id)
@@ -266,17 +266,21 @@ class FakeWebhooks:
         self.add(replace(found, trying_until=now + ALONE_SECONDS))
         return True
 
-    def pause(self, endpoint: Endpoint, since: float, probe: str, now: float) -> bool:
+    def pause(self, endpoint: Endpoint, since: float, probe: str, now: float, failure: str) -> bool:
         found = self.find(endpoint.client_id, endpoint.id)
         if found is None or found.paused_at is not None or found.failing_since not in (None, since):
             return False
-        self.add(replace(found, paused_at=now, probe=probe, failing_since=since, trying_until=None))
+        self.add(
+            replace(found, paused_at=now, probe=probe, failing_since=since, trying_until=None, last_failure=failure)
+        )
         return True
 
     def resume(self, endpoint: Endpoint, resumption: str) -> None:
         found = self.find(endpoint.client_id, endpoint.id)
         if found is not None:
-            ended: dict[str, Any] = dict.fromkeys(("failing_since", "trying_until", "paused_at", "probe"))
+            ended: dict[str, Any] = dict.fromkeys(
+                ("failing_since", "trying_until", "paused_at", "probe", "last_failure")
+            )
             self.add(replace(found, resumption=resumption, **ended))
 
     def keep(self, endpoint: Endpoint, delivery: WaitingDelivery, now: float) -> None:

@@ -38,7 +38,7 @@ from likeness_client import (
     Start,
     Stats,
 )
-from likeness_client.models import CONTENT_TYPES
+from likeness_client.models import CONTENT_TYPES, ClientKeys, WebhookReplay, Webhooks, WebhookState, WebhookTest
 from likeness_client.reading import read
 from tests.contract_file import CONTRACT, EXAMPLES, PATHS, SCHEMAS
 
@@ -62,6 +62,7 @@ _OF_OTHERS = {"NewAssetUpload", "Refusal", "AssetInfo"}
 IGNORED = {Problem: {"type"}}  # always about:blank; ``code`` distinguishes problems
 
 SES, AST = "ses_01KE1Q5V0G8Z6W3N4R2T7Y9XAB", "ast_01KE1Q5V0G5C1D2E3F4G5H6J7K"
+WHE = "whe_01KE1Q5V0G8Z6W3N4R2T7Y9XAB"
 IMAGE = NewAsset(name="front", asset_type="Image", content_type="image/jpeg", size_bytes=1000, sha256="0" * 64)
 CLIP = NewAsset(name="clip", asset_type="Video", content_type="video/mp4", size_bytes=1000)
 SIDE = FileRequest(name="side", asset_type="Image", required=False)
@@ -106,6 +107,11 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
     "declineConsent": [lambda client: client.decline_consent(SES)],
     "createAttempt": [lambda client: client.create_attempt(SES)],
     "renewInvite": [lambda client: client.renew_invite(SES)],
+    "revokeInvite": [lambda client: client.revoke_invite(SES)],
+    "listClientKeys": [lambda client: client.client_keys()],
+    "listWebhooks": [lambda client: client.webhooks()],
+    "testWebhook": [lambda client: client.test_webhook(WHE)],
+    "replayWebhook": [lambda client: client.replay_webhook(WHE)],
     "registerAsset": [
         lambda client: client.register_asset(SES, IMAGE),
         lambda client: client.register_asset(SES, CLIP),
@@ -277,7 +283,8 @@ def test_every_property_is_read_or_ignored_and_no_field_lacks_a_property() -> No
     found: dict[Any, set[str]] = defaultdict(set)
     for name, kind in {
         "Session": Session, "Asset": Asset, "Problem": Problem, "SessionPage": Page, "Consent": Consent,
-        "ConsentText": ConsentText, "Stats": Stats,
+        "ConsentText": ConsentText, "Stats": Stats, "ClientKeys": ClientKeys, "Webhooks": Webhooks,
+        "WebhookTest": WebhookTest, "WebhookReplay": WebhookReplay,
     }.items():  # fmt: skip
         _properties(SCHEMAS[name], kind, found)
     assert len(found) >= 12
@@ -308,6 +315,7 @@ def _compare(document: Any, value: Any) -> None:
         (Session, "session_erased"), (Page, "page"), (Asset, "asset_made"), (Asset, "asset_active"),
         (Asset, "asset_erased"),
         (Problem, "invalid_body"), (Problem, "internal_error"), (Consent, "consent"), (Stats, "stats"),
+        (ClientKeys, "client_keys"), (Webhooks, "webhooks"), (WebhookReplay, "webhook_replay"),
     ],
 )  # fmt: skip
 def test_the_values_of_the_examples_are_read(kind: type, example: str) -> None:
@@ -339,6 +347,7 @@ def test_every_enumeration_value_of_the_contract_is_known() -> None:
         ("", "RequestStatus"): RequestStatus,
         ("", "Language"): Language,
         ("NewSession", "start"): Start,
+        ("Webhook", "state"): WebhookState,
     }
     by_name = {"language": Language, "asset_type": AssetType}
     seen = set()

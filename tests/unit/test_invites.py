@@ -44,6 +44,7 @@ class InviteHarness:
     def ask(self, caller: ApiHarness, method: str, what: str, session: str, body: Any = None) -> Answer:
         function = {"/invite": "create_session", "/attempts": "create_session", "/assets": "register_asset",
                     "/consent": "record_consent", "": "get_session"}[what]  # fmt: skip
+        function = "revoke_invite" if method == "DELETE" else function
         text = None if body is None else json.dumps(body)
         parameters = {"session_id": session}
         return caller.request(
@@ -54,7 +55,7 @@ class InviteHarness:
 @pytest.fixture(scope="module")
 def invites() -> Iterator[InviteHarness]:
     with service() as running:
-        running.apps["record_consent"] = cold_start("record_consent")
+        running.apps |= {each: cold_start(each) for each in ("record_consent", "revoke_invite")}
         yield InviteHarness(running, ClientKeys(boto3.client("dynamodb"), "Table"))
 
 
@@ -87,10 +88,27 @@ def test_a_new_invite_link_revokes_the_older_ones(invites: InviteHarness, client
             for method, what, body in (("GET", "", None), ("POST", "/assets", IMAGE), ("POST", "/attempts", None)):
                 answer = invites.ask(person, method, what, session, body)
                 assert (answer.status, answer.json["code"]) == (403, "forbidden")
-                assert "newer invite link" in answer.json["detail"]
+                assert "replaced by a newer one" in answer.json["detail"]
         newest = invites.as_holder_of(tokens[-1])
         assert invites.ask(newest, "GET", "", session).status == 200
         assert invites.ask(newest, "POST", "/assets", session, IMAGE).status == 201
+
+
+def test_a_revoked_invite_link_stops_working_and_a_new_one_can_follow(
+    invites: InviteHarness, client: ApiHarness
+) -> None:
+    made = client.create()
+    session, token = made.json["id"], token_of(made)
+    for _ in range(2):
+        revoked = invites.ask(client, "DELETE", "/invite", session)
+        assert (revoked.status, revoked.json["id"]) == (200, session)
+        assert "invite_url" not in revoked.json
+        assert invites.ask(invites.as_holder_of(token), "GET", "", session).status == 403
+    renewed = token_of(invites.ask(client, "POST", "/invite", session))
+    assert invites.ask(invites.as_holder_of(renewed), "GET", "", session).status == 200
+    assert invites.ask(invites.as_holder_of(renewed), "DELETE", "/invite", session).status == 403
+    assert invites.ask(invites.as_holder_of(renewed), "GET", "", session).status == 200
+    assert invites.ask(client, "DELETE", "/invite", "ses_01K00000000000000000000000").status == 404
 
 
 def test_a_token_of_an_earlier_version_counts_as_number_zero(invites: InviteHarness, client: ApiHarness) -> None:

@@ -20,6 +20,7 @@ from likeness.contracts import drop_in
 from likeness.contracts.consent import ConsentAgreed
 from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, read_body
 from likeness.contracts.http import AssetRegistration, MoreRequests, NewSession
+from likeness.contracts.integration import key_view, webhook_view
 from likeness.contracts.stats import stats_view
 from likeness.contracts.views import (
     asset_view,
@@ -31,6 +32,7 @@ from likeness.contracts.views import (
     session_view,
 )
 from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.caller import ClientKey
 from likeness.domain.consent import ConsentText
 from likeness.domain.file_requests import FileRequest, RequestStatus
 from likeness.domain.files import UploadForm
@@ -46,6 +48,7 @@ from likeness.domain.session import (
     SessionStatus,
 )
 from likeness.domain.stats import Day
+from likeness.domain.webhooks import Endpoint
 from likeness.errors import (
     Forbidden,
     InvalidRequest,
@@ -223,6 +226,17 @@ DAY = Day(
     date(2026, 11, 25), 1, Counter(verified=1), Counter(lapsed=1), Counter(active=1), Counter(face_mismatch=1),
     Counter({4.757: 1}),
 )  # fmt: skip
+KEYS = [
+    ClientKey("3f1c0a9be27d", "acme", ("https://app.example.com",), "2026-01-02T03:04:05Z", revoked)
+    for revoked in (None, "2026-02-01T09:00:00Z")
+]
+ENDPOINT = Endpoint("acme", "whe_x", "https://app.example.com/hooks?token=secret", "whsec_secret", AT)
+ENDPOINTS = [
+    ENDPOINT,
+    replace(ENDPOINT, event_types=("likeness.session.verified",), failing_since=AT, last_failure="503"),
+    replace(ENDPOINT, failing_since=AT, paused_at=AT, last_failure="timeout"),
+    replace(ENDPOINT, disabled_at=AT, disabled_reason="gone"),
+]
 #: Views for each schema. Together they have every property, and every optional or nullable one absent or null.
 VIEWS: dict[str, list[Any]] = {
     "Session": [
@@ -245,6 +259,10 @@ VIEWS: dict[str, list[Any]] = {
     "Preview": [preview_view("https://uploads.test/", 1_800_000_300.0, "image/png")],
     "ConsentText": [consent_text_view(ConsentText("2026-11", Language.EN, "Title", "Text"))],
     "Stats": [stats_view([DAY], "more"), stats_view([], None)],
+    "ClientKeys": [{"keys": [key_view(each) for each in KEYS]}],
+    "Webhooks": [{"webhooks": [webhook_view(each) for each in ENDPOINTS]}],
+    "WebhookTest": [{"event_id": "evt_1"}],
+    "WebhookReplay": [{"replayed": 1, "complete": True}],
     "VisualValidateSession": [
         drop_in.envelope(
             drop_in.visual_validate_session("0" * 26 + "A" * 40, "https://h5.test/", "https://app.example.com/")

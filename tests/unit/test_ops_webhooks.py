@@ -13,12 +13,12 @@ import boto3
 import pytest
 from click.testing import CliRunner
 
-from likeness.contracts.webhooks import Delivery, Resumption, WebhookEvent, read_webhook_message
+from likeness.contracts.webhooks import Delivery, Resumption, WebhookEvent, concerns, read_webhook_message
 from likeness.domain.webhooks import MAX_ENDPOINTS
 from ops.cli import main
 from ops.client_keys import ClientKeys
 from ops.redrive import Redriven, redrive_some
-from ops.webhooks import Webhooks, concerns
+from ops.webhooks import Webhooks
 from tests.aws import inventory
 
 TABLE = "inventory"
@@ -97,9 +97,9 @@ def test_a_paused_endpoint_is_enabled_again_and_only_the_last_message_sends_what
     webhooks: Webhooks,
 ) -> None:
     made, stored = webhooks.add("acme", URL), webhooks._read
-    stored.failed(made, 1_800_000_000.0)
+    stored.failed(made, 1_800_000_000.0, "503")
     assert stored.try_alone(made, 1_800_000_000.0)
-    assert stored.pause(made, 1_800_000_000.0, "evt_1", 1_800_007_200.0)
+    assert stored.pause(made, 1_800_000_000.0, "evt_1", 1_800_007_200.0, "503")
     waits = WebhookEvent("likeness.asset.active", {"id": "evt_1", "time": "now", "client_id": "acme"}).waiting
     stored.keep(made, waits, 1_800_007_200.0)
     assert webhooks.waiting(made) == 1
@@ -163,9 +163,9 @@ def test_the_list_shows_pauses_and_waiting_deliveries_and_enable_sends_them(
 ) -> None:
     made, stored = webhooks.add("acme", URL), webhooks._read
     assert "  enabled  all  " in ops("list")
-    stored.failed(made, 1_800_000_000.0)
+    stored.failed(made, 1_800_000_000.0, "503")
     assert "  failing since 2027-01-15T08:00:00Z  all  " in ops("list")
-    stored.pause(made, 1_800_000_000.0, "evt_1", 1_800_007_200.0)
+    stored.pause(made, 1_800_000_000.0, "evt_1", 1_800_007_200.0, "503")
     for number in range(2):
         event = WebhookEvent("likeness.asset.active", {"id": f"evt_{number}", "time": "now", "client_id": "acme"})
         stored.keep(made, event.waiting, 1_800_007_200.0)

@@ -116,7 +116,7 @@ def test_an_endpoint_fails_since_the_start_of_the_first_failed_try() -> None:
     sending.deliver(1)
     sending.clock.at += 5
     assert sending.deliver(2) == Outcome("not_accepted", 5, 500)
-    assert sending.now == endpoint(failing_since=NOW)
+    assert sending.now == endpoint(failing_since=NOW, last_failure="500")
 
 
 def test_a_delivery_waits_without_a_request_while_another_one_is_tried() -> None:
@@ -203,8 +203,8 @@ def test_an_endpoint_that_fails_for_hours_is_paused_and_one_delivery_keeps_tryin
 
 def test_only_one_of_two_deliveries_that_pause_an_endpoint_keeps_trying() -> None:
     sending = Sending(failing_since=NOW - PAUSE_AFTER_SECONDS)
-    assert sending.webhooks.pause(sending.now, NOW - PAUSE_AFTER_SECONDS, "evt_1", NOW)
-    assert not sending.webhooks.pause(sending.now, NOW - PAUSE_AFTER_SECONDS, "evt_2", NOW)
+    assert sending.webhooks.pause(sending.now, NOW - PAUSE_AFTER_SECONDS, "evt_1", NOW, "503")
+    assert not sending.webhooks.pause(sending.now, NOW - PAUSE_AFTER_SECONDS, "evt_2", NOW, "503")
     assert sending.now.probe == "evt_1"
 
 
@@ -333,27 +333,27 @@ def test_the_table_stores_the_failure_of_an_endpoint(dynamodb: Any) -> None:
         assert found is not None
         return found
 
-    webhooks.failed(now(), NOW + 0.25)
-    webhooks.failed(now(), NOW + 9)
-    assert now() == endpoint(failing_since=NOW + 0.25)
+    webhooks.failed(now(), NOW + 0.25, "503")
+    webhooks.failed(now(), NOW + 9, "timeout")
+    assert now() == endpoint(failing_since=NOW + 0.25, last_failure="timeout")
     assert [webhooks.try_alone(now(), NOW + each) for each in (20, 21, 20 + ALONE_SECONDS)] == [True, False, True]
-    webhooks.failed(now(), NOW + 60)
+    webhooks.failed(now(), NOW + 60, "503")
     assert now().trying_until is None
-    assert not webhooks.pause(now(), NOW, "evt_1", NOW + 99), "it has recovered and failed again since"
-    assert [webhooks.pause(now(), NOW + 0.25, each, NOW + 99) for each in ("evt_1", "evt_2")] == [True, False]
-    paused = endpoint(failing_since=NOW + 0.25, paused_at=NOW + 99, probe="evt_1")
+    assert not webhooks.pause(now(), NOW, "evt_1", NOW + 99, "503"), "it has recovered and failed again since"
+    assert [webhooks.pause(now(), NOW + 0.25, each, NOW + 99, "503") for each in ("evt_1", "evt_2")] == [True, False]
+    paused = endpoint(failing_since=NOW + 0.25, paused_at=NOW + 99, probe="evt_1", last_failure="503")
     assert now() == paused
     webhooks.resume(paused, "evt_1")
     assert now() == endpoint(resumption="evt_1")
-    assert webhooks.pause(now(), NOW + 200, "evt_1", NOW + 200), "also without a recorded failure"
+    assert webhooks.pause(now(), NOW + 200, "evt_1", NOW + 200, "503"), "also without a recorded failure"
 
 
 def test_a_failure_of_a_removed_endpoint_creates_no_item(dynamodb: Any) -> None:
     webhooks, removed = DynamoWebhooks(dynamodb, "Table"), endpoint(2)
-    webhooks.failed(removed, NOW)
+    webhooks.failed(removed, NOW, "503")
     webhooks.resume(removed, "evt_1")
     assert not webhooks.try_alone(removed, NOW)
-    assert not webhooks.pause(removed, NOW, "evt_1", NOW)
+    assert not webhooks.pause(removed, NOW, "evt_1", NOW, "503")
     assert webhooks.find("acme", "whe_2") is None
 
 

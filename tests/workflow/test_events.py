@@ -19,6 +19,8 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "create_session": {"statusCode": 201},
     "get_session": {"statusCode": 404},
     "get_stats": {"statusCode": 200, "body": '{"days": [], "next_cursor": null}'},
+    "revoke_invite": {"statusCode": 404},
+    "manage_integration": {"statusCode": 200, "body": '{"webhooks": []}'},
     "erase_session": {"statusCode": 404},
     "record_consent": {"statusCode": 404},
     "register_asset": {"statusCode": 404},

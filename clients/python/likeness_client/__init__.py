@@ -23,6 +23,7 @@ from likeness_client.models import (
     AssetType,
     Attempt,
     AttemptStatus,
+    ClientKey,
     Consent,
     ConsentDeclined,
     ConsentText,
@@ -45,6 +46,9 @@ from likeness_client.models import (
     Stats,
     StatsDay,
     UploadForm,
+    Webhook,
+    WebhookReplay,
+    WebhookState,
 )
 from likeness_client.transport import Retry
 from likeness_client.waiting import Poll
@@ -58,6 +62,7 @@ __all__ = [
     "Attempt",
     "AttemptStatus",
     "Client",
+    "ClientKey",
     "ConflictError",
     "ConnectionFailedError",
     "Consent",
@@ -96,5 +101,8 @@ __all__ = [
     "UploadError",
     "UploadForm",
     "WaitTimeoutError",
+    "Webhook",
+    "WebhookReplay",
+    "WebhookState",
     "__version__",
 ]

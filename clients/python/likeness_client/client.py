@@ -15,6 +15,8 @@ import requests
 
 from likeness_client.models import (
     Asset,
+    ClientKey,
+    ClientKeys,
     Consent,
     ConsentDeclined,
     ConsentText,
@@ -29,6 +31,10 @@ from likeness_client.models import (
     Start,
     Stats,
     StatsDay,
+    Webhook,
+    WebhookReplay,
+    Webhooks,
+    WebhookTest,
 )
 from likeness_client.reading import read
 from likeness_client.transport import Request, Retry, Timeout, Transport
@@ -183,6 +189,10 @@ class Client:
         """Returns the session with a new link in ``invite_url``; earlier invite links become invalid."""
         return read(Session, self._transport.send(Request("POST", f"/sessions/{_id(session_id)}/invite")))
 
+    def revoke_invite(self, session_id: str) -> Session:
+        """Invalidates the session's invite links, without a new one. Can be repeated."""
+        return read(Session, self._transport.send(Request("DELETE", f"/sessions/{_id(session_id)}/invite")))
+
     def register_asset(self, session_id: str, asset: NewAsset) -> Asset:
         """Registers one file, and returns its asset with the form for ``upload``.
 
@@ -275,6 +285,22 @@ class Client:
             cursor = found.next_cursor
             if cursor is None:
                 return days
+
+    def client_keys(self) -> tuple[ClientKey, ...]:
+        """Returns all keys of this client by their ids, oldest first, including revoked ones."""
+        return read(ClientKeys, self._transport.send(Request("GET", "/client-keys"))).keys
+
+    def webhooks(self) -> tuple[Webhook, ...]:
+        """Returns all webhook endpoints of this client, without their secrets."""
+        return read(Webhooks, self._transport.send(Request("GET", "/webhooks"))).webhooks
+
+    def test_webhook(self, webhook_id: str) -> str:
+        """Sends a ``likeness.webhook.test`` event to an endpoint. Returns the event's id."""
+        return read(WebhookTest, self._transport.send(Request("POST", f"/webhooks/{_id(webhook_id)}/test"))).event_id
+
+    def replay_webhook(self, webhook_id: str) -> WebhookReplay:
+        """Sends an endpoint's failed deliveries again, with the same ids."""
+        return read(WebhookReplay, self._transport.send(Request("POST", f"/webhooks/{_id(webhook_id)}/replay")))
 
     def wait_until_verified(
         self, session_id: str, timeout: float = 900.0, on_change: OnChange | None = None

@@ -16,6 +16,7 @@ from typing import Literal
 Language = Literal["zh", "en", "zh-Hant"]
 Start = Literal["now", "on_open"]
 AssetType = Literal["Image", "Video", "Audio"]
+WebhookState = Literal["enabled", "failing", "paused", "disabled"]
 SessionStatus = Literal["requires_input", "processing", "verified", "canceled", "redacted"]
 AttemptStatus = Literal["open", "passed", "failed", "lapsed", "verified", "lost"]
 AssetStatus = Literal["awaiting_upload", "uploaded", "submitting", "processing", "active", "failed", "redacted"]
@@ -46,6 +47,7 @@ ProblemCode = Literal[
     "unauthorized",
     "upstream_credits_exhausted",
     "upstream_rejected",
+    "webhook_disabled",
 ]
 
 #: Content types by suffix. The module mimetypes is not used, because its types differ between machines.
@@ -284,6 +286,61 @@ class Page:
     next_cursor: str | None = None
     examined: int = 0
     examined_to: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientKey:
+    """A key of this client by its ``id``; the key itself is not stored. ``revoked_at`` is None while it works."""
+
+    id: str
+    created_at: datetime
+    return_origins: tuple[str, ...]
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientKeys:
+    """All keys of this client, oldest first."""
+
+    keys: tuple[ClientKey, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """A webhook endpoint of this client; an empty ``event_types`` means all. ``url`` is without what may be a secret.
+
+    ``since`` is when ``state`` began, None for ``enabled``. ``last_failure`` is an HTTP status, or a code.
+    """
+
+    id: str
+    url: str
+    event_types: tuple[str, ...]
+    state: str
+    created_at: datetime
+    since: datetime | None = None
+    last_failure: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhooks:
+    """All webhook endpoints of this client."""
+
+    webhooks: tuple[Webhook, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookTest:
+    """The id of a queued test event."""
+
+    event_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookReplay:
+    """The number of deliveries that were queued again. Unless ``complete``, another call replays the rest."""
+
+    replayed: int
+    complete: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated
+from likeness.domain.webhooks import Letter
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
@@ -20,6 +21,19 @@ class SqsQueue:
         """See the port."""
         with translated():
             self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds)
+
+    def receive(self) -> list[Letter]:
+        """See the port ``DeadLetters``. Waits a second, so that all of the queue's servers are asked."""
+        with translated():
+            found = self._client.receive_message(
+                QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=60, WaitTimeSeconds=1
+            )
+        return [Letter(each["Body"], each["ReceiptHandle"]) for each in found.get("Messages", ())]
+
+    def delete(self, receipt: str) -> None:
+        """See the port ``DeadLetters``."""
+        with translated():
+            self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
 
     def hide(self, receipt_handle: str, seconds: int) -> None:
         """Hides a received message for ``seconds``, after which it is delivered again if it was not deleted."""

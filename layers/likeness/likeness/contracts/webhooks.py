@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 
 from likeness.domain.webhooks import WaitingDelivery
 
-#: Sent by `ops webhook test` only.
+#: Sent by `ops webhook test` and POST /webhooks/{id}/test only.
 TEST_EVENT = "likeness.webhook.test"
 
 
@@ -177,6 +177,15 @@ def read_webhook_message(body: str) -> WebhookMessage:
         fields.get("endpoint_id"),  # type: ignore[arg-type]
         WebhookEvent(event.get("type"), event.get("data")),  # type: ignore[arg-type]
     )
+
+
+def concerns(body: str, endpoint_id: str) -> bool:
+    """Whether a message of the webhook queue is for this endpoint alone."""
+    try:
+        message = read_webhook_message(body)
+    except ValueError:
+        return False
+    return isinstance(message, Delivery | Resumption) and message.endpoint_id == endpoint_id
 
 
 def headers(event: WebhookEvent, secrets: Sequence[str], now: float) -> dict[str, str]:

@@ -16,6 +16,17 @@ def key_digest(client_key: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientKey:
+    """A stored key, without the key itself. Times in ISO 8601; ``revoked_at`` is None while it works."""
+
+    key_id: str
+    client_id: str
+    return_origins: tuple[str, ...]
+    created_at: str
+    revoked_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """The result of the authorizer. ``session_id`` is set for a person, who may act on that session only."""
 
@@ -44,7 +55,7 @@ class Caller:
         if session is None or session.client_id != self.client_id or self.session_id not in (None, session.id):
             raise NotFound("Session not found")
         if self.session_id is not None and self.invite != session.invite:
-            raise Forbidden("A newer invite link has replaced this one")
+            raise Forbidden("This invite link was revoked, or replaced by a newer one")
         return session
 
     def require_living_client(self, has_key: Callable[[str], bool]) -> None:

@@ -31,6 +31,8 @@ _JITTER = 0.2
 _SECRET_BYTES = 32
 _UNSAFE = re.compile(r"[^\x21-\x7e]|\\")
 _LONGEST_URL = 2048
+#: The rest of a path's segment that is long enough for a token.
+_LONG_SEGMENT = re.compile(r"(?<=/[^/]{4})[^/]{12,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,26 @@ class Endpoint:
     paused_at: float | None = None
     probe: str | None = None
     resumption: str | None = None
+    #: The HTTP status of the last failed try, or a code when there was no response; None after an accepted one.
+    last_failure: str | None = None
+
+    @property
+    def state(self) -> tuple[str, float | None]:
+        """``enabled``, ``failing``, ``paused`` or ``disabled``, and since when; None for ``enabled``."""
+        if self.disabled_at is not None:
+            return "disabled", self.disabled_at
+        if self.paused_at is not None:
+            return "paused", self.paused_at
+        return ("enabled", None) if self.failing_since is None else ("failing", self.failing_since)
+
+    @property
+    def address(self) -> str:
+        """The URL's origin and path, for the endpoint's own client, without what may be a secret.
+
+        That is the query, and all but the first characters of a long segment of the path.
+        """
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}{_LONG_SEGMENT.sub('…', parts.path)}"
 
     @property
     def host(self) -> str:
@@ -95,6 +117,14 @@ class WaitingDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Letter:
+    """A received dead letter: its body, and the receipt to delete it or to show it again."""
+
+    body: str
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookAnswer:
     """A receiver's response: ``status``, and the seconds of its Retry-After (0: none).
 
@@ -104,6 +134,11 @@ class WebhookAnswer:
     status: int | None = None
     retry_after: int = 0
     problem: str | None = None
+
+    @property
+    def failure(self) -> str:
+        """The status, or the cause when there was no response."""
+        return str(self.status) if self.status is not None else self.problem or "no_answer"
 
     @property
     def accepted(self) -> bool:
@@ -166,7 +201,7 @@ def fault_of_url(url: str, *, private: bool) -> str | None:
     if not host:
         return "must have a host"
     if "@" in parts.netloc:
-        return "must not have a user name or password, which would not be sent; use the path or the query"
+        return "must not have a user name or password, which would not be sent; use the query, which is never shown"
     if parts.fragment:
         return "must not have a fragment (#), which would not be sent"
     if not private and _is_private_literal(host):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # annotations alone need them
     from likeness.domain.events import Event
-    from likeness.domain.webhooks import Endpoint, WaitingDelivery, WebhookAnswer
+    from likeness.domain.webhooks import Endpoint, Letter, WaitingDelivery, WebhookAnswer
 
 
 #: PutEvents accepts at most ten entries.
@@ -40,15 +40,15 @@ class Webhooks(Protocol):
         """Disables the endpoint. Does nothing when it is disabled already, or removed."""
         ...
 
-    def failed(self, endpoint: Endpoint, since: float) -> None:
-        """Records a failed try that began at ``since``, unless an earlier one is recorded; allows the next try."""
+    def failed(self, endpoint: Endpoint, since: float, failure: str) -> None:
+        """Records a failed try and its ``failure``; allows the next try. The earliest ``since`` is kept."""
         ...
 
     def try_alone(self, endpoint: Endpoint, now: float) -> bool:
         """Reserves the next ALONE_SECONDS for the caller's try; returns False when another caller has them."""
         ...
 
-    def pause(self, endpoint: Endpoint, since: float, probe: str, now: float) -> bool:
+    def pause(self, endpoint: Endpoint, since: float, probe: str, now: float, failure: str) -> bool:
         """Pauses an endpoint that has been failing ``since`` then; ``probe`` is retried. Returns False if it is not."""
         ...
 
@@ -66,6 +66,22 @@ class Webhooks(Protocol):
 
     def forget(self, endpoint: Endpoint, delivery: WaitingDelivery) -> None:
         """Deletes a waiting delivery."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """The webhook queue's dead letters, of all clients."""
+
+    def receive(self) -> list[Letter]:
+        """Returns some letters, none when no more are visible. They are hidden from other readers for a minute."""
+        ...
+
+    def delete(self, receipt: str) -> None:
+        """Deletes a received letter."""
+        ...
+
+    def hide(self, receipt_handle: str, seconds: int) -> None:
+        """Hides a received letter for ``seconds`` from now; 0 shows it to other readers again."""
         ...
 
 

@@ -97,6 +97,10 @@ class SessionStore(Protocol):
         """
         ...
 
+    def revoke_invite(self, session_id: str) -> None:
+        """Invalidates the session's invite links. Raises ConditionFailed when the session does not exist."""
+        ...
+
     def add_requests(self, session: Session, requests: Sequence[FileRequest]) -> Session:
         """Adds file requests to the session as it was read, clears ``finished_at``, and returns the session.
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from likeness.steps.files.request_files import RequestFiles
     from likeness.steps.files.retry_asset import RetryAsset
     from likeness.steps.files.submit_asset import SubmitAsset
+    from likeness.steps.notifications.manage_integration import ManageIntegration
     from likeness.steps.notifications.publish_changes import PublishChanges
     from likeness.steps.notifications.send_webhooks import SendWebhooks
     from likeness.steps.onboarding.authorize import Authorize
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from likeness.steps.onboarding.open_link import OpenLink
     from likeness.steps.onboarding.receive_callback import ReceiveCallback
     from likeness.steps.onboarding.record_consent import RecordConsent
+    from likeness.steps.onboarding.revoke_invite import RevokeInvite
     from likeness.steps.onboarding.start_onboarding import StartOnboarding
     from likeness.steps.upkeep.check_credits import CheckCredits
     from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
@@ -271,6 +273,28 @@ def get_session() -> GetSession:
     from likeness.steps.onboarding.get_session import GetSession
 
     return GetSession(store(), SystemClock(), int(number("MAX_ATTEMPTS_PER_SESSION")), _files())
+
+
+def revoke_invite() -> RevokeInvite:
+    """The step of functions/revoke_invite."""
+    from likeness.steps.onboarding.revoke_invite import RevokeInvite
+
+    return RevokeInvite(store(), SystemClock(), int(number("MAX_ATTEMPTS_PER_SESSION")))
+
+
+def manage_integration() -> ManageIntegration:
+    """The step of functions/manage_integration."""
+    from likeness.adapters.queue import SqsQueue
+    from likeness.adapters.table.webhooks import DynamoWebhooks
+    from likeness.steps.notifications.manage_integration import ManageIntegration
+
+    return ManageIntegration(
+        client_keys(),
+        DynamoWebhooks(client("dynamodb"), text("TABLE_NAME")),
+        _webhook_queue(),
+        SqsQueue(client("sqs"), text("WEBHOOK_DEAD_LETTER_QUEUE_URL")),
+        SystemClock(),
+    )
 
 
 def get_stats() -> GetStats:

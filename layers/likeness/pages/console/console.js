@@ -2,7 +2,9 @@
 // (sessionStorage) and is sent in x-api-key only.
 
 import { call, serverNow } from "./api.js";
+import { Access } from "./console_access.js";
 import { closeDialogs, EraseDialog, FreshDialog, NewDialog, prepareDialogs } from "./console_dialogs.js";
+import { BatchDialog, InviteDialog } from "./console_invites.js";
 import { SESSION_ID, SessionList } from "./console_list.js";
 import { Export } from "./console_export.js";
 import { isRefusal, Live } from "./console_live.js";
@@ -14,6 +16,8 @@ import { setText } from "./dom.js";
 const STORED_KEY = "console.key";
 const COUNT_AGAIN_MS = 5_000;
 const TITLE = "Likeness console";
+/** The views besides the sessions, by the fragments of their links. */
+const VIEWS = ["numbers", "access"];
 
 /** The console of one sign-in. `leave` ends its requests and clears its views. */
 class Console {
@@ -22,6 +26,7 @@ class Console {
   #list;
   #session;
   #numbers;
+  #access;
   #scroll = 0;
   #last = null;
   #latest = new Date(serverNow()).toISOString();
@@ -34,6 +39,7 @@ class Console {
     this.#session = new SessionView(api, this.#live, signal);
     this.#list = new SessionList(api, this.#live, (session) => this.#seen(session));
     this.#numbers = new Numbers(api, this.#live, (counts, range) => this.#list.showCounts(counts, range));
+    this.#access = new Access(api, this.#live);
     this.#list.listen(signal);
     this.#numbers.listen(signal);
     const changed = (session) => {
@@ -46,6 +52,8 @@ class Console {
     new NewDialog(api, changed, signal);
     new FreshDialog(api, current, changed, signal);
     new EraseDialog(api, current, changed, signal);
+    new InviteDialog(api, current, changed, signal);
+    new BatchDialog(api, () => this.#list.now(), signal);
     window.addEventListener("hashchange", () => this.route(), { signal });
     window.addEventListener("keydown", (event) => this.#onKey(event), { signal });
   }
@@ -75,16 +83,18 @@ class Console {
   route(moved = true) {
     const wanted = location.hash.slice(1).split("?")[0];
     const id = SESSION_ID.test(wanted) ? wanted : null;
-    const view = wanted === "numbers" ? "numbers" : id ? "session" : "sessions";
+    const view = VIEWS.includes(wanted) ? wanted : id ? "session" : "sessions";
     const before = document.body.dataset.view;
     if (before === "sessions") this.#scroll = window.scrollY;
     showView(view);
     this.#list.route();
     this.#numbers.visible = view === "numbers";
+    this.#access.visible = view === "access";
     if (id) this.#session.open(id, this.#list.known(id));
     else this.#session.close();
     this.#list.mark(id);
-    document.title = { session: `…${wanted.slice(-8)} · `, numbers: "Numbers · ", sessions: "" }[view] + TITLE;
+    const named = { session: `…${wanted.slice(-8)} · `, numbers: "Numbers · ", access: "Access · ", sessions: "" };
+    document.title = named[view] + TITLE;
     window.scrollTo(0, view === "sessions" ? this.#scroll : 0);
     byId("detail").scrollTop = 0;
     if (moved) this.#focus(view);
@@ -93,7 +103,7 @@ class Console {
 
   #focus(view) {
     if (view === "session") byId("session-title").focus({ preventScroll: true });
-    else if (view === "numbers") byId("numbers-title").focus({ preventScroll: true });
+    else if (VIEWS.includes(view)) byId(`${view}-title`).focus({ preventScroll: true });
     else if (!this.#last || !this.#list.focus(this.#last)) byId("reference").focus({ preventScroll: true });
   }
 
@@ -107,6 +117,7 @@ class Console {
     this.#live.stop();
     this.#session.close();
     this.#numbers.forget();
+    this.#access.forget();
     closeDialogs();
     byId("rows").replaceChildren();
     byId("welcome").hidden = true;
@@ -118,11 +129,13 @@ function showView(view) {
   document.body.dataset.view = view;
   byId("sign-in").hidden = view !== "sign-in";
   byId("sessions").hidden = view !== "sessions" && view !== "session";
-  byId("numbers").hidden = view !== "numbers";
+  for (const each of VIEWS) {
+    byId(each).hidden = view !== each;
+    setAttributes(byId(`to-${each}`), { "aria-current": view === each ? "page" : null });
+  }
   for (const each of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".signed-in")))
     each.hidden = view === "sign-in";
   setAttributes(byId("to-sessions"), { "aria-current": view === "sessions" || view === "session" ? "page" : null });
-  setAttributes(byId("to-numbers"), { "aria-current": view === "numbers" ? "page" : null });
 }
 
 const HEALTH = { live: "Live", paused: "Paused", offline: "Offline", waiting: "Waiting", problem: "Problem" };

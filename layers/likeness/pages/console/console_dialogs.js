@@ -4,10 +4,11 @@ import { announce, byId, copyButton, disableFor, problemText, setAttributes } fr
 import { h, setText, showPicture } from "./dom.js";
 
 const TAIL = 6;
+const MOST_REQUESTS = 20;
 const LINK_SECONDS = 120;
 
 /** Opens a dialog. On closing, `onClose` removes its secrets and the focus returns to where it was. */
-function openDialog(dialog, onClose) {
+export function openDialog(dialog, onClose) {
   const opener = /** @type {HTMLButtonElement} */ (document.activeElement);
   dialog.addEventListener(
     "close",
@@ -40,13 +41,14 @@ export function closeDialogs() {
   for (const dialog of document.querySelectorAll("dialog")) if (dialog.open) dialog.close();
 }
 
-function showProblem(id, error) {
+/** Shows a problem, or a text; null hides it. */
+export function showProblem(id, error) {
   byId(id).hidden = !error;
-  setText(byId(id), error ? problemText(error) : "");
+  setText(byId(id), typeof error === "string" ? error : error ? problemText(error) : "");
 }
 
 /** Runs the action of a button, which is disabled meanwhile, and after an error for the time in Retry-After. */
-async function runAction(button, problem, action) {
+export async function runAction(button, problem, action) {
   if (button.disabled) return;
   const dialog = button.closest("dialog");
   dialog.dataset.busy = "yes";
@@ -65,7 +67,7 @@ async function runAction(button, problem, action) {
 }
 
 /** Shows a link with a copy button and its QR code. The link is stored nowhere else. */
-function showLink(api, host, { title, what, link, hint }) {
+export function showLink(api, host, { title, what, link, hint }) {
   const box = h("input", { class: "link", readonly: true, "aria-label": what, value: link });
   box.addEventListener("focus", () => box.select());
   const code = h("img", { class: "qr", alt: `QR code of ${what}` });
@@ -155,6 +157,8 @@ export class NewDialog {
       },
       { signal },
     );
+    byId("new-request").addEventListener("click", () => this.#addRequest(), { signal });
+    byId("new-consented").addEventListener("change", () => this.#showConsent(), { signal });
     byId("new-show").addEventListener(
       "click",
       () => {
@@ -167,7 +171,11 @@ export class NewDialog {
 
   #open() {
     this.#key = null;
-    byId("new-reference").value = byId("new-return").value = "";
+    byId("new-form").reset();
+    byId("new-language").value = ownLanguage();
+    byId("new-requests").replaceChildren();
+    byId("new-request").hidden = false;
+    this.#showConsent();
     this.#showFields(null);
     showProblem("new-problem", null);
     byId("new-form").hidden = false;
@@ -177,6 +185,51 @@ export class NewDialog {
       byId("new-invite").replaceChildren();
       byId("new-link").replaceChildren();
     });
+  }
+
+  /** Adds the fields of one file to ask for. */
+  #addRequest() {
+    const field = (name, label, input) => {
+      input.id = `new-${name}-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+      input.dataset.part = name;
+      const note = h("p", { class: "field-problem", "data-part": name });
+      return h("div", { class: `of-${name}` }, h("label", { for: input.id }, label), input, note);
+    };
+    const remove = h("button", { type: "button", class: "quiet" }, "Remove");
+    const name = h("input", { maxlength: "64", autocomplete: "off" });
+    const types = ["Image", "Video", "Audio"].map((type) => h("option", {}, type));
+    const row = h(
+      "li",
+      {},
+      field("name", "Name of the file", name),
+      field("asset_type", "Type", h("select", {}, ...types)),
+      field("hint", "Hint for the person (optional)", h("input", { maxlength: "200", autocomplete: "off" })),
+      h(
+        "div",
+        { class: "end" },
+        h("label", { class: "choice" }, h("input", { type: "checkbox", checked: true }), "required"),
+        remove,
+      ),
+    );
+    remove.addEventListener("click", () => {
+      row.remove();
+      this.#key = null;
+      byId("new-request").hidden = false;
+      byId("new-request").focus();
+    });
+    byId("new-requests").append(row);
+    byId("new-request").hidden = byId("new-requests").children.length >= MOST_REQUESTS;
+    this.#key = null;
+    name.focus();
+  }
+
+  /** Shows the fields of a consent if there is one, whose time is now by default. */
+  #showConsent() {
+    const given = byId("new-consented").checked;
+    byId("new-consent").hidden = !given;
+    const now = new Date();
+    now.setMinutes(now.getMinutes() - now.getTimezoneOffset());
+    if (given) byId("new-given").value ||= now.toISOString().slice(0, 16);
   }
 
   async #make() {
@@ -217,23 +270,63 @@ export class NewDialog {
       const value = /** @type {string} */ (form.get(name)).trim();
       if (value) body[name] = value;
     }
+    const requests = [...byId("new-requests").children].map(requestIn);
+    if (requests.length) body.requests = requests;
+    if (byId("new-consented").checked) {
+      const at = new Date(byId("new-given").value);
+      // An unreadable time is sent as it is: the API names the field.
+      body.consent = {
+        text_version: byId("new-version").value.trim(),
+        given_at: Number.isNaN(at.getTime()) ? byId("new-given").value : at.toISOString(),
+      };
+    }
     return body;
   }
 
   /** Marks the field that the problem names. Returns whether it names one. */
   #showFields(error) {
     let found = false;
+    for (const [index, row] of [...byId("new-requests").children].entries()) {
+      for (const each of row.querySelectorAll("[data-part]")) {
+        const name = `requests.${index}.${each.dataset.part}`;
+        if (each.matches("p")) each.dataset.for = name;
+        else each.name = name;
+      }
+    }
     for (const note of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#new-form [data-for]"))) {
       const field = byId("new-form").elements.namedItem(note.dataset.for);
       const wrong = error?.field === note.dataset.for;
       found ||= wrong;
       setText(note, wrong ? problemText({ ...error, message: error.message.replace(`${error.field}: `, "") }) : "");
-      note.id = `problem-${note.dataset.for}`;
+      if (!field) continue; // the note of a whole list
+      note.id = `problem-${note.dataset.for.replaceAll(".", "-")}`;
       setAttributes(field, { "aria-invalid": wrong ? "true" : null, "aria-describedby": wrong ? note.id : null });
       if (wrong) field.focus();
     }
     return found;
   }
+}
+
+/** The browser's language, if people can choose it, else English. */
+function ownLanguage() {
+  for (const each of navigator.languages ?? []) {
+    if (/^zh-(hant|tw|hk|mo)/i.test(each)) return "zh-Hant";
+    if (/^zh/i.test(each)) return "zh";
+    if (/^en/i.test(each)) return "en";
+  }
+  return "en";
+}
+
+/** Returns the file request in a row of the dialog. */
+function requestIn(row) {
+  const value = (part) => row.querySelector(`[data-part="${part}"]:not(p)`).value.trim();
+  const hint = value("hint");
+  return {
+    name: value("name"),
+    asset_type: value("asset_type"),
+    required: row.querySelector("[type=checkbox]").checked,
+    ...(hint ? { hint } : {}),
+  };
 }
 
 /** The dialog that creates a new link. `current()` is the open session; `onChange(session)` gets the response. */

@@ -106,6 +106,7 @@ export class SessionView {
     byId("detail-note").hidden = true;
     byId("erase").disabled = Boolean(session.erasure);
     byId("fresh").disabled = !canTryAgain(session);
+    byId("invite").disabled = !["requires_input", "processing", "verified"].includes(session.status);
     this.#head(session);
     this.#timeline(session);
     this.#when("requests", session.requests, () => showRequests(session.requests ?? []));

@@ -116,7 +116,7 @@ export const hasPreview = (asset) =>
   Boolean(asset?.uploaded_at) && asset.status !== "redacted" && SHOWN.has(asset.content_type);
 
 /** States of a row whose file is missing or cannot be used; the person has to act. */
-const OPEN = new Set(["awaiting_upload", "failed", "refused", "broken"]);
+const OPEN = new Set(["awaiting_upload", "failed", "refused", "broken", "smaller"]);
 const SENDING = new Set(["checking", "queued", "sending", "paused"]);
 
 /** Whether the row of a file, a request or a place needs a file. */

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from likeness.adapters.aws import translated
 from likeness.adapters.table.items import CLIENT_KEYS, client_key_key, decode_item, encode
-from likeness.domain.caller import Caller
+from likeness.domain.caller import Caller, ClientKey
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -34,6 +34,18 @@ class DynamoClientKeys:
             return None
         return Caller(values["client_id"], tuple(values.get("return_origins", ())))
 
+    def of(self, client_id: str) -> list[ClientKey]:
+        """See the port of steps/notifications/manage_integration.py. The keys of all clients are in one partition."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :keys",
+            FilterExpression="client_id = :client",
+            ExpressionAttributeValues={":keys": encode(CLIENT_KEYS), ":client": encode(client_id)},
+        )
+        with translated():
+            found = [client_key_from(decode_item(item)) for page in pages for item in page["Items"]]
+        return sorted(found, key=lambda each: each.created_at)
+
     def has_any(self, client_id: str) -> bool:
         """Returns whether a client has a key that is not revoked. A positive result may be up to a minute old.
 
@@ -58,3 +70,14 @@ class DynamoClientKeys:
             if not page.get("LastEvaluatedKey"):
                 return False
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def client_key_from(values: dict[str, Any]) -> ClientKey:
+    """Returns the key in a decoded item."""
+    return ClientKey(
+        values["key_id"],
+        values["client_id"],
+        tuple(values.get("return_origins", ())),
+        values["created_at"],
+        values.get("revoked_at"),
+    )

@@ -379,6 +379,10 @@ class DynamoStore:
         )
         return session_from(item)
 
+    def revoke_invite(self, session_id: str) -> None:
+        """See the port."""
+        self._update(session_key(session_id), "ADD invite :one", "attribute_exists(pk)", _values(one=1))
+
     # -- consent ----------------------------------------------------------------------------------------------
 
     def keep_consent_text(self, text: ConsentText) -> None:

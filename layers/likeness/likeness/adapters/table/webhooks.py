@@ -50,13 +50,13 @@ class DynamoWebhooks:
             {":now": encode(now), ":reason": encode(reason)},
         )  # does nothing if the endpoint was removed or is already disabled
 
-    def failed(self, endpoint: Endpoint, since: float) -> None:
+    def failed(self, endpoint: Endpoint, since: float, failure: str) -> None:
         """See the port."""
         self._update(
             _key(endpoint),
-            "SET failing_since = if_not_exists(failing_since, :since) REMOVE trying_until",
+            "SET failing_since = if_not_exists(failing_since, :since), last_failure = :failure REMOVE trying_until",
             "attribute_exists(pk)",
-            {":since": encode(since)},
+            {":since": encode(since), ":failure": encode(failure)},
         )
 
     def try_alone(self, endpoint: Endpoint, now: float) -> bool:
@@ -68,21 +68,26 @@ class DynamoWebhooks:
             {":now": encode(now), ":until": encode(now + ALONE_SECONDS)},
         )
 
-    def pause(self, endpoint: Endpoint, since: float, probe: str, now: float) -> bool:
+    def pause(self, endpoint: Endpoint, since: float, probe: str, now: float, failure: str) -> bool:
         """See the port."""
         return self._update(
             _key(endpoint),
-            "SET paused_at = :now, probe = :probe, failing_since = :since REMOVE trying_until",
+            "SET paused_at = :now, probe = :probe, failing_since = :since, last_failure = :failure REMOVE trying_until",
             "attribute_exists(pk) AND attribute_not_exists(paused_at) "
             "AND (attribute_not_exists(failing_since) OR failing_since = :since)",
-            {":now": encode(now), ":probe": encode(probe), ":since": encode(since)},
+            {
+                ":now": encode(now),
+                ":probe": encode(probe),
+                ":since": encode(since),
+                ":failure": encode(failure),
+            },
         )
 
     def resume(self, endpoint: Endpoint, resumption: str) -> None:
         """See the port."""
         self._update(
             _key(endpoint),
-            "SET resumption = :resumption REMOVE failing_since, trying_until, paused_at, probe",
+            "SET resumption = :resumption REMOVE failing_since, trying_until, paused_at, probe, last_failure",
             "attribute_exists(pk)",
             {":resumption": encode(resumption)},
         )
@@ -165,6 +170,7 @@ def webhook_item(endpoint: Endpoint) -> Item:
         "paused_at": endpoint.paused_at,
         "probe": endpoint.probe,
         "resumption": endpoint.resumption,
+        "last_failure": endpoint.last_failure,
     }
     return encode_item(values) | webhook_key(endpoint.client_id, endpoint.id)
 
@@ -188,4 +194,5 @@ def webhook_from(item: Item) -> Endpoint:
         paused_at=values.get("paused_at"),
         probe=values.get("probe"),
         resumption=values.get("resumption"),
+        last_failure=values.get("last_failure"),
     )

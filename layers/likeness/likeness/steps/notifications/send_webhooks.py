@@ -188,9 +188,9 @@ class SendWebhooks:
         since = began if endpoint.failing_since is None else endpoint.failing_since
         paused = endpoint.paused_at is not None
         if not paused and (give_up or now - since >= PAUSE_AFTER_SECONDS):
-            paused = self.webhooks.pause(endpoint, since, name, now)
+            paused = self.webhooks.pause(endpoint, since, name, now, answer.failure)
         elif not paused:
-            self.webhooks.failed(endpoint, began)
+            self.webhooks.failed(endpoint, began, answer.failure)
         pause = None if give_up else self.pause(tried, answer.retry_after)
         return Outcome(_reason_of(answer), pause, answer.status, paused)
 
