@@ -164,8 +164,10 @@ export class FilesStep {
       if (!(error instanceof ApiError)) throw error;
       return app.toast(app.t("not_removed", { name }));
     }
-    if (item) this.uploads.remove(item);
     app.epoch += 1;
+    const assets = app.session.assets.map((each) => (each.id === asset?.id ? { ...each, status: "redacted" } : each));
+    app.session = { ...app.session, assets };
+    if (item) this.uploads.remove(item);
     app.refresh();
   }
 
