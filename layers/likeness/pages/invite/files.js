@@ -318,7 +318,7 @@ export class FilesStep {
     const requested = new Set(session.requests.map((each) => each.name));
     const others = session.assets.filter((each) => !requested.has(each.request));
     for (const { asset, root } of currentAssets(others, this.app.memory.get("replaced", {}))) {
-      const own = items.find((each) => each.assetId === asset.id);
+      const own = items.find((each) => each.assetId === asset.id) ?? items.find((each) => isRegistered(each, asset));
       // A file that will replace this asset and has no asset yet.
       const next = items.find((each) => each.former === asset.id);
       const key = (own ?? next)?.row ?? root.id;
@@ -379,6 +379,12 @@ export class FilesStep {
     const name = model.asked ? model.name : null;
     return { row: model.key, former, name, kind: model.asked ? model.kind : null, request: model.request?.name ?? null };
   }
+}
+
+/** Whether `asset` is the one that `item` is registering: the session may show it before the response arrives. */
+function isRegistered(item, asset) {
+  const registers = item.phase === "sending" && item.assetId === null && item.request === null;
+  return registers && asset.status === "awaiting_upload" && asset.name === item.name && asset.asset_type === item.kind;
 }
 
 function stateOf(asset, item) {
