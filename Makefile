@@ -236,9 +236,9 @@ compare-models: $(TEST) ## check that the oldest and the newest botocore make th
 	@PYTHONPATH=build/botocore:layers/likeness $(RUN) -m tests.checks.model_requests build/models
 	@PYTHONPATH=layers/likeness $(RUN) -m tests.checks.model_requests build/models
 
-build: $(DEPLOY) ## build what `sam deploy` deploys (PYTHON_RUNTIME=python3.12, ARCHITECTURE=x86_64: layers for these)
+build: $(DEPLOY) ## build what `sam deploy` deploys (PYTHON_RUNTIME=python3.12, ARCHITECTURE=x86_64: layers for these; OPERATOR=folder)
 	@find functions -name __pycache__ -prune -exec rm -rf {} + # a function's package has only its app.py
-	$(LAYERS) PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --template-file $(TEMPLATE)
+	$(LAYERS) $(if $(OPERATOR),OPERATOR="$(abspath $(OPERATOR))") PATH="$(abspath $(VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --template-file $(TEMPLATE)
 	@$(if $(strip $(LAYERS)),$(RUN) -m ops.layers .aws-sam/build/template.yaml $(PYTHON_RUNTIME:%=--python-runtime %) \
 		$(ARCHITECTURE:%=--architecture %) || { rm -rf .aws-sam/build; exit 1; })
 LAYERS = $(if $(PYTHON_RUNTIME),LAYER_PYTHON_VERSION=$(PYTHON_RUNTIME:python%=%)) \
@@ -261,6 +261,7 @@ lock: $(VENV)/.ready ## update the lock files from pyproject.toml, with hashes f
 	$(COMPILE) --constraint build/lock.txt --group layer --output-file layers/dependencies/requirements.txt
 	echo botocore | $(COMPILE) --no-deps --constraint build/lock.txt --output-file layers/likeness/models.txt -
 	echo botocore | $(COMPILE) --no-deps --output-file requirements/oldest_botocore.txt -
+	echo drf-spectacular-sidecar | $(COMPILE) $(UPGRADE) --no-deps --output-file layers/likeness/swagger_ui.txt -
 	$(COMPILE) $(UPGRADE) --group checkov --output-file requirements/checkov.txt
 	$(NPM) install --prefix requirements --package-lock-only --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes --no-annotate \

@@ -87,7 +87,7 @@ def _up(options: argparse.Namespace) -> int:
 def banner(stack: Stack, state_file: Path) -> str:
     """Returns the text about how to use the running stack."""
     crun = (
-        f"{stack.api_url.removesuffix('/v1')}/crun  (simulates crun)"
+        f"{stack.api_url.removesuffix('/v1')}/crun/_sim  (simulates crun)"
         if stack.simulator_url
         else "none: uses crun itself"
     )

@@ -32,7 +32,8 @@ _INDEX = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Likenes
 <body style="font:17px/1.5 system-ui;max-width:40rem;margin:2rem auto;padding:0 1rem"><h1>Likeness on one machine</h1>
 <ul><li><a href="/v1/docs">The API</a></li>
 <li><a href="/v1/console">The operator's console</a> (needs a client key)</li>
-<li><a href="/v1/invite">The person's page</a> (needs an invite link)</li></ul></body></html>"""
+<li><a href="/v1/invite">The person's page</a> (needs an invite link)</li>
+<li><a href="/crun/_sim">crun's simulator</a></li></ul></body></html>"""
 #: Besides the words of routes, the log shows only ids of sessions and assets in their places. Any other part of a path
 #: may be a signature or a token.
 _ID = re.compile(r"(sessions/ses|assets/ast)_[0-9A-HJKMNP-TV-Z]{26}")

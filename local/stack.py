@@ -38,7 +38,9 @@ CLIENT_ID = "demo"
 _BUILD_SECONDS = 600
 _ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-_SOURCES = ("template.yaml", "layers", "functions", "statemachine", "dashboard")
+#: Who asks the person, on the pages of a local stack.
+_OPERATOR = "local/operator"
+_SOURCES = ("template.yaml", "layers", "functions", "statemachine", "dashboard", _OPERATOR)
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,7 @@ def _start_simulator(parts: _Parts, crun_key: str, public_base_url: str) -> str:
     """Returns the simulator's URL. Its key is in the environment, which other users of the machine cannot read."""
     port = free_port()
     command = [sys.executable, "-m", "local.simulator", "--port", str(port), "--public-base-url", public_base_url]
+    command.append("--verbose")  # the log has the method, the route and the status of each request
     env = parts.env | {"CRUN_SIMULATOR_API_KEY": crun_key}
     parts.keep("simulator", spawn(command, log=parts.logs / "simulator.log", env=env))
     return f"http://127.0.0.1:{port}"
@@ -228,6 +231,7 @@ def build_for_host(state_dir: Path, logs: Path, env: dict[str, str]) -> Path:
             "LAYER_PLATFORM": "",  # the platform of this machine
             "PYTHON": sys.executable,
             "UV": _tool("uv"),
+            "OPERATOR": str(ROOT / _OPERATOR),
         }
         command = [_tool("sam"), "build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(folder)]
         _run([*command, "--parallel"], logs / "build.log", env | target, "the build")

@@ -19,6 +19,7 @@ from ops.preflight_commands import preflight
 from ops.redrive import Redriven, redrive_queue, redrive_uploads
 from ops.session_commands import session
 from ops.stack import reach, with_stack
+from ops.tail_commands import tail
 from ops.uninstall_commands import uninstall
 from ops.webhook_commands import webhook
 
@@ -46,6 +47,7 @@ main.add_command(inventory)
 main.add_command(invite_people)
 main.add_command(preflight)
 main.add_command(session)
+main.add_command(tail)
 main.add_command(uninstall)
 main.add_command(webhook)
 

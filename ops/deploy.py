@@ -38,8 +38,13 @@ QUESTIONS = (
     Question(
         "AlarmEmail", "The e-mail address for alarms, which has to confirm the subscription once. Empty: no e-mail."
     ),
-    Question("OperatorName", "The operator's name in the consent text. Empty: “the operator of this service”."),
-    Question("OperatorContact", "The address in the consent text for people who withdraw their consent."),
+    Question(
+        "OperatorName",
+        "The operator's name in the consent text and on the pages. Empty: “the operator of this service”.",
+    ),
+    Question(
+        "OperatorContact", "The address for people who withdraw their consent, in the consent text and on the pages."
+    ),
     Question("DomainName", "A custom domain for the API, such as likeness.example.com. Empty: AWS's own."),
     Question(
         "CertificateArn", "The ARN of the domain's certificate in ACM, in the stack's region.", needs="DomainName"

@@ -1,8 +1,8 @@
 """Writes a release, which deploys a stack with only a POSIX shell and the AWS CLI.
 
 ``make release`` builds the template and runs ``python -m ops.release``, which writes ``dist/likeness-<version>/``: the
-template, the archives of the functions and layers, ``deploy.sh``, ``add-client.sh``, a software bill of materials and
-the checksums of all of them. The same sources, built by the same Python, produce the same bytes.
+template, the archives of the functions and layers, the scripts (``deploy.sh`` and others), a software bill of
+materials and the checksums of all of them. The same sources, built by the same Python, produce the same bytes.
 """
 
 from __future__ import annotations
@@ -38,17 +38,28 @@ ROOT = Path(__file__).resolve().parent.parent
 #: The prefix of the archives in the bucket; ops/release_deploy.sh copies them there.
 PREFIX = "likeness"
 BUCKET_PARAMETER = "ArtifactBucket"
-_SCRIPTS = {"release_deploy.sh": "deploy.sh", "release_add_client.sh": "add-client.sh"}
+_SCRIPTS = {
+    "ops/release_deploy.sh": "deploy.sh",
+    "ops/release_add_client.sh": "add-client.sh",
+    "ops/release_set_operator.py": "set-operator.py",
+    "layers/likeness/build_operator.py": "build_operator.py",
+}
 _CODE = ("CodeUri", "ContentUri", "DefinitionUri")
 #: The oldest date of a zip archive, so that archives do not depend on the time of the build.
 _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _PIN = re.compile(r"^([\w.-]+)==(\S+)((?:[^\n]*\\\n\s+--hash=sha256:[0-9a-f]{64})+)", re.MULTILINE)
-_LOCKS = (ROOT / "layers/dependencies/requirements.txt", ROOT / "layers/likeness/models.txt")
+_LIKENESS = ROOT / "layers/likeness"
+_LOCKS = (ROOT / "layers/dependencies/requirements.txt", _LIKENESS / "models.txt", _LIKENESS / "swagger_ui.txt")
 #: The license of a package that states it by a classifier alone: segno's LICENSE has three clauses.
 _CLASSIFIERS = {"License :: OSI Approved :: BSD License": "BSD-3-Clause"}
 #: The packages of which an archive contains only a part.
-_PARTS = {"botocore": "Only the descriptions of the services that the functions call."}
+_PARTS = {
+    "botocore": "Only the descriptions of the services that the functions call.",
+    "drf-spectacular-sidecar": "Only Swagger UI: its script, its style and its license.",
+}
+#: The licenses of packages that only a layer's build installs: of the part that it takes.
+_BUILD_ONLY = {"drf-spectacular-sidecar": "Apache-2.0"}
 
 _yaml = YAML()
 _yaml.width = 4096
@@ -78,7 +89,7 @@ def write_release(built: Path, to: Path, made_at: datetime) -> Path:
     with (folder / "template.yaml").open("w") as file:
         _yaml.dump(template, file)
     for source, name in _SCRIPTS.items():
-        shutil.copyfile(ROOT / "ops" / source, folder / name)
+        shutil.copyfile(ROOT / source, folder / name)
         (folder / name).chmod(0o755)
     shutil.copyfile(ROOT / "LICENSE", folder / "LICENSE")
     (folder / "sbom.cdx.json").write_text(_bill_of_materials(version, made_at))
@@ -193,6 +204,8 @@ def _from_pypi() -> Iterator[Component]:
 
 def _license(package: str) -> str:
     """Returns the license that a package states. The release group has the same versions as the functions."""
+    if package in _BUILD_ONLY:
+        return _BUILD_ONLY[package]
     stated = importlib.metadata.metadata(package)
     classifiers = [_CLASSIFIERS.get(each) for each in stated.get_all("Classifier") or []]
     found = [

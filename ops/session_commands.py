@@ -18,7 +18,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class SessionId(click.ParamType):
-    """A session's id as an argument."""
+    """The id of a session, as an argument of a command."""
 
     name = "session_id"
 

@@ -26,7 +26,7 @@ from likeness.domain.asset import Asset
 from likeness.domain.caller import Caller
 from likeness.domain.executions import executions_of
 from likeness.domain.progress import is_settled
-from likeness.domain.session import Attempt, Session, SessionStatus
+from likeness.domain.session import Attempt, Session, SessionFilter, SessionStatus
 from likeness.errors import NotFound
 from likeness.runtime.system import SystemClock
 from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
@@ -55,7 +55,7 @@ class Sessions:
 
         With a ``status`` there may be fewer although more follow, because a bounded number of pages is read.
         """
-        page = self._store.list_sessions(client_id, limit=limit, cursor=cursor, status=status, reference=None)
+        page = self._store.list_sessions(client_id, limit=limit, cursor=cursor, wanted=SessionFilter(status=status))
         return {"sessions": [_without_words(session_view(each)) for each in page.sessions], "cursor": page.cursor}
 
     def show(self, session_id: str, *, dead_letters: bool) -> dict[str, Any]:

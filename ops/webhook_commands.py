@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
 
 import click
 
@@ -14,6 +18,7 @@ from likeness.contracts.webhooks import Delivery, Resumption, concerns
 from likeness.domain.webhooks import Endpoint
 from ops.redrive import redrive_queue, redrive_some
 from ops.stack import Stack, reach, with_stack
+from ops.webhook_listen import Kept, Listener, Received, endpoints, forward
 from ops.webhooks import MAX_COUNTED, Webhooks
 
 
@@ -133,3 +138,87 @@ def replay(endpoint: str | None, stack_name: str, state_file: Path | None) -> No
         return
     found = redrive_some(sqs, dead, queue, lambda body: concerns(body, endpoint))
     click.echo(f"webhook: {found.redriven} redriven, {found.left} for other endpoints left")
+
+
+def _url(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise click.BadParameter("must be a URL such as http://127.0.0.1:3000/hooks")
+    return value
+
+
+@webhook.command()
+@click.option("--forward", "url", callback=_url, help="Post each event to this URL, with its body and signature.")
+@click.option("--replay", help="Send a kept event again and end: evt_…, last, or 'last N'. Needs --forward.")
+@click.option("--secret", is_flag=True, help="Print the secret with which your server verifies the events, and end.")
+@click.option("--client-id", help="Only the events of this client. By default those of every client that has a key.")
+@click.option("--event-type", "event_types", multiple=True, help="Only events of this type. Repeatable.")
+@click.option(
+    "--state-file",
+    type=click.Path(path_type=Path),
+    default=Path(".local/stack.json"),
+    show_default=True,
+    help="The local stack with this state file.",
+)
+def listen(
+    url: str | None,
+    replay: str | None,
+    secret: bool,
+    client_id: str | None,
+    event_types: tuple[str, ...],
+    state_file: Path,
+) -> None:
+    """Show and forward the webhooks of a local stack, until Ctrl-C.
+
+    Registers an endpoint on this machine, and removes it at the end. Prints the time, type and id of each event, and
+    the status of the forward. Every event counts as delivered: if your server has refused one, send it with --replay.
+    """
+    kept = Kept(state_file.with_name(f"{state_file.stem}-webhooks.json"))
+    if secret:
+        kept.save()
+        click.echo(kept.secret)
+        return
+    if replay is not None:
+        if url is None:
+            raise click.UsageError("--replay needs --forward")
+        with _in_one_line():
+            chosen = kept.chosen(replay)
+        for each in chosen:
+            _show(each, forward(each.signed_again(kept.secret), url))
+        return
+    webhooks = _webhooks(reach("", state_file))
+    clients = [client_id] if client_id else webhooks.clients()
+    if not clients:
+        raise click.ClickException("the stack has no client: `client add` creates its first key")
+    # The terminal was closed, or the process was asked to end: the endpoint is removed then, too.
+    before = [(each, signal.signal(each, _interrupt)) for each in (signal.SIGTERM, signal.SIGHUP)]
+    try:
+        with (
+            _in_one_line(),
+            Listener(kept.secret) as listener,
+            endpoints(webhooks, kept, clients, listener.url, event_types),
+        ):
+            click.echo(f"listening to the events of {', '.join(clients)}; Ctrl-C ends", err=True)
+            for event in listener.events():
+                kept.add(event)
+                _show(event, forward(event, url) if url else None)
+    except KeyboardInterrupt:
+        click.echo("the endpoint is removed", err=True)
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _show(event: Received, status: str | None) -> None:
+    now = datetime.now(UTC).strftime("%H:%M:%SZ")
+    click.echo(f"{now}  {event.type:<32}  {event.id}" + (f"  {status}" if status else ""))

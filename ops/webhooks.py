@@ -36,9 +36,9 @@ class Webhooks:
         self._read = DynamoWebhooks(client, table)
         self._clock = SystemClock()
 
-    def add(self, client_id: str, url: str, event_types: Sequence[str] = ()) -> Endpoint:
-        """Creates an endpoint with a new secret. Raises ValueError, with a text for the operator."""
-        if client_id not in self._clients():
+    def add(self, client_id: str, url: str, event_types: Sequence[str] = (), *, secret: str | None = None) -> Endpoint:
+        """Creates an endpoint, by default with a new secret. Raises ValueError, with a text for the operator."""
+        if client_id not in self.clients():
             raise ValueError(f"no client has the id {client_id!r}: `client add` creates its first key")
         fault = fault_of_url(url, private=self._private)
         if fault:
@@ -53,7 +53,7 @@ class Webhooks:
             client_id,
             endpoint_id(int(now * 1000), self._clock.entropy()),
             url,
-            new_secret(secrets.token_bytes(32)),
+            secret or new_secret(secrets.token_bytes(32)),
             now,
             tuple(dict.fromkeys(event_types)),
         )
@@ -64,7 +64,7 @@ class Webhooks:
 
     def known(self, client_id: str | None = None) -> Iterator[Endpoint]:
         """Yields the endpoints of a client, or of all clients."""
-        for each in [client_id] if client_id else self._clients():
+        for each in [client_id] if client_id else self.clients():
             yield from self._read.of(each)
 
     def find(self, endpoint: str) -> Endpoint:
@@ -126,7 +126,8 @@ class Webhooks:
             raise ValueError(f"{found.id} is disabled ({found.disabled_reason}): `webhook enable` first")
         return make_test_delivery(found, self._clock.now(), self._clock.entropy())
 
-    def _clients(self) -> list[str]:
+    def clients(self) -> list[str]:
+        """Returns the ids of all clients."""
         return sorted({each.client_id for each in ClientKeys(self._client, self._table).known()})
 
     def _update(

@@ -137,6 +137,16 @@ def event_of_request(
     }
 
 
+#: The environment of serve_pages.
+PAGES = {
+    "UPLOAD_ADDRESSES": "https://s3.test/uploads",
+    "VIDEO_MAX_PIXELS": "2086876",
+    "OPERATOR_NAME": "",
+    "OPERATOR_CONTACT": "",
+    "FACE_CHECK_SIGN_IN": "off",
+}
+
+
 def environment(
     *,
     table: str,
@@ -165,7 +175,8 @@ def environment(
         "WEBHOOK_QUEUE_URL": webhook_queue_url,
         "WEBHOOK_DEAD_LETTER_QUEUE_URL": webhook_dead_letter_url,
         "ASSET_URL_LOOPBACK": "allowed",
-        "VIDEO_MAX_PIXELS": "2086876",
+        "VIDEO_MAX_PIXELS": PAGES["VIDEO_MAX_PIXELS"],
+        "FACE_CHECK_SIGN_IN": PAGES["FACE_CHECK_SIGN_IN"],
         "WEBHOOK_PRIVATE_ADDRESSES": "allowed",
         "WEBHOOK_RETRY_SECONDS": "1,2",
         "WEBHOOK_TRIES": "4",
@@ -183,8 +194,8 @@ def environment(
         "MAX_ATTEMPTS_PER_SESSION": "10",
         "CRUN_REQUESTS_PER_10S": "1000",
         "CONSENT_VERSION": "2026-11",
-        "OPERATOR_NAME": "",
-        "OPERATOR_CONTACT": "",
+        "OPERATOR_NAME": PAGES["OPERATOR_NAME"],
+        "OPERATOR_CONTACT": PAGES["OPERATOR_CONTACT"],
         "UPLOAD_RETENTION_DAYS": "30",
         "POLL_FIRST_DELAY_SECONDS": "1",
         "POLL_BACKOFF_RATE": "1",

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
@@ -214,6 +215,14 @@ class Usage:
         role = "".join(part.capitalize() for part in function.split("_")) + "Function"
         for action, resource in _NEEDS[service](self.names, operation, parameters):
             self.seen.add(Permission(role, action, resource))
+
+    def note_preview(self, function: str, response: Any) -> None:
+        """Records the presigned URL of a preview: the signer needs to read that version."""
+        if isinstance(response, dict) and "url" in response:
+            url = urlsplit(response["url"])
+            bucket, _, key = url.path.removeprefix("/").partition("/")
+            (version,) = parse_qs(url.query)["versionId"]
+            self.note(function, "s3", "GetObject", {"Bucket": bucket, "Key": key, "VersionId": version})
 
     def note_forms(self, function: str, response: Any) -> None:
         """Records the upload forms in a response: the signer needs what the form's policy allows."""

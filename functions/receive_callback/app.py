@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 receive_callback = bootstrap.receive_callback()
 base_url = bootstrap.base_url()
+operator = bootstrap.operator_info()
 
 
 @observed(of_request)
@@ -26,4 +27,4 @@ def handler(event: ApiEvent, context: LambdaContext) -> dict[str, Any]:
         ids = path["session_id"], path["attempt"], path["signature"]
         return redirect(receive_callback(*ids, query, base_url(event)))
 
-    return respond(event, work, html_only=True)
+    return respond(event, work, operator, html_only=True)

@@ -1,4 +1,4 @@
-"""GET /consent and POST /sessions/{session_id}/consent."""
+"""GET /consent, POST /sessions/{session_id}/consent and …/consent/decline."""
 
 from __future__ import annotations
 
@@ -26,3 +26,9 @@ def agree(session_id: str) -> Response[str]:
     body = parse_body(ConsentAgreed, app.current_event.decoded_body)
     shown, new = record_consent(app.caller, session_id, body)
     return answer(shown, 201 if new else 200)
+
+
+@app.post("/sessions/<session_id>/consent/decline")
+def decline(session_id: str) -> Response[str]:
+    """Records that the person does not agree."""
+    return answer(record_consent.decline(app.caller, session_id))

@@ -1,4 +1,4 @@
-"""POST /sessions/{session_id}/assets."""
+"""POST /sessions/{session_id}/assets and /sessions/{session_id}/assets/{asset_id}/retry."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from likeness.runtime.http import answer, handler_of, make_app
 app = make_app()
 handler = handler_of(app)
 register_asset = bootstrap.register_asset()
+retry_asset = bootstrap.retry_asset()
 
 
 @app.post("/sessions/<session_id>/assets")
@@ -21,3 +22,9 @@ def register(session_id: str) -> Response[str]:
     body = parse_body(AssetRegistration, app.current_event.decoded_body)
     asset, is_new = register_asset(caller, session_id, body)
     return answer(asset, 201 if is_new else 200)
+
+
+@app.post("/sessions/<session_id>/assets/<asset_id>/retry")
+def retry(session_id: str, asset_id: str) -> Response[str]:
+    """Submits a failed asset's file to crun again; a repetition changes nothing."""
+    return answer(retry_asset(app.caller, session_id, asset_id))

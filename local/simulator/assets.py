@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from local.simulator.download import download
 from local.simulator.inspection import Refused, inspect
 from local.simulator.settings import AssetOutcome, SimulatorSettings
-from local.simulator.state import Asset, Store
+from local.simulator.state import Asset, Group, Store
 
 _THREADS = 6
 
@@ -62,7 +62,7 @@ class AssetWorker:
             self._jobs.clear()
             self._used.clear()
 
-    def take(self, asset: Asset, person: str, url: str) -> None:
+    def take(self, asset: Asset, group: Group, url: str) -> None:
         """Check an asset against the person of its group, after the settings' delays."""
         settings = self._settings()
         received = time.monotonic()
@@ -76,7 +76,7 @@ class AssetWorker:
             return
         self._at(
             received + settings.fetch_delay_seconds,
-            lambda: self._fetch(asset, person, url, received + after),
+            lambda: self._fetch(asset, group, url, received + after),
         )
 
     def _configured_outcome(self, name: str, settings: SimulatorSettings) -> AssetOutcome | None:
@@ -88,7 +88,7 @@ class AssetWorker:
                     return each
         return None
 
-    def _fetch(self, asset: Asset, person: str, url: str, settle_at: float) -> None:
+    def _fetch(self, asset: Asset, group: Group, url: str, settle_at: float) -> None:
         settings = self._settings()
         error: tuple[str, str] | None = None
         try:
@@ -104,7 +104,9 @@ class AssetWorker:
                 now=time.time() + settings.fetch_skew_seconds,
             )
             pixels = settings.min_video_pixels, settings.max_video_pixels
-            inspect(content, asset.asset_type, person, pixels)
+            inspect(content, asset.asset_type, group.person, pixels, require_face=settings.require_face)
+            if group.mismatch and asset.asset_type != "Audio":
+                raise Refused("FaceMismatch", "the face is not the one that was validated for this group")
         except Refused as refused:
             error = (refused.code, refused.message)
         except Exception as exc:  # a file that breaks the checks must not end the thread

@@ -134,7 +134,7 @@ class Contract:
             if group is None:
                 return Answer(404, "group_id: asset group not found")
             asset = self._store.add_asset(body.name, body.asset_type, group.id)
-        self._worker.take(asset, group.person, body.asset_url)
+        self._worker.take(asset, group, body.asset_url)
         return Answer(200, data={"AssetId": asset.id}, asset_id=asset.id)
 
     def asset_info(self, request: Request) -> Answer:

@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
+from local.simulator.control_page import ControlPage
 from local.simulator.crun import Crun
 from local.simulator.faults import FaultRule
+from local.simulator.h5 import Action
 from local.simulator.messages import Reply, Request, json_reply
 
 PREFIX = "/_sim/"
@@ -26,6 +28,13 @@ class _KeyBody(BaseModel):
     api_key: SecretStr
 
 
+class _SessionBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    session: str
+    outcome: Action
+    person: str | None = None
+
+
 class Control:
     """Answers the control API.
 
@@ -34,11 +43,17 @@ class Control:
     - `POST clock` `{"offset_seconds": n}`: moves the time for links and tokens (the downloader's clock is the
       setting `fetch_skew_seconds`)
     - `POST key` `{"api_key": "…"}`: rotates the key; `POST reset`: deletes everything except settings and key
+    - `POST sessions` `{"session": "<hash>", "outcome": "pass"}`: does what the person does on the link of the session
+      with this hash (`GET state` lists them), with an optional `person`; the response has the callback's URL
     - `GET log`, `GET state`, `GET health`
+
+    `GET` and `POST` without a name serve the page for people (`control_page.py`).
     """
 
-    def __init__(self, crun: Crun) -> None:
+    def __init__(self, crun: Crun, origins: Callable[[], set[str]]) -> None:
         self._crun = crun
+        self._origins = origins
+        self._page = ControlPage(crun)
         self._routes: dict[tuple[str, str], Callable[[bytes], object]] = {
             ("GET", "health"): lambda _: {"ok": True},
             ("GET", "log"): lambda _: {"entries": crun.store.log_as_dicts()},
@@ -50,6 +65,7 @@ class Control:
             ("DELETE", "faults"): self._clear_faults,
             ("POST", "clock"): self._set_clock,
             ("POST", "key"): self._change_key,
+            ("POST", "sessions"): self._finish,
             ("POST", "reset"): self._reset,
         }
 
@@ -57,9 +73,11 @@ class Control:
         """Answer one control request; 403 for other machines and web pages, 422 naming the field for a bad body."""
         if not _is_local(request):
             return json_reply(403, {"error": "the control API is for loopback clients"})
-        if "origin" in request.headers:
+        if request.headers.get("origin", "") not in {"", *self._origins()}:
             # a page of any site can post to loopback or to the gateway, although it cannot read the response
-            return json_reply(403, {"error": "the control API is not for web pages"})
+            return json_reply(403, {"error": "the control API is not for pages of other sites"})
+        if request.path in (PREFIX, PREFIX[:-1]):
+            return self._page.handle(request)
         route = self._routes.get((request.method, request.path.removeprefix(PREFIX)))
         if route is None:
             return json_reply(404, {"error": "unknown control call"})
@@ -71,8 +89,10 @@ class Control:
                 for each in exc.errors(include_input=False, include_url=False, include_context=False)
             ]
             return json_reply(422, {"error": "bad body", "problems": problems})
-        except ValueError:
+        except (json.JSONDecodeError, UnicodeDecodeError):
             return json_reply(422, {"error": "the body is not JSON"})
+        except ValueError as exc:
+            return json_reply(422, {"error": str(exc)})
 
     def _add_faults(self, body: bytes) -> object:
         value = json.loads(body)
@@ -96,6 +116,10 @@ class Control:
     def _change_key(self, body: bytes) -> object:
         self._crun.change_key(_KeyBody.model_validate_json(body).api_key.get_secret_value())
         return {"ok": True}
+
+    def _finish(self, body: bytes) -> object:
+        asked = _SessionBody.model_validate_json(body)
+        return {"callback_url": self._crun.h5.finish(asked.session, asked.outcome, asked.person)}
 
     def _reset(self, _: bytes) -> object:
         self._crun.reset()

@@ -38,7 +38,7 @@ class Crun:
         self.faults.add(list(faults))
         self._worker = AssetWorker(self.store, lambda: self._settings)
         self._contract = Contract(self.store, self.clock, self._worker, lambda: self._settings, public_base_url)
-        self._h5 = h5.H5(self.store, self.clock, lambda: self._settings)
+        self.h5 = h5.H5(self.store, self.clock, lambda: self._settings)
         self._recent: deque[float] = deque()
         self._recent_lock = threading.Lock()
 
@@ -96,7 +96,7 @@ class Crun:
     def handle(self, request: Request) -> Reply:
         """Returns the reply of the API or of the H5 page."""
         if request.path == h5.PATH and request.method in ("GET", "HEAD", "POST"):
-            return self._h5.handle(request)
+            return self.h5.handle(request)
         return self._api(request)
 
     def _api(self, request: Request) -> Reply:

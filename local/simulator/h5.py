@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import cast
+from typing import Literal, cast
 from urllib.parse import parse_qs, urlencode
 
 from local.simulator import pages
@@ -10,6 +10,7 @@ from local.simulator.messages import Reply, Request
 from local.simulator.settings import SimulatorSettings
 from local.simulator.state import Clock, Outcome, Store, Validation
 
+Action = Literal["pass", "fail", "cancel", "lapse", "mismatch"]
 PATH = "/h5/validate"
 PASSED = "10000"
 _PERSON = re.compile(r"[a-z0-9_-]{1,32}")
@@ -36,10 +37,38 @@ class H5:
             validation.page_views += 1
             return self._show(validation, frame)
 
+    def finish(self, token_hash: str, outcome: Action, person: str | None = None) -> str | None:
+        """Do what a person does on a link, for the validation whose token has this hash. Returns the callback's URL.
+
+        `mismatch` is a pass after which no picture or clip shows the person; it also changes a check that was passed.
+        `lapse` ends the link's time, and has no callback. Raises ValueError when the validation is unknown, or its
+        link has lapsed or was used.
+        """
+        with self._store.lock:
+            validation = self._store.validation_of(token_hash)
+            if validation is None:
+                raise ValueError("no session has this id")
+            if outcome == "mismatch" and validation.outcome == "pass":
+                self._store.groups[str(validation.group_id)].mismatch = True
+                return self._callback(validation)
+            if validation.outcome is not None:
+                raise ValueError("the check has a result")
+            if self.seconds_left(validation) <= 0:
+                raise ValueError("the link has lapsed")
+            if outcome == "lapse":
+                validation.issued_at = self._clock.now() - self._settings().link_seconds
+                return None
+            form = {"outcome": "pass" if outcome == "mismatch" else outcome} | ({"person": person} if person else {})
+            if not self._check(validation, form):
+                raise ValueError("a person's name has up to 32 letters, digits, - and _")
+            if outcome == "mismatch":
+                self._store.groups[str(validation.group_id)].mismatch = True
+            return self._callback(validation)
+
     def _show(self, validation: Validation, frame: pages.Frame) -> Reply:
         if validation.outcome is not None:
             return _page(200, pages.result_page(frame, validation.outcome))
-        left = self._seconds_left(validation)
+        left = self.seconds_left(validation)
         if left <= 0:
             return _page(410, pages.message_page(frame, "expired"))
         return _page(200, pages.check_page(frame, self._settings().default_person, int(left)))
@@ -47,7 +76,7 @@ class H5:
     def _post(self, validation: Validation, frame: pages.Frame, request: Request) -> Reply:
         form = {key: values[-1] for key, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
         if validation.outcome is None:
-            if self._seconds_left(validation) <= 0:
+            if self.seconds_left(validation) <= 0:
                 return _page(410, pages.message_page(frame, "expired"))
             if not self._check(validation, form):
                 return _page(400, pages.message_page(frame, "bad"))
@@ -96,7 +125,8 @@ class H5:
         joint = settings.callback_join if "?" in address else "?"
         return f"{address}{joint}{urlencode(parameters)}{mark}{fragment}"
 
-    def _seconds_left(self, validation: Validation) -> float:
+    def seconds_left(self, validation: Validation) -> float:
+        """Return for how many seconds a link can still be opened; 0 or less when it has lapsed."""
         return validation.issued_at + self._settings().link_seconds - self._clock.now()
 
 

@@ -2,7 +2,7 @@
 
 Faces are not compared: media for the simulator name the person in their metadata, as the ASCII text
 `likeness-person:<name>;` (a JPEG comment, a PNG text chunk, an MP4 comment, a WAV INFO chunk). A file without this
-text is accepted, so that you can use your own pictures.
+text is accepted for each person, so that you can use your own pictures; a picture only if it shows a face (`faces.py`).
 """
 
 import io
@@ -11,6 +11,7 @@ import warnings
 
 from PIL import Image
 
+from local.simulator.faces import has_face
 from local.simulator.measures import (
     Film,
     Sides,
@@ -48,10 +49,18 @@ def marker(person: str) -> str:
     return f"likeness-person:{person};"
 
 
-def inspect(content: bytes, asset_type: str, person: str, pixels: tuple[int, int] = PIXELS) -> None:
+def inspect(
+    content: bytes,
+    asset_type: str,
+    person: str,
+    pixels: tuple[int, int] = PIXELS,
+    *,
+    require_face: bool = True,
+) -> None:
     """Check a file against its declared type, the media limits and the person of its group.
 
-    `pixels` are the least and the most that a clip may have. Raises `Refused` with FormatUnsupported,
+    `pixels` are the least and the most that a clip may have. With `require_face`, a picture without a face is refused;
+    in a HEIC, a clip or a recording, nothing looks for a face. Raises `Refused` with FormatUnsupported,
     ImageSizeInvalid, PixelCountTooSmall, PixelCountTooLarge, DurationTooShort, DurationTooLong, MultipleFaces or
     FaceMismatch.
     """
@@ -69,6 +78,8 @@ def inspect(content: bytes, asset_type: str, person: str, pixels: tuple[int, int
         raise Refused("MultipleFaces", "more than one face was detected")
     if shown and shown != {person}:
         raise Refused("FaceMismatch", "the face is not the one that was validated for this group")
+    if require_face and not shown and asset_type == "Image" and kind[1] != "heic" and not _shows_face(content, kind[1]):
+        raise Refused("FaceMismatch", "no face was detected")
 
 
 def kind_of(content: bytes) -> tuple[str, str] | None:
@@ -103,6 +114,14 @@ def _picture_sides(content: bytes, form: str) -> Sides | None:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Refused("ImageSizeInvalid", "the picture has too many pixels") from None
     except (OSError, ValueError, SyntaxError):  # Pillow's errors for damaged files
+        raise Refused("FormatUnsupported", "the picture cannot be read") from None
+
+
+def _shows_face(content: bytes, form: str) -> bool:
+    try:
+        with Image.open(io.BytesIO(without_junk(content) if form == "jpeg" else content)) as picture:
+            return has_face(picture)
+    except (OSError, ValueError, SyntaxError):
         raise Refused("FormatUnsupported", "the picture cannot be read") from None
 
 

@@ -10,6 +10,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from local.simulator import control, h5
 from local.simulator.contract import ROUTES
@@ -44,7 +45,7 @@ class Simulator(Crun):
         self._address = (host, port)
         self._public_base_url = public_base_url
         self.verbose = verbose
-        self._control = control.Control(self)
+        self._control = control.Control(self, self._origins)
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         self.stopping = threading.Event()
@@ -93,9 +94,14 @@ class Simulator(Crun):
         """The start of H5 links."""
         return (self._public_base_url or self.url).rstrip("/")
 
+    def _origins(self) -> set[str]:
+        """Return the origins of the simulator's own page: its server and its gateway, by each name of this machine."""
+        ports = {urlsplit(each).port for each in (self.url, self.public_base_url)}
+        return {f"http://{host}:{port}" for host in ("127.0.0.1", "localhost") for port in ports}
+
     def handle(self, request: Request) -> Reply:
         """Returns the reply of the API, of the H5 page, or of the control API."""
-        if request.path.startswith(control.PREFIX):
+        if f"{request.path}/".startswith(control.PREFIX):
             return self._control.handle(request)
         return super().handle(request)
 

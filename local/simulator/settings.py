@@ -69,6 +69,7 @@ class SimulatorSettings(BaseModel):
     max_audio_bytes: int = Field(15_000_000, gt=0)
     min_video_pixels: int = Field(0, ge=0, description="width x height of a clip; the strictest published is 409,600")
     max_video_pixels: int = Field(2_086_876, gt=0, description="the newest published is 8,295,044")
+    require_face: bool = Field(True, description="False: a picture becomes Active although it shows no face")
     asset_outcomes: tuple[AssetOutcome, ...] = ()
 
     @model_validator(mode="after")

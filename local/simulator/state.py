@@ -54,10 +54,11 @@ class Validation:
 
 @dataclass
 class Group:
-    """An asset group, bound to the person who passed the check."""
+    """An asset group, bound to the person who passed the check. With `mismatch`, no file shows that person."""
 
     id: str
     person: str = field(repr=False)
+    mismatch: bool = False
 
 
 @dataclass
@@ -121,6 +122,11 @@ class Store:
             validation = Validation(token, _signed_query(token), callback_url, self._clock.now())
             self.validations[token] = validation
             return validation
+
+    def validation_of(self, token_hash: str) -> Validation | None:
+        """Return the validation whose token has this hash, or None."""
+        with self.lock:
+            return next((each for token, each in self.validations.items() if hash_token(token) == token_hash), None)
 
     def open_group(self, person: str) -> Group:
         """Add a group bound to a person."""

@@ -44,6 +44,21 @@ class Person:
         """Focuses the window, so that the page polls immediately."""
         self.page.evaluate("dispatchEvent(new Event('focus'))")
 
+    @property
+    def finish_button(self) -> Locator:
+        """The button for the end of the last step, in any language."""
+        return self.page.locator(".finish > button:visible").first
+
+    def sees_phase(self, phase: str) -> None:
+        """Waits until the step of the files is in that phase (see phaseOf in state.js)."""
+        expect(self.page.locator("main[data-place=files]")).to_have_attribute("data-phase", phase, timeout=90_000)
+
+    def declines(self) -> None:
+        """Does not agree to the text."""
+        self.sees("consent")
+        self.page.locator("main .step > button").nth(1).click()
+        self.sees("declined")
+
     def agrees(self) -> None:
         """Ticks the box and continues to the face check."""
         self.sees("consent")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import math
 import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
@@ -16,7 +21,17 @@ from local.processes import free_port
 from local.stack import Stack
 from ops.client_keys import ClientKeys
 from tests.browser.conftest import DESKTOP, TIMEOUT_MS, OpenPage, Watched, link_in
-from tests.integration.conftest import Api, agree, come_back, face_check, registration, send_file, settled
+from tests.browser.person import verified
+from tests.integration.conftest import (
+    Api,
+    SimulatorControl,
+    agree,
+    come_back,
+    face_check,
+    registration,
+    send_file,
+    settled,
+)
 
 REFUSED = r"status of 40[13]"
 OFFLINE = "ERR_INTERNET_DISCONNECTED"
@@ -177,9 +192,9 @@ def test_the_list_is_filtered_searched_and_counted(enter: Any, fresh_client: Api
     fresh_client("DELETE", f"/sessions/{erased['id']}")
     page = enter(fresh_client).page
     filters = page.get_by_role("group", name="Filter by status")
-    for name in ("all 3", "requires input 2", "redacted 1", "verified 0"):
+    for name in ("all 3", "requires input 2", "erased 1", "verified 0"):
         expect(filters.get_by_role("button", name=name)).to_be_visible()
-    filters.get_by_role("button", name="redacted").click()
+    filters.get_by_role("button", name="erased").click()
     expect(_rows(page)).to_have_count(1)
     expect(_rows(page)).to_contain_text("erased")
     filters.get_by_role("button", name="requires input").click()
@@ -191,10 +206,122 @@ def test_the_list_is_filtered_searched_and_counted(enter: Any, fresh_client: Api
     search = page.get_by_role("searchbox")
     search.fill("订单-2")
     expect(_rows(page)).to_have_count(1)
-    search.fill("order")
-    expect(page.get_by_text("No session has exactly this reference.")).to_be_visible()
+    search.fill("Order")
+    expect(page.get_by_text("No session has a reference with this text (case matters).")).to_be_visible()
     search.fill(first["id"])
     expect(page.locator("#session-id")).to_have_text(first["id"])
+
+
+def test_filters_combine_and_stay_in_the_url(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
+    page = enter(busy_client, **ALONE).page
+    page.get_by_role("searchbox").fill("-")
+    expect(_rows(page)).to_have_count(3)
+    page.get_by_role("group", name="Filter by status").get_by_role("button", name="verified").click()
+    expect(_rows(page)).to_have_count(1)
+    expect(page.get_by_role("button", name="Clear filters")).to_be_visible()
+    _open(page, "is-verified")
+    assert page.evaluate("location.hash") == f"#{finished['id']}?status=verified&find=-"
+    page.reload()
+    expect(page.locator("#session-title")).to_have_text("is-verified")
+    expect(page.get_by_role("searchbox")).to_have_value("-")
+    expect(_rows(page)).to_have_count(1)
+    page.get_by_role("button", name="Clear filters").click()
+    expect(_rows(page)).to_have_count(3)
+    assert page.evaluate("location.hash") == f"#{finished['id']}"
+    page.get_by_label("Created from").fill("2000-01-02")
+    expect(_rows(page)).to_have_count(3)
+    page.get_by_label("to", exact=True).fill("2000-01-01")
+    expect(page.get_by_role("alert").filter(has_text="The first day is after the last one.")).to_be_visible()
+    page.get_by_label("to", exact=True).fill("2000-01-03")
+    expect(page.get_by_text("No session was created in this period.")).to_be_visible()
+
+
+def test_sessions_are_found_by_the_ids_of_their_assets_and_group(
+    enter: Any, busy_client: Api, finished: dict[str, Any]
+) -> None:
+    page = enter(busy_client).page
+    search, by = page.get_by_role("searchbox"), page.get_by_label("Find by")
+    asset = finished["assets"][0]
+    for text, kind in (
+        (asset["id"], None), (asset["uri"], None), (asset["crun_asset_id"], "asset"), (finished["group_id"], "group"),
+    ):  # fmt: skip
+        by.select_option("reference")
+        search.fill("nobody")
+        expect(_rows(page)).to_have_count(0)
+        if kind:
+            by.select_option(kind)
+        search.fill(text)
+        expect(_rows(page)).to_have_count(1)
+        expect(_rows(page)).to_contain_text("is-verified")
+
+
+def test_a_search_says_how_far_it_has_looked_and_goes_on(enter: Any, fresh_client: Api) -> None:
+    made = fresh_client.session(start="on_open", reference="order-1")
+    page = enter(fresh_client, **ALONE).page
+    old = {"sessions": [], "next_cursor": "WyJzZXMiXQ==", "examined": 1000, "examined_to": "2026-11-02T12:00:00Z"}
+
+    def looked(route: Route) -> None:
+        """The API's own answer comes with the tenth page and the first one after it."""
+        calls.append(route.request.url)
+        route.fulfill(json=old) if len(calls) <= 10 else route.continue_(url=route.request.url.split("&cursor")[0])
+
+    calls: list[str] = []
+    page.route("**/v1/sessions?reference_contains=*", looked)
+    page.get_by_role("searchbox").fill("order")
+    expect(page.get_by_text("Nothing found among the newest 10000, back to 2 Nov. There are older")).to_be_visible()
+    page.get_by_role("button", name="Look through older sessions").click()
+    expect(_rows(page)).to_have_count(1)
+    expect(_rows(page).get_by_role("link")).to_have_attribute("href", f"#{made['id']}?find=order")
+
+
+def test_the_list_is_exported_without_formulas(enter: Any, fresh_client: Api) -> None:
+    references = ['=HYPERLINK("http://x","y")', "+1", "-1", "@a", 'say "hi", 你好', "order-1"]
+    made = [fresh_client.session(start="on_open", reference=each) for each in references]
+    fresh_client.session(start="on_open")
+    page = enter(fresh_client, **ALONE).page
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export CSV").click()
+    content = download.value.path().read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf")
+    assert content.count(b"\r\n") == content.count(b"\n") == 1 + len(references) + 1
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    exported = {row["id"]: row["reference"] for row in rows}
+    cells = [f"'{each}" for each in references[:4]] + references[4:]
+    assert [exported[each["id"]] for each in made] == cells
+    assert exported.keys() - {each["id"] for each in made} == {rows[0]["id"]}
+    expect(page.locator("#export-note")).to_have_text("7 exported.")
+    page.get_by_role("searchbox").fill("order")
+    expect(_rows(page)).to_have_count(1)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export JSON").click()
+    assert [each["reference"] for each in json.loads(download.value.path().read_text("utf-8"))] == ["order-1"]
+
+
+def test_an_export_can_be_stopped(enter: Any, fresh_client: Api) -> None:
+    page = enter(fresh_client, **ALONE).page
+    expect(page.get_by_role("heading", name="No sessions yet")).to_be_visible()
+    endless = {"sessions": [], "next_cursor": "WyJzZXMiXQ==", "examined": 1000, "examined_to": "2026-11-02T12:00:00Z"}
+    page.route("**/v1/sessions?limit=100*", lambda route: route.fulfill(json=endless))
+    page.get_by_role("button", name="Export CSV").click()
+    expect(page.locator("#export-note")).to_contain_text("back to 2 Nov")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#export-note")).to_have_text("Stopped. No file was made.")
+    expect(page.get_by_role("button", name="Export CSV")).to_be_focused()
+
+
+def test_an_empty_console_says_how_to_begin(enter: Any, fresh_client: Api, stack: Stack) -> None:
+    watched = enter(fresh_client)
+    page = watched.page
+    welcome = page.get_by_role("region", name="No sessions yet")
+    expect(welcome).to_contain_text(f"curl {stack.api_url}/sessions")
+    watched.accessible("an empty console")
+    welcome.get_by_role("button", name="New session").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    fresh_client.session(start="on_open", reference="the-first")
+    expect(_rows(page)).to_have_count(1)
+    expect(welcome).to_be_hidden()
+    expect(page.get_by_role("button", name="all 1")).to_be_visible()  # without waiting for the next minute
 
 
 def test_a_longer_list_is_paged_and_new_sessions_move_nothing(enter: Any, fresh_client: Api) -> None:
@@ -357,8 +484,8 @@ def test_a_session_is_followed_live_until_its_assets_are_active(
 
     for mark in (
         "Session created", "Consent given", "Attempt 1: link created", "Attempt 1: the person came back, result 10000",
-        "front.jpg: file received and accepted", "Verified: group id received", "front.jpg: submitted to crun",
-        "front.jpg: Active",
+        "front.jpg: file received and accepted", "Verified: crun has confirmed the person",
+        "front.jpg: submitted to crun", "front.jpg: Active",
     ):  # fmt: skip
         expect(timeline).to_contain_text(mark)
     bars = page.locator("#timeline svg .lane").filter(has_text="front.jpg").locator("rect.span")
@@ -383,6 +510,69 @@ def test_reasons_of_failed_assets_and_checks_are_shown(enter: Any, busy_client: 
     expect(page.locator("#session-problem")).to_contain_text("The face check was not passed.")
     expect(page.locator("#session-problem")).to_contain_text("attempt_failed")
     expect(page.locator("#attempts > li")).to_contain_text("failed")
+
+
+def test_pictures_have_thumbnails_and_one_file_can_be_erased(enter: Any, fresh_client: Api, media: DemoMedia) -> None:
+    files = [registration(media.portrait_jpeg, "Image", "image/jpeg", f"{name}.jpg") for name in ("front", "other")]
+    made = fresh_client.session(start="on_open", reference="order-12", assets=files)
+    for each in made["assets"]:
+        send_file(each["upload"], media.portrait_jpeg.read_bytes())
+    fresh_client.wait(made["id"], lambda each: all(asset["status"] == "uploaded" for asset in each["assets"]))
+    page = enter(fresh_client, f"#{made['id']}").page
+    thumbnails = page.locator("#assets .thumb img")
+    expect(thumbnails).to_have_count(2)
+    assert thumbnails.evaluate_all("(all) => all.every((each) => each.complete && each.naturalWidth > 0)")
+    first = page.locator("#assets > li").filter(has_text="front.jpg")
+    dialog = page.get_by_role("dialog")
+    first.get_by_role("button", name="Erase file").click()
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(first.get_by_role("button", name="Erase file")).to_be_focused()
+    first.get_by_role("button", name="Erase file").click()
+    dialog.get_by_role("button", name="Erase file").click()
+    expect(page.locator("#assets .badge").first).to_have_text("erased")
+    expect(thumbnails).to_have_count(1)
+    expect(page.get_by_role("button", name="Erase file")).to_have_count(1)
+    assert [each["status"] for each in fresh_client.get(made["id"])["assets"]] == ["redacted", "uploaded"]
+
+
+def test_a_failed_file_can_be_tried_again(
+    enter: Any, fresh_client: Api, crun: SimulatorControl, media: DemoMedia
+) -> None:
+    made = verified(fresh_client, reference="order-13")
+    files = f"/sessions/{made['id']}/assets"
+    registered = fresh_client(
+        "POST", files, json=registration(media.portrait_jpeg, "Image", "image/jpeg", "lost-1.jpg")
+    )
+    rule = {"name": "lost-1.jpg", "outcome": "failed", "code": "DownloadFailed", "after_seconds": 0.2, "times": 2}
+    with crun.outcomes(rule):
+        send_file(registered.json()["upload"], media.portrait_jpeg.read_bytes())
+        fresh_client.wait(made["id"], lambda each: each["assets"][0]["status"] == "failed")
+    page = enter(fresh_client, f"#{made['id']}").page
+    row = page.locator("#assets > li")
+    expect(row).to_contain_text("download_failed")
+    row.get_by_role("button", name="Try again").click()
+    expect(row.locator(".badge")).to_have_text("active")
+    expect(row.get_by_role("button", name="Try again")).to_be_hidden()
+    asset = fresh_client.get(made["id"])["assets"][0]
+    assert len({asset["crun_asset_id"], asset["earlier_crun_asset_id"], *asset["other_crun_asset_ids"]}) == 3
+
+
+def test_requested_files_and_times_are_shown(enter: Any, fresh_client: Api) -> None:
+    asked = [
+        {"name": "front", "asset_type": "Image", "hint": "Your face in daylight"},
+        {"name": "voice", "asset_type": "Audio", "required": False},
+    ]
+    made = fresh_client.session(start="on_open", reference="order-14", requests=asked)
+    page = enter(fresh_client, f"#{made['id']}", phone=False, timezone_id="Asia/Shanghai").page
+    expect(page.locator("#requests > li")).to_have_text(
+        [re.compile("front.*not received.*Image · Your face in daylight"), re.compile("voice.*Audio · optional")]
+    )
+    created = datetime.fromisoformat(made["created_at"])
+    shown = page.locator("#facts time").first
+    expect(shown).to_contain_text(created.astimezone(ZoneInfo("Asia/Shanghai")).strftime("%H:%M:%S"))
+    expect(shown).to_contain_text(created.strftime("%H:%M:%S UTC"))
+    expect(page.locator("#zone")).to_have_text("Asia/Shanghai, UTC+8")
 
 
 def test_a_timeline_shortens_pauses_of_days(enter: Any, fresh_client: Api) -> None:
@@ -478,7 +668,7 @@ def test_an_erasure_requires_the_end_of_the_id_and_can_be_canceled(enter: Any, f
     assert fresh_client.get(made["id"])["status"] == "requires_input"
     dialog.get_by_role("textbox").fill(made["id"][-6:].lower())
     sure.click()
-    expect(page.locator("#session-status")).to_have_text("redacted")
+    expect(page.locator("#session-status")).to_have_text("erased")
     expect(page.locator("#facts")).to_contain_text("crun cannot delete")
     expect(page.get_by_role("button", name="Erase…")).to_be_disabled()
     expect(_rows(page)).to_contain_text("erased")
@@ -516,10 +706,15 @@ def test_the_statistics_match_the_sessions(enter: Any, busy_client: Api, finishe
     tiles = page.locator("#tiles > div")
     expect(tiles.filter(has_text="Sessions").locator("b")).to_have_text("3")
     expect(tiles.filter(has_text="Pass rate")).to_contain_text("50 %")
-    expect(tiles.filter(has_text="Pass rate")).to_contain_text("1 verified, 1 not passed")
+    expect(tiles.filter(has_text="Pass rate")).to_contain_text("1 passed of 2 with a result")
+    expect(tiles.filter(has_text="Conversion")).to_contain_text("33.3 %")
+    expect(tiles.filter(has_text="Conversion")).to_contain_text("1 verified of 3 created")
+    expect(page.locator("#numbers-range")).to_contain_text("Days are in UTC")
+    steps = "Created 3, Consented 1, Opened 2, Checked 2, Passed 1, Verified 1, Active 1"
+    expect(page.locator("#funnel svg")).to_have_attribute("aria-label", re.compile(steps))
     expect(tiles.filter(has_text="Assets Active").locator("b")).to_have_text("1")
     expect(tiles.filter(has_text="Assets Active")).to_contain_text("1 failed")
-    median = float(tiles.filter(has_text="Median").locator("b").inner_text().split("\u00a0")[0])
+    median = float(tiles.filter(has_text="Time to Active").locator("b").inner_text().split("\u00a0")[0])
     (active,) = (each for each in finished["assets"] if each["status"] == "active")
     took = datetime.fromisoformat(active["activated_at"]) - datetime.fromisoformat(active["submitted_at"])
     assert took.total_seconds() / BUCKET_FACTOR - 0.5 <= median <= took.total_seconds() * BUCKET_FACTOR + 0.5
@@ -532,6 +727,7 @@ def test_the_statistics_match_the_sessions(enter: Any, busy_client: Api, finishe
     page.locator("#per-day").get_by_text("As a table").click()
     days = [row.split("\t") for row in page.locator("#per-day tbody tr").all_inner_texts()]
     assert [sum(int(row[column]) for row in days) for column in range(1, 7)] == [3, 2, 0, 1, 0, 0]
+    assert ["50\u00a0%", "33.3\u00a0%"] in [row[7:9] for row in days]
     assert len(days) == 7
     page.get_by_label("Days counted").select_option("31")
     expect(page.locator("#per-day tbody tr")).to_have_count(31)
@@ -543,11 +739,17 @@ def test_days_on_two_pages_are_added_up(enter: Any, fresh_client: Api, stack: St
         none: dict[str, Any] = {"statuses": {}, "failures": {}, "assets": {}, "asset_failures": {}}
         return {"date": date, "sessions": sessions, **none, "seconds_to_active": {"buckets": []}, **more}
 
+    def funnel(created: int, passed: int) -> dict[str, int]:
+        return {"created": created, "checked": created, "passed": passed, "verified": passed}
+
+    verified = {"funnel": funnel(2, 2), "statuses": {"verified": 2}}
+    failed = {"funnel": funnel(1, 0), "statuses": {"requires_input": 1}, "failures": {"attempt_failed": 1}}
+    before = {"funnel": funnel(5, 5), "statuses": {"verified": 5}}
     pages = {
-        None: [day("T", 2, statuses={"verified": 2}, seconds_to_active={"buckets": [[4.757, 1]]})],
+        None: [day("T", 2, **verified, seconds_to_active={"buckets": [[4.757, 1]]})],
         "two": [
-            day("T", 1, statuses={"requires_input": 1}, failures={"link_expired": 1}),
-            day("Y", 5, statuses={"verified": 5}, seconds_to_active={"buckets": [[4.757, 2], [32.0, 1]]}),
+            day("T", 1, **failed),
+            day("Y", 5, **before, seconds_to_active={"buckets": [[4.757, 2], [32.0, 1]]}),
         ],
     }
 
@@ -555,8 +757,8 @@ def test_days_on_two_pages_are_added_up(enter: Any, fresh_client: Api, stack: St
         query = dict(part.split("=") for part in route.request.url.partition("?")[2].split("&"))
         cursor = query.get("cursor")
         today = query["to"]
-        before = f"{today[:-2]}{int(today[-2:]) - 1:02}" if not today.endswith("01") else query["from"]
-        shown = [{**each, "date": {"T": today, "Y": before}[each["date"]]} for each in pages[cursor]]
+        yesterday = f"{today[:-2]}{int(today[-2:]) - 1:02}" if not today.endswith("01") else query["from"]
+        shown = [{**each, "date": {"T": today, "Y": yesterday}[each["date"]]} for each in pages[cursor]]
         route.fulfill(json={"days": shown, "next_cursor": None if cursor else "two"})
 
     watched = enter(fresh_client)
@@ -568,10 +770,88 @@ def test_days_on_two_pages_are_added_up(enter: Any, fresh_client: Api, stack: St
     expect(tiles.filter(has_text="Sessions").locator("b")).to_have_text("8")
     expect(tiles.filter(has_text="Pass rate")).to_contain_text("87.5 %")
     # Two thirds into the bucket from 4 to 4.757 s.
-    expect(tiles.filter(has_text="Median").locator("b")).to_have_text("4.5\u00a0s")
+    expect(tiles.filter(has_text="Time to Active").locator("b")).to_have_text("4.5\u00a0s")
     page.locator("#per-day").get_by_text("As a table").click()
     newest = page.locator("#per-day tbody tr").first.inner_text().split("\t")
-    assert newest[1:7] == ["3", "1", "0", "2", "0", "0"]
+    assert newest[1:9] == ["3", "1", "0", "2", "0", "0", "66.7\u00a0%", "66.7\u00a0%"]
+
+
+def test_a_new_link_for_a_failed_session_does_not_change_the_pass_rate(enter: Any, fresh_client: Api) -> None:
+    made = fresh_client.session(language="en")
+    come_back(face_check(made["attempt"]["h5_link"], "fail"))
+    page = enter(fresh_client, "#numbers").page
+    rate = page.locator("#tiles > div").filter(has_text="Pass rate")
+    expect(rate).to_contain_text("0 passed of 1 with a result")
+    expect(page.locator("#session-failures svg")).to_be_visible()
+    fresh_client("POST", f"/sessions/{made['id']}/attempts", json={})
+    page.get_by_label("Days counted").select_option("31")
+    expect(page.locator("#session-failures")).to_contain_text("No session waits for another attempt.")
+    expect(rate.locator("b")).to_have_text("0 %")
+    expect(rate).to_contain_text("0 passed of 1 with a result")
+
+
+#: Seconds as buckets of the statistics: below a second, a cluster, and a late one after five minutes.
+TIMES = [[1.0, 1], [4.757, 2], [8.0, 3], [9.514, 9], [11.314, 4], [32.0, 1], [304.437, 1]]
+
+
+@pytest.mark.parametrize("width", [1280, 390, 320])
+@pytest.mark.parametrize("buckets", [TIMES, [[9.514, 4]]], ids=["many", "one"])
+def test_times_bars_and_marks_are_on_one_true_scale(
+    enter: Any, fresh_client: Api, width: int, buckets: list[list[float]]
+) -> None:
+    def answer(route: Route) -> None:
+        query = dict(part.split("=") for part in route.request.url.partition("?")[2].split("&"))
+        empty: dict[str, Any] = {"statuses": {}, "failures": {}, "assets": {}, "asset_failures": {}, "funnel": {}}
+        day = {"date": query["to"], "sessions": 0, **empty, "seconds_to_active": {"buckets": buckets}}
+        route.fulfill(json={"days": [day], "next_cursor": None})
+
+    watched = enter(fresh_client, viewport={"width": width, "height": 800})
+    page = watched.page
+    page.route("**/v1/stats?*", answer)
+    page.get_by_role("link", name="Numbers").click()
+    page.get_by_label("Days counted").select_option("7")
+    expect(page.locator("#speed .mark")).to_have_count(2)
+    drawn = page.locator("#speed svg").evaluate(
+        """(svg) => ({
+          ticks: [...svg.querySelectorAll(".tick")].map((each) =>
+            [Number(each.dataset.at), Number(each.getAttribute("x1")), each.nextElementSibling.textContent]),
+          bars: [...svg.querySelectorAll(".column")].map(({ dataset, children }) => {
+            const [, hit, part] = children;
+            const x = Number(hit.getAttribute("x"));
+            return [Number(dataset.from), Number(dataset.to), x, x + Number(hit.getAttribute("width")), Boolean(part)];
+          }),
+          marks: [...svg.querySelectorAll(".mark")].map((each) =>
+            [Number(each.dataset.at), Number(each.querySelector("line").getAttribute("x1")),
+             each.querySelector("text").textContent]),
+          inside: [...svg.querySelectorAll("text")].every((each) => {
+            const [text, all] = [each.getBoundingClientRect(), svg.getBoundingClientRect()];
+            return text.left >= all.left - 1 && text.right <= all.right + 1;
+          }),
+        })"""
+    )
+    assert drawn["inside"], "every text is within the picture"
+    (first, left, _), *_, (last, right, _) = drawn["ticks"]
+    assert len(drawn["ticks"]) >= 2
+
+    def place(seconds: float) -> float:
+        return float(left + (right - left) * math.log(seconds / first) / math.log(last / first))
+
+    units = {"s": 1, "min": 60, "h": 3600}
+    for at, x, text in drawn["ticks"]:
+        number, unit = text.split("\u00a0")
+        assert (float(number) * units[unit], x) == (at, pytest.approx(place(at), abs=0.3))
+    for start, end, x, x_end, _ in drawn["bars"]:
+        assert (x, x_end) == (pytest.approx(place(start), abs=0.5), pytest.approx(place(end), abs=0.5))
+    for (at, x, text), name in zip(drawn["marks"], ("p50", "p90"), strict=True):
+        assert x == pytest.approx(place(at), abs=0.5)
+        shown, value, _unit = re.split("[ \u00a0]", text)
+        assert shown == name
+        assert float(value) == pytest.approx(at, abs=0.51)
+        (over,) = (each for each in drawn["bars"] if each[0] < at <= each[1])
+        assert over[4], "the mark stands on a bar that is drawn"
+        assert over[2] - 0.3 <= x <= over[3] + 0.3
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    watched.accessible(f"times at {width} px")
 
 
 # -- accessibility ----------------------------------------------------------------------------------------------------
@@ -587,6 +867,9 @@ def _views(page: Page) -> Iterator[str]:
     yield "session"
     page.get_by_role("button", name="Erase…").click()
     yield "erase dialog"
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Erase file… front.jpg").click()
+    yield "dialog that erases a file"
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Numbers").click()
     for figure in page.locator("#numbers details").all():
@@ -620,6 +903,14 @@ def test_no_view_is_wider_than_a_small_phone(enter: Any, busy_client: Api, finis
         assert page.evaluate(wide) <= NARROWEST["viewport"]["width"], view
 
 
+def test_text_of_twice_the_size_fits_a_phone(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
+    page = enter(busy_client, phone=True).page
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    for view in _views(page):
+        if view in ("list", "session", "dialog that erases a file"):
+            assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], view
+
+
 def test_the_layout_does_not_shift_while_the_page_loads(enter: Any, busy_client: Api, finished: dict[str, Any]) -> None:
     page = enter(busy_client).page
     page.add_init_script(
@@ -637,7 +928,7 @@ def test_the_console_works_by_keyboard_only(enter: Any, busy_client: Api, finish
     expect(_rows(page)).to_have_count(3)
     expect(page.get_by_role("searchbox")).to_be_focused()
     first = _rows(page).first.get_by_role("link")
-    for _ in range(12):
+    for _ in range(30):
         if first.evaluate("(each) => each === document.activeElement"):
             break
         page.keyboard.press("Tab")

@@ -125,8 +125,12 @@ def test_an_unknown_path_is_a_page(open_page: OpenPage, stack: Stack) -> None:
 def test_a_person_completes_everything_on_a_phone(
     person: NewPerson, api: Api, media: DemoMedia, language: str, scheme: str
 ) -> None:
-    asked = [registration(media.portrait_jpeg, "Image", "image/jpeg", name="front")]
-    session = invited(api, language=language, assets=asked)
+    asked: list[dict[str, Any]] = [
+        {"name": "front", "asset_type": "Image", "hint": "look into the camera"},
+        {"name": "clip", "asset_type": "Video"},
+        {"name": "voice", "asset_type": "Audio", "required": False},
+    ]
+    session = invited(api, language=language, requests=asked)
     alice = person(session["invite_url"], color_scheme=scheme)
     page, (consent, ready, files, done) = alice.page, HEADINGS[language]
     heading = page.get_by_role("heading", level=1)
@@ -137,6 +141,13 @@ def test_a_person_completes_everything_on_a_phone(
     text = requests.get(f"{api.stack.api_url}/consent", params={"language": language}, timeout=30).json()
     expect(page.get_by_role("article")).to_contain_text(text["title"])
     alice.watched.accessible("consent")
+    alice.declines()
+    expect(heading).to_be_focused()
+    alice.watched.accessible("declined")
+    assert api.get(session["id"])["consent_declined_at"]
+    page.reload()
+    alice.sees("declined")
+    alice.main_button.click()
     alice.agrees()
     expect(heading).to_have_text(ready)
     expect(heading).to_be_focused()
@@ -148,21 +159,37 @@ def test_a_person_completes_everything_on_a_phone(
     assert "#" not in page.url
     alice.sees("files")
     expect(heading).to_have_text(files)
-    alice.watched.accessible("files")
+    main_actions = page.locator("main button:not(.second):visible")
+    expect(main_actions).to_have_count(1)
+    expect(alice.row("front")).to_contain_text("look into the camera")
+    alice.finish_button.click()  # quieter, and not without a question
+    expect(page.locator(".ask")).to_contain_text(re.compile("front.*clip"))
+    alice.watched.accessible("files that are asked for")
+    page.locator(".ask button").last.click()
 
-    alice.chooses(alice.row("front").get_by_role("button").first, media.portrait_jpeg)
-    alice.adds(media.clip_mp4, media.voice_wav)
-    for name in ("front", media.clip_mp4.name, media.voice_wav.name):
+    for name, file in (("front", media.portrait_jpeg), ("clip", media.clip_mp4)):
+        expect(alice.row(name).locator("button:not(.second)")).to_have_count(1)
+        alice.chooses(alice.row(name).get_by_role("button").first, file)
         alice.sees_file(name, "active")
-    expect(heading).to_have_text(done)
+    alice.adds(media.portrait_png)
+    alice.sees_file(media.portrait_png.name, "active")
+    alice.sees_phase("ready")
+    expect(main_actions).to_have_count(1)
     alice.watched.accessible("files that are ready")
+    alice.finish_button.click()
+    expect(heading).to_have_text(done)
+    expect(page).to_have_title(re.compile(f"^{re.escape(done)} · "))
+    expect(main_actions).to_have_count(0)
+    alice.watched.accessible("finished")
 
     found = api.get(session["id"])
-    assert sorted(each["name"] for each in found["assets"] if each["uri"]) == [
-        "alice-clip.mp4",
-        "alice-voice.wav",
-        "front",
-    ]
+    assert sorted(each["name"] for each in found["assets"] if each["uri"]) == ["alice-side.png", "clip", "front"]
+    assert [(each["name"], each["status"]) for each in found["requests"]] == [
+        ("front", "active"), ("clip", "active"), ("voice", "open")
+    ]  # fmt: skip
+    assert found["finished_at"]
+    assert found["settled"]
+    assert found["consent_declined_at"] is None
     assert (found["consent"]["source"], found["consent"]["language"]) == ("person", language)
     assert found["consent"]["sha256"] == text["sha256"]
     assert [each["status"] for each in found["attempts"]] == ["verified"]
@@ -334,13 +361,16 @@ def test_the_language_can_be_changed_and_is_remembered(person: NewPerson, api: A
 # --- the face check
 
 
-def test_a_failed_face_check_shows_a_reason_and_can_be_repeated(person: NewPerson, api: Api) -> None:
+def test_a_failed_or_canceled_face_check_shows_a_reason_and_can_be_repeated(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person(session["invite_url"])
     alice.sees("ready")
     alice.starts()
-    alice.passes(outcome="fail")
+    alice.passes(outcome="cancel")
     alice.sees("retry")
+    expect(alice.page.get_by_role("heading", level=1)).to_have_text("The check was canceled")
+    alice.starts()
+    alice.passes(outcome="fail")
     expect(alice.page.get_by_role("heading", level=1)).to_have_text("That did not work")
     expect(alice.page.get_by_text("No mask, no sunglasses, no hat")).to_be_visible()
     alice.watched.accessible("retry")
@@ -348,7 +378,7 @@ def test_a_failed_face_check_shows_a_reason_and_can_be_repeated(person: NewPerso
     alice.passes()
     alice.sees("files")
     found = api.get(session["id"])
-    assert [each["status"] for each in found["attempts"]] == ["failed", "verified"]
+    assert [each["status"] for each in found["attempts"]] == ["failed", "failed", "verified"]
 
 
 def test_an_expired_link_is_replaced_in_the_same_session(
@@ -561,7 +591,7 @@ def test_invalid_files_are_refused_before_the_upload(
     alice.chooses(alice.row("front").get_by_role("button").first, media.voice_wav)
     for name, (_, reason) in invalid.items():
         expect(alice.sees_file(name, "refused")).to_contain_text(reason)
-    expect(alice.sees_file("huge.jpg", "refused")).to_contain_text("The file is 34 MB; the limit is 30 MB.")
+    expect(alice.sees_file("huge.jpg", "refused")).to_contain_text("this browser cannot make it smaller")
     expect(alice.sees_file("front", "refused")).to_contain_text("A photo is needed here.")
     alice.watched.accessible("refused files")
     # Nothing was sent or registered.
@@ -600,6 +630,8 @@ def test_another_persons_picture_fails_with_its_reason_and_can_be_replaced(
         failed = alice.sees_file(name, "failed")
         expect(failed).to_contain_text("The face in this file does not match the person who passed the check.")
     alice.watched.accessible("failed files")
+    alice.sees_phase("problems")
+    expect(alice.page).to_have_title("Not every file can be used · Face check")
     alice.chooses(alice.button("Choose another file for front"), media.portrait_jpeg)
     alice.chooses(alice.button("Choose another file for holiday.jpg"), media.portrait_png)
     alice.sees_file("front", "active")
@@ -610,7 +642,67 @@ def test_another_persons_picture_fails_with_its_reason_and_can_be_replaced(
     alice.sees_file("front", "active")
     alice.sees_file(media.portrait_png.name, "active")
     expect(alice.page.locator(".file")).to_have_count(2)
-    expect(alice.page.get_by_role("heading", level=1)).to_have_text("All done, thank you!")
+    alice.sees_phase("ready")
+
+
+def test_failed_files_of_the_person_are_removed_also_after_the_end(
+    person: NewPerson, api: Api, media: DemoMedia
+) -> None:
+    session = verified(api, requests=[{"name": "front", "asset_type": "Image"}])
+    alice = person(session["invite_url"])
+    alice.sees("files")
+    alice.chooses(alice.row("front").get_by_role("button").first, media.other_person_jpeg)
+    alice.adds({"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": portrait("bob", 640, 900)})
+    alice.sees_file("front", "failed")
+    alice.sees_file("holiday.jpg", "failed")
+    alice.button("Remove front from the list").click()
+    alice.sees_file("front", "awaiting_upload")
+    alice.page.reload()  # the page has only the session's data about the other file
+    expect(alice.sees_file("holiday.jpg", "failed").locator("img")).to_be_visible()
+    alice.button("Finish without the missing files").click()
+    alice.button("Finish").click()
+    alice.sees_phase("finished_problems")
+    expect(alice.page.locator("main")).to_contain_text("Not sent")
+    alice.button("Remove holiday.jpg from the list").click()
+    alice.sees_phase("finished")
+    expect(alice.row("holiday.jpg")).to_have_count(0)
+    assert {each["status"] for each in api.get(session["id"])["assets"]} == {"redacted"}
+    # A person who has finished can go back.
+    alice.button("Add more files").click()
+    alice.chooses(alice.row("front").get_by_role("button").first, media.portrait_jpeg)
+    alice.sees_file("front", "active")
+    assert api.get(session["id"])["finished_at"] is None
+    alice.button("I am finished").click()
+    alice.sees_phase("finished")
+
+
+def test_pictures_are_shown_after_a_reload_by_links_that_are_renewed(
+    person: NewPerson, api: Api, media: DemoMedia
+) -> None:
+    session = verified(api)
+    alice = person(session["invite_url"])
+    alice.sees("files")
+    alice.adds(media.portrait_jpeg, media.clip_mp4)
+    alice.sees_file(media.portrait_jpeg.name, "active")
+    alice.sees_file(media.clip_mp4.name, "active")
+    asked: list[str] = []
+    alice.page.on("request", lambda each: asked.append(each.url) if each.url.endswith("/preview") else None)
+    alice.page.reload()
+    picture = alice.row(media.portrait_jpeg.name).locator("img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 0
+    expect(alice.row(media.clip_mp4.name).locator("svg").first).to_be_visible()
+    alice.page.get_by_label("Language").select_option("zh")
+    expect(picture).to_be_visible()
+    assert len(asked) == 1, "once for each picture"
+    # Links that have expired when the view is drawn again.
+    alice.page.route("**/preview", altered(lambda link: link.update(expires_at="2026-01-01T00:00:00Z")))
+    alice.page.reload()
+    expect(picture).to_be_visible()
+    assert len(asked) == 2
+    alice.page.locator("#language").select_option("en")
+    expect(picture).to_be_visible()
+    assert len(asked) == 3
 
 
 def test_an_erased_file_is_not_in_the_list(person: NewPerson, api: Api, media: DemoMedia) -> None:

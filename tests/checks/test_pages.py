@@ -19,7 +19,7 @@ LAYER = ROOT / "layers/likeness"
 MISTAKES = [
     ("invite.js", "error.retryAfter ?? wait", "error.retry_after ?? wait", "Property 'retry_after' does not exist"),
     ("uploads.js", "this.replaced(asset.id, before)", "this.replace(asset.id, before)", "'replace' does not exist"),
-    ("frame.js", "import { setText, ", "import { setTexts, ", "no exported member named 'setTexts'"),
+    ("frame.js", "setHeading, setText, ", "setHeading, setTexts, ", "no exported member named 'setTexts'"),
     (
         "console_dialogs.js",
         "showPicture(code, picture)",

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
+from urllib.parse import parse_qs
 
 import boto3
 import pytest
@@ -261,7 +262,15 @@ class SimulatedAws:
     # -- API Gateway ------------------------------------------------------------------------------------------
 
     def api(
-        self, method: str, resource: str, *, key: str = "", idempotency_key: str = "", body: object = None, **path: str
+        self,
+        method: str,
+        resource: str,
+        *,
+        key: str = "",
+        idempotency_key: str = "",
+        body: object = None,
+        query: str = "",
+        **path: str,
     ) -> Answer:
         """Sends a request with a credential (by default the client's) through the authorizer."""
         credential = {"x-api-key": key or self.client_key}
@@ -283,6 +292,7 @@ class SimulatedAws:
             headers=headers | {"X-Amzn-Trace-Id": f"Root={root}"},
             authorizer=found["context"],
             parameters=path,
+            query=parse_qs(query),
         )
         return self._integration(_FUNCTION_OF[method, resource], event)
 
@@ -321,6 +331,7 @@ class SimulatedAws:
         body = found["body"]
         if body.startswith("{"):
             self.usage.note_forms(function, json.loads(body))
+            self.usage.note_preview(function, json.loads(body))
         headers = found.get("headers", {}) | {
             name: values[0] for name, values in (found.get("multiValueHeaders") or {}).items()
         }
@@ -491,7 +502,9 @@ _FUNCTION_OF = {
     ("POST", "/webhooks/{webhook_id}/replay"): "manage_integration",
     ("GET", "/consent"): "record_consent",
     ("POST", "/sessions/{session_id}/consent"): "record_consent",
+    ("POST", "/sessions/{session_id}/consent/decline"): "record_consent",
     ("POST", "/sessions/{session_id}/assets"): "register_asset",
+    ("POST", "/sessions/{session_id}/assets/{asset_id}/retry"): "register_asset",
     ("POST", "/sessions/{session_id}/requests"): "request_files",
     ("DELETE", "/sessions/{session_id}/requests/{name}"): "request_files",
     ("POST", "/sessions/{session_id}/finish"): "request_files",
@@ -501,6 +514,7 @@ _FUNCTION_OF = {
     ("DELETE", "/sessions/{session_id}/assets/{asset_id}"): "erase_session",
     ("GET", "/sessions/{session_id}"): "get_session",
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): "get_session",
+    ("GET", "/sessions/{session_id}/assets/{asset_id}/preview"): "get_session",
 }
 
 

@@ -27,7 +27,7 @@ def account() -> Iterator[SimulatedAws]:
 
 def _until(where: SimulatedAws, method: str, resource: str, good: tuple[int, ...], **options: Any) -> Any:
     """Sends a request until it succeeds, as its caller does. Returns the body."""
-    answers = []
+    answers: list[int] = []
     while len(answers) < 4:
         answer = where.api(method, resource, **options)
         if answer.status in good:

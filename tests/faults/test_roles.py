@@ -85,6 +85,9 @@ def _an_onboarding(where: SimulatedAws) -> None:
     asset = where.store.list_assets(story.session_id)[0].id
     found = where.api("GET", f"{SESSION}/assets/{{asset_id}}", session_id=story.session_id, asset_id=asset)
     assert found.status == 200
+    for each in where.store.list_assets(story.session_id):  # uploaded, and dropped into the inbox
+        preview = f"{SESSION}/assets/{{asset_id}}/preview"
+        assert where.api("GET", preview, session_id=story.session_id, asset_id=each.id).status == 200
     (day,) = where.api("GET", "/stats").body["days"]
     assert (day["sessions"], day["statuses"]) == (1, {"verified": 1})
     assert sum(day["assets"].values()) == len(where.store.list_assets(story.session_id))
@@ -127,6 +130,7 @@ def _a_failed_attempt_and_an_abandoned_one(where: SimulatedAws) -> None:
     session = where.api("POST", "/sessions", body={"start": "on_open"}).body
     person = session["invite_url"].partition("#")[2]
     assert where.api("POST", f"{SESSION}/attempts", key=person, session_id=session["id"]).status == 409
+    assert where.api("POST", f"{SESSION}/consent/decline", key=person, session_id=session["id"]).status == 200
     text = where.api("GET", "/consent").body
     agreed = {name: text[name] for name in ("text_version", "language", "sha256")}
     for status in (201, 200):

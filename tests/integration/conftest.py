@@ -6,7 +6,8 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,15 @@ class SimulatorControl:
     def calm(self) -> None:
         """Removes all rules."""
         requests.delete(f"{self.url}/_sim/faults", timeout=10).raise_for_status()
+
+    @contextmanager
+    def outcomes(self, *rules: dict[str, Any]) -> Iterator[None]:
+        """In the block, uploads to crun whose names match a rule end as it says. Names should be the test's own."""
+        requests.post(f"{self.url}/_sim/settings", json={"asset_outcomes": rules}, timeout=10).raise_for_status()
+        try:
+            yield
+        finally:
+            requests.post(f"{self.url}/_sim/settings", json={"asset_outcomes": []}, timeout=10).raise_for_status()
 
     def calls(self, name: str) -> int:
         """Returns the number of calls of that name."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +101,31 @@ def test_a_session_is_erased_as_with_the_api(ops: Ops, api: Api, verified: str) 
     assert found["erasure"]["complete"]
     assert [each["file"] for each in found["assets"]] == ["none"]
     assert api("DELETE", f"/sessions/{verified}").json()["erasure"] == after["erasure"]
+
+
+def test_a_session_is_followed_until_it_is_settled(
+    api: Api, media: DemoMedia, state_file: Path, canaries: Canaries
+) -> None:
+    made = api.session(language="en", reference="the operators commands")
+    command = [sys.executable, "-m", "ops", "tail", made["id"], "--json", "--timeout", "120"]
+    command += ["--state-file", str(state_file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        first = running.stdout.readline()
+        come_back(face_check(made["attempt"]["h5_link"]))
+        file = registration(media.portrait_jpeg, "Image", "image/jpeg")
+        asset = api("POST", f"/sessions/{made['id']}/assets", json=file).json()
+        send_file(asset["upload"], media.portrait_jpeg.read_bytes())
+        output = first + running.stdout.read()
+    assert running.returncode == 0
+    lines = [json.loads(each) for each in output.splitlines()]
+    assert (lines[0]["what"], lines[0]["value"], lines[0]["event"]) == ("session", "requires_input", None)
+    seen = {(each["what"], each["value"]): each for each in lines}
+    assert seen["session", "verified"]["event"] == "likeness.session.verified"
+    assert seen["attempt", "verified"]["detail"] == "10000"
+    assert seen["asset", "active"]["event"] == "likeness.asset.active"
+    assert "the operators commands" not in output
+    assert not {each[:6] + "…" for each in canaries.secrets if each in output}
 
 
 def test_an_unknown_session_is_reported(ops: Ops) -> None:

@@ -21,6 +21,7 @@ import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from copy_swagger_ui import FILES
 from local import emulator
 from local.processes import environment
 from local.stack import Stack, build_for_host
@@ -72,7 +73,7 @@ def test_each_file_has_its_checksum(released: Path) -> None:
         if each.is_file() and each.name != "SHA256SUMS"
     }
     assert sums == files
-    assert {"template.yaml", "deploy.sh", "add-client.sh", "sbom.cdx.json", "LICENSE"} <= set(files)
+    assert {"template.yaml", "deploy.sh", "add-client.sh", "set-operator.py", "sbom.cdx.json", "LICENSE"} <= set(files)
 
 
 def test_the_template_refers_to_archives_and_to_no_local_file(released: Path) -> None:
@@ -135,10 +136,22 @@ def test_the_bill_of_materials_lists_what_is_in_the_archives(released: Path) -> 
         metadata = [archive.read(each).decode() for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
     packages = {_field(each, "Name").replace("_", "-"): _field(each, "Version") for each in metadata}
     assert len(packages) > 10
-    parts = {"botocore"}  # in the other layer
+    parts = {"botocore", "drf-spectacular-sidecar"}  # in the other layer
     assert {name: each["version"] for name, each in components.items() if name not in parts} == packages
     assert parts < set(components)
     assert all(each["licenses"][0]["license"]["id"] for each in components.values())
+
+
+def test_swagger_ui_is_in_the_archive_with_its_licence_and_its_version(released: Path) -> None:
+    components = json.loads((released / "sbom.cdx.json").read_text())["components"]
+    (version,) = (each["version"] for each in components if each["name"] == "drf-spectacular-sidecar")
+    (layer,) = released.glob("archives/LikenessLayer-*.zip")
+    with zipfile.ZipFile(layer) as archive:
+        shipped = {Path(each).name: each for each in archive.namelist() if "/swagger_ui/" in each}
+        assert set(shipped) == set(FILES)
+        licence = archive.read(shipped["swagger-ui-bundle.js.LICENSE.txt"]).decode()
+    assert version in licence.partition("\n")[0]
+    assert "Apache License" in licence
 
 
 def _field(metadata: str, name: str) -> str:
@@ -197,6 +210,40 @@ def test_invalid_arguments_are_refused_with_the_reason(release: Release, command
     done = release.run(*command.split())
     assert done.returncode
     assert words in done.stderr
+
+
+def test_an_operator_is_set_in_a_release_without_building_it(released: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(released, tmp_path / "release"))
+    (before,) = folder.glob("archives/LikenessLayer-*.zip")
+    operator = tmp_path / "operator"
+    operator.mkdir()
+
+    def set_operator(**facts: str) -> subprocess.CompletedProcess[str]:
+        (operator / "operator.json").write_text(json.dumps(facts))
+        command = [sys.executable, "-S", str(folder / "set-operator.py"), str(operator)]  # without any package
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    refused = set_operator(name="Acme", accent_color="#ffee00")
+    assert refused.returncode
+    assert "accent_color: #ffee00 has a contrast of" in refused.stderr
+    assert before.exists()
+    done = set_operator(name="Acme", accent_color="#0b6b3a")
+    assert done.returncode == 0, done.stderr
+    test_each_file_has_its_checksum(folder)
+    test_the_template_refers_to_archives_and_to_no_local_file(folder)
+    (after,) = folder.glob("archives/LikenessLayer-*.zip")
+    assert after.name == f"LikenessLayer-{hashlib.sha256(after.read_bytes()).hexdigest()[:16]}.zip"
+    contents = []
+    for file in (released / "archives" / before.name, after):
+        with zipfile.ZipFile(file) as archive:
+            contents.append({name: archive.read(name) for name in archive.namelist()})
+    changed = {name for name in contents[0] | contents[1] if contents[0].get(name) != contents[1].get(name)}
+    shared = "python/pages/shared/"
+    # The local stack's operator, whose build this is, has a logo.
+    assert changed == {f"{shared}{name}" for name in ("operator.json", "style.css", "icon.svg", "logo.svg")}
+    assert json.loads(contents[1][f"{shared}operator.json"])["name"] == "Acme"
+    assert b"--main:#0b6b3a" in contents[1][f"{shared}style.css"]
+    assert f"{shared}logo.svg" not in contents[1]
 
 
 def test_a_changed_file_is_not_deployed(release: Release, tmp_path: Path) -> None:

@@ -52,12 +52,15 @@ TABLE: dict[Route, Row] = {
     # The person has not consented.
     ("POST", "/sessions/{session_id}/attempts"): Row(client=201, person=409),
     ("POST", "/sessions/{session_id}/consent"): Row(client=409, person=409, body=ANOTHER_TEXT),
+    ("POST", "/sessions/{session_id}/consent/decline"): Row(client=403, person=200),
     ("POST", "/sessions/{session_id}/assets"): Row(client=201, person=201, body=IMAGE),
     ("POST", "/sessions/{session_id}/requests"): Row(client=201, person=403, body={"requests": [WANTED]}),
     ("DELETE", "/sessions/{session_id}/requests/{name}"): Row(client=404, person=403),
     # The person is not verified.
     ("POST", "/sessions/{session_id}/finish"): Row(client=409, person=409),
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=200),
+    # No file was uploaded.
+    ("GET", "/sessions/{session_id}/assets/{asset_id}/preview"): Row(client=404, person=404),
     ("DELETE", "/sessions/{session_id}/assets/{asset_id}"): Row(client=200, person=403),
     ("DELETE", "/sessions/{session_id}/invite"): Row(client=200, person=403),
     ("POST", "/sessions/{session_id}/invite"): Row(client=201, person=403),

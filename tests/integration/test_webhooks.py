@@ -6,6 +6,9 @@ import hashlib
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -310,3 +313,39 @@ def test_an_unreadable_message_is_a_dead_letter_and_delays_no_other(
     good.wait(event_id("after"))
     wait_for_dead_letters(sqs, url, len(poison))
     sqs.purge_queue(QueueUrl=url)
+
+
+def test_listen_forwards_signed_events_and_removes_its_endpoint_at_ctrl_c(
+    api: Api, keys: ClientKeys, canaries: Canaries, tmp_path: Path
+) -> None:
+    client_id = "listening"
+    key = keys.add(client_id)
+    secret = ops("webhook", "listen", "--secret").strip()
+    canaries.secrets |= {key, secret}
+    command = [sys.executable, "-m", "ops", "webhook", "listen", "--state-file", str(STATE_FILE)]
+    output = tmp_path / "output"
+    with Receiver() as server:
+        with output.open("w") as out:
+            options = ["--client-id", client_id, "--forward", f"{server.url}/hooks"]
+            running = subprocess.Popen([*command, *options], stdout=out, stderr=subprocess.PIPE, text=True)
+        try:
+            assert running.stderr
+            assert "listening" in running.stderr.readline()
+            made = api.with_credential(key).session(start="on_open")["id"]
+            assert server.wait(lambda _: output.read_text().count("\n") > 0, TIMEOUT_SECONDS)
+        finally:
+            running.send_signal(signal.SIGINT)
+            _, messages = running.communicate(timeout=TIMEOUT_SECONDS)
+        assert (running.returncode, messages) == (0, "the endpoint is removed\n")
+        assert ops("webhook", "list", "--client-id", client_id) == ""
+        first = server.received[0]
+        assert first.verified(secret)["data"]["session_id"] == made
+        assert f"  likeness.session.created          {first.id}  204\n" in output.read_text()
+        assert secret not in output.read_text()
+        ops("webhook", "listen", "--replay", first.id, "--forward", server.url)
+        again = server.received[-1]
+        assert (again.id, again.body, again.verified(secret)["type"]) == (
+            first.id,
+            first.body,
+            "likeness.session.created",
+        )

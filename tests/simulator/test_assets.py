@@ -1,5 +1,6 @@
 """Uploaded assets: downloaded, checked by content, and reported in every known shape."""
 
+import io
 import socket
 import struct
 import threading
@@ -10,13 +11,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from local import media
 from local.simulator import AssetOutcome, SimulatorSettings
 from local.simulator.assets import settle_seconds
+from local.simulator.faces import has_face
+from tests.media import jpeg
 from tests.simulator.conftest import Crun
 
 Serve = Callable[[str, bytes], str]
+
+
+def picture(image: Image.Image, form: str) -> bytes:
+    file = io.BytesIO()
+    image.save(file, form)
+    return file.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +47,8 @@ def files() -> dict[str, bytes]:
         "empty.jpg": b"",
         "two.jpg": media.portrait("alice", 400, 500) + b"likeness-person:bob;",
         "plain.jpg": media.portrait("alice", 400, 500).replace(b"likeness-person:", b"just-somebody---"),
+        "wall.png": picture(Image.new("RGB", (400, 500), "#e3b08c"), "PNG"),
+        "wall.jpg": picture(Image.effect_noise((400, 500), 90), "JPEG"),
     }
 
 
@@ -48,6 +60,8 @@ def files() -> dict[str, bytes]:
         ("a.mp4", "Video", None),
         ("a.wav", "Audio", None),
         ("plain.jpg", "Image", None),
+        ("wall.png", "Image", "FaceMismatch"),
+        ("wall.jpg", "Image", "FaceMismatch"),
         ("b.jpg", "Image", "FaceMismatch"),
         ("two.jpg", "Image", "MultipleFaces"),
         ("a.jpg", "Video", "FormatUnsupported"),
@@ -66,6 +80,22 @@ def test_content_decides(
     asset = crun.settled(serve(file, files[file]), crun.group("alice"), kind)
     assert asset["Status"] == ("Failed" if code else "Active")
     assert asset.get("Error", {}).get("Code") == code
+
+
+def test_a_picture_without_a_face_becomes_active_when_no_face_is_required(
+    crun: Crun, serve: Serve, files: dict[str, bytes]
+) -> None:
+    crun.simulator.update_settings(require_face=False)
+    assert crun.settled(serve("wall.png", files["wall.png"]), crun.group())["Status"] == "Active"
+
+
+@pytest.mark.parametrize("person", ["alice", "bob", "carol", "dave"])
+def test_a_drawn_face_is_found_without_its_marker(person: str) -> None:
+    for turn in (-1.0, 0.0, 0.6):
+        with Image.open(io.BytesIO(media.portrait(person, turn=turn))) as drawn:
+            assert has_face(drawn)
+    with Image.open(io.BytesIO(jpeg())) as gradient:
+        assert has_face(gradient)
 
 
 def test_a_group_accepts_its_own_persons_picture(crun: Crun, serve: Serve, files: dict[str, bytes]) -> None:

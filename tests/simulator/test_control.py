@@ -4,14 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import requests
 
+from local import media
 from local.simulator import Simulator, hash_token
 from tests.simulator.conftest import API_KEY, JOB, Crun
 
+Serve = Callable[[str, bytes], str]
 BALANCE = "/api/v1/client/account/balance"
 
 
@@ -198,3 +201,99 @@ def test_the_command_names_an_invalid_setting(setting: str, message: str) -> Non
     )
     assert done.returncode == 2
     assert f"--setting {message}" in done.stderr
+
+
+# The page for people, and what it does
+
+
+def page(crun: Crun, **form: str) -> requests.Response:
+    """Opens the page, or posts one of its forms as a browser does."""
+    if not form:
+        return crun.request("GET", "/_sim", headers={})
+    return crun.request("POST", "/_sim", data=form, headers={"Origin": crun.simulator.url})
+
+
+def session_of(data: dict[str, str]) -> dict[str, str]:
+    return {"do": "session", "session": hash_token(data["BytedToken"])}
+
+
+def test_the_page_shows_sessions_assets_and_the_log_but_no_token_and_no_link(crun: Crun, serve: Serve) -> None:
+    data = crun.create()
+    group = crun.group()
+    asset = crun.upload(serve("a.jpg", media.portrait("alice", 400, 500)), group, name="<b>front").json()["data"]
+    shown = page(crun)
+    assert shown.status_code == 200
+    assert "script" not in shown.text
+    ids = hash_token(data["BytedToken"]), group, asset["AssetId"]
+    assert [text for text in (*ids, "&lt;b&gt;front", "POST upload", "GET result") if text not in shown.text] == []
+    assert data["BytedToken"] not in shown.text
+    assert "X-Signature" not in shown.text
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("pass", "10000"), ("fail", "10010"), ("cancel", "10020")])
+def test_the_page_returns_the_browser_to_the_callback_with_the_result(crun: Crun, outcome: str, code: str) -> None:
+    data = crun.create()
+    answer = page(crun, **session_of(data), outcome=outcome, **{"return": "on"})
+    assert answer.status_code == 303
+    assert answer.headers["Location"].startswith(data["CallbackURL"])
+    assert f"resultCode={code}" in answer.headers["Location"]
+    assert page(crun, **session_of(data), outcome="pass").status_code == 422
+    assert crun.look_up(data["BytedToken"]).json()["code"] == (200 if outcome == "pass" else 404)
+
+
+def test_a_link_lapses_and_a_browser_that_does_not_return(crun: Crun) -> None:
+    lapsed, passed = crun.create(), crun.create()
+    assert page(crun, **session_of(lapsed), outcome="lapse").headers["Location"] == "?"
+    assert crun.session.get(lapsed["H5Link"], timeout=5).status_code == 410
+    assert page(crun, **session_of(passed), outcome="pass").headers["Location"] == "?"
+    assert crun.look_up(passed["BytedToken"]).json()["code"] == 200
+
+
+def test_after_a_mismatch_no_picture_shows_the_person(crun: Crun, serve: Serve) -> None:
+    before, later = crun.create(), crun.create()
+    page(crun, **session_of(before), outcome="mismatch")
+    page(crun, **session_of(later), outcome="pass")
+    picture = serve("a.jpg", media.portrait("alice", 400, 500))
+    groups = [crun.look_up(each["BytedToken"]).json()["data"]["GroupId"] for each in (before, later)]
+    assert [crun.settled(picture, group)["Status"] for group in groups] == ["Failed", "Active"]
+    assert control(crun, "POST", "sessions", {"session": hash_token(later["BytedToken"]), "outcome": "mismatch"}).ok
+    assert crun.settled(picture, groups[1])["Error"]["Code"] == "FaceMismatch"
+
+
+def test_the_page_adds_a_fault_and_changes_the_clock_and_a_setting(crun: Crun) -> None:
+    assert page(crun, do="fault", call="balance", kind="body", code="429", times="1").status_code == 303
+    assert crun.request("GET", BALANCE).json()["code"] == 429
+    assert page(crun, do="clear_faults").status_code == 303
+    assert control(crun, "GET", "faults").json() == {"rules": []}
+    page(crun, do="clock", offset_seconds="90")
+    page(crun, do="setting", name="link_seconds", value="5")
+    page(crun, do="setting", name="token_mode", value="reusable")
+    settings = control(crun, "GET", "settings").json()
+    assert (crun.simulator.clock.offset_seconds, settings["link_seconds"], settings["token_mode"]) == (
+        90,
+        5,
+        "reusable",
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "text"),
+    [
+        ({"do": "fault", "call": "any", "kind": "explode"}, 422, "kind"),
+        ({"do": "setting", "name": "link_second", "value": "1"}, 422, "link_second"),
+        ({"do": "clock", "offset_seconds": "soon"}, 422, "soon"),
+        ({"do": "session", "session": "none", "outcome": "pass"}, 422, "no session has this id"),
+        ({"do": "explode"}, 404, "form is unknown"),
+    ],
+)
+def test_the_page_shows_what_is_wrong_with_a_form(crun: Crun, form: dict[str, str], status: int, text: str) -> None:
+    answer = page(crun, **form)
+    assert answer.status_code == status
+    assert text in answer.text
+
+
+@pytest.mark.parametrize("origin", ["https://example.com", "http://127.0.0.1:1", "null", "http://evil.test"])
+def test_a_page_of_another_site_cannot_use_the_forms(crun: Crun, origin: str) -> None:
+    for path in ("/_sim", "/_sim/", "/_sim/reset"):
+        answer = crun.request("POST", path, data={"do": "reset"}, headers={"Origin": origin})
+        assert answer.status_code == 403

@@ -19,7 +19,8 @@ from tests.template_file import ROOT, TEMPLATE
 MAKEFILES = [ROOT / "Makefile", *sorted((ROOT / "layers").glob("*/Makefile"))]
 LAYER_LOCK = ROOT / "layers/dependencies/requirements.txt"
 MODELS_LOCK = ROOT / "layers/likeness/models.txt"
-LOCKS = [*sorted((ROOT / "requirements").glob("*.txt")), LAYER_LOCK, MODELS_LOCK]
+SWAGGER_UI_LOCK = ROOT / "layers/likeness/swagger_ui.txt"
+LOCKS = [*sorted((ROOT / "requirements").glob("*.txt")), LAYER_LOCK, MODELS_LOCK, SWAGGER_UI_LOCK]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 #: A pinned package of a lock file, and the lines with its hashes.
 PIN = re.compile(

@@ -36,7 +36,7 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "ConsentVersion", "OperatorName", "OperatorContact", "LogLevel", "DomainName", "CertificateArn", "Firewall",
         "VideoMaxPixels", "AssetUrlLoopback", "WebhookPrivateAddresses", "WebhookRetrySeconds", "WebhookTries",
         "Alarms", "AlarmEmail", "CreditsLowThreshold", "Dashboard", "LogRetentionDays", "PermissionsBoundary",
-        "InventoryHours", "InventoryRetentionDays", "RecheckDays", "Reconcile",
+        "InventoryHours", "InventoryRetentionDays", "RecheckDays", "Reconcile", "FaceCheckSignIn",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl", "RestApiId", "TableName", "UploadBucketName", "OnboardingQueueUrl", "OnboardingDeadLetterQueueUrl",
@@ -321,6 +321,9 @@ def test_storage_of_faces_is_private_versioned_and_encrypted() -> None:
     assert set(shown.pop("ClientAssets")) == {"status", "error", "submitted_at", "activated_at", "asset_type"}
     assert shown.pop("UpstreamIds") == []
     assert shown.pop("Due") == []
+    assert set(shown.pop("ClientProgress")) == {
+        "status", "last_error", "consent", "attempt_count", "checked_at", "passed_at", "verified_at", "active_at",
+    }  # fmt: skip
     assert set(shown) == {"ClientSessions"}
     access_log = RESOURCES["Api"]["Properties"]["AccessLogSetting"]["Format"]
     assert not {"$context.path", "querystring", "$context.identity"} & set(access_log.split('"'))

@@ -175,8 +175,14 @@ class FakeFiles:
     def upload_form(self, key: str, content_type: str, size_bytes: int, now: float) -> UploadForm:
         return UploadForm("https://bucket.test/", {"key": key, "Content-Type": content_type}, now + 3600)
 
+    def keeps(self, key: str, version_id: str | None) -> bool:
+        return key in self.objects
+
     def download_url(self, key: str, version_id: str | None) -> str:
         return f"https://bucket.test/{key}?versionId={version_id}&X-Amz-Signature={next(self.signed)}"
+
+    def preview_url(self, key: str, version_id: str | None, content_type: str) -> str:
+        return f"{self.download_url(key, version_id)}&response-content-type={content_type}"
 
     def put(self, key: str, content_type: str, content: bytes) -> str | None:
         self.objects[key] = content

@@ -18,12 +18,15 @@ from likeness.adapters.table.items import decode_item, encode_item
 from likeness.contracts.body import parse_body
 from likeness.contracts.consent import ConsentAgreed
 from likeness.contracts.http import AssetRegistration, ConsentGiven, NewSession
+from likeness.domain.asset import new_asset
 from likeness.domain.caller import Caller
 from likeness.domain.consent import ConsentText
 from likeness.domain.crun import H5Session
-from likeness.domain.session import Language
-from likeness.errors import ConditionFailed, Conflict, InvalidRequest, NotFound
+from likeness.domain.session import Attempt, AttemptStatus, Language
+from likeness.errors import ConditionFailed, Conflict, Forbidden, InvalidRequest, NotFound
+from likeness.steps.files.register_asset import RegisterAsset
 from likeness.steps.onboarding.create_session import CreateSession
+from likeness.steps.onboarding.get_session import GetSession
 from likeness.steps.onboarding.open_link import OpenLink
 from likeness.steps.onboarding.record_consent import RecordConsent
 from likeness.steps.upkeep.erase_session import EraseSession
@@ -105,6 +108,56 @@ def test_the_ledger_holds_version_digest_language_time_and_source(harness: Conse
     assert (entry["session_id"], entry["client_id"]) == (harness.id, "acme")
     kept = harness.dynamodb.get_item(TableName="Table", Key={"pk": {"S": "CONSENT_TEXTS"}, "sk": {"S": digest}})["Item"]
     assert kept["text"]["S"] == "First.\n\nSecond."
+
+
+def test_a_person_who_declines_gets_neither_links_nor_forms_until_they_agree(harness: ConsentHarness) -> None:
+    body = AssetRegistration(name="front", asset_type="Image", content_type="image/jpeg", size_bytes=1000)
+    register = RegisterAsset(harness.store, FakeFiles(), harness.clock)
+    first = harness.step.decline(harness.person, harness.id)
+    assert first == {"consent_declined_at": "2027-01-15T08:00:00Z"}
+    harness.clock.at += 60
+    assert harness.step.decline(harness.person, harness.id) == first
+    for caller in (harness.person, CLIENT):
+        for refused in (
+            lambda who: harness.sessions.create_attempt(who, harness.id, BASE),
+            lambda who: register(who, harness.id, body),
+        ):
+            with pytest.raises(Conflict) as why:
+                refused(caller)
+            assert why.value.code == "consent_declined"
+    assert harness.crun.callback_urls == []
+    session = harness.store.get_session(harness.id)
+    assert session
+    now = harness.clock.now()
+    with pytest.raises(ConditionFailed):  # the refusal was stored after the step had read the session
+        harness.store.add_attempt(harness.id, Attempt(1, AttemptStatus.OPEN, "token", now, now + 120), now)
+    late = new_asset(session, now, harness.clock.entropy(), **body.model_dump())
+    with pytest.raises(ConditionFailed):
+        harness.store.add_asset(late)
+    assert harness.store.list_assets(harness.id) == []
+
+    harness.step(harness.person, harness.id, harness.agreed())
+    read = GetSession(harness.store, harness.clock, 10, FakeFiles())
+    assert read.one(harness.person, harness.id)["consent_declined_at"] is None
+    harness.crun.sessions.append(H5Session("token", "https://h5.test/?bytedToken=token"))
+    assert harness.sessions.create_attempt(harness.person, harness.id, BASE)["attempt"]["h5_link"]
+    assert register(harness.person, harness.id, body)[1]
+
+
+def test_only_a_person_declines_and_only_before_a_consent(harness: ConsentHarness) -> None:
+    with pytest.raises(Forbidden):
+        harness.step.decline(CLIENT, harness.id)
+    with pytest.raises(NotFound):
+        harness.step.decline(Caller("evil"), harness.id)
+    harness.step(harness.person, harness.id, harness.agreed())
+    with pytest.raises(Conflict) as refused:
+        harness.step.decline(harness.person, harness.id)
+    assert refused.value.code == "consent_given"
+    with pytest.raises(ConditionFailed):  # the consent was stored after the step had read the session
+        harness.store.decline_consent(harness.id, harness.clock.now())
+    EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock)(CLIENT, harness.id)
+    with pytest.raises(Conflict, match="redacted"):
+        harness.step.decline(harness.person, harness.id)
 
 
 def test_a_repeated_consent_keeps_the_time_of_the_first(harness: ConsentHarness) -> None:

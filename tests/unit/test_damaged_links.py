@@ -7,24 +7,25 @@ import re
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import pytest
 
 from likeness.domain.signing import issue_session_token
-from tests.functions import cold_start, event_of_request, invoke
+from tests.functions import PAGES, cold_start, event_of_request, invoke
 from tests.template_file import ROOT
 
 SESSION = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 TOKEN = issue_session_token([b"k" * 64], SESSION, "acme-2", 1_800_000_000)
+STYLE = f"pages/{'0' * 16}/style.css"
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
 @pytest.fixture(scope="module")
 def pages() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UPLOAD_ADDRESSES", "https://s3.test/uploads")
-        patch.setenv("VIDEO_MAX_PIXELS", "2086876")
+        for name, value in PAGES.items():
+            patch.setenv(name, value)
         yield cold_start("serve_pages")
 
 
@@ -68,7 +69,8 @@ def test_an_unknown_path_is_a_page_for_a_browser_and_a_problem_for_a_program(pag
     shown = opened(pages, path, BROWSER)
     assert (shown["statusCode"], shown["headers"]["Content-Type"]) == (404, "text/html; charset=utf-8")
     assert "This link is not valid" in shown["body"]
-    assert not re.search(r'(?:href|src)="', shown["body"]), "relative links do not work at every depth"
+    (style,) = re.findall(r'(?:href|src)="([^"]*)"', shown["body"])
+    assert urljoin(f"https://likeness.example/v1/{quote(path)}", style) == f"https://likeness.example/v1/{STYLE}"
     for accepted in ({}, {"Accept": "*/*"}, {"accept": "application/json"}):
         refused = opened(pages, path, accepted)
         assert (refused["statusCode"], refused["headers"]["Content-Type"]) == (404, "application/problem+json")

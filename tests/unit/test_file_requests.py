@@ -63,7 +63,7 @@ class Case:
 
     @property
     def view(self) -> dict[str, Any]:
-        return GetSession(self.harness.store, self.harness.clock, 5).one(self.person, self.id)
+        return GetSession(self.harness.store, self.harness.clock, 5, self.harness.files).one(self.person, self.id)
 
     @property
     def statuses(self) -> dict[str, str]:
@@ -113,7 +113,9 @@ def test_a_session_shows_its_requests_in_order_and_a_listing_does_not(case: Case
     assert case.made["requests"][0] == front | opened
     assert [each["name"] for each in case.view["requests"]] == ["front", "say hello: 你好", "side"]
     assert [each["required"] for each in case.view["requests"]] == [True, True, False]
-    (listed,) = GetSession(case.harness.store, case.harness.clock, 5).list(ACME, limit="1")["sessions"]
+    (listed,) = GetSession(case.harness.store, case.harness.clock, 5, case.harness.files).list(ACME, limit="1")[
+        "sessions"
+    ]
     assert not {"requests", "finished_at", "settled"} & set(listed)
 
 
@@ -450,7 +452,7 @@ def test_an_erasure_removes_names_and_hints(case: Case) -> None:
         ExpressionAttributeValues={":pk": {"S": f"SESSION#{case.id}"}},
     )["Items"]  # fmt: skip
     assert not any(word in str(stored) for word in ("front", "daylight", "hello", "side"))
-    view = GetSession(case.harness.store, case.harness.clock, 5).one(ACME, case.id)
+    view = GetSession(case.harness.store, case.harness.clock, 5, case.harness.files).one(ACME, case.id)
     assert (view["requests"], view["settled"]) == ([], False)
 
 

@@ -27,6 +27,7 @@ from likeness.domain.session import (
     AttemptStatus,
     Language,
     Session,
+    SessionFilter,
     SessionStatus,
     failure,
 )
@@ -92,17 +93,19 @@ def test_a_listing_has_only_the_clients_sessions_newest_first_and_filtered(store
     store.create_session(session(9, client="other"), [])
     seen, cursor = [], None
     while True:
-        page = store.list_sessions("acme", limit=3, cursor=cursor, status=None, reference=None)
+        page = store.list_sessions("acme", limit=3, cursor=cursor)
         seen += [each.id for each in page.sessions]
         cursor = page.cursor
         if cursor is None:
             break
     assert seen == [session(index).id for index in range(7, 0, -1)]
-    odd = store.list_sessions("acme", limit=10, cursor=None, status="requires_input", reference="odd")
+    odd = store.list_sessions(
+        "acme", limit=10, cursor=None, wanted=SessionFilter(status="requires_input", reference="odd")
+    )
     assert [each.id for each in odd.sessions] == [session(index).id for index in (7, 5, 3, 1)]
-    assert store.list_sessions("acme", limit=10, cursor=None, status="verified", reference=None).sessions == []
+    assert store.list_sessions("acme", limit=10, cursor=None, wanted=SessionFilter(status="verified")).sessions == []
     with pytest.raises(InvalidRequest):
-        store.list_sessions("acme", limit=3, cursor="bm9uc2Vuc2U=", status=None, reference=None)
+        store.list_sessions("acme", limit=3, cursor="bm9uc2Vuc2U=")
 
 
 def test_a_pass_may_be_recorded_again_and_is_never_downgraded(store: DynamoStore) -> None:
@@ -236,15 +239,15 @@ def _cursor_of(text: str) -> str:
 )  # fmt: skip
 def test_an_invalid_cursor_is_refused(store: DynamoStore, cursor: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        store.list_sessions("acme", limit=3, cursor=cursor, status=None, reference=None)
+        store.list_sessions("acme", limit=3, cursor=cursor)
     assert caught.value.field == "cursor"
 
 
 def test_a_cursor_of_another_client_shows_nothing_of_that_client(store: DynamoStore) -> None:
     for index in range(1, 4):
         store.create_session(session(index, client="other"), [])
-    cursor = store.list_sessions("other", limit=1, cursor=None, status=None, reference=None).cursor
-    assert store.list_sessions("acme", limit=3, cursor=cursor, status=None, reference=None).sessions == []
+    cursor = store.list_sessions("other", limit=1, cursor=None).cursor
+    assert store.list_sessions("acme", limit=3, cursor=cursor).sessions == []
 
 
 def test_nothing_in_use_is_deleted_by_its_time_to_live() -> None:

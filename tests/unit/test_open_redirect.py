@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from likeness.contracts.http import NewSession
 from likeness.domain.links import may_return_to, origin_of, return_location
+from likeness.domain.session import SessionFilter
 from tests.unit.api_harness import ORIGINS, ApiHarness, service
 
 
@@ -95,7 +96,8 @@ def test_any_other_url_is_refused_before_any_other_action(api: ApiHarness, url: 
     answer = api.create(return_url=url, reference="refused")
     assert (answer.status, answer.json["code"], answer.json["field"]) == (400, "invalid_request", "return_url")
     assert "evil" not in answer.body
-    assert api.store.list_sessions("acme", limit=100, cursor=None, status=None, reference="refused").sessions == []
+    kept = api.store.list_sessions("acme", limit=100, cursor=None, wanted=SessionFilter(reference="refused"))
+    assert kept.sessions == []
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,31 @@ from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, 
 from likeness.contracts.http import AssetRegistration, MoreRequests, NewSession
 from likeness.contracts.integration import key_view, webhook_view
 from likeness.contracts.stats import stats_view
-from likeness.contracts.views import asset_view, consent_text_view, consent_view, page_view, session_view
+from likeness.contracts.views import (
+    asset_view,
+    consent_declined_view,
+    consent_text_view,
+    consent_view,
+    page_view,
+    preview_view,
+    session_view,
+)
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import ClientKey
 from likeness.domain.consent import ConsentText
 from likeness.domain.file_requests import FileRequest, RequestStatus
 from likeness.domain.files import UploadForm
 from likeness.domain.media.types import AssetType
-from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
+from likeness.domain.session import (
+    Attempt,
+    AttemptStatus,
+    Consent,
+    Language,
+    Problem,
+    Session,
+    SessionPage,
+    SessionStatus,
+)
 from likeness.domain.stats import Day
 from likeness.domain.webhooks import Endpoint
 from likeness.errors import (
@@ -188,6 +205,7 @@ WHOLE = replace(
 OTHER = replace(
     WHOLE, last_error=Problem("link_expired", "Please try again."), consent=Consent("1", "2026-01-15T09:30:05Z")
 )
+DECLINED = replace(BARE, declined_at=AT)
 ERASED = replace(WHOLE, status=SessionStatus.REDACTED, erased_at=AT, other_group_ids=("group-2",))
 WAITING = Asset(
     id="ast_x", session_id="ses_x", name="front", asset_type=AssetType.IMAGE, content_type="image/jpeg",
@@ -195,7 +213,8 @@ WAITING = Asset(
 )  # fmt: skip
 ACTIVE = replace(
     WAITING, id="ast_y", request="front", status=AssetStatus.ACTIVE, crun_asset_id="asset-2",
-    earlier_crun_asset_id="asset-1", uploaded_at=AT, submitted_at=AT, activated_at=AT,
+    earlier_crun_asset_id="asset-0", other_crun_asset_ids=("asset-1",), uploaded_at=AT,
+    submitted_at=AT, activated_at=AT,
 )  # fmt: skip
 FAILED = replace(
     WAITING, id="ast_z", status=AssetStatus.FAILED,
@@ -228,10 +247,16 @@ VIEWS: dict[str, list[Any]] = {
         ),
         session_view(OTHER, [WAITING, ACTIVE, FAILED], max_attempts=10, person=True),
         session_view(ERASED, [WAITING, ACTIVE, FAILED]),
+        session_view(DECLINED, []),
     ],
-    "SessionPage": [page_view([BARE, WHOLE, OTHER, ERASED], "more"), page_view([], None)],
+    "SessionPage": [
+        page_view(SessionPage([BARE, WHOLE, OTHER, ERASED], "more", 1000, 1.5)),
+        page_view(SessionPage([], None)),
+    ],
     "Asset": ASSETS,
     "Consent": [consent_view(each.consent) for each in (WHOLE, OTHER) if each.consent],
+    "ConsentDeclined": [consent_declined_view(DECLINED)],
+    "Preview": [preview_view("https://uploads.test/", 1_800_000_300.0, "image/png")],
     "ConsentText": [consent_text_view(ConsentText("2026-11", Language.EN, "Title", "Text"))],
     "Stats": [stats_view([DAY], "more"), stats_view([], None)],
     "ClientKeys": [{"keys": [key_view(each) for each in KEYS]}],

@@ -17,6 +17,7 @@ from likeness.adapters.event_bus import EventBridge
 from likeness.adapters.table.items import asset_item, encode_item, session_item
 from likeness.adapters.table.stream import read_change
 from likeness.contracts.events import Change
+from likeness.contracts.measures import measures_of
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.events import Event
 from likeness.domain.file_requests import FileRequest
@@ -123,6 +124,9 @@ def every_event() -> list[Event]:
     ]
     verified = session(SessionStatus.VERIFIED)
     found.append(published_event(verified, replace(verified, finished_at=NOW)))
+    found.append(
+        published_event(undecided := session(SessionStatus.REQUIRES_INPUT), replace(undecided, declined_at=NOW))
+    )
     return [each for each in found if each]
 
 
@@ -180,6 +184,18 @@ def test_a_further_attempt_that_fails_is_published_and_the_same_failure_is_not()
 def test_other_changes_of_a_session_are_not_published(changes: dict[str, Any]) -> None:
     for status in SessionStatus:
         assert published_event(session(status), session(status, **changes)) is None
+
+
+@pytest.mark.parametrize("error", [None, "attempt_failed"])
+def test_a_refusal_to_consent_is_published_once_and_is_no_failed_attempt(error: str | None) -> None:
+    before = session(SessionStatus.REQUIRES_INPUT, error)
+    declined = replace(before, declined_at=NOW)
+    assert kinds(before, declined) == "consent.declined"
+    change = read_change(record(before, declined))
+    assert change
+    assert list(measures_of(change)) == []
+    assert published_event(declined, replace(declined, reference="other")) is None
+    assert published_event(declined, before) is None, "the person has agreed"
 
 
 def test_the_fields_of_the_two_events_with_results() -> None:

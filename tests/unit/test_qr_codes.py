@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from likeness.domain.signing import issue_session_token
-from tests.functions import cold_start, event_of_request, invoke
+from tests.functions import PAGES, cold_start, event_of_request, invoke
 from tests.qr_codes import read_svg
 
 SESSION = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -24,8 +24,8 @@ PERSON = CLIENT | {"session_id": SESSION, "invite": "1"}
 @pytest.fixture(scope="module")
 def pages() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UPLOAD_ADDRESSES", "https://s3.test/uploads")
-        patch.setenv("VIDEO_MAX_PIXELS", "2086876")
+        for name, value in PAGES.items():
+            patch.setenv(name, value)
         yield cold_start("serve_pages")
 
 

@@ -398,7 +398,7 @@ def test_the_stream_reader_has_no_access_to_endpoints() -> None:
 def test_endpoints_are_not_in_listings_of_sessions(dynamodb: Any) -> None:
     dynamodb.put_item(TableName="Table", Item=webhook_item(endpoint()))
     store = DynamoStore(dynamodb, "Table")
-    assert store.list_sessions("acme", limit=10, cursor=None, status=None, reference=None).sessions == []
+    assert store.list_sessions("acme", limit=10, cursor=None).sessions == []
     assert not {"client_id", "id", "asset_client_id"} & set(webhook_item(endpoint()))
 
 

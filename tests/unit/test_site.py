@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from copy_swagger_ui import FILES, copy_swagger_ui
 from likeness.adapters.aws import make_client
 from likeness.adapters.files import S3Files
 from likeness.domain.media import CONTENT_TYPES, standard_type
@@ -21,13 +24,15 @@ from tests.template_file import RESOURCES, ROOT
 PAGES = ROOT / "layers/likeness/pages"
 
 
-def allowed(policy: str) -> list[str]:
-    (found,) = re.findall("connect-src ([^;]+)", policy)
+def allowed(policy: str, directive: str = "connect-src") -> list[str]:
+    (found,) = re.findall(f"{directive} ([^;]+)", policy)
     return list(found.split())
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "ap-southeast-1", "cn-north-1"])
-def test_a_page_may_send_files_to_the_hosts_of_presigned_forms(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_may_send_files_to_and_show_pictures_of_the_presigned_hosts(
+    region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
@@ -36,14 +41,25 @@ def test_a_page_may_send_files_to_the_hosts_of_presigned_forms(region: str, monk
     addresses: str = variables["UPLOAD_ADDRESSES"]["Fn::Sub"]
     for name, value in (("AWS::Region", region), ("AWS::URLSuffix", suffix), ("UploadBucket", "uploads")):
         addresses = addresses.replace(f"${{{name}}}", value)
-    form = S3Files(make_client("s3"), "uploads").upload_form("uploads/a/b/file", "image/png", 5, 0)
-    served = Site(addresses).html("invite.html", {})
-    assert form.url in allowed(served["headers"]["Content-Security-Policy"])
+    files = S3Files(make_client("s3"), "uploads")
+    form = files.upload_form("uploads/a/b/file", "image/png", 5, 0)
+    policy = Site(addresses).html("invite.html", {})["headers"]["Content-Security-Policy"]
+    assert form.url in allowed(policy)
+    preview = urlsplit(files.preview_url("uploads/a/b/file", "v1", "image/png"))
+    shown = f"{preview.scheme}://{preview.netloc}/{preview.path.split('/')[1]}"
+    assert shown in allowed(policy, "img-src")
+    assert parse_qs(preview.query) | {
+        "versionId": ["v1"],
+        "response-content-type": ["image/png"],
+        "response-content-disposition": ['inline; filename="preview"'],
+        "X-Amz-Expires": ["300"],
+    } == parse_qs(preview.query)
 
 
 def test_a_page_may_call_no_other_host() -> None:
     policy = Site("https://s3.test/uploads").html("invite.html", {})["headers"]["Content-Security-Policy"]
     assert allowed(policy) == ["'self'", "https://s3.test/uploads"]
+    assert allowed(policy, "img-src") == ["'self'", "https://s3.test/uploads", "blob:", "data:"]
     sources = {each for part in policy.split(";") for each in part.split()[1:]}
     assert sources == {"'none'", "'self'", "blob:", "data:", "https://s3.test/uploads"}
 
@@ -56,7 +72,7 @@ def test_a_page_links_existing_files_and_has_no_inline_script_or_style(name: str
     assert named
     for version, file in named:
         assert version == site.version
-        assert site.file(version, file)["statusCode"] == 200
+        assert file in FILES or site.file(version, file)["statusCode"] == 200  # the layer's build adds FILES
     assert not re.search(r"<style|<script(?![^>]* src=)|\sstyle=|\son[a-z]+=", body)
     assert not re.search(r'(?:src|href|action)="(?:https?:)?//', body)
 
@@ -89,7 +105,7 @@ def test_only_the_files_of_the_pages_are_served(name: str) -> None:
 
 def test_the_contract_names_the_files() -> None:
     _, file = PATHS["/pages/{version}/{file}"]["get"]["parameters"]
-    assert file["schema"]["enum"] == sorted(Site("https://s3.test/uploads").files)
+    assert file["schema"]["enum"] == sorted({*Site("https://s3.test/uploads").files, *FILES})
 
 
 def test_the_pages_check_the_same_limits_as_the_check_of_uploads() -> None:
@@ -148,3 +164,26 @@ def test_files_and_redirects_require_https_too() -> None:
     for answer in (page("style.css"), redirect("https://example.com/done")):
         assert answer["headers"]["Strict-Transport-Security"]
         assert not {"Cross-Origin-Opener-Policy", "Permissions-Policy"} & set(answer["headers"])
+
+
+def test_only_the_contracts_page_loads_its_renderer() -> None:
+    """Swagger UI has half a megabyte."""
+    site = Site("https://s3.test/uploads")
+    for name in ("invite.html", "console.html", "not_valid.html", "try_again.html"):
+        assert "swagger" not in site.html(name, {})["body"]
+
+
+def test_swagger_ui_is_copied_without_references_to_its_maps(tmp_path: Path) -> None:
+    source = tmp_path / "drf_spectacular_sidecar/static/drf_spectacular_sidecar/swagger-ui-dist"
+    source.mkdir(parents=True)
+    (tmp_path / "drf_spectacular_sidecar-2026.1.1.dist-info").mkdir()
+    texts = ("run();\n//# sourceMappingURL=a.js.map", "a{b:c}\n\n/*# sourceMappingURL=a.css.map*/", "The licence\n")
+    for name, text in zip(FILES, texts, strict=True):
+        (source / name).write_text(text)
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    copy_swagger_ui(tmp_path, pages)
+    script, style, licence = ((pages / "swagger_ui" / name).read_text() for name in FILES)
+    assert (script, style) == ("run();\n", "a{b:c}\n")
+    assert "drf_spectacular_sidecar-2026.1.1" in licence.partition("\n")[0]
+    assert licence.endswith("The licence\n")

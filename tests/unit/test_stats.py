@@ -20,8 +20,8 @@ from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.ids import asset_id, milliseconds_of, newest_ulid, oldest_ulid, session_id, ulid, ulid_before
 from likeness.domain.media.types import AssetType
-from likeness.domain.session import Attempt, AttemptStatus, Language, Problem, Session, SessionStatus, failure
-from likeness.domain.stats import AssetFact, Period, SessionFact, bucket_of, day_of, tally
+from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus, failure
+from likeness.domain.stats import STEPS, AssetFact, Period, SessionFact, bucket_of, day_of, tally
 from likeness.errors import Forbidden, InvalidRequest
 from likeness.steps.upkeep.erase_session import EraseSession
 from likeness.steps.upkeep.get_stats import GetStats
@@ -41,7 +41,7 @@ def add_up(answers: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     for day in (each for answer in answers for each in answer["days"]):
         of = found.setdefault(day["date"], {"sessions": 0})
         of["sessions"] += day["sessions"]
-        for name in ("statuses", "failures", "assets", "asset_failures"):
+        for name in ("funnel", "statuses", "failures", "assets", "asset_failures"):
             of[name] = of.get(name, Counter()) + Counter(day[name])
         buckets = dict(day["seconds_to_active"]["buckets"])
         of["buckets"] = of.get("buckets", Counter()) + Counter(buckets)
@@ -52,7 +52,8 @@ def add_up(answers: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 ULIDS = st.builds(ulid, st.integers(MIDNIGHT - 3 * DAY, MIDNIGHT + DAY - 1), st.binary(min_size=10, max_size=10))
 CODES = st.none() | st.sampled_from(["attempt_failed", "link_expired", "face_mismatch"])
-SESSIONS = st.builds(SessionFact, ULIDS, st.sampled_from([each.value for each in SessionStatus]), CODES)
+REACHED = st.frozensets(st.sampled_from(STEPS))
+SESSIONS = st.builds(SessionFact, ULIDS, st.sampled_from([each.value for each in SessionStatus]), CODES, REACHED)
 SECONDS = st.none() | st.floats(-1, 500_000)
 ASSETS = st.builds(AssetFact, ULIDS, st.sampled_from([each.value for each in AssetStatus]), CODES, SECONDS)
 
@@ -300,6 +301,10 @@ def test_a_day_shows_how_sessions_and_assets_ended(harness: StatsHarness) -> Non
                 {
                     "date": "2027-01-15",
                     "sessions": 3,
+                    "funnel": {
+                        "created": 3, "consented": 0, "opened": 1, "checked": 1, "passed": 0, "verified": 0,
+                        "active": 0,
+                    },
                     "statuses": {"verified": 2, "requires_input": 1},
                     "failures": {"attempt_failed": 1},
                     "assets": {"awaiting_upload": 1, "failed": 1, "active": 1},
@@ -309,11 +314,85 @@ def test_a_day_shows_how_sessions_and_assets_ended(harness: StatsHarness) -> Non
             ],
             "next_cursor": None,
         }
-    ]
+    ]  # fmt: skip
 
 
-def _attempt() -> Attempt:
-    return Attempt(1, AttemptStatus.OPEN, "token", 1_800_000_000.0, 1_800_000_120.0)
+def _attempt(number: int = 1) -> Attempt:
+    return Attempt(number, AttemptStatus.OPEN, f"token-{number}", 1_800_000_000.0, 1_800_000_120.0)
+
+
+def _funnel(harness: StatsHarness) -> dict[str, int]:
+    """Returns the sum of the funnels of all days."""
+    return dict(sum((day["funnel"] for day in add_up(harness.pages(1000)).values()), Counter()))
+
+
+def test_a_new_link_after_a_failed_check_changes_no_number_of_the_funnel(harness: StatsHarness) -> None:
+    one, _ = harness.session(MIDNIGHT)
+    other, _ = harness.session(MIDNIGHT)
+    for each in (one, other):
+        harness.store.add_attempt(each.id, _attempt(), 1_800_000_000.0)
+    harness.store.record_failed_attempt(one.id, 1, "10010", failure("attempt_failed"), 1_800_000_001.0)
+    harness.store.record_pass(other.id, 1, "10000", 1_800_000_001.0)
+    harness.store.save_group(other.id, 1, "group-1", 1_800_000_002.0)
+    before = _funnel(harness)
+    assert before == {"created": 2, "opened": 2, "checked": 2, "passed": 1, "verified": 1}
+    harness.store.add_attempt(one.id, _attempt(2), 1_800_000_003.0)
+    assert _funnel(harness) == before
+    harness.store.record_pass(one.id, 2, "10000", 1_800_000_004.0)
+    assert _funnel(harness) == before | {"passed": 2}
+
+
+def test_a_link_that_lapsed_is_opened_and_not_checked(harness: StatsHarness) -> None:
+    one, _ = harness.session(MIDNIGHT)
+    harness.store.add_attempt(one.id, _attempt(), 1_800_000_000.0)
+    found = harness.store.get_session(one.id)
+    assert found
+    harness.store.record_refused_result(found, 1, AttemptStatus.LAPSED, failure("link_expired"), 1_800_000_200.0)
+    assert _funnel(harness) == {"created": 1, "opened": 1}
+
+
+def test_a_pass_that_crun_has_lost_stays_a_pass(harness: StatsHarness) -> None:
+    one, _ = harness.session(MIDNIGHT)
+    harness.store.add_attempt(one.id, _attempt(), 1_800_000_000.0)
+    passed = harness.store.record_pass(one.id, 1, "10000", 1_800_000_001.0)
+    harness.store.record_refused_result(passed, 1, AttemptStatus.LOST, failure("result_lost"), 1_800_000_200.0)
+    assert _funnel(harness) == {"created": 1, "opened": 1, "checked": 1, "passed": 1}
+
+
+def test_an_erased_session_counts_for_each_step_that_it_has_reached(harness: StatsHarness) -> None:
+    consent = Consent("2026-11", "2027-01-15T00:00:00Z")
+    one, (first, second) = harness.session(MIDNIGHT, assets=2, consent=consent, attempts={1: _attempt()})
+    harness.store.record_pass(one.id, 1, "10000", 1_800_000_001.0)
+    harness.store.save_group(one.id, 1, "group-1", 1_800_000_002.0)
+    for each, at in ((first, 1_800_000_010.0), (second, 1_800_000_020.0)):
+        active = replace(each, status=AssetStatus.ACTIVE, submitted_at=at - 5, activated_at=at, updated_at=at)
+        harness.store.change_asset(active, [each.status], first_active=True)
+    reached = {"created": 1, "consented": 1, "opened": 1, "checked": 1, "passed": 1, "verified": 1, "active": 1}
+    assert _funnel(harness) == reached
+    stored = harness.store.get_session(one.id)
+    assert stored
+    assert (stored.checked_at, stored.passed_at, stored.active_at) == (1_800_000_001, 1_800_000_001, 1_800_000_010)
+    EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock)(Caller("acme"), one.id)
+    assert _funnel(harness) == reached
+
+
+@pytest.mark.parametrize(
+    ("row", "reached"),
+    [
+        ({"status": SessionStatus.PROCESSING}, {"opened", "checked", "passed"}),
+        (
+            {"status": SessionStatus.VERIFIED, "verified_at": 1_800_000_000.0},
+            {"opened", "checked", "passed", "verified"},
+        ),
+        ({"last_error": failure("attempt_failed")}, {"opened", "checked"}),
+        ({"last_error": failure("link_expired")}, {"opened"}),
+    ],
+)  # fmt: skip
+def test_a_session_of_the_previous_version_counts_by_its_other_fields(
+    harness: StatsHarness, row: dict[str, Any], reached: set[str]
+) -> None:
+    harness.session(MIDNIGHT, attempts={1: _attempt()}, **row)
+    assert set(_funnel(harness)) == {"created", *reached}
 
 
 def test_the_days_are_utc_and_both_are_included(harness: StatsHarness) -> None:
@@ -423,7 +502,7 @@ def test_an_erased_session_is_counted_without_its_failures(harness: StatsHarness
 
 def test_sessions_and_assets_are_listed_separately(harness: StatsHarness) -> None:
     one, files = harness.session(MIDNIGHT, assets=3)
-    listed = harness.store.list_sessions("acme", limit=10, cursor=None, status=None, reference=None)
+    listed = harness.store.list_sessions("acme", limit=10, cursor=None)
     assert [each.id for each in listed.sessions] == [one.id]
     indexed = harness.dynamodb.scan(TableName="table", IndexName="ClientAssets")["Items"]
     assert {each["id"]["S"] for each in indexed} == {each.id for each in files}

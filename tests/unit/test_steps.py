@@ -38,6 +38,7 @@ from likeness.steps.files.next_action import MAX_POLLS, done
 from likeness.steps.onboarding.get_session import GetSession
 from likeness.steps.onboarding.look_up_result import LEASE_SECONDS
 from likeness.steps.onboarding.receive_callback import ReceiveCallback
+from likeness.steps.upkeep.erase_session import EraseAsset
 from tests.unit.fakes import FakeCrun
 from tests.unit.step_harness import BASE, PASS, TABLE, StepHarness
 
@@ -85,6 +86,14 @@ def test_a_failed_callback_asks_for_another_attempt(harness: StepHarness) -> Non
     assert (found.status, found.attempts[1].status) == (SessionStatus.REQUIRES_INPUT, AttemptStatus.FAILED)
     assert found.last_error == failure("attempt_failed", "10010")
     assert harness.queue.sent == []
+
+
+def test_a_check_that_was_not_billed_was_canceled(harness: StepHarness) -> None:
+    one = harness.session()
+    harness.callback(one, parameters={"resultCode": ["10020"], "reqMeasureInfoValue": ["0"]})
+    found = harness.row(one)
+    assert (found.status, found.attempts[1].status) == (SessionStatus.REQUIRES_INPUT, AttemptStatus.FAILED)
+    assert found.last_error == failure("attempt_canceled", "10020")
 
 
 def test_a_callback_without_a_result_changes_nothing(harness: StepHarness) -> None:
@@ -763,13 +772,67 @@ def test_a_consent_with_an_extreme_time_is_an_invalid_request(given_at: str) -> 
 )  # fmt: skip
 def test_a_page_has_a_size(harness: StepHarness, limit: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        GetSession(harness.store, harness.clock, 10).list(Caller("acme"), limit=limit)
+        GetSession(harness.store, harness.clock, 10, harness.files).list(Caller("acme"), limit=limit)
     assert caught.value.field == "limit"
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({}, True),
+        ({"content_type": "image/gif", "status": AssetStatus.UPLOADED}, True),
+        ({"status": AssetStatus.FAILED}, True),  # at crun, after the check
+        ({"content_type": "image/heic"}, False),
+        ({"content_type": "video/mp4"}, False),
+        ({"status": AssetStatus.REDACTED}, False),
+        ({"status": AssetStatus.FAILED, "uploaded_at": None}, False),
+    ],
+)
+def test_a_preview_is_a_link_to_the_checked_version_of_a_common_picture(
+    harness: StepHarness, changes: dict[str, Any], shown: bool
+) -> None:
+    one, (asset,) = harness.verified(AssetStatus.ACTIVE)
+    harness.store.change_asset(replace(asset, **({"uploaded_at": 1.0} | changes)), [AssetStatus.ACTIVE])
+    step = GetSession(harness.store, harness.clock, 10, harness.files)
+    if not shown:
+        with pytest.raises(NotFound) as caught:
+            step.preview(Caller("acme"), one.id, asset.id)
+        assert caught.value.code == "no_preview"
+        return
+    for caller in (Caller("acme"), Caller("acme", session_id=one.id)):
+        found = step.preview(caller, one.id, asset.id)
+        assert f"/{asset.object_key}?versionId=v1" in found["url"]
+        assert found["content_type"] == changes.get("content_type", "image/jpeg")
+        assert found["expires_at"] == "2027-01-15T08:05:00Z"
+    for outsider in (Caller("evil"), Caller("acme", session_id=harness.session().id)):
+        with pytest.raises(NotFound) as caught:
+            step.preview(outsider, one.id, asset.id)
+        assert caught.value.code == "not_found"
+
+
+@pytest.mark.parametrize("status", AssetStatus)
+@pytest.mark.parametrize("by_person", [True, False])
+def test_a_person_can_remove_only_their_own_files_that_failed_or_wait(
+    harness: StepHarness, status: AssetStatus, by_person: bool
+) -> None:
+    one, (asset,) = harness.verified(status)
+    harness.store.change_asset(replace(asset, by_person=by_person), [status])
+    person = Caller("acme", session_id=one.id)
+    remove = EraseAsset(harness.store, harness.files, harness.clock)
+    if by_person and status in (AssetStatus.AWAITING_UPLOAD, AssetStatus.FAILED, AssetStatus.REDACTED):
+        for _ in range(2):
+            assert remove(person, one.id, asset.id)["status"] == "redacted"
+        return
+    with pytest.raises(Forbidden):
+        remove(person, one.id, asset.id)
+    left = harness.store.get_asset(one.id, asset.id)
+    assert left
+    assert left.status is status
 
 
 def test_a_session_of_another_client_is_not_found(harness: StepHarness) -> None:
     one, (asset,) = harness.verified(AssetStatus.PROCESSING)
-    step = GetSession(harness.store, harness.clock, 10)
+    step = GetSession(harness.store, harness.clock, 10, harness.files)
     assert step.one(Caller("acme"), one.id)["assets"][0]["id"] == asset.id
     assert step.asset(Caller("acme", session_id=one.id), one.id, asset.id)["status"] == "processing"
     for outsider in (Caller("evil"), Caller("acme", session_id=harness.session().id)):

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from likeness.domain.asset import ASSET_LOST, Asset, AssetStatus, InvalidTransition
+from likeness.domain.asset import ASSET_LOST, MAX_RESUBMISSIONS, Asset, AssetStatus, InvalidTransition
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Language, Problem, Session, SessionStatus
 
 NOW = 1_800_000_000.0
 LATER = NOW + 60
 PROBLEM = Problem("face_mismatch", "Another face.")
+LATE = Problem("activation_timeout", "Too late.", retryable=True)
 WAITING, UPLOADED, SUBMITTING = AssetStatus.AWAITING_UPLOAD, AssetStatus.UPLOADED, AssetStatus.SUBMITTING
 PROCESSING, ACTIVE, FAILED = AssetStatus.PROCESSING, AssetStatus.ACTIVE, AssetStatus.FAILED
 
@@ -108,6 +109,19 @@ TRANSITIONS = {
         {WAITING, UPLOADED, SUBMITTING, PROCESSING},
         {"status": FAILED, "error": PROBLEM, "submitting_by": None, "updated_at": LATER},
     ),
+    "retried": Transition(
+        lambda each: replace(
+            each, uploaded_at=NOW, error=LATE, crun_asset_id="asset-1", submitted_at=NOW, missing_since=NOW
+        ).retried(LATER),
+        {FAILED},
+        {
+            "status": UPLOADED,
+            "uploaded_at": NOW,
+            "resubmissions": 1,
+            "earlier_crun_asset_id": "asset-1",
+            "updated_at": LATER,
+        },
+    ),
     "lost": Transition(
         lambda each: replace(each.lost("404", LATER), error=None),
         {ACTIVE},
@@ -183,3 +197,25 @@ def test_a_further_attempt_reopens_a_session_and_keeps_the_earlier_attempts() ->
         attempts={1: first, 2: second},
         updated_at=LATER,
     )
+
+
+def test_each_retry_keeps_the_id_of_the_try_before_it() -> None:
+    found = asset(FAILED, uploaded_at=NOW, error=LATE)
+    for number in range(3):
+        found = replace(found, crun_asset_id=f"asset-{number}").retried(LATER)
+        assert (found.crun_asset_id, found.resubmissions) == (None, number + 1)
+        found = replace(found, status=FAILED, error=LATE)
+    assert found.crun_asset_ids == ["asset-0", "asset-1", "asset-2"]
+    unknown = found.retried(LATER)
+    assert unknown.resubmissions == 3, "no AssetId is known of a try that ended without one"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"error": None}, {"error": PROBLEM}, {"uploaded_at": None}, {"resubmissions": MAX_RESUBMISSIONS}],
+)
+def test_what_would_fail_again_is_not_retried(fields: dict[str, Any]) -> None:
+    found = asset(FAILED, **({"uploaded_at": NOW, "error": LATE} | fields))
+    assert not found.can_be_retried
+    with pytest.raises(InvalidTransition):
+        found.retried(LATER)

@@ -386,7 +386,7 @@ def test_a_waiting_delivery_is_not_published_or_listed(dynamodb: Any) -> None:
     assert read_change({"dynamodb": written}) is None
     assert not item["sk"]["S"].startswith(("SESSION", "ASSET#")), "the template's filter passes only these"
     store = DynamoStore(dynamodb, "Table")
-    assert store.list_sessions("acme", limit=10, cursor=None, status=None, reference=None).sessions == []
+    assert store.list_sessions("acme", limit=10, cursor=None).sessions == []
 
 
 # -- the queue in simulated time -----------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from os import PathLike
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -18,11 +18,13 @@ from likeness_client.models import (
     ClientKey,
     ClientKeys,
     Consent,
+    ConsentDeclined,
     ConsentText,
     FileRequest,
     Language,
     NewAsset,
     Page,
+    Preview,
     Session,
     SessionStatus,
     SessionSummary,
@@ -118,12 +120,35 @@ class Client:
         return self._read_session(session_id, None)
 
     def list_sessions(
-        self, *, status: SessionStatus | None = None, reference: str | None = None, page_size: int = 100
+        self,
+        *,
+        status: SessionStatus | None = None,
+        reference: str | None = None,
+        reference_contains: str | None = None,
+        asset_id: str | None = None,
+        group_id: str | None = None,
+        created_from: date | datetime | None = None,
+        created_to: date | datetime | None = None,
+        page_size: int = 100,
     ) -> Iterator[SessionSummary]:
-        """Yields all sessions of this client, newest first; it requests pages as needed."""
+        """Yields this client's sessions, newest first; it requests pages as needed. Filters combine.
+
+        ``asset_id`` is Likeness's or crun's, ``group_id`` is crun's. A date is a whole UTC day, and a datetime must
+        have a time zone.
+        """
         cursor: str | None = None
         while True:
-            page = self.list_page(status=status, reference=reference, limit=page_size, cursor=cursor)
+            page = self.list_page(
+                status=status,
+                reference=reference,
+                reference_contains=reference_contains,
+                asset_id=asset_id,
+                group_id=group_id,
+                created_from=created_from,
+                created_to=created_to,
+                limit=page_size,
+                cursor=cursor,
+            )
             yield from page.sessions
             cursor = page.next_cursor
             if cursor is None:
@@ -134,11 +159,26 @@ class Client:
         *,
         status: SessionStatus | None = None,
         reference: str | None = None,
+        reference_contains: str | None = None,
+        asset_id: str | None = None,
+        group_id: str | None = None,
+        created_from: date | datetime | None = None,
+        created_to: date | datetime | None = None,
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page:
-        """Returns one page of sessions, newest first."""
-        query = _given(status=status, reference=reference, limit=str(limit), cursor=cursor)
+        """Returns one page of sessions, newest first. For the filters, see ``list_sessions``."""
+        query = _given(
+            status=status,
+            reference=reference,
+            reference_contains=reference_contains,
+            asset_id=asset_id,
+            group_id=group_id,
+            created_from=_day_or_time("created_from", created_from),
+            created_to=_day_or_time("created_to", created_to),
+            limit=str(limit),
+            cursor=cursor,
+        )
         return read(Page, self._transport.send(Request("GET", "/sessions", query)))
 
     def create_attempt(self, session_id: str) -> Session:
@@ -195,9 +235,25 @@ class Client:
         """Returns the asset."""
         return read(Asset, self._transport.send(Request("GET", f"/sessions/{_id(session_id)}/assets/{_id(asset_id)}")))
 
+    def preview(self, session_id: str, asset_id: str) -> Preview:
+        """Returns a link that shows a picture for five minutes.
+
+        Raises NotFoundError with the code ``no_preview`` for a file that is no picture, or is not checked yet.
+        """
+        path = f"/sessions/{_id(session_id)}/assets/{_id(asset_id)}/preview"
+        return read(Preview, self._transport.send(Request("GET", path)))
+
     def erase_session(self, session_id: str) -> Session:
         """Erases files, links and personal data, and returns the remaining tombstone."""
         return read(Session, self._transport.send(Request("DELETE", f"/sessions/{_id(session_id)}")))
+
+    def retry_asset(self, session_id: str, asset_id: str) -> Asset:
+        """Submits the file of a failed asset to crun again, if its ``error`` is retryable. Can be repeated.
+
+        Raises ConflictError with the code ``not_retryable`` or ``file_deleted`` when that is not possible.
+        """
+        path = f"/sessions/{_id(session_id)}/assets/{_id(asset_id)}/retry"
+        return read(Asset, self._transport.send(Request("POST", path)))
 
     def erase_asset(self, session_id: str, asset_id: str) -> Asset:
         """Erases one file; its ids, times and digest stay. Can be repeated."""
@@ -212,6 +268,11 @@ class Client:
         """Records that the person has read ``text`` and agrees. The credential must be the person's token."""
         body = {"text_version": text.text_version, "language": text.language, "sha256": text.sha256}
         return read(Consent, self._transport.send(Request("POST", f"/sessions/{_id(session_id)}/consent", body=body)))
+
+    def decline_consent(self, session_id: str) -> ConsentDeclined:
+        """Records that the person does not agree. The credential must be the person's token. Can be repeated."""
+        path = f"/sessions/{_id(session_id)}/consent/decline"
+        return read(ConsentDeclined, self._transport.send(Request("POST", path)))
 
     def stats(self, first: date | None = None, last: date | None = None) -> list[StatsDay]:
         """Returns the numbers of each day from ``first`` to ``last`` inclusive, at most 31; by default the last 14."""
@@ -281,3 +342,10 @@ def _id(text: str) -> str:
 def _given(**query: str | None) -> dict[str, str]:
     """Returns the parameters that have a value."""
     return {name: value for name, value in query.items() if value is not None}
+
+
+def _day_or_time(name: str, at: date | datetime | None) -> str | None:
+    """Returns a filter's value. Raises ValueError for a datetime without a time zone."""
+    if isinstance(at, datetime) and at.tzinfo is None:
+        raise ValueError(f"{name} must have a time zone")
+    return None if at is None else at.isoformat()

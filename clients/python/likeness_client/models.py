@@ -24,13 +24,18 @@ RequestStatus = Literal["open", "received", "active"]
 ProblemCode = Literal[
     "bad_request",
     "conflict",
+    "consent_declined",
+    "consent_given",
     "consent_required",
     "consent_text_changed",
+    "file_deleted",
     "forbidden",
     "idempotency_key_reused",
     "internal_error",
     "invalid_request",
+    "no_preview",
     "not_found",
+    "not_retryable",
     "not_verified",
     "rate_limited",
     "request_exists",
@@ -119,8 +124,10 @@ class Asset:
     #: The name of the file request for which it was registered.
     request: str | None = None
     crun_asset_id: str | None = None
-    #: crun's first id of a file that was submitted twice.
+    #: crun's first id of a file that was submitted more than once.
     earlier_crun_asset_id: str | None = None
+    #: crun's further earlier ids of a file that was submitted more than twice.
+    other_crun_asset_ids: tuple[str, ...] = ()
     uri: str | None = None
     error: Failure | None = None
     uploaded_at: datetime | None = None
@@ -167,6 +174,22 @@ class ConsentText:
     sha256: str
     title: str
     text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentDeclined:
+    """A recorded refusal to consent; a consent that is given later clears it."""
+
+    consent_declined_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """A link to a picture, valid until ``expires_at``. ``url`` is secret, and not in the ``repr``."""
+
+    url: str = field(repr=False)
+    expires_at: datetime
+    content_type: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +252,8 @@ class Session(SessionSummary):
     attempts_left: int = 0
     assets: tuple[Asset, ...] = ()
     consent: Consent | None = None
+    #: When the person declined to consent, until they agree.
+    consent_declined_at: datetime | None = None
     verified_at: datetime | None = None
     #: The files that the person is asked for.
     requests: tuple[FileRequest, ...] = ()
@@ -251,10 +276,16 @@ class Session(SessionSummary):
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Some sessions, newest first; ``next_cursor`` is for the next page."""
+    """Some sessions, newest first; ``next_cursor`` is for the next page.
+
+    With a filter, a page can be empty although another one follows: ``examined`` sessions were read for it, back to
+    those created at ``examined_to`` (None at the end of the list).
+    """
 
     sessions: tuple[SessionSummary, ...]
     next_cursor: str | None = None
+    examined: int = 0
+    examined_to: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,11 +351,32 @@ class SecondsToActive:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Funnel:
+    """How many of a day's sessions have reached each step until now.
+
+    Pass rate is ``passed / checked``, conversion is ``verified / created``. No number falls when a session gets a new
+    link.
+    """
+
+    created: int
+    consented: int
+    opened: int
+    checked: int
+    passed: int
+    verified: int
+    active: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class StatsDay:
-    """The numbers of sessions and assets created on one day (UTC), by their current status."""
+    """The numbers of sessions and assets created on one day (UTC), by their current status.
+
+    ``funnel`` is None for a stack of an earlier version.
+    """
 
     date: date
     sessions: int
+    funnel: Funnel | None = None
     statuses: Mapping[str, int]
     failures: Mapping[str, int]
     assets: Mapping[str, int]

@@ -4,6 +4,7 @@ LikenessError
 ├── RequestError                    4xx, the request has to change
 │   ├── InvalidRequest              400, names the field
 │   ├── NotFound                    404, also for a resource of another client
+│   │   └── NoPreview               404, an asset without a picture that browsers show
 │   ├── Forbidden                   403
 │   ├── Conflict                    409
 │   └── TooManyAttempts             429
@@ -58,6 +59,12 @@ class NotFound(RequestError):
     status = 404
     code = "not_found"
     title = "Not found"
+
+
+class NoPreview(NotFound):
+    """When an asset has no picture that browsers show."""
+
+    code = "no_preview"
 
 
 class Forbidden(RequestError):

@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any, BinaryIO, NotRequired, TypedDict, cast
 
 from likeness.adapters.aws import translated
-from likeness.domain.asset import SLOT_SECONDS
+from likeness.domain.asset import PREVIEW_SECONDS, SLOT_SECONDS
 from likeness.domain.files import FoundFile, UploadForm
 
 if TYPE_CHECKING:
@@ -48,6 +48,12 @@ class S3Files:
         target = self._target(key, version_id)
         return self._client.generate_presigned_url("get_object", {**target}, ExpiresIn=DOWNLOAD_URL_SECONDS)
 
+    def preview_url(self, key: str, version_id: str | None, content_type: str) -> str:
+        """See the port."""
+        shown = {"ResponseContentType": content_type, "ResponseContentDisposition": 'inline; filename="preview"'}
+        target = self._target(key, version_id)
+        return self._client.generate_presigned_url("get_object", {**target, **shown}, ExpiresIn=PREVIEW_SECONDS)
+
     def put(self, key: str, content_type: str, content: bytes) -> str | None:
         """See the port."""
         with translated():
@@ -76,6 +82,13 @@ class S3Files:
         if newest is None:
             return None
         return FoundFile(newest["VersionId"], newest["Size"], newest["LastModified"].timestamp())
+
+    def keeps(self, key: str, version_id: str | None) -> bool:
+        """See the port. Lists versions, as ``find`` does."""
+        with translated():
+            page = self._client.list_object_versions(Bucket=self._bucket, Prefix=key)
+        versions = [each for each in page.get("Versions", ()) if each["Key"] == key]
+        return any(each["VersionId"] == version_id if version_id else each["IsLatest"] for each in versions)
 
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
         """See the port."""

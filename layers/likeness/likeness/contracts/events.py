@@ -1,4 +1,4 @@
-"""Events for the event bus: status changes of sessions and assets, and the end of a person's uploads.
+"""Events for the event bus: status changes of sessions and assets, the end of uploads, and refusals to consent.
 
 They have ids, statuses and codes, and nothing personal.
 
@@ -25,6 +25,7 @@ EVENT_TYPES = (
     "likeness.session.finished",
     *(f"likeness.asset.{each.value}" for each in AssetStatus if each in _PUBLISHED_STATUSES),
     "likeness.asset.lost",
+    "likeness.consent.declined",
 )
 
 
@@ -54,15 +55,22 @@ class SessionChange:
         if before is None:
             return _event("session.created", self.id, after, {})
         if not self.has_new_status:
-            if after.finished_at is None or before.finished_at is not None:
-                return None
-            return _event("session.finished", self.id, after, {"finished_at": str(iso(after.finished_at))})
+            return self._other_event(before)
         more = {"previous_status": before.status.value}
         if after.status is SessionStatus.REQUIRES_INPUT and after.last_error:
             more["error_code"] = after.last_error.code
         if after.status is SessionStatus.VERIFIED:
             more["group_id"] = str(after.group_id)
         return _event(f"session.{after.status.value}", self.id, after, more)
+
+    def _other_event(self, before: Session) -> Event | None:
+        """The event of a write that changes no status."""
+        after = self.after
+        if after.finished_at is not None and before.finished_at is None:
+            return _event("session.finished", self.id, after, {"finished_at": str(iso(after.finished_at))})
+        if after.declined_at is not None and before.declined_at is None:
+            return _event("consent.declined", self.id, after, {})
+        return None
 
 
 @dataclass(frozen=True, slots=True)

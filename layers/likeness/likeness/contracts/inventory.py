@@ -82,6 +82,7 @@ def _person(items: Sequence[Values]) -> Values:
         if session["status"] == SessionStatus.REDACTED:
             # crun's API cannot delete a group or an asset: its support needs these ids.
             ids = {each.get(name) for each in line["assets"] for name in ("crun_asset_id", "earlier_crun_asset_id")}
+            ids |= {known for each in line["assets"] for known in each.get("other_crun_asset_ids", ())}
             line |= {
                 "kind": "tombstone",
                 "upstream": {

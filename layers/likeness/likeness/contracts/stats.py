@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from likeness.domain.ids import ULID
-from likeness.domain.stats import DEFAULT_DAYS, FIRST_DAY, MAX_DAYS, Day, Period
+from likeness.domain.stats import DEFAULT_DAYS, FIRST_DAY, MAX_DAYS, STEPS, Day, Period
 from likeness.errors import InvalidRequest
 
 # The pattern in openapi.yaml. date.fromisoformat accepts other formats too.
@@ -79,6 +79,7 @@ def _day_view(day: Day) -> dict[str, Any]:
     return {
         "date": day.date.isoformat(),
         "sessions": day.sessions,
+        "funnel": {"created": day.sessions} | {step: day.reached[step] for step in STEPS},
         "statuses": dict(day.statuses),
         "failures": dict(day.failures),
         "assets": dict(day.assets),

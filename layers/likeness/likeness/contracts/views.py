@@ -13,7 +13,7 @@ from likeness.domain.fields import shown
 from likeness.domain.file_requests import FileRequest
 from likeness.domain.files import UploadForm
 from likeness.domain.progress import is_settled, request_status
-from likeness.domain.session import Attempt, Consent, Problem, Session
+from likeness.domain.session import Attempt, Consent, Problem, Session, SessionPage
 
 
 def iso(seconds: float | None) -> str | None:
@@ -34,6 +34,8 @@ def asset_view(asset: Asset, upload: UploadForm | None = None) -> dict[str, Any]
     view = {name: _shown(name, getattr(asset, name)) for name in shown(Asset)} | {"uri": asset.uri}
     if asset.earlier_crun_asset_id:
         view["earlier_crun_asset_id"] = asset.earlier_crun_asset_id
+    if asset.other_crun_asset_ids:
+        view["other_crun_asset_ids"] = list(asset.other_crun_asset_ids)
     if upload:
         view["upload"] = {"url": upload.url, "fields": upload.fields, "expires_at": iso(upload.expires_at)}
     return view
@@ -48,6 +50,11 @@ def _shown(name: str, value: Any) -> Any:
     return iso(value) if name.endswith("_at") else value
 
 
+def preview_view(url: str, expires_at: float, content_type: str) -> dict[str, Any]:
+    """A preview; ``url`` is a secret."""
+    return {"url": url, "expires_at": iso(expires_at), "content_type": content_type}
+
+
 def consent_view(consent: Consent) -> dict[str, Any]:
     """A consent, in a session and in the response that recorded it."""
     return {
@@ -57,6 +64,11 @@ def consent_view(consent: Consent) -> dict[str, Any]:
         "language": consent.language,
         "source": consent.source,
     }
+
+
+def consent_declined_view(session: Session) -> dict[str, Any]:
+    """The time of a refusal to consent."""
+    return {"consent_declined_at": iso(session.declined_at)}
 
 
 def consent_text_view(text: ConsentText) -> dict[str, Any]:
@@ -135,6 +147,7 @@ def session_view(
             "attempts": [attempt_view(each) for _, each in sorted(session.attempts.items())],
             "attempts_left": session.attempts_left(max_attempts),
             "consent": session.consent and consent_view(session.consent),
+            "consent_declined_at": iso(session.declined_at),
             "verified_at": iso(session.verified_at),
             "assets": [asset_view(each, (uploads or {}).get(each.id)) for each in assets],
             "requests": [request_view(each, assets) for each in session.requests.values()],
@@ -145,13 +158,18 @@ def session_view(
         # crun's API cannot delete a group or an asset: its support needs these ids.
         view["erasure"] = {"erased_at": iso(session.erased_at), "upstream": "not_supported_by_provider"}
         if assets is not None:
-            ids = {each_id for each in assets for each_id in (each.crun_asset_id, each.earlier_crun_asset_id)}
-            view["erasure"] |= {"group_ids": session.group_ids, "asset_ids": sorted(filter(None, ids))}
+            ids = {known for each in assets for known in each.crun_asset_ids}
+            view["erasure"] |= {"group_ids": session.group_ids, "asset_ids": sorted(ids)}
     if invite_url:
         view["invite_url"] = invite_url
     return view
 
 
-def page_view(sessions: Sequence[Session], cursor: str | None) -> dict[str, Any]:
-    """A page of a listing; ``cursor`` is for the next one."""
-    return {"sessions": [session_view(each) for each in sessions], "next_cursor": cursor}
+def page_view(page: SessionPage) -> dict[str, Any]:
+    """A page of a listing, and how far back it was searched."""
+    return {
+        "sessions": [session_view(each) for each in page.sessions],
+        "next_cursor": page.cursor,
+        "examined": page.examined,
+        "examined_to": iso(page.examined_to),
+    }

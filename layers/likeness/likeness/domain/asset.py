@@ -15,12 +15,18 @@ from likeness.errors import UpstreamRefused
 NAME_LIMIT = 64
 #: How long an upload form works, in seconds. After that, its slot is free until a new form is requested.
 SLOT_SECONDS = 3600
+#: How long the URL of a preview works, in seconds.
+PREVIEW_SECONDS = 300
+#: The types that every browser shows in an ``<img>``.
+_SHOWN_BY_BROWSERS = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
 #: How many uploads of a person with an invite link may be pending. A client's uploads are bounded by the session.
 MAX_PERSON_SLOTS = 20
 #: An ambiguous upload to crun is repeated at most once, because crun has no idempotency key and no list call.
 MAX_AMBIGUOUS_SUBMISSIONS = 2
 #: Longer than the Timeout of every function that submits (see the template), so the submitter has ended after it.
 SUBMISSION_LEASE_SECONDS = 50
+#: How often a file can be given to crun again: each time leaves an AssetId in its row.
+MAX_RESUBMISSIONS = 20
 #: The code of an asset that was active and that crun has lost.
 ASSET_LOST = "asset_lost"
 
@@ -84,6 +90,8 @@ class Asset:
     client_id: str = field(default="", metadata=about(name="asset_client_id", sparse=True, exported=True))
     #: crun's first id of a file that was submitted a second time. Shown when it is set.
     earlier_crun_asset_id: str | None = field(default=None, metadata=about(exported=True))
+    #: crun's further ids of a file that was submitted more than twice, without the first and the current one.
+    other_crun_asset_ids: tuple[str, ...] = field(default=(), metadata=about(tuple, sparse=True, exported=True))
     #: The invocation that submits it while it is ``submitting``; no other one does so for SUBMISSION_LEASE_SECONDS.
     #: None once that invocation has released it. Earlier versions stored the execution's name alone.
     submitting_by: str | None = None
@@ -104,6 +112,29 @@ class Asset:
         """Whether its slot in the session can be freed: it is erased, or its form expired without a file."""
         waiting = self.status is AssetStatus.AWAITING_UPLOAD and not self.waits(now)
         return waiting or self.status is AssetStatus.REDACTED
+
+    @property
+    def can_be_retried(self) -> bool:
+        """Whether it failed although its file passed the check, for a reason that may not occur again."""
+        failed = self.status is AssetStatus.FAILED and self.error is not None and self.error.retryable
+        return failed and self.uploaded_at is not None and self.resubmissions < MAX_RESUBMISSIONS
+
+    @property
+    def crun_asset_ids(self) -> list[str]:
+        """Every AssetId that crun has returned for the file, oldest first."""
+        known = (self.earlier_crun_asset_id, *self.other_crun_asset_ids, self.crun_asset_id)
+        return [each for each in known if each]
+
+    @property
+    def has_preview(self) -> bool:
+        """Whether browsers can show its file: a picture of a common type that passed the check and is not erased."""
+        checked = self.uploaded_at is not None and self.status is not AssetStatus.REDACTED
+        return checked and self.content_type in _SHOWN_BY_BROWSERS
+
+    @property
+    def may_be_removed_by_person(self) -> bool:
+        """Whether its person may erase it: a file of the person's own that failed, was not uploaded, or is erased."""
+        return self.by_person and self.status in (AssetStatus.AWAITING_UPLOAD, AssetStatus.FAILED, AssetStatus.REDACTED)
 
     @property
     def uri(self) -> str | None:
@@ -225,6 +256,30 @@ class Asset:
             earlier_crun_asset_id=self.crun_asset_id,
             updated_at=now,
         )
+
+    def retried(self, now: float) -> Asset:
+        """The failed asset after its client has asked for another try: its file is submitted again.
+
+        An AssetId of the earlier try is kept, and counts a resubmission: results of executions from before are older.
+        """
+        self._require(AssetStatus.FAILED)
+        if not self.can_be_retried:
+            raise InvalidTransition("The asset cannot be retried")
+        again = replace(
+            self,
+            status=AssetStatus.UPLOADED,
+            error=None,
+            ambiguous_submissions=0,
+            missing_since=None,
+            submitted_at=None,
+            updated_at=now,
+        )
+        if self.crun_asset_id is None:
+            return again
+        again = replace(again, crun_asset_id=None, resubmissions=self.resubmissions + 1)
+        if self.earlier_crun_asset_id is None:
+            return replace(again, earlier_crun_asset_id=self.crun_asset_id)
+        return replace(again, other_crun_asset_ids=(*self.other_crun_asset_ids, self.crun_asset_id))
 
     # -- the end
 

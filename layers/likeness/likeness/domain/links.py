@@ -58,6 +58,14 @@ class CallbackResult:
         """The result code, if the page sent one."""
         return self.reported.get("resultCode") or None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the check ended before it was complete, for example because the person pressed Cancel.
+
+        crun publishes no result code for that, but a check that was not complete is not billed.
+        """
+        return not self.passed and self.reported.get("reqMeasureInfoValue") == "0"
+
 
 def read_callback(parameters: dict[str, list[str]]) -> CallbackResult:
     """The H5 page's parameters, from the query as API Gateway parsed it.

@@ -13,6 +13,7 @@ from typing import Any
 
 from likeness.domain.fields import about, from_values
 from likeness.domain.file_requests import FileRequest, read_requests
+from likeness.errors import Conflict
 
 #: The H5 link expires 120 s after crun created it (source: crun's documentation of visual validation).
 LINK_LIFETIME_SECONDS = 120
@@ -129,8 +130,15 @@ class Session:
     reference: str | None = field(default=None, metadata=about(exported=True, erased=True))
     return_url: str | None = field(default=None, metadata=about(erased=True))
     consent: Consent | None = field(default=None, metadata=about(Consent, exported=True))
+    #: When the person declined to consent. A consent that is given afterwards clears it.
+    declined_at: float | None = field(default=None, metadata=about(exported=True))
     group_id: str | None = field(default=None, metadata=about(exported=True))
     verified_at: float | None = field(default=None, metadata=about(exported=True))
+    #: When the first result of a face check arrived, the first pass, and the first file that became active: what
+    #: statistics count. They never change again. None on sessions of earlier versions.
+    checked_at: float | None = None
+    passed_at: float | None = None
+    active_at: float | None = None
     last_error: Problem | None = field(default=None, metadata=about(Problem, exported=True, erased=True))
     driver: str | None = field(default=None, metadata=about(erased=True))
     generation: int = field(default=0, metadata=about(exported=True))
@@ -184,6 +192,11 @@ class Session:
         waits = self.group_id is None and self.accepts_uploads
         return max(0, most - len(self.attempts)) if waits else 0
 
+    def require_not_declined(self) -> None:
+        """Raises Conflict when the person declined to consent and has not agreed since."""
+        if self.declined_at is not None:
+            raise Conflict("The person has declined to consent", code="consent_declined")
+
     @property
     def accepts_uploads(self) -> bool:
         """Whether files can still be added."""
@@ -191,15 +204,49 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """Which of a client's sessions a listing contains. None leaves a filter out; those that are given combine.
+
+    ``asset_id`` is ours or crun's, ``group_id`` is crun's. ``oldest`` and ``newest`` are ULIDs, both included.
+    """
+
+    status: str | None = None
+    reference: str | None = None
+    reference_contains: str | None = None
+    asset_id: str | None = None
+    group_id: str | None = None
+    oldest: str | None = None
+    newest: str | None = None
+
+    def matches(self, session: Session) -> bool:
+        """Whether status and reference are as wanted. The ids and the times are keys: the table selects by them."""
+        return (
+            self.status in (None, session.status)
+            and self.reference in (None, session.reference)
+            and (self.reference_contains is None or self.reference_contains in (session.reference or ""))
+        )
+
+
+EVERY_SESSION = SessionFilter()
+
+
+@dataclass(frozen=True, slots=True)
 class SessionPage:
-    """One page of a listing; ``cursor`` is None on the last one."""
+    """One page of a listing; ``cursor`` is None on the last one.
+
+    ``examined`` is how many sessions were read for it, and ``examined_to`` the creation (epoch seconds) of the oldest
+    of them, None when nothing older is left.
+    """
 
     sessions: list[Session]
     cursor: str | None
+    examined: int = 0
+    examined_to: float | None = None
 
 
 _FAILURES = {
     "attempt_failed": "The face check was not passed. Try again in good light, with only one face in view.",
+    "attempt_canceled": "The face check was canceled before it was complete. Try again when you are ready.",
     "link_expired": "The link was not used in time. Ask for a fresh one.",
     "result_lost": "The check was passed, but its result got lost on the way. Please do it once more.",
     "result_unavailable": "The validation service did not give the result in time. Please do the check again.",

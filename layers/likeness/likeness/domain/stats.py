@@ -22,6 +22,13 @@ FIRST_DAY = date(1970, 1, 1)
 _DAY_MILLISECONDS = 86_400_000
 #: Four buckets per doubling, the first up to one second: a quantile is accurate to 20 percent.
 _BUCKETS_PER_DOUBLING = 4
+#: What a session reaches after it was created, in the usual order. A session never leaves a step that it has reached:
+#: not with a new link, and not when it is erased.
+#:
+#: ``consented``: a consent is on record. ``opened``: the first link to the face check was created. ``checked``: a
+#: result of the face check arrived, passed or not. ``passed``: one of them was a pass. ``verified``: crun has confirmed
+#: the person. ``active``: a file became active.
+STEPS = ("consented", "opened", "checked", "passed", "verified", "active")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +60,12 @@ def day_of(ulid: str) -> date:
 
 @dataclass(frozen=True, slots=True)
 class SessionFact:
-    """The counted fields of a session; ``error`` is the code of its last error."""
+    """The counted fields of a session; ``error`` is the code of its last error, ``reached`` the steps of STEPS."""
 
     ulid: str
     status: str
     error: str | None = None
+    reached: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,7 @@ class Day:
     assets: Counter[str] = field(default_factory=Counter)
     asset_failures: Counter[str] = field(default_factory=Counter)
     seconds_to_active: Counter[float] = field(default_factory=Counter)
+    reached: Counter[str] = field(default_factory=Counter)
 
 
 def _bound(index: int) -> float:
@@ -120,6 +129,7 @@ def tally(sessions: Iterable[SessionFact], assets: Iterable[AssetFact]) -> list[
         of = day(session.ulid)
         of.sessions += 1
         of.statuses[session.status] += 1
+        of.reached.update(session.reached)
         if session.error and session.status == SessionStatus.REQUIRES_INPUT:
             of.failures[session.error] += 1
     for asset in assets:

@@ -21,8 +21,8 @@ class AssetStore(Protocol):
 
         A person's asset clears ``finished_at``. One for a file request becomes the request's asset, instead of
         ``earlier`` (None: the first one). Frees expired slots first. Raises TooManyAttempts when the session is full,
-        or its person has MAX_PERSON_SLOTS pending uploads, and ConditionFailed when it does not accept uploads, or the
-        request or the status of ``earlier`` has changed.
+        or its person has MAX_PERSON_SLOTS pending uploads, and ConditionFailed when it does not accept uploads, the
+        person declined to consent, or the request or the status of ``earlier`` has changed.
         """
         ...
 
@@ -58,10 +58,25 @@ class AssetStore(Protocol):
         """Removes the session's driver; does nothing when ``execution`` is not the driver."""
         ...
 
-    def change_asset(self, asset: Asset, expected: Sequence[AssetStatus], seen: History = NOTHING_SEEN) -> None:
+    def change_asset(
+        self,
+        asset: Asset,
+        expected: Sequence[AssetStatus],
+        seen: History = NOTHING_SEEN,
+        *,
+        first_active: bool = False,
+    ) -> None:
         """Writes ``asset`` if its status is still one of ``expected``; raises ConditionFailed otherwise.
 
-        The same write adds ``seen`` to the history of its type; under contention, it may be lost.
+        The same write adds ``seen`` to the history of its type; under contention, it may be lost. With
+        ``first_active`` it also records in the session that a file is active; an earlier time stays.
+        """
+        ...
+
+    def retry_asset(self, asset: Asset, before: Asset) -> None:
+        """Writes ``asset`` if it is still as ``before``, its session accepts uploads, and its request still names it.
+
+        Raises ConditionFailed otherwise.
         """
         ...
 
@@ -100,6 +115,13 @@ class Files(Protocol):
         """A presigned GET of one version, valid for at most 15 minutes. A secret."""
         ...
 
+    def preview_url(self, key: str, version_id: str | None, content_type: str) -> str:
+        """A presigned GET of one version for an ``<img>``, valid for PREVIEW_SECONDS. A secret.
+
+        The response has this content type, and a fixed file name.
+        """
+        ...
+
     def put(self, key: str, content_type: str, content: bytes) -> str | None:
         """Stores an object and returns its version."""
         ...
@@ -114,6 +136,10 @@ class Files(Protocol):
 
     def find(self, key: str) -> FoundFile | None:
         """The newest version of an object, or None."""
+        ...
+
+    def keeps(self, key: str, version_id: str | None) -> bool:
+        """Whether this version of an object, the newest for None, is still stored."""
         ...
 
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from likeness.domain.session import EVERY_SESSION
+
 if TYPE_CHECKING:  # annotations alone need them
     from likeness.domain.asset import Asset
     from likeness.domain.consent import ConsentText
     from likeness.domain.executions import ExecutionStatus, Results
     from likeness.domain.file_requests import FileRequest
-    from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionPage
+    from likeness.domain.session import (
+        Attempt,
+        AttemptStatus,
+        Consent,
+        Language,
+        Problem,
+        Session,
+        SessionFilter,
+        SessionPage,
+    )
 
 
 class SessionStore(Protocol):
@@ -25,13 +36,19 @@ class SessionStore(Protocol):
         ...
 
     def list_sessions(
-        self, client_id: str, *, limit: int, cursor: str | None, status: str | None, reference: str | None
+        self, client_id: str, *, limit: int, cursor: str | None, wanted: SessionFilter = EVERY_SESSION
     ) -> SessionPage:
-        """A client's sessions, newest first."""
+        """A page of the client's sessions that match ``wanted``, newest first (eventually consistent).
+
+        It does bounded work, so a page with a filter may be short or empty although its cursor leads to more. Raises
+        InvalidRequest for a cursor that is not valid.
+        """
         ...
 
     def add_attempt(self, session_id: str, attempt: Attempt, now: float, *, given_up: Sequence[int] = ()) -> None:
         """Adds attempt ``attempt.number``; raises ConditionFailed when it exists or the session has changed.
+
+        The person's refusal to consent is such a change.
 
         ``given_up`` are the numbers of passed attempts with results that are no longer expected: they become ``lost``.
         """
@@ -109,7 +126,16 @@ class SessionStore(Protocol):
     def record_consent(self, session: Session, consent: Consent) -> None:
         """Adds a consent to the ledger and to the session.
 
-        Raises ConditionFailed when the same text was agreed to already, or the session no longer accepts consent.
+        It replaces an earlier refusal. Raises ConditionFailed when the same text was agreed to already, or the session
+        no longer accepts consent.
+        """
+        ...
+
+    def decline_consent(self, session_id: str, now: float) -> Session:
+        """Records that the person declined to consent; returns the session.
+
+        Raises ConditionFailed when a consent exists, the person declined before, or the session no longer accepts
+        consent.
         """
         ...
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from likeness.contracts.webhooks import WebhookMessage
     from likeness.runtime.batches import QueueConsumer
     from likeness.runtime.idempotency import Idempotency
+    from likeness.runtime.operator_info import OperatorInfo
     from likeness.steps.crun_routes.fetch_asset import FetchAsset
     from likeness.steps.crun_routes.get_result import GetResult
     from likeness.steps.crun_routes.open_validation import OpenValidation
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from likeness.steps.files.poll_assets import PollAssets
     from likeness.steps.files.register_asset import RegisterAsset
     from likeness.steps.files.request_files import RequestFiles
+    from likeness.steps.files.retry_asset import RetryAsset
     from likeness.steps.files.submit_asset import SubmitAsset
     from likeness.steps.notifications.manage_integration import ManageIntegration
     from likeness.steps.notifications.publish_changes import PublishChanges
@@ -270,7 +272,7 @@ def get_session() -> GetSession:
     """The step of functions/get_session."""
     from likeness.steps.onboarding.get_session import GetSession
 
-    return GetSession(store(), SystemClock(), int(number("MAX_ATTEMPTS_PER_SESSION")))
+    return GetSession(store(), SystemClock(), int(number("MAX_ATTEMPTS_PER_SESSION")), _files())
 
 
 def revoke_invite() -> RevokeInvite:
@@ -302,17 +304,20 @@ def get_stats() -> GetStats:
     return GetStats(store(), SystemClock())
 
 
+def operator_info() -> OperatorInfo:
+    """Who asks the person, for the consent text and the pages."""
+    from likeness.runtime.operator_info import operator_info as built
+
+    return built(text("OPERATOR_NAME", may_be_empty=True), text("OPERATOR_CONTACT", may_be_empty=True))
+
+
 def record_consent() -> RecordConsent:
     """The step of functions/record_consent."""
     from likeness.adapters.consent_texts import ConsentTexts
     from likeness.steps.onboarding.record_consent import RecordConsent
 
-    texts = ConsentTexts(
-        text("CONSENT_VERSION"),
-        text("OPERATOR_NAME", may_be_empty=True),
-        text("OPERATOR_CONTACT", may_be_empty=True),
-        int(number("UPLOAD_RETENTION_DAYS")),
-    )
+    operator, days = operator_info(), int(number("UPLOAD_RETENTION_DAYS"))
+    texts = ConsentTexts(text("CONSENT_VERSION"), operator.name, operator.contact, days)
     return RecordConsent(store(), texts, SystemClock(), client_keys().has_any)
 
 
@@ -335,6 +340,13 @@ def register_asset() -> RegisterAsset:
     from likeness.steps.files.register_asset import RegisterAsset
 
     return RegisterAsset(store(), _files(), SystemClock(), client_keys().has_any)
+
+
+def retry_asset() -> RetryAsset:
+    """The second step of functions/register_asset."""
+    from likeness.steps.files.retry_asset import RetryAsset
+
+    return RetryAsset(store(), _files(), _queue(), SystemClock())
 
 
 def request_files() -> RequestFiles:

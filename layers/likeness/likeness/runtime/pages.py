@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from likeness.errors import LikenessError
 from likeness.runtime.logging import report, report_unexpected
 from likeness.runtime.problems import problem
 from likeness.runtime.request import headers_of, request_id_of
+
+if TYPE_CHECKING:
+    from likeness.runtime.operator_info import OperatorInfo
 
 #: ``layers/likeness/pages``, beside the package; the layer's build copies it to ``/opt/python/pages``.
 _FOLDER = Path(__file__).parents[2] / "pages"
@@ -21,9 +24,17 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
     ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
 }
 
 
+#: Placeholders in the pages.
+LOGO, OPERATOR = "__LOGO__", "__OPERATOR__"
+#: A version that no page has: its files are served, and not cached. Error pages name it, since the function that serves
+#: them does not know the version of the others.
+_ANY_VERSION = "0" * 16
+#: A logo can neither run scripts nor load anything, wherever it is opened.
+_LOGO_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
 #: HTTPS only on this host, for a year. Browsers ignore the header on http, as in local development.
 _HTTPS_ALONE = {"Strict-Transport-Security": "max-age=31536000"}
 #: Features that pages never use, and those that people record with when they choose files. The face check is on
@@ -50,10 +61,13 @@ def document_headers(name: str) -> dict[str, str]:
 
 
 def policy(upload_addresses: str = "") -> str:
-    """The Content-Security-Policy of a page, which may also send files to ``upload_addresses`` (space-separated)."""
+    """The Content-Security-Policy of a page, which may also use ``upload_addresses`` (space-separated).
+
+    It sends files there, and shows pictures from there.
+    """
     reached = f"'self' {upload_addresses}".strip()
     return (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' blob: data:; media-src blob:;"
+        f"default-src 'none'; style-src 'self'; script-src 'self'; img-src {reached} blob: data:; media-src blob:;"
         f" connect-src {reached};"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
@@ -73,7 +87,7 @@ def page(
         "statusCode": status,
         "headers": {
             "Content-Type": _TYPES[Path(name).suffix],
-            "Content-Security-Policy": policy(),
+            "Content-Security-Policy": _LOGO_POLICY if name == "logo.svg" else policy(),
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
@@ -98,22 +112,35 @@ def redirect(location: str) -> dict[str, Any]:
     }
 
 
-def error_page(status: int, retry_after: int | None = None, request_id: str | None = None) -> dict[str, Any]:
+def error_page(
+    status: int, operator: OperatorInfo, root: str = "", retry_after: int | None = None, request_id: str | None = None
+) -> dict[str, Any]:
     """The error page for a browser. It shows nothing that the browser has sent.
 
-    After an internal error (500) it shows the request's id, which the person can report.
+    ``root`` is the relative URL of the API, such as ``../../``. After an internal error (500) the page shows the
+    request's id, which the person can report.
     """
     name = "try_again.html" if status in (429, 500, 503) else "not_valid.html"
     shown = page(name, status, {"Retry-After": str(retry_after)} if retry_after else None)
-    if request_id:
-        shown["body"] = shown["body"].replace("</body>", f"<p><small>{escape(request_id)}</small></p>\n</body>")
+    parts = {"__ROOT__": f"{root}pages/{_ANY_VERSION}/", LOGO: operator.logo(f"{root}pages/{_ANY_VERSION}/")}
+    parts["__REQUEST__"] = f"<p><small>{escape(request_id)}</small></p>" if request_id else ""
+    for placeholder, html in (parts | {OPERATOR: operator.footer()}).items():
+        shown["body"] = shown["body"].replace(placeholder, html)
     return shown
 
 
-def respond(event: Mapping[str, Any], work: Callable[[], dict[str, Any]], *, html_only: bool = False) -> dict[str, Any]:
+def _root_of(event: Mapping[str, Any]) -> str:
+    """The relative URL from the request's URL to the API."""
+    path: str = event["resource"].replace("{path+}", (event.get("pathParameters") or {}).get("path", ""))
+    return "../" * (path.count("/") - 1)
+
+
+def respond(
+    event: Mapping[str, Any], work: Callable[[], dict[str, Any]], operator: OperatorInfo, *, html_only: bool = False
+) -> dict[str, Any]:
     """The proxy response of ``work``; after an error, a page for browsers and a problem document for other clients.
 
-    ``html_only``: always a page, regardless of the Accept header.
+    ``operator`` is named by the page. ``html_only``: always a page, regardless of the Accept header.
     """
     as_page = html_only or "text/html" in headers_of(event).get("accept", "").lower()
     try:
@@ -121,9 +148,11 @@ def respond(event: Mapping[str, Any], work: Callable[[], dict[str, Any]], *, htm
     except LikenessError as error:
         report(error)
         if as_page:
-            return error_page(error.status, error.retry_after)
+            return error_page(error.status, operator, _root_of(event), error.retry_after)
         return problem(error, request_id_of(event) if error.status == 500 else None)
     except Exception as error:
         report_unexpected(error)
         request_id = request_id_of(event)
-        return error_page(500, request_id=request_id) if as_page else problem(LikenessError(), request_id)
+        if as_page:
+            return error_page(500, operator, _root_of(event), None, request_id)
+        return problem(LikenessError(), request_id)

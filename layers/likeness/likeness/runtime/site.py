@@ -23,7 +23,8 @@ from likeness.domain.media.limits import (
 )
 from likeness.domain.media.types import CONTENT_TYPES, EXTENSIONS, AssetType
 from likeness.errors import NotFound
-from likeness.runtime.pages import document_headers, files, page, policy, redirect
+from likeness.runtime.operator_info import OperatorInfo, picture
+from likeness.runtime.pages import LOGO, OPERATOR, document_headers, files, page, policy, redirect
 from likeness.runtime.request import headers_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 _VERSION = "__VERSION__"
 _DIGEST = re.compile("[0-9a-f]{16}")
 _LIMITS = "limits.json"
+_OPERATORS_LOGO = "logo.svg"
+#: Placeholders of the person's page: the logo, or else the product's icon; and whether to announce a sign-in.
+_MARK, _SIGN_IN = "__MARK__", "__SIGN_IN__"
 #: The pages by their routes.
 _HTML = {"/invite": "invite.html", "/console": "console.html", "/docs": "docs.html"}
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -64,13 +68,23 @@ def limits(max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
 class Site:
     """The product's pages and the files that they load.
 
-    ``upload_addresses``: the origins that the pages upload files to. ``max_pixels``: the limit of a clip.
+    ``upload_addresses``: the origins that the pages upload files to. ``max_pixels``: the limit of a clip. ``operator``:
+    who asks. ``sign_in``: whether the face check may ask the person to sign in, ``on`` or ``off``.
     """
 
-    def __init__(self, upload_addresses: str, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        upload_addresses: str,
+        max_pixels: int = MAX_PIXELS,
+        operator: OperatorInfo | None = None,
+        sign_in: str = "off",
+    ) -> None:
         self._policy = policy(upload_addresses)
         self._max_pixels = max_pixels
-        self.files = {name for name in files() if name.endswith((".css", ".js", ".svg"))} | {_LIMITS}
+        self._operator = operator or OperatorInfo()
+        self._sign_in = sign_in
+        served = {name for name in files() if name.endswith((".css", ".js", ".svg", ".txt"))}
+        self.files = served | {_LIMITS, _OPERATORS_LOGO}
 
     def answer(self, event: ApiEvent) -> dict[str, Any]:
         """The response to a GET: a page, the contract, or a file. Raises NotFound for anything else."""
@@ -91,10 +105,16 @@ class Site:
 
     @cached_property
     def version(self) -> str:
-        """A digest of all files of the pages."""
-        digest = hashlib.sha256(self._policy.encode() + self._limits.encode())
+        """A digest of all files of the pages.
+
+        Swagger UI's files are large, and change only with its package, whose version is in its licence file.
+        """
+        settings = f"{self._policy}{self._limits}{self._operator}{self._sign_in}"
+        digest = hashlib.sha256(settings.encode())
         for name, file in files().items():
-            digest.update(name.encode() + file.read_bytes())
+            digest.update(name.encode())
+            if not name.startswith("swagger-ui") or name.endswith(".txt"):
+                digest.update(file.read_bytes())
         return digest.hexdigest()[:16]
 
     @cached_property
@@ -110,7 +130,17 @@ class Site:
             # Browsers update the headers of their copy from a 304.
             return {"statusCode": 304, "headers": document_headers(name) | more, "body": ""}
         shown = page(name, headers=more)
-        shown["body"] = shown["body"].replace(_VERSION, self.version)
+        pages = f"pages/{self.version}/"
+        logo = self._operator.logo(pages)
+        parts = {
+            _VERSION: self.version,
+            LOGO: logo,
+            _MARK: logo or picture(f"{pages}icon.svg", 1),
+            _SIGN_IN: self._sign_in,
+            OPERATOR: self._operator.footer(),
+        }
+        for placeholder, html in parts.items():
+            shown["body"] = shown["body"].replace(placeholder, html)
         return shown
 
     def file(self, version: str, name: str) -> dict[str, Any]:
@@ -118,7 +148,8 @@ class Site:
 
         Raises NotFound for other names.
         """
-        if not _DIGEST.fullmatch(version) or name not in self.files:
+        known = name in self.files and (name in files() or name == _LIMITS)
+        if not _DIGEST.fullmatch(version) or not known:
             raise NotFound("File not found")
         kept = {"Cache-Control": _FOR_EVER if version == self.version else "no-store"}
         if name == _LIMITS:

@@ -27,7 +27,7 @@ export function widthOf(text) {
 
 /** Returns the text, truncated to `width` px. */
 export function fitted(text, width) {
-  if (widthOf(text) <= width) return text;
+  if (widthOf(text) <= width + 0.1) return text; // sums of fractions are not exact
   let cut = text;
   while (cut && widthOf(cut) + CHARACTER > width) cut = cut.slice(0, -1);
   return `${cut}…`;
@@ -77,34 +77,92 @@ export function steps(most, lines = 4) {
   return Array.from({ length: Math.max(1, Math.ceil(most / step)) + 1 }, (_, index) => index * step);
 }
 
+/** Returns the scale of an axis of counts from 0 to at least `most`, and its lines with their labels. */
+function countAxis(width, most, top) {
+  const ticks = steps(Math.max(1, most));
+  const height = HEIGHT - top - ROOM.bottom;
+  const bottom = top + height;
+  const y = (value) => bottom - (value / ticks.at(-1)) * height;
+  const lines = ticks.flatMap((tick) => [
+    shape("line", { class: "grid", x1: ROOM.left, x2: width - ROOM.right, y1: round(y(tick)), y2: round(y(tick)) }),
+    label(ROOM.left - 6, y(tick) + 4, String(tick), "end"),
+  ]);
+  return { y, top, height, bottom, lines };
+}
+
 /**
  * Returns a chart of stacked columns.
  * `columns`: [{ name, title, parts: [{ kind, value }] }]; `kind` is the class that colours the part.
- * `marks`: [{ at, text }], lines at a place between columns (0 is the left edge of the first one).
  */
-export function columnChart(width, { name, columns, marks = [] }) {
+export function columnChart(width, { name, columns }) {
   const sums = columns.map((column) => column.parts.reduce((sum, part) => sum + part.value, 0));
-  const ticks = steps(Math.max(1, ...sums));
-  const top = 10 + marks.length * MARK_LINE;
-  const space = { width: width - ROOM.left - ROOM.right, height: HEIGHT - top - ROOM.bottom };
-  const bottom = top + space.height;
-  const y = (value) => bottom - (value / ticks.at(-1)) * space.height;
-  const slot = space.width / Math.max(1, columns.length);
+  const axis = countAxis(width, Math.max(...sums), 10);
+  const slot = (width - ROOM.left - ROOM.right) / Math.max(1, columns.length);
   return picture(
     width,
     HEIGHT,
     name,
-    ...ticks.map((tick) =>
-      shape("line", { class: "grid", x1: ROOM.left, x2: width - ROOM.right, y1: round(y(tick)), y2: round(y(tick)) }),
-    ),
-    ...ticks.map((tick) => label(ROOM.left - 6, y(tick) + 4, String(tick), "end")),
-    ...columns.map((column, index) => stack(column, ROOM.left + index * slot, slot, y, { top, height: space.height })),
-    ...columnNames(columns, slot, bottom + 16),
-    ...marks.map((mark, index) => markLine(mark, ROOM.left + mark.at * slot, bottom, width, index)),
+    ...axis.lines,
+    ...columns.map((column, index) => stack(column, ROOM.left + index * slot, slot, axis)),
+    ...columnNames(columns, slot, axis.bottom + 16),
   );
 }
 
-function stack(column, left, slot, y, space) {
+/** Times that an axis may show, in seconds: round to read, and two to three times the one before. */
+const ROUND_TIMES = [1, 2, 5, 10, 20, 60, 120, 300, 600, 1_200, 3_600, 7_200, 18_000, 43_200, 86_400, 172_800, 432_000];
+
+/**
+ * Returns a histogram on a logarithmic axis of time: each bar covers exactly its times, and marks are at theirs.
+ * `bars`: [{ from, to, count, title }], contiguous, in seconds. `marks`: [{ at, text }], `at` in seconds.
+ * `timeText(seconds)` formats a time. Bars, marks and the axis have their seconds as data attributes.
+ */
+export function timeChart(width, { name, bars, marks, timeText }) {
+  const axis = countAxis(width, Math.max(...bars.map((bar) => bar.count)), 10 + marks.length * MARK_LINE);
+  // At least a factor of ten wide, so that a single bar is not as wide as the chart.
+  const middle = Math.sqrt(bars[0].from * bars.at(-1).to);
+  const first = Math.min(bars[0].from / 1.1, middle / Math.sqrt(10));
+  const last = Math.max(bars.at(-1).to * 1.1, middle * Math.sqrt(10));
+  const x = (seconds) =>
+    ROOM.left + (Math.log(seconds / first) / Math.log(last / first)) * (width - ROOM.left - ROOM.right);
+  const ticks = ROUND_TIMES.filter((each) => each >= first && each <= last).map((at) => ({ at, name: timeText(at) }));
+  const { y, top, height, bottom } = axis;
+  return picture(
+    width,
+    HEIGHT,
+    name,
+    ...axis.lines,
+    ...bars.map((bar) => {
+      const [left, right] = [x(bar.from), x(bar.to)];
+      const shown = { x: round(left), width: round(right - left) };
+      const size = { y: round(y(bar.count)), height: round(Math.max(1, bottom - y(bar.count))) };
+      return shape(
+        "g",
+        { class: "column", "data-from": bar.from, "data-to": bar.to },
+        shape("title", {}, bar.title),
+        shape("rect", { class: "hit", ...shown, y: top, height }),
+        ...(bar.count ? [shape("rect", { class: "part is-active", ...shown, ...size })] : []),
+      );
+    }),
+    ...readable(ticks, x, width).flatMap(({ at, name: text }) => [
+      shape("line", { class: "tick", x1: round(x(at)), x2: round(x(at)), y1: bottom, y2: bottom + 4, "data-at": at }),
+      label(x(at), bottom + 16, text, "middle"),
+    ]),
+    ...marks.map((mark, index) => markLine(mark, x(mark.at), bottom, width, index)),
+  );
+}
+
+/** Returns the ticks whose names have room, from left to right. */
+function readable(ticks, x, width) {
+  let free = 0;
+  return ticks.filter(({ at, name }) => {
+    const half = widthOf(name) / 2;
+    if (x(at) - half < free || x(at) + half > width) return false;
+    free = x(at) + half + 8;
+    return true;
+  });
+}
+
+function stack(column, left, slot, { y, top: start, height: whole }) {
   const wide = Math.max(1, Math.min(44, slot * 0.72));
   const x = round(left + (slot - wide) / 2);
   let below = 0;
@@ -123,7 +181,7 @@ function stack(column, left, slot, y, space) {
         rx: 1.5,
       });
     });
-  const hit = shape("rect", { class: "hit", x: round(left), y: space.top, width: round(slot), height: space.height });
+  const hit = shape("rect", { class: "hit", x: round(left), y: start, width: round(slot), height: whole });
   return shape("g", { class: "column" }, shape("title", {}, column.title), hit, ...parts);
 }
 
@@ -141,19 +199,23 @@ function markLine(mark, x, bottom, width, index) {
   const right = x + widthOf(mark.text) + 8 > width;
   return shape(
     "g",
-    { class: "mark" },
+    { class: "mark", "data-at": mark.at },
     shape("line", { x1: round(x), x2: round(x), y1: index * MARK_LINE + 2, y2: bottom }),
     label(x + (right ? -5 : 5), index * MARK_LINE + 11, mark.text, right ? "end" : "start", "strong over"),
   );
 }
 
-/** Returns a bar chart of rows [{ name, value, hint }], the longest first. On a narrow screen a row has two lines. */
+/**
+ * Returns a bar chart of rows [{ name, value, text }]; `text` is beside the bar, by default the value. On a narrow screen
+ * a row has two lines.
+ */
 export function rankChart(width, { name, rows, kind }) {
   const narrow = width < 480;
   const names = narrow ? 0 : Math.min(width * 0.45, Math.max(...rows.map((row) => widthOf(row.name))) + 14);
   const line = narrow ? 40 : 28;
   const most = Math.max(1, ...rows.map((row) => row.value));
-  const room = width - names - 46;
+  const texts = rows.map((row) => row.text ?? String(row.value));
+  const room = width - names - Math.max(...texts.map(widthOf)) - 16;
   return picture(
     width,
     rows.length * line + 4,
@@ -165,7 +227,7 @@ export function rankChart(width, { name, rows, kind }) {
       return shape(
         "g",
         { class: "column" },
-        shape("title", {}, row.hint ? `${row.name}: ${row.value}. ${row.hint}` : `${row.name}: ${row.value}`),
+        shape("title", {}, `${row.name}: ${texts[index]}`),
         narrow
           ? label(0, y + 13, fitted(row.name, width))
           : label(names - 10, bar + 13, fitted(row.name, names - 14), "end"),
@@ -177,7 +239,7 @@ export function rankChart(width, { name, rows, kind }) {
           height: narrow ? 14 : 18,
           rx: 2,
         }),
-        label(names + long + 6, bar + (narrow ? 11 : 13), String(row.value), "start", "strong"),
+        label(names + long + 6, bar + (narrow ? 11 : 13), texts[index], "start", "strong"),
       );
     }),
   );

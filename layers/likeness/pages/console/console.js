@@ -1,18 +1,20 @@
 // The operator's console: sign-in, navigation, and the state of the connection. The key stays in this tab
 // (sessionStorage) and is sent in x-api-key only.
 
-import { call } from "./api.js";
+import { call, serverNow } from "./api.js";
 import { Access } from "./console_access.js";
 import { closeDialogs, EraseDialog, FreshDialog, NewDialog, prepareDialogs } from "./console_dialogs.js";
 import { BatchDialog, InviteDialog } from "./console_invites.js";
 import { SESSION_ID, SessionList } from "./console_list.js";
+import { Export } from "./console_export.js";
 import { isRefusal, Live } from "./console_live.js";
 import { Numbers } from "./console_numbers.js";
-import { announce, byId, clockText, problemText, setAttributes } from "./console_parts.js";
+import { announce, byId, clockText, problemText, setAttributes, zoneText } from "./console_parts.js";
 import { SessionView } from "./console_session.js";
 import { setText } from "./dom.js";
 
 const STORED_KEY = "console.key";
+const COUNT_AGAIN_MS = 5_000;
 const TITLE = "Likeness console";
 /** The views besides the sessions, by the fragments of their links. */
 const VIEWS = ["numbers", "access"];
@@ -27,13 +29,15 @@ class Console {
   #access;
   #scroll = 0;
   #last = null;
+  #latest = new Date(serverNow()).toISOString();
+  #counting = 0;
 
   constructor(key, onRefused) {
     const signal = this.#ending.signal;
     const api = this.#caller(key);
     this.#live = new Live(showHealth, onRefused);
-    this.#session = new SessionView(api, this.#live);
-    this.#list = new SessionList(api, this.#live, (session) => this.#session.seen(session));
+    this.#session = new SessionView(api, this.#live, signal);
+    this.#list = new SessionList(api, this.#live, (session) => this.#seen(session));
     this.#numbers = new Numbers(api, this.#live, (counts, range) => this.#list.showCounts(counts, range));
     this.#access = new Access(api, this.#live);
     this.#list.listen(signal);
@@ -44,6 +48,7 @@ class Console {
       this.#numbers.now();
     };
     const current = () => this.#session.session;
+    new Export(api, () => this.#list.filter, signal);
     new NewDialog(api, changed, signal);
     new FreshDialog(api, current, changed, signal);
     new EraseDialog(api, current, changed, signal);
@@ -62,14 +67,27 @@ class Console {
     };
   }
 
+  /** Takes a session from the list. A newer one or a change leads to new counts, soon. */
+  #seen(session) {
+    this.#session.seen(session);
+    if (session.updated_at <= this.#latest) return;
+    this.#latest = session.updated_at;
+    if (this.#counting) return;
+    this.#counting = setTimeout(() => {
+      this.#counting = 0;
+      if (!this.#ending.signal.aborted) this.#numbers.now();
+    }, COUNT_AGAIN_MS);
+  }
+
   /** Shows the view that the URL names. `moved` is false the first time, when the focus does not change. */
   route(moved = true) {
-    const wanted = location.hash.slice(1);
+    const wanted = location.hash.slice(1).split("?")[0];
     const id = SESSION_ID.test(wanted) ? wanted : null;
     const view = VIEWS.includes(wanted) ? wanted : id ? "session" : "sessions";
     const before = document.body.dataset.view;
     if (before === "sessions") this.#scroll = window.scrollY;
     showView(view);
+    this.#list.route();
     this.#numbers.visible = view === "numbers";
     this.#access.visible = view === "access";
     if (id) this.#session.open(id, this.#list.known(id));
@@ -91,7 +109,7 @@ class Console {
 
   #onKey(event) {
     const busy = document.querySelector("dialog[open]") || event.target.matches("input, select, textarea");
-    if (event.key === "Escape" && !busy && this.#session.id) location.hash = "sessions";
+    if (event.key === "Escape" && !busy && this.#session.id) byId("back").click();
   }
 
   leave() {
@@ -102,7 +120,8 @@ class Console {
     this.#access.forget();
     closeDialogs();
     byId("rows").replaceChildren();
-    byId("reference").value = "";
+    byId("welcome").hidden = true;
+    byId("search").reset();
   }
 }
 
@@ -225,6 +244,7 @@ async function signIn(event) {
 byId("sign-in-form").addEventListener("submit", signIn);
 byId("sign-out").addEventListener("click", () => signOut("Signed out. The key was removed from this tab.", "calm"));
 prepareDialogs();
+setText(byId("zone"), zoneText());
 history.scrollRestoration = "manual";
 const stored = storedKey();
 if (stored) openConsole(stored);

@@ -1,6 +1,7 @@
 // The list of sessions, newest first, with filter, search and pages. Updates keep the visible rows in place.
 
-import { byId, clockText, dayText, keepList, setAttributes, showBadge, words } from "./console_parts.js";
+import { fillFields, filterIn, narrows, nothingFound, queryOf, readFields, searches, suffixOf } from "./console_filter.js";
+import { byId, clockText, copyButton, keepList, localDayText, setAttributes, showBadge, utcText, words } from "./console_parts.js";
 import { h, setText } from "./dom.js";
 
 export const STATUSES = ["requires_input", "processing", "verified", "canceled", "redacted"];
@@ -23,6 +24,9 @@ class Loaded {
   tail;
   /** The cursor of the older page that the next update reads, null for the first one. */
   olderPage = null;
+  /** How many sessions were looked at for a search, and back to which time: null at the end of the list. */
+  examined = 0;
+  examinedTo = null;
 
   get ids() {
     return [...this.sessions.keys()].sort().reverse();
@@ -54,8 +58,7 @@ export class SessionList {
   #live;
   #poller = null;
   #onSeen;
-  #status = null;
-  #reference = "";
+  #filter;
   #loaded = new Loaded();
   #open = null;
   #typing = 0;
@@ -65,10 +68,14 @@ export class SessionList {
     this.#api = api;
     this.#live = live;
     this.#onSeen = onSeen;
+    this.#filter = filterIn(location.hash, STATUSES);
     this.#makeFilters();
+    this.#showFilter();
+    setText(byId("welcome-curl"), curl());
+    byId("welcome-copy").replaceChildren(copyButton("the command", curl));
     this.#poller = live.add(
       () => this.#refresh(),
-      () => (this.#reference ? SEARCH_PAUSE_MS : PAUSE_MS),
+      () => (searches(this.#filter) ? SEARCH_PAUSE_MS : PAUSE_MS),
     );
   }
 
@@ -83,6 +90,18 @@ export class SessionList {
       },
       { signal },
     );
+    for (const id of ["find-by", "created-from", "created-to"]) {
+      byId(id).addEventListener("change", () => this.#search(), { signal });
+    }
+    byId("clear").addEventListener(
+      "click",
+      () => {
+        this.#change(filterIn("", STATUSES));
+        byId("reference").focus();
+      },
+      { signal },
+    );
+    byId("welcome-new").addEventListener("click", () => byId("new").click(), { signal });
     byId("reference").addEventListener(
       "input",
       () => {
@@ -96,6 +115,17 @@ export class SessionList {
   /** Updates the list now, because something was created or erased. */
   now() {
     this.#poller.now();
+  }
+
+  /** The filter that the list shows. */
+  get filter() {
+    return this.#filter;
+  }
+
+  /** Takes the filter of the page's fragment, if it has one, and puts the current one into the fragment. */
+  route() {
+    if (location.hash.includes("?")) this.#change(filterIn(location.hash, STATUSES));
+    else this.#keepInUrl();
   }
 
   /** Returns the session as it was listed, or null. */
@@ -138,30 +168,48 @@ export class SessionList {
           " ",
           h("b", {}, "–"),
         );
-        chip.addEventListener("click", () => this.#filter(status || null));
+        chip.addEventListener("click", () => this.#search(status));
         return chip;
       }),
     );
   }
 
-  #filter(status) {
-    this.#status = status;
-    for (const chip of byId("filters").children) {
-      setAttributes(chip, { "aria-pressed": String(chip.dataset.status === (status ?? "")) });
-    }
-    this.#restart();
-  }
-
-  #search() {
+  #search(status = this.#filter.status) {
     clearTimeout(this.#typing);
     const wanted = byId("reference").value.trim();
     if (SESSION_ID.test(wanted)) {
       location.hash = wanted;
       return;
     }
-    if (wanted === this.#reference) return;
-    this.#reference = wanted;
-    this.#restart();
+    const filter = readFields(status);
+    if (filter) this.#change(filter, false);
+  }
+
+  /** Shows the sessions of another filter. Fields in which somebody types are left alone. */
+  #change(filter, fill = true) {
+    const same = suffixOf(filter) === suffixOf(this.#filter);
+    this.#filter = filter;
+    this.#showFilter(fill);
+    this.#keepInUrl();
+    if (!same) this.#restart();
+  }
+
+  #showFilter(fill = true) {
+    if (fill) fillFields(this.#filter);
+    for (const chip of byId("filters").children) {
+      setAttributes(chip, { "aria-pressed": String(chip.dataset.status === this.#filter.status) });
+    }
+    byId("clear").hidden = !narrows(this.#filter);
+  }
+
+  /** Puts the filter into the fragment, and into the links that lead away from the list and back. */
+  #keepInUrl() {
+    const suffix = suffixOf(this.#filter);
+    const view = location.hash.slice(1).split("?")[0] || "sessions";
+    if (suffix || location.hash.includes("?")) history.replaceState(null, "", `#${view}${suffix}`);
+    for (const id of ["back", "to-sessions"]) setAttributes(byId(id), { href: `#sessions${suffix}` });
+    setAttributes(byId("to-numbers"), { href: `#numbers${suffix}` });
+    for (const row of byId("rows").children) setAttributes(row.firstChild, { href: `#${row.dataset.key}${suffix}` });
   }
 
   #restart() {
@@ -173,9 +221,8 @@ export class SessionList {
   }
 
   #page(cursor) {
-    const query = new URLSearchParams({ limit: String(this.#reference ? SEARCH_PAGE : PAGE) });
-    if (this.#status) query.set("status", this.#status);
-    if (this.#reference) query.set("reference", this.#reference);
+    const query = queryOf(this.#filter);
+    query.set("limit", String(searches(this.#filter) ? SEARCH_PAGE : PAGE));
     if (cursor) query.set("cursor", cursor);
     return this.#api("GET", `sessions?${query}`);
   }
@@ -199,9 +246,15 @@ export class SessionList {
       if (loaded !== this.#loaded) return;
       loaded.take(page, loaded.oldest);
       loaded.tail = page.next_cursor;
+      this.#looked(loaded, page);
       if (loaded.tail === null || loaded.sessions.size > 0 || calls === SEARCH_CALLS) return;
       page = await this.#page(loaded.tail);
     }
+  }
+
+  #looked(loaded, page) {
+    loaded.examined += page.examined;
+    loaded.examinedTo = page.examined_to;
   }
 
   /** Reads pages from the newest one until they overlap with the loaded ones. */
@@ -251,6 +304,7 @@ export class SessionList {
         if (loaded !== this.#loaded) return;
         loaded.take(page, loaded.oldest);
         loaded.tail = page.next_cursor;
+        this.#looked(loaded, page);
       }
       this.#live.report(this.#poller, null);
       this.#show();
@@ -269,21 +323,35 @@ export class SessionList {
     const sessions = loaded.ids.map((id) => loaded.sessions.get(id));
     stayInPlace(() => keepList(byId("rows"), sessions, (each) => each.id, makeRow, showRow));
     this.mark(this.#open);
+    this.#keepInUrl();
     const more = byId("more");
     more.hidden = !loaded.tail;
-    setText(more, sessions.length ? "More" : "Search older sessions");
-    const note = this.#note(sessions.length, loaded.tail);
+    setText(more, searches(this.#filter) ? "Look through older sessions" : "More");
+    const note = this.#note(sessions.length, loaded);
     setText(byId("list-note"), note);
     byId("list-note").hidden = !note;
+    byId("welcome").hidden = Boolean(sessions.length || loaded.tail || narrows(this.#filter));
     for (const session of sessions) this.#onSeen(session);
   }
 
-  #note(count, tail) {
-    if (count) return "";
-    if (tail) return "No match among the newest sessions.";
-    if (this.#reference) return "No session has exactly this reference.";
-    return this.#status ? `No session is ${words(this.#status)}.` : "No sessions yet.";
+  #note(count, { tail, examined, examinedTo }) {
+    if (tail && searches(this.#filter)) {
+      const found = count ? `${count} found` : "Nothing found";
+      return `${found} among the newest ${examined}, back to ${localDayText(examinedTo)}. There are older sessions.`;
+    }
+    if (count || !narrows(this.#filter)) return "";
+    return tail ? "No match among the newest sessions." : nothingFound(this.#filter);
   }
+}
+
+/** Returns a command that creates a session. */
+function curl() {
+  return [
+    `curl ${new URL("sessions", location.href)} \\`,
+    '  -H "x-api-key: $LIKENESS_API_KEY" \\',
+    '  -H "content-type: application/json" \\',
+    `  -d '{"start": "on_open", "reference": "order-1"}'`,
+  ].join("\n");
 }
 
 /** Whether sessions may be missing between the page's end and the newest one that is loaded. */
@@ -312,8 +380,8 @@ function showRow(row, session) {
   setText(name, session.reference ?? (session.status === "redacted" ? "erased" : "no reference"));
   name.classList.toggle("none", !session.reference);
   showBadge(badge, session.status);
-  setAttributes(time, { datetime: session.created_at, title: session.created_at });
-  setText(time, `${dayText(session.created_at)} ${clockText(session.created_at).slice(0, 5)}`);
+  setAttributes(time, { datetime: session.created_at, title: utcText(session.created_at) });
+  setText(time, `${localDayText(session.created_at)} ${clockText(session.created_at).slice(0, 5)}`);
   setText(why, session.last_error ? words(session.last_error.code) : "");
 }
 

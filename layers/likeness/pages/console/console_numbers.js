@@ -1,8 +1,8 @@
 // The numbers: how many sessions and assets there are, how many succeeded, how fast, and why others failed.
 
-import { columnChart, drawInto, rankChart } from "./charts.js";
+import { columnChart, drawInto, rankChart, timeChart } from "./charts.js";
 import { STATUSES } from "./console_list.js";
-import { histogram, passRate, placeIn, quantile, readDays, summary } from "./console_stats.js";
+import { conversion, histogram, passRate, quantile, readDays, summary } from "./console_stats.js";
 import { byId, dayText, durationText, words } from "./console_parts.js";
 import { h, setText } from "./dom.js";
 
@@ -10,8 +10,23 @@ const PAUSE_MS = 60_000;
 const SAME = "The table below has the same figures.";
 const STACKED = ["verified", "processing", "requires_input", "canceled", "redacted"];
 
+/** The steps of the funnel: the field, its name, and what it counts. */
+const STEPS = [
+  ["created", "Created", "All sessions of these days."],
+  ["consented", "Consented", "A consent is on record. Your own app may ask for it instead, if it makes the link itself."],
+  [
+    "opened",
+    "Opened",
+    "The first link to the face check was made: by the person on the invite page, or with the session. Whether the face check itself was loaded is not known.",
+  ],
+  ["checked", "Checked", "A result of the face check arrived, passed or not. An expired link is no result."],
+  ["passed", "Passed", "One of the results was a pass, at any attempt."],
+  ["verified", "Verified", "crun has confirmed the person."],
+  ["active", "Active", "At least one file is or was Active."],
+];
+
 const percent = (share) =>
-  share === null ? "–" : `${(share * 100).toFixed(share > 0.995 || share < 0.005 ? 0 : 1).replace(/\.0$/, "")} %`;
+  share === null ? "–" : `${(share * 100).toFixed(share > 0.995 || share < 0.005 ? 0 : 1).replace(/\.0$/, "")}\u00a0%`;
 const timeOrNone = (seconds) => (seconds === null ? "–" : durationText(seconds));
 
 export class Numbers {
@@ -59,7 +74,7 @@ export class Numbers {
   /** Removes everything from the page. */
   forget() {
     this.#clear();
-    for (const id of ["tiles", "per-day", "speed", "session-failures", "asset-failures"]) byId(id).replaceChildren();
+    for (const id of ["tiles", "funnel", "per-day", "speed", "session-failures", "asset-failures"]) byId(id).replaceChildren();
   }
 
   get #range() {
@@ -93,26 +108,46 @@ export class Numbers {
     const all = summary(days);
     setText(
       byId("numbers-range"),
-      `Created from ${dayText(days[0].date)} to ${dayText(days.at(-1).date)}, by their status now.`,
+      `Sessions created from ${dayText(days[0].date)} to ${dayText(days.at(-1).date)}. Days are in UTC: each begins at ${localMidnight(days.at(-1).date)}.`,
     );
     showTiles(all);
+    showFunnel(all);
     showDays(days);
     showSpeed(all);
-    showFailures("session-failures", "Why sessions need another attempt", "sessions", all.failures);
-    showFailures("asset-failures", "Why assets failed", "assets", all.asset_failures);
+    showFailures(
+      "session-failures",
+      "Sessions that wait for another attempt, by reason",
+      "sessions",
+      all.failures,
+      "No session waits for another attempt.",
+      "As it is now: a session leaves this chart when it gets a new link. The pass rate does not change then.",
+    );
+    showFailures("asset-failures", "Assets that failed, by reason", "assets", all.asset_failures, "No asset failed.");
   }
 }
 
+/** Returns the local time at which a UTC day begins: "08:00 your time (UTC+8)". */
+function localMidnight(date) {
+  const at = new Date(date);
+  const minutes = -at.getTimezoneOffset();
+  if (!minutes) return "00:00 your time";
+  const [hour, minute] = [at.getHours(), at.getMinutes()].map((each) => String(each).padStart(2, "0"));
+  const part = Math.abs(minutes) % 60;
+  const offset = `${minutes < 0 ? "−" : "+"}${Math.floor(Math.abs(minutes) / 60)}${part ? `:${part}` : ""}`;
+  return `${hour}:${minute} your time (UTC${offset})`;
+}
+
 function showTiles(all) {
-  const failed = Object.values(all.failures).reduce((sum, count) => sum + count, 0);
+  const { created = 0, checked = 0, passed = 0, verified = 0 } = all.funnel;
   const active = all.assets.active ?? 0;
   const tiles = [
-    ["Sessions", String(all.sessions), `${all.verified} verified`],
-    ["Pass rate", percent(all.passRate), `${all.verified} verified, ${failed} not passed`],
+    ["Sessions", String(all.sessions), "created in these days"],
+    ["Pass rate", percent(passRate(all)), `${passed} passed of ${checked} with a result of the face check`],
+    ["Conversion", percent(conversion(all)), `${verified} verified of ${created} created`],
     [
-      "Median time to Active",
+      "Time to Active",
       timeOrNone(all.median),
-      all.most === null ? "none submitted yet" : `90 % within ${durationText(all.most)}`,
+      all.most === null ? "no asset yet" : `half within this (p50), 90\u00a0% within ${durationText(all.most)} (p90)`,
     ],
     ["Assets Active", String(active), `${all.assets.failed ?? 0} failed`],
   ];
@@ -123,8 +158,32 @@ function showTiles(all) {
   );
 }
 
-/** Draws a figure with caption, legend, chart and table. Drawing it again reuses its elements. */
-function frame(id, title, { legend = [], head, rows, empty }, draw) {
+function showFunnel(all) {
+  const of = (step) => all.funnel[step] ?? 0;
+  const texts = new Map(
+    STEPS.map(([step]) => [step, all.sessions ? `${of(step)} (${percent(of(step) / all.sessions)})` : "0"]),
+  );
+  frame(
+    "funnel",
+    "How far sessions came",
+    {
+      note: "Of the sessions created in these days, those that have reached each step until now. Nothing takes a step back: not a new link, and not an erasure. Pass rate is Passed divided by Checked. Conversion is Verified divided by Created. The last days may still rise.",
+      head: ["Step", "Sessions", "Means"],
+      rows: all.sessions ? STEPS.map(([step, name, meaning]) => [name, texts.get(step), meaning]) : [],
+      empty: "No sessions were created in these days.",
+      summary: "What each step means, as a table",
+    },
+    (width) =>
+      rankChart(width, {
+        name: `How far sessions came: ${STEPS.map(([step, name]) => `${name} ${of(step)}`).join(", ")}. ${SAME}`,
+        kind: "is-verified",
+        rows: STEPS.map(([step, name]) => ({ name, value: of(step), text: texts.get(step) })),
+      }),
+  );
+}
+
+/** Draws a figure with caption, note, legend, chart and table. Drawing it again reuses its elements. */
+function frame(id, title, { legend = [], head, rows, empty, note = "", summary = "As a table" }, draw) {
   const figure = byId(id);
   if (!figure.firstChild) {
     figure.append(
@@ -135,7 +194,7 @@ function frame(id, title, { legend = [], head, rows, empty }, draw) {
       h(
         "details",
         {},
-        h("summary", {}, "As a table"),
+        h("summary", {}, summary),
         h(
           "div",
           { class: "scroll", tabindex: "0", role: "group", "aria-label": `${title}, as a table` },
@@ -145,8 +204,8 @@ function frame(id, title, { legend = [], head, rows, empty }, draw) {
     );
   }
   const [, none, key, plot, details] = figure.children;
-  setText(none, rows.length ? "" : empty);
-  none.hidden = rows.length > 0;
+  setText(none, rows.length ? note : empty);
+  none.hidden = rows.length > 0 && !note;
   for (const each of [key, plot, details]) each.hidden = rows.length === 0;
   key.replaceChildren(...legend.map(([kind, text]) => h("li", {}, h("i", { class: `swatch ${kind}` }), text)));
   details.querySelector("thead").replaceChildren(h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text))));
@@ -170,10 +229,10 @@ function showDays(days) {
   const sum = days.reduce((made, day) => made + day.sessions, 0);
   frame(
     "per-day",
-    "Sessions per day",
+    "Sessions per day, by their status now",
     {
       legend: used.map((status) => [`is-${status}`, words(status)]),
-      head: ["Day", "Sessions", ...STATUSES.map(words), "Pass rate", "Median to Active"],
+      head: ["Day", "Sessions", ...STATUSES.map(words), "Pass rate", "Conversion", "p50 to Active", "p90 to Active"],
       rows: sum
         ? [...days]
             .reverse()
@@ -182,7 +241,9 @@ function showDays(days) {
               day.sessions,
               ...STATUSES.map((status) => day.statuses[status] ?? 0),
               percent(passRate(day)),
+              percent(conversion(day)),
               timeOrNone(quantile(day.buckets, 0.5)),
+              timeOrNone(quantile(day.buckets, 0.9)),
             ])
         : [],
       empty: "No sessions were created in these days.",
@@ -205,11 +266,6 @@ function showSpeed(all) {
   const found = histogram(all.buckets);
   const between = (column) =>
     column.from < 1 ? `up to ${durationText(column.to)}` : `${durationText(column.from)} to ${durationText(column.to)}`;
-  const columns = found.map((column) => ({
-    name: `≤ ${durationText(column.to)}`,
-    title: `${between(column)}: ${column.count} assets`,
-    parts: [{ kind: "is-active", value: column.count }],
-  }));
   frame(
     "speed",
     "Time from submission to Active",
@@ -217,20 +273,27 @@ function showSpeed(all) {
       head: ["Time", "Assets"],
       rows: found.filter((column) => column.count).map((column) => [between(column), column.count]),
       empty: "No assets became Active in these days.",
+      note: found.length
+        ? `Half of the assets became Active within ${durationText(all.median)} (p50), 90\u00a0% within ${durationText(all.most)} (p90). The scale is logarithmic.`
+        : "",
     },
     (width) =>
-      columnChart(width, {
-        name: `Time to Active: median ${durationText(all.median)}. ${SAME}`,
-        columns,
+      timeChart(width, {
+        name: `Time to Active: p50 ${durationText(all.median)}, p90 ${durationText(all.most)}. ${SAME}`,
+        bars: found.map((column) => ({ ...column, title: `${between(column)}: ${column.count} assets` })),
         marks: [
-          { at: placeIn(found, all.median), text: `median ${durationText(all.median)}` },
-          { at: placeIn(found, all.most), text: `90 % ${durationText(all.most)}` },
+          { at: all.median, text: `p50 ${durationText(all.median)}` },
+          { at: all.most, text: `p90 ${durationText(all.most)}` },
         ],
+        timeText: wholeTime,
       }),
   );
 }
 
-function showFailures(id, title, what, counts) {
+/** "5 s", "2 min", "1 h": the times of the axis are whole. */
+const wholeTime = (seconds) => durationText(seconds).replace(".0", "");
+
+function showFailures(id, title, what, counts, empty, note = "") {
   const rows = Object.entries(counts)
     .filter(([, count]) => count)
     .sort(([, one], [, other]) => other - one);
@@ -240,7 +303,8 @@ function showFailures(id, title, what, counts) {
     {
       head: ["Reason", what],
       rows: rows.map(([code, count]) => [words(code), count]),
-      empty: `No ${what} failed in these days.`,
+      empty,
+      note,
     },
     (width) =>
       rankChart(width, {

@@ -1,5 +1,5 @@
-// Shared parts of the console: elements, wording, times (in UTC, as in the API and the logs), copy buttons, and the
-// live region for screen readers.
+// Shared parts of the console: elements, wording, times (local, with UTC beside them as in the API and the logs), copy
+// buttons, and the live region for screen readers.
 
 import { h, setText } from "./dom.js";
 
@@ -44,8 +44,11 @@ export function announce(text) {
   });
 }
 
-/** "requires_input" → "requires input". */
-export const words = (code) => code.replaceAll("_", " ");
+/** The API's words that are not plain ones. */
+const PLAIN = { redacted: "erased", lapsed: "expired", lost: "result lost", awaiting_upload: "waiting for the file" };
+
+/** "requires_input" → "requires input", "redacted" → "erased". */
+export const words = (code) => PLAIN[code] ?? code.replaceAll("_", " ");
 
 /** Shows a status as a coloured word. */
 export function showBadge(badge, status) {
@@ -57,21 +60,50 @@ export function showBadge(badge, status) {
 const two = (number) => String(number).padStart(2, "0");
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/** "25 Nov", with the year when it is not this one. */
+/** A UTC day: "25 Nov", with the year when it is not this one. */
 export function dayText(time) {
   const at = new Date(time);
   const year = at.getUTCFullYear() === new Date().getUTCFullYear() ? "" : ` ${at.getUTCFullYear()}`;
   return `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]}${year}`;
 }
 
-/** "15:36:49". */
-export function clockText(time) {
+/** A local day: "25 Nov", with the year when it is not this one. */
+export function localDayText(time) {
   const at = new Date(time);
-  return `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}:${two(at.getUTCSeconds())}`;
+  const year = at.getFullYear() === new Date().getFullYear() ? "" : ` ${at.getFullYear()}`;
+  return `${at.getDate()} ${MONTHS[at.getMonth()]}${year}`;
 }
 
-/** "25 Nov 15:36:49". */
-export const momentText = (time) => `${dayText(time)} ${clockText(time)}`;
+/** A local time of day: "15:36:49". */
+export function clockText(time) {
+  const at = new Date(time);
+  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+}
+
+/** A local time: "25 Nov 15:36:49". */
+export const momentText = (time) => `${localDayText(time)} ${clockText(time)}`;
+
+/** The same time in UTC, for comparison with the API and the logs: "2026-11-25 07:36:49 UTC". */
+export const utcText = (time) => `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+
+/** The name of the local time zone and its offset now: "Asia/Shanghai, UTC+8", or "UTC". */
+export function zoneText() {
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const ahead = -new Date().getTimezoneOffset();
+  const minutes = Math.abs(ahead) % 60;
+  const offset = `UTC${ahead < 0 ? "−" : "+"}${Math.floor(Math.abs(ahead) / 60)}${minutes ? `:${two(minutes)}` : ""}`;
+  return ahead === 0 && /^(UTC|Etc\/UTC)?$/.test(name ?? "") ? "UTC" : `${name}, ${offset}`;
+}
+
+/** The same time in UTC for the place beside a local one, with the day only where it is another one. */
+export function besideText(time) {
+  const [day, clock] = utcText(time).split(" ");
+  return localDayText(time) === localDayText(`${day}T12:00:00`) ? `${clock} UTC` : `${dayText(time)} ${clock} UTC`;
+}
+
+/** A `time` element in local time, with UTC below it. */
+export const moment = (iso) =>
+  h("time", { datetime: iso, title: utcText(iso) }, momentText(iso), h("small", { class: "utc" }, besideText(iso)));
 
 const NARROW = "\u00a0"; // a non-breaking space
 /** @type {[number, string, number, string][]} */

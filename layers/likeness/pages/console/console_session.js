@@ -3,27 +3,27 @@
 import { serverNow } from "./api.js";
 import {
   announce,
+  besideText,
   byId,
   clockText,
   copyButton,
-  dayText,
   durationText,
   keepList,
+  moment,
   momentText,
   problemText,
-  setAttributes,
   showBadge,
-  sizeText,
   words,
 } from "./console_parts.js";
 import { h, setText } from "./dom.js";
+import { Files } from "./console_files.js";
 import { drawTimeline, timelineOf, timelineRows } from "./console_timeline.js";
 
 const UNSETTLED_PAUSE_MS = 2_500;
 const SETTLED_PAUSE_MS = 15_000;
 const OPEN_SESSION = ["requires_input", "processing"];
 const OPEN_ASSET = ["awaiting_upload", "uploaded", "submitting", "processing"];
-const PARTS = ["facts", "timeline", "timeline-rows", "assets", "attempts", "consent"];
+const PARTS = ["facts", "timeline", "timeline-rows", "requests", "assets", "attempts", "consent"];
 const LANGUAGES = { zh: "简体中文", "zh-Hant": "繁體中文", en: "English" };
 
 export class SessionView {
@@ -33,10 +33,13 @@ export class SessionView {
   #id = null;
   #session = null;
   #shown = {};
+  #files;
 
-  constructor(api, live) {
+  /** `signal` aborts at the sign-out. */
+  constructor(api, live, signal) {
     this.#api = api;
     this.#live = live;
+    this.#files = new Files(api, () => this.now(), signal);
     byId("session-id").parentElement.querySelector("button")?.remove();
     byId("session-id").after(
       " ",
@@ -106,9 +109,10 @@ export class SessionView {
     byId("invite").disabled = !["requires_input", "processing", "verified"].includes(session.status);
     this.#head(session);
     this.#timeline(session);
+    this.#when("requests", session.requests, () => showRequests(session.requests ?? []));
     this.#assets(session);
     this.#when("attempts", [session.attempts, session.attempts_left], () => showAttempts(session));
-    this.#when("consent", session.consent, () => showConsent(session.consent));
+    this.#when("consent", [session.consent, session.consent_declined_at], () => showConsent(session));
     if (before && before !== session.status) announce(`The session is ${words(session.status)} now`);
   }
 
@@ -166,6 +170,8 @@ export class SessionView {
         session.language,
         session.created_at,
         session.verified_at,
+        session.finished_at,
+        session.settled,
         session.group_id,
         session.erasure,
         session.status,
@@ -188,7 +194,13 @@ export class SessionView {
         : "No files were registered.";
     setText(byId("assets-note"), note);
     byId("assets-note").hidden = !note;
-    keepList(byId("assets"), session.assets, (asset) => asset.id, makeAsset, showAsset);
+    keepList(
+      byId("assets"),
+      session.assets,
+      (asset) => asset.id,
+      (asset) => this.#files.make(asset),
+      (row, asset) => this.#files.show(row, asset),
+    );
   }
 }
 
@@ -200,7 +212,7 @@ function canTryAgain(session) {
 
 /** Returns a term and its value. `more` are elements that follow, such as a copy button. */
 const fact = (term, text, ...more) => h("div", {}, h("dt", {}, term), h("dd", {}, text, ...more));
-const timeFact = (term, iso) => fact(term, h("time", { datetime: iso, title: iso }, momentText(iso)));
+const timeFact = (term, iso) => fact(term, moment(iso));
 
 function factsOf(session) {
   const facts = [timeFact("Created", session.created_at)];
@@ -209,11 +221,13 @@ function factsOf(session) {
     facts.push(
       fact(
         "Verified",
-        h("time", { datetime: session.verified_at, title: session.verified_at }, momentText(session.verified_at)),
-        h("small", {}, ` after ${durationText(took)}`),
+        moment(session.verified_at),
+        h("small", {}, `after ${durationText(took)}`),
       ),
     );
   }
+  if (session.finished_at) facts.push(timeFact("The person has finished", session.finished_at));
+  if (session.status === "verified") facts.push(fact("Still expected", session.settled ? "nothing" : "files"));
   facts.push(fact("Language", `${LANGUAGES[session.language] ?? ""} (${session.language})`.trim()));
   if (session.group_id) {
     facts.push(
@@ -236,11 +250,30 @@ function factsOf(session) {
   return facts;
 }
 
+const REQUEST_WORDS = { open: "not received", received: "received", active: "active" };
+
+function showRequests(requests) {
+  byId("requests-part").hidden = requests.length === 0;
+  keepList(
+    byId("requests"),
+    requests,
+    (request) => request.name,
+    () => h("li", {}, h("b"), h("span", { class: "badge" }), h("span", { class: "what" })),
+    (row, request) => {
+      const [name, badge, what] = row.children;
+      setText(name, request.name);
+      showBadge(badge, request.status);
+      setText(badge, REQUEST_WORDS[request.status] ?? words(request.status));
+      setText(what, [request.asset_type, request.required ? "" : "optional", request.hint].filter(Boolean).join(" · "));
+    },
+  );
+}
+
 function showAttempts(session) {
   const left = session.attempts_left;
   const none = session.attempts.length
     ? ""
-    : "No link was created: the person has not started the check on the invite page. ";
+    : "The person has not started the face check. ";
   const more = session.attempts.length ? "more " : "";
   const possible = canTryAgain(session) ? `${left} ${more}${left === 1 ? "attempt is" : "attempts are"} possible.` : "";
   setText(byId("attempts-note"), none + possible);
@@ -258,17 +291,20 @@ function showAttempt(row, attempt) {
   const [name, badge, what] = row.children;
   setText(name, `Attempt ${attempt.number}`);
   showBadge(badge, attempt.status);
-  const made = `link created ${momentText(attempt.created_at)}`;
+  const made = `link created ${momentText(attempt.created_at)} (${besideText(attempt.created_at)})`;
   const took = attempt.answered_at ? (Date.parse(attempt.answered_at) - Date.parse(attempt.created_at)) / 1_000 : null;
   const came =
-    took === null ? `good until ${clockText(attempt.expires_at)}` : `the person came back after ${durationText(took)}`;
+    took === null ? `valid until ${clockText(attempt.expires_at)}` : `the person came back after ${durationText(took)}`;
   setText(what, [made, came, attempt.result_code && `result ${attempt.result_code}`].filter(Boolean).join(" · "));
 }
 
 const SOURCES = { client: "recorded by the caller", person: "given on the invite page" };
 
-function showConsent(consent) {
-  setText(byId("consent-note"), consent ? "" : "None is on record.");
+function showConsent({ consent, consent_declined_at: declined }) {
+  const none = declined
+    ? `The person declined on ${momentText(declined)} (${besideText(declined)}), and can still agree.`
+    : "The person has not agreed yet.";
+  setText(byId("consent-note"), consent ? "" : none);
   byId("consent-note").hidden = Boolean(consent);
   if (!consent) {
     byId("consent").replaceChildren();
@@ -291,56 +327,4 @@ function showConsent(consent) {
         )
       : fact("SHA-256 of the text", "not on record"),
   );
-}
-
-function makeAsset(asset) {
-  const row = h(
-    "li",
-    {},
-    h(
-      "div",
-      { class: "asset-head" },
-      h("span", { class: "kind" }, asset.asset_type),
-      h("b", { class: "name" }),
-      h("span", { class: "badge" }),
-    ),
-    h("p", { class: "uri", hidden: true }, h("code"), " "),
-    h("p", { class: "field-problem", hidden: true }),
-    h("p", { class: "hint" }),
-  );
-  const code = row.querySelector(".uri code");
-  row.querySelector(".uri").append(copyButton(`the id of ${asset.name || "this asset"}`, () => code.textContent));
-  return row;
-}
-
-function showAsset(row, asset) {
-  const uri = asset.uri ?? asset.crun_asset_id;
-  setText(row.querySelector(".name"), asset.name || `…${asset.id.slice(-8)}`);
-  showBadge(row.querySelector(".badge"), asset.status);
-  row.querySelector(".uri").hidden = !uri;
-  if (uri) setText(row.querySelector(".uri code"), uri);
-  const problem = row.querySelector(".field-problem");
-  problem.hidden = !asset.error;
-  if (asset.error) {
-    const { message, code, retryable } = asset.error;
-    setText(problem, `${message} (${code}${retryable ? ", can be sent again" : ""})`);
-  }
-  setText(row.querySelector(".hint"), assetWords(asset));
-  setAttributes(row, { title: asset.id });
-}
-
-function assetWords(asset) {
-  const between = (from, to) => (from && to ? (Date.parse(to) - Date.parse(from)) / 1_000 : null);
-  const arrived = between(asset.created_at, asset.uploaded_at);
-  const active = between(asset.submitted_at, asset.activated_at);
-  return [
-    asset.content_type,
-    asset.size_bytes ? sizeText(asset.size_bytes) : null,
-    arrived === null
-      ? `registered ${dayText(asset.created_at)} ${clockText(asset.created_at)}`
-      : `file after ${durationText(arrived)}`,
-    active === null ? null : `Active ${durationText(active)} after submission to crun`,
-  ]
-    .filter(Boolean)
-    .join(" · ");
 }

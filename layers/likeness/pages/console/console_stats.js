@@ -4,13 +4,16 @@ import { serverNow } from "./api.js";
 
 /** How often reading all pages waits for Retry-After before it fails. */
 const MOST_WAITS = 3;
-/** The buckets of `seconds_to_active` grow by this factor. The first one is from zero to one second. */
+/** The buckets of `seconds_to_active` grow by this factor. The first one has everything up to one second. */
 const BUCKET_FACTOR = 2 ** 0.25;
 const DAY_MS = 86_400_000;
+/** The fields of a day that are counts by name. */
+const COUNTS = ["funnel", "statuses", "failures", "assets", "asset_failures"];
 
 const emptyDay = (date) => ({
   date,
   sessions: 0,
+  funnel: {},
   statuses: {},
   failures: {},
   assets: {},
@@ -67,7 +70,7 @@ function addUp(days, part) {
   const day = days.get(part.date) ?? emptyDay(part.date);
   days.set(part.date, day);
   day.sessions += part.sessions;
-  for (const each of ["statuses", "failures", "assets", "asset_failures"]) add(day[each], part[each]);
+  for (const each of COUNTS) add(day[each], part[each]);
   for (const [bound, count] of part.seconds_to_active.buckets)
     day.buckets.set(bound, (day.buckets.get(bound) ?? 0) + count);
 }
@@ -76,31 +79,28 @@ function add(into, counts) {
   for (const [name, count] of Object.entries(counts)) into[name] = (into[name] ?? 0) + count;
 }
 
-const total = (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
-
-/** Returns the totals of all days. `passRate` is a fraction or null; times are in seconds or null. */
+/** Returns the totals of all days. Times are in seconds, or null without any. */
 export function summary(days) {
   const all = emptyDay("");
   for (const day of days) {
     all.sessions += day.sessions;
-    for (const each of ["statuses", "failures", "assets", "asset_failures"]) add(all[each], day[each]);
+    for (const each of COUNTS) add(all[each], day[each]);
     for (const [bound, count] of day.buckets) all.buckets.set(bound, (all.buckets.get(bound) ?? 0) + count);
   }
   return {
     ...all,
-    verified: all.statuses.verified ?? 0,
-    passRate: passRate(all),
     median: quantile(all.buckets, 0.5),
     most: quantile(all.buckets, 0.9),
   };
 }
 
-/** Returns the fraction of verified sessions among those that have ended. */
-export function passRate(day) {
-  const verified = day.statuses.verified ?? 0;
-  const ended = verified + total(day.failures);
-  return ended ? verified / ended : null;
-}
+/** Returns the fraction of the sessions with a result of the face check that have passed one, or null without any. */
+export const passRate = ({ funnel }) => share(funnel.passed, funnel.checked);
+
+/** Returns the fraction of the created sessions whose person is verified, or null without any. */
+export const conversion = ({ funnel }) => share(funnel.verified, funnel.created);
+
+const share = (part, whole) => (whole ? (part ?? 0) / whole : null);
 
 /** Returns a quantile of the times, interpolated geometrically within its bucket. */
 export function quantile(buckets, share) {
@@ -114,7 +114,7 @@ export function quantile(buckets, share) {
   return null;
 }
 
-const within = (bound, part) => (bound <= 1 ? bound * part : bound * BUCKET_FACTOR ** (part - 1));
+const within = (bound, part) => bound * BUCKET_FACTOR ** (part - 1);
 
 /** Returns contiguous buckets, merged if there are many: [{ from, to, count }], in seconds. */
 export function histogram(buckets, most = 24) {
@@ -131,11 +131,4 @@ export function histogram(buckets, most = 24) {
   }));
   for (const [bound, count] of buckets) columns[Math.floor((index(bound) - first) / together)].count += count;
   return columns;
-}
-
-/** Returns the position of a time among the columns of a histogram, from 0 to their number. */
-export function placeIn(columns, seconds) {
-  const first = columns[0].from;
-  const ratio = Math.log(columns.at(-1).to / first) / columns.length;
-  return Math.min(columns.length, Math.max(0, Math.log(seconds / first) / ratio));
 }

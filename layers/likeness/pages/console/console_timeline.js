@@ -1,7 +1,7 @@
 // The timeline of one session as a chart and as a table: the events, and how long each part took.
 
 import { drawInto, fitted, label, picture, round, shape, widthOf } from "./charts.js";
-import { clockText, dayText, durationText, momentText } from "./console_parts.js";
+import { clockText, durationText, localDayText, momentText, utcText, words } from "./console_parts.js";
 import { h } from "./dom.js";
 
 const seconds = (iso) => (iso ? Date.parse(iso) / 1_000 : null);
@@ -15,7 +15,8 @@ export function timelineOf(session, now) {
   const created = seconds(session.created_at);
   const marks = [{ at: created, text: "created" }];
   if (session.consent) marks.push({ at: seconds(session.consent.given_at), text: "consent" });
-  if (session.verified_at) marks.push({ at: seconds(session.verified_at), text: "group known" });
+  if (session.verified_at) marks.push({ at: seconds(session.verified_at), text: "verified" });
+  if (session.finished_at) marks.push({ at: seconds(session.finished_at), text: "finished" });
   if (session.erasure) marks.push({ at: seconds(session.erasure.erased_at), text: "erased" });
   const rows = [
     ...session.attempts.map((attempt) => attemptRow(attempt, session, now)),
@@ -46,17 +47,17 @@ function attemptRow(attempt, session, now) {
   const until = answered ?? (waiting ? Math.max(now, made) : closed);
   const parts = [{ kind: "person", from: made, to: until, text: "link open", open: waiting }];
   if (attempt.status === "passed" && session.status === "processing") {
-    parts.push({ kind: "crun", from: until, to: Math.max(now, until), text: "looking up the result", open: true });
+    parts.push({ kind: "crun", from: until, to: Math.max(now, until), text: "waiting for crun’s result", open: true });
   }
   const verified = attempt.status === "verified" ? seconds(session.verified_at) : null;
   if (verified !== null && verified >= until)
-    parts.push({ kind: "crun", from: until, to: verified, text: "looking up the result", open: false });
+    parts.push({ kind: "crun", from: until, to: verified, text: "waiting for crun’s result", open: false });
   const bad = ["failed", "lapsed", "lost"].includes(attempt.status);
   const end =
     verified !== null
       ? { at: Math.max(verified, until), kind: "good", text: "verified" }
       : bad
-        ? { at: until, kind: "bad", text: attempt.status }
+        ? { at: until, kind: "bad", text: words(attempt.status) }
         : null;
   return { name: `Attempt ${attempt.number}`, parts, end };
 }
@@ -64,7 +65,7 @@ function attemptRow(attempt, session, now) {
 function assetRow(asset, session, now) {
   const steps = [
     { kind: "person", text: "waiting for the file", at: seconds(asset.created_at) },
-    { kind: "ready", text: "checked, queued", at: seconds(asset.uploaded_at) },
+    { kind: "ready", text: "checked, not yet at crun", at: seconds(asset.uploaded_at) },
     { kind: "crun", text: "at crun", at: seconds(asset.submitted_at) },
   ].filter((step) => step.at !== null);
   const end = assetEnd(asset, session);
@@ -102,7 +103,7 @@ function eventsOf(session, marks) {
       `${name}: the person came back${attempt.result_code ? `, result ${attempt.result_code}` : ""}`,
     );
     if (!attempt.answered_at && attempt.status !== "open")
-      add(attempt.expires_at, `${name}: link expired (${attempt.status})`);
+      add(attempt.expires_at, `${name}: link expired${attempt.status === "lost" ? ", result lost" : ""}`);
   }
   for (const asset of session.assets) {
     const name = asset.name || asset.id;
@@ -119,7 +120,8 @@ function eventsOf(session, marks) {
 const MARK_WORDS = {
   created: "Session created",
   consent: "Consent given",
-  "group known": "Verified: group id received",
+  verified: "Verified: crun has confirmed the person",
+  finished: "The person has finished",
   erased: "Session erased",
 };
 
@@ -182,7 +184,7 @@ function ticksOf(axis) {
     }
     if (begun === null) {
       begun = gap.from;
-      const today = dayText(begun * 1_000);
+      const today = localDayText(begun * 1_000);
       ticks.push({
         x: gap.x,
         text: today === day || !day ? clockText(begun * 1_000) : `${today} ${clockText(begun * 1_000)}`,
@@ -351,7 +353,8 @@ export function timelineRows(model) {
     return h(
       "tr",
       {},
-      h("td", {}, h("time", { datetime: new Date(event.at * 1_000).toISOString() }, momentText(event.at * 1_000))),
+      h("td", {}, momentText(event.at * 1_000)),
+      h("td", {}, utcText(event.at * 1_000).slice(0, -4)),
       h("td", {}, after < 0 ? `${durationText(-after)} before` : `+${durationText(after).replace("0.0", "0")}`),
       h("td", {}, event.text),
     );

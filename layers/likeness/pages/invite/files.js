@@ -1,11 +1,13 @@
-// The last step: the person chooses, drops or photographs files, and sees their states.
+// The last step: the person chooses, drops or photographs files, sees their states, and finishes.
 
-import { call } from "./api.js";
-import { h, icon, setText } from "./dom.js";
+import { ApiError, call } from "./api.js";
+import { h, icon, setHeading, setText } from "./dom.js";
 import { Row } from "./file_row.js";
-import { currentAssets, isAskedFor } from "./state.js";
+import { Previews } from "./previews.js";
+import { currentAssets, isAskedFor, isOpenRow, phaseOf } from "./state.js";
 import { problemWords, reasonWords } from "./texts.js";
 import { Uploads } from "./uploads.js";
+import { busyButton, errorSlot } from "./views.js";
 
 const KINDS = ["Image", "Video", "Audio"];
 
@@ -22,7 +24,7 @@ async function loadLimits() {
 
 /**
  * The controller of the step. It is kept when the view is drawn again, so a change of language does not stop uploads.
- * `app` has `key`, `t`, `session`, `announce(text)`, `toast(text)`, `refresh()` and `memory` (the tab's storage).
+ * `app` is the App of invite.js.
  */
 export class FilesStep {
   constructor(app) {
@@ -32,6 +34,9 @@ export class FilesStep {
     this.order = [];
     this.announced = null;
     this.adder = null;
+    /** Whether a person who has finished adds more files. */
+    this.adding = false;
+    this.previews = new Previews(app.key, app.session.id, (row) => row.showThumb(row.model));
     const limits = loadLimits();
     limits.then((found) => {
       this.limits = found;
@@ -64,20 +69,21 @@ export class FilesStep {
     this.asked = h("ul", { class: "files", id: "asked" });
     this.list = h("ul", { class: "files", id: "files" });
     this.askedPart = h("section", { "aria-labelledby": "asked-heading", hidden: true },
-      h("h2", { id: "asked-heading" }, t("places")), this.asked);
+      setHeading(h("h2", { id: "asked-heading" }), t("places")), this.asked);
     this.listPart = h("section", { "aria-labelledby": "files-heading", hidden: true },
-      h("h2", { id: "files-heading" }, t("your_files")), this.list);
-    const more = this.dropZone();
-    const element = h("div", { class: "step" }, this.heading, this.lead, this.askedPart, more, this.listPart);
+      setHeading(h("h2", { id: "files-heading" }), t("your_files")), this.list);
+    this.more = this.dropZone();
+    const element = h("div", { class: "step" }, this.heading, this.lead, this.askedPart, this.more, this.listPart,
+      this.finishPart());
     if (this.limits) this.showHints();
     return element;
   }
 
   dropZone() {
     const { t } = this.app;
-    this.moreHeading = h("h2", { id: "more-heading" }, t("more"));
+    this.moreHeading = h("h2", { id: "more-heading" });
     this.hints = h("ul", { class: "hints" }, ...KINDS.map(() => h("li", {}, "\u00a0")));
-    const pickers = this.pickers({ choose: "choose_files", photo: "photo", multiple: true, first: true });
+    const pickers = this.pickers({ choose: "choose_files", photo: "photo", multiple: true });
     [this.adder] = pickers;
     const zone = h("div", { class: "drop" },
       h("p", { class: "drop-words" }, icon("upload"), h("span", {}, t("drop"))),
@@ -92,6 +98,77 @@ export class FilesStep {
     return h("section", { class: "more", "aria-labelledby": "more-heading" }, this.moreHeading, zone, this.hints);
   }
 
+  /** The button for the end. Where files are missing, it asks first. */
+  finishPart() {
+    const { app } = this;
+    const { t } = app;
+    const trouble = errorSlot();
+    const end = async () => {
+      trouble.clear();
+      try {
+        this.adding = false;
+        await app.finish();
+        ask.hidden = true;
+        scrollTo({ top: 0 });
+        this.heading.focus({ preventScroll: true });
+      } catch (error) {
+        app.explain(trouble, error);
+      }
+    };
+    this.finishing = { main: false, words: "finish_empty" };
+    this.finish = busyButton(() => t(this.finishing.words), t("finishing"), async () => {
+      if (this.finishing.main) return end();
+      ask.hidden = false;
+      question.focus({ preventScroll: true });
+      ask.scrollIntoView({ block: "nearest" });
+    });
+    const question = h("p", { tabindex: "-1" });
+    const yes = busyButton(t("finish_yes"), t("finishing"), end, "button second");
+    const no = h("button", { type: "button", class: "button second", onclick: () => {
+      ask.hidden = true;
+      this.finish.button.focus();
+    } }, t("finish_no"));
+    const ask = h("div", { class: "ask", hidden: true }, question, h("div", { class: "actions" }, yes.button, no));
+    this.question = question;
+    this.addMore = h("button", { type: "button", class: "button second", hidden: true, onclick: () => {
+      this.adding = true;
+      this.show();
+      this.heading.focus();
+    } }, t("finish_more"));
+    this.endPart = h("div", { class: "finish" }, this.finish.button, ask, trouble.element, this.addMore);
+    this.ask = ask;
+    return this.endPart;
+  }
+
+  /** Shows the button for the end: as the main action unless required files are missing or nothing was sent. */
+  showFinish(phase, missing, sent) {
+    const { t } = this.app;
+    const finished = phase.startsWith("finished");
+    const main = missing.length === 0 && sent;
+    this.finishing = { main, words: main ? "finish" : missing.length ? "finish_without" : "finish_empty" };
+    this.finish.button.hidden = finished || phase === "sending";
+    this.addMore.hidden = !finished;
+    this.finish.button.classList.toggle("second", !main);
+    if (this.finish.button.getAttribute("aria-disabled") !== "true") setText(this.finish.words, t(this.finishing.words));
+    const names = missing.map((each) => each.name).join(t("comma"));
+    setText(this.question, missing.length ? t("finish_missing", { names }) : t("finish_nothing"));
+    if (this.finish.button.hidden || main) this.ask.hidden = true;
+  }
+
+  /** Removes a file from the list, and its asset from the session. */
+  async remove({ asset, item, name }) {
+    const { app } = this;
+    try {
+      if (asset) await call(app.key, "DELETE", app.path(`/assets/${asset.id}`));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return app.toast(app.t("not_removed", { name }));
+    }
+    if (item) this.uploads.remove(item);
+    app.epoch += 1;
+    app.refresh();
+  }
+
   /** Handles files that are dragged over or dropped anywhere on the page. */
   onDrag(event) {
     if (event.dataTransfer?.types.includes("Files")) this.dropped(event);
@@ -101,8 +178,8 @@ export class FilesStep {
    * Returns a button for the file chooser, and for pictures one for the camera. `place()` returns the file's row (see
    * `placeOf`), `kind` is the required kind.
    */
-  pickers({ choose, photo, name = null, kind = null, multiple = false, first = false, place = () => ({}) }) {
-    const made = [this.picker(choose, { name, kind, multiple, place, style: first ? "button" : "button second" })];
+  pickers({ choose, photo, name = null, kind = null, multiple = false, place = () => ({}) }) {
+    const made = [this.picker(choose, { name, kind, multiple, place, style: "button second" })];
     if (!kind || kind === "Image") {
       made.push(this.picker(photo, { name, kind: "Image", place, camera: true, style: "button second camera" }));
     }
@@ -171,6 +248,13 @@ export class FilesStep {
     const models = this.inOrder(this.models(session));
     const asked = models.filter((each) => each.asked);
     const others = models.filter((each) => !each.asked);
+    const phase = phaseOf(models, session.finished_at !== null && !this.adding);
+    const closed = phase.startsWith("finished");
+    const missing = asked.filter((each) => each.required && isOpenRow(each));
+    const sent = models.some((each) => !isOpenRow(each));
+    // One main action at a time: the next file that is missing, else the end, else the first file.
+    const main = closed ? null : missing[0];
+    for (const each of models) Object.assign(each, { closed, main: each === main });
     this.place(this.asked, asked);
     this.place(this.list, others);
     for (const [key, row] of this.rows) {
@@ -182,13 +266,25 @@ export class FilesStep {
     }
     this.askedPart.hidden = asked.length === 0;
     this.listPart.hidden = others.length === 0;
-    setText(this.moreHeading, t(asked.length ? "more_other" : "more"));
-    // The files that the client requested come first.
-    this.adder.classList.toggle("second", asked.some((each) => each.state === "awaiting_upload"));
-    const done = models.length > 0 && models.every((each) => each.state === "active");
-    setText(this.heading, t(done ? "files_heading_done" : "files_heading"));
-    setText(this.lead, t(done ? "files_done" : "files_lead"));
+    setHeading(this.moreHeading, t(asked.length ? "more_other" : "more"));
+    this.more.hidden = closed;
+    this.adder.classList.toggle("second", Boolean(main) || sent);
+    this.showFinish(phase, missing, sent);
+    this.showHeading(phase, missing, asked);
     this.announceChanges(models);
+  }
+
+  showHeading(phase, missing, asked) {
+    const { t } = this.app;
+    const count = missing.length;
+    const words = {
+      add: "files_heading",
+      asked: count === asked.filter((each) => each.required).length ? "files_heading" : count === 1 ? "files_heading_left_one" : "files_heading_left",
+    };
+    setHeading(this.heading, t(words[phase] ?? `files_heading_${phase}`, { count: String(count) }));
+    setText(this.lead, t(phase === "add" ? "files_lead" : `files_lead_${phase}`));
+    this.heading.closest("[data-place]")?.setAttribute("data-phase", phase);
+    if (this.heading.isConnected) this.app.showTitle();
   }
 
   /** Keeps rows in the order of their first appearance. */
@@ -202,7 +298,7 @@ export class FilesStep {
     const { t } = this.app;
     const before = this.announced;
     this.announced = new Map(models.map((each) => [each.key, each.state]));
-    const ended = models.filter((each) => ["active", "failed", "refused", "broken"].includes(each.state));
+    const ended = models.filter((each) => ["active", "failed", "refused", "broken", "smaller"].includes(each.state));
     const news = ended.filter((each) => before && before.get(each.key) !== each.state);
     if (news.length === 0) return;
     this.app.announce(news.map((each) => `${each.name}: ${t(`state_${each.state}`)}. ${each.reason ?? ""}`).join(" "));
@@ -212,7 +308,14 @@ export class FilesStep {
   models(session) {
     const { items } = this.uploads;
     const made = new Map();
-    for (const { asset, root } of currentAssets(session.assets, this.app.memory.get("replaced", {}))) {
+    for (const request of session.requests) {
+      const key = `request ${request.name}`;
+      const asset = session.assets.find((each) => each.id === request.asset_id && each.status !== "redacted");
+      made.set(key, this.model(key, true, asset ?? null, items.find((each) => each.row === key), request));
+    }
+    const requested = new Set(session.requests.map((each) => each.name));
+    const others = session.assets.filter((each) => !requested.has(each.request));
+    for (const { asset, root } of currentAssets(others, this.app.memory.get("replaced", {}))) {
       const own = items.find((each) => each.assetId === asset.id);
       // A file that will replace this asset and has no asset yet.
       const next = items.find((each) => each.former === asset.id);
@@ -228,19 +331,30 @@ export class FilesStep {
     return [...made.values()];
   }
 
-  model(key, asked, asset, item) {
+  /** `asked`: the client asks for this file, by a `request` or by a place that it registered with the session. */
+  model(key, asked, asset, item, request = null) {
+    const { t, session } = this.app;
     const state = stateOf(asset, item);
-    const kind = asset?.asset_type ?? item.kind ?? item.wanted;
+    const kind = request?.asset_type ?? asset?.asset_type ?? item.kind ?? item.wanted;
     const percent = item?.file.size ? Math.floor((100 * item.sent) / item.file.size) : 0;
-    const words = this.app.t(`state_${state}`, { percent: String(percent) });
+    const required = asked && (request?.required ?? true);
     const reason = this.reason(state, asset, item, kind);
-    return { key, asked, asset, item, state, kind, name: asset?.name ?? item.name, percent, words, reason };
+    const name = request?.name ?? asset?.name ?? item.name;
+    const wanted = t(required ? "needed" : "optional", { kind: t(`kind_${kind ?? "Image"}`) });
+    const missing = session.finished_at === null || this.adding ? wanted : t("not_sent");
+    const words = request && state === "awaiting_upload" ? missing : t(`state_${state}`, { percent: String(percent) });
+    return { key, asked, asset, item, request, placed: asked && !request, required, state, kind, name, percent, words, reason };
   }
 
   reason(state, asset, item, kind) {
     const { t } = this.app;
     const limit = this.limits?.[kind];
     if (state === "failed") return reasonWords(t, asset.error?.code ?? "rejected", asset.error?.message, null, limit);
+    if (state === "smaller") {
+      const { bytes, file, before, after } = item.smaller;
+      const sides = (each) => each.map(t.number).join(" × ");
+      return t("smaller", { found: t.size(bytes), now: t.size(file.size), before: sides(before), after: sides(after) });
+    }
     if (state !== "refused" && state !== "broken") return null;
     const { code, values, error } = item.problem;
     if (!error) return reasonWords(t, code, null, values, limit);
@@ -265,12 +379,14 @@ export class FilesStep {
   /** Returns the arguments of `Uploads.add` for a file that is chosen in the row of `model`. */
   placeOf(model) {
     const former = model.asset?.id ?? model.item?.former ?? null;
-    return { row: model.key, former, name: model.asked ? model.name : null, kind: model.asked ? model.kind : null };
+    const name = model.asked ? model.name : null;
+    return { row: model.key, former, name, kind: model.asked ? model.kind : null, request: model.request?.name ?? null };
   }
 }
 
 function stateOf(asset, item) {
   if (item && !["sent", "failed"].includes(item.phase)) return item.phase;
+  if (!item && !asset) return "awaiting_upload";
   if (!asset || (item && asset.status === "awaiting_upload")) return "sent";
   return asset.status;
 }

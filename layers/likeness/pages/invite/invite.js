@@ -5,11 +5,12 @@
 import { ApiError, call, serverNow } from "./api.js";
 import { h, setText } from "./dom.js";
 import { FilesStep } from "./files.js";
-import { element, frameWords, notice, showPhone, showSteps } from "./frame.js";
+import { element, frameWords, notice, showInApp, showPhone, showSteps } from "./frame.js";
 import { isOpen, placeOf, pollDelay, stepOf, tokenIn } from "./state.js";
 import { LANGUAGES, languageOf, problemWords, wordsIn } from "./texts.js";
 import {
   consentView,
+  declinedView,
   explainIn,
   openView,
   readyView,
@@ -67,6 +68,8 @@ class App {
     this.epoch = 0;
     this.texts = new Map();
     this.consentWhy = null;
+    /** Whether a person who declined reads the text again. */
+    this.reading = false;
     /** @type {FilesStep | null} */
     this.files = null;
   }
@@ -178,7 +181,8 @@ class App {
   }
 
   place() {
-    return placeOf(this.session, serverNow());
+    const place = placeOf(this.session, serverNow());
+    return place === "declined" && this.reading ? "consent" : place;
   }
 
   /** Notifies the other tabs of this browser of a change. */
@@ -215,7 +219,7 @@ class App {
       this.epoch += 1;
       this.consentWhy = null;
       this.notifyOtherTabs();
-      this.take({ ...this.session, consent });
+      this.take({ ...this.session, consent, consent_declined_at: null });
     } catch (error) {
       if (error.code !== "consent_text_changed") throw error;
       this.consentWhy = "consent_changed";
@@ -223,6 +227,36 @@ class App {
       this.consentText();
     }
     this.refresh();
+  }
+
+  /** Records that the person does not agree. */
+  async decline() {
+    try {
+      const declined = await call(this.key, "POST", this.path("/consent/decline"));
+      this.epoch += 1;
+      this.reading = false;
+      this.consentWhy = null;
+      this.notifyOtherTabs();
+      this.take({ ...this.session, ...declined });
+    } catch (error) {
+      if (error.code !== "consent_given") throw error; // in another tab, after which this page continues
+    }
+    this.refresh();
+  }
+
+  readAgain() {
+    this.reading = true;
+    this.draw();
+  }
+
+  // --- the end
+
+  /** Records that the person has no more files. */
+  async finish() {
+    const session = await call(this.key, "POST", this.path("/finish"));
+    this.epoch += 1;
+    this.notifyOtherTabs();
+    this.take(session);
   }
 
   // --- the face check
@@ -257,7 +291,7 @@ class App {
       this.notifyOtherTabs();
       return link;
     } catch (error) {
-      if (error.code === "consent_required") this.consentWhy = "consent_needed";
+      if (["consent_required", "consent_declined"].includes(error.code)) this.consentWhy = "consent_needed";
       // Another tab was faster, or no attempt is left. The session shows which.
       if (error.status === 409 || error.code === "too_many_attempts") await this.refresh();
       throw error;
@@ -320,15 +354,22 @@ class App {
     card.removeAttribute("aria-busy");
     showSteps(this.t, stepOf(place));
     const heading = card.querySelector("h1");
-    document.title = `${heading.textContent} · ${this.t("title")}`;
+    this.showTitle();
     showPhone(this, place);
+    showInApp(this, place);
     if (!before || (before.place === place && !hadFocus && !this.view.focus)) return;
     if (before.place !== place) scrollTo({ top: 0 });
     (this.view.focus ?? heading).focus({ preventScroll: before.place !== place });
   }
 
+  /** Shows the view's heading as the title of the tab. */
+  showTitle() {
+    const { textContent: heading } = element("view").querySelector("h1");
+    if (heading) document.title = `${heading} · ${this.t("title")}`;
+  }
+
   makeView(place) {
-    const views = { consent: consentView, ready: readyView, open: openView, retry: retryView, waiting: waitingView };
+    const views = { consent: consentView, declined: declinedView, ready: readyView, open: openView, retry: retryView, waiting: waitingView };
     if (Object.hasOwn(views, place)) return views[place](this);
     if (place === "spent") return spentView(this);
     if (place !== "files") return sentenceView(this.t, place, place === "refused" ? "bad" : "calm");

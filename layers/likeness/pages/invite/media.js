@@ -1,6 +1,8 @@
 // Checks a file before it is uploaded. The server checks the same limits again, on the bytes themselves.
 
 const DECODE_TIMEOUT_MS = 8000;
+/** The longest side of a picture that is made smaller: Safari's canvas has at most 4096 × 4096 pixels. */
+const SMALLER_SIDE = 4096;
 /** A video cut at 15 s ends with a whole frame and a whole audio block. The server has the same tolerance. */
 const TOLERANCE_SECONDS = 0.1;
 
@@ -90,7 +92,42 @@ function checkFacts({ width, height, seconds }, limit) {
 
 function picture(url) {
   const image = new Image();
-  return settled(image, "load", () => ({ width: image.naturalWidth, height: image.naturalHeight }), url);
+  return settled(image, "load", () => ({ width: image.naturalWidth, height: image.naturalHeight, image }), url);
+}
+
+/**
+ * Returns a copy of a picture that `inspect` refused with `error`: `{ file, before, after }`, a JPEG within `limits` that is
+ * the right way up, and the `[width, height]` of both. Returns null for any other file. Throws UnusableFile when the picture would be
+ * allowed if it were smaller, but this browser cannot decode or draw it.
+ */
+export async function shrink(file, url, limits, error) {
+  const { kind } = await typeOf(file, limits);
+  const limit = limits.Image;
+  const tooLarge = error.code === "file_too_large" || error.values.width > limit.max_side ||
+    error.values.height > limit.max_side;
+  if (kind !== "Image" || !tooLarge) return null;
+  const facts = await picture(url);
+  if (!facts) throw new UnusableFile("cannot_shrink");
+  const ratio = facts.width / facts.height;
+  if (ratio < limit.min_ratio || ratio > limit.max_ratio) return null;
+  const scale = Math.min(1, SMALLER_SIDE / Math.max(facts.width, facts.height));
+  const [width, height] = [facts.width, facts.height].map((side) => Math.round(side * scale));
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#fff"; // a JPEG has no transparency
+  pen.fillRect(0, 0, width, height);
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(facts.image, 0, 0, width, height); // turned as its EXIF orientation says
+  for (const quality of [0.92, 0.8, 0.6]) {
+    const made = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
+    if (!made) break;
+    if (made.size <= limit.max_bytes) {
+      const name = `${file.name.replace(/\.[^.]{1,5}$/, "")}.jpg`;
+      const before = [facts.width, facts.height];
+      return { file: new File([made], name, { type: "image/jpeg" }), before, after: [width, height] };
+    }
+  }
+  throw new UnusableFile("cannot_shrink");
 }
 
 function recording(kind, url) {

@@ -22,13 +22,14 @@ function decoded(text) {
 }
 
 /**
- * Returns the page's view: `consent`, `ready`, `open`, `retry`, `spent`, `waiting`, `files`, `canceled` or `redacted`.
+ * Returns the page's view: `consent`, `declined`, `ready`, `open`, `retry`, `spent`, `waiting`, `files`, `canceled` or
+ * `redacted`.
  * `now` is in milliseconds by the server's clock.
  */
 export function placeOf(session, now) {
   if (session.status === "canceled" || session.status === "redacted") return session.status;
   if (session.status === "processing" && session.attempts.some((each) => each.status === "passed")) return "waiting";
-  if (!session.consent) return "consent";
+  if (!session.consent) return session.consent_declined_at ? "declined" : "consent";
   if (session.status === "verified") return "files";
   if (isOpen(session, now)) return "open";
   if (session.attempts_left < 1) return "spent";
@@ -38,7 +39,7 @@ export function placeOf(session, now) {
 /** Returns the index of the step of a view, from 0 to 2, or null when all steps are over. */
 export function stepOf(place) {
   if (["canceled", "redacted", "refused"].includes(place)) return null;
-  return place === "consent" ? 0 : place === "files" ? 2 : 1;
+  return place === "consent" || place === "declined" ? 0 : place === "files" ? 2 : 1;
 }
 
 /** Whether the newest link is open and still works. */
@@ -106,6 +107,39 @@ export const isAskedFor = (asset, session) => asset.created_at === session.creat
 
 /** Whether an asset has no file that can be used. */
 export const isVacant = (asset) => asset.status === "awaiting_upload" || asset.status === "failed";
+
+/** Content types that every browser shows in an `img`, so that the API has previews of them. */
+const SHOWN = new Set(["image/jpeg", "image/png", "image/webp", "image/gif"]);
+
+/** Whether the API has a preview of an asset's file. */
+export const hasPreview = (asset) =>
+  Boolean(asset?.uploaded_at) && asset.status !== "redacted" && SHOWN.has(asset.content_type);
+
+/** States of a row whose file is missing or cannot be used; the person has to act. */
+const OPEN = new Set(["awaiting_upload", "failed", "refused", "broken", "smaller"]);
+const SENDING = new Set(["checking", "queued", "sending", "paused"]);
+
+/** Whether the row of a file, a request or a place needs a file. */
+export const isOpenRow = ({ state }) => OPEN.has(state);
+
+/**
+ * Returns what the step of the files is about: `add` (nothing was sent), `asked` (required files are missing), `sending`,
+ * `problems` (a file cannot be used), `checking` (the person need not wait) or `ready`; after the person has finished
+ * `finished`, `finished_problems` or `finished_checking`. `rows` have `state`, and `required` for requested files.
+ */
+export function phaseOf(rows, finished) {
+  const some = (states) => rows.some((each) => states.has(each.state));
+  const bad = rows.some((each) => isOpenRow(each) && each.state !== "awaiting_upload");
+  if (some(SENDING)) return "sending";
+  if (finished && bad) return "finished_problems";
+  if (finished) return rows.some(isChecked) ? "finished_checking" : "finished";
+  if (bad) return "problems";
+  if (rows.some((each) => each.required && isOpenRow(each))) return "asked";
+  if (rows.some(isChecked)) return "checking";
+  return some(new Set(["active"])) ? "ready" : "add";
+}
+
+const isChecked = ({ state }) => state === "sent" || MOVING.has(state);
 
 const registered = (asset) => Date.parse(asset.created_at);
 

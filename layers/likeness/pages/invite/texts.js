@@ -13,6 +13,10 @@ const TEXTS = {
   step_done: ["已完成", "done", "已完成"],
   loading: ["请稍候…", "One moment…", "請稍候…"],
 
+  asked_by: ["由{name}发起", "{name} asks you for this", "由{name}發起"],
+  operator: ["本服务的运营方", "The operator of this service", "本服務的營運方"],
+  privacy: ["隐私政策", "Privacy", "隱私權政策"],
+
   consent_heading: ["首先，请您授权", "First, your consent", "首先，請您授權"],
   consent_lead: [
     "请阅读以下内容。在您同意之前，什么都不会开始。",
@@ -23,6 +27,21 @@ const TEXTS = {
   consent_agree: ["我已阅读并同意以上内容。", "I have read this and I agree.", "我已閱讀並同意以上內容。"],
   consent_continue: ["继续", "Continue", "繼續"],
   consent_saving: ["正在保存…", "Saving…", "正在儲存…"],
+  consent_decline: ["我不同意", "I do not agree", "我不同意"],
+  declined_heading: ["您选择了不同意", "You did not agree", "您選擇了不同意"],
+  declined: [
+    "没有采集您的任何影像，也没有保存您的任何文件。我们只记录了您不同意这件事，发送链接的一方可以看到。",
+    "No picture or recording of you was taken, and no file was stored. We only recorded that you did not agree; the " +
+      "sender of the link can see this.",
+    "沒有採集您的任何影像，也沒有儲存您的任何檔案。我們只記錄了您不同意這件事，發送連結的一方可以看到。",
+  ],
+  declined_contact: [
+    "如有疑问，请联系发送链接给您的一方。如果改变主意，可以随时重新阅读并同意。",
+    "If you have questions, please contact the sender of the link. If you change your mind, you can read the text " +
+      "again and agree.",
+    "如有疑問，請聯絡發送連結給您的一方。如果改變主意，可以隨時重新閱讀並同意。",
+  ],
+  declined_again: ["重新阅读", "Read it again", "重新閱讀"],
   consent_changed: [
     "您阅读期间，授权内容已更新。以下是新的内容，请重新阅读并勾选同意。",
     "The text changed while you were reading. Please read the new text below and agree again.",
@@ -54,6 +73,11 @@ const TEXTS = {
   tip_light: ["光线充足，照亮脸部", "Good light on your face", "光線充足，照亮臉部"],
   tip_alone: ["画面里只有您一个人", "Only your face in the picture", "畫面裡只有您一個人"],
   tip_bare: ["不戴口罩、墨镜和帽子", "No mask, no sunglasses, no hat", "不戴口罩、墨鏡和帽子"],
+  sign_in: [
+    "验证页面可能会请您登录账号，请在验证前准备好。",
+    "The face check may ask you to sign in to an account. Please have your sign-in ready.",
+    "驗證頁面可能會請您登入帳號，請在驗證前準備好。",
+  ],
   start_minutes: [
     "点击后，验证链接两分钟内有效。",
     "Once you press the button, the link works for two minutes.",
@@ -76,6 +100,26 @@ const TEXTS = {
     "This code is for you only. Please do not share it.",
     "QR 碼僅供您本人使用，請勿分享。",
   ],
+
+  in_app: [
+    "您正在应用内的浏览器中查看此页面，它可能无法打开摄像头。请在手机的浏览器（如 Safari 或 Chrome）中打开此链接。",
+    "You opened this page inside another app. It may not be able to use your camera. Please open the link in your " +
+      "browser, such as Safari or Chrome.",
+    "您正在應用程式內的瀏覽器中檢視此頁面，它可能無法開啟相機。請在手機的瀏覽器（如 Safari 或 Chrome）中開啟此連結。",
+  ],
+  no_camera: [
+    "此浏览器无法使用摄像头。请在手机的浏览器（如 Safari 或 Chrome）中打开此链接。",
+    "This browser cannot use a camera. Please open the link in another browser on your phone, such as Safari or Chrome.",
+    "此瀏覽器無法使用相機。請在手機的瀏覽器（如 Safari 或 Chrome）中開啟此連結。",
+  ],
+  copy_link: ["复制链接", "Copy the link", "複製連結"],
+  copied: [
+    "已复制。请粘贴到浏览器的地址栏中。",
+    "Copied. Paste it into the address bar of your browser.",
+    "已複製。請貼到瀏覽器的網址列中。",
+  ],
+  copy_this: ["请复制此链接：", "Please copy this link:", "請複製此連結："],
+  open_browser: ["在浏览器中打开", "Open in your browser", "在瀏覽器中開啟"],
 
   open_heading_here: ["真人验证已打开", "Your face check is open", "真人驗證已開啟"],
   open_here: [
@@ -100,6 +144,12 @@ const TEXTS = {
     "真人验证没有通过。别担心，请留意以下几点再试一次。",
     "You did not pass the face check. Please try again with these tips.",
     "真人驗證沒有通過。別擔心，請留意以下幾點再試一次。",
+  ],
+  attempt_canceled_heading: ["验证已取消", "The check was canceled", "驗證已取消"],
+  attempt_canceled: [
+    "这次验证没有完成就结束了。准备好后，可以重新开始。",
+    "It ended before it was complete. You can start again when you are ready.",
+    "這次驗證沒有完成就結束了。準備好後，可以重新開始。",
   ],
   link_expired_heading: ["链接已过期", "The link has expired", "連結已過期"],
   link_expired: [
@@ -147,20 +197,87 @@ const TEXTS = {
   ],
 
   files_heading: ["验证通过！请添加您的文件", "You passed! Now add your files", "驗證通過！請新增您的檔案"],
-  files_heading_done: ["全部完成，谢谢！", "All done, thank you!", "全部完成，謝謝！"],
+  files_heading_left: ["还需要 {count} 个文件", "{count} more files needed", "還需要 {count} 個檔案"],
+  files_heading_left_one: ["还需要 1 个文件", "1 more file needed", "還需要 1 個檔案"],
+  files_heading_sending: ["正在上传…", "Uploading…", "正在上傳…"],
+  files_heading_checking: ["正在检查您的文件", "We are checking your files", "正在檢查您的檔案"],
+  files_heading_problems: ["有文件无法使用", "Not every file can be used", "有檔案無法使用"],
+  files_heading_ready: ["您的文件已就绪", "Your files are ready", "您的檔案已就緒"],
+  files_heading_finished: ["全部完成，谢谢！", "All done, thank you!", "全部完成，謝謝！"],
+  files_heading_finished_checking: ["谢谢，我们正在检查文件", "Thank you! We are checking your files", "謝謝，我們正在檢查檔案"],
+  files_heading_finished_problems: ["谢谢，但有文件无法使用", "Thank you, but not every file can be used", "謝謝，但有檔案無法使用"],
   files_lead: [
     "请上传您本人的照片、视频或录音，画面中只能有您一个人。",
     "Add photos, videos or recordings of yourself only, without other people.",
     "請上傳您本人的照片、影片或錄音，畫面中只能有您一個人。",
   ],
-  files_done: [
-    "您的文件均已就绪，可以关闭此页面，也可以继续添加。",
-    "Your files are ready. You can close this page, or add more.",
-    "您的檔案均已就緒，可以關閉此頁面，也可以繼續新增。",
+  files_lead_asked: [
+    "请逐一提供下面的文件，画面中只能有您一个人。",
+    "Please send the files below. They must show only you.",
+    "請逐一提供下面的檔案，畫面中只能有您一個人。",
   ],
+  files_lead_sending: [
+    "上传完成之前，请不要关闭此页面。",
+    "Please keep this page open until the upload is complete.",
+    "上傳完成之前，請不要關閉此頁面。",
+  ],
+  files_lead_checking: [
+    "通常不到一分钟，您不必等待。没有其他文件的话，请点“我已完成”。",
+    "This usually takes less than a minute, and you need not wait. If you have nothing to add, press “I am finished”.",
+    "通常不到一分鐘，您不必等待。沒有其他檔案的話，請點「我已完成」。",
+  ],
+  files_lead_problems: [
+    "请更换或移除下面标出的文件。",
+    "Please replace or remove the files that are marked below.",
+    "請更換或移除下面標出的檔案。",
+  ],
+  files_lead_ready: [
+    "没有其他文件的话，请点“我已完成”。也可以继续添加。",
+    "If you have nothing to add, press “I am finished”. You can also add more files.",
+    "沒有其他檔案的話，請點「我已完成」。也可以繼續新增。",
+  ],
+  files_lead_finished: [
+    "您可以关闭此页面，无需再做任何操作。",
+    "You can close this page. Nothing more is needed from you.",
+    "您可以關閉此頁面，無需再做任何操作。",
+  ],
+  files_lead_finished_checking: [
+    "您可以关闭此页面，也可以稍后回来查看结果。",
+    "You can close this page, or come back later to see the result.",
+    "您可以關閉此頁面，也可以稍後回來查看結果。",
+  ],
+  files_lead_finished_problems: [
+    "您可以更换下面标出的文件，也可以直接关闭此页面。",
+    "You can replace the files that are marked below, or close this page.",
+    "您可以更換下面標出的檔案，也可以直接關閉此頁面。",
+  ],
+  finish: ["我已完成", "I am finished", "我已完成"],
+  finishing: ["正在提交…", "One moment…", "正在提交…"],
+  finish_without: ["不再补充，直接结束", "Finish without the missing files", "不再補充，直接結束"],
+  finish_empty: ["不提供文件，直接结束", "Finish without sending files", "不提供檔案，直接結束"],
+  finish_missing: [
+    "还缺少：{names}。确定现在结束吗？",
+    "Still missing: {names}. Finish anyway?",
+    "還缺少：{names}。確定現在結束嗎？",
+  ],
+  finish_nothing: [
+    "您还没有提供任何文件。确定现在结束吗？",
+    "You have not sent any files. Finish anyway?",
+    "您還沒有提供任何檔案。確定現在結束嗎？",
+  ],
+  comma: ["、", ", ", "、"],
+  finish_yes: ["结束", "Finish", "結束"],
+  finish_no: ["返回", "Go back", "返回"],
+  finish_more: ["继续添加文件", "Add more files", "繼續新增檔案"],
   places: ["需要您提供的文件", "Requested files", "需要您提供的檔案"],
+  kind_Image: ["照片", "Photo", "照片"],
+  kind_Video: ["视频", "Video", "影片"],
+  kind_Audio: ["录音", "Recording", "錄音"],
+  needed: ["{kind}，必需", "{kind}, needed", "{kind}，必需"],
+  optional: ["{kind}，可选", "{kind}, optional", "{kind}，選填"],
+  not_sent: ["未提供", "Not sent", "未提供"],
   more: ["添加文件", "Add files", "新增檔案"],
-  more_other: ["添加其他文件", "Add other files", "新增其他檔案"],
+  more_other: ["其他文件", "Something else", "其他檔案"],
   drop: ["将文件拖到这里，或", "Drag files here, or", "將檔案拖到這裡，或"],
   choose_files: ["选择文件", "Choose files", "選擇檔案"],
   choose_file: ["选择文件", "Choose a file", "選擇檔案"],
@@ -197,6 +314,14 @@ const TEXTS = {
   state_processing: ["正在处理…", "Processing…", "正在處理…"],
   state_active: ["已就绪", "Ready", "已就緒"],
   state_failed: ["未能使用", "Cannot be used", "未能使用"],
+  state_smaller: ["照片太大，已为您缩小", "Too large, so we made it smaller", "照片太大，已為您縮小"],
+  smaller: [
+    "原照片为 {before} 像素、{found}，缩小后为 {after} 像素、{now}。要使用缩小后的照片吗？",
+    "The photo has {before} pixels and {found}, the smaller one {after} and {now}. Do you want to use it?",
+    "原照片為 {before} 像素、{found}，縮小後為 {after} 像素、{now}。要使用縮小後的照片嗎？",
+  ],
+  use_smaller: ["使用缩小后的照片", "Use the smaller photo", "使用縮小後的照片"],
+  use_smaller_for: ["使用缩小后的“{name}”", "Use the smaller photo of {name}", "使用縮小後的「{name}」"],
   state_refused: ["未上传", "Not uploaded", "未上傳"],
   state_broken: ["上传未完成", "Upload failed", "上傳未完成"],
   same_file: ["“{name}”已经在列表中了。", "{name} is already in the list.", "「{name}」已經在清單中了。"],
@@ -205,6 +330,7 @@ const TEXTS = {
   other: ["换一个文件", "Choose another file", "換一個檔案"],
   other_for: ["为“{name}”换一个文件", "Choose another file for {name}", "為「{name}」換一個檔案"],
   remove: ["移除", "Remove", "移除"],
+  not_removed: ["“{name}”无法移除。", "{name} cannot be removed.", "「{name}」無法移除。"],
   remove_for: ["从列表移除“{name}”", "Remove {name} from the list", "從清單移除「{name}」"],
 
   empty_file: ["文件是空的。", "The file is empty.", "檔案是空的。"],
@@ -217,6 +343,12 @@ const TEXTS = {
     "文件有 {found}，最多 {most}。请选择更小的文件。",
     "The file is {found}; the limit is {most}. Please choose a smaller one.",
     "檔案有 {found}，最多 {most}。請選擇較小的檔案。",
+  ],
+  cannot_shrink: [
+    "照片太大，而且此浏览器无法缩小这种照片。请用较低的分辨率重新拍摄，或另存为较小的 JPEG。",
+    "The photo is too large, and this browser cannot make it smaller. Please take it with a lower resolution, or save " +
+      "it as a smaller JPEG.",
+    "照片太大，而且此瀏覽器無法縮小這種照片。請用較低的解析度重新拍攝，或另存為較小的 JPEG。",
   ],
   format_unsupported: [
     "不支持这种文件。请选择 JPEG、PNG、WebP 或 HEIC 照片，MP4 或 MOV 视频，MP3 或 WAV 录音。",
@@ -281,6 +413,11 @@ const TEXTS = {
     "视频帧率需为每秒 24 至 60 帧。",
     "The video must have 24 to 60 frames per second.",
     "影片幀率需為每秒 24 至 60 幀。",
+  ],
+  unexpected_type: [
+    "这里需要另一种文件。",
+    "A different type of file is needed here.",
+    "這裡需要另一種檔案。",
   ],
   content_mismatch: [
     "这不是登记的那个文件，请重新选择。",

@@ -2,7 +2,7 @@
 // connection, and reports files that the server refuses, which can be retried.
 
 import { ApiError, call, serverNow } from "./api.js";
-import { UnusableFile, digestOf, inspect } from "./media.js";
+import { UnusableFile, digestOf, inspect, shrink } from "./media.js";
 
 const CONCURRENCY = 2;
 const MAX_TRIES = 6;
@@ -19,8 +19,8 @@ class NotStored extends Error {}
 class Unreadable extends Error {}
 
 /**
- * The files of this page. `phase` of an item: `checking`, `refused` (checked and not usable), `queued`, `sending`,
- * `paused` (no connection), `sent`, `broken` (the upload failed; can be retried), `failed` (its asset failed). `limits`
+ * The files of this page. `phase` of an item: `checking`, `refused` (checked and not usable), `smaller` (a smaller copy
+ * of a picture, in `smaller`, which the person may accept), `queued`, `sending`, `paused` (no connection), `sent`, `broken` (the upload failed; can be retried), `failed` (its asset failed). `limits`
  * is a promise of limits.json, `taken()` returns the names in use. Callbacks: `changed(item)` after every change,
  * `same(item, name)` when the session already has the same file, `replaced(newId, oldId)` when an asset
  * replaces another.
@@ -45,28 +45,63 @@ export class Uploads {
 
   /**
    * Adds a file. `row` is the key of its row, `former` the id of the asset that it replaces, `name` and `kind` are the
-   * requested ones. All may be null.
+   * requested ones, `request` is the name of the file request that it answers. All may be null.
    */
-  async add(file, { row = null, former = null, name = null, kind = null } = {}) {
+  async add(file, { row = null, former = null, name = null, kind = null, request = null } = {}) {
     const key = nextKey();
-    const item = { row: row ?? key, former, wanted: kind, file, url: URL.createObjectURL(file), phase: "checking" };
-    Object.assign(item, { name: name ?? this.freeName(file.name), sent: 0, tries: 0, assetId: null });
+    const item = { row: row ?? key, former, request, wanted: kind, file, url: URL.createObjectURL(file), phase: "checking" };
+    Object.assign(item, { asked: name, name: name ?? this.freeName(file.name), sent: 0, tries: 0, assetId: null });
     this.items.push(item);
     this.changed(item);
+    await this.check(item);
+  }
+
+  /** Checks an item's file, and queues it if it can be used. */
+  async check(item) {
     try {
-      const found = await inspect(file, item.url, await this.limits, kind);
+      const found = await inspect(item.file, item.url, await this.limits, item.wanted);
       Object.assign(item, found);
-      item.sha256 = await digestOf(file);
+      item.sha256 = await digestOf(item.file);
     } catch (error) {
       if (!(error instanceof UnusableFile)) throw error;
-      return this.set(item, { phase: "refused", problem: { code: error.code, values: error.values } });
+      return this.offerSmaller(item, error);
     }
-    const duplicate = this.items.find((each) => each !== item && item.sha256 && each.sha256 === item.sha256);
+    const same = (each) => each.sha256 === item.sha256 && each.request === item.request;
+    const duplicate = this.items.find((each) => each !== item && item.sha256 && same(each));
     if (duplicate && !["refused", "broken", "failed"].includes(duplicate.phase)) {
       return this.drop(item, duplicate.name);
     }
     this.set(item, { phase: "queued" });
     this.next();
+  }
+
+  /** Makes a smaller copy of a picture that is too large, and offers it. Refuses any other file. */
+  async offerSmaller(item, error) {
+    let problem = error;
+    try {
+      const made = await shrink(item.file, item.url, await this.limits, error);
+      if (made && this.items.includes(item)) {
+        const smaller = { ...made, bytes: item.file.size };
+        this.replaceFile(item, made.file);
+        return this.set(item, { phase: "smaller", kind: "Image", smaller });
+      }
+    } catch (other) {
+      if (!(other instanceof UnusableFile)) throw other;
+      problem = other;
+    }
+    this.set(item, { phase: "refused", problem: { code: problem.code, values: problem.values } });
+  }
+
+  /** Uploads the smaller copy, which the person has accepted. */
+  acceptSmaller(item) {
+    this.set(item, { phase: "checking", smaller: null });
+    return this.check(item);
+  }
+
+  replaceFile(item, file) {
+    URL.revokeObjectURL(item.url);
+    Object.assign(item, { file, url: URL.createObjectURL(file) });
+    if (item.asked === null) item.name = this.freeName(file.name, item);
   }
 
   /** Retries a file whose upload failed, or whose asset failed for a temporary reason. */
@@ -133,7 +168,7 @@ export class Uploads {
 
   async register(item) {
     const asset = await call(this.key, "POST", `sessions/${this.sessionId}/assets`, {
-      name: item.name,
+      ...(item.request === null ? { name: item.name } : { request: item.request }),
       asset_type: item.kind,
       content_type: item.contentType,
       size_bytes: item.file.size,
@@ -151,6 +186,8 @@ export class Uploads {
   }
 
   async afterFailure(item, error) {
+    // Another tab or device has sent a file for the request.
+    if (error.code === "request_filled") return this.drop(Object.assign(item, { phase: "same" }), item.name);
     const passing = error instanceof ApiError && TRANSIENT.has(error.code);
     item.tries += 1;
     if (error instanceof NotStored) item.form = null; // it may have expired: the next attempt gets a new one
@@ -161,13 +198,13 @@ export class Uploads {
     if (item.phase === "paused") this.set(item, { phase: "sending" });
   }
 
-  /** Returns a name that the API accepts and that no other file of the session has. */
-  freeName(given) {
+  /** Returns a name that the API accepts and that no other file of the session has, except for `own`, an item. */
+  freeName(given, own = null) {
     const clean = given.normalize("NFC").replace(UNPRINTABLE, "").trim() || "file";
     const dot = clean.lastIndexOf(".");
     const end = dot > 0 && clean.length - dot <= 6 ? clean.slice(dot) : "";
     const stem = end ? clean.slice(0, dot) : clean;
-    const taken = new Set([...this.taken(), ...this.items.map((each) => each.name)]);
+    const taken = new Set([...this.taken(), ...this.items.filter((each) => each !== own).map((each) => each.name)]);
     for (let number = 1; ; number += 1) {
       const tail = number === 1 ? end : ` (${number})${end}`;
       const name = [...stem].slice(0, NAME_LIMIT - tail.length).join("") + tail;

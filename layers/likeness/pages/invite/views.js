@@ -2,20 +2,21 @@
 // returns `{ element, update() }`. `update` is called after each response, and every second.
 
 import { serverNow } from "./api.js";
-import { h, icon, setText } from "./dom.js";
+import { h, icon, setHeading, setText } from "./dom.js";
 import { isUndecided, reasonOf, secondsLeft } from "./state.js";
 import { problemWords } from "./texts.js";
 
 const FEW_ATTEMPTS = 3;
 const LONG_MS = 30_000;
 
-const heading = (text) => h("h1", { tabindex: "-1" }, text);
+const heading = (text) => setHeading(h("h1", { tabindex: "-1" }), text);
 const step = (...children) => h("div", { class: "step" }, ...children);
 const still = (element) => ({ element, update() {} });
 
-/** Returns a button that is busy and cannot be pressed again while `work` runs. */
-function busyButton(label, busyLabel, work, style = "button") {
-  const words = h("span", {}, label);
+/** Returns a button that is busy and cannot be pressed again while `work` runs. `text` may be a function. */
+export function busyButton(text, busyLabel, work, style = "button") {
+  const label = () => (typeof text === "function" ? text() : text);
+  const words = h("span", {}, label());
   const button = h("button", { type: "button", class: style }, words);
   button.addEventListener("click", async () => {
     if (button.getAttribute("aria-disabled") === "true") return;
@@ -30,13 +31,13 @@ function busyButton(label, busyLabel, work, style = "button") {
     // Not `disabled`, which would lose the keyboard focus.
     button.setAttribute("aria-disabled", String(on));
     button.classList.toggle("busy", on);
-    setText(words, on ? busyLabel : label);
+    setText(words, on ? busyLabel : label());
   };
   return { button, words, busy };
 }
 
 /** Returns an element for a button's error. */
-function errorSlot() {
+export function errorSlot() {
   const element = h("div", { class: "slot", role: "alert" });
   return {
     element,
@@ -66,6 +67,14 @@ export function consentView(app) {
       app.explain(trouble, error);
     }
   });
+  const decline = busyButton(t("consent_decline"), t("consent_saving"), async () => {
+    trouble.clear();
+    try {
+      await app.decline();
+    } catch (error) {
+      app.explain(trouble, error);
+    }
+  }, "button second");
   const allow = () => {
     agree.button.disabled = !box.checked;
   };
@@ -73,11 +82,19 @@ export function consentView(app) {
   allow();
   const element = step(
     heading(t("consent_heading")), h("p", { class: "lead" }, t("consent_lead")), why,
-    h("article", { class: "consent-text", lang: text.language }, h("h2", {}, text.title), ...paragraphs(text.text)),
+    h("article", { class: "consent-text", lang: text.language }, setHeading(h("h2"), text.title), ...paragraphs(text.text)),
     h("p", { class: "detail" }, t("consent_version", { version: text.text_version })),
-    h("label", { class: "tick", for: "agree" }, box, h("span", {}, t("consent_agree"))), agree.button, trouble.element,
+    h("label", { class: "tick", for: "agree" }, box, h("span", {}, t("consent_agree"))), agree.button, decline.button,
+    trouble.element,
   );
   return { element, focus: why, update() {} };
+}
+
+/** After the person declined. They can read the text again, and agree after all. */
+export function declinedView(app) {
+  const { t } = app;
+  const again = h("button", { type: "button", class: "button second", onclick: () => app.readAgain() }, t("declined_again"));
+  return sentenceView(t, "declined", "calm", h("p", {}, t("declined_contact")), again);
 }
 
 const paragraphs = (text) => text.split(/\n\s*\n/).map((each) => h("p", {}, each.trim()));
@@ -120,12 +137,18 @@ async function countDown(words, t, seconds) {
   }
 }
 
+/** Returns a sentence about the sign-in at the face check, if the operator announces it (FaceCheckSignIn). */
+function signInNote(t) {
+  if (document.body.dataset.signIn !== "on") return null;
+  return h("p", { class: "note calm" }, icon("person"), h("span", {}, t("sign_in")));
+}
+
 /** Before the first attempt. */
 export function readyView(app) {
   const { t } = app;
   const start = startButton(app, t(app.onComputer ? "start_here" : "start"));
   return still(step(
-    heading(t("ready_heading")), h("p", { class: "lead" }, t("ready_lead")), tips(t), start.button,
+    heading(t("ready_heading")), h("p", { class: "lead" }, t("ready_lead")), tips(t), signInNote(t), start.button,
     h("p", { class: "detail centred" }, t("start_minutes")), attemptsLine(app), start.trouble, consentLine(app),
   ));
 }

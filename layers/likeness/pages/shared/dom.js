@@ -28,6 +28,32 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/**
+ * Sets the text of a heading, and returns it. Chinese has no spaces, so browsers break a line anywhere, also inside a
+ * word: here the possible breaks are between words. Browsers without Intl.Segmenter break as before.
+ * @template {HTMLElement} Heading
+ * @param {Heading} heading
+ * @param {string} text
+ */
+export function setHeading(heading, text) {
+  if (heading.textContent === text) return heading;
+  const { lang } = document.documentElement;
+  const whole = lang.startsWith("zh") && Intl.Segmenter;
+  heading.classList.toggle("whole-words", Boolean(whole));
+  heading.replaceChildren(...(whole ? withBreaks(text, lang) : [text]));
+  return heading;
+}
+
+function withBreaks(text, lang) {
+  const made = [];
+  for (const { segment, isWordLike } of new Intl.Segmenter(lang, { granularity: "word" }).segment(text)) {
+    // No line begins with a comma, and none ends with an opening quotation mark.
+    if (made.length > 0 && isWordLike && !/[“「《（]$/.test(made.at(-1))) made.push(document.createElement("wbr"), segment);
+    else made.push(segment);
+  }
+  return made;
+}
+
 /** Shows `picture`, a Blob, in an `img`. The `img` stays empty if the picture cannot be decoded. */
 export function showPicture(image, picture) {
   const url = URL.createObjectURL(picture);

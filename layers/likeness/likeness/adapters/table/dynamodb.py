@@ -7,9 +7,6 @@ response is lost, the SDK's retry must recognize its own write.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from likeness.adapters.aws import CONFLICT_SECONDS, despite_conflicts, get_items, translated, update_item
+from likeness.adapters.table import listing
 from likeness.adapters.table.items import (
     UPSTREAM_ID,
     Item,
@@ -42,25 +40,28 @@ from likeness.domain.consent import ConsentText
 from likeness.domain.due import PROGRESS_SECONDS, attempt_due_at, shard_of
 from likeness.domain.fields import erased
 from likeness.domain.file_requests import FileRequest
-from likeness.domain.ids import SESSION_ID, bare, ulid_before
+from likeness.domain.ids import bare, ulid_before
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.progress import is_open
 from likeness.domain.session import (
+    EVERY_SESSION,
     MAX_ASSETS_PER_SESSION,
     Attempt,
     AttemptStatus,
     Consent,
     Problem,
     Session,
+    SessionFilter,
     SessionPage,
     SessionStatus,
 )
 from likeness.domain.stats import Facts
-from likeness.errors import ConditionFailed, InvalidRequest, TooManyAttempts
+from likeness.errors import ConditionFailed, TooManyAttempts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import (
+        ConditionCheckTypeDef,
         PutTypeDef,
         TransactWriteItemsInputTypeDef,
         TransactWriteItemTypeDef,
@@ -68,13 +69,17 @@ if TYPE_CHECKING:
     )
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
+#: A consent removes the refusal, so that the attribute exists only without a consent.
+_NOT_DECLINED = "attribute_not_exists(declined_at)"
 _INDEX = "ClientSessions"
 _ASSET_INDEX = "ClientAssets"
-#: A listing with a filter reads at most this many pages before it returns a cursor.
-_PAGES_PER_CALL = 5
+_PROGRESS_INDEX = "ClientProgress"
 _STATUS = {"#status": "status"}
-#: Keeps the time of the first callback.
-_ANSWERED = ", attempts.#n.answered_at = if_not_exists(attempts.#n.answered_at, :now)"
+#: Keeps the time of the first callback, of the attempt and of the session.
+_ANSWERED = (
+    ", attempts.#n.answered_at = if_not_exists(attempts.#n.answered_at, :now)"
+    ", checked_at = if_not_exists(checked_at, :now)"
+)
 #: A write that creates work also makes it due (see domain/due.py).
 _DUE = ", due_shard = :shard, due_at = :due"
 #: How many pages of both indexes together one response about a period reads at most.
@@ -181,42 +186,22 @@ class DynamoStore:
         return session_from(item) if item else None
 
     def list_sessions(
-        self, client_id: str, *, limit: int, cursor: str | None, status: str | None, reference: str | None
+        self, client_id: str, *, limit: int, cursor: str | None, wanted: SessionFilter = EVERY_SESSION
     ) -> SessionPage:
-        """See the port. The cursor is opaque to the caller and valid only for the same client."""
-        query: Item = {
-            "TableName": self._table,
-            "IndexName": _INDEX,
-            "KeyConditionExpression": "client_id = :client",
-            "ExpressionAttributeValues": _values(client=client_id),
-            "ScanIndexForward": False,
-            "Limit": limit,
-        }
-        filters = {name: value for name, value in {"status": status, "reference": reference}.items() if value}
-        if filters:
-            query["FilterExpression"] = " AND ".join(f"#{name} = :{name}" for name in filters)
-            query["ExpressionAttributeNames"] = {f"#{name}": name for name in filters}
-            query["ExpressionAttributeValues"] |= _values(**filters)
-        start = _start_key(cursor, client_id)
-        found: list[Session] = []
-        for _ in range(_PAGES_PER_CALL):
-            if start:
-                query["ExclusiveStartKey"] = start
-            with translated():
-                page = self._client.query(**query)
-            found += [session_from(item) for item in page["Items"]]
-            start = page.get("LastEvaluatedKey")
-            if not start or len(found) >= limit:
-                break
-        if len(found) > limit:
-            found = found[:limit]
-            start = {"client_id": {"S": client_id}, "id": {"S": found[-1].id}} | session_key(found[-1].id)
-        return SessionPage(found, _cursor(start["id"]["S"]) if start else None)
+        """See the port and listing.py."""
+        return listing.list_sessions(self._client, self._table, client_id, limit=limit, cursor=cursor, wanted=wanted)
 
     def read_facts(self, client_id: str, *, oldest: str, newest: str, page_size: int) -> Facts:
         """See the port. Reads two indexes in parallel. What one has read beyond the other is left for the next call."""
         bounds = (client_id, oldest, newest)
-        sessions = _reading(_INDEX, "client_id", "ses_", bounds, "id, #status, last_error.#code")
+        sessions = _reading(
+            _PROGRESS_INDEX,
+            "client_id",
+            "ses_",
+            bounds,
+            "id, #status, last_error.#code, consent.given_at, attempt_count, checked_at, passed_at, verified_at,"
+            " active_at",
+        )
         assets = _reading(
             _ASSET_INDEX, "asset_client_id", "ast_", bounds, "id, #status, #error.#code, submitted_at, activated_at"
         )
@@ -244,7 +229,7 @@ class DynamoStore:
             f"SET attempts.#n = :attempt, attempt_count = :number, updated_at = :now, #status = :requires_input{_DUE}"
             + "".join(f", attempts.#n{number}.#status = :lost" for number in given_up)
             + " REMOVE last_error",
-            f"attempt_count = :before AND attribute_not_exists(group_id) AND {_OPEN_SESSION}"
+            f"attempt_count = :before AND attribute_not_exists(group_id) AND {_NOT_DECLINED} AND {_OPEN_SESSION}"
             + "".join(f" AND attempts.#n{number}.#status IN (:passed, :lost)" for number in given_up),
             _values(attempt=attempt, number=attempt.number, before=attempt.number - 1, now=now)
             | (_values(lost=AttemptStatus.LOST, passed=AttemptStatus.PASSED) if given_up else {})
@@ -258,7 +243,7 @@ class DynamoStore:
         item = self._update(
             session_key(session_id),
             "SET attempts.#n.#status = :passed, attempts.#n.result_code = :code, #status = :processing,"
-            f" updated_at = :now{_ANSWERED}{_DUE} REMOVE last_error",
+            f" updated_at = :now, passed_at = if_not_exists(passed_at, :now){_ANSWERED}{_DUE} REMOVE last_error",
             "attribute_exists(attempts.#n) AND attribute_not_exists(group_id)"
             f" AND attempts.#n.#status IN (:open, :lapsed, :failed, :passed) AND {_OPEN_SESSION}"
             # Failed with this code means that a look-up refused the pass. A page reload must not reopen it.
@@ -420,7 +405,7 @@ class DynamoStore:
             "Update": {
                 "TableName": self._table,
                 "Key": session_key(session.id),
-                "UpdateExpression": "SET consent = :consent",
+                "UpdateExpression": "SET consent = :consent REMOVE declined_at",
                 # Concurrent requests that agree to the same text add one entry.
                 "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)"
                 + (
@@ -432,6 +417,18 @@ class DynamoStore:
             }
         }
         self._transact([entry, shown])
+
+    def decline_consent(self, session_id: str, now: float) -> Session:
+        """See the port."""
+        item = self._update(
+            session_key(session_id),
+            "SET declined_at = :now, updated_at = :now",
+            "attribute_exists(pk) AND attribute_not_exists(consent) AND NOT #status IN (:canceled, :redacted)"
+            " AND (attribute_not_exists(declined_at) OR declined_at = :now)",
+            _values(now=now, canceled="canceled", redacted="redacted"),
+            ReturnValues="ALL_NEW",
+        )
+        return session_from(item)
 
     # -- leases and drivers -----------------------------------------------------------------------------------
 
@@ -647,7 +644,7 @@ class DynamoStore:
                 + "ADD asset_count :one"
                 + (", person_places :one REMOVE finished_at" if of_person else ""),
                 "ConditionExpression": "attribute_exists(pk) AND asset_count < :most"
-                " AND NOT #status IN (:canceled, :redacted)"
+                f" AND {_NOT_DECLINED} AND NOT #status IN (:canceled, :redacted)"
                 + (" AND (attribute_not_exists(person_places) OR person_places < :waiting)" if of_person else "")
                 + (f" AND {filling.condition}" if filling else ""),
                 "ExpressionAttributeNames": _STATUS | (filling.names if filling else {}),
@@ -694,7 +691,7 @@ class DynamoStore:
         """
         now = asset.updated_at
         session, assets = self.load(asset.session_id)
-        if session is None or not session.accepts_uploads:
+        if session is None or not session.accepts_uploads or session.declined_at is not None:
             raise ConditionFailed("The session does not accept uploads")
         if filling:
             request = session.requests.get(filling.request)
@@ -790,13 +787,54 @@ class DynamoStore:
                 return found
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def change_asset(self, asset: Asset, expected: Sequence[AssetStatus], seen: History = NOTHING_SEEN) -> None:
-        """See the port. One PutItem, or one transaction that also adds ``seen`` to the poll history."""
+    def change_asset(
+        self,
+        asset: Asset,
+        expected: Sequence[AssetStatus],
+        seen: History = NOTHING_SEEN,
+        *,
+        first_active: bool = False,
+    ) -> None:
+        """See the port. One PutItem, or one transaction with the poll history, the session, or both."""
         starts = {f"from{index}": status for index, status in enumerate(expected)}
         put = self._put(asset, f"#status IN ({', '.join(f':{name}' for name in starts)})", starts)
+        writes: list[TransactWriteItemTypeDef] = [{"Put": put}]
+        if first_active:
+            writes.append(self._first_active(asset))
         with translated():
-            if not (seen.total and self._put_and_count(put, asset, seen)):
+            if seen.total and self._write_and_count(writes, asset, seen):
+                return
+            if len(writes) == 1:
                 despite_conflicts(lambda: self._client.put_item(**put))
+                return
+        self._transact(writes)
+
+    def _first_active(self, asset: Asset) -> TransactWriteItemTypeDef:
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": session_key(asset.session_id),
+                "UpdateExpression": "SET active_at = if_not_exists(active_at, :at)",
+                "ConditionExpression": "attribute_exists(pk)",
+                "ExpressionAttributeValues": _values(at=asset.activated_at),
+            }
+        }
+
+    def retry_asset(self, asset: Asset, before: Asset) -> None:
+        """See the port. One transaction: the asset, and a check of its session."""
+        put = self._put(
+            asset, "#status = :before AND updated_at = :at", {"before": before.status, "at": before.updated_at}
+        )
+        check: ConditionCheckTypeDef = {
+            "TableName": self._table,
+            "Key": session_key(asset.session_id),
+            "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)"
+            + (" AND requests.#request.asset_id = :id" if asset.request else ""),
+            "ExpressionAttributeNames": _STATUS | ({"#request": asset.request} if asset.request else {}),
+            "ExpressionAttributeValues": _values(canceled="canceled", redacted="redacted")
+            | (_values(id=asset.id) if asset.request else {}),
+        }
+        self._transact([{"Put": put}, {"ConditionCheck": check}])
 
     def begin_submission(self, intent: Asset, before: Asset) -> None:
         """See the port."""
@@ -822,14 +860,14 @@ class DynamoStore:
         with translated():
             self._client.put_item(TableName=self._table, Item=earlier_id_item(asset))
 
-    def _put_and_count(self, put: PutTypeDef, asset: Asset, seen: History) -> bool:
-        """Puts the asset and adds to the history. Returns False when canceled not by the asset's condition.
+    def _write_and_count(self, writes: Sequence[TransactWriteItemTypeDef], asset: Asset, seen: History) -> bool:
+        """Writes and adds to the history. Returns False when canceled not by a condition of ``writes``.
 
         botocore sends the same token with all retries of a call, so that a retry does not count twice.
         """
         count = history_update(self._table, asset.asset_type, asset.updated_at, seen)
         try:
-            self._client.transact_write_items(TransactItems=[{"Put": put}, {"Update": count}])
+            self._client.transact_write_items(TransactItems=[*writes, {"Update": count}])
         except ClientError as exc:
             reasons = [each.get("Code") for each in exc.response.get("CancellationReasons", [])]
             if not reasons or "ConditionalCheckFailed" in reasons:
@@ -888,19 +926,3 @@ def _reading(index: str, partition_key: str, prefix: str, bounds: tuple[str, str
             "ScanIndexForward": False,
         }
     )
-
-
-def _cursor(session_id: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([session_id]).encode()).decode()
-
-
-def _start_key(cursor: str | None, client_id: str) -> Item | None:
-    if not cursor:
-        return None
-    try:
-        (session_id,) = json.loads(base64.urlsafe_b64decode(cursor))
-        if not (isinstance(session_id, str) and SESSION_ID.fullmatch(session_id)):
-            raise ValueError
-    except (ValueError, TypeError, RecursionError, binascii.Error):
-        raise InvalidRequest("cursor: not valid", field="cursor") from None
-    return {"client_id": encode(client_id), "id": encode(session_id)} | session_key(session_id)

@@ -14,7 +14,7 @@ from likeness.domain.fields import from_values, to_values
 from likeness.domain.ids import bare
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import BINS, History
-from likeness.domain.session import Consent, Session
+from likeness.domain.session import Consent, Session, SessionStatus
 from likeness.domain.stats import AssetFact, SessionFact
 
 if TYPE_CHECKING:
@@ -176,14 +176,35 @@ def earlier_ids(session_id: str) -> str:
 
 
 def earlier_id_item(asset: Asset) -> Item:
-    """Returns the item of an earlier AssetId that clients have seen. An asset has at most one."""
-    return encode_item({"pk": earlier_ids(asset.session_id), "sk": asset.id, UPSTREAM_ID: asset.crun_asset_id})
+    """Returns the item of an earlier AssetId that clients have seen: the asset's current one, before it gets another.
+
+    Its sort key is the asset's id, and after the first one ``<asset id>#<number>``.
+    """
+    further = "" if asset.earlier_crun_asset_id is None else f"#{asset.resubmissions + 1}"
+    key = {"pk": earlier_ids(asset.session_id), "sk": asset.id + further}
+    return encode_item(key | {UPSTREAM_ID: asset.crun_asset_id})
 
 
 def session_fact(item: Item) -> SessionFact:
-    """Returns the statistics of a session from an item of its index."""
+    """Returns the statistics of a session from an item of the index ``ClientProgress``.
+
+    Sessions of earlier versions have no times of the first result and pass: other fields show most of them.
+    """
     values = decode_item(item)
-    return SessionFact(bare(values["id"]), values["status"], values.get("last_error", {}).get("code"))
+    error = values.get("last_error", {}).get("code")
+    verified = "verified_at" in values
+    passed = "passed_at" in values or verified or values["status"] == SessionStatus.PROCESSING
+    steps = {
+        "consented": "consent" in values,
+        "opened": values.get("attempt_count", 0) > 0,
+        "checked": "checked_at" in values or passed or error == "attempt_failed",
+        "passed": passed,
+        "verified": verified,
+        "active": "active_at" in values,
+    }
+    return SessionFact(
+        bare(values["id"]), values["status"], error, frozenset(name for name, reached in steps.items() if reached)
+    )
 
 
 def asset_fact(item: Item) -> AssetFact:

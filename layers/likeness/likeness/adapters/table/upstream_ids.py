@@ -40,7 +40,10 @@ class DynamoUpstreamIds:
             found = self._keys(_ASSET_INDEX, "asset_client_id = :client AND id = :id", mine)
         else:
             found = self._keys(_INDEX, f"{UPSTREAM_ID} = :id", {":id": encode(asset_id)})
-        assets = sorted((sk.removeprefix("ASSET#"), session_id) for session_id, sk in found if sk != "SESSION")
+        # Earlier ids of one asset, from the second on, have a number after the asset's id.
+        assets = sorted(
+            (sk.removeprefix("ASSET#").partition("#")[0], session_id) for session_id, sk in found if sk != "SESSION"
+        )
         keys = [asset_key(session_id, found_id) for found_id, session_id in assets]
         one = self._preferred(keys, "asset_client_id", client_id, (AssetStatus.REDACTED,))
         return (one["pk"]["S"].partition("#")[2], one["sk"]["S"].removeprefix("ASSET#")) if one else None

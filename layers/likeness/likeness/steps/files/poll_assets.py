@@ -78,7 +78,9 @@ class PollAssets:
         # Files that share an AssetId are one file at crun, so the history counts only the last of them.
         counted = {each.crun_asset_id: each.id for each in pending}.values()
         moved = {
-            each.id: self._move(each, reports[str(each.crun_asset_id)], now, asked_at, counts=each.id in counted)
+            each.id: self._move(
+                each, reports[str(each.crun_asset_id)], now, asked_at, session, counts=each.id in counted
+            )
             for each in pending
         }
         after = [moved.get(each.id, each) for each in assets]
@@ -114,16 +116,24 @@ class PollAssets:
         return done(0)
 
     def _move(
-        self, asset: Asset, report: AssetReport | UpstreamProblem, now: float, asked_at: float | None, *, counts: bool
+        self,
+        asset: Asset,
+        report: AssetReport | UpstreamProblem,
+        now: float,
+        asked_at: float | None,
+        session: Session,
+        *,
+        counts: bool,
     ) -> Asset:
         changed = self._judge(asset, report, now)
         if changed is asset:
             return asset
+        first_active = changed.status is AssetStatus.ACTIVE and session.active_at is None
         seen = self._seen(changed, now, asked_at) if counts else NOTHING_SEEN
         if changed.crun_asset_id is None:
             self.store.keep_earlier_id(asset)  # clients have seen this AssetId and may look it up
         try:
-            self.store.change_asset(changed, [AssetStatus.PROCESSING], seen)
+            self.store.change_asset(changed, [AssetStatus.PROCESSING], seen, first_active=first_active)
         except ConditionFailed:
             return self.store.get_asset(asset.session_id, asset.id) or asset
         return changed

@@ -65,6 +65,7 @@ class RegisterAsset:
             caller.require_living_client(self.has_key)
             if not session.accepts_uploads:
                 raise Conflict(f"The session is {session.status.value} and does not accept uploads")
+            session.require_not_declined()
             now = self.clock.now()
             request = requested_by(session, body.request, body.asset_type)
             known = self._known(session.id, body.sha256, request)

@@ -108,6 +108,7 @@ class CreateSession:
         caller.require_living_client(self.has_key)
         if session.status not in (SessionStatus.REQUIRES_INPUT, SessionStatus.PROCESSING) or session.group_id:
             raise Conflict(f"The session is {session.status.value} and does not accept new attempts")
+        session.require_not_declined()
         if caller.session_id is not None and session.consent is None:
             raise Conflict("The person must give consent first", code="consent_required")
         number = len(session.attempts) + 1

@@ -1,4 +1,4 @@
-"""GET /sessions, /sessions/{id} and /sessions/{id}/assets/{asset_id}: reads without side effects."""
+"""GET /sessions, /sessions/{id}, …/assets/{asset_id} and its preview: reads without side effects."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from likeness.contracts.views import asset_view, page_view, session_view
-from likeness.domain.asset import Asset
+from likeness.contracts.listing import read_filter
+from likeness.contracts.views import asset_view, page_view, preview_view, session_view
+from likeness.domain.asset import PREVIEW_SECONDS, Asset
 from likeness.domain.caller import Caller
 from likeness.domain.ids import ASSET_ID, SESSION_ID
-from likeness.domain.session import Session, SessionStatus
-from likeness.errors import InvalidRequest, NotFound
-from likeness.ports.files import AssetStore
+from likeness.domain.session import Session
+from likeness.errors import InvalidRequest, NoPreview, NotFound
+from likeness.ports.files import AssetStore, Files
 from likeness.ports.onboarding import SessionStore
 from likeness.ports.store import Store
 from likeness.ports.system import Clock
@@ -49,6 +50,7 @@ class GetSession:
     store: Store
     clock: Clock
     max_attempts: int
+    files: Files
 
     def one(self, caller: Caller, session_id: str) -> dict[str, Any]:
         """Returns a session's view with its assets."""
@@ -63,22 +65,31 @@ class GetSession:
             raise NotFound("Asset not found")
         return asset_view(asset)
 
+    def preview(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
+        """Returns a short-lived URL of exactly the bytes that were checked.
+
+        Raises NotFound, and NoPreview for an asset without a picture that browsers show.
+        """
+        _, asset = own_asset(self.store, caller, session_id, asset_id)
+        if asset is None:
+            raise NotFound("Asset not found")
+        if not asset.has_preview:
+            raise NoPreview("The asset has no preview")
+        url = self.files.preview_url(asset.object_key, asset.version_id, asset.content_type)
+        return preview_view(url, self.clock.now() + PREVIEW_SECONDS, asset.content_type)
+
     def list(
-        self,
-        caller: Caller,
-        *,
-        limit: str | None = None,
-        cursor: str | None = None,
-        status: str | None = None,
-        reference: str | None = None,
+        self, caller: Caller, *, limit: str | None = None, cursor: str | None = None, **filters: str | None
     ) -> dict[str, Any]:
-        """Returns ``{"sessions": […], "next_cursor": …}``, newest first. The arguments are the raw query values."""
+        """Returns a page of the caller's sessions, newest first: see ``page_view``.
+
+        The arguments are the raw query values; for ``filters``, see ``read_filter``. Raises Forbidden for a person,
+        and InvalidRequest, which names the parameter.
+        """
         caller.require_client()
         if limit is not None and not _PAGE_SIZE.fullmatch(limit):
             raise InvalidRequest(f"limit: must be an integer from 1 to {_LARGEST_PAGE}", field="limit")
-        if status is not None and status not in list(SessionStatus):
-            raise InvalidRequest(f"status: must be one of {', '.join(SessionStatus)}", field="status")
-        page = self.store.list_sessions(
-            caller.client_id, limit=int(limit or 20), cursor=cursor, status=status, reference=reference
+        wanted = read_filter(**filters)
+        return page_view(
+            self.store.list_sessions(caller.client_id, limit=int(limit or 20), cursor=cursor, wanted=wanted)
         )
-        return page_view(page.sessions, page.cursor)

@@ -44,7 +44,9 @@ class ReceiveCallback:
         if result.passed:
             session = self._passed(session_id, number, str(result.result_code))
         elif result.result_code is not None:
-            self._failed(session_id, number, result.result_code)
+            self._failed(
+                session_id, number, result.result_code, "attempt_canceled" if result.stopped else "attempt_failed"
+            )
         session = session or self.store.get_session(session_id)
         if session is None:
             raise NotFound("This link is not valid")
@@ -60,14 +62,14 @@ class ReceiveCallback:
         self.queue.send(passed.to_json())
         return session
 
-    def _failed(self, session_id: str, number: int, code: str) -> None:
+    def _failed(self, session_id: str, number: int, code: str, why: str) -> None:
         # an older attempt, a repeated callback after a pass, or a session that has changed since
         with suppress(ConditionFailed):
             self.store.record_failed_attempt(
                 session_id,
                 number,
                 code,
-                failure("attempt_failed", upstream_code=code),
+                failure(why, upstream_code=code),
                 self.clock.now(),
             )
 

@@ -1,4 +1,4 @@
-"""Records a person's consent in an append-only ledger: the text, its language and the time."""
+"""Records a person's consent in an append-only ledger: the text, its language and the time; or that they declined."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from likeness.contracts.consent import ConsentAgreed
-from likeness.contracts.views import consent_text_view, consent_view, iso
+from likeness.contracts.views import consent_declined_view, consent_text_view, consent_view, iso
 from likeness.domain.caller import Caller
-from likeness.domain.session import Consent, Language
-from likeness.errors import ConditionFailed, Conflict, InvalidRequest
+from likeness.domain.session import Consent, Language, Session
+from likeness.errors import ConditionFailed, Conflict, Forbidden, InvalidRequest
 from likeness.ports.onboarding import ConsentTexts, SessionStore
 from likeness.ports.system import Clock
 from likeness.steps.onboarding.get_session import own_session
@@ -58,3 +58,27 @@ class RecordConsent:
         except ConditionFailed:
             raise Conflict("The session was changed at the same time", retry_after=1) from None
         return consent_view(consent), True
+
+    def decline(self, caller: Caller, session_id: str) -> dict[str, Any]:
+        """Records that the person does not agree, and returns the time of the first refusal.
+
+        Raises NotFound, Forbidden for a client, and Conflict when a consent exists.
+        """
+        session = own_session(self.store, caller, session_id)
+        if not caller.is_person:
+            raise Forbidden("Only the person can decline")
+        if session.declined_at is None:
+            _require_no_consent(session)
+            try:
+                session = self.store.decline_consent(session.id, self.clock.now())
+            except ConditionFailed:
+                session = own_session(self.store, caller, session_id)
+                _require_no_consent(session)
+        return consent_declined_view(session)
+
+
+def _require_no_consent(session: Session) -> None:
+    if not session.accepts_uploads:
+        raise Conflict(f"The session is {session.status.value} and does not accept consent")
+    if session.consent:
+        raise Conflict("A consent was given", code="consent_given")

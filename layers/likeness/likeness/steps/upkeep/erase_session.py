@@ -74,11 +74,15 @@ class EraseAsset:
     clock: Clock
 
     def __call__(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
-        """Returns the view of the erased asset. Raises NotFound, and Forbidden for a person."""
+        """Returns the view of the erased asset. Raises NotFound.
+
+        Raises Forbidden for a person, except for a file of their own that has failed or was not uploaded yet.
+        """
         session, asset = own_asset(self.store, caller, session_id, asset_id)
-        caller.require_client()
         if asset is None:
             raise NotFound("Asset not found")
+        if not asset.may_be_removed_by_person:
+            caller.require_client()
         if asset.status is not AssetStatus.REDACTED:
             # Before the row loses its object key. check_upload deletes a file that arrives in the meantime.
             self._delete_file(asset)
