@@ -11,8 +11,8 @@ from urllib.parse import urljoin
 
 import boto3
 import pytest
-from copy_swagger_ui import FILES
 
+from copy_swagger_ui import FILES
 from likeness.adapters.table.items import session_key
 from likeness.domain.signing import sign_callback
 from likeness.runtime.request import base_url
