@@ -100,7 +100,8 @@ def test_a_link_is_renewed_and_revoked(client: Api, state_file: Path, canaries: 
     person = client.with_credential(renewed.stdout.strip().partition("#")[2])
     assert person("GET", f"/sessions/{made['id']}").status_code == 200
     for _ in range(2):
-        assert run(client, state_file, "revoke", made["id"]).exit_code == 0
+        revoked = run(client, state_file, "revoke", made["id"])
+        assert revoked.exit_code == 0, revoked.stderr
         assert person("GET", f"/sessions/{made['id']}").status_code == 403
     assert run(client, state_file, "renew", made["id"]).exit_code == 0
     missing = run(client, state_file, "revoke", "ses_01K00000000000000000000000")

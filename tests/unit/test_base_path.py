@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 import boto3
 import pytest
 
+from copy_swagger_ui import FILES
 from likeness.adapters.table.items import session_key
 from likeness.domain.signing import sign_callback
 from likeness.runtime.request import base_url
@@ -40,6 +41,7 @@ ROUTES = [
 VALUES = {
     "session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "asset_id": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV", "attempt": "1",
     "signature": "x", "version": "0" * 16, "file": "style.css", "path": "job/nothing",
+    "name": "front", "webhook_id": "whe_01ARZ3NDEKTSV4RRFFQ69G5FAV",
 }  # fmt: skip
 
 
@@ -110,6 +112,8 @@ def test_the_files_of_a_page_are_found_below_the_base_path(api: ApiHarness, plac
         found = re.fullmatch(r"(.+)/pages/(\w+)/(.+)", urljoin(place + page, each))
         assert found
         assert found[1] == place
+        if found[3] in FILES:
+            continue  # they are in a built layer only
         values = {"version": found[2], "file": found[3]}
         file = invoke(api.apps["serve_pages"], request(place, "GET", "/pages/{version}/{file}", values))
         assert file["statusCode"] == 200

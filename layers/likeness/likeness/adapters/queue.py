@@ -23,11 +23,9 @@ class SqsQueue:
             self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds)
 
     def receive(self) -> list[Letter]:
-        """See the port ``DeadLetters``. Waits a second, so that all of the queue's servers are asked."""
+        """See the port ``DeadLetters``."""
         with translated():
-            found = self._client.receive_message(
-                QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=60, WaitTimeSeconds=1
-            )
+            found = self._client.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=60)
         return [Letter(each["Body"], each["ReceiptHandle"]) for each in found.get("Messages", ())]
 
     def delete(self, receipt: str) -> None:

@@ -43,6 +43,11 @@ _RequestName = Annotated[
 ]
 
 
+#: Left out of the dump while it is not set: idempotency keys compare dumps, also with those that a version without the
+#: field has stored.
+_UNLESS_SET = Field(exclude_if=lambda value: not value)
+
+
 class RequestedFile(Body):
     """A file that the person is asked for. Its type and size are not known before it is uploaded."""
 
@@ -87,7 +92,7 @@ class AssetRegistration(Body):
     """A file that will be uploaded. With ``request``, its name is that of the file request."""
 
     #: The name of the session's file request that this file is for.
-    request: _RequestName | None = None
+    request: Annotated[_RequestName | None, _UNLESS_SET] = None
     name: Annotated[_Name | None, Field(validate_default=True), AfterValidator(_unless_requested)] = None
     asset_type: Literal["Image", "Video", "Audio"]
     #: Compared without case and parameters; aliases become the standard form, which is stored and signed.
@@ -129,6 +134,6 @@ class NewSession(Body):
     start: Literal["now", "on_open"] = "now"
     consent: ConsentGiven | None = None
     assets: Annotated[list[AssetRegistration], Field(max_length=MAX_ASSETS_PER_REQUEST)] = Field(default_factory=list)
-    requests: Annotated[list[RequestedFile], Field(max_length=MAX_REQUESTS_PER_SESSION), AfterValidator(_different)] = (
-        Field(default_factory=list)
-    )
+    requests: Annotated[
+        list[RequestedFile], Field(max_length=MAX_REQUESTS_PER_SESSION), AfterValidator(_different), _UNLESS_SET
+    ] = Field(default_factory=list)

@@ -73,7 +73,10 @@ class DeadLetters(Protocol):
     """The webhook queue's dead letters, of all clients."""
 
     def receive(self) -> list[Letter]:
-        """Returns some letters, none when no more are visible. They are hidden from other readers for a minute."""
+        """Returns some letters, and hides them from other readers for a minute.
+
+        None may be returned although there are some, because SQS asks only some of its servers.
+        """
         ...
 
     def delete(self, receipt: str) -> None:

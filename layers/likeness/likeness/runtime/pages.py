@@ -131,7 +131,7 @@ def error_page(
 
 def _root_of(event: Mapping[str, Any]) -> str:
     """The relative URL from the request's URL to the API."""
-    path: str = event["resource"].replace("{path+}", (event.get("pathParameters") or {}).get("path", ""))
+    path = str(event.get("resource", "/")).replace("{path+}", (event.get("pathParameters") or {}).get("path", ""))
     return "../" * (path.count("/") - 1)
 
 

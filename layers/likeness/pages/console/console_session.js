@@ -148,7 +148,7 @@ export class SessionView {
     for (const id of PARTS) byId(id).replaceChildren();
     for (const id of ["assets-note", "attempts-note", "consent-note"]) setText(byId(id), "");
     byId("session-problem").hidden = true;
-    byId("fresh").disabled = byId("erase").disabled = true;
+    byId("fresh").disabled = byId("invite").disabled = byId("erase").disabled = true;
     showBadge(byId("session-status"), "loading");
   }
 

@@ -164,8 +164,10 @@ export class FilesStep {
       if (!(error instanceof ApiError)) throw error;
       return app.toast(app.t("not_removed", { name }));
     }
-    if (item) this.uploads.remove(item);
     app.epoch += 1;
+    const assets = app.session.assets.map((each) => (each.id === asset?.id ? { ...each, status: "redacted" } : each));
+    app.session = { ...app.session, assets };
+    if (item) this.uploads.remove(item);
     app.refresh();
   }
 
@@ -316,7 +318,7 @@ export class FilesStep {
     const requested = new Set(session.requests.map((each) => each.name));
     const others = session.assets.filter((each) => !requested.has(each.request));
     for (const { asset, root } of currentAssets(others, this.app.memory.get("replaced", {}))) {
-      const own = items.find((each) => each.assetId === asset.id);
+      const own = items.find((each) => each.assetId === asset.id) ?? items.find((each) => isRegistered(each, asset));
       // A file that will replace this asset and has no asset yet.
       const next = items.find((each) => each.former === asset.id);
       const key = (own ?? next)?.row ?? root.id;
@@ -382,6 +384,12 @@ export class FilesStep {
     const name = model.asked ? model.name : null;
     return { row: model.key, former, name, kind: model.asked ? model.kind : null, request: model.request?.name ?? null };
   }
+}
+
+/** Whether `asset` is the one that `item` is registering: the session may show it before the response arrives. */
+function isRegistered(item, asset) {
+  const registers = item.phase === "sending" && item.assetId === null && item.request === null;
+  return registers && asset.status === "awaiting_upload" && asset.name === item.name && asset.asset_type === item.kind;
 }
 
 function stateOf(asset, item) {

@@ -19,6 +19,8 @@ from likeness.ports.system import Clock, Queue
 #: One request reads dead letters for this long, and at most so many: they are those of all clients.
 REPLAY_SECONDS = 10
 REPLAY_LETTERS = 300
+#: So many reads without a letter mean that there is none: each asks only some of SQS' servers.
+_EMPTY_READS = 3
 
 
 class ClientKeys(Protocol):
@@ -65,10 +67,10 @@ class ManageIntegration:
         endpoint = self._enabled(caller, wanted)
         end = self.clock.now() + REPLAY_SECONDS
         others: list[str] = []
-        replayed, complete = 0, False
-        while not complete and replayed + len(others) < REPLAY_LETTERS and self.clock.now() < end:
+        replayed = empty = 0
+        while empty < _EMPTY_READS and replayed + len(others) < REPLAY_LETTERS and self.clock.now() < end:
             letters = self.dead_letters.receive()
-            complete = not letters
+            empty = 0 if letters else empty + 1
             for letter in letters:
                 if concerns(letter.body, endpoint.id):
                     self.queue.send(letter.body)
@@ -78,7 +80,7 @@ class ManageIntegration:
                     others.append(letter.receipt)
         for receipt in others:
             self.dead_letters.hide(receipt, 0)
-        return {"replayed": replayed, "complete": complete}
+        return {"replayed": replayed, "complete": empty == _EMPTY_READS}
 
     def _enabled(self, caller: Caller, wanted: str) -> Endpoint:
         caller.require_client()
