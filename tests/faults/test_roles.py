@@ -22,8 +22,9 @@ from likeness.adapters.table.items import session_key
 from likeness.adapters.table.webhooks import webhook_item
 from likeness.contracts.integration import make_test_delivery
 from likeness.contracts.webhooks import Resumption
+from likeness.domain.asset import AssetStatus
 from likeness.domain.drop_in import session_of
-from likeness.domain.session import MAX_ASSETS_PER_SESSION
+from likeness.domain.session import MAX_ASSETS_PER_SESSION, Problem
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
 from likeness.steps.files.next_action import MAX_POLLS
@@ -88,6 +89,10 @@ def _an_onboarding(where: SimulatedAws) -> None:
     for each in where.store.list_assets(story.session_id):  # uploaded, and dropped into the inbox
         preview = f"{SESSION}/assets/{{asset_id}}/preview"
         assert where.api("GET", preview, session_id=story.session_id, asset_id=each.id).status == 200
+    first = where.store.list_assets(story.session_id)[0]
+    for known in (first.id, str(first.crun_asset_id)):
+        listed = where.api("GET", "/sessions", query=f"asset_id={known}").body["sessions"]
+        assert [each["id"] for each in listed] == [story.session_id]
     (day,) = where.api("GET", "/stats").body["days"]
     assert (day["sessions"], day["statuses"]) == (1, {"verified": 1})
     assert sum(day["assets"].values()) == len(where.store.list_assets(story.session_id))
@@ -115,6 +120,20 @@ def _file_requests(where: SimulatedAws) -> None:
         assert where.api("DELETE", f"{SESSION}/requests/{{name}}", name=name, **on).status == status
     view = where.api("POST", f"{SESSION}/finish", **on).body
     assert (view["settled"], view["requests"][0]["status"]) == (True, "active")
+
+
+def _a_retried_file(where: SimulatedAws) -> None:
+    session = _verified(where, "late")
+    _upload(where, session["assets"][0], FACES[0])
+    where.settle()
+    (asset,) = where.store.list_assets(session["id"])
+    late = Problem("activation_timeout", "The file was not activated in time.", retryable=True)
+    where.store.change_asset(replace(asset, status=AssetStatus.FAILED, error=late), [AssetStatus.ACTIVE])
+    retry = f"{SESSION}/assets/{{asset_id}}/retry"
+    assert where.api("POST", retry, session_id=session["id"], asset_id=asset.id).status == 200
+    where.settle()
+    (asset,) = where.store.list_assets(session["id"])
+    assert (asset.status, len(asset.crun_asset_ids)) == (AssetStatus.ACTIVE, 2)
 
 
 def _an_idempotency_key_after_a_failure(where: SimulatedAws) -> None:
@@ -407,6 +426,7 @@ def _a_restored_table(where: SimulatedAws) -> None:
 
 SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     _file_requests,
+    _a_retried_file,
     _an_onboarding,
     _an_idempotency_key_after_a_failure,
     _a_failed_attempt_and_an_abandoned_one,
