@@ -18,10 +18,10 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True  # a release has no file without a checksum
 
-from build_operator import OperatorError, built, read  # noqa: E402
+from build_operator import COLORED, OperatorError, built, read  # noqa: E402
 
 _DATE = (1980, 1, 1, 0, 0, 0)
-_PAGES = "python/pages/shared/"
+_PAGES = "python/pages/"
 
 
 def set_operator(release: Path, folder: Path) -> Path:
@@ -58,8 +58,7 @@ def _replaced(archive: Path, operator: dict[str, object]) -> bytes:
     with zipfile.ZipFile(archive) as before:
         files = {name: before.read(name) for name in before.namelist()}
         attributes = before.infolist()[0].external_attr
-    style, icon = (files[f"{_PAGES}{name}"].decode() for name in ("style.css", "icon.svg"))
-    for name, text in built(operator, style, icon).items():
+    for name, text in built(operator, {name: files[f"{_PAGES}{name}"].decode() for name in COLORED}).items():
         files.pop(f"{_PAGES}{name}", None)
         if text is not None:
             files[f"{_PAGES}{name}"] = text.encode()

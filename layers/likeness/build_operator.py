@@ -12,7 +12,7 @@ import re
 import struct
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ CONTRAST = 4.5
 #: Colours of pages/shared/style.css: the background and text on it, in light and in dark mode.
 WHITE, BACK, PAPER_DARK, INK_DARK = "#ffffff", "#f4f6f9", "#1a222c", "#eaf0f6"
 _ON_MAIN_DARK = "#10151c"
+#: The files of the pages that have the accent colour: styles, and last the icon.
+COLORED = ("shared/style.css", "docs/docs.css", "shared/icon.svg")
 _MARK = "/* The operator's accent colour (build_operator.py). */"
 _ICON_FILL = re.compile(r'(<rect [^>]*fill=")#[0-9a-f]{6}')
 _EMAIL = re.compile(r"[^@\s<>\"',;:]+@[^@\s<>\"',;:]+\.[^@\s<>\"',;:]+")
@@ -117,7 +119,7 @@ def _accent_color(value: str) -> str:
 
 
 def contrast(one: str, other: str) -> float:
-    """Returns the contrast of two colours (``#rrggbb``) by WCAG 2.2: 1.0 to 21.0."""
+    """Returns the contrast of two colors (``#rrggbb``) by WCAG 2.2: 1.0 to 21.0."""
     lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
@@ -237,32 +239,31 @@ def _ratio(name: str, root: ElementTree.Element) -> float:
     raise ValueError(f"{name} has neither a viewBox nor a width and a height")
 
 
-def built(operator: dict[str, Any], style: str, icon: str) -> dict[str, str | None]:
-    """Returns the files of the pages that differ for ``operator``, None for one that does not exist.
+def built(operator: dict[str, Any], texts: Mapping[str, str]) -> dict[str, str | None]:
+    """Returns the files of the pages that differ for ``operator``, by path; None for one that does not exist.
 
-    ``style`` and ``icon`` are the texts of style.css and icon.svg, which may already have another operator's colour.
+    ``texts`` are those of the files COLORED, which may already have another operator's colour.
     """
     accent, logo = operator["accent_color"], operator["logo"]
-    style = style.partition(_MARK)[0]
+    *styles, icon = COLORED
+    colors = accent_css(accent) if accent else ""
     facts = {name: operator[name] for name in ("name", "contact", "privacy_url")}
     facts["logo_ratio"] = logo and logo["ratio"]
     return {
-        "operator.json": json.dumps(facts, ensure_ascii=False, indent=1) + "\n",
-        "logo.svg": logo and logo["svg"],
-        "style.css": style + (accent_css(accent) if accent else ""),
-        "icon.svg": _ICON_FILL.sub(rf"\g<1>{accent or '#1f5fd1'}", icon, count=1),
-    }
+        "shared/operator.json": json.dumps(facts, ensure_ascii=False, indent=1) + "\n",
+        "shared/logo.svg": logo and logo["svg"],
+        icon: _ICON_FILL.sub(rf"\g<1>{accent or '#1f5fd1'}", texts[icon], count=1),
+    } | {name: texts[name].partition(_MARK)[0] + colors for name in styles}
 
 
 def main(folder: Path, pages: Path) -> None:
     """Checks the operator of ``folder`` and changes ``pages`` in place. Raises SystemExit with the problems."""
-    found = {name: next(pages.rglob(name)) for name in ("style.css", "icon.svg")}
     try:
-        files = built(read(folder), *(file.read_text("utf-8") for file in found.values()))
+        files = built(read(folder), {name: (pages / name).read_text("utf-8") for name in COLORED})
     except OperatorError as exc:
         raise SystemExit(f"likeness: the operator's files cannot be used:\n{exc}") from exc
     for name, text in files.items():
-        file = found.get(name, pages / "shared" / name)
+        file = pages / name
         if text is None:
             file.unlink(missing_ok=True)
         else:

@@ -373,7 +373,7 @@ def test_a_hidden_page_does_not_poll_and_catches_up_completely(enter: Any, fresh
 
 def test_a_lost_connection_is_shown_and_recovered_from(enter: Any, fresh_client: Api) -> None:
     page = enter(fresh_client, allowed=[OFFLINE], **ALONE).page
-    expect(page.get_by_text("No sessions yet.")).to_be_visible()
+    expect(page.get_by_role("heading", name="No sessions yet")).to_be_visible()
     page.context.set_offline(True)
     expect(page.locator("#notice")).to_contain_text("There is no connection.")
     expect(page.locator("#health")).to_have_text("Offline")
@@ -404,7 +404,7 @@ def test_the_console_waits_as_long_as_retry_after(enter: Any, fresh_client: Api)
     expect(page.get_by_text("Loading…")).to_be_visible()
     assert _asked(watched, "sessions") == before
     page.clock.fast_forward("05:10")
-    expect(page.get_by_text("No session is verified.")).to_be_visible()
+    expect(page.get_by_text("No session has this status.")).to_be_visible()
     expect(page.locator("#notice")).to_be_hidden()
 
 

@@ -14,7 +14,7 @@ from tests.contract_file import PATHS, SCHEMAS
 from tests.integration.conftest import Api
 
 PAGES = ("invite", "console", "docs")
-LARGEST_BYTES = 50_000
+LARGEST_BYTES = 55_000
 #: Swagger UI is only loaded by this page, and browsers keep it until the next version.
 LARGEST_DOCS_BYTES = 550_000
 #: What axe finds in Swagger UI itself: a route's button contains a link to the route.

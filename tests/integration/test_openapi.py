@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from likeness.contracts.stats import make_cursor, parse_period
 from likeness.errors import InvalidRequest
-from tests.contract_file import CONTRACT, EXAMPLES, PATHS
+from tests.contract_file import CONTRACT, EXAMPLES, PATHS, SCHEMAS
 from tests.integration.conftest import Api
 from tests.template_file import RESOURCES
 
@@ -66,7 +66,8 @@ def contract(api: Api) -> OpenApiSchema:
     def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
         # A schema can express neither a valid cursor nor the order of two days.
         if context.operation.path != "/stats":
-            return query | {"cursor": cursor} if query and "cursor" in query else query
+            times = {name: "2026-01-01" for name, value in (query or {}).items() if _is_time(name, value)}
+            return query | times | ({"cursor": cursor} if "cursor" in query else {}) if query else query
         days = {"from": period.first.isoformat(), "to": period.last.isoformat()}
         given = {
             name: days[name] if name in days and _is_day(value) else value for name, value in (query or {}).items()
@@ -75,7 +76,17 @@ def contract(api: Api) -> OpenApiSchema:
 
     @schema.hook
     def map_body(context: Any, body: Any) -> Any:
-        # Nor can it express a client's registered return URLs.
+        # Nor can it express a client's registered return URLs, the names of file requests that a session has, and that
+        # each name occurs once.
+        if isinstance(body, dict):
+            asked = body.get("requests")
+            for number, each in enumerate(asked if isinstance(asked, list) else ()):
+                if isinstance(each, dict) and isinstance(each.get("name"), str) and 1 <= len(each["name"]) <= 60:
+                    each["name"] += str(number)
+            files = body.get("assets")
+            for each in [body, *(files if isinstance(files, list) else ())]:
+                if isinstance(each, dict) and isinstance(name := each.get("request"), str) and _is_request_name(name):
+                    each |= {"request": None, "name": each.get("name") or name}
         for name in ("return_url", "callback_url"):
             url = str(body.get(name, "")) if isinstance(body, dict) else ""
             if url.startswith(("https://", "http://")[: 1 + (name == "callback_url")]) and len(url) <= 2048:
@@ -83,6 +94,18 @@ def contract(api: Api) -> OpenApiSchema:
         return body
 
     return schema
+
+
+def _is_time(parameter: str, value: Any) -> bool:
+    """Returns whether the contract accepts it as a day or time; it may be a 31st of a short month."""
+    shape = SCHEMAS["DayOrTime"]["pattern"]
+    return parameter.startswith("created_") and isinstance(value, str) and bool(re.fullmatch(shape, value))
+
+
+def _is_request_name(value: str) -> bool:
+    return len(value) <= 64 and bool(
+        re.fullmatch(SCHEMAS["AssetRegistration"]["properties"]["request"]["pattern"], value)
+    )
 
 
 def _is_day(value: Any) -> bool:

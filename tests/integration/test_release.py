@@ -238,9 +238,12 @@ def test_an_operator_is_set_in_a_release_without_building_it(released: Path, tmp
         with zipfile.ZipFile(file) as archive:
             contents.append({name: archive.read(name) for name in archive.namelist()})
     changed = {name for name in contents[0] | contents[1] if contents[0].get(name) != contents[1].get(name)}
-    shared = "python/pages/shared/"
+    pages = "python/pages/"
+    shared = f"{pages}shared/"
     # The local stack's operator, whose build this is, has a logo.
-    assert changed == {f"{shared}{name}" for name in ("operator.json", "style.css", "icon.svg", "logo.svg")}
+    assert changed == {
+        f"{shared}operator.json", f"{shared}style.css", f"{shared}icon.svg", f"{shared}logo.svg", f"{pages}docs/docs.css"
+    }  # fmt: skip
     assert json.loads(contents[1][f"{shared}operator.json"])["name"] == "Acme"
     assert b"--main:#0b6b3a" in contents[1][f"{shared}style.css"]
     assert f"{shared}logo.svg" not in contents[1]

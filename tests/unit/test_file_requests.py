@@ -258,7 +258,7 @@ def test_the_first_requests_may_come_later_and_are_at_most_twenty(harness: StepH
         body = MoreRequests.model_validate({"requests": [FRONT | {"name": f"n{number}"}]})
         assert case.requests.add(ACME, case.id, body)[1]
     assert [each.position for each in case.row.requests.values()] == list(range(MAX_REQUESTS_PER_SESSION))
-    with pytest.raises(InvalidRequest, match="at most 20"):
+    with pytest.raises(Conflict, match="at most 20"):
         case.requests.add(ACME, case.id, MoreRequests.model_validate({"requests": [FRONT]}))
 
 

@@ -13,7 +13,7 @@ from likeness.domain.caller import Caller
 from likeness.domain.file_requests import MAX_REQUESTS_PER_SESSION
 from likeness.domain.progress import is_open
 from likeness.domain.session import Session
-from likeness.errors import ConditionFailed, Conflict, InvalidRequest, NotFound
+from likeness.errors import ConditionFailed, Conflict, NotFound
 from likeness.ports.store import Store
 from likeness.ports.system import Clock
 from likeness.steps.onboarding.get_session import own_session_with_assets
@@ -36,8 +36,8 @@ class RequestFiles:
     def add(self, caller: Caller, session_id: str, body: MoreRequests) -> tuple[dict[str, Any], bool]:
         """Returns the session's view, and whether a request is new: the same request again changes nothing.
 
-        Raises NotFound, Forbidden for a person, InvalidRequest for too many requests, and Conflict when a request of
-        that name asks for something else, or the session accepts no uploads.
+        Raises NotFound, Forbidden for a person, and Conflict when a request of that name asks for something else, when
+        there would be too many, or when the session accepts no uploads.
         """
         for _ in range(_TRIES):
             session, assets = own_session_with_assets(self.store, caller, session_id)
@@ -53,8 +53,8 @@ class RequestFiles:
             if not new:
                 return self._view(session, assets, caller), False
             if len(known) + len(new) > MAX_REQUESTS_PER_SESSION:
-                message = f"requests: a session can have at most {MAX_REQUESTS_PER_SESSION}"
-                raise InvalidRequest(message, field="requests")
+                most = f"A session can have at most {MAX_REQUESTS_PER_SESSION} file requests"
+                raise Conflict(most, code="too_many_file_requests")
             try:
                 return self._view(self.store.add_requests(session, new), assets, caller), True
             except ConditionFailed:
