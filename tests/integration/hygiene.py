@@ -34,8 +34,8 @@ FACTS = IDS | {
 }  # fmt: skip
 MESSAGES = {
     "asset erased", "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked",
-    "credits", "crun called", "event published", "events left", "inventory", "invite renewed", "invite revoked", "message given up",
-    "message read", "reconciled", "refused", "result looked up", "session created", "session erased", "upload checked",
+    "credits", "crun called", "event published", "events left", "inventory", "invite renewed", "invite revoked",
+    "message given up", "message read", "reconciled", "refused", "result looked up", "session created", "session erased", "upload checked",
     "webhook",
 }  # fmt: skip
 DIMENSIONS = {"service", "cause", "code", "call", "outcome"}
