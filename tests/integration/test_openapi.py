@@ -103,9 +103,8 @@ def _is_time(parameter: str, value: Any) -> bool:
 
 
 def _is_request_name(value: str) -> bool:
-    return len(value) <= 64 and bool(
-        re.fullmatch(SCHEMAS["AssetRegistration"]["properties"]["request"]["pattern"], value)
-    )
+    shape = SCHEMAS["AssetRegistration"]["properties"]["request"]["pattern"]
+    return len(value) <= 64 and bool(re.fullmatch(shape, value))
 
 
 def _is_day(value: Any) -> bool:

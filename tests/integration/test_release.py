@@ -241,9 +241,8 @@ def test_an_operator_is_set_in_a_release_without_building_it(released: Path, tmp
     pages = "python/pages/"
     shared = f"{pages}shared/"
     # The local stack's operator, whose build this is, has a logo.
-    assert changed == {
-        f"{shared}operator.json", f"{shared}style.css", f"{shared}icon.svg", f"{shared}logo.svg", f"{pages}docs/docs.css"
-    }  # fmt: skip
+    names = ("operator.json", "style.css", "icon.svg", "logo.svg")
+    assert changed == {*(f"{shared}{name}" for name in names), f"{pages}docs/docs.css"}
     assert json.loads(contents[1][f"{shared}operator.json"])["name"] == "Acme"
     assert b"--main:#0b6b3a" in contents[1][f"{shared}style.css"]
     assert f"{shared}logo.svg" not in contents[1]
