@@ -50,6 +50,8 @@ def state_of(session: Session, assets: list[Asset]) -> State:
     }
     if session.consent:
         found["consent", session.id] = (session.consent.text_version, session.consent.source)
+    if session.declined_at is not None:
+        found["declined", session.id] = (iso(session.declined_at) or "", None)
     if session.finished_at is not None:
         found["finished", session.id] = (iso(session.finished_at) or "", None)
     for number, attempt in sorted(session.attempts.items()):
@@ -74,6 +76,8 @@ def _event(what: str, before: str | None, after: str) -> str | None:
     """Returns the type of the event that the change of a status is published as, None if it is not published."""
     if what == "finished":
         found = "likeness.session.finished"
+    elif what == "declined":
+        found = "likeness.consent.declined"
     elif before == after:
         return None
     else:
