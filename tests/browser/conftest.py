@@ -30,6 +30,8 @@ from ops.client_keys import ClientKeys
 from tests.integration.conftest import Api
 from tests.qr_codes import read_picture
 
+#: What axe finds in Swagger UI itself: a route's button contains a link to the route.
+DOCS_EXEMPT = ("nested-interactive",)
 #: Disables Chromium's background requests, and what a container lacks.
 _FLAGS = (
     "--no-sandbox",

@@ -419,7 +419,7 @@ def test_a_problem_is_shown_with_its_detail_and_code(enter: Any, fresh_client: A
 
 def test_a_session_created_here_shows_its_link_and_qr_code(enter: Any, fresh_client: Api) -> None:
     page = enter(fresh_client, allowed=["status of 400"]).page
-    page.get_by_role("button", name="New session").click()
+    page.get_by_role("button", name="New session").first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Reference").fill("order-7")
     dialog.get_by_label("Language").select_option("en")
@@ -447,7 +447,7 @@ def test_a_dialog_cannot_be_closed_before_its_only_response(enter: Any, fresh_cl
     page = enter(fresh_client).page
     held: list[Route] = []
     page.route("**/v1/sessions", lambda route: held.append(route))
-    page.get_by_role("button", name="New session").click()
+    page.get_by_role("button", name="New session").first.click()
     dialog = page.get_by_role("dialog")
     with page.expect_request("**/v1/sessions"):
         dialog.get_by_role("button", name="Create session").click()
@@ -881,7 +881,7 @@ def _views(page: Page) -> Iterator[str]:
     yield "link dialog"
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Sessions", exact=True).click()
-    page.get_by_role("button", name="New session").click()
+    page.get_by_role("button", name="New session").first.click()
     yield "new dialog"
 
 

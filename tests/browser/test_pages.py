@@ -9,15 +9,13 @@ import requests
 from playwright.sync_api import expect
 
 from local.stack import Stack
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import DOCS_EXEMPT, OpenPage
 from tests.contract_file import PATHS, SCHEMAS
 from tests.integration.conftest import Api
 
 PAGES = ("invite", "console", "docs")
 #: Compressed. Swagger UI is only loaded by /docs, and browsers keep it until the next version.
 LARGEST_BYTES = {"invite": 55_000, "console": 64_000, "docs": 550_000}
-#: What axe finds in Swagger UI itself: a route's button contains a link to the route.
-DOCS_EXEMPT = ("nested-interactive",)
 OLDER = "pages/0123456789abcdef"
 
 
