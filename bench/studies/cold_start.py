@@ -27,6 +27,7 @@ from typing import Any
 
 import boto3
 
+from bench.checked.check import COLD_PATH
 from bench.studies.artefact import Artefact, build
 from bench.studies.canned import Canned, Run, canned
 from bench.studies.recording import Exchange, Recording, record
@@ -47,8 +48,6 @@ _WAITED_FOR = (
 )
 #: A ruler that counts the same in each run measures only these more than once, to show that it does.
 _REPEATED = ("create_session", "receive_callback", "register_asset")
-#: The functions between a callback and the first submission of a file.
-COLD_PATH = ("receive_callback", "start_onboarding", "look_up_result", "claim_assets", "submit_asset")
 _PATH_GOAL, _WAITED_GOAL, _SPREAD_GOAL = 0.6, 1.2, 0.05
 #: Ratios at commit 729b774, measured with the same ruler and Python 3.11: other functions may not get worse.
 BEFORE = Path(__file__).with_name("cold_start_before.json")
