@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import plots
+from bench import capacity_page, goals, plots
 from bench.parts import Machine, Result
 from bench.table import markdown
 from local.processes import ROOT
@@ -27,7 +27,8 @@ _PARTS = {
     ),
     "polling": (
         "Polls, and how late an Active asset is detected",
-        "The real poll policy, simulated over many random times until Active. Fewer polls cost less and detect later.",
+        "The real poll policy, simulated over many random times until Active. Fewer polls cost less and detect later."
+        " The plot shows the 95th percentile of the delay. No schedule below the Pareto front was found.",
     ),
     "bytecode": (
         "What is deployed",
@@ -41,9 +42,9 @@ _PARTS = {
     ),
     "cold_start": (
         "Cold starts",
-        "CPU time from the start of a process to the end of its first invocation, with Lambda's own runtime client and"
-        " recorded responses. The floor is a handler that creates `boto3.client`s of the same services and makes one"
-        " call.",
+        "From the start of a process to the end of its first invocation, with Lambda's own runtime client and recorded"
+        " responses. The floor is a handler that creates `boto3.client`s of the same services and makes one call. The"
+        " first row says how the starts are measured. The plot shows CPU time.",
     ),
     "warm": ("Warm invocations", "CPU time of a handler in a process that is already running."),
     "growth": ("Growth", "The cost of an operation with much stored data, compared with its cost with little."),
@@ -57,6 +58,12 @@ _PARTS = {
         "How long a program written for crun waits for each response, on the emulator. The floor is the time that the"
         " emulator needs for a request to a function that does nothing, plus crun's own response where crun is called.",
     ),
+    "pages": (
+        "Pages",
+        "The person's page and the console in Chromium, which is slowed to 1.6 Mbit/s and 150 ms for each request. A"
+        " function without an idle process lets a request wait for its cold start, as long as the model of memory"
+        " sizes says. The floor is one page of as many bytes that makes one call to the same API.",
+    ),
     "memory": (
         "Memory, and what each size costs",
         "The peak memory of a process after one invocation, compared with the template's MemorySize. Below it is a"
@@ -65,29 +72,40 @@ _PARTS = {
         " column shows the seconds of a cold start, and the US dollars for a million of them. The rule: the smallest"
         " size that leaves 40 % free and whose cost times latency is within a tenth of the best.",
     ),
+    "capacity": (
+        "Capacity",
+        "At how many persons an hour each quota ends growth, the check of the model on the emulator, and a simulated"
+        " day. [capacity.md](capacity.md) explains it.",
+    ),
     "dollars": ("Dollars", "For 1,000 people, at AWS's list prices for us-east-1."),
 }
 _HEAD = """# Performance
 
-For those who compare costs and latencies, and for those who change the code: what Likeness costs in time and in
-dollars, how far that is from the least possible, and which optimisations were kept or dropped.
+How long people wait for Likeness, and what it costs. A stack that onboards a few people a day starts its processes
+anew for each of them, so most of what a person feels is the sum of such cold starts and of the page's requests. The
+table below shows what a person, a developer and an operator feel, with a goal for each figure. The rest of the page is
+for those who compare costs and latencies, or change the code.
 
 `make bench` writes this page; do not edit the figures by hand. Milliseconds differ from machine to machine, so most
 figures are ratios to a floor that is measured in the same run: the cost of the same work without the application
-around it. Processes are measured in CPU time and not in elapsed time: Lambda allots CPU by the size of a function,
-and other load on the machine affects it least. A goal is a limit for the ratio, or for the figure where there is no
-floor. `limited` means that a goal is missed for the reason given below the table.
+around it. Cold starts are measured in instructions, counted by the processor (`perf stat`) or by valgrind, because
+other load on the machine changes CPU time by a third and the number of instructions not at all. Each function is
+compared with its floor run by run, with a fixed hash seed; the median of the ratios counts. On a machine that has
+neither, CPU time takes their place. A goal is a limit for the ratio, or for the figure where there is no floor.
+`limited` means that a goal is missed for the reason given below the table.
 """
 _REPEAT = """## How to repeat
 
 ```sh
-make bench                      # all parts, within 15 minutes on two processors; writes this page
+make bench                      # all parts, within 12 minutes on two processors; writes this page
 make bench ONLY="tls memory"    # some parts; the others keep their last figures
 make bench-check                # the figures that are the same on every machine, compared with their baseline
 ```
 
 No AWS account and no crun key are needed: an emulator, moto or recorded responses take the place of AWS, and the
-simulator in `local/` that of crun. Results are stored in `build/bench/`, one file for each part.
+simulator in `local/` that of crun. Results are stored in `build/bench/`, one file for each part. A part that exceeds
+its bound is ended and keeps its last figures; on a busy machine, `python -m bench run --slower 3` multiplies the
+bounds. valgrind (`apt-get install valgrind`) and Chromium (`make setup-browser`) are used when they are installed.
 """
 _SOURCES = """## Sources
 
@@ -106,7 +124,12 @@ def write(results: Sequence[Result], docs: Path = DOCS) -> Path:
     parts = [_part(result, docs / "images") for result in results]
     kept = f"## Kept and dropped\n\n{DECISIONS.read_text().strip()}\n"
     page = docs / "performance.md"
-    page.write_text("\n".join([_HEAD, _summary(results), _REPEAT, _machines(results), *parts, kept, _SOURCES]))
+    waited_for = goals.table(results)
+    table = [f"## Where a person waits\n\n{markdown(waited_for)}"] if waited_for else []
+    page.write_text("\n".join([_HEAD, _summary(results), *table, _REPEAT, _machines(results), *parts, kept, _SOURCES]))
+    for result in results:
+        if result.part == "capacity" and result.extra:
+            (docs / "capacity.md").write_text(capacity_page.text(result.extra, result.machine.date))
     return page
 
 

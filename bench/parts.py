@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import platform
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,24 +24,35 @@ from bench.table import Row
 from local.processes import ROOT
 
 RESULTS = ROOT / "build" / "bench"
+#: Each part's module, and the seconds after which it is ended: about twice what it needs on two idle processors.
 PARTS = {
-    "calls": "bench.checked.calls",
-    "transitions": "bench.checked.transitions",
-    "polling": "bench.studies.polling",
-    "bytecode": "bench.studies.bytecode",
-    "tls": "bench.studies.tls",
-    "cold_start": "bench.studies.cold_start",
-    "warm": "bench.studies.warm",
-    "growth": "bench.studies.growth",
-    "deployed": "bench.studies.deployed",
-    "drop_in": "bench.studies.drop_in",
-    "memory": "bench.studies.memory",
-    "dollars": "bench.studies.dollars",
+    "calls": ("bench.checked.calls", 40),
+    "transitions": ("bench.checked.transitions", 20),
+    "polling": ("bench.studies.polling", 75),
+    "bytecode": ("bench.studies.bytecode", 45),
+    "tls": ("bench.studies.tls", 20),
+    "cold_start": ("bench.studies.cold_start", 240),
+    "warm": ("bench.studies.warm", 40),
+    "growth": ("bench.studies.growth", 60),
+    "deployed": ("bench.studies.deployed", 100),
+    "drop_in": ("bench.studies.drop_in", 60),
+    "pages": ("bench.studies.pages", 60),
+    "memory": ("bench.studies.memory", 60),
+    "dollars": ("bench.studies.dollars", 75),
+    "capacity": ("bench.studies.capacity", 60),
 }
+#: The seconds after which all parts together are ended.
+LIMIT_SECONDS = 720
+#: A part that is being ended is interrupted again after this many seconds.
+_AGAIN_SECONDS = 15
 
 
 class PartError(RuntimeError):
     """When a part does not exist, or its module is missing."""
+
+
+class PartTimeout(BaseException):
+    """When a part exceeds its bound. Not an Exception, so that no part handles it by mistake."""
 
 
 @dataclass(frozen=True)
@@ -66,21 +81,49 @@ class Result:
         return [row for row in self.rows if row.passes is False and not row.note]
 
 
-def run(part: str) -> Result:
-    """Measures one part. Raises PartError when it does not exist, and whatever the part itself raises."""
-    module = _module(part)
+def run(part: str, *, slower: float = 1, left: float = math.inf) -> Result:
+    """Measures one part. Raises PartError when it does not exist or exceeds its bound, and what the part itself raises.
+
+    ``slower`` multiplies the bound, for a machine that does other work; ``left`` are the seconds that all parts have.
+    """
+    module, own = _module(part)
+    bound = min(own * slower, left)
+    if bound <= 0:
+        raise PartError(f"{part} was not measured: the time of all parts is over")
     began = time.monotonic()
-    rows: list[Row] = module.rows()
-    extra: dict[str, Any] = module.extra() if hasattr(module, "extra") else {}
+    try:
+        with _bounded(bound):
+            rows: list[Row] = module.rows()
+            extra: dict[str, Any] = module.extra() if hasattr(module, "extra") else {}
+    except PartTimeout:
+        raise PartError(
+            f"{part} was ended after {time.monotonic() - began:.0f} s: its bound is {bound:.0f} s"
+        ) from None
     return Result(part, time.monotonic() - began, this_machine(), rows, extra)
 
 
-def _module(part: str) -> Any:
+@contextmanager
+def _bounded(seconds: float) -> Iterator[None]:
+    """Raises PartTimeout in the block after ``seconds``, and again while the block does not end: its stacks stop."""
+
+    def end(*_: object) -> None:
+        raise PartTimeout
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _module(part: str) -> tuple[Any, int]:
     if part not in PARTS:
         raise PartError(f"unknown part {part}; the parts are {', '.join(PARTS)}")
-    name = PARTS[part]
+    name, bound = PARTS[part]
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(name), bound
     except ModuleNotFoundError as exc:
         if exc.name != name:
             raise

@@ -1,8 +1,9 @@
 """The plots of docs/performance.md, drawn from the parts' ``extra()``. The same data produces the same bytes.
 
 - ``cold_start``: ``{"functions": {name: {phase: milliseconds of CPU}}}`` with the phases of ``PHASES`` and ``floor``
-- ``polling``: ``{"panels": {distribution: {"learned": [[polls, seconds], …], "peers": {name: [polls, seconds]}}}}``:
-  polls for each asset, and the mean delay of detection; ``learned`` has a point for each weight of a second
+- ``polling``: ``{"panels": {distribution: {"learned": [[polls, seconds], …], "real": [polls, seconds], "peers":
+  {name: [polls, seconds]}, "front": [[polls, seconds], …]}}}``: polls for each asset, and the 95th percentile of the
+  delay of detection; ``learned`` has a point for each weight of a second, ``front`` the points that no other one beats
 - ``transitions``: ``{"points": [{"assets": …, "polls": …, "counted": …, "naive": …}, …]}``, naive: a loop for each
 - ``dollars``: ``{"assets": [1, 2, …], "lines": {name: [US dollars for 1,000 persons, for each number of assets]}}``
 """
@@ -77,11 +78,13 @@ def _polling(figure: Figure, extra: Mapping[str, Any]) -> None:
     many = figure.subplots(-(-len(panels) // 2), 2, squeeze=False).flat
     for axes, (distribution, panel) in zip(many, panels.items(), strict=False):
         line = _columns(sorted(panel["learned"]))
+        axes.step(*_columns(panel["front"]), where="post", color=_GREY, linewidth=4, alpha=0.5, label="Pareto front")
         axes.plot(*line, color=_BLUE, marker="o", markersize=4, label="learned, as w grows", zorder=3)
+        axes.scatter(*panel["real"], s=120, color=_BLUE, marker="*", label="the template's w", zorder=5)
         for number, (name, (polls, delay)) in enumerate(panel["peers"].items()):
             colour, marker = (*_COLOURS[1:], _SKY, _GREY)[number % 5], _MARKERS[number % len(_MARKERS)]
             axes.scatter([polls], [delay], s=28, color=colour, marker=marker, label=name, zorder=4)
-        axes.set(xscale="log", yscale="log", xlabel="polls for each asset", ylabel="seconds from Active to seen")
+        axes.set(xscale="log", yscale="log", xlabel="polls for each asset", ylabel="seconds until detected, p95")
         axes.set_title(distribution, fontsize=10)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))

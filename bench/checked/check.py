@@ -12,17 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.checked import calls, transitions, usage, weight
+from bench.checked import calls, pages, transitions, usage, weight
 
 BASELINE = Path(__file__).with_name("baseline.json")
-#: Modules and bytes vary a little with every version of a package; calls and transitions do not.
-_TOLERANCE = {"modules": 0.05, "layers": 0.05}
+#: Modules and bytes vary a little with every version of a package; calls, transitions and requests do not.
+_TOLERANCE = {"modules": 0.05, "layers": 0.05, "page bytes": 0.02, "cold path": 0.02}
+#: The functions that start between a callback and the first submission of a file, when all are cold.
+COLD_PATH = ("receive_callback", "start_onboarding", "look_up_result", "claim_assets", "submit_asset")
 #: A mean number of calls counts as changed from this difference on.
 _CALLS = 0.05
 _PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 #: ``{"calls": {operation: {"service.Operation": calls}}, "transitions": {case: n}, "modules": {function: n},
-#: "packages": {function: [names]}, "layers": {layer: bytes}, "python": "3.11"}``
+#: "packages": {function: [names]}, "layers": {layer: bytes}, "page requests": {page: n}, "page bytes": {page: bytes},
+#: "cold path": {"modules": n}, "python": "3.11"}``
 Figures = Mapping[str, Any]
 
 
@@ -37,7 +40,7 @@ class Verdict:
 
 def measure() -> Figures:
     """Returns the current figures, within a minute."""
-    loaded = weight.imports()
+    loaded, views = weight.imports(), pages.views()
     return {
         "python": _PYTHON,
         "calls": calls.calls(),
@@ -45,13 +48,18 @@ def measure() -> Figures:
         "modules": {name: each.modules for name, each in loaded.items()},
         "packages": {name: list(each.packages) for name, each in loaded.items()},
         "layers": weight.layers(),
+        "page requests": {name: each["requests"] for name, each in views.items()},
+        "page bytes": {name: each["bytes"] for name, each in views.items()},
+        "cold path": {"modules": sum(loaded[each].modules for each in COLD_PATH)},
     }
 
 
 def compare(now: Figures, kept: Figures) -> Verdict:
     """Returns the differences between two sets of figures. Modules are compared only for the same Python version."""
     verdict = Verdict()
-    kinds = ["calls", "transitions", "layers", *(["modules", "packages"] if now["python"] == kept["python"] else [])]
+    kinds = ["calls", "transitions", "layers", "page requests", "page bytes"]
+    if now["python"] == kept["python"]:
+        kinds += ["modules", "packages", "cold path"]
     for kind in kinds:
         before, after = kept.get(kind, {}), now[kind]
         verdict.worse += [f"{kind}: {name} is no longer measured" for name in before.keys() - after.keys()]

@@ -17,12 +17,14 @@ from typing import Any
 from bench.studies.recording import Exchange
 
 _INVOCATION = "/2018-06-01/runtime/invocation/"
-_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass
 class Run:
-    """One process: its event, the recorded responses, and its answer. ``ready`` is set when it asks for its event."""
+    """One process: its event, the recorded responses, and its answer.
+
+    ``ready`` is set when it asks for its event, ``over`` when it has answered, ``idle`` when it asks for another event.
+    """
 
     event: dict[str, Any]
     exchanges: Sequence[Exchange]
@@ -30,6 +32,7 @@ class Run:
     failed: bool = False
     ready: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
+    idle: threading.Event = field(default_factory=threading.Event)
     _next: int = 0
 
     def take(self) -> Exchange | None:
@@ -54,6 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
             run.answer, run.failed = body, True
             run.ready.set()
             run.over.set()
+            run.idle.set()
             self._send(202, {}, b"{}")
         else:
             found = run.take()
@@ -68,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _runtime(self, run: Run, body: bytes) -> None:
         if self.path == f"{_INVOCATION}next":
             if run.ready.is_set():
-                run.over.wait(_TIMEOUT_SECONDS)  # until the process ends
+                run.idle.set()  # without a response: the process waits until it is ended
                 return
             run.ready.set()
             headers = {

@@ -1,50 +1,65 @@
 """Cold starts as on Lambda: the real runtime client, the built layers, and a new process each time.
 
-It measures CPU time from the start of the process to the end of the first invocation. The floor is a handler that
-creates ``boto3.client``s of the same services and makes one call.
+It measures from the start of the process to the end of the first invocation, by the ruler of this machine
+(bench/studies/ruler.py). The floor is a handler that creates ``boto3.client``s of the same services and makes one call.
+A function is compared with its floor run by run, and the median of the ratios counts.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import queue
 import random
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
 
+from bench.checked.check import COLD_PATH
 from bench.studies.artefact import Artefact, build
 from bench.studies.canned import Canned, Run, canned
 from bench.studies.recording import Exchange, Recording, record
+from bench.studies.ruler import Pairs, Ruler, detect
 from bench.table import Row
 
-REPETITIONS = 12
-_FLOOR_REPETITIONS = 3
+PART = "cold_start"
+#: The starts of which the plot shows the phases; they are measured in CPU time.
+_PHASE_REPETITIONS = 3
 _TIMEOUT_SECONDS = 60.0
-#: Functions with the lower goal: they do not call crun and parse no request body.
-_WITHOUT_BODY_PARSING = frozenset(
-    {"receive_callback", "authorize", "check_upload", "start_onboarding", "claim_assets", "publish_changes"}
+#: A ruler may run a process this many times slower.
+_SLOWER = 10
+_WORKERS = 2
+#: The goal of the functions for which a caller or a person waits.
+_WAITED_FOR = (
+    *("create_session", "record_consent", "fetch_asset", "register_asset", "open_validation"),
+    "send_webhooks",
 )
+#: A ruler that counts the same in each run measures only these more than once, to show that it does.
+_REPEATED = ("create_session", "receive_callback", "register_asset")
+_PATH_GOAL, _WAITED_GOAL, _SPREAD_GOAL = 0.6, 1.2, 0.05
+#: Ratios at commit 729b774, measured with the same ruler and Python 3.11: other functions may not get worse.
+BEFORE = Path(__file__).with_name("cold_start_before.json")
+#: A ratio counts as worse from this share on: an update of a package moves it a little.
+_NO_WORSE = 1.05
 _BODY_PARSING_NOTE = (
     "Pydantic for the request body and Powertools' router are a third of this start. Both are kept, because they are"
     " better tested than our own code would be."
 )
-_NEAR_GOAL_NOTE = "Within a tenth of its goal: on a shared machine, the fastest of twelve starts varies by that much."
 #: The reasons why functions miss their goal.
 _MISSED_GOAL_NOTES = dict.fromkeys(("create_session", "record_consent", "register_asset"), _BODY_PARSING_NOTE) | {
     "create_session": f"{_BODY_PARSING_NOTE} Powertools' idempotency also imports boto3.",
-    "get_session": "With one client the floor is low, so that Powertools' router and logger weigh more.",
-    "claim_assets": "With one client the floor is low, so that the logger and the domain's own classes weigh more.",
 }
 #: The packages in Lambda's runtime: boto3 with its dependencies, and the runtime client.
 _RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "jmespath", "urllib3", "six.py")
@@ -88,6 +103,7 @@ class Bench:
     scratch: Path
     artefact: Artefact
     environment: dict[str, str]
+    ruler: Ruler = field(default_factory=detect)
     #: The answer of the last process.
     answer: bytes = b""
 
@@ -130,29 +146,44 @@ class Bench:
 
     def start(self, task: Path, layers: Sequence[Path], event: dict[str, Any], answers: Sequence[Exchange]) -> Sample:
         """Makes one cold start. Raises RuntimeError when the invocation fails."""
-        run = Run(event, answers)
+        child, run = self._begin(task, layers, Run(event, answers), list)
+        run.ready.wait(_TIMEOUT_SECONDS)
+        init_cpu = _cpu_so_far(child.pid)
+        run.idle.wait(_TIMEOUT_SECONDS)
+        usage = _end(child, signal.SIGKILL)
+        self._check(task, run)
+        return Sample(usage.ru_utime + usage.ru_stime, init_cpu)
+
+    def count(self, task: Path, layers: Sequence[Path], event: dict[str, Any], answers: Sequence[Exchange]) -> float:
+        """Makes one cold start, and returns its figure in the ruler's unit. Raises RuntimeError like ``start``."""
+        log = self.scratch / "ruler.log"
+        child, run = self._begin(task, layers, Run(event, answers), lambda command: self.ruler.wrap(command, log))
+        run.idle.wait(_SLOWER * _TIMEOUT_SECONDS)
+        usage = _end(child, signal.SIGTERM)  # perf and valgrind write their figure when their process is terminated
+        self._check(task, run)
+        return self.ruler.read(log, usage)
+
+    def _begin(
+        self, task: Path, layers: Sequence[Path], run: Run, wrap: Callable[[Sequence[str]], list[str]]
+    ) -> tuple[subprocess.Popen[bytes], Run]:
         self.server.play(run)
         child = subprocess.Popen(
-            [sys._base_executable, "-S", "-m", "awslambdaric", "app.handler"],  # type: ignore[attr-defined]
+            wrap([sys._base_executable, "-S", "-m", "awslambdaric", "app.handler"]),  # type: ignore[attr-defined]
             cwd=task,
             env=self.environment | self._process(task, layers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
-        run.ready.wait(_TIMEOUT_SECONDS)
-        init_cpu = _cpu_so_far(child.pid)
-        run.over.wait(_TIMEOUT_SECONDS)
-        time.sleep(0.005)  # the process still reads the runtime API's response, and then waits for the next event
-        os.kill(child.pid, signal.SIGKILL)  # not Popen.kill: that would reap a process that has ended by itself
-        _, _, usage = os.wait4(child.pid, 0)
-        child.returncode = 0
+        return child, run
+
+    def _check(self, task: Path, run: Run) -> None:
         self.answer = run.answer or b""
         if run.failed or run.answer is None:
             raise RuntimeError(f"{task.name}: {(run.answer or b'no answer')[:2000]!r}")
         if b'"statusCode": 5' in run.answer or b'"statusCode":5' in run.answer:
             raise RuntimeError(f"{task.name}: {run.answer[:2000]!r}")
-        return Sample(usage.ru_utime + usage.ru_stime, init_cpu)
 
     def _process(self, task: Path, layers: Sequence[Path]) -> dict[str, str]:
         endpoint = f"http://{self.server.address}"
@@ -160,6 +191,8 @@ class Bench:
         return {
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "0",  # the order of sets, and so the number of instructions, is the same in each run
+            "PATH": os.environ.get("PATH", os.defpath),
             "AWS_LAMBDA_RUNTIME_API": self.server.address,
             "AWS_ENDPOINT_URL": endpoint,
             "CRUN_BASE_URL": endpoint,
@@ -185,55 +218,107 @@ def _cpu_so_far(pid: int) -> float:
         return 0.0
 
 
+def _end(child: subprocess.Popen[bytes], by: signal.Signals) -> resource.struct_rusage:
+    """Ends the process and what it has started, and returns what it has used."""
+    os.killpg(child.pid, by)  # not Popen.kill: that would reap a process that has ended by itself
+    _, _, usage = os.wait4(child.pid, 0)
+    child.returncode = 0
+    return usage
+
+
+# -- the figures --------------------------------------------------------------------------------------------------
+
+
 @dataclass
-class Samples:
-    """The samples of each function, of the floor for each set of services, and of the parts of a start."""
+class Phases:
+    """CPU samples of each function, of the runtime client alone, and of each function's imports alone."""
 
-    built: dict[str, list[Sample]]
-    floors: dict[tuple[str, ...], list[Sample]]
-    runtime: list[Sample]
-    imports: dict[str, list[Sample]]
-    services: dict[str, tuple[str, ...]]
+    built: dict[str, list[Sample]] = field(default_factory=dict)
+    runtime: list[Sample] = field(default_factory=list)
+    imports: dict[str, list[Sample]] = field(default_factory=dict)
+    floors: dict[str, list[Sample]] = field(default_factory=dict)
 
-    def floor_of(self, function: str) -> float:
-        """Returns the CPU milliseconds of a function's floor."""
-        return _milliseconds(self.floors[self.services[function]])
+
+Turn = Recording | tuple[str, ...]
+
+
+@contextmanager
+def _benches(environment: dict[str, str], number: int) -> Iterator[queue.SimpleQueue[Bench]]:
+    """Creates ``number`` benches, each with its own server and folder."""
+    free: queue.SimpleQueue[Bench] = queue.SimpleQueue()
+    with ExitStack() as block:
+        for _ in range(number):
+            folder = Path(block.enter_context(tempfile.TemporaryDirectory()))
+            free.put(Bench(block.enter_context(canned()), folder, build(), environment))
+        yield free
 
 
 @cache
-def measure(repetitions: int = REPETITIONS, only: tuple[str, ...] = ()) -> Samples:
-    """Takes all samples; each repetition has another order, because other load slows the machine at times."""
-    recordings, environment = record()
+def _recorded() -> tuple[dict[str, Recording], dict[str, str]]:
+    return record()
+
+
+@cache
+def measure(only: tuple[str, ...] = ()) -> dict[str, Pairs]:
+    """Measures each function, or those of ``only``, and their floors; each round has another order."""
+    recordings, environment = _recorded()
+    ruler = detect()
     wanted = [each for name, each in sorted(recordings.items()) if not only or name in only]
-    with tempfile.TemporaryDirectory() as folder, canned() as server:
-        bench = Bench(server, Path(folder), build(), environment)
-        found = Samples({}, {}, [], {}, {each.function: each.services for each in wanted})
-        for each in wanted:  # not measured: this fills the file cache, and fails when an invocation does
-            bench.start(bench.function(each.function), bench.artefact.layers, each.event, each.exchanges)
-        turns: list[Recording | tuple[str, ...]] = [*wanted, *sorted(set(found.services.values()))]
-        for number in range(repetitions):
+    found: dict[str | tuple[str, ...], list[float]] = {}
+    with _benches(environment, _WORKERS if ruler.parallel else 1) as free:
+
+        def take(turn: Turn) -> None:
+            bench = free.get()
+            try:
+                name = turn.function if isinstance(turn, Recording) else turn
+                found.setdefault(name, []).append(_count(bench, turn))
+            finally:
+                free.put(bench)
+
+        for number in range(ruler.most_rounds):
+            chosen = [each for each in wanted if number < _rounds(each.function, ruler)]
+            turns: list[Turn] = [*chosen, *sorted({each.services for each in chosen})]
             random.Random(number).shuffle(turns)
-            for turn in turns:
-                if isinstance(turn, Recording):
-                    task = bench.function(turn.function)
-                    sample = bench.start(task, bench.artefact.layers, turn.event, turn.exchanges)
-                    found.built.setdefault(turn.function, []).append(sample)
-                else:
-                    found.floors.setdefault(turn, []).append(bench.start(bench.floor(turn), [], {}, [_AN_ITEM]))
-        _take_apart(bench, wanted, found)
-    return found
-
-
-def _take_apart(bench: Bench, wanted: Sequence[Recording], found: Samples) -> None:
-    """Measures the runtime client alone, and the imports alone."""
-    bare = bench.task("bare", _EMPTY_HANDLER)
-    for _ in range(_FLOOR_REPETITIONS):
-        found.runtime.append(bench.start(bare, [], {}, []))
+            with ThreadPoolExecutor(free.qsize()) as pool:
+                list(pool.map(take, turns))
+    pairs = {}
     for each in wanted:
-        task = bench.task(f"imports_{each.function}", bench.imports_of(each))
-        for _ in range(_FLOOR_REPETITIONS):
-            sample = bench.start(task, bench.artefact.layers, {}, [])
-            found.imports.setdefault(each.function, []).append(sample)
+        mine = found[each.function]
+        pairs[each.function] = Pairs(tuple(mine), tuple(found[each.services][: len(mine)]))
+    return pairs
+
+
+def _rounds(function: str, ruler: Ruler) -> int:
+    return ruler.most_rounds if function in _REPEATED else ruler.rounds
+
+
+def _count(bench: Bench, turn: Turn) -> float:
+    if isinstance(turn, Recording):
+        return bench.count(bench.function(turn.function), bench.artefact.layers, turn.event, turn.exchanges)
+    return bench.count(bench.floor(turn), [], {}, [_AN_ITEM])
+
+
+@cache
+def phases() -> Phases:
+    """Takes the CPU samples of all functions for the plot."""
+    recordings, environment = _recorded()
+    found = Phases()
+    with _benches(environment, 1) as free:
+        bench = free.get()
+        bare = bench.task("bare", _EMPTY_HANDLER)
+        found.runtime = [bench.start(bare, [], {}, []) for _ in range(_PHASE_REPETITIONS)]
+        floors: dict[tuple[str, ...], list[Sample]] = {}
+        for name, each in sorted(recordings.items()):
+            task = bench.task(f"imports_{name}", bench.imports_of(each))
+            floors.setdefault(each.services, [])
+            found.floors[name] = floors[each.services]
+            for _ in range(_PHASE_REPETITIONS):
+                whole = bench.start(bench.function(name), bench.artefact.layers, each.event, each.exchanges)
+                found.built.setdefault(name, []).append(whole)
+                found.imports.setdefault(name, []).append(bench.start(task, bench.artefact.layers, {}, []))
+                if len(floors[each.services]) < _PHASE_REPETITIONS:
+                    floors[each.services].append(bench.start(bench.floor(each.services), [], {}, [_AN_ITEM]))
+    return found
 
 
 def _milliseconds(samples: Sequence[Sample], name: str = "cpu") -> float:
@@ -242,25 +327,44 @@ def _milliseconds(samples: Sequence[Sample], name: str = "cpu") -> float:
 
 
 def rows() -> list[Row]:
-    """Returns one row for each function."""
-    found = measure()
-    return [_judged(function, _milliseconds(samples), found) for function, samples in sorted(found.built.items())]
+    """Returns one row for each function, the whole path of a callback, and the largest spread."""
+    found, unit = measure(), detect().unit
+    before: dict[str, float] = json.loads(BEFORE.read_text())["ratios"]
+    path = [found[name].middle for name in COLD_PATH]
+    whole = Row(
+        PART,
+        "callback to the first submission, all five starts",
+        sum(mine for mine, _ in path),
+        unit,
+        floor=sum(floor for _, floor in path),
+        goal=_PATH_GOAL,
+    )
+    spreads = {name: each.spread for name, each in found.items() if len(each.ratios) > 1}
+    widest = max(spreads, key=lambda name: spreads[name])
+    spread = Row(
+        PART,
+        "largest spread of a ratio between two runs",
+        spreads[widest],
+        "of the median",
+        goal=_SPREAD_GOAL,
+        note=f"{detect().name[0].upper()}{detect().name[1:]}; {widest}, {len(found[widest].ratios)} runs.",
+    )
+    return [whole, spread, *(_judged(name, each, unit, before.get(name)) for name, each in found.items())]
 
 
-def _judged(function: str, measured: float, found: Samples) -> Row:
-    goal = 0.9 if function in _WITHOUT_BODY_PARSING else 1.2
-    row = Row("cold_start", function, measured, "ms", floor=found.floor_of(function), goal=goal)
-    if row.passes:
-        return row
-    near = _NEAR_GOAL_NOTE if measured <= 1.1 * goal * found.floor_of(function) else ""
-    return replace(row, note=_MISSED_GOAL_NOTES.get(function, near))
+def _judged(function: str, pairs: Pairs, unit: str, before: float | None) -> Row:
+    waited = function in _WAITED_FOR
+    goal = _WAITED_GOAL if waited else before and _NO_WORSE * before
+    mine, floor = pairs.middle
+    row = Row(PART, function, mine, unit, floor=floor, goal=goal)
+    return row if row.passes is not False else replace(row, note=_MISSED_GOAL_NOTES.get(function, ""))
 
 
 def extra() -> dict[str, Any]:
     """Returns the plot's data: CPU milliseconds by phase."""
-    found = measure()
+    found = phases()
     functions = {}
-    for function, samples in sorted(found.built.items()):
+    for function, samples in found.built.items():
         ready, whole = _milliseconds(samples, "init_cpu"), _milliseconds(samples)
         runtime, imported = _milliseconds(found.runtime), _milliseconds(found.imports[function])
         functions[function] = {
@@ -268,6 +372,6 @@ def extra() -> dict[str, Any]:
             "imports": max(0.0, imported - runtime),
             "clients": max(0.0, ready - imported),
             "first invocation": whole - max(ready, imported),
-            "floor": found.floor_of(function),
+            "floor": _milliseconds(found.floors[function]),
         }
     return {"functions": functions}

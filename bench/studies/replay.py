@@ -10,13 +10,14 @@ import logging
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from multiprocessing.connection import Connection
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.request import urlopen
 
@@ -31,7 +32,7 @@ from likeness.runtime.logging import logger
 from tests.faults.fault_injection import CRUN_CALLS
 from tests.functions import REGION, cold_start, invoke
 
-_USE_PATH = "/use/"
+_USE_PATH, _MISSED_PATH = "/use/", "/missed"
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
 _HOP = frozenset({"content-length", "connection", "transfer-encoding", "date", "server"})
 
@@ -58,7 +59,21 @@ def _place_of(exchange: Exchange) -> str:
 
 
 _S3_METHODS = {"DeleteObject": "DELETE", "PutObject": "PUT"}
-_TARGETS = {"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs", "AWSStepFunctions": "stepfunctions"}
+_TARGETS = {
+    "DynamoDB_20120810": "dynamodb",
+    "AmazonSQS": "sqs",
+    "AWSStepFunctions": "stepfunctions",
+    "AWSEvents": "events",
+}
+#: Responses to calls that only a replay makes: a recording is some hours old by then, so executions are looked up.
+_LATER = {
+    "stepfunctions.DescribeExecution.": Exchange(
+        *("stepfunctions", "DescribeExecution", {}, 400, {"content-type": "application/x-amz-json-1.0"}),
+        b'{"__type": "ExecutionDoesNotExist"}',
+    )
+}
+#: The response to any other call. The SDK does not repeat it, as it would a 500, with pauses in real time.
+_NOT_RECORDED = Exchange("", "", {}, 400, {"content-type": "application/x-amz-json-1.0"}, b'{"__type": "NotRecorded"}')
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -68,11 +83,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path.startswith(_USE_PATH):
-            self.server.use(self.path.removeprefix(_USE_PATH))
+            self.server.answers.use(self.path.removeprefix(_USE_PATH))
             self._send(Exchange("", "", {}, 200, {}, b""))
             return
-        found = self.server.answer(self._place(body))
-        self._send(found or Exchange("", "", {}, 500, {}, b"no such call was recorded"))
+        if self.path == _MISSED_PATH:
+            self._send(Exchange("", "", {}, 200, {}, json.dumps(sorted(self.server.answers.missed)).encode()))
+            return
+        self._send(self.server.answers.answer(self._place(body)))
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815
 
@@ -94,27 +111,41 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing is logged."""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class Answers:
+    """The recorded responses of several functions, by name and place. ``use`` chooses the function."""
 
     def __init__(self, recorded: Mapping[str, Sequence[Exchange]]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
         self._recorded: dict[str, dict[str, list[Exchange]]] = {}
         for name, exchanges in recorded.items():
             places = self._recorded.setdefault(name, {})
             for each in exchanges:
                 places.setdefault(_place_of(each), []).append(each)
+        #: The calls since the last ``use`` that have no recorded response.
+        self.missed: set[str] = set()
         self._places: dict[str, list[Exchange]] = {}
         self._asked: dict[str, Iterator[int]] = {}
 
     def use(self, name: str) -> None:
         """Serves the responses of this recording from now on."""
+        self.missed.clear()
         self._places, self._asked = self._recorded[name], {place: count() for place in self._recorded[name]}
 
-    def answer(self, place: str) -> Exchange | None:
+    def answer(self, place: str) -> Exchange:
         """Returns the next response of a place, and starts again after the last."""
         found = self._places.get(place)
-        return found[next(self._asked[place]) % len(found)] if found else None
+        if found:
+            return found[next(self._asked[place]) % len(found)]
+        if place not in _LATER:
+            self.missed.add(place)
+        return _LATER.get(place, _NOT_RECORDED)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, recorded: Mapping[str, Sequence[Exchange]]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers = Answers(recorded)
 
 
 def _run(recorded: Mapping[str, Sequence[Exchange]], ready: Connection) -> None:
@@ -145,6 +176,7 @@ class Player:
 class _Listener:
     """Records the calls that are made, so that they can be repeated."""
 
+    address: str
     calls: list[Callable[[], object]] = field(default_factory=list)
     _parameters: dict[str, Any] = field(default_factory=dict)
     _http: requests.Session = field(default_factory=requests.Session)
@@ -166,6 +198,8 @@ class _Listener:
         self.calls.append(again)
 
     def sent(self, request: requests.PreparedRequest, **options: Any) -> None:
+        if not str(request.url).startswith(self.address):
+            return  # a person's own host, which no replay serves: the attempt to connect would be most of the floor
         kept = {"headers": dict(request.headers), "data": request.body, "timeout": options["timeout"]}
 
         def again() -> None:
@@ -208,11 +242,13 @@ def _player(name: str, recording: Recording, address: str) -> Player:
     player = Player(name, lambda: urlopen(f"{address}{_USE_PATH}{name}").read(), lambda: invoke(app, recording.event))  # noqa: S310
     for _ in range(2):  # the second one is warm: it has its secrets and leases
         player.use()
-        listener = _Listener()
+        listener = _Listener(address)
         with listener.listening():
             answer = player.handler()
         if isinstance(answer, dict) and answer.get("statusCode", 200) >= 400:
             raise ReplayFailed(f"{name}: {answer}")
+        if missed := json.load(urlopen(f"{address}{_MISSED_PATH}")):  # noqa: S310
+            raise ReplayFailed(f"{name}: no response was recorded for {', '.join(missed)}")
     player.calls = listener.calls
     return player
 
@@ -231,6 +267,8 @@ def replay(recordings: Mapping[str, Recording], environment: Mapping[str, str]) 
         for name, value in variables.items():
             patch.setenv(name, value)
         patch.setattr(bootstrap, "_clients", {})
+        # bootstrap gives the steps their clock and their pauses: a step that pauses does so without waiting.
+        patch.setattr(bootstrap, "time", SimpleNamespace(time=time.time, sleep=lambda _: None))
         _log_to(nowhere)
         try:
             yield {name: _player(name, each, address) for name, each in recordings.items()}

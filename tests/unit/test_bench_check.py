@@ -51,6 +51,18 @@ def _a_tenth_more_bytes(now: Figures) -> None:
     now["layers"]["likeness"] *= 1.1
 
 
+def _one_request_more(now: Figures) -> None:
+    now["page requests"]["invite"] += 1
+
+
+def _a_heavier_page(now: Figures) -> None:
+    now["page bytes"]["console"] *= 1.03
+
+
+def _a_longer_cold_path(now: Figures) -> None:
+    now["cold path"]["modules"] *= 1.03
+
+
 def _no_longer_measured(now: Figures) -> None:
     del now["calls"]["get_session"]
 
@@ -64,6 +76,9 @@ def _no_longer_measured(now: Figures) -> None:
         (_a_tenth_more_modules, "modules: authorize"),
         (_another_package, "packages: authorize imports pandas"),
         (_a_tenth_more_bytes, "layers: likeness"),
+        (_one_request_more, "page requests: invite"),
+        (_a_heavier_page, "page bytes: console"),
+        (_a_longer_cold_path, "cold path: modules"),
         (_no_longer_measured, "calls: get_session is no longer measured"),
     ],
 )

@@ -27,7 +27,12 @@ _EXTRA: dict[str, dict[str, Any]] = {
     },
     "polling": {
         "panels": {
-            name: {"learned": [[8, 0.6], [4, 2], [2, 6]], "peers": {f"fixed {n} s": [n, 9 / n] for n in (2, 5, 10)}}
+            name: {
+                "learned": [[8, 0.6], [4, 2], [2, 6]],
+                "real": [4, 2],
+                "peers": {f"fixed {n} s": [n, 9 / n] for n in (2, 5, 10)},
+                "front": [[2, 6], [4, 2], [8, 0.6]],
+            }
             for name in ("median 5 s", "median 20 s", "median 90 s")
         },
     },
@@ -97,7 +102,7 @@ def test_a_stored_result_is_read_back_unchanged(tmp_path: Path) -> None:
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Three fake parts, and another folder for results."""
-    monkeypatch.setattr(parts, "PARTS", {"good": "made_up_good", "bad": "made_up_bad", "broken": "made_up_broken"})
+    monkeypatch.setattr(parts, "PARTS", {name: (f"made_up_{name}", 60) for name in ("good", "bad", "broken")})
     monkeypatch.setattr(parts, "RESULTS", tmp_path)
 
     def broken() -> list[Row]:
@@ -129,7 +134,7 @@ def test_a_broken_part_does_not_stop_the_others(made_up: None, tmp_path: Path) -
 
 
 def test_a_part_whose_module_is_missing_is_named(made_up: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(parts.PARTS, "later", "made_up_later")
+    monkeypatch.setitem(parts.PARTS, "later", ("made_up_later", 60))
     ran = CliRunner().invoke(main, ["run", "--only", "later"])
     assert ran.exit_code == 1
     assert "the part later cannot run: made_up_later is missing" in ran.output
