@@ -28,7 +28,7 @@ PLANTED = [
     ("local/processes.py", "bench.table", "local.processes -> bench.table"),
     ("local/processes.py", "tests.aws", "local.processes -> tests"),
     ("bench/checked/calls.py", "bench.studies.warm", "bench.checked.calls -> bench.studies.warm"),
-    ("local/simulator/crun.py", "local.simulator.server", ".crun -> .server"),
+    ("local/simulator/crun.py", "local.simulator.server", "No cycles are allowed in local.simulator."),
 ]
 
 
