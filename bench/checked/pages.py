@@ -15,10 +15,11 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
+from tests.functions import PAGES as ENVIRONMENT
 from tests.functions import cold_start, event_of_request, invoke
-from tests.template_file import TEMPLATE
 
-PAGES = ("invite", "console", "docs")
+#: /docs is mostly Swagger UI, which only a built layer has.
+PAGES = ("invite", "console")
 _ROOT = "https://pages.test/v1/"
 _SMALLEST_COMPRESSED = 1024
 #: What names another file: an attribute of HTML, an import of a module, and url() in CSS.
@@ -36,8 +37,8 @@ class PageFailed(RuntimeError):
 def views() -> dict[str, dict[str, int]]:
     """Returns ``{page: {"requests": number, "bytes": compressed bytes of all bodies}}``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UPLOAD_ADDRESSES", "https://s3.test/uploads")
-        patch.setenv("VIDEO_MAX_PIXELS", str(TEMPLATE["Parameters"]["VideoMaxPixels"]["Default"]))
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
         function = cold_start("serve_pages")
         return {page: _view(function, page) for page in PAGES}
 
