@@ -2,7 +2,6 @@
 // (sessionStorage) and is sent in x-api-key only.
 
 import { call, serverNow } from "./api.js";
-import { Access } from "./console_access.js";
 import { closeDialogs, EraseDialog, FreshDialog, NewDialog, prepareDialogs } from "./console_dialogs.js";
 import { BatchDialog, InviteDialog } from "./console_invites.js";
 import { SESSION_ID, SessionList } from "./console_list.js";
@@ -26,7 +25,9 @@ class Console {
   #list;
   #session;
   #numbers;
-  #access;
+  /** The view of keys and webhooks, loaded when it is opened first. */
+  #access = null;
+  #api;
   #scroll = 0;
   #last = null;
   #latest = new Date(serverNow()).toISOString();
@@ -39,7 +40,7 @@ class Console {
     this.#session = new SessionView(api, this.#live, signal);
     this.#list = new SessionList(api, this.#live, (session) => this.#seen(session));
     this.#numbers = new Numbers(api, this.#live, (counts, range) => this.#list.showCounts(counts, range));
-    this.#access = new Access(api, this.#live);
+    this.#api = api;
     this.#list.listen(signal);
     this.#numbers.listen(signal);
     const changed = (session) => {
@@ -67,6 +68,14 @@ class Console {
     };
   }
 
+  async #showAccess(visible) {
+    if (visible) {
+      this.#access ??= import("./console_access.js").then(({ Access }) => new Access(this.#api, this.#live));
+    }
+    const access = await this.#access;
+    if (access) access.visible = document.body.dataset.view === "access";
+  }
+
   /** Takes a session from the list. A newer one or a change leads to new counts, soon. */
   #seen(session) {
     this.#session.seen(session);
@@ -89,7 +98,7 @@ class Console {
     showView(view);
     this.#list.route();
     this.#numbers.visible = view === "numbers";
-    this.#access.visible = view === "access";
+    this.#showAccess(view === "access");
     if (id) this.#session.open(id, this.#list.known(id));
     else this.#session.close();
     this.#list.mark(id);
@@ -117,7 +126,7 @@ class Console {
     this.#live.stop();
     this.#session.close();
     this.#numbers.forget();
-    this.#access.forget();
+    this.#access?.then((access) => access.forget());
     closeDialogs();
     byId("rows").replaceChildren();
     byId("welcome").hidden = true;
