@@ -82,7 +82,7 @@ def test_an_invite_link_is_replaced_and_revoked(
     person = fresh_client.with_credential(link.partition("#")[2])
     assert person("GET", f"/sessions/{made['id']}").status_code == 200
     press(page, "Close")
-    assert page.locator("#invite-link").inner_html() == ""
+    expect(page.locator("#invite-link")).to_be_empty()
     press(page, "Invite link…")
     press(page, "Revoke link")
     expect(page.get_by_role("heading", name="Invite link revoked")).to_be_focused()
@@ -150,7 +150,7 @@ def test_a_batch_is_checked_previewed_created_once_and_saved(
         expect(page.locator("#batch-refused > li")).to_have_text(re.compile("Line 3: invalid_request: .*return_url"))
         results.append(saved(page, canaries))
         press(page, "Close")
-        assert page.locator("#batch-rows").inner_html() == ""
+        expect(page.locator("#batch-rows")).to_be_empty()
         press(page, "Invite from a file…")
     assert results[0] == results[1]
     made = fresh_client("GET", "/sessions").json()["sessions"]
@@ -261,7 +261,8 @@ def test_keys_are_listed_and_a_webhook_is_tested_and_replayed(
     press(page, "Send failed deliveries again")
     expect(card.locator(".note")).to_have_text("0 deliveries are queued again.")
     press(page, "Sign out")
-    assert page.locator("#client-keys").inner_html() == page.locator("#webhooks").inner_html() == ""
+    expect(page.locator("#client-keys")).to_be_empty()
+    expect(page.locator("#webhooks")).to_be_empty()
 
 
 def views(page: Page) -> Iterator[str]:

@@ -274,32 +274,32 @@ def settled(session: dict[str, Any]) -> bool:
     return all(each["status"] in ("active", "failed") for each in session["assets"])
 
 
-def facts_of(api: Api, function: str) -> list[dict[str, Any]]:
-    """Returns the log lines of a function, given its logical id."""
-    logs = emulator.client("logs", api.stack.emulator_endpoint)
-    pages = logs.get_paginator("filter_log_events").paginate(
-        logGroupName=f"/aws/cloudformation/likeness/{function}Logs"
-    )
-    texts = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
-    return [json.loads(each) for each in texts if each.startswith("{")]
-
-
-def lines_about(api: Api, message: str) -> list[dict[str, Any]]:
-    """Returns what the onboarding queue's consumer logged with ``message``."""
-    return [each for each in facts_of(api, "StartOnboardingFunction") if each.get("message") == message]
-
-
-def wait_until_read(api: Api, session_ids: list[str]) -> None:
-    """Waits until the consumer has read a message for each given session id.
+def facts_of(api: Api, consumer: str, enough: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+    """Waits until the log lines of a queue's consumer, given its logical id, are ``enough``; returns them.
 
     The emulator can keep the last lines of a run until the function runs again, so an empty batch is sent meanwhile.
     """
+    logs = emulator.client("logs", api.stack.emulator_endpoint)
     functions = emulator.client("lambda", api.stack.emulator_endpoint)
-    consumer = api.stack.resource("StartOnboardingFunction")
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while time.monotonic() < deadline:
-        if Counter(each["session_id"] for each in lines_about(api, "message read")) >= Counter(session_ids):
-            return
+    while True:
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=f"/aws/cloudformation/likeness/{consumer}Logs"
+        )
+        texts = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+        found = [json.loads(each) for each in texts if each.startswith("{")]
+        if enough(found):
+            return found
+        assert time.monotonic() < deadline, f"not logged within {TIMEOUT_SECONDS} s"
         time.sleep(1)
-        functions.invoke(FunctionName=consumer, Payload=json.dumps({"Records": []}))
-    raise AssertionError(f"not read within {TIMEOUT_SECONDS} s")
+        functions.invoke(FunctionName=api.stack.resource(consumer), Payload=json.dumps({"Records": []}))
+
+
+def wait_until_read(api: Api, session_ids: list[str]) -> None:
+    """Waits until the onboarding queue's consumer has read a message for each given session id."""
+
+    def all_read(found: list[dict[str, Any]]) -> bool:
+        read = Counter(each["session_id"] for each in found if each.get("message") == "message read")
+        return read >= Counter(session_ids)
+
+    facts_of(api, "StartOnboardingFunction", all_read)
