@@ -673,7 +673,7 @@ def test_an_erasure_requires_the_end_of_the_id_and_can_be_canceled(enter: Any, f
     expect(page.get_by_role("button", name="Erase…")).to_be_disabled()
     expect(_rows(page)).to_contain_text("erased")
     assert fresh_client.get(made["id"])["reference"] is None
-    expect(page.locator("body")).not_to_contain_text("order-10")
+    expect(page.locator("body")).not_to_contain_text("order-10", use_inner_text=True)
 
 
 # -- URLs -------------------------------------------------------------------------------------------------------------
