@@ -20,12 +20,22 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from likeness.adapters.table.inventory import DynamoPages
-from likeness.adapters.table.items import UPSTREAM_ID, Item, asset_from, due, encode_item, session_from
+from likeness.adapters.table.items import (
+    UPSTREAM_ID,
+    Item,
+    asset_from,
+    decode_item,
+    due,
+    encode_item,
+    session_from,
+)
 from likeness.contracts.inventory import MANIFEST, VERSION, BadLine, asset_items, read_line, session_item, single_item
+from likeness.domain.deletions import merged
 from likeness.domain.due import asset_due_at, session_due_at
 from likeness.domain.inventory import Export, HeldExport
 from likeness.runtime.system import SystemClock
 from likeness.steps.upkeep.export_inventory import ExportFiles, ExportInventory
+from ops.erasures import change_deletions
 
 #: The error of a write when the same item or a newer one exists.
 _REFUSED = "ConditionalCheckFailed"
@@ -183,6 +193,9 @@ class Restore:
             self.counts[f"{line.kind} {self._session(line.session)}"] += 1
         for each in line.assets:
             self.counts[f"asset {self._asset(each)}"] += 1
+        for each in (*([line.session] if line.session else ()), *line.assets):
+            if self._deletions(each):
+                self.counts["deletion requests restored"] += 1
 
     def _single(self, item: Item) -> str:
         # Entries never change, except that a key is revoked, which is never undone.
@@ -201,6 +214,16 @@ class Restore:
             lives = "attribute_not_exists(pk) OR #status <> :redacted"
             writes.append({"ConditionCheck": self._condition({"Key": key}, lives, {})})
         return self._written(writes)
+
+    def _deletions(self, item: Item) -> bool:
+        """Adds the records of requests to crun to an erased row that exists without them or with older ones."""
+        exported = decode_item(item).get("deletion_requests")
+        if not exported:
+            return False
+        key = {name: item[name] for name in ("pk", "sk")}
+        with suppress(self._client.exceptions.ConditionalCheckFailedException):  # the row is not erased
+            return change_deletions(self._client, self._table, key, lambda stored: merged(stored, exported))
+        return False
 
     def _newer(self, item: Item) -> Item:
         """Returns a put that replaces only older items that are not erased; a tombstone also replaces newer ones."""

@@ -115,6 +115,7 @@ def erase(
     left = [*tombstone["erasure"]["group_ids"], *tombstone["erasure"]["asset_ids"]]
     if left:
         click.echo(f"still at crun, which has no call to delete them: {' '.join(left)}")
+        click.echo("to ask its support, use: python -m ops erasure report")
 
 
 def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:

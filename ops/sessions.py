@@ -17,6 +17,7 @@ from likeness.contracts.views import (
     asset_view,
     attempt_view,
     consent_view,
+    deletion_view,
     iso,
     problem_view,
     request_view,
@@ -24,6 +25,7 @@ from likeness.contracts.views import (
 )
 from likeness.domain.asset import Asset
 from likeness.domain.caller import Caller
+from likeness.domain.deletions import session_deletions
 from likeness.domain.executions import executions_of
 from likeness.domain.progress import is_settled
 from likeness.domain.session import Attempt, Session, SessionFilter, SessionStatus
@@ -72,6 +74,9 @@ class Sessions:
             "settled": is_settled(session, assets, SystemClock().now()),
             "assets": self._assets(session, assets),
         }
+        if view["erasure"]:
+            requests = session_deletions(session, assets)
+            view["erasure"]["deletion_requests"] = [deletion_view(each) for each in requests]
         return view | ({"dead_letters": self._dead_letters(session_id)} if dead_letters else {})
 
     def client_of(self, session_id: str) -> str:

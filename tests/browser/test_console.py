@@ -9,16 +9,19 @@ import math
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from click.testing import CliRunner
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from local import emulator
 from local.media import DemoMedia, make_media
 from local.processes import free_port
 from local.stack import Stack
+from ops.cli import main as ops
 from ops.client_keys import ClientKeys
 from tests.browser.conftest import DESKTOP, TIMEOUT_MS, OpenPage, Watched, link_in
 from tests.browser.person import verified
@@ -674,6 +677,20 @@ def test_an_erasure_requires_the_end_of_the_id_and_can_be_canceled(enter: Any, f
     expect(_rows(page)).to_contain_text("erased")
     assert fresh_client.get(made["id"])["reference"] is None
     expect(page.locator("body")).not_to_contain_text("order-10", use_inner_text=True)
+
+
+def test_an_erased_session_shows_what_crun_was_asked_to_delete(enter: Any, fresh_client: Api, state_file: Path) -> None:
+    made = verified(fresh_client, reference="order-14")
+    group = fresh_client("DELETE", f"/sessions/{made['id']}").json()["group_id"]
+    watched = enter(fresh_client, f"#{made['id']}")
+    deletion = watched.page.locator("#deletions li")
+    expect(deletion).to_have_text(f"{group} (group): crun was not asked to delete it")
+    for command in (["asked", group], ["done", group, "--yes", "--ticket", "CR-4711"]):
+        result = CliRunner().invoke(ops, ["erasure", *command, "--state-file", str(state_file)])
+        assert result.exit_code == 0, result.output
+    watched.page.reload()
+    expect(deletion).to_have_text(re.compile(f"^{group} .*crun confirmed the deletion on 20.*, ticket CR-4711$"))
+    watched.accessible("erased session")
 
 
 # -- URLs -------------------------------------------------------------------------------------------------------------

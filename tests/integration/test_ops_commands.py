@@ -101,6 +101,16 @@ def test_a_session_is_erased_as_with_the_api(ops: Ops, api: Api, verified: str) 
     assert found["erasure"]["complete"]
     assert [each["file"] for each in found["assets"]] == ["none"]
     assert api("DELETE", f"/sessions/{verified}").json()["erasure"] == after["erasure"]
+    assert {each["status"] for each in after["erasure"]["deletion_requests"]} == {"not_asked"}
+    (group,), (asset,) = after["erasure"]["group_ids"], after["erasure"]["asset_ids"]
+    letter = ops("erasure", "report")
+    assert (letter.exit_code, f"- group {group}\n  - asset {asset}\n" in letter.stdout) == (0, True), letter.output
+    for command in (["asked", verified], ["done", asset, "--yes", "--ticket", "CR-4711"]):
+        result = ops("erasure", *command)
+        assert result.exit_code == 0, result.output
+    shown = {each["id"]: each["status"] for each in api.get(verified)["erasure"]["deletion_requests"]}
+    assert shown == {group: "asked", asset: "done"}
+    assert group not in ops("erasure", "report").stdout
 
 
 def test_a_session_is_followed_until_it_is_settled(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from types import UnionType
@@ -27,6 +28,8 @@ def _value(kind: Any, name: str) -> Any:
         return _value(get_args(kind)[0], name)
     if get_origin(kind) is tuple:
         return (name,)
+    if get_origin(kind) is Mapping:  # StoredDeletions: records as they are stored
+        return {name: {"status": "asked", "asked_at": 1_800_000_000.25}}
     if get_origin(kind) is dict:
         made = full(get_args(kind)[1])
         return {getattr(made, fields(made)[0].name): made}

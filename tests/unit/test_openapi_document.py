@@ -34,6 +34,7 @@ from likeness.contracts.views import (
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import ClientKey
 from likeness.domain.consent import ConsentText
+from likeness.domain.deletions import DeletionKind, DeletionStatus
 from likeness.domain.file_requests import FileRequest, RequestStatus
 from likeness.domain.files import UploadForm
 from likeness.domain.media.types import AssetType
@@ -206,7 +207,17 @@ OTHER = replace(
     WHOLE, last_error=Problem("link_expired", "Please try again."), consent=Consent("1", "2026-01-15T09:30:05Z")
 )
 DECLINED = replace(BARE, declined_at=AT)
-ERASED = replace(WHOLE, status=SessionStatus.REDACTED, erased_at=AT, other_group_ids=("group-2",))
+#: The records of both kinds of answers.
+ANSWERED: dict[str, dict[str, str | float]] = {
+    "group-2": {
+        "status": "refused_until", "asked_at": AT, "refused_at": AT, "refused_until": AT + 1, "recorded_at": AT,
+    },
+    "asset-1": {"status": "done", "asked_at": AT, "refused_at": AT, "refused_until": AT + 1, "done_at": AT,
+                "ticket": "CR-4711", "recorded_at": AT},
+}  # fmt: skip
+ERASED = replace(
+    WHOLE, status=SessionStatus.REDACTED, erased_at=AT, other_group_ids=("group-2",), deletion_requests=ANSWERED
+)
 WAITING = Asset(
     id="ast_x", session_id="ses_x", name="front", asset_type=AssetType.IMAGE, content_type="image/jpeg",
     status=AssetStatus.AWAITING_UPLOAD, object_key="secret", created_at=AT, updated_at=AT,
@@ -220,8 +231,9 @@ FAILED = replace(
     WAITING, id="ast_z", status=AssetStatus.FAILED,
     error=Problem("face_mismatch", "Another face.", upstream_code="FaceMismatch", retryable=True),
 )  # fmt: skip
+GONE = replace(ACTIVE, id="ast_g", status=AssetStatus.REDACTED, deletion_requests=ANSWERED)
 FORM = UploadForm("https://s3.test/", {"key": "k"}, AT)
-ASSETS = [asset_view(WAITING, FORM), asset_view(ACTIVE), asset_view(FAILED)]
+ASSETS = [asset_view(WAITING, FORM), asset_view(ACTIVE), asset_view(FAILED), asset_view(GONE)]
 DAY = Day(
     date(2026, 11, 25), 1, Counter(verified=1), Counter(lapsed=1), Counter(active=1), Counter(face_mismatch=1),
     Counter({4.757: 1}),
@@ -245,8 +257,8 @@ VIEWS: dict[str, list[Any]] = {
             WHOLE, [WAITING, ACTIVE, FAILED], uploads={WAITING.id: FORM}, max_attempts=10, h5_link="https://h5.test/",
             invite_url="https://api.test/invite#st",
         ),
-        session_view(OTHER, [WAITING, ACTIVE, FAILED], max_attempts=10, person=True),
-        session_view(ERASED, [WAITING, ACTIVE, FAILED]),
+        session_view(OTHER, [WAITING, ACTIVE, FAILED, GONE], max_attempts=10, person=True),
+        session_view(ERASED, [WAITING, ACTIVE, FAILED, GONE]),
         session_view(DECLINED, []),
     ],
     "SessionPage": [
@@ -324,7 +336,12 @@ def test_every_response_of_the_contract_is_compared_with_a_view() -> None:
     assert schemas == set(VIEWS)
 
 
-@pytest.mark.parametrize("kind", [SessionStatus, AttemptStatus, AssetStatus, RequestStatus, AssetType, Language])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        SessionStatus, AttemptStatus, AssetStatus, RequestStatus, AssetType, Language, DeletionKind, DeletionStatus,
+    ],
+)  # fmt: skip
 def test_an_enumeration_has_the_values_of_the_domain(kind: type[Any]) -> None:
     assert SCHEMAS[kind.__name__]["enum"] == [each.value for each in kind]
 

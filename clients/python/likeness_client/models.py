@@ -21,6 +21,8 @@ SessionStatus = Literal["requires_input", "processing", "verified", "canceled", 
 AttemptStatus = Literal["open", "passed", "failed", "lapsed", "verified", "lost"]
 AssetStatus = Literal["awaiting_upload", "uploaded", "submitting", "processing", "active", "failed", "redacted"]
 RequestStatus = Literal["open", "received", "active"]
+DeletionKind = Literal["group", "asset"]
+DeletionStatus = Literal["not_asked", "asked", "refused_until", "done"]
 ProblemCode = Literal[
     "bad_request",
     "conflict",
@@ -106,6 +108,26 @@ class UploadForm:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeletionRequest:
+    """The provider's copy of an erased group or asset, and the request to delete it there.
+
+    ``done`` means that the provider has confirmed the deletion to the operator of the service. ``refused_until`` is
+    when it can delete at the earliest.
+    """
+
+    id: str
+    kind: str
+    status: str
+    asked_at: datetime | None = None
+    refused_at: datetime | None = None
+    refused_until: datetime | None = None
+    done_at: datetime | None = None
+    #: The number of the provider's message with its answer.
+    ticket: str | None = None
+    recorded_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Asset:
     """One file of a person.
 
@@ -128,6 +150,8 @@ class Asset:
     earlier_crun_asset_id: str | None = None
     #: crun's further earlier ids of a file that was submitted more than twice.
     other_crun_asset_ids: tuple[str, ...] = ()
+    #: Of an erased file: what the provider was asked to delete.
+    deletion_requests: tuple[DeletionRequest, ...] = ()
     uri: str | None = None
     error: Failure | None = None
     uploaded_at: datetime | None = None
@@ -201,6 +225,8 @@ class Erasure:
     #: crun's ids of this session, for a request to its support; a listing does not contain them.
     group_ids: tuple[str, ...] = ()
     asset_ids: tuple[str, ...] = ()
+    #: What the provider was asked about each of them, and what it has answered.
+    deletion_requests: tuple[DeletionRequest, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from likeness.contracts.views import deletion_view
 from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.deletions import DeletionKind, DeletionRequest, are_readable, deletions, newest
 from likeness.domain.fields import exported
 from likeness.domain.file_requests import FileRequest
 from likeness.domain.ids import ASSET_ID, SESSION_ID
@@ -83,6 +85,11 @@ def _person(items: Sequence[Values]) -> Values:
             # crun's API cannot delete a group or an asset: its support needs these ids.
             ids = {each.get(name) for each in line["assets"] for name in ("crun_asset_id", "earlier_crun_asset_id")}
             ids |= {known for each in line["assets"] for known in each.get("other_crun_asset_ids", ())}
+            groups = [each for each in (session.get("group_id"), *session.get("other_group_ids", ())) if each]
+            requests = [
+                *deletions(DeletionKind.GROUP, groups, session.get("deletion_requests", {})),
+                *newest(each for asset in line["assets"] for each in _deletions(asset)),
+            ]
             line |= {
                 "kind": "tombstone",
                 "upstream": {
@@ -90,9 +97,15 @@ def _person(items: Sequence[Values]) -> Values:
                     "group_id": session.get("group_id"),
                     "other_group_ids": session.get("other_group_ids", []),
                     "asset_ids": sorted(filter(None, ids)),
+                    "deletion_requests": [deletion_view(each) for each in requests],
                 },
             }
     return line
+
+
+def _deletions(asset: Values) -> list[DeletionRequest]:
+    known = (asset.get("earlier_crun_asset_id"), *asset.get("other_crun_asset_ids", ()), asset.get("crun_asset_id"))
+    return deletions(DeletionKind.ASSET, filter(None, known), asset.get("deletion_requests", {}))
 
 
 def _asset(values: Values) -> Values:
@@ -147,6 +160,7 @@ def session_item(line: Values) -> Values:
     requests = given.get("requests", {})
     if not isinstance(requests, dict) or not all(isinstance(each, dict) for each in requests.values()):
         raise BadLine("its file requests cannot be read")
+    _require_deletions(given)
     if requests:
         given = given | {"requests": {name: _kept(each, _REQUEST) for name, each in requests.items()}}
     fields = [name for name in _SESSION if name != "ttl" or given.get("status") not in _STAYS]
@@ -168,11 +182,18 @@ def asset_items(line: Values) -> list[Values]:
             raise BadLine("an asset has no id")
         if given.get("session_id") != session_id:
             raise BadLine("an asset is of another session")
+        _require_deletions(given)
         name = "" if given.get("status") == AssetStatus.REDACTED else given["id"]
         key = {"pk": f"SESSION#{session_id}", "sk": f"ASSET#{given['id']}"}
         key |= {"upstream_id": given["crun_asset_id"]} if "crun_asset_id" in given else {}
         found.append({"name": name, "object_key": ""} | _kept(given, _ASSET + _FILE) | key)
     return found
+
+
+def _require_deletions(given: Values) -> None:
+    stored = given.get("deletion_requests", {})
+    if not isinstance(stored, dict) or not are_readable(stored):
+        raise BadLine("its deletion requests cannot be read")
 
 
 def _session_id(line: Values) -> str:

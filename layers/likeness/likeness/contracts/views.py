@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from likeness.domain.asset import Asset
+from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.consent import ConsentText
 from likeness.domain.fields import shown
 from likeness.domain.file_requests import FileRequest
 from likeness.domain.files import UploadForm
 from likeness.domain.progress import is_settled, request_status
 from likeness.domain.session import Attempt, Consent, Problem, Session, SessionPage
+
+if TYPE_CHECKING:
+    from likeness.domain.deletions import DeletionRequest
 
 
 def iso(seconds: float | None) -> str | None:
@@ -36,6 +39,10 @@ def asset_view(asset: Asset, upload: UploadForm | None = None) -> dict[str, Any]
         view["earlier_crun_asset_id"] = asset.earlier_crun_asset_id
     if asset.other_crun_asset_ids:
         view["other_crun_asset_ids"] = list(asset.other_crun_asset_ids)
+    if asset.status is AssetStatus.REDACTED and asset.crun_asset_ids:
+        from likeness.domain.deletions import asset_deletions  # only erased files need it
+
+        view["deletion_requests"] = [deletion_view(each) for each in asset_deletions(asset)]
     if upload:
         view["upload"] = {"url": upload.url, "fields": upload.fields, "expires_at": iso(upload.expires_at)}
     return view
@@ -48,6 +55,21 @@ def _shown(name: str, value: Any) -> Any:
     if isinstance(value, StrEnum):
         return value.value
     return iso(value) if name.endswith("_at") else value
+
+
+def deletion_view(request: DeletionRequest) -> dict[str, Any]:
+    """What crun was asked about one id of an erased session or file."""
+    return {
+        "id": request.id,
+        "kind": request.kind.value,
+        "status": request.status.value,
+        "asked_at": iso(request.asked_at),
+        "refused_at": iso(request.refused_at),
+        "refused_until": iso(request.refused_until),
+        "done_at": iso(request.done_at),
+        "ticket": request.ticket,
+        "recorded_at": iso(request.recorded_at),
+    }
 
 
 def preview_view(url: str, expires_at: float, content_type: str) -> dict[str, Any]:
@@ -158,8 +180,14 @@ def session_view(
         # crun's API cannot delete a group or an asset: its support needs these ids.
         view["erasure"] = {"erased_at": iso(session.erased_at), "upstream": "not_supported_by_provider"}
         if assets is not None:
+            from likeness.domain.deletions import session_deletions  # only erased sessions need it
+
             ids = {known for each in assets for known in each.crun_asset_ids}
-            view["erasure"] |= {"group_ids": session.group_ids, "asset_ids": sorted(ids)}
+            view["erasure"] |= {
+                "group_ids": session.group_ids,
+                "asset_ids": sorted(ids),
+                "deletion_requests": [deletion_view(each) for each in session_deletions(session, assets)],
+            }
     if invite_url:
         view["invite_url"] = invite_url
     return view

@@ -9,7 +9,7 @@ from enum import StrEnum
 from likeness.domain.fields import about
 from likeness.domain.ids import asset_id
 from likeness.domain.media.types import AssetType
-from likeness.domain.session import Problem, Session
+from likeness.domain.session import Problem, Session, StoredDeletions
 from likeness.errors import UpstreamRefused
 
 NAME_LIMIT = 64
@@ -103,6 +103,8 @@ class Asset:
     request: str | None = field(default=None, metadata=about(exported=True, shown=True, erased=True))
     #: Whether the session's count no longer includes it: it was erased, or its form expired without a file.
     given_back: bool = field(default=False, metadata=about(sparse=True, exported=True))
+    #: What crun was asked about the AssetIds after the erasure, as it is stored.
+    deletion_requests: StoredDeletions = field(default_factory=dict, metadata=about(sparse=True, exported=True))
 
     def waits(self, now: float) -> bool:
         """Whether its file can still be uploaded, because its form has not expired."""

@@ -19,6 +19,8 @@ from likeness.errors import Conflict
 LINK_LIFETIME_SECONDS = 120
 MAX_ASSETS_PER_SESSION = 200
 SESSION_TOKEN_LIFETIME_SECONDS = 7 * 86_400
+#: Records of requests to crun to delete an id, by id. Only what shows erased rows reads them (domain/deletions.py).
+StoredDeletions = Mapping[str, Mapping[str, str | float]]
 
 
 class SessionStatus(StrEnum):
@@ -161,6 +163,8 @@ class Session:
     drop_in: DropIn | None = field(default=None, metadata=about(DropIn, erased=True))
     #: Further groups that crun returned, for example for a second check that was passed at the same time.
     other_group_ids: tuple[str, ...] = field(default=(), metadata=about(tuple, sparse=True, exported=True))
+    #: What crun was asked about the groups after the erasure, as it is stored.
+    deletion_requests: StoredDeletions = field(default_factory=dict, metadata=about(sparse=True, exported=True))
 
     @property
     def group_ids(self) -> list[str]:

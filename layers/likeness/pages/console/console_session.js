@@ -242,12 +242,38 @@ function factsOf(session) {
   if (session.erasure) {
     facts.push(timeFact("Erased", session.erasure.erased_at));
     facts.push(
-      fact("At crun", "crun cannot delete through its API: data under these ids stays until its support removes it."),
+      fact(
+        "At crun",
+        "crun cannot delete through its API: data under these ids stays until its support removes it.",
+        deletionList(session.erasure.deletion_requests ?? []),
+      ),
     );
   } else if (session.status === "redacted") {
     facts.push(fact("Erased", "not complete: press Erase again"));
   }
   return facts;
+}
+
+const dayText = (iso) => (iso ?? "").slice(0, 10);
+
+/** Returns a list with the state of each id's deletion at crun, or null without ids. */
+function deletionList(requests) {
+  if (requests.length === 0) return null;
+  const item = (each) => h("li", {}, h("code", {}, each.id), ` (${each.kind}): ${deletionText(each)}`);
+  return h("ul", { id: "deletions" }, ...requests.map(item));
+}
+
+/** What crun was asked about an id, and what it has answered. The days are UTC, as the operator has recorded them. */
+function deletionText(request) {
+  const asked = `asked on ${dayText(request.asked_at)}`;
+  const states = {
+    not_asked: "crun was not asked to delete it",
+    asked,
+    refused_until: `refused until ${dayText(request.refused_until)} (${asked})`,
+    done: `crun confirmed the deletion on ${dayText(request.done_at)}`,
+  };
+  const ticket = request.ticket ? `, ticket ${request.ticket}` : "";
+  return (states[request.status] ?? words(request.status)) + ticket;
 }
 
 const REQUEST_WORDS = { open: "not received", received: "received", active: "active" };
