@@ -689,6 +689,7 @@ def test_an_erased_session_shows_what_crun_was_asked_to_delete(enter: Any, fresh
         result = CliRunner().invoke(ops, ["erasure", *command, "--state-file", str(state_file)])
         assert result.exit_code == 0, result.output
     watched.page.reload()
+    expect(watched.page.locator("#facts")).to_contain_text("crun's support has confirmed the deletion.")
     expect(deletion).to_have_text(re.compile(f"^{group} .*crun confirmed the deletion on 20.*, ticket CR-4711$"))
     watched.accessible("erased session")
 

@@ -241,13 +241,12 @@ function factsOf(session) {
   }
   if (session.erasure) {
     facts.push(timeFact("Erased", session.erasure.erased_at));
-    facts.push(
-      fact(
-        "At crun",
-        "crun cannot delete through its API: data under these ids stays until its support removes it.",
-        deletionList(session.erasure.deletion_requests ?? []),
-      ),
-    );
+    const requests = session.erasure.deletion_requests ?? [];
+    const deleted = requests.length > 0 && requests.every((each) => each.status === "done");
+    const note = deleted
+      ? "crun's support has confirmed the deletion."
+      : "crun cannot delete through its API: data under these ids stays until its support removes it.";
+    facts.push(fact("At crun", note, deletionList(requests)));
   } else if (session.status === "redacted") {
     facts.push(fact("Erased", "not complete: press Erase again"));
   }
