@@ -86,7 +86,7 @@ class Tenant:
         return DynamoWebhooks(emulator.client("dynamodb", stack.emulator_endpoint), stack.outputs["TableName"])
 
     def wait_for_failure(self, failure: str) -> None:
-        """Waits until the endpoint's last failure is ``failure``, by the table: the emulator can lose lines of a log."""
+        """Waits until the table says that the last failure is ``failure``. The emulator can lose lines of a log."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while (found := self.webhooks.find(self.client_id, self.endpoint)) is None or found.last_failure != failure:
             assert time.monotonic() < deadline, found
