@@ -50,7 +50,7 @@ _WHOLE = {"invite.html": ("invite.css", "invite.js"), "console.html": ("console.
 #: The page that has languages.
 _PERSONS = "invite.html"
 #: The most characters of a logo that is in the page. A larger one is a file, which browsers keep.
-_SMALL_LOGO = 4096
+_SMALL_LOGO = 2048
 _TRADITIONAL = re.compile(r"zh\b.*\b(hant|tw|hk|mo)\b", re.IGNORECASE)
 _FOR_EVER = "public, max-age=31536000, immutable"
 

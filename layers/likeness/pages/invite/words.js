@@ -26,7 +26,7 @@ export async function wordsIn(language) {
 function words(language, texts) {
   const number = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
   const t = (key, values = {}) =>
-    texts[key].replace(/\{(\w+)\}/g, (_, name) =>
+    (texts[key] ?? "").replace(/\{(\w+)\}/g, (_, name) =>
       typeof values[name] === "number" ? number.format(values[name]) : (values[name] ?? ""),
     );
   t.language = language;
