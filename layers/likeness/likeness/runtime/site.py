@@ -42,15 +42,18 @@ _OPERATORS_LOGO = "logo.svg"
 #: Placeholders of the person's page: the logo, or else the product's icon; whether to announce a sign-in; its data.
 _MARK, _SIGN_IN, _TEXTS, _LIMIT_FACTS = "__MARK__", "__SIGN_IN__", "__TEXTS__", "__LIMITS__"
 #: Placeholders of the pages that are one file.
-_ICON, _STYLE, _SCRIPT = "__ICON__", "__STYLE__", "__SCRIPT__"
+_ICON, _STYLE, _SCRIPT, _EARLY = "__ICON__", "__STYLE__", "__SCRIPT__", "__EARLY__"
 #: The pages by their routes.
 _HTML = {"/invite": "invite.html", "/console": "console.html", "/docs": "docs.html"}
-#: The pages that contain their script and style: the files of these.
-_WHOLE = {"invite.html": ("invite.css", "invite.js"), "console.html": ("console.css", "console.js")}
+#: The pages that contain their style and scripts: the files of these, by placeholder.
+_WHOLE = {
+    "invite.html": {_STYLE: "invite.css", _EARLY: "invite_early.js", _SCRIPT: "invite.js"},
+    "console.html": {_STYLE: "console.css", _SCRIPT: "console.js"},
+}
 #: The page that has languages.
 _PERSONS = "invite.html"
 #: The most characters of a logo that is in the page. A larger one is a file, which browsers keep.
-_SMALL_LOGO = 2048
+_SMALL_LOGO = 1500
 _TRADITIONAL = re.compile(r"zh\b.*\b(hant|tw|hk|mo)\b", re.IGNORECASE)
 _FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -193,9 +196,10 @@ class Site:
         icon = _data_url(files()["icon.svg"].read_text("utf-8"))
         parts = {_VERSION: self.version, _ICON: icon}
         if name in _WHOLE:
-            style, script = (files()[each].read_text("utf-8") for each in _WHOLE[name])
-            parts |= {_STYLE: style, _SCRIPT: script}
-            allowed = policy(self._upload_addresses, style=_hash(style), script=_hash(script))
+            whole = {placeholder: files()[each].read_text("utf-8") for placeholder, each in _WHOLE[name].items()}
+            parts |= whole
+            style, *scripts = map(_hash, whole.values())
+            allowed = policy(self._upload_addresses, style=style, script=" ".join(scripts))
         if language:
             texts = files()[f"texts_{language}.json"].read_text("utf-8").strip()
             parts |= {_TEXTS: f'{{"language":"{language}","texts":{texts}}}', _LIMIT_FACTS: self._limits}
