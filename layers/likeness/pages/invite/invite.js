@@ -7,7 +7,7 @@ import { h, setText } from "./dom.js";
 import { FilesStep } from "./files.js";
 import { element, frameWords, notice, showInApp, showPhone, showSteps } from "./frame.js";
 import { isOpen, placeOf, pollDelay, stepOf, tokenIn } from "./state.js";
-import { LANGUAGES, languageOf, problemWords, wordsIn } from "./texts.js";
+import { Memory, firstPath, sessionIn, takeToken } from "./token.js";
 import {
   consentView,
   declinedView,
@@ -19,6 +19,7 @@ import {
   spentView,
   waitingView,
 } from "./views.js";
+import { LANGUAGES, firstWords, problemWords, wordsIn } from "./words.js";
 
 const STATUSES = ["requires_input", "processing", "verified", "canceled", "redacted"];
 const SOON_MS = 3000;
@@ -27,38 +28,12 @@ const TOAST_MS = 6000;
 /** How long a redirect may take before its button works again. */
 const LEAVING_MS = 10_000;
 
-/** Values stored for this tab. If the browser allows no storage, they last until a reload. */
-class Memory {
-  constructor() {
-    this.kept = new Map();
-  }
-
-  get(name, otherwise = null) {
-    try {
-      const text = sessionStorage.getItem(name);
-      return text === null ? (this.kept.get(name) ?? otherwise) : JSON.parse(text);
-    } catch {
-      return this.kept.get(name) ?? otherwise;
-    }
-  }
-
-  set(name, value) {
-    this.kept.set(name, value);
-    try {
-      if (value === null) sessionStorage.removeItem(name);
-      else sessionStorage.setItem(name, JSON.stringify(value));
-    } catch {
-      // The map above keeps the value in private windows and on full disks.
-    }
-  }
-}
-
 /** The page of one invite link. */
 class App {
   constructor(memory, key) {
     this.memory = memory;
     this.key = key;
-    this.sessionId = key.slice(3).split(".")[0];
+    this.sessionId = sessionIn(key);
     this.onComputer = matchMedia("(pointer: fine) and (min-width: 60rem)").matches;
     this.session = null;
     this.view = null;
@@ -76,9 +51,15 @@ class App {
 
   // --- words
 
-  useLanguage(language) {
-    this.t = wordsIn(language);
-    frameWords(this.t);
+  /** Shows the page in a language, as soon as its texts have arrived. */
+  async useLanguage(language) {
+    this.wanted = language;
+    if (this.shown?.place === "consent") this.consentText(language);
+    const t = await wordsIn(language);
+    if (language !== this.wanted) return; // the person has chosen another one
+    this.t = t;
+    frameWords(t);
+    this.draw();
   }
 
   announce(text) {
@@ -112,10 +93,22 @@ class App {
     return this.asking;
   }
 
+  /** Gets the session; the first time with the consent text, in a request that early.js may have begun. */
+  async get() {
+    if (this.session) return call(this.key, "GET", this.path());
+    const path = firstPath(this.key, this.memory.get("language"));
+    const { early } = /** @type {any} */ (globalThis);
+    const begun = early?.path === path ? early : null;
+    if (begun) early.path = null;
+    const { consent_text: text, ...session } = await call(this.key, "GET", path, null, { begun });
+    if (text) this.texts.set(text.language, text);
+    return session;
+  }
+
   async ask() {
     const { epoch } = this;
     try {
-      const session = await call(this.key, "GET", this.path());
+      const session = await this.get();
       // A request that was sent before a change on this page may not include the change.
       if (epoch !== this.epoch) return this.ask();
       this.take(session);
@@ -141,7 +134,7 @@ class App {
   reportConnection(error) {
     this.failures = error ? this.failures + 1 : 0;
     this.pauseMs = error ? Math.max((error.retryAfter ?? 0) * 1000, Math.min(30_000, 2500 * 2 ** this.failures)) : 0;
-    const { text, detail } = error ? this.troubleWords(error) : {};
+    const { text, detail } = error && this.t ? this.troubleWords(error) : {};
     this.trouble = error && (detail ? `${text} ${detail}` : text);
     notice(this.trouble);
   }
@@ -192,9 +185,8 @@ class App {
 
   // --- consent
 
-  /** Returns the consent text in the current language, or null while it loads. The page is drawn again afterwards. */
-  consentText() {
-    const { language } = this.t;
+  /** Returns the consent text in a language, or null while it loads. The page is drawn again afterwards. */
+  consentText(language = this.t.language) {
     if (!this.texts.has(language)) this.texts.set(language, this.fetchConsent(language));
     return this.texts.get(language) instanceof Promise ? null : this.texts.get(language);
   }
@@ -316,6 +308,8 @@ class App {
   draw() {
     if (this.leaving) return;
     if (!this.session && !this.refused) return;
+    // The first view appears in the person's language at once.
+    if (!this.shown && this.t?.language !== this.wanted) return;
     const place = this.refused ? "refused" : this.place();
     // The view is drawn only with its text, so that nothing moves while the person is about to press.
     if (place === "consent" && !this.consentText()) return this.disableConsent();
@@ -380,13 +374,13 @@ class App {
   // --- events
 
   run() {
-    this.useLanguage(this.memory.get("language") ?? languageOf(navigator.languages));
+    this.t = firstWords();
+    if (this.t) showPhone(this, null);
+    this.useLanguage(this.memory.get("language") ?? this.t?.language ?? "en");
     element("language").addEventListener("change", (event) => {
       this.memory.set("language", event.target.value);
       this.useLanguage(event.target.value);
-      this.draw();
     });
-    showPhone(this, null);
     this.listen();
     this.refresh();
     // The countdown and expiry of a link need no response.
@@ -438,8 +432,11 @@ function showStatus() {
   const known = STATUSES.includes(status);
   const words = !known ? "no_token" : ["canceled", "redacted"].includes(status) ? status : `status_${status}`;
   const sign = { processing: "good", verified: "good" }[status] ?? "calm";
-  const draw = (language) => {
-    const t = wordsIn(language);
+  let wanted = null;
+  const draw = async (language) => {
+    wanted = language;
+    const t = await wordsIn(language);
+    if (language !== wanted) return;
     frameWords(t);
     showSteps(t, null);
     const view = sentenceView(t, words, sign);
@@ -449,22 +446,7 @@ function showStatus() {
     document.title = `${view.element.querySelector("h1").textContent} · ${t("title")}`;
   };
   element("language").addEventListener("change", (event) => draw(event.target.value));
-  draw(languageOf(navigator.languages));
-}
-
-function takeToken(memory) {
-  // Some chat apps encode the "#", which makes the token a part of the path.
-  const broken = location.hash.startsWith("#st_") ? location.hash.slice(1) : null;
-  const given = tokenIn(location.hash) ?? tokenIn(location.pathname) ?? broken;
-  if (given && given !== memory.get("token")) {
-    for (const name of ["link", "replaced", "language"]) memory.set(name, null);
-    memory.set("token", given);
-  }
-  const token = memory.get("token");
-  // With a token, the session has the status. Neither of them stays in the URL.
-  const path = location.pathname.replace(/[^/]*$/, "invite");
-  if (token && (location.hash || location.search || path !== location.pathname)) history.replaceState(null, "", path);
-  return token;
+  draw(firstWords()?.language ?? "en");
 }
 
 function main() {
