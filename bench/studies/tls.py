@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+import hash_roots
 from bench.studies.artefact import build
 from bench.table import Row
 
@@ -133,7 +134,7 @@ def trusting(folder: Path) -> dict[str, str]:
     """Returns the environment of a process that trusts all ordinary authorities and ours.
 
     Copies of the bundles that the product reads, certifi's and those in its own package, get one more certificate.
-    So reading a bundle costs as much as usual.
+    So reading a bundle costs as much as usual. Beside certifi's copy is the folder of roots, as in the layer.
     """
     path, ours = folder / "path", (folder / "ca.pem").read_bytes()
     certifi_copy, layers = path / "certifi", build().layers
@@ -145,6 +146,7 @@ def trusting(folder: Path) -> dict[str, str]:
     shutil.copytree(layers[1] / "python" / "likeness", path / "likeness")
     for bundle in path.rglob("*.pem"):
         bundle.write_bytes(bundle.read_bytes() + b"\n" + ours)
+    hash_roots.write((certifi_copy / "cacert.pem").read_text("utf-8"), certifi_copy / "roots")
     return {
         "PYTHONPATH": os.pathsep.join(map(str, [path, layers[0] / "python"])),
         "SSL_CERT_FILE": str(certifi_copy / "cacert.pem"),
