@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from likeness.adapters.aws import CONFLICT_SECONDS, despite_conflicts, get_items, translated, update_item
-from likeness.adapters.table import listing
 from likeness.adapters.table.items import (
     UPSTREAM_ID,
     Item,
@@ -36,12 +35,9 @@ from likeness.adapters.table.items import (
     session_key,
 )
 from likeness.domain.asset import MAX_PERSON_SLOTS, Asset, AssetStatus
-from likeness.domain.consent import ConsentText
 from likeness.domain.due import PROGRESS_SECONDS, attempt_due_at, shard_of
 from likeness.domain.fields import erased
-from likeness.domain.file_requests import FileRequest
 from likeness.domain.ids import bare, ulid_before
-from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.progress import is_open
 from likeness.domain.session import (
     EVERY_SESSION,
@@ -55,7 +51,6 @@ from likeness.domain.session import (
     SessionPage,
     SessionStatus,
 )
-from likeness.domain.stats import Facts
 from likeness.errors import ConditionFailed, TooManyAttempts
 
 if TYPE_CHECKING:
@@ -67,6 +62,11 @@ if TYPE_CHECKING:
         TransactWriteItemTypeDef,
         UpdateTypeDef,
     )
+
+    from likeness.domain.consent import ConsentText
+    from likeness.domain.file_requests import FileRequest
+    from likeness.domain.polling import History
+    from likeness.domain.stats import Facts
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
 #: A consent removes the refusal, so that the attribute exists only without a consent.
@@ -189,10 +189,14 @@ class DynamoStore:
         self, client_id: str, *, limit: int, cursor: str | None, wanted: SessionFilter = EVERY_SESSION
     ) -> SessionPage:
         """See the port and listing.py."""
+        from likeness.adapters.table import listing
+
         return listing.list_sessions(self._client, self._table, client_id, limit=limit, cursor=cursor, wanted=wanted)
 
     def read_facts(self, client_id: str, *, oldest: str, newest: str, page_size: int) -> Facts:
         """See the port. Reads two indexes in parallel. What one has read beyond the other is left for the next call."""
+        from likeness.domain.stats import Facts
+
         bounds = (client_id, oldest, newest)
         sessions = _reading(
             _PROGRESS_INDEX,
@@ -791,7 +795,7 @@ class DynamoStore:
         self,
         asset: Asset,
         expected: Sequence[AssetStatus],
-        seen: History = NOTHING_SEEN,
+        seen: History | None = None,
         *,
         first_active: bool = False,
     ) -> None:
@@ -802,7 +806,7 @@ class DynamoStore:
         if first_active:
             writes.append(self._first_active(asset))
         with translated():
-            if seen.total and self._write_and_count(writes, asset, seen):
+            if seen and seen.total and self._write_and_count(writes, asset, seen):
                 return
             if len(writes) == 1:
                 despite_conflicts(lambda: self._client.put_item(**put))
