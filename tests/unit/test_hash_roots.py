@@ -46,10 +46,10 @@ def _authority(folder: Path, subject: tuple[str, ...]) -> str:
         ):
             builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
         made.append(builder.sign(keys[0], hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    key = keys[1].private_bytes(
+    secret = keys[1].private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    (folder / "server.pem").write_bytes(key + made[1])
+    (folder / "server.pem").write_bytes(secret + made[1])
     return made[0].decode()
 
 
