@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -21,6 +22,8 @@ from likeness.runtime.request import caller_of, correlation_id_of, headers_of, r
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+#: A parameter in the path of a route, as in the template: ``{session_id}``.
+_PARAMETER = re.compile(r"\{(\w+)\}")
 #: An API Gateway proxy response.
 Response = dict[str, Any]
 Action = TypeVar("Action", bound=Callable[..., Response])
@@ -95,8 +98,9 @@ class App:
         action = self._actions.get((event["httpMethod"], event["resource"]))
         if action is None:
             return problem(NotFound("Route not found"))
-        parameters = {name: quote(value, safe="") for name, value in (event.get("pathParameters") or {}).items()}
         try:
+            values: Mapping[str, str] = event.get("pathParameters") or {}
+            parameters = {name: quote(values[name], safe="") for name in _PARAMETER.findall(event["resource"])}
             return action(**parameters)
         except LikenessError as error:
             report(error)
