@@ -28,9 +28,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-import hash_roots
 from bench.studies.artefact import build
 from bench.table import Row
+from local.processes import ROOT
 
 SAMPLES = 11
 _GOAL = 4.0
@@ -146,7 +146,10 @@ def trusting(folder: Path) -> dict[str, str]:
     shutil.copytree(layers[1] / "python" / "likeness", path / "likeness")
     for bundle in path.rglob("*.pem"):
         bundle.write_bytes(bundle.read_bytes() + b"\n" + ours)
-    hash_roots.write((certifi_copy / "cacert.pem").read_text("utf-8"), certifi_copy / "roots")
+    hash_roots = ROOT / "layers" / "dependencies" / "hash_roots.py"
+    subprocess.run(
+        [sys.executable, str(hash_roots), str(certifi_copy / "cacert.pem"), str(certifi_copy / "roots")], check=True
+    )
     return {
         "PYTHONPATH": os.pathsep.join(map(str, [path, layers[0] / "python"])),
         "SSL_CERT_FILE": str(certifi_copy / "cacert.pem"),
