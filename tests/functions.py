@@ -63,19 +63,17 @@ class Context:
 
 @contextmanager
 def one_authority() -> Iterator[None]:
-    """In the block, functions that start read the first certificate authority that requests knows, and no other.
+    """In the block, functions that start read the first certificate authority of the bundle, and no other.
 
     Reading all of them takes as long as everything else that a function does when it starts. Nobody speaks TLS here.
     """
-    from requests.utils import DEFAULT_CA_BUNDLE_PATH
-
     from likeness.adapters.http import https  # not above: bench imports this module, and measures what functions import
 
     end = "-----END CERTIFICATE-----\n"
     with pytest.MonkeyPatch.context() as patch, NamedTemporaryFile("w", suffix=".pem") as authorities:
-        authorities.write(Path(DEFAULT_CA_BUNDLE_PATH).read_text("utf-8").partition(end)[0] + end)
+        authorities.write(Path(https.CA_BUNDLE).read_text("utf-8").partition(end)[0] + end)
         authorities.flush()
-        patch.setattr(https, "DEFAULT_CA_BUNDLE_PATH", authorities.name)
+        patch.setattr(https, "CA_BUNDLE", authorities.name)
         yield
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-import requests
+import urllib3
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
@@ -179,7 +179,7 @@ class _Listener:
     address: str
     calls: list[Callable[[], object]] = field(default_factory=list)
     _parameters: dict[str, Any] = field(default_factory=dict)
-    _http: requests.Session = field(default_factory=requests.Session)
+    _http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False))
 
     def asked(self, params: dict[str, Any], **_: Any) -> None:
         self._parameters = dict(params)
@@ -197,37 +197,32 @@ class _Listener:
 
         self.calls.append(again)
 
-    def sent(self, request: requests.PreparedRequest, **options: Any) -> None:
-        if not str(request.url).startswith(self.address):
+    def sent(self, method: str, url: str, **options: Any) -> None:
+        if not url.startswith(self.address):
             return  # a person's own host, which no replay serves: the attempt to connect would be most of the floor
-        kept = {"headers": dict(request.headers), "data": request.body, "timeout": options["timeout"]}
 
         def again() -> None:
-            with self._http.request(
-                str(request.method), str(request.url), stream=True, allow_redirects=False, **kept
-            ) as answer:
-                answer.raw.read(decode_content=True)
+            self._http.urlopen(method, url, **options).read(decode_content=True)
 
         self.calls.append(again)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Records the calls in the block."""
-        self._http.trust_env = False
-        clients, send = list(bootstrap._clients.values()), requests.Session.send
+        clients, urlopen = list(bootstrap._clients.values()), urllib3.PoolManager.urlopen
 
-        def sending(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-            self.sent(request, **options)
-            return send(session, request, **options)
+        def opening(pool: urllib3.PoolManager, method: str, url: str, **options: Any) -> urllib3.BaseHTTPResponse:
+            self.sent(method, url, **options)
+            return urlopen(pool, method, url, **options)
 
         for client in clients:
             client.meta.events.register("provide-client-params", self.asked)
             client.meta.events.register("before-call", self.called)
-        requests.Session.send = sending  # type: ignore[assignment, method-assign]
+        urllib3.PoolManager.urlopen = opening  # type: ignore[assignment, method-assign]
         try:
             yield
         finally:
-            requests.Session.send = send  # type: ignore[method-assign]
+            urllib3.PoolManager.urlopen = urlopen  # type: ignore[method-assign]
             for client in clients:
                 client.meta.events.unregister("provide-client-params", self.asked)
                 client.meta.events.unregister("before-call", self.called)

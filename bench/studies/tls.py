@@ -30,6 +30,7 @@ from cryptography.x509.oid import NameOID
 
 from bench.studies.artefact import build
 from bench.table import Row
+from local.processes import ROOT
 
 SAMPLES = 11
 _GOAL = 4.0
@@ -133,7 +134,7 @@ def trusting(folder: Path) -> dict[str, str]:
     """Returns the environment of a process that trusts all ordinary authorities and ours.
 
     Copies of the bundles that the product reads, certifi's and those in its own package, get one more certificate.
-    So reading a bundle costs as much as usual.
+    So reading a bundle costs as much as usual. Beside certifi's copy is the folder of roots, as in the layer.
     """
     path, ours = folder / "path", (folder / "ca.pem").read_bytes()
     certifi_copy, layers = path / "certifi", build().layers
@@ -145,6 +146,10 @@ def trusting(folder: Path) -> dict[str, str]:
     shutil.copytree(layers[1] / "python" / "likeness", path / "likeness")
     for bundle in path.rglob("*.pem"):
         bundle.write_bytes(bundle.read_bytes() + b"\n" + ours)
+    hash_roots = ROOT / "layers" / "dependencies" / "hash_roots.py"
+    subprocess.run(
+        [sys.executable, str(hash_roots), str(certifi_copy / "cacert.pem"), str(certifi_copy / "roots")], check=True
+    )
     return {
         "PYTHONPATH": os.pathsep.join(map(str, [path, layers[0] / "python"])),
         "SSL_CERT_FILE": str(certifi_copy / "cacert.pem"),

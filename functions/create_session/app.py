@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from likeness.contracts.body import parse_body
 from likeness.contracts.http import NewSession
 from likeness.runtime import bootstrap
-from likeness.runtime.http import answer, handler_of, make_app
+from likeness.runtime.http import Response, answer, handler_of, make_app
 from likeness.runtime.logging import logger
 
 app = make_app()
@@ -18,21 +16,21 @@ idempotency = bootstrap.idempotency("app.create.<locals>.once")
 
 
 @app.post("/sessions")
-def create() -> Response[str]:
+def create() -> Response:
     """Creates a session; with an Idempotency-Key, the same request returns the same response for a day."""
-    body = parse_body(NewSession, app.current_event.decoded_body)
+    body = parse_body(NewSession, app.body)
     view = idempotency(app, body, lambda: sessions.create(app.caller, body, base_url(app.event), app.correlation_id))
     return answer(view, 201)
 
 
-@app.post("/sessions/<session_id>/attempts")
-def create_attempt(session_id: str) -> Response[str]:
+@app.post("/sessions/{session_id}/attempts")
+def create_attempt(session_id: str) -> Response:
     """Creates a new H5 link for the session."""
     return answer(sessions.create_attempt(app.caller, session_id, base_url(app.event)), 201)
 
 
-@app.post("/sessions/<session_id>/invite")
-def renew_invite(session_id: str) -> Response[str]:
+@app.post("/sessions/{session_id}/invite")
+def renew_invite(session_id: str) -> Response:
     """Creates a new invite link and invalidates the earlier ones."""
     view = sessions.renew_invite(app.caller, session_id, base_url(app.event))
     logger.info("invite renewed", extra={"session_id": view["id"]})

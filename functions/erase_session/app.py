@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from likeness.runtime import bootstrap
-from likeness.runtime.http import answer, handler_of, make_app
+from likeness.runtime.http import Response, answer, handler_of, make_app
 from likeness.runtime.logging import logger
 
 app = make_app()
@@ -14,8 +12,8 @@ erase_session = bootstrap.erase_session()
 erase_asset = bootstrap.erase_asset()
 
 
-@app.delete("/sessions/<session_id>")
-def erase(session_id: str) -> Response[str]:
+@app.delete("/sessions/{session_id}")
+def erase(session_id: str) -> Response:
     """Erases a session; a repetition changes nothing."""
     caller = app.caller
     tombstone = erase_session(caller, session_id)
@@ -24,8 +22,8 @@ def erase(session_id: str) -> Response[str]:
     return answer(tombstone)
 
 
-@app.delete("/sessions/<session_id>/assets/<asset_id>")
-def erase_one(session_id: str, asset_id: str) -> Response[str]:
+@app.delete("/sessions/{session_id}/assets/{asset_id}")
+def erase_one(session_id: str, asset_id: str) -> Response:
     """Erases an asset; a repetition changes nothing."""
     caller = app.caller
     asset = erase_asset(caller, session_id, asset_id)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from likeness.runtime import bootstrap
-from likeness.runtime.http import answer, handler_of, make_app
+from likeness.runtime.http import Response, answer, handler_of, make_app
 
 app = make_app()
 handler = handler_of(app)
@@ -13,7 +11,7 @@ stats = bootstrap.get_stats()
 
 
 @app.get("/stats")
-def get_stats() -> Response[str]:
+def get_stats() -> Response:
     """Returns the client's statistics by day."""
     wanted = {"first": app.query.get("from"), "last": app.query.get("to"), "cursor": app.query.get("cursor")}
     return answer(stats(app.caller, **wanted))

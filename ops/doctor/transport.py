@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from likeness.adapters.http.https import OwnSession
+from requests import Response, Session
 
 CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 10.0
@@ -63,6 +63,16 @@ class Budget:
         if left <= 0:
             raise OutOfTime
         return left
+
+
+class OwnSession(Session):
+    """A session that treats a redirect like any other response.
+
+    requests would read the whole body of a redirect, without a limit, even with ``allow_redirects=False``.
+    """
+
+    def get_redirect_target(self, resp: Response) -> None:
+        """Returns None, so that no response counts as a redirect."""
 
 
 class Transport:

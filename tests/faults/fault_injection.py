@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from io import BytesIO
 from typing import Any
 
 import requests
+import urllib3
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from moto.core.models import botocore_stubber
 
@@ -199,54 +201,38 @@ class FaultInjector:
     @contextmanager
     def over_http(self) -> Iterator[None]:
         """Numbers requests to crun, too, in the block."""
-        real = requests.Session.send
+        real = urllib3.PoolManager.urlopen
 
-        def send(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-            if self._by is None or CRUN_CALLS not in str(request.url):
-                return real(session, request, **options)
-            return self._crun(lambda: real(session, request, **options), request)
+        def urlopen(pool: urllib3.PoolManager, method: str, url: str, **options: Any) -> urllib3.BaseHTTPResponse:
+            if self._by is None or CRUN_CALLS not in url:
+                return real(pool, method, url, **options)
+            return self._crun(lambda: real(pool, method, url, **options), url)
 
-        requests.Session.send = send  # type: ignore[assignment, method-assign]
+        urllib3.PoolManager.urlopen = urlopen  # type: ignore[assignment, method-assign]
         try:
             yield
         finally:
-            requests.Session.send = real  # type: ignore[method-assign]
+            urllib3.PoolManager.urlopen = real  # type: ignore[method-assign]
 
-    def _crun(self, real: Callable[[], requests.Response], request: requests.PreparedRequest) -> requests.Response:
-        operation = str(request.path_url).partition("?")[0].rpartition("/")[2]
+    def _crun(self, real: Callable[[], urllib3.BaseHTTPResponse], url: str) -> urllib3.BaseHTTPResponse:
+        operation = url.partition("?")[0].rpartition("/")[2]
         fault = self._number("crun", operation)
         if fault is Fault.FAILS:
-            raise requests.ConnectTimeout
+            raise urllib3.exceptions.ConnectTimeoutError
         if fault is Fault.REPEATED:
             return _answer(429, _THROTTLED)
-        self.asking(operation, str(request.url))
+        self.asking(operation, url)
         other = self.instead(operation)
         answer = _answer(*other) if other else real()
         if fault is Fault.LOST:
             answer.close()
-            raise requests.ReadTimeout
+            raise urllib3.exceptions.ReadTimeoutError(None, url, "the response is lost")  # type: ignore[arg-type]
         if fault in (Fault.DIES, Fault.USED_UP):
             answer.close()
             self._die(fault)
         return answer
 
 
-class _Body:
-    """The raw body of a response that no server sent."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def read(self, *_: Any, **__: Any) -> bytes:
-        return self._content
-
-    def close(self) -> None:
-        """Closes nothing."""
-
-    release_conn = close
-
-
-def _answer(status: int, content: bytes) -> requests.Response:
-    made = requests.Response()
-    made.status_code, made.raw = status, _Body(content)
-    return made
+def _answer(status: int, content: bytes) -> urllib3.BaseHTTPResponse:
+    """Returns a response that no server sent."""
+    return urllib3.HTTPResponse(BytesIO(content), status=status, preload_content=False)

@@ -72,7 +72,7 @@ def test_an_invalid_body_names_the_field_and_does_not_call_crun(
 
 def test_the_same_idempotency_key_gets_the_same_response(api: Api, crun: SimulatorControl) -> None:
     before = crun.calls("session")
-    headers = {"Idempotency-Key": "order-1"}
+    headers = {"Idempotency-Key": "one-key-for-two-requests"}
     first = api("POST", "/sessions", json={"language": "en"}, headers=headers)
     again = api("POST", "/sessions", json={"language": "en"}, headers=headers)
     assert (first.status_code, again.status_code) == (201, 201)

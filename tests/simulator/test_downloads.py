@@ -671,7 +671,7 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
     def make(name: str) -> ssl.SSLContext:
         context = certificate(tmp_path, name)
-        monkeypatch.setattr("likeness.adapters.http.https.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
+        monkeypatch.setattr("likeness.adapters.http.https.CA_BUNDLE", str(tmp_path / "ca.pem"))
         downloads.cache_clear()
         return context
 

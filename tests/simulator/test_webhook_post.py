@@ -218,7 +218,7 @@ def test_the_certificate_must_match_the_name(
 ) -> None:
     context = certificate(tmp_path, of)
     if trusted:
-        monkeypatch.setattr("likeness.adapters.http.https.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
+        monkeypatch.setattr("likeness.adapters.http.https.CA_BUNDLE", str(tmp_path / "ca.pem"))
     with speaking(answer_200, context) as port:
         resolve(PUBLIC, port=port)
         assert sent(f"https://{NAME}/{TOKEN}", private=False) == answer
@@ -228,7 +228,7 @@ def test_slow_response_headers_over_tls_time_out(
     tmp_path: Path, resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = certificate(tmp_path, NAME)
-    monkeypatch.setattr("likeness.adapters.http.https.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
+    monkeypatch.setattr("likeness.adapters.http.https.CA_BUNDLE", str(tmp_path / "ca.pem"))
     with speaking(drip(b"HTTP/1.1 2"), context) as port:
         resolve(PUBLIC, port=port)
         assert sent(f"https://{NAME}/", private=False, total=0.5) == WebhookAnswer(problem="timeout")

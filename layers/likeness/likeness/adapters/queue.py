@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated
-from likeness.domain.webhooks import Letter
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
+
+    from likeness.domain.webhooks import Letter
 
 
 class SqsQueue:
@@ -24,6 +25,8 @@ class SqsQueue:
 
     def receive(self) -> list[Letter]:
         """See the port ``DeadLetters``."""
+        from likeness.domain.webhooks import Letter
+
         with translated():
             found = self._client.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=60)
         return [Letter(each["Body"], each["ReceiptHandle"]) for each in found.get("Messages", ())]

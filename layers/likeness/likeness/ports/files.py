@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from likeness.domain.polling import NOTHING_SEEN, History
-
 if TYPE_CHECKING:  # annotations alone need them
     from likeness.domain.asset import Asset, AssetStatus
     from likeness.domain.files import Download, FoundFile, UploadForm
+    from likeness.domain.polling import History
     from likeness.domain.session import Session
 
 
@@ -62,7 +61,7 @@ class AssetStore(Protocol):
         self,
         asset: Asset,
         expected: Sequence[AssetStatus],
-        seen: History = NOTHING_SEEN,
+        seen: History | None = None,
         *,
         first_active: bool = False,
     ) -> None:

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from likeness.adapters.aws import CONFLICT_SECONDS, make_client, typed_by_service
 from likeness.adapters.table.dynamodb import DynamoStore
-from likeness.domain.crun import CrunCall
 from likeness.domain.metrics import Metric
-from likeness.domain.polling import Schedule
 from likeness.runtime.logging import logger, report, report_of_session, session_created
 from likeness.runtime.metrics import measure
 from likeness.runtime.settings import number, text
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
     from likeness.adapters.workflows import StepFunctions
     from likeness.contracts.messages import Message
     from likeness.contracts.webhooks import WebhookMessage
+    from likeness.domain.crun import CrunCall
+    from likeness.domain.polling import Schedule
     from likeness.runtime.batches import QueueConsumer
     from likeness.runtime.idempotency import Idempotency
     from likeness.runtime.operator_info import OperatorInfo
@@ -154,6 +154,8 @@ def _reconciled(cause: StrEnum) -> None:
 
 
 def _schedule() -> Schedule:
+    from likeness.domain.polling import Schedule
+
     return Schedule(
         number("POLL_FIRST_DELAY_SECONDS"),
         number("POLL_BACKOFF_RATE"),

@@ -5,26 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from aws_lambda_powertools.utilities.idempotency import (
-    DynamoDBPersistenceLayer,
-    IdempotencyConfig,
-    idempotent_function,
-)
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
-    IdempotencyAlreadyInProgressError,
-    IdempotencyPersistenceLayerError,
-    IdempotencyValidationError,
-)
 
 from likeness.errors import Conflict, InvalidRequest, StorageUnavailable
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from pydantic import BaseModel
 
-    from likeness.runtime.http import RestResolver
+    from likeness.runtime.http import App
 
 HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
@@ -39,27 +30,46 @@ class Idempotency:
     """
 
     def __init__(self, client: DynamoDBClient, table_name: str, operation: str) -> None:
-        self._config = IdempotencyConfig(
+        self._client, self._table_name = client, table_name
+        self._prefix = f"{os.environ.get('AWS_LAMBDA_FUNCTION_NAME', '')}.{operation}"
+
+    @cached_property
+    def _config(self) -> IdempotencyConfig:
+        from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig
+
+        return IdempotencyConfig(
             event_key_jmespath="[client_id, key]",
             payload_validation_jmespath="body",
             expires_after_seconds=_SECONDS,
             raise_on_no_idempotency_key=True,
         )
-        self._answers = DynamoDBPersistenceLayer(table_name, boto3_client=client)
-        self._prefix = f"{os.environ.get('AWS_LAMBDA_FUNCTION_NAME', '')}.{operation}"
 
-    def __call__(self, app: RestResolver, body: BaseModel, operate: Callable[[], AnswerT]) -> AnswerT:
+    @cached_property
+    def _answers(self) -> DynamoDBPersistenceLayer:
+        from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
+
+        return DynamoDBPersistenceLayer(self._table_name, boto3_client=self._client)
+
+    def __call__(self, app: App, body: BaseModel, operate: Callable[[], AnswerT]) -> AnswerT:
         """Returns the result of ``operate``, or the stored one of the first request with the same key.
 
         Without a key, ``operate`` runs each time. The result must be serializable as JSON. Raises InvalidRequest for a
         malformed key, Conflict for one that is in use or was used with another ``body``, and StorageUnavailable when
         the table is unavailable.
         """
-        key = app.current_event.headers.get(HEADER)
+        key = app.headers.get(HEADER.lower())
         if key is None:
             return operate()
         if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
             raise InvalidRequest(f"{HEADER}: must be 1 to {LONGEST_KEY} printable ASCII characters", field=HEADER)
+        # Powertools' idempotency imports boto3 and JMESPath: only requests with a key wait for that.
+        from aws_lambda_powertools.utilities.idempotency import idempotent_function
+        from aws_lambda_powertools.utilities.idempotency.exceptions import (
+            IdempotencyAlreadyInProgressError,
+            IdempotencyPersistenceLayerError,
+            IdempotencyValidationError,
+        )
+
         self._config.register_lambda_context(app.lambda_context)
 
         def once(*, request: dict[str, Any]) -> AnswerT:  # noqa: ARG001 - Powertools reads it

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from likeness.domain.caller import Caller
 from likeness.domain.ids import known_correlation_id, trace_root
@@ -15,9 +13,6 @@ from likeness.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
     from likeness.runtime.invocations import ApiEvent, AuthorizerAnswer, AuthorizerEvent
-
-#: A parameter in the path of a route, as in the template: ``{session_id}``, ``{path+}``.
-_PARAMETER = re.compile(r"\{(\w+)\+?\}")
 
 
 def headers_of(event: Mapping[str, Any]) -> dict[str, str]:
@@ -95,20 +90,6 @@ def correlation_id_of(event: Mapping[str, Any]) -> str | None:
     """The correlation id for a session that this request creates: the trace's root, else API Gateway's request id."""
     trace = headers_of(event).get("x-amzn-trace-id") or ""
     return trace_root(trace) or known_correlation_id(request_id_of(event))
-
-
-def route_of(event: Mapping[str, Any]) -> str:
-    """The request's path as the template declares it, with the values of its parameters.
-
-    Routing uses API Gateway's ``resource``, because ``path`` includes the base path of a custom domain.
-    """
-    resource: str = event.get("resource") or ""
-    values = event.get("pathParameters") or {}
-    try:
-        return _PARAMETER.sub(lambda found: quote(values[found[1]], safe=""), resource) or event["path"]
-    except KeyError:
-        path: str = event["path"]
-        return path
 
 
 def base_url(event: Mapping[str, Any], configured: str) -> str:

@@ -1,7 +1,12 @@
-"""The client of crun's API: keep-alive connections, bounded waits, no redirects."""
+"""The client of crun's API: keep-alive connections, bounded waits, no redirects.
+
+It uses urllib3, which botocore has loaded already: requests would add a twelfth to the start of each function that
+calls crun, for cookies, proxies and the detection of character sets, which crun's API does not need.
+"""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +15,18 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-import requests
+from urllib3 import PoolManager, Timeout
+from urllib3.exceptions import (
+    ClosedPoolError,
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
 
-from likeness.adapters.http.https import OwnSession, ReadyAdapter, seconds_to_wait
+from likeness.adapters.http.https import seconds_to_wait, trusting_context
 from likeness.contracts.crun import read_asset_report, read_balance, read_envelope, read_id, read_link
 from likeness.domain.crun import AssetReport, CrunCall, H5Session, UpstreamProblem
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
@@ -21,6 +35,7 @@ CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 12.0
 #: Not part of crun's contract. It helps to find a call in crun's logs.
 _CORRELATION_HEADER = "X-Correlation-Id"
+_HEADERS = {"User-Agent": "Likeness", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
 #: The key may have been rotated: it is read again, and the call is repeated once.
 _KEY_REFUSED = frozenset({401, 403})
 _LARGEST_ANSWER = 1 << 20
@@ -45,20 +60,19 @@ class CrunClient:
         admit: Callable[..., int],
         *,
         called: Callable[[CrunCall], None] = lambda _: None,
-        trust_env: bool = False,
         read_timeout: float = READ_TIMEOUT_SECONDS,
     ) -> None:
         self._base = base_url.rstrip("/") + "/api/v1/client/"
         self._api_key = api_key
         self._admit = admit
         self._called = called
-        self._timeouts = (CONNECT_TIMEOUT_SECONDS, read_timeout)
-        self._http = OwnSession()
-        self._http.trust_env = trust_env
-        # One adapter for both schemes, because it reads the CA certificates.
-        ready = ReadyAdapter(pool_maxsize=_PARALLEL, max_retries=0)
-        for scheme in ("https://", "http://"):
-            self._http.mount(scheme, ready)
+        self._http = PoolManager(
+            maxsize=_PARALLEL,
+            ssl_context=trusting_context(),
+            cert_reqs="CERT_REQUIRED",
+            timeout=Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=read_timeout),
+            retries=False,
+        )
 
     def create_validation(self, callback_url: str, correlation_id: str | None = None) -> H5Session:
         """See the port. The caller has already acquired a permit on behalf of its client."""
@@ -128,7 +142,7 @@ class CrunClient:
         path: str,
         promised: str,
         correlation_id: str | None = None,
-        json: dict[str, Any] | None = None,
+        content: dict[str, Any] | None = None,
         sent: Sequence[str] = (),
     ) -> Any:
         traced = {_CORRELATION_HEADER: correlation_id} if correlation_id else {}
@@ -137,7 +151,7 @@ class CrunClient:
             key = self._api_key(fresh_key)
             headers = {"x-api-key": key, **traced}
             with self._reported(path.partition("?")[0].rpartition("/")[2], correlation_id):
-                return self._send(method, path, promised, headers, json, [*sent, key])
+                return self._send(method, path, promised, headers, content, [*sent, key])
 
         try:
             return once(fresh_key=False)
@@ -169,42 +183,45 @@ class CrunClient:
         path: str,
         promised: str,
         headers: dict[str, str],
-        json: dict[str, Any] | None,
+        content: dict[str, Any] | None,
         sent: Sequence[str],
     ) -> Any:
+        headers = {**_HEADERS, **headers}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        payload = None if content is None else json.dumps(content).encode()
+        # from None: the text of these errors contains the URL, which contains the byted token.
         try:
-            with self._http.request(
-                method,
-                self._base + path,
-                json=json,
-                headers=headers,
-                timeout=self._timeouts,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                body = response.raw.read(_LARGEST_ANSWER, decode_content=True)
-                retry_after = response.headers.get("Retry-After", "")
-        except requests.ConnectTimeout:
+            response = self._http.urlopen(
+                method, self._base + path, body=payload, headers=headers, redirect=False, preload_content=False
+            )
+        except (ConnectTimeoutError, NewConnectionError):  # nothing was sent
             raise UpstreamDeferred(retry_after=10) from None
-        except requests.ConnectionError as exc:
-            # urllib3 raises NewConnectionError or NameResolutionError when nothing was sent.
-            if "NewConnectionError" in repr(exc) or "NameResolutionError" in repr(exc):
-                raise UpstreamDeferred(retry_after=10) from None
+        except (ProtocolError, SSLError, ClosedPoolError, OSError):
             raise UpstreamAmbiguous(retry_after=10) from None
-        except (requests.RequestException, OSError, ValueError) as exc:
-            # from None: the text of these errors contains the URL, which contains the byted token.
-            raise UpstreamAmbiguous(f"crun's answer was lost ({type(exc).__name__})", retry_after=10) from None
-        except Exception as exc:
-            if type(exc).__module__.startswith("urllib3"):
-                raise UpstreamAmbiguous(f"crun's answer was lost ({type(exc).__name__})", retry_after=10) from None
-            raise
+        except ReadTimeoutError:
+            raise _answer_lost("ReadTimeout") from None
+        except (HTTPError, ValueError) as exc:
+            raise _answer_lost(type(exc).__name__) from None
+        try:
+            body = response.read(_LARGEST_ANSWER, decode_content=True)
+        except (HTTPError, OSError, ValueError) as exc:
+            raise _answer_lost(type(exc).__name__) from None
+        finally:
+            response.close()  # has no effect on a connection whose response was read to its end
+            response.release_conn()
+        retry_after = response.headers.get("Retry-After", "")
         return read_envelope(
-            response.status_code,
+            response.status,
             body,
             promised=promised,
             retry_after=seconds_to_wait(retry_after.strip(), time.time(), _LONGEST_WAIT_SECONDS),
             sent=sent,
         )
+
+
+def _answer_lost(cause: str) -> UpstreamAmbiguous:
+    return UpstreamAmbiguous(f"crun's answer was lost ({cause})", retry_after=10)
 
 
 def _outcome(problem: UpstreamError | None) -> str:

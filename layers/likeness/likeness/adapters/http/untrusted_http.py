@@ -14,12 +14,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests_hardened.ip_filter import InvalidIPAddress
 from requests_hardened.ip_filter_adapter import IPFilterAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from likeness.adapters.http.https import ReadyAdapter
+from likeness.adapters.http.https import trusting_context
 from likeness.domain.addresses import is_public
 
 #: Every request uses a new connection, because one that a frozen function has kept is usually closed. Responses are not
@@ -120,6 +121,21 @@ def _watched(watch: Watch) -> dict[str, type[HTTPConnectionPool]]:
         ConnectionCls = Encrypted
 
     return {"http": PlainPool, "https": EncryptedPool}
+
+
+class ReadyAdapter(HTTPAdapter):
+    """Reads the CA certificates once, while the function starts: requests reads them for each new connection."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """See HTTPAdapter."""
+        super().init_poolmanager(*args, **options, ssl_context=trusting_context())
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """See HTTPAdapter. The context already has the CA certificates. A custom bundle is read as usual."""
+        if verify is True:
+            conn.cert_reqs = "CERT_REQUIRED"
+        else:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
 
 
 class WatchedAdapter(ReadyAdapter):

@@ -10,13 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from likeness.adapters.aws import CONFLICT_SECONDS, despite_conflicts, get_items, translated, update_item
-from likeness.adapters.table import listing
 from likeness.adapters.table.items import (
     UPSTREAM_ID,
     Item,
@@ -36,12 +34,9 @@ from likeness.adapters.table.items import (
     session_key,
 )
 from likeness.domain.asset import MAX_PERSON_SLOTS, Asset, AssetStatus
-from likeness.domain.consent import ConsentText
 from likeness.domain.due import PROGRESS_SECONDS, attempt_due_at, shard_of
 from likeness.domain.fields import erased
-from likeness.domain.file_requests import FileRequest
 from likeness.domain.ids import bare, ulid_before
-from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.progress import is_open
 from likeness.domain.session import (
     EVERY_SESSION,
@@ -55,7 +50,6 @@ from likeness.domain.session import (
     SessionPage,
     SessionStatus,
 )
-from likeness.domain.stats import Facts
 from likeness.errors import ConditionFailed, TooManyAttempts
 
 if TYPE_CHECKING:
@@ -67,6 +61,11 @@ if TYPE_CHECKING:
         TransactWriteItemTypeDef,
         UpdateTypeDef,
     )
+
+    from likeness.domain.consent import ConsentText
+    from likeness.domain.file_requests import FileRequest
+    from likeness.domain.polling import History
+    from likeness.domain.stats import Facts
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
 #: A consent removes the refusal, so that the attribute exists only without a consent.
@@ -114,16 +113,15 @@ def _open_session() -> Item:
     return _values(requires_input="requires_input", processing="processing")
 
 
-@dataclass(frozen=True)
+# Not dataclasses: every function loads this module, and few use these two. Each decorator takes half a millisecond.
 class _Filling:
     """The change of a file request's asset to ``asset_id``: parts of the update of its session.
 
     ``before`` is the request's asset until now, None when it has none.
     """
 
-    request: str
-    before: Asset | None
-    asset_id: str = ""
+    def __init__(self, request: str, before: Asset | None, asset_id: str = "") -> None:
+        self.request, self.before, self.asset_id = request, before, asset_id
 
     @property
     def condition(self) -> str:
@@ -141,13 +139,13 @@ class _Filling:
         return _values(before=self.before.id) if self.before else {}
 
 
-@dataclass
 class _Reading:
     """An index read from newest to oldest. ``down_to`` is the last ULID read, "" at the end."""
 
-    query: Item
-    items: list[Item] = field(default_factory=list)
-    down_to: str = _NOTHING_READ
+    def __init__(self, query: Item) -> None:
+        self.query = query
+        self.items: list[Item] = []
+        self.down_to = _NOTHING_READ
 
     def until(self, ulid: str) -> list[Item]:
         """Returns the items read, down to and including ``ulid``."""
@@ -189,10 +187,14 @@ class DynamoStore:
         self, client_id: str, *, limit: int, cursor: str | None, wanted: SessionFilter = EVERY_SESSION
     ) -> SessionPage:
         """See the port and listing.py."""
+        from likeness.adapters.table import listing
+
         return listing.list_sessions(self._client, self._table, client_id, limit=limit, cursor=cursor, wanted=wanted)
 
     def read_facts(self, client_id: str, *, oldest: str, newest: str, page_size: int) -> Facts:
         """See the port. Reads two indexes in parallel. What one has read beyond the other is left for the next call."""
+        from likeness.domain.stats import Facts
+
         bounds = (client_id, oldest, newest)
         sessions = _reading(
             _PROGRESS_INDEX,
@@ -791,7 +793,7 @@ class DynamoStore:
         self,
         asset: Asset,
         expected: Sequence[AssetStatus],
-        seen: History = NOTHING_SEEN,
+        seen: History | None = None,
         *,
         first_active: bool = False,
     ) -> None:
@@ -802,7 +804,7 @@ class DynamoStore:
         if first_active:
             writes.append(self._first_active(asset))
         with translated():
-            if seen.total and self._write_and_count(writes, asset, seen):
+            if seen and seen.total and self._write_and_count(writes, asset, seen):
                 return
             if len(writes) == 1:
                 despite_conflicts(lambda: self._client.put_item(**put))

@@ -8,17 +8,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from likeness.domain.asset import Asset, AssetStatus
-from likeness.domain.consent import ConsentText
 from likeness.domain.due import asset_due_at, session_due_at, shard_of
 from likeness.domain.fields import from_values, to_values
 from likeness.domain.ids import bare
 from likeness.domain.media.types import AssetType
-from likeness.domain.polling import BINS, History
 from likeness.domain.session import Consent, Session, SessionStatus
-from likeness.domain.stats import AssetFact, SessionFact
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
+
+    from likeness.domain.consent import ConsentText
+    from likeness.domain.polling import History
+    from likeness.domain.stats import AssetFact, SessionFact
 
 Item = dict[str, Any]
 Made = TypeVar("Made", Session, Asset)
@@ -190,6 +191,8 @@ def session_fact(item: Item) -> SessionFact:
 
     Sessions of earlier versions have no times of the first result and pass: other fields show most of them.
     """
+    from likeness.domain.stats import SessionFact
+
     values = decode_item(item)
     error = values.get("last_error", {}).get("code")
     verified = "verified_at" in values
@@ -209,6 +212,8 @@ def session_fact(item: Item) -> SessionFact:
 
 def asset_fact(item: Item) -> AssetFact:
     """Returns the statistics of an asset from an item of its index."""
+    from likeness.domain.stats import AssetFact
+
     values = decode_item(item)
     submitted, activated = values.get("submitted_at"), values.get("activated_at")
     return AssetFact(
@@ -245,6 +250,8 @@ def history_update(table: str, asset_type: AssetType, now: float, seen: History)
 
 def history_from(items: Iterable[Item]) -> History:
     """Returns the sum over the months of one type."""
+    from likeness.domain.polling import BINS, History
+
     months = [decode_item(item) for item in items]
 
     def total(name: str) -> float:
