@@ -158,6 +158,16 @@ def _consent(at: Stage) -> Act:
     return lambda: at.post("/sessions/{session_id}/consent", agreed, key=token, session_id=made["id"])
 
 
+def _withdraw(at: Stage) -> Act:
+    made = at.verified("never")
+    return lambda: answered(at.where.api("POST", "/sessions/{session_id}/consent/withdraw", session_id=made), 200)
+
+
+def _use(at: Stage) -> Act:
+    made = at.verified("never")
+    return lambda: at.where.api("GET", "/sessions/{session_id}/use", session_id=made)
+
+
 def _erase(at: Stage) -> Act:
     made = at.submitted("face")
     key = at.where.store.list_assets(made)[0].object_key
@@ -328,6 +338,8 @@ OPERATIONS = (
     Operation("manage_integration, a test", "manage_integration", 2, "1 read, 1 message", _test_webhook),
     Operation("register_asset", "register_asset", 2, "1 read, 1 write", _register),
     Operation("record_consent", "record_consent", 2, "1 read, 1 write", _consent),
+    Operation("withdraw_consent", "withdraw_consent", 5, "2 reads, 1 write, 1 read, 1 list", _withdraw),
+    Operation("check_use", "check_use", 1, "1 read", _use),
     Operation(
         "erase_session, one file",
         "erase_session",

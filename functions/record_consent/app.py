@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from likeness.contracts.body import parse_body
-from likeness.contracts.consent import ConsentAgreed
+from likeness.contracts.consent import ConsentAgreed, terms_of_query
 from likeness.runtime import bootstrap
 from likeness.runtime.http import Response, answer, handler_of, make_app
 
@@ -14,8 +14,8 @@ record_consent = bootstrap.record_consent()
 
 @app.get("/consent")
 def read() -> Response:
-    """Returns the current consent text."""
-    return answer(record_consent.text(app.query.get("language")))
+    """Returns the current consent text, with sentences that name the terms of the query."""
+    return answer(record_consent.text(app.query.get("language"), terms_of_query(app.query)))
 
 
 @app.post("/sessions/{session_id}/consent")

@@ -30,13 +30,13 @@ IDS = {
 FACTS = IDS | {
     "asset", "assets", "call", "client_key", "code", "consent", "consent_text", "crun_asset_id", "export", "failed",
     "left_out", "lost", "next", "outcome", "parts", "reconciled", "resubmissions", "seconds", "session", "sessions",
-    "status", "there", "tombstone", "try", "type", "upstream_code", "wait_seconds",
+    "source", "status", "there", "tombstone", "try", "type", "upstream_code", "wait_seconds",
 }  # fmt: skip
 MESSAGES = {
     "asset erased", "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked",
-    "credits", "crun called", "event published", "events left", "inventory", "invite renewed", "invite revoked",
-    "message given up", "message read", "reconciled", "refused", "result looked up", "session created",
-    "session erased", "upload checked", "webhook",
+    "consent withdrawn", "credits", "crun called", "event published", "events left", "inventory", "invite renewed",
+    "invite revoked", "message given up", "message read", "reconciled", "refused", "result looked up",
+    "session created", "session erased", "upload checked", "webhook",
 }  # fmt: skip
 DIMENSIONS = {"service", "cause", "code", "call", "outcome"}
 #: What Lambda itself writes about an invocation, and the traceback of an error that a task raised to be retried: lines

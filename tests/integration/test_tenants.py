@@ -54,6 +54,11 @@ TABLE: dict[Route, Row] = {
     ("POST", "/sessions/{session_id}/attempts"): Row(client=201, person=409),
     ("POST", "/sessions/{session_id}/consent"): Row(client=409, person=409, body=ANOTHER_TEXT),
     ("POST", "/sessions/{session_id}/consent/decline"): Row(client=403, person=200),
+    ("POST", "/sessions/{session_id}/consent/withdraw"): Row(client=200, person=200),
+    ("PUT", "/sessions/{session_id}/consent_terms"): Row(client=200, person=403, body={"valid_days": 30}),
+    # The person is not verified.
+    ("GET", "/sessions/{session_id}/use"): Row(client=409, person=403),
+    ("POST", "/use-checks"): Row(client=200, person=403, body={"ids": ["ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"]}),
     ("POST", "/sessions/{session_id}/assets"): Row(client=201, person=201, body=IMAGE),
     ("POST", "/sessions/{session_id}/requests"): Row(client=201, person=403, body={"requests": [WANTED]}),
     ("DELETE", "/sessions/{session_id}/requests/{name}"): Row(client=404, person=403),

@@ -17,6 +17,7 @@ from likeness.domain.files import Download, FoundFile, UploadForm
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.session import Language
+from likeness.domain.terms import ConsentTerms
 from likeness.domain.webhooks import ALONE_SECONDS, Endpoint, WaitingDelivery, WebhookAnswer
 from likeness.errors import StorageUnavailable, UpstreamError
 from likeness.ports.crun import Crun, PollHistory
@@ -210,9 +211,10 @@ class FakeConsentTexts:
 
     text: ConsentText = ConsentText("1", Language.EN, "Title", "First.\n\nSecond.")  # noqa: RUF009 - frozen
 
-    def current(self, language: Language) -> ConsentText:
+    def current(self, language: Language, terms: ConsentTerms | None = None) -> ConsentText:
         """Returns the text as if it were in ``language``."""
-        return replace(self.text, language=language)
+        named = (",".join(terms.purposes),) if terms else ()
+        return replace(self.text, language=language, sentences=named, terms=terms.canonical if terms else "")
 
 
 @dataclass

@@ -23,6 +23,8 @@ from likeness_client import (
     AttemptStatus,
     Client,
     Consent,
+    ConsentStatus,
+    ConsentTerms,
     ConsentText,
     DeletionKind,
     DeletionStatus,
@@ -36,11 +38,21 @@ from likeness_client import (
     RequestStatus,
     Retry,
     Session,
+    SessionConsent,
     SessionStatus,
     Start,
     Stats,
+    Use,
 )
-from likeness_client.models import CONTENT_TYPES, ClientKeys, WebhookReplay, Webhooks, WebhookState, WebhookTest
+from likeness_client.models import (
+    CONTENT_TYPES,
+    ClientKeys,
+    UseResults,
+    WebhookReplay,
+    Webhooks,
+    WebhookState,
+    WebhookTest,
+)
 from likeness_client.reading import read
 from tests.contract_file import CONTRACT, EXAMPLES, PATHS, SCHEMAS
 
@@ -69,6 +81,8 @@ IMAGE = NewAsset(name="front", asset_type="Image", content_type="image/jpeg", si
 CLIP = NewAsset(name="clip", asset_type="Video", content_type="video/mp4", size_bytes=1000)
 SIDE = FileRequest(name="side", asset_type="Image", required=False)
 FRONT = NewAsset(name="n", asset_type="Image", content_type="image/jpeg", size_bytes=1, request="front")
+TERMS = ConsentTerms(purposes=("news",), valid_until=datetime(2027, 3, 31, tzinfo=UTC))
+DAYS = ConsentTerms(purposes=("news", "testing"), valid_days=365)
 TEXT = read(ConsentText, EXAMPLES["consent_text"]["value"])
 
 #: Each operation, first with all arguments, then with as few as possible.
@@ -80,6 +94,7 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
             return_url="https://app.example.com/done",
             start="on_open",
             consent=Consent(text_version="2026-11", given_at=datetime(2026, 1, 2, tzinfo=UTC)),
+            consent_terms=TERMS,
             assets=[IMAGE, CLIP],
             requests=[FileRequest(name="voice", asset_type="Audio", hint="Say hello"), SIDE],
             idempotency_key="order-1",
@@ -111,6 +126,13 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
     "eraseAsset": [lambda client: client.erase_asset(SES, AST)],
     "recordConsent": [lambda client: client.record_consent(SES, TEXT)],
     "declineConsent": [lambda client: client.decline_consent(SES)],
+    "withdrawConsent": [lambda client: client.withdraw_consent(SES)],
+    "setConsentTerms": [
+        lambda client: client.set_consent_terms(SES, TERMS),
+        lambda client: client.set_consent_terms(SES, DAYS),
+    ],
+    "checkUse": [lambda client: client.check_use(SES, "news"), lambda client: client.check_use(SES)],
+    "checkUses": [lambda client: client.check_uses([SES, AST], "news"), lambda client: client.check_uses([SES])],
     "createAttempt": [lambda client: client.create_attempt(SES)],
     "renewInvite": [lambda client: client.renew_invite(SES)],
     "revokeInvite": [lambda client: client.revoke_invite(SES)],
@@ -129,7 +151,11 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
     "getAsset": [lambda client: client.get_asset(SES, AST)],
     "getPreview": [lambda client: client.preview(SES, AST)],
     "getStats": [lambda client: client.stats(date(2026, 11, 12), date(2026, 11, 25)), lambda client: client.stats()],
-    "getConsentText": [lambda client: client.consent_text("zh"), lambda client: client.consent_text()],
+    "getConsentText": [
+        lambda client: client.consent_text("zh", TERMS),
+        lambda client: client.consent_text("zh", DAYS),
+        lambda client: client.consent_text(),
+    ],
 }
 
 
@@ -291,6 +317,7 @@ def test_every_property_is_read_or_ignored_and_no_field_lacks_a_property() -> No
         "Session": Session, "Asset": Asset, "Problem": Problem, "SessionPage": Page, "Consent": Consent,
         "ConsentText": ConsentText, "Stats": Stats, "ClientKeys": ClientKeys, "Webhooks": Webhooks,
         "WebhookTest": WebhookTest, "WebhookReplay": WebhookReplay,
+        "SessionConsent": SessionConsent, "Use": Use, "UseResults": UseResults,
     }.items():  # fmt: skip
         _properties(SCHEMAS[name], kind, found)
     assert len(found) >= 12
@@ -322,6 +349,7 @@ def _compare(document: Any, value: Any) -> None:
         (Asset, "asset_erased"),
         (Problem, "invalid_body"), (Problem, "internal_error"), (Consent, "consent"), (Stats, "stats"),
         (ClientKeys, "client_keys"), (Webhooks, "webhooks"), (WebhookReplay, "webhook_replay"),
+        (SessionConsent, "consent_taken_back"), (Use, "use"), (UseResults, "use_results"),
     ],
 )  # fmt: skip
 def test_the_values_of_the_examples_are_read(kind: type, example: str) -> None:
@@ -344,6 +372,10 @@ def _enums(node: Any, name: str = "", owner: str = "") -> Iterator[tuple[str, st
             yield from _enums(each, name, owner)
 
 
+#: The client has them as plain text.
+ONLY_IN_RESPONSES = {("Consent", "source"), ("ConsentWithdrawal", "source"), ("in_flight", "type")}
+
+
 def test_every_enumeration_value_of_the_contract_is_known() -> None:
     known: dict[tuple[str, str], Any] = {
         ("", "SessionStatus"): SessionStatus,
@@ -353,6 +385,7 @@ def test_every_enumeration_value_of_the_contract_is_known() -> None:
         ("", "RequestStatus"): RequestStatus,
         ("", "DeletionKind"): DeletionKind,
         ("", "DeletionStatus"): DeletionStatus,
+        ("", "ConsentStatus"): ConsentStatus,
         ("", "Language"): Language,
         ("NewSession", "start"): Start,
         ("Webhook", "state"): WebhookState,
@@ -363,7 +396,7 @@ def test_every_enumeration_value_of_the_contract_is_known() -> None:
     for owner, name, words in _enums({"schemas": schemas}):
         if name == "content_type":
             assert {each for each in CONTENT_TYPES.values() if each.split("/")[0] in str(words)} <= words
-        elif (owner, name) != ("Consent", "source"):  # only in responses
+        elif (owner, name) not in ONLY_IN_RESPONSES:
             assert words == set(get_args(known[owner, name] if (owner, name) in known else by_name[name])), (
                 owner,
                 name,

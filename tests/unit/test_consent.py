@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from likeness.adapters.consent_texts import ConsentTexts
+from likeness.adapters.consent_texts import ConsentTexts, read_purposes
 from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.adapters.table.items import decode_item, encode_item
 from likeness.contracts.body import parse_body
@@ -50,7 +51,7 @@ class ConsentHarness:
 
     def __post_init__(self) -> None:
         self.store = DynamoStore(self.dynamodb, "Table")
-        self.step = RecordConsent(self.store, self.texts, self.clock)
+        self.step = RecordConsent(self.store, self.texts, self.clock, FakeQueue())
         links = OpenLink(self.crun, FakeQueue(), FixedKeys(), lambda _: None, 330)
         self.sessions = CreateSession(self.store, links, FakeFiles(), FixedKeys(), self.clock, 10)
         self.id: str = self.sessions.create(CLIENT, NewSession(start="on_open"), BASE)["id"]
@@ -91,10 +92,13 @@ def test_the_ledger_holds_version_digest_language_time_and_source(harness: Conse
     digest = hashlib.sha256(b"Title\n\nFirst.\n\nSecond.").hexdigest()
     assert new
     assert shown == {
-        "text_version": "1", "given_at": "2027-01-15T08:00:00Z", "sha256": digest, "language": "zh", "source": "person"
+        "status": "given", "text_version": "1", "given_at": "2027-01-15T08:00:00Z", "sha256": digest,
+        "language": "zh", "source": "person", "purposes": None, "valid_until": None, "has_new_terms": False,
     }  # fmt: skip
     (entry,) = harness.ledger()
-    assert shown.items() <= entry.items()
+    for name in ("text_version", "given_at", "sha256", "language", "source"):
+        assert entry[name] == shown[name]
+    assert entry["credential"] == "invite"
     assert (entry["session_id"], entry["client_id"]) == (harness.id, "acme")
     kept = harness.dynamodb.get_item(TableName="Table", Key={"pk": {"S": "CONSENT_TEXTS"}, "sk": {"S": digest}})["Item"]
     assert kept["text"]["S"] == "First.\n\nSecond."
@@ -234,8 +238,9 @@ def test_two_concurrent_consents_are_recorded_once(harness: ConsentHarness) -> N
     agreed = harness.store.get_session(harness.id)
     assert agreed
     assert agreed.consent
+    late = replace(agreed.consent, given_at="2027-01-15T08:00:00.500000Z")
     with pytest.raises(ConditionFailed):  # both read before either of them writes
-        harness.store.record_consent(session, replace(agreed.consent, given_at="2027-01-15T08:00:00.500000Z"))
+        harness.store.record_consent(session, late, harness.clock.now())
     assert len(harness.ledger()) == 1
 
 
@@ -312,4 +317,13 @@ def test_every_version_has_every_language() -> None:
     versions = [each for each in folder.iterdir() if each.is_dir()]
     assert str(DEFAULTS["ConsentVersion"]) in {each.name for each in versions}
     for version in versions:
-        assert {file.stem for file in version.iterdir()} == set(Language)
+        assert {file.stem for file in version.iterdir() if file.suffix == ".txt"} == set(Language)
+
+
+def test_every_purpose_has_a_part_of_a_sentence_in_every_language() -> None:
+    purposes = read_purposes(str(DEFAULTS["ConsentVersion"]))
+    assert {"advertising", "training_videos"} <= set(purposes)
+    for name, parts in purposes.items():
+        assert re.fullmatch("[a-z][a-z0-9_]{0,39}", name)
+        assert set(parts) == set(Language)
+        assert all(each == each.strip() and each for each in parts.values())

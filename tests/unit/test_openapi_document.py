@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from build_openapi import built, read
 from likeness.contracts import drop_in
-from likeness.contracts.consent import ConsentAgreed
+from likeness.contracts.consent import ConsentAgreed, Terms, UseChecks
 from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, read_body
 from likeness.contracts.http import AssetRegistration, MoreRequests, NewSession
 from likeness.contracts.integration import key_view, webhook_view
@@ -27,9 +27,11 @@ from likeness.contracts.views import (
     consent_declined_view,
     consent_text_view,
     consent_view,
+    consents_view,
     page_view,
     preview_view,
     session_view,
+    use_view,
 )
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import ClientKey
@@ -49,6 +51,7 @@ from likeness.domain.session import (
     SessionStatus,
 )
 from likeness.domain.stats import Day
+from likeness.domain.terms import ConsentStatus, ConsentTerms, Withdrawal
 from likeness.domain.webhooks import Endpoint
 from likeness.errors import (
     Forbidden,
@@ -113,6 +116,8 @@ def test_every_reference_has_a_component_and_every_component_a_reference() -> No
 BODIES: dict[str, type[BaseModel]] = {
     "createSession": NewSession,
     "recordConsent": ConsentAgreed,
+    "setConsentTerms": Terms,
+    "checkUses": UseChecks,
     "registerAsset": AssetRegistration,
     "addRequests": MoreRequests,
     "visualValidateSession": ValidationRequest,
@@ -122,7 +127,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     each["operationId"]: each for item in PATHS.values() for each in item.values() if "operationId" in each
 }
 #: Texts, and keywords that are compared in another form.
-LEFT_OUT = ("title", "description", "oneOf", "anyOf", "type", "ge", "$defs")
+LEFT_OUT = ("title", "description", "oneOf", "anyOf", "type", "ge", "le", "$defs")
 #: Keywords that only validators in the code check, so that a model's schema does not have them.
 IN_CODE = ({"format": "uri"}, {"pattern": "^https?://"}, {"not": {"enum": [".", ".."]}})
 
@@ -145,6 +150,8 @@ def _comparable(schema: dict[str, Any], definitions: dict[str, Any] | None = Non
     }  # fmt: skip
     if "ge" in schema:  # Pydantic's name for it after a validator
         made["minimum"] = schema["ge"]
+    if "le" in schema:
+        made["maximum"] = schema["le"]
     if isinstance(kinds, list) and "null" in kinds:
         kinds, made["or null"] = next(each for each in kinds if each != "null"), True
     if "enum" not in schema:
@@ -197,15 +204,18 @@ WHOLE = replace(
         "voice": FileRequest("voice", AssetType.AUDIO, required=False, position=1),
     },
     last_error=Problem("attempt_failed", "Please try again.", upstream_code="10001"),
-    consent=Consent("2026-11", "2026-01-15T09:30:05Z", "0" * 64, "en", "person"),
+    consent=Consent("2026-11", "2026-01-15T09:30:05Z", "0" * 64, "en", "person", ("advertising",), AT),
+    consent_terms=ConsentTerms(("advertising",), AT, set_at=AT),
+    withdrawal=Withdrawal(AT, "person", "invite", ("attempt:2", "asset:ast_x")),
     attempts={
         1: Attempt(1, AttemptStatus.FAILED, "secret", AT, AT + 120, result_code="10001", answered_at=AT),
         2: Attempt(2, AttemptStatus.OPEN, "secret", AT, AT + 120),
     },
 )  # fmt: skip
 OTHER = replace(
-    WHOLE, last_error=Problem("link_expired", "Please try again."), consent=Consent("1", "2026-01-15T09:30:05Z")
-)
+    WHOLE, last_error=Problem("link_expired", "Please try again."), consent=Consent("1", "2026-01-15T09:30:05Z"),
+    consent_terms=ConsentTerms(valid_days=365), withdrawal=None,
+)  # fmt: skip
 DECLINED = replace(BARE, declined_at=AT)
 #: The records of both kinds of answers.
 ANSWERED: dict[str, dict[str, str | float]] = {
@@ -268,8 +278,19 @@ VIEWS: dict[str, list[Any]] = {
     "Asset": ASSETS,
     "Consent": [consent_view(each.consent) for each in (WHOLE, OTHER) if each.consent],
     "ConsentDeclined": [consent_declined_view(DECLINED)],
+    "SessionConsent": [consents_view(each, AT) for each in (BARE, WHOLE, OTHER, DECLINED)],
+    "Use": [use_view(WHOLE, [ACTIVE], "advertising"), use_view(BARE, [], None)],
+    "UseResults": [
+        {
+            "results": [
+                {"id": "ast_y", "allowed": True} | use_view(WHOLE, [ACTIVE], "advertising"),
+                {"id": "ast_y", "allowed": True} | use_view(BARE, [ACTIVE], None),
+                {"id": "ses_x", "allowed": False, "code": "not_found", "detail": "Session not found"},
+            ]
+        }
+    ],
     "Preview": [preview_view("https://uploads.test/", 1_800_000_300.0, "image/png")],
-    "ConsentText": [consent_text_view(ConsentText("2026-11", Language.EN, "Title", "Text"))],
+    "ConsentText": [consent_text_view(ConsentText("2026-11", Language.EN, "Title", "Text", ("Until then.",), "t"))],
     "Stats": [stats_view([DAY], "more"), stats_view([], None)],
     "ClientKeys": [{"keys": [key_view(each) for each in KEYS]}],
     "Webhooks": [{"webhooks": [webhook_view(each) for each in ENDPOINTS]}],
@@ -340,6 +361,7 @@ def test_every_response_of_the_contract_is_compared_with_a_view() -> None:
     "kind",
     [
         SessionStatus, AttemptStatus, AssetStatus, RequestStatus, AssetType, Language, DeletionKind, DeletionStatus,
+        ConsentStatus,
     ],
 )  # fmt: skip
 def test_an_enumeration_has_the_values_of_the_domain(kind: type[Any]) -> None:

@@ -24,6 +24,7 @@ from likeness.domain.file_requests import FileRequest
 from likeness.domain.media.types import AssetType
 from likeness.domain.metrics import Metric
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
+from likeness.domain.terms import Withdrawal
 from likeness.errors import StorageUnavailable
 from likeness.ports.notifications import EVENTS_PER_PUT
 from likeness.runtime import bootstrap
@@ -127,7 +128,41 @@ def every_event() -> list[Event]:
     found.append(
         published_event(undecided := session(SessionStatus.REQUIRES_INPUT), replace(undecided, declined_at=NOW))
     )
+    found += [published_event(before, after) for before, after in consent_changes().values()]
     return [each for each in found if each]
+
+
+def consent_changes() -> dict[str, tuple[Session, Session]]:
+    """Returns a change of a consent for each event about it, and for one with and one without an end."""
+    bare = session(SessionStatus.VERIFIED, consent=None)
+    endless = replace(bare, consent=Consent(MARK, MARK, source="person", purposes=("news",)))
+    ending = replace(bare, consent=Consent(MARK, MARK, source="client", valid_until=NOW + 1))
+    withdrawn = replace(ending, withdrawal=Withdrawal(NOW, "person", "invite"))
+    return {
+        "given, no end": (bare, endless),
+        "given": (withdrawn, ending),
+        "withdrawn": (ending, withdrawn),
+        "expiring": (ending, replace(ending, consent_notice=30)),
+        "expired": (replace(ending, consent_notice=7), replace(ending, consent_notice=0)),
+    }
+
+
+def test_each_change_of_a_consent_is_published_and_counted_once() -> None:
+    for name, (before, after) in consent_changes().items():
+        kind = name.partition(",")[0]
+        assert kinds(before, after) == f"consent.{kind}"
+        change = read_change(record(before, after))
+        assert change
+        counted = [] if kind == "expiring" else [f"Consents{kind.title()}"]
+        assert [each.metric.value for each in measures_of(change)] == counted
+        assert published_event(after, replace(after, reference="other")) is None
+    before, withdrawn = consent_changes()["withdrawn"]
+    assert withdrawn.withdrawal
+    listed = replace(withdrawn, withdrawal=replace(withdrawn.withdrawal, in_flight=("asset:ast_x",)))
+    assert published_event(withdrawn, listed) is None
+    by_person = published_event(before, withdrawn)
+    assert by_person
+    assert by_person.detail["source"] == "person"
 
 
 def test_every_detail_type_has_a_schema_and_every_schema_an_event() -> None:

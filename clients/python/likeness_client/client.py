@@ -19,6 +19,7 @@ from likeness_client.models import (
     ClientKeys,
     Consent,
     ConsentDeclined,
+    ConsentTerms,
     ConsentText,
     FileRequest,
     Language,
@@ -26,11 +27,15 @@ from likeness_client.models import (
     Page,
     Preview,
     Session,
+    SessionConsent,
     SessionStatus,
     SessionSummary,
     Start,
     Stats,
     StatsDay,
+    Use,
+    UseResult,
+    UseResults,
     Webhook,
     WebhookReplay,
     Webhooks,
@@ -90,13 +95,15 @@ class Client:
         return_url: str | None = None,
         start: Start | None = None,
         consent: Consent | None = None,
+        consent_terms: ConsentTerms | None = None,
         assets: Sequence[NewAsset] = (),
         requests: Sequence[FileRequest] = (),
         idempotency_key: str | None = None,
     ) -> Session:
         """Creates a session for one person. Only this response contains its links and upload forms.
 
-        ``assets`` are files that you have, ``requests`` files that the person's page asks for.
+        ``assets`` are files that you have, ``requests`` files that the person's page asks for. ``consent_terms`` are
+        what the person is asked to agree to, or with ``consent`` or ``start="now"`` what the person has agreed to.
 
         ``idempotency_key``: for a day, the same key with the same arguments returns the same session, also to other
         processes. Without one, the client generates a key, so that its retries never create a second session.
@@ -109,6 +116,7 @@ class Client:
             if given_at.tzinfo is None:
                 raise ValueError("consent.given_at must have a time zone")
             body["consent"] = {"text_version": consent.text_version, "given_at": given_at.isoformat()}
+        body["consent_terms"] = consent_terms.to_json() if consent_terms else None
         body = {name: value for name, value in body.items() if value is not None}
         key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
         if not re.fullmatch(r"[!-~][ -~]{0,254}", key):
@@ -264,9 +272,16 @@ class Client:
         path = f"/sessions/{_id(session_id)}/assets/{_id(asset_id)}"
         return read(Asset, self._transport.send(Request("DELETE", path)))
 
-    def consent_text(self, language: Language | None = None) -> ConsentText:
-        """Returns the current consent text."""
-        return read(ConsentText, self._transport.send(Request("GET", "/consent", _given(language=language))))
+    def consent_text(self, language: Language | None = None, terms: ConsentTerms | None = None) -> ConsentText:
+        """Returns the current consent text, with sentences that name ``terms``: a session's ``consent_terms``."""
+        asked = terms.to_json() if terms else {}
+        query = _given(
+            language=language,
+            purposes=",".join(terms.purposes) if terms and terms.purposes else None,
+            valid_until=str(asked["valid_until"]) if "valid_until" in asked else None,
+            valid_days=str(asked["valid_days"]) if "valid_days" in asked else None,
+        )
+        return read(ConsentText, self._transport.send(Request("GET", "/consent", query)))
 
     def record_consent(self, session_id: str, text: ConsentText) -> Consent:
         """Records that the person has read ``text`` and agrees. The credential must be the person's token."""
@@ -277,6 +292,32 @@ class Client:
         """Records that the person does not agree. The credential must be the person's token. Can be repeated."""
         path = f"/sessions/{_id(session_id)}/consent/decline"
         return read(ConsentDeclined, self._transport.send(Request("POST", path)))
+
+    def withdraw_consent(self, session_id: str) -> SessionConsent:
+        """Withdraws the consent: nothing more is sent to crun, and no use is allowed. Can be repeated.
+
+        After the person's own withdrawal, only the person can give another consent.
+        """
+        path = f"/sessions/{_id(session_id)}/consent/withdraw"
+        return read(SessionConsent, self._transport.send(Request("POST", path)))
+
+    def set_consent_terms(self, session_id: str, terms: ConsentTerms) -> SessionConsent:
+        """Asks the person for a consent to other terms; the earlier consent holds until then."""
+        path = f"/sessions/{_id(session_id)}/consent_terms"
+        return read(SessionConsent, self._transport.send(Request("PUT", path, body=terms.to_json())))
+
+    def check_use(self, session_id: str, purpose: str | None = None) -> Use:
+        """Returns the active assets if they may be used for ``purpose`` (by default, your key's). Ask before each use.
+
+        Raises ConflictError with the reason as its code, such as ``consent_withdrawn`` or ``purpose_not_covered``.
+        """
+        path = f"/sessions/{_id(session_id)}/use"
+        return read(Use, self._transport.send(Request("GET", path, _given(purpose=purpose))))
+
+    def check_uses(self, ids: Sequence[str], purpose: str | None = None) -> tuple[UseResult, ...]:
+        """Returns a result for each of at most 50 ids of sessions or assets, or ``asset://`` ids."""
+        body: dict[str, object] = {"ids": list(ids)} | ({"purpose": purpose} if purpose is not None else {})
+        return read(UseResults, self._transport.send(Request("POST", "/use-checks", body=body))).results
 
     def stats(self, first: date | None = None, last: date | None = None) -> list[StatsDay]:
         """Returns the numbers of each day from ``first`` to ``last`` inclusive, at most 31; by default the last 14."""

@@ -23,22 +23,28 @@ AssetStatus = Literal["awaiting_upload", "uploaded", "submitting", "processing",
 RequestStatus = Literal["open", "received", "active"]
 DeletionKind = Literal["group", "asset"]
 DeletionStatus = Literal["not_asked", "asked", "refused_until", "done"]
+ConsentStatus = Literal["given", "withdrawn", "expired", "missing"]
 ProblemCode = Literal[
     "bad_request",
     "conflict",
     "consent_declined",
+    "consent_expired",
     "consent_given",
+    "consent_missing",
     "consent_required",
     "consent_text_changed",
+    "consent_withdrawn",
     "file_deleted",
     "forbidden",
     "idempotency_key_reused",
     "internal_error",
     "invalid_request",
+    "no_active_asset",
     "no_preview",
     "not_found",
     "not_retryable",
     "not_verified",
+    "purpose_not_covered",
     "rate_limited",
     "request_exists",
     "request_filled",
@@ -187,17 +193,114 @@ class Consent:
     sha256: str | None = None
     language: str | None = None
     source: str | None = None
+    #: None from a service that has no terms of consents yet.
+    status: str | None = None
+    #: None for every purpose.
+    purposes: tuple[str, ...] | None = None
+    #: None for a consent that is valid until it is withdrawn.
+    valid_until: datetime | None = None
+    #: Whether the person is asked for other terms than those of this consent.
+    has_new_terms: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentTerms:
+    """What a person is asked to agree to. The operator's defaults replace what is left out.
+
+    At most one of ``valid_until`` (which must have a time zone) and ``valid_days`` (from the consent on) is set.
+    """
+
+    purposes: tuple[str, ...] | None = None
+    valid_until: datetime | None = None
+    valid_days: int | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Returns the JSON of the terms, without absent values."""
+        if self.valid_until is not None and self.valid_until.tzinfo is None:
+            raise ValueError("valid_until must have a time zone")
+        terms: dict[str, object] = {"purposes": list(self.purposes)} if self.purposes else {}
+        terms |= {"valid_until": self.valid_until.isoformat()} if self.valid_until else {}
+        return terms | ({"valid_days": self.valid_days} if self.valid_days is not None else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class InFlight:
+    """An ``attempt`` or an ``asset`` that crun had been sent before a withdrawal. Its result is not used."""
+
+    type: str
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentWithdrawal:
+    """A consent that was taken back by ``source``: ``person`` or ``client``."""
+
+    withdrawn_at: datetime
+    source: str
+    in_flight: tuple[InFlight, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionConsent:
+    """What a session shows of its consent."""
+
+    consent_status: str
+    consent: Consent | None = None
+    consent_terms: ConsentTerms | None = None
+    consent_withdrawal: ConsentWithdrawal | None = None
+    consent_declined_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsableAsset:
+    """An active asset that may be used; ``uri`` is its ``asset://`` id."""
+
+    id: str
+    asset_type: str
+    uri: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """A use that is allowed, with the active assets. ``valid_until`` is when the consent ends."""
+
+    session_id: str
+    purpose: str | None = None
+    valid_until: datetime | None = None
+    assets: tuple[UsableAsset, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseResult:
+    """The result for one id. ``code`` says why a use is not allowed; the other fields are those of ``Use``."""
+
+    id: str
+    allowed: bool
+    code: str | None = None
+    detail: str | None = None
+    session_id: str | None = None
+    purpose: str | None = None
+    valid_until: datetime | None = None
+    assets: tuple[UsableAsset, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseResults:
+    """A result for each id of a request, in its order."""
+
+    results: tuple[UseResult, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsentText:
-    """The consent text; a consent refers to it by ``sha256``."""
+    """The consent text; a consent refers to it by ``sha256``. ``terms`` are sentences that name the terms."""
 
     text_version: str
     language: str
     sha256: str
     title: str
     text: str
+    terms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,6 +381,11 @@ class Session(SessionSummary):
     attempts_left: int = 0
     assets: tuple[Asset, ...] = ()
     consent: Consent | None = None
+    #: See ``ConsentStatus``. None from a service that does not have it yet.
+    consent_status: str | None = None
+    #: What the person is asked to agree to.
+    consent_terms: ConsentTerms | None = None
+    consent_withdrawal: ConsentWithdrawal | None = None
     #: When the person declined to consent, until they agree.
     consent_declined_at: datetime | None = None
     verified_at: datetime | None = None

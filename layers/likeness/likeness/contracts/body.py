@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,6 +12,19 @@ from likeness.errors import InvalidRequest
 Model = TypeVar("Model", bound=BaseModel)
 #: No control characters, line separators or direction overrides, because names are sent to crun and shown on pages.
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+$"
+
+
+def whole(given: object) -> object:
+    """Converts a whole float: JSON Schema, and languages with one type of number, treat 1000.0 as an integer."""
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
+def in_utc(given: datetime) -> datetime:
+    """Converts a time to UTC. Raises ValueError when its year is not from 1 to 9999 there."""
+    try:
+        return given.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be a time from year 1 to year 9999 in UTC") from None
 
 
 class Body(BaseModel):

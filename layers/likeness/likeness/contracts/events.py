@@ -1,4 +1,4 @@
-"""Events for the event bus: status changes of sessions and assets, the end of uploads, and refusals to consent.
+"""Events for the event bus: status changes of sessions and assets, the end of uploads, and changes of a consent.
 
 They have ids, statuses and codes, and nothing personal.
 
@@ -26,6 +26,10 @@ EVENT_TYPES = (
     *(f"likeness.asset.{each.value}" for each in AssetStatus if each in _PUBLISHED_STATUSES),
     "likeness.asset.lost",
     "likeness.consent.declined",
+    "likeness.consent.given",
+    "likeness.consent.withdrawn",
+    "likeness.consent.expiring",
+    "likeness.consent.expired",
 )
 
 
@@ -70,6 +74,20 @@ class SessionChange:
             return _event("session.finished", self.id, after, {"finished_at": str(iso(after.finished_at))})
         if after.declined_at is not None and before.declined_at is None:
             return _event("consent.declined", self.id, after, {})
+        return self._consent_event(before)
+
+    def _consent_event(self, before: Session) -> Event | None:
+        after = self.after
+        until = after.consent.valid_until if after.consent else None
+        ends = {} if until is None else {"valid_until": str(iso(until))}
+        if after.withdrawal is not None:
+            by = {"source": after.withdrawal.source}
+            return _event("consent.withdrawn", self.id, after, by) if before.withdrawal is None else None
+        if after.consent is not None and (after.consent != before.consent or before.withdrawal is not None):
+            return _event("consent.given", self.id, after, {"source": after.consent.source} | ends)
+        if after.consent_notice is not None and after.consent_notice != before.consent_notice:
+            name = "consent.expiring" if after.consent_notice else "consent.expired"
+            return _event(name, self.id, after, ends)
         return None
 
 

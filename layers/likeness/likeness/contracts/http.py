@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationInfo, model_validator
 
-from likeness.contracts.body import PRINTABLE, Body
+from likeness.contracts.body import PRINTABLE, Body, in_utc, whole
+from likeness.contracts.consent import Terms
 from likeness.domain.asset import NAME_LIMIT
 from likeness.domain.file_requests import HINT_LIMIT, MAX_REQUESTS_PER_SESSION, FileRequest
 from likeness.domain.media import CONTENT_TYPES, MAX_BYTES, standard_type
 from likeness.domain.media.types import AssetType
 
 MAX_ASSETS_PER_REQUEST = 20
-
-
-def _whole(given: object) -> object:
-    # JSON Schema, and languages with one type of number, treat 1000.0 as an integer.
-    return int(given) if isinstance(given, float) and given.is_integer() else given
 
 
 def _in_standard_form(label: str) -> str:
@@ -97,7 +92,7 @@ class AssetRegistration(Body):
     asset_type: Literal["Image", "Video", "Audio"]
     #: Compared without case and parameters; aliases become the standard form, which is stored and signed.
     content_type: Annotated[str, AfterValidator(_in_standard_form)]
-    size_bytes: Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+    size_bytes: Annotated[int, BeforeValidator(whole), Field(ge=1)]
     #: The digest of the file's bytes, in hex. Registering the same bytes again returns the existing asset.
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
@@ -111,18 +106,11 @@ class AssetRegistration(Body):
         return self
 
 
-def _in_utc(given: datetime) -> datetime:
-    try:
-        return given.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("must be a time from year 1 to year 9999 in UTC") from None
-
-
 class ConsentGiven(Body):
     """The person's consent, as the caller recorded it."""
 
     text_version: Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE)]
-    given_at: Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_utc)]
+    given_at: Annotated[AwareDatetime, Field(strict=False), AfterValidator(in_utc)]
 
 
 class NewSession(Body):
@@ -133,6 +121,8 @@ class NewSession(Body):
     return_url: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
     start: Literal["now", "on_open"] = "now"
     consent: ConsentGiven | None = None
+    #: What the person is asked to agree to, or what the client's own consent covers.
+    consent_terms: Annotated[Terms | None, _UNLESS_SET] = None
     assets: Annotated[list[AssetRegistration], Field(max_length=MAX_ASSETS_PER_REQUEST)] = Field(default_factory=list)
     requests: Annotated[
         list[RequestedFile], Field(max_length=MAX_REQUESTS_PER_SESSION), AfterValidator(_different), _UNLESS_SET

@@ -42,11 +42,17 @@ _STAYS = frozenset({SessionStatus.VERIFIED, SessionStatus.REDACTED})
 _SINGLE = {
     "CONSENT": (
         "consent",
-        ("pk", "sk", "session_id", "client_id", "text_version", "given_at", "sha256", "language", "source"),
+        (
+            *("pk", "sk", "session_id", "client_id", "text_version", "given_at", "sha256", "language", "source"),
+            *("purposes", "valid_until", "terms_set_at", "credential", "withdrawn_at"),
+        ),
     ),
     "EARLIER": ("earlier_asset_id", ("pk", "sk", "upstream_id")),
-    "CONSENT_TEXTS": ("consent_text", ("pk", "sk", "text_version", "language", "title", "text")),
-    "CLIENT_KEYS": ("client_key", ("pk", "sk", "key_id", "client_id", "return_origins", "created_at", "revoked_at")),
+    "CONSENT_TEXTS": ("consent_text", ("pk", "sk", "text_version", "language", "title", "text", "sentences", "terms")),
+    "CLIENT_KEYS": (
+        "client_key",
+        ("pk", "sk", "key_id", "client_id", "return_origins", "created_at", "revoked_at", "purpose"),
+    ),
 }
 _KINDS = {kind: (family, fields) for family, (kind, fields) in _SINGLE.items()}
 _A_LINK = re.compile(r"[a-z]+://", re.IGNORECASE)

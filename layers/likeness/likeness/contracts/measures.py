@@ -16,6 +16,11 @@ from likeness.domain.session import SessionStatus
 
 #: The code of an attempt with an unused link.
 _LAPSED = "link_expired"
+_OF_CONSENT = {
+    "likeness.consent.given": Metric.CONSENTS_GIVEN,
+    "likeness.consent.withdrawn": Metric.CONSENTS_WITHDRAWN,
+    "likeness.consent.expired": Metric.CONSENTS_EXPIRED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,9 @@ def _of_session(change: SessionChange) -> Iterator[Measure]:
         yield Measure(Metric.ATTEMPTS_STARTED, started)
         yield Measure(Metric.SESSIONS_VERIFIED, 0)  # an alarm compares the two metrics, so both must have data
     if not change.has_new_status:
+        metric = _OF_CONSENT.get(change.event.type) if change.event else None
+        if metric:
+            yield Measure(metric)
         return
     if after.status is SessionStatus.REQUIRES_INPUT and after.last_error:
         code = after.last_error.code

@@ -14,6 +14,7 @@ from likeness.domain.file_requests import FileRequest
 from likeness.domain.files import UploadForm
 from likeness.domain.progress import is_settled, request_status
 from likeness.domain.session import Attempt, Consent, Problem, Session, SessionPage
+from likeness.domain.terms import ConsentTerms, Withdrawal
 
 if TYPE_CHECKING:
     from likeness.domain.deletions import DeletionRequest
@@ -77,14 +78,64 @@ def preview_view(url: str, expires_at: float, content_type: str) -> dict[str, An
     return {"url": url, "expires_at": iso(expires_at), "content_type": content_type}
 
 
-def consent_view(consent: Consent) -> dict[str, Any]:
-    """A consent, in a session and in the response that recorded it."""
+def consent_view(consent: Consent, status: str = "given", *, has_new_terms: bool = False) -> dict[str, Any]:
+    """A consent, in a session and in the response that recorded it. ``purposes`` is None for every purpose."""
     return {
+        "status": status,
         "text_version": consent.text_version,
         "given_at": consent.given_at,
         "sha256": consent.sha256,
         "language": consent.language,
         "source": consent.source,
+        "purposes": list(consent.purposes) or None,
+        "valid_until": iso(consent.valid_until),
+        "has_new_terms": has_new_terms,
+    }
+
+
+def terms_view(terms: ConsentTerms | None) -> dict[str, Any] | None:
+    """The terms that a person is asked to agree to."""
+    if terms is None:
+        return None
+    return {
+        "purposes": list(terms.purposes) or None,
+        "valid_until": iso(terms.valid_until),
+        "valid_days": terms.valid_days,
+    }
+
+
+def withdrawal_view(withdrawal: Withdrawal | None) -> dict[str, Any] | None:
+    """A withdrawal of a consent; ``in_flight`` is what had been sent to crun before."""
+    if withdrawal is None:
+        return None
+    listed = [each.partition(":") for each in withdrawal.in_flight or ()]
+    return {
+        "withdrawn_at": iso(withdrawal.at),
+        "source": withdrawal.source,
+        "in_flight": [{"type": kind, "id": of} for kind, _, of in listed],
+    }
+
+
+def consents_view(session: Session, now: float) -> dict[str, Any]:
+    """What a session shows of its consent."""
+    status = session.consent_status(now).value
+    consent = session.consent and consent_view(session.consent, status, has_new_terms=session.has_new_terms)
+    return {
+        "consent": consent,
+        "consent_status": status,
+        "consent_terms": terms_view(session.consent_terms),
+        "consent_withdrawal": withdrawal_view(session.withdrawal),
+        "consent_declined_at": iso(session.declined_at),
+    }
+
+
+def use_view(session: Session, assets: Sequence[Asset], purpose: str | None) -> dict[str, Any]:
+    """What may be used for ``purpose``: the active assets of a session whose consent covers it."""
+    return {
+        "session_id": session.id,
+        "purpose": purpose,
+        "valid_until": iso(session.consent.valid_until) if session.consent else None,
+        "assets": [{"id": each.id, "asset_type": each.asset_type.value, "uri": each.uri} for each in assets],
     }
 
 
@@ -101,6 +152,7 @@ def consent_text_view(text: ConsentText) -> dict[str, Any]:
         "sha256": text.sha256,
         "title": text.title,
         "text": text.text,
+        "terms": list(text.sentences),
     }
 
 
@@ -169,8 +221,7 @@ def session_view(
         view |= {
             "attempts": [attempt_view(each) for _, each in sorted(session.attempts.items())],
             "attempts_left": session.attempts_left(max_attempts),
-            "consent": session.consent and consent_view(session.consent),
-            "consent_declined_at": iso(session.declined_at),
+            **consents_view(session, now),
             "verified_at": iso(session.verified_at),
             "assets": [asset_view(each, (uploads or {}).get(each.id)) for each in assets],
             "requests": [request_view(each, assets) for each in session.requests.values()],

@@ -24,6 +24,7 @@ class ClientKey:
     return_origins: tuple[str, ...]
     created_at: str
     revoked_at: str | None
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,18 @@ class Caller:
     session_id: str | None = None
     #: The number of the person's invite link.
     invite: int = 0
+    #: The purpose that applies to a use check of this client that names none.
+    purpose: str = ""
+
+    @property
+    def source(self) -> str:
+        """Who acts, for the ledger of consents: ``person`` or ``client``."""
+        return "person" if self.is_person else "client"
+
+    @property
+    def credential(self) -> str:
+        """The kind of credential that acts, for the ledger of consents: ``invite`` or ``client``."""
+        return "invite" if self.is_person else "client"
 
     @property
     def is_person(self) -> bool:

@@ -1,4 +1,4 @@
-"""The text that a person is asked to agree to, and its digest, which identifies the exact wording."""
+"""The text and terms that a person is asked to agree to, and their digest, which identifies the exact wording."""
 
 from __future__ import annotations
 
@@ -16,8 +16,16 @@ class ConsentText:
     language: Language
     title: str
     text: str
+    #: The sentences that name the terms, in the text's language. Empty without terms.
+    sentences: tuple[str, ...] = ()
+    #: The terms in one line (``ConsentTerms.canonical``), "" without terms.
+    terms: str = ""
 
     @property
     def sha256(self) -> str:
-        """Hex digest of the title, an empty line and the text, in UTF-8."""
-        return hashlib.sha256(f"{self.title}\n\n{self.text}".encode()).hexdigest()
+        """Hex digest, in UTF-8, of the title, the text, each sentence and the terms, with an empty line between each.
+
+        Without terms, it is the digest of title and text alone.
+        """
+        parts = [self.title, self.text, *self.sentences, *([self.terms] if self.terms else [])]
+        return hashlib.sha256("\n\n".join(parts).encode()).hexdigest()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
 from likeness.domain.session import AttemptStatus, Session, SessionStatus
+from likeness.domain.terms import notice_due_at
 
 #: The number of the index's partitions. Each supports 1,000 writes per second.
 SHARDS = 4
@@ -44,6 +45,28 @@ def attempt_due_at(created_at: float) -> float:
 
 
 def session_due_at(session: Session) -> float | None:
+    """When a session is due, None when it waits for the person or is complete.
+
+    A withdrawn session is due, because OnWithdrawal may erase it; only reconcile knows.
+    """
+    withdrawn = session.withdrawal.at if session.withdrawal and session.erased_at is None else None
+    return earliest(work_due_at(session), consent_due_at(session), withdrawn)
+
+
+def earliest(*times: float | None) -> float | None:
+    """The earliest of the times that are known."""
+    return min((each for each in times if each is not None), default=None)
+
+
+def consent_due_at(session: Session) -> float | None:
+    """When the next notice about the end of a session's consent is due, None without an end."""
+    ends_at = session.consent.valid_until if session.consent else None
+    if ends_at is None or session.withdrawal is not None or not session.accepts_uploads:
+        return None
+    return notice_due_at(ends_at, session.consent_notice)
+
+
+def work_due_at(session: Session) -> float | None:
     """When a session is due by its status and attempts, None when it waits for the person or is complete."""
     if session.status in (SessionStatus.CANCELED, SessionStatus.REDACTED) or session.group_id:
         return None

@@ -21,6 +21,9 @@ class Metric(StrEnum):
     ASSETS_ACTIVE = "AssetsActive"
     ASSETS_FAILED = "AssetsFailed"  # by code
     SECONDS_TO_ACTIVE = "SecondsToActive"
+    CONSENTS_GIVEN = "ConsentsGiven"
+    CONSENTS_WITHDRAWN = "ConsentsWithdrawn"
+    CONSENTS_EXPIRED = "ConsentsExpired"
 
     # From requests to crun.
     CRUN_CALL_SECONDS = "CrunCallSeconds"  # by call and outcome; the number of values is the number of calls

@@ -25,14 +25,22 @@ def request_status(request: FileRequest, assets: Iterable[Asset]) -> RequestStat
     return RequestStatus.ACTIVE if asset.status is AssetStatus.ACTIVE else RequestStatus.RECEIVED
 
 
+def is_under_way(session: Session, asset: Asset, now: float) -> bool:
+    """Whether an execution has to move the asset. Without a consent, an uploaded file waits for the next one."""
+    return asset.status in IN_PROGRESS and (asset.status is not AssetStatus.UPLOADED or session.is_permitted(now))
+
+
 def is_settled(session: Session, assets: Sequence[Asset], now: float) -> bool:
     """Whether the session is verified and nothing more is expected: no file is in progress or on its way.
 
-    The end is that the person has finished; else that all required requests have an active file, if there is one;
-    else, without requests, that the client has registered files. Without any of these, somebody may still send files.
+    Without a consent, nothing is expected. Otherwise the end is that the person has finished; else that all required
+    requests have an active file, if there is one; else, without requests, that the client has registered files. Without
+    any of these, somebody may still send files.
     """
-    if session.status is not SessionStatus.VERIFIED or any(each.status in IN_PROGRESS for each in assets):
+    if session.status is not SessionStatus.VERIFIED or any(is_under_way(session, each, now) for each in assets):
         return False
+    if not session.is_permitted(now):
+        return True
     if session.finished_at is not None:
         return True
     if any(_is_expected(session, each, now) for each in assets):

@@ -13,6 +13,7 @@ from typing import Any
 
 from likeness.domain.fields import about, from_values
 from likeness.domain.file_requests import FileRequest, read_requests
+from likeness.domain.terms import ConsentStatus, ConsentTerms, Withdrawal
 from likeness.errors import Conflict
 
 #: The H5 link expires 120 s after crun created it (source: crun's documentation of visual validation).
@@ -93,8 +94,9 @@ class Attempt:
 class Consent:
     """The proof that the person agreed: which text, and when (ISO 8601).
 
-    ``source`` is ``person`` when our own page asked; then ``sha256`` (hex, of the exact text) and ``language`` are
-    set. It is ``client`` when the caller has recorded the consent.
+    ``source`` is ``person`` when our own page asked; then ``sha256`` (hex, of the exact text and terms) and
+    ``language`` are set. It is ``client`` when the caller has recorded the consent. ``purposes`` is empty for every
+    purpose, and ``valid_until`` (epoch seconds) None for a consent that does not end by itself.
     """
 
     text_version: str
@@ -102,6 +104,16 @@ class Consent:
     sha256: str | None = None
     language: str | None = None
     source: str = "client"
+    purposes: tuple[str, ...] = field(default=(), metadata=about(tuple, sparse=True))
+    valid_until: float | None = None
+    #: ``set_at`` of the terms that it was given to.
+    terms_set_at: float | None = None
+    #: The kind of credential that recorded it: ``client`` or ``invite``. None on consents of earlier versions.
+    credential: str | None = None
+
+    def is_over(self, now: float) -> bool:
+        """Whether it has ended by itself."""
+        return self.valid_until is not None and now >= self.valid_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +146,14 @@ class Session:
     consent: Consent | None = field(default=None, metadata=about(Consent, exported=True))
     #: When the person declined to consent. A consent that is given afterwards clears it.
     declined_at: float | None = field(default=None, metadata=about(exported=True))
+    #: What the person is asked to agree to, None when no terms are named.
+    consent_terms: ConsentTerms | None = field(default=None, metadata=about(ConsentTerms, exported=True))
+    #: Whether its person is asked on our page (``start: on_open``). Otherwise its client answers for the consent.
+    asks_person: bool = field(default=False, metadata=about(sparse=True, exported=True))
+    #: Set from a withdrawal until the next consent.
+    withdrawal: Withdrawal | None = field(default=None, metadata=about(Withdrawal, exported=True))
+    #: The last notice about the end of its consent, in days before it (see domain/terms.py).
+    consent_notice: int | None = field(default=None, metadata=about(exported=True))
     group_id: str | None = field(default=None, metadata=about(exported=True))
     verified_at: float | None = field(default=None, metadata=about(exported=True))
     #: When the first result of a face check arrived, the first pass, and the first file that became active: what
@@ -200,6 +220,42 @@ class Session:
         """Raises Conflict when the person declined to consent and has not agreed since."""
         if self.declined_at is not None:
             raise Conflict("The person has declined to consent", code="consent_declined")
+
+    def consent_status(self, now: float) -> ConsentStatus:
+        """Whether the person's likeness may be used at ``now`` (epoch seconds).
+
+        Without a recorded consent, the client that created a link answers for it. Earlier versions did not record
+        whether the person was asked: then an attempt shows that the client has created a link.
+        """
+        if self.withdrawal is not None:
+            return ConsentStatus.WITHDRAWN
+        if self.consent is not None:
+            return ConsentStatus.EXPIRED if self.consent.is_over(now) else ConsentStatus.GIVEN
+        by_client = not self.asks_person and self.declined_at is None
+        began = bool(self.attempts) or self.group_id is not None
+        return ConsentStatus.GIVEN if by_client and began else ConsentStatus.MISSING
+
+    def is_permitted(self, now: float) -> bool:
+        """Whether intents may be stored: the consent is neither withdrawn nor expired.
+
+        A missing consent is not a reason here. A person is asked for it before the first attempt, and a client that
+        creates links itself answers for it.
+        """
+        return self.consent_status(now) not in (ConsentStatus.WITHDRAWN, ConsentStatus.EXPIRED)
+
+    def require_permitted(self, now: float) -> None:
+        """Raises Conflict when the consent is withdrawn (``consent_withdrawn``) or expired (``consent_expired``)."""
+        status = self.consent_status(now)
+        if status is ConsentStatus.WITHDRAWN:
+            raise Conflict("The consent was withdrawn", code="consent_withdrawn")
+        if status is ConsentStatus.EXPIRED:
+            raise Conflict("The consent has expired", code="consent_expired")
+
+    @property
+    def has_new_terms(self) -> bool:
+        """Whether the person is asked for terms that the recorded consent was not given to."""
+        terms, consent = self.consent_terms, self.consent
+        return terms is not None and consent is not None and consent.terms_set_at != terms.set_at
 
     @property
     def accepts_uploads(self) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # annotations alone need them
         SessionFilter,
         SessionPage,
     )
+    from likeness.domain.terms import ConsentTerms, Withdrawal
 
 
 class SessionStore(Protocol):
@@ -123,12 +124,39 @@ class SessionStore(Protocol):
         """Stores a text permanently, before a person agrees to it."""
         ...
 
-    def record_consent(self, session: Session, consent: Consent) -> None:
-        """Adds a consent to the ledger and to the session.
+    def record_consent(self, session: Session, consent: Consent, now: float) -> None:
+        """Adds a consent to the ledger and to the session, which is as it was read.
 
-        It replaces an earlier refusal. Raises ConditionFailed when the same text was agreed to already, or the session
-        no longer accepts consent.
+        It replaces an earlier refusal and a withdrawal. Raises ConditionFailed when the same text and terms were agreed
+        to already and still hold, the terms have changed, the session no longer accepts consent, or a client consents
+        after its person's withdrawal.
         """
+        ...
+
+    def withdraw_consent(self, session: Session, withdrawal: Withdrawal) -> None:
+        """Adds a withdrawal to the ledger and to the session: from then on, no intent is stored.
+
+        A person's withdrawal replaces one of the client. Raises ConditionFailed when it was withdrawn already, or the
+        session is canceled or erased.
+        """
+        ...
+
+    def record_in_flight(self, session_id: str, withdrawal: Withdrawal, in_flight: Sequence[str]) -> Session:
+        """Records what had been sent to crun before ``withdrawal``, if this is not recorded; returns the session.
+
+        Raises ConditionFailed when another withdrawal or a consent has followed.
+        """
+        ...
+
+    def set_consent_terms(self, session: Session, terms: ConsentTerms) -> Session:
+        """Replaces the terms that the person is asked for; returns the session.
+
+        Raises ConditionFailed when the terms are not those of ``session``, or it is canceled or erased.
+        """
+        ...
+
+    def record_consent_notice(self, session: Session, days: int, now: float) -> None:
+        """Records the notice ``days`` before the end of the session's consent (0: the end), unless it has changed."""
         ...
 
     def decline_consent(self, session_id: str, now: float) -> Session:
@@ -171,8 +199,8 @@ class SessionStore(Protocol):
 class ConsentTexts(Protocol):
     """The operator's consent texts."""
 
-    def current(self, language: Language) -> ConsentText:
-        """The current text."""
+    def current(self, language: Language, terms: ConsentTerms | None = None) -> ConsentText:
+        """The current text, with sentences that name ``terms``."""
         ...
 
 

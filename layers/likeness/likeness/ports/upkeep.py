@@ -20,8 +20,12 @@ class UpkeepStore(Protocol):
         """
         ...
 
-    def redact_session(self, session: Session, now: float) -> bool:
-        """Removes all personal data from a session; returns False when it has changed: read it again."""
+    def redact_session(self, session: Session, now: float, *, stays_due: bool = False) -> bool:
+        """Removes all personal data from a session; returns False when it has changed: read it again.
+
+        ``stays_due``: for the policy about withdrawals. The session stays due until ``record_erasure``, and is not
+        erased when its consent is not withdrawn anymore.
+        """
         ...
 
     def redact_asset(self, asset: Asset, now: float, *, give_back: bool = False) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from likeness.adapters.aws import CONFLICT_SECONDS, make_client, typed_by_service
 from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.domain.metrics import Metric
+from likeness.domain.terms import TermsPolicy
 from likeness.runtime.logging import logger, report, report_of_session, session_created
 from likeness.runtime.metrics import measure
 from likeness.runtime.settings import number, text
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from likeness.steps.notifications.publish_changes import PublishChanges
     from likeness.steps.notifications.send_webhooks import SendWebhooks
     from likeness.steps.onboarding.authorize import Authorize
+    from likeness.steps.onboarding.check_use import CheckUse
     from likeness.steps.onboarding.create_session import CreateSession
     from likeness.steps.onboarding.get_session import GetSession
     from likeness.steps.onboarding.look_up_result import LookUpResult
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from likeness.steps.onboarding.record_consent import RecordConsent
     from likeness.steps.onboarding.revoke_invite import RevokeInvite
     from likeness.steps.onboarding.start_onboarding import StartOnboarding
+    from likeness.steps.onboarding.withdraw_consent import WithdrawConsent
     from likeness.steps.upkeep.check_credits import CheckCredits
     from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
     from likeness.steps.upkeep.export_inventory import ExportInventory
@@ -227,9 +230,31 @@ def create_session() -> CreateSession:
 
     most = int(number("MAX_ATTEMPTS_PER_SESSION"))
     keys = client_keys()
+    terms = _configured_terms()
     return CreateSession(
-        store(), _open_link(), _files(), _signing_keys(), SystemClock(), most, keys.has_any, session_created
+        store(), _open_link(), _files(), _signing_keys(), SystemClock(), most, keys.has_any, session_created, terms
     )
+
+
+def _configured_terms() -> TermsPolicy:
+    """The rules for terms of a consent, with the operator's defaults and limit."""
+    return _terms_policy(
+        tuple(filter(None, text("CONSENT_PURPOSES", may_be_empty=True).split(","))),
+        int(number("CONSENT_VALID_DAYS")),
+        int(number("CONSENT_LONGEST_DAYS")),
+    )
+
+
+def _terms_policy(purposes: tuple[str, ...] = (), days: int = 0, longest_days: int = 0) -> TermsPolicy:
+    """The rules for terms of a consent. The list of purposes is read when it is first needed."""
+    version = text("CONSENT_VERSION")
+
+    def known() -> Collection[str]:
+        from likeness.adapters.consent_texts import read_purposes
+
+        return read_purposes(version)
+
+    return TermsPolicy(known, purposes, days, longest_days)
 
 
 def idempotency(operation: str) -> Idempotency:
@@ -334,7 +359,21 @@ def record_consent() -> RecordConsent:
     """The step of functions/record_consent."""
     from likeness.steps.onboarding.record_consent import RecordConsent
 
-    return RecordConsent(store(), _consent_texts()(), SystemClock(), client_keys().has_any)
+    return RecordConsent(store(), _consent_texts()(), SystemClock(), _queue(), client_keys().has_any, _terms_policy())
+
+
+def withdraw_consent() -> WithdrawConsent:
+    """The step of functions/withdraw_consent."""
+    from likeness.steps.onboarding.withdraw_consent import WithdrawConsent
+
+    return WithdrawConsent(store(), SystemClock(), _configured_terms())
+
+
+def check_use() -> CheckUse:
+    """The step of functions/check_use."""
+    from likeness.steps.onboarding.check_use import CheckUse
+
+    return CheckUse(store(), _upstream_ids(), SystemClock(), _terms_policy())
 
 
 def erase_session() -> EraseSession:
@@ -540,8 +579,10 @@ def reconcile() -> Reconcile:
     """The step of functions/reconcile."""
     from likeness.adapters.table.due_items import DynamoDueItems
     from likeness.steps.onboarding.start_onboarding import StartOnboarding
+    from likeness.steps.upkeep.erase_session import EraseSession
     from likeness.steps.upkeep.reconcile import Reconcile
 
+    erases = text("ON_WITHDRAWAL") == "erase"
     return Reconcile(
         store(),
         DynamoDueItems(client("dynamodb"), text("TABLE_NAME")),
@@ -553,4 +594,6 @@ def reconcile() -> Reconcile:
         _reconciled,
         partial(measure, Metric.POSSIBLE_ORPHAN),
         report_of_session,
+        EraseSession(store(), _files(), _workflows(), SystemClock(), by_policy=True) if erases else None,
+        number("WITHDRAWAL_GRACE_DAYS") * 86_400,
     )

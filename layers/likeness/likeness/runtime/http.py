@@ -55,6 +55,10 @@ class App:
         """Decorates the action of a POST request."""
         return self._route("POST", resource)
 
+    def put(self, resource: str) -> Callable[[Action], Action]:
+        """Decorates the action of a PUT request."""
+        return self._route("PUT", resource)
+
     def delete(self, resource: str) -> Callable[[Action], Action]:
         """Decorates the action of a DELETE request."""
         return self._route("DELETE", resource)

@@ -54,6 +54,8 @@ def authorization_of(event: AuthorizerEvent, caller: Caller | None) -> Authorize
         }
         if caller.invite:
             found["invite"] = str(caller.invite)
+        if caller.purpose:
+            found["purpose"] = caller.purpose
     statement = {
         "Action": "execute-api:Invoke",
         "Effect": "Allow" if caller else "Deny",
@@ -77,6 +79,7 @@ def caller_of(event: Mapping[str, Any]) -> Caller:
         return_origins=tuple((found.get("return_origins") or "").split()),
         session_id=found.get("session_id") or None,
         invite=int(found.get("invite") or 0),
+        purpose=found.get("purpose") or "",
     )
 
 

@@ -32,7 +32,7 @@ class DynamoClientKeys:
         values = decode_item(item) if item else {}
         if not values or values.get("revoked_at"):
             return None
-        return Caller(values["client_id"], tuple(values.get("return_origins", ())))
+        return Caller(values["client_id"], tuple(values.get("return_origins", ())), purpose=values.get("purpose", ""))
 
     def of(self, client_id: str) -> list[ClientKey]:
         """See the port of steps/notifications/manage_integration.py. The keys of all clients are in one partition."""
@@ -80,4 +80,5 @@ def client_key_from(values: dict[str, Any]) -> ClientKey:
         tuple(values.get("return_origins", ())),
         values["created_at"],
         values.get("revoked_at"),
+        values.get("purpose", ""),
     )

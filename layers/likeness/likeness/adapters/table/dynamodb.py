@@ -32,6 +32,7 @@ from likeness.adapters.table.items import (
     session_from,
     session_item,
     session_key,
+    withdrawal_item,
 )
 from likeness.domain.asset import MAX_PERSON_SLOTS, Asset, AssetStatus
 from likeness.domain.due import PROGRESS_SECONDS, attempt_due_at, shard_of
@@ -66,10 +67,16 @@ if TYPE_CHECKING:
     from likeness.domain.file_requests import FileRequest
     from likeness.domain.polling import History
     from likeness.domain.stats import Facts
+    from likeness.domain.terms import ConsentTerms, Withdrawal
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
 #: A consent removes the refusal, so that the attribute exists only without a consent.
 _NOT_DECLINED = "attribute_not_exists(declined_at)"
+#: The consent is neither withdrawn nor expired: in the write of each intent. A missing consent passes, because it is
+#: asked for before the first attempt (see ``Session.is_permitted``).
+_PERMITTED = (
+    "attribute_not_exists(withdrawal) AND (attribute_not_exists(consent.valid_until) OR consent.valid_until > :now)"
+)
 _INDEX = "ClientSessions"
 _ASSET_INDEX = "ClientAssets"
 _PROGRESS_INDEX = "ClientProgress"
@@ -231,7 +238,8 @@ class DynamoStore:
             f"SET attempts.#n = :attempt, attempt_count = :number, updated_at = :now, #status = :requires_input{_DUE}"
             + "".join(f", attempts.#n{number}.#status = :lost" for number in given_up)
             + " REMOVE last_error",
-            f"attempt_count = :before AND attribute_not_exists(group_id) AND {_NOT_DECLINED} AND {_OPEN_SESSION}"
+            f"attempt_count = :before AND attribute_not_exists(group_id) AND {_NOT_DECLINED} AND {_PERMITTED}"
+            f" AND {_OPEN_SESSION}"
             + "".join(f" AND attempts.#n{number}.#status IN (:passed, :lost)" for number in given_up),
             _values(attempt=attempt, number=attempt.number, before=attempt.number - 1, now=now)
             | (_values(lost=AttemptStatus.LOST, passed=AttemptStatus.PASSED) if given_up else {})
@@ -394,31 +402,103 @@ class DynamoStore:
                 self._client.put_item(TableName=self._table, Item=consent_text_item(text))
             self._kept_texts.add(text.sha256)
 
-    def record_consent(self, session: Session, consent: Consent) -> None:
+    def record_consent(self, session: Session, consent: Consent, now: float) -> None:
         """See the port. One transaction: the ledger's entry and the session's copy."""
-        entry: TransactWriteItemTypeDef = {
-            "Put": {
-                "TableName": self._table,
-                "Item": consent_item(session, consent),
-                "ConditionExpression": "attribute_not_exists(pk)",
-            }
-        }
+        terms = session.consent_terms
+        conditions = [
+            "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)",
+            # The terms are still those that the person has read.
+            "consent_terms.set_at = :terms" if terms else "attribute_not_exists(consent_terms)",
+        ]
+        names, values = _STATUS, _values(consent=consent, now=now, canceled="canceled", redacted="redacted")
+        values |= _values(terms=terms.set_at) if terms else {}
+        if consent.sha256:
+            # Concurrent requests that agree to the same text add one entry.
+            conditions.append(
+                "(attribute_not_exists(consent.sha256) OR consent.sha256 <> :digest OR attribute_exists(withdrawal)"
+                " OR consent.valid_until <= :now" + (" OR consent.terms_set_at <> :terms" if terms else "") + ")"
+            )
+            values |= _values(digest=consent.sha256)
+        if consent.source == "client":
+            conditions.append("(attribute_not_exists(withdrawal) OR withdrawal.#source <> :person)")
+            names, values = names | {"#source": "source"}, values | _values(person="person")
+        # Reconcile finds the work that a new consent continues, and sets the time of the notice about its end.
+        is_due = consent.valid_until is not None or not session.is_permitted(now)
         shown: TransactWriteItemTypeDef = {
             "Update": {
                 "TableName": self._table,
                 "Key": session_key(session.id),
-                "UpdateExpression": "SET consent = :consent REMOVE declined_at",
-                # Concurrent requests that agree to the same text add one entry.
-                "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)"
-                + (
-                    " AND (attribute_not_exists(consent.sha256) OR consent.sha256 <> :digest)" if consent.sha256 else ""
-                ),
-                "ExpressionAttributeNames": _STATUS,
-                "ExpressionAttributeValues": _values(consent=consent, canceled="canceled", redacted="redacted")
-                | (_values(digest=consent.sha256) if consent.sha256 else {}),
+                "UpdateExpression": "SET consent = :consent, updated_at = :now"
+                + (_DUE if is_due else "")
+                + " REMOVE declined_at, withdrawal, consent_notice",
+                "ConditionExpression": " AND ".join(conditions),
+                "ExpressionAttributeNames": names,
+                "ExpressionAttributeValues": values | (_due(session.id, now + PROGRESS_SECONDS) if is_due else {}),
             }
         }
-        self._transact([entry, shown])
+        self._transact([self._ledger_entry(consent_item(session, consent)), shown])
+
+    def _ledger_entry(self, item: Item) -> TransactWriteItemTypeDef:
+        return {
+            "Put": {"TableName": self._table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"},
+        }
+
+    def withdraw_consent(self, session: Session, withdrawal: Withdrawal) -> None:
+        """See the port. One transaction: the ledger's entry and the session."""
+        mark: TransactWriteItemTypeDef = {
+            "Update": {
+                "TableName": self._table,
+                "Key": session_key(session.id),
+                "UpdateExpression": f"SET withdrawal = :withdrawal, updated_at = :now{_DUE}",
+                # A person's withdrawal replaces one of the client.
+                "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)"
+                " AND (attribute_not_exists(withdrawal) OR (withdrawal.#source = :client AND :source = :person))",
+                "ExpressionAttributeNames": _STATUS | {"#source": "source"},
+                "ExpressionAttributeValues": _values(
+                    withdrawal=withdrawal, now=withdrawal.at, canceled="canceled", redacted="redacted"
+                )
+                | _values(source=withdrawal.source, client="client", person="person")
+                | _due(session.id, withdrawal.at + PROGRESS_SECONDS),
+            }
+        }
+        self._transact([self._ledger_entry(withdrawal_item(session, withdrawal)), mark])
+
+    def record_in_flight(self, session_id: str, withdrawal: Withdrawal, in_flight: Sequence[str]) -> Session:
+        """See the port. The first list is kept."""
+        item = self._update(
+            session_key(session_id),
+            "SET withdrawal.in_flight = if_not_exists(withdrawal.in_flight, :listed)",
+            "withdrawal.#at = :at",
+            _values(listed=list(in_flight), at=withdrawal.at),
+            {"#at": "at"},
+            ReturnValues="ALL_NEW",
+        )
+        return session_from(item)
+
+    def set_consent_terms(self, session: Session, terms: ConsentTerms) -> Session:
+        """See the port."""
+        before = session.consent_terms
+        item = self._update(
+            session_key(session.id),
+            "SET consent_terms = :terms",
+            "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted) AND "
+            + ("consent_terms.set_at = :before" if before else "attribute_not_exists(consent_terms)"),
+            _values(terms=terms, canceled="canceled", redacted="redacted")
+            | (_values(before=before.set_at) if before else {}),
+            ReturnValues="ALL_NEW",
+        )
+        return session_from(item)
+
+    def record_consent_notice(self, session: Session, days: int, now: float) -> None:
+        """See the port."""
+        until = session.consent.valid_until if session.consent else None
+        self._update_if(
+            session_key(session.id),
+            "SET consent_notice = :days, updated_at = :now",
+            "consent.valid_until = :until AND attribute_not_exists(withdrawal)"
+            " AND (attribute_not_exists(consent_notice) OR consent_notice > :days)",
+            _values(days=days, now=now, until=until),
+        )
 
     def decline_consent(self, session_id: str, now: float) -> Session:
         """See the port."""
@@ -512,15 +592,20 @@ class DynamoStore:
 
     # -- erasure ----------------------------------------------------------------------------------------------
 
-    def redact_session(self, session: Session, now: float) -> bool:
+    def redact_session(self, session: Session, now: float, *, stays_due: bool = False) -> bool:
         """See the port. Attempts keep their numbers and outcomes, but not their tokens."""
         numbers = {f"#n{number}": str(number) for number in session.attempts}
         tokens = "".join(f", attempts.{name}.byted_token = :gone" for name in numbers)
         changes, names = _erasure(Session)
+        condition = "attribute_exists(pk) AND attempt_count = :count"
+        if stays_due:
+            # By the policy about withdrawals, unless a new consent was given at the same time.
+            changes, condition = changes.replace(", #due_at", ""), f"{condition} AND attribute_exists(withdrawal)"
+            del names["#due_at"]
         return self._update_if(
             session_key(session.id),
             f"SET #status = :redacted, updated_at = :now{tokens}{changes}",
-            "attribute_exists(pk) AND attempt_count = :count",
+            condition,
             _values(redacted="redacted", now=now, count=len(numbers)) | (_values(gone="") if numbers else {}),
             numbers | names,
         )
@@ -598,7 +683,7 @@ class DynamoStore:
         """See the port."""
         item = self._update(
             session_key(session_id),
-            "SET erased_at = if_not_exists(erased_at, :now)",
+            "SET erased_at = if_not_exists(erased_at, :now) REMOVE due_at",
             "#status = :redacted",
             _values(now=now, redacted="redacted"),
             ReturnValues="ALL_NEW",
@@ -646,12 +731,12 @@ class DynamoStore:
                 + "ADD asset_count :one"
                 + (", person_places :one REMOVE finished_at" if of_person else ""),
                 "ConditionExpression": "attribute_exists(pk) AND asset_count < :most"
-                f" AND {_NOT_DECLINED} AND NOT #status IN (:canceled, :redacted)"
+                f" AND {_NOT_DECLINED} AND {_PERMITTED} AND NOT #status IN (:canceled, :redacted)"
                 + (" AND (attribute_not_exists(person_places) OR person_places < :waiting)" if of_person else "")
                 + (f" AND {filling.condition}" if filling else ""),
                 "ExpressionAttributeNames": _STATUS | (filling.names if filling else {}),
                 "ExpressionAttributeValues": _values(
-                    one=1, most=MAX_ASSETS_PER_SESSION, canceled="canceled", redacted="redacted"
+                    one=1, most=MAX_ASSETS_PER_SESSION, now=asset.updated_at, canceled="canceled", redacted="redacted"
                 )
                 | (_values(waiting=MAX_PERSON_SLOTS) if of_person else {})
                 | (_values(asset=asset.id) | filling.values if filling else {}),
@@ -693,7 +778,8 @@ class DynamoStore:
         """
         now = asset.updated_at
         session, assets = self.load(asset.session_id)
-        if session is None or not session.accepts_uploads or session.declined_at is not None:
+        refused = session is None or session.declined_at is not None or not session.is_permitted(now)
+        if session is None or refused or not session.accepts_uploads:
             raise ConditionFailed("The session does not accept uploads")
         if filling:
             request = session.requests.get(filling.request)
@@ -830,20 +916,25 @@ class DynamoStore:
         check: ConditionCheckTypeDef = {
             "TableName": self._table,
             "Key": session_key(asset.session_id),
-            "ConditionExpression": "attribute_exists(pk) AND NOT #status IN (:canceled, :redacted)"
+            "ConditionExpression": f"attribute_exists(pk) AND {_PERMITTED} AND NOT #status IN (:canceled, :redacted)"
             + (" AND requests.#request.asset_id = :id" if asset.request else ""),
             "ExpressionAttributeNames": _STATUS | ({"#request": asset.request} if asset.request else {}),
-            "ExpressionAttributeValues": _values(canceled="canceled", redacted="redacted")
+            "ExpressionAttributeValues": _values(now=asset.updated_at, canceled="canceled", redacted="redacted")
             | (_values(id=asset.id) if asset.request else {}),
         }
         self._transact([{"Put": put}, {"ConditionCheck": check}])
 
     def begin_submission(self, intent: Asset, before: Asset) -> None:
-        """See the port."""
+        """See the port. One transaction: the asset, and a check of its session's consent."""
         as_before = "#status = :before AND ambiguous_submissions = :count"
         values = {"before": before.status, "count": before.ambiguous_submissions}
-        with translated():
-            despite_conflicts(lambda: self._client.put_item(**self._put(intent, as_before, values)))
+        check: ConditionCheckTypeDef = {
+            "TableName": self._table,
+            "Key": session_key(intent.session_id),
+            "ConditionExpression": f"attribute_exists(pk) AND {_PERMITTED}",
+            "ExpressionAttributeValues": _values(now=intent.updated_at),
+        }
+        self._transact([{"Put": self._put(intent, as_before, values)}, {"ConditionCheck": check}])
 
     def _put(self, asset: Asset, condition: str, values: Item) -> PutTypeDef:
         """Returns the put of an asset under ``condition``. It also succeeds when repeated after a lost response."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from likeness.domain.consent import ConsentText
     from likeness.domain.polling import History
     from likeness.domain.stats import AssetFact, SessionFact
+    from likeness.domain.terms import Withdrawal
 
 Item = dict[str, Any]
 Made = TypeVar("Made", Session, Asset)
@@ -98,10 +99,23 @@ def consent_item(session: Session, consent: Consent) -> Item:
     Its sort key is ``<time>#<digest>``, so that agreeing again to an earlier text adds an entry. Older versions used
     the digest alone.
     """
-    of = {"session_id": session.id, "client_id": session.client_id}
-    at = datetime.fromisoformat(consent.given_at).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    key = {"pk": f"CONSENT#{session.id}", "sk": f"{at}#{consent.sha256 or f'version#{consent.text_version}'}"}
-    return encode_item(key | of | to_values(consent))
+    at = datetime.fromisoformat(consent.given_at).timestamp()
+    key = _ledger_key(session, at, consent.sha256 or f"version#{consent.text_version}")
+    return encode_item(key | to_values(consent))
+
+
+def withdrawal_item(session: Session, withdrawal: Withdrawal) -> Item:
+    """Returns the entry of the ledger for a withdrawal. Its ``given_at`` is absent, its ``withdrawn_at`` set."""
+    return encode_item(
+        _ledger_key(session, withdrawal.at, "withdrawn")
+        | {"withdrawn_at": withdrawal.at, "source": withdrawal.source, "credential": withdrawal.credential}
+    )
+
+
+def _ledger_key(session: Session, at: float, of: str) -> dict[str, Any]:
+    time = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    key = {"pk": f"CONSENT#{session.id}", "sk": f"{time}#{of}"}
+    return key | {"session_id": session.id, "client_id": session.client_id}
 
 
 def consent_text_item(text: ConsentText) -> Item:
@@ -114,6 +128,8 @@ def consent_text_item(text: ConsentText) -> Item:
             "language": text.language,
             "title": text.title,
             "text": text.text,
+            "sentences": list(text.sentences) or None,
+            "terms": text.terms or None,
         }
     )
 

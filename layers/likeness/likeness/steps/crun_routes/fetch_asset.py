@@ -95,6 +95,7 @@ class FetchAsset:
         session = self.store.get_session(found) if found else None
         if session is None or session.client_id != caller.client_id or not session.accepts_uploads:
             raise NotFound("group_id: asset group not found")
+        session.require_permitted(self.clock.now())
         return session
 
     def _fetch(self, url: str, limit_bytes: int, until: float) -> Download:

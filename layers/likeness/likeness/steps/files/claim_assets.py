@@ -36,7 +36,15 @@ class ClaimAssets:
             self.store.record_late_group(session_id, group_id)
         # It is unknown when the previous driver last polled the assets that it left in processing.
         inherited = any(asset.status is AssetStatus.PROCESSING for asset in assets)
-        following = next_action(self.store, assets, self.poll_policy, now, 0, asked_at=None if inherited else now)
+        following = next_action(
+            self.store,
+            assets,
+            self.poll_policy,
+            now,
+            0,
+            asked_at=None if inherited else now,
+            permitted=session is not None and session.is_permitted(now),
+        )
         if following["next"] == "done":
             return finish(self.store, session_id, execution, self.poll_policy, now, 0)
         return following

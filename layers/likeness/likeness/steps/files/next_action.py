@@ -66,14 +66,19 @@ def next_action(
     *,
     asked_at: float | None,
     retry_after: float = 0,
+    permitted: bool = True,
 ) -> NextAction:
     """Returns ``submit`` if assets are uploaded, ``wait`` if crun is processing assets, and ``done`` otherwise.
 
     Of several files with the same bytes, one is submitted. The others wait for its AssetId and share it. ``asked_at``
-    is described at ``NextAction``.
+    is described at ``NextAction``. Unless the session's consent permits it, no uploaded file is submitted or shares an
+    AssetId; SubmitAsset ends what is ``submitting``.
     """
-    assets = [_share(store, each, assets, now) for each in assets]
-    submit = [asset for asset in assets if asset.status in OPEN_WORK and not _duplicate(asset, assets)]
+    if permitted:
+        assets = [_share(store, each, assets, now) for each in assets]
+        submit = [asset for asset in assets if asset.status in OPEN_WORK and not _duplicate(asset, assets)]
+    else:
+        submit = [asset for asset in assets if asset.status is AssetStatus.SUBMITTING]
     waiting = [asset for asset in assets if asset.status is AssetStatus.PROCESSING]
     if not submit and not waiting:
         return done(polls)
@@ -109,7 +114,9 @@ def finish(
     """Releases the session, then checks for an upload that arrived before: it saw a driver and started nothing."""
     store.release_driver(session_id, execution)
     # No asset was processing, and without a driver none is submitted.
-    following = next_action(store, store.list_assets(session_id), poll_policy, now, polls, asked_at=now)
+    session, assets = store.load(session_id)
+    permitted = session is not None and session.is_permitted(now)
+    following = next_action(store, assets, poll_policy, now, polls, asked_at=now, permitted=permitted)
     if following["next"] == "done" or store.claim_driver(session_id, execution, None):
         return following
     return done(polls)  # another execution has taken over

@@ -88,7 +88,14 @@ class PollAssets:
         # If crun did not answer for an asset, the previous poll stays the last complete one.
         known_at = now if all(isinstance(each, AssetReport) for each in reports.values()) else asked_at
         following = next_action(
-            self.store, after, self.poll_policy, now, polls + 1, asked_at=known_at, retry_after=retry_after
+            self.store,
+            after,
+            self.poll_policy,
+            now,
+            polls + 1,
+            asked_at=known_at,
+            retry_after=retry_after,
+            permitted=session.is_permitted(now),
         )
         if following["next"] == "done":
             return finish(self.store, session_id, execution, self.poll_policy, now, polls + 1)

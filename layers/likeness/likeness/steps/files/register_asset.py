@@ -67,6 +67,7 @@ class RegisterAsset:
                 raise Conflict(f"The session is {session.status.value} and does not accept uploads")
             session.require_not_declined()
             now = self.clock.now()
+            session.require_permitted(now)
             request = requested_by(session, body.request, body.asset_type)
             known = self._known(session.id, body.sha256, request)
             if known:

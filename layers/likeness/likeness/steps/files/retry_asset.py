@@ -40,6 +40,7 @@ class RetryAsset:
         if asset is None:
             raise NotFound("Asset not found")
         if asset.status not in _RETRIED:
+            session.require_permitted(self.clock.now())
             asset = self._retried(asset)
         # After the row. A repeated request sends the message again, in case that it was lost.
         if session.group_id and asset.status is AssetStatus.UPLOADED:

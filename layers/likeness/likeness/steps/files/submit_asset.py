@@ -75,10 +75,13 @@ class SubmitAsset:
             leased_until = asset.updated_at + SUBMISSION_LEASE_SECONDS
             if asset.submitting_by and self.clock.now() < leased_until:
                 raise WorkInProgress("Somebody else is submitting this asset")
-            if asset.ambiguous_submissions >= MAX_AMBIGUOUS_SUBMISSIONS:
+            # Without a consent, a call that may have happened is not repeated either.
+            if asset.ambiguous_submissions >= MAX_AMBIGUOUS_SUBMISSIONS or not session.is_permitted(self.clock.now()):
                 self.possible_orphan()
                 problem = Problem("submission_unknown", "It is not known whether the file arrived.", retryable=True)
                 return self._fail(asset, problem)
+        if not session.is_permitted(self.clock.now()):
+            return {"outcome": "nothing"}
         try:
             intent = self._intend(asset, f"{submitter}/{self.clock.entropy().hex()}")
         except ConditionFailed:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from likeness.contracts.consent import asked_terms
 from likeness.contracts.http import NewSession, file_requests
 from likeness.contracts.views import iso, session_view
 from likeness.domain.asset import Asset, new_asset
@@ -21,6 +22,7 @@ from likeness.domain.session import (
     SessionStatus,
 )
 from likeness.domain.signing import issue_session_token
+from likeness.domain.terms import ConsentTerms, TermsPolicy
 from likeness.errors import ConditionFailed, Conflict, InvalidRequest, TooManyAttempts
 from likeness.ports.files import Files
 from likeness.ports.store import Store
@@ -28,6 +30,9 @@ from likeness.ports.system import Clock, SigningKeys
 from likeness.steps.files.register_asset import requested_by
 from likeness.steps.onboarding.get_session import own_session_with_assets
 from likeness.steps.onboarding.open_link import OpenLink
+
+#: The text version of a consent to terms that a client names for its own link, without a text.
+_BY_CLIENT = "client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class CreateSession:
     max_attempts: int
     has_key: Callable[[str], bool] = lambda _: True
     created: Callable[[str, str | None], None] = lambda *_: None
+    terms: TermsPolicy = TermsPolicy()  # noqa: RUF009 - it is frozen
 
     def create(
         self, caller: Caller, body: NewSession, base_url: str, correlation_id: str | None = None
@@ -58,6 +64,7 @@ class CreateSession:
         if body.return_url and (why_not := why_not_return_to(body.return_url, caller.return_origins)):
             raise InvalidRequest(f"return_url: {why_not}", field="return_url")
         now = self.clock.now()
+        terms = self._terms(body, now)
         session = Session(
             id=session_id(int(now * 1000), self.clock.entropy()),
             client_id=caller.client_id,
@@ -67,9 +74,9 @@ class CreateSession:
             updated_at=now,
             reference=body.reference,
             return_url=body.return_url,
-            consent=Consent(body.consent.text_version, str(iso(body.consent.given_at.timestamp())))
-            if body.consent
-            else None,
+            consent=_consent_by_client(body, terms, now),
+            consent_terms=terms,
+            asks_person=body.start == "on_open",
             asset_count=len(body.assets),
             requests={each.name: each for each in file_requests(body.requests)},
             correlation_id=correlation_id,
@@ -109,6 +116,8 @@ class CreateSession:
         if session.status not in (SessionStatus.REQUIRES_INPUT, SessionStatus.PROCESSING) or session.group_id:
             raise Conflict(f"The session is {session.status.value} and does not accept new attempts")
         session.require_not_declined()
+        now = self.clock.now()
+        session.require_permitted(now)
         if caller.session_id is not None and session.consent is None:
             raise Conflict("The person must give consent first", code="consent_required")
         number = len(session.attempts) + 1
@@ -117,7 +126,6 @@ class CreateSession:
         waiting = session.status is SessionStatus.PROCESSING  # no longer true after RecordFailure
         if waiting and session.attempt and session.attempt.status is AttemptStatus.PASSED:
             raise Conflict("The face check was passed, but its result is not available yet", retry_after=5)
-        now = self.clock.now()
         attempt, h5_link = self.links(session, number, base_url, now)
         try:
             self.store.add_attempt(session.id, attempt, now, given_up=() if waiting else session.passed)
@@ -148,10 +156,34 @@ class CreateSession:
             invite_url=self._invite_url(session, base_url, now),
         )
 
+    def _terms(self, body: NewSession, now: float) -> ConsentTerms | None:
+        """The terms of a new session. The operator's defaults apply where a consent is asked for or recorded here.
+
+        A client that creates the link itself, and names no terms, answers for every purpose.
+        """
+        if body.consent_terms is None and body.consent is None and body.start == "now":
+            return None
+        return asked_terms(self.terms, body.consent_terms, now, "consent_terms.")
+
     def _invite_url(self, session: Session, base_url: str, now: float) -> str:
         expiry = int(now) + SESSION_TOKEN_LIFETIME_SECONDS
         token = issue_session_token(self.keys.current(), session.id, session.client_id, expiry, session.invite)
         return f"{base_url}/invite#{token}"
+
+
+def _consent_by_client(body: NewSession, terms: ConsentTerms | None, now: float) -> Consent | None:
+    """The consent that the client has recorded: it says so, or it names terms for a link that it creates itself."""
+    if body.consent is None and (body.start != "now" or terms is None):
+        return None
+    given_at = body.consent.given_at.timestamp() if body.consent else now
+    return Consent(
+        body.consent.text_version if body.consent else _BY_CLIENT,
+        str(iso(given_at)),
+        purposes=terms.purposes if terms else (),
+        valid_until=terms.ends_at(given_at) if terms else None,
+        terms_set_at=terms.set_at if terms else None,
+        credential="client",
+    )
 
 
 def _with_requested(session: Session, assets: Sequence[Asset]) -> Session:

@@ -69,16 +69,18 @@ class GetSession:
             )
         session, assets = own_session_with_assets(self.store, caller, session_id)
         now = self.clock.now()
-        text = self._text(session, consent_text) if consent_text else None
+        text = self._text(session, consent_text, now) if consent_text else None
         return session_view(
             session, assets, now=now, max_attempts=self.max_attempts, person=caller.is_person, consent_text=text
         )
 
-    def _text(self, session: Session, wanted: str) -> ConsentText | None:
+    def _text(self, session: Session, wanted: str, now: float) -> ConsentText | None:
         """Returns the text that the person has yet to agree to, None if there is nothing to agree to."""
-        if session.consent or not session.accepts_uploads:
+        agreed = session.consent and session.is_permitted(now) and not session.has_new_terms
+        if agreed or not session.accepts_uploads:
             return None
-        return self.texts().current(session.language if wanted == _OF_SESSION else Language(wanted))
+        language = session.language if wanted == _OF_SESSION else Language(wanted)
+        return self.texts().current(language, session.consent_terms)
 
     def asset(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
         """Returns one asset's view."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
-from likeness.domain.asset import IN_PROGRESS, OPEN_WORK, Asset, AssetStatus
+from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus
 from likeness.domain.executions import (
     ExecutionStatus,
     FoundAsset,
@@ -20,6 +20,7 @@ from likeness.domain.executions import (
     validation_name,
     validation_names,
 )
+from likeness.domain.progress import is_under_way
 from likeness.domain.session import Attempt, AttemptStatus, Session
 from likeness.errors import ConditionFailed, WorkInProgress
 from likeness.ports.onboarding import Workflows
@@ -125,7 +126,8 @@ class StartOnboarding:
         for _ in range(_MAX_NAMES + 1):
             if session is None or session.group_id is None:
                 return "nothing"  # the validation claims every uploaded asset once it has saved the group
-            if not any(each.status in IN_PROGRESS for each in assets):
+            now = self.clock.now()
+            if not any(is_under_way(session, each, now) for each in assets):
                 return "nothing"  # a repeated or late message: the work is done
             driver = self.workflows.status(session.driver) if session.driver else None
             if driver and not driver.ended:

@@ -34,6 +34,8 @@ class EraseSession:
     files: Files
     workflows: Workflows
     clock: Clock
+    #: Whether an erasure that fails in the middle stays due, for reconcile, and only withdrawn sessions are erased.
+    by_policy: bool = False
 
     def __call__(self, caller: Caller, session_id: str) -> dict[str, Any]:
         """Returns the tombstone's view. Raises NotFound, and Forbidden for a person."""
@@ -57,7 +59,9 @@ class EraseSession:
         for _ in range(_TRIES):
             session = own_session(self.store, caller, session_id)
             caller.require_client()
-            if session.status is SessionStatus.REDACTED or self.store.redact_session(session, self.clock.now()):
+            if session.status is SessionStatus.REDACTED or self.store.redact_session(
+                session, self.clock.now(), stays_due=self.by_policy
+            ):
                 return session
         raise Conflict("Another attempt was started at the same time", retry_after=1)
 

@@ -11,10 +11,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypedDict
 
-from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
-from likeness.domain.due import LAST_SLOT_SECONDS, DueItem, asset_due_at, attempt_due_at, next_look_at, session_due_at
+from likeness.domain.asset import Asset, AssetStatus
+from likeness.domain.caller import Caller
+from likeness.domain.due import (
+    LAST_SLOT_SECONDS,
+    DueItem,
+    asset_due_at,
+    attempt_due_at,
+    consent_due_at,
+    earliest,
+    next_look_at,
+    work_due_at,
+)
 from likeness.domain.executions import BEYOND, all_executions_of, assets_name, validation_names
+from likeness.domain.progress import is_under_way
 from likeness.domain.session import Attempt, AttemptStatus, Session, SessionStatus, failure
+from likeness.domain.terms import notice_at
 from likeness.errors import LikenessError
 from likeness.ports.files import Files
 from likeness.ports.onboarding import Workflows
@@ -22,6 +34,7 @@ from likeness.ports.store import Store
 from likeness.ports.system import Clock
 from likeness.steps.files.check_upload import CheckUpload, Upload
 from likeness.steps.onboarding.start_onboarding import Cause, StartOnboarding, cause_of
+from likeness.steps.upkeep.erase_session import EraseSession
 
 #: How many due items one run reads at most. The next run starts with the rest.
 MAX_ITEMS_PER_RUN = 400
@@ -74,6 +87,9 @@ class Reconcile:
     reconciled: Callable[[Cause], None]
     possible_orphan: Callable[[], None]
     failed: Callable[[Exception, str], None]
+    #: Erases a session whose consent was withdrawn, and how many seconds after that; None keeps it.
+    erase: EraseSession | None = None
+    erase_after_seconds: float = 0.0
 
     def __call__(self, until: float) -> Reconciled:
         """Returns the counts. Starts no further session after ``until`` (epoch seconds)."""
@@ -114,10 +130,13 @@ class Reconcile:
     def _session(self, session_id: str, items: Sequence[DueItem]) -> list[Cause]:
         """Reconciles one session and its due files. Returns the cause of each restart."""
         session, assets = self.store.load(session_id)
+        if session is not None and self._is_to_be_erased(session):
+            return []
         if session is None or not session.accepts_uploads:
             for item in items:
                 self.due.set(item, None)
             return []
+        session = self._notified(session)
         causes = self._validations(session)
         uploads, held = self._uploads(session, assets, {each.asset_id for each in items})
         causes += uploads
@@ -131,6 +150,33 @@ class Reconcile:
             causes += [] if uploads else moved
         self._due_again(items, session, assets, held)
         return causes
+
+    # -- consent ----------------------------------------------------------------------------------------------
+
+    def _notified(self, session: Session) -> Session:
+        """Records that the session's consent ends soon or has ended, once for each notice. Events follow from it."""
+        now, due_at = self.clock.now(), consent_due_at(session)
+        if due_at is None or due_at > now or session.consent is None or session.consent.valid_until is None:
+            return session
+        days = notice_at(session.consent.valid_until, now)
+        if days is None:
+            return session
+        self.store.record_consent_notice(session, days, now)
+        return self.store.get_session(session.id) or session
+
+    def _erased_at(self, session: Session) -> float | None:
+        """Returns when the operator's policy erases the session, None for never."""
+        if self.erase is None or session.withdrawal is None:
+            return None
+        return session.withdrawal.at + self.erase_after_seconds
+
+    def _is_to_be_erased(self, session: Session) -> bool:
+        """Erases a session that was withdrawn long enough ago, or that was erased in part. Returns whether it did."""
+        at = self._erased_at(session)
+        if self.erase is None or at is None or at > self.clock.now() or session.erased_at is not None:
+            return False
+        self.erase(Caller(session.client_id), session.id)
+        return True
 
     # -- attempts ---------------------------------------------------------------------------------------------
 
@@ -212,7 +258,8 @@ class Reconcile:
 
     def _files(self, session: Session, assets: Sequence[Asset]) -> list[Cause]:
         """Starts the submission of a verified session's files."""
-        if session.group_id is None or not any(each.status in IN_PROGRESS for each in assets):
+        now = self.clock.now()
+        if session.group_id is None or not any(is_under_way(session, each, now) for each in assets):
             return []
         cause = self._cause([session.driver] if session.driver else [assets_name(session)])
         if cause is None or self._validation_is_running(session):
@@ -233,12 +280,14 @@ class Reconcile:
         """Sets each item's due time from the current rows."""
         now = self.clock.now()
         by_id = {each.id: each for each in assets}
-        open_work = any(each.status in IN_PROGRESS for each in assets)
+        open_work = session is not None and any(is_under_way(session, each, now) for each in assets)
         for item in items:
             if _possible_orphan(by_id.get(item.asset_id or "")):
                 self.possible_orphan()
             if item.asset_id is None:
-                self.due.set(item, _session_again(session, now, open_work=open_work) if session else None)
+                again = _session_again(session, now, open_work=open_work) if session else None
+                erased_at = self._erased_at(session) if session else None
+                self.due.set(item, earliest(again, erased_at))
             elif item.asset_id in held:
                 # Until the client has a key, or the bucket's lifecycle rule deletes the file.
                 self.due.set(item, next_look_at(by_id[item.asset_id].created_at, now))
@@ -265,9 +314,11 @@ def _possible_orphan(asset: Asset | None) -> bool:
 
 def _session_again(session: Session, now: float, *, open_work: bool) -> float | None:
     if session.group_id:
-        return next_look_at(session.verified_at or now, now) if open_work else None
-    due_at = session_due_at(session)
-    return due_at if due_at is None or due_at > now else next_look_at(session.updated_at, now)
+        work = next_look_at(session.verified_at or now, now) if open_work else None
+    else:
+        work = work_due_at(session)
+        work = work if work is None or work > now else next_look_at(session.updated_at, now)
+    return earliest(work, consent_due_at(session))
 
 
 def _asset_again(session: Session | None, asset: Asset | None, now: float) -> float | None:
@@ -276,7 +327,7 @@ def _asset_again(session: Session | None, asset: Asset | None, now: float) -> fl
     if asset.status is AssetStatus.AWAITING_UPLOAD:
         last = asset.created_at + LAST_SLOT_SECONDS
         return last if now < last else None
-    if session.group_id is None:
-        return None  # its files become due with the session when it is verified
+    if session.group_id is None or not is_under_way(session, asset, now):
+        return None  # its files become due with the session when it is verified, or has a consent again
     due_at = asset_due_at(asset)
     return due_at if due_at is None or due_at > now else next_look_at(asset.updated_at, now)
