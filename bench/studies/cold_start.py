@@ -55,7 +55,7 @@ BEFORE = Path(__file__).with_name("cold_start_before.json")
 _NO_WORSE = 1.05
 _PATH_NOTE = (
     "Lambda's runtime client and the import of botocore are 725 of the 1,000 million instructions of each start. One"
-    " function for the three tasks was measured: 1,134 in place of 2,994, so 0.55 for the path. docs/adr/0017 says why"
+    " function for the three tasks was measured: 1,134 in place of 2,980, so 0.55 for the path. docs/adr/0017 says why"
     " each task has a function."
 )
 #: The packages in Lambda's runtime: boto3 with its dependencies, and the runtime client.

@@ -169,7 +169,10 @@ def _press_of_start(footprints: Mapping[str, Footprint]) -> list[Row]:
         each = footprints[name]
         earlier = Footprint(each.peak, each.init * more, each.first * more, kept["waits"][name])
         before += earlier.latency(kept["memory"][name])
-    note = f"The floor is this model for commit {kept['commit']}, before pages and functions were made faster."
+    note = (
+        f"The floor is this model for commit {kept['commit']}, before pages and functions were made faster. In both,"
+        f" {1000 * sum(footprints[name].waiting for name in _START):.0f} ms are waits for crun and AWS."
+    )
     return [Row("memory", "press of Start to the H5 link, cold", now, "s", before, _START_GOAL, note=note)]
 
 
