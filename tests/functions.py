@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,7 +116,14 @@ def event_of_request(
     parameters: Mapping[str, str] | None = None,
     query: Mapping[str, list[str]] | None = None,
 ) -> dict[str, Any]:
-    """Returns the event that API Gateway's proxy integration builds from a request."""
+    """Returns the event that API Gateway's proxy integration builds from a request.
+
+    Without ``parameters``, the path's parameters are read from ``path``.
+    """
+    if parameters is None:
+        pattern = re.sub(r"\\{(\w+)\+?\\}", r"(?P<\1>.+)", re.escape(resource))
+        found = re.fullmatch(pattern, path, re.DOTALL)
+        parameters = found.groupdict() if found else {}
     return {
         "resource": resource,
         "path": path,
@@ -124,7 +132,7 @@ def event_of_request(
         "multiValueHeaders": {},
         "queryStringParameters": {name: values[-1] for name, values in (query or {}).items()} or None,
         "multiValueQueryStringParameters": dict(query or {}) or None,
-        "pathParameters": dict(parameters or {}) or None,
+        "pathParameters": dict(parameters) or None,
         "body": body,
         "isBase64Encoded": False,
         "requestContext": {

@@ -269,7 +269,7 @@ VIEWS: dict[str, list[Any]] = {
         ),
         session_view(OTHER, [WAITING, ACTIVE, FAILED, GONE], max_attempts=10, person=True),
         session_view(ERASED, [WAITING, ACTIVE, FAILED, GONE]),
-        session_view(DECLINED, [], consent_text=ConsentText("2026-11", Language.EN, "Title", "Text")),
+        session_view(DECLINED, [], consent_text=ConsentText("2026-11", Language.EN, "Title", "Text", ("So.",), "")),
     ],
     "SessionPage": [
         page_view(SessionPage([BARE, WHOLE, OTHER, ERASED], "more", 1000, 1.5)),

@@ -104,7 +104,9 @@ class Asset:
     #: Whether the session's count no longer includes it: it was erased, or its form expired without a file.
     given_back: bool = field(default=False, metadata=about(sparse=True, exported=True))
     #: What crun was asked about the AssetIds after the erasure, as it is stored.
-    deletion_requests: StoredDeletions = field(default_factory=dict, metadata=about(sparse=True, exported=True))
+    deletion_requests: StoredDeletions = field(
+        default_factory=dict, hash=False, metadata=about(sparse=True, exported=True)
+    )
 
     def waits(self, now: float) -> bool:
         """Whether its file can still be uploaded, because its form has not expired."""

@@ -104,7 +104,9 @@ class App:
             return problem(NotFound("Route not found"))
         try:
             values: Mapping[str, str] = event.get("pathParameters") or {}
-            parameters = {name: quote(values[name], safe="") for name in _PARAMETER.findall(event["resource"])}
+            parameters = {
+                name: quote(values[name], safe="", errors="replace") for name in _PARAMETER.findall(event["resource"])
+            }
             return action(**parameters)
         except LikenessError as error:
             report(error)
