@@ -1,7 +1,7 @@
 """The number of requests that one person makes, and which of them the firewall counts.
 
 Measured by tests/browser (one person on a phone, with three files): 25 requests. 3 load the page, 14 read the session,
-and 8 are steps: a refusal to consent, the consent, the attempt, the callback, an upload slot for each file, and the end.
+and 8 are steps: a refusal, the consent, the attempt, the callback, an upload slot for each file, and the end.
 A waiting page continues to poll.
 """
 
