@@ -23,6 +23,8 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "manage_integration": {"statusCode": 200, "body": '{"webhooks": []}'},
     "erase_session": {"statusCode": 404},
     "record_consent": {"statusCode": 404},
+    "withdraw_consent": {"statusCode": 404},
+    "check_use": {"statusCode": 404},
     "register_asset": {"statusCode": 404},
     "request_files": {"statusCode": 404},
     "receive_callback": {"statusCode": 404},
