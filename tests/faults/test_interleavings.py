@@ -59,6 +59,10 @@ class Model:
     faults: int = 0
 
 
+#: Why a session can end without a verified person.
+REASONS = ("link_expired", "attempt_failed", "attempt_canceled", "result_lost", "result_unavailable")
+
+
 class Interleavings(RuleBasedStateMachine):
     """Hypothesis picks the rules; ``where`` simulates AWS, crun and the clock."""
 
@@ -256,7 +260,7 @@ class Interleavings(RuleBasedStateMachine):
         if session.status is not SessionStatus.VERIFIED:
             assert session.status is SessionStatus.REQUIRES_INPUT, "no session waits without an end"
             assert session.last_error, "an error explains why"
-            assert session.last_error.code in ("link_expired", "attempt_failed", "result_lost", "result_unavailable")
+            assert session.last_error.code in REASONS
         if AttemptStatus.LOST in statuses:
             assert lost
         assert session.driver is None
