@@ -8,6 +8,7 @@ CHECKOV := .venv-checkov
 RUN := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 NPM ?= npm
+NODE ?= node
 PORT ?= 8080
 EMULATOR_PORT ?= 4566
 TEMPLATE := template.yaml
@@ -32,7 +33,7 @@ BENCH := $(VENV)/groups/bench
 CHECK := $(VENV)/groups/check
 PAGES := $(VENV)/groups/pages
 
-.PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-fast test-nightly test-here test-unit test-workflow test-template test-faults test-deployed test-integration test-browser test-load screenshots black-box faults redrive inventory bench bench-check check compare-models resolve resolve-all build build-gradual release lock clean
+.PHONY: help setup $(GROUPS:%=setup-%) setup-browser demo up down test test-fast test-nightly test-here test-unit test-workflow test-template test-faults test-deployed test-integration test-browser test-load screenshots black-box faults redrive inventory bench bench-check check compare-models resolve resolve-all build build-gradual release lock pages clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -51,7 +52,7 @@ $(GROUPS:%=$(VENV)/groups/%): $(VENV)/groups/%: requirements/%.txt $(VENV)/.read
 	@mkdir -p $(@D) && touch $@
 LOCKED := --require-hashes --only-binary :all:
 
-# Checks the pages' JavaScript and the state machine. Only these two checks need Node.js.
+# Bundles and checks the pages' JavaScript, and checks the state machine. Only these need Node.js.
 $(PAGES): requirements/package-lock.json
 	@command -v $(NPM) >/dev/null || { echo "likeness: checking the pages and the state machine needs Node.js 20 or newer, with npm" >&2; exit 1; }
 	@echo "likeness: installing the packages of $<"
@@ -189,6 +190,10 @@ resolve := $(MAKE) --no-print-directory resolve
 words := $(RUN) -m tests.checks.words && $(RUN) -m pytest tests/checks/test_words.py --quiet
 models := $(MAKE) --no-print-directory compare-models
 zizmor := $(VENV)/bin/zizmor --offline --quiet --min-severity medium .github/workflows
+
+pages: ## bundle the pages' scripts, styles and texts again, after a change of their sources (Node.js)
+	@$(NODE_TOOLS)
+	@$(NODE) layers/likeness/build_pages.mjs $(VENV)/node layers/likeness/pages/built
 
 check: setup-check ## lint, types, import contracts, template, state machine, security
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(CHECKS:%=check-%)

@@ -14,6 +14,7 @@ from importlib.metadata import PackagePath, distribution
 from pathlib import Path
 
 from build_openapi import built
+from likeness.runtime.pages import files
 from local.processes import ROOT
 from tests.functions import REGION, environment
 
@@ -106,7 +107,7 @@ def _started(function: str, variables: Mapping[str, str], known: Set[str]) -> We
 
 def layers() -> dict[str, int]:
     """Returns the bytes of the layers' sources: the package, and the locked packages as installed here."""
-    shipped = (each for name in ("likeness", "pages") for each in (_LAYER / name).rglob("*"))
+    shipped = [*(_LAYER / "likeness").rglob("*"), *files().values()]
     own = sum(each.stat().st_size for each in shipped if each.is_file() and _is_shipped(each))
     contract = len(built().encode())  # built with the layer
     return {"likeness": own + contract, "dependencies": sum(_bytes_of(each) for each in _locked())}

@@ -314,7 +314,8 @@ def _person(visitor: Visitor, made: dict[str, Any], cold: dict[str, float]) -> l
     visitor.front.functions.cold_seconds = cold
     token, path = url.partition("#")[2], urlsplit(url).path
     measured = visitor.cold(PHONE, url, _button)
-    floor = _floor(visitor, url, size, f"/v1/sessions/{made['id']}", token, PHONE, _button)
+    answer = f"/v1/sessions/{made['id']}?consent_text=session"
+    floor = _floor(visitor, url, size, answer, token, PHONE, _button)
     visitor.front.functions.cold_seconds = {}
     what = path.rpartition("/")[2]
     return [

@@ -23,7 +23,7 @@ def list_sessions() -> Response[str]:
 @app.get("/sessions/<session_id>")
 def get_session(session_id: str) -> Response[str]:
     """Returns a session with its assets."""
-    return answer(sessions.one(app.caller, session_id))
+    return answer(sessions.one(app.caller, session_id, app.query.get("consent_text")))
 
 
 @app.get("/sessions/<session_id>/assets/<asset_id>")

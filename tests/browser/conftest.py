@@ -20,6 +20,7 @@ from playwright.sync_api import (
     Page,
     Playwright,
     Request,
+    Route,
     expect,
     sync_playwright,
 )
@@ -29,6 +30,7 @@ from local.stack import Stack
 from ops.client_keys import ClientKeys
 from tests.integration.conftest import Api
 from tests.qr_codes import read_picture
+from tests.template_file import ROOT
 
 #: What axe finds in Swagger UI itself: a route's button contains a link to the route.
 DOCS_EXEMPT = ("nested-interactive",)
@@ -178,3 +180,26 @@ def open_page(browser: Browser, stack: Stack) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert found == {}
+
+
+@pytest.fixture
+def modules(open_page: OpenPage, stack: Stack) -> Page:
+    """An empty page that can import the pages' modules from their sources: ``await import("./state.js")``.
+
+    The pages themselves contain a bundle, whose modules cannot be imported.
+    """
+
+    def serve(route: Route) -> None:
+        name = urlsplit(route.request.url).path.rpartition("/")[2]
+        if not name:
+            return route.fulfill(content_type="text/html", body=_EMPTY)
+        (file,) = (ROOT / "layers/likeness/pages").glob(f"[!b]*/{name}")  # not those of "built"
+        return route.fulfill(content_type="text/javascript", body=file.read_text("utf-8"))
+
+    page = open_page("about:blank").page
+    page.route(f"{stack.api_url}/modules/*", serve)
+    page.goto(f"{stack.api_url}/modules/")
+    return page
+
+
+_EMPTY = '<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Modules</title></html>'

@@ -98,11 +98,9 @@ def test_an_invite_link_is_replaced_and_revoked(
     assert texts[0]
 
 
-def test_the_console_reads_files_of_people_like_the_command(enter: Enter, fresh_client: Api) -> None:
-    page = enter(fresh_client).page
+def test_the_console_reads_files_of_people_like_the_command(modules: Page) -> None:
     read = """async (files) => {
-        const folder = document.querySelector("link[href*='console_parts']").href.replace(/[^/]+$/, "");
-        const { readPeople, keyOf } = await import(`${folder}console_batch.js`);
+        const { readPeople, keyOf } = await import("./console_batch.js");
         const bytes = (text) => Uint8Array.from(atob(text), (each) => each.charCodeAt(0)).buffer;
         const found = [];
         for (const file of files) {
@@ -112,7 +110,7 @@ def test_the_console_reads_files_of_people_like_the_command(enter: Enter, fresh_
         }
         return found;
     }"""
-    good, *bad = page.evaluate(
+    good, *bad = modules.evaluate(
         read, [base64.b64encode(each).decode() for each in [GOOD, *(b for b, _ in BAD.values())]]
     )
     assert {each["line"]: each["body"] for each in good["people"]} == BODIES

@@ -339,7 +339,7 @@ ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 Chrom
 WECHAT, INSTAGRAM = f"{ANDROID} MicroMessenger/8.0.50", f"{ANDROID} Instagram 340.0"
 #: Calls a function of frame.js.
 FRAME = """async ([name, ...values]) => {
-  const frame = await import(document.querySelector("script[type=module]").src.replace("invite.js", "frame.js"));
+  const frame = await import("./frame.js");
   return frame[name](...values);
 }"""
 
@@ -426,10 +426,9 @@ def test_an_android_phone_opens_its_browser_with_the_token_in_the_fragment(frame
 
 
 @pytest.fixture
-def frame(open_page: OpenPage, stack: Stack) -> Callable[..., Any]:
+def frame(modules: Page) -> Callable[..., Any]:
     """Calls a function of frame.js by its name, with values."""
-    page = open_page(f"{stack.api_url}/invite").page
-    return lambda name, *values: page.evaluate(FRAME, [name, *values])
+    return lambda name, *values: modules.evaluate(FRAME, [name, *values])
 
 
 # --- a sign-in at the face check

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
+from likeness.runtime.site import limits
 from local.media import clip, portrait, voice
-from local.stack import Stack
 from tests import corpus
-from tests.browser.conftest import OpenPage
 from tests.browser.person import verified
 from tests.browser.test_invite import NewPerson, person
 from tests.integration.conftest import Api
@@ -20,10 +17,8 @@ from tests.media import heic
 __all__ = ["person"]
 
 #: Inspects files as the page does; returns the content type, or the code of the refusal.
-INSPECT = """async (files) => {
-  const base = document.querySelector("script[src]").src;
-  const { inspect } = await import(new URL("media.js", base).href);
-  const limits = await (await fetch(new URL("limits.json", base))).json();
+INSPECT = """async ([limits, files]) => {
+  const { inspect } = await import("./media.js");
   const found = [];
   for (const [label, name, content] of files) {
     const bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
@@ -73,17 +68,9 @@ PAIRS: list[tuple[str, str, bytes, str]] = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def page(open_page: OpenPage, stack: Stack) -> Page:
-    return open_page(f"{stack.api_url}/invite").page
-
-
-def inspect(page: Page, *files: tuple[str, str, bytes]) -> Any:
-    return page.evaluate(INSPECT, [[label, name, base64.b64encode(data).decode()] for label, name, data in files])
-
-
-def test_a_files_type_is_found_by_label_name_or_first_bytes(page: Page) -> None:
-    found = inspect(page, *(each[:3] for each in PAIRS))
+def test_a_files_type_is_found_by_label_name_or_first_bytes(modules: Page) -> None:
+    files = [[label, name, base64.b64encode(data).decode()] for label, name, data, _ in PAIRS]
+    found = modules.evaluate(INSPECT, [limits(), files])
     wrong = [(pair[0], pair[1], pair[3], got) for pair, got in zip(PAIRS, found, strict=True) if got != pair[3]]
     assert wrong == []
     assert len(PAIRS) == 36

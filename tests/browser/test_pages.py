@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import pytest
 import requests
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from local.stack import Stack
 from tests.browser.conftest import DOCS_EXEMPT, OpenPage
@@ -15,7 +16,9 @@ from tests.integration.conftest import Api
 
 PAGES = ("invite", "console", "docs")
 #: Compressed. Swagger UI is only loaded by /docs, and browsers keep it until the next version.
-LARGEST_BYTES = {"invite": 55_000, "console": 64_000, "docs": 550_000}
+LARGEST_BYTES = {"invite": 30_000, "console": 42_000, "docs": 550_000}
+#: Requests for a page and its files.
+MOST_REQUESTS = {"invite": 1, "console": 1, "docs": 8}
 OLDER = "pages/0123456789abcdef"
 
 
@@ -24,8 +27,8 @@ def test_a_page_is_small_and_uses_its_own_origin_only(open_page: OpenPage, stack
     # A request to another origin fails every test that opens a page (conftest.py).
     watched = open_page(f"{stack.api_url}/{name}", phone=False)
     watched.page.wait_for_load_state("networkidle")
-    sizes = {each.url: each.sizes()["responseBodySize"] for each in watched.requests}
-    assert len(sizes) > 2
+    sizes = {each.url: each.sizes()["responseBodySize"] for each in watched.requests if each.url.startswith("http")}
+    assert len(sizes) <= MOST_REQUESTS[name], sizes
     assert 0 < sum(sizes.values()) < LARGEST_BYTES[name], sizes
 
 
@@ -39,7 +42,8 @@ def test_a_page_in_use_is_small_too(open_page: OpenPage, api: Api) -> None:
     expect(operator.page.get_by_text(session["id"][-8:]).first).to_be_visible()
     for name, watched in (("invite", alice), ("console", operator)):
         watched.page.wait_for_load_state("networkidle")
-        sizes = {each.url.partition("?")[0]: each.sizes()["responseBodySize"] for each in watched.requests}
+        asked = [each for each in watched.requests if each.url.startswith("http")]
+        sizes = {each.url.partition("?")[0]: each.sizes()["responseBodySize"] for each in asked}
         assert sum(sizes.values()) < LARGEST_BYTES[name], sizes
 
 
@@ -66,18 +70,61 @@ def test_nothing_is_wider_than_the_screen(open_page: OpenPage, stack: Stack, nam
 @pytest.mark.parametrize("name", PAGES)
 def test_a_pages_files_are_compressed_and_cached_and_the_page_is_revalidated(stack: Stack, name: str) -> None:
     html = requests.get(f"{stack.api_url}/{name}", timeout=30)
+    if name != "docs":
+        assert html.headers["Content-Encoding"] == "gzip"
     assert html.headers["Cache-Control"] == "no-cache"
     again = requests.get(f"{stack.api_url}/{name}", headers={"If-None-Match": html.headers["ETag"]}, timeout=30)
     assert (again.status_code, again.text) == (304, "")
     loaded = re.findall(r'(?:href|src)="(pages/[^"]+)"', html.text)
-    assert len(loaded) >= 2
-    for each in loaded:
+    assert len(loaded) >= (2 if name == "docs" else 0)
+    later = re.findall(r'data-files="(pages/[^"]+/)"', html.text)
+    for each in loaded + [f"{files}texts_zh.json" for files in later]:
         file = requests.get(f"{stack.api_url}/{each}", timeout=30)
         assert "immutable" in file.headers["Cache-Control"], each
         if len(file.content) >= 1024:
             assert file.headers["Content-Encoding"] == "gzip", each
         older = requests.get(f"{stack.api_url}/{re.sub('pages/[^/]+', OLDER, each)}", timeout=30)
         assert (older.text, older.headers["Cache-Control"]) == (file.text, "no-store")
+
+
+#: The URLs that the page has requested since it was opened, without those that the browser's cache answered.
+FROM_NETWORK = """["navigation", "resource"].flatMap((type) => performance.getEntriesByType(type))
+    .filter((each) => each.transferSize > 0).map((each) => each.name)"""
+
+
+def of_network(page: Page, stack: Stack) -> list[str]:
+    """Returns the paths of the requests that reached the stack since the page was opened."""
+    urls = [re.split("[?#]", url)[0] for url in page.evaluate(FROM_NETWORK)]
+    return [url.removeprefix(stack.api_url) for url in urls if url.startswith(stack.api_url)]
+
+
+@pytest.mark.parametrize(("language", "texts"), [("en", 0), ("zh-Hant", 1)])
+def test_the_first_view_takes_two_requests_and_one_call(
+    open_page: OpenPage, stack: Stack, api: Api, language: str, texts: int
+) -> None:
+    session = api.session(start="on_open", language=language)
+    alice = open_page(session["invite_url"], locale="en-US")
+    expect(alice.page.get_by_role("checkbox")).to_be_visible()
+    expect(alice.page.locator("html")).to_have_attribute("lang", language)
+    loaded = [each for each in of_network(alice.page, stack) if each.startswith("/pages/")]
+    assert len(loaded) == texts, "the texts of a language that the browser has not named"
+    assert Counter(of_network(alice.page, stack)) == Counter(["/invite", f"/sessions/{session['id']}", *loaded])
+    alice.page.reload()
+    expect(alice.page.get_by_role("checkbox")).to_be_visible()
+    assert not [each for each in of_network(alice.page, stack) if each.startswith("/pages/")]
+
+
+def test_another_language_is_loaded_once_when_it_is_chosen(open_page: OpenPage, stack: Stack, api: Api) -> None:
+    session = api.session(start="on_open", language="en")
+    alice = open_page(session["invite_url"], locale="en-US")
+    heading = alice.page.get_by_role("heading", level=1)
+    expect(heading).to_have_text("First, your consent")
+    for language, words in (("zh", "请您授权"), ("en", "First, your consent"), ("zh", "请您授权")):
+        alice.page.locator("#language").select_option(language)
+        expect(heading).to_contain_text(words)
+        expect(alice.page.get_by_role("article")).to_have_attribute("lang", language)
+    asked = Counter(each.rpartition("/")[2] for each in of_network(alice.page, stack))
+    assert (asked["texts_zh.json"], asked["texts_en.json"], asked["consent"]) == (1, 0, 1)
 
 
 @pytest.mark.parametrize("name", PAGES)

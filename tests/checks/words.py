@@ -41,7 +41,7 @@ PHRASES = {
 KEPT = re.compile(r"\bGOVERNOR\b|GovernorWaitSeconds|\bEyes\b|VendorName|\bvendored\b")
 LEFT_OUT = re.compile(
     r"^(CHANGELOG\.md|LICENSE|tests/checks/words\.py|tests/checks/test_words\.py|requirements/.*|bench/baseline\.json"
-    r"|layers/.*(requirements|models)\.txt|tests/workflow/previous/.*|ops/usage\.json|.*\.(png|svg|jpg|ico))$"
+    r"|layers/.*(requirements|models)\.txt|layers/likeness/pages/built/.*|tests/workflow/previous/.*|ops/usage\.json|.*\.(png|svg|jpg|ico))$"
 )
 _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 

@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, TypeVar
 
+from likeness.domain.consent import ConsentText
 from likeness.domain.crun import AssetReport, H5Session, UpstreamProblem
 from likeness.domain.events import Event
 from likeness.domain.executions import ExecutionStatus, Results
 from likeness.domain.files import Download, FoundFile, UploadForm
 from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
+from likeness.domain.session import Language
+from likeness.domain.terms import ConsentTerms
 from likeness.domain.webhooks import ALONE_SECONDS, Endpoint, WaitingDelivery, WebhookAnswer
 from likeness.errors import StorageUnavailable, UpstreamError
 from likeness.ports.crun import Crun, PollHistory
@@ -200,6 +203,18 @@ class FakeFiles:
 
     def open(self, key: str, version_id: str | None, size_bytes: int) -> BinaryIO:
         return io.BytesIO(self.objects[key])
+
+
+@dataclass
+class FakeConsentTexts:
+    """Implements the port ``ConsentTexts`` with one text, which a test can change."""
+
+    text: ConsentText = ConsentText("1", Language.EN, "Title", "First.\n\nSecond.")  # noqa: RUF009 - frozen
+
+    def current(self, language: Language, terms: ConsentTerms | None = None) -> ConsentText:
+        """Returns the text as if it were in ``language``, with the purposes of the terms as its sentence."""
+        named = (",".join(terms.purposes),) if terms else ()
+        return replace(self.text, language=language, sentences=named, terms=terms.canonical if terms else "")
 
 
 @dataclass

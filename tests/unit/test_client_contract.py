@@ -114,7 +114,11 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
         lambda client: list(client.list_sessions()),
         lambda client: client.list_page(),
     ],
-    "getSession": [lambda client: client.get_session(SES), lambda client: client.wait_until_verified(SES)],
+    "getSession": [
+        lambda client: client.get_session(SES, consent_text="zh"),
+        lambda client: client.get_session(SES),
+        lambda client: client.wait_until_verified(SES),
+    ],
     "eraseSession": [lambda client: client.erase_session(SES)],
     "retryAsset": [lambda client: client.retry_asset(SES, AST)],
     "eraseAsset": [lambda client: client.erase_asset(SES, AST)],

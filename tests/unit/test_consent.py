@@ -24,7 +24,6 @@ from likeness.domain.caller import Caller
 from likeness.domain.consent import ConsentText
 from likeness.domain.crun import H5Session
 from likeness.domain.session import Attempt, AttemptStatus, Language
-from likeness.domain.terms import ConsentTerms
 from likeness.errors import ConditionFailed, Conflict, Forbidden, InvalidRequest, NotFound
 from likeness.steps.files.register_asset import RegisterAsset
 from likeness.steps.onboarding.create_session import CreateSession
@@ -34,22 +33,11 @@ from likeness.steps.onboarding.record_consent import RecordConsent
 from likeness.steps.upkeep.erase_session import EraseSession
 from tests.aws import isolated_aws_environment, make_table
 from tests.template_file import TEMPLATE
-from tests.unit.fakes import FakeClock, FakeCrun, FakeFiles, FakeQueue, FakeWorkflows, FixedKeys
+from tests.unit.fakes import FakeClock, FakeConsentTexts, FakeCrun, FakeFiles, FakeQueue, FakeWorkflows, FixedKeys
 
 BASE = "https://likeness.example/v1"
 CLIENT = Caller("acme")
 DEFAULTS = {name: each.get("Default") for name, each in TEMPLATE["Parameters"].items()}
-
-
-@dataclass
-class Texts:
-    """Implements the port ``ConsentTexts`` with one text, which a test can change."""
-
-    text: ConsentText = ConsentText("1", Language.EN, "Title", "First.\n\nSecond.")  # noqa: RUF009 - frozen
-
-    def current(self, language: Language, terms: ConsentTerms | None = None) -> ConsentText:
-        named = (",".join(terms.purposes),) if terms else ()
-        return replace(self.text, language=language, sentences=named, terms=terms.canonical if terms else "")
 
 
 @dataclass
@@ -58,7 +46,7 @@ class ConsentHarness:
 
     dynamodb: Any
     clock: FakeClock
-    texts: Texts
+    texts: FakeConsentTexts
     crun: FakeCrun
 
     def __post_init__(self) -> None:
@@ -86,7 +74,7 @@ class ConsentHarness:
 def harness() -> Iterator[ConsentHarness]:
     with isolated_aws_environment(), mock_aws():
         make_table("Table", "Table")
-        yield ConsentHarness(boto3.client("dynamodb"), FakeClock(), Texts(), FakeCrun())
+        yield ConsentHarness(boto3.client("dynamodb"), FakeClock(), FakeConsentTexts(), FakeCrun())
 
 
 def test_a_person_gets_a_link_only_after_the_consent(harness: ConsentHarness) -> None:
@@ -143,11 +131,35 @@ def test_a_person_who_declines_gets_neither_links_nor_forms_until_they_agree(har
     assert harness.store.list_assets(harness.id) == []
 
     harness.step(harness.person, harness.id, harness.agreed())
-    read = GetSession(harness.store, harness.clock, 10, FakeFiles())
+    read = GetSession(harness.store, harness.clock, 10, FakeFiles(), lambda: harness.texts)
     assert read.one(harness.person, harness.id)["consent_declined_at"] is None
     harness.crun.sessions.append(H5Session("token", "https://h5.test/?bytedToken=token"))
     assert harness.sessions.create_attempt(harness.person, harness.id, BASE)["attempt"]["h5_link"]
     assert register(harness.person, harness.id, body)[1]
+
+
+def test_a_session_comes_with_the_text_until_the_person_has_agreed(harness: ConsentHarness) -> None:
+    read = GetSession(harness.store, harness.clock, 10, FakeFiles(), lambda: harness.texts)
+    assert "consent_text" not in read.one(harness.person, harness.id)
+    for caller, wanted, language in ((harness.person, "session", "zh"), (CLIENT, "en", "en")):
+        text = read.one(caller, harness.id, wanted)["consent_text"]
+        assert text == harness.step.text(language)
+    with pytest.raises(InvalidRequest) as refused:
+        read.one(harness.person, harness.id, "de")
+    assert refused.value.field == "consent_text"
+    harness.step.decline(harness.person, harness.id)
+    assert "consent_text" in read.one(harness.person, harness.id, "en")
+    harness.step(harness.person, harness.id, harness.agreed())
+    assert "consent_text" not in read.one(harness.person, harness.id, "en")
+
+
+def test_the_text_of_a_closed_session_is_not_read(harness: ConsentHarness) -> None:
+    def never() -> FakeConsentTexts:
+        raise AssertionError("the texts were read")
+
+    EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock)(CLIENT, harness.id)
+    read = GetSession(harness.store, harness.clock, 10, FakeFiles(), never)
+    assert "consent_text" not in read.one(CLIENT, harness.id, "en")
 
 
 def test_only_a_person_declines_and_only_before_a_consent(harness: ConsentHarness) -> None:

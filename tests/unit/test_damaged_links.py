@@ -58,7 +58,7 @@ def test_an_invite_link_whose_hash_is_encoded_gets_the_invite_page(
 ) -> None:
     shown = opened(pages, path, headers)
     assert (shown["statusCode"], shown["headers"]["Content-Type"]) == (200, "text/html; charset=utf-8")
-    assert "invite.js" in shown["body"]
+    assert '<script type="module">' in shown["body"]
     assert TOKEN not in json.dumps(shown)
 
 

@@ -29,6 +29,7 @@ from likeness.steps.onboarding.create_session import CreateSession
 from likeness.steps.onboarding.get_session import GetSession
 from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
 from tests.media import jpeg, wav
+from tests.unit.fakes import FakeConsentTexts
 from tests.unit.step_harness import BASE, TABLE, StepHarness
 
 ACME = Caller("acme")
@@ -63,7 +64,9 @@ class Case:
 
     @property
     def view(self) -> dict[str, Any]:
-        return GetSession(self.harness.store, self.harness.clock, 5, self.harness.files).one(self.person, self.id)
+        return GetSession(self.harness.store, self.harness.clock, 5, self.harness.files, FakeConsentTexts).one(
+            self.person, self.id
+        )
 
     @property
     def statuses(self) -> dict[str, str]:
@@ -113,9 +116,9 @@ def test_a_session_shows_its_requests_in_order_and_a_listing_does_not(case: Case
     assert case.made["requests"][0] == front | opened
     assert [each["name"] for each in case.view["requests"]] == ["front", "say hello: 你好", "side"]
     assert [each["required"] for each in case.view["requests"]] == [True, True, False]
-    (listed,) = GetSession(case.harness.store, case.harness.clock, 5, case.harness.files).list(ACME, limit="1")[
-        "sessions"
-    ]
+    (listed,) = GetSession(case.harness.store, case.harness.clock, 5, case.harness.files, FakeConsentTexts).list(
+        ACME, limit="1"
+    )["sessions"]
     assert not {"requests", "finished_at", "settled"} & set(listed)
 
 
@@ -452,7 +455,9 @@ def test_an_erasure_removes_names_and_hints(case: Case) -> None:
         ExpressionAttributeValues={":pk": {"S": f"SESSION#{case.id}"}},
     )["Items"]  # fmt: skip
     assert not any(word in str(stored) for word in ("front", "daylight", "hello", "side"))
-    view = GetSession(case.harness.store, case.harness.clock, 5, case.harness.files).one(ACME, case.id)
+    view = GetSession(case.harness.store, case.harness.clock, 5, case.harness.files, FakeConsentTexts).one(
+        ACME, case.id
+    )
     assert (view["requests"], view["settled"]) == ([], False)
 
 

@@ -32,7 +32,7 @@ from ops.cli import main
 from ops.client_keys import ClientKeys
 from ops.inventory import index_upstream_ids, keep_for_good
 from tests.aws import inventory, make_table
-from tests.unit.fakes import FakeClock
+from tests.unit.fakes import FakeClock, FakeConsentTexts
 from tests.unit.fakes import FakeFiles as NoFiles
 
 NOW = 1_800_000_000.0
@@ -192,7 +192,10 @@ def restored(dynamodb: Any, tmp_path: Path, source: Path, *options: str, table: 
 def answers(dynamodb: Any, table: str, sessions: list[Session]) -> list[Any]:
     """Returns the API's responses, without the assets' names."""
     store = DynamoStore(dynamodb, table)
-    get, stats = GetSession(store, FakeClock(NOW + 1000), 10, NoFiles()), GetStats(store, FakeClock(NOW + 1000))
+    get, stats = (
+        GetSession(store, FakeClock(NOW + 1000), 10, NoFiles(), FakeConsentTexts),
+        GetStats(store, FakeClock(NOW + 1000)),
+    )
     listing = get.list(CALLER, limit="100")
     found: list[Any] = [listing, stats(CALLER)]
     for each in sessions:

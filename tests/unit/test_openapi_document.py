@@ -257,7 +257,9 @@ VIEWS: dict[str, list[Any]] = {
         ),
         session_view(OTHER, [WAITING, ACTIVE, FAILED], max_attempts=10, person=True),
         session_view(ERASED, [WAITING, ACTIVE, FAILED]),
-        session_view(DECLINED, []),
+        session_view(
+            DECLINED, [], consent_text=ConsentText("2026-11", Language.EN, "Title", "Text", ("Until then.",), "t")
+        ),
     ],
     "SessionPage": [
         page_view(SessionPage([BARE, WHOLE, OTHER, ERASED], "more", 1000, 1.5)),

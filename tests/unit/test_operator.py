@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -9,14 +11,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from html import escape
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from PIL import Image
 
-from build_operator import contrast
+from build_operator import COLORED, accent_css, contrast
 from likeness.errors import NotFound
 from likeness.runtime.operator_info import operator_info
 from likeness.runtime.site import Site
@@ -72,8 +76,11 @@ print(json.dumps(pages | errors | versions | named | {"logo": site.file(site.ver
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What a layer that was built for Acme serves."""
-    layer = tmp_path_factory.mktemp("layer")
-    done = build(layer, ACME)
+    return shown_by(tmp_path_factory.mktemp("layer"))
+
+
+def shown_by(layer: Path, logo: bytes | None = None) -> Any:
+    done = build(layer, ACME, logo)
     assert done.returncode == 0, done.stderr
     (layer / "likeness").symlink_to(LAYER / "likeness")
     env = os.environ | {"PYTHONPATH": str(layer)}
@@ -158,8 +165,8 @@ def test_the_shipped_operator_is_nobody_and_changes_no_page(tmp_path: Path) -> N
     facts = json.loads((LAYER / "operator/operator.json").read_text())
     assert set(facts.values()) == {None}
     assert build(tmp_path, facts).returncode == 0
-    for name in ("style.css", "icon.svg"):
-        assert (tmp_path / "pages/shared" / name).read_text() == (LAYER / "pages/shared" / name).read_text()
+    for name in COLORED:
+        assert (tmp_path / "pages" / name).read_text() == (LAYER / "pages" / name).read_text()
     assert not (tmp_path / "pages/shared/logo.svg").exists()
 
 
@@ -167,8 +174,8 @@ def test_another_operator_replaces_the_first_one_completely(tmp_path: Path) -> N
     """As in a release, whose pages are already built."""
     build(tmp_path, ACME)
     build(tmp_path, {"name": "Other"})
-    style, icon = ((tmp_path / "pages/shared" / name).read_text() for name in ("style.css", "icon.svg"))
-    assert (style, icon) == tuple((LAYER / "pages/shared" / name).read_text() for name in ("style.css", "icon.svg"))
+    for name in COLORED:
+        assert (tmp_path / "pages" / name).read_text() == (LAYER / "pages" / name).read_text()
     assert not (tmp_path / "pages/shared/logo.svg").exists()
 
 
@@ -184,14 +191,28 @@ def test_every_text_in_the_accent_colour_is_readable_in_both_modes(tmp_path: Pat
         assert {pair: contrast(*pair) for pair in pairs if contrast(*pair) < 4.5} == {}, mode
 
 
+@pytest.mark.parametrize("name", ["invite.html", "console.html"])
+def test_a_page_has_the_accent_colour_in_its_style_icon_and_policy(served: Any, name: str) -> None:
+    body, policy = served[name]["body"], served[name]["headers"]["Content-Security-Policy"]
+    (style,) = re.findall("<style>(.*?)</style>", body, re.DOTALL)
+    assert style.endswith(accent_css("#0b6b3a"))
+    assert f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'" in policy
+    (icon,) = re.findall('<link rel="icon" href="data:image/svg\\+xml,([^"]+)">', body)
+    assert 'fill="#0b6b3a"' in unquote(icon)
+
+
 def test_a_page_names_the_operator_and_escapes_its_name(served: Any) -> None:
-    logo = f'<img class="logo" src="pages/{served["version"]}/logo.svg" alt="" width="84" height="28">'
-    for name in ("invite.html", "console.html", "docs.html"):
+    version, drawn = served["version"], quote(SVG.format("<path d='M0 0h60v20z'/>"), safe=" /:=")
+    for name, source in (
+        ("invite.html", f"data:image/svg+xml,{drawn}"),
+        ("console.html", f"data:image/svg+xml,{drawn}"),
+        ("docs.html", f"pages/{version}/logo.svg"),
+    ):
         body = served[name]["body"]
         assert "Acme &lt;Studios&gt; &amp; Co" in body
         assert 'href="mailto:privacy@acme.example"' in body
         assert 'href="https://acme.example/privacy?lang=en&amp;v=2"' in body
-        assert logo in body
+        assert f'<img class="logo" src="{escape(source)}" alt="" width="84" height="28">' in body
         assert "__" not in body, name
 
 
@@ -219,6 +240,12 @@ def test_a_png_is_served_inside_an_svg(tmp_path: Path) -> None:
     logo = (tmp_path / "pages/shared/logo.svg").read_text()
     assert 'width="90" height="30"' in logo
     assert 'href="data:image/png;base64,iVBOR' in logo
+
+
+def test_a_large_logo_is_a_file_that_browsers_keep(tmp_path: Path) -> None:
+    shown = shown_by(tmp_path, SVG.format(f"<desc>{'x' * 5000}</desc>").encode())
+    for name in ("invite.html", "console.html", "docs.html"):
+        assert f'<img class="logo" src="pages/{shown["version"]}/logo.svg"' in shown[name]["body"]
 
 
 def test_the_stacks_parameters_take_precedence(served: Any) -> None:
@@ -252,4 +279,4 @@ def test_without_an_operator_the_pages_are_neutral_and_have_no_logo() -> None:
 @pytest.mark.parametrize("announced", ["on", "off"])
 def test_a_sign_in_is_announced_by_the_page_when_the_stack_says_so(announced: str) -> None:
     site = Site("https://s3.test/uploads", sign_in=announced)
-    assert f'<body data-sign-in="{announced}">' in site.html("invite.html", {})["body"]
+    assert f'<body data-sign-in="{announced}"' in site.html("invite.html", {})["body"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,6 +18,7 @@ from likeness.adapters.files import S3Files
 from likeness.domain.media import CONTENT_TYPES, standard_type
 from likeness.domain.media.limits import check_duration, check_pixels, check_sides, check_size
 from likeness.domain.media.types import AssetType
+from likeness.domain.session import Language
 from likeness.errors import NotFound
 from likeness.runtime.pages import page, redirect
 from likeness.runtime.site import Site, limits
@@ -61,13 +65,36 @@ def test_a_page_may_call_no_other_host() -> None:
     assert allowed(policy) == ["'self'", "https://s3.test/uploads"]
     assert allowed(policy, "img-src") == ["'self'", "https://s3.test/uploads", "blob:", "data:"]
     sources = {each for part in policy.split(";") for each in part.split()[1:]}
-    assert sources == {"'none'", "'self'", "blob:", "data:", "https://s3.test/uploads"}
+    hashes = {each for each in sources if each.startswith("'sha256-")}
+    assert sources - hashes == {"'none'", "'self'", "blob:", "data:", "https://s3.test/uploads"}
+    assert len(hashes) == 2
 
 
-@pytest.mark.parametrize("name", ["invite.html", "console.html", "docs.html"])
-def test_a_page_links_existing_files_and_has_no_inline_script_or_style(name: str) -> None:
+def digest(text: str) -> str:
+    """Returns the source of an inline script or style, as a browser computes it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@pytest.mark.parametrize("name", ["invite.html", "console.html"])
+def test_a_page_is_one_file_and_its_policy_allows_no_other_script_and_style(name: str) -> None:
+    answer = Site("https://s3.test/uploads").html(name, {})
+    body, policy = answer["body"], answer["headers"]["Content-Security-Policy"]
+    assert not re.search(r'(?:href|src)="pages/', body)
+    (style,) = re.findall("<style>(.*?)</style>", body, re.DOTALL)
+    (script,) = re.findall('<script type="module">(.*?)</script>', body, re.DOTALL)
+    assert allowed(policy, "style-src") == [digest(style)]
+    assert allowed(policy, "script-src") == [digest(script)]
+    assert not re.search(r"(?m)^\s*import\b|\bimport\(", script)
+    assert "url(" not in style
+    markup = body.replace(style, "").replace(script, "")
+    assert not re.search(r"\sstyle=|\son[a-z]+=|__[A-Z]+__", markup)
+    assert not re.search(r'(?:src|href|action)="(?:https?:)?//', markup)
+    assert 'href="data:image/svg+xml,' in markup
+
+
+def test_the_docs_page_links_existing_files_and_has_no_inline_script_or_style() -> None:
     site = Site("https://s3.test/uploads")
-    body = site.html(name, {})["body"]
+    body = site.html("docs.html", {})["body"]
     named = re.findall(r'(?:href|src)="pages/([^/"]+)/([^"]+)"', body)
     assert named
     for version, file in named:
@@ -77,11 +104,53 @@ def test_a_page_links_existing_files_and_has_no_inline_script_or_style(name: str
     assert not re.search(r'(?:src|href|action)="(?:https?:)?//', body)
 
 
-def test_modules_import_existing_files() -> None:
+def given(body: str, name: str) -> Any:
+    """Returns the JSON that a page contains under this id."""
+    (found,) = re.findall(f'<script type="application/json" id="{name}">(.*?)</script>', body, re.DOTALL)
+    return json.loads(found)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("zh-TW,zh;q=0.9", "zh-Hant"), ("zh-Hant-HK", "zh-Hant"), ("zh", "zh"),
+        ("de-DE,de;q=0.9,zh;q=0.5", "zh"), ("en-GB, zh", "en"), ("de", "en"), ("", "en"), ("*;q=x,,", "en"),
+        ("zhx, ZH-hk", "zh-Hant"),
+    ],
+)  # fmt: skip
+def test_the_persons_page_contains_the_texts_of_their_browsers_language(accepted: str, language: str) -> None:
     site = Site("https://s3.test/uploads")
-    for script in PAGES.rglob("*.js"):
-        for imported in re.findall(r'(?:from|import)\s*\(?"\./([^"]+)"', script.read_text()):
-            assert imported in site.files, (script.name, imported)
+    sent = {"accept-language": accepted} if accepted else {}
+    shown = site.html("invite.html", sent)
+    texts = given(shown["body"], "texts")
+    assert texts["language"] == language
+    assert texts["texts"] == json.loads(site.file(site.version, f"texts_{language}.json")["body"])
+    assert shown["headers"]["Vary"] == "Accept-Language"
+    assert site.html("invite.html", sent | {"if-none-match": shown["headers"]["ETag"]})["statusCode"] == 304
+    other = {"accept-language": "en" if language != "en" else "zh", "if-none-match": shown["headers"]["ETag"]}
+    assert site.html("invite.html", other)["statusCode"] == 200, "a copy in another language is not current"
+
+
+def test_every_language_has_the_same_texts_with_the_same_placeholders() -> None:
+    found = {language: json.loads((PAGES / f"built/texts_{language}.json").read_text()) for language in Language}
+    for texts in found.values():
+        assert {key: set(re.findall(r"\{\w+\}", text)) for key, text in texts.items()} == {
+            key: set(re.findall(r"\{\w+\}", text)) for key, text in found[Language.EN].items()
+        }
+
+
+def test_the_persons_page_contains_the_limits() -> None:
+    site = Site("https://s3.test/uploads", 8_295_044)
+    assert given(site.html("invite.html", {})["body"], "limits") == limits(8_295_044)
+
+
+def test_an_older_page_that_loads_its_files_separately_gets_the_bundle() -> None:
+    """A deployment may take place between a page's request and those for its files."""
+    site = Site("https://s3.test/uploads")
+    for name in ("style.css", "invite.css", "invite.js", "console.css", "console.js", "icon.svg", "limits.json"):
+        answer = site.file("0123456789abcdef", name)
+        assert (answer["statusCode"], answer["headers"]["Cache-Control"]) == (200, "no-store")
+    assert "import" not in site.file(site.version, "invite.js")["body"].partition(";")[0]
 
 
 def test_a_browser_with_this_version_gets_304_and_one_with_another_gets_the_file() -> None:

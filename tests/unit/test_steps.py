@@ -39,7 +39,7 @@ from likeness.steps.onboarding.get_session import GetSession
 from likeness.steps.onboarding.look_up_result import LEASE_SECONDS
 from likeness.steps.onboarding.receive_callback import ReceiveCallback
 from likeness.steps.upkeep.erase_session import EraseAsset
-from tests.unit.fakes import FakeCrun
+from tests.unit.fakes import FakeConsentTexts, FakeCrun
 from tests.unit.step_harness import BASE, PASS, TABLE, StepHarness
 
 # -- the callback -------------------------------------------------------------------------------------------------
@@ -772,7 +772,7 @@ def test_a_consent_with_an_extreme_time_is_an_invalid_request(given_at: str) -> 
 )  # fmt: skip
 def test_a_page_has_a_size(harness: StepHarness, limit: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        GetSession(harness.store, harness.clock, 10, harness.files).list(Caller("acme"), limit=limit)
+        GetSession(harness.store, harness.clock, 10, harness.files, FakeConsentTexts).list(Caller("acme"), limit=limit)
     assert caught.value.field == "limit"
 
 
@@ -793,7 +793,7 @@ def test_a_preview_is_a_link_to_the_checked_version_of_a_common_picture(
 ) -> None:
     one, (asset,) = harness.verified(AssetStatus.ACTIVE)
     harness.store.change_asset(replace(asset, **({"uploaded_at": 1.0} | changes)), [AssetStatus.ACTIVE])
-    step = GetSession(harness.store, harness.clock, 10, harness.files)
+    step = GetSession(harness.store, harness.clock, 10, harness.files, FakeConsentTexts)
     if not shown:
         with pytest.raises(NotFound) as caught:
             step.preview(Caller("acme"), one.id, asset.id)
@@ -832,7 +832,7 @@ def test_a_person_can_remove_only_their_own_files_that_failed_or_wait(
 
 def test_a_session_of_another_client_is_not_found(harness: StepHarness) -> None:
     one, (asset,) = harness.verified(AssetStatus.PROCESSING)
-    step = GetSession(harness.store, harness.clock, 10, harness.files)
+    step = GetSession(harness.store, harness.clock, 10, harness.files, FakeConsentTexts)
     assert step.one(Caller("acme"), one.id)["assets"][0]["id"] == asset.id
     assert step.asset(Caller("acme", session_id=one.id), one.id, asset.id)["status"] == "processing"
     for outsider in (Caller("evil"), Caller("acme", session_id=harness.session().id)):

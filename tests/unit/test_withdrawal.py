@@ -75,7 +75,7 @@ class Living:
         )
         self.record = RecordConsent(store, self.texts, clock, self.at.queue, terms=self.policy)
         self.withdraw = WithdrawConsent(store, clock, self.policy)
-        self.read = GetSession(store, clock, 5, self.at.files)
+        self.read = GetSession(store, clock, 5, self.at.files, lambda: self.texts)
         self.register = RegisterAsset(store, self.at.files, clock)
         self.ids = Ids()
         self.use = CheckUse(store, self.ids, clock, self.policy)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from os import PathLike
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Literal, Self
 from urllib.parse import quote
 
 import requests
@@ -123,9 +123,13 @@ class Client:
             raise ValueError("idempotency_key: must be 1 to 255 printable ASCII characters, the first one not a space")
         return read(Session, self._transport.send(Request("POST", "/sessions", body=body, idempotency_key=key)))
 
-    def get_session(self, session_id: str) -> Session:
-        """Returns the session. An erased session still exists, with ``erasure`` and without personal data."""
-        return self._read_session(session_id, None)
+    def get_session(self, session_id: str, *, consent_text: Language | Literal["session"] | None = None) -> Session:
+        """Returns the session. An erased session still exists, with ``erasure`` and without personal data.
+
+        ``consent_text`` is a language, or ``session`` for the session's: the session then also has the text that the
+        person has yet to agree to.
+        """
+        return self._read_session(session_id, None, _given(consent_text=consent_text))
 
     def list_sessions(
         self,
@@ -369,8 +373,9 @@ class Client:
             lambda deadline: self._read_session(session_id, deadline), is_done, timeout, on_change, self._poll
         )
 
-    def _read_session(self, session_id: str, deadline: float | None) -> Session:
-        return read(Session, self._transport.send(Request("GET", f"/sessions/{_id(session_id)}"), deadline))
+    def _read_session(self, session_id: str, deadline: float | None, query: Mapping[str, str] | None = None) -> Session:
+        request = Request("GET", f"/sessions/{_id(session_id)}", query or {})
+        return read(Session, self._transport.send(request, deadline))
 
 
 def _id(text: str) -> str:

@@ -370,6 +370,8 @@ class Session(SessionSummary):
     #: Whether it is verified and nothing more is expected. None from a service that does not have it yet.
     settled: bool | None = None
     invite_url: str | None = field(default=None, repr=False)
+    #: The text that the person has yet to agree to, if ``get_session`` was called with ``consent_text``.
+    consent_text: ConsentText | None = None
 
     @property
     def is_settled(self) -> bool:

@@ -168,12 +168,13 @@ def session_view(
     h5_link: str | None = None,
     invite_url: str | None = None,
     person: bool = False,
+    consent_text: ConsentText | None = None,
 ) -> dict[str, Any]:
     """A session; the two links, and the forms of ``uploads`` by asset id, only in the response that created them.
 
     A listing (``assets`` is None) shows neither assets nor attempts nor the consent. ``max_attempts`` per session is
     for ``attempts_left``, and ``now`` (epoch seconds) for ``settled``. A ``person`` does not see the client's
-    ``reference``.
+    ``reference``. ``consent_text`` is the text that the person has yet to agree to, for a request that asked for it.
     """
     attempt = session.attempt
     view: dict[str, Any] = {
@@ -205,6 +206,8 @@ def session_view(
             "finished_at": iso(session.finished_at),
             "settled": is_settled(session, assets, now),
         }
+    if consent_text:
+        view["consent_text"] = consent_text_view(consent_text)
     if session.erased_at:
         # crun's API cannot delete a group or an asset: its support needs these ids.
         view["erasure"] = {"erased_at": iso(session.erased_at), "upstream": "not_supported_by_provider"}

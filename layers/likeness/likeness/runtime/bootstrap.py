@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from likeness.adapters.aws import CONFLICT_SECONDS, make_client, typed_by_service
@@ -20,6 +20,7 @@ from likeness.runtime.settings import number, text
 from likeness.runtime.system import SystemClock
 
 if TYPE_CHECKING:
+    from likeness.adapters.consent_texts import ConsentTexts
     from likeness.adapters.files import S3Files
     from likeness.adapters.http.crun_client import CrunClient
     from likeness.adapters.queue import SqsQueue
@@ -297,7 +298,7 @@ def get_session() -> GetSession:
     """The step of functions/get_session."""
     from likeness.steps.onboarding.get_session import GetSession
 
-    return GetSession(store(), SystemClock(), int(number("MAX_ATTEMPTS_PER_SESSION")), _files())
+    return GetSession(store(), SystemClock(), int(number("MAX_ATTEMPTS_PER_SESSION")), _files(), _consent_texts())
 
 
 def revoke_invite() -> RevokeInvite:
@@ -336,14 +337,27 @@ def operator_info() -> OperatorInfo:
     return built(text("OPERATOR_NAME", may_be_empty=True), text("OPERATOR_CONTACT", may_be_empty=True))
 
 
+def _consent_texts() -> Callable[[], ConsentTexts]:
+    """Returns a function that reads the consent texts, once. The settings are read immediately."""
+    version, days = text("CONSENT_VERSION"), int(number("UPLOAD_RETENTION_DAYS"))
+    name, contact = text("OPERATOR_NAME", may_be_empty=True), text("OPERATOR_CONTACT", may_be_empty=True)
+
+    @cache
+    def read() -> ConsentTexts:
+        from likeness.adapters.consent_texts import ConsentTexts
+        from likeness.runtime.operator_info import operator_info as built
+
+        operator = built(name, contact)
+        return ConsentTexts(version, operator.name, operator.contact, days)
+
+    return read
+
+
 def record_consent() -> RecordConsent:
     """The step of functions/record_consent."""
-    from likeness.adapters.consent_texts import ConsentTexts
     from likeness.steps.onboarding.record_consent import RecordConsent
 
-    operator, days = operator_info(), int(number("UPLOAD_RETENTION_DAYS"))
-    texts = ConsentTexts(text("CONSENT_VERSION"), operator.name, operator.contact, days)
-    return RecordConsent(store(), texts, SystemClock(), _queue(), client_keys().has_any, _terms_policy())
+    return RecordConsent(store(), _consent_texts()(), SystemClock(), _queue(), client_keys().has_any, _terms_policy())
 
 
 def withdraw_consent() -> WithdrawConsent:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: ``layers/likeness/pages``, beside the package; the layer's build copies it to ``/opt/python/pages``.
 _FOLDER = Path(__file__).parents[2] / "pages"
+#: The sources of the files in ``built``: their endings, by folder.
+_BUNDLED = {"shared": (".js",), "invite": (".js", ".css"), "console": (".js", ".css")}
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -60,14 +62,14 @@ def document_headers(name: str) -> dict[str, str]:
     }
 
 
-def policy(upload_addresses: str = "") -> str:
+def policy(upload_addresses: str = "", *, style: str = "'self'", script: str = "'self'") -> str:
     """The Content-Security-Policy of a page, which may also use ``upload_addresses`` (space-separated).
 
-    It sends files there, and shows pictures from there.
+    It sends files there, and shows pictures from there. ``style`` and ``script`` are the sources of these.
     """
     reached = f"'self' {upload_addresses}".strip()
     return (
-        f"default-src 'none'; style-src 'self'; script-src 'self'; img-src {reached} blob: data:; media-src blob:;"
+        f"default-src 'none'; style-src {style}; script-src {script}; img-src {reached} blob: data:; media-src blob:;"
         f" connect-src {reached};"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
@@ -75,8 +77,12 @@ def policy(upload_addresses: str = "") -> str:
 
 @cache
 def files() -> dict[str, Path]:
-    """The files of the pages by name, sorted. The folders only organise the sources: URLs have the names only."""
-    return {file.name: file for file in sorted(_FOLDER.rglob("*.*"), key=lambda file: file.name)}
+    """The files of the pages by name, sorted. The folders only organise the files: URLs have the names only.
+
+    The modules and styles that build_pages.mjs has bundled are not among them. A built layer does not contain them.
+    """
+    found = (file for file in _FOLDER.rglob("*.*") if file.suffix not in _BUNDLED.get(file.parent.name, ()))
+    return {file.name: file for file in sorted(found, key=lambda file: file.name)}
 
 
 def page(

@@ -1,14 +1,19 @@
-"""The product's pages. URLs of their files include a digest of all files, so browsers can cache them indefinitely."""
+"""The product's pages. URLs of their files include a digest of all files, so browsers can cache them indefinitely.
+
+The person's page and the console each contain their script, style and icon, so one request gets the page
+(docs/adr/0016-a-page-is-one-file.md). The person's page also contains the limits of files, and texts in one language.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from likeness.domain.media import MAX_BYTES
 from likeness.domain.media.limits import (
@@ -34,10 +39,19 @@ _VERSION = "__VERSION__"
 _DIGEST = re.compile("[0-9a-f]{16}")
 _LIMITS = "limits.json"
 _OPERATORS_LOGO = "logo.svg"
-#: Placeholders of the person's page: the logo, or else the product's icon; and whether to announce a sign-in.
-_MARK, _SIGN_IN = "__MARK__", "__SIGN_IN__"
+#: Placeholders of the person's page: the logo, or else the product's icon; whether to announce a sign-in; its data.
+_MARK, _SIGN_IN, _TEXTS, _LIMIT_FACTS = "__MARK__", "__SIGN_IN__", "__TEXTS__", "__LIMITS__"
+#: Placeholders of the pages that are one file.
+_ICON, _STYLE, _SCRIPT = "__ICON__", "__STYLE__", "__SCRIPT__"
 #: The pages by their routes.
 _HTML = {"/invite": "invite.html", "/console": "console.html", "/docs": "docs.html"}
+#: The pages that contain their script and style: the files of these.
+_WHOLE = {"invite.html": ("invite.css", "invite.js"), "console.html": ("console.css", "console.js")}
+#: The page that has languages.
+_PERSONS = "invite.html"
+#: The most characters of a logo that is in the page. A larger one is a file, which browsers keep.
+_SMALL_LOGO = 2048
+_TRADITIONAL = re.compile(r"zh\b.*\b(hant|tw|hk|mo)\b", re.IGNORECASE)
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -65,6 +79,30 @@ def limits(max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
     }
 
 
+def language_of(accepted: str) -> str:
+    """Returns the first language of an Accept-Language header that the person's page supports, else ``en``.
+
+    Browsers list the person's languages in their order, so the weights are not read.
+    """
+    for each in accepted.split(","):
+        tag = each.partition(";")[0].strip().lower()
+        if _TRADITIONAL.match(tag):
+            return "zh-Hant"
+        for language in ("zh", "en"):
+            if tag.partition("-")[0] == language:
+                return language
+    return "en"
+
+
+def _hash(text: str) -> str:
+    """Returns the source in a Content-Security-Policy that allows this inline script or style, and no other."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _data_url(svg: str) -> str:
+    return f"data:image/svg+xml,{quote(svg.strip(), safe=' /:=')}"
+
+
 class Site:
     """The product's pages and the files that they load.
 
@@ -79,12 +117,15 @@ class Site:
         operator: OperatorInfo | None = None,
         sign_in: str = "off",
     ) -> None:
-        self._policy = policy(upload_addresses)
+        self._upload_addresses = upload_addresses
         self._max_pixels = max_pixels
         self._operator = operator or OperatorInfo()
         self._sign_in = sign_in
-        served = {name for name in files() if name.endswith((".css", ".js", ".svg", ".txt"))}
+        served = {
+            name for name in files() if name.endswith((".css", ".js", ".svg", ".txt")) or name.startswith("texts_")
+        }
         self.files = served | {_LIMITS, _OPERATORS_LOGO}
+        self._made: dict[tuple[str, str], tuple[str, str]] = {}
 
     def answer(self, event: ApiEvent) -> dict[str, Any]:
         """The response to a GET: a page, the contract, or a file. Raises NotFound for anything else."""
@@ -103,13 +144,21 @@ class Site:
             return self.contract()
         return self.file(path["version"], path["file"])
 
+    def _logo(self, name: str, pages: str) -> str:
+        """Returns the operator's logo as HTML: a small one is in the page itself."""
+        ratio = self._operator.logo_ratio
+        text = files()[_OPERATORS_LOGO].read_text("utf-8") if ratio and name in _WHOLE else ""
+        if ratio and 0 < len(text) <= _SMALL_LOGO:
+            return picture(_data_url(text), ratio)
+        return self._operator.logo(pages)
+
     @cached_property
     def version(self) -> str:
-        """A digest of all files of the pages.
+        """A digest of all files of the pages, and of what the pages show of the stack's settings.
 
         Swagger UI's files are large, and change only with its package, whose version is in its licence file.
         """
-        settings = f"{self._policy}{self._limits}{self._operator}{self._sign_in}"
+        settings = f"{self._upload_addresses}{self._limits}{self._operator}{self._sign_in}"
         digest = hashlib.sha256(settings.encode())
         for name, file in files().items():
             digest.update(name.encode())
@@ -123,25 +172,38 @@ class Site:
 
     def html(self, name: str, headers: Mapping[str, str]) -> dict[str, Any]:
         """The page ``name``, which browsers revalidate each time; 304 when their copy is current."""
-        tag = f'"{self.version}"'
-        more = {"Cache-Control": "no-cache", "ETag": tag, "Content-Security-Policy": self._policy}
+        language = language_of(headers.get("accept-language", "")) if name == _PERSONS else ""
+        if (name, language) not in self._made:
+            self._made[name, language] = self._make(name, language)
+        body, allowed = self._made[name, language]
+        tag = f'"{self.version}{language and "." + language}"'
+        more = {"Cache-Control": "no-cache", "ETag": tag, "Content-Security-Policy": allowed}
+        if language:
+            more["Vary"] = "Accept-Language"
         # API Gateway makes the tag of compressed responses weak.
         if headers.get("if-none-match", "").removeprefix("W/") == tag:
             # Browsers update the headers of their copy from a 304.
             return {"statusCode": 304, "headers": document_headers(name) | more, "body": ""}
-        shown = page(name, headers=more)
+        return page(name, headers=more, body=body)
+
+    def _make(self, name: str, language: str) -> tuple[str, str]:
+        """Returns the HTML of a page, and its Content-Security-Policy."""
+        body, allowed = files()[name].read_text("utf-8"), policy(self._upload_addresses)
         pages = f"pages/{self.version}/"
-        logo = self._operator.logo(pages)
-        parts = {
-            _VERSION: self.version,
-            LOGO: logo,
-            _MARK: logo or picture(f"{pages}icon.svg", 1),
-            _SIGN_IN: self._sign_in,
-            OPERATOR: self._operator.footer(),
-        }
-        for placeholder, html in parts.items():
-            shown["body"] = shown["body"].replace(placeholder, html)
-        return shown
+        icon = _data_url(files()["icon.svg"].read_text("utf-8"))
+        parts = {_VERSION: self.version, _ICON: icon}
+        if name in _WHOLE:
+            style, script = (files()[each].read_text("utf-8") for each in _WHOLE[name])
+            parts |= {_STYLE: style, _SCRIPT: script}
+            allowed = policy(self._upload_addresses, style=_hash(style), script=_hash(script))
+        if language:
+            texts = files()[f"texts_{language}.json"].read_text("utf-8").strip()
+            parts |= {_TEXTS: f'{{"language":"{language}","texts":{texts}}}', _LIMIT_FACTS: self._limits}
+        logo = self._logo(name, pages)
+        parts |= {LOGO: logo, _MARK: logo or picture(icon, 1), _SIGN_IN: self._sign_in}
+        for placeholder, html in (parts | {OPERATOR: self._operator.footer()}).items():
+            body = body.replace(placeholder, html)
+        return body, allowed
 
     def file(self, version: str, name: str) -> dict[str, Any]:
         """A file that a page loads. A page of another version gets this version's file, which is not cached.

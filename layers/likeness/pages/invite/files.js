@@ -3,24 +3,17 @@
 import { ApiError, call } from "./api.js";
 import { h, icon, setHeading, setText } from "./dom.js";
 import { Row } from "./file_row.js";
+import { given, load } from "./page.js";
 import { Previews } from "./previews.js";
 import { currentAssets, isAskedFor, isOpenRow, phaseOf } from "./state.js";
-import { problemWords, reasonWords } from "./texts.js";
+import { problemWords, reasonWords } from "./words.js";
 import { Uploads } from "./uploads.js";
 import { busyButton, errorSlot } from "./views.js";
 
 const KINDS = ["Image", "Video", "Audio"];
 
-/** Loads limits.json, retrying until it arrives, because files cannot be checked without it. */
-async function loadLimits() {
-  for (;;) {
-    try {
-      return await call(null, "GET", new URL("limits.json", import.meta.url).href);
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 3000));
-    }
-  }
-}
+/** Returns the limits of files by asset type, which are in the page. A page of an earlier version loads them. */
+const limitsOf = async () => given("limits") ?? load("limits.json");
 
 /**
  * The controller of the step. It is kept when the view is drawn again, so a change of language does not stop uploads.
@@ -37,7 +30,7 @@ export class FilesStep {
     /** Whether a person who has finished adds more files. */
     this.adding = false;
     this.previews = new Previews(app.key, app.session.id, (row) => row.showThumb(row.model));
-    const limits = loadLimits();
+    const limits = limitsOf();
     limits.then((found) => {
       this.limits = found;
       if (this.hints) this.showHints();

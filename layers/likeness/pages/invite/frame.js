@@ -106,7 +106,7 @@ export function showPhone(app, place) {
   setText(element("phone-private"), t("phone_private"));
   element("phone-code").alt = t("phone_code");
   aside.hidden = false;
-  app.phoneCode ??= showPhoneCode(app.key);
+  if (place) app.phoneCode ??= showPhoneCode(app.key); // after the first view, which it would delay
 }
 
 /** Shows the QR code of the invite link, and retries temporary errors. The page works without it. */

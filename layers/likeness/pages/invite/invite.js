@@ -7,7 +7,6 @@ import { h, setText } from "./dom.js";
 import { FilesStep } from "./files.js";
 import { element, frameWords, notice, showInApp, showPhone, showSteps } from "./frame.js";
 import { isOpen, placeOf, pollDelay, stepOf, tokenIn } from "./state.js";
-import { LANGUAGES, languageOf, problemWords, wordsIn } from "./texts.js";
 import {
   consentView,
   declinedView,
@@ -19,6 +18,7 @@ import {
   spentView,
   waitingView,
 } from "./views.js";
+import { LANGUAGES, firstWords, problemWords, wordsIn } from "./words.js";
 
 const STATUSES = ["requires_input", "processing", "verified", "canceled", "redacted"];
 const SOON_MS = 3000;
@@ -76,9 +76,15 @@ class App {
 
   // --- words
 
-  useLanguage(language) {
-    this.t = wordsIn(language);
-    frameWords(this.t);
+  /** Shows the page in a language, as soon as its texts have arrived. */
+  async useLanguage(language) {
+    this.wanted = language;
+    if (this.shown?.place === "consent") this.consentText(language);
+    const t = await wordsIn(language);
+    if (language !== this.wanted) return; // the person has chosen another one
+    this.t = t;
+    frameWords(t);
+    this.draw();
   }
 
   announce(text) {
@@ -112,10 +118,16 @@ class App {
     return this.asking;
   }
 
+  /** Returns the query of a request for the session. The first one also gets the consent text. */
+  query() {
+    return this.session ? "" : `?consent_text=${this.memory.get("language") ?? "session"}`;
+  }
+
   async ask() {
     const { epoch } = this;
     try {
-      const session = await call(this.key, "GET", this.path());
+      const { consent_text: text, ...session } = await call(this.key, "GET", this.path(this.query()));
+      if (text) this.texts.set(text.language, text);
       // A request that was sent before a change on this page may not include the change.
       if (epoch !== this.epoch) return this.ask();
       this.take(session);
@@ -141,7 +153,7 @@ class App {
   reportConnection(error) {
     this.failures = error ? this.failures + 1 : 0;
     this.pauseMs = error ? Math.max((error.retryAfter ?? 0) * 1000, Math.min(30_000, 2500 * 2 ** this.failures)) : 0;
-    const { text, detail } = error ? this.troubleWords(error) : {};
+    const { text, detail } = error && this.t ? this.troubleWords(error) : {};
     this.trouble = error && (detail ? `${text} ${detail}` : text);
     notice(this.trouble);
   }
@@ -192,9 +204,8 @@ class App {
 
   // --- consent
 
-  /** Returns the consent text in the current language, or null while it loads. The page is drawn again afterwards. */
-  consentText() {
-    const { language } = this.t;
+  /** Returns the consent text in a language, or null while it loads. The page is drawn again afterwards. */
+  consentText(language = this.t.language) {
     if (!this.texts.has(language)) this.texts.set(language, this.fetchConsent(language));
     return this.texts.get(language) instanceof Promise ? null : this.texts.get(language);
   }
@@ -316,6 +327,8 @@ class App {
   draw() {
     if (this.leaving) return;
     if (!this.session && !this.refused) return;
+    // The first view appears in the person's language at once.
+    if (!this.shown && this.t?.language !== this.wanted) return;
     const place = this.refused ? "refused" : this.place();
     // The view is drawn only with its text, so that nothing moves while the person is about to press.
     if (place === "consent" && !this.consentText()) return this.disableConsent();
@@ -380,13 +393,13 @@ class App {
   // --- events
 
   run() {
-    this.useLanguage(this.memory.get("language") ?? languageOf(navigator.languages));
+    this.t = firstWords();
+    if (this.t) showPhone(this, null);
+    this.useLanguage(this.memory.get("language") ?? this.t?.language ?? "en");
     element("language").addEventListener("change", (event) => {
       this.memory.set("language", event.target.value);
       this.useLanguage(event.target.value);
-      this.draw();
     });
-    showPhone(this, null);
     this.listen();
     this.refresh();
     // The countdown and expiry of a link need no response.
@@ -438,8 +451,11 @@ function showStatus() {
   const known = STATUSES.includes(status);
   const words = !known ? "no_token" : ["canceled", "redacted"].includes(status) ? status : `status_${status}`;
   const sign = { processing: "good", verified: "good" }[status] ?? "calm";
-  const draw = (language) => {
-    const t = wordsIn(language);
+  let wanted = null;
+  const draw = async (language) => {
+    wanted = language;
+    const t = await wordsIn(language);
+    if (language !== wanted) return;
     frameWords(t);
     showSteps(t, null);
     const view = sentenceView(t, words, sign);
@@ -449,7 +465,7 @@ function showStatus() {
     document.title = `${view.element.querySelector("h1").textContent} · ${t("title")}`;
   };
   element("language").addEventListener("change", (event) => draw(event.target.value));
-  draw(languageOf(navigator.languages));
+  draw(firstWords()?.language ?? "en");
 }
 
 function takeToken(memory) {

@@ -17,7 +17,7 @@ export class UnusableFile extends Error {
 }
 
 /**
- * Returns `{ kind, contentType, unseen }` of a file that is within `limits` (limits.json). Throws UnusableFile. `url`
+ * Returns `{ kind, contentType, unseen }` of a file that is within `limits` (of site.py). Throws UnusableFile. `url`
  * is its blob: URL. `wanted` is the required kind, null for any. `unseen`: this browser cannot decode the file, so its
  * dimensions and duration are not checked.
  */

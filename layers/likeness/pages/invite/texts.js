@@ -1,9 +1,11 @@
 // The texts of the person's page in simplified Chinese, English and traditional Chinese. `{name}` is a placeholder.
+// build_pages.mjs writes a file for each language, so that a person loads only theirs.
 
-export const LANGUAGES = { zh: "简体中文", en: "English", "zh-Hant": "繁體中文" };
+/** The languages, in the order of the texts. */
+export const ORDER = ["zh", "en", "zh-Hant"];
 
 /** key → [zh, en, zh-Hant] */
-const TEXTS = {
+export const TEXTS = {
   title: ["真人验证", "Face check", "真人驗證"],
   language: ["语言", "Language", "語言"],
   steps: ["步骤", "Steps", "步驟"],
@@ -551,68 +553,3 @@ const TEXTS = {
   ],
   detail: ["详情：{message}", "Details: {message}", "詳情：{message}"],
 };
-
-const ORDER = Object.keys(LANGUAGES);
-
-/** Returns the first language of `wanted` (BCP 47 tags) that the page supports, else English. */
-export function languageOf(wanted) {
-  for (const tag of wanted) {
-    if (/^zh\b.*\b(hant|tw|hk|mo)\b/i.test(tag)) return "zh-Hant";
-    if (/^zh\b/i.test(tag)) return "zh";
-    if (/^en\b/i.test(tag)) return "en";
-  }
-  return "en";
-}
-
-/**
- * Returns the texts of one language: `t(key, values)` returns a text, `t.has(key)` whether it exists. `t.size(bytes)`,
- * `t.number(n)` and `t.date(iso)` format values for the language.
- */
-export function wordsIn(language) {
-  const index = ORDER.indexOf(language);
-  const number = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
-  const t = (key, values = {}) =>
-    TEXTS[key][index].replace(/\{(\w+)\}/g, (_, name) =>
-      typeof values[name] === "number" ? number.format(values[name]) : (values[name] ?? ""),
-    );
-  t.language = language;
-  t.has = (key) => Object.hasOwn(TEXTS, key);
-  t.number = (value) => number.format(value);
-  t.size = (bytes) =>
-    bytes < 1e6 ? `${number.format(Math.ceil(bytes / 1000))}\u00a0KB` : `${number.format(bytes / 1e6)}\u00a0MB`;
-  t.date = (iso) => new Intl.DateTimeFormat(language, { dateStyle: "long" }).format(new Date(iso));
-  return t;
-}
-
-// The texts for some codes of the API. Other codes have the text `failed` and the problem's own text.
-const CODES = {
-  offline: "no_connection",
-  timeout: "timeout",
-  throttled: "busy",
-  rate_limited: "busy",
-};
-
-/** Returns the text for an ApiError, `{ text, detail }`. `detail` is the problem's text, null if `text` is enough. */
-export function problemWords(t, error) {
-  const known = CODES[error.code];
-  if (known) return { text: t(known), detail: null };
-  const names = [error.code, error.requestId].filter(Boolean).join(", ");
-  return { text: t("failed"), detail: t("detail", { message: `${error.message} (${names})` }) };
-}
-
-/**
- * Returns why a file cannot be used. `message` is the server's English text, `values` are this page's measurements
- * (both may be missing), `limit` has the limits of the file's kind.
- */
-export function reasonWords(t, code, message, values, limit) {
-  if (code === "type_mismatch" && values?.wanted) return t(`type_mismatch_${values.wanted}`);
-  if (code === "file_too_large" && values?.bytes > values?.most + 1e6) {
-    return t("file_too_large_by", { found: t.size(values.bytes), most: t.size(values.most) });
-  }
-  if (values?.most && code !== "file_too_large" && t.has(`${code}_by`)) return t(`${code}_by`, values);
-  if (code === "rejected" && message && t.language === "en") return message;
-  if (!t.has(code)) return `${t("rejected")} ${message ?? ""}`.trim();
-  const bounds = { least: limit?.min_side, most: limit?.max_side, few: limit?.min_pixels, many: limit?.max_pixels };
-  if (code === "dimensions_out_of_range" && bounds.many) return t("dimensions_out_of_range_Video", bounds);
-  return t(code, code === "duration_out_of_range" ? { least: limit?.min_seconds, most: limit?.max_seconds } : bounds);
-}

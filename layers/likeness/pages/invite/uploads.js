@@ -21,7 +21,7 @@ class Unreadable extends Error {}
 /**
  * The files of this page. `phase` of an item: `checking`, `refused` (checked and not usable), `smaller` (a smaller copy
  * of a picture, in `smaller`, which the person may accept), `queued`, `sending`, `paused` (no connection), `sent`, `broken` (the upload failed; can be retried), `failed` (its asset failed). `limits`
- * is a promise of limits.json, `taken()` returns the names in use. Callbacks: `changed(item)` after every change,
+ * is a promise of the limits of files, `taken()` returns the names in use. Callbacks: `changed(item)` after every change,
  * `same(item, name)` when the session already has the same file, `replaced(newId, oldId)` when an asset
  * replaces another.
  */

@@ -4,7 +4,7 @@
 import { serverNow } from "./api.js";
 import { h, icon, setHeading, setText } from "./dom.js";
 import { isUndecided, reasonOf, secondsLeft } from "./state.js";
-import { problemWords } from "./texts.js";
+import { problemWords } from "./words.js";
 
 const FEW_ATTEMPTS = 3;
 const LONG_MS = 30_000;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +11,18 @@ from likeness.contracts.listing import read_filter
 from likeness.contracts.views import asset_view, page_view, preview_view, session_view
 from likeness.domain.asset import PREVIEW_SECONDS, Asset
 from likeness.domain.caller import Caller
+from likeness.domain.consent import ConsentText
 from likeness.domain.ids import ASSET_ID, SESSION_ID
-from likeness.domain.session import Session
+from likeness.domain.session import Language, Session
 from likeness.errors import InvalidRequest, NoPreview, NotFound
 from likeness.ports.files import AssetStore, Files
-from likeness.ports.onboarding import SessionStore
+from likeness.ports.onboarding import ConsentTexts, SessionStore
 from likeness.ports.store import Store
 from likeness.ports.system import Clock
 
 _LARGEST_PAGE = 100
+#: In place of a language of the consent text: the session's.
+_OF_SESSION = "session"
 _PAGE_SIZE = re.compile("[1-9][0-9]?|100")
 
 
@@ -45,18 +49,38 @@ def own_session_with_assets(store: AssetStore, caller: Caller, session_id: str) 
 
 @dataclass(frozen=True, slots=True)
 class GetSession:
-    """Reads the caller's sessions and assets."""
+    """Reads the caller's sessions and assets. ``texts`` returns the consent texts, which few requests need."""
 
     store: Store
     clock: Clock
     max_attempts: int
     files: Files
+    texts: Callable[[], ConsentTexts]
 
-    def one(self, caller: Caller, session_id: str) -> dict[str, Any]:
-        """Returns a session's view with its assets."""
+    def one(self, caller: Caller, session_id: str, consent_text: str | None = None) -> dict[str, Any]:
+        """Returns a session's view with its assets.
+
+        ``consent_text`` is a language, or ``session`` for the session's: until the person has agreed, the view also
+        contains the text in it. Raises InvalidRequest for another value.
+        """
+        if consent_text not in (None, _OF_SESSION, *Language):
+            raise InvalidRequest(
+                f"consent_text: must be one of {', '.join((_OF_SESSION, *Language))}", field="consent_text"
+            )
         session, assets = own_session_with_assets(self.store, caller, session_id)
         now = self.clock.now()
-        return session_view(session, assets, now=now, max_attempts=self.max_attempts, person=caller.is_person)
+        text = self._text(session, consent_text) if consent_text else None
+        return session_view(
+            session, assets, now=now, max_attempts=self.max_attempts, person=caller.is_person, consent_text=text
+        )
+
+    def _text(self, session: Session, wanted: str) -> ConsentText | None:
+        """Returns the text that the person has yet to agree to, None if there is nothing to agree to."""
+        if session.consent or not session.accepts_uploads:
+            return None
+        return self.texts().current(
+            session.language if wanted == _OF_SESSION else Language(wanted), session.consent_terms
+        )
 
     def asset(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
         """Returns one asset's view."""

@@ -1,0 +1,55 @@
+// Bundles the scripts and styles of the pages, and writes the texts of the person's page by language. The results are
+// committed, because deploying needs no Node.js: `make pages` writes them, and `make check` compares them.
+//
+//     node build_pages.mjs <folder with node_modules> <folder to write>
+
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const [tools, target] = process.argv.slice(2).map((each) => resolve(each));
+const PAGES = fileURLToPath(new URL("pages/", import.meta.url));
+const FOLDERS = ["shared", "invite", "console"];
+const BUNDLED = ["invite", "console"];
+
+const { build } = await import(pathToFileURL(join(tools, "node_modules/esbuild/lib/main.js")).href);
+
+// The modules name each other as if they were in one folder.
+const paths = new Map(FOLDERS.flatMap((folder) => readdirSync(PAGES + folder).map((name) => [`./${name}`, join(PAGES, folder, name)])));
+const inOneFolder = {
+  name: "in-one-folder",
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\// }, ({ path }) => ({ path: paths.get(path) }));
+  },
+};
+
+/** Returns the bundle of `contents`, which import or contain files. */
+async function bundled(contents, loader) {
+  const { outputFiles: [file] } = await build({
+    stdin: { contents, loader, resolveDir: PAGES },
+    bundle: true,
+    minify: true,
+    write: false,
+    format: "esm",
+    target: "es2022",
+    charset: "utf8",
+    legalComments: "none",
+    plugins: [inOneFolder],
+  });
+  // The page contains it, so it must not end the element that it is in.
+  if (/<\/(script|style)|<!--/i.test(file.text)) throw new Error("The bundle contains the end of its own element");
+  return file.text;
+}
+
+rmSync(target, { recursive: true, force: true });
+mkdirSync(target, { recursive: true });
+for (const page of BUNDLED) {
+  writeFileSync(join(target, `${page}.js`), await bundled(`import "./${page}.js";`, "js"));
+  const styles = ["./style.css", `./${page}.css`].map((name) => readFileSync(paths.get(name), "utf-8"));
+  writeFileSync(join(target, `${page}.css`), await bundled(styles.join("\n"), "css"));
+}
+const { ORDER, TEXTS } = await import(pathToFileURL(paths.get("./texts.js")).href);
+for (const [index, language] of ORDER.entries()) {
+  const texts = Object.fromEntries(Object.entries(TEXTS).map(([key, each]) => [key, each[index]]));
+  writeFileSync(join(target, `texts_${language}.json`), `${JSON.stringify(texts).replaceAll("<", "\\u003c")}\n`);
+}
