@@ -55,6 +55,11 @@ TABLE: dict[Route, Row] = {
     ("POST", "/sessions/{session_id}/consent"): Row(client=409, person=409, body=ANOTHER_TEXT),
     ("POST", "/sessions/{session_id}/consent/decline"): Row(client=403, person=200),
     ("POST", "/sessions/{session_id}/consent/withdraw"): Row(client=200, person=200),
+    ("POST", "/sessions/{session_id}/receipt"): Row(client=201, person=201),
+    ("GET", "/sessions/{session_id}/receipt"): Row(client=200, person=200),
+    ("DELETE", "/sessions/{session_id}/receipt"): Row(client=200, person=200),
+    # Neither is a receipt.
+    ("GET", "/receipt"): Row(client=403, person=403),
     ("PUT", "/sessions/{session_id}/consent_terms"): Row(client=200, person=403, body={"valid_days": 30}),
     # The person is not verified.
     ("GET", "/sessions/{session_id}/use"): Row(client=409, person=403),
@@ -77,6 +82,7 @@ TABLE: dict[Route, Row] = {
 PUBLIC: dict[Route, int] = {
     ("GET", "/callback/{session_id}/{attempt}/{signature}"): 404,
     ("GET", "/invite"): 200,
+    ("GET", "/me"): 200,
     ("GET", "/console"): 200,
     ("GET", "/pages/{version}/{file}"): 404,
     ("GET", "/docs"): 200,

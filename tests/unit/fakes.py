@@ -216,6 +216,10 @@ class FakeConsentTexts:
         named = (",".join(terms.purposes),) if terms else ()
         return replace(self.text, language=language, sentences=named, terms=terms.canonical if terms else "")
 
+    def purpose(self, name: str, language: Language) -> str:
+        """Returns the name, as if it were a word of ``language``."""
+        return f"{name} in {language.value}"
+
 
 @dataclass
 class FakePollHistory:
