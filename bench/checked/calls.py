@@ -171,7 +171,7 @@ def _issue_receipt(at: Stage) -> Act:
 def _open_receipt(at: Stage) -> Act:
     made = at.verified("never")
     issued = answered(at.where.api("POST", "/sessions/{session_id}/receipt", session_id=made), 201)
-    receipt = json.loads(issued["body"])["receipt_url"].partition("#")[2]
+    receipt = issued.body["receipt_url"].partition("#")[2]
     return lambda: answered(at.where.api("GET", "/receipt", key=receipt), 200)
 
 
