@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from likeness.adapters.files import S3Files
 from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.receipts import DynamoReceipts
 from likeness.adapters.workflows import StepFunctions
 from likeness.contracts.views import (
     asset_view,
@@ -26,6 +27,7 @@ from likeness.domain.asset import Asset
 from likeness.domain.caller import Caller
 from likeness.domain.executions import executions_of
 from likeness.domain.progress import is_settled
+from likeness.domain.receipt import Holder
 from likeness.domain.session import Attempt, Session, SessionFilter, SessionStatus
 from likeness.errors import NotFound
 from likeness.runtime.system import SystemClock
@@ -90,6 +92,14 @@ class Sessions:
             SystemClock(),
         )
         return step(Caller(self.client_of(session_id)), session_id)
+
+    def revoke_receipt(self, session_id: str, holder: Holder) -> bool:
+        """Ends the holder's personal link; returns False when there is none. Raises NotFound."""
+        session = self._store.get_session(session_id)
+        if session is None:
+            raise NotFound(f"no session has the id {session_id}")
+        DynamoReceipts(self._stack.client("dynamodb"), self._stack.outputs["TableName"]).revoke(session, holder)
+        return session.receipt_of(holder) is not None
 
     def erase_asset(self, session_id: str, asset_id: str) -> dict[str, Any]:
         """Erases a file by the step of ``DELETE …/assets/{asset_id}``. Returns what is kept of it. Raises NotFound."""

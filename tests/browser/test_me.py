@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from local.media import DemoMedia
+from local.media import DemoMedia, make_media
 from local.stack import Stack
 from tests.browser.conftest import OpenPage, link_in
 from tests.integration.conftest import Api, come_back, face_check, registration, send_file
@@ -28,6 +28,11 @@ SENTENCES = {
 }
 PURPOSES = {"purposes": ["advertising", "training_videos"], "valid_until": "2030-04-01T00:00:00Z"}
 FORBIDDEN = "the server responded with a status of 403"
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> DemoMedia:
+    return make_media(tmp_path_factory.mktemp("media"))
 
 
 def onboarded(api: Api, media: DemoMedia) -> tuple[dict[str, Any], Api]:

@@ -127,9 +127,9 @@ export const ME_TEXTS = {
 
   contact_heading: ["联系我们", "Questions?", "聯絡我們"],
   contact: [
-    "请使用本页底部的联系方式，并提供您的档案编号。",
-    "Use the contact at the foot of this page, and name your reference number.",
-    "請使用本頁底部的聯絡方式，並提供您的檔案編號。",
+    "请联系运营方，并提供您的档案编号。",
+    "Contact the operator, and name your reference number.",
+    "請聯絡營運方，並提供您的檔案編號。",
   ],
   contact_sender: [
     "请联系向您发送链接的一方，并提供您的档案编号。",

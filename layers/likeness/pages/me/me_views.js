@@ -34,12 +34,18 @@ export function goneView({ t, session }) {
   return sentenceView(filled, "gone", "good").element;
 }
 
+/** Returns the last day of a consent, as the terms name it: in UTC, and an end at midnight is the day before. */
+function lastDay(t, iso) {
+  const last = new Date(Date.parse(iso) - 1000);
+  return new Intl.DateTimeFormat(t.language, { dateStyle: "long", timeZone: "UTC" }).format(last);
+}
+
 function statusWords({ t, session }) {
   const { consent, consent_status: status, consent_withdrawal: withdrawal } = session;
   if (status === "withdrawn") return t("status_withdrawn", { date: t.date(withdrawal.withdrawn_at) });
-  if (status === "expired") return t("status_expired", { date: t.date(consent.valid_until) });
+  if (status === "expired") return t("status_expired", { date: lastDay(t, consent.valid_until) });
   if (status === "missing") return t("status_missing");
-  return consent?.valid_until ? t("status_given_until", { date: t.date(consent.valid_until) }) : t("status_given");
+  return consent?.valid_until ? t("status_given_until", { date: lastDay(t, consent.valid_until) }) : t("status_given");
 }
 
 function statusNote(me) {
@@ -78,11 +84,15 @@ function keptPart(me) {
   const rows = kept.map((asset) => fileRow(me, previews, asset));
   return part(t, "kept",
     rows.length ? h("ul", { class: "files" }, ...rows) : h("p", {}, t("kept_none")),
-    h("dl", { class: "facts" }, ...fact(t("kept_session"), session.id),
-      ...(session.group_id ? fact(t("kept_group"), session.group_id) : [])));
+    h("dl", { class: "facts" }, fact(t("kept_session"), session.id),
+      session.group_id ? fact(t("kept_group"), session.group_id) : null));
 }
 
-const fact = (name, value) => [h("dt", {}, name), h("dd", {}, h("code", {}, value))];
+/**
+ * Returns a name and a value; `made` is the value's element.
+ * @type {(name: string, value: string, made?: "code" | "span") => HTMLElement}
+ */
+const fact = (name, value, made = "code") => h("div", {}, h("dt", {}, name), h("dd", {}, h(made, {}, value)));
 
 function fileState({ t, session }, { status }) {
   if (status === "active") return t(session.consent_status === "given" ? "file_active" : "file_inactive");
@@ -133,9 +143,13 @@ function backPart(me) {
 }
 
 function contactPart({ t }) {
-  const reachable = element("operator").children.length > 1;
-  return part(t, "contact", h("p", {}, t(reachable ? "contact" : "contact_sender")));
+  const known = contact();
+  const shown = known && h("p", {}, known.cloneNode(true));
+  return part(t, "contact", h("p", {}, t(known ? "contact" : "contact_sender")), shown);
 }
+
+/** Returns the operator's contact at the foot of the page, a link or a text, or null. */
+const contact = () => element("operator").querySelector(":scope > :not([id])");
 
 async function tried(me, trouble, work) {
   trouble.clear();
@@ -177,25 +191,17 @@ export function drawSheet(me, sheet) {
   const { consent } = session;
   const code = h("img", { alt: "" });
   const operator = element("operator");
-  const facts = [
-    ...fact(t("sheet_to"), operator.dataset.name ?? t("operator")), ...fact(t("kept_session"), session.id),
-    ...(consent ? [...fact(t("sheet_at"), t.date(consent.given_at)), ...fact(t("sheet_version"), consent.text_version)] : []),
-    ...fact(t("sheet_status"), `${t.date(new Date().toISOString())}: ${statusWords(me)}`),
-    ...(page.agreed ? fact(t("sheet_digest"), page.agreed.sha256) : []),
-  ];
+  const name = operator.dataset.name ?? t("operator");
   sheet.replaceChildren(heading("h2", t("sheet_heading")), sentences(me) ?? "", h("p", {}, agreedWords(me)),
-    h("dl", { class: "facts" }, ...pairs(facts)),
-    h("div", { class: "way" }, code, h("div", {}, h("p", {}, t("sheet_way")), h("p", {}, h("code", {}, me.link)))),
-    h("p", {}, operator.textContent.trim()));
+    h("dl", { class: "facts" },
+      fact(t("sheet_to"), [name, contact()?.textContent].filter(Boolean).join(", "), "span"), fact(t("kept_session"), session.id),
+      consent && fact(t("sheet_at"), t.date(consent.given_at), "span"),
+      consent && fact(t("sheet_version"), consent.text_version, "span"),
+      fact(t("sheet_status"), `${t.date(new Date().toISOString())}: ${statusWords(me)}`, "span"),
+      page.agreed && fact(t("sheet_digest"), page.agreed.sha256)),
+    h("div", { class: "way" }, code, h("div", {}, h("p", {}, t("sheet_way")), h("p", {}, h("code", {}, me.link)))));
   me.codes.push(code);
   drawCodes(me, me.codes);
-}
-
-/** Groups names and values, so that each pair is one cell of the sheet. */
-function pairs(facts) {
-  const found = [];
-  for (let index = 0; index < facts.length; index += 2) found.push(h("div", {}, facts[index], facts[index + 1]));
-  return found;
 }
 
 /** Draws the QR code of the link. The page works without it. */
