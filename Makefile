@@ -97,7 +97,7 @@ inventory: $(DEPLOY) ## export the inventory now (TO=folder: download it; STACK 
 
 # The tests with deployed stacks mostly wait, and the others mostly compute. Both run in parallel. The others do not depend
 # on the machine's clock, so they get a lower priority.
-test: $(TEST) setup-browser ## all tests that a change must pass, with coverage: 12 minutes on two idle cores
+test: $(TEST) setup-browser ## all tests that a change must pass: 12 minutes on two idle cores
 	@rm -f build/test-*.log
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going whole-test-here whole-test-deployed \
 		|| { echo "likeness: what failed:"; sed -n -E '/^=+ (FAILURES|ERRORS) =+$$/,$$p' build/test-*.log; exit 1; }
@@ -106,9 +106,9 @@ test-fast: $(TEST) ## tests without a deployed stack and without slow tests: 90 
 	$(PYTEST) $(TIERS) -m "not slow and not nightly" --numprocesses=2
 	$(PYTEST) $(FAULTS) -m "not slow and not nightly" --numprocesses=2
 
-test-nightly: $(TEST) setup-browser ## long tests: 300 people, floods, pairs of faults, more examples
+test-nightly: $(TEST) setup-browser ## long tests: 300 people, floods, pairs of faults, more examples; with coverage
 	@$(MAKE) --no-print-directory faults ARGS="--pairs 240"
-	$(PYTEST) $(TIERS) -m nightly --numprocesses=2
+	$(PYTEST) $(TIERS) --numprocesses=2 --cov --cov-report=term:skip-covered
 	$(PYTEST) $(FAULTS) -m nightly --numprocesses=2
 	$(PYTEST) tests/integration tests/browser -m nightly
 	@$(MAKE) --no-print-directory screenshots resolve-all
@@ -121,7 +121,7 @@ DAILY := -m "not nightly"
 DEPLOYED := $(DAILY) --numprocesses=4 --dist=worksteal
 
 test-here: $(TEST)
-	nice -n 5 $(PYTEST) $(TIERS) $(DAILY) --numprocesses=2 --cov --cov-report=term:skip-covered
+	nice -n 5 $(PYTEST) $(TIERS) $(DAILY) --numprocesses=2
 	@nice -n 5 $(MAKE) --no-print-directory test-faults
 
 test-unit: $(TEST) ## unit, simulator and client tests, with moto

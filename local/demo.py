@@ -192,8 +192,14 @@ def _run(stack: Stack, media: DemoMedia, receiver: Receiver, console: Console) -
     settled = time.monotonic() - began
     _erase_other_person(customer, session, media)
     console.print("[bold]5[/] the other person's picture is erased, because that person has not consented")
+    usable = _withdraw(customer, session)
+    console.print(f"[bold]6[/] a use check returns {usable} asset:// ids; then the person withdraws the consent")
+    console.print("[bold]7[/] the next use check is refused: consent_withdrawn")
     console.print(f"verified after {verified:.1f} s, everything settled after {settled:.1f} s")
-    console.print("[green]4 assets are ready for generation; the other person's picture was refused and erased.[/]")
+    console.print(
+        "[green]4 assets were ready for generation until the person withdrew; the other person's picture was refused"
+        " and erased.[/]"
+    )
     console.print(_NEXT)
 
 
@@ -208,6 +214,29 @@ def _erase_other_person(customer: Customer, session: dict[str, Any], media: Demo
     versions = s3.list_object_versions(Bucket=customer.stack.outputs["UploadBucketName"], Prefix=folder)
     if versions.get("Versions") or versions.get("DeleteMarkers"):
         raise DemoFailed("the other person's picture is still in the bucket")
+
+
+def _withdraw(customer: Customer, session: dict[str, Any]) -> int:
+    """Withdraws the consent with the person's link. Returns how many assets could be used before.
+
+    Raises DemoFailed when a use is still allowed afterwards.
+    """
+    path = f"/sessions/{session['id']}"
+    usable = len(customer.call("GET", f"{path}/use")["assets"])
+    invite = customer.call("POST", f"{path}/invite")["invite_url"]
+    person = {"x-api-key": invite.partition("#")[2]}
+    url = f"{customer.stack.api_url}{path}/consent/withdraw"
+    answer = requests.post(url, headers=person, timeout=_HTTP_SECONDS)
+    if answer.status_code != requests.codes.ok or answer.json()["consent_status"] != "withdrawn":
+        raise DemoFailed("the consent was not withdrawn")
+    refused = requests.get(
+        f"{customer.stack.api_url}{path}/use",
+        headers={"x-api-key": customer.stack.api_key},
+        timeout=_HTTP_SECONDS,
+    )
+    if (refused.status_code, refused.json().get("code")) != (requests.codes.conflict, "consent_withdrawn"):
+        raise DemoFailed("a use was allowed after the withdrawal")
+    return usable
 
 
 def _register_webhook(stack: Stack, url: str) -> str:

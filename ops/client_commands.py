@@ -28,11 +28,12 @@ def client() -> None:
     multiple=True,
     help="An origin to which browsers may return. Can be given several times.",
 )
+@click.option("--purpose", default="", help="The purpose of use checks that name none, such as advertising.")
 @with_stack
-def add(client_id: str, origins: tuple[str, ...], stack_name: str, state_file: Path | None) -> None:
+def add(client_id: str, origins: tuple[str, ...], purpose: str, stack_name: str, state_file: Path | None) -> None:
     """Create a key and print it. It cannot be shown again."""
     try:
-        click.echo(_keys(stack_name, state_file).add(client_id, origins))
+        click.echo(_keys(stack_name, state_file).add(client_id, origins, purpose))
     except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
 
@@ -43,7 +44,8 @@ def list_keys(stack_name: str, state_file: Path | None) -> None:
     """Show every key's id, client and state."""
     for key in _keys(stack_name, state_file).known():
         state = f"revoked {key.revoked_at}" if key.revoked_at else "active"
-        click.echo(f"{key.key_id}  {key.client_id:<32}  {key.created_at}  {state}  {' '.join(key.return_origins)}")
+        more = [*key.return_origins, *([f"purpose={key.purpose}"] if key.purpose else [])]
+        click.echo(f"{key.key_id}  {key.client_id:<32}  {key.created_at}  {state}  {' '.join(more)}")
 
 
 @client.command()

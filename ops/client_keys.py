@@ -14,6 +14,7 @@ from likeness.domain.caller import ClientKey, key_digest
 from likeness.domain.links import origin_of
 
 _DEFAULT_PORT = {"https": ":443", "http": ":80"}
+PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 CLIENT_ID = re.compile(r"[a-z0-9-]{1,32}")
 
 
@@ -23,14 +24,17 @@ class ClientKeys:
     def __init__(self, client: Any, table: str) -> None:
         self._client, self._table = client, table
 
-    def add(self, client_id: str, return_origins: Sequence[str] = ()) -> str:
+    def add(self, client_id: str, return_origins: Sequence[str] = (), purpose: str = "") -> str:
         """Creates a key for ``client_id`` and returns it; it cannot be read again.
 
-        Raises ValueError when the id or an origin is malformed.
+        ``purpose`` applies to the key's use checks that name none. Raises ValueError when the id, an origin or the
+        purpose is malformed.
         """
         if not CLIENT_ID.fullmatch(client_id):
             raise ValueError(f"client id {client_id!r}: 1 to 32 of a-z, 0-9 and -")
         origins = [_origin(each) for each in return_origins]
+        if purpose and not PURPOSE.fullmatch(purpose):
+            raise ValueError(f"purpose {purpose!r}: an id in purposes.json, of a-z, 0-9 and _")
         key = f"lk_{secrets.token_urlsafe(32)}"
         digest = key_digest(key)
         item = {
@@ -38,7 +42,7 @@ class ClientKeys:
             "client_id": client_id,
             "return_origins": list(dict.fromkeys(origins)),
             "created_at": _now(),
-        }
+        } | ({"purpose": purpose} if purpose else {})
         self._client.put_item(
             TableName=self._table,
             Item=encode_item(item) | client_key_key(digest),
@@ -60,7 +64,7 @@ class ClientKeys:
             raise ValueError(f"no key has the id {key_id}")
         if found.revoked_at:
             raise ValueError(f"{key_id} is revoked; create a new key with: client add --client-id {found.client_id}")
-        return self.add(found.client_id, found.return_origins)
+        return self.add(found.client_id, found.return_origins, found.purpose)
 
     def revoke(self, key_id: str) -> bool:
         """Revokes a key, and returns False when it does not exist. The authorizer's cache keeps it for five minutes."""

@@ -20,10 +20,21 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from likeness.adapters.table.inventory import DynamoPages
-from likeness.adapters.table.items import UPSTREAM_ID, Item, asset_from, due, encode_item, session_from
+from likeness.adapters.table.items import (
+    UPSTREAM_ID,
+    Item,
+    asset_from,
+    decode_item,
+    due,
+    encode,
+    encode_item,
+    session_from,
+    session_key,
+)
 from likeness.contracts.inventory import MANIFEST, VERSION, BadLine, asset_items, read_line, session_item, single_item
 from likeness.domain.due import asset_due_at, session_due_at
 from likeness.domain.inventory import Export, HeldExport
+from likeness.domain.terms import Withdrawal
 from likeness.runtime.system import SystemClock
 from likeness.steps.upkeep.export_inventory import ExportFiles, ExportInventory
 
@@ -273,6 +284,53 @@ def index_upstream_ids(client: Any, table: str) -> int:
         )
         found += 1
     return found
+
+
+def withdraw_again(client: Any, table: str) -> int:
+    """Repeats withdrawals that the ledger in ``table`` has and a session lacks, and returns their number.
+
+    After a restore, a session can be older than the ledger. A withdrawn consent is never woken.
+    """
+    pages = client.get_paginator("scan").paginate(
+        TableName=table,
+        FilterExpression="begins_with(pk, :ledger)",
+        ExpressionAttributeValues={":ledger": encode("CONSENT#")},
+    )
+    last: dict[str, Item] = {}
+    for item in (item for page in pages for item in page["Items"]):
+        session_id = item["pk"]["S"].partition("#")[2]
+        # Entries of older versions, which have no time in their key, are no withdrawals.
+        if _time_in(item) > (_time_in(last[session_id]) if session_id in last else ""):
+            last[session_id] = item
+    found = 0
+    for session_id, item in last.items():
+        if "withdrawn_at" not in item:
+            continue
+        values = decode_item(item)
+        withdrawal = Withdrawal(values["withdrawn_at"], values["source"], values.get("credential"))
+        with suppress(client.exceptions.ConditionalCheckFailedException):  # it is withdrawn, or erased
+            client.update_item(
+                TableName=table,
+                Key=session_key(session_id),
+                UpdateExpression="SET withdrawal = :withdrawal, due_shard = :due_shard, due_at = :due_at",
+                ConditionExpression="attribute_exists(pk) AND attribute_not_exists(withdrawal)"
+                " AND NOT #status IN (:canceled, :redacted)",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":withdrawal": encode(withdrawal),
+                    ":canceled": encode("canceled"),
+                    ":redacted": encode("redacted"),
+                }
+                | {f":{name}": value for name, value in encode_item(due(session_id, withdrawal.at)).items()},
+            )
+            found += 1
+    return found
+
+
+def _time_in(entry: Item) -> str:
+    """Returns the time in the key of an entry of the ledger, "" for one of an older version."""
+    time, _, _ = str(entry["sk"]["S"]).partition("#")
+    return time if time.endswith("Z") else ""
 
 
 def make_due(client: Any, table: str) -> int:

@@ -21,6 +21,7 @@ from ops.inventory import (
     make_due,
     parts_of,
     s3_source,
+    withdraw_again,
 )
 from ops.stack import reach, with_stack
 
@@ -90,11 +91,12 @@ def restore(from_: str, skip_bad: bool, stack_name: str, state_file: Path | None
 def keep(stack_name: str, state_file: Path | None) -> None:
     """Upgrade rows of older versions, and of a restore, to this version.
 
-    Verified and erased sessions no longer expire; crun's ids are added to their index, and unfinished work to the index
-    for reconcile.
+    Verified and erased sessions no longer expire; crun's ids are added to their index, withdrawals of the ledger are
+    repeated on sessions that lack them, and unfinished work is added to the index for reconcile.
     """
     stack = reach(stack_name, state_file)
     where = (stack.client("dynamodb"), stack.outputs["TableName"])
     click.echo(f"{keep_for_good(*where)} sessions no longer expire")
     click.echo(f"{index_upstream_ids(*where)} groups and assets were indexed by crun's ids")
+    click.echo(f"{withdraw_again(*where)} withdrawals of the ledger were repeated")
     click.echo(f"{make_due(*where)} sessions and files were scheduled for reconcile")

@@ -133,6 +133,34 @@ def revoke_receipt(session_id: str, holder: str, yes: bool, stack_name: str, sta
     click.echo(f"the {holder}'s link of {session_id} " + ("has ended" if ended else "does not exist"))
 
 
+@session.command()
+@click.argument("session_id", type=SessionId())
+@click.option("--withdraw", is_flag=True, help="Withdraw the consent.")
+@click.option(
+    "--by",
+    type=click.Choice(["person", "client"]),
+    default="person",
+    show_default=True,
+    help="Who withdraws it. After the person, only the person can give another consent.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@_as_json
+@with_stack
+def consent(
+    session_id: str, withdraw: bool, by: str, yes: bool, as_json: bool, stack_name: str, state_file: Path | None
+) -> None:
+    """Show a session's consent: its status, its terms and each entry of the ledger; or withdraw it."""
+    sessions = _sessions(stack_name, state_file)
+    if withdraw:
+        client_id = sessions.client_of(session_id)
+        if not yes:
+            click.confirm(f"Withdraw the consent of {session_id} of client {client_id}?", abort=True, err=True)
+        found = sessions.withdraw(session_id, by_person=by == "person")
+    else:
+        found = sessions.consent(session_id)
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
+
+
 def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
     """Yields a line for each fact that has a value."""
     for name, value in found.items():

@@ -12,12 +12,13 @@ from botocore.exceptions import ClientError
 
 from likeness.adapters.files import S3Files
 from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.items import decode_item, encode
 from likeness.adapters.table.receipts import DynamoReceipts
 from likeness.adapters.workflows import StepFunctions
 from likeness.contracts.views import (
     asset_view,
     attempt_view,
-    consent_view,
+    consents_view,
     iso,
     problem_view,
     request_view,
@@ -29,8 +30,10 @@ from likeness.domain.executions import executions_of
 from likeness.domain.progress import is_settled
 from likeness.domain.receipt import Holder
 from likeness.domain.session import Attempt, Session, SessionFilter, SessionStatus
+from likeness.domain.terms import TermsPolicy
 from likeness.errors import NotFound
 from likeness.runtime.system import SystemClock
+from likeness.steps.onboarding.withdraw_consent import WithdrawConsent
 from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
 from ops.stack import Stack
 
@@ -42,6 +45,8 @@ _CONSOLES = {
     "aws-cn": "console.amazonaws.cn",
     "aws-us-gov": "console.amazonaws-us-gov.com",
 }
+#: The fields of an entry of the ledger of consents, besides times.
+_LEDGER = ("given_at", "text_version", "sha256", "language", "source", "credential", "purposes")
 _WRITTEN_BY_PEOPLE = ("name", "reference", "return_url", "request", "hint")
 
 
@@ -75,6 +80,45 @@ class Sessions:
             "assets": self._assets(session, assets),
         }
         return view | ({"dead_letters": self._dead_letters(session_id)} if dead_letters else {})
+
+    def consent(self, session_id: str) -> dict[str, Any]:
+        """Returns what a session shows of its consent, and its entries of the ledger, oldest first. Raises NotFound."""
+        session = self._store.get_session(session_id)
+        if session is None:
+            raise NotFound(f"no session has the id {session_id}")
+        return consents_view(session, SystemClock().now()) | {"ledger": self._ledger(session_id)}
+
+    def _ledger(self, session_id: str) -> list[dict[str, Any]]:
+        pages = (
+            self._stack.client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self._stack.outputs["TableName"],
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": encode(f"CONSENT#{session_id}")},
+            )
+        )
+        entries = [decode_item(item) for page in pages for item in page["Items"]]
+        times = ("valid_until", "withdrawn_at")
+        return [
+            {name: each[name] for name in _LEDGER if name in each}
+            | {name: iso(each[name]) for name in times if name in each}
+            for each in entries
+        ]
+
+    def withdraw(self, session_id: str, *, by_person: bool) -> dict[str, Any]:
+        """Withdraws a consent by the step of ``POST …/consent/withdraw``. Raises NotFound and Conflict.
+
+        ``by_person``: in the person's name, so that only the person can give another consent.
+        """
+        session = self._store.get_session(session_id)
+        if session is None:
+            raise NotFound(f"no session has the id {session_id}")
+        caller = Caller(session.client_id)
+        if by_person:
+            caller = Caller(session.client_id, session_id=session_id, invite=session.invite)
+        WithdrawConsent(self._store, SystemClock(), TermsPolicy())(caller, session_id)
+        return self.consent(session_id)
 
     def client_of(self, session_id: str) -> str:
         """Returns the id of the session's client. Raises NotFound."""
@@ -176,7 +220,7 @@ def _session(session: Session) -> dict[str, Any]:
         "finished_at": iso(session.finished_at),
         "driver": session.driver,
         "generation": session.generation,
-        "consent": session.consent and consent_view(session.consent),
+        **consents_view(session, SystemClock().now()),
         "erasure": {"erased_at": iso(session.erased_at), "complete": session.erased_at is not None}
         if erasing
         else None,

@@ -50,6 +50,8 @@ def state_of(session: Session, assets: list[Asset]) -> State:
     }
     if session.consent:
         found["consent", session.id] = (session.consent.text_version, session.consent.source)
+    if session.withdrawal is not None:
+        found["withdrawn", session.id] = (iso(session.withdrawal.at) or "", session.withdrawal.source)
     if session.declined_at is not None:
         found["declined", session.id] = (iso(session.declined_at) or "", None)
     if session.finished_at is not None:
@@ -76,8 +78,10 @@ def _event(what: str, before: str | None, after: str) -> str | None:
     """Returns the type of the event that the change of a status is published as, None if it is not published."""
     if what == "finished":
         found = "likeness.session.finished"
-    elif what == "declined":
-        found = "likeness.consent.declined"
+    elif what in ("declined", "withdrawn"):
+        found = f"likeness.consent.{what}"
+    elif what == "consent":
+        found = "likeness.consent.given"
     elif before == after:
         return None
     else:

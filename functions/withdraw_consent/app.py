@@ -19,7 +19,7 @@ withdraw_consent = bootstrap.withdraw_consent()
 def withdraw(session_id: str) -> Response[str]:
     """Withdraws the session's consent."""
     shown = withdraw_consent(app.caller, session_id)
-    logger.info("consent withdrawn", extra={"session_id": session_id})
+    logger.info("consent withdrawn", extra={"session_id": session_id, "source": app.caller.source})
     return answer(shown)
 
 

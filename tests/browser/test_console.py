@@ -643,6 +643,26 @@ def test_a_new_link_is_shown_once_and_only_while_it_is_valid(enter: Any, fresh_c
     assert len(fresh_client.get(made["id"])["attempts"]) == 2
 
 
+def test_a_consent_is_shown_and_withdrawn(enter: Any, fresh_client: Api) -> None:
+    made = fresh_client.session(consent_terms={"purposes": ["advertising"], "valid_days": 90}, reference="order-14")
+    watched = enter(fresh_client, f"#{made['id']}")
+    page, consent = watched.page, watched.page.locator("#consent")
+    expect(consent).to_contain_text("advertising, until")
+    expect(consent).to_contain_text("given")
+    dialog = page.get_by_role("dialog")
+    page.get_by_role("button", name="Withdraw consent…").click()
+    watched.accessible("withdraw")
+    dialog.get_by_role("button", name="Cancel").click()
+    assert fresh_client.get(made["id"])["consent_status"] == "given"
+    page.get_by_role("button", name="Withdraw consent…").click()
+    dialog.get_by_role("button", name="Withdraw", exact=True).click()
+    expect(dialog).to_be_hidden()
+    expect(consent).to_contain_text("the client")
+    expect(consent).to_contain_text("attempt 1")
+    expect(page.get_by_role("button", name="Withdraw consent…")).to_be_disabled()
+    assert fresh_client.get(made["id"])["consent_status"] == "withdrawn"
+
+
 def test_an_erasure_requires_the_end_of_the_id_and_can_be_canceled(enter: Any, fresh_client: Api) -> None:
     made = fresh_client.session(start="on_open", reference="order-10")
     watched = enter(fresh_client, f"#{made['id']}")

@@ -308,6 +308,72 @@ def test_a_changed_text_is_shown_and_agreed_to_again(person: NewPerson, api: Api
     assert api.get(session["id"])["consent"]["text_version"] != "2025-01"
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "advertising and training videos with your likeness until 31 March 2028"),
+     ("zh", "广告和培训视频"), ("zh-Hant", "廣告和培訓影片")],
+)  # fmt: skip
+def test_terms_are_a_sentence_before_the_box_and_are_agreed_to(
+    person: NewPerson, api: Api, language: str, words: str
+) -> None:
+    terms = {"purposes": ["advertising", "training_videos"], "valid_until": "2028-03-31T23:59:59Z"}
+    session = invited(api, language=language, consent_terms=terms)
+    alice = person(session["invite_url"])
+    alice.sees("consent")
+    shown = alice.page.locator(".consent-terms")
+    expect(shown).to_have_count(1)
+    expect(shown).to_contain_text(words)
+    alice.watched.accessible("consent")
+    alice.agrees()
+    consent = api.get(session["id"])["consent"]
+    assert (consent["purposes"], consent["valid_until"]) == (terms["purposes"], terms["valid_until"])
+
+
+def test_terms_that_change_while_they_are_read_are_shown_and_agreed_to_again(person: NewPerson, api: Api) -> None:
+    session = invited(api, consent_terms={"purposes": ["advertising"]})
+    alice = person(session["invite_url"], allowed=[FAILED_LOAD])
+    alice.sees("consent")
+    alice.page.get_by_role("checkbox").check()
+    changed = api("PUT", f"/sessions/{session['id']}/consent_terms", json={"purposes": ["news"], "valid_days": 90})
+    assert changed.status_code == 200
+    terms = alice.page.locator(".consent-terms")
+    alice.refocuses()
+    expect(terms).to_contain_text("news and information with your likeness for 90 days from today")
+    expect(alice.page.get_by_role("checkbox")).not_to_be_checked()
+    alice.agrees()
+    assert api.get(session["id"])["consent"]["purposes"] == ["news"]
+    # Other terms are asked for later, and the person keeps the earlier consent.
+    api("PUT", f"/sessions/{session['id']}/consent_terms", json={"purposes": ["testing"]})
+    alice.refocuses()
+    alice.sees("consent")
+    alice.watched.accessible("new terms")
+    alice.button("Keep my earlier consent").click()
+    alice.sees("ready")
+    found = api.get(session["id"])["consent"]
+    assert (found["purposes"], found["has_new_terms"], found["status"]) == (["news"], True, "given")
+
+
+def test_a_withdrawn_consent_is_shown_and_can_be_given_again(person: NewPerson, api: Api) -> None:
+    session = invited(api)
+    alice = person(session["invite_url"], allowed=[FAILED_LOAD])
+    alice.agrees()
+    by_person = api.with_credential(session["invite_url"].partition("#")[2])
+    answer = by_person("POST", f"/sessions/{session['id']}/consent/withdraw")
+    assert answer.json()["consent_status"] == "withdrawn"
+    alice.refocuses()
+    alice.sees("withdrawn")
+    alice.watched.accessible("withdrawn")
+    alice.button("Read it again").click()
+    alice.sees("consent")
+    expect(alice.button("I do not agree")).to_have_count(0)
+    alice.agrees()
+    found = api.get(session["id"])
+    assert (found["consent_status"], found["consent_withdrawal"]) == ("given", None)
+    alice.starts()
+    alice.passes()
+    alice.sees("files")
+
+
 def test_a_recorded_consent_is_shown_and_not_requested_again(person: NewPerson, api: Api) -> None:
     session = agreed(api)
     alice = person(session["invite_url"])

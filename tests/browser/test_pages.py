@@ -167,7 +167,7 @@ def test_the_docs_page_shows_every_route_and_schema(open_page: OpenPage, stack: 
     )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.nightly), "dark"])
 def test_a_developer_tries_a_request_in_the_docs_page(
     open_page: OpenPage, fresh_client: Api, stack: Stack, scheme: str
 ) -> None:

@@ -65,7 +65,13 @@ def shoot(tmp_path: Path) -> Shoot:
 
 
 @pytest.mark.parametrize(
-    ("device", "language"), [("phone", "zh"), ("phone", "en"), ("small", "zh-Hant"), ("desktop", "en")]
+    ("device", "language"),
+    [
+        pytest.param("phone", "zh", marks=pytest.mark.nightly),
+        pytest.param("phone", "en", marks=pytest.mark.nightly),
+        ("small", "zh-Hant"),
+        pytest.param("desktop", "en", marks=pytest.mark.nightly),
+    ],
 )
 def test_screens_of_a_person(
     open_page: OpenPage, api: Api, media: DemoMedia, shoot: Shoot, device: str, language: str
@@ -120,7 +126,7 @@ def test_screens_of_a_person(
     shown("9-finished")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 def test_screens_of_an_operator(
     open_page: OpenPage, fresh_client: Api, api: Api, media: DemoMedia, shoot: Shoot, scheme: str
 ) -> None:

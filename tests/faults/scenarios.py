@@ -124,7 +124,7 @@ class Invariants:
 
     def _ambiguous(self) -> int:
         """Returns how often it was unknown whether an upload had reached crun."""
-        calls = ("asset-upload", "PutItem")
+        calls = ("asset-upload", "TransactWriteItems")
         return sum(
             call.by == "submit_asset" and (call.operation in calls or fault in (Fault.DIES, Fault.USED_UP))
             for call, fault in self.account.injector.fired

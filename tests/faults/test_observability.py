@@ -44,6 +44,8 @@ def _send_refused_requests(where: SimulatedAws, session_id: str) -> None:
     where.api("POST", "/webhooks/{webhook_id}/test", webhook_id="whe_1")
     where.api("POST", "/sessions/{session_id}/assets", body={"unheard": 1}, session_id=session_id)
     where.api("POST", "/sessions/{session_id}/consent", body={"unheard": 1}, session_id=session_id)
+    where.api("PUT", "/sessions/{session_id}/consent_terms", body={"unheard": 1}, session_id=session_id)
+    where.api("GET", "/sessions/{session_id}/use", query="purpose=unheard", session_id=session_id)
     where.api("POST", "/sessions/{session_id}/requests", body={"unheard": 1}, session_id=session_id)
     where.api("POST", "/sessions/{session_id}/attempts", session_id=session_id)
     where.invoke("get_stats", event_of_request("GET", "/stats", "/stats", query={"from": ["never"]}))
@@ -70,7 +72,8 @@ def test_every_line_has_its_ids(person: Onboarding) -> None:
     # The authorizer logs nothing here: every key is valid.
     assert set(FUNCTIONS) - set(lines) == {"authorize", *ELSEWHERE}
     of_requests = {"create_session", "erase_session", "get_session", "record_consent", "register_asset", "get_stats",
-                   "receive_callback", "request_files", "revoke_invite", "manage_integration"}  # fmt: skip
+                   "receive_callback", "request_files", "revoke_invite", "manage_integration", "withdraw_consent",
+                   "check_use"}  # fmt: skip
     for function, written in lines.items():
         wanted = {"function_request_id"}
         if function in TASKS:
@@ -84,7 +87,16 @@ def test_every_line_has_its_ids(person: Onboarding) -> None:
 
 
 @pytest.mark.parametrize(
-    "function", ["get_session", "erase_session", "record_consent", "register_asset", "request_files"]
+    "function",
+    [
+        "get_session",
+        "erase_session",
+        "record_consent",
+        "register_asset",
+        "request_files",
+        "withdraw_consent",
+        "check_use",
+    ],
 )
 def test_a_request_about_a_session_names_it(person: Onboarding, function: str) -> None:
     assert all(line["session_id"].startswith("ses_") for line in _lines(person.account)[function])

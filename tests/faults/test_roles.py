@@ -175,6 +175,36 @@ def _the_same_bytes_again(where: SimulatedAws) -> None:
     body = registration(0) | {"sha256": hashlib.sha256(FACES[0]).hexdigest()}
     known = where.api("POST", f"{SESSION}/assets", session_id=session["id"], body=body)
     assert known.status == 200
+    shared = str(where.store.list_assets(session["id"])[0].crun_asset_id)
+    results = where.api("POST", "/use-checks", body={"ids": [shared, first["id"], session["id"]]}).body["results"]
+    assert [each["allowed"] for each in results] == [True, True, True]
+
+
+def _a_consent_that_ends(where: SimulatedAws) -> None:
+    made = where.api("POST", "/sessions", body={"assets": [registration(0, "one"), registration(1, "two")]}).body
+    on = {"session_id": made["id"]}
+    assert where.api("PUT", f"{SESSION}/consent_terms", body={"valid_days": 90}, **on).status == 200
+    where.browser(take_check(made["attempt"]["h5_link"], "pass"))
+    where.settle()
+    _upload(where, made["assets"][0], FACES[0])
+    where.settle(3)
+    assert where.api("POST", f"{SESSION}/consent/withdraw", **on).body["consent_withdrawal"]["in_flight"]
+    _upload(where, made["assets"][1], FACES[1])
+    where.settle()
+    assert where.api("GET", f"{SESSION}/use", **on).body["code"] == "consent_withdrawn"
+    agreed = where.api("GET", "/consent", query="language=en&valid_days=90").body
+    body = {name: agreed[name] for name in ("text_version", "language", "sha256")}
+    assert where.api("POST", f"{SESSION}/consent", body=body, **on).status == 201
+    where.settle(1200)
+    assert len(where.api("GET", f"{SESSION}/use", **on).body["assets"]) == 2
+    where.api("POST", f"{SESSION}/consent/withdraw", **on)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ON_WITHDRAWAL", "erase")
+        patch.setenv("WITHDRAWAL_GRACE_DAYS", "0")
+        where.warm.pop("reconcile", None)
+        where.settle()
+    where.warm.pop("reconcile", None)
+    assert where.api("GET", SESSION, **on).body["status"] == "redacted"
 
 
 def _bad_files(where: SimulatedAws) -> None:
@@ -437,6 +467,7 @@ SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     lambda where: _an_erasure_in_between(where, "PutItem", "claim_assets"),
     lambda where: _an_erasure_in_between(where, "TransactWriteItems", "poll_assets"),
     lambda where: _an_erasure_in_between(where, "PutItem", "submit_asset"),
+    _a_consent_that_ends,
     _poison,
     _changes,
     _webhooks,

@@ -30,7 +30,7 @@ IDS = {
 FACTS = IDS | {
     "asset", "assets", "call", "client_key", "code", "consent", "consent_text", "crun_asset_id", "export", "failed",
     "left_out", "lost", "next", "outcome", "parts", "receipt", "reconciled", "resubmissions", "seconds", "session",
-    "sessions", "status", "there", "tombstone", "try", "type", "upstream_code", "wait_seconds",
+    "sessions", "source", "status", "there", "tombstone", "try", "type", "upstream_code", "wait_seconds",
 }  # fmt: skip
 MESSAGES = {
     "asset erased", "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked",

@@ -65,6 +65,8 @@ def contract(api: Api) -> OpenApiSchema:
     @schema.hook
     def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
         # A schema can express neither a valid cursor nor the order of two days.
+        if context.operation.path in ("/consent", "/sessions/{session_id}/use"):
+            return query and _with_known_terms(query, context.operation.path)
         if context.operation.path != "/stats":
             times = {name: "2026-01-01" for name, value in (query or {}).items() if _is_time(name, value)}
             return query | times | ({"cursor": cursor} if "cursor" in query else {}) if query else query
@@ -79,6 +81,10 @@ def contract(api: Api) -> OpenApiSchema:
         # Nor can it express a client's registered return URLs, the names of file requests that a session has, and that
         # each name occurs once.
         if isinstance(body, dict):
+            # Nor the operator's purposes, and that an end is in the future.
+            if isinstance(body.get("consent_terms"), dict):
+                body = body | {"consent_terms": _with_known_terms(body["consent_terms"])}
+            body = _with_known_terms(body)
             asked = body.get("requests")
             for number, each in enumerate(asked if isinstance(asked, list) else ()):
                 if isinstance(each, dict) and isinstance(each.get("name"), str) and 1 <= len(each["name"]) <= 60:
@@ -94,6 +100,31 @@ def contract(api: Api) -> OpenApiSchema:
         return body
 
     return schema
+
+
+def _with_known_terms(given: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """Returns a query of ``path``, or a body, with known purposes and a later end in place of valid values."""
+    asked = SCHEMAS["ConsentTermsAsked"]["properties"] | {"purpose": SCHEMAS["UseChecks"]["properties"]["purpose"]}
+    parameters = PATHS[path]["get"]["parameters"] if path else []
+    of_query = {each["name"]: each["schema"] for each in parameters if "name" in each}
+    described = of_query or asked
+    known = {"purpose": "advertising", "purposes": "news" if path else ["news"], "valid_until": "2028-01-01T00:00:00Z"}
+
+    def is_valid(name: str) -> bool:
+        value = given.get(name)
+        if name not in described or value is None:
+            return False
+        if path and name == "valid_days":
+            return bool(re.fullmatch("[1-9][0-9]{0,3}", str(value)))
+        return jsonschema_rs.validator_for(described[name], validate_formats=True).is_valid(value)
+
+    made = given | {name: value for name, value in known.items() if is_valid(name)}
+    if is_valid("valid_until") and is_valid("valid_days"):
+        del made["valid_until"]
+    # The operator's limit (ConsentLongestDays) is below that of the contract.
+    if not path and is_valid("valid_days"):
+        made["valid_days"] = min(made["valid_days"], 3650)
+    return made
 
 
 def _is_time(parameter: str, value: Any) -> bool:
@@ -121,7 +152,9 @@ def boundary_cases(contract: OpenApiSchema, path: str, method: str, mode: Genera
     cases = contract.iter_coverage_cases(
         contract[path][method], generation_modes=[mode], generation_config=contract.config.generation
     )
-    return (case for case in cases if case.method.lower() == method)
+    # A schema cannot express that two parameters exclude each other.
+    both = {"valid_until", "valid_days"}
+    return (case for case in cases if case.method.lower() == method and not both <= set(case.query or {}))
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])

@@ -31,6 +31,7 @@ from likeness.domain.drop_in import (
 from likeness.domain.files import Download
 from likeness.domain.links import origin_of, read_callback
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, AttemptStatus, DropIn, Problem, Session, SessionStatus
+from likeness.domain.terms import Withdrawal
 from likeness.errors import (
     Conflict,
     Forbidden,
@@ -349,6 +350,18 @@ def test_an_erased_session_has_no_group(facade: Facade) -> None:
     assert facade.harness.store.redact_session(facade.session(opened), facade.harness.clock.now())
     with pytest.raises(NotFound, match="byted_token not found"):
         facade.result.group(CLIENT, opened.issued_token)
+
+
+def test_a_file_of_a_withdrawn_consent_is_refused_before_it_is_fetched(facade: Facade) -> None:
+    opened = facade.verified("group-withdrawn")
+    now = facade.harness.clock.now()
+    facade.harness.store.withdraw_consent(facade.session(opened), Withdrawal(now, "person", "invite"))
+    with pytest.raises(Conflict) as refused:
+        facade.upload("group-withdrawn")
+    assert refused.value.code == "consent_withdrawn"
+    code, body = refusal(refused.value)
+    assert (code, body["errors"]) == (422, ["The consent was withdrawn"])
+    assert facade.assets(opened) == []
 
 
 # -- asset-upload ---------------------------------------------------------------------------------------------------

@@ -24,13 +24,14 @@ from likeness.domain.ids import asset_id, session_id
 from likeness.domain.inventory import Export
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
+from likeness.domain.terms import Withdrawal
 from likeness.errors import ConditionFailed
 from likeness.steps.onboarding.get_session import GetSession
 from likeness.steps.upkeep.export_inventory import ExportFiles, ExportInventory
 from likeness.steps.upkeep.get_stats import GetStats
 from ops.cli import main
 from ops.client_keys import ClientKeys
-from ops.inventory import index_upstream_ids, keep_for_good
+from ops.inventory import index_upstream_ids, keep_for_good, withdraw_again
 from tests.aws import inventory, make_table
 from tests.unit.fakes import FakeClock, FakeConsentTexts
 from tests.unit.fakes import FakeFiles as NoFiles
@@ -449,6 +450,41 @@ def test_items_that_an_older_version_let_expire_are_kept(store: DynamoStore, dyn
         each.id for each in sessions if "ttl" in dynamodb.get_item(TableName="table", Key=session_key(each.id))["Item"]
     ]
     assert left == [sessions[1].id]
+
+
+def test_a_restore_never_wakes_a_withdrawn_consent(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
+    _, withdrawn, again = fill(store, dynamodb, sessions=3)
+    keys = [session_key(each.id) for each in (withdrawn, again)]
+    before = [dynamodb.get_item(TableName="table", Key=each)["Item"] for each in keys]
+    for each in (withdrawn, again):
+        store.withdraw_consent(each, Withdrawal(2e9, "person", "invite"))
+    current = store.get_session(again.id)
+    assert current
+    given = Consent("3", "2033-05-18T03:34:00Z", "1" * 64, "en", "person", ("news",), 3e9)
+    store.record_consent(current, given, 2e9 + 20)
+    lines = Exporter(dynamodb)
+    lines.run()
+    source = lines.write(tmp_path / "export")
+    assert restored(dynamodb, tmp_path, source).exit_code == 0
+    fresh = DynamoStore(dynamodb, "fresh")
+    found = fresh.get_session(withdrawn.id)
+    assert found
+    assert found.withdrawal == Withdrawal(2e9, "person", "invite")
+    assert consents(fresh, again) == ("given", ("news",), 3e9)
+    # Rows of an older backup, beside the ledger that has all entries.
+    for item in before:
+        dynamodb.put_item(TableName="fresh", Item=item)
+    assert [consents(fresh, each)[0] for each in (withdrawn, again)] == ["given", "given"]
+    assert withdraw_again(dynamodb, "fresh") == 1
+    assert withdraw_again(dynamodb, "fresh") == 0
+    assert [consents(fresh, each)[0] for each in (withdrawn, again)] == ["withdrawn", "given"]
+
+
+def consents(store: DynamoStore, of: Session) -> tuple[str, tuple[str, ...], float | None]:
+    found = store.get_session(of.id)
+    assert found
+    assert found.consent
+    return found.consent_status(2.5e9).value, found.consent.purposes, found.consent.valid_until
 
 
 def test_items_of_an_older_version_are_found_by_cruns_ids(store: DynamoStore, dynamodb: Any) -> None:

@@ -176,6 +176,19 @@ def test_a_rotated_key_has_the_same_client_and_origins_and_the_old_one_still_wor
     assert found[0] == found[1]
 
 
+def test_a_key_has_a_default_purpose_that_a_rotation_keeps(
+    run: Callable[..., Result], keys: ClientKeys, dynamodb: Any
+) -> None:
+    key = run("add", "--client-id", "acme", "--purpose", "advertising").output.strip()
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    found = DynamoClientKeys(dynamodb, TABLE).find(digest)
+    assert found
+    assert found.purpose == "advertising"
+    assert "purpose=advertising" in run("list").output
+    run("rotate", "--key-id", digest[:12])
+    assert [each.purpose for each in keys.known()] == ["advertising", "advertising"]
+
+
 def test_a_revoked_key_is_not_rotated(run: Callable[..., Result], keys: ClientKeys) -> None:
     key_id = hashlib.sha256(keys.add("acme").encode()).hexdigest()[:12]
     keys.revoke(key_id)
@@ -188,6 +201,7 @@ def test_the_commands_report_an_error_in_one_line(run: Callable[..., Result]) ->
     cases = [
         (["add", "--client-id", "Acme"], "client id 'Acme'"),
         (["add", "--client-id", "acme", "--return-origin", "http://a.example"], "return origin 'http://a.example'"),
+        (["add", "--client-id", "acme", "--purpose", "Ads!"], "purpose 'Ads!'"),
         (["revoke", "--key-id", "000000000000"], "no key has the id 000000000000"),
         (["rotate", "--key-id", "000000000000"], "no key has the id 000000000000"),
     ]

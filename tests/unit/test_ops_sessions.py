@@ -291,3 +291,24 @@ def test_without_a_confirmation_nothing_is_erased(account: Account, make: Callab
     stored = account.store.get_session(made.id)
     assert stored
     assert stored.status is SessionStatus.REQUIRES_INPUT
+
+
+def test_consent_shows_status_and_ledger_and_withdraws_in_the_persons_name(
+    account: Account, make: Callable[..., Session]
+) -> None:
+    made = make()
+    shown = json.loads(account.run("consent", made.id, "--json").stdout)
+    assert (shown["consent_status"], shown["consent_withdrawal"]) == ("given", None)
+    assert [each["text_version"] for each in shown["ledger"]] == ["2026-11"]
+    refused = account.run("consent", made.id, "--withdraw", input="n\n")
+    assert refused.exit_code == 1
+    assert json.loads(account.run("consent", made.id, "--json").stdout) == shown
+    for _ in range(2):
+        withdrawn = account.run("consent", made.id, "--withdraw", "--yes", "--json")
+        found = json.loads(withdrawn.stdout)
+        assert found["consent_status"] == "withdrawn"
+        assert found["consent_withdrawal"]["source"] == "person"
+        assert sorted("withdrawn_at" in each for each in found["ledger"]) == [False, True]
+    text = account.run("consent", made.id).stdout
+    assert "consent_status: withdrawn" in text
+    assert account.run("consent", "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV").exit_code == 1

@@ -10,6 +10,7 @@ from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
+from likeness.domain.terms import Withdrawal
 from likeness.errors import NotFound
 from ops.tail import Change, follow
 
@@ -58,7 +59,7 @@ def test_each_change_is_a_line_with_its_event_and_nothing_personal() -> None:
     found = script.lines()
     assert [(each.what, each.value, each.detail, each.event) for each in found] == [
         ("session", "requires_input", None, None),
-        ("consent", "2026-11", "client", None),
+        ("consent", "2026-11", "client", "likeness.consent.given"),
         ("attempt", "open", None, None),
         ("session", "processing", None, "likeness.session.processing"),
         ("attempt", "passed", "10000", None),
@@ -70,6 +71,12 @@ def test_each_change_is_a_line_with_its_event_and_nothing_personal() -> None:
     assert script.reads == 6
     for secret in ("SECRET", "anna", "4711", "app.acme.com"):
         assert secret not in str(found)
+
+
+def test_a_withdrawal_is_a_line_with_its_event() -> None:
+    withdrawn = replace(VERIFIED, withdrawal=Withdrawal(NOW, "person", "invite"))
+    (*_, last) = Script((VERIFIED, []), (withdrawn, [])).lines()
+    assert (last.what, last.detail, last.event) == ("withdrawn", "person", "likeness.consent.withdrawn")
 
 
 def test_an_active_file_that_fails_is_published_as_lost() -> None:

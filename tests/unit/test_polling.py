@@ -108,7 +108,7 @@ def test_an_asset_that_never_becomes_active_is_polled_less_often() -> None:
     assert len(_ages(Schedule(), hopeless)) < len(_ages(Schedule()))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_schedule_is_better_than_fixed_and_exponential_ones() -> None:
     rows = polling.rows(fast=True)
     assert [cells(row) for row in rows if row.passes is False] == []

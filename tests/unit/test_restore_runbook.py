@@ -73,6 +73,12 @@ class RunbookHarness:
         answer = self.api.request("erase_session", "DELETE", resource, parameters=parameters)
         assert answer.status == 200
 
+    def withdraw(self, session: str) -> None:
+        """Sends the client's withdrawal."""
+        path = "/sessions/{session_id}/consent/withdraw"
+        answer = self.api.request("withdraw_consent", "POST", path, parameters={"session_id": session})
+        assert answer.status == 200
+
 
 @pytest.fixture
 def runbook(tmp_path: Path) -> Iterator[RunbookHarness]:
@@ -84,6 +90,7 @@ def runbook(tmp_path: Path) -> Iterator[RunbookHarness]:
             name="none", definition=json.dumps(MACHINE), roleArn=role
         )["stateMachineArn"]
         running.apps["erase_session"] = cold_start("erase_session")
+        running.apps["withdraw_consent"] = cold_start("withdraw_consent")
         outputs = {"TableName": "Table", "UploadBucketName": "uploads", "StateMachineArn": machine}
         with described_stack("likeness", outputs, {"InventoryBucket": "inventory"}, {}):
             yield RunbookHarness(running, outputs, tmp_path)
@@ -103,7 +110,7 @@ def test_restore_a_deleted_table(runbook: RunbookHarness, caplog: pytest.LogCapt
     keys = ClientKeys(boto3.client("dynamodb"), "Table")
     keys.add("acme")
     revoked = keys.known()[0].key_id
-    kept, gone, part = (runbook.person(each) for each in ("kept-1", "gone-2", "part-3"))
+    kept, gone, part, back = (runbook.person(each) for each in ("kept-1", "gone-2", "part-3", "back-4"))
     # The backup, by schedule or on demand.
     assert CliRunner().invoke(main, ["inventory", "export"]).exit_code == 0
     (manifest,) = [
@@ -115,6 +122,9 @@ def test_restore_a_deleted_table(runbook: RunbookHarness, caplog: pytest.LogCapt
     keys.revoke(revoked)
     runbook.erase(gone[0])
     runbook.erase(part[0], part[1][0].id)
+    runbook.withdraw(back[0])
+    withdrawn = [vars(each) for each in caplog.records if each.message == "consent withdrawn"]
+    assert [(each["session_id"], each["source"]) for each in withdrawn] == [(back[0], "client")]
     erased = erasures(caplog)
     assert [(each["message"], each["session_id"], each["client_id"]) for each in erased] == [
         ("session erased", gone[0], "acme"),
@@ -124,7 +134,7 @@ def test_restore_a_deleted_table(runbook: RunbookHarness, caplog: pytest.LogCapt
     boto3.client("dynamodb").delete_table(TableName="Table")
     make_table("Table", "Table")
     listed = [each for each in commands("At night: the table is gone") if each[0] == "python"]
-    restore, erase_session, erase_asset, revoke, *others = listed
+    restore, erase_session, erase_asset, withdraw, revoke, *others = listed
     assert restore[3:5] == ["inventory", "restore"]
     folder = manifest.removesuffix("manifest.json").removeprefix("inventory/").rstrip("/")
     for _ in range(2):
@@ -139,10 +149,16 @@ def test_restore_a_deleted_table(runbook: RunbookHarness, caplog: pytest.LogCapt
                 runbook.ops(erase_asset, **ids)
             else:
                 runbook.ops(erase_session, **{"<session_id>": each["session_id"]})
+        for entry in withdrawn:
+            runbook.ops(withdraw, **{"<session_id>": entry["session_id"], "<source>": entry["source"]})
         runbook.ops(revoke, **{"<key_id>": revoked})
         for further in others:
             runbook.ops(further)
     assert keys.known()[0].revoked_at
+    again = runbook.store.get_session(back[0])
+    assert again
+    assert again.withdrawal
+    assert again.withdrawal.source == "client"
     session, assets = runbook.store.load(gone[0])
     assert session
     assert session.status is SessionStatus.REDACTED

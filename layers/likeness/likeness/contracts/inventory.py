@@ -48,7 +48,10 @@ _SINGLE = {
     "RECEIPT": ("receipt", ("pk", "sk", "session_id", "client_id", "holder", "created_at", "replaces")),
     "EARLIER": ("earlier_asset_id", ("pk", "sk", "upstream_id")),
     "CONSENT_TEXTS": ("consent_text", ("pk", "sk", "text_version", "language", "title", "text", "sentences", "terms")),
-    "CLIENT_KEYS": ("client_key", ("pk", "sk", "key_id", "client_id", "return_origins", "created_at", "revoked_at")),
+    "CLIENT_KEYS": (
+        "client_key",
+        ("pk", "sk", "key_id", "client_id", "return_origins", "created_at", "revoked_at", "purpose"),
+    ),
 }
 _KINDS = {kind: (family, fields) for family, (kind, fields) in _SINGLE.items()}
 _A_LINK = re.compile(r"[a-z]+://", re.IGNORECASE)

@@ -45,8 +45,12 @@ def attempt_due_at(created_at: float) -> float:
 
 
 def session_due_at(session: Session) -> float | None:
-    """When a session is due, None when it waits for the person or is complete."""
-    return earliest(work_due_at(session), consent_due_at(session))
+    """When a session is due, None when it waits for the person or is complete.
+
+    A withdrawn session is due, because OnWithdrawal may erase it; only reconcile knows.
+    """
+    withdrawn = session.withdrawal.at if session.withdrawal and session.erased_at is None else None
+    return earliest(work_due_at(session), consent_due_at(session), withdrawn)
 
 
 def earliest(*times: float | None) -> float | None:

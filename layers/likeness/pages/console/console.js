@@ -2,7 +2,7 @@
 // (sessionStorage) and is sent in x-api-key only.
 
 import { call, serverNow } from "./api.js";
-import { closeDialogs, EraseDialog, FreshDialog, NewDialog, prepareDialogs } from "./console_dialogs.js";
+import { closeDialogs, EraseDialog, FreshDialog, NewDialog, prepareDialogs, WithdrawDialog } from "./console_dialogs.js";
 import { BatchDialog, InviteDialog } from "./console_invites.js";
 import { SESSION_ID, SessionList } from "./console_list.js";
 import { Export } from "./console_export.js";
@@ -52,6 +52,7 @@ class Console {
     new Export(api, () => this.#list.filter, signal);
     new NewDialog(api, changed, signal);
     new FreshDialog(api, current, changed, signal);
+    new WithdrawDialog(api, current, changed, signal);
     new EraseDialog(api, current, changed, signal);
     new InviteDialog(api, current, changed, signal);
     new BatchDialog(api, () => this.#list.now(), signal);

@@ -375,6 +375,41 @@ export class FreshDialog {
   }
 }
 
+/** The dialog that withdraws a session's consent. */
+export class WithdrawDialog {
+  #api;
+  #current;
+  #onChange;
+
+  constructor(api, current, onChange, signal) {
+    this.#api = api;
+    this.#current = current;
+    this.#onChange = onChange;
+    byId("withdraw").addEventListener("click", () => this.#open(), { signal });
+    byId("withdraw-form").addEventListener(
+      "submit",
+      (event) => {
+        event.preventDefault();
+        runAction(byId("withdraw-do"), "withdraw-problem", () => this.#withdraw());
+      },
+      { signal },
+    );
+  }
+
+  #open() {
+    showProblem("withdraw-problem", null);
+    openDialog(byId("withdraw-dialog"), () => {});
+  }
+
+  async #withdraw() {
+    const session = this.#current();
+    const consent = await this.#api("POST", `sessions/${session.id}/consent/withdraw`);
+    byId("withdraw-dialog").close();
+    this.#onChange({ ...session, ...consent });
+    announce("Consent withdrawn");
+  }
+}
+
 /** The dialog that erases a session after the operator types the end of its id. */
 export class EraseDialog {
   #api;

@@ -105,6 +105,7 @@ export class SessionView {
     byId("session").hidden = false;
     byId("detail-note").hidden = true;
     byId("erase").disabled = Boolean(session.erasure);
+    byId("withdraw").disabled = Boolean(session.consent_withdrawal) || ["canceled", "redacted"].includes(session.status);
     byId("fresh").disabled = !canTryAgain(session);
     byId("invite").disabled = !["requires_input", "processing", "verified"].includes(session.status);
     this.#head(session);
@@ -112,7 +113,14 @@ export class SessionView {
     this.#when("requests", session.requests, () => showRequests(session.requests ?? []));
     this.#assets(session);
     this.#when("attempts", [session.attempts, session.attempts_left], () => showAttempts(session));
-    this.#when("consent", [session.consent, session.consent_declined_at], () => showConsent(session));
+    const consent = [
+      session.consent,
+      session.consent_status,
+      session.consent_terms,
+      session.consent_withdrawal,
+      session.consent_declined_at,
+    ];
+    this.#when("consent", consent, () => showConsent(session));
     if (before && before !== session.status) announce(`The session is ${words(session.status)} now`);
   }
 
@@ -148,7 +156,7 @@ export class SessionView {
     for (const id of PARTS) byId(id).replaceChildren();
     for (const id of ["assets-note", "attempts-note", "consent-note"]) setText(byId(id), "");
     byId("session-problem").hidden = true;
-    byId("fresh").disabled = byId("invite").disabled = byId("erase").disabled = true;
+    for (const id of ["fresh", "invite", "withdraw", "erase"]) byId(id).disabled = true;
     showBadge(byId("session-status"), "loading");
   }
 
@@ -298,19 +306,47 @@ function showAttempt(row, attempt) {
   setText(what, [made, came, attempt.result_code && `result ${attempt.result_code}`].filter(Boolean).join(" · "));
 }
 
+/** Returns purposes and end of terms, or of a consent, as words. */
+function termsText({ purposes, valid_until: until, valid_days: days }) {
+  const what = purposes ? purposes.map(words).join(", ") : "every purpose";
+  if (days) return `${what}, for ${days} days`;
+  return until ? `${what}, until ${momentText(until)}` : `${what}, until withdrawn`;
+}
+
 const SOURCES = { client: "recorded by the caller", person: "given on the invite page" };
 
-function showConsent({ consent, consent_declined_at: declined }) {
+function showConsent({
+  consent,
+  consent_status: status,
+  consent_terms: terms,
+  consent_withdrawal: withdrawal,
+  consent_declined_at: declined,
+}) {
   const none = declined
     ? `The person declined on ${momentText(declined)} (${besideText(declined)}), and can still agree.`
-    : "The person has not agreed yet.";
-  setText(byId("consent-note"), consent ? "" : none);
-  byId("consent-note").hidden = Boolean(consent);
+    : status === "given"
+      ? "No consent is on record: the client that made the link answers for it."
+      : "The person has not agreed yet.";
+  setText(byId("consent-note"), consent || withdrawal ? "" : none);
+  byId("consent-note").hidden = Boolean(consent || withdrawal);
+  const asked = terms && (!consent || consent.has_new_terms) ? [fact("Asked for", termsText(terms))] : [];
+  const flying = withdrawal?.in_flight.map(({ type, id }) => `${type} ${id}`).join(", ");
+  const ended = withdrawal
+    ? [
+        timeFact("Withdrawn", withdrawal.withdrawn_at),
+        fact("Withdrawn by", withdrawal.source === "person" ? "the person" : "the client"),
+        ...(flying ? [fact("In flight then", flying)] : []),
+      ]
+    : [];
   if (!consent) {
-    byId("consent").replaceChildren();
+    byId("consent").replaceChildren(...ended, ...asked);
     return;
   }
   byId("consent").replaceChildren(
+    fact("Status", status),
+    ...ended,
+    ...asked,
+    fact("Covers", termsText({ ...consent, valid_days: null })),
     fact("Text", consent.text_version),
     timeFact("Given", consent.given_at),
     fact(

@@ -97,7 +97,7 @@ const inviteLink = (key) => `${location.origin}${location.pathname}#${key}`;
 /** Shows, on a computer, the invite link (never the H5 link) as a QR code for the phone. */
 export function showPhone(app, place) {
   const aside = element("phone");
-  const useful = app.onComputer && !["canceled", "declined", "redacted", "refused", "spent"].includes(place);
+  const useful = app.onComputer && !["canceled", "declined", "redacted", "refused", "spent", "withdrawn"].includes(place);
   document.body.classList.toggle("beside", useful);
   if (!useful) return;
   const { t } = app;

@@ -6,7 +6,7 @@ import { ApiError, call, serverNow } from "./api.js";
 import { h, setText } from "./dom.js";
 import { FilesStep } from "./files.js";
 import { element, frameWords, notice, showInApp, showPhone, showSteps } from "./frame.js";
-import { isOpen, placeOf, pollDelay, stepOf, tokenIn } from "./state.js";
+import { consentQuery, isOpen, placeOf, pollDelay, stepOf, tokenIn } from "./state.js";
 import {
   consentView,
   declinedView,
@@ -17,6 +17,7 @@ import {
   sentenceView,
   spentView,
   waitingView,
+  withdrawnView,
 } from "./views.js";
 import { LANGUAGES, firstWords, problemWords, wordsIn } from "./words.js";
 
@@ -68,8 +69,10 @@ class App {
     this.epoch = 0;
     this.texts = new Map();
     this.consentWhy = null;
-    /** Whether a person who declined reads the text again. */
+    /** Whether a person who declined, or has withdrawn the consent, reads the text again. */
     this.reading = false;
+    /** Whether a person keeps the consent that was given to earlier terms. */
+    this.keeping = false;
     /** @type {FilesStep | null} */
     this.files = null;
   }
@@ -127,7 +130,7 @@ class App {
     const { epoch } = this;
     try {
       const { consent_text: text, ...session } = await call(this.key, "GET", this.path(this.query()));
-      if (text) this.texts.set(text.language, text);
+      if (text) this.texts.set(consentQuery(text.language, session.consent_terms), text);
       // A request that was sent before a change on this page may not include the change.
       if (epoch !== this.epoch) return this.ask();
       this.take(session);
@@ -194,7 +197,9 @@ class App {
 
   place() {
     const place = placeOf(this.session, serverNow());
-    return place === "declined" && this.reading ? "consent" : place;
+    if (["declined", "withdrawn"].includes(place) && this.reading) return "consent";
+    const asked = this.session.consent?.has_new_terms && !this.keeping;
+    return asked && ["ready", "open", "retry", "files"].includes(place) && !this.sending ? "consent" : place;
   }
 
   /** Notifies the other tabs of this browser of a change. */
@@ -204,16 +209,20 @@ class App {
 
   // --- consent
 
-  /** Returns the consent text in a language, or null while it loads. The page is drawn again afterwards. */
+  /**
+   * Returns the consent text in a language with the session's terms, or null while it loads. The page is drawn again
+   * afterwards.
+   */
   consentText(language = this.t.language) {
-    if (!this.texts.has(language)) this.texts.set(language, this.fetchConsent(language));
-    return this.texts.get(language) instanceof Promise ? null : this.texts.get(language);
+    const query = consentQuery(language, this.session.consent_terms);
+    if (!this.texts.has(query)) this.texts.set(query, this.fetchConsent(query));
+    return this.texts.get(query) instanceof Promise ? null : this.texts.get(query);
   }
 
-  async fetchConsent(language) {
+  async fetchConsent(query) {
     for (let wait = 2; ; wait = Math.min(30, wait * 2)) {
       try {
-        this.texts.set(language, await call(null, "GET", `consent?language=${language}`));
+        this.texts.set(query, await call(null, "GET", `consent?${query}`));
         return this.draw();
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
@@ -230,7 +239,8 @@ class App {
       this.epoch += 1;
       this.consentWhy = null;
       this.notifyOtherTabs();
-      this.take({ ...this.session, consent, consent_declined_at: null });
+      this.reading = false;
+      this.take({ ...this.session, consent, consent_status: consent.status, consent_withdrawal: null, consent_declined_at: null });
     } catch (error) {
       if (error.code !== "consent_text_changed") throw error;
       this.consentWhy = "consent_changed";
@@ -253,6 +263,12 @@ class App {
       if (error.code !== "consent_given") throw error; // in another tab, after which this page continues
     }
     this.refresh();
+  }
+
+  /** Continues with the consent that was given to earlier terms. */
+  keep() {
+    this.keeping = true;
+    this.draw();
   }
 
   readAgain() {
@@ -302,7 +318,7 @@ class App {
       this.notifyOtherTabs();
       return link;
     } catch (error) {
-      if (["consent_required", "consent_declined"].includes(error.code)) this.consentWhy = "consent_needed";
+      if (["consent_required", "consent_declined", "consent_expired", "consent_withdrawn"].includes(error.code)) this.consentWhy = "consent_needed";
       // Another tab was faster, or no attempt is left. The session shows which.
       if (error.status === 409 || error.code === "too_many_attempts") await this.refresh();
       throw error;
@@ -382,7 +398,7 @@ class App {
   }
 
   makeView(place) {
-    const views = { consent: consentView, declined: declinedView, ready: readyView, open: openView, retry: retryView, waiting: waitingView };
+    const views = { consent: consentView, declined: declinedView, withdrawn: withdrawnView, ready: readyView, open: openView, retry: retryView, waiting: waitingView };
     if (Object.hasOwn(views, place)) return views[place](this);
     if (place === "spent") return spentView(this);
     if (place !== "files") return sentenceView(this.t, place, place === "refused" ? "bad" : "calm");

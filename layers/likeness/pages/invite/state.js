@@ -22,24 +22,35 @@ function decoded(text) {
 }
 
 /**
- * Returns the page's view: `consent`, `declined`, `ready`, `open`, `retry`, `spent`, `waiting`, `files`, `canceled` or
- * `redacted`.
+ * Returns the page's view: `consent`, `declined`, `withdrawn`, `ready`, `open`, `retry`, `spent`, `waiting`, `files`,
+ * `canceled` or `redacted`.
  * `now` is in milliseconds by the server's clock.
  */
 export function placeOf(session, now) {
   if (session.status === "canceled" || session.status === "redacted") return session.status;
+  if (session.consent_status === "withdrawn") return "withdrawn";
   if (session.status === "processing" && session.attempts.some((each) => each.status === "passed")) return "waiting";
   if (!session.consent) return session.consent_declined_at ? "declined" : "consent";
+  if (session.consent_status === "expired") return "consent";
   if (session.status === "verified") return "files";
   if (isOpen(session, now)) return "open";
   if (session.attempts_left < 1) return "spent";
   return session.attempt ? "retry" : "ready";
 }
 
+/** Returns the query of `GET /consent` for a language and the terms of a session, which may be null. */
+export function consentQuery(language, terms) {
+  const query = new URLSearchParams({ language });
+  if (terms?.purposes) query.set("purposes", terms.purposes.join(","));
+  if (terms?.valid_until) query.set("valid_until", terms.valid_until);
+  if (terms?.valid_days) query.set("valid_days", String(terms.valid_days));
+  return query.toString();
+}
+
 /** Returns the index of the step of a view, from 0 to 2, or null when all steps are over. */
 export function stepOf(place) {
   if (["canceled", "redacted", "refused"].includes(place)) return null;
-  return place === "consent" || place === "declined" ? 0 : place === "files" ? 2 : 1;
+  return ["consent", "declined", "withdrawn"].includes(place) ? 0 : place === "files" ? 2 : 1;
 }
 
 /** Whether the newest link is open and still works. */

@@ -43,6 +43,28 @@ export const TEXTS = {
       "again and agree.",
     "如有疑問，請聯絡發送連結給您的一方。如果改變主意，可以隨時重新閱讀並同意。",
   ],
+  withdrawn_heading: ["您的授权已撤回", "Your consent is withdrawn", "您的授權已撤回"],
+  withdrawn: [
+    "从现在起，不会再使用您的肖像，也不会再发送任何文件。",
+    "Your likeness is not used from now on, and no further file is sent.",
+    "從現在起，不會再使用您的肖像，也不會再傳送任何檔案。",
+  ],
+  withdrawn_again: [
+    "如果改变主意，可以重新阅读并再次同意。",
+    "If you change your mind, you can read the text and agree again.",
+    "如果改變主意，可以重新閱讀並再次同意。",
+  ],
+  consent_new_terms: [
+    "以下是新的使用范围。在您同意之前，您之前的授权继续有效。",
+    "You are asked for other terms. Your earlier consent holds until you agree.",
+    "以下是新的使用範圍。在您同意之前，您之前的授權繼續有效。",
+  ],
+  consent_ended: [
+    "您之前的授权已到期。",
+    "Your earlier consent has ended.",
+    "您之前的授權已到期。",
+  ],
+  consent_keep: ["保留之前的授权", "Keep my earlier consent", "保留之前的授權"],
   declined_again: ["重新阅读", "Read it again", "重新閱讀"],
   consent_changed: [
     "您阅读期间，授权内容已更新。以下是新的内容，请重新阅读并勾选同意。",

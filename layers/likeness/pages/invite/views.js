@@ -55,8 +55,11 @@ export function errorSlot() {
 export function consentView(app) {
   const { t } = app;
   const text = app.consentText();
-  const why = app.consentWhy && h("p", { class: "note warn", role: "alert", tabindex: "-1" },
-    icon("alert"), h("span", {}, t(app.consentWhy)));
+  const given = app.session.consent_status === "given" && app.session.consent;
+  const renewed = given ? "consent_new_terms" : app.session.consent_status === "expired" ? "consent_ended" : null;
+  const reason = app.consentWhy ?? renewed;
+  const why = reason && h("p", { class: "note warn", role: app.consentWhy ? "alert" : null, tabindex: "-1" },
+    icon("alert"), h("span", {}, t(reason)));
   const box = h("input", { type: "checkbox", id: "agree", autocomplete: "off" });
   const trouble = errorSlot();
   const agree = busyButton(t("consent_continue"), t("consent_saving"), async () => {
@@ -75,6 +78,7 @@ export function consentView(app) {
       app.explain(trouble, error);
     }
   }, "button second");
+  const keep = h("button", { type: "button", class: "button second", onclick: () => app.keep() }, t("consent_keep"));
   const allow = () => {
     agree.button.disabled = !box.checked;
   };
@@ -83,11 +87,20 @@ export function consentView(app) {
   const element = step(
     heading(t("consent_heading")), h("p", { class: "lead" }, t("consent_lead")), why,
     h("article", { class: "consent-text", lang: text.language }, setHeading(h("h2"), text.title), ...paragraphs(text.text)),
+    text.terms?.length ? h("div", { class: "consent-terms", lang: text.language }, ...text.terms.map((each) => h("p", {}, each))) : null,
     h("p", { class: "detail" }, t("consent_version", { version: text.text_version })),
-    h("label", { class: "tick", for: "agree" }, box, h("span", {}, t("consent_agree"))), agree.button, decline.button,
+    h("label", { class: "tick", for: "agree" }, box, h("span", {}, t("consent_agree"))), agree.button,
+    given ? keep : app.session.consent ? null : decline.button,
     trouble.element,
   );
-  return { element, focus: why, update() {} };
+  return { element, focus: app.consentWhy ? why : null, update() {} };
+}
+
+/** After the consent was withdrawn. The person can read the text again, and agree again. */
+export function withdrawnView(app) {
+  const { t } = app;
+  const again = h("button", { type: "button", class: "button second", onclick: () => app.readAgain() }, t("declined_again"));
+  return sentenceView(t, "withdrawn", "calm", h("p", {}, t("withdrawn_again")), again);
 }
 
 /** After the person declined. They can read the text again, and agree after all. */

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from likeness.contracts.views import use_view
 from likeness.domain.asset import Asset, AssetStatus
@@ -15,10 +15,13 @@ from likeness.domain.terms import ConsentStatus, TermsPolicy
 from likeness.errors import Conflict, NotFound
 from likeness.ports.files import AssetStore
 from likeness.ports.system import Clock
-from likeness.steps.crun_routes.get_result import UpstreamIds
 from likeness.steps.onboarding.get_session import own_session_with_assets
 
+if TYPE_CHECKING:
+    from likeness.steps.crun_routes.get_result import UpstreamIds
+
 _SCHEME = "asset://"
+_NOT_FOUND = "Neither a session nor an asset has this id"
 _REFUSALS = {
     "not_verified": "The session is not verified",
     "consent_missing": "The person has not given a consent",
@@ -97,7 +100,10 @@ class CheckUse:
             if session_id not in loaded:
                 loaded[session_id] = own_session_with_assets(self.store, caller, session_id)
             return {"id": wanted, "allowed": True} | self._one(loaded[session_id], purpose, asset_id)
-        except (Conflict, NotFound) as refused:
+        except NotFound:
+            # The same for an id of another client.
+            return {"id": wanted, "allowed": False, "code": NotFound.code, "detail": _NOT_FOUND}
+        except Conflict as refused:
             return {"id": wanted, "allowed": False, "code": refused.code, "detail": refused.message}
 
     def _place(self, caller: Caller, wanted: str) -> tuple[str, str | None]:
@@ -106,7 +112,7 @@ class CheckUse:
             return wanted, None
         place = self.ids.asset_of(caller.client_id, wanted.removeprefix(_SCHEME))
         if place is None:
-            raise NotFound("Neither a session nor an asset has this id")
+            raise NotFound(_NOT_FOUND)
         return place
 
     def _one(self, found: Loaded, purpose: str | None, asset_id: str | None = None) -> dict[str, Any]:

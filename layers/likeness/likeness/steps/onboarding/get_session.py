@@ -74,14 +74,15 @@ class GetSession:
             )
         session, assets = own_session_with_assets(self.store, caller, session_id, by_receipt=True)
         now = self.clock.now()
-        text = self._text(session, consent_text) if consent_text else None
+        text = self._text(session, consent_text, now) if consent_text else None
         return session_view(
             session, assets, now=now, max_attempts=self.max_attempts, person=caller.is_person, consent_text=text
         )
 
-    def _text(self, session: Session, wanted: str) -> ConsentText | None:
+    def _text(self, session: Session, wanted: str, now: float) -> ConsentText | None:
         """Returns the text that the person has yet to agree to, None if there is nothing to agree to."""
-        if session.consent or not session.accepts_uploads:
+        agreed = session.consent is not None and not session.has_new_terms and session.is_permitted(now)
+        if agreed or not session.accepts_uploads:
             return None
         return self.texts().current(
             session.language if wanted == _OF_SESSION else Language(wanted), session.consent_terms

@@ -16,7 +16,7 @@ from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.session import AttemptStatus, Session
 from likeness.domain.terms import TermsPolicy, Withdrawal, renewed_terms
-from likeness.errors import ConditionFailed, Conflict, InvalidRequest
+from likeness.errors import ConditionFailed, Conflict
 from likeness.ports.store import Store
 from likeness.ports.system import Clock
 from likeness.steps.onboarding.get_session import own_session
@@ -80,10 +80,9 @@ class WithdrawConsent:
         _require_open(session)
         now = self.clock.now()
         terms = asked_terms(self.terms, body, now)
-        if terms is None:
-            raise InvalidRequest("purposes: name purposes or an end", field="purposes")
         agreed = session.consent is not None and not session.has_new_terms
-        renewed = renewed_terms(terms, session.consent_terms, is_agreed=agreed)
+        # A body that names nothing, without defaults of the operator, changes nothing.
+        renewed = renewed_terms(terms, session.consent_terms, is_agreed=agreed) if terms else None
         if renewed:
             try:
                 session = self.store.set_consent_terms(session, renewed)
