@@ -151,7 +151,7 @@ class Session:
     asks_person: bool = field(default=False, metadata=about(sparse=True, exported=True))
     #: Set from a withdrawal until the next consent.
     withdrawal: Withdrawal | None = field(default=None, metadata=about(Withdrawal, exported=True))
-    #: The valid receipts. They stay valid after an erasure, of which their page then tells.
+    #: The valid receipts. They stay valid after an erasure, which their page then shows.
     person_receipt: Receipt | None = field(default=None, metadata=about(Receipt, exported=True))
     client_receipt: Receipt | None = field(default=None, metadata=about(Receipt, exported=True))
     #: The last notice about the end of its consent, in days before it (see domain/terms.py).
