@@ -21,6 +21,7 @@ from likeness.contracts.views import (
     consents_view,
     iso,
     problem_view,
+    receipts_view,
     request_view,
     session_view,
 )
@@ -218,6 +219,7 @@ def _session(session: Session) -> dict[str, Any]:
         "updated_at": iso(session.updated_at),
         "verified_at": iso(session.verified_at),
         "finished_at": iso(session.finished_at),
+        "receipts": receipts_view(session)["receipts"],
         "driver": session.driver,
         "generation": session.generation,
         **consents_view(session, SystemClock().now()),
