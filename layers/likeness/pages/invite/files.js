@@ -147,7 +147,7 @@ export class FilesStep {
       } catch (error) {
         app.explain(trouble, error);
       }
-    });
+    }, "button second");
     const known = app.session.receipts?.find((each) => each.holder === "person");
     return h("section", { "aria-labelledby": "receipt-heading", hidden: true },
       setHeading(h("h2", { id: "receipt-heading" }), t("receipt_heading")), h("p", {}, t("receipt_offer")),
