@@ -1,7 +1,7 @@
 """The number of requests that one person makes, and which of them the firewall counts.
 
-Measured by tests/browser (one person on a phone, with three files): 48 requests. 30 load the page twice, 11 poll the
-session, and 7 are steps: the consent's text, the consent, the attempt, the callback and an upload slot for each file.
+Measured by tests/browser (one person on a phone, with three files): 25 requests. 3 load the page, 14 read the session,
+and 8 are steps: a refusal, the consent, the attempt, the callback, an upload slot for each file, and the end.
 A waiting page continues to poll.
 """
 

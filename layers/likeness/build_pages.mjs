@@ -24,14 +24,14 @@ const inOneFolder = {
   },
 };
 
-/** Returns the bundle of `contents`, which import or contain files. */
-async function bundled(contents, loader) {
+/** Returns the bundle of `contents`, which import or contain files. `format`: "esm", or "iife" for a script in the head. */
+async function bundled(contents, loader, format = "esm") {
   const { outputFiles: [file] } = await build({
     stdin: { contents, loader, resolveDir: PAGES },
     bundle: true,
     minify: true,
     write: false,
-    format: "esm",
+    format: /** @type {any} */ (format),
     target: "es2022",
     charset: "utf8",
     legalComments: "none",
@@ -49,6 +49,7 @@ for (const [page, sheets] of Object.entries(BUNDLED)) {
   const styles = sheets.map((name) => readFileSync(paths.get(`./${name}.css`), "utf-8"));
   writeFileSync(join(target, `${page}.css`), await bundled(styles.join("\n"), "css"));
 }
+writeFileSync(join(target, "invite_early.js"), await bundled('import "./early.js";', "js", "iife"));
 const { ORDER, TEXTS } = await import(pathToFileURL(paths.get("./texts.js")).href);
 const { ME_TEXTS, SHARED } = await import(pathToFileURL(paths.get("./me_texts.js")).href);
 const shared = Object.fromEntries(SHARED.map((key) => [key, TEXTS[key]]));

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from local.stack import Stack
 from tests.browser.conftest import DOCS_EXEMPT, OpenPage
+from tests.browser.person import verified
 from tests.contract_file import PATHS, SCHEMAS
 from tests.integration.conftest import Api
 
@@ -125,6 +126,21 @@ def test_another_language_is_loaded_once_when_it_is_chosen(open_page: OpenPage, 
         expect(alice.page.get_by_role("article")).to_have_attribute("lang", language)
     asked = Counter(each.rpartition("/")[2] for each in of_network(alice.page, stack))
     assert (asked["texts_zh.json"], asked["texts_en.json"], asked["consent"]) == (1, 0, 1)
+
+
+def test_a_page_of_the_version_before_the_bundles_still_works(open_page: OpenPage, stack: Stack, api: Api) -> None:
+    """Its files are requested after a deployment: the bundle replaces its modules, and loads texts and limits."""
+    session = verified(api, language="zh-Hant")
+    html = requests.get(f"{stack.api_url}/invite", timeout=30).text
+    html = re.sub(r"<(style|script)\b.*?</\1>", "", html, flags=re.DOTALL).replace("data-files=", "data-none=")
+    head = f'<link rel="stylesheet" href="{OLDER}/invite.css"><script type="module" src="{OLDER}/invite.js"></script>'
+    alice = open_page("about:blank", locale="en-US")
+    html = html.replace("</head>", f"{head}</head>")
+    alice.page.route("**/v1/invite", lambda route: route.fulfill(content_type="text/html", body=html))
+    alice.page.goto(session["invite_url"])
+    expect(alice.page.get_by_role("heading", level=1)).to_contain_text("驗證通過")
+    expect(alice.page.locator(".hints")).to_contain_text("JPEG")
+    assert alice.page.locator(".card").first.evaluate("(card) => getComputedStyle(card).borderRadius") != "0px"
 
 
 @pytest.mark.parametrize("name", PAGES)

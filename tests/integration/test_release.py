@@ -21,6 +21,7 @@ import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from build_operator import COLORED
 from copy_swagger_ui import FILES
 from local import emulator
 from local.processes import environment
@@ -241,10 +242,11 @@ def test_an_operator_is_set_in_a_release_without_building_it(released: Path, tmp
     pages = "python/pages/"
     shared = f"{pages}shared/"
     # The local stack's operator, whose build this is, has a logo.
-    names = ("operator.json", "style.css", "icon.svg", "logo.svg")
-    assert changed == {*(f"{shared}{name}" for name in names), f"{pages}docs/docs.css"}
+    assert changed == {*(f"{pages}{name}" for name in COLORED), f"{shared}operator.json", f"{shared}logo.svg"}
     assert json.loads(contents[1][f"{shared}operator.json"])["name"] == "Acme"
-    assert b"--main:#0b6b3a" in contents[1][f"{shared}style.css"]
+    for name in ("shared/style.css", "built/invite.css", "built/console.css"):
+        assert b"--main:#0b6b3a" in contents[1][f"{pages}{name}"]
+    assert not any(name.startswith(f"{pages}invite/") and name.endswith(".js") for name in contents[1])
     assert f"{shared}logo.svg" not in contents[1]
 
 

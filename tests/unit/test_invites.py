@@ -270,3 +270,14 @@ def test_a_replaced_link_is_refused_before_any_other_check() -> None:
     with pytest.raises(Forbidden):
         Caller("acme", session_id="s").require_living_client(lambda _: False)
     Caller("acme").require_living_client(lambda _: False)
+
+
+def test_the_persons_first_request_gets_the_session_and_the_text(invites: InviteHarness, client: ApiHarness) -> None:
+    made = client.create(language="zh-Hant")
+    person = invites.as_holder_of(token_of(made))
+    path, parameters = f"/sessions/{made.json['id']}", {"session_id": made.json["id"]}
+    for wanted, language in (("session", "zh-Hant"), ("en", "en")):
+        query = {"consent_text": [wanted]}
+        found = person.request("get_session", "GET", SESSION, path, parameters=parameters, query=query).json
+        assert found["id"] == made.json["id"]
+        assert found["consent_text"]["language"] == language

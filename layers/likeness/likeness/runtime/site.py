@@ -38,26 +38,28 @@ if TYPE_CHECKING:
 _VERSION = "__VERSION__"
 _DIGEST = re.compile("[0-9a-f]{16}")
 _LIMITS = "limits.json"
+_CONTRACT = "openapi.json"
 _OPERATORS_LOGO = "logo.svg"
 #: Placeholders of the persons' pages: the logo, or else the product's icon; whether to announce a sign-in; its data.
 _MARK, _SIGN_IN, _TEXTS, _LIMIT_FACTS = "__MARK__", "__SIGN_IN__", "__TEXTS__", "__LIMITS__"
 #: Placeholders of the pages that are one file.
-_ICON, _STYLE, _SCRIPT = "__ICON__", "__STYLE__", "__SCRIPT__"
+_ICON, _STYLE, _SCRIPT, _EARLY = "__ICON__", "__STYLE__", "__SCRIPT__", "__EARLY__"
 #: The pages by their routes.
 _HTML = {"/invite": "invite.html", "/me": "me.html", "/console": "console.html", "/docs": "docs.html"}
-#: The pages that contain their script and style: the files of these.
+#: The pages that contain their style and scripts: the files of these, by placeholder.
 _WHOLE = {
-    "invite.html": ("invite.css", "invite.js"),
-    "me.html": ("me.css", "me.js"),
-    "console.html": ("console.css", "console.js"),
+    "invite.html": {_STYLE: "invite.css", _EARLY: "invite_early.js", _SCRIPT: "invite.js"},
+    "me.html": {_STYLE: "me.css", _SCRIPT: "me.js"},
+    "console.html": {_STYLE: "console.css", _SCRIPT: "console.js"},
 }
 #: The pages that have languages: how the names of the files with their texts begin.
 _TEXTS_OF = {"invite.html": "texts_", "me.html": "texts_me_"}
 #: The pages whose links contain a credential.
 _OF_LINKS = ("invite", "me")
 #: The most characters of a logo that is in the page. A larger one is a file, which browsers keep.
-_SMALL_LOGO = 2048
-_TRADITIONAL = re.compile(r"zh\b.*\b(hant|tw|hk|mo)\b", re.IGNORECASE)
+_SMALL_LOGO = 1500
+#: Parts of a language's tag that mean traditional Chinese.
+_TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -91,12 +93,11 @@ def language_of(accepted: str) -> str:
     Browsers list the person's languages in their order, so the weights are not read.
     """
     for each in accepted.split(","):
-        tag = each.partition(";")[0].strip().lower()
-        if _TRADITIONAL.match(tag):
-            return "zh-Hant"
-        for language in ("zh", "en"):
-            if tag.partition("-")[0] == language:
-                return language
+        language, *parts = each.partition(";")[0].strip().lower().split("-")
+        if language == "zh":
+            return "zh" if _TRADITIONAL.isdisjoint(parts) else "zh-Hant"
+        if language == "en":
+            break
     return "en"
 
 
@@ -163,15 +164,16 @@ class Site:
     def version(self) -> str:
         """A digest of all files of the pages, and of what the pages show of the stack's settings.
 
-        Swagger UI's files are large, and change only with its package, whose version is in its licence file.
+        Swagger UI's files are large, and change only with its package, whose version is in its licence file. The
+        contract has a URL of its own.
         """
         settings = f"{self._upload_addresses}{self._limits}{self._operator}{self._sign_in}"
-        digest = hashlib.sha256(settings.encode())
+        digest = hashlib.blake2b(settings.encode(), digest_size=8)  # in half of the time of SHA-256
         for name, file in files().items():
             digest.update(name.encode())
-            if not name.startswith("swagger-ui") or name.endswith(".txt"):
+            if name != _CONTRACT and (not name.startswith("swagger-ui") or name.endswith(".txt")):
                 digest.update(file.read_bytes())
-        return digest.hexdigest()[:16]
+        return digest.hexdigest()
 
     @cached_property
     def _limits(self) -> str:
@@ -200,9 +202,10 @@ class Site:
         icon = _data_url(files()["icon.svg"].read_text("utf-8"))
         parts = {_VERSION: self.version, _ICON: icon}
         if name in _WHOLE:
-            style, script = (files()[each].read_text("utf-8") for each in _WHOLE[name])
-            parts |= {_STYLE: style, _SCRIPT: script}
-            allowed = policy(self._upload_addresses, style=_hash(style), script=_hash(script))
+            whole = {placeholder: files()[each].read_text("utf-8") for placeholder, each in _WHOLE[name].items()}
+            parts |= whole
+            style, *scripts = map(_hash, whole.values())
+            allowed = policy(self._upload_addresses, style=style, script=" ".join(scripts))
         if language:
             texts = files()[f"{_TEXTS_OF[name]}{language}.json"].read_text("utf-8").strip()
             parts |= {_TEXTS: f'{{"language":"{language}","texts":{texts}}}', _LIMIT_FACTS: self._limits}
@@ -227,4 +230,4 @@ class Site:
 
     def contract(self) -> dict[str, Any]:
         """The OpenAPI document."""
-        return page("openapi.json")
+        return page(_CONTRACT)

@@ -4,7 +4,7 @@
 import { call, serverNow } from "./api.js";
 import { closeDialogs, EraseDialog, FreshDialog, NewDialog, prepareDialogs, WithdrawDialog } from "./console_dialogs.js";
 import { BatchDialog, InviteDialog } from "./console_invites.js";
-import { SESSION_ID, SessionList } from "./console_list.js";
+import { FIRST_PAGE, SESSION_ID, SessionList } from "./console_list.js";
 import { Export } from "./console_export.js";
 import { isRefusal, Live } from "./console_live.js";
 import { Numbers } from "./console_numbers.js";
@@ -33,9 +33,10 @@ class Console {
   #latest = new Date(serverNow()).toISOString();
   #counting = 0;
 
-  constructor(key, onRefused) {
+  /** `first`: the first page of the list, if the sign-in has requested it. */
+  constructor(key, onRefused, first = null) {
     const signal = this.#ending.signal;
-    const api = this.#caller(key);
+    const api = this.#caller(key, first);
     this.#live = new Live(showHealth, onRefused);
     this.#session = new SessionView(api, this.#live, signal);
     this.#list = new SessionList(api, this.#live, (session) => this.#seen(session));
@@ -61,8 +62,13 @@ class Console {
   }
 
   /** The API with the key. Responses that arrive after the sign-out are dropped. */
-  #caller(key) {
+  #caller(key, first) {
     return async (method, path, { body = null, headers = {} } = {}) => {
+      if (first && method === "GET" && path === FIRST_PAGE) {
+        const page = first;
+        first = null;
+        return page;
+      }
       const answer = await call(key, method, path, body, { headers });
       this.#ending.signal.throwIfAborted();
       return answer;
@@ -177,8 +183,8 @@ function healthText(state, error, until) {
 
 let current = null;
 
-function openConsole(key) {
-  current = new Console(key, (error) => signOut(refusalText(error)));
+function openConsole(key, first = null) {
+  current = new Console(key, (error) => signOut(refusalText(error)), first);
   current.route(false);
 }
 
@@ -239,10 +245,12 @@ async function signIn(event) {
   setText(byId("key-problem"), "");
   byId("sign-in-button").disabled = true;
   try {
-    await call(key, "GET", "sessions?limit=1");
+    // The check of the key is the list's first request, unless a link has a filter, which may not be valid.
+    const filtered = location.hash.includes("?");
+    const page = await call(key, "GET", filtered ? "sessions?limit=1" : FIRST_PAGE);
     storeKey(key);
     byId("key").value = "";
-    openConsole(key);
+    openConsole(key, filtered ? null : page);
     byId("reference").focus();
   } catch (error) {
     showSignInMessage(isRefusal(error) ? refusalText(error) : problemText(error));

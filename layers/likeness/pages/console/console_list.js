@@ -8,6 +8,8 @@ export const STATUSES = ["requires_input", "processing", "verified", "canceled",
 export const SESSION_ID = /^ses_[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
 const PAGE = 25;
+/** The path of the list's first request without a filter. */
+export const FIRST_PAGE = `sessions?limit=${PAGE}`;
 const SEARCH_PAGE = 100;
 /** A search makes at most this many calls, each of which reads a few pages, and then offers a button. */
 const SEARCH_CALLS = 10;

@@ -7,6 +7,7 @@ import { h, setText } from "./dom.js";
 import { FilesStep } from "./files.js";
 import { element, frameWords, notice, showInApp, showPhone, showSteps } from "./frame.js";
 import { consentQuery, isOpen, placeOf, pollDelay, stepOf, tokenIn } from "./state.js";
+import { Memory, firstPath, sessionIn, takeToken } from "./token.js";
 import {
   consentView,
   declinedView,
@@ -28,38 +29,12 @@ const TOAST_MS = 6000;
 /** How long a redirect may take before its button works again. */
 const LEAVING_MS = 10_000;
 
-/** Values stored for this tab. If the browser allows no storage, they last until a reload. */
-class Memory {
-  constructor() {
-    this.kept = new Map();
-  }
-
-  get(name, otherwise = null) {
-    try {
-      const text = sessionStorage.getItem(name);
-      return text === null ? (this.kept.get(name) ?? otherwise) : JSON.parse(text);
-    } catch {
-      return this.kept.get(name) ?? otherwise;
-    }
-  }
-
-  set(name, value) {
-    this.kept.set(name, value);
-    try {
-      if (value === null) sessionStorage.removeItem(name);
-      else sessionStorage.setItem(name, JSON.stringify(value));
-    } catch {
-      // The map above keeps the value in private windows and on full disks.
-    }
-  }
-}
-
 /** The page of one invite link. */
 class App {
   constructor(memory, key) {
     this.memory = memory;
     this.key = key;
-    this.sessionId = key.slice(3).split(".")[0];
+    this.sessionId = sessionIn(key);
     this.onComputer = matchMedia("(pointer: fine) and (min-width: 60rem)").matches;
     this.session = null;
     this.view = null;
@@ -121,16 +96,22 @@ class App {
     return this.asking;
   }
 
-  /** Returns the query of a request for the session. The first one also gets the consent text. */
-  query() {
-    return this.session ? "" : `?consent_text=${this.memory.get("language") ?? "session"}`;
+  /** Gets the session; the first time with the consent text, in a request that early.js may have begun. */
+  async get() {
+    if (this.session) return call(this.key, "GET", this.path());
+    const path = firstPath(this.key, this.memory.get("language"));
+    const { early } = /** @type {any} */ (globalThis);
+    const begun = early?.path === path ? early : null;
+    if (begun) early.path = null;
+    const { consent_text: text, ...session } = await call(this.key, "GET", path, null, { begun });
+    if (text) this.texts.set(consentQuery(text.language, session.consent_terms), text);
+    return session;
   }
 
   async ask() {
     const { epoch } = this;
     try {
-      const { consent_text: text, ...session } = await call(this.key, "GET", this.path(this.query()));
-      if (text) this.texts.set(consentQuery(text.language, session.consent_terms), text);
+      const session = await this.get();
       // A request that was sent before a change on this page may not include the change.
       if (epoch !== this.epoch) return this.ask();
       this.take(session);
@@ -482,21 +463,6 @@ function showStatus() {
   };
   element("language").addEventListener("change", (event) => draw(event.target.value));
   draw(firstWords()?.language ?? "en");
-}
-
-function takeToken(memory) {
-  // Some chat apps encode the "#", which makes the token a part of the path.
-  const broken = location.hash.startsWith("#st_") ? location.hash.slice(1) : null;
-  const given = tokenIn(location.hash) ?? tokenIn(location.pathname) ?? broken;
-  if (given && given !== memory.get("token")) {
-    for (const name of ["link", "replaced", "language"]) memory.set(name, null);
-    memory.set("token", given);
-  }
-  const token = memory.get("token");
-  // With a token, the session has the status. Neither of them stays in the URL.
-  const path = location.pathname.replace(/[^/]*$/, "invite");
-  if (token && (location.hash || location.search || path !== location.pathname)) history.replaceState(null, "", path);
-  return token;
 }
 
 function main() {

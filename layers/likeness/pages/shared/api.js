@@ -25,27 +25,35 @@ export class ApiError extends Error {
   }
 }
 
-/**
- * Sends one request. `path` is relative to the page; `key` may be null for public routes; `body` is sent as JSON, or as
- * it is if it is a string. Returns the JSON of the response (null for an empty one) or an image as a Blob. Throws
- * ApiError.
- */
-export async function call(key, method, path, body = null, { headers = {} } = {}) {
+/** Begins a request of `call`, for its `begun`. */
+export function begin(key, method, path, body = null, headers = {}) {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
+  const answer = fetch(path, {
+    method,
+    headers: {
+      ...headers,
+      ...(key ? { "x-api-key": key } : {}),
+      ...(body ? { "content-type": typeof body === "string" ? "text/plain" : "application/json" } : {}),
+    },
+    body: body && (typeof body === "string" ? body : JSON.stringify(body)),
+    cache: "no-store",
+    credentials: "omit",
+    signal: abort.signal,
+  });
+  answer.catch(() => {}); // `call` handles it, perhaps later
+  return { path, abort, timer, answer };
+}
+
+/**
+ * Sends one request, or takes the answer to one that has `begun`. `path` is relative to the page; `key` may be null for
+ * public routes; `body` is sent as JSON, or as it is if it is a string. Returns the JSON of the response (null for an
+ * empty one) or an image as a Blob. Throws ApiError.
+ */
+export async function call(key, method, path, body = null, { headers = {}, begun = null } = {}) {
+  const { abort, timer, answer } = begun ?? begin(key, method, path, body, headers);
   try {
-    const response = await fetch(path, {
-      method,
-      headers: {
-        ...headers,
-        ...(key ? { "x-api-key": key } : {}),
-        ...(body ? { "content-type": typeof body === "string" ? "text/plain" : "application/json" } : {}),
-      },
-      body: body && (typeof body === "string" ? body : JSON.stringify(body)),
-      cache: "no-store",
-      credentials: "omit",
-      signal: abort.signal,
-    });
+    const response = await answer;
     return read(response, await response.text());
   } catch (error) {
     if (error instanceof ApiError) throw error;
