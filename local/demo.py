@@ -193,7 +193,10 @@ def _run(stack: Stack, media: DemoMedia, receiver: Receiver, console: Console) -
     _erase_other_person(customer, session, media)
     console.print("[bold]5[/] the other person's picture is erased, because that person has not consented")
     usable = _withdraw(customer, session)
-    console.print(f"[bold]6[/] a use check returns {usable} asset:// ids; then the person withdraws the consent")
+    console.print(
+        f"[bold]6[/] a use check returns {usable} asset:// ids; then the person gets a receipt,"
+        " and withdraws the consent with its personal link"
+    )
     console.print("[bold]7[/] the next use check is refused: consent_withdrawn")
     console.print(f"verified after {verified:.1f} s, everything settled after {settled:.1f} s")
     console.print(
@@ -217,7 +220,7 @@ def _erase_other_person(customer: Customer, session: dict[str, Any], media: Demo
 
 
 def _withdraw(customer: Customer, session: dict[str, Any]) -> int:
-    """Withdraws the consent with the person's link. Returns how many assets could be used before.
+    """Withdraws the consent with the link of the person's receipt. Returns how many assets could be used before.
 
     Raises DemoFailed when a use is still allowed afterwards.
     """
@@ -225,8 +228,12 @@ def _withdraw(customer: Customer, session: dict[str, Any]) -> int:
     usable = len(customer.call("GET", f"{path}/use")["assets"])
     invite = customer.call("POST", f"{path}/invite")["invite_url"]
     person = {"x-api-key": invite.partition("#")[2]}
+    issued = requests.post(f"{customer.stack.api_url}{path}/receipt", headers=person, timeout=_HTTP_SECONDS)
+    if issued.status_code != requests.codes.created:
+        raise DemoFailed("the person got no receipt")
+    receipt = {"x-api-key": issued.json()["receipt_url"].partition("#")[2]}
     url = f"{customer.stack.api_url}{path}/consent/withdraw"
-    answer = requests.post(url, headers=person, timeout=_HTTP_SECONDS)
+    answer = requests.post(url, headers=receipt, timeout=_HTTP_SECONDS)
     if answer.status_code != requests.codes.ok or answer.json()["consent_status"] != "withdrawn":
         raise DemoFailed("the consent was not withdrawn")
     refused = requests.get(

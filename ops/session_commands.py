@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from likeness.domain.ids import ASSET_ID, SESSION_ID
+from likeness.domain.receipt import Holder
 from likeness.domain.session import SessionStatus
 from ops.sessions import Sessions
 from ops.stack import reach, with_stack
@@ -116,6 +117,21 @@ def erase(
     if left:
         click.echo(f"still at crun, which has no call to delete them: {' '.join(left)}")
         click.echo("to ask its support, use: python -m ops erasure report")
+
+
+@session.command("revoke-receipt")
+@click.argument("session_id", type=SessionId())
+@click.option("--holder", type=click.Choice([each.value for each in Holder]), default="person", show_default=True)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@with_stack
+def revoke_receipt(session_id: str, holder: str, yes: bool, stack_name: str, state_file: Path | None) -> None:
+    """End a personal link, for example one that somebody else has. A new one can be created afterwards."""
+    sessions = _sessions(stack_name, state_file)
+    client_id = sessions.client_of(session_id)
+    if not yes:
+        click.confirm(f"End the {holder}'s link of {session_id} (client {client_id})?", abort=True, err=True)
+    ended = sessions.revoke_receipt(session_id, Holder(holder))
+    click.echo(f"the {holder}'s link of {session_id} " + ("has ended" if ended else "does not exist"))
 
 
 @session.command()

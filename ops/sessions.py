@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from likeness.adapters.files import S3Files
 from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.adapters.table.items import decode_item, encode
+from likeness.adapters.table.receipts import DynamoReceipts
 from likeness.adapters.workflows import StepFunctions
 from likeness.contracts.views import (
     asset_view,
@@ -21,6 +22,7 @@ from likeness.contracts.views import (
     deletion_view,
     iso,
     problem_view,
+    receipts_view,
     request_view,
     session_view,
 )
@@ -29,6 +31,7 @@ from likeness.domain.caller import Caller
 from likeness.domain.deletions import session_deletions
 from likeness.domain.executions import executions_of
 from likeness.domain.progress import is_settled
+from likeness.domain.receipt import Holder
 from likeness.domain.session import Attempt, Session, SessionFilter, SessionStatus
 from likeness.domain.terms import TermsPolicy
 from likeness.errors import NotFound
@@ -140,6 +143,14 @@ class Sessions:
         )
         return step(Caller(self.client_of(session_id)), session_id)
 
+    def revoke_receipt(self, session_id: str, holder: Holder) -> bool:
+        """Ends the holder's personal link; returns False when there is none. Raises NotFound."""
+        session = self._store.get_session(session_id)
+        if session is None:
+            raise NotFound(f"no session has the id {session_id}")
+        DynamoReceipts(self._stack.client("dynamodb"), self._stack.outputs["TableName"]).revoke(session, holder)
+        return session.receipt_of(holder) is not None
+
     def erase_asset(self, session_id: str, asset_id: str) -> dict[str, Any]:
         """Erases a file by the step of ``DELETE …/assets/{asset_id}``. Returns what is kept of it. Raises NotFound."""
         files = S3Files(self._stack.client("s3"), self._stack.outputs["UploadBucketName"])
@@ -213,6 +224,7 @@ def _session(session: Session) -> dict[str, Any]:
         "updated_at": iso(session.updated_at),
         "verified_at": iso(session.verified_at),
         "finished_at": iso(session.finished_at),
+        "receipts": receipts_view(session)["receipts"],
         "driver": session.driver,
         "generation": session.generation,
         **consents_view(session, SystemClock().now()),

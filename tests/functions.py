@@ -34,6 +34,7 @@ FUNCTIONS = (
     "manage_integration",
     "record_consent",
     "withdraw_consent",
+    "issue_receipt",
     "check_use",
     "register_asset",
     "request_files",

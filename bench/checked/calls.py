@@ -163,6 +163,18 @@ def _withdraw(at: Stage) -> Act:
     return lambda: answered(at.where.api("POST", "/sessions/{session_id}/consent/withdraw", session_id=made), 200)
 
 
+def _issue_receipt(at: Stage) -> Act:
+    made = at.verified("never")
+    return lambda: answered(at.where.api("POST", "/sessions/{session_id}/receipt", session_id=made), 201)
+
+
+def _open_receipt(at: Stage) -> Act:
+    made = at.verified("never")
+    issued = answered(at.where.api("POST", "/sessions/{session_id}/receipt", session_id=made), 201)
+    receipt = issued.body["receipt_url"].partition("#")[2]
+    return lambda: answered(at.where.api("GET", "/receipt", key=receipt), 200)
+
+
 def _use(at: Stage) -> Act:
     made = at.verified("never")
     return lambda: at.where.api("GET", "/sessions/{session_id}/use", session_id=made)
@@ -339,6 +351,9 @@ OPERATIONS = (
     Operation("register_asset", "register_asset", 2, "1 read, 1 write", _register),
     Operation("record_consent", "record_consent", 2, "1 read, 1 write", _consent),
     Operation("withdraw_consent", "withdraw_consent", 5, "2 reads, 1 write, 1 read, 1 list", _withdraw),
+    Operation("issue_receipt", "issue_receipt", 2, "1 read, 1 write", _issue_receipt),
+    Operation("issue_receipt, the page behind it", "issue_receipt", 1, "1 read", _open_receipt),
+    Operation("authorize, a receipt", "authorize", 1, "1 read", _open_receipt),
     Operation("check_use", "check_use", 1, "1 read", _use),
     Operation(
         "erase_session, one file",

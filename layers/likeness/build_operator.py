@@ -27,7 +27,14 @@ CONTRAST = 4.5
 WHITE, BACK, PAPER_DARK, INK_DARK = "#ffffff", "#f4f6f9", "#1a222c", "#eaf0f6"
 _ON_MAIN_DARK = "#10151c"
 #: The files of the pages that have the accent colour: styles, and last the icon.
-COLORED = ("shared/style.css", "docs/docs.css", "built/invite.css", "built/console.css", "shared/icon.svg")
+COLORED = (
+    "shared/style.css",
+    "docs/docs.css",
+    "built/invite.css",
+    "built/me.css",
+    "built/console.css",
+    "shared/icon.svg",
+)
 _MARK = "/* The operator's accent colour (build_operator.py). */"
 _ICON_FILL = re.compile(r'(<rect [^>]*fill=")#[0-9a-f]{6}')
 _EMAIL = re.compile(r"[^@\s<>\"',;:]+@[^@\s<>\"',;:]+\.[^@\s<>\"',;:]+")

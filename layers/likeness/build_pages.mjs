@@ -9,8 +9,9 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const [tools, target] = process.argv.slice(2).map((each) => resolve(each));
 const PAGES = fileURLToPath(new URL("pages/", import.meta.url));
-const FOLDERS = ["shared", "invite", "console"];
-const BUNDLED = ["invite", "console"];
+const FOLDERS = ["shared", "invite", "me", "console"];
+/** The styles of each page, in their order. */
+const BUNDLED = { invite: ["style", "invite"], me: ["style", "invite", "me"], console: ["style", "console"] };
 
 const { build } = await import(pathToFileURL(join(tools, "node_modules/esbuild/lib/main.js")).href);
 
@@ -43,14 +44,18 @@ async function bundled(contents, loader, format = "esm") {
 
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
-for (const page of BUNDLED) {
+for (const [page, sheets] of Object.entries(BUNDLED)) {
   writeFileSync(join(target, `${page}.js`), await bundled(`import "./${page}.js";`, "js"));
-  const styles = ["./style.css", `./${page}.css`].map((name) => readFileSync(paths.get(name), "utf-8"));
+  const styles = sheets.map((name) => readFileSync(paths.get(`./${name}.css`), "utf-8"));
   writeFileSync(join(target, `${page}.css`), await bundled(styles.join("\n"), "css"));
 }
 writeFileSync(join(target, "invite_early.js"), await bundled('import "./early.js";', "js", "iife"));
 const { ORDER, TEXTS } = await import(pathToFileURL(paths.get("./texts.js")).href);
-for (const [index, language] of ORDER.entries()) {
-  const texts = Object.fromEntries(Object.entries(TEXTS).map(([key, each]) => [key, each[index]]));
-  writeFileSync(join(target, `texts_${language}.json`), `${JSON.stringify(texts).replaceAll("<", "\\u003c")}\n`);
+const { ME_TEXTS, SHARED } = await import(pathToFileURL(paths.get("./me_texts.js")).href);
+const shared = Object.fromEntries(SHARED.map((key) => [key, TEXTS[key]]));
+for (const [name, every] of Object.entries({ texts: TEXTS, texts_me: { ...shared, ...ME_TEXTS } })) {
+  for (const [index, language] of ORDER.entries()) {
+    const texts = Object.fromEntries(Object.entries(every).map(([key, each]) => [key, each[index]]));
+    writeFileSync(join(target, `${name}_${language}.json`), `${JSON.stringify(texts).replaceAll("<", "\\u003c")}\n`);
+  }
 }

@@ -15,11 +15,11 @@ from tests.browser.person import verified
 from tests.contract_file import PATHS, SCHEMAS
 from tests.integration.conftest import Api
 
-PAGES = ("invite", "console", "docs")
+PAGES = ("invite", "me", "console", "docs")
 #: Compressed. Swagger UI is only loaded by /docs, and browsers keep it until the next version.
-LARGEST_BYTES = {"invite": 30_000, "console": 42_000, "docs": 550_000}
+LARGEST_BYTES = {"invite": 30_000, "me": 16_000, "console": 42_000, "docs": 550_000}
 #: Requests for a page and its files.
-MOST_REQUESTS = {"invite": 1, "console": 1, "docs": 8}
+MOST_REQUESTS = {"invite": 1, "me": 1, "console": 1, "docs": 8}
 OLDER = "pages/0123456789abcdef"
 
 

@@ -59,6 +59,7 @@ class Canaries:
         text = str(document)
         for pattern in (
             r"st_ses_[\w.-]+",
+            r"rt_[\w-]{43}",
             r"bytedToken=(\w+)",
             r"X-Signature=[^&\s']+",
             r"x-amz-signature': '(\w+)",

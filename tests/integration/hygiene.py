@@ -29,13 +29,13 @@ IDS = {
 #: What the functions add: ids, codes, numbers, and what an export counted.
 FACTS = IDS | {
     "asset", "assets", "call", "client_key", "code", "consent", "consent_text", "crun_asset_id", "export", "failed",
-    "left_out", "lost", "next", "outcome", "parts", "reconciled", "resubmissions", "seconds", "session", "sessions",
-    "source", "status", "there", "tombstone", "try", "type", "upstream_code", "wait_seconds",
+    "left_out", "lost", "next", "outcome", "parts", "receipt", "reconciled", "resubmissions", "seconds", "session",
+    "sessions", "source", "status", "there", "tombstone", "try", "type", "upstream_code", "wait_seconds",
 }  # fmt: skip
 MESSAGES = {
     "asset erased", "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked",
     "consent withdrawn", "credits", "crun called", "event published", "events left", "inventory", "invite renewed",
-    "invite revoked", "message given up", "message read", "reconciled", "refused", "result looked up",
+    "invite revoked", "message given up", "message read", "receipt issued", "reconciled", "refused", "result looked up",
     "session created", "session erased", "upload checked", "webhook",
 }  # fmt: skip
 DIMENSIONS = {"service", "cause", "code", "call", "outcome"}

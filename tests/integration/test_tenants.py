@@ -55,6 +55,11 @@ TABLE: dict[Route, Row] = {
     ("POST", "/sessions/{session_id}/consent"): Row(client=409, person=409, body=ANOTHER_TEXT),
     ("POST", "/sessions/{session_id}/consent/decline"): Row(client=403, person=200),
     ("POST", "/sessions/{session_id}/consent/withdraw"): Row(client=200, person=200),
+    ("POST", "/sessions/{session_id}/receipt"): Row(client=201, person=201),
+    ("GET", "/sessions/{session_id}/receipt"): Row(client=200, person=200),
+    ("DELETE", "/sessions/{session_id}/receipt"): Row(client=200, person=200),
+    # Neither is a receipt.
+    ("GET", "/receipt"): Row(client=403, person=403),
     ("PUT", "/sessions/{session_id}/consent_terms"): Row(client=200, person=403, body={"valid_days": 30}),
     # The person is not verified.
     ("GET", "/sessions/{session_id}/use"): Row(client=409, person=403),
@@ -73,10 +78,23 @@ TABLE: dict[Route, Row] = {
     ("DELETE", "/sessions/{session_id}/invite"): Row(client=200, person=403),
     ("POST", "/sessions/{session_id}/invite"): Row(client=201, person=403),
 }
+#: What a receipt permits on its own session, in an order that works. All other routes respond with 403.
+RECEIPT: dict[Route, int] = {
+    ("GET", "/receipt"): 200,
+    ("GET", "/sessions/{session_id}"): 200,
+    ("GET", "/sessions/{session_id}/assets/{asset_id}"): 200,
+    ("GET", "/sessions/{session_id}/assets/{asset_id}/preview"): 404,
+    ("GET", "/sessions/{session_id}/receipt"): 200,
+    ("POST", "/sessions/{session_id}/receipt"): 201,
+    ("POST", "/sessions/{session_id}/consent/withdraw"): 200,
+    ("DELETE", "/sessions/{session_id}"): 200,
+    ("DELETE", "/sessions/{session_id}/receipt"): 200,
+}
 #: Routes without credentials. The callback has its signature.
 PUBLIC: dict[Route, int] = {
     ("GET", "/callback/{session_id}/{attempt}/{signature}"): 404,
     ("GET", "/invite"): 200,
+    ("GET", "/me"): 200,
     ("GET", "/console"): 200,
     ("GET", "/pages/{version}/{file}"): 404,
     ("GET", "/docs"): 200,
@@ -195,6 +213,26 @@ def test_only_their_client_can_erase_a_session_and_an_asset(api: Api, client_key
     assert carol.reference not in tombstone.text
     assert tombstone.json()["status"] == "redacted"
     assert ask(carol.client, route, carol.ids).json() == tombstone.json()
+
+
+def test_a_receipt_permits_the_requests_of_its_page_only(alice: Tenant, dora: Tenant) -> None:
+    issued = ask(dora.person, ("POST", "/sessions/{session_id}/receipt"), dora.ids).json()
+    receipt = dora.client.with_credential(urlsplit(issued["receipt_url"]).fragment)
+    before = alice.seen(), dora.seen()
+    for route in TABLE:
+        if route not in RECEIPT:
+            assert ask(receipt, route, dora.ids).status_code == 403, route
+    # On another session it gets the response of a credential that does not exist.
+    denied = ask(dora.client.with_credential(issued["receipt_url"][-46:-1]), ("GET", "/receipt"), dora.ids)
+    for route in RECEIPT:
+        if "{session_id}" in route[1]:
+            for ids in (alice.ids, MISSING_IDS, ILL_FORMED):
+                refused = ask(receipt, route, ids)
+                assert (refused.status_code, refused.json()) == (403, denied.json()), route
+    assert (alice.seen(), dora.seen()) == before
+    for route, status in RECEIPT.items():
+        assert ask(receipt, route, dora.ids).status_code == status, route
+    assert ask(receipt, ("GET", "/receipt"), dora.ids).json() == denied.json(), "it has ended"
 
 
 @pytest.mark.parametrize("route", PUBLIC, ids=str)

@@ -119,7 +119,7 @@ def test_only_static_pages_are_excluded_from_the_count(before: str) -> None:
                 (static if page else others).add(path)
     static.remove("/invite")
     static.add("/invite?status=processing")
-    assert len(static) == 5
+    assert len(static) == 6
     assert {each for each in static if traffic.is_counted(before + each)} == set()
     assert {each for each in others if not traffic.is_counted(before + each)} == set()
     assert len(others) > 10

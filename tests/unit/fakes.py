@@ -212,9 +212,13 @@ class FakeConsentTexts:
     text: ConsentText = ConsentText("1", Language.EN, "Title", "First.\n\nSecond.")  # noqa: RUF009 - frozen
 
     def current(self, language: Language, terms: ConsentTerms | None = None) -> ConsentText:
-        """Returns the text as if it were in ``language``."""
+        """Returns the text as if it were in ``language``, with the purposes of the terms as its sentence."""
         named = (",".join(terms.purposes),) if terms else ()
         return replace(self.text, language=language, sentences=named, terms=terms.canonical if terms else "")
+
+    def purpose(self, name: str, language: Language) -> str:
+        """Returns the name, as if it were a word of ``language``."""
+        return f"{name} in {language.value}"
 
 
 @dataclass

@@ -29,6 +29,7 @@ from likeness_client import (
     DeletionKind,
     DeletionStatus,
     FileRequest,
+    Holder,
     Language,
     LikenessApiError,
     NewAsset,
@@ -60,6 +61,7 @@ from tests.contract_file import CONTRACT, EXAMPLES, PATHS, SCHEMAS
 FOR_OTHERS = {
     "/callback/{session_id}/{attempt}/{signature}",
     "/invite",
+    "/me",
     "/docs",
     "/openapi.json",
     "/console",
@@ -127,6 +129,10 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
     "recordConsent": [lambda client: client.record_consent(SES, TEXT)],
     "declineConsent": [lambda client: client.decline_consent(SES)],
     "withdrawConsent": [lambda client: client.withdraw_consent(SES)],
+    "issueReceipt": [lambda client: client.issue_receipt(SES)],
+    "getReceipt": [lambda client: client.consent_receipt(SES)],
+    "revokeReceipt": [lambda client: client.revoke_receipt(SES)],
+    "openReceipt": [lambda client: client.open_receipt("en"), lambda client: client.open_receipt()],
     "setConsentTerms": [
         lambda client: client.set_consent_terms(SES, TERMS),
         lambda client: client.set_consent_terms(SES, DAYS),
@@ -390,7 +396,7 @@ def test_every_enumeration_value_of_the_contract_is_known() -> None:
         ("NewSession", "start"): Start,
         ("Webhook", "state"): WebhookState,
     }
-    by_name = {"language": Language, "asset_type": AssetType}
+    by_name = {"language": Language, "asset_type": AssetType, "holder": Holder}
     seen = set()
     schemas = {name: each for name, each in SCHEMAS.items() if name not in _OF_OTHERS}
     for owner, name, words in _enums({"schemas": schemas}):

@@ -17,6 +17,7 @@ from tests.template_file import ROOT
 
 SESSION = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 TOKEN = issue_session_token([b"k" * 64], SESSION, "acme-2", 1_800_000_000)
+RECEIPT = "rt_" + "A" * 43
 STYLE = f"pages/{'0' * 16}/style.css"
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
@@ -51,15 +52,21 @@ def test_the_page_extracts_the_token_from_surrounding_text(before: str, after: s
     assert found[0] == TOKEN
 
 
-@pytest.mark.parametrize("path", [f"invite#{TOKEN}", f"invite%23{TOKEN}", f"invite#{TOKEN}&from=singlemessage"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(f"me#{RECEIPT}", f"me%23{RECEIPT}", f"invite#{TOKEN}", f"invite%23{TOKEN}"),
+        f"invite#{TOKEN}&from=singlemessage",
+    ],
+)
 @pytest.mark.parametrize("headers", [BROWSER, {}])
-def test_an_invite_link_whose_hash_is_encoded_gets_the_invite_page(
-    pages: ModuleType, path: str, headers: dict[str, str]
-) -> None:
+def test_a_link_whose_hash_is_encoded_gets_its_page(pages: ModuleType, path: str, headers: dict[str, str]) -> None:
     shown = opened(pages, path, headers)
     assert (shown["statusCode"], shown["headers"]["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert '<script type="module">' in shown["body"]
+    assert ('data-texts="texts_me_"' in shown["body"]) == path.startswith("me")
     assert TOKEN not in json.dumps(shown)
+    assert RECEIPT not in json.dumps(shown)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from build_openapi import built, read
 from likeness.contracts import drop_in
 from likeness.contracts.consent import ConsentAgreed, Terms, UseChecks
+from likeness.contracts.consent_receipt import Controller, consent_receipt
 from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, read_body
 from likeness.contracts.http import AssetRegistration, MoreRequests, NewSession
 from likeness.contracts.integration import key_view, webhook_view
@@ -29,7 +30,10 @@ from likeness.contracts.views import (
     consent_view,
     consents_view,
     page_view,
+    personal_view,
     preview_view,
+    receipt_view,
+    receipts_view,
     session_view,
     use_view,
 )
@@ -40,6 +44,7 @@ from likeness.domain.deletions import DeletionKind, DeletionStatus
 from likeness.domain.file_requests import FileRequest, RequestStatus
 from likeness.domain.files import UploadForm
 from likeness.domain.media.types import AssetType
+from likeness.domain.receipt import Holder, IssuedReceipt, Receipt
 from likeness.domain.session import (
     Attempt,
     AttemptStatus,
@@ -193,6 +198,7 @@ def test_a_bound_that_only_a_validator_checks_is_enforced(url: str) -> None:
 # Responses
 
 AT = 1_767_323_045.678
+RECEIPT = Receipt("d", AT)
 BARE = Session(
     id="ses_x", client_id="acme", status=SessionStatus.REQUIRES_INPUT, language=Language.EN, created_at=AT,
     updated_at=AT,
@@ -206,6 +212,7 @@ WHOLE = replace(
     last_error=Problem("attempt_failed", "Please try again.", upstream_code="10001"),
     consent=Consent("2026-11", "2026-01-15T09:30:05Z", "0" * 64, "en", "person", ("advertising",), AT),
     consent_terms=ConsentTerms(("advertising",), AT, set_at=AT),
+    person_receipt=RECEIPT,
     withdrawal=Withdrawal(AT, "person", "invite", ("attempt:2", "asset:ast_x")),
     attempts={
         1: Attempt(1, AttemptStatus.FAILED, "secret", AT, AT + 120, result_code="10001", answered_at=AT),
@@ -259,18 +266,21 @@ ENDPOINTS = [
     replace(ENDPOINT, failing_since=AT, paused_at=AT, last_failure="timeout"),
     replace(ENDPOINT, disabled_at=AT, disabled_reason="gone"),
 ]
+SESSIONS = [
+    session_view(BARE, [], max_attempts=10),
+    session_view(
+        WHOLE, [WAITING, ACTIVE, FAILED], uploads={WAITING.id: FORM}, max_attempts=10, h5_link="https://h5.test/",
+        invite_url="https://api.test/invite#st",
+    ),
+    session_view(OTHER, [WAITING, ACTIVE, FAILED, GONE], max_attempts=10, person=True),
+    session_view(ERASED, [WAITING, ACTIVE, FAILED, GONE]),
+    session_view(
+        DECLINED, [], consent_text=ConsentText("2026-11", Language.EN, "Title", "Text", ("Until then.",), "t")
+    ),
+]  # fmt: skip
 #: Views for each schema. Together they have every property, and every optional or nullable one absent or null.
 VIEWS: dict[str, list[Any]] = {
-    "Session": [
-        session_view(BARE, [], max_attempts=10),
-        session_view(
-            WHOLE, [WAITING, ACTIVE, FAILED], uploads={WAITING.id: FORM}, max_attempts=10, h5_link="https://h5.test/",
-            invite_url="https://api.test/invite#st",
-        ),
-        session_view(OTHER, [WAITING, ACTIVE, FAILED, GONE], max_attempts=10, person=True),
-        session_view(ERASED, [WAITING, ACTIVE, FAILED, GONE]),
-        session_view(DECLINED, [], consent_text=ConsentText("2026-11", Language.EN, "Title", "Text", ("So.",), "")),
-    ],
+    "Session": SESSIONS,
     "SessionPage": [
         page_view(SessionPage([BARE, WHOLE, OTHER, ERASED], "more", 1000, 1.5)),
         page_view(SessionPage([], None)),
@@ -290,6 +300,16 @@ VIEWS: dict[str, list[Any]] = {
         }
     ],
     "Preview": [preview_view("https://uploads.test/", 1_800_000_300.0, "image/png")],
+    "Receipt": [receipt_view(IssuedReceipt("d", "ses_x", "acme", Holder.PERSON, AT), "https://api.test/me#rt_x")],
+    "Receipts": [receipts_view(WHOLE)],
+    # Its session is one of the other views.
+    "PersonalPage": [
+        personal_view(BARE, [], Holder.PERSON, RECEIPT, agreed=text, sentences=["Until then."], now=AT, max_attempts=10)
+        | {"session": each}
+        for each in SESSIONS
+        for text in (None, ConsentText("2026-11", Language.EN, "Title", "Text", ("Until then.",), "t"))
+    ],
+    "ConsentReceipt": [consent_receipt(WHOLE, Controller("", "", "us-east-1", 30), None, (), {}, AT)],
     "ConsentText": [consent_text_view(ConsentText("2026-11", Language.EN, "Title", "Text", ("Until then.",), "t"))],
     "Stats": [stats_view([DAY], "more"), stats_view([], None)],
     "ClientKeys": [{"keys": [key_view(each) for each in KEYS]}],

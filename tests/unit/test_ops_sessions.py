@@ -13,10 +13,12 @@ from click.testing import CliRunner, Result
 from moto import mock_aws
 
 from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.receipts import DynamoReceipts
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.file_requests import FileRequest
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
+from likeness.domain.receipt import Holder, IssuedReceipt
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
 from ops.cli import main
 from tests.aws import described_stack, isolated_aws_environment, make_table
@@ -257,6 +259,21 @@ def test_erase_stops_executions_and_deletes_the_files(account: Account, make: Ca
     shown = json.loads(account.run("show", made.id, "--json").stdout)
     assert shown["erasure"]["complete"]
     assert account.run("erase", made.id, "--yes").stdout == result.stdout, "a second time changes nothing"
+
+
+def test_a_receipt_is_revoked_for_one_holder(account: Account, make: Callable[..., Session]) -> None:
+    made = make()
+    receipts = DynamoReceipts(boto3.client("dynamodb"), "inventory")
+    for holder in Holder:
+        receipts.add(IssuedReceipt(f"digest of {holder}", made.id, "acme", holder, NOW), None)
+    assert account.run("revoke-receipt", made.id, input="n\n").exit_code == 1
+    assert receipts.find("digest of person")
+    result = account.run("revoke-receipt", made.id, "--yes")
+    assert result.stdout == f"the person's link of {made.id} has ended\n"
+    assert (receipts.find("digest of person"), bool(receipts.find("digest of client"))) == (None, True)
+    assert account.run("revoke-receipt", made.id, "--yes").stdout.endswith("does not exist\n")
+    assert account.run("revoke-receipt", made.id, "--holder", "client", "--yes").exit_code == 0
+    assert receipts.find("digest of client") is None
 
 
 def test_an_interrupted_erasure_is_shown_and_can_be_finished(account: Account, make: Callable[..., Session]) -> None:

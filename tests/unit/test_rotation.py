@@ -59,7 +59,7 @@ def test_a_function_with_a_cached_old_key_accepts_signatures_of_the_new_one(keys
     assert list(early.current()) == [b"first"]
     keys.rotate("second")
     token = issue_session_token(keys.function().current(), SESSION, "acme", 2_000_000_000)
-    found = Authorize(_NoClients(), early, FakeClock())(token)
+    found = Authorize(_NoClients(), early, FakeClock(), _NoClients())(token)
     assert found
     assert (found.client_id, found.session_id) == ("acme", SESSION)
 

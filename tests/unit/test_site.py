@@ -132,8 +132,9 @@ def test_the_persons_page_contains_the_texts_of_their_browsers_language(accepted
     assert site.html("invite.html", other)["statusCode"] == 200, "a copy in another language is not current"
 
 
-def test_every_language_has_the_same_texts_with_the_same_placeholders() -> None:
-    found = {language: json.loads((PAGES / f"built/texts_{language}.json").read_text()) for language in Language}
+@pytest.mark.parametrize("name", ["texts_", "texts_me_"])
+def test_every_language_has_the_same_texts_with_the_same_placeholders(name: str) -> None:
+    found = {language: json.loads((PAGES / f"built/{name}{language}.json").read_text()) for language in Language}
     for texts in found.values():
         assert {key: set(re.findall(r"\{\w+\}", text)) for key, text in texts.items()} == {
             key: set(re.findall(r"\{\w+\}", text)) for key, text in found[Language.EN].items()
@@ -148,7 +149,8 @@ def test_the_persons_page_contains_the_limits() -> None:
 def test_an_older_page_that_loads_its_files_separately_gets_the_bundle() -> None:
     """A deployment may take place between a page's request and those for its files."""
     site = Site("https://s3.test/uploads")
-    for name in ("style.css", "invite.css", "invite.js", "console.css", "console.js", "icon.svg", "limits.json"):
+    bundles = [f"{name}.{end}" for name in ("invite", "me", "console") for end in ("css", "js")]
+    for name in ("style.css", *bundles, "icon.svg", "limits.json"):
         answer = site.file("0123456789abcdef", name)
         assert (answer["statusCode"], answer["headers"]["Cache-Control"]) == (200, "no-store")
     assert "import" not in site.file(site.version, "invite.js")["body"].partition(";")[0]

@@ -25,7 +25,10 @@ from likeness_client.models import (
     Language,
     NewAsset,
     Page,
+    PersonalPage,
     Preview,
+    Receipt,
+    Receipts,
     Session,
     SessionConsent,
     SessionStatus,
@@ -36,12 +39,13 @@ from likeness_client.models import (
     Use,
     UseResult,
     UseResults,
+    ValidReceipt,
     Webhook,
     WebhookReplay,
     Webhooks,
     WebhookTest,
 )
-from likeness_client.reading import read
+from likeness_client.reading import read, read_object
 from likeness_client.transport import Request, Retry, Timeout, Transport
 from likeness_client.uploads import Progress, send_file
 from likeness_client.waiting import OnChange, Poll, wait_until
@@ -300,6 +304,26 @@ class Client:
         """
         path = f"/sessions/{_id(session_id)}/consent/withdraw"
         return read(SessionConsent, self._transport.send(Request("POST", path)))
+
+    def issue_receipt(self, session_id: str) -> Receipt:
+        """Creates a personal link: with a client key, one of the client's own; with a person's credential, theirs.
+
+        It leads to the person's page, which withdraws and erases. An earlier link of the same side ends; the successor
+        of a receipt ends it when it is first opened.
+        """
+        return read(Receipt, self._transport.send(Request("POST", f"/sessions/{_id(session_id)}/receipt")))
+
+    def consent_receipt(self, session_id: str) -> dict[str, object]:
+        """Returns the receipt of the consent as JSON-LD, by the W3C guide for ISO/IEC TS 27560."""
+        return read_object(self._transport.send(Request("GET", f"/sessions/{_id(session_id)}/receipt")))
+
+    def revoke_receipt(self, session_id: str) -> tuple[ValidReceipt, ...]:
+        """Ends the personal link of the credential's side, and returns those that work. Can be repeated."""
+        return read(Receipts, self._transport.send(Request("DELETE", f"/sessions/{_id(session_id)}/receipt"))).receipts
+
+    def open_receipt(self, language: Language | None = None) -> PersonalPage:
+        """Returns what the page of a personal link shows. The credential must be the receipt, ``rt_…``."""
+        return read(PersonalPage, self._transport.send(Request("GET", "/receipt", _given(language=language))))
 
     def set_consent_terms(self, session_id: str, terms: ConsentTerms) -> SessionConsent:
         """Asks the person for a consent to other terms; the earlier consent holds until then."""

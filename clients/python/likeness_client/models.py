@@ -16,6 +16,8 @@ from typing import Literal
 Language = Literal["zh", "en", "zh-Hant"]
 Start = Literal["now", "on_open"]
 AssetType = Literal["Image", "Video", "Audio"]
+#: Who has a personal link.
+Holder = Literal["person", "client"]
 WebhookState = Literal["enabled", "failing", "paused", "disabled"]
 SessionStatus = Literal["requires_input", "processing", "verified", "canceled", "redacted"]
 AttemptStatus = Literal["open", "passed", "failed", "lapsed", "verified", "lost"]
@@ -252,6 +254,32 @@ class SessionConsent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ValidReceipt:
+    """A personal link that works, without the link. ``holder`` is ``person`` or ``client``."""
+
+    holder: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipts:
+    """The personal links of a session that work."""
+
+    session_id: str
+    receipts: tuple[ValidReceipt, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """A new personal link, ``receipt_url``. It is secret, and cannot be read again."""
+
+    session_id: str
+    holder: str
+    created_at: datetime
+    receipt_url: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class UsableAsset:
     """An active asset that may be used; ``uri`` is its ``asset://`` id."""
 
@@ -391,6 +419,8 @@ class Session(SessionSummary):
     verified_at: datetime | None = None
     #: The files that the person is asked for.
     requests: tuple[FileRequest, ...] = ()
+    #: The personal links that work.
+    receipts: tuple[ValidReceipt, ...] = ()
     #: When the person had nothing more to send.
     finished_at: datetime | None = None
     #: Whether it is verified and nothing more is expected. None from a service that does not have it yet.
@@ -408,6 +438,21 @@ class Session(SessionSummary):
         if self.settled is not None:
             return self.settled
         return self.status == "verified" and all(each.is_settled for each in self.assets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonalPage:
+    """What the page of a personal link shows.
+
+    ``agreed`` is the text that the person agreed to, None when the client answers for the consent. ``terms`` are
+    sentences.
+    """
+
+    holder: str
+    created_at: datetime
+    session: Session
+    agreed: ConsentText | None = None
+    terms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,12 @@ def read(kind: type[T], document: object) -> T:
     return kind(**found)
 
 
+def read_object(document: object) -> dict[str, object]:
+    """Returns ``document`` if it is a JSON object. Raises UnexpectedAnswerError otherwise."""
+    found: dict[str, object] = _expect(dict, document, "the response")
+    return found
+
+
 def _convert(hint: Any, value: Any, place: str) -> Any:
     """Returns a JSON value, which is not None, as the type of the hint."""
     if isinstance(hint, UnionType):

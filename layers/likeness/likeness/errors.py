@@ -6,6 +6,7 @@ LikenessError
 │   ├── NotFound                    404, also for a resource of another client
 │   │   └── NoPreview               404, an asset without a picture that browsers show
 │   ├── Forbidden                   403
+│   │   └── InvalidCredential       403, like a credential that the authorizer does not know
 │   ├── Conflict                    409
 │   └── TooManyAttempts             429
 ├── UpstreamError                   a request to crun failed
@@ -73,6 +74,12 @@ class Forbidden(RequestError):
     status = 403
     code = "forbidden"
     title = "The credential does not have permission for this request"
+
+
+class InvalidCredential(Forbidden):
+    """When a receipt was revoked or replaced, or is of another session: the same problem as API Gateway's."""
+
+    title = "The credential is not valid"
 
 
 class Conflict(RequestError):

@@ -60,6 +60,10 @@ class ConsentTexts:
         sentence = self._sentence(language, terms)
         return ConsentText(plain.version, language, plain.title, plain.text, (sentence,), terms.canonical)
 
+    def purpose(self, name: str, language: Language) -> str:
+        """See the port."""
+        return read_purposes(self._version).get(name, {}).get(language.value, name)
+
     def _read(self, version: str, language: Language) -> ConsentText:
         written = (_FOLDER / version / f"{language.value}.txt").read_text("utf-8")
         title, _, text = _filled(written, self._facts[language]).strip().partition("\n")
@@ -67,9 +71,7 @@ class ConsentTexts:
 
     def _sentence(self, language: Language, terms: ConsentTerms) -> str:
         words = _sentences()[language.value]
-        parts = read_purposes(self._version)
-        # A purpose that was removed from the list since then is named by its id.
-        named = [parts.get(each, {}).get(language.value, each) for each in terms.purposes]
+        named = [self.purpose(each, language) for each in terms.purposes]
         facts = self._facts[language] | {"purposes": _joined(words, named)}
         if terms.valid_days is not None:
             return _filled(words["days"], facts | {"days": str(terms.valid_days)})

@@ -1,4 +1,4 @@
-"""The inventory as JSON Lines: the exported fields of sessions, assets, consents and client keys.
+"""The inventory as JSON Lines: the exported fields of sessions, assets, consents, receipts and client keys.
 
 A field is exported when its declaration says so (domain/fields.py) or when it is listed here, so new fields are
 excluded by default. Never exported: byted tokens, callback and return URLs, leases, drivers, webhooks, the rate
@@ -47,6 +47,7 @@ _SINGLE = {
             *("purposes", "valid_until", "terms_set_at", "credential", "withdrawn_at"),
         ),
     ),
+    "RECEIPT": ("receipt", ("pk", "sk", "session_id", "client_id", "holder", "created_at", "replaces")),
     "EARLIER": ("earlier_asset_id", ("pk", "sk", "upstream_id")),
     "CONSENT_TEXTS": ("consent_text", ("pk", "sk", "text_version", "language", "title", "text", "sentences", "terms")),
     "CLIENT_KEYS": (
@@ -146,7 +147,7 @@ def read_line(text: bytes) -> Values:
 
 
 def single_item(line: Values) -> Values:
-    """Returns the item of a consent, a consent text or a client key. Raises BadLine when it is not valid."""
+    """Returns the item of a consent, a consent text, a receipt or a client key. Raises BadLine when it is not valid."""
     family, fields = _KINDS[line["kind"]]
     item = _kept(line, fields)
     if str(item.get("pk", "")).partition("#")[0] != family or not isinstance(item.get("sk"), str) or not item["sk"]:

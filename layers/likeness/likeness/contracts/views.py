@@ -13,6 +13,7 @@ from likeness.domain.fields import shown
 from likeness.domain.file_requests import FileRequest
 from likeness.domain.files import UploadForm
 from likeness.domain.progress import is_settled, request_status
+from likeness.domain.receipt import Holder, IssuedReceipt, Receipt
 from likeness.domain.session import Attempt, Consent, Problem, Session, SessionPage
 from likeness.domain.terms import ConsentTerms, Withdrawal
 
@@ -225,6 +226,7 @@ def session_view(
             "verified_at": iso(session.verified_at),
             "assets": [asset_view(each, (uploads or {}).get(each.id)) for each in assets],
             "requests": [request_view(each, assets) for each in session.requests.values()],
+            "receipts": receipts_view(session)["receipts"],
             "finished_at": iso(session.finished_at),
             "settled": is_settled(session, assets, now),
         }
@@ -245,6 +247,51 @@ def session_view(
     if invite_url:
         view["invite_url"] = invite_url
     return view
+
+
+def receipt_view(issued: IssuedReceipt, url: str) -> dict[str, Any]:
+    """A new receipt, with its personal link, which only this response contains."""
+    return {
+        "session_id": issued.session_id,
+        "holder": issued.holder.value,
+        "created_at": iso(issued.created_at),
+        "receipt_url": url,
+    }
+
+
+def receipts_view(session: Session) -> dict[str, Any]:
+    """The valid receipts of a session, without their links."""
+    found = [(each, session.receipt_of(each)) for each in Holder]
+    return {
+        "session_id": session.id,
+        "receipts": [{"holder": each.value, "created_at": iso(it.created_at)} for each, it in found if it],
+    }
+
+
+def personal_view(
+    session: Session,
+    assets: Sequence[Asset],
+    holder: Holder,
+    receipt: Receipt | None,
+    *,
+    agreed: ConsentText | None,
+    sentences: Sequence[str],
+    now: float,
+    max_attempts: int,
+) -> dict[str, Any]:
+    """What the page of a personal link shows.
+
+    ``agreed`` is the text that the person agreed to, and ``sentences`` name the terms in the reader's language.
+    ``uses`` is where the likeness was used.
+    """
+    return {
+        "holder": holder.value,
+        "created_at": iso(receipt.created_at) if receipt else None,
+        "session": session_view(session, assets, now=now, max_attempts=max_attempts, person=True),
+        "agreed": consent_text_view(agreed) if agreed else None,
+        "terms": list(sentences),
+        "uses": [],
+    }
 
 
 def page_view(page: SessionPage) -> dict[str, Any]:

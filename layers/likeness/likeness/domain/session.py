@@ -13,6 +13,7 @@ from typing import Any
 
 from likeness.domain.fields import about, from_values
 from likeness.domain.file_requests import FileRequest, read_requests
+from likeness.domain.receipt import Holder, Receipt
 from likeness.domain.terms import ConsentStatus, ConsentTerms, Withdrawal
 from likeness.errors import Conflict
 
@@ -152,6 +153,9 @@ class Session:
     asks_person: bool = field(default=False, metadata=about(sparse=True, exported=True))
     #: Set from a withdrawal until the next consent.
     withdrawal: Withdrawal | None = field(default=None, metadata=about(Withdrawal, exported=True))
+    #: The valid receipts. They stay valid after an erasure, which their page then shows.
+    person_receipt: Receipt | None = field(default=None, metadata=about(Receipt, exported=True))
+    client_receipt: Receipt | None = field(default=None, metadata=about(Receipt, exported=True))
     #: The last notice about the end of its consent, in days before it (see domain/terms.py).
     consent_notice: int | None = field(default=None, metadata=about(exported=True))
     group_id: str | None = field(default=None, metadata=about(exported=True))
@@ -170,6 +174,8 @@ class Session:
     #: The number of the valid invite link, 0 for the one that was created with the session.
     invite: int = field(default=0, metadata=about(sparse=True, exported=True))
     erased_at: float | None = field(default=None, metadata=about(exported=True))
+    #: The kind of credential that erased it: ``client``, ``receipt`` or ``policy``. None on those of earlier versions.
+    erased_by: str | None = field(default=None, metadata=about(exported=True))
     #: By number, which is the key in the stored mapping. The index of a client's sessions does not include them.
     attempts: dict[int, Attempt] = field(default_factory=dict, metadata=about(_attempts))
     #: By name, which is the key in the stored mapping, in the order in which the client made them.
@@ -250,6 +256,10 @@ class Session:
             raise Conflict("The consent was withdrawn", code="consent_withdrawn")
         if status is ConsentStatus.EXPIRED:
             raise Conflict("The consent has expired", code="consent_expired")
+
+    def receipt_of(self, holder: Holder) -> Receipt | None:
+        """The valid receipt of a holder."""
+        return self.person_receipt if holder is Holder.PERSON else self.client_receipt
 
     @property
     def has_new_terms(self) -> bool:

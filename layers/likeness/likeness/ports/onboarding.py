@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # annotations alone need them
     from likeness.domain.consent import ConsentText
     from likeness.domain.executions import ExecutionStatus, Results
     from likeness.domain.file_requests import FileRequest
+    from likeness.domain.receipt import Holder, IssuedReceipt, Receipt
     from likeness.domain.session import (
         Attempt,
         AttemptStatus,
@@ -124,6 +125,10 @@ class SessionStore(Protocol):
         """Stores a text permanently, before a person agrees to it."""
         ...
 
+    def find_consent_text(self, sha256: str) -> ConsentText | None:
+        """The text with this digest, as a person agreed to it."""
+        ...
+
     def record_consent(self, session: Session, consent: Consent, now: float) -> None:
         """Adds a consent to the ledger and to the session, which is as it was read.
 
@@ -196,11 +201,44 @@ class SessionStore(Protocol):
         ...
 
 
+class Receipts(Protocol):
+    """Receipts: each has an item of its own, and its session has the valid one of each holder."""
+
+    def add(self, issued: IssuedReceipt, before: Receipt | None) -> None:
+        """Makes a receipt the valid one of its holder, in place of ``before``, which ends.
+
+        Raises ConditionFailed when the session is erased, or has another receipt by now.
+        """
+        ...
+
+    def add_pending(self, issued: IssuedReceipt) -> None:
+        """Stores a receipt that becomes valid with its first use, in place of the one that it ``replaces``.
+
+        Raises ConditionFailed when the session is erased, or that one is not valid anymore.
+        """
+        ...
+
+    def use(self, session_id: str, holder: Holder, receipt: Receipt, replaces: str) -> None:
+        """Makes a pending receipt the valid one, and ends the one that it replaces. A repetition changes nothing.
+
+        Raises ConditionFailed when another one is valid.
+        """
+        ...
+
+    def revoke(self, session: Session, holder: Holder) -> None:
+        """Ends the holder's receipt that ``session`` has. Raises ConditionFailed when it has another one by now."""
+        ...
+
+
 class ConsentTexts(Protocol):
     """The operator's consent texts."""
 
     def current(self, language: Language, terms: ConsentTerms | None = None) -> ConsentText:
         """The current text, with sentences that name ``terms``."""
+        ...
+
+    def purpose(self, name: str, language: Language) -> str:
+        """The words for a purpose, in a sentence; its name when the operator's list does not have it anymore."""
         ...
 
 

@@ -20,9 +20,10 @@ class UpkeepStore(Protocol):
         """
         ...
 
-    def redact_session(self, session: Session, now: float, *, stays_due: bool = False) -> bool:
+    def redact_session(self, session: Session, now: float, *, by: str = "client", stays_due: bool = False) -> bool:
         """Removes all personal data from a session; returns False when it has changed: read it again.
 
+        ``by`` is the kind of credential that asked for it, which is stored (see ``Session.erased_by``).
         ``stays_due``: for the policy about withdrawals. The session stays due until ``record_erasure``, and is not
         erased when its consent is not withdrawn anymore.
         """

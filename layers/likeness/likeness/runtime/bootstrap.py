@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from likeness.adapters.secrets import RotatingKeys, Secret
     from likeness.adapters.table.client_keys import DynamoClientKeys
     from likeness.adapters.table.rate_limiter import RateLimiter
+    from likeness.adapters.table.receipts import DynamoReceipts
     from likeness.adapters.table.upstream_ids import DynamoUpstreamIds
     from likeness.adapters.workflows import StepFunctions
     from likeness.contracts.messages import Message
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from likeness.steps.onboarding.check_use import CheckUse
     from likeness.steps.onboarding.create_session import CreateSession
     from likeness.steps.onboarding.get_session import GetSession
+    from likeness.steps.onboarding.issue_receipt import IssueReceipt
     from likeness.steps.onboarding.look_up_result import LookUpResult
     from likeness.steps.onboarding.open_link import OpenLink
     from likeness.steps.onboarding.receive_callback import ReceiveCallback
@@ -221,7 +223,29 @@ def authorize() -> Authorize:
     """The step of functions/authorize."""
     from likeness.steps.onboarding.authorize import Authorize
 
-    return Authorize(client_keys(), _signing_keys(), SystemClock())
+    return Authorize(client_keys(), _signing_keys(), SystemClock(), _receipts())
+
+
+def _receipts() -> DynamoReceipts:
+    from likeness.adapters.table.receipts import DynamoReceipts
+
+    return DynamoReceipts(client("dynamodb"), text("TABLE_NAME"))
+
+
+def issue_receipt() -> IssueReceipt:
+    """The step of functions/issue_receipt."""
+    import secrets
+
+    from likeness.contracts.consent_receipt import Controller
+    from likeness.steps.onboarding.issue_receipt import IssueReceipt
+
+    texts = _consent_texts()
+    operator = operator_info()
+    controller = Controller(
+        operator.name, operator.contact, client("dynamodb").meta.region_name, int(number("UPLOAD_RETENTION_DAYS"))
+    )
+    most = int(number("MAX_ATTEMPTS_PER_SESSION"))
+    return IssueReceipt(store(), _receipts(), texts, SystemClock(), secrets.token_bytes, controller, most)
 
 
 def create_session() -> CreateSession:

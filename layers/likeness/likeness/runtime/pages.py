@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: ``layers/likeness/pages``, beside the package; the layer's build copies it to ``/opt/python/pages``.
 _FOLDER = Path(__file__).parents[2] / "pages"
 #: The sources of the files in ``built``: their endings, by folder.
-_BUNDLED = {"shared": (".js",), "invite": (".js", ".css"), "console": (".js", ".css")}
+_BUNDLED = {"shared": (".js",), "invite": (".js", ".css"), "me": (".js", ".css"), "console": (".js", ".css")}
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",

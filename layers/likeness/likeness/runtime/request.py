@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from likeness.domain.caller import Caller
 from likeness.domain.ids import known_correlation_id, trace_root
+from likeness.domain.receipt import Holder
 from likeness.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
@@ -56,13 +57,15 @@ def authorization_of(event: AuthorizerEvent, caller: Caller | None) -> Authorize
             found["invite"] = str(caller.invite)
         if caller.purpose:
             found["purpose"] = caller.purpose
+        if caller.receipt:
+            found |= {"receipt": caller.receipt, "holder": caller.holder.value, "replaces": caller.replaces}
     statement = {
         "Action": "execute-api:Invoke",
         "Effect": "Allow" if caller else "Deny",
         "Resource": f"{api}/{stage}/*",
     }
     return {
-        # The access log has the principal: the client, or the session of the invite link.
+        # The access log has the principal: the client, or the session of the invite link or receipt.
         "principalId": (caller.session_id or caller.client_id) if caller else "unknown",
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
         "context": found,
@@ -80,6 +83,9 @@ def caller_of(event: Mapping[str, Any]) -> Caller:
         session_id=found.get("session_id") or None,
         invite=int(found.get("invite") or 0),
         purpose=found.get("purpose") or "",
+        receipt=found.get("receipt") or "",
+        holder=Holder(found.get("holder") or Holder.PERSON),
+        replaces=found.get("replaces") or "",
     )
 
 

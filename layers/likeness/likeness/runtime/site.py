@@ -1,6 +1,6 @@
 """The product's pages. URLs of their files include a digest of all files, so browsers can cache them indefinitely.
 
-The person's page and the console each contain their script, style and icon, so one request gets the page
+The persons' pages and the console each contain their script, style and icon, so one request gets the page
 (docs/adr/0016-a-page-is-one-file.md). The person's page also contains the limits of files, and texts in one language.
 """
 
@@ -40,19 +40,22 @@ _DIGEST = re.compile("[0-9a-f]{16}")
 _LIMITS = "limits.json"
 _CONTRACT = "openapi.json"
 _OPERATORS_LOGO = "logo.svg"
-#: Placeholders of the person's page: the logo, or else the product's icon; whether to announce a sign-in; its data.
+#: Placeholders of the persons' pages: the logo, or else the product's icon; whether to announce a sign-in; its data.
 _MARK, _SIGN_IN, _TEXTS, _LIMIT_FACTS = "__MARK__", "__SIGN_IN__", "__TEXTS__", "__LIMITS__"
 #: Placeholders of the pages that are one file.
 _ICON, _STYLE, _SCRIPT, _EARLY = "__ICON__", "__STYLE__", "__SCRIPT__", "__EARLY__"
 #: The pages by their routes.
-_HTML = {"/invite": "invite.html", "/console": "console.html", "/docs": "docs.html"}
+_HTML = {"/invite": "invite.html", "/me": "me.html", "/console": "console.html", "/docs": "docs.html"}
 #: The pages that contain their style and scripts: the files of these, by placeholder.
 _WHOLE = {
     "invite.html": {_STYLE: "invite.css", _EARLY: "invite_early.js", _SCRIPT: "invite.js"},
+    "me.html": {_STYLE: "me.css", _SCRIPT: "me.js"},
     "console.html": {_STYLE: "console.css", _SCRIPT: "console.js"},
 }
-#: The page that has languages.
-_PERSONS = "invite.html"
+#: The pages that have languages: how the names of the files with their texts begin.
+_TEXTS_OF = {"invite.html": "texts_", "me.html": "texts_me_"}
+#: The pages whose links contain a credential.
+_OF_LINKS = ("invite", "me")
 #: The most characters of a logo that is in the page. A larger one is a file, which browsers keep.
 _SMALL_LOGO = 1500
 #: Parts of a language's tag that mean traditional Chinese.
@@ -136,10 +139,11 @@ class Site:
         resource, path = event["resource"], event.get("pathParameters") or {}
         if resource == "/{path+}":
             wanted = unquote(path["path"])
-            # Some chat apps encode the "#" of an invite link, so its token is part of the path. The page reads it.
-            if not wanted.startswith("invite#") or "/" in wanted:
+            # Some chat apps encode the "#" of a link, so its credential is part of the path. The page reads it.
+            name = wanted.partition("#")[0]
+            if "#" not in wanted or name not in _OF_LINKS or "/" in wanted:
                 raise NotFound("Route not found")
-            return self.html(_HTML["/invite"], headers_of(event))
+            return self.html(_HTML[f"/{name}"], headers_of(event))
         if resource in _HTML and event["path"].endswith("/"):
             return redirect(f"..{resource}")  # a page's files have relative URLs; the browser keeps the fragment
         if resource in _HTML:
@@ -177,7 +181,7 @@ class Site:
 
     def html(self, name: str, headers: Mapping[str, str]) -> dict[str, Any]:
         """The page ``name``, which browsers revalidate each time; 304 when their copy is current."""
-        language = language_of(headers.get("accept-language", "")) if name == _PERSONS else ""
+        language = language_of(headers.get("accept-language", "")) if name in _TEXTS_OF else ""
         if (name, language) not in self._made:
             self._made[name, language] = self._make(name, language)
         body, allowed = self._made[name, language]
@@ -203,7 +207,7 @@ class Site:
             style, *scripts = map(_hash, whole.values())
             allowed = policy(self._upload_addresses, style=style, script=" ".join(scripts))
         if language:
-            texts = files()[f"texts_{language}.json"].read_text("utf-8").strip()
+            texts = files()[f"{_TEXTS_OF[name]}{language}.json"].read_text("utf-8").strip()
             parts |= {_TEXTS: f'{{"language":"{language}","texts":{texts}}}', _LIMIT_FACTS: self._limits}
         logo = self._logo(name, pages)
         parts |= {LOGO: logo, _MARK: logo or picture(icon, 1), _SIGN_IN: self._sign_in}

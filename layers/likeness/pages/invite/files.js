@@ -128,9 +128,31 @@ export class FilesStep {
       this.show();
       this.heading.focus();
     } }, t("finish_more"));
-    this.endPart = h("div", { class: "finish" }, this.finish.button, ask, trouble.element, this.addMore);
+    this.receipt = this.receiptPart();
+    this.endPart = h("div", { class: "finish" }, this.finish.button, ask, trouble.element, this.receipt, this.addMore);
     this.ask = ask;
     return this.endPart;
+  }
+
+  /** Offers a receipt of the consent: its link leads to the person's own page. */
+  receiptPart() {
+    const { app } = this;
+    const { t } = app;
+    const trouble = errorSlot();
+    const get = busyButton(t("receipt_get"), t("receipt_getting"), async () => {
+      trouble.clear();
+      try {
+        const { receipt_url: url } = await call(app.key, "POST", app.path("/receipt"));
+        location.assign(`me${new URL(url).hash}`);
+      } catch (error) {
+        app.explain(trouble, error);
+      }
+    }, "button second");
+    const known = app.session.receipts?.find((each) => each.holder === "person");
+    return h("section", { "aria-labelledby": "receipt-heading", hidden: true },
+      setHeading(h("h2", { id: "receipt-heading" }), t("receipt_heading")), h("p", {}, t("receipt_offer")),
+      known ? h("p", { class: "detail" }, t("receipt_again", { date: t.date(known.created_at) })) : null,
+      get.button, trouble.element);
   }
 
   /** Shows the button for the end: as the main action unless required files are missing or nothing was sent. */
@@ -141,6 +163,7 @@ export class FilesStep {
     this.finishing = { main, words: main ? "finish" : missing.length ? "finish_without" : "finish_empty" };
     this.finish.button.hidden = finished || phase === "sending";
     this.addMore.hidden = !finished;
+    this.receipt.hidden = !finished;
     this.finish.button.classList.toggle("second", !main);
     if (this.finish.button.getAttribute("aria-disabled") !== "true") setText(this.finish.words, t(this.finishing.words));
     const names = missing.map((each) => each.name).join(t("comma"));

@@ -220,6 +220,21 @@ export const TEXTS = {
     "比平時久了一些。您可以關閉頁面，稍後用同一連結回來，什麼都不會遺失。",
   ],
 
+  receipt_heading: ["您的凭证", "Your receipt", "您的憑證"],
+  receipt_offer: [
+    "保存您的个人链接：您可以随时查看保存的内容和您同意的事项，撤回授权或删除全部内容。",
+    "Keep your personal link. It shows what is kept of you and what you agreed to, and you can withdraw or erase " +
+      "everything at any time.",
+    "保存您的個人連結：您可以隨時檢視保存的內容和您同意的事項，撤回授權或刪除全部內容。",
+  ],
+  receipt_again: [
+    "您已于{date}获取过链接。获取新链接后，之前的链接将失效。",
+    "You have had a link since {date}. A new one ends it.",
+    "您已於{date}取得過連結。取得新連結後，之前的連結將失效。",
+  ],
+  receipt_get: ["获取我的凭证", "Get my receipt", "取得我的憑證"],
+  receipt_getting: ["正在获取…", "Getting it…", "正在取得…"],
+
   files_heading: ["验证通过！请添加您的文件", "You passed! Now add your files", "驗證通過！請新增您的檔案"],
   files_heading_left: ["还需要 {count} 个文件", "{count} more files needed", "還需要 {count} 個檔案"],
   files_heading_left_one: ["还需要 1 个文件", "1 more file needed", "還需要 1 個檔案"],

@@ -7,6 +7,8 @@ export const LANGUAGES = { zh: "简体中文", en: "English", "zh-Hant": "繁體
 
 /** The texts that the page has, by language. @type {Map<string, Promise<Record<string, string>>>} */
 const TEXTS = new Map();
+/** How the names of the files with the page's texts begin. */
+const NAMES = document.body.dataset.texts ?? "texts_";
 const first = given("texts");
 
 /** Returns the words of the language that the server has chosen, null in a page of an earlier version. */
@@ -15,7 +17,7 @@ export const firstWords = () => first && words(first.language, first.texts);
 /** Returns the words of a language (see `words`), and loads its texts if the page does not have them. */
 export async function wordsIn(language) {
   if (language === first?.language) return firstWords();
-  if (!TEXTS.has(language)) TEXTS.set(language, load(`texts_${language}.json`));
+  if (!TEXTS.has(language)) TEXTS.set(language, load(`${NAMES}${language}.json`));
   return words(language, await TEXTS.get(language));
 }
 

@@ -23,7 +23,9 @@ from likeness.adapters.table.items import (
     asset_item,
     asset_key,
     consent_item,
+    consent_text_from,
     consent_text_item,
+    consent_text_key,
     earlier_id_item,
     earlier_ids,
     encode,
@@ -402,6 +404,11 @@ class DynamoStore:
                 self._client.put_item(TableName=self._table, Item=consent_text_item(text))
             self._kept_texts.add(text.sha256)
 
+    def find_consent_text(self, sha256: str) -> ConsentText | None:
+        """See the port."""
+        item = self._get(consent_text_key(sha256))
+        return consent_text_from(item) if item else None
+
     def record_consent(self, session: Session, consent: Consent, now: float) -> None:
         """See the port. One transaction: the ledger's entry and the session's copy."""
         terms = session.consent_terms
@@ -592,7 +599,7 @@ class DynamoStore:
 
     # -- erasure ----------------------------------------------------------------------------------------------
 
-    def redact_session(self, session: Session, now: float, *, stays_due: bool = False) -> bool:
+    def redact_session(self, session: Session, now: float, *, by: str = "client", stays_due: bool = False) -> bool:
         """See the port. Attempts keep their numbers and outcomes, but not their tokens."""
         numbers = {f"#n{number}": str(number) for number in session.attempts}
         tokens = "".join(f", attempts.{name}.byted_token = :gone" for name in numbers)
@@ -604,9 +611,9 @@ class DynamoStore:
             del names["#due_at"]
         return self._update_if(
             session_key(session.id),
-            f"SET #status = :redacted, updated_at = :now{tokens}{changes}",
+            f"SET #status = :redacted, updated_at = :now, erased_by = :by{tokens}{changes}",
             condition,
-            _values(redacted="redacted", now=now, count=len(numbers)) | (_values(gone="") if numbers else {}),
+            _values(redacted="redacted", now=now, by=by, count=len(numbers)) | (_values(gone="") if numbers else {}),
             numbers | names,
         )
 

@@ -12,7 +12,7 @@ from likeness.domain.due import asset_due_at, session_due_at, shard_of
 from likeness.domain.fields import from_values, to_values
 from likeness.domain.ids import bare
 from likeness.domain.media.types import AssetType
-from likeness.domain.session import Consent, Session, SessionStatus
+from likeness.domain.session import Consent, Language, Session, SessionStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
@@ -93,6 +93,11 @@ def client_key_key(digest: str) -> Item:
     return {"pk": {"S": CLIENT_KEYS}, "sk": {"S": digest}}
 
 
+def receipt_key(digest: str) -> Item:
+    """Returns the primary key of a receipt, by its SHA-256."""
+    return {"pk": {"S": f"RECEIPT#{digest}"}, "sk": {"S": "RECEIPT"}}
+
+
 def consent_item(session: Session, consent: Consent) -> Item:
     """Returns an entry of the ledger. It is never changed or deleted, and contains no personal data.
 
@@ -118,6 +123,11 @@ def _ledger_key(session: Session, at: float, of: str) -> dict[str, Any]:
     return key | {"session_id": session.id, "client_id": session.client_id}
 
 
+def consent_text_key(sha256: str) -> Item:
+    """Returns the primary key of a consent text."""
+    return {"pk": {"S": "CONSENT_TEXTS"}, "sk": {"S": sha256}}
+
+
 def consent_text_item(text: ConsentText) -> Item:
     """Returns the item of a consent text, keyed by its digest, to which the ledger's entries refer."""
     return encode_item(
@@ -131,6 +141,21 @@ def consent_text_item(text: ConsentText) -> Item:
             "sentences": list(text.sentences) or None,
             "terms": text.terms or None,
         }
+    )
+
+
+def consent_text_from(item: Item) -> ConsentText:
+    """Returns the consent text in an item."""
+    from likeness.domain.consent import ConsentText  # only a receipt needs it
+
+    values = decode_item(item)
+    return ConsentText(
+        values["text_version"],
+        Language(values["language"]),
+        values["title"],
+        values["text"],
+        tuple(values.get("sentences", ())),
+        values.get("terms", ""),
     )
 
 

@@ -1,4 +1,4 @@
-"""Resolves ``x-api-key``: a client key to a client, a session token to a person."""
+"""Resolves ``x-api-key``: a client key to a client, a session token to a person, a receipt to its holder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from likeness.domain.caller import Caller, key_digest
+from likeness.domain.receipt import receipt_digest
 from likeness.domain.signing import read_session_token
 from likeness.ports.system import Clock, SigningKeys
 
@@ -17,6 +18,14 @@ class ClientKeys(Protocol):
 
     def find(self, key_hash: str) -> Caller | None:
         """Returns the client of a key that is not revoked."""
+        ...
+
+
+class Receipts(Protocol):
+    """The stored hashes of receipts."""
+
+    def find(self, digest: str) -> Caller | None:
+        """Returns the holder of a receipt that exists. Its session decides whether it is valid (``Caller.own``)."""
         ...
 
 
@@ -34,6 +43,7 @@ class Authorize:
     client_keys: ClientKeys
     keys: SigningKeys
     clock: Clock
+    receipts: Receipts
 
     def __call__(self, credential: str) -> Caller | None:
         """Returns the caller, None when the credential is not valid."""
@@ -41,6 +51,9 @@ class Authorize:
             return client_of(self.client_keys, credential)
         if len(credential) > _LONGEST_CREDENTIAL:
             return None
+        if credential.startswith("rt_"):
+            digest = receipt_digest(credential)
+            return self.receipts.find(digest) if digest else None
         now = self.clock.now()
         token = read_session_token(self.keys.current(), credential, now)
         if token is None and credential.startswith("st_"):

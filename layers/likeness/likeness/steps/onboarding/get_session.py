@@ -26,25 +26,30 @@ _OF_SESSION = "session"
 _PAGE_SIZE = re.compile("[1-9][0-9]?|100")
 
 
-def own_asset(store: AssetStore, caller: Caller, session_id: str, asset_id: str) -> tuple[Session, Asset | None]:
+def own_asset(
+    store: AssetStore, caller: Caller, session_id: str, asset_id: str, *, by_receipt: bool = False
+) -> tuple[Session, Asset | None]:
     """Returns the caller's session and one of its assets, None when it has no such asset.
 
-    Raises NotFound for the session. Malformed ids cause no read.
+    Raises NotFound for the session. Malformed ids cause no read. ``by_receipt``: see ``Caller.own``.
     """
     known = SESSION_ID.fullmatch(session_id) and ASSET_ID.fullmatch(asset_id)
     session, asset = store.load_asset(session_id, asset_id) if known else (None, None)
-    return caller.own(session), asset
+    return caller.own(session, by_receipt=by_receipt), asset
 
 
-def own_session(store: SessionStore, caller: Caller, session_id: str) -> Session:
-    """Returns the caller's session. Raises NotFound. A malformed id causes no read."""
-    return caller.own(store.get_session(session_id) if SESSION_ID.fullmatch(session_id) else None)
+def own_session(store: SessionStore, caller: Caller, session_id: str, *, by_receipt: bool = False) -> Session:
+    """Returns the caller's session. Raises NotFound. A malformed id causes no read. See ``Caller.own``."""
+    found = store.get_session(session_id) if SESSION_ID.fullmatch(session_id) else None
+    return caller.own(found, by_receipt=by_receipt)
 
 
-def own_session_with_assets(store: AssetStore, caller: Caller, session_id: str) -> tuple[Session, list[Asset]]:
+def own_session_with_assets(
+    store: AssetStore, caller: Caller, session_id: str, *, by_receipt: bool = False
+) -> tuple[Session, list[Asset]]:
     """Returns the caller's session and all its assets. Raises NotFound. A malformed id causes no read."""
     session, assets = store.load(session_id) if SESSION_ID.fullmatch(session_id) else (None, [])
-    return caller.own(session), assets
+    return caller.own(session, by_receipt=by_receipt), assets
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class GetSession:
             raise InvalidRequest(
                 f"consent_text: must be one of {', '.join((_OF_SESSION, *Language))}", field="consent_text"
             )
-        session, assets = own_session_with_assets(self.store, caller, session_id)
+        session, assets = own_session_with_assets(self.store, caller, session_id, by_receipt=True)
         now = self.clock.now()
         text = self._text(session, consent_text, now) if consent_text else None
         return session_view(
@@ -84,7 +89,7 @@ class GetSession:
 
     def asset(self, caller: Caller, session_id: str, asset_id: str) -> dict[str, Any]:
         """Returns one asset's view."""
-        _, asset = own_asset(self.store, caller, session_id, asset_id)
+        _, asset = own_asset(self.store, caller, session_id, asset_id, by_receipt=True)
         if asset is None:
             raise NotFound("Asset not found")
         return asset_view(asset)
@@ -94,7 +99,7 @@ class GetSession:
 
         Raises NotFound, and NoPreview for an asset without a picture that browsers show.
         """
-        _, asset = own_asset(self.store, caller, session_id, asset_id)
+        _, asset = own_asset(self.store, caller, session_id, asset_id, by_receipt=True)
         if asset is None:
             raise NotFound("Asset not found")
         if not asset.has_preview:

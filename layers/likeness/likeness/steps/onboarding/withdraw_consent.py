@@ -39,7 +39,7 @@ class WithdrawConsent:
 
         Raises NotFound, and Conflict for a session that is canceled or erased. A person needs no valid client key.
         """
-        session = own_session(self.store, caller, session_id)
+        session = own_session(self.store, caller, session_id, by_receipt=True)
         if _is_open_to(caller, session):
             _require_open(session)
             known = session.withdrawal.in_flight if session.withdrawal else None
@@ -47,19 +47,19 @@ class WithdrawConsent:
                 made = Withdrawal(self.clock.now(), caller.source, caller.credential, known)
                 self.store.withdraw_consent(session, made)
             except ConditionFailed:
-                session = own_session(self.store, caller, session_id)
+                session = own_session(self.store, caller, session_id, by_receipt=True)
                 if _is_open_to(caller, session):
                     _require_open(session)
                     raise Conflict(_CHANGED, retry_after=1) from None
             else:
-                session = own_session(self.store, caller, session_id)
+                session = own_session(self.store, caller, session_id, by_receipt=True)
         if session.withdrawal is None or session.withdrawal.in_flight is None:
             session = self._listed(caller, session_id)
         return consents_view(session, self.clock.now())
 
     def _listed(self, caller: Caller, session_id: str) -> Session:
         session, assets = self.store.load(session_id)
-        session = caller.own(session)
+        session = caller.own(session, by_receipt=True)
         if session.withdrawal is None:
             raise Conflict(_CHANGED, retry_after=1)
         try:
@@ -94,7 +94,7 @@ class WithdrawConsent:
 def _is_open_to(caller: Caller, session: Session) -> bool:
     """Whether a withdrawal by the caller changes something. A person's replaces one of the client, and is final."""
     before = session.withdrawal
-    return before is None or (caller.is_person and before.source == "client" and session.accepts_uploads)
+    return before is None or (caller.source == "person" and before.source == "client" and session.accepts_uploads)
 
 
 def _require_open(session: Session) -> None:

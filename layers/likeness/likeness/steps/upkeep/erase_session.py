@@ -38,7 +38,7 @@ class EraseSession:
     by_policy: bool = False
 
     def __call__(self, caller: Caller, session_id: str) -> dict[str, Any]:
-        """Returns the tombstone's view. Raises NotFound, and Forbidden for a person."""
+        """Returns the tombstone's view. Raises NotFound, and Forbidden for a person without a receipt."""
         session = self._mark(caller, session_id)
         for name in executions_of(session):
             if not _may_hold_a_group(session, name):
@@ -52,15 +52,19 @@ class EraseSession:
             if asset.status is not AssetStatus.REDACTED:
                 self.store.redact_asset(asset, now)
         tombstone = self.store.record_erasure(session.id, now)
-        return session_view(tombstone, self.store.list_assets(session.id), now=now)
+        return session_view(tombstone, self.store.list_assets(session.id), now=now, person=caller.is_person)
 
     def _mark(self, caller: Caller, session_id: str) -> Session:
         """Marks the session as erased and returns it."""
         for _ in range(_TRIES):
-            session = own_session(self.store, caller, session_id)
-            caller.require_client()
+            session = own_session(self.store, caller, session_id, by_receipt=True)
+            if not caller.receipt:
+                caller.require_client()
             if session.status is SessionStatus.REDACTED or self.store.redact_session(
-                session, self.clock.now(), stays_due=self.by_policy
+                session,
+                self.clock.now(),
+                by="policy" if self.by_policy else caller.credential,
+                stays_due=self.by_policy,
             ):
                 return session
         raise Conflict("Another attempt was started at the same time", retry_after=1)
