@@ -978,6 +978,8 @@ def test_the_console_works_by_keyboard_only(enter: Any, busy_client: Api, finish
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Invite link…")).to_be_focused()
     page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Withdraw consent…")).to_be_focused()
+    page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Erase…")).to_be_focused()
     page.keyboard.press("Escape")
     expect(first).to_be_focused()
