@@ -160,11 +160,6 @@ class SimulatorControl:
         (token,) = parse_qs(urlsplit(h5_link).query)["bytedToken"]
         return self.tokens("result").count(hash_token(token))
 
-    def refused(self, call: str) -> int:
-        """Returns the number of calls of that name that an injected fault has answered."""
-        entries = requests.get(f"{self.url}/_sim/log", timeout=10).json()["entries"]
-        return sum(each["call"] == call and bool(each["fault"]) for each in entries)
-
     def tokens(self, call: str) -> list[str]:
         """Returns the hashes of the byted tokens of calls of that name, oldest first.
 
