@@ -196,8 +196,9 @@ def listen(
     clients = [client_id] if client_id else webhooks.clients()
     if not clients:
         raise click.ClickException("the stack has no client: `client add` creates its first key")
-    # The terminal was closed, or the process was asked to end: the endpoint is removed then, too.
-    before = [(each, signal.signal(each, _interrupt)) for each in (signal.SIGTERM, signal.SIGHUP)]
+    # The terminal was closed, or the process was asked to end: the endpoint is removed then, too. A process that a
+    # script has started in the background ignores SIGINT unless it has a handler.
+    before = [(each, signal.signal(each, _interrupt)) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     try:
         with (
             _in_one_line(),

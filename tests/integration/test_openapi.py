@@ -48,12 +48,14 @@ def contract(api: Api) -> OpenApiSchema:
     image = {"name": "front", "asset_type": "Image", "content_type": "image/png", "size_bytes": 1000}
     session = api.session(start="on_open", assets=[image])
     known = {"session_id": session["id"], "asset_id": session["assets"][0]["id"]}
+    half = "[0-9A-Z]{25}[02468ACEGJMPRTWY]"
+    valid = {"session_id": f"ses_{half}", "asset_id": f"ast_{half}"}
 
     @schema.hook
     def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
         # A generated id never exists. Half of the valid ones become real ids, so that successful responses are tested.
         return path_parameters and {
-            name: known[name] if name in known and re.search("[02468ACEGJMPRTWY]$", str(value)) else value
+            name: known[name] if name in known and re.fullmatch(valid[name], str(value)) else value
             for name, value in path_parameters.items()
         }
 

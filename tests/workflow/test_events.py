@@ -25,6 +25,7 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "record_consent": {"statusCode": 404},
     "withdraw_consent": {"statusCode": 404},
     "check_use": {"statusCode": 404},
+    "issue_receipt": {"statusCode": 404},
     "register_asset": {"statusCode": 404},
     "request_files": {"statusCode": 404},
     "receive_callback": {"statusCode": 404},
