@@ -41,6 +41,7 @@ def _send_refused_requests(where: SimulatedAws, session_id: str) -> None:
     where.api("GET", "/sessions/{session_id}", **missing)
     where.api("DELETE", "/sessions/{session_id}", **missing)
     where.api("DELETE", "/sessions/{session_id}/invite", **missing)
+    where.api("GET", "/sessions/{session_id}/receipt", **missing)
     where.api("POST", "/webhooks/{webhook_id}/test", webhook_id="whe_1")
     where.api("POST", "/sessions/{session_id}/assets", body={"unheard": 1}, session_id=session_id)
     where.api("POST", "/sessions/{session_id}/consent", body={"unheard": 1}, session_id=session_id)
@@ -73,7 +74,7 @@ def test_every_line_has_its_ids(person: Onboarding) -> None:
     assert set(FUNCTIONS) - set(lines) == {"authorize", *ELSEWHERE}
     of_requests = {"create_session", "erase_session", "get_session", "record_consent", "register_asset", "get_stats",
                    "receive_callback", "request_files", "revoke_invite", "manage_integration", "withdraw_consent",
-                   "check_use"}  # fmt: skip
+                   "check_use", "issue_receipt"}  # fmt: skip
     for function, written in lines.items():
         wanted = {"function_request_id"}
         if function in TASKS:
@@ -96,6 +97,7 @@ def test_every_line_has_its_ids(person: Onboarding) -> None:
         "request_files",
         "withdraw_consent",
         "check_use",
+        "issue_receipt",
     ],
 )
 def test_a_request_about_a_session_names_it(person: Onboarding, function: str) -> None:

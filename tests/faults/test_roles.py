@@ -207,6 +207,25 @@ def _a_consent_that_ends(where: SimulatedAws) -> None:
     assert where.api("GET", SESSION, **on).body["status"] == "redacted"
 
 
+def _receipts(where: SimulatedAws) -> None:
+    session = where.api("POST", "/sessions", body={"start": "on_open"}).body
+    person, on = session["invite_url"].partition("#")[2], {"session_id": session["id"]}
+    text = where.api("GET", "/consent").body
+    agreed = {name: text[name] for name in ("text_version", "language", "sha256")}
+    assert where.api("POST", f"{SESSION}/consent", key=person, body=agreed, **on).status == 201
+    issued = where.api("POST", f"{SESSION}/receipt", key=person, **on)
+    first = issued.body["receipt_url"].partition("#")[2]
+    assert where.api("GET", "/receipt", key=first).status == 200
+    second = where.api("POST", f"{SESSION}/receipt", key=first, **on).body["receipt_url"].partition("#")[2]
+    assert [where.api("GET", "/receipt", key=each).status for each in (second, first)] == [200, 403]
+    assert where.api("POST", f"{SESSION}/receipt", **on).status == 201, "the client has one of its own"
+    assert where.api("GET", f"{SESSION}/receipt", key=second, **on).status == 200
+    assert where.api("DELETE", f"{SESSION}/receipt", **on).status == 200
+    assert where.api("POST", f"{SESSION}/consent/withdraw", key=second, **on).status == 200
+    assert where.api("DELETE", f"{SESSION}/receipt", key=second, **on).status == 200
+    assert where.api("GET", "/receipt", key=second).status == 403
+
+
 def _bad_files(where: SimulatedAws) -> None:
     session = _verified(where, "bad")
     _upload(where, session["assets"][0], b"no picture")
@@ -468,6 +487,7 @@ SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     lambda where: _an_erasure_in_between(where, "TransactWriteItems", "poll_assets"),
     lambda where: _an_erasure_in_between(where, "PutItem", "submit_asset"),
     _a_consent_that_ends,
+    _receipts,
     _poison,
     _changes,
     _webhooks,
