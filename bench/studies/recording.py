@@ -152,6 +152,7 @@ def _play(where: SimulatedAws) -> None:
     where.api("POST", "/sessions/{session_id}/consent", key=token, session_id=made["id"], body=agreed)
     where.api("GET", "/sessions/{session_id}", **path)
     where.api("GET", "/sessions/{session_id}/use", **path)
+    where.api("POST", "/sessions/{session_id}/receipt", key=token, session_id=made["id"])
     where.api("POST", "/sessions/{session_id}/consent/withdraw", key=token, session_id=made["id"])
     where.api("GET", "/stats")
     for each in ("export_inventory", "recheck_assets", "check_credits"):
