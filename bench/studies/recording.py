@@ -153,7 +153,11 @@ def _play(where: SimulatedAws) -> None:
     where.api("GET", "/sessions/{session_id}", **path)
     where.api("GET", "/sessions/{session_id}/use", **path)
     where.api("POST", "/sessions/{session_id}/receipt", key=token, session_id=made["id"])
+    wanted = {"requests": [{"name": "front", "asset_type": "Image"}]}
+    where.api("POST", "/sessions/{session_id}/requests", body=wanted, session_id=made["id"])
     where.api("POST", "/sessions/{session_id}/consent/withdraw", key=token, session_id=made["id"])
+    where.api("DELETE", "/sessions/{session_id}/invite", session_id=made["id"])
+    where.api("GET", "/webhooks")
     where.api("GET", "/stats")
     for each in ("export_inventory", "recheck_assets", "check_credits"):
         where.invoke(each, {})
