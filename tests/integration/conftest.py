@@ -270,17 +270,18 @@ def settled(session: dict[str, Any]) -> bool:
     return all(each["status"] in ("active", "failed") for each in session["assets"])
 
 
-def facts_of(api: Api, consumer: str, enough: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
-    """Waits until the log lines of a queue's consumer, given its logical id, are ``enough``; returns them.
+def facts_of_consumer(api: Api, enough: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+    """Waits until the log lines of the onboarding queue's consumer are ``enough``; returns them.
 
     The emulator can keep the last lines of a run until the function runs again, so an empty batch is sent meanwhile.
     """
     logs = emulator.client("logs", api.stack.emulator_endpoint)
     functions = emulator.client("lambda", api.stack.emulator_endpoint)
+    consumer = api.stack.resource("StartOnboardingFunction")
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         pages = logs.get_paginator("filter_log_events").paginate(
-            logGroupName=f"/aws/cloudformation/likeness/{consumer}Logs"
+            logGroupName="/aws/cloudformation/likeness/StartOnboardingFunctionLogs"
         )
         texts = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
         found = [json.loads(each) for each in texts if each.startswith("{")]
@@ -288,7 +289,7 @@ def facts_of(api: Api, consumer: str, enough: Callable[[list[dict[str, Any]]], b
             return found
         assert time.monotonic() < deadline, f"not logged within {TIMEOUT_SECONDS} s"
         time.sleep(1)
-        functions.invoke(FunctionName=api.stack.resource(consumer), Payload=json.dumps({"Records": []}))
+        functions.invoke(FunctionName=consumer, Payload=json.dumps({"Records": []}))
 
 
 def wait_until_read(api: Api, session_ids: list[str]) -> None:
@@ -298,4 +299,4 @@ def wait_until_read(api: Api, session_ids: list[str]) -> None:
         read = Counter(each["session_id"] for each in found if each.get("message") == "message read")
         return read >= Counter(session_ids)
 
-    facts_of(api, "StartOnboardingFunction", all_read)
+    facts_of_consumer(api, all_read)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local import emulator
-from tests.integration.conftest import TIMEOUT_SECONDS, Api, facts_of, wait_until_read
+from tests.integration.conftest import TIMEOUT_SECONDS, Api, facts_of_consumer, wait_until_read
 
 MISSING_ID = "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 POISON = {
@@ -59,11 +59,11 @@ def test_poison_messages_become_unchanged_dead_letters(api: Api, sqs: Any) -> No
     def given_up(found: list[dict[str, Any]]) -> int:
         return sum(each.get("message") == "message given up" for each in found)
 
-    before = given_up(facts_of(api, "StartOnboardingFunction", lambda _: True))
+    before = given_up(facts_of_consumer(api, lambda _: True))
     for body in POISON.values():
         sqs.send_message(QueueUrl=url, MessageBody=body)
     assert dead_letters(api, sqs, len(POISON)) == sorted(POISON.values())
-    facts_of(api, "StartOnboardingFunction", lambda found: given_up(found) >= before + len(POISON))
+    facts_of_consumer(api, lambda found: given_up(found) >= before + len(POISON))
 
 
 def test_a_message_about_a_missing_session_is_not_poison(api: Api, sqs: Any) -> None:
