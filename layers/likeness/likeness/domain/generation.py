@@ -156,6 +156,8 @@ class Generation:
     purpose: str | None = field(default=None, metadata=about(exported=True))
     reference: str | None = field(default=None, metadata=about(exported=True, erased=True))
     correlation_id: str | None = None
+    #: The API's URL when it was asked for, for the address that crun calls back. Not a secret.
+    base_url: str = ""
     #: Whether crun's own route made it, and the URL that its caller wants to be called.
     drop_in: bool = field(default=False, metadata=about(sparse=True, exported=True))
     callback_url: str | None = field(default=None, metadata=about(erased=True))
