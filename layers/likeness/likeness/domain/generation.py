@@ -117,9 +117,11 @@ class Media:
 class SavedMedia:
     """The result of saving a file: what it is, or the ``problem`` as a code without secrets.
 
-    ``content_type`` follows from the file's first bytes. ``retryable``: whether the same request may succeed later.
+    ``key`` ends with the extension of ``content_type``, which follows from the file's first bytes. ``retryable``:
+    whether the same request may succeed later.
     """
 
+    key: str = ""
     content_type: str = ""
     size_bytes: int = 0
     sha256: str = ""
