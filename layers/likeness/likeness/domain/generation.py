@@ -52,6 +52,8 @@ ENDED = frozenset(GenerationStatus) - {GenerationStatus.QUEUED, GenerationStatus
 #: How a use of a likeness ended, in the ledger: as the generation, or ``withheld`` when its media were not kept,
 #: because a consent was withdrawn or a person erased while it was running.
 WITHHELD = "withheld"
+#: The codes of ``media_problem`` with which media are withheld. Media that crun no longer has are not.
+_WITHHOLDING = frozenset({"consent_withdrawn", "consent_expired", "erased"})
 
 
 def generation_id(client_id: str, key: str) -> str:
@@ -185,6 +187,9 @@ class Generation:
     #: What was reserved on the client's day, and what the task has cost.
     reserved: float = field(default=0.0, metadata=about(sparse=True, exported=True))
     credits: float | None = field(default=None, metadata=about(exported=True))
+    #: What counts as spent on the client's day since it ended; None as long as only the reservation counts. One that
+    #: was uncertain and runs again has both this and a status that is not final.
+    settled: float | None = None
     ended_at: float | None = field(default=None, metadata=about(exported=True))
     #: How many executions have ended without an outcome; it is part of the next one's name.
     executions: int = field(default=0, metadata=about(sparse=True))
@@ -213,6 +218,31 @@ class Generation:
     def was_intended(self) -> bool:
         """Whether CreateTask may have been called without a known result."""
         return self.intended_at is not None and self.task_id is None
+
+    @property
+    def outcome(self) -> str | None:
+        """How the uses of its people ended, for the ledger; None while it is not over."""
+        if not self.is_over:
+            return None
+        is_withheld = self.media_problem is not None and self.media_problem.code in _WITHHOLDING
+        return WITHHELD if self.status is GenerationStatus.SUCCEEDED and is_withheld else self.status.value
+
+    @property
+    def outcome_reason(self) -> str | None:
+        """The code that explains the outcome, if it has one."""
+        problem = (self.error or self.media_problem) if self.is_over else None
+        return problem.code if problem else None
+
+    @property
+    def cost(self) -> float:
+        """The credits that count as spent once it is over.
+
+        What was reserved counts where crun has, or may have, a task and does not say what it cost. A task that
+        crun never had costs nothing.
+        """
+        if self.status in (GenerationStatus.REFUSED, GenerationStatus.CANCELED):
+            return 0.0
+        return self.reserved if self.credits is None else self.credits
 
     def ended(self, status: GenerationStatus, now: float, error: Problem | None = None) -> Generation:
         """The generation with its outcome."""
