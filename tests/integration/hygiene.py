@@ -23,8 +23,8 @@ STANDARD = {
 }  # fmt: skip
 #: What correlates a line with others.
 IDS = {
-    "asset_id", "client_id", "correlation_id", "endpoint_id", "event_id", "execution", "message_id", "request_id",
-    "session_id",
+    "asset_id", "client_id", "correlation_id", "endpoint_id", "event_id", "execution", "generation_id", "message_id",
+    "request_id", "session_id",
 }  # fmt: skip
 #: What the functions add: ids, codes, numbers, and what an export counted.
 FACTS = IDS | {
@@ -36,7 +36,7 @@ MESSAGES = {
     "asset erased", "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked",
     "consent withdrawn", "credits", "crun called", "event published", "events left", "inventory", "invite renewed",
     "invite revoked", "message given up", "message read", "receipt issued", "reconciled", "refused", "result looked up",
-    "session created", "session erased", "upload checked", "webhook",
+    "session created", "session erased", "generation requested", "generation canceled", "generation erased", "upload checked", "webhook",
 }  # fmt: skip
 DIMENSIONS = {"service", "cause", "code", "call", "outcome"}
 #: What Lambda itself writes about an invocation, and the traceback of an error that a task raised to be retried: lines

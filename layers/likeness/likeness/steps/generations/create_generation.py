@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from likeness.ports.generations import CrunTasks, GenerationStore
     from likeness.ports.onboarding import Workflows
     from likeness.ports.system import Clock
-    from likeness.steps.generations.guard import Guard, Guarded
+    from likeness.steps.generations.guard import Guard
 
 KEY_HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
@@ -90,7 +90,7 @@ class CreateGeneration:
     def estimate(
         self, caller: Caller, body: NewGeneration, origin: Origin, correlation_id: str | None = None
     ) -> dict[str, Any]:
-        """Returns crun's estimate and what is left of the client's budget. Stores nothing. Raises as a creation does."""
+        """Returns crun's estimate and what is left of the budget. Stores nothing. Raises as a creation does."""
         self._require_enabled(caller)
         guarded = self.guard(caller, body.model, body.input, body.purpose, origin.hosts)
         estimated = self.crun.estimate(body.model, guarded.content, correlation_id, caller.client_id)
