@@ -12,7 +12,7 @@ from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.domain.caller import Caller
 from likeness.domain.generation import Generation, GenerationStatus, Media, Spending, TaskReport
 from likeness.errors import ConditionFailed, Conflict, Forbidden, NotFound, StorageUnavailable
-from tests.unit.generation_harness import ACME, GenerationHarness, images
+from tests.unit.generation_harness import ACME, GenerationHarness, Overtaken, images
 
 MISSING = "gen_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 MEDIA = Media("generations/gen_1/0.mp4", "video/mp4", 2345, "ab" * 32)
@@ -129,7 +129,7 @@ def test_an_intent_between_the_read_and_the_write_wins(harness: GenerationHarnes
     def intend() -> None:
         harness.generations.intend(generation, "machine", harness.clock.now())
 
-    step = replace(harness.cancel, generations=Overtaken(harness.generations, "end", intend))  # type: ignore[arg-type]
+    step = replace(harness.cancel, generations=Overtaken(harness.generations, "end", intend))
     with pytest.raises(Conflict) as caught:
         step(ACME, generation.id)
     assert caught.value.code == "already_created"
@@ -145,7 +145,7 @@ def test_a_change_each_time_ends_as_a_conflict(harness: GenerationHarness) -> No
         tries.append(generation.id)
         raise ConditionFailed
 
-    step = replace(harness.cancel, generations=Overtaken(harness.generations, "end", fail))  # type: ignore[arg-type]
+    step = replace(harness.cancel, generations=Overtaken(harness.generations, "end", fail))
     with pytest.raises(Conflict) as caught:
         step(ACME, generation.id)
     assert (caught.value.code, caught.value.retry_after, len(tries)) == ("conflict", 1, 3)
