@@ -522,8 +522,8 @@ def _crun_tasks(lane: str) -> CrunTasksClient:
     """crun's generation tasks, for the functions that make videos."""
     from likeness.adapters.http.crun_tasks import CrunTasksClient
 
-    admit = _rate_limiter(lane).admit
-    return CrunTasksClient(text("CRUN_BASE_URL"), _secret("CRUN_API_KEY_SECRET_ARN").value, admit, called=_crun_called)
+    key = _secret("CRUN_API_KEY_SECRET_ARN")
+    return CrunTasksClient(text("CRUN_BASE_URL"), key.value, _rate_limiter(lane).admit, called=_crun_called)
 
 
 def _generation_workflows() -> StepFunctions:
