@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from typing import Protocol
@@ -19,6 +20,7 @@ _CONNECT_SECONDS, _READ_SECONDS = 3.0, 5.0
 _TICK_SECONDS = 0.05
 _AGAIN_SECONDS = 0.2
 _RETRY_SECONDS = 1.0
+_STOP_SECONDS = 2.0
 #: The link of a forged success: nothing listens there.
 FORGED_LINK = "http://127.0.0.1:9/forged.mp4"
 
@@ -58,13 +60,14 @@ class CallbackSender:
             thread.start()
 
     def stop(self) -> None:
-        """Drop what is planned and end the threads; a running request gets two seconds."""
+        """Drop what is planned and end the threads; running requests get two seconds."""
         self.clear()
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
+        deadline = time.monotonic() + _STOP_SECONDS
         for thread in self._threads:
-            thread.join(timeout=2)
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def clear(self) -> None:
         """Drop what is planned."""

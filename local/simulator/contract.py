@@ -156,7 +156,7 @@ class Contract:
 
     def balance(self, request: Request) -> Answer:  # noqa: ARG002 - all calls have the same signature
         """GET account/balance: the credits left."""
-        return Answer(200, data={"balance": self._settings().balance})
+        return Answer(200, data={"balance": self._generation.balance()})
 
 
 def _asset_data(asset: Asset, settings: SimulatorSettings) -> dict[str, object]:

@@ -26,7 +26,7 @@ TaskAction = Literal["success", "failed", "never", "vanishes", "callback"]
 _MEDIA = re.compile(r"/media/([A-Za-z0-9_-]{43})\.(mp4|jpg)")
 _PRICES = {"480p": 1.0, "720p": 2.0, "1080p": 5.0}
 #: A task is pending for this part of its time, but at most for this many seconds.
-_PENDING_PART, _PENDING_SECONDS = 0.25, 1.0
+_PENDING_PART, _PENDING_SECONDS = 0.25, 10.0
 _PIXELS = {"480p": 854 * 480, "720p": 1280 * 720, "1080p": 1920 * 1080}
 
 
