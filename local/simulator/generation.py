@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
-from local.simulator.callbacks import CallbackSender
+from local.simulator.callbacks import CallbackSender, forged
 from local.simulator.messages import Answer, Reply, Request, invalid, problems_of, read_body, shown_time, web_address
 from local.simulator.models import ASSET_SCHEME, MODELS, Input, described, listed
 from local.simulator.render import FilmPlan, Renderer, sides
@@ -190,6 +190,15 @@ class Generation:
                 task.due = None
         if not ended and self._settings().callback_when == "ended":
             self._callbacks.plan(task)
+
+    def callback_of(self, task_id: str, body: CallbackBody = "true") -> tuple[str | None, dict[str, object]]:
+        """Return the URL and the body of a task's callback as of now, for a test that delivers it without a network.
+
+        Raises KeyError when the task is unknown.
+        """
+        with self._store.lock:
+            task = self._store.tasks[task_id]
+            return task.callback_url, forged(self._data(task), body)
 
     def summary(self) -> dict[str, object]:
         """Return the balance and, for each task, what tests assert on; without prompts, URLs and links."""

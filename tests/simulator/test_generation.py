@@ -631,6 +631,7 @@ def test_a_callback_that_never_comes(crun: Crun, target: Target) -> None:
     ended(crun, other)
     assert [each["task_id"] for each in target.wait(1)] == [other]
     assert (info(crun, silent)["status"], statuses(crun, silent, 0)) == ("success", [])
+    assert crun.simulator.generation.callback_of(silent) == (target.url, info(crun, silent))
 
 
 def test_forged_callbacks(crun: Crun, target: Target) -> None:
