@@ -16,6 +16,7 @@ LikenessError
 │   └── UpstreamAmbiguous           crun may have processed it
 │       └── UpstreamIncomplete      crun reported success, but left out a promised value
 ├── StorageUnavailable              503, an AWS service did not respond
+├── MediaNotFetched                 503, a result's link did not work; retry later
 ├── WorkInProgress                  another execution does the work; retry later
 └── ConditionFailed                 the condition of a conditional write was not met (never leaves a step)
 """
@@ -189,6 +190,14 @@ class StorageUnavailable(LikenessError):
     status = 503
     code = "storage_unavailable"
     title = "A service that Likeness depends on is unavailable; try again shortly"
+
+
+class MediaNotFetched(LikenessError):
+    """When a result's link does not work at the moment: a timeout, a lost connection, a server's error."""
+
+    status = 503
+    code = "media_not_fetched"
+    title = "The media cannot be fetched at the moment; try again shortly"
 
 
 class WorkInProgress(LikenessError):

@@ -17,6 +17,7 @@ from typing import Any
 from likeness.domain.fields import about, from_values
 from likeness.domain.ids import ulid
 from likeness.domain.session import Problem
+from likeness.errors import UpstreamRefused
 
 GENERATION_ID = re.compile("gen_[0-9A-HJKMNP-TV-Z]{26}")
 #: An invocation that makes a call to crun has ended by then: the function's timeout is shorter.
@@ -26,6 +27,8 @@ ASK_SECONDS = 5.0
 #: The most people in one generation. A transaction holds 100 writes: a check and a use for each person, a check for
 #: each asset (50), the generation, its place in the list and the client's day.
 MAX_PEOPLE = 20
+#: The most characters of crun's words that are kept.
+_LONGEST_WORDS = 500
 
 
 class GenerationStatus(StrEnum):
@@ -119,9 +122,11 @@ class Media:
 class SavedMedia:
     """The result of saving a file: what it is, or the ``problem`` as a code without secrets.
 
-    ``content_type`` follows from the file's first bytes. ``retryable``: whether the same request may succeed later.
+    ``key`` ends with the extension of ``content_type``, which follows from the file's first bytes. ``retryable``:
+    whether the same request may succeed later.
     """
 
+    key: str = ""
     content_type: str = ""
     size_bytes: int = 0
     sha256: str = ""
@@ -205,6 +210,10 @@ class Generation:
         """The sessions of the people that it shows."""
         return [each.session_id for each in self.people]
 
+    def task_url(self, signature: str) -> str:
+        """The URL that crun calls when the task is over. A secret: it contains the signature."""
+        return f"{self.base_url}/task/{self.id}/{signature}"
+
     @property
     def was_intended(self) -> bool:
         """Whether CreateTask may have been called without a known result."""
@@ -238,6 +247,20 @@ class Generation:
     def ended(self, status: GenerationStatus, now: float, error: Problem | None = None) -> Generation:
         """The generation with its outcome."""
         return replace(self, status=status, error=error, ended_at=now, updated_at=now)
+
+
+def rejected(refusal: UpstreamRefused) -> Problem:
+    """The problem of a generation whose task crun has refused to create. Its message ends with crun's words, if any."""
+    listed = "; ".join(refusal.errors)[:_LONGEST_WORDS]
+    words = listed or (refusal.detail if "://" not in refusal.detail else "")
+    message = f"crun did not accept the request: {words}" if words else "crun did not accept the request"
+    return Problem(refusal.code, message, str(refusal.upstream_code), upstream_message=words or None)
+
+
+def failed(report: TaskReport) -> Problem:
+    """The problem of a generation whose task has failed. Its message is crun's, for example of a moderation."""
+    message = report.message or "crun reported that the task failed, without a reason"
+    return Problem("generation_failed", message, report.code, upstream_message=report.message)
 
 
 @dataclass(frozen=True, slots=True)

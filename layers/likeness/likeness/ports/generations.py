@@ -149,8 +149,9 @@ class MediaFiles(Protocol):
     def save(self, url: str, key: str, limit_bytes: int, seconds: float) -> SavedMedia:
         """Streams the file behind an untrusted URL into the bucket, with one try.
 
-        Never raises for the URL or the server's behaviour; raises StorageUnavailable for the bucket. Saving the same
-        key again replaces the file.
+        The file's type decides the extension that is added to ``key``. ``seconds`` bounds the download. The problems
+        are those of ``Downloads``, and ``format_unsupported``. Never raises for the URL or the server's behaviour;
+        raises StorageUnavailable for the bucket. Saving the same key again replaces the file.
         """
         ...
 

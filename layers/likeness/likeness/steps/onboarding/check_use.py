@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,9 @@ from likeness.contracts.views import use_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.ids import SESSION_ID
-from likeness.domain.session import Session, SessionStatus
-from likeness.domain.terms import ConsentStatus, TermsPolicy
+from likeness.domain.session import Session
+from likeness.domain.terms import TermsPolicy
+from likeness.domain.uses import USE_REFUSALS, use_refusal
 from likeness.errors import Conflict, NotFound
 from likeness.ports.files import AssetStore
 from likeness.ports.system import Clock
@@ -22,37 +22,7 @@ if TYPE_CHECKING:
 
 _SCHEME = "asset://"
 _NOT_FOUND = "Neither a session nor an asset has this id"
-_REFUSALS = {
-    "not_verified": "The session is not verified",
-    "consent_missing": "The person has not given a consent",
-    "consent_withdrawn": "The consent was withdrawn",
-    "consent_expired": "The consent has expired",
-    "purpose_not_covered": "The consent does not cover this purpose",
-    "no_active_asset": "No asset is active",
-}
-_BY_STATUS = {
-    ConsentStatus.MISSING: "consent_missing",
-    ConsentStatus.WITHDRAWN: "consent_withdrawn",
-    ConsentStatus.EXPIRED: "consent_expired",
-}
-
 Loaded = tuple[Session, list[Asset]]
-
-
-def use_refusal(session: Session, active: Sequence[Asset], purpose: str | None, now: float) -> str | None:
-    """Returns the first reason why the likeness may not be used for ``purpose``, None when it may be.
-
-    Without a purpose, the likeness may be used only when its consent names none.
-    """
-    if session.status is not SessionStatus.VERIFIED or session.group_id is None:
-        return "not_verified"
-    status = session.consent_status(now)
-    if status is not ConsentStatus.GIVEN:
-        return _BY_STATUS[status]
-    covered = session.consent.purposes if session.consent else ()
-    if covered and purpose not in covered:
-        return "purpose_not_covered"
-    return None if active else "no_active_asset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +92,5 @@ class CheckUse:
         ]
         code = use_refusal(session, active, purpose, self.clock.now())
         if code:
-            raise Conflict(_REFUSALS[code], code=code)
+            raise Conflict(USE_REFUSALS[code], code=code)
         return use_view(session, active, purpose)
