@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from likeness.adapters.files import S3Files
     from likeness.adapters.http.crun_client import CrunClient
     from likeness.adapters.http.crun_tasks import CrunTasksClient
-    from likeness.adapters.http.downloads import HttpDownloads
     from likeness.adapters.media_files import S3MediaFiles
     from likeness.adapters.queue import SqsQueue
     from likeness.adapters.secrets import RotatingKeys, Secret

@@ -22,6 +22,7 @@ from likeness.errors import (
     InvalidRequest,
     StorageUnavailable,
 )
+from likeness.steps.generations.executions import execution_input
 
 if TYPE_CHECKING:
     from likeness.contracts.generation import NewGeneration
@@ -169,11 +170,6 @@ class CreateGeneration:
             self.workflows.start(generation.execution, execution_input(generation))
         except StorageUnavailable as error:
             self.unstarted(error)
-
-
-def execution_input(generation: Generation) -> str:
-    """The input of its executions. It follows from the row, because a start is repeated with the same bytes."""
-    return canonical({"generation_id": generation.id, "correlation_id": generation.correlation_id})
 
 
 def canonical(value: object) -> str:
