@@ -1,4 +1,4 @@
-"""The generation harness: the steps of generations on moto's table, with fakes of crun, executions and the bucket."""
+"""The generation harness: runs the steps of ``make_generation`` on moto's table and fakes of crun and the bucket."""
 
 from __future__ import annotations
 
@@ -6,46 +6,54 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.adapters.table.generations import DynamoGenerations
-from likeness.adapters.table.items import asset_item
-from likeness.adapters.table.upstream_ids import DynamoUpstreamIds
-from likeness.contracts.generation import NewGeneration
 from likeness.domain.asset import Asset, AssetStatus
-from likeness.domain.caller import Caller
-from likeness.domain.generation import Generation, Media, SavedMedia, TaskReport
-from likeness.domain.generation_models import GENERATION_MODELS, GenerationModel
-from likeness.domain.media.types import AssetType
-from likeness.domain.session import Consent, Session
-from likeness.domain.terms import TermsPolicy
+from likeness.domain.generation import (
+    Generation,
+    GenerationStatus,
+    PersonUse,
+    SavedMedia,
+    TaskReport,
+    UseEntry,
+    generation_id,
+)
+from likeness.domain.session import Session
+from likeness.domain.signing import sign_task
+from likeness.domain.terms import Withdrawal
 from likeness.errors import StorageUnavailable, UpstreamError
-from likeness.ports.generations import CrunTasks, MediaFiles
-from likeness.steps.generations.cancel_generation import CancelGeneration
-from likeness.steps.generations.create_generation import CreateGeneration, Origin
-from likeness.steps.generations.get_generation import GetGeneration
-from likeness.steps.generations.guard import Guard, Guarded
-from tests.unit.fakes import FakeClock, FakeWorkflows
+from likeness.ports.generations import CrunTasks, GenerationStore, MediaFiles
+from likeness.steps.generations.create_task import CreateTask
+from likeness.steps.generations.poll_task import PollTask
+from likeness.steps.generations.receive_task import ReceiveTask
+from likeness.steps.generations.save_media import SaveMedia
+from likeness.steps.generations.task_action import TaskAction, TaskPolicy
+from tests.unit.fakes import FakeWorkflows, FixedKeys
 from tests.unit.step_harness import TABLE, StepHarness
 
-R2V, I2V = "bytedance/seedance2-0-r2v", "bytedance/seedance2-0-i2v"
-BUCKET = "likeness-uploadbucket-1a2b3c4d5e"
-HOST = "abcdef1234.execute-api.eu-west-1.amazonaws.com"
-ORIGIN = Origin(f"https://{HOST}/v1", (HOST, "likeness.example.com"))
-PURPOSES = ("advertising", "training_videos")
-ACME = Caller("acme")
-GIVEN_AT = "2027-01-15T07:59:00+00:00"
+MODEL = "bytedance/seedance2-0-r2v"
+DEADLINE = 86_400.0
+LINK = "https://cdn.test/1.mp4?canary-signature"
+Answer = TypeVar("Answer")
+Failure = UpstreamError | StorageUnavailable
 _COUNTER = itertools.count(1)
 
 
 @dataclass
 class FakeCrunTasks:
-    """Estimates each task at ``price`` credits, or raises the scripted errors. Creating a task fails the test."""
+    """Returns the scripted answers in order and raises scripted errors. An unscripted call fails the test.
 
-    price: float = 10.0
-    errors: deque[UpstreamError] = field(default_factory=deque)
-    estimated: list[Mapping[str, Any]] = field(default_factory=list)
+    ``during`` is called while a task is being created, as something that happens at the same time.
+    """
+
+    created: deque[str | Failure] = field(default_factory=deque)
+    reports: deque[TaskReport | Failure | None] = field(default_factory=deque)
+    estimates: deque[float | Failure] = field(default_factory=deque)
+    #: (model, input, callback URL, correlation id, client) of each created task.
+    requests: list[tuple[Any, ...]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    during: Callable[[], None] = lambda: None
 
     def create_task(
         self,
@@ -55,10 +63,13 @@ class FakeCrunTasks:
         correlation_id: str | None = None,
         client_id: str | None = None,
     ) -> str:
-        raise AssertionError("a request never creates a task: the state machine does")
+        self.requests.append((model, dict(content), callback_url, correlation_id, client_id))
+        self.during()
+        return _next(self.created)
 
     def task(self, task_id: str, correlation_id: str | None = None, client_id: str | None = None) -> TaskReport | None:
-        raise AssertionError("a request never asks for a task")
+        self.asked.append(task_id)
+        return _next(self.reports)
 
     def estimate(
         self,
@@ -67,147 +78,172 @@ class FakeCrunTasks:
         correlation_id: str | None = None,
         client_id: str | None = None,
     ) -> float:
-        self.estimated.append(content)
-        if self.errors:
-            raise self.errors.popleft()
-        return self.price
+        return _next(self.estimates)
+
+
+def _next(script: deque[Answer | Failure]) -> Answer:
+    answer = script.popleft()
+    if isinstance(answer, UpstreamError | StorageUnavailable):
+        raise answer
+    return answer
 
 
 @dataclass
 class FakeMediaFiles:
-    """Returns a URL for each key, and records the prefixes that were erased. Saving a file fails the test."""
+    """Files by key. ``problems`` are the outcomes of the next saves, None for a file that is saved."""
 
-    erased: list[str] = field(default_factory=list)
-    away: bool = False
+    problems: deque[SavedMedia | None] = field(default_factory=deque)
+    files: dict[str, str] = field(default_factory=dict)
+    saved: list[tuple[str, str, float]] = field(default_factory=list)
+    during: Callable[[], None] = lambda: None
 
     def save(self, url: str, key: str, limit_bytes: int, seconds: float) -> SavedMedia:
-        raise AssertionError("a request never saves media: the state machine does")
+        self.saved.append((url, key, seconds))
+        problem = self.problems.popleft() if self.problems else None
+        self.during()
+        if problem is not None:
+            return problem
+        self.files[f"{key}.mp4"] = url
+        return SavedMedia(f"{key}.mp4", "video/mp4", len(url), f"digest of {url}")
 
     def url(self, key: str, content_type: str) -> str:
         return f"https://bucket.test/{key}?signed"
 
     def erase(self, prefix: str) -> None:
-        if self.away:
-            raise StorageUnavailable
-        self.erased.append(prefix)
+        self.files = {key: each for key, each in self.files.items() if not key.startswith(prefix)}
 
 
-CRUN_TASKS: type[CrunTasks] = FakeCrunTasks
-MEDIA_FILES: type[MediaFiles] = FakeMediaFiles
+@dataclass
+class FailingStore:
+    """A store whose ``method`` fails ``times`` times: before its effect, or after it with ``after``."""
+
+    store: DynamoGenerations
+    method: str
+    times: int = 1
+    after: bool = False
+    calls: int = 0
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self.store, name)
+        if name != self.method:
+            return real
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            self.calls += 1
+            fails = self.calls <= self.times
+            if fails and not self.after:
+                raise StorageUnavailable
+            answer = real(*arguments, **options)
+            if fails:
+                raise StorageUnavailable
+            return answer
+
+        return call
 
 
-class UnavailableWorkflows(FakeWorkflows):
-    """Step Functions while it does not respond."""
-
-    def start(self, name: str, document: str) -> bool:
-        raise StorageUnavailable
-
-
+@dataclass
 class GenerationHarness:
-    """The steps and their ports. ``models`` are those that take assets."""
+    """The steps, and their ports."""
 
-    def __init__(self, store: DynamoStore, dynamodb: Any) -> None:
-        self.people = StepHarness(store, dynamodb)
-        self.clock: FakeClock = self.people.clock
-        self.dynamodb = dynamodb
-        self.generations = DynamoGenerations(dynamodb, TABLE)
-        self.crun, self.media = FakeCrunTasks(), FakeMediaFiles()
-        self.workflows = FakeWorkflows()
-        self.models: Mapping[str, GenerationModel] = GENERATION_MODELS
-        self.unstarted: list[StorageUnavailable] = []
-        self.pauses: list[float] = []
-        self.is_enabled = True
-        self.daily_credits = 0.0
+    people: StepHarness
+    generations: DynamoGenerations
+    crun: FakeCrunTasks = field(default_factory=FakeCrunTasks)
+    media: FakeMediaFiles = field(default_factory=FakeMediaFiles)
+    workflows: FakeWorkflows = field(default_factory=FakeWorkflows)
+    keys: FixedKeys = field(default_factory=FixedKeys)
+    slept: list[float] = field(default_factory=list)
+    refusals: list[int] = field(default_factory=list)
+    #: Replaces the store of the steps.
+    broken: Any = None
+
+    @property
+    def clock(self) -> Any:
+        return self.people.clock
+
+    @property
+    def store(self) -> GenerationStore:
+        found: GenerationStore = self.broken or self.generations
+        return found
+
+    @property
+    def policy(self) -> TaskPolicy:
+        return TaskPolicy(replace(self.people.schedule, deadline=DEADLINE), self.people.history, DEADLINE)
 
     # -- rows
 
-    def person(self, *kinds: AssetType, purposes: tuple[str, ...] = (), **changes: Any) -> tuple[Session, list[Asset]]:
-        """Stores a verified person with one active asset per type, under a recorded consent."""
-        session, _ = self.people.verified()
-        owner = changes.get("client_id", session.client_id)
-        assets = [self.asset(session, kind, client_id=owner) for kind in kinds or (AssetType.IMAGE,)]
-        consent = Consent("2026-11", GIVEN_AT, purposes=purposes)
-        return self.changed(session, **({"consent": consent} | changes)), assets
+    def person(self, assets: int = 1) -> tuple[Session, list[Asset], PersonUse]:
+        """Stores a verified person with active assets."""
+        session, files = self.people.verified(*[AssetStatus.ACTIVE] * assets)
+        ids = tuple(each.id for each in files), tuple(str(each.crun_asset_id) for each in files)
+        return session, files, PersonUse(session.id, *ids, None)
 
-    def changed(self, session: Session, **changes: Any) -> Session:
-        """Stores the session with these changes."""
-        session = replace(session, **changes)
-        self.people.store.create_session(session, [])
-        return session
-
-    def asset(self, session: Session, kind: AssetType, **changes: Any) -> Asset:
-        """Stores an asset of the session: an active one with an AssetId that no other asset has."""
-        number = next(_COUNTER)
-        asset = replace(
-            self.people.asset(session, AssetStatus.ACTIVE),
-            asset_type=kind, client_id=session.client_id, crun_asset_id=f"asset-20260102030405-{number:05}",
+    def queued(self, *people: PersonUse, **changes: Any) -> Generation:
+        """Stores a generation that waits for its task."""
+        now = self.clock.now()
+        made = Generation(
+            id=generation_id("acme", f"machine-{next(_COUNTER)}"), client_id="acme", status=GenerationStatus.QUEUED,
+            model=MODEL, created_at=now, updated_at=now, body_sha256="digest", input='{"prompt":"a walk"}',
+            people=people, reference="campaign", base_url="https://api.test/v1", correlation_id="corr",
         )  # fmt: skip
-        return self.put(replace(asset, **changes))
+        made = replace(made, **changes)
+        self.generations.create(made, None)
+        return made
 
-    def put(self, asset: Asset) -> Asset:
-        self.dynamodb.put_item(TableName=TABLE, Item=asset_item(asset))
-        return asset
+    def running(self, *people: PersonUse, **changes: Any) -> Generation:
+        """Stores a generation whose task is running at crun."""
+        made = self.queued(*people, **changes)
+        intent = self.generations.intend(made, "before", self.clock.now())
+        return self.generations.record_task(intent, f"task-{made.id}", self.clock.now())
 
-    def stored(self, view: Mapping[str, Any]) -> Generation:
-        found = self.generations.get(view["id"])
+    def succeeded(self, *people: PersonUse, urls: tuple[str, ...] = (LINK,), **changes: Any) -> Generation:
+        """Stores a running generation with crun's report of a success."""
+        made = self.running(*people, **changes)
+        self.generations.record_report(
+            made, self.report(made, "success", media_urls=urls, credits=7.5), self.clock.now()
+        )
+        return self.row(made)
+
+    def report(self, of: Generation, status: str, **changes: Any) -> TaskReport:
+        return TaskReport(of.task_id or f"task-{of.id}", status, **changes)
+
+    def row(self, of: Generation) -> Generation:
+        found = self.generations.get(of.id)
         assert found
         return found
 
+    def uses(self, of: Session) -> list[UseEntry]:
+        return self.generations.list_uses(of.id, limit=100).uses
+
+    def withdraw(self, session: Session) -> None:
+        withdrawal = Withdrawal(self.clock.now(), "person", "invite")
+        self.people.store.withdraw_consent(self.people.row(session), withdrawal)
+
     # -- steps
 
-    @property
-    def guard(self) -> Guard:
-        return Guard(
-            self.generations, DynamoUpstreamIds(self.dynamodb, TABLE), self.clock, TermsPolicy(lambda: PURPOSES),
-            self.models, BUCKET, self.pauses.append,
-        )  # fmt: skip
+    def create_task(self, of: Generation, execution: str = "e") -> TaskAction:
+        return CreateTask(self.store, self.crun, self.keys, self.clock, self.policy, self.slept.append)(
+            of.id, execution
+        )
 
-    def check(
-        self, content: dict[str, Any], *, model: str = R2V, purpose: str | None = None, caller: Caller = ACME
-    ) -> Guarded:
-        return self.guard(caller, model, content, purpose, ORIGIN.hosts)
+    def poll_task(self, of: Generation, polls: int = 0, **how: Any) -> TaskAction:
+        refused = lambda: self.refusals.append(1)  # noqa: E731 - the list's method returns nothing either
+        return PollTask(self.store, self.crun, self.clock, self.policy, refused)(of.id, polls, **how)
 
-    @property
-    def create(self) -> CreateGeneration:
-        return CreateGeneration(
-            self.generations, self.guard, self.crun, self.workflows, self.clock, self.url_of, self.is_enabled,
-            self.daily_credits, self.unstarted.append,
-        )  # fmt: skip
+    def save_media(self, of: Generation) -> TaskAction:
+        return SaveMedia(self.store, self.crun, self.media, self.clock, DEADLINE)(of.id)
 
-    def make(self, content: dict[str, Any], key: str | None = None, caller: Caller = ACME, **body: Any) -> Any:
-        made = NewGeneration(**({"model": R2V, "input": content} | body))
-        return self.create(caller, key or f"key-{next(_COUNTER)}", made, ORIGIN, "1-67891233-abcdef012345678912345678")
+    def signature(self, of: Generation) -> str:
+        return sign_task(self.keys.current(), of.id)
 
-    @property
-    def read(self) -> GetGeneration:
-        return GetGeneration(self.generations, self.people.store, self.url_of)
-
-    @property
-    def cancel(self) -> CancelGeneration:
-        return CancelGeneration(self.generations, self.media, self.clock, self.url_of)
-
-    def url_of(self, media: Media) -> str:
-        return self.media.url(media.key, media.content_type)
+    def receive_task(self, of: Generation, body: str | None = None, signature: str | None = None) -> None:
+        step = ReceiveTask(self.store, self.crun, self.workflows, self.keys, self.clock)
+        step(of.id, self.signature(of) if signature is None else signature, body)
 
 
-class Overtaken:
-    """The rows, in which ``change`` happens just before the write that is called ``write``."""
-
-    def __init__(self, rows: DynamoGenerations, write: str, change: Callable[[], object]) -> None:
-        self._rows, self._write, self._change = rows, write, change
-
-    def __getattr__(self, name: str) -> Any:
-        if name == self._write:
-            self._change()
-        return getattr(self._rows, name)
+def harness_of(people: StepHarness) -> GenerationHarness:
+    return GenerationHarness(people, DynamoGenerations(people.dynamodb, TABLE))
 
 
-def uri(asset: Asset) -> str:
-    """Returns the id that generation requests contain."""
-    return f"asset://{asset.crun_asset_id}"
-
-
-def images(*assets: Asset | str, **more: Any) -> dict[str, Any]:
-    """Returns an input with these pictures."""
-    listed = [each if isinstance(each, str) else uri(each) for each in assets]
-    return {"prompt": "a walk", "reference_images": listed, **more}
+#: Lets the type checker verify that each fake implements its port.
+CRUN_TASKS: type[CrunTasks] = FakeCrunTasks
+MEDIA_FILES: type[MediaFiles] = FakeMediaFiles

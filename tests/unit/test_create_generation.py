@@ -31,13 +31,13 @@ from likeness.errors import (
     UpstreamRefused,
 )
 from likeness.steps.generations.create_generation import body_digest
-from tests.unit.generation_harness import (
+from tests.unit.request_harness import (
     ACME,
     GIVEN_AT,
     ORIGIN,
     R2V,
-    GenerationHarness,
     Overtaken,
+    RequestHarness,
     UnavailableWorkflows,
     images,
     uri,
@@ -47,8 +47,8 @@ PROMPT = "a secret walk"
 
 
 @pytest.fixture
-def harness(store: DynamoStore, dynamodb: Any) -> GenerationHarness:
-    return GenerationHarness(store, dynamodb)
+def harness(store: DynamoStore, dynamodb: Any) -> RequestHarness:
+    return RequestHarness(store, dynamodb)
 
 
 def client(name: str, **more: Any) -> Caller:
@@ -56,7 +56,7 @@ def client(name: str, **more: Any) -> Caller:
     return Caller(name, **more)
 
 
-def owned(harness: GenerationHarness, caller: Caller) -> Any:
+def owned(harness: RequestHarness, caller: Caller) -> Any:
     """Returns the active picture of one of the client's people."""
     return harness.person(client_id=caller.client_id)[1][0]
 
@@ -64,7 +64,7 @@ def owned(harness: GenerationHarness, caller: Caller) -> Any:
 # What is stored and started
 
 
-def test_a_generation_is_stored_with_its_uses_and_then_started(harness: GenerationHarness) -> None:
+def test_a_generation_is_stored_with_its_uses_and_then_started(harness: RequestHarness) -> None:
     session, (face,) = harness.person(purposes=("advertising",))
     view = harness.make(images(face.id, prompt=PROMPT), "order-1", purpose="advertising", reference="campaign-1")
     assert view["id"] == generation_id("acme", "order-1")
@@ -84,7 +84,7 @@ def test_a_generation_is_stored_with_its_uses_and_then_started(harness: Generati
     assert harness.crun.estimated == [], "without a budget, crun is not asked"
 
 
-def test_neither_the_response_nor_the_execution_contains_the_input(harness: GenerationHarness) -> None:
+def test_neither_the_response_nor_the_execution_contains_the_input(harness: RequestHarness) -> None:
     _, (face,) = harness.person()
     view = harness.make(images(face, prompt=PROMPT), reference="campaign-of-alice")
     assert PROMPT not in json.dumps(view)
@@ -93,7 +93,7 @@ def test_neither_the_response_nor_the_execution_contains_the_input(harness: Gene
 
 
 def test_an_execution_that_cannot_be_started_is_reported_and_left_to_the_reconciler(
-    harness: GenerationHarness,
+    harness: RequestHarness,
 ) -> None:
     _, (face,) = harness.person()
     harness.workflows = UnavailableWorkflows()
@@ -102,7 +102,7 @@ def test_an_execution_that_cannot_be_started_is_reported_and_left_to_the_reconci
     assert len(harness.unstarted) == 1
 
 
-def test_a_repetition_starts_what_the_first_request_could_not_start(harness: GenerationHarness) -> None:
+def test_a_repetition_starts_what_the_first_request_could_not_start(harness: RequestHarness) -> None:
     _, (face,) = harness.person()
     working, harness.workflows = harness.workflows, UnavailableWorkflows()
     harness.make(images(face), "interrupted")
@@ -111,7 +111,7 @@ def test_a_repetition_starts_what_the_first_request_could_not_start(harness: Gen
     assert list(working.started) == [view["id"]]
 
 
-def test_a_generation_without_people_is_made_too(harness: GenerationHarness) -> None:
+def test_a_generation_without_people_is_made_too(harness: RequestHarness) -> None:
     view = harness.make({"prompt": "a walk"}, model="kling/v3")
     assert (view["session_ids"], view["asset_ids"], view["status"]) == ([], [], "queued")
     assert harness.stored(view).people == ()
@@ -120,7 +120,7 @@ def test_a_generation_without_people_is_made_too(harness: GenerationHarness) -> 
 # The Idempotency-Key
 
 
-def test_the_same_request_returns_the_generation_as_it_is_now(harness: GenerationHarness) -> None:
+def test_the_same_request_returns_the_generation_as_it_is_now(harness: RequestHarness) -> None:
     session, (face,) = harness.person()
     first = harness.make(images(face), "again")
     harness.clock.at += 90
@@ -132,7 +132,7 @@ def test_the_same_request_returns_the_generation_as_it_is_now(harness: Generatio
     assert len(harness.workflows.started) == 1
 
 
-def test_the_order_of_fields_makes_no_difference(harness: GenerationHarness) -> None:
+def test_the_order_of_fields_makes_no_difference(harness: RequestHarness) -> None:
     content = {"prompt": "a walk", "duration": 5}
     first = harness.make(content, "ordered")
     assert harness.make(dict(reversed(content.items())), "ordered") == first
@@ -142,7 +142,7 @@ def test_the_order_of_fields_makes_no_difference(harness: GenerationHarness) -> 
     "change",
     [{"model": "kling/v2"}, {"input": {"prompt": "a run"}}, {"purpose": "advertising"}, {"reference": "other"}],
 )
-def test_another_body_under_the_same_key_is_refused(harness: GenerationHarness, change: dict[str, Any]) -> None:
+def test_another_body_under_the_same_key_is_refused(harness: RequestHarness, change: dict[str, Any]) -> None:
     key = f"reused-{'-'.join(change)}"
     body: dict[str, Any] = {"model": "kling/v3", "input": {"prompt": "a walk"}}
     first = harness.create(ACME, key, NewGeneration(**body), ORIGIN)
@@ -153,18 +153,18 @@ def test_another_body_under_the_same_key_is_refused(harness: GenerationHarness, 
 
 
 @pytest.mark.parametrize("key", [None, "", "x" * 256, "line\nbreak", "schlüssel"])
-def test_a_key_is_required(harness: GenerationHarness, key: str | None) -> None:
+def test_a_key_is_required(harness: RequestHarness, key: str | None) -> None:
     with pytest.raises(InvalidRequest) as caught:
         harness.create(ACME, key, NewGeneration(model=R2V, input={}), ORIGIN)
     assert caught.value.field == "Idempotency-Key"
 
 
-def test_two_clients_can_use_the_same_key(harness: GenerationHarness) -> None:
+def test_two_clients_can_use_the_same_key(harness: RequestHarness) -> None:
     ids = {harness.make({"prompt": "a walk"}, "same", client(each))["id"] for each in ("one", "two")}
     assert len(ids) == 2
 
 
-def test_twenty_parallel_requests_make_one_generation_and_one_execution(harness: GenerationHarness) -> None:
+def test_twenty_parallel_requests_make_one_generation_and_one_execution(harness: RequestHarness) -> None:
     caller = client("parallel", daily_credits=1000.0)
     face = owned(harness, caller)
     ready, views, errors = threading.Barrier(20), [], []
@@ -191,7 +191,7 @@ def test_twenty_parallel_requests_make_one_generation_and_one_execution(harness:
 # Refusals
 
 
-def test_a_refused_request_leaves_nothing_behind(harness: GenerationHarness) -> None:
+def test_a_refused_request_leaves_nothing_behind(harness: RequestHarness) -> None:
     caller = client("refused", daily_credits=100.0)
     face = owned(harness, caller)
     session, (withdrawn,) = harness.person(client_id="refused", withdrawal=Withdrawal(harness.clock.now(), "person"))
@@ -209,7 +209,7 @@ def test_a_refused_request_leaves_nothing_behind(harness: GenerationHarness) -> 
     assert harness.make(images(face), "refused", caller)["status"] == "queued", "the key is still free"
 
 
-def test_generation_is_off_until_the_operator_switches_it_on(harness: GenerationHarness) -> None:
+def test_generation_is_off_until_the_operator_switches_it_on(harness: RequestHarness) -> None:
     harness.is_enabled = False
     body = NewGeneration(model=R2V, input={"prompt": "a walk"})
     with pytest.raises(GenerationDisabled) as caught:
@@ -219,7 +219,7 @@ def test_generation_is_off_until_the_operator_switches_it_on(harness: Generation
         harness.create.estimate(ACME, body, ORIGIN)
 
 
-def test_a_person_cannot_make_a_video(harness: GenerationHarness) -> None:
+def test_a_person_cannot_make_a_video(harness: RequestHarness) -> None:
     session, (face,) = harness.person()
     for caller in (Caller("acme", session_id=session.id), Caller("acme", session_id=session.id, receipt="d")):
         with pytest.raises(Forbidden):
@@ -228,14 +228,14 @@ def test_a_person_cannot_make_a_video(harness: GenerationHarness) -> None:
             harness.create.estimate(caller, NewGeneration(model=R2V, input={}), ORIGIN)
 
 
-def overtaken(harness: GenerationHarness, change: Any, content: dict[str, Any], caller: Caller = ACME) -> Any:
+def overtaken(harness: RequestHarness, change: Any, content: dict[str, Any], caller: Caller = ACME) -> Any:
     step = replace(harness.create, generations=Overtaken(harness.generations, "create", change))
     with pytest.raises((Conflict, BudgetExhausted)) as caught:
         step(caller, f"overtaken-{id(change)}", NewGeneration(model=R2V, input=content), ORIGIN)
     return caught.value
 
 
-def test_a_withdrawal_between_the_check_and_the_write_is_the_reason(harness: GenerationHarness) -> None:
+def test_a_withdrawal_between_the_check_and_the_write_is_the_reason(harness: RequestHarness) -> None:
     session, (face,) = harness.person()
     withdrawal = Withdrawal(harness.clock.now(), "person")
     error = overtaken(harness, lambda: harness.changed(session, withdrawal=withdrawal), images(face))
@@ -245,13 +245,13 @@ def test_a_withdrawal_between_the_check_and_the_write_is_the_reason(harness: Gen
     assert harness.workflows.started == {}
 
 
-def test_an_asset_that_is_lost_between_the_check_and_the_write_is_the_reason(harness: GenerationHarness) -> None:
+def test_an_asset_that_is_lost_between_the_check_and_the_write_is_the_reason(harness: RequestHarness) -> None:
     _, (face,) = harness.person()
     error = overtaken(harness, lambda: harness.put(replace(face, status=AssetStatus.FAILED)), images(face))
     assert (error.code, error.asset_id) == ("asset_not_active", face.id)
 
 
-def test_a_change_that_is_no_refusal_is_worth_a_repetition(harness: GenerationHarness) -> None:
+def test_a_change_that_is_no_refusal_is_worth_a_repetition(harness: RequestHarness) -> None:
     session, (face,) = harness.person()
     assert session.consent
     renewed = replace(session.consent, given_at="2027-01-15T08:00:00+00:00")
@@ -262,7 +262,7 @@ def test_a_change_that_is_no_refusal_is_worth_a_repetition(harness: GenerationHa
 # The budget
 
 
-def test_the_estimate_is_reserved_on_the_clients_day(harness: GenerationHarness) -> None:
+def test_the_estimate_is_reserved_on_the_clients_day(harness: RequestHarness) -> None:
     caller = client("saver", daily_credits=25.0)
     face = owned(harness, caller)
     view = harness.make(images(face.id), caller=caller)
@@ -278,7 +278,7 @@ def test_the_estimate_is_reserved_on_the_clients_day(harness: GenerationHarness)
     assert harness.make(images(face), "third", caller)["status"] == "queued", "it is another day"
 
 
-def test_a_single_video_that_costs_more_than_the_budget_is_refused(harness: GenerationHarness) -> None:
+def test_a_single_video_that_costs_more_than_the_budget_is_refused(harness: RequestHarness) -> None:
     caller = client("poor", daily_credits=9.5)
     with pytest.raises(BudgetExhausted):
         harness.make({"prompt": "a walk"}, caller=caller)
@@ -288,7 +288,7 @@ def test_a_single_video_that_costs_more_than_the_budget_is_refused(harness: Gene
     ("deployment", "key", "left"), [(0.0, None, None), (30.0, None, 30.0), (30.0, 40.0, 40.0), (0.0, 40.0, 40.0)]
 )
 def test_a_keys_own_budget_comes_before_the_deployments(
-    harness: GenerationHarness, deployment: float, key: float | None, left: float | None
+    harness: RequestHarness, deployment: float, key: float | None, left: float | None
 ) -> None:
     harness.daily_credits = deployment
     caller = client(f"budget-{deployment:g}-{key}", daily_credits=key)
@@ -297,7 +297,7 @@ def test_a_keys_own_budget_comes_before_the_deployments(
     assert view["budget"] == (None if left is None else {"daily_credits": left, "left": left})
 
 
-def test_an_estimate_stores_nothing_and_checks_the_same(harness: GenerationHarness) -> None:
+def test_an_estimate_stores_nothing_and_checks_the_same(harness: RequestHarness) -> None:
     caller = client("asker", daily_credits=100.0)
     face = owned(harness, caller)
     harness.make(images(face), caller=caller)
@@ -309,7 +309,7 @@ def test_an_estimate_stores_nothing_and_checks_the_same(harness: GenerationHarne
 
 
 @pytest.mark.parametrize("error", [RateLimited(), UpstreamAmbiguous(), UpstreamRefused(422, errors=["duration: 5"])])
-def test_without_an_estimate_nothing_is_stored(harness: GenerationHarness, error: Any) -> None:
+def test_without_an_estimate_nothing_is_stored(harness: RequestHarness, error: Any) -> None:
     caller = client("unlucky", daily_credits=100.0)
     harness.crun.errors.append(error)
     with pytest.raises(type(error)):
@@ -317,7 +317,7 @@ def test_without_an_estimate_nothing_is_stored(harness: GenerationHarness, error
     assert harness.generations.get(generation_id("unlucky", "unlucky")) is None
 
 
-def test_a_budget_that_another_request_has_used_up_is_the_reason(harness: GenerationHarness) -> None:
+def test_a_budget_that_another_request_has_used_up_is_the_reason(harness: RequestHarness) -> None:
     caller = client("racing", daily_credits=15.0)
     face = owned(harness, caller)
     error = overtaken(harness, lambda: harness.make(images(face), "first", caller), images(face), caller)
@@ -349,7 +349,7 @@ def test_a_body_that_is_not_valid_names_its_field(body: dict[str, Any], field: s
 
 
 @pytest.mark.parametrize("text", ['{"model": "m", "input": {"a": NaN}}', '{"model": "m", "input": {"a": -Infinity}}'])
-def test_numbers_that_are_not_json_are_refused(harness: GenerationHarness, text: str) -> None:
+def test_numbers_that_are_not_json_are_refused(harness: RequestHarness, text: str) -> None:
     with pytest.raises(InvalidRequest):
         harness.create(ACME, "numbers", parse_body(NewGeneration, text), ORIGIN)
 
@@ -363,7 +363,7 @@ def test_no_body_is_an_internal_error(text: str) -> None:
         assert "internal" not in error.message  # noqa: PT017
 
 
-def test_a_condition_that_failed_for_no_known_reason_is_a_conflict(harness: GenerationHarness) -> None:
+def test_a_condition_that_failed_for_no_known_reason_is_a_conflict(harness: RequestHarness) -> None:
     _, (face,) = harness.person()
 
     def fail() -> None:

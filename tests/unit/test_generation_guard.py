@@ -23,7 +23,7 @@ from likeness.domain.session import Consent, SessionStatus
 from likeness.domain.terms import Withdrawal
 from likeness.errors import AssetNotFound, Conflict, InvalidRequest
 from likeness.steps.generations.guard import MAX_POSSIBLE_IDS
-from tests.unit.generation_harness import BUCKET, GIVEN_AT, HOST, I2V, R2V, GenerationHarness, images, uri
+from tests.unit.request_harness import BUCKET, GIVEN_AT, HOST, I2V, R2V, RequestHarness, images, uri
 
 R2V_25, I2V_25 = "bytedance/seedance2-5-r2v", "bytedance/seedance2-5-i2v"
 OFF_LIST = "kling/v3"
@@ -31,16 +31,16 @@ URL = "https://cdn.example.com/face.jpg"
 
 
 @pytest.fixture(scope="module")
-def harness(store: DynamoStore, dynamodb: Any) -> GenerationHarness:
-    return GenerationHarness(store, dynamodb)
+def harness(store: DynamoStore, dynamodb: Any) -> RequestHarness:
+    return RequestHarness(store, dynamodb)
 
 
 @pytest.fixture(scope="module")
-def face(harness: GenerationHarness) -> Asset:
+def face(harness: RequestHarness) -> Asset:
     return harness.person()[1][0]
 
 
-def refusal(harness: GenerationHarness, content: dict[str, Any], **how: Any) -> Any:
+def refusal(harness: RequestHarness, content: dict[str, Any], **how: Any) -> Any:
     with pytest.raises((InvalidRequest, AssetNotFound, Conflict)) as caught:
         harness.check(content, **how)
     return caught.value
@@ -49,16 +49,14 @@ def refusal(harness: GenerationHarness, content: dict[str, Any], **how: Any) -> 
 # What is accepted
 
 
-def test_an_input_without_assets_is_sent_as_it_is(harness: GenerationHarness) -> None:
+def test_an_input_without_assets_is_sent_as_it_is(harness: RequestHarness) -> None:
     content = {"prompt": "a walk", "reference_images": [URL], "duration": 5, "audio": False}
     guarded = harness.check(content)
     assert guarded.content is content
     assert (guarded.people, guarded.purpose) == ((), None)
 
 
-def test_our_id_is_replaced_by_the_one_of_crun_and_the_rest_is_unchanged(
-    harness: GenerationHarness, face: Asset
-) -> None:
+def test_our_id_is_replaced_by_the_one_of_crun_and_the_rest_is_unchanged(harness: RequestHarness, face: Asset) -> None:
     content = images(URL, face.id, uri(face), duration=7)
     guarded = harness.check(content)
     assert guarded.content == images(URL, uri(face), uri(face), duration=7)
@@ -70,7 +68,7 @@ def test_our_id_is_replaced_by_the_one_of_crun_and_the_rest_is_unchanged(
     assert person.consent_given_at == GIVEN_AT
 
 
-def test_an_earlier_id_of_crun_stands_for_the_asset_under_its_newest_one(harness: GenerationHarness) -> None:
+def test_an_earlier_id_of_crun_stands_for_the_asset_under_its_newest_one(harness: RequestHarness) -> None:
     session, _ = harness.person()
     earlier = harness.asset(session, AssetType.IMAGE, crun_asset_id="asset-earlier")
     harness.put(replace(earlier, crun_asset_id="asset-newest"))
@@ -83,7 +81,7 @@ def test_an_earlier_id_of_crun_stands_for_the_asset_under_its_newest_one(harness
     assert harness.check(images("asset://asset-earlier")).content == images("asset://asset-newest")
 
 
-def test_people_are_listed_in_the_order_of_the_input(harness: GenerationHarness) -> None:
+def test_people_are_listed_in_the_order_of_the_input(harness: RequestHarness) -> None:
     (one, (picture, clip)), (other, (voice,)) = (
         harness.person(AssetType.IMAGE, AssetType.VIDEO), harness.person(AssetType.AUDIO),
     )  # fmt: skip
@@ -102,11 +100,11 @@ def test_people_are_listed_in_the_order_of_the_input(harness: GenerationHarness)
         "https://example.com/a%20b", "Beautiful", "asset-20260102030405 is no id of anybody",
     ],
 )  # fmt: skip
-def test_free_text_is_accepted(harness: GenerationHarness, face: Asset, prompt: str) -> None:
+def test_free_text_is_accepted(harness: RequestHarness, face: Asset, prompt: str) -> None:
     assert harness.check(images(face, prompt=prompt)).content["prompt"] == prompt
 
 
-def test_any_input_of_a_model_off_the_list_without_assets_is_accepted(harness: GenerationHarness) -> None:
+def test_any_input_of_a_model_off_the_list_without_assets_is_accepted(harness: RequestHarness) -> None:
     content = {"images": [{"url": URL, "weight": 0.5}], "seed": 123456789, "style": None, "name": "cinematic-look"}
     assert harness.check(content, model=OFF_LIST).content is content
 
@@ -123,7 +121,7 @@ def test_any_input_of_a_model_off_the_list_without_assets_is_accepted(harness: G
         (I2V_25, {"img_urls": [URL], "resolution": "720p", "duration": 4}),
     ],
 )
-def test_the_limits_of_a_model_are_inclusive(harness: GenerationHarness, model: str, content: dict[str, Any]) -> None:
+def test_the_limits_of_a_model_are_inclusive(harness: RequestHarness, model: str, content: dict[str, Any]) -> None:
     assert harness.check(content, model=model).content is content
 
 
@@ -165,7 +163,7 @@ def test_the_limits_of_a_model_are_inclusive(harness: GenerationHarness, model: 
     ],
 )  # fmt: skip
 def test_beyond_the_limits_of_a_model_the_field_is_named(
-    harness: GenerationHarness, model: str, content: dict[str, Any], field: str
+    harness: RequestHarness, model: str, content: dict[str, Any], field: str
 ) -> None:
     error = refusal(harness, content, model=model)
     assert (error.code, error.field) == ("invalid_request", field)
@@ -232,7 +230,7 @@ def _times(number: int, change: Callable[[str], str], text: str) -> str:
 
 @pytest.mark.parametrize("disguise", DISGUISES)
 def test_an_asset_in_another_place_is_refused_in_every_spelling(
-    harness: GenerationHarness, face: Asset, disguise: str
+    harness: RequestHarness, face: Asset, disguise: str
 ) -> None:
     for hidden_in in PLACES.values():
         model, content = hidden_in(DISGUISES[disguise](uri(face)))
@@ -248,7 +246,7 @@ def test_an_asset_in_another_place_is_refused_in_every_spelling(
      lambda own: own.replace("_", "\u200b_"), lambda own: quote(quote(own.replace("_", "\uff3f")))],
 )  # fmt: skip
 def test_our_own_id_in_another_place_is_refused(
-    harness: GenerationHarness, face: Asset, spelled: Callable[[str], str]
+    harness: RequestHarness, face: Asset, spelled: Callable[[str], str]
 ) -> None:
     for hidden_in in PLACES.values():
         model, content = hidden_in(spelled(face.id))
@@ -262,14 +260,14 @@ def test_our_own_id_in_another_place_is_refused(
     [name for name in DISGUISES if name not in ("as it is", "in a query", "without its scheme")],
 )
 def test_in_a_field_for_assets_only_the_exact_form_is_accepted(
-    harness: GenerationHarness, face: Asset, spelled: str
+    harness: RequestHarness, face: Asset, spelled: str
 ) -> None:
     error = refusal(harness, images(DISGUISES[spelled](uri(face))))
     assert error.field == "input.reference_images[0]"
     assert str(face.crun_asset_id) not in error.message
 
 
-def test_a_url_in_a_field_for_assets_must_not_hide_one(harness: GenerationHarness, face: Asset) -> None:
+def test_a_url_in_a_field_for_assets_must_not_hide_one(harness: RequestHarness, face: Asset) -> None:
     for hidden in (f"https://example.com/?{uri(face)}", f"https://example.com/{quote(uri(face), safe='')}"):
         assert refusal(harness, images(hidden)).field == "input.reference_images[0]"
 
@@ -299,7 +297,7 @@ def test_a_url_in_a_field_for_assets_must_not_hide_one(harness: GenerationHarnes
     ],
 )
 @pytest.mark.parametrize("field", ["reference_images", "prompt"])
-def test_a_url_of_our_bucket_or_api_is_refused(harness: GenerationHarness, url: str, field: str) -> None:
+def test_a_url_of_our_bucket_or_api_is_refused(harness: RequestHarness, url: str, field: str) -> None:
     content = {field: url if field == "prompt" else [url]}
     error = refusal(harness, content)
     assert (error.code, error.field.partition("[")[0]) == ("invalid_request", f"input.{field}")
@@ -317,11 +315,11 @@ def test_a_url_of_our_bucket_or_api_is_refused(harness: GenerationHarness, url: 
         "https://cdn.example.com/asset-20260102030405-00001",
     ],
 )  # fmt: skip
-def test_a_url_of_others_is_accepted(harness: GenerationHarness, url: str) -> None:
+def test_a_url_of_others_is_accepted(harness: RequestHarness, url: str) -> None:
     assert harness.check(images(url)).people == ()
 
 
-def test_a_model_that_is_not_on_the_operators_list_takes_no_asset(harness: GenerationHarness, face: Asset) -> None:
+def test_a_model_that_is_not_on_the_operators_list_takes_no_asset(harness: RequestHarness, face: Asset) -> None:
     harness.models = permitted_models([I2V])
     try:
         error = refusal(harness, images(face))
@@ -333,7 +331,7 @@ def test_a_model_that_is_not_on_the_operators_list_takes_no_asset(harness: Gener
         harness.models = permitted_models([R2V, I2V, R2V_25, I2V_25])
 
 
-def test_the_fallback_is_refused_with_an_asset(harness: GenerationHarness, face: Asset) -> None:
+def test_the_fallback_is_refused_with_an_asset(harness: RequestHarness, face: Asset) -> None:
     assert refusal(harness, images(face, byteplus_fallback=True)).field == "input.byteplus_fallback"
     assert harness.check(images(face, byteplus_fallback=False)).people
 
@@ -350,13 +348,11 @@ def test_the_fallback_is_refused_with_an_asset(harness: GenerationHarness, face:
         ({"a": "€" * (MAX_INPUT_BYTES // 3)}, "input"),
     ],
 )
-def test_a_value_that_cannot_be_sent_is_refused(
-    harness: GenerationHarness, content: dict[str, Any], field: str
-) -> None:
+def test_a_value_that_cannot_be_sent_is_refused(harness: RequestHarness, content: dict[str, Any], field: str) -> None:
     assert refusal(harness, content, model=OFF_LIST).field == field
 
 
-def test_the_depth_is_bounded(harness: GenerationHarness) -> None:
+def test_the_depth_is_bounded(harness: RequestHarness) -> None:
     def nested(levels: int) -> dict[str, Any]:
         content: Any = 1
         for _ in range(levels - 1):
@@ -368,13 +364,13 @@ def test_the_depth_is_bounded(harness: GenerationHarness) -> None:
     assert refusal(harness, nested(900), model=OFF_LIST).code == "invalid_request"
 
 
-def test_strings_that_may_be_ids_are_looked_up_a_limited_number_of_times(harness: GenerationHarness) -> None:
+def test_strings_that_may_be_ids_are_looked_up_a_limited_number_of_times(harness: RequestHarness) -> None:
     allowed = [f"made-up-{number}" for number in range(MAX_POSSIBLE_IDS)]
     assert harness.check({"names": [*allowed, *allowed]}, model=OFF_LIST)
     assert refusal(harness, {"names": [*allowed, "one-too-many"]}, model=OFF_LIST).code == "invalid_request"
 
 
-def test_a_name_that_may_be_more_is_not_part_of_a_message(harness: GenerationHarness, face: Asset) -> None:
+def test_a_name_that_may_be_more_is_not_part_of_a_message(harness: RequestHarness, face: Asset) -> None:
     for key in (face.id, "name of alice", "x" * 41, "lk_secret-key"):
         error = refusal(harness, {"prompt": "a walk", key: 1})
         assert key not in error.message
@@ -384,7 +380,7 @@ def test_a_name_that_may_be_more_is_not_part_of_a_message(harness: GenerationHar
 # Which assets, and whose
 
 
-def test_an_asset_of_another_client_looks_like_one_that_does_not_exist(harness: GenerationHarness) -> None:
+def test_an_asset_of_another_client_looks_like_one_that_does_not_exist(harness: RequestHarness) -> None:
     session, _ = harness.person(client_id="other")
     foreign = harness.asset(session, AssetType.IMAGE)
     shapes = []
@@ -397,9 +393,7 @@ def test_an_asset_of_another_client_looks_like_one_that_does_not_exist(harness: 
     }  # fmt: skip
 
 
-def test_an_asset_that_the_index_does_not_have_yet_is_looked_up_once_more(
-    harness: GenerationHarness, face: Asset
-) -> None:
+def test_an_asset_that_the_index_does_not_have_yet_is_looked_up_once_more(harness: RequestHarness, face: Asset) -> None:
     answers = iter([None, (face.session_id, face.id)])
 
     class Late:
@@ -415,14 +409,14 @@ def test_an_asset_that_the_index_does_not_have_yet_is_looked_up_once_more(
     assert len(harness.pauses) == 1
 
 
-def test_many_unknown_ids_cost_one_pause(harness: GenerationHarness) -> None:
+def test_many_unknown_ids_cost_one_pause(harness: RequestHarness) -> None:
     harness.pauses.clear()
     assert refusal(harness, images(*[f"asset://asset-{number}-gone" for number in range(9)])).status == 404
     assert len(harness.pauses) == 1
 
 
 @pytest.mark.parametrize("kind", [AssetType.VIDEO, AssetType.AUDIO])
-def test_an_asset_of_another_type_is_refused(harness: GenerationHarness, kind: AssetType) -> None:
+def test_an_asset_of_another_type_is_refused(harness: RequestHarness, kind: AssetType) -> None:
     _, (asset,) = harness.person(kind)
     error = refusal(harness, images(asset))
     assert (error.code, error.field, "Image" in error.message) == ("invalid_request", "input.reference_images[0]", True)
@@ -431,7 +425,7 @@ def test_an_asset_of_another_type_is_refused(harness: GenerationHarness, kind: A
 @pytest.mark.parametrize(
     "status", [AssetStatus.FAILED, AssetStatus.REDACTED, AssetStatus.PROCESSING, AssetStatus.AWAITING_UPLOAD]
 )
-def test_an_asset_that_is_not_active_is_refused(harness: GenerationHarness, status: AssetStatus) -> None:
+def test_an_asset_that_is_not_active_is_refused(harness: RequestHarness, status: AssetStatus) -> None:
     session, (active,) = harness.person()
     asset = harness.asset(session, AssetType.IMAGE, status=status)
     error = refusal(harness, images(active, asset.id))
@@ -456,7 +450,7 @@ def _consent(**terms: Any) -> Consent:
     ],
 )
 def test_one_person_who_does_not_permit_it_refuses_the_whole_request(
-    harness: GenerationHarness, face: Asset, changes: dict[str, Any], code: str
+    harness: RequestHarness, face: Asset, changes: dict[str, Any], code: str
 ) -> None:
     _, (asset,) = harness.person(**changes)
     error = refusal(harness, images(face, asset), purpose="advertising")
@@ -465,7 +459,7 @@ def test_one_person_who_does_not_permit_it_refuses_the_whole_request(
     )  # fmt: skip
 
 
-def test_the_purpose_is_the_requests_then_the_clients_then_none(harness: GenerationHarness) -> None:
+def test_the_purpose_is_the_requests_then_the_clients_then_none(harness: RequestHarness) -> None:
     _, (asset,) = harness.person(purposes=("advertising",))
     assert harness.check(images(asset), purpose="advertising").purpose == "advertising"
     assert harness.check(images(asset), caller=Caller("acme", purpose="advertising")).purpose == "advertising"
@@ -475,7 +469,7 @@ def test_the_purpose_is_the_requests_then_the_clients_then_none(harness: Generat
     assert refusal(harness, {"prompt": "a walk"}, purpose="games").field == "purpose"
 
 
-def test_the_number_of_people_is_bounded(harness: GenerationHarness) -> None:
+def test_the_number_of_people_is_bounded(harness: RequestHarness) -> None:
     faces = [harness.person()[1][0] for _ in range(MAX_PEOPLE + 1)]
     assert len(harness.check(images(*faces[:MAX_PEOPLE]), model=R2V_25).people) == MAX_PEOPLE
     assert refusal(harness, images(*faces), model=R2V_25).field == "input"
@@ -519,7 +513,7 @@ def _with(tree: Any, hidden: str, place: int) -> Any:
 @_SETTINGS
 @given(encodings=_ENCODINGS, tree=_JSON, place=st.integers(0, 1))
 def test_no_encoding_of_an_asset_passes_outside_of_its_fields(
-    harness: GenerationHarness, face: Asset, encodings: list[Callable[[str], str]], tree: Any, place: int
+    harness: RequestHarness, face: Asset, encodings: list[Callable[[str], str]], tree: Any, place: int
 ) -> None:
     text = uri(face)
     for encode in encodings:
@@ -535,7 +529,7 @@ def test_no_encoding_of_an_asset_passes_outside_of_its_fields(
         lambda text: ":" not in normalize("NFKC", text)
     )
 )
-def test_a_prompt_without_an_asset_passes_unchanged(harness: GenerationHarness, face: Asset, words: str) -> None:
+def test_a_prompt_without_an_asset_passes_unchanged(harness: RequestHarness, face: Asset, words: str) -> None:
     guarded = harness.check(images(face, prompt=f"an asset {words}"))
     assert guarded.content["prompt"] == f"an asset {words}"
 

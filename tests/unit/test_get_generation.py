@@ -15,7 +15,7 @@ from likeness.domain.generation import Generation, GenerationStatus, Media, Task
 from likeness.domain.receipt import Holder, Receipt
 from likeness.domain.session import Problem
 from likeness.errors import Forbidden, InvalidCredential, InvalidRequest, NotFound
-from tests.unit.generation_harness import ACME, GenerationHarness, images
+from tests.unit.request_harness import ACME, RequestHarness, images
 
 MISSING = "gen_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 MEDIA = Media("generations/gen_1/0.mp4", "video/mp4", 2345, "ab" * 32)
@@ -26,16 +26,16 @@ _COUNTER = itertools.count(1)
 
 
 @pytest.fixture
-def harness(store: DynamoStore, dynamodb: Any) -> GenerationHarness:
-    return GenerationHarness(store, dynamodb)
+def harness(store: DynamoStore, dynamodb: Any) -> RequestHarness:
+    return RequestHarness(store, dynamodb)
 
 
-def made(harness: GenerationHarness, client_id: str = "acme", **body: Any) -> Generation:
+def made(harness: RequestHarness, client_id: str = "acme", **body: Any) -> Generation:
     _, (face,) = harness.person(client_id=client_id)
     return harness.stored(harness.make(images(face, prompt="a secret walk"), caller=Caller(client_id), **body))
 
 
-def ended(harness: GenerationHarness, status: GenerationStatus, **outcome: Any) -> Generation:
+def ended(harness: RequestHarness, status: GenerationStatus, **outcome: Any) -> Generation:
     """Plays what the state machine does with a new generation."""
     generation = made(harness, reference="campaign-1")
     now = harness.clock.now()
@@ -49,7 +49,7 @@ def ended(harness: GenerationHarness, status: GenerationStatus, **outcome: Any) 
     return harness.stored({"id": generation.id})
 
 
-def test_a_succeeded_generation_shows_its_media_by_urls_of_the_moment(harness: GenerationHarness) -> None:
+def test_a_succeeded_generation_shows_its_media_by_urls_of_the_moment(harness: RequestHarness) -> None:
     generation = ended(harness, GenerationStatus.SUCCEEDED, media=(MEDIA,), credits=12.5)
     view = harness.read.one(ACME, generation.id)
     assert view["result"] == {
@@ -64,7 +64,7 @@ def test_a_succeeded_generation_shows_its_media_by_urls_of_the_moment(harness: G
     assert "secret" not in json.dumps(view)
 
 
-def test_the_links_of_crun_are_shown_only_when_we_could_not_save_the_media(harness: GenerationHarness) -> None:
+def test_the_links_of_crun_are_shown_only_when_we_could_not_save_the_media(harness: RequestHarness) -> None:
     for code, shown in (("media_unavailable", list(REPORT.media_urls)), ("consent_withdrawn", None)):
         problem = Problem(code, "No media")
         generation = ended(harness, GenerationStatus.SUCCEEDED, media_problem=problem, credits=12.5)
@@ -76,7 +76,7 @@ def test_the_links_of_crun_are_shown_only_when_we_could_not_save_the_media(harne
         assert listed["media_problem"] == {"code": code, "message": "No media"}
 
 
-def test_a_failure_has_the_words_of_crun(harness: GenerationHarness) -> None:
+def test_a_failure_has_the_words_of_crun(harness: RequestHarness) -> None:
     error = Problem("generation_failed", "It failed.", "501", retryable=True, upstream_message="refused by moderation")
     generation = ended(harness, GenerationStatus.FAILED, error=error, credits=0.5)
     view = harness.read.one(ACME, generation.id)
@@ -86,7 +86,7 @@ def test_a_failure_has_the_words_of_crun(harness: GenerationHarness) -> None:
     assert (view["result"], view["credits"]) == (None, 0.5)
 
 
-def test_an_erased_generation_shows_no_result(harness: GenerationHarness) -> None:
+def test_an_erased_generation_shows_no_result(harness: RequestHarness) -> None:
     generation = ended(harness, GenerationStatus.SUCCEEDED, media=(MEDIA,), credits=12.5)
     harness.generations.erase(generation, harness.clock.now())
     view = harness.read.one(ACME, generation.id)
@@ -94,7 +94,7 @@ def test_an_erased_generation_shows_no_result(harness: GenerationHarness) -> Non
     assert view["erased_at"]
 
 
-def test_a_generation_of_another_client_looks_like_a_missing_one(harness: GenerationHarness) -> None:
+def test_a_generation_of_another_client_looks_like_a_missing_one(harness: RequestHarness) -> None:
     foreign = made(harness, "stranger")
     messages = set()
     for wanted in (foreign.id, MISSING, "gen_1", "", "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"):
@@ -104,7 +104,7 @@ def test_a_generation_of_another_client_looks_like_a_missing_one(harness: Genera
     assert messages == {("not_found", "Generation not found")}
 
 
-def test_a_person_sees_no_generation(harness: GenerationHarness) -> None:
+def test_a_person_sees_no_generation(harness: RequestHarness) -> None:
     generation = made(harness)
     person = Caller("acme", session_id=generation.session_ids[0])
     with pytest.raises(Forbidden):
@@ -113,7 +113,7 @@ def test_a_person_sees_no_generation(harness: GenerationHarness) -> None:
         harness.read.list(person)
 
 
-def test_a_list_is_paged_and_filtered_and_has_no_media(harness: GenerationHarness) -> None:
+def test_a_list_is_paged_and_filtered_and_has_no_media(harness: RequestHarness) -> None:
     caller = Caller("lister")
     ids = []
     for number in range(5):
@@ -139,13 +139,13 @@ def test_a_list_is_paged_and_filtered_and_has_no_media(harness: GenerationHarnes
     "query",
     [{"limit": "0"}, {"limit": "101"}, {"limit": "x"}, {"cursor": "none"}, {"status": "done"}, {"session_id": "ses_1"}],
 )
-def test_a_query_that_is_not_valid_names_its_parameter(harness: GenerationHarness, query: dict[str, str]) -> None:
+def test_a_query_that_is_not_valid_names_its_parameter(harness: RequestHarness, query: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest) as caught:
         harness.read.list(ACME, **query)
     assert caught.value.field == next(iter(query))
 
 
-def test_the_client_and_the_person_see_what_a_likeness_was_used_for(harness: GenerationHarness) -> None:
+def test_the_client_and_the_person_see_what_a_likeness_was_used_for(harness: RequestHarness) -> None:
     receipt = Receipt("digest", 1.0)
     session, (face,) = harness.person(person_receipt=receipt)
     first = harness.stored(harness.make(images(face)))
@@ -173,7 +173,7 @@ def test_the_client_and_the_person_see_what_a_likeness_was_used_for(harness: Gen
     assert [each["uses"][0]["generation_id"] for each in (page, rest)] == [second["id"], first.id]
 
 
-def test_the_uses_of_a_person_are_nobody_elses(harness: GenerationHarness) -> None:
+def test_the_uses_of_a_person_are_nobody_elses(harness: RequestHarness) -> None:
     session, _ = harness.person()
     other, _ = harness.person()
     for caller in (Caller("stranger"), Caller("acme", session_id=other.id)):
