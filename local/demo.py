@@ -1,11 +1,12 @@
-"""``make demo``: onboards one person with real files, over HTTP and S3 like a customer."""
+"""``make demo``: onboards one person with real files and makes a video, over HTTP and S3 like a customer."""
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ _TIMEOUT_SECONDS = 120
 #: The simulator needs seconds, while the template's pauses suit crun, which may need minutes.
 _PARAMETERS = ("PollFirstDelaySeconds=1", "PollMaxDelaySeconds=2")
 _SETTLED = ("active", "failed")
+#: The clip is kept after the demo, so that it can be watched.
+_CLIP = Path(".local/demo/clip.mp4")
 _VERIFIED = "likeness.session.verified"
 _STYLES = {"active": "green", "failed": "red", "processing": "yellow", "submitting": "yellow"}
 _NEXT = """
@@ -50,15 +53,23 @@ class Customer:
     http: requests.Session = field(default_factory=requests.Session)
     handed_over: dict[str, float] = field(default_factory=dict)
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Makes one API call. Raises DemoFailed when it is refused."""
-        headers = {"x-api-key": self.stack.api_key}
-        url = self.stack.api_url + path
-        answer = self.http.request(method, url, json=body, headers=headers, timeout=_HTTP_SECONDS)
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None, key: str = "") -> dict[str, Any]:
+        """Makes one API call, with ``key`` as its Idempotency-Key. Raises DemoFailed when it is refused."""
+        answer = self.send(method, path, body, key)
         if not answer.ok:
             raise DemoFailed(f"{method} {path.split('/')[1]} returned {answer.status_code}")
         found: dict[str, Any] = answer.json()
         return found
+
+    def refusal(self, method: str, path: str, body: dict[str, Any] | None = None, key: str = "") -> tuple[int, str]:
+        """Makes one API call that is refused. Returns its HTTP status and code."""
+        answer = self.send(method, path, body, key)
+        return answer.status_code, str(answer.json().get("code"))
+
+    def send(self, method: str, path: str, body: dict[str, Any] | None, key: str) -> requests.Response:
+        """Makes one API call and returns the response."""
+        headers = {"x-api-key": self.stack.api_key} | ({"Idempotency-Key": key} if key else {})
+        return self.http.request(method, self.stack.api_url + path, json=body, headers=headers, timeout=_HTTP_SECONDS)
 
     def upload(self, form: dict[str, Any], file: Path) -> None:
         """Uploads a file with a presigned form."""
@@ -192,16 +203,24 @@ def _run(stack: Stack, media: DemoMedia, receiver: Receiver, console: Console) -
     settled = time.monotonic() - began
     _erase_other_person(customer, session, media)
     console.print("[bold]5[/] the other person's picture is erased, because that person has not consented")
-    usable = _withdraw(customer, session)
+    clip, generation = _make_clip(customer, session)
+    console.print(f"[bold]6[/] POST /generations → {generation['id']}: a clip of the person, saved as {clip}")
+    use = _recorded_use(customer, session, generation)
     console.print(
-        f"[bold]6[/] a use check returns {usable} asset:// ids; then the person gets a receipt,"
-        " and withdraws the consent with its personal link"
+        f"[bold]7[/] the ledger of uses: {use['time']}, {len(use['asset_ids'])} files, {use['model']}, {use['outcome']}"
     )
-    console.print("[bold]7[/] the next use check is refused: consent_withdrawn")
+    _withdraw(customer, session)
+    console.print("[bold]8[/] the person gets a receipt, and withdraws the consent with its personal link")
+    refused = customer.refusal("POST", "/generations", _clip_of(session), key="demo-2")
+    if refused != (requests.codes.conflict, "consent_withdrawn"):
+        raise DemoFailed("a generation was allowed after the withdrawal")
+    console.print("[bold]9[/] the next generation is refused: 409 consent_withdrawn")
+    _erase(customer, session, generation)
+    console.print("[bold]10[/] DELETE /sessions: everything is erased; ids, times and the proof of the uses stay")
     console.print(f"verified after {verified:.1f} s, everything settled after {settled:.1f} s")
     console.print(
-        "[green]4 assets were ready for generation until the person withdrew; the other person's picture was refused"
-        " and erased.[/]"
+        "[green]4 assets were ready for generation, and one clip was made, until the person withdrew; the other"
+        " person's picture was refused and erased.[/]"
     )
     console.print(_NEXT)
 
@@ -219,13 +238,52 @@ def _erase_other_person(customer: Customer, session: dict[str, Any], media: Demo
         raise DemoFailed("the other person's picture is still in the bucket")
 
 
-def _withdraw(customer: Customer, session: dict[str, Any]) -> int:
-    """Withdraws the consent with the link of the person's receipt. Returns how many assets could be used before.
+def _clip_of(session: dict[str, Any]) -> dict[str, Any]:
+    """Returns the body of a generation that shows the person, with crun's own input."""
+    portraits = [each["uri"] for each in session["assets"] if each["asset_type"] == "Image" and each["uri"]]
+    return {
+        "model": "bytedance/seedance2-0-r2v",
+        "input": {
+            "prompt": "[Image1] looks around and smiles",
+            "reference_images": portraits,
+            "resolution": "480p",
+            "duration": 4,
+        },
+    }
 
-    Raises DemoFailed when a use is still allowed afterwards.
-    """
+
+def _make_clip(customer: Customer, session: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """Makes a video and downloads it. Raises DemoFailed unless the file is the one that was recorded."""
+    generation = customer.call("POST", "/generations", _clip_of(session), key="demo-1")
+    generation = _wait(
+        lambda: customer.call("GET", f"/generations/{generation['id']}"),
+        lambda found: found["ended_at"] is not None,
+        lambda found: f"the generation is {found['status']}",
+    )
+    if generation["status"] != "succeeded" or not (generation["result"] or {}).get("media"):
+        raise DemoFailed(
+            f"the generation is {generation['status']}: {generation['error'] or generation['media_problem']}"
+        )
+    media = generation["result"]["media"][0]
+    answer = requests.get(media["url"], timeout=_HTTP_SECONDS)
+    if not answer.ok or hashlib.sha256(answer.content).hexdigest() != media["sha256"]:
+        raise DemoFailed("the clip is not the file that was recorded")
+    _CLIP.parent.mkdir(parents=True, exist_ok=True)
+    _CLIP.write_bytes(answer.content)
+    return _CLIP, generation
+
+
+def _recorded_use(customer: Customer, session: dict[str, Any], generation: dict[str, Any]) -> dict[str, Any]:
+    """Returns the clip's entry in the ledger of the person's uses. Raises DemoFailed when there is none."""
+    uses: list[dict[str, Any]] = customer.call("GET", f"/sessions/{session['id']}/uses")["uses"]
+    if [each["generation_id"] for each in uses] != [generation["id"]]:
+        raise DemoFailed("the ledger does not show the clip")
+    return uses[0]
+
+
+def _withdraw(customer: Customer, session: dict[str, Any]) -> None:
+    """Withdraws the consent with the link of the person's receipt. Raises DemoFailed when that is not possible."""
     path = f"/sessions/{session['id']}"
-    usable = len(customer.call("GET", f"{path}/use")["assets"])
     invite = customer.call("POST", f"{path}/invite")["invite_url"]
     person = {"x-api-key": invite.partition("#")[2]}
     issued = requests.post(f"{customer.stack.api_url}{path}/receipt", headers=person, timeout=_HTTP_SECONDS)
@@ -236,14 +294,16 @@ def _withdraw(customer: Customer, session: dict[str, Any]) -> int:
     answer = requests.post(url, headers=receipt, timeout=_HTTP_SECONDS)
     if answer.status_code != requests.codes.ok or answer.json()["consent_status"] != "withdrawn":
         raise DemoFailed("the consent was not withdrawn")
-    refused = requests.get(
-        f"{customer.stack.api_url}{path}/use",
-        headers={"x-api-key": customer.stack.api_key},
-        timeout=_HTTP_SECONDS,
-    )
-    if (refused.status_code, refused.json().get("code")) != (requests.codes.conflict, "consent_withdrawn"):
-        raise DemoFailed("a use was allowed after the withdrawal")
-    return usable
+
+
+def _erase(customer: Customer, session: dict[str, Any], generation: dict[str, Any]) -> None:
+    """Erases the person. Raises DemoFailed when a file of theirs or a clip of them is left."""
+    customer.call("DELETE", f"/sessions/{session['id']}")
+    s3 = emulator.client("s3", customer.stack.emulator_endpoint)
+    for folder in (f"uploads/{session['id']}/", f"inbox/{session['id']}/", f"generations/{generation['id']}/"):
+        left = s3.list_object_versions(Bucket=customer.stack.outputs["UploadBucketName"], Prefix=folder)
+        if left.get("Versions") or left.get("DeleteMarkers"):
+            raise DemoFailed(f"{folder.partition('/')[0]} still has files of the person")
 
 
 def _register_webhook(stack: Stack, url: str) -> str:
@@ -287,15 +347,31 @@ def _pass_face_check(h5_link: str) -> None:
 
 
 def _follow(customer: Customer, session_id: str, progress: Progress, done: Any) -> dict[str, Any]:
-    deadline = time.monotonic() + _TIMEOUT_SECONDS
-    while time.monotonic() < deadline:
+    def look() -> dict[str, Any]:
         session = customer.call("GET", f"/sessions/{session_id}")
         progress.update(session, customer)
-        if done(session):
-            return session
+        return session
+
+    def state(session: dict[str, Any]) -> str:
+        files = ", ".join(f"{each['name']} {each['status']}" for each in session["assets"])
+        return f"session {session['status']}, {files}"
+
+    return _wait(look, done, state)
+
+
+def _wait(
+    look: Callable[[], dict[str, Any]],
+    done: Callable[[dict[str, Any]], bool],
+    state: Callable[[dict[str, Any]], str],
+) -> dict[str, Any]:
+    """Returns what ``look`` returns as soon as it is done. Raises DemoFailed, with its state, after a time."""
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        found = look()
+        if done(found):
+            return found
         time.sleep(0.5)
-    states = ", ".join(f"{each['name']} {each['status']}" for each in session["assets"])
-    raise DemoFailed(f"not settled after {_TIMEOUT_SECONDS} s: session {session['status']}, {states}")
+    raise DemoFailed(f"not settled after {_TIMEOUT_SECONDS} s: {state(found)}")
 
 
 def _judge(session: dict[str, Any], media: DemoMedia) -> None:
