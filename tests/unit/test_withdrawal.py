@@ -131,7 +131,8 @@ class Living:
         Reconcile(
             at.store, DynamoDueItems(at.dynamodb, TABLE), at.workflows, at.files, start,
             CheckUpload(at.store, at.files, at.queue, at.clock), at.clock, at.causes.append,
-            lambda: at.orphans.append(1), _fail, lambda _: [], None if erase_after is None else erase, erase_after or 0.0,
+            lambda: at.orphans.append(1), _fail, lambda _: [],
+            None if erase_after is None else erase, erase_after or 0.0,
         )(at.clock.now() + 60)  # fmt: skip
 
 
