@@ -24,6 +24,7 @@ from likeness.errors import ConditionFailed, StorageUnavailable
 from likeness.steps.generations.erase_generations import EraseGenerations
 from likeness.steps.onboarding.withdraw_consent import WithdrawConsent
 from likeness.steps.upkeep.erase_session import EraseSession
+from tests.template_file import TEMPLATE
 from tests.unit.fakes import FakeClock, FakeFiles
 from tests.unit.step_harness import TABLE, StepHarness
 
@@ -142,6 +143,10 @@ def test_an_outcome_between_the_withdrawal_and_the_list_is_in_flight(studio: Stu
     studio.at.dynamodb.update_item(TableName=TABLE, Key=key, UpdateExpression="REMOVE withdrawal.in_flight")
     studio.at.clock.at += 60
     assert studio.withdraw(session) == [{"type": "generation", "id": running.id}]
+
+
+def test_no_deployment_has_a_longer_deadline() -> None:
+    assert TEMPLATE["Parameters"]["GenerationDeadlineSeconds"]["MaxValue"] == LONGEST_DEADLINE_SECONDS
 
 
 def test_a_deadline_that_is_long_over_bounds_what_is_read(studio: Studio) -> None:

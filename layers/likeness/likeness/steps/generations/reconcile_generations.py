@@ -17,7 +17,7 @@ from likeness.errors import ConditionFailed, WorkInProgress
 from likeness.ports.generations import GenerationStore
 from likeness.ports.onboarding import Workflows
 from likeness.ports.system import Clock
-from likeness.steps.generations.create_generation import execution_input
+from likeness.steps.generations.executions import execution_input
 from likeness.steps.onboarding.start_onboarding import Cause, cause_of
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from likeness.domain.generation import Generation, GenerationStatus, Media, PersonUse, SavedMedia
+from likeness.domain.generation import Generation, GenerationStatus, Media, PersonUse, SavedMedia, TaskReport
 from likeness.domain.session import Problem, Session, SessionStatus
 from likeness.domain.terms import ConsentStatus
 from likeness.errors import MediaNotFetched
 from likeness.ports.generations import CrunTasks, GenerationStore, MediaFiles
 from likeness.ports.system import Clock
 from likeness.steps.generations.recheck import places_of
-from likeness.steps.generations.task_action import TaskAction, TaskPolicy, done, end
+from likeness.steps.generations.task_action import TaskAction, done, end, is_given_up
 
 #: The largest file that is saved.
 MAX_MEDIA_BYTES = 200 * 1000 * 1000
@@ -30,13 +30,13 @@ _WITHHELD = {
 
 @dataclass(frozen=True, slots=True)
 class SaveMedia:
-    """Saves the media of one generation, under ``generations/<id>/``."""
+    """Saves the media of one generation, under ``generations/<id>/``. ``deadline_seconds`` counts from its request."""
 
     store: GenerationStore
     crun: CrunTasks
     media: MediaFiles
     clock: Clock
-    policy: TaskPolicy
+    deadline_seconds: float
 
     def __call__(self, generation_id: str, polls: int = 0) -> TaskAction:
         """Stores the outcome ``succeeded``, with the media or the reason why there are none. Safe to repeat.
@@ -55,20 +55,19 @@ class SaveMedia:
             media = ()
         if not media:
             self.media.erase(_prefix(before))  # also what an earlier invocation has saved
-        now = self.clock.now()
-        ended = replace(
-            before.ended(GenerationStatus.SUCCEEDED, now),
-            media=media,
-            media_problem=problem,
-            credits=before.report.credits,
-        )
-        if not end(self.store, ended, before):
+        if not end(self.store, self._ended(before, before.report, media, problem), before):
             current = self.store.get(generation_id)
             if current is not None and current.erased_at is not None:
                 self.media.erase(_prefix(before))  # the erasure had deleted what it found before the last file
-                if not current.is_over:
-                    return self(generation_id, polls)
+                if not current.is_over:  # its report is erased as well
+                    end(self.store, self._ended(current, before.report, (), _withheld("erased")), current)
         return done(polls, before.task_id)
+
+    def _ended(
+        self, generation: Generation, report: TaskReport, media: tuple[Media, ...], problem: Problem | None
+    ) -> Generation:
+        ended = generation.ended(GenerationStatus.SUCCEEDED, self.clock.now())
+        return replace(ended, media=media, media_problem=problem, credits=report.credits)
 
     def _withheld(self, generation: Generation) -> Problem | None:
         """Why the media may not be kept, by the people's rows as they are now."""
@@ -105,7 +104,7 @@ class SaveMedia:
     def _one(self, generation: Generation, number: int, url: str, until: float) -> SavedMedia:
         left = max(1.0, until - self.clock.now())
         saved = self.media.save(url, f"{_prefix(generation)}{number}", MAX_MEDIA_BYTES, left)
-        if saved.retryable and not self.policy.is_given_up(generation, self.clock.now()):
+        if saved.retryable and not is_given_up(generation, self.deadline_seconds, self.clock.now()):
             raise MediaNotFetched(f"The media could not be fetched ({saved.problem})")
         return saved
 
