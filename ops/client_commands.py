@@ -28,12 +28,23 @@ def client() -> None:
     multiple=True,
     help="An origin to which browsers may return. Can be given several times.",
 )
-@click.option("--purpose", default="", help="The purpose of use checks that name none, such as advertising.")
+@click.option("--purpose", default="", help="The purpose of use checks and videos that name none: advertising, …")
+@click.option("--daily-credits", type=float, help="The client's budget for videos of a UTC day, in crun's credits.")
+@click.option("--sees-balance", is_flag=True, help="Let crun's own route show the account's balance to this client.")
 @with_stack
-def add(client_id: str, origins: tuple[str, ...], purpose: str, stack_name: str, state_file: Path | None) -> None:
+def add(
+    client_id: str,
+    origins: tuple[str, ...],
+    purpose: str,
+    daily_credits: float | None,
+    sees_balance: bool,
+    stack_name: str,
+    state_file: Path | None,
+) -> None:
     """Create a key and print it. It cannot be shown again."""
     try:
-        click.echo(_keys(stack_name, state_file).add(client_id, origins, purpose))
+        keys = _keys(stack_name, state_file)
+        click.echo(keys.add(client_id, origins, purpose, daily_credits, sees_balance=sees_balance))
     except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
 
@@ -45,6 +56,10 @@ def list_keys(stack_name: str, state_file: Path | None) -> None:
     for key in _keys(stack_name, state_file).known():
         state = f"revoked {key.revoked_at}" if key.revoked_at else "active"
         more = [*key.return_origins, *([f"purpose={key.purpose}"] if key.purpose else [])]
+        if key.daily_credits is not None:
+            more.append(f"daily_credits={key.daily_credits:g}")
+        if key.sees_balance:
+            more.append("sees_balance")
         click.echo(f"{key.key_id}  {key.client_id:<32}  {key.created_at}  {state}  {' '.join(more)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 from collections.abc import Sequence
@@ -24,25 +25,38 @@ class ClientKeys:
     def __init__(self, client: Any, table: str) -> None:
         self._client, self._table = client, table
 
-    def add(self, client_id: str, return_origins: Sequence[str] = (), purpose: str = "") -> str:
+    def add(
+        self,
+        client_id: str,
+        return_origins: Sequence[str] = (),
+        purpose: str = "",
+        daily_credits: float | None = None,
+        *,
+        sees_balance: bool = False,
+    ) -> str:
         """Creates a key for ``client_id`` and returns it; it cannot be read again.
 
-        ``purpose`` applies to the key's use checks that name none. Raises ValueError when the id, an origin or the
-        purpose is malformed.
+        ``purpose`` applies to the key's use checks and generations that name none. ``daily_credits`` is the client's
+        budget for generations of a UTC day, and ``sees_balance`` whether it may read the account's balance. Raises
+        ValueError when the id, an origin, the purpose or the budget is malformed.
         """
         if not CLIENT_ID.fullmatch(client_id):
             raise ValueError(f"client id {client_id!r}: 1 to 32 of a-z, 0-9 and -")
         origins = [_origin(each) for each in return_origins]
         if purpose and not PURPOSE.fullmatch(purpose):
             raise ValueError(f"purpose {purpose!r}: an id in purposes.json, of a-z, 0-9 and _")
+        if daily_credits is not None and not (math.isfinite(daily_credits) and daily_credits > 0):
+            raise ValueError("daily credits: a number above 0")
         key = f"lk_{secrets.token_urlsafe(32)}"
         digest = key_digest(key)
-        item = {
+        item: dict[str, Any] = {
             "key_id": digest[:12],
             "client_id": client_id,
             "return_origins": list(dict.fromkeys(origins)),
             "created_at": _now(),
-        } | ({"purpose": purpose} if purpose else {})
+        }
+        chosen = {"purpose": purpose or None, "daily_credits": daily_credits, "sees_balance": sees_balance or None}
+        item |= {name: each for name, each in chosen.items() if each is not None}
         self._client.put_item(
             TableName=self._table,
             Item=encode_item(item) | client_key_key(digest),
@@ -55,7 +69,7 @@ class ClientKeys:
         return [client_key_from(each) for each in self._items("")]
 
     def rotate(self, key_id: str) -> str:
-        """Creates another key for the client and the origins of ``key_id``, and returns it; the old key still works.
+        """Creates another key like ``key_id``, for the same client, and returns it; the old key still works.
 
         Raises ValueError when the key does not exist, or is revoked: a rotation must not restore access.
         """
@@ -64,7 +78,13 @@ class ClientKeys:
             raise ValueError(f"no key has the id {key_id}")
         if found.revoked_at:
             raise ValueError(f"{key_id} is revoked; create a new key with: client add --client-id {found.client_id}")
-        return self.add(found.client_id, found.return_origins, found.purpose)
+        return self.add(
+            found.client_id,
+            found.return_origins,
+            found.purpose,
+            found.daily_credits,
+            sees_balance=found.sees_balance,
+        )
 
     def revoke(self, key_id: str) -> bool:
         """Revokes a key, and returns False when it does not exist. The authorizer's cache keeps it for five minutes."""

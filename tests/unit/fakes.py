@@ -14,7 +14,6 @@ from likeness.domain.crun import AssetReport, H5Session, UpstreamProblem
 from likeness.domain.events import Event
 from likeness.domain.executions import ExecutionStatus, Results
 from likeness.domain.files import Download, FoundFile, UploadForm
-from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.domain.session import Language
 from likeness.domain.terms import ConsentTerms
@@ -223,14 +222,14 @@ class FakeConsentTexts:
 
 @dataclass
 class FakePollHistory:
-    """The history that a test sets for each type, and the number of reads."""
+    """The history that a test sets for each kind, and the number of reads."""
 
-    seen: dict[AssetType, History] = field(default_factory=dict)
+    seen: dict[str, History] = field(default_factory=dict)
     asked: int = 0
 
-    def of(self, asset_type: AssetType, now: float) -> History:
+    def of(self, kind: str, now: float) -> History:
         self.asked += 1
-        return self.seen.get(asset_type, NOTHING_SEEN)
+        return self.seen.get(kind, NOTHING_SEEN)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 
 from likeness.adapters.table.active_assets import DynamoActiveAssets
 from likeness.adapters.table.dynamodb import DynamoStore
-from likeness.contracts.crun import read_balance, read_envelope
+from likeness.contracts.crun import read_credits, read_envelope
 from likeness.contracts.events import AssetChange
 from likeness.domain.asset import AssetStatus
 from likeness.domain.crun import AssetReport, UpstreamProblem
@@ -232,11 +232,11 @@ def test_the_credits_are_written_as_a_metric_and_errors_are_reported() -> None:
 @pytest.mark.parametrize(("given", "left"), [(0, 0), (7, 7), (12.5, 12.5), ("3.25", 3.25), (-2, -2)])
 def test_the_balance_is_read_in_every_shape(given: object, left: float) -> None:
     body = json.dumps({"code": 200, "message": "ok", "data": {"balance": given}}).encode()
-    assert read_balance(read_envelope(200, body, promised="balance")) == left
+    assert read_credits(read_envelope(200, body, promised="balance"), "balance") == left
 
 
 @pytest.mark.parametrize("given", ["NaN", "Infinity", '"much"', "true", "null", "[]", '""', "1e999"])
 def test_a_balance_that_is_not_a_number_is_refused(given: str) -> None:
     body = f'{{"code": 200, "message": "ok", "data": {{"balance": {given}}}}}'.encode()
     with pytest.raises(UpstreamAmbiguous):
-        read_balance(read_envelope(200, body, promised="balance"))
+        read_credits(read_envelope(200, body, promised="balance"), "balance")

@@ -3,10 +3,13 @@
 LikenessError
 ├── RequestError                    4xx, the request has to change
 │   ├── InvalidRequest              400, names the field
+│   ├── BudgetExhausted             402, the client's credits of the day do not suffice
 │   ├── NotFound                    404, also for a resource of another client
-│   │   └── NoPreview               404, an asset without a picture that browsers show
+│   │   ├── NoPreview               404, an asset without a picture that browsers show
+│   │   └── AssetNotFound           404, an asset that a generation's input names
 │   ├── Forbidden                   403
-│   │   └── InvalidCredential       403, like a credential that the authorizer does not know
+│   │   ├── InvalidCredential       403, like a credential that the authorizer does not know
+│   │   └── GenerationDisabled      403, the operator has not switched generation on
 │   ├── Conflict                    409
 │   └── TooManyAttempts             429
 ├── UpstreamError                   a request to crun failed
@@ -16,6 +19,7 @@ LikenessError
 │   └── UpstreamAmbiguous           crun may have processed it
 │       └── UpstreamIncomplete      crun reported success, but left out a promised value
 ├── StorageUnavailable              503, an AWS service did not respond
+├── MediaNotFetched                 503, a result's link did not work; retry later
 ├── WorkInProgress                  another execution does the work; retry later
 └── ConditionFailed                 the condition of a conditional write was not met (never leaves a step)
 """
@@ -26,7 +30,10 @@ from collections.abc import Sequence
 
 
 class LikenessError(Exception):
-    """The base of all errors. An HTTP response has ``status``, ``code`` and ``title``."""
+    """The base of all errors. An HTTP response has ``status``, ``code`` and ``title``.
+
+    ``asset_id`` names the asset whose use is refused.
+    """
 
     status = 500
     code = "internal_error"
@@ -37,6 +44,7 @@ class LikenessError(Exception):
         self.message = message or self.title
         self.field = field
         self.retry_after = retry_after
+        self.asset_id: str | None = None
 
 
 class RequestError(LikenessError):
@@ -54,6 +62,14 @@ class InvalidRequest(RequestError):
     title = "The request is not valid"
 
 
+class BudgetExhausted(RequestError):
+    """When the estimate of a generation is more than what is left of the client's budget for the UTC day."""
+
+    status = 402
+    code = "budget_exhausted"
+    title = "The client's budget of this day is exhausted"
+
+
 class NotFound(RequestError):
     """When the resource does not exist, or belongs to another client."""
 
@@ -66,6 +82,12 @@ class NoPreview(NotFound):
     """When an asset has no picture that browsers show."""
 
     code = "no_preview"
+
+
+class AssetNotFound(NotFound):
+    """When an asset in a generation's input does not exist, or belongs to another client; ``field`` names the place."""
+
+    code = "asset_not_found"
 
 
 class Forbidden(RequestError):
@@ -82,17 +104,36 @@ class InvalidCredential(Forbidden):
     title = "The credential is not valid"
 
 
+class GenerationDisabled(Forbidden):
+    """When the deployment's parameter ``Generation`` is off."""
+
+    code = "generation_disabled"
+    title = "Generation is switched off"
+
+
 class Conflict(RequestError):
-    """When the request conflicts with the state of the session, or with an idempotency key."""
+    """When the request conflicts with the state of the session, or with an idempotency key.
+
+    For a likeness that may not be used, ``field`` and ``asset_id`` name the place.
+    """
 
     status = 409
     code = "conflict"
     title = "The request conflicts with the current state of the resource"
 
-    def __init__(self, message: str = "", *, code: str | None = None, retry_after: int | None = None) -> None:
-        super().__init__(message, retry_after=retry_after)
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        retry_after: int | None = None,
+        field: str | None = None,
+        asset_id: str | None = None,
+    ) -> None:
+        super().__init__(message, field=field, retry_after=retry_after)
         if code:
             self.code = code
+        self.asset_id = asset_id
 
 
 class TooManyAttempts(RequestError):
@@ -189,6 +230,14 @@ class StorageUnavailable(LikenessError):
     status = 503
     code = "storage_unavailable"
     title = "A service that Likeness depends on is unavailable; try again shortly"
+
+
+class MediaNotFetched(LikenessError):
+    """When a result's link does not work at the moment: a timeout, a lost connection, a server's error."""
+
+    status = 503
+    code = "media_not_fetched"
+    title = "The media cannot be fetched at the moment; try again shortly"
 
 
 class WorkInProgress(LikenessError):

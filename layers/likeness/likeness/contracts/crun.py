@@ -22,6 +22,8 @@ _REQUEST_TIMEOUT, _RATE_LIMITED, _MAINTENANCE = 408, 429, 455
 _ANSWERS_ABOVE_500 = frozenset({501, 505})
 #: Codes that mean that our account is refused, even without crun's envelope.
 _REFUSED_BY_ANYBODY = frozenset({401, 403})
+#: Fields that show a success also without ``code``: CreateTask was seen to leave it out. A task exists by then.
+_ENOUGH_WITHOUT_CODE = frozenset({"task_id"})
 
 
 def read_envelope(
@@ -29,7 +31,8 @@ def read_envelope(
 ) -> Mapping[str, Any]:
     """Returns the ``data`` of a successful response.
 
-    A request succeeded only when the HTTP status is 2xx *and* ``code`` is 200 *and* the promised field is present.
+    A request succeeded only when the HTTP status is 2xx *and* ``code`` is 200 *and* the promised field is present. A
+    ``task_id`` needs no ``code``.
     Otherwise the first of (body code, HTTP status) that is not a success decides. Only a response with crun's envelope
     counts as a refusal by crun (docs/architecture.md, "Errors of crun"). Raises UpstreamRefused, UpstreamDeferred or
     UpstreamAmbiguous. ``sent``: values of the request, which errors must not repeat.
@@ -44,10 +47,11 @@ def read_envelope(
     data = envelope.get("data")
     if code == _OK and (not data or (isinstance(data, dict) and data.get(promised) in (None, ""))):
         raise UpstreamIncomplete(f"crun's response lacks {promised}", upstream_code=code)
+    is_success = code == _OK or (code is None and promised in _ENOUGH_WITHOUT_CODE)
     if (
-        code != _OK
+        not is_success
         or not isinstance(data, dict)
-        or not (_text(data.get(promised)) or isinstance(data.get(promised), float))
+        or not (one_line(data.get(promised)) or isinstance(data.get(promised), float))
     ):
         raise UpstreamAmbiguous(f"crun's response lacks {promised}", upstream_code=code or status)
     return data
@@ -75,15 +79,15 @@ def read_link(data: Mapping[str, Any], name: str) -> str:
     return link
 
 
-def read_balance(data: Mapping[str, Any]) -> float:
-    """Returns the credits left, from a number or a text. Raises UpstreamAmbiguous when they are neither."""
-    given = data.get("balance")
+def read_credits(data: Mapping[str, Any], name: str) -> float:
+    """Returns credits, from a number or a text. Raises UpstreamAmbiguous when they are neither."""
+    given = data.get(name)
     try:
         if isinstance(given, (int, float, str)) and not isinstance(given, bool) and math.isfinite(float(given)):
             return float(given)
     except (ValueError, OverflowError):
         pass
-    raise UpstreamAmbiguous("crun's balance is not a number")
+    raise UpstreamAmbiguous(f"crun's {name} is not a number")
 
 
 def _is_success(code: int) -> bool:
@@ -99,7 +103,7 @@ def _raise(
     if code == _MAINTENANCE:
         raise UpstreamDeferred(upstream_code=code, retry_after=retry_after or 60, asked_to_wait=retry_after)
     if (is_word and _is_refusal(code)) or code in _REFUSED_BY_ANYBODY:
-        message = (_text(envelope.get("message")) or "")[:200]
+        message = (one_line(envelope.get("message")) or "")[:200]
         raise UpstreamRefused(code, message, read_errors(envelope.get("errors"), sent))
     raise UpstreamAmbiguous(upstream_code=code, retry_after=retry_after or 10, asked_to_wait=retry_after)
 
@@ -124,7 +128,7 @@ def _integer(value: object) -> int | None:
     return int(text) if _CODE.fullmatch(text) else None
 
 
-def _text(value: object) -> str | None:
+def one_line(value: object) -> str | None:
     """A text of bounded length on one line, or None.
 
     Control characters, direction overrides and lone surrogates become spaces, because the text is stored, returned as
@@ -137,18 +141,18 @@ def _text(value: object) -> str | None:
 
 def read_asset_report(data: Mapping[str, Any]) -> AssetReport:
     """An asset's status and the cause of a failure, in every known form: crun does not document an error field."""
-    status = _text(data["Status"]) or ""
+    status = one_line(data["Status"]) or ""
     for name in ("Error", "error"):
         error = data.get(name)
         if isinstance(error, dict):
-            code = _text(error.get("Code")) or _text(error.get("code"))
-            message = _text(error.get("Message")) or _text(error.get("message"))
+            code = one_line(error.get("Code")) or one_line(error.get("code"))
+            message = one_line(error.get("Message")) or one_line(error.get("message"))
             if code or message:
                 return AssetReport(status, code, message)
-        elif text := _text(error):
+        elif text := one_line(error):
             return AssetReport(status, *_split(text))
     for name in ("ErrorMessage", "FailedReason"):
-        if text := _text(data.get(name)):
+        if text := one_line(data.get(name)):
             return AssetReport(status, *_split(text))
     return AssetReport(status)
 

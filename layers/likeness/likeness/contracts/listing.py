@@ -16,6 +16,8 @@ _LONGEST_PART, _LONGEST_ID = 128, 200
 # The patterns in openapi.yaml. datetime.fromisoformat accepts other formats too.
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
+_LARGEST_PAGE = 100
+_PAGE_SIZE = re.compile("[1-9][0-9]?|100")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -53,6 +55,13 @@ def read_filter(
         oldest=None if oldest is None else oldest_ulid(oldest),
         newest=None if newest is None else newest_ulid(newest),
     )
+
+
+def page_size(limit: str | None) -> int:
+    """Returns the number of items on a page for a raw query value. Raises InvalidRequest."""
+    if limit is not None and not _PAGE_SIZE.fullmatch(limit):
+        raise InvalidRequest(f"limit: must be an integer from 1 to {_LARGEST_PAGE}", field="limit")
+    return int(limit or 20)
 
 
 def _require_length(field: str, text: str | None, most: int) -> None:

@@ -26,6 +26,10 @@ class ClientKey:
     created_at: str
     revoked_at: str | None
     purpose: str = ""
+    #: The client's budget of a UTC day in credits, None where the deployment's applies; and whether crun's own route
+    #: shows the account's balance to it.
+    daily_credits: float | None = None
+    sees_balance: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,9 @@ class Caller:
     invite: int = 0
     #: The purpose that applies to a use check of this client that names none.
     purpose: str = ""
+    #: As in ``ClientKey``.
+    daily_credits: float | None = None
+    sees_balance: bool = False
     receipt: str = ""
     #: Whose receipt it is, and the digest of the one that it replaces with its first use.
     holder: Holder = Holder.PERSON

@@ -1,4 +1,4 @@
-"""When reconcile has to check a session or a file, even if its messages and executions are lost.
+"""When reconcile has to check a session, a file or a generation, even if its messages and executions are lost.
 
 A write that creates work also sets its due time. Only reconcile removes the due time of a session, once no work is
 left: a write that changes a part of the session cannot hide other work.
@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
 from likeness.domain.session import AttemptStatus, Session, SessionStatus
 from likeness.domain.terms import notice_due_at
+
+if TYPE_CHECKING:  # few functions need it
+    from likeness.domain.generation import Generation
 
 #: The number of the index's partitions. Each supports 1,000 writes per second.
 SHARDS = 4
@@ -27,15 +31,19 @@ SLOT_SECONDS, LAST_SLOT_SECONDS = 900.0, 3900.0
 
 @dataclass(frozen=True, slots=True)
 class DueItem:
-    """A session, or one of its files, that should have made progress by ``due_at`` (epoch seconds)."""
+    """A session, one of its files, or a generation, that should have made progress by ``due_at`` (epoch seconds).
+
+    ``session_id`` is "" for a generation, which may show several people.
+    """
 
     session_id: str
     asset_id: str | None
     due_at: float
+    generation_id: str | None = None
 
 
 def shard_of(identifier: str) -> str:
-    """The partition of the index for the id of a session or a file."""
+    """The partition of the index for the id of a session, a file or a generation."""
     return str(zlib.crc32(identifier.encode()) % SHARDS)
 
 
@@ -81,6 +89,11 @@ def asset_due_at(asset: Asset) -> float | None:
     if asset.status is AssetStatus.AWAITING_UPLOAD:
         return asset.created_at + SLOT_SECONDS
     return asset.updated_at + PROGRESS_SECONDS if asset.status in IN_PROGRESS else None
+
+
+def generation_due_at(generation: Generation) -> float | None:
+    """When a generation is due by its status, None once it has ended."""
+    return None if generation.is_over else generation.updated_at + PROGRESS_SECONDS
 
 
 def next_look_at(since: float, now: float) -> float:

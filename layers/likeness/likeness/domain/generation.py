@@ -17,6 +17,7 @@ from typing import Any
 from likeness.domain.fields import about, from_values
 from likeness.domain.ids import ulid
 from likeness.domain.session import Problem
+from likeness.errors import UpstreamRefused
 
 GENERATION_ID = re.compile("gen_[0-9A-HJKMNP-TV-Z]{26}")
 #: An invocation that makes a call to crun has ended by then: the function's timeout is shorter.
@@ -26,6 +27,8 @@ ASK_SECONDS = 5.0
 #: The most people in one generation. A transaction holds 100 writes: a check and a use for each person, a check for
 #: each asset (50), the generation, its place in the list and the client's day.
 MAX_PEOPLE = 20
+#: The most characters of crun's words that are kept.
+_LONGEST_WORDS = 500
 
 
 class GenerationStatus(StrEnum):
@@ -49,6 +52,8 @@ ENDED = frozenset(GenerationStatus) - {GenerationStatus.QUEUED, GenerationStatus
 #: How a use of a likeness ended, in the ledger: as the generation, or ``withheld`` when its media were not kept,
 #: because a consent was withdrawn or a person erased while it was running.
 WITHHELD = "withheld"
+#: The codes of ``media_problem`` with which media are withheld. Media that crun no longer has are not.
+_WITHHOLDING = frozenset({"consent_withdrawn", "consent_expired", "erased"})
 
 
 def generation_id(client_id: str, key: str) -> str:
@@ -117,9 +122,11 @@ class Media:
 class SavedMedia:
     """The result of saving a file: what it is, or the ``problem`` as a code without secrets.
 
-    ``content_type`` follows from the file's first bytes. ``retryable``: whether the same request may succeed later.
+    ``key`` ends with the extension of ``content_type``, which follows from the file's first bytes. ``retryable``:
+    whether the same request may succeed later.
     """
 
+    key: str = ""
     content_type: str = ""
     size_bytes: int = 0
     sha256: str = ""
@@ -180,6 +187,9 @@ class Generation:
     #: What was reserved on the client's day, and what the task has cost.
     reserved: float = field(default=0.0, metadata=about(sparse=True, exported=True))
     credits: float | None = field(default=None, metadata=about(exported=True))
+    #: What counts as spent on the client's day since it ended; None as long as only the reservation counts. One that
+    #: was uncertain and runs again has both this and a status that is not final.
+    settled: float | None = None
     ended_at: float | None = field(default=None, metadata=about(exported=True))
     #: How many executions have ended without an outcome; it is part of the next one's name.
     executions: int = field(default=0, metadata=about(sparse=True))
@@ -200,14 +210,57 @@ class Generation:
         """The sessions of the people that it shows."""
         return [each.session_id for each in self.people]
 
+    def task_url(self, signature: str) -> str:
+        """The URL that crun calls when the task is over. A secret: it contains the signature."""
+        return f"{self.base_url}/task/{self.id}/{signature}"
+
     @property
     def was_intended(self) -> bool:
         """Whether CreateTask may have been called without a known result."""
         return self.intended_at is not None and self.task_id is None
 
+    @property
+    def outcome(self) -> str | None:
+        """How the uses of its people ended, for the ledger; None while it is not over."""
+        if not self.is_over:
+            return None
+        is_withheld = self.media_problem is not None and self.media_problem.code in _WITHHOLDING
+        return WITHHELD if self.status is GenerationStatus.SUCCEEDED and is_withheld else self.status.value
+
+    @property
+    def outcome_reason(self) -> str | None:
+        """The code that explains the outcome, if it has one."""
+        problem = (self.error or self.media_problem) if self.is_over else None
+        return problem.code if problem else None
+
+    @property
+    def cost(self) -> float:
+        """The credits that count as spent once it is over.
+
+        What was reserved counts where crun has, or may have, a task and does not say what it cost. A task that
+        crun never had costs nothing.
+        """
+        if self.status in (GenerationStatus.REFUSED, GenerationStatus.CANCELED):
+            return 0.0
+        return self.reserved if self.credits is None else self.credits
+
     def ended(self, status: GenerationStatus, now: float, error: Problem | None = None) -> Generation:
         """The generation with its outcome."""
         return replace(self, status=status, error=error, ended_at=now, updated_at=now)
+
+
+def rejected(refusal: UpstreamRefused) -> Problem:
+    """The problem of a generation whose task crun has refused to create. Its message ends with crun's words, if any."""
+    listed = "; ".join(refusal.errors)[:_LONGEST_WORDS]
+    words = listed or (refusal.detail if "://" not in refusal.detail else "")
+    message = f"crun did not accept the request: {words}" if words else "crun did not accept the request"
+    return Problem(refusal.code, message, str(refusal.upstream_code), upstream_message=words or None)
+
+
+def failed(report: TaskReport) -> Problem:
+    """The problem of a generation whose task has failed. Its message is crun's, for example of a moderation."""
+    message = report.message or "crun reported that the task failed, without a reason"
+    return Problem("generation_failed", message, report.code, upstream_message=report.message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Message authentication codes for the callback's path and for session tokens.
+"""Message authentication codes for the paths of callbacks, and for session tokens.
 
 HMAC-SHA256 over a purpose and its fields, 256 bits, base64url. Every function accepts the valid keys, newest first:
 during a rotation, the old key still verifies. An older key is loaded only when no newer one matches.
@@ -38,6 +38,16 @@ def sign_callback(keys: Keys, session_id: str, attempt: int) -> str:
 def callback_is_authentic(keys: Keys, session_id: str, attempt: int, signature: str) -> bool:
     """Whether we created this callback URL; compared in constant time."""
     return _matches(keys, signature, "callback", session_id, str(attempt))
+
+
+def sign_task(keys: Keys, generation_id: str) -> str:
+    """The signature in ``/task/{generation_id}/{signature}``, which crun calls when a task is over."""
+    return _mac(next(iter(keys)), "task", generation_id)
+
+
+def task_is_authentic(keys: Keys, generation_id: str, signature: str) -> bool:
+    """Whether we created this callback URL of a task; compared in constant time."""
+    return _matches(keys, signature, "task", generation_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # annotations alone need them
     from likeness.domain.crun import AssetReport, H5Session, UpstreamProblem
-    from likeness.domain.media.types import AssetType
     from likeness.domain.polling import History
 
 
@@ -52,8 +51,11 @@ class Crun(Protocol):
 
 
 class PollHistory(Protocol):
-    """How long assets have taken to become Active."""
+    """How long assets have taken to become Active, and tasks to end."""
 
-    def of(self, asset_type: AssetType, now: float) -> History:
-        """The history of a type in this month and the last, up to some minutes old; empty when it cannot be read."""
+    def of(self, kind: str, now: float) -> History:
+        """The history of an asset type, or of a model, in this month and the last, up to some minutes old.
+
+        It is empty when it cannot be read.
+        """
         ...

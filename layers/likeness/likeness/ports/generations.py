@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # annotations alone need them
         TaskReport,
         UsePage,
     )
+    from likeness.domain.polling import History
     from likeness.domain.session import Session
 
 Place = tuple[str, str]
@@ -53,15 +54,21 @@ class GenerationStore(Protocol):
         """
         ...
 
-    def record_report(self, generation: Generation, report: TaskReport, now: float) -> None:
-        """Stores crun's final report, if there is none yet. Does nothing when the generation has ended."""
+    def record_report(
+        self, generation: Generation, report: TaskReport, now: float, seen: History | None = None
+    ) -> None:
+        """Stores crun's final report, if there is none yet. Does nothing when the generation has ended.
+
+        ``seen`` is added to the poll history of the model when the report is stored. Of a report on a generation that
+        was erased in the meantime, what is personal is not stored.
+        """
         ...
 
     def end(self, generation: Generation, before: Generation) -> None:
         """Stores the outcome: the generation, each person's entry in the ledger, and the credits of the client's day.
 
         One transaction. ``before`` is the generation as it was read: the reservation is replaced by the credits.
-        Raises ConditionFailed when its status or intent has changed.
+        Raises ConditionFailed when its status or intent has changed, or when it was erased and has media to store.
         """
         ...
 
@@ -142,8 +149,9 @@ class MediaFiles(Protocol):
     def save(self, url: str, key: str, limit_bytes: int, seconds: float) -> SavedMedia:
         """Streams the file behind an untrusted URL into the bucket, with one try.
 
-        Never raises for the URL or the server's behaviour; raises StorageUnavailable for the bucket. Saving the same
-        key again replaces the file.
+        The file's type decides the extension that is added to ``key``. ``seconds`` bounds the download. The problems
+        are those of ``Downloads``, and ``format_unsupported``. Never raises for the URL or the server's behaviour;
+        raises StorageUnavailable for the bucket. Saving the same key again replaces the file.
         """
         ...
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from likeness.adapters.queue import SqsQueue
     from likeness.adapters.secrets import RotatingKeys, Secret
     from likeness.adapters.table.client_keys import DynamoClientKeys
+    from likeness.adapters.table.generations import DynamoGenerations
     from likeness.adapters.table.rate_limiter import RateLimiter
     from likeness.adapters.table.receipts import DynamoReceipts
     from likeness.adapters.table.upstream_ids import DynamoUpstreamIds
@@ -203,6 +204,12 @@ def _upstream_ids() -> DynamoUpstreamIds:
     from likeness.adapters.table.upstream_ids import DynamoUpstreamIds
 
     return DynamoUpstreamIds(client("dynamodb"), text("TABLE_NAME"))
+
+
+def _generations() -> DynamoGenerations:
+    from likeness.adapters.table.generations import DynamoGenerations
+
+    return DynamoGenerations(client("dynamodb"), text("TABLE_NAME"))
 
 
 def base_url() -> Callable[[Mapping[str, Any]], str]:

@@ -25,6 +25,8 @@ def problem(error: LikenessError, request_id: str | None = None) -> dict[str, An
     }
     if error.field:
         document["field"] = error.field
+    if error.asset_id:
+        document["asset_id"] = error.asset_id
     if isinstance(error, UpstreamRefused) and error.errors:
         document["upstream_errors"] = list(error.errors)
     if request_id:

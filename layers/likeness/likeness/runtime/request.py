@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from likeness.domain.caller import Caller
 from likeness.domain.ids import known_correlation_id, trace_root
@@ -57,6 +58,10 @@ def authorization_of(event: AuthorizerEvent, caller: Caller | None) -> Authorize
             found["invite"] = str(caller.invite)
         if caller.purpose:
             found["purpose"] = caller.purpose
+        if caller.daily_credits is not None:
+            found["daily_credits"] = repr(caller.daily_credits)
+        if caller.sees_balance:
+            found["sees_balance"] = "true"
         if caller.receipt:
             found |= {"receipt": caller.receipt, "holder": caller.holder.value, "replaces": caller.replaces}
     statement = {
@@ -83,6 +88,8 @@ def caller_of(event: Mapping[str, Any]) -> Caller:
         session_id=found.get("session_id") or None,
         invite=int(found.get("invite") or 0),
         purpose=found.get("purpose") or "",
+        daily_credits=float(found["daily_credits"]) if found.get("daily_credits") else None,
+        sees_balance=found.get("sees_balance") == "true",
         receipt=found.get("receipt") or "",
         holder=Holder(found.get("holder") or Holder.PERSON),
         replaces=found.get("replaces") or "",
@@ -113,3 +120,16 @@ def base_url(event: Mapping[str, Any], configured: str) -> str:
     of_the_route = (event.get("resource") or "").strip("/").count("/") + 1
     before = path.strip("/").split("/")[:-of_the_route] if path else [context["stage"]]
     return "/".join([f"https://{context['domainName']}", *before])
+
+
+def own_hosts(event: Mapping[str, Any], configured: str) -> tuple[str, ...]:
+    """The names by which this API is reached, with their ports: of this request, of its stage, and of ``configured``."""
+    context = event.get("requestContext") or {}
+    api_id = context.get("apiId")
+    names = (
+        context.get("domainName"),
+        headers_of(event).get("host"),
+        f"{api_id}.execute-api" if api_id else None,
+        urlsplit(configured).netloc.rpartition("@")[2],
+    )
+    return tuple(dict.fromkeys(name.lower() for name in names if name))

@@ -27,7 +27,7 @@ from urllib3.exceptions import (
 )
 
 from likeness.adapters.http.https import seconds_to_wait, trusting_context
-from likeness.contracts.crun import read_asset_report, read_balance, read_envelope, read_id, read_link
+from likeness.contracts.crun import read_asset_report, read_credits, read_envelope, read_id, read_link
 from likeness.domain.crun import AssetReport, CrunCall, H5Session, UpstreamProblem
 from likeness.errors import RateLimited, UpstreamAmbiguous, UpstreamDeferred, UpstreamError, UpstreamRefused
 
@@ -124,7 +124,7 @@ class CrunClient:
     def balance(self) -> float:
         """See the port. The call is not made on behalf of a client."""
         self._take(1, None)
-        return read_balance(self._call("GET", "account/balance", "balance"))
+        return read_credits(self._call("GET", "account/balance", "balance"), "balance")
 
     def _take(self, calls: int, client_id: str | None) -> int:
         return self._admit(calls, client_id) if client_id else self._admit(calls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from typing import BinaryIO
 from urllib.parse import quote, urljoin, urlsplit
 
 import requests
@@ -42,9 +43,20 @@ class HttpDownloads:
 
     def fetch(self, url: str, limit_bytes: int, seconds: float) -> Download:
         """See the port. Only the name resolution is not bounded by ``seconds``: it depends on the system's resolver."""
+        content = BytesIO()
+        outcome = self.write(url, content, limit_bytes, seconds)
+        return outcome if outcome.problem else Download(content.getvalue())
+
+    def write(self, url: str, target: BinaryIO, limit_bytes: int, seconds: float) -> Download:
+        """Writes the file into ``target`` instead; the returned Download has no content, but the same problems.
+
+        After a problem, ``target`` may have a part of the file. Raises OSError of ``target``.
+        """
         with self._http.within(seconds) as deadline:
             try:
-                download = self._follow(url, limit_bytes, deadline)
+                download = self._follow(url, target, limit_bytes, deadline)
+            except _TargetFailed as failed:
+                raise failed.cause from None
             except Exception as exc:
                 problem = _problem(exc)
                 if problem is None:
@@ -53,11 +65,11 @@ class HttpDownloads:
         # A response that the deadline cut off looks like one that is complete.
         return _failed("timeout") if deadline.over.is_set() else download
 
-    def _follow(self, url: str, limit_bytes: int, deadline: untrusted_http.Deadline) -> Download:
+    def _follow(self, url: str, target: BinaryIO, limit_bytes: int, deadline: untrusted_http.Deadline) -> Download:
         for _ in range(1 + MAX_REDIRECTS):
             with self._get(url, deadline) as response:
                 if not response.is_redirect:
-                    return _read(response, limit_bytes)
+                    return _read(response, target, limit_bytes)
                 url = _target(response)
         return _failed("too_many_redirects")
 
@@ -89,22 +101,37 @@ def _target(response: requests.Response) -> str:
     return there.geturl()
 
 
-def _read(response: requests.Response, limit_bytes: int) -> Download:
+class _TargetFailed(Exception):
+    """When the target of a download cannot be written, which is not the server's problem."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+def _read(response: requests.Response, target: BinaryIO, limit_bytes: int) -> Download:
     status, body = response.status_code, response.raw
     if status != 200:
         return Download(problem="status", retryable=status in _RETRYABLE_STATUSES or status >= 500)
     if (body.length_remaining or 0) > limit_bytes:  # from Content-Length
         return _failed("too_large")
-    content = BytesIO()
+    left = limit_bytes + 1  # one byte more than the limit, to detect a longer file
     try:
-        # Reads one byte more than the limit, to detect a longer file.
-        while (wanted := limit_bytes + 1 - content.tell()) and (chunk := body.read(min(wanted, _CHUNK))):
-            content.write(chunk)
+        while left and (chunk := body.read(min(left, _CHUNK))):
+            _write(target, chunk)
+            left -= len(chunk)
     except ReadTimeoutError:
         return _failed("timeout")
     except (HTTPError, OSError):
         return _failed("incomplete")
-    return _failed("too_large") if content.tell() > limit_bytes else Download(content.getvalue())
+    return Download() if left else _failed("too_large")
+
+
+def _write(target: BinaryIO, chunk: bytes) -> None:
+    try:
+        target.write(chunk)
+    except OSError as exc:
+        raise _TargetFailed(exc) from exc
 
 
 def _failed(problem: str) -> Download:

@@ -32,7 +32,13 @@ class DynamoClientKeys:
         values = decode_item(item) if item else {}
         if not values or values.get("revoked_at"):
             return None
-        return Caller(values["client_id"], tuple(values.get("return_origins", ())), purpose=values.get("purpose", ""))
+        return Caller(
+            values["client_id"],
+            tuple(values.get("return_origins", ())),
+            purpose=values.get("purpose", ""),
+            daily_credits=_credits(values),
+            sees_balance=bool(values.get("sees_balance")),
+        )
 
     def of(self, client_id: str) -> list[ClientKey]:
         """See the port of steps/notifications/manage_integration.py. The keys of all clients are in one partition."""
@@ -81,4 +87,11 @@ def client_key_from(values: dict[str, Any]) -> ClientKey:
         values["created_at"],
         values.get("revoked_at"),
         values.get("purpose", ""),
+        _credits(values),
+        bool(values.get("sees_balance")),
     )
+
+
+def _credits(values: dict[str, Any]) -> float | None:
+    found = values.get("daily_credits")
+    return None if found is None else float(found)

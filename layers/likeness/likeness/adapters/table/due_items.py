@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated, update_item
+from likeness.adapters.table.generation_items import GENERATION, generation_key
 from likeness.adapters.table.items import Item, asset_key, decode, encode, session_key
 from likeness.domain.due import SHARDS, DueItem
 from likeness.errors import ConditionFailed
@@ -51,10 +52,14 @@ class DynamoDueItems:
 
 
 def _due_item(item: Item) -> DueItem:
-    session_id = item["pk"]["S"].partition("#")[2]
+    identifier = item["pk"]["S"].partition("#")[2]
     kind, _, asset_id = item["sk"]["S"].partition("#")
-    return DueItem(session_id, asset_id if kind == "ASSET" else None, decode(item["due_at"]))
+    if kind == GENERATION:
+        return DueItem("", None, decode(item["due_at"]), identifier)
+    return DueItem(identifier, asset_id if kind == "ASSET" else None, decode(item["due_at"]))
 
 
 def _key(item: DueItem) -> Item:
+    if item.generation_id:
+        return generation_key(item.generation_id)
     return asset_key(item.session_id, item.asset_id) if item.asset_id else session_key(item.session_id)

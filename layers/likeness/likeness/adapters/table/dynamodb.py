@@ -73,10 +73,10 @@ if TYPE_CHECKING:
 
 _OPEN_SESSION = "#status IN (:requires_input, :processing)"
 #: A consent removes the refusal, so that the attribute exists only without a consent.
-_NOT_DECLINED = "attribute_not_exists(declined_at)"
+NOT_DECLINED = "attribute_not_exists(declined_at)"
 #: The consent is neither withdrawn nor expired: in the write of each intent. A missing consent passes, because it is
 #: asked for before the first attempt (see ``Session.is_permitted``).
-_PERMITTED = (
+PERMITTED = (
     "attribute_not_exists(withdrawal) AND (attribute_not_exists(consent.valid_until) OR consent.valid_until > :now)"
 )
 _INDEX = "ClientSessions"
@@ -240,7 +240,7 @@ class DynamoStore:
             f"SET attempts.#n = :attempt, attempt_count = :number, updated_at = :now, #status = :requires_input{_DUE}"
             + "".join(f", attempts.#n{number}.#status = :lost" for number in given_up)
             + " REMOVE last_error",
-            f"attempt_count = :before AND attribute_not_exists(group_id) AND {_NOT_DECLINED} AND {_PERMITTED}"
+            f"attempt_count = :before AND attribute_not_exists(group_id) AND {NOT_DECLINED} AND {PERMITTED}"
             f" AND {_OPEN_SESSION}"
             + "".join(f" AND attempts.#n{number}.#status IN (:passed, :lost)" for number in given_up),
             _values(attempt=attempt, number=attempt.number, before=attempt.number - 1, now=now)
@@ -738,7 +738,7 @@ class DynamoStore:
                 + "ADD asset_count :one"
                 + (", person_places :one REMOVE finished_at" if of_person else ""),
                 "ConditionExpression": "attribute_exists(pk) AND asset_count < :most"
-                f" AND {_NOT_DECLINED} AND {_PERMITTED} AND NOT #status IN (:canceled, :redacted)"
+                f" AND {NOT_DECLINED} AND {PERMITTED} AND NOT #status IN (:canceled, :redacted)"
                 + (" AND (attribute_not_exists(person_places) OR person_places < :waiting)" if of_person else "")
                 + (f" AND {filling.condition}" if filling else ""),
                 "ExpressionAttributeNames": _STATUS | (filling.names if filling else {}),
@@ -897,7 +897,11 @@ class DynamoStore:
         if first_active:
             writes.append(self._first_active(asset))
         with translated():
-            if seen and seen.total and self._write_and_count(writes, asset, seen):
+            if (
+                seen
+                and seen.total
+                and write_and_count(self._client, self._table, writes, asset.asset_type, asset.updated_at, seen)
+            ):
                 return
             if len(writes) == 1:
                 despite_conflicts(lambda: self._client.put_item(**put))
@@ -923,7 +927,7 @@ class DynamoStore:
         check: ConditionCheckTypeDef = {
             "TableName": self._table,
             "Key": session_key(asset.session_id),
-            "ConditionExpression": f"attribute_exists(pk) AND {_PERMITTED} AND NOT #status IN (:canceled, :redacted)"
+            "ConditionExpression": f"attribute_exists(pk) AND {PERMITTED} AND NOT #status IN (:canceled, :redacted)"
             + (" AND requests.#request.asset_id = :id" if asset.request else ""),
             "ExpressionAttributeNames": _STATUS | ({"#request": asset.request} if asset.request else {}),
             "ExpressionAttributeValues": _values(now=asset.updated_at, canceled="canceled", redacted="redacted")
@@ -938,7 +942,7 @@ class DynamoStore:
         check: ConditionCheckTypeDef = {
             "TableName": self._table,
             "Key": session_key(intent.session_id),
-            "ConditionExpression": f"attribute_exists(pk) AND {_PERMITTED}",
+            "ConditionExpression": f"attribute_exists(pk) AND {PERMITTED}",
             "ExpressionAttributeValues": _values(now=intent.updated_at),
         }
         self._transact([{"Put": self._put(intent, as_before, values)}, {"ConditionCheck": check}])
@@ -959,21 +963,6 @@ class DynamoStore:
         """See the port."""
         with translated():
             self._client.put_item(TableName=self._table, Item=earlier_id_item(asset))
-
-    def _write_and_count(self, writes: Sequence[TransactWriteItemTypeDef], asset: Asset, seen: History) -> bool:
-        """Writes and adds to the history. Returns False when canceled not by a condition of ``writes``.
-
-        botocore sends the same token with all retries of a call, so that a retry does not count twice.
-        """
-        count = history_update(self._table, asset.asset_type, asset.updated_at, seen)
-        try:
-            self._client.transact_write_items(TransactItems=[*writes, {"Update": count}])
-        except ClientError as exc:
-            reasons = [each.get("Code") for each in exc.response.get("CancellationReasons", [])]
-            if not reasons or "ConditionalCheckFailed" in reasons:
-                raise
-            return False
-        return True
 
     # -- helpers ----------------------------------------------------------------------------------------------
 
@@ -1011,6 +1000,30 @@ class DynamoStore:
         except ConditionFailed:
             return False
         return True
+
+
+def write_and_count(
+    client: DynamoDBClient,
+    table: str,
+    writes: Sequence[TransactWriteItemTypeDef],
+    kind: str,
+    at: float,
+    seen: History,
+) -> bool:
+    """Does ``writes``, and adds ``seen`` to the poll history of ``kind`` in the month of ``at``, in one transaction.
+
+    Returns False when it was canceled not by a condition of ``writes``. botocore sends the same token with all retries
+    of a call, so that a retry does not count twice. Raises ClientError.
+    """
+    count = history_update(table, kind, at, seen)
+    try:
+        client.transact_write_items(TransactItems=[*writes, {"Update": count}])
+    except ClientError as exc:
+        reasons = [each.get("Code") for each in exc.response.get("CancellationReasons", [])]
+        if not reasons or "ConditionalCheckFailed" in reasons:
+            raise
+        return False
+    return True
 
 
 def _reading(index: str, partition_key: str, prefix: str, bounds: tuple[str, str, str], shown: str) -> _Reading:

@@ -11,7 +11,6 @@ from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.due import asset_due_at, session_due_at, shard_of
 from likeness.domain.fields import from_values, to_values
 from likeness.domain.ids import bare
-from likeness.domain.media.types import AssetType
 from likeness.domain.session import Consent, Language, Session, SessionStatus
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def encode(value: Any) -> Item:
         return {"M": {str(name): encode(each) for name, each in value.items() if each is not None}}
     if is_dataclass(value):
         return {"M": encode_item(to_values(value))}
-    return {"L": [encode(each) for each in value]}
+    return {"L": [encode(each) for each in value if each is not None]}
 
 
 def encode_item(values: Item) -> Item:
@@ -265,7 +264,7 @@ def asset_fact(item: Item) -> AssetFact:
     )
 
 
-#: The partition of the poll history: an item per month and type, without personal data.
+#: The partition of the poll history: an item per month and asset type or model, without personal data.
 POLL_HISTORY = "POLL_HISTORY"
 
 
@@ -275,13 +274,16 @@ def history_months(now: float) -> tuple[str, str]:
     return (day.replace(day=1) - timedelta(days=1)).strftime("%Y-%m"), day.strftime("%Y-%m")
 
 
-def history_update(table: str, asset_type: AssetType, now: float, seen: History) -> UpdateTypeDef:
-    """Returns the update of ``table`` that adds ``seen`` to the month of ``now``."""
+def history_update(table: str, kind: str, now: float, seen: History) -> UpdateTypeDef:
+    """Returns the update of ``table`` that adds ``seen`` to the month of ``now``.
+
+    ``kind`` is what takes the time: an asset's type, or a model.
+    """
     added = {f"b{index}": count for index, count in enumerate(seen.counts) if count}
     added |= {"never": seen.never} if seen.never else {}
     return {
         "TableName": table,
-        "Key": {"pk": {"S": POLL_HISTORY}, "sk": {"S": f"{history_months(now)[1]}#{asset_type}"}},
+        "Key": {"pk": {"S": POLL_HISTORY}, "sk": {"S": f"{history_months(now)[1]}#{kind}"}},
         "UpdateExpression": "SET #ttl = :ttl ADD " + ", ".join(f"{name} :{name}" for name in added),
         "ExpressionAttributeNames": {"#ttl": "ttl"},
         "ExpressionAttributeValues": {f":{name}": encode(count) for name, count in added.items()}
@@ -290,7 +292,7 @@ def history_update(table: str, asset_type: AssetType, now: float, seen: History)
 
 
 def history_from(items: Iterable[Item]) -> History:
-    """Returns the sum over the months of one type."""
+    """Returns the sum over the months of one kind."""
     from likeness.domain.polling import BINS, History
 
     months = [decode_item(item) for item in items]

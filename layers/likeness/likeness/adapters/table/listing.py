@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import get_items, translated
 from likeness.adapters.table.items import UPSTREAM_ID, Item, encode, session_from, session_key
+from likeness.adapters.table.upstream_ids import is_asset
 from likeness.domain.ids import ASSET_ID, SESSION_ID, bare, milliseconds_of, ulid_before
 from likeness.domain.session import Session, SessionFilter, SessionPage
 from likeness.errors import InvalidRequest
@@ -111,7 +112,7 @@ def _sessions_of(client: DynamoDBClient, table: str, client_id: str, wanted: Ses
         found.append({session_id for session_id, _ in _keys(client, table, _ASSET_INDEX, mine)})
     elif wanted.asset_id is not None:
         keys = _keys(client, table, _UPSTREAM_INDEX, {UPSTREAM_ID: wanted.asset_id})
-        found.append({session_id for session_id, sk in keys if sk != "SESSION"})
+        found.append({session_id for session_id, sk in keys if is_asset(sk)})
     if wanted.group_id is not None:
         keys = _keys(client, table, _UPSTREAM_INDEX, {UPSTREAM_ID: wanted.group_id})
         found.append({session_id for session_id, sk in keys if sk == "SESSION"})

@@ -1,4 +1,4 @@
-"""The history of how long assets take to become Active, cached for ten minutes."""
+"""The history of how long assets take to become Active, and tasks to end, cached for ten minutes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import translated
 from likeness.adapters.table.items import POLL_HISTORY, Item, history_from, history_months
-from likeness.domain.media.types import AssetType
 from likeness.domain.polling import NOTHING_SEEN, History
 from likeness.errors import StorageUnavailable
 
@@ -34,8 +33,8 @@ class DynamoPollHistory:
         self._until = float("-inf")
         self._kept: dict[str, History] = {}
 
-    def of(self, asset_type: AssetType, now: float) -> History:
-        """See the port. One Query for all types. If it fails, the earlier result stays in use."""
+    def of(self, kind: str, now: float) -> History:
+        """See the port. One Query for all kinds. If it fails, the earlier result stays in use."""
         if self._monotonic() >= self._until:
             try:
                 self._kept, seconds = self._read(now), KEPT_SECONDS
@@ -43,17 +42,17 @@ class DynamoPollHistory:
                 self._unread()
                 seconds = _AGAIN_SECONDS
             self._until = self._monotonic() + seconds
-        return self._kept.get(asset_type, NOTHING_SEEN)
+        return self._kept.get(kind, NOTHING_SEEN)
 
     def _read(self, now: float) -> dict[str, History]:
         with translated():
-            # Two months of three types fit into one page.
+            # Two months of three types and some models fit into one page.
             found: list[Item] = self._client.query(
                 TableName=self._table,
                 KeyConditionExpression="pk = :pk AND sk >= :since",
                 ExpressionAttributeValues={":pk": {"S": POLL_HISTORY}, ":since": {"S": history_months(now)[0]}},
             )["Items"]
-        of_type: dict[str, list[Item]] = {}
+        of_kind: dict[str, list[Item]] = {}
         for item in found:
-            of_type.setdefault(item["sk"]["S"].partition("#")[2], []).append(item)
-        return {name: history_from(items) for name, items in of_type.items()}
+            of_kind.setdefault(item["sk"]["S"].partition("#")[2], []).append(item)
+        return {name: history_from(items) for name, items in of_kind.items()}

@@ -20,6 +20,11 @@ _ASSET_INDEX = "ClientAssets"
 _LONGEST_KEY = 1024
 
 
+def is_asset(sort_key: str) -> bool:
+    """Returns whether an item of the index is an asset, or an earlier id of one: sessions and tasks are in it too."""
+    return sort_key.startswith(("ASSET#", "ast_"))
+
+
 class DynamoUpstreamIds:
     """The port ``UpstreamIds`` on table ``table`` by a low-level DynamoDB client."""
 
@@ -42,7 +47,7 @@ class DynamoUpstreamIds:
             found = self._keys(_INDEX, f"{UPSTREAM_ID} = :id", {":id": encode(asset_id)})
         # Earlier ids of one asset, from the second on, have a number after the asset's id.
         assets = sorted(
-            (sk.removeprefix("ASSET#").partition("#")[0], session_id) for session_id, sk in found if sk != "SESSION"
+            (sk.removeprefix("ASSET#").partition("#")[0], session_id) for session_id, sk in found if is_asset(sk)
         )
         keys = [asset_key(session_id, found_id) for found_id, session_id in assets]
         one = self._preferred(keys, "asset_client_id", client_id, (AssetStatus.REDACTED,))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from likeness.contracts.listing import read_filter
+from likeness.contracts.listing import page_size, read_filter
 from likeness.contracts.views import asset_view, page_view, preview_view, session_view
 from likeness.domain.asset import PREVIEW_SECONDS, Asset
 from likeness.domain.caller import Caller
@@ -20,10 +19,8 @@ from likeness.ports.onboarding import ConsentTexts, SessionStore
 from likeness.ports.store import Store
 from likeness.ports.system import Clock
 
-_LARGEST_PAGE = 100
 #: In place of a language of the consent text: the session's.
 _OF_SESSION = "session"
-_PAGE_SIZE = re.compile("[1-9][0-9]?|100")
 
 
 def own_asset(
@@ -116,9 +113,6 @@ class GetSession:
         and InvalidRequest, which names the parameter.
         """
         caller.require_client()
-        if limit is not None and not _PAGE_SIZE.fullmatch(limit):
-            raise InvalidRequest(f"limit: must be an integer from 1 to {_LARGEST_PAGE}", field="limit")
+        most = page_size(limit)
         wanted = read_filter(**filters)
-        return page_view(
-            self.store.list_sessions(caller.client_id, limit=int(limit or 20), cursor=cursor, wanted=wanted)
-        )
+        return page_view(self.store.list_sessions(caller.client_id, limit=most, cursor=cursor, wanted=wanted))
