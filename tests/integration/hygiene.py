@@ -23,8 +23,8 @@ STANDARD = {
 }  # fmt: skip
 #: What correlates a line with others.
 IDS = {
-    "asset_id", "client_id", "correlation_id", "endpoint_id", "event_id", "execution", "message_id", "request_id",
-    "session_id",
+    "asset_id", "client_id", "correlation_id", "endpoint_id", "event_id", "execution", "generation_id", "message_id",
+    "request_id", "session_id",
 }  # fmt: skip
 #: What the functions add: ids, codes, numbers, and what an export counted.
 FACTS = IDS | {
@@ -34,7 +34,8 @@ FACTS = IDS | {
 }  # fmt: skip
 MESSAGES = {
     "asset erased", "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked",
-    "consent withdrawn", "credits", "crun called", "event published", "events left", "inventory", "invite renewed",
+    "consent withdrawn", "credits", "crun called", "event published", "events left", "generation canceled",
+    "generation erased", "generation requested", "inventory", "invite renewed",
     "invite revoked", "message given up", "message read", "receipt issued", "reconciled", "refused", "result looked up",
     "session created", "session erased", "upload checked", "webhook",
 }  # fmt: skip

@@ -19,6 +19,8 @@ IMAGE = {"name": "front of alice", "asset_type": "Image", "content_type": "image
 WANTED = {"name": "voice of alice", "asset_type": "Audio"}
 #: An unknown consent text: the route responds with 409.
 ANOTHER_TEXT = {"text_version": "none", "language": "en", "sha256": "0" * 64}
+#: A request to make a video with an asset that does not exist.
+OF_NOBODY = {"model": "bytedance/seedance2-0-r2v", "input": {"reference_images": ["asset://asset-of-nobody"]}}
 MISSING_IDS = {"session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "asset_id": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
 ILL_FORMED = {"session_id": "ses_1", "asset_id": "ast_1"}
 #: Headers that differ between responses.
@@ -64,6 +66,14 @@ TABLE: dict[Route, Row] = {
     # The person is not verified.
     ("GET", "/sessions/{session_id}/use"): Row(client=409, person=403),
     ("POST", "/use-checks"): Row(client=200, person=403, body={"ids": ["ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"]}),
+    ("POST", "/generations"): Row(client=404, person=403, body=OF_NOBODY),
+    ("POST", "/generations/estimate"): Row(client=404, person=403, body=OF_NOBODY),
+    ("GET", "/generations"): Row(client=200, person=403),
+    # The generation does not exist; below are the tenants of one that does.
+    ("GET", "/generations/{generation_id}"): Row(client=404, person=403),
+    ("DELETE", "/generations/{generation_id}"): Row(client=404, person=403),
+    ("POST", "/generations/{generation_id}/cancel"): Row(client=404, person=403),
+    ("GET", "/sessions/{session_id}/uses"): Row(client=200, person=200),
     ("POST", "/sessions/{session_id}/assets"): Row(client=201, person=201, body=IMAGE),
     ("POST", "/sessions/{session_id}/requests"): Row(client=201, person=403, body={"requests": [WANTED]}),
     ("DELETE", "/sessions/{session_id}/requests/{name}"): Row(client=404, person=403),
@@ -84,6 +94,7 @@ RECEIPT: dict[Route, int] = {
     ("GET", "/sessions/{session_id}"): 200,
     ("GET", "/sessions/{session_id}/assets/{asset_id}"): 200,
     ("GET", "/sessions/{session_id}/assets/{asset_id}/preview"): 404,
+    ("GET", "/sessions/{session_id}/uses"): 200,
     ("GET", "/sessions/{session_id}/receipt"): 200,
     ("POST", "/sessions/{session_id}/receipt"): 201,
     ("POST", "/sessions/{session_id}/consent/withdraw"): 200,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -22,17 +21,19 @@ MEDIA_URL_SECONDS = 3600
 
 
 class S3MediaFiles(S3Files):
-    """The port ``MediaFiles`` on bucket ``bucket``. ``downloads()`` is called for the first file that is saved."""
+    """The port ``MediaFiles`` on bucket ``bucket``. ``downloads`` is needed only where files are saved."""
 
-    def __init__(self, client: S3Client, bucket: str, downloads: Callable[[], HttpDownloads]) -> None:
+    def __init__(self, client: S3Client, bucket: str, downloads: HttpDownloads | None = None) -> None:
         super().__init__(client, bucket)
         self._downloads = downloads
 
     def save(self, url: str, key: str, limit_bytes: int, seconds: float) -> SavedMedia:
         """See the port. The file is complete on the disk before it is stored, so that no part of one is ever stored."""
+        if self._downloads is None:
+            raise TypeError("these media are only read")
         with TemporaryFile() as file:
             watched = _Watched(cast("BinaryIO", file))
-            outcome = self._downloads().write(url, cast("BinaryIO", watched), limit_bytes, seconds)
+            outcome = self._downloads.write(url, cast("BinaryIO", watched), limit_bytes, seconds)
             if outcome.problem:
                 return SavedMedia(problem=outcome.problem, retryable=outcome.retryable)
             content_type = result_type(watched.head)

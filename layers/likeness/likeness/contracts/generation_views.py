@@ -122,4 +122,4 @@ def _media_problem(generation: Generation) -> dict[str, Any] | None:
 
 
 def _problem(problem: Problem | None) -> dict[str, Any] | None:
-    return problem and {"code": problem.code, "message": problem.message}
+    return None if problem is None else {"code": problem.code, "message": problem.message}

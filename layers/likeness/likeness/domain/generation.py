@@ -8,18 +8,17 @@ may have happened.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from likeness.domain.fields import about, from_values
+from likeness.domain.ids import GENERATION_ID as GENERATION_ID  # callers know it from here
 from likeness.domain.ids import ulid
 from likeness.domain.session import Problem
 from likeness.errors import UpstreamRefused
 
-GENERATION_ID = re.compile("gen_[0-9A-HJKMNP-TV-Z]{26}")
 #: An invocation that makes a call to crun has ended by then: the function's timeout is shorter.
 INTENT_LEASE_SECONDS = 50.0
 #: One call of TaskInfo for a generation in this time, however many callbacks arrive.

@@ -22,7 +22,7 @@ MAX_INPUT_BYTES = 65_536
 MAX_DEPTH = 8
 #: How often a string may be percent-encoded. One that is encoded more often is refused.
 _MOST_DECODINGS = 6
-#: The largest integer that every reader of JSON keeps exactly.
+#: The largest number that is accepted: up to it, every reader of JSON keeps integers exactly.
 _LARGEST_NUMBER = 2**53
 # Characters that are not shown and that a reader may ignore: control and format characters are found by category.
 _IGNORED = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
@@ -118,9 +118,7 @@ def strings_of(content: Any, path: str = "input", depth: int = 1) -> Iterator[tu
     elif isinstance(content, list):
         for position, value in enumerate(content):
             yield from strings_of(value, f"{path}[{position}]", depth + 1)
-    elif isinstance(content, float) and not math.isfinite(content):
-        raise ValueError(path)
-    elif isinstance(content, int) and not isinstance(content, bool) and abs(content) > _LARGEST_NUMBER:
+    elif isinstance(content, int | float) and not (math.isfinite(content) and abs(content) <= _LARGEST_NUMBER):
         raise ValueError(path)
 
 

@@ -10,6 +10,7 @@ _ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 ULID = re.compile(_ULID)
 SESSION_ID = re.compile(rf"ses_{_ULID}")
 ASSET_ID = re.compile(rf"ast_{_ULID}")
+GENERATION_ID = re.compile(rf"gen_{_ULID}")
 #: Follows a session from the API to crun: the root of the trace that created it, or API Gateway's request id.
 _CORRELATION_ID = re.compile("[0-9A-Za-z-]{1,64}")
 _TRACE_ROOT = re.compile(r"(?:^|;)\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)")

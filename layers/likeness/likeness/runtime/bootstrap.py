@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from likeness.adapters.aws import CONFLICT_SECONDS, make_client, typed_by_service
+from likeness.adapters.aws import CONFLICT_SECONDS, make_client, make_media_client, typed_by_service
 from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.domain.metrics import Metric
 from likeness.domain.terms import TermsPolicy
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from likeness.adapters.consent_texts import ConsentTexts
     from likeness.adapters.files import S3Files
     from likeness.adapters.http.crun_client import CrunClient
+    from likeness.adapters.http.crun_tasks import CrunTasksClient
+    from likeness.adapters.media_files import S3MediaFiles
     from likeness.adapters.queue import SqsQueue
     from likeness.adapters.secrets import RotatingKeys, Secret
     from likeness.adapters.table.client_keys import DynamoClientKeys
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from likeness.contracts.messages import Message
     from likeness.contracts.webhooks import WebhookMessage
     from likeness.domain.crun import CrunCall
+    from likeness.domain.generation import Media
     from likeness.domain.polling import Schedule
     from likeness.runtime.batches import QueueConsumer
     from likeness.runtime.idempotency import Idempotency
@@ -48,6 +51,15 @@ if TYPE_CHECKING:
     from likeness.steps.files.request_files import RequestFiles
     from likeness.steps.files.retry_asset import RetryAsset
     from likeness.steps.files.submit_asset import SubmitAsset
+    from likeness.steps.generations.cancel_generation import CancelGeneration
+    from likeness.steps.generations.create_generation import CreateGeneration, Origin
+    from likeness.steps.generations.create_task import CreateTask
+    from likeness.steps.generations.get_generation import GetGeneration
+    from likeness.steps.generations.guard import Guard
+    from likeness.steps.generations.poll_task import PollTask
+    from likeness.steps.generations.receive_task import ReceiveTask
+    from likeness.steps.generations.save_media import SaveMedia
+    from likeness.steps.generations.task_action import TaskPolicy
     from likeness.steps.notifications.manage_integration import ManageIntegration
     from likeness.steps.notifications.publish_changes import PublishChanges
     from likeness.steps.notifications.send_webhooks import SendWebhooks
@@ -210,6 +222,66 @@ def _generations() -> DynamoGenerations:
     from likeness.adapters.table.generations import DynamoGenerations
 
     return DynamoGenerations(client("dynamodb"), text("TABLE_NAME"))
+
+
+def _media_url() -> Callable[[Media], str]:
+    files = _media_files()
+    return lambda media: files.url(media.key, media.content_type)
+
+
+def _guard() -> Guard:
+    from likeness.domain.generation_models import permitted_models
+    from likeness.steps.generations.guard import Guard
+
+    return Guard(
+        _generations(),
+        _upstream_ids(),
+        SystemClock(),
+        _terms_policy(),
+        permitted_models(text("GENERATION_MODELS").split(",")),
+        text("UPLOAD_BUCKET_NAME"),
+        time.sleep,
+    )
+
+
+def create_generation() -> CreateGeneration:
+    """The step of functions/create_generation."""
+    from likeness.steps.generations.create_generation import CreateGeneration
+
+    return CreateGeneration(
+        _generations(),
+        _guard(),
+        _crun_tasks("interactive"),
+        _generation_workflows(),
+        SystemClock(),
+        _media_url(),
+        text("GENERATION") == "on",
+        number("GENERATION_DAILY_CREDITS"),
+        report,
+    )
+
+
+def get_generation() -> GetGeneration:
+    """The step of functions/get_generation."""
+    from likeness.steps.generations.get_generation import GetGeneration
+
+    return GetGeneration(_generations(), store(), _media_url())
+
+
+def cancel_generation() -> CancelGeneration:
+    """The step of functions/cancel_generation."""
+    from likeness.steps.generations.cancel_generation import CancelGeneration
+
+    return CancelGeneration(_generations(), _media_files(), SystemClock(), _media_url())
+
+
+def origin() -> Callable[[Mapping[str, Any]], Origin]:
+    """A function that returns the URL and the names of this API for a request's event (see runtime/request.py)."""
+    from likeness.runtime.request import base_url, own_hosts
+    from likeness.steps.generations.create_generation import Origin
+
+    configured = text("PUBLIC_BASE_URL", may_be_empty=True)
+    return lambda event: Origin(base_url(event, configured), own_hosts(event, configured))
 
 
 def base_url() -> Callable[[Mapping[str, Any]], str]:
@@ -508,6 +580,77 @@ def poll_assets() -> PollAssets:
     crun = _crun(_rate_limiter("background").admit)
     return PollAssets(
         store(), crun, _queue(), SystemClock(), _poll_policy(), partial(measure, Metric.CRUN_ACCOUNT_REFUSED)
+    )
+
+
+def _crun_tasks(lane: str) -> CrunTasksClient:
+    """crun's generation tasks, for the functions that make videos."""
+    from likeness.adapters.http.crun_tasks import CrunTasksClient
+
+    admit = _rate_limiter(lane).admit
+    return CrunTasksClient(text("CRUN_BASE_URL"), _secret("CRUN_API_KEY_SECRET_ARN").value, admit, called=_crun_called)
+
+
+def _generation_workflows() -> StepFunctions:
+    from likeness.adapters.workflows import StepFunctions
+
+    return StepFunctions(client("stepfunctions"), text("GENERATION_STATE_MACHINE_ARN"))
+
+
+def _media_files() -> S3MediaFiles:
+    """The media of generations, for functions that read or delete them."""
+    from likeness.adapters.media_files import S3MediaFiles
+
+    return S3MediaFiles(client("s3"), text("UPLOAD_BUCKET_NAME"))
+
+
+def _task_policy() -> TaskPolicy:
+    from dataclasses import replace
+
+    from likeness.adapters.table.poll_history import DynamoPollHistory
+    from likeness.steps.generations.task_action import TaskPolicy
+
+    deadline = number("GENERATION_DEADLINE_SECONDS")
+    unread = partial(logger.warning, "poll_history_unread")
+    history = DynamoPollHistory(client("dynamodb"), text("TABLE_NAME"), unread)
+    return TaskPolicy(replace(_schedule(), deadline=deadline), history, deadline)
+
+
+def create_task() -> CreateTask:
+    """The step of functions/create_task."""
+    from likeness.steps.generations.create_task import CreateTask
+
+    return CreateTask(
+        _generations(), _crun_tasks("background"), _signing_keys(), SystemClock(), _task_policy(), time.sleep
+    )
+
+
+def poll_task() -> PollTask:
+    """The step of functions/poll_task."""
+    from likeness.steps.generations.poll_task import PollTask
+
+    refused = partial(measure, Metric.CRUN_ACCOUNT_REFUSED)
+    return PollTask(_generations(), _crun_tasks("background"), SystemClock(), _task_policy(), refused)
+
+
+def save_media() -> SaveMedia:
+    """The step of functions/save_media."""
+    from likeness.adapters.http.downloads import HttpDownloads
+    from likeness.adapters.media_files import S3MediaFiles
+    from likeness.steps.generations.save_media import SaveMedia
+
+    downloads = HttpDownloads(loopback=text("ASSET_URL_LOOPBACK") == "allowed")
+    media = S3MediaFiles(make_media_client(), text("UPLOAD_BUCKET_NAME"), downloads)
+    deadline = number("GENERATION_DEADLINE_SECONDS")
+    return SaveMedia(_generations(), _crun_tasks("background"), media, SystemClock(), deadline)
+
+
+def receive_task() -> ReceiveTask:
+    """The step of functions/receive_task."""
+    from likeness.steps.generations.receive_task import ReceiveTask
+
+    return ReceiveTask(
+        _generations(), _crun_tasks("background"), _generation_workflows(), _signing_keys(), SystemClock()
     )
 
 

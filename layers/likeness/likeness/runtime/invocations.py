@@ -60,6 +60,35 @@ class PollAssetsEvent(TaskEvent):
     started_at: NotRequired[str]
 
 
+class GenerationTaskEvent(TypedDict):
+    """The event of every task of ``make_generation``."""
+
+    generation_id: str
+    execution: str
+    input: NotRequired[Mapping[str, object]]
+
+
+class ActionBefore(TypedDict, total=False):
+    """The part of the previous action that PollTask and SaveMedia read."""
+
+    round: int
+    task_id: str | None
+    asked_at: float | None
+
+
+class PollTaskEvent(GenerationTaskEvent):
+    """State PollTask. ``started_at`` in ISO 8601."""
+
+    task: ActionBefore
+    started_at: NotRequired[str]
+
+
+class SaveMediaEvent(GenerationTaskEvent):
+    """State SaveMedia."""
+
+    task: ActionBefore
+
+
 # -- API Gateway --------------------------------------------------------------------------------------------------
 
 

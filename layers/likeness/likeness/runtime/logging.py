@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from aws_lambda_powertools import Logger
 
-from likeness.domain.ids import ASSET_ID, SESSION_ID, known_correlation_id
+from likeness.domain.ids import ASSET_ID, GENERATION_ID, SESSION_ID, known_correlation_id
 from likeness.domain.metrics import Metric
 from likeness.errors import ACCOUNT_REFUSALS, LikenessError, RequestError, UpstreamError, UpstreamRefused
 from likeness.runtime import metrics
@@ -26,7 +26,7 @@ Event = Mapping[str, Any]
 Given = TypeVar("Given", bound=Event)
 Answer = TypeVar("Answer")
 #: The ids that metrics share with the log lines of the same invocation.
-_IDS = ("session_id", "asset_id", "execution", "correlation_id", "request_id", "function_request_id")
+_IDS = ("session_id", "asset_id", "generation_id", "execution", "correlation_id", "request_id", "function_request_id")
 
 
 def observed(
@@ -58,18 +58,21 @@ def of_request(event: Event) -> dict[str, str | None]:
     """The ids of an HTTP request: API Gateway's, and those in the path. The rest of the path is not logged."""
     path = event.get("pathParameters") or {}
     session_id, asset_id = path.get("session_id") or "", path.get("asset_id") or ""
+    generation_id = path.get("generation_id") or ""
     return {
         "request_id": (event.get("requestContext") or {}).get("requestId"),
         "session_id": session_id if SESSION_ID.fullmatch(session_id) else None,
         "asset_id": asset_id if ASSET_ID.fullmatch(asset_id) else None,
+        "generation_id": generation_id if GENERATION_ID.fullmatch(generation_id) else None,
     }
 
 
 def of_task(event: Event) -> dict[str, str | None]:
     """The ids of a state's task. The execution's input may lack fields, because another version may have started it."""
     return {
-        "session_id": event["session_id"],
+        "session_id": event.get("session_id"),
         "asset_id": event.get("asset_id"),
+        "generation_id": event.get("generation_id"),
         "execution": event["execution"],
         "correlation_id": known_correlation_id((event.get("input") or {}).get("correlation_id")),
     }

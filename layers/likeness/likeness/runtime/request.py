@@ -123,7 +123,7 @@ def base_url(event: Mapping[str, Any], configured: str) -> str:
 
 
 def own_hosts(event: Mapping[str, Any], configured: str) -> tuple[str, ...]:
-    """The names by which this API is reached, with their ports: of this request, of its stage, and of ``configured``."""
+    """The names by which this API is reached, with their ports: of the request, of the stage, of ``configured``."""
     context = event.get("requestContext") or {}
     api_id = context.get("apiId")
     names = (

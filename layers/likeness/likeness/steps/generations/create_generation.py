@@ -22,6 +22,7 @@ from likeness.errors import (
     InvalidRequest,
     StorageUnavailable,
 )
+from likeness.steps.generations.executions import execution_input
 
 if TYPE_CHECKING:
     from likeness.contracts.generation import NewGeneration
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from likeness.ports.generations import CrunTasks, GenerationStore
     from likeness.ports.onboarding import Workflows
     from likeness.ports.system import Clock
-    from likeness.steps.generations.guard import Guard, Guarded
+    from likeness.steps.generations.guard import Guard
 
 KEY_HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
@@ -90,7 +91,7 @@ class CreateGeneration:
     def estimate(
         self, caller: Caller, body: NewGeneration, origin: Origin, correlation_id: str | None = None
     ) -> dict[str, Any]:
-        """Returns crun's estimate and what is left of the client's budget. Stores nothing. Raises as a creation does."""
+        """Returns crun's estimate and what is left of the budget. Stores nothing. Raises as a creation does."""
         self._require_enabled(caller)
         guarded = self.guard(caller, body.model, body.input, body.purpose, origin.hosts)
         estimated = self.crun.estimate(body.model, guarded.content, correlation_id, caller.client_id)
@@ -169,11 +170,6 @@ class CreateGeneration:
             self.workflows.start(generation.execution, execution_input(generation))
         except StorageUnavailable as error:
             self.unstarted(error)
-
-
-def execution_input(generation: Generation) -> str:
-    """The input of its executions. It follows from the row, because a start is repeated with the same bytes."""
-    return canonical({"generation_id": generation.id, "correlation_id": generation.correlation_id})
 
 
 def canonical(value: object) -> str:

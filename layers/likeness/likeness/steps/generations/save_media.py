@@ -12,7 +12,7 @@ from likeness.errors import MediaNotFetched
 from likeness.ports.generations import CrunTasks, GenerationStore, MediaFiles
 from likeness.ports.system import Clock
 from likeness.steps.generations.recheck import places_of
-from likeness.steps.generations.task_action import TaskAction, TaskPolicy, done, end
+from likeness.steps.generations.task_action import TaskAction, done, end, is_given_up
 
 #: The largest file that is saved.
 MAX_MEDIA_BYTES = 200 * 1000 * 1000
@@ -30,13 +30,13 @@ _WITHHELD = {
 
 @dataclass(frozen=True, slots=True)
 class SaveMedia:
-    """Saves the media of one generation, under ``generations/<id>/``."""
+    """Saves the media of one generation, under ``generations/<id>/``. ``deadline_seconds`` counts from its request."""
 
     store: GenerationStore
     crun: CrunTasks
     media: MediaFiles
     clock: Clock
-    policy: TaskPolicy
+    deadline_seconds: float
 
     def __call__(self, generation_id: str, polls: int = 0) -> TaskAction:
         """Stores the outcome ``succeeded``, with the media or the reason why there are none. Safe to repeat.
@@ -105,7 +105,7 @@ class SaveMedia:
     def _one(self, generation: Generation, number: int, url: str, until: float) -> SavedMedia:
         left = max(1.0, until - self.clock.now())
         saved = self.media.save(url, f"{_prefix(generation)}{number}", MAX_MEDIA_BYTES, left)
-        if saved.retryable and not self.policy.is_given_up(generation, self.clock.now()):
+        if saved.retryable and not is_given_up(generation, self.deadline_seconds, self.clock.now()):
             raise MediaNotFetched(f"The media could not be fetched ({saved.problem})")
         return saved
 

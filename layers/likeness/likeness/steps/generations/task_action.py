@@ -46,14 +46,18 @@ class TaskPolicy:
         history = self.history.of(generation.model, now)
         return self.schedule.next_delay(round(age_of(generation, now)), history, retry_after=retry_after)
 
+    def is_given_up(self, generation: Generation, now: float) -> bool:
+        """Whether it is too late to wait for the outcome."""
+        return is_given_up(generation, self.deadline_seconds, now)
+
     def may_not_start(self, generation: Generation, now: float) -> bool:
         """Whether it is too late to create the task."""
         return now >= generation.created_at + self.deadline_seconds
 
-    def is_given_up(self, generation: Generation, now: float) -> bool:
-        """Whether it is too late to wait for the outcome."""
-        deadline = generation.created_at + self.deadline_seconds
-        return now >= max(deadline, now - age_of(generation, now) + _SHORTEST_RUN_SECONDS)
+
+def is_given_up(generation: Generation, deadline_seconds: float, now: float) -> bool:
+    """Whether it is too late to wait for the outcome. ``deadline_seconds`` counts from the request."""
+    return now >= generation.created_at + deadline_seconds and age_of(generation, now) >= _SHORTEST_RUN_SECONDS
 
 
 def age_of(generation: Generation, now: float) -> float:
