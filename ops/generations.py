@@ -130,12 +130,12 @@ def _summary(generation: Generation) -> dict[str, Any]:
 
 
 def _problem(problem: Problem | None) -> dict[str, Any] | None:
-    """Returns a problem in our words, without those of crun."""
+    """Returns a problem without crun's words, which may be its message."""
     if problem is None:
         return None
     return {
         "code": problem.code,
-        "message": problem.message,
+        "message": None if problem.upstream_message else problem.message,
         "upstream_code": problem.upstream_code,
         "retryable": problem.retryable,
     }

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from likeness_client import (
 from likeness_client.reading import read
 from tests.client.conftest import QUICK, example
 from tests.client.server import CUT, HANGS, Answer, Script, problem
+from tests.template_file import ROOT
 
 ID = "gen_01KE1Q5V0G8Z6W3N4R2T7Y9XAB"
 MODEL = "bytedance/seedance2-0-r2v"
@@ -312,3 +316,30 @@ def test_no_error_of_a_download_shows_its_url(server: Script, tmp_path: Path, an
         client.download(file, tmp_path / "film.mp4")
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(file) + repr(made(server))
     assert "a-secret-signature" not in shown
+
+
+# -- the example --------------------------------------------------------------------------------------------------
+
+
+def run_example(server: Script, path: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "clients/python/examples/generate.py", "--base-url", server.url, "--order", "order-1",
+               "--prompt", "[Image1] waves", "--save", str(path), "asset://asset-1"]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": "clients/python", "LIKENESS_API_KEY": "lk_x"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_example_saves_a_video_and_names_a_refusal(server: Script, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    server.then(Answer(body=example("generation_estimate")), QUEUED, Answer(body=succeeded(server)), film())
+    done = run_example(server, path)
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0, ["estimate: 12.5 credits", f"generation {ID}", "succeeded", f"{path}: 12.5 credits"],
+    )  # fmt: skip
+    assert done.stderr.endswith("100 %")
+    assert path.read_bytes() == FILM
+    assert server.seen[1].headers["idempotency-key"] == "order-1"
+    server.then(Answer(409, example("consent_withdrawn_by_person"), "application/problem+json"))
+    refused = run_example(server, path)
+    assert (refused.returncode, refused.stdout) == (
+        1, "not allowed: consent_withdrawn ast_01KE1Q5V0G5C1D2E3F4G5H6J7K\n",
+    )  # fmt: skip

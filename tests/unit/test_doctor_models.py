@@ -77,7 +77,9 @@ def test_fields_of_one_side_alone_are_named() -> None:
 def test_a_schema_is_found_wherever_it_is_in_the_data() -> None:
     for data in (schema(), {"input_schema": schema()}, {"model": {"name": "x", "input": schema()}}):
         assert find_schema(data) == schema()
-    for other in (None, [], {"properties": []}, {"a": {"b": {"c": {"d": {"e": {"f": schema()}}}}}}):
+    deep: dict[str, Any] = {"a": {"b": {"c": {"d": {"e": {"f": schema()}}}}}}
+    others: list[object] = [None, [], {"properties": []}, deep]
+    for other in others:
         assert find_schema(other) is None
 
 
