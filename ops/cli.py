@@ -14,6 +14,7 @@ from ops.cost_commands import cost
 from ops.deploy_commands import deploy
 from ops.doctor_commands import doctor
 from ops.erasure_commands import erasure
+from ops.generation_commands import generation
 from ops.inventory_commands import inventory
 from ops.invite_commands import invite_people
 from ops.preflight_commands import preflight
@@ -45,6 +46,7 @@ main.add_command(cost)
 main.add_command(deploy)
 main.add_command(doctor)
 main.add_command(erasure)
+main.add_command(generation)
 main.add_command(inventory)
 main.add_command(invite_people)
 main.add_command(preflight)

@@ -17,7 +17,7 @@ from ops.doctor.judge import Finding, Verdict
 from ops.doctor.record import record
 from ops.doctor.redaction import Redactor
 from ops.doctor.transport import Budget, Transport
-from ops.doctor.visit import FREE_SECONDS, SPENDING_SECONDS, Upload, Visit
+from ops.doctor.visit import ASSET_SECONDS, FREE_SECONDS, VIDEO_SECONDS, Upload, Visit
 from ops.stack import reach
 
 KEY_VARIABLE = "CRUN_API_KEY"
@@ -45,8 +45,12 @@ class _NothingAsked(click.ClickException):
     type=click.Path(path_type=Path),
     help="Use the key and the base URL of the local stack with this state file.",
 )
-@click.option("--callback-url", default=_CALLBACK_URL, show_default=True, help="The callback URL of the session.")
-@click.option("--spend", is_flag=True, help="Also make calls that may cost: lookups of a token, an empty upload.")
+@click.option(
+    "--callback-url", default=_CALLBACK_URL, show_default=True, help="The callback URL of the session and of the video."
+)
+@click.option(
+    "--spend", is_flag=True, help="Also make calls that cost: lookups of a token, an empty upload, a video of 4 s."
+)
 @click.option("--group-id", help="With --spend and --asset-url: upload a file into this group.")
 @click.option("--asset-url", help="A public URL of that file.")
 @click.option("--asset-type", type=click.Choice(["Image", "Video", "Audio"]), default="Image", show_default=True)
@@ -81,8 +85,9 @@ def doctor(
         redactor.secret(secret)
     for url in (callback_url, asset_url or ""):
         redactor.hide_url(url)
+    seconds = FREE_SECONDS + (VIDEO_SECONDS if spend else 0) + (ASSET_SECONDS if upload else 0)
     try:
-        transport = Transport(found_url, key, Budget(FREE_SECONDS + (SPENDING_SECONDS if spend else 0)))
+        transport = Transport(found_url, key, Budget(seconds))
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as exc:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import click
 from likeness.domain.ids import ASSET_ID, SESSION_ID
 from likeness.domain.receipt import Holder
 from likeness.domain.session import SessionStatus
+from ops.facts import lines
 from ops.sessions import Sessions
 from ops.stack import reach, with_stack
 
@@ -85,7 +85,7 @@ def list_sessions(
 def show(session_id: str, dead_letters: bool, as_json: bool, stack_name: str, state_file: Path | None) -> None:
     """Show the state of a session: attempts, executions, assets, errors."""
     found = _sessions(stack_name, state_file).show(session_id, dead_letters=dead_letters)
-    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
 
 
 @session.command()
@@ -159,19 +159,4 @@ def consent(
         found = sessions.withdraw(session_id, by_person=by == "person")
     else:
         found = sessions.consent(session_id)
-    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
-
-
-def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
-    """Yields a line for each fact that has a value."""
-    for name, value in found.items():
-        if isinstance(value, list):
-            for index, each in enumerate(value, 1):
-                yield f"{indent}{name} {index}"
-                yield from _lines(each, indent + "  ")
-        elif isinstance(value, dict):
-            yield f"{indent}{name}"
-            yield from _lines(value, indent + "  ")
-        elif value is not None:
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            yield f"{indent}{name}: {text}"
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))

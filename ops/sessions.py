@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from likeness.adapters.files import S3Files
 from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.adapters.table.generations import DynamoGenerations
@@ -40,6 +38,7 @@ from likeness.runtime.system import SystemClock
 from likeness.steps.generations.erase_generations import EraseGenerations
 from likeness.steps.onboarding.withdraw_consent import WithdrawConsent
 from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
+from ops.executions import executions
 from ops.stack import Stack
 
 #: Receives of ten messages from a dead-letter queue: a sample, not all of them.
@@ -47,11 +46,6 @@ _TRIES = 10
 #: How long an erasure may erase generations. Nothing waits for the command but its operator.
 _ERASURE_SECONDS = 3600.0
 _QUEUES = ("OnboardingDeadLetterQueue", "UploadDeadLetterQueue")
-_CONSOLES = {
-    "aws": "console.aws.amazon.com",
-    "aws-cn": "console.amazonaws.cn",
-    "aws-us-gov": "console.amazonaws-us-gov.com",
-}
 #: The fields of an entry of the ledger of consents, besides times.
 _LEDGER = ("given_at", "text_version", "sha256", "language", "source", "credential", "purposes")
 _WRITTEN_BY_PEOPLE = ("name", "reference", "return_url", "request", "hint")
@@ -166,28 +160,11 @@ class Sessions:
 
     def _executions(self, session: Session) -> list[dict[str, Any]]:
         """Returns the executions of the session that Step Functions still has, and always the driver."""
-        client = self._stack.client("stepfunctions")
-        prefix = self._stack.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
-        found = []
-        for name in dict.fromkeys([*executions_of(session), *([session.driver] if session.driver else [])]):
-            arn = f"{prefix}:{name}"
-            described = _describe(client, arn)
-            if described or name == session.driver:
-                found.append(
-                    {
-                        "name": name,
-                        "drives": name == session.driver,
-                        "status": described["status"] if described else "unknown",
-                        "started_at": iso(described["startDate"].timestamp()) if described else None,
-                        "ended_at": iso(described["stopDate"].timestamp())
-                        if described and described.get("stopDate")
-                        else None,
-                        "error": described.get("error") if described else None,
-                        "arn": arn,
-                        "console": _console(arn) if self._on_aws else None,
-                    }
-                )
-        return found
+        driver = session.driver
+        names = [*executions_of(session), *([driver] if driver else [])]
+        client, machine = self._stack.client("stepfunctions"), self._stack.outputs["StateMachineArn"]
+        found = executions(client, machine, names, on_aws=self._on_aws, always=driver)
+        return [{"name": each["name"], "drives": each["name"] == driver} | each for each in found]
 
     def _assets(self, session: Session, assets: Iterable[Asset]) -> list[dict[str, Any]]:
         kept = self._versions(session.id)
@@ -263,23 +240,6 @@ def _file(asset: Asset, kept: set[tuple[str, str]]) -> str:
     if any(key == asset.object_key for key, _ in kept):
         return "kept"
     return "gone" if asset.object_key and asset.uploaded_at else "none"
-
-
-def _describe(client: Any, arn: str) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = client.describe_execution(executionArn=arn)
-    except ClientError as exc:
-        if exc.response["Error"]["Code"] == "ExecutionDoesNotExist":
-            return None
-        raise
-    return found
-
-
-def _console(arn: str) -> str | None:
-    """Returns the URL of an execution in AWS's console; None in a partition with an unknown console."""
-    _, partition, _, region, *_ = arn.split(":")
-    host = _CONSOLES.get(partition)
-    return f"https://{region}.{host}/states/home?region={region}#/v2/executions/details/{arn}" if host else None
 
 
 def _peek(sqs: Any, url: str, session_id: str) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The models that take assets: their input, its limits, and the schemas that crun publishes of them.
+"""The models of videos: their input, its limits, and the schemas that crun publishes of them.
 
 The product has a table of the same limits; this is a second one, written from crun's pages, so that a mistake in one
 causes a difference between the two.
@@ -41,6 +41,10 @@ class Input(BaseModel):
             for name, kind in REFERENCES.items()
             for number, value in enumerate(getattr(self, name, []))
         ]
+
+
+class TextToVideo20(Input):
+    """The prompt alone."""
 
 
 class ImageToVideo20(Input):
@@ -90,6 +94,7 @@ class ReferenceToVideo25(Input):
 
 #: The models by their names at crun.
 MODELS: dict[str, type[Input]] = {
+    "bytedance/seedance2-0-t2v": TextToVideo20,
     "bytedance/seedance2-0-r2v": ReferenceToVideo20,
     "bytedance/seedance2-0-i2v": ImageToVideo20,
     "bytedance/seedance2-5-r2v": ReferenceToVideo25,
@@ -99,7 +104,8 @@ MODELS: dict[str, type[Input]] = {
 
 def listed(name: str) -> dict[str, object]:
     """Return a model's entry in crun's list."""
-    operation = "image-to-video" if name.endswith("-i2v") else "reference-to-video"
+    operations = {"t2v": "text-to-video", "i2v": "image-to-video", "r2v": "reference-to-video"}
+    operation = operations[name.rpartition("-")[2]]
     return {"model": name, "model_type": "video", "modality": "video", "operations": [operation]}
 
 

@@ -15,11 +15,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from likeness.contracts.crun import read_asset_report, read_code, read_envelope, read_id, read_link
 from likeness.contracts.crun_errors import MAX_ERRORS
+from likeness.contracts.crun_tasks import read_task_report
+from likeness.domain.generation_models import GENERATION_MODELS
 from likeness.errors import UpstreamAmbiguous, UpstreamError
+from ops.doctor.models import differences, find_schema, unknown_fields
 from ops.doctor.redaction import Redactor
 from ops.doctor.transport import Answer
 
 STATUSES = ("Processing", "Active", "Failed")
+TASK_STATUSES = ("pending", "running", "success", "failed")
 _LONGEST_MESSAGE, _LONGEST_WORD = 120, 40
 _KEY_REFUSED = {
     401: "unknown at crun: check it, and store the right one (docs/operations.md, Keys)",
@@ -178,6 +182,44 @@ class Judge:
             if name in data:
                 yield self._learned(name, _form_of_time(data[name]))
 
+    def task(self, answer: Answer, task_id: str, callback_url: str) -> Iterator[Finding]:
+        """Yields a task's outcome, its cost, and the shapes of its media links, which are secrets."""
+        data = envelope_of(answer).data
+        report = read_task_report(data, task_id)
+        if report.status not in TASK_STATUSES:
+            yield self._differs("status", f"{self._short(report.status)}, not one of {', '.join(TASK_STATUSES)}")
+        elif report.succeeded:
+            yield self._agrees("status", f"{self._short(data.get('status'))}")
+            yield from self._media(report.media_urls)
+        else:
+            why = f"{report.code or 'no code'}: {report.message or 'no message'}"
+            shown = self._redactor.text(why)[:_LONGEST_MESSAGE]
+            yield self._differs("status", f"{report.status}, not success: {shown}")
+        yield self._learned("credits", "not shown" if report.credits is None else f"{report.credits:g}")
+        if report.is_over:
+            back = report.callback_url
+            text = "not shown" if back is None else "a different one"
+            yield self._learned("callback URL", "shown unchanged" if back == callback_url else text)
+
+    def _media(self, urls: Collection[str]) -> Iterator[Finding]:
+        if not urls:
+            yield self._differs("media links", "none in result.media_urls, data.media_urls or result.media_info")
+            return
+        schemes = {urlsplit(each).scheme for each in urls}
+        yield self._agrees("media links", f"{len(urls)}, {', '.join(sorted(schemes))}")
+
+    def model(self, answer: Answer, name: str) -> Iterator[Finding]:
+        """Yields whether crun's schema of a model has the limits that Likeness checks."""
+        schema = find_schema(envelope_of(answer).data)
+        if code_of(answer) != 200 or schema is None:
+            yield self._learned("limits", "crun publishes no schema that the doctor reads")
+            return
+        model = GENERATION_MODELS[name]
+        found = [self._redactor.text(each) for each in differences(model, schema)]
+        yield self._differs("limits", "; ".join(found)) if found else self._agrees("limits", "those of Likeness")
+        if unknown := unknown_fields(model, schema):
+            yield self._learned("refused fields", self._redactor.text(", ".join(unknown)))
+
     def _of_all(self, answer: Answer, envelope: Envelope, known: set[str]) -> Iterator[Finding]:
         errors = (envelope.fields or {}).get("errors")
         listed = [each for each in errors[:MAX_ERRORS] if isinstance(each, str)] if isinstance(errors, list) else []
@@ -237,18 +279,18 @@ def _wrong_fields(data: Mapping[str, Any], names: Collection[str]) -> Iterator[s
 
 def _reads(data: Mapping[str, Any], name: str) -> bool:
     value = data[name]
-    if name in ("H5Link", "BytedToken", "GroupId", "AssetId"):
+    if name in ("H5Link", "BytedToken", "GroupId", "AssetId", "task_id"):
         return read_field(data, name) is not None
-    if name == "balance":
-        return amount_of(data) is not None
+    if name in ("balance", "estimated_credits", "credits"):
+        return amount_of(data, name) is not None
     if name in ("CreateTime", "UpdateTime"):
         return not isinstance(value, bool) and isinstance(value, str | int | float)
     return isinstance(value, str)
 
 
-def amount_of(data: Mapping[str, Any]) -> float | None:
+def amount_of(data: Mapping[str, Any], name: str = "balance") -> float | None:
     """Returns the credits, which may be a number or its text; None when they are neither."""
-    value = data.get("balance")
+    value = data.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -6,18 +6,34 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from likeness.domain.generation_models import GENERATION_MODELS
 from ops.doctor.judge import Finding, Judge, Verdict, amount_of, code_of, envelope_of, read_field, refused_for_all
 from ops.doctor.redaction import Redactor
 from ops.doctor.transport import Answer, Call, NoAnswer, OutOfTime, Transport
 
-#: The time limit of a visit without cost, and the additional time for one that waits for an asset.
-FREE_SECONDS, SPENDING_SECONDS = 50.0, 180.0
+#: The time limit of a visit without cost, and the additional times for a video, and for an asset.
+FREE_SECONDS, VIDEO_SECONDS, ASSET_SECONDS = 80.0, 600.0, 180.0
 _POLL_SECONDS = 3.0
 _SESSION_FIELDS = ("BytedToken", "H5Link", "CallbackURL")
 _ASSET_FIELDS = ("AssetId", "Name", "AssetType", "Status", "CreateTime", "UpdateTime")
 #: It has the form of an id, and does not exist.
 _NO_ASSET = "asset-20000101000000-zzzzz"
 _NOT_PASSED = (404, 422, 501)
+#: The cheapest video, which shows nobody.
+_VIDEO: Mapping[str, Any] = {
+    "model": "bytedance/seedance2-0-t2v",
+    "input": {
+        "prompt": "A paper boat on calm water, seen from above. Nobody is there.",
+        "resolution": "480p",
+        "duration": 4,
+        "audio": False,
+    },
+}
+#: Two calls with the same purpose are documented: the call, and the field with the credits.
+_ESTIMATES = (("EstimateTask", "estimated_credits"), ("estimate-credits", "credits"))
+#: The codes with which crun says that it has no such call, or not for this account.
+_NOT_OFFERED = (404, 405, 505)
+_NO_TASK = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,8 @@ class Visit:
     exchanges: list[Exchange] = field(default_factory=list)
     _credits: float | None = None
     _byted_token: str | None = None
+    _estimates: bool = False
+    _makes_videos: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -62,13 +80,16 @@ class Visit:
     def pay(self, spend: bool, upload: Upload | None) -> None:
         """Makes the whole visit. Without ``spend``, only the calls that cost nothing; ``upload`` needs it."""
         questions: list[Callable[[], None]] = [
-            self._balance, self._wrong_key, self._unknown_asset, self._asset_without_id, self._session,
+            self._balance, self._wrong_key, self._unknown_asset, self._asset_without_id, self._session, self._estimate,
+            self._unknown_task, self._models,
         ]  # fmt: skip
         if spend:
             questions += [self._look_ups, self._empty_upload]
         if upload:
             questions.append(lambda: self._upload(upload))
-        questions.append(self._cost)
+        if spend:
+            questions.append(self._video)
+        questions += [self._cost, self._switch]
         for question in questions:
             question()
             first = self.exchanges[0]
@@ -106,6 +127,39 @@ class Visit:
         if code_of(answer) == 200:
             self._found(judge.session(answer, self.callback_url))
 
+    def _estimate(self) -> None:
+        """Asks for the cost of a video: by the first call, and by the second one if crun does not offer the first."""
+        for route, field_name in _ESTIMATES:
+            answer = self._ask("estimate", Call("POST", f"/job/{route}", body=_VIDEO))
+            if not answer:
+                return
+            judge = self._judge("estimate")
+            if code_of(answer) in _NOT_OFFERED:
+                self._learned("estimate", route, f"not offered: code {code_of(answer)}")
+                continue
+            self._found(judge.success(answer, (field_name,)))
+            cost = amount_of(envelope_of(answer).data, field_name)
+            if code_of(answer) == 200 and cost is not None:
+                self._estimates = True
+                self._learned("estimate", route, f"{cost:g} credits for 4 s at 480p")
+            return
+
+    def _unknown_task(self) -> None:
+        """Reports how crun says that it does not know a task: 404, or a success without data."""
+        answer = self._ask("unknown task", Call("GET", "/job/TaskInfo", {"task_id": _NO_TASK}))
+        if answer and code_of(answer) == 200:
+            is_empty = not envelope_of(answer).data
+            text = "a success without data" if is_empty else "a success with data"
+            self._learned("unknown task", "answer", text)
+        elif answer:
+            self._found(self._judge("unknown task").refusal(answer, _NOT_OFFERED))
+
+    def _models(self) -> None:
+        for name in GENERATION_MODELS:
+            answer = self._ask(f"model {name.rpartition('/')[2]}", Call("GET", f"/job/Models/{name}"))
+            if answer:
+                self._found(self._judge(f"model {name.rpartition('/')[2]}").model(answer, name))
+
     def _cost(self) -> None:
         """Reports the cost of the visit, if the balance shows it immediately."""
         if self._credits is None:
@@ -118,6 +172,17 @@ class Visit:
             spent = self._credits - left
             text = f"{spent:g} credits less" if spent > 0 else "none visible yet"
             self._learned("balance again", "cost of this visit", text)
+
+    def _switch(self) -> None:
+        """Says whether the parameter Generation may be switched on."""
+        if self._estimates and self._makes_videos:
+            text = "may be on: crun has estimated and made a video"
+            self.findings.append(Finding("Generation", "switch", Verdict.AGREES, text))
+        elif self._estimates and not any(each.name == "create task" for each in self.exchanges):
+            self._not_asked("Generation", "crun estimates videos; --spend makes one, which has to succeed first")
+        else:
+            missing = "makes no video" if self._estimates else "estimates no video"
+            self._learned("Generation", "switch", f"must stay off: crun {missing} for this account")
 
     # -- calls that may cost ------------------------------------------------------------------------------------------
 
@@ -154,24 +219,61 @@ class Visit:
             self._poll(asset_id)
 
     def _poll(self, asset_id: str) -> None:
-        """Polls an asset until it is settled or the time is used up."""
-        call, seconds = Call("GET", "/job/asset-info", {"asset_id": asset_id}), 0.0
+        """Polls an asset until it is settled or its time is used up."""
+        call = Call("GET", "/job/asset-info", {"asset_id": asset_id})
+        answer = self._until("asset", call, ASSET_SECONDS, lambda data: data.get("Status") == "Processing")
+        if answer:
+            judge = self._judge("asset")
+            self._found(judge.success(answer, _ASSET_FIELDS))
+            self._found(judge.asset(answer))
+
+    def _video(self) -> None:
+        """Makes one video, and follows it to its end. CreateTask is called once, whatever happens."""
+        if not self._estimates:
+            self._not_asked("create task", "crun has not estimated it")
+            return
+        answer = self._ask(
+            "create task", Call("POST", "/job/CreateTask", body={**_VIDEO, "callback_url": self.callback_url})
+        )
+        if not answer:
+            return
+        task_id = self._secret_id(envelope_of(answer).data, "task_id")
+        self._found(self._judge("create task").success(answer, ("task_id",)))
+        if code_of(answer) == 200 and task_id:
+            self._follow(task_id)
+
+    def _follow(self, task_id: str) -> None:
+        """Polls a task until it is over or its time is used up."""
+        call = Call("GET", "/job/TaskInfo", {"task_id": task_id})
+        answer = self._until("task", call, VIDEO_SECONDS, lambda data: _status(data) in ("pending", "running"))
+        if not answer:
+            return
+        judge = self._judge("task")
+        self._found(judge.success(answer, ("task_id", "status")))
+        if code_of(answer) == 200:
+            self._found(judge.task(answer, task_id, self.callback_url))
+            self._makes_videos = _status(envelope_of(answer).data) == "success"
+
+    def _until(
+        self, name: str, call: Call, limit: float, goes_on: Callable[[Mapping[str, Any]], bool]
+    ) -> Answer | None:
+        """Polls while ``goes_on``. Returns the last response, and None when there was none or the time is used up."""
+        seconds = 0.0
         while True:
             try:
                 self.transport.pause(_POLL_SECONDS)
             except OutOfTime:
-                self._learned("asset", "time to settle", f"not in {seconds:.0f} s")
-                return
-            answer = self._ask("asset", call)
+                limit = seconds
+            if seconds >= limit:
+                self._learned(name, "time to settle", f"not in {seconds:.0f} s")
+                return None
+            answer = self._ask(name, call)
             if not answer:
-                return
+                return None
             seconds += _POLL_SECONDS + answer.seconds
-            if envelope_of(answer).data.get("Status") != "Processing" or code_of(answer) != 200:
-                break
-        judge = self._judge("asset")
-        self._found(judge.success(answer, _ASSET_FIELDS))
-        self._found(judge.asset(answer))
-        self._learned("asset", "time to settle", f"about {seconds:.0f} s")
+            if code_of(answer) != 200 or not goes_on(envelope_of(answer).data):
+                self._learned(name, "time to settle", f"about {seconds:.0f} s")
+                return answer
 
     # -- making calls -------------------------------------------------------------------------------------------------
 
@@ -210,6 +312,11 @@ class Visit:
 
     def _not_asked(self, name: str, why: str) -> None:
         self.findings.append(Finding(name, "answer", Verdict.NOT_ASKED, why))
+
+
+def _status(data: Mapping[str, Any]) -> str:
+    """Returns the status of a task as the product reads it: in lower case."""
+    return str(data.get("status", "")).strip().lower()
 
 
 def _comparable(answer: Answer) -> tuple[int, int, str]:

@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 JSON = "application/json"
@@ -26,11 +26,20 @@ class Answer:
     missing: int | None = 0
     #: Sends no response until the server stops.
     hangs: bool = False
+    #: Sends the part that the header Range asks for, with 206.
+    ranged: bool = False
 
     @property
     def content(self) -> bytes:
         """Returns the body as bytes."""
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+    def part(self, wanted: str | None) -> Answer:
+        """Returns the response to a request with this header Range."""
+        if wanted is None or not self.ranged:
+            return self
+        start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        return replace(self, status=206, body=self.content[start:])
 
 
 CUT = Answer(missing=None)
@@ -85,6 +94,7 @@ def _handler(script: Script) -> type[http.server.BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             script.seen.append(Seen(self.command, self.path, headers, body))
             answer = script.answers.pop(0) if script.answers else Answer(418)
+            answer = answer.part(headers.get("range"))
             if answer.hangs:
                 script.over.wait(30)
             if answer.hangs or answer.missing is None:

@@ -1,7 +1,8 @@
-"""The README's commands lead a reader to an `asset://` id."""
+"""The README's commands lead a reader to an `asset://` id, and to a video."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -17,10 +18,10 @@ from tests.template_file import ROOT
 SECONDS = 120
 
 
-def test_the_readme_s_commands_end_with_an_asset_id(stack: Stack, state_file: Path, tmp_path: Path) -> None:
-    (commands,) = [
-        each for each in re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL) if "API=" in each
-    ]
+def test_the_readme_s_commands_end_with_an_asset_id_and_a_video(stack: Stack, state_file: Path, tmp_path: Path) -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    onboard, make_video = [each for each in blocks if "API=" in each or "/generations" in each]
+    commands = onboard + make_video
     for there, here in (
         ("http://127.0.0.1:8080/v1", stack.api_url),
         (".local/stack.json", str(state_file)),
@@ -28,17 +29,24 @@ def test_the_readme_s_commands_end_with_an_asset_id(stack: Stack, state_file: Pa
         (".local/session.json", f"{tmp_path}/session.json"),
         (".local/passed.html", f"{tmp_path}/passed.html"),
         (".local/place.json", f"{tmp_path}/place.json"),
+        (".local/generation.json", f"{tmp_path}/generation.json"),
+        (".local/clip.mp4", f"{tmp_path}/clip.mp4"),
         (".venv/bin/python", sys.executable),
         ("--client-id acme", "--client-id readme"),
     ):
         assert there in commands
         commands = commands.replace(there, here)
-    # The loop would never end if the check failed.
+    # The loops would never end if the check failed.
     commands = commands.replace("until curl", f"until [ $SECONDS -gt {SECONDS} ] || curl")
     before = untracked()
     command = ["bash", "-euo", "pipefail", "-c", commands]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert re.fullmatch(r"asset://\S+", done.stdout.splitlines()[-1])
+    *_, uri, uses = done.stdout.splitlines()
+    assert re.fullmatch(r"asset://\S+", uri)
+    (use,) = json.loads(uses)["uses"]
+    film = (tmp_path / "clip.mp4").read_bytes()
+    assert (use["outcome"], use["media_sha256"]) == ("succeeded", [hashlib.sha256(film).hexdigest()])
+    assert film[4:8] == b"ftyp"
     assert untracked() == before
     # The gateway logged each request, without secrets.
     log = (Path(stack.log_dir) / "gateway.log").read_text()

@@ -54,9 +54,16 @@ class Doctor:
 def doctor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doctor]:
     monkeypatch.setattr(transport, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(visit, "_POLL_SECONDS", 0.05)
-    settings = SimulatorSettings(fetch_delay_seconds=0, settle_min_seconds=0, settle_max_seconds=0)
+    settings = SimulatorSettings(
+        fetch_delay_seconds=0, settle_min_seconds=0, settle_max_seconds=0, task_min_seconds=0, task_max_seconds=0,
+        callback_times=0,
+    )  # fmt: skip
     with Simulator(api_key=KEY, settings=settings) as simulator:
         yield Doctor(simulator)
+
+
+#: The calls that cost nothing, in order, before the last look at the balance.
+FREE = ["balance", "balance", "info", "info", "session", "estimate", "task_info", *["models"] * 4]
 
 
 def rows(result: Result, verdict: str) -> list[str]:
@@ -67,9 +74,11 @@ def rows(result: Result, verdict: str) -> list[str]:
 def test_everything_agrees_and_nothing_is_spent(doctor: Doctor) -> None:
     result = doctor()
     assert (result.exit_code, rows(result, "differs")) == (0, []), result.output
-    assert doctor.calls() == ["balance", "balance", "info", "info", "session", "balance"]
+    assert doctor.calls() == [*FREE, "balance"]
     assert "upload" not in doctor.calls()
     assert "result" not in doctor.calls(), "a look-up may consume a token"
+    assert "create_task" not in doctor.calls()
+    assert "cost of this visit learned none visible yet" in " | ".join(rows(result, "learned"))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +93,7 @@ def test_it_reports_the_form_of_a_refusal(doctor: Doctor, style: str, text: str)
     result = doctor()
     assert result.exit_code == 0, result.output
     learned = [each for each in rows(result, "learned") if "refusal" in each]
-    assert len(learned) == 3
+    assert len(learned) == 4
     assert all(each.endswith(f"learned {text}") for each in learned)
 
 
@@ -123,7 +132,7 @@ def test_details_that_the_contract_leaves_open_are_reported(doctor: Doctor) -> N
         "X-Algorithm, X-Credential, X-Signature",
         "token in the link learned as bytedToken",
         "callback URL learned returned unchanged",
-        "cost of this visit learned none visible yet",
+        "cost of this visit learned 16 credits less",
         "Retry-After learned none",
     ):
         assert fact in learned
@@ -214,7 +223,7 @@ def test_a_lost_response_is_reported_and_the_other_calls_are_made(doctor: Doctor
     doctor.fault("session", kind)
     result = doctor()
     assert result.exit_code == 2, result.output
-    assert len(doctor.calls()) == 6
+    assert len(doctor.calls()) == len(FREE) + 1
     assert rows(result, "no answer")
 
 
@@ -317,13 +326,98 @@ def test_key_and_base_url_are_read_from_a_stack(doctor: Doctor) -> None:
     assert "cannot be read" in missing.stderr
 
 
+# -- videos -----------------------------------------------------------------------------------------------------
+
+
+def shown(result: Result) -> str:
+    """Returns the table's text on one line, without borders."""
+    return " ".join(result.stdout.replace("│", " ").split())
+
+
+def test_generation_may_be_switched_on_after_one_video(doctor: Doctor) -> None:
+    assert "--spend makes one, which has to succeed first" in shown(doctor())
+    result = doctor("--spend")
+    assert result.exit_code == 0, result.output
+    agreed = " | ".join(rows(result, "agrees"))
+    assert "Generation switch agrees may be on: crun has estimated and made a video" in agreed
+    assert "media links agrees 1, http" in agreed
+    assert "callback URL learned shown unchanged" in " | ".join(rows(result, "learned"))
+    assert doctor.calls().count("create_task") == 1
+    (request,) = doctor.simulator.create_requests()
+    assert isinstance(request.body, dict)
+    assert (request.body["input"]["duration"], request.body["input"]["resolution"]) == (4, "480p")
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"estimate_call": "estimate-credits"}, "EstimateTask learned not offered: code 404"),
+        ({"estimate_call": "estimate-credits", "estimate_refusal_code": 505}, "not offered: code 505"),
+        ({"media_urls_in": "data", "task_status_case": "upper"}, "media links agrees 1"),
+        ({"task_unknown": "no_data"}, "unknown task answer learned a success without data"),
+    ],
+    ids=str,
+)
+def test_every_reading_of_the_contract_lets_generation_be_switched_on(
+    doctor: Doctor, settings: dict[str, Any], text: str
+) -> None:
+    doctor.simulator.update_settings(**settings)
+    result = doctor("--spend")
+    assert result.exit_code == 0, result.output
+    assert text in shown(result)
+    assert "switch agrees may be on" in shown(result)
+
+
+def test_an_account_without_videos_still_agrees_and_buys_none(doctor: Doctor) -> None:
+    for call in ("estimate", "estimate_credits"):
+        doctor.fault(call, "both", code=505)
+    result = doctor("--spend")
+    assert result.exit_code == 0, result.output
+    assert "must stay off: crun estimates no video for this account" in shown(result)
+    assert "create_task" not in doctor.calls()
+
+
+def test_a_video_that_fails_differs(doctor: Doctor) -> None:
+    doctor.simulator.update_settings(task_outcomes=[{"outcome": "failed", "message": "blocked by moderation"}])
+    result = doctor("--spend")
+    assert result.exit_code == 1, result.output
+    assert "status differs failed, not success: " in shown(result)
+    assert "blocked by moderation" in shown(result)
+    assert "must stay off: crun makes no video for this account" in shown(result)
+
+
+def test_a_lost_response_is_followed_by_no_second_video(doctor: Doctor) -> None:
+    doctor.fault("create_task", "reset", work_done=True)
+    result = doctor("--spend")
+    assert result.exit_code == 2, result.output
+    assert doctor.calls().count("create_task") == 1
+    assert "must stay off" in shown(result)
+
+
+def test_a_video_is_not_awaited_for_ever(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visit, "VIDEO_SECONDS", 0.2)
+    doctor.simulator.update_settings(task_outcomes=[{"outcome": "never"}])
+    result = doctor("--spend")
+    assert "task time to settle learned not in 0 s" in shown(result)
+    assert "must stay off" in shown(result)
+    assert "balance again" in shown(result)
+
+
+def test_the_limits_of_the_models_agree_and_a_missing_schema_does_not_matter(doctor: Doctor) -> None:
+    assert shown(doctor()).count("limits agrees those of Likeness") == 4
+    doctor.fault("models", "both", code=404)
+    result = doctor()
+    assert result.exit_code == 0, result.output
+    assert shown(result).count("limits learned crun publishes no schema that the doctor reads") == 4
+
+
 # -- secrets ----------------------------------------------------------------------------------------------------
 
 
 def seen_by_the_simulator(simulator: Simulator) -> set[str]:
     """Returns every secret in a response, and its parts."""
     store = simulator.store
-    secrets = {KEY, *store.groups, *store.assets}
+    secrets = {KEY, *store.groups, *store.assets, *store.tasks, *store.media}
     for token, each in store.validations.items():
         secrets |= {token, each.callback_url, each.link_query}
         secrets |= {value for _, value in parse_qsl(each.link_query) if len(value) > 5}
@@ -365,11 +459,13 @@ def test_a_recording_keeps_equal_values_equal_and_their_shape(doctor: Doctor, tm
     one = texts[0]
     assert list(one) == [
         "01-balance.json", "02-wrong-key.json", "03-unknown-asset.json", "04-asset-without-id.json", "05-session.json",
-        "06-look-up.json", "07-look-up-again.json", "08-empty-upload.json", "09-balance-again.json",
+        "06-estimate.json", "07-unknown-task.json", "08-model-seedance2-0-r2v.json", "09-model-seedance2-0-i2v.json",
+        "10-model-seedance2-5-r2v.json", "11-model-seedance2-5-i2v.json", "12-look-up.json", "13-look-up-again.json",
+        "14-empty-upload.json", "15-create-task.json", "16-task.json", "17-balance-again.json",
     ]  # fmt: skip
     data = one["05-session.json"]["answer"]["body"]["data"]
     assert re.fullmatch(r"[0-9A-F]{36}", data["BytedToken"])
-    assert one["06-look-up.json"]["request"]["url"].endswith(f"byted_token={data['BytedToken']}")
+    assert one["12-look-up.json"]["request"]["url"].endswith(f"byted_token={data['BytedToken']}")
     assert f"bytedToken={data['BytedToken']}&lng=zh" in data["H5Link"]
     assert data["CallbackURL"] == one["05-session.json"]["request"]["body"]["callback_url"]
     assert urlsplit(data["H5Link"]).path == "/h5/validate"

@@ -29,6 +29,10 @@ from likeness_client import (
     DeletionKind,
     DeletionStatus,
     FileRequest,
+    Generation,
+    GenerationEstimate,
+    GenerationPage,
+    GenerationStatus,
     Holder,
     Language,
     LikenessApiError,
@@ -44,6 +48,7 @@ from likeness_client import (
     Start,
     Stats,
     Use,
+    UsePage,
 )
 from likeness_client.models import (
     CONTENT_TYPES,
@@ -86,6 +91,9 @@ FRONT = NewAsset(name="n", asset_type="Image", content_type="image/jpeg", size_b
 TERMS = ConsentTerms(purposes=("news",), valid_until=datetime(2027, 3, 31, tzinfo=UTC))
 DAYS = ConsentTerms(purposes=("news", "testing"), valid_days=365)
 TEXT = read(ConsentText, EXAMPLES["consent_text"]["value"])
+
+VIDEO: dict[str, Any] = EXAMPLES["new_generation"]["value"]
+GEN = "gen_01KE1Q5V0G8Z6W3N4R2T7Y9XAB"
 
 #: Each operation, first with all arguments, then with as few as possible.
 CALLS: dict[str, list[Callable[[Client], object]]] = {
@@ -139,6 +147,23 @@ CALLS: dict[str, list[Callable[[Client], object]]] = {
     ],
     "checkUse": [lambda client: client.check_use(SES, "news"), lambda client: client.check_use(SES)],
     "checkUses": [lambda client: client.check_uses([SES, AST], "news"), lambda client: client.check_uses([SES])],
+    "listUses": [lambda client: list(client.uses(SES, page_size=5)), lambda client: list(client.uses(SES))],
+    "createGeneration": [
+        lambda client: client.generate(**VIDEO, idempotency_key="order-1-clip-1"),
+        lambda client: client.generate(model=VIDEO["model"], input=VIDEO["input"]),
+    ],
+    "estimateGeneration": [
+        lambda client: client.estimate(**VIDEO),
+        lambda client: client.estimate(model=VIDEO["model"], input=VIDEO["input"]),
+    ],
+    "listGenerations": [
+        lambda client: client.list_generation_page(status="succeeded", session_id=SES, limit=100, cursor="abc"),
+        lambda client: list(client.list_generations()),
+        lambda client: client.list_generation_page(),
+    ],
+    "getGeneration": [lambda client: client.get_generation(GEN)],
+    "eraseGeneration": [lambda client: client.erase_generation(GEN)],
+    "cancelGeneration": [lambda client: client.cancel_generation(GEN)],
     "createAttempt": [lambda client: client.create_attempt(SES)],
     "renewInvite": [lambda client: client.renew_invite(SES)],
     "revokeInvite": [lambda client: client.revoke_invite(SES)],
@@ -263,10 +288,10 @@ def test_an_operation_sends_every_parameter_and_property(name: str) -> None:
     for call in CALLS[name]:
         call_with(call, transport)
     described = OPERATIONS[name].described
-    # stats() follows the cursor itself, see tests/client.
+    # stats() and uses() follow the cursor themselves, see tests/client.
     wanted = {each["name"] for each in described.get("parameters", []) if each["in"] == "query"}
     sent = {key for each in transport.seen for key, _ in parse_qsl(urlsplit(str(each.url)).query)}
-    assert wanted - ({"cursor"} if name == "getStats" else set()) <= sent
+    assert wanted - ({"cursor"} if name in ("getStats", "listUses") else set()) <= sent
     if "requestBody" in described:
         schema = _resolved(described["requestBody"]["content"]["application/json"]["schema"])
         members = {key for each in transport.seen for key in json.loads(each.body or b"{}")}
@@ -324,6 +349,8 @@ def test_every_property_is_read_or_ignored_and_no_field_lacks_a_property() -> No
         "ConsentText": ConsentText, "Stats": Stats, "ClientKeys": ClientKeys, "Webhooks": Webhooks,
         "WebhookTest": WebhookTest, "WebhookReplay": WebhookReplay,
         "SessionConsent": SessionConsent, "Use": Use, "UseResults": UseResults,
+        "Generation": Generation, "GenerationPage": GenerationPage, "GenerationEstimate": GenerationEstimate,
+        "UsePage": UsePage,
     }.items():  # fmt: skip
         _properties(SCHEMAS[name], kind, found)
     assert len(found) >= 12
@@ -356,6 +383,10 @@ def _compare(document: Any, value: Any) -> None:
         (Problem, "invalid_body"), (Problem, "internal_error"), (Consent, "consent"), (Stats, "stats"),
         (ClientKeys, "client_keys"), (Webhooks, "webhooks"), (WebhookReplay, "webhook_replay"),
         (SessionConsent, "consent_taken_back"), (Use, "use"), (UseResults, "use_results"),
+        (Generation, "generation_queued"), (Generation, "generation_succeeded"), (Generation, "generation_failed"),
+        (Generation, "generation_without_media"), (Generation, "generation_erased"),
+        (GenerationPage, "generation_page"), (GenerationEstimate, "generation_estimate"), (UsePage, "uses"),
+        (Problem, "asset_not_active"), (Problem, "budget_exhausted"),
     ],
 )  # fmt: skip
 def test_the_values_of_the_examples_are_read(kind: type, example: str) -> None:
@@ -392,6 +423,7 @@ def test_every_enumeration_value_of_the_contract_is_known() -> None:
         ("", "DeletionKind"): DeletionKind,
         ("", "DeletionStatus"): DeletionStatus,
         ("", "ConsentStatus"): ConsentStatus,
+        ("", "GenerationStatus"): GenerationStatus,
         ("", "Language"): Language,
         ("NewSession", "start"): Start,
         ("Webhook", "state"): WebhookState,

@@ -7,12 +7,15 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal, Self
 from urllib.parse import quote
 
 import requests
 
+from likeness_client.downloads import Downloader
+from likeness_client.errors import DownloadError
 from likeness_client.models import (
     Asset,
     ClientKey,
@@ -22,7 +25,14 @@ from likeness_client.models import (
     ConsentTerms,
     ConsentText,
     FileRequest,
+    Generation,
+    GenerationEstimate,
+    GenerationPage,
+    GenerationStatus,
+    GenerationSummary,
     Language,
+    LedgerUse,
+    Media,
     NewAsset,
     Page,
     PersonalPage,
@@ -37,6 +47,7 @@ from likeness_client.models import (
     Stats,
     StatsDay,
     Use,
+    UsePage,
     UseResult,
     UseResults,
     ValidReceipt,
@@ -48,7 +59,7 @@ from likeness_client.models import (
 from likeness_client.reading import read, read_object
 from likeness_client.transport import Request, Retry, Timeout, Transport
 from likeness_client.uploads import Progress, send_file
-from likeness_client.waiting import OnChange, Poll, wait_until
+from likeness_client.waiting import OnChange, OnGenerationChange, Poll, wait_until
 
 VERSION = "0.1.0"
 
@@ -56,9 +67,10 @@ VERSION = "0.1.0"
 class Client:
     """Calls Likeness at ``base_url`` (the output ``ApiUrl``) with a client key or a person's session token.
 
-    ``timeout``: seconds to connect and to wait for a response, or one number for both. ``retry`` applies to GET and to
-    ``create_session``, when the service is busy or the connection is lost; other requests are not retried. ``session``
-    may be your own ``requests.Session`` (a proxy, a CA), which you close yourself. A client is not thread-safe.
+    ``timeout``: seconds to connect and to wait for a response, or one number for both. ``retry`` applies to GET,
+    ``create_session`` and ``generate``, when the service is busy or the connection is lost; other requests are not
+    retried. ``session`` may be your own ``requests.Session`` (a proxy, a CA), which you close yourself. A client is not
+    thread-safe.
     """
 
     def __init__(
@@ -75,8 +87,10 @@ class Client:
         self._http = session or requests.Session()
         self._timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         self._poll = poll or Poll()
+        retry = retry or Retry()
         agent = f"likeness-client/{VERSION}"
-        self._transport = Transport(base_url, api_key, self._http, self._timeout, retry or Retry(), agent)
+        self._transport = Transport(base_url, api_key, self._http, self._timeout, retry, agent)
+        self._downloader = Downloader(self._http, self._timeout, retry)
 
     def __enter__(self) -> Self:
         return self
@@ -122,9 +136,7 @@ class Client:
             body["consent"] = {"text_version": consent.text_version, "given_at": given_at.isoformat()}
         body["consent_terms"] = consent_terms.to_json() if consent_terms else None
         body = {name: value for name, value in body.items() if value is not None}
-        key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
-        if not re.fullmatch(r"[!-~][ -~]{0,254}", key):
-            raise ValueError("idempotency_key: must be 1 to 255 printable ASCII characters, the first one not a space")
+        key = _key(idempotency_key)
         return read(Session, self._transport.send(Request("POST", "/sessions", body=body, idempotency_key=key)))
 
     def get_session(self, session_id: str, *, consent_text: Language | Literal["session"] | None = None) -> Session:
@@ -343,6 +355,125 @@ class Client:
         body: dict[str, object] = {"ids": list(ids)} | ({"purpose": purpose} if purpose is not None else {})
         return read(UseResults, self._transport.send(Request("POST", "/use-checks", body=body))).results
 
+    def uses(self, session_id: str, page_size: int = 100) -> Iterator[LedgerUse]:
+        """Yields what the person's likeness was used for, newest first; it requests pages as needed.
+
+        A person's credential reads it too.
+        """
+        path, cursor = f"/sessions/{_id(session_id)}/uses", None
+        while True:
+            query = _given(limit=str(page_size), cursor=cursor)
+            page = read(UsePage, self._transport.send(Request("GET", path, query)))
+            yield from page.uses
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def generate(
+        self,
+        *,
+        model: str,
+        input: Mapping[str, object],  # noqa: A002 - crun's word
+        purpose: str | None = None,
+        reference: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Generation:
+        """Asks for a video, and returns its generation, which has not ended yet. See ``wait_until_generated``.
+
+        ``input`` is crun's own input of the model, with ``asset://`` ids, or Likeness's ids of assets, where crun takes
+        a file. ``purpose`` is by default your key's.
+
+        ``idempotency_key``: the same key with the same arguments returns the same generation, also to other processes.
+        Without one, the client generates a key, so that its retries never make a second video.
+
+        Raises ConflictError, with the ``field`` and the ``asset_id`` of a likeness that may not be used and the reason
+        as its code; NotFoundError for an asset that does not exist, BudgetExhaustedError, and InvalidRequestError.
+        """
+        body = _generation(model, input, purpose, reference)
+        request = Request("POST", "/generations", body=body, idempotency_key=_key(idempotency_key))
+        return read(Generation, self._transport.send(request))
+
+    def estimate(
+        self,
+        *,
+        model: str,
+        input: Mapping[str, object],  # noqa: A002 - crun's word
+        purpose: str | None = None,
+        reference: str | None = None,
+    ) -> GenerationEstimate:
+        """Returns what ``generate`` with the same arguments would cost. It makes the same checks, but no video."""
+        body = _generation(model, input, purpose, reference)
+        return read(GenerationEstimate, self._transport.send(Request("POST", "/generations/estimate", body=body)))
+
+    def get_generation(self, generation_id: str) -> Generation:
+        """Returns the generation. The URLs of its files are valid for an hour."""
+        return self._read_generation(generation_id, None)
+
+    def list_generations(
+        self, *, status: GenerationStatus | None = None, session_id: str | None = None, page_size: int = 100
+    ) -> Iterator[GenerationSummary]:
+        """Yields this client's generations, newest first; it requests pages as needed. Filters combine.
+
+        ``session_id`` is that of a person whom the video shows.
+        """
+        cursor: str | None = None
+        while True:
+            page = self.list_generation_page(status=status, session_id=session_id, limit=page_size, cursor=cursor)
+            yield from page.generations
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def list_generation_page(
+        self,
+        *,
+        status: GenerationStatus | None = None,
+        session_id: str | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> GenerationPage:
+        """Returns one page of generations, newest first. For the filters, see ``list_generations``."""
+        query = _given(status=status, session_id=session_id, limit=str(limit), cursor=cursor)
+        return read(GenerationPage, self._transport.send(Request("GET", "/generations", query)))
+
+    def cancel_generation(self, generation_id: str) -> Generation:
+        """Cancels a generation that crun has not been asked for yet, and returns it. Can be repeated.
+
+        Raises ConflictError with the code ``already_created`` when it is too late: crun has no way to cancel a video.
+        """
+        return read(Generation, self._transport.send(Request("POST", f"/generations/{_id(generation_id)}/cancel")))
+
+    def erase_generation(self, generation_id: str) -> Generation:
+        """Erases files, input and reference of a generation, and returns what remains. Can be repeated.
+
+        Raises ConflictError with the code ``generation_running`` while it is being made.
+        """
+        return read(Generation, self._transport.send(Request("DELETE", f"/generations/{_id(generation_id)}")))
+
+    def download(
+        self,
+        video: Generation | Media,
+        path: str | PathLike[str],
+        on_progress: Progress | None = None,
+        *,
+        timeout: float = 900.0,
+    ) -> Path:
+        """Saves a file, of a generation its first one, at ``path``, and returns the path.
+
+        The file is streamed and checked against its size and digest; a file at ``path`` is replaced only by a complete
+        one. A lost connection is continued. ``on_progress`` receives the bytes so far and the total. When the URL of a
+        generation's file has expired, a new one is requested; that of a ``Media`` is used as it is.
+
+        Raises DownloadError, also when it takes more than ``timeout`` seconds, and ConnectionFailedError.
+        """
+        media = _first_file(video) if isinstance(video, Generation) else video
+
+        def renewed() -> Media:
+            return _first_file(self.get_generation(video.id)) if isinstance(video, Generation) else media
+
+        self._downloader.save(media, Path(path), timeout, on_progress, renewed)
+        return Path(path)
+
     def stats(self, first: date | None = None, last: date | None = None) -> list[StatsDay]:
         """Returns the numbers of each day from ``first`` to ``last`` inclusive, at most 31; by default the last 14."""
         days: list[StatsDay] = []
@@ -390,6 +521,27 @@ class Client:
         """
         return self._wait(session_id, lambda session: session.is_settled, timeout, on_change)
 
+    def wait_until_generated(
+        self, generation_id: str, timeout: float = 900.0, on_change: OnGenerationChange | None = None
+    ) -> Generation:
+        """Waits until the video is made, and returns the generation.
+
+        Its ``media`` are empty when the video was not saved, with the reason in ``media_problem``. ``on_change``
+        receives the generation at first and whenever it has changed. Raises WaitTimeoutError after ``timeout`` seconds,
+        with the last generation, and GenerationEndedError when there will be no video.
+        """
+        return wait_until(
+            lambda deadline: self._read_generation(generation_id, deadline),
+            lambda generation: generation.status == "succeeded",
+            timeout,
+            on_change,
+            self._poll,
+        )
+
+    def _read_generation(self, generation_id: str, deadline: float | None) -> Generation:
+        request = Request("GET", f"/generations/{_id(generation_id)}")
+        return read(Generation, self._transport.send(request, deadline))
+
     def _wait(
         self, session_id: str, is_done: Callable[[Session], bool], timeout: float, on_change: OnChange | None
     ) -> Session:
@@ -407,6 +559,29 @@ def _id(text: str) -> str:
     if not re.fullmatch(r"[\w-]+", text, re.ASCII):
         raise ValueError("an id can contain only letters, digits, _ and -")
     return text
+
+
+def _key(idempotency_key: str | None) -> str:
+    """Returns the key, or a new one. Raises ValueError when it cannot be sent in a header."""
+    key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
+    if not re.fullmatch(r"[!-~][ -~]{0,254}", key):
+        raise ValueError("idempotency_key: must be 1 to 255 printable ASCII characters, the first one not a space")
+    return key
+
+
+def _generation(
+    model: str, content: Mapping[str, object], purpose: str | None, reference: str | None
+) -> dict[str, object]:
+    """Returns the body that asks for a video, without absent values."""
+    body: dict[str, object] = {"model": model, "input": dict(content)}
+    return body | _given(purpose=purpose, reference=reference)
+
+
+def _first_file(generation: Generation) -> Media:
+    """Returns the file that a download of the generation means. Raises DownloadError when it has none."""
+    if not generation.media:
+        raise DownloadError(generation.media_problem.code if generation.media_problem else "no_media")
+    return generation.media[0]
 
 
 def _given(**query: str | None) -> dict[str, str]:

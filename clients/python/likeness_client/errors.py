@@ -4,6 +4,7 @@ LikenessError
 ├── LikenessApiError            an error response, with its problem document (RFC 9457)
 │   ├── InvalidRequestError     400, 413; ``field`` names the invalid field
 │   ├── CredentialError         401, 403
+│   ├── BudgetExhaustedError    402, the credits of this day do not suffice
 │   ├── NotFoundError           404, also for resources of another client
 │   ├── ConflictError           409
 │   ├── RateLimitedError        429
@@ -12,7 +13,9 @@ LikenessError
 ├── UnexpectedAnswerError       a response that does not match the contract
 │   └── ForeignAnswerError      a response from something else: a proxy's page, a redirect
 ├── UploadError                 the storage refused a file
+├── DownloadError               a file of a generation cannot be had, or is damaged
 ├── SessionEndedError           the awaited session was canceled or erased
+├── GenerationEndedError        the awaited generation has ended without a video
 └── WaitTimeoutError            the wait took too long; also a TimeoutError
 """
 
@@ -21,7 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from likeness_client.models import Session
+    from likeness_client.models import Generation, Session
 
 
 class LikenessError(Exception):
@@ -41,7 +44,8 @@ class LikenessError(Exception):
 class LikenessApiError(LikenessError):
     """When the service returns an error. ``code`` is stable; ``title`` and ``detail`` are for people.
 
-    ``upstream_errors`` are crun's messages, with the code ``upstream_rejected``.
+    ``upstream_errors`` are crun's messages, with the code ``upstream_rejected``. ``asset_id`` is the asset that a
+    generation may not use; ``field`` is its place.
     """
 
     def __init__(
@@ -54,8 +58,9 @@ class LikenessApiError(LikenessError):
         request_id: str | None = None,
         retry_after: float | None = None,
         upstream_errors: tuple[str, ...] = (),
+        asset_id: str | None = None,
     ) -> None:
-        super().__init__(status, code, title, detail, field, request_id, retry_after, upstream_errors)
+        super().__init__(status, code, title, detail, field, request_id, retry_after, upstream_errors, asset_id)
         self.status = status
         self.code = code
         self.title = title
@@ -63,6 +68,7 @@ class LikenessApiError(LikenessError):
         self.field = field
         self.request_id = request_id
         self.upstream_errors = upstream_errors
+        self.asset_id = asset_id
         self._retry_after = retry_after
 
     @property
@@ -91,17 +97,24 @@ class CredentialError(LikenessApiError):
     """When the credential is missing or not valid, or lacks permission."""
 
 
+class BudgetExhaustedError(LikenessApiError):
+    """When the estimate is more than what is left of the client's credits of this UTC day. Nothing was reserved."""
+
+
 class NotFoundError(LikenessApiError):
     """When the resource does not exist, or belongs to another client."""
 
 
 class ConflictError(LikenessApiError):
-    """When the session's state, or an idempotency key that was used before, does not allow the request."""
+    """When the state of a session or a generation, or an idempotency key that was used before, forbids the request."""
 
     @property
     def is_passing(self) -> bool:
-        """True while an earlier, identical request is being processed, or without a problem document."""
-        return self.code == "request_in_progress" or super().is_passing
+        """True when the service says when to repeat it: while an identical request is being processed, for example.
+
+        Also without a problem document.
+        """
+        return self.code == "request_in_progress" or self.retry_after is not None or super().is_passing
 
 
 class RateLimitedError(LikenessApiError):
@@ -156,6 +169,22 @@ class UploadError(LikenessError):
         return f"the storage refused the file: {self.status} {self.code or ''}".rstrip()
 
 
+class DownloadError(LikenessError):
+    """When a file of a generation cannot be had; ``code`` says why.
+
+    It is a code of ``MediaProblem``, ``no_media`` for a generation without files, ``wrong_content`` for a file that
+    does not match its digest, or S3's code, such as AccessDenied for a URL that has expired.
+    """
+
+    def __init__(self, code: str, status: int | None = None) -> None:
+        super().__init__(code, status)
+        self.code = code
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"the file cannot be downloaded: {self.status or ''} {self.code}".replace(":  ", ": ")
+
+
 class SessionEndedError(LikenessError):
     """When a wait cannot succeed any more; ``session`` is the last state."""
 
@@ -167,22 +196,41 @@ class SessionEndedError(LikenessError):
         return f"{self.session.id} is {self.session.status}"
 
 
+class GenerationEndedError(LikenessError):
+    """When a generation has ended without a video; ``generation`` is its last state, and its ``error`` the reason."""
+
+    def __init__(self, generation: Generation) -> None:
+        super().__init__(generation)
+        self.generation = generation
+
+    def __str__(self) -> str:
+        error = self.generation.error
+        why = f" ({error.code}: {error.message})" if error else ""
+        return f"{self.generation.id} is {self.generation.status}{why}"
+
+
 class WaitTimeoutError(LikenessError, TimeoutError):
-    """When a wait takes too long; ``session`` is the last state, or None when there was no response."""
+    """When a wait takes too long.
+
+    ``session`` or ``generation`` is the last state; both are None when there was no response.
+    """
 
     message: ClassVar[str] = "the wait timed out"
 
-    def __init__(self, session: Session | None) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session | None = None, generation: Generation | None = None) -> None:
+        super().__init__(session, generation)
         self.session = session
+        self.generation = generation
 
     def __str__(self) -> str:
-        return f"{self.message}: {self.session.id} is {self.session.status}" if self.session else self.message
+        last = self.session or self.generation
+        return f"{self.message}: {last.id} is {last.status}" if last else self.message
 
 
 _BY_STATUS: dict[int, type[LikenessApiError]] = {
     400: InvalidRequestError,
     401: CredentialError,
+    402: BudgetExhaustedError,
     403: CredentialError,
     404: NotFoundError,
     409: ConflictError,

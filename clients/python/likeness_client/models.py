@@ -26,8 +26,13 @@ RequestStatus = Literal["open", "received", "active"]
 DeletionKind = Literal["group", "asset"]
 DeletionStatus = Literal["not_asked", "asked", "refused_until", "done"]
 ConsentStatus = Literal["given", "withdrawn", "expired", "missing"]
+GenerationStatus = Literal["queued", "running", "succeeded", "failed", "refused", "uncertain", "canceled"]
 ProblemCode = Literal[
+    "already_created",
+    "asset_not_active",
+    "asset_not_found",
     "bad_request",
+    "budget_exhausted",
     "conflict",
     "consent_declined",
     "consent_expired",
@@ -38,6 +43,8 @@ ProblemCode = Literal[
     "consent_withdrawn",
     "file_deleted",
     "forbidden",
+    "generation_disabled",
+    "generation_running",
     "idempotency_key_reused",
     "internal_error",
     "invalid_request",
@@ -81,6 +88,7 @@ CONTENT_TYPES = {
 _ASSET_TYPES: dict[str, AssetType] = {"image": "Image", "video": "Video", "audio": "Audio"}
 _SETTLED = frozenset({"active", "failed", "redacted"})
 _ENDED = frozenset({"canceled", "redacted"})
+_GENERATION_ENDED = frozenset({"succeeded", "failed", "refused", "uncertain", "canceled"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +100,17 @@ class Problem:
     status: int | None = None
     detail: str | None = None
     field: str | None = None
+    asset_id: str | None = None
     request_id: str | None = None
     upstream_errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """The reason of a failure. ``upstream_code`` is for sessions, ``retryable`` for assets."""
+    """The reason of a failure. ``upstream_code`` is for sessions and generations, ``retryable`` for assets and these.
+
+    A failed generation is retryable when another one with the same input may succeed.
+    """
 
     code: str
     message: str
@@ -227,7 +239,10 @@ class ConsentTerms:
 
 @dataclass(frozen=True, kw_only=True)
 class InFlight:
-    """An ``attempt``, ``asset`` or ``generation`` that crun was sent before a withdrawal. Its result is not used."""
+    """An ``attempt``, an ``asset`` or a ``generation`` that crun had been sent before a withdrawal.
+
+    Its result is not used.
+    """
 
     type: str
     id: str
@@ -317,6 +332,133 @@ class UseResults:
     """A result for each id of a request, in its order."""
 
     results: tuple[UseResult, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerUse:
+    """A use of a person's likeness in a video: one entry of the ledger.
+
+    ``outcome`` is None until the generation has ended, then its status, or ``withheld`` when the video was not kept
+    because of the person. ``reason`` is the code that says why there is no video.
+    """
+
+    generation_id: str
+    time: datetime
+    model: str
+    asset_ids: tuple[str, ...] = ()
+    purpose: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    media_sha256: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsePage:
+    """Some uses, newest first; ``next_cursor`` is for the next page."""
+
+    uses: tuple[LedgerUse, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Media:
+    """A file of a generation, with its hex digest. ``url`` is secret, not in the ``repr``, and valid for an hour."""
+
+    url: str = field(repr=False)
+    content_type: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationResult:
+    """The saved files of a video, and what crun says of its resources. The files are deleted after some days."""
+
+    media: tuple[Media, ...] = ()
+    usage: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaProblem:
+    """Why a video that crun has made was not saved.
+
+    ``code`` is ``media_unavailable``, ``consent_withdrawn``, ``consent_expired`` or ``erased``. With the first one,
+    ``upstream_media_urls`` are crun's own links, which may work for a while. They are secret, and not in the ``repr``.
+    """
+
+    code: str
+    message: str
+    upstream_media_urls: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationSummary:
+    """A generation in a listing. ``error`` says why there is no video, ``media_problem`` why it was not saved."""
+
+    id: str
+    status: str
+    model: str
+    created_at: datetime
+    updated_at: datetime
+    purpose: str | None = None
+    reference: str | None = None
+    #: The people that it shows, by their sessions.
+    session_ids: tuple[str, ...] = ()
+    asset_ids: tuple[str, ...] = ()
+    #: When crun accepted the task.
+    submitted_at: datetime | None = None
+    ended_at: datetime | None = None
+    #: crun's id of the task.
+    task_id: str | None = None
+    #: What it has cost at crun.
+    credits: float | None = None
+    error: Failure | None = None
+    erased_at: datetime | None = None
+    media_problem: MediaProblem | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing more is done by itself. See ``GenerationStatus``."""
+        return self.status in _GENERATION_ENDED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation(GenerationSummary):
+    """One video: its state, and its files once it has succeeded. The input is never returned."""
+
+    result: GenerationResult | None = None
+
+    @property
+    def media(self) -> tuple[Media, ...]:
+        """The files; empty while there are none."""
+        return self.result.media if self.result else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationPage:
+    """Some generations, newest first; ``next_cursor`` is for the next page.
+
+    With a filter, a page can be short or empty although another one follows.
+    """
+
+    generations: tuple[GenerationSummary, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The client's credits of this UTC day; ``left`` are neither spent nor reserved."""
+
+    daily_credits: float
+    left: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationEstimate:
+    """crun's estimate of a video. ``budget`` is None for a client without one."""
+
+    estimated_credits: float
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

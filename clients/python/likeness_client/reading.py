@@ -51,6 +51,8 @@ def _convert(hint: Any, value: Any, place: str) -> Any:
         return {name: _convert(inner, each, place) for name, each in _expect(dict, value, place).items()}
     if hint in (datetime, date):
         return _time(hint, _expect(str, value, place), place)
+    if hint is object:  # whatever JSON it is
+        return value
     if hint is float and type(value) is int:
         return float(value)
     return _expect(hint, value, place)

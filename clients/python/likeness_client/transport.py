@@ -160,6 +160,7 @@ def _api_error(answer: requests.Response) -> LikenessApiError:
         problem.request_id or answer.headers.get("x-amzn-RequestId"),
         parse_retry_after(answer.headers.get("Retry-After")),
         problem.upstream_errors,
+        problem.asset_id,
     )
 
 

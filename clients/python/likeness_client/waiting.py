@@ -1,4 +1,4 @@
-"""Polls a session until a condition holds, for a limited time."""
+"""Polls a session or a generation until a condition holds, for a limited time."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from likeness_client.errors import LikenessError, SessionEndedError, WaitTimeoutError
-from likeness_client.models import Session
+from likeness_client.errors import GenerationEndedError, LikenessError, SessionEndedError, WaitTimeoutError
+from likeness_client.models import Generation, Session
 
 OnChange = Callable[[Session], object]
+OnGenerationChange = Callable[[Generation], object]
+Polled = TypeVar("Polled", Session, Generation)
 
 
 @dataclass(frozen=True)
@@ -27,46 +30,55 @@ class Poll:
 
 
 def wait_until(
-    poll_once: Callable[[float], Session],
-    is_done: Callable[[Session], bool],
+    poll_once: Callable[[float], Polled],
+    is_done: Callable[[Polled], bool],
     timeout: float,
-    on_change: OnChange | None,
+    on_change: Callable[[Polled], object] | None,
     poll: Poll,
-) -> Session:
-    """Returns the session when ``is_done`` returns True. ``poll_once`` receives the deadline, of time.monotonic.
+) -> Polled:
+    """Returns what is polled when ``is_done`` returns True. ``poll_once`` receives the deadline, of time.monotonic.
 
-    ``on_change`` receives the session at first, and whenever it differs from the last poll. After a transient error the
-    wait continues, after its Retry-After. Raises SessionEndedError, WaitTimeoutError, or an error of ``poll_once``.
+    ``on_change`` receives it at first, and whenever it differs from the last poll. After a transient error the wait
+    continues, after its Retry-After. Raises SessionEndedError or GenerationEndedError, WaitTimeoutError, or an error of
+    ``poll_once``.
     """
     deadline = time.monotonic() + timeout
-    seen: Session | None = None
+    seen: Polled | None = None
     pause = poll.first_seconds
     while True:
         failure: LikenessError | None = None
         try:
-            session = poll_once(deadline)
+            found = poll_once(deadline)
         except LikenessError as error:
             if not error.is_passing:
                 raise
             failure = error
         else:
-            if session != seen:
-                seen, pause = session, poll.first_seconds
+            if found != seen:
+                seen, pause = found, poll.first_seconds
                 if on_change:
-                    on_change(session)
-            if is_done(session):
-                return session
-            if session.is_ended:
-                raise SessionEndedError(session)
+                    on_change(found)
+            if is_done(found):
+                return found
+            if found.is_ended:
+                raise _ended(found)
         _sleep(pause, deadline, seen, failure)
         pause = poll.longer(pause)
 
 
-def _sleep(pause: float, deadline: float, seen: Session | None, failure: LikenessError | None) -> None:
+def _ended(last: Session | Generation) -> LikenessError:
+    return SessionEndedError(last) if isinstance(last, Session) else GenerationEndedError(last)
+
+
+def _timed_out(last: Session | Generation | None) -> WaitTimeoutError:
+    return WaitTimeoutError(generation=last) if isinstance(last, Generation) else WaitTimeoutError(last)
+
+
+def _sleep(pause: float, deadline: float, seen: Session | Generation | None, failure: LikenessError | None) -> None:
     """Waits, at most until the deadline. Raises WaitTimeoutError at the deadline, or when Retry-After exceeds it."""
     left = deadline - time.monotonic()
     asked = (failure and failure.retry_after) or 0.0
     if left <= 0 or asked > left:
-        raise WaitTimeoutError(seen) from failure
+        raise _timed_out(seen) from failure
     # Jitter needs no secure random numbers.
     time.sleep(min(max(asked, pause * random.uniform(0.75, 1.25)), left))  # noqa: S311
