@@ -317,7 +317,7 @@ class Histories:
     """A client of Step Functions with one history of two pages."""
 
     def get_execution_history(self, **asked: Any) -> dict[str, Any]:
-        pages = [
+        pages: list[list[Any]] = [
             [{"task_id": None, "next": "wait"}, {"task_id": "task-1"}],
             [{"task_id": "task-1", "next": "save"}, "no object", {"outcome": "submitted"}],
         ]
