@@ -224,6 +224,13 @@ class Usage:
             (version,) = parse_qs(url.query)["versionId"]
             self.note(function, "s3", "GetObject", {"Bucket": bucket, "Key": key, "VersionId": version})
 
+    def note_media(self, function: str, response: Any) -> None:
+        """Records the presigned URLs of a generation's media."""
+        result = response.get("result") if isinstance(response, dict) else None
+        for media in result["media"] if isinstance(result, dict) else ():
+            bucket, _, key = urlsplit(media["url"]).path.removeprefix("/").partition("/")
+            self.note(function, "s3", "GetObject", {"Bucket": bucket, "Key": key})
+
     def note_forms(self, function: str, response: Any) -> None:
         """Records the upload forms in a response: the signer needs what the form's policy allows."""
         views = response.get("assets", [response]) if isinstance(response, dict) else []

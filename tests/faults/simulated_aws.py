@@ -12,6 +12,7 @@ import itertools
 import json
 import logging
 import math
+import os
 import random
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -332,6 +333,7 @@ class SimulatedAws:
         if body.startswith("{"):
             self.usage.note_forms(function, json.loads(body))
             self.usage.note_preview(function, json.loads(body))
+            self.usage.note_media(function, json.loads(body))
         headers = found.get("headers", {}) | {
             name: values[0] for name, values in (found.get("multiValueHeaders") or {}).items()
         }
@@ -421,14 +423,15 @@ class SimulatedAws:
     # -- Step Functions ---------------------------------------------------------------------------------------
 
     def _begin_execution(self, name: str, document: str, arn: str) -> None:
+        if arn != os.environ["STATE_MACHINE_ARN"]:
+            return
         if name not in self.executions:
             self.executions[name] = "RUNNING"
             self.after(0.05, lambda: self.play(self._execute(name, json.loads(document), arn)))
 
     def place_execution(self, name: str, document: dict[str, Any], status: str) -> None:
         """Adds an execution that was started earlier: it runs from its first state, or has ended."""
-        sfn = self.aws("stepfunctions")
-        arn = sfn.list_state_machines()["stateMachines"][0]["stateMachineArn"]
+        sfn, arn = self.aws("stepfunctions"), os.environ["STATE_MACHINE_ARN"]
         sfn.start_execution(stateMachineArn=arn, name=name, input=json.dumps(document))
         self.executions[name] = status
         if status == "RUNNING":
@@ -558,11 +561,11 @@ def _queues() -> tuple[str, str]:
     return sqs.create_queue(QueueName="onboarding", Attributes=attributes)["QueueUrl"], dead  # type: ignore[arg-type]
 
 
-def _state_machine() -> str:
-    role = boto3.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+def _state_machine(name: str) -> str:
+    role = boto3.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     # moto only keeps the executions' names; tests/faults/state_machine.py interprets the real document.
     made = boto3.client("stepfunctions").create_state_machine(
-        name="onboard", definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}', roleArn=role
+        name=name, definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}', roleArn=role
     )
     return str(made["stateMachineArn"])
 
@@ -624,7 +627,8 @@ def simulated_aws(
             webhook_dead_letter_url=boto3.client("sqs").create_queue(QueueName="dead-webhooks")["QueueUrl"],
             event_bus=make_bus("likeness-events"),
             bucket="uploads",
-            machine_arn=_state_machine(),
+            machine_arn=_state_machine("onboard"),
+            generation_machine_arn=_state_machine("make"),
             crun=simulator.url,
             secrets=boto3.client("secretsmanager"),
         ) | {

@@ -18,12 +18,14 @@ from typing import Any
 
 import pytest
 
+from likeness.adapters.table.generations import DynamoGenerations
 from likeness.adapters.table.items import session_key
 from likeness.adapters.table.webhooks import webhook_item
 from likeness.contracts.integration import make_test_delivery
 from likeness.contracts.webhooks import Resumption
 from likeness.domain.asset import AssetStatus
 from likeness.domain.drop_in import session_of
+from likeness.domain.generation import GenerationStatus, Media
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, Problem
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
@@ -388,6 +390,36 @@ def _a_caller_of_crun_routes(where: SimulatedAws) -> None:
     assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"uploads/{session}/").get("Versions")
 
 
+def _requests_for_videos(where: SimulatedAws) -> None:
+    session = _verified(where, "front")
+    _upload(where, session["assets"][0], FACES[0])
+    where.settle()
+    (asset,) = where.api("GET", f"{SESSION}/use", session_id=session["id"]).body["assets"]
+    content = {"prompt": "a walk", "reference_images": [asset["id"], asset["uri"]]}
+    body = {"model": "bytedance/seedance2-0-r2v", "input": content}
+    assert where.api("POST", "/generations/estimate", body=body).body["estimated_credits"] > 0
+    made = where.api("POST", "/generations", idempotency_key="kept", body=body).body["id"]
+    one = {"generation_id": made}
+    assert [each["id"] for each in where.api("GET", "/generations").body["generations"]] == [made]
+    assert where.api("GET", f"{SESSION}/uses", session_id=session["id"]).body["uses"][0]["generation_id"] == made
+    generations = DynamoGenerations(where.aws("dynamodb"), "Table")
+    before = generations.get(made)
+    assert before
+    key = f"generations/{made}/0.mp4"
+    where.aws("s3").put_object(Bucket="uploads", Key=key, Body=b"film")
+    ended = before.ended(GenerationStatus.SUCCEEDED, where.now)
+    generations.end(replace(ended, media=(Media(key, "video/mp4", 4, "0" * 64),), credits=1.0), before)
+    for again in (
+        where.api("POST", "/generations", idempotency_key="kept", body=body),
+        where.api("GET", "/generations/{generation_id}", **one),
+    ):
+        assert len(again.body["result"]["media"]) == 1
+    assert where.api("DELETE", "/generations/{generation_id}", **one).status == 200
+    assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix=key).get("Versions")
+    made = where.api("POST", "/generations", idempotency_key="taken back", body=body).body["id"]
+    assert where.api("POST", "/generations/{generation_id}/cancel", generation_id=made).status == 200
+
+
 def _a_full_session_and_a_new_invite(where: SimulatedAws) -> None:
     with served_face() as url:
         caller = CrunCaller(where, url)
@@ -493,6 +525,7 @@ SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     _webhooks,
     _scheduled_functions,
     _a_caller_of_crun_routes,
+    _requests_for_videos,
     _a_full_session_and_a_new_invite,
     _lost_events_of_files,
     _an_execution_that_is_stopped,

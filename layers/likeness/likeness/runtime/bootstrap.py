@@ -290,7 +290,7 @@ def cancel_generation() -> CancelGeneration:
     """The step of functions/cancel_generation."""
     from likeness.steps.generations.cancel_generation import CancelGeneration
 
-    return CancelGeneration(_generations(), _media_files(), SystemClock(), _media_url())
+    return CancelGeneration(_generations(), _media_files(), SystemClock())
 
 
 def origin() -> Callable[[Mapping[str, Any]], Origin]:
