@@ -48,9 +48,7 @@ OF_THE_RUNTIME = re.compile(
     # The emulator also prints what an error was caused by, such as a call that took too long on a busy machine.
     r"(During handling of|The above exception was).*|(urllib3|botocore)\.exceptions\.\w+: .*|TimeoutError: timed out|"
 )
-EXECUTION_NAME = re.compile(
-    r"ses_[0-9A-HJKMNP-TV-Z]{26}-(a\d+(-check|-r\d+)?|g\d+)|gen_[0-9A-HJKMNP-TV-Z]{26}(-r\d+)?"
-)
+EXECUTION_NAME = re.compile(r"ses_[0-9A-HJKMNP-TV-Z]{26}-(a\d+(-check|-r\d+)?|g\d+)|gen_[0-9A-HJKMNP-TV-Z]{26}(-r\d+)?")
 IDS_AND_CODES = re.compile(r"[\w:./-]{0,120}")
 
 
