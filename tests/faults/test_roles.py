@@ -476,6 +476,36 @@ def _videos(where: SimulatedAws) -> None:
         assert _outcome(where, made) == ("succeeded", "consent_withdrawn")
 
 
+def _videos_of_people_who_are_erased(where: SimulatedAws) -> None:
+    """One by a request, the other by the policy about withdrawals; an execution was stopped before it began."""
+    outcomes = [{"prompt": "*", "outcome": "success", "after_seconds": 5}]
+    people = [_verified(where, "front") for _ in range(2)]
+    for number, person in enumerate(people):
+        _upload(where, person["assets"][0], FACES[number])
+    where.settle()
+    with _settings_of_tasks(where, task_outcomes=outcomes):
+        made = []
+        for number, person in enumerate(people):
+            asset = where.api("GET", f"{SESSION}/use", session_id=person["id"]).body["assets"][0]["id"]
+            made.append(_video(where, asset, f"of person {number}", 0.01))
+            where.executions[made[-1]] = "ABORTED"
+    where.settle()
+    assert [_outcome(where, each) for each in made] == [("succeeded", None)] * 2
+    assert where.executions[f"{made[0]}-r1"] == "SUCCEEDED"
+    assert where.api("DELETE", SESSION, session_id=people[0]["id"]).body["status"] == "redacted"
+    assert where.api("POST", f"{SESSION}/consent/withdraw", session_id=people[1]["id"], body={}).status == 200
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ON_WITHDRAWAL", "erase")
+        patch.setenv("WITHDRAWAL_GRACE_DAYS", "0")
+        where.warm.pop("reconcile", None)
+        where.settle()
+    where.warm.pop("reconcile", None)
+    for each in made:
+        assert where.api("GET", "/generations/{generation_id}", generation_id=each).body["erased_at"]
+        found = where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"generations/{each}/")
+        assert not found.get("Versions")
+
+
 def _a_full_session_and_a_new_invite(where: SimulatedAws) -> None:
     with served_face() as url:
         caller = CrunCaller(where, url)
@@ -583,6 +613,7 @@ SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     _a_caller_of_crun_routes,
     _requests_for_videos,
     _videos,
+    _videos_of_people_who_are_erased,
     _a_full_session_and_a_new_invite,
     _lost_events_of_files,
     _an_execution_that_is_stopped,
