@@ -12,6 +12,7 @@ import itertools
 import json
 import logging
 import math
+import os
 import random
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -323,6 +324,14 @@ class SimulatedAws:
         )
         return self._integration("receive_callback", event)
 
+    def task_callback(self, url: str, body: object = None) -> Answer:
+        """Calls the URL of a task, as crun does."""
+        path = "/task/" + url.partition("/task/")[2]
+        resource = "/task/{generation_id}/{signature}"
+        parts = dict(zip(("generation_id", "signature"), path.split("/")[2:], strict=True))
+        event = event_of_request("POST", resource, path, body=json.dumps(body), parameters=parts)
+        return self._integration("receive_task", event)
+
     def _integration(self, function: str, event: Mapping[str, Any]) -> Answer:
         try:
             found = self.invoke(function, event)
@@ -332,6 +341,7 @@ class SimulatedAws:
         if body.startswith("{"):
             self.usage.note_forms(function, json.loads(body))
             self.usage.note_preview(function, json.loads(body))
+            self.usage.note_media(function, json.loads(body))
         headers = found.get("headers", {}) | {
             name: values[0] for name, values in (found.get("multiValueHeaders") or {}).items()
         }
@@ -357,7 +367,7 @@ class SimulatedAws:
         """Delivers the events of objects that functions stored."""
         notified = {each["detail"]["object"]["version-id"] for each in self.uploads}
         for found in self.aws("s3").list_object_versions(Bucket=self.bucket).get("Versions", []):
-            if found["VersionId"] not in notified:
+            if found["VersionId"] not in notified and found["Key"].startswith(("uploads/", "inbox/")):
                 self._uploaded(found["Key"], found["Size"], found["VersionId"])
 
     def deliver_upload(self, event: dict[str, Any]) -> None:
@@ -427,15 +437,15 @@ class SimulatedAws:
 
     def place_execution(self, name: str, document: dict[str, Any], status: str) -> None:
         """Adds an execution that was started earlier: it runs from its first state, or has ended."""
-        sfn = self.aws("stepfunctions")
-        arn = sfn.list_state_machines()["stateMachines"][0]["stateMachineArn"]
+        sfn, arn = self.aws("stepfunctions"), os.environ["STATE_MACHINE_ARN"]
         sfn.start_execution(stateMachineArn=arn, name=name, input=json.dumps(document))
         self.executions[name] = status
         if status == "RUNNING":
             self.after(0.05, lambda: self.play(self._execute(name, document, arn)))
 
     def _execute(self, name: str, document: dict[str, Any], machine_arn: str) -> Story:
-        run = self.state_machine.execute(name, document)
+        is_onboarding = machine_arn == os.environ["STATE_MACHINE_ARN"]
+        run = self.state_machine.execute(name, document, "onboard_person" if is_onboarding else "make_generation")
         while self.executions.get(name) == "RUNNING":  # otherwise it was stopped or deleted
             try:
                 yield next(run)
@@ -558,11 +568,11 @@ def _queues() -> tuple[str, str]:
     return sqs.create_queue(QueueName="onboarding", Attributes=attributes)["QueueUrl"], dead  # type: ignore[arg-type]
 
 
-def _state_machine() -> str:
-    role = boto3.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+def _state_machine(name: str) -> str:
+    role = boto3.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     # moto only keeps the executions' names; tests/faults/state_machine.py interprets the real document.
     made = boto3.client("stepfunctions").create_state_machine(
-        name="onboard", definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}', roleArn=role
+        name=name, definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}', roleArn=role
     )
     return str(made["stateMachineArn"])
 
@@ -624,7 +634,8 @@ def simulated_aws(
             webhook_dead_letter_url=boto3.client("sqs").create_queue(QueueName="dead-webhooks")["QueueUrl"],
             event_bus=make_bus("likeness-events"),
             bucket="uploads",
-            machine_arn=_state_machine(),
+            machine_arn=_state_machine("onboard"),
+            generation_machine_arn=_state_machine("make"),
             crun=simulator.url,
             secrets=boto3.client("secretsmanager"),
         ) | {
@@ -644,6 +655,7 @@ def simulated_aws(
         injector = FaultInjector(lambda *_: None, lambda *_: None, usage.note)
         for service in _WATCHED:
             injector.watch(service, bootstrap.client(service))
+        injector.watch("s3", bootstrap.media_client())
         client_key = ClientKeys(boto3.client("dynamodb"), "Table").add("acme", ["https://shop.example"])
         made = SimulatedAws(
             simulator=simulator,

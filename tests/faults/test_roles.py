@@ -12,18 +12,21 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from likeness.adapters.table.generations import DynamoGenerations
 from likeness.adapters.table.items import session_key
 from likeness.adapters.table.webhooks import webhook_item
 from likeness.contracts.integration import make_test_delivery
 from likeness.contracts.webhooks import Resumption
 from likeness.domain.asset import AssetStatus
 from likeness.domain.drop_in import session_of
+from likeness.domain.generation import GenerationStatus, Media
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, Problem
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
@@ -43,7 +46,7 @@ from tests.roles import (
     holders,
     roles,
     template,
-    used_by_the_machine,
+    used_by_the_machines,
     used_by_the_platform,
 )
 from tests.template_file import ROOT
@@ -388,6 +391,121 @@ def _a_caller_of_crun_routes(where: SimulatedAws) -> None:
     assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"uploads/{session}/").get("Versions")
 
 
+def _requests_for_videos(where: SimulatedAws) -> None:
+    session = _verified(where, "front")
+    _upload(where, session["assets"][0], FACES[0])
+    where.settle()
+    (asset,) = where.api("GET", f"{SESSION}/use", session_id=session["id"]).body["assets"]
+    content = {"prompt": "a walk", "reference_images": [asset["id"], asset["uri"]]}
+    body = {"model": "bytedance/seedance2-0-r2v", "input": content}
+    assert where.api("POST", "/generations/estimate", body=body).body["estimated_credits"] > 0
+    made = where.api("POST", "/generations", idempotency_key="kept", body=body).body["id"]
+    one = {"generation_id": made}
+    assert [each["id"] for each in where.api("GET", "/generations").body["generations"]] == [made]
+    assert where.api("GET", f"{SESSION}/uses", session_id=session["id"]).body["uses"][0]["generation_id"] == made
+    generations = DynamoGenerations(where.aws("dynamodb"), "Table")
+    before = generations.get(made)
+    assert before
+    key = f"generations/{made}/0.mp4"
+    where.aws("s3").put_object(Bucket="uploads", Key=key, Body=b"film")
+    ended = before.ended(GenerationStatus.SUCCEEDED, where.now)
+    generations.end(replace(ended, media=(Media(key, "video/mp4", 4, "0" * 64),), credits=1.0), before)
+    for again in (
+        where.api("POST", "/generations", idempotency_key="kept", body=body),
+        where.api("GET", "/generations/{generation_id}", **one),
+    ):
+        assert len(again.body["result"]["media"]) == 1
+    assert where.api("DELETE", "/generations/{generation_id}", **one).status == 200
+    assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix=key).get("Versions")
+    made = where.api("POST", "/generations", idempotency_key="taken back", body=body).body["id"]
+    assert where.api("POST", "/generations/{generation_id}/cancel", generation_id=made).status == 200
+
+
+@contextmanager
+def _settings_of_tasks(where: SimulatedAws, **changes: Any) -> Iterator[None]:
+    before = where.simulator.settings.model_dump(include={"callback_times", *changes})
+    where.simulator.update_settings(callback_times=0, **changes)
+    yield
+    where.simulator.update_settings(**before)
+
+
+def _video(where: SimulatedAws, asset_id: str, prompt: str, seconds: float | None = None) -> str:
+    """Requests a video, and plays what follows to the end, or for some seconds."""
+    content = {"prompt": prompt, "reference_images": [asset_id], "duration": 4, "resolution": "480p"}
+    body = {"model": "bytedance/seedance2-0-r2v", "input": content}
+    made = where.api("POST", "/generations", idempotency_key=prompt, body=body).body["id"]
+    where.settle(seconds) if seconds else where.settle()
+    return str(made)
+
+
+def _outcome(where: SimulatedAws, made: str) -> tuple[str, str | None]:
+    found = where.api("GET", "/generations/{generation_id}", generation_id=made).body
+    return found["status"], (found["error"] or found["media_problem"] or {}).get("code")
+
+
+def _videos(where: SimulatedAws) -> None:
+    session = _verified(where, "front")
+    _upload(where, session["assets"][0], FACES[0])
+    where.settle()
+    asset = where.api("GET", f"{SESSION}/use", session_id=session["id"]).body["assets"][0]["id"]
+    outcomes = [
+        {"prompt": "refused", "outcome": "refused", "code": 422},
+        {"prompt": "moderated", "outcome": "failed", "after_seconds": 5},
+        {"prompt": "*", "outcome": "success", "after_seconds": 60},
+    ]
+    with _settings_of_tasks(where, task_outcomes=outcomes):
+        assert _outcome(where, _video(where, asset, "a walk")) == ("succeeded", None)
+        assert _outcome(where, _video(where, asset, "refused")) == ("refused", "upstream_rejected")
+        assert _outcome(where, _video(where, asset, "moderated")) == ("failed", "generation_failed")
+        where.simulator.add_faults(FaultRule(call="media", kind="http", code=403, times=None))
+        assert _outcome(where, _video(where, asset, "a dead link")) == ("succeeded", "media_unavailable")
+        where.simulator.clear_faults()
+
+        made = _video(where, asset, "an execution that is stopped", 10)
+        where.executions[made] = "ABORTED"
+        where.settle(60)
+        (task,) = [each for each in where.simulator.store.tasks.values() if made in str(each.callback_url)]
+        assert where.task_callback(str(task.callback_url), {"task_id": task.id}).status == 200
+        where.settle()
+        assert _outcome(where, made) == ("succeeded", None)
+
+        made = _video(where, asset, "a withdrawal", 10)
+        where.aws("s3").put_object(Bucket="uploads", Key=f"generations/{made}/1.mp4", Body=b"of an earlier try")
+        assert where.api("POST", f"{SESSION}/consent/withdraw", session_id=session["id"], body={}).status == 200
+        where.settle()
+        assert _outcome(where, made) == ("succeeded", "consent_withdrawn")
+
+
+def _videos_of_people_who_are_erased(where: SimulatedAws) -> None:
+    """One by a request, the other by the policy about withdrawals; an execution was stopped before it began."""
+    outcomes = [{"prompt": "*", "outcome": "success", "after_seconds": 5}]
+    people = [_verified(where, "front") for _ in range(2)]
+    for number, person in enumerate(people):
+        _upload(where, person["assets"][0], FACES[number])
+    where.settle()
+    with _settings_of_tasks(where, task_outcomes=outcomes):
+        made = []
+        for number, person in enumerate(people):
+            asset = where.api("GET", f"{SESSION}/use", session_id=person["id"]).body["assets"][0]["id"]
+            made.append(_video(where, asset, f"of person {number}", 0.01))
+            where.executions[made[-1]] = "ABORTED"
+    where.settle()
+    assert [_outcome(where, each) for each in made] == [("succeeded", None)] * 2
+    assert where.executions[f"{made[0]}-r1"] == "SUCCEEDED"
+    assert where.api("DELETE", SESSION, session_id=people[0]["id"]).body["status"] == "redacted"
+    assert where.api("POST", f"{SESSION}/consent/withdraw", session_id=people[1]["id"], body={}).status == 200
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ON_WITHDRAWAL", "erase")
+        patch.setenv("WITHDRAWAL_GRACE_DAYS", "0")
+        where.warm.pop("reconcile", None)
+        where.settle()
+    where.warm.pop("reconcile", None)
+    for each in made:
+        assert where.api("GET", "/generations/{generation_id}", generation_id=each).body["erased_at"]
+        found = where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"generations/{each}/")
+        assert not found.get("Versions")
+
+
 def _a_full_session_and_a_new_invite(where: SimulatedAws) -> None:
     with served_face() as url:
         caller = CrunCaller(where, url)
@@ -493,6 +611,9 @@ SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     _webhooks,
     _scheduled_functions,
     _a_caller_of_crun_routes,
+    _requests_for_videos,
+    _videos,
+    _videos_of_people_who_are_erased,
     _a_full_session_and_a_new_invite,
     _lost_events_of_files,
     _an_execution_that_is_stopped,
@@ -508,7 +629,7 @@ def used() -> set[Permission]:
         for play in SCENARIOS:
             where.begin({})
             play(where)
-    return where.usage.seen | used_by_the_machine(resources) | used_by_the_platform(resources)
+    return where.usage.seen | used_by_the_machines(resources) | used_by_the_platform(resources)
 
 
 def _beyond(used: set[Permission], source: dict[str, Any]) -> list[str]:
