@@ -1,10 +1,12 @@
-"""A program for crun.ai, written from crun's documentation alone: it needs a base URL, a key and the four routes.
+"""A program for crun.ai, written from crun's documentation alone: it needs a base URL, a key and crun's routes.
 
 Like most first programs, it retries nothing, stores nothing and checks little. Likeness serves the same routes, so the
 program runs there unchanged (docs/drop-in.md). Try it with ``make up``, with the simulated crun or with Likeness:
 
     python -m local.crun_script --base-url http://127.0.0.1:8080/crun --api-key KEY
     python -m local.crun_script --base-url http://127.0.0.1:8080/v1 --api-key KEY
+
+With ``--video FILE`` it also makes a video of the person.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from local.media import make_media
 _PASSED = "10000"
 _HTTP_SECONDS = 40
 _TIMEOUT_SECONDS = 90
+_VIDEO_SECONDS = 900
+_MODEL = "bytedance/seedance2-0-r2v"
 
 
 class Refused(Exception):
@@ -42,7 +46,7 @@ class Refused(Exception):
 
 @dataclass
 class CrunApi:
-    """crun's four routes. ``answers`` stores each response: call, HTTP status, body."""
+    """crun's routes. ``answers`` stores each response: call, HTTP status, body."""
 
     base_url: str
     api_key: str
@@ -64,6 +68,15 @@ class CrunApi:
     def info(self, asset_id: str) -> dict[str, Any]:
         """Returns the state of a file."""
         return self._call("GET", "asset-info", params={"asset_id": asset_id})
+
+    def create_task(self, model: str, wanted: dict[str, Any], callback_url: str | None = None) -> str:
+        """Starts a generation, and returns its task_id. It costs credits: never call it twice for one video."""
+        body = {"model": model, "input": wanted} | ({"callback_url": callback_url} if callback_url else {})
+        return str(self._call("POST", "CreateTask", json=body)["task_id"])
+
+    def task_info(self, task_id: str) -> dict[str, Any]:
+        """Returns the state of a generation."""
+        return self._call("GET", "TaskInfo", params={"task_id": task_id})
 
     def _call(self, method: str, call: str, **options: Any) -> dict[str, Any]:
         answer = requests.request(
@@ -198,13 +211,35 @@ def _settled(api: CrunApi, asset_id: str) -> dict[str, Any]:
     return found
 
 
+def generate(
+    api: CrunApi, model: str, wanted: dict[str, Any], *, pause: float = 5, timeout: float = _VIDEO_SECONDS
+) -> dict[str, Any]:
+    """Makes a video, and returns the last answer of TaskInfo. Raises Refused when it failed, and TimeoutError."""
+    task_id = api.create_task(model, wanted)
+    deadline = time.monotonic() + timeout
+    while (found := api.task_info(task_id))["status"] in ("pending", "running"):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the task {task_id} is still {found['status']}")
+        time.sleep(pause)
+    if found["status"] != "success":
+        raise Refused("TaskInfo", found["result"]["code"], found["result"]["message"])
+    return found
+
+
+def save(media_url: str, path: Path) -> None:
+    """Saves a video before its link expires."""
+    answer = requests.get(media_url, timeout=_HTTP_SECONDS)
+    answer.raise_for_status()
+    path.write_bytes(answer.content)
+
+
 def pass_check(h5_link: str, person: str = "alice", outcome: str = "pass") -> None:
     """Does what the person's browser does at the simulator: passes the check and follows the redirects."""
     requests.post(h5_link, data={"outcome": outcome, "person": person}, timeout=_HTTP_SECONDS)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Onboards a drawn person with a picture, a clip and a voice, and prints the ``asset://`` ids."""
+    """Onboards a drawn person with a picture, a clip and a voice, prints the ``asset://`` ids, and makes a video."""
     parser = argparse.ArgumentParser(prog="python -m local.crun_script")
     parser.add_argument("--base-url", required=True)
     parser.add_argument("--api-key", required=True)
@@ -214,6 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
         default=8090,
         help="the port of the callback, whose origin the client key must allow",
     )
+    parser.add_argument("--video", type=Path, help="make a video of the person, and save it here")
     options = parser.parse_args(arguments)
     with ExitStack() as block:
         folder = Path(block.enter_context(tempfile.TemporaryDirectory()))
@@ -225,7 +261,14 @@ def main(arguments: list[str] | None = None) -> int:
         ]
         callbacks = block.enter_context(Callbacks(options.callback_port))
         try:
-            done = onboard(CrunApi(options.base_url, options.api_key), callbacks, pass_check, files)
+            api = CrunApi(options.base_url, options.api_key)
+            done = onboard(api, callbacks, pass_check, files)
+            if options.video:
+                images = [f"asset://{each['AssetId']}" for each in done.assets if each["AssetType"] == "Image"]
+                wanted = {"prompt": "[Image1] looks into the camera.", "reference_images": images, "duration": 4}
+                made = generate(api, _MODEL, wanted)
+                save(made["result"]["media_urls"][0], options.video)
+                print(f"video {options.video}")
         except (Refused, TimeoutError, requests.RequestException) as problem:
             print(f"crun_script: {problem}", file=sys.stderr)
             return 1

@@ -45,7 +45,7 @@ def _words() -> frozenset[str]:
     """Returns the words of all routes: the API's, from its OpenAPI document, and the simulator's."""
     api = yaml.load((ROOT / "layers" / "likeness" / "openapi.yaml").read_text("utf-8"), yaml.CSafeLoader)
     words = {each for path in api["paths"] for each in path.split("/") if not each.startswith("{")}
-    return frozenset(words | {"", "v1", "crun", "h5", "validate"})
+    return frozenset(words | {"", "v1", "crun", "h5", "validate", "media"})
 
 
 def shown(path: str) -> str:
@@ -103,7 +103,8 @@ class Gateway(BaseHTTPRequestHandler):
         finally:
             connection.close()
         kept = {name: value for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP}
-        if len(answer) >= _SMALLEST_COMPRESSED and "gzip" in self.headers.get("Accept-Encoding", ""):
+        film = response.headers.get_content_maintype() == "video"  # no storage compresses films
+        if len(answer) >= _SMALLEST_COMPRESSED and "gzip" in self.headers.get("Accept-Encoding", "") and not film:
             answer = gzip.compress(answer, mtime=0)
             kept |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return self._answer(response.status, kept, answer)

@@ -1,4 +1,4 @@
-"""A crun.ai simulator: the five calls, the H5 page, real downloads, and faults on request.
+"""A crun.ai simulator: its calls, the H5 page, real downloads, rendered films, and faults on request.
 
 ```python
 with Simulator(api_key="k") as crun:
@@ -9,7 +9,7 @@ with Simulator(api_key="k") as crun:
 
 from local.simulator.faults import FaultRule
 from local.simulator.server import Simulator
-from local.simulator.settings import AssetOutcome, SimulatorSettings
+from local.simulator.settings import AssetOutcome, SimulatorSettings, TaskOutcome
 from local.simulator.state import hash_token
 
-__all__ = ["AssetOutcome", "FaultRule", "Simulator", "SimulatorSettings", "hash_token"]
+__all__ = ["AssetOutcome", "FaultRule", "Simulator", "SimulatorSettings", "TaskOutcome", "hash_token"]

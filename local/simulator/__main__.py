@@ -23,7 +23,7 @@ def main() -> int:
         default=os.environ.get("CRUN_SIMULATOR_API_KEY"),
         help="the x-api-key to accept; default: $CRUN_SIMULATOR_API_KEY",
     )
-    parser.add_argument("--public-base-url", help="the start of H5 links, behind a gateway")
+    parser.add_argument("--public-base-url", help="the start of H5 links and media links, behind a gateway")
     parser.add_argument("--verbose", action="store_true", help="print method, route and status of each request")
     parser.add_argument(
         "--setting",

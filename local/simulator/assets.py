@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 
 from local.simulator.download import download
 from local.simulator.inspection import Refused, inspect
+from local.simulator.render import small_picture
 from local.simulator.settings import AssetOutcome, SimulatorSettings
 from local.simulator.state import Asset, Group, Store
 
@@ -107,6 +108,7 @@ class AssetWorker:
             inspect(content, asset.asset_type, group.person, pixels, require_face=settings.require_face)
             if group.mismatch and asset.asset_type != "Audio":
                 raise Refused("FaceMismatch", "the face is not the one that was validated for this group")
+            asset.picture = small_picture(content, asset.asset_type)
         except Refused as refused:
             error = (refused.code, refused.message)
         except Exception as exc:  # a file that breaks the checks must not end the thread

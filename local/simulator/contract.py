@@ -1,14 +1,13 @@
-"""Implements the five calls of crun's contract on the simulator's state."""
+"""Implements the calls of crun's contract on the simulator's state; those of generations are in `generation.py`."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from local.simulator.assets import AssetWorker
-from local.simulator.messages import Answer, Request, invalid
+from local.simulator.generation import MODELS_PATH, Generation
+from local.simulator.messages import Answer, Request, invalid, read_body, shown_time, web_address
 from local.simulator.settings import CallName, SimulatorSettings
 from local.simulator.state import Asset, Clock, Store, hash_token
 
@@ -19,19 +18,19 @@ ROUTES: dict[str, tuple[str, CallName]] = {
     f"{_JOB}/asset-upload": ("POST", "upload"),
     f"{_JOB}/asset-info": ("GET", "info"),
     "/api/v1/client/account/balance": ("GET", "balance"),
+    f"{_JOB}/CreateTask": ("POST", "create_task"),
+    f"{_JOB}/TaskInfo": ("GET", "task_info"),
+    f"{_JOB}/EstimateTask": ("POST", "estimate"),
+    f"{_JOB}/estimate-credits": ("POST", "estimate_credits"),
+    MODELS_PATH: ("GET", "models"),
 }
 
-_Body = TypeVar("_Body", bound=BaseModel)
 
-
-def _web_address(value: str) -> str:
-    """Return the value if it is an absolute http(s) URI of printable ASCII, else raise ValueError."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an absolute http or https URI")
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("must be a URI without spaces, control or non-ASCII characters")
-    return value
+def route_of(path: str) -> tuple[str, CallName] | tuple[None, None]:
+    """Return a path's method and call, or nothing. A model's name may follow `Models/`."""
+    if path.startswith(f"{MODELS_PATH}/"):
+        path = MODELS_PATH
+    return ROUTES.get(path, (None, None))
 
 
 class SessionBody(BaseModel):
@@ -39,7 +38,7 @@ class SessionBody(BaseModel):
 
     model_config = ConfigDict(strict=True)
     callback_url: str = Field(max_length=2048)
-    _is_uri = field_validator("callback_url")(_web_address)
+    _is_uri = field_validator("callback_url")(web_address)
 
 
 class UploadBody(BaseModel):
@@ -50,7 +49,7 @@ class UploadBody(BaseModel):
     asset_type: Literal["Image", "Video", "Audio"]
     asset_url: str = Field(max_length=8192, repr=False)
     group_id: str = Field(min_length=1, max_length=128)
-    _is_uri = field_validator("asset_url")(_web_address)
+    _is_uri = field_validator("asset_url")(web_address)
 
 
 class Contract:
@@ -61,12 +60,14 @@ class Contract:
         store: Store,
         clock: Clock,
         worker: AssetWorker,
+        generation: Generation,
         settings: Callable[[], SimulatorSettings],
         public_base_url: Callable[[], str],
     ) -> None:
         self._store = store
         self._clock = clock
         self._worker = worker
+        self._generation = generation
         self._settings = settings
         self._public_base_url = public_base_url
         self._calls: dict[CallName, Callable[[Request], Answer]] = {
@@ -75,6 +76,11 @@ class Contract:
             "upload": self.upload_asset,
             "info": self.asset_info,
             "balance": self.balance,
+            "create_task": generation.create_task,
+            "task_info": generation.task_info,
+            "estimate": generation.estimate_task,
+            "estimate_credits": generation.estimate_credits,
+            "models": generation.models,
         }
 
     def answer(self, call: CallName, request: Request) -> Answer:
@@ -83,10 +89,10 @@ class Contract:
 
     def create_session(self, request: Request) -> Answer:
         """POST visual-validate-session: a token, and a link that opens for 120 s."""
-        body = _read(SessionBody, request)
+        body = read_body(SessionBody, request.body)
         if isinstance(body, Answer):
             return body
-        if self._settings().balance <= 0:
+        if self._generation.balance() <= 0:
             return Answer(402, "insufficient credits")
         validation = self._store.open_validation(body.callback_url)
         link = f"{self._public_base_url()}/h5/validate?{validation.link_query}&lng=zh"
@@ -124,10 +130,10 @@ class Contract:
 
     def upload_asset(self, request: Request) -> Answer:
         """POST asset-upload: an AssetId immediately; download and comparison follow."""
-        body = _read(UploadBody, request)
+        body = read_body(UploadBody, request.body)
         if isinstance(body, Answer):
             return body
-        if self._settings().balance <= 0:
+        if self._generation.balance() <= 0:
             return Answer(402, "insufficient credits")
         with self._store.lock:
             group = self._store.groups.get(body.group_id)
@@ -150,19 +156,7 @@ class Contract:
 
     def balance(self, request: Request) -> Answer:  # noqa: ARG002 - all calls have the same signature
         """GET account/balance: the credits left."""
-        return Answer(200, data={"balance": self._settings().balance})
-
-
-def _read(model: type[_Body], request: Request) -> _Body | Answer:
-    """Return the parsed JSON body, or a refusal with errors that name the fields but not their values."""
-    try:
-        return model.model_validate_json(request.body)
-    except ValidationError as exc:
-        problems = (
-            f"{'.'.join(str(part) for part in each['loc']) or 'body'}: {each['msg']}"
-            for each in exc.errors(include_input=False, include_url=False, include_context=False)
-        )
-        return invalid(*problems)
+        return Answer(200, data={"balance": self._generation.balance()})
 
 
 def _asset_data(asset: Asset, settings: SimulatorSettings) -> dict[str, object]:
@@ -171,8 +165,8 @@ def _asset_data(asset: Asset, settings: SimulatorSettings) -> dict[str, object]:
         "Name": asset.name,
         "AssetType": asset.asset_type,
         "Status": asset.status,
-        "CreateTime": _time(asset.created_at, settings.create_time_format),
-        "UpdateTime": _time(asset.updated_at, settings.update_time_format),
+        "CreateTime": shown_time(asset.created_at, settings.create_time_format),
+        "UpdateTime": shown_time(asset.updated_at, settings.update_time_format),
     }
     if asset.error is not None:
         code, message = asset.error
@@ -185,9 +179,3 @@ def _asset_data(asset: Asset, settings: SimulatorSettings) -> dict[str, object]:
         }
         data.update(shapes[settings.error_shape])
     return data
-
-
-def _time(seconds: float, form: Literal["iso", "epoch"]) -> str | int:
-    if form == "epoch":
-        return int(seconds)
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

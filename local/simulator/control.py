@@ -3,6 +3,7 @@
 import ipaddress
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
@@ -10,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationEr
 from local.simulator.control_page import ControlPage
 from local.simulator.crun import Crun
 from local.simulator.faults import FaultRule
+from local.simulator.generation import TaskAction
 from local.simulator.h5 import Action
 from local.simulator.messages import Reply, Request, json_reply
+from local.simulator.settings import CallbackBody
 
 PREFIX = "/_sim/"
 _RULES = TypeAdapter(list[FaultRule])
@@ -35,6 +38,14 @@ class _SessionBody(BaseModel):
     person: str | None = None
 
 
+class _TaskBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    task_id: str
+    action: TaskAction
+    message: str | None = None
+    callback_body: CallbackBody = "true"
+
+
 class Control:
     """Answers the control API.
 
@@ -45,6 +56,9 @@ class Control:
     - `POST key` `{"api_key": "…"}`: rotates the key; `POST reset`: deletes everything except settings and key
     - `POST sessions` `{"session": "<hash>", "outcome": "pass"}`: does what the person does on the link of the session
       with this hash (`GET state` lists them), with an optional `person`; the response has the callback's URL
+    - `POST tasks` `{"task_id": "…", "action": "failed"}`: ends a generation now, with an optional `message`: `success`,
+      `failed`, `never`, `vanishes`; `callback` sends one, with an optional `callback_body`
+    - `GET create-requests`: the CreateTask calls received, with their bodies
     - `GET log`, `GET state`, `GET health`
 
     `GET` and `POST` without a name serve the page for people (`control_page.py`).
@@ -66,6 +80,8 @@ class Control:
             ("POST", "clock"): self._set_clock,
             ("POST", "key"): self._change_key,
             ("POST", "sessions"): self._finish,
+            ("POST", "tasks"): self._end_task,
+            ("GET", "create-requests"): lambda _: {"requests": [asdict(each) for each in crun.create_requests()]},
             ("POST", "reset"): self._reset,
         }
 
@@ -120,6 +136,11 @@ class Control:
     def _finish(self, body: bytes) -> object:
         asked = _SessionBody.model_validate_json(body)
         return {"callback_url": self._crun.h5.finish(asked.session, asked.outcome, asked.person)}
+
+    def _end_task(self, body: bytes) -> object:
+        asked = _TaskBody.model_validate_json(body)
+        self._crun.generation.end(asked.task_id, asked.action, asked.message, asked.callback_body)
+        return {"ok": True}
 
     def _reset(self, _: bytes) -> object:
         self._crun.reset()

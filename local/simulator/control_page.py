@@ -1,4 +1,4 @@
-"""The simulator's page under `/_sim`, without scripts: sessions, assets, faults, clock, settings and log."""
+"""The simulator's page under `/_sim`, without scripts: sessions, assets, tasks, faults, clock, settings and log."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -10,17 +10,19 @@ from pydantic import ValidationError
 
 from local.simulator.crun import Crun
 from local.simulator.faults import FaultKind, FaultRule
+from local.simulator.generation import TaskAction
 from local.simulator.h5 import Action
 from local.simulator.messages import Reply, Request
 from local.simulator.pages import PAGE_HEADERS
 from local.simulator.settings import CallName, SimulatorSettings
-from local.simulator.state import Validation, hash_token
+from local.simulator.state import Task, Validation, hash_token
 
 # Without a referrer, browsers send no origin with a form.
 _HEADERS = PAGE_HEADERS | {"Referrer-Policy": "same-origin"}
 _LATEST = 100
 _Entry = TypeVar("_Entry")
 _ACTIONS = get_args(Action)
+_TASK_ACTIONS = get_args(TaskAction)
 _STYLE = """
 :root{color-scheme:light dark;--link:#1f5fd1;--back:#fff;--ink:#16202c}
 @media(prefers-color-scheme:dark){:root{--link:#8bb4ff;--back:#10151c;--ink:#eaf0f6}}
@@ -43,6 +45,7 @@ class ControlPage:
         self._crun = crun
         self._forms: dict[str, Callable[[dict[str, str]], str | None]] = {
             "session": self._finish,
+            "task": self._end_task,
             "fault": self._add_fault,
             "clear_faults": lambda _: crun.clear_faults(),
             "clock": self._set_clock,
@@ -76,6 +79,12 @@ class ControlPage:
         callback = self._crun.h5.finish(form.get("session", ""), outcome, form.get("person"))
         return callback if "return" in form else None
 
+    def _end_task(self, form: dict[str, str]) -> None:
+        if form.get("action") not in _TASK_ACTIONS:
+            raise ValueError("choose an action")
+        action = cast("TaskAction", form["action"])
+        self._crun.generation.end(form.get("task", ""), action, None, self._crun.settings.callback_body)
+
     def _add_fault(self, form: dict[str, str]) -> None:
         numbers = {name: json.loads(form[name]) for name in ("times", "code") if name in form}
         self._crun.add_faults(FaultRule.model_validate({"call": form.get("call"), "kind": form.get("kind")} | numbers))
@@ -95,7 +104,15 @@ class ControlPage:
 
     def _page(self, status: int, problem: str = "") -> Reply:
         with self._crun.store.lock:
-            parts = (self._sessions(), self._assets(), self._faults(), self._clock(), self._log(), self._settings())
+            parts = (
+                self._sessions(),
+                self._assets(),
+                self._tasks(),
+                self._faults(),
+                self._clock(),
+                self._log(),
+                self._settings(),
+            )
         note = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
         html = (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -149,6 +166,33 @@ class ControlPage:
         ]
         return _section("Assets", ("Asset", "Name", "Type", "Status", "Group"), rows)
 
+    def _tasks(self) -> str:
+        balance = self._crun.generation.balance()  # also gives each task its status by now
+        rows = [
+            (
+                _code(each.id),
+                escape(each.model),
+                each.status + (f": {escape(each.message)}" if each.status == "failed" else ""),
+                f"{each.credits:g}",
+                ", ".join("no response" if status is None else str(status) for status in each.callbacks),
+                self._task_actions(each),
+            )
+            for each in _latest(self._crun.store.tasks.values())
+        ]
+        columns = ("Task", "Model", "Status", "Credits", "Callbacks", "Its end")
+        return _section("Tasks", columns, rows, f"<p>{balance:g} credits are left.</p>")
+
+    def _task_actions(self, task: Task) -> str:
+        running = _TASK_ACTIONS[:-1] if task.ended_at is None else ()
+        offered = (*running, *(_TASK_ACTIONS[-1:] if task.callback_url else ()))
+        if not offered:
+            return ""
+        buttons = "".join(f'<button name="action" value="{each}">{each.capitalize()}</button>' for each in offered)
+        return (
+            '<form method="post"><input type="hidden" name="do" value="task">'
+            f'<input type="hidden" name="task" value="{task.id}">{buttons}</form>'
+        )
+
     def _faults(self) -> str:
         rows = [
             (
@@ -198,11 +242,11 @@ class ControlPage:
                 "no response" if each.status is None else str(each.status),
                 "" if each.code is None else str(each.code),
                 each.fault or "",
-                _code(each.token_hash or each.asset_id or ""),
+                _code(each.token_hash or each.asset_id or each.task_id or ""),
             )
             for each in _latest(self._crun.store.log())
         ]
-        return _section("Log", ("No.", "Call", "Status", "Code", "Fault", "Session or asset"), rows)
+        return _section("Log", ("No.", "Call", "Status", "Code", "Fault", "Session, asset or task"), rows)
 
 
 def _latest(entries: Iterable[_Entry]) -> list[_Entry]:

@@ -8,19 +8,20 @@ from collections.abc import Callable
 
 from local.simulator import h5
 from local.simulator.assets import AssetWorker
-from local.simulator.contract import ROUTES, Contract
+from local.simulator.contract import Contract, route_of
 from local.simulator.faults import FaultBook, FaultRule, spoil
+from local.simulator.generation import MEDIA_PATH, Generation
 from local.simulator.messages import Answer, Reply, Request
 from local.simulator.settings import SimulatorSettings
-from local.simulator.state import Clock, LogEntry, Store
+from local.simulator.state import Clock, CreateRequest, LogEntry, Store
 
 _RATE_WINDOW_SECONDS = 10.0
 
 
 class Crun:
-    """The API and the H5 page. All methods may be called from any thread.
+    """The API, the H5 page and the media of generations. All methods may be called from any thread.
 
-    ``public_base_url`` returns the URL that H5 links start with.
+    ``public_base_url`` returns the URL that H5 links and media links start with.
     """
 
     def __init__(
@@ -37,7 +38,10 @@ class Crun:
         self.faults = FaultBook()
         self.faults.add(list(faults))
         self._worker = AssetWorker(self.store, lambda: self._settings)
-        self._contract = Contract(self.store, self.clock, self._worker, lambda: self._settings, public_base_url)
+        self.generation = Generation(self.store, self.clock, lambda: self._settings, public_base_url)
+        self._contract = Contract(
+            self.store, self.clock, self._worker, self.generation, lambda: self._settings, public_base_url
+        )
         self.h5 = h5.H5(self.store, self.clock, lambda: self._settings)
         self._recent: deque[float] = deque()
         self._recent_lock = threading.Lock()
@@ -75,8 +79,9 @@ class Crun:
         self._api_key = api_key
 
     def reset(self) -> None:
-        """Delete sessions, groups, assets, log, faults and clock; settings and key stay."""
+        """Delete sessions, groups, assets, tasks, log, faults and clock; settings and key stay."""
         self._worker.clear()
+        self.generation.clear()
         self.faults.clear()
         self.set_clock(0.0)
         with self._recent_lock:
@@ -87,21 +92,37 @@ class Crun:
         """Return the API calls received."""
         return self.store.log()
 
+    def create_requests(self) -> list[CreateRequest]:
+        """Return the CreateTask calls received, with their bodies."""
+        return self.store.create_requests()
+
     def state(self) -> dict[str, object]:
-        """Return the counts of sessions, lookups per hashed token, uploads, and assets per group."""
-        return self.store.summary()
+        """Return the counts of sessions, lookups per hashed token, uploads, assets and tasks, and the balance."""
+        return self.store.summary() | self.generation.summary()
 
     # -- requests -----------------------------------------------------------------------------------
 
     def handle(self, request: Request) -> Reply:
-        """Returns the reply of the API or of the H5 page."""
+        """Returns the reply of the API, of the H5 page, or of a media link."""
         if request.path == h5.PATH and request.method in ("GET", "HEAD", "POST"):
             return self.h5.handle(request)
+        if request.path.startswith(MEDIA_PATH):
+            return self._media(request)
         return self._api(request)
+
+    def _media(self, request: Request) -> Reply:
+        received = time.monotonic()
+        rule = self.faults.pick("media")
+        if rule is None:
+            reply = self.generation.serve(request)
+        else:
+            reply = spoil(rule, lambda: self.generation.serve(request), self._settings.refusal_style)
+        self._record(request, "media", received, rule, reply)
+        return reply
 
     def _api(self, request: Request) -> Reply:
         received = time.monotonic()
-        method, call = ROUTES.get(request.path, (None, None))
+        method, call = route_of(request.path)
         rule = self.faults.pick(call) if call else None
 
         def work() -> Answer:
@@ -114,9 +135,13 @@ class Crun:
 
         style = self._settings.refusal_style
         reply = spoil(rule, work, style) if rule else work().render(style)
+        self._record(request, call or "unknown", received, rule, reply)
+        return reply
+
+    def _record(self, request: Request, call: str, received: float, rule: FaultRule | None, reply: Reply) -> None:
         self.store.record(
             request.method,
-            call or "unknown",
+            call,
             received,
             status=None if reply.delivery == "reset" else reply.status,
             code=reply.outcome,
@@ -124,8 +149,9 @@ class Crun:
             asset_id=reply.asset_id,
             token_hash=reply.token_hash,
             correlation_id=request.headers.get("x-correlation-id"),
+            task_id=reply.task_id,
+            create_body=request.body if call == "create_task" else None,
         )
-        return reply
 
     def _refusal(self, request: Request) -> Answer | None:
         """Return the refusal that precedes a call: a wrong or disabled key, or too many calls."""

@@ -26,12 +26,13 @@ FaultKind = Literal[
     "extra_fields",
     "no_data",
     "wrong_types",
+    "no_code",
 ]
 
 _REFUSALS: dict[str, RefusalStyle] = {"http": "http", "body": "body", "both": "both"}
 # by default these faults happen after the work, and the others instead of it
 _WORK_WAS_DONE = frozenset({"truncated", "corrupt", "oversize", "hang", "reset"})
-_SHAPES = frozenset({"extra_fields", "no_data", "wrong_types"})
+_SHAPES = frozenset({"extra_fields", "no_data", "wrong_types", "no_code"})
 
 
 class FaultRule(BaseModel):
@@ -43,10 +44,13 @@ class FaultRule(BaseModel):
     - `truncated`: the connection closes in the middle of the body; `corrupt`: a complete response with half the JSON;
     - `oversize`: a body of `size_bytes`; `redirect`: a 302 to `location`;
     - `hang`: the response is `seconds` late; `reset`: the connection is reset without a response;
-    - `extra_fields`, `no_data`, `wrong_types`: a successful response with a different shape.
+    - `extra_fields`, `no_data`, `wrong_types`, `no_code`: a successful response with a different shape.
+
+    The call `media` is a download of a generation's media: `body` is HTTP 200 with an envelope, and the shapes do
+    nothing.
 
     `work_done`: whether the call takes effect before it fails. None means yes for truncated, corrupt, oversize, hang,
-    reset (a lost response) and for the three shapes, and no for the others.
+    reset (a lost response) and for the shapes, and no for the others.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -98,7 +102,7 @@ class FaultBook:
         with self._lock:
             picked: _Armed | None = None
             for each in self._armed:
-                if each.rule.call not in (call, "any"):
+                if each.rule.call != call and (each.rule.call != "any" or call == "media"):
                     continue
                 each.seen += 1
                 spent = each.rule.times is not None and each.fired >= each.rule.times
@@ -110,19 +114,19 @@ class FaultBook:
             return picked.rule
 
 
-def spoil(rule: FaultRule, work: Callable[[], Answer], style: RefusalStyle) -> Reply:
+def spoil(rule: FaultRule, work: Callable[[], Answer | Reply], style: RefusalStyle) -> Reply:
     """Answer a call according to a rule, and do the call's work only if the rule includes it."""
     done_by_default = rule.kind in _WORK_WAS_DONE or rule.kind in _SHAPES
     answer = work() if (done_by_default if rule.work_done is None else rule.work_done) else None
     reply = _spoiled(rule, answer, style)
     if answer is not None:
-        reply.asset_id, reply.token_hash = answer.asset_id, answer.token_hash
+        reply.asset_id, reply.token_hash, reply.task_id = answer.asset_id, answer.token_hash, answer.task_id
     if rule.retry_after is not None:
         reply.headers["Retry-After"] = str(rule.retry_after)
     return reply
 
 
-def _spoiled(rule: FaultRule, answer: Answer | None, style: RefusalStyle) -> Reply:
+def _spoiled(rule: FaultRule, answer: Answer | Reply | None, style: RefusalStyle) -> Reply:
     if rule.kind in _REFUSALS:
         refusal = invalid(rule.message) if rule.code == 422 else Answer(rule.code or 500, rule.message)
         return refusal.render(_REFUSALS[rule.kind])
@@ -133,14 +137,16 @@ def _spoiled(rule: FaultRule, answer: Answer | None, style: RefusalStyle) -> Rep
         return Reply(rule.code or 200, b"", {"Content-Type": JSON_TYPE})
     if rule.kind == "redirect":
         return Reply(302, b"", {"Location": rule.location})
+    if rule.kind == "oversize" and isinstance(answer, Reply):
+        return Reply(200, b"\0" * rule.size_bytes, answer.headers)
     if rule.kind == "oversize":
         filler = b'{"code": 200, "message": "' + b"x" * rule.size_bytes + b'", "data": {}}'
         return Reply(200, filler, {"Content-Type": JSON_TYPE})
     if answer is None:
         answer = Answer(504, "the work was not done")
-    if rule.kind in _SHAPES:
+    if rule.kind in _SHAPES and isinstance(answer, Answer):
         return _reshaped(rule.kind, answer, style)
-    reply = answer.render(style)
+    reply = answer.render(style) if isinstance(answer, Answer) else answer
     if rule.kind == "truncated":
         reply.delivery = "half"
     elif rule.kind == "corrupt":
@@ -154,14 +160,14 @@ def _spoiled(rule: FaultRule, answer: Answer | None, style: RefusalStyle) -> Rep
 
 def _reshaped(kind: str, answer: Answer, style: RefusalStyle) -> Reply:
     reply = answer.render(style)
-    if answer.code != 200:
+    if answer.code != 200 or answer.data is None:
         return reply
     envelope = json.loads(reply.body)
     if kind == "extra_fields":
         envelope = {**envelope, "request_id": "0", "trace": {"hops": [1, 2]}}
         envelope["data"] = {**envelope["data"], "Added": None, "Nested": {"deep": [True]}}
-    elif kind == "no_data":
-        del envelope["data"]
+    elif kind in ("no_data", "no_code"):
+        del envelope[kind.removeprefix("no_")]
     else:
         envelope["code"] = "200"
         envelope["data"] = {key: [value] for key, value in envelope["data"].items()}

@@ -2,12 +2,16 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Literal
-from urllib.parse import parse_qs
+from datetime import UTC, datetime
+from typing import Literal, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import BaseModel, ValidationError
 
 from local.simulator.settings import RefusalStyle
 
 JSON_TYPE = "application/json"
+_Body = TypeVar("_Body", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Reply:
     """One HTTP response, and how to deliver it.
 
     `delivery`: `whole`; `half` closes the connection in the middle of the body; `reset` sends nothing at all.
-    `outcome` is the intended code of the envelope, for the log; `asset_id` and `token_hash` likewise.
+    `outcome` is the intended code of the envelope, for the log; `asset_id`, `token_hash` and `task_id` likewise.
     """
 
     status: int
@@ -42,6 +46,7 @@ class Reply:
     outcome: int | None = None
     asset_id: str | None = None
     token_hash: str | None = None
+    task_id: str | None = None
 
 
 @dataclass
@@ -57,6 +62,7 @@ class Answer:
     retry_after: int | None = None
     asset_id: str | None = None
     token_hash: str | None = None
+    task_id: str | None = None
     errors: list[str] = field(default_factory=list)
 
     def render(self, style: RefusalStyle) -> Reply:
@@ -70,7 +76,8 @@ class Answer:
         reply = json_reply(status, envelope)
         if self.retry_after is not None:
             reply.headers["Retry-After"] = str(self.retry_after)
-        reply.outcome, reply.asset_id, reply.token_hash = self.code, self.asset_id, self.token_hash
+        reply.outcome = self.code
+        reply.asset_id, reply.token_hash, reply.task_id = self.asset_id, self.token_hash, self.task_id
         return reply
 
 
@@ -82,3 +89,37 @@ def invalid(*errors: str) -> Answer:
 def json_reply(status: int, value: object) -> Reply:
     """Return a JSON reply."""
     return Reply(status, json.dumps(value).encode(), {"Content-Type": JSON_TYPE})
+
+
+def read_body(model: type[_Body], body: bytes) -> _Body | Answer:
+    """Return the parsed JSON body, or a refusal with errors that name the fields but not their values."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as exc:
+        return invalid(*problems_of(exc))
+
+
+def problems_of(error: ValidationError, inside: str = "") -> list[str]:
+    """Return a line for each problem, which names the field but not its value. `inside` is the field around them."""
+    start = (inside,) if inside else ()
+    return [
+        f"{'.'.join(map(str, (*start, *each['loc']))) or 'body'}: {each['msg']}"
+        for each in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
+
+
+def web_address(value: str) -> str:
+    """Return the value if it is an absolute http(s) URI of printable ASCII, else raise ValueError."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an absolute http or https URI")
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("must be a URI without spaces, control or non-ASCII characters")
+    return value
+
+
+def shown_time(seconds: float, form: Literal["iso", "epoch"]) -> str | int:
+    """Return a time (seconds since 1970) in one of crun's two forms."""
+    if form == "epoch":
+        return int(seconds)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,7 +13,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from local.simulator import control, h5
-from local.simulator.contract import ROUTES
+from local.simulator.contract import route_of
 from local.simulator.crun import Crun
 from local.simulator.faults import FaultRule
 from local.simulator.messages import Reply, Request, invalid
@@ -26,8 +26,8 @@ _IDLE_SECONDS = 30.0
 class Simulator(Crun):
     """crun.ai on this machine: start it, set `CrunBaseUrl` to `.url`, and read `.state()` and `.log()`.
 
-    `public_base_url` is what H5 links start with behind a gateway; by default it is the server's own URL. Port 0 uses a
-    free port. All methods may be called from any thread while it runs.
+    `public_base_url` is what H5 links and media links start with behind a gateway; by default it is the server's own
+    URL. Port 0 uses a free port. All methods may be called from any thread while it runs.
     """
 
     def __init__(
@@ -59,10 +59,11 @@ class Simulator(Crun):
         )
         self._thread.start()
         self._worker.start()
+        self.generation.start()
         return self
 
     def stop(self) -> None:
-        """End the server, its open connections and the asset checks, if it is running."""
+        """End the server, its open connections, the asset checks and the callbacks, if it is running."""
         self.stopping.set()
         if self._server is None or self._thread is None:
             return
@@ -72,6 +73,7 @@ class Simulator(Crun):
         self._server.server_close()
         self._server = self._thread = None
         self._worker.stop()
+        self.generation.stop()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -91,7 +93,7 @@ class Simulator(Crun):
 
     @property
     def public_base_url(self) -> str:
-        """The start of H5 links."""
+        """The start of H5 links and media links."""
         return (self._public_base_url or self.url).rstrip("/")
 
     def _origins(self) -> set[str]:
@@ -178,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.delay_seconds and simulator.stopping.wait(reply.delay_seconds):
             reply.delivery = "reset"
         if simulator.verbose:
-            route = path if path in ROUTES or path == h5.PATH else path[:6]
+            route = path if route_of(path)[0] or path == h5.PATH else path[:6]
             print(f"crun simulator: {self.command} {route} {reply.status}", file=sys.stderr, flush=True)
         if reply.delivery == "reset":
             server.abort(self.connection)

@@ -1,6 +1,7 @@
-"""The state of the simulated crun: validations, groups, assets, and the calls it received."""
+"""The state of the simulated crun: validations, groups, assets, tasks, and the calls it received."""
 
 import hashlib
+import json
 import secrets
 import string
 import threading
@@ -10,10 +11,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from local.simulator.render import FilmPlan
+from local.simulator.settings import TaskFate
+
 Outcome = Literal["pass", "fail", "cancel"]
 AssetStatus = Literal["Processing", "Active", "Failed"]
+TaskStatus = Literal["pending", "running", "success", "failed"]
 
 _LOG_LIMIT = 100_000
+_REQUEST_LIMIT = 10_000
 _SUFFIX_ALPHABET = string.ascii_lowercase + string.digits
 
 
@@ -63,7 +69,10 @@ class Group:
 
 @dataclass
 class Asset:
-    """One uploaded asset. `error` is (code, message) once it is Failed; `due` is when a configured outcome applies."""
+    """One uploaded asset. `error` is (code, message) once it is Failed; `due` is when a configured outcome applies.
+
+    `picture` is a small JPEG of the picture, or of the clip's first frame.
+    """
 
     id: str
     number: int
@@ -76,6 +85,63 @@ class Asset:
     error: tuple[str, str] | None = None
     due: float | None = None
     fate: tuple[str, str] | None = None
+    picture: bytes | None = field(default=None, repr=False)
+
+
+@dataclass
+class Task:
+    """One generation.
+
+    `due` is when it ends by the simulated clock (None: never), `credits` what is reserved and later what it cost,
+    `media` the tokens of its media links, `callbacks` the status of each response to a callback (None: no response).
+    `turn` increases when its callbacks are planned anew.
+    """
+
+    id: str
+    number: int
+    model: str
+    request: dict[str, object] = field(repr=False)
+    callback_url: str | None = field(repr=False)
+    plan: FilmPlan
+    last_frame: bool
+    resolution: str
+    created_at: float
+    due: float | None
+    fate: TaskFate
+    message: str
+    reserved: float
+    credits: float
+    status: TaskStatus = "pending"
+    ended_at: float | None = None
+    media: list[str] = field(default_factory=list, repr=False)
+    looks: int = 0
+    downloads: int = 0
+    callbacks: list[int | None] = field(default_factory=list)
+    turn: int = 0
+
+
+@dataclass(frozen=True)
+class MediaLink:
+    """A link to a film, or to its last frame, that ends at a simulated time."""
+
+    task: Task
+    last_frame: bool
+    ends_at: float
+
+
+@dataclass(frozen=True)
+class CreateRequest:
+    """A CreateTask call that arrived. `body` is its JSON, or None; `task_id` the task it made, if it made one.
+
+    `number` is that of its entry in the log, `code` the envelope's.
+    """
+
+    number: int
+    at: float
+    body: object = field(repr=False)
+    code: int | None
+    fault: str | None
+    task_id: str | None
 
 
 @dataclass(frozen=True)
@@ -95,6 +161,7 @@ class LogEntry:
     asset_id: str | None
     token_hash: str | None
     correlation_id: str | None = None
+    task_id: str | None = None
 
 
 class Store:
@@ -111,6 +178,9 @@ class Store:
             self.validations: dict[str, Validation] = {}
             self.groups: dict[str, Group] = {}
             self.assets: dict[str, Asset] = {}
+            self.tasks: dict[str, Task] = {}
+            self.media: dict[str, MediaLink] = {}
+            self._create_requests: deque[CreateRequest] = deque(maxlen=_REQUEST_LIMIT)
             self._log: deque[LogEntry] = deque(maxlen=_LOG_LIMIT)
             self._calls = 0
 
@@ -174,13 +244,24 @@ class Store:
         asset_id: str | None,
         token_hash: str | None,
         correlation_id: str | None = None,
+        task_id: str | None = None,
+        create_body: bytes | None = None,
     ) -> None:
-        """Add one call to the log; `at` is the monotonic time of its arrival."""
+        """Add one call to the log; `at` is the monotonic time of its arrival, `create_body` a CreateTask's body."""
         with self.lock:
             self._calls += 1
             self._log.append(
-                LogEntry(self._calls, at, method, call, status, code, fault, asset_id, token_hash, correlation_id)
+                LogEntry(
+                    self._calls, at, method, call, status, code, fault, asset_id, token_hash, correlation_id, task_id
+                )
             )
+            if create_body is not None:
+                self._create_requests.append(CreateRequest(self._calls, at, _json(create_body), code, fault, task_id))
+
+    def create_requests(self) -> list[CreateRequest]:
+        """Return the CreateTask calls received, in the order of their responses."""
+        with self.lock:
+            return list(self._create_requests)
 
     def log(self) -> list[LogEntry]:
         """Return the calls received, in the order of their responses."""
@@ -222,6 +303,13 @@ class Store:
 
     def _time_stamp(self) -> str:
         return datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y%m%d%H%M%S")
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 def _suffix() -> str:

@@ -1,4 +1,4 @@
-"""The five calls, as crun documents them."""
+"""The calls, as crun documents them; those of generations are in test_generation.py."""
 
 import re
 from typing import Any
@@ -15,6 +15,12 @@ ALL_CALLS = [
     ("POST", f"{JOB}/asset-upload"),
     ("GET", f"{JOB}/asset-info"),
     ("GET", "/api/v1/client/account/balance"),
+    ("POST", f"{JOB}/CreateTask"),
+    ("GET", f"{JOB}/TaskInfo"),
+    ("POST", f"{JOB}/EstimateTask"),
+    ("POST", f"{JOB}/estimate-credits"),
+    ("GET", f"{JOB}/Models"),
+    ("GET", f"{JOB}/Models/bytedance/seedance2-0-r2v"),
 ]
 
 

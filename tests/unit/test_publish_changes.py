@@ -14,6 +14,7 @@ import pytest
 from moto import mock_aws
 
 from likeness.adapters.event_bus import EventBridge
+from likeness.adapters.table.generation_items import generation_item
 from likeness.adapters.table.items import asset_item, encode_item, session_item
 from likeness.adapters.table.stream import read_change
 from likeness.contracts.events import Change
@@ -21,6 +22,7 @@ from likeness.contracts.measures import measures_of
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.events import Event
 from likeness.domain.file_requests import FileRequest
+from likeness.domain.generation import Generation, GenerationStatus, Media, PersonUse, TaskReport
 from likeness.domain.media.types import AssetType
 from likeness.domain.metrics import Metric
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Problem, Session, SessionStatus
@@ -69,15 +71,35 @@ def asset(status: AssetStatus, **changes: Any) -> Asset:
     return replace(made, **changes)
 
 
-def image(of: Session | Asset) -> dict[str, Any]:
+GENERATION_ID = "gen_01ARZ3NDEKTSV4RRFFQ69G5FAX"
+Row = Session | Asset | Generation
+
+
+def generation(status: GenerationStatus, **changes: Any) -> Generation:
+    """Returns a generation with personal data in every field."""
+    unsuccessful = status in (GenerationStatus.FAILED, GenerationStatus.REFUSED, GenerationStatus.UNCERTAIN)
+    made = Generation(
+        id=GENERATION_ID, client_id="acme", status=status, model=f"model-{MARK}", created_at=NOW, updated_at=NOW,
+        body_sha256=f"digest-{MARK}", input=f"prompt of {MARK}", reference=MARK, callback_url=f"https://x.test/{MARK}",
+        people=(PersonUse(SESSION_ID, (ASSET_ID,), (MARK,), MARK),), purpose=MARK, task_id=f"task-{MARK}",
+        report=TaskReport("task", "success", (f"https://media.test/{MARK}",), message=MARK),
+        media=(Media(f"generations/{MARK}", "video/mp4", 1, MARK),),
+        error=Problem("generation_failed", f"words of {MARK}", MARK) if unsuccessful else None,
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def image(of: Row) -> dict[str, Any]:
     """Returns the item, with the attributes that are added after a session's first write."""
     if isinstance(of, Asset):
         return asset_item(of)
+    if isinstance(of, Generation):
+        return generation_item(of)
     later = {"group_id": of.group_id, "last_error": of.last_error, "driver": of.driver}
     return session_item(of) | encode_item(later)
 
 
-def record(before: Session | Asset | None, after: Session | Asset | None) -> dict[str, Any]:
+def record(before: Row | None, after: Row | None) -> dict[str, Any]:
     """Returns the stream record that Lambda delivers for a write."""
     old, new = before and image(before), after and image(after)
     some = new or old
@@ -92,7 +114,7 @@ def record(before: Session | Asset | None, after: Session | Asset | None) -> dic
     return {"eventName": kind, "eventSource": "aws:dynamodb", "dynamodb": written}
 
 
-def published_event(before: Session | Asset | None, after: Session | Asset | None) -> Event | None:
+def published_event(before: Row | None, after: Row | None) -> Event | None:
     """Returns the event of a write, after a check against its schema."""
     change = read_change(record(before, after))
     event = change.event if change else None
@@ -102,7 +124,7 @@ def published_event(before: Session | Asset | None, after: Session | Asset | Non
     return event
 
 
-def kinds(before: Session | Asset | None, after: Session | Asset | None) -> str | None:
+def kinds(before: Row | None, after: Row | None) -> str | None:
     event = published_event(before, after)
     return event.type.removeprefix("likeness.") if event else None
 
@@ -129,7 +151,24 @@ def every_event() -> list[Event]:
         published_event(undecided := session(SessionStatus.REQUIRES_INPUT), replace(undecided, declined_at=NOW))
     )
     found += [published_event(before, after) for before, after in consent_changes().values()]
+    found += [published_event(before, after) for before, after in generation_changes()]
     return [each for each in found if each]
+
+
+def generation_changes() -> list[tuple[Generation | None, Generation]]:
+    """Returns every change of a generation's status, and its erasure in each."""
+    new, runs, uncertain = (
+        generation(each) for each in (GenerationStatus.QUEUED, GenerationStatus.RUNNING, GenerationStatus.UNCERTAIN)
+    )
+    succeeded = generation(GenerationStatus.SUCCEEDED)
+    deferred = generation(GenerationStatus.CANCELED, error=Problem("upstream_deferred", MARK))
+    found: list[tuple[Generation | None, Generation]] = [(None, new), (new, runs), (uncertain, runs)]
+    for status in (GenerationStatus.FAILED, GenerationStatus.UNCERTAIN, GenerationStatus.SUCCEEDED):
+        found += [(runs, generation(status)), (new, generation(status))]
+    found += [(runs, replace(succeeded, media_problem=Problem("consent_withdrawn", MARK)))]
+    found += [(new, generation(each)) for each in (GenerationStatus.REFUSED, GenerationStatus.CANCELED)]
+    found += [(new, deferred)]
+    return found + [(generation(each), generation(each, erased_at=NOW)) for each in GenerationStatus]
 
 
 def consent_changes() -> dict[str, tuple[Session, Session]]:
@@ -247,6 +286,60 @@ def test_the_fields_of_the_two_events_with_results() -> None:
         "asset_id": ASSET_ID, "status": "active", "previous_status": "processing", "crun_asset_id": "asset-1",
         "uri": "asset://asset-1",
     }  # fmt: skip
+
+
+def test_the_fields_of_a_generations_event() -> None:
+    made = published_event(
+        generation(GenerationStatus.RUNNING),
+        generation(GenerationStatus.SUCCEEDED, media_problem=Problem("erased", MARK)),
+    )
+    assert made
+    assert made.type == "likeness.generation.succeeded"
+    assert dict(made.detail) | {"id": ""} == {
+        "version": "1", "id": "", "time": "2027-01-15T08:00:00.500000Z", "client_id": "acme",
+        "generation_id": GENERATION_ID, "session_ids": [SESSION_ID], "status": "succeeded",
+        "previous_status": "running", "media_problem": "erased",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("status", GenerationStatus)
+def test_other_changes_of_a_generation_are_not_published(status: GenerationStatus) -> None:
+    before = generation(status)
+    for changes in (
+        {"intended_at": NOW, "intended_by": "one"}, {"asked_at": NOW}, {"executions": 2}, {"report": None},
+        {"updated_at": NOW + 1}, {"erased_at": None, "credits": 2.0},
+    ):  # fmt: skip
+        assert published_event(before, replace(before, **changes)) is None
+    erased = replace(before, erased_at=NOW)
+    assert published_event(erased, replace(erased, updated_at=NOW + 1)) is None
+
+
+def test_each_outcome_of_a_generation_is_counted_once() -> None:
+    runs = generation(GenerationStatus.RUNNING)
+    succeeded = generation(GenerationStatus.SUCCEEDED, settled=3.5, ended_at=NOW + 60)
+    uncertain = generation(GenerationStatus.UNCERTAIN, settled=4.0, ended_at=NOW + 9)
+
+    def counted(before: Generation | None, after: Generation) -> list[tuple[str, float, dict[str, str]]]:
+        change = read_change(record(before, after))
+        assert change
+        return [(each.metric.value, each.value, each.dimensions) for each in measures_of(change)]
+
+    assert counted(None, runs) == []
+    assert counted(generation(GenerationStatus.QUEUED), runs) == []
+    assert counted(runs, replace(runs, asked_at=NOW)) == []
+    assert counted(succeeded, replace(succeeded, erased_at=NOW)) == []
+    assert counted(runs, succeeded) == [
+        ("GenerationsEnded", 1, {"status": "succeeded"}), ("GenerationCredits", 3.5, {}),
+        ("SecondsToSucceeded", 60, {}),
+    ]  # fmt: skip
+    assert counted(runs, uncertain) == [
+        ("GenerationsEnded", 1, {"status": "uncertain"}), ("GenerationCredits", 4.0, {}),
+    ]  # fmt: skip
+    assert counted(uncertain, replace(runs, settled=4.0)) == []
+    assert counted(replace(runs, settled=4.0), succeeded) == [
+        ("GenerationsEnded", 1, {"status": "succeeded"}), ("GenerationCredits", -0.5, {}),
+        ("SecondsToSucceeded", 60, {}),
+    ]  # fmt: skip
 
 
 # -- the stream --------------------------------------------------------------------------------------------------

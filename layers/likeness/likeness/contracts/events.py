@@ -1,4 +1,4 @@
-"""Events for the event bus: status changes of sessions and assets, the end of uploads, and changes of a consent.
+"""Events for the event bus: changes of a status or a consent, and the end of uploads.
 
 They have ids, statuses and codes, and nothing personal.
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from likeness.contracts.views import iso
 from likeness.domain.asset import ASSET_LOST, Asset, AssetStatus
 from likeness.domain.events import Event
+from likeness.domain.generation import Generation, GenerationStatus
 from likeness.domain.session import Session, SessionStatus
 
 VERSION = "1"
@@ -30,6 +31,9 @@ EVENT_TYPES = (
     "likeness.consent.withdrawn",
     "likeness.consent.expiring",
     "likeness.consent.expired",
+    "likeness.generation.created",
+    *(f"likeness.generation.{each.value}" for each in GenerationStatus if each is not GenerationStatus.QUEUED),
+    "likeness.generation.redacted",
 )
 
 
@@ -118,7 +122,51 @@ class AssetChange:
         return _event(f"asset.{after.status.value}", self.id, after, more)
 
 
-Change = SessionChange | AssetChange
+@dataclass(frozen=True, slots=True)
+class GenerationChange:
+    """A write to a generation, with the fields of SessionChange."""
+
+    id: str
+    sequence: str
+    before: Generation | None
+    after: Generation
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has an outcome since this write."""
+        return self.before is not None and self.after.is_over and self.after.status is not self.before.status
+
+    @property
+    def event(self) -> Event | None:
+        """The event to publish, or None."""
+        before, after = self.before, self.after
+        if before is None:
+            return self._event("created")
+        if after.status is before.status:
+            is_erased = after.erased_at is not None and before.erased_at is None
+            return self._event("redacted") if is_erased else None
+        more = {"previous_status": before.status.value}
+        if after.error:
+            more["error_code"] = after.error.code
+        if after.media_problem:
+            more["media_problem"] = after.media_problem.code
+        return self._event(after.status.value, **more)
+
+    def _event(self, name: str, **more: str) -> Event:
+        after = self.after
+        detail = {
+            "version": VERSION,
+            "id": self.id,
+            "time": str(iso(after.updated_at)),
+            "client_id": after.client_id,
+            "generation_id": after.id,
+            "session_ids": after.session_ids,
+            "status": after.status.value,
+        }
+        return Event(f"likeness.generation.{name}", detail | more)
+
+
+Change = SessionChange | AssetChange | GenerationChange
 
 
 def _failed_again(before: Session, after: Session) -> bool:

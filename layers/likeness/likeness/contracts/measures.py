@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from likeness.contracts.events import AssetChange, Change, SessionChange
+from likeness.contracts.events import AssetChange, Change, GenerationChange, SessionChange
 from likeness.domain.asset import AssetStatus
+from likeness.domain.generation import GenerationStatus
 from likeness.domain.metrics import Metric
 from likeness.domain.session import SessionStatus
 
@@ -25,20 +26,23 @@ _OF_CONSENT = {
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One value of a metric; ``code`` is the cause of a failure."""
+    """One value of a metric; ``code`` is the cause of a failure, ``status`` an outcome."""
 
     metric: Metric
     value: float = 1
     code: str | None = None
+    status: str | None = None
 
     @property
     def dimensions(self) -> dict[str, str]:
         """The metric's further dimensions."""
-        return {"code": self.code} if self.code else {}
+        return {name: each for name, each in (("code", self.code), ("status", self.status)) if each}
 
 
 def measures_of(change: Change) -> Iterator[Measure]:
     """The values that ``change`` adds; none when it does not change a status."""
+    if isinstance(change, GenerationChange):
+        return _of_generation(change)
     return _of_session(change) if isinstance(change, SessionChange) else _of_asset(change)
 
 
@@ -75,3 +79,16 @@ def _of_asset(change: AssetChange) -> Iterator[Measure]:
         # A duplicate of an active file has no waiting time.
         if after.activated_at is not None and after.submitted_at is not None:
             yield Measure(Metric.SECONDS_TO_ACTIVE, after.activated_at - after.submitted_at)
+
+
+def _of_generation(change: GenerationChange) -> Iterator[Measure]:
+    before, after = change.before, change.after
+    if before is None or not change.has_ended:
+        return
+    yield Measure(Metric.GENERATIONS_ENDED, status=after.status.value)
+    # One that was uncertain has been counted with its reservation: the rest is a correction, which may be negative.
+    spent = (after.settled or 0.0) - (before.settled or 0.0)
+    if spent:
+        yield Measure(Metric.GENERATION_CREDITS, spent)
+    if after.status is GenerationStatus.SUCCEEDED and after.ended_at is not None:
+        yield Measure(Metric.SECONDS_TO_SUCCEEDED, after.ended_at - after.created_at)

@@ -49,9 +49,8 @@ class WebhookEvent:
     @property
     def ids(self) -> dict[str, str]:
         """The ids for log lines about the event."""
-        return {name: self.data[name] for name in ("session_id", "asset_id") if name in self.data} | {
-            "event_id": self.id
-        }
+        known = ("session_id", "asset_id", "generation_id")
+        return {name: self.data[name] for name in known if name in self.data} | {"event_id": self.id}
 
     @property
     def payload(self) -> dict[str, Any]:

@@ -24,6 +24,9 @@ class Metric(StrEnum):
     CONSENTS_GIVEN = "ConsentsGiven"
     CONSENTS_WITHDRAWN = "ConsentsWithdrawn"
     CONSENTS_EXPIRED = "ConsentsExpired"
+    GENERATIONS_ENDED = "GenerationsEnded"  # by status
+    GENERATION_CREDITS = "GenerationCredits"
+    SECONDS_TO_SUCCEEDED = "SecondsToSucceeded"
 
     # From requests to crun.
     CRUN_CALL_SECONDS = "CrunCallSeconds"  # by call and outcome; the number of values is the number of calls

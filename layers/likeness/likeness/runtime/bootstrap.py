@@ -224,6 +224,19 @@ def _generations() -> DynamoGenerations:
     return DynamoGenerations(client("dynamodb"), text("TABLE_NAME"))
 
 
+def _generation_workflows() -> StepFunctions:
+    from likeness.adapters.workflows import StepFunctions
+
+    return StepFunctions(client("stepfunctions"), text("GENERATION_STATE_MACHINE_ARN"))
+
+
+def _media_files() -> S3MediaFiles:
+    """The media of generations, for functions that read or delete them."""
+    from likeness.adapters.media_files import S3MediaFiles
+
+    return S3MediaFiles(client("s3"), text("UPLOAD_BUCKET_NAME"))
+
+
 def _media_url() -> Callable[[Media], str]:
     files = _media_files()
     return lambda media: files.url(media.key, media.content_type)
@@ -587,21 +600,8 @@ def _crun_tasks(lane: str) -> CrunTasksClient:
     """crun's generation tasks, for the functions that make videos."""
     from likeness.adapters.http.crun_tasks import CrunTasksClient
 
-    admit = _rate_limiter(lane).admit
-    return CrunTasksClient(text("CRUN_BASE_URL"), _secret("CRUN_API_KEY_SECRET_ARN").value, admit, called=_crun_called)
-
-
-def _generation_workflows() -> StepFunctions:
-    from likeness.adapters.workflows import StepFunctions
-
-    return StepFunctions(client("stepfunctions"), text("GENERATION_STATE_MACHINE_ARN"))
-
-
-def _media_files() -> S3MediaFiles:
-    """The media of generations, for functions that read or delete them."""
-    from likeness.adapters.media_files import S3MediaFiles
-
-    return S3MediaFiles(client("s3"), text("UPLOAD_BUCKET_NAME"))
+    key = _secret("CRUN_API_KEY_SECRET_ARN")
+    return CrunTasksClient(text("CRUN_BASE_URL"), key.value, _rate_limiter(lane).admit, called=_crun_called)
 
 
 def _task_policy() -> TaskPolicy:

@@ -100,7 +100,7 @@ def of_schedule(event: Event) -> dict[str, str | None]:
 
 def of_detail(detail: Mapping[str, Any]) -> dict[str, str]:
     """The ids in the detail of one of our events."""
-    return {name: detail[name] for name in ("session_id", "asset_id") if name in detail}
+    return {name: detail[name] for name in ("session_id", "asset_id", "generation_id") if name in detail}
 
 
 def session_created(session_id: str, correlation_id: str | None) -> None:
