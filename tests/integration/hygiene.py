@@ -37,7 +37,7 @@ MESSAGES = {
     "consent withdrawn", "credits", "crun called", "event published", "events left", "generation canceled",
     "generation erased", "generation requested", "inventory", "invite renewed",
     "invite revoked", "message given up", "message read", "receipt issued", "reconciled", "refused", "result looked up",
-    "session created", "session erased", "upload checked", "webhook",
+    "session created", "session erased", "task relayed", "upload checked", "webhook",
 }  # fmt: skip
 DIMENSIONS = {"service", "cause", "code", "call", "outcome"}
 #: What Lambda itself writes about an invocation, and the traceback of an error that a task raised to be retried: lines

@@ -11,7 +11,7 @@ from likeness.adapters.http import crun_client, webhook_post
 from likeness.domain.asset import SUBMISSION_LEASE_SECONDS
 from likeness.domain.webhooks import LONGEST_PAUSE_SECONDS, Retries
 from likeness.runtime import bootstrap
-from likeness.steps.crun_routes import fetch_asset, get_result, open_validation
+from likeness.steps.crun_routes import fetch_asset, get_result, get_task, open_validation, relay_task
 from likeness.steps.notifications import send_webhooks
 from likeness.steps.onboarding.look_up_result import LEASE_SECONDS
 from tests.template_file import ASL, RESOURCES, TEMPLATE
@@ -136,7 +136,10 @@ def test_the_lease_of_a_submission_is_longer_than_the_timeouts_of_its_functions(
 
 
 def test_retries_for_a_caller_end_before_the_timeout() -> None:
-    for step, name in ((open_validation, "OpenValidationFunction"), (fetch_asset, "FetchAssetFunction")):
+    for step, name in (
+        (open_validation, "OpenValidationFunction"), (fetch_asset, "FetchAssetFunction"),
+        (relay_task, "RelayTaskFunction"), (get_task, "GetTaskFunction"),
+    ):  # fmt: skip
         assert FUNCTIONS[name]["Timeout"] > step._TRIES_SECONDS + CRUN_SECONDS
     assert fetch_asset._FETCH_SECONDS < fetch_asset._TRIES_SECONDS
     assert FUNCTIONS["GetResultFunction"]["Timeout"] > get_result._RESULT_SECONDS + 1

@@ -1,8 +1,8 @@
 """The webhook queue's messages, and the requests to receivers (https://www.standardwebhooks.com).
 
 The queue has four kinds of message: an announcement from EventBridge, a delivery to one endpoint, a resumption, which
-sends the waiting deliveries of an endpoint, and the end of a task whose caller wants a callback (crun's own route). None
-contains a URL or a secret.
+sends the waiting deliveries of an endpoint, and the end of a task whose caller wants a callback (crun's own route).
+None contains a URL or a secret.
 """
 
 from __future__ import annotations
