@@ -15,7 +15,7 @@ class TaskRequest(DropInBody):
     """The body of CreateTask, EstimateTask and estimate-credits. ``input`` contains the prompt, and may have URLs."""
 
     model: Annotated[str, Field(min_length=1, max_length=128, pattern=PRINTABLE)]
-    callback_url: Annotated[str, Field(max_length=2048, repr=False), AfterValidator(web_address)] | None = None
+    callback_url: Annotated[str, Field(max_length=2048), AfterValidator(web_address)] | None = Field(None, repr=False)
     input: Annotated[dict[str, Any], Field(repr=False)]
 
     @property
