@@ -153,6 +153,7 @@ def _play(where: SimulatedAws) -> None:
     where.api("GET", "/sessions/{session_id}", **path)
     where.api("GET", "/sessions/{session_id}/use", **path)
     where.api("POST", "/sessions/{session_id}/receipt", key=token, session_id=made["id"])
+    _play_generation(where, person.session_id)
     wanted = {"requests": [{"name": "front", "asset_type": "Image"}]}
     where.api("POST", "/sessions/{session_id}/requests", body=wanted, session_id=made["id"])
     where.api("POST", "/sessions/{session_id}/consent/withdraw", key=token, session_id=made["id"])
@@ -167,6 +168,17 @@ def _play(where: SimulatedAws) -> None:
     endpoint = Endpoint("acme", "whe_1", "https://hooks.test", new_secret(bytes(32)), where.now)
     where.aws("dynamodb").put_item(TableName="Table", Item=webhook_item(endpoint))
     where.invoke("send_webhooks", json.loads((ROOT / "events/send_webhooks.json").read_text("utf-8")))
+
+
+def _play_generation(where: SimulatedAws, session_id: str) -> None:
+    """Makes a request for a video of the person, and takes it back before crun is asked."""
+    assets = where.api("GET", "/sessions/{session_id}/use", session_id=session_id).body["assets"]
+    pictures = [each["uri"] for each in assets if each["asset_type"] == "Image"]
+    body = {"model": "bytedance/seedance2-0-r2v", "input": {"prompt": "a walk", "reference_images": pictures[:1]}}
+    made = where.api("POST", "/generations", idempotency_key="recorded", body=body).body["id"]
+    where.api("GET", "/generations/{generation_id}", generation_id=made)
+    where.api("GET", "/sessions/{session_id}/uses", session_id=session_id)
+    where.api("DELETE", "/generations/{generation_id}", generation_id=made)
 
 
 def _play_crun_caller(where: SimulatedAws) -> None:

@@ -9,7 +9,8 @@ from tests.template_file import ROOT
 
 SCHEDULED = {"export_inventory", "recheck_assets", "check_credits"}
 DROP_IN = {"open_validation", "get_result", "fetch_asset"}
-ELSEWHERE = {"send_webhooks", *DROP_IN, *SCHEDULED}
+GENERATIONS = {"create_generation", "get_generation", "cancel_generation"}
+ELSEWHERE = {"send_webhooks", *DROP_IN, *SCHEDULED, *GENERATIONS}
 
 
 def test_other_functions_log_the_ids_of_their_work() -> None:
@@ -20,7 +21,7 @@ def test_other_functions_log_the_ids_of_their_work() -> None:
         lines = [line for line in map(json.loads, where.logs) if "_aws" not in line]
     assert {line["function_name"] for line in lines} == ELSEWHERE
     for line in lines:
-        if line["function_name"] in DROP_IN:
+        if line["function_name"] in DROP_IN | GENERATIONS:
             more = {"request_id"}
         else:
             more = {"event_id"} | (set() if line["function_name"] in SCHEDULED else {"message_id"})

@@ -15,7 +15,7 @@ import yaml
 from likeness.adapters.event_bus import SOURCE
 from likeness.adapters.table.items import asset_key, session_key
 from tests.template.conditions import implied, references
-from tests.template_file import RESOURCES, ROOT, TEMPLATE
+from tests.template_file import MACHINES, RESOURCES, ROOT, TEMPLATE
 
 FUNCTIONS = {
     name: resource["Properties"]
@@ -38,10 +38,13 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "Alarms", "AlarmEmail", "CreditsLowThreshold", "Dashboard", "LogRetentionDays", "PermissionsBoundary",
         "InventoryHours", "InventoryRetentionDays", "RecheckDays", "Reconcile", "FaceCheckSignIn",
         "ConsentPurposes", "ConsentValidDays", "ConsentLongestDays", "OnWithdrawal", "WithdrawalGraceDays",
+        "Generation", "GenerationModels", "GenerationDailyCredits", "GenerationDeadlineSeconds",
+        "GenerationRetentionDays",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl", "RestApiId", "TableName", "UploadBucketName", "OnboardingQueueUrl", "OnboardingDeadLetterQueueUrl",
-        "StateMachineArn", "EventBusName", "CrunApiKeySecretArn", "DomainTarget", "AlarmTopicArn",
+        "StateMachineArn", "GenerationStateMachineArn", "EventBusName", "CrunApiKeySecretArn", "DomainTarget",
+        "AlarmTopicArn",
     }  # fmt: skip
     defaults = {name: each.get("Default") for name, each in TEMPLATE["Parameters"].items()}
     assert defaults["LinkCheckDelaySeconds"] == 330
@@ -328,8 +331,19 @@ def test_storage_of_faces_is_private_versioned_and_encrypted() -> None:
     assert set(shown) == {"ClientSessions"}
     access_log = RESOURCES["Api"]["Properties"]["AccessLogSetting"]["Format"]
     assert not {"$context.path", "querystring", "$context.identity"} & set(access_log.split('"'))
-    logging = RESOURCES["OnboardPerson"]["Properties"]["Logging"]
-    assert logging["IncludeExecutionData"] is False
+    for machine in MACHINES:
+        assert RESOURCES[machine]["Properties"]["Logging"]["IncludeExecutionData"] is False
+
+
+def test_files_are_kept_as_long_as_the_parameter_of_their_prefix() -> None:
+    """Of several rules for an object, S3 applies the shortest one, so no rule has an expiration without a prefix."""
+    rules = RESOURCES["UploadBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert {each["Prefix"]: each["ExpirationInDays"]["Ref"] for each in rules if "ExpirationInDays" in each} == {
+        "uploads/": "UploadRetentionDays",
+        "inbox/": "UploadRetentionDays",
+        "generations/": "GenerationRetentionDays",
+    }
+    assert all(each["Status"] == "Enabled" for each in rules)
 
 
 def test_access_logs_name_the_principal_and_the_route_and_never_a_path() -> None:
