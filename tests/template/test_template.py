@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from likeness.adapters.event_bus import SOURCE
+from likeness.adapters.table.generation_items import generation_key
 from likeness.adapters.table.items import asset_key, session_key
 from tests.template.conditions import implied, references
 from tests.template_file import MACHINES, RESOURCES, ROOT, TEMPLATE
@@ -185,7 +186,7 @@ def test_every_consumed_queue_has_dead_letters_and_returns_only_failed_messages(
         assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_the_stream_delivers_only_sessions_and_assets_and_retries_them_until_they_expire() -> None:
+def test_the_stream_delivers_only_sessions_assets_and_generations_and_retries_them_until_they_expire() -> None:
     (function,) = [
         each for each in FUNCTIONS.values() for event in each.get("Events", {}).values() if event["Type"] == "DynamoDB"
     ]
@@ -195,9 +196,10 @@ def test_the_stream_delivers_only_sessions_and_assets_and_retries_them_until_the
     assert properties["StartingPosition"] == "TRIM_HORIZON"
     assert RESOURCES["Table"]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
     (pattern,) = [json.loads(each["Pattern"]) for each in properties["FilterCriteria"]["Filters"]]
-    assert pattern == {"dynamodb": {"NewImage": {"sk": {"S": ["SESSION", {"prefix": "ASSET#"}]}}}}
+    assert pattern == {"dynamodb": {"NewImage": {"sk": {"S": ["SESSION", "GENERATION", {"prefix": "ASSET#"}]}}}}
     assert session_key("x")["sk"] == {"S": "SESSION"}
     assert asset_key("x", "y")["sk"]["S"].startswith("ASSET#")
+    assert generation_key("x")["sk"] == {"S": "GENERATION"}
     assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert properties["BisectBatchOnFunctionError"] is True
     assert properties["MaximumRecordAgeInSeconds"] == 86400, "a stream keeps its records for a day"

@@ -110,7 +110,7 @@ class Line:
         policy = TaskPolicy(Schedule(), FakePollHistory(), DAY)
         self.create = CreateTask(self.generations, self.crun, self.at.keys, self.at.clock, policy, lambda _: None)
         self.poll = PollTask(self.generations, self.crun, self.at.clock, policy, lambda: None)
-        self.save = SaveMedia(self.generations, self.crun, self.media, self.at.clock, policy)
+        self.save = SaveMedia(self.generations, self.crun, self.media, self.at.clock, DAY)
 
     def person(self) -> tuple[Session, PersonUse]:
         session, (asset,) = self.at.verified(AssetStatus.ACTIVE)
@@ -171,8 +171,13 @@ class Line:
                     action = self.create(generation.id, name)
                 elif action["next"] == "wait":
                     self.at.clock.at += action["wait_seconds"]
-                    known = {"task_id": action["task_id"], "asked_at": action["asked_at"]}
-                    action = self.poll(generation.id, action["round"], **known, started_at=started_at)
+                    action = self.poll(
+                        generation.id,
+                        action["round"],
+                        task_id=action["task_id"],
+                        asked_at=action["asked_at"],
+                        started_at=started_at,
+                    )
                 elif action["next"] == "save":
                     action = self.save(generation.id, action["round"])
             except LikenessError:
@@ -259,7 +264,7 @@ def test_names_that_a_restored_row_does_not_count_are_skipped(line: Line) -> Non
 @pytest.mark.parametrize("intended", [True, False])
 def test_a_task_that_only_a_history_names_is_recorded_and_not_created_again(line: Line, intended: bool) -> None:
     _, shown = line.person()
-    intent = {"intended_at": line.at.clock.now() - 700, "intended_by": "one"} if intended else {}
+    intent: dict[str, Any] = {"intended_at": line.at.clock.now() - 700, "intended_by": "one"} if intended else {}
     generation = line.place(shown, **intent)
     task_id = f"task-{generation.id}"
     line.crun.place(task_id)
