@@ -18,10 +18,12 @@ from tests.template_file import RESOURCES, ROOT
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
-#: The functions that the state machine calls, then all functions.
+#: The functions that the state machines call, then all functions.
 TASKS = ("look_up_result", "claim_assets", "submit_asset", "poll_assets")
+GENERATION_TASKS = ("create_task", "poll_task", "save_media")
 FUNCTIONS = (
     *TASKS,
+    *GENERATION_TASKS,
     "authorize",
     "create_session",
     "open_validation",
@@ -42,6 +44,7 @@ FUNCTIONS = (
     "register_asset",
     "request_files",
     "receive_callback",
+    "receive_task",
     "check_upload",
     "start_onboarding",
     "publish_changes",
@@ -173,6 +176,7 @@ def environment(
     machine_arn: str,
     crun: str,
     secrets: Any,
+    generation_machine_arn: str | None = None,
 ) -> dict[str, str]:
     """Returns the functions' environment as in the template, with delays of a few seconds.
 
@@ -201,7 +205,8 @@ def environment(
         "GENERATION": "on",
         "GENERATION_MODELS": "bytedance/seedance2-0-r2v,bytedance/seedance2-0-i2v",
         "GENERATION_DAILY_CREDITS": "0",
-        "GENERATION_STATE_MACHINE_ARN": f"{machine_arn}-generation",
+        "GENERATION_DEADLINE_SECONDS": "86400",
+        "GENERATION_STATE_MACHINE_ARN": generation_machine_arn or f"{machine_arn}-generation",
         "CRUN_BASE_URL": crun,
         "CRUN_API_KEY_SECRET_ARN": secrets.create_secret(Name="crun", SecretString=CRUN_KEY)["ARN"],
         "SIGNING_KEY_SECRET_ARN": secrets.create_secret(Name="signing", SecretString="k" * 64)["ARN"],

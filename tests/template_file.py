@@ -38,3 +38,6 @@ def read(file: Path) -> dict[str, Any]:
 TEMPLATE: dict[str, Any] = read(ROOT / "template.yaml")
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 ASL: dict[str, Any] = json.loads((ROOT / "statemachine/onboard_person.asl.json").read_text())
+GENERATION_ASL: dict[str, Any] = json.loads((ROOT / "statemachine/make_generation.asl.json").read_text())
+#: The definition of each state machine, by its logical id.
+MACHINES = {"OnboardPerson": ASL, "MakeGeneration": GENERATION_ASL}

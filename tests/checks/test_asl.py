@@ -1,4 +1,4 @@
-"""asl-validator finds nothing in the state machine, and finds the mistakes in changed copies of it.
+"""asl-validator finds nothing in the state machines, and finds the mistakes in changed copies of it.
 
 Part of ``make check``, which installs asl-validator and sets its path (``ASL_VALIDATOR``).
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.template_file import ASL, ROOT
+from tests.template_file import ASL, MACHINES, ROOT
 
 Machine = dict[str, Any]
 
@@ -52,8 +52,10 @@ def _validate(machine: Machine, folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_nothing_is_found_in_the_workflow(tmp_path: Path) -> None:
-    assert _validate(ASL, tmp_path)[0] == 0, _validate(ASL, tmp_path)[1]
+@pytest.mark.parametrize("machine", MACHINES)
+def test_nothing_is_found_in_a_workflow(machine: str, tmp_path: Path) -> None:
+    code, output = _validate(MACHINES[machine], tmp_path)
+    assert code == 0, output
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from likeness.adapters.aws import make_client
+from likeness.adapters.aws import make_client, make_media_client
 from likeness.adapters.http import crun_client, webhook_post
 from likeness.domain.asset import SUBMISSION_LEASE_SECONDS
+from likeness.domain.generation import INTENT_LEASE_SECONDS
 from likeness.domain.webhooks import LONGEST_PAUSE_SECONDS, Retries
 from likeness.runtime import bootstrap
 from likeness.steps.crun_routes import fetch_asset, get_result, open_validation
+from likeness.steps.generations import save_media
 from likeness.steps.notifications import send_webhooks
 from likeness.steps.onboarding.look_up_result import LEASE_SECONDS
-from tests.template_file import ASL, RESOURCES, TEMPLATE
+from tests.template_file import MACHINES, RESOURCES, TEMPLATE
 
 FUNCTIONS: dict[str, dict[str, Any]] = {
     name: resource["Properties"]
@@ -50,7 +52,9 @@ def _tasks(machine: dict[str, Any]) -> dict[str, tuple[int, str]]:
     return found
 
 
-TASKS = _tasks(ASL)
+TASKS = {name: task for machine in MACHINES.values() for name, task in _tasks(machine).items()}
+#: The states that take longer than two minutes.
+LONG = {"SaveMedia": 360}
 
 
 @pytest.mark.parametrize("service", ["dynamodb", "events", "s3", "secretsmanager", "sqs", "stepfunctions"])
@@ -109,15 +113,17 @@ def test_the_last_try_of_a_webhook_is_within_the_retention_of_its_queue() -> Non
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_a_state_has_a_longer_timeout_than_its_function(name: str) -> None:
     seconds, function = TASKS[name]
-    assert FUNCTIONS[function]["Timeout"] < seconds < 120
+    assert FUNCTIONS[function]["Timeout"] < seconds < LONG.get(name, 120)
 
 
 def test_every_function_of_the_workflow_is_compared_with_its_state() -> None:
-    given = set(RESOURCES["OnboardPerson"]["Properties"]["DefinitionSubstitutions"]) - {"Partition", "TableName"}
+    given = {name for each in MACHINES for name in RESOURCES[each]["Properties"]["DefinitionSubstitutions"]}
+    given -= {"Partition", "TableName"}
     assert {f"{function}Arn" for _, function in TASKS.values()} == given
     assert set(CALLS_CRUN) == {
         "CreateSessionFunction", "LookUpResultFunction", "PollAssetsFunction", "SubmitAssetFunction",
         "RecheckAssetsFunction", "CheckCreditsFunction", "OpenValidationFunction", "FetchAssetFunction",
+        "CreateTaskFunction", "PollTaskFunction", "SaveMediaFunction", "ReceiveTaskFunction",
     }  # fmt: skip
 
 
@@ -133,6 +139,18 @@ def test_the_lease_of_a_look_up_is_longer_than_the_timeout_of_its_function() -> 
 def test_the_lease_of_a_submission_is_longer_than_the_timeouts_of_its_functions() -> None:
     for name in ("SubmitAssetFunction", "FetchAssetFunction"):
         assert FUNCTIONS[name]["Timeout"] < SUBMISSION_LEASE_SECONDS
+
+
+def test_the_lease_of_a_task_is_longer_than_the_timeout_of_its_function() -> None:
+    assert FUNCTIONS["CreateTaskFunction"]["Timeout"] < INTENT_LEASE_SECONDS
+
+
+def test_saving_has_time_for_its_downloads_the_last_file_and_a_call_to_crun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    config: Any = make_media_client().meta.config
+    stored = config.connect_timeout + config.read_timeout
+    asked = bootstrap._PERMIT_WAIT_SECONDS + CRUN_SECONDS
+    assert save_media.DOWNLOAD_SECONDS + stored + asked < FUNCTIONS["SaveMediaFunction"]["Timeout"]
 
 
 def test_retries_for_a_caller_end_before_the_timeout() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from likeness.domain.generation import Generation, GenerationStatus, Media, PersonUse, SavedMedia
+from likeness.domain.generation import Generation, GenerationStatus, Media, PersonUse, SavedMedia, TaskReport
 from likeness.domain.session import Problem, Session, SessionStatus
 from likeness.domain.terms import ConsentStatus
 from likeness.errors import MediaNotFetched
@@ -55,20 +55,19 @@ class SaveMedia:
             media = ()
         if not media:
             self.media.erase(_prefix(before))  # also what an earlier invocation has saved
-        now = self.clock.now()
-        ended = replace(
-            before.ended(GenerationStatus.SUCCEEDED, now),
-            media=media,
-            media_problem=problem,
-            credits=before.report.credits,
-        )
-        if not end(self.store, ended, before):
+        if not end(self.store, self._ended(before, before.report, media, problem), before):
             current = self.store.get(generation_id)
             if current is not None and current.erased_at is not None:
                 self.media.erase(_prefix(before))  # the erasure had deleted what it found before the last file
-                if not current.is_over:
-                    return self(generation_id, polls)
+                if not current.is_over:  # its report is erased as well
+                    end(self.store, self._ended(current, before.report, (), _withheld("erased")), current)
         return done(polls, before.task_id)
+
+    def _ended(
+        self, generation: Generation, report: TaskReport, media: tuple[Media, ...], problem: Problem | None
+    ) -> Generation:
+        ended = generation.ended(GenerationStatus.SUCCEEDED, self.clock.now())
+        return replace(ended, media=media, media_problem=problem, credits=report.credits)
 
     def _withheld(self, generation: Generation) -> Problem | None:
         """Why the media may not be kept, by the people's rows as they are now."""
