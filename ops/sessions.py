@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from likeness.adapters.files import S3Files
 from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.generations import DynamoGenerations
 from likeness.adapters.table.items import decode_item, encode
 from likeness.adapters.table.receipts import DynamoReceipts
 from likeness.adapters.workflows import StepFunctions
@@ -36,12 +37,15 @@ from likeness.domain.session import Attempt, Session, SessionFilter, SessionStat
 from likeness.domain.terms import TermsPolicy
 from likeness.errors import NotFound
 from likeness.runtime.system import SystemClock
+from likeness.steps.generations.erase_generations import EraseGenerations
 from likeness.steps.onboarding.withdraw_consent import WithdrawConsent
 from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
 from ops.stack import Stack
 
 #: Receives of ten messages from a dead-letter queue: a sample, not all of them.
 _TRIES = 10
+#: How long an erasure may erase generations. Nothing waits for the command but its operator.
+_ERASURE_SECONDS = 3600.0
 _QUEUES = ("OnboardingDeadLetterQueue", "UploadDeadLetterQueue")
 _CONSOLES = {
     "aws": "console.aws.amazon.com",
@@ -59,6 +63,7 @@ class Sessions:
     def __init__(self, stack: Stack, *, on_aws: bool) -> None:
         self._stack, self._on_aws = stack, on_aws
         self._store = DynamoStore(stack.client("dynamodb"), stack.outputs["TableName"])
+        self._generations = DynamoGenerations(stack.client("dynamodb"), stack.outputs["TableName"])
 
     def newest(self, client_id: str, status: str | None, limit: int, cursor: str | None) -> dict[str, Any]:
         """Returns at most ``limit`` of a client's sessions, newest first, and the ``cursor`` of the rest or None.
@@ -123,7 +128,7 @@ class Sessions:
         caller = Caller(session.client_id)
         if by_person:
             caller = Caller(session.client_id, session_id=session_id, invite=session.invite)
-        WithdrawConsent(self._store, SystemClock(), TermsPolicy())(caller, session_id)
+        WithdrawConsent(self._store, SystemClock(), TermsPolicy(), self._generations)(caller, session_id)
         return self.consent(session_id)
 
     def client_of(self, session_id: str) -> str:
@@ -135,11 +140,13 @@ class Sessions:
 
     def erase(self, session_id: str) -> dict[str, Any]:
         """Erases a session by the step of ``DELETE /sessions/{id}``, as its client. Returns the tombstone."""
+        files, clock = S3Files(self._stack.client("s3"), self._stack.outputs["UploadBucketName"]), SystemClock()
         step = EraseSession(
             self._store,
-            S3Files(self._stack.client("s3"), self._stack.outputs["UploadBucketName"]),
+            files,
             StepFunctions(self._stack.client("stepfunctions"), self._stack.outputs["StateMachineArn"]),
-            SystemClock(),
+            clock,
+            EraseGenerations(self._generations, files, clock, _ERASURE_SECONDS),
         )
         return step(Caller(self.client_of(session_id)), session_id)
 

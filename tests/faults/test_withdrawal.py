@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.generations import DynamoGenerations
 from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.session import Session, SessionStatus
@@ -52,7 +53,8 @@ class Withdrawn:
                 session, self.assets = store.load(session_id)
                 assert session
                 caller = Caller(session.client_id, session_id=session_id)
-                WithdrawConsent(store, SystemClock(), TermsPolicy())(caller, session_id)
+                generations = DynamoGenerations(self.story.account.aws("dynamodb"), "Table")
+                WithdrawConsent(store, SystemClock(), TermsPolicy(), generations)(caller, session_id)
                 self.session = self.story.session()
             return None
 

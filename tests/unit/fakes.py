@@ -220,6 +220,10 @@ class FakeConsentTexts:
         return f"{name} in {language.value}"
 
 
+def no_generations(session_id: str) -> None:
+    """Erases the generations of a person who is in none."""
+
+
 @dataclass
 class FakePollHistory:
     """The history that a test sets for each kind, and the number of reads."""

@@ -33,7 +33,16 @@ from likeness.steps.onboarding.record_consent import RecordConsent
 from likeness.steps.upkeep.erase_session import EraseSession
 from tests.aws import isolated_aws_environment, make_table
 from tests.template_file import TEMPLATE
-from tests.unit.fakes import FakeClock, FakeConsentTexts, FakeCrun, FakeFiles, FakeQueue, FakeWorkflows, FixedKeys
+from tests.unit.fakes import (
+    FakeClock,
+    FakeConsentTexts,
+    FakeCrun,
+    FakeFiles,
+    FakeQueue,
+    FakeWorkflows,
+    FixedKeys,
+    no_generations,
+)
 
 BASE = "https://likeness.example/v1"
 CLIENT = Caller("acme")
@@ -157,7 +166,7 @@ def test_the_text_of_a_closed_session_is_not_read(harness: ConsentHarness) -> No
     def never() -> FakeConsentTexts:
         raise AssertionError("the texts were read")
 
-    EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock)(CLIENT, harness.id)
+    EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock, no_generations)(CLIENT, harness.id)
     read = GetSession(harness.store, harness.clock, 10, FakeFiles(), never)
     assert "consent_text" not in read.one(CLIENT, harness.id, "en")
 
@@ -173,7 +182,7 @@ def test_only_a_person_declines_and_only_before_a_consent(harness: ConsentHarnes
     assert refused.value.code == "consent_given"
     with pytest.raises(ConditionFailed):  # the consent was stored after the step had read the session
         harness.store.decline_consent(harness.id, harness.clock.now())
-    EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock)(CLIENT, harness.id)
+    EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock, no_generations)(CLIENT, harness.id)
     with pytest.raises(Conflict, match="redacted"):
         harness.step.decline(harness.person, harness.id)
 
@@ -261,7 +270,9 @@ def test_a_consent_that_the_client_reports_is_in_the_ledger_too(harness: Consent
 def test_the_ledger_outlives_the_session(harness: ConsentHarness) -> None:
     harness.step(harness.person, harness.id, harness.agreed())
     before = harness.ledger()
-    erased = EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock)(CLIENT, harness.id)
+    erased = EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock, no_generations)(
+        CLIENT, harness.id
+    )
     assert erased["status"] == "redacted"
     assert harness.ledger() == before
     with pytest.raises(Conflict):

@@ -29,7 +29,7 @@ from likeness.steps.onboarding.create_session import CreateSession
 from likeness.steps.onboarding.get_session import GetSession
 from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
 from tests.media import jpeg, wav
-from tests.unit.fakes import FakeConsentTexts
+from tests.unit.fakes import FakeConsentTexts, no_generations
 from tests.unit.step_harness import BASE, TABLE, StepHarness
 
 ACME = Caller("acme")
@@ -380,7 +380,7 @@ def test_nobody_finishes_before_the_face_check_or_after_the_erasure(harness: Ste
     with pytest.raises(Conflict) as caught:
         case.requests.finish(case.person, case.id)
     assert caught.value.code == "not_verified"
-    EraseSession(harness.store, harness.files, harness.workflows, harness.clock)(ACME, case.id)
+    EraseSession(harness.store, harness.files, harness.workflows, harness.clock, no_generations)(ACME, case.id)
     with pytest.raises(Conflict) as caught:
         case.requests.finish(ACME, case.id)
     assert caught.value.code == "conflict"
@@ -448,7 +448,9 @@ def test_finishing_is_an_event_and_changes_no_figures(case: Case) -> None:
 
 def test_an_erasure_removes_names_and_hints(case: Case) -> None:
     asset = case.arrive(case.register("front"))
-    EraseSession(case.harness.store, case.harness.files, case.harness.workflows, case.harness.clock)(ACME, case.id)
+    EraseSession(case.harness.store, case.harness.files, case.harness.workflows, case.harness.clock, no_generations)(
+        ACME, case.id
+    )
     assert (case.row.requests, case.asset(asset.id).request) == ({}, None)
     stored = case.harness.dynamodb.query(
         TableName=TABLE, KeyConditionExpression="pk = :pk",

@@ -23,6 +23,7 @@ from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
 from ops.client_keys import ClientKeys
 from tests.functions import cold_start
 from tests.unit.api_harness import KEY, Answer, ApiHarness, service
+from tests.unit.fakes import no_generations
 from tests.unit.step_harness import BASE, StepHarness
 
 SESSION = "/sessions/{session_id}"
@@ -259,7 +260,7 @@ def test_a_session_id_of_3000_characters(invites: InviteHarness, client: ApiHarn
 
 
 def test_an_erasure_with_an_invalid_id_reads_nothing(harness: StepHarness) -> None:
-    erase = EraseSession(None, harness.files, harness.workflows, harness.clock)  # type: ignore[arg-type]
+    erase = EraseSession(None, harness.files, harness.workflows, harness.clock, no_generations)  # type: ignore[arg-type]
     with pytest.raises(NotFound):
         erase(Caller("acme"), "x" * 3000)
     with pytest.raises(NotFound):

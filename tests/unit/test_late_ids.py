@@ -21,13 +21,16 @@ from likeness.steps.files.claim_assets import ClaimAssets
 from likeness.steps.files.next_action import PollPolicy
 from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
 from tests.template_file import ASL
+from tests.unit.fakes import no_generations
 from tests.unit.step_harness import TABLE, StepHarness
 
 ACME = Caller("acme")
 
 
 def erase(harness: StepHarness, session: Session) -> Any:
-    return EraseSession(harness.store, harness.files, harness.workflows, harness.clock)(ACME, session.id)
+    return EraseSession(harness.store, harness.files, harness.workflows, harness.clock, no_generations)(
+        ACME, session.id
+    )
 
 
 def save_group(harness: StepHarness, session: Session, group_id: str, number: int = 1) -> None:

@@ -16,6 +16,7 @@ from moto import mock_aws
 
 from likeness.adapters.table.client_keys import DynamoClientKeys
 from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.generations import DynamoGenerations
 from likeness.adapters.table.items import decode_item
 from likeness.adapters.table.receipts import DynamoReceipts
 from likeness.contracts.body import parse_body
@@ -47,7 +48,16 @@ from likeness.steps.onboarding.withdraw_consent import WithdrawConsent
 from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
 from tests.aws import isolated_aws_environment, make_table
 from tests.template_file import RESOURCES
-from tests.unit.fakes import FakeClock, FakeConsentTexts, FakeCrun, FakeFiles, FakeQueue, FakeWorkflows, FixedKeys
+from tests.unit.fakes import (
+    FakeClock,
+    FakeConsentTexts,
+    FakeCrun,
+    FakeFiles,
+    FakeQueue,
+    FakeWorkflows,
+    FixedKeys,
+    no_generations,
+)
 
 BASE = "https://likeness.example/v1"
 CLIENT = Caller("acme")
@@ -89,9 +99,9 @@ class Desk:
         terms = TermsPolicy(known=lambda: ["advertising"])
         self.sessions = CreateSession(store, links, self.files, keys, clock, 5, no_key, terms=terms)
         self.consent = RecordConsent(store, self.texts, clock, FakeQueue(), terms=terms)
-        self.withdraw = WithdrawConsent(store, clock, TermsPolicy())
+        self.withdraw = WithdrawConsent(store, clock, TermsPolicy(), DynamoGenerations(self.dynamodb, "Table"))
         self.read = GetSession(store, clock, 5, self.files, lambda: self.texts)
-        self.erase = EraseSession(store, self.files, FakeWorkflows(), clock)
+        self.erase = EraseSession(store, self.files, FakeWorkflows(), clock, no_generations)
         self.id = self.new()
         self.invited = Caller("acme", session_id=self.id)
 

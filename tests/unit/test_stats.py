@@ -26,7 +26,7 @@ from likeness.errors import Forbidden, InvalidRequest
 from likeness.steps.upkeep.erase_session import EraseSession
 from likeness.steps.upkeep.get_stats import GetStats
 from tests.aws import inventory
-from tests.unit.fakes import FakeClock, FakeFiles, FakeWorkflows
+from tests.unit.fakes import FakeClock, FakeFiles, FakeWorkflows, no_generations
 
 TODAY = date(2027, 1, 15)
 DAY = 86_400_000
@@ -372,7 +372,7 @@ def test_an_erased_session_counts_for_each_step_that_it_has_reached(harness: Sta
     stored = harness.store.get_session(one.id)
     assert stored
     assert (stored.checked_at, stored.passed_at, stored.active_at) == (1_800_000_001, 1_800_000_001, 1_800_000_010)
-    EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock)(Caller("acme"), one.id)
+    EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock, no_generations)(Caller("acme"), one.id)
     assert _funnel(harness) == reached
 
 
@@ -487,7 +487,7 @@ def test_an_erased_session_is_counted_without_its_failures(harness: StatsHarness
     harness.change(first, status=AssetStatus.FAILED, error=Problem("rejected", "What crun said of a face."))
     harness.change(second, status=AssetStatus.ACTIVE, submitted_at=1_800_000_000.0, activated_at=1_800_000_000.5)
     harness.store.record_failed_attempt(one.id, 1, "10010", failure("attempt_failed"), 1_800_000_000.0)
-    EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock)(Caller("acme"), one.id)
+    EraseSession(harness.store, FakeFiles(), FakeWorkflows(), harness.clock, no_generations)(Caller("acme"), one.id)
     (answer,) = harness.pages(1000)
     (day,) = answer["days"]
     assert (day["sessions"], day["statuses"], day["assets"]) == (1, {"redacted": 1}, {"redacted": 2})

@@ -23,6 +23,7 @@ from likeness.errors import ConditionFailed, StorageUnavailable, TooManyAttempts
 from likeness.steps.files.check_upload import CheckUpload, Upload
 from likeness.steps.files.register_asset import RegisterAsset
 from likeness.steps.upkeep.erase_session import EraseAsset, EraseSession
+from tests.unit.fakes import no_generations
 from tests.unit.step_harness import TABLE, StepHarness
 
 pytestmark = pytest.mark.slow
@@ -136,7 +137,7 @@ def test_a_form_that_is_requested_again_keeps_its_slot(harness: StepHarness) -> 
 
 def test_an_erased_session_counts_no_files_and_accepts_none(harness: StepHarness) -> None:
     one, made = filled(harness, 3)
-    EraseSession(harness.store, harness.files, harness.workflows, harness.clock)(ACME, one.id)
+    EraseSession(harness.store, harness.files, harness.workflows, harness.clock, no_generations)(ACME, one.id)
     erase(harness, made[0])
     with pytest.raises(ConditionFailed):
         harness.store.add_asset(replace(made[0], id="ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"))

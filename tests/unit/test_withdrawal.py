@@ -14,6 +14,7 @@ import pytest
 from likeness.adapters.consent_texts import ConsentTexts, read_purposes
 from likeness.adapters.table.due_items import DynamoDueItems
 from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.generations import DynamoGenerations
 from likeness.adapters.table.items import decode_item, encode, session_key
 from likeness.contracts.body import parse_body
 from likeness.contracts.consent import ConsentAgreed, Terms, terms_of_query
@@ -38,6 +39,7 @@ from likeness.steps.upkeep.erase_session import EraseSession
 from likeness.steps.upkeep.reconcile import Reconcile
 from tests.aws import inventory
 from tests.template_file import TEMPLATE
+from tests.unit.fakes import no_generations
 from tests.unit.step_harness import BASE, TABLE, StepHarness
 
 CLIENT = Caller("acme")
@@ -74,7 +76,7 @@ class Living:
             store, self.at.links(), self.at.files, self.at.keys, clock, max_attempts=5, terms=self.policy
         )
         self.record = RecordConsent(store, self.texts, clock, self.at.queue, terms=self.policy)
-        self.withdraw = WithdrawConsent(store, clock, self.policy)
+        self.withdraw = WithdrawConsent(store, clock, self.policy, DynamoGenerations(self.at.dynamodb, TABLE))
         self.read = GetSession(store, clock, 5, self.at.files, lambda: self.texts)
         self.register = RegisterAsset(store, self.at.files, clock)
         self.ids = Ids()
@@ -124,12 +126,13 @@ class Living:
     def reconcile(self, *, erase_after: float | None = None) -> None:
         """Runs reconcile on whatever is due."""
         at = self.at
-        erase = EraseSession(at.store, at.files, at.workflows, at.clock, by_policy=True)
+        erase = EraseSession(at.store, at.files, at.workflows, at.clock, no_generations, by_policy=True)
         start = StartOnboarding(at.store, at.workflows, at.clock)
         Reconcile(
             at.store, DynamoDueItems(at.dynamodb, TABLE), at.workflows, at.files, start,
             CheckUpload(at.store, at.files, at.queue, at.clock), at.clock, at.causes.append,
-            lambda: at.orphans.append(1), _fail, None if erase_after is None else erase, erase_after or 0.0,
+            lambda: at.orphans.append(1), _fail, lambda _: [],
+            None if erase_after is None else erase, erase_after or 0.0,
         )(at.clock.now() + 60)  # fmt: skip
 
 
@@ -339,7 +342,9 @@ def test_terms_are_changed_by_the_client_alone_while_the_session_is_open(living:
     with pytest.raises(NotFound):
         living.withdraw.ask(Caller("evil"), session_id, Terms(valid_days=1))
     assert living.withdraw.ask(CLIENT, session_id, Terms())["consent_terms"] is None, "it names nothing"
-    EraseSession(living.at.store, living.at.files, living.at.workflows, living.at.clock)(CLIENT, session_id)
+    EraseSession(living.at.store, living.at.files, living.at.workflows, living.at.clock, no_generations)(
+        CLIENT, session_id
+    )
     assert code_of(lambda: living.withdraw.ask(CLIENT, session_id, Terms(valid_days=1))) == "conflict"
 
 
@@ -523,7 +528,9 @@ def test_a_withdrawal_needs_an_open_session_and_its_own_caller(living: Living) -
             living.withdraw(outsider, session_id)
     with pytest.raises(Forbidden):
         living.withdraw(Caller("acme", session_id=session_id, invite=3), session_id)
-    EraseSession(living.at.store, living.at.files, living.at.workflows, living.at.clock)(CLIENT, session_id)
+    EraseSession(living.at.store, living.at.files, living.at.workflows, living.at.clock, no_generations)(
+        CLIENT, session_id
+    )
     assert code_of(lambda: living.withdraw(CLIENT, session_id)) == "conflict"
 
 

@@ -1,4 +1,4 @@
-"""Executions of the state machine on Step Functions."""
+"""Executions of a state machine on Step Functions."""
 
 from __future__ import annotations
 
@@ -63,12 +63,15 @@ class StepFunctions:
         """See the port. The event of a task's success has its output, even if no later write succeeded."""
         groups: list[FoundGroup] = []
         assets: list[FoundAsset] = []
+        tasks: dict[str, None] = {}
         for output in self._task_outputs(name):
             if output.get("outcome") == "verified":
                 groups.append(FoundGroup(int(output["attempt"]), output["group_id"], float(output["at"])))
             elif output.get("outcome") == "submitted" and "crun_asset_id" in output:
                 assets.append(FoundAsset(output["asset_id"], output["crun_asset_id"], output["resubmissions"]))
-        return Results(tuple(groups), tuple(assets))
+            elif output.get("task_id"):
+                tasks[output["task_id"]] = None
+        return Results(tuple(groups), tuple(assets), tuple(tasks))
 
     def _task_outputs(self, name: str) -> Iterator[dict[str, Any]]:
         """Yields the outputs of an execution's Lambda tasks in order. A history has at most 25,000 events."""

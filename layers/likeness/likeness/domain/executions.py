@@ -1,14 +1,18 @@
-"""Executions of the state machine: their names, their status, and the results in their histories.
+"""Executions of the state machines: their names, their status, and the results in their histories.
 
-A name is derived from the session's row, so starting an execution twice starts it once.
+A name is derived from the row of the session or the generation, so starting an execution twice starts it once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from likeness.domain.session import Attempt, Session
+
+if TYPE_CHECKING:  # few functions need it
+    from likeness.domain.generation import Generation
 
 #: A claim of the session's files starts a new generation. Only the newest ones may be running: an erasure stops them.
 _GENERATIONS = 2
@@ -40,6 +44,8 @@ class Results:
 
     groups: tuple[FoundGroup, ...] = ()
     assets: tuple[FoundAsset, ...] = ()
+    #: The ids of tasks. An execution makes one generation, so there is hardly ever more than one.
+    tasks: tuple[str, ...] = ()
 
 
 class ExecutionStatus(StrEnum):
@@ -88,3 +94,9 @@ def all_executions_of(session: Session) -> list[str]:
     """Every execution that may ever have run for a session, even if its row was restored from a backup."""
     names = [name for each in session.attempts.values() for name in validation_names(session.id, each, beyond=BEYOND)]
     return names + [f"{session.id}-g{generation}" for generation in range(session.generation + 1 + BEYOND)]
+
+
+def generation_names(generation: Generation) -> list[str]:
+    """Every execution that may ever have run for a generation, oldest first, even if its row was restored."""
+    further = range(1, generation.executions + 1 + BEYOND)
+    return [generation.id, *(f"{generation.id}-r{number}" for number in further)]

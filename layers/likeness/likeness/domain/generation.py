@@ -23,6 +23,8 @@ from likeness.errors import UpstreamRefused
 INTENT_LEASE_SECONDS = 50.0
 #: One call of TaskInfo for a generation in this time, however many callbacks arrive.
 ASK_SECONDS = 5.0
+#: The longest deadline that a deployment can have (parameter GenerationDeadlineSeconds).
+LONGEST_DEADLINE_SECONDS = 5 * 86_400.0
 #: The most people in one generation. A transaction holds 100 writes: a check and a use for each person, a check for
 #: each asset (50), the generation, its place in the list and the client's day.
 MAX_PEOPLE = 20
@@ -203,6 +205,11 @@ class Generation:
     def execution(self) -> str:
         """The name of its next execution."""
         return f"{self.id}-r{self.executions}" if self.executions else self.id
+
+    @property
+    def media_prefix(self) -> str:
+        """The beginning of the keys of its media."""
+        return f"generations/{self.id}/"
 
     @property
     def session_ids(self) -> list[str]:

@@ -62,8 +62,8 @@ class ConsentTerms:
 class Withdrawal:
     """A consent that was taken back at ``at`` (epoch seconds) by ``source``: ``person`` or ``client``.
 
-    ``in_flight`` names what had been sent to crun and could not be recalled: ``attempt:<number>``, ``asset:<id>``. It
-    is None until it was read, which happens after the withdrawal is stored.
+    ``in_flight`` names what had been sent to crun and could not be recalled: ``attempt:<number>``, ``asset:<id>``,
+    ``generation:<id>``. It is None until it was read, which happens after the withdrawal is stored.
     """
 
     at: float

@@ -88,6 +88,10 @@ class GenerationStore(Protocol):
         """The current generation (strongly consistent)."""
         ...
 
+    def load(self, generation_ids: Sequence[str]) -> list[Generation]:
+        """Those of these generations that exist, in the same order. Strongly consistent, in batches."""
+        ...
+
     def of_task(self, task_id: str) -> str | None:
         """The id of the generation with this task at crun (eventually consistent)."""
         ...

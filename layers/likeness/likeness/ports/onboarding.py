@@ -243,7 +243,7 @@ class ConsentTexts(Protocol):
 
 
 class Workflows(Protocol):
-    """Executions of the state machine ``onboard_person``."""
+    """Executions of one state machine: ``onboard_person`` or ``make_generation``."""
 
     def start(self, name: str, document: str) -> bool:
         """Starts an execution; returns False when one of that name exists, running or ended."""

@@ -12,7 +12,7 @@ from likeness.adapters.aws import CONFLICT_SECONDS, make_client, make_media_clie
 from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.domain.metrics import Metric
 from likeness.domain.terms import TermsPolicy
-from likeness.runtime.logging import logger, report, report_of_session, session_created
+from likeness.runtime.logging import logger, report, report_of_one, session_created
 from likeness.runtime.metrics import measure
 from likeness.runtime.settings import number, text
 from likeness.runtime.system import SystemClock
@@ -54,10 +54,12 @@ if TYPE_CHECKING:
     from likeness.steps.generations.cancel_generation import CancelGeneration
     from likeness.steps.generations.create_generation import CreateGeneration, Origin
     from likeness.steps.generations.create_task import CreateTask
+    from likeness.steps.generations.erase_generations import EraseGenerations
     from likeness.steps.generations.get_generation import GetGeneration
     from likeness.steps.generations.guard import Guard
     from likeness.steps.generations.poll_task import PollTask
     from likeness.steps.generations.receive_task import ReceiveTask
+    from likeness.steps.generations.reconcile_generations import ReconcileGenerations
     from likeness.steps.generations.save_media import SaveMedia
     from likeness.steps.generations.task_action import TaskPolicy
     from likeness.steps.notifications.manage_integration import ManageIntegration
@@ -87,6 +89,9 @@ if TYPE_CHECKING:
 _PERMIT_WAIT_SECONDS = 5.0
 #: How long a write retries when hundreds of files were dropped into the same session.
 _CROWD_SECONDS = 20.0
+#: How long one call erases generations. A repetition continues. It is within API Gateway's timeout of 29 s, with the
+#: session's own files.
+_ERASURE_SECONDS = 15.0
 # Creating a botocore client takes 20 ms, so each is created once.
 _clients: dict[str, Any] = {}
 
@@ -482,7 +487,7 @@ def withdraw_consent() -> WithdrawConsent:
     """The step of functions/withdraw_consent."""
     from likeness.steps.onboarding.withdraw_consent import WithdrawConsent
 
-    return WithdrawConsent(store(), SystemClock(), _configured_terms())
+    return WithdrawConsent(store(), SystemClock(), _configured_terms(), _generations())
 
 
 def check_use() -> CheckUse:
@@ -496,7 +501,13 @@ def erase_session() -> EraseSession:
     """The step of functions/erase_session."""
     from likeness.steps.upkeep.erase_session import EraseSession
 
-    return EraseSession(store(), _files(), _workflows(), SystemClock())
+    return EraseSession(store(), _files(), _workflows(), SystemClock(), _erase_generations())
+
+
+def _erase_generations() -> EraseGenerations:
+    from likeness.steps.generations.erase_generations import EraseGenerations
+
+    return EraseGenerations(_generations(), _files(), SystemClock(), _ERASURE_SECONDS)
 
 
 def erase_asset() -> EraseAsset:
@@ -619,6 +630,7 @@ def _task_policy() -> TaskPolicy:
 def create_task() -> CreateTask:
     """The step of functions/create_task."""
     from likeness.steps.generations.create_task import CreateTask
+    from likeness.steps.generations.erase_generations import EraseGenerations
 
     return CreateTask(
         _generations(), _crun_tasks("background"), _signing_keys(), SystemClock(), _task_policy(), time.sleep
@@ -648,6 +660,7 @@ def save_media() -> SaveMedia:
 def receive_task() -> ReceiveTask:
     """The step of functions/receive_task."""
     from likeness.steps.generations.receive_task import ReceiveTask
+    from likeness.steps.generations.reconcile_generations import ReconcileGenerations
 
     return ReceiveTask(
         _generations(), _crun_tasks("background"), _generation_workflows(), _signing_keys(), SystemClock()
@@ -749,6 +762,14 @@ def check_credits() -> CheckCredits:
     return CheckCredits(_crun(_rate_limiter("background").admit), partial(measure, Metric.CRUN_CREDITS_LEFT), report)
 
 
+def _reconcile_generations() -> ReconcileGenerations:
+    from likeness.adapters.table.due_items import DynamoDueItems
+    from likeness.steps.generations.reconcile_generations import ReconcileGenerations
+
+    due = DynamoDueItems(client("dynamodb"), text("TABLE_NAME"))
+    return ReconcileGenerations(_generations(), due, _generation_workflows(), SystemClock())
+
+
 def reconcile() -> Reconcile:
     """The step of functions/reconcile."""
     from likeness.adapters.table.due_items import DynamoDueItems
@@ -767,7 +788,10 @@ def reconcile() -> Reconcile:
         SystemClock(),
         _reconciled,
         partial(measure, Metric.POSSIBLE_ORPHAN),
-        report_of_session,
-        EraseSession(store(), _files(), _workflows(), SystemClock(), by_policy=True) if erases else None,
+        report_of_one,
+        _reconcile_generations(),
+        EraseSession(store(), _files(), _workflows(), SystemClock(), _erase_generations(), by_policy=True)
+        if erases
+        else None,
         number("WITHDRAWAL_GRACE_DAYS") * 86_400,
     )

@@ -135,9 +135,10 @@ def report_unexpected(error: Exception, **ids: str | None) -> None:
     logger.error("unexpected", extra={"error": type(error).__name__, "places": places, **ids})
 
 
-def report_of_session(error: Exception, session_id: str) -> None:
-    """Logs the error of one of many sessions: the codes of a LikenessError, or the place of a defect."""
-    with logger.append_context_keys(session_id=session_id):
+def report_of_one(error: Exception, identifier: str) -> None:
+    """Logs the error of one of many sessions or generations: the codes of a LikenessError, or the place of a defect."""
+    of = "generation_id" if identifier.startswith("gen_") else "session_id"
+    with logger.append_context_keys(**{of: identifier}):
         if isinstance(error, LikenessError):
             report(error)
         else:

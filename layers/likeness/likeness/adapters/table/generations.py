@@ -283,6 +283,12 @@ class DynamoGenerations:
         item = self._get(generation_key(generation_id))
         return generation_from(item) if item else None
 
+    def load(self, generation_ids: Sequence[str]) -> list[Generation]:
+        """See the port."""
+        wanted = dict.fromkeys(generation_ids)
+        by_id = {each.id: each for each in map(generation_from, self._batches([*map(generation_key, wanted)]))}
+        return [by_id[each] for each in wanted if each in by_id]
+
     def of_task(self, task_id: str) -> str | None:
         """See the port."""
         if not task_id or len(task_id.encode()) > _LONGEST_KEY:
@@ -318,14 +324,10 @@ class DynamoGenerations:
             rest = found[limit - 1][0]
         return GenerationPage([each for _, each in found[:limit]], _cursor(rest))
 
-    def _at(self, places: Sequence[str]) -> Iterator[tuple[str, Generation]]:
-        """Yields the generations at these places of a list, with the place, in the same order."""
-        keys = [generation_key(each.partition("#")[2]) for each in places]
-        by_id = {each.id: each for each in map(generation_from, self._batches(keys))}
-        for place in places:
-            generation = by_id.get(place.partition("#")[2])
-            if generation:
-                yield place, generation
+    def _at(self, places: Sequence[str]) -> list[tuple[str, Generation]]:
+        """Returns the generations at these places of a list, with the place, in the same order."""
+        by_id = {place.partition("#")[2]: place for place in places}
+        return [(by_id[each.id], each) for each in self.load(list(by_id))]
 
     def list_uses(self, session_id: str, *, limit: int, cursor: str | None = None, since: float = 0.0) -> UsePage:
         """See the port. Raises InvalidRequest for a cursor that is not valid."""

@@ -17,8 +17,10 @@ from likeness.domain.caller import Caller
 from likeness.domain.session import AttemptStatus, Session
 from likeness.domain.terms import TermsPolicy, Withdrawal, renewed_terms
 from likeness.errors import ConditionFailed, Conflict
+from likeness.ports.generations import GenerationStore
 from likeness.ports.store import Store
 from likeness.ports.system import Clock
+from likeness.steps.generations.list_in_flight import list_in_flight
 from likeness.steps.onboarding.get_session import own_session
 
 _CHANGED = "The session was changed at the same time"
@@ -33,6 +35,7 @@ class WithdrawConsent:
     store: Store
     clock: Clock
     terms: TermsPolicy
+    generations: GenerationStore
 
     def __call__(self, caller: Caller, session_id: str) -> dict[str, Any]:
         """Returns what the session shows of its consent, with what is in flight. Repeating it changes nothing.
@@ -62,9 +65,11 @@ class WithdrawConsent:
         session = caller.own(session, by_receipt=True)
         if session.withdrawal is None:
             raise Conflict(_CHANGED, retry_after=1)
+        at = session.withdrawal.at
+        videos = [f"generation:{each}" for each in list_in_flight(self.generations, session.id, at)]
         try:
             return self.store.record_in_flight(
-                session.id, session.withdrawal, _in_flight(session, assets, session.withdrawal.at)
+                session.id, session.withdrawal, [*_in_flight(session, assets, at), *videos]
             )
         except ConditionFailed:
             raise Conflict(_CHANGED, retry_after=1) from None

@@ -1,12 +1,13 @@
 """DELETE /sessions/{id} and …/assets/{asset_id}: erases a person's data and keeps a tombstone as proof.
 
 The session is marked first, so that running work finds it erased and stops. Then the executions are stopped, and the
-files and assets erased. The time of the erasure is stored last. Every part may be repeated after a failure.
+files, the generations that show the person and the assets erased. The time of the erasure is stored last. Every part
+may be repeated after a failure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,23 +29,28 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class EraseSession:
-    """Erases the caller's sessions."""
+    """Erases the caller's sessions. ``erase_generations(session_id)`` erases what generations contain of the person."""
 
     store: Store
     files: Files
     workflows: Workflows
     clock: Clock
+    erase_generations: Callable[[str], None]
     #: Whether an erasure that fails in the middle stays due, for reconcile, and only withdrawn sessions are erased.
     by_policy: bool = False
 
     def __call__(self, caller: Caller, session_id: str) -> dict[str, Any]:
-        """Returns the tombstone's view. Raises NotFound, and Forbidden for a person without a receipt."""
+        """Returns the tombstone's view. Raises NotFound, and Forbidden for a person without a receipt.
+
+        Raises StorageUnavailable, after which a repetition continues.
+        """
         session = self._mark(caller, session_id)
         for name in executions_of(session):
             if not _may_hold_a_group(session, name):
                 self.workflows.stop(name)
         self.files.erase(f"uploads/{session.id}/")
         self.files.erase(f"inbox/{session.id}/")
+        self.erase_generations(session.id)
         now = self.clock.now()
         assets = self.store.list_assets(session.id)
         _record_earlier_ids(self.store, session.id, assets)

@@ -1,7 +1,8 @@
 """Restarts or ends work that has stopped, for any reason. Runs on a schedule.
 
 Messages and executions only start work quickly; the table is the record of open work. Every action here may be
-repeated, and a session is not changed while one of its executions is running.
+repeated, and a session is not changed while one of its executions is running. Generations are due in the same index
+(steps/generations/reconcile_generations.py).
 """
 
 from __future__ import annotations
@@ -50,9 +51,10 @@ _GIVEN_UP = "upstream_unavailable"
 
 
 class Reconciled(TypedDict):
-    """How many sessions were checked, how often work was restarted, and how many sessions failed."""
+    """How many sessions and generations were checked, how often work was restarted, and how many of them failed."""
 
     sessions: int
+    generations: int
     reconciled: int
     failed: int
 
@@ -74,7 +76,8 @@ class Reconcile:
     """Checks the due items once.
 
     ``reconciled(cause)`` counts each restart, and ``possible_orphan()`` each file that was given up in the middle of
-    its submission. ``failed(error, session_id)`` reports a session that could not be processed.
+    its submission. ``failed(error, id)`` reports a session or a generation that could not be processed.
+    ``generations(item)`` checks a generation.
     """
 
     store: Store
@@ -87,32 +90,34 @@ class Reconcile:
     reconciled: Callable[[Cause], None]
     possible_orphan: Callable[[], None]
     failed: Callable[[Exception, str], None]
+    generations: Callable[[DueItem], list[Cause]]
     #: Erases a session whose consent was withdrawn, and how many seconds after that; None keeps it.
     erase: EraseSession | None = None
     erase_after_seconds: float = 0.0
 
     def __call__(self, until: float) -> Reconciled:
-        """Returns the counts. Starts no further session after ``until`` (epoch seconds)."""
-        by_session: dict[str, list[DueItem]] = {}
+        """Returns the counts. Starts no further session or generation after ``until`` (epoch seconds)."""
+        by_id: dict[str, list[DueItem]] = {}
         for item in self.due.oldest(self.clock.now(), MAX_ITEMS_PER_RUN):
-            by_session.setdefault(item.session_id, []).append(item)
-        counts: Reconciled = {"sessions": 0, "reconciled": 0, "failed": 0}
+            by_id.setdefault(item.generation_id or item.session_id, []).append(item)
+        counts: Reconciled = {"sessions": 0, "generations": 0, "reconciled": 0, "failed": 0}
         in_a_row = 0
-        for session_id, items in by_session.items():
+        for identifier, items in by_id.items():
             if self.clock.now() > until or in_a_row >= _FAILURES:
                 break
-            counts["sessions"] += 1
+            is_generation = items[0].generation_id is not None
+            counts["generations" if is_generation else "sessions"] += 1
             try:
-                causes = self._session(session_id, items)
+                causes = self.generations(items[0]) if is_generation else self._session(identifier, items)
                 in_a_row = 0
-            except LikenessError as error:  # a dependency is unavailable, at least for this session
-                self.failed(error, session_id)
+            except LikenessError as error:  # a dependency is unavailable, at least for this one
+                self.failed(error, identifier)
                 counts["failed"] += 1
                 in_a_row += 1
                 self._postpone(items, _TEMPORARY_SECONDS)
                 continue
             except Exception as error:  # a row that this version cannot read, or a bug
-                self.failed(error, session_id)
+                self.failed(error, identifier)
                 counts["failed"] += 1
                 self._postpone(items, _POSTPONED_SECONDS)
                 continue
