@@ -124,8 +124,8 @@ class SimulatedAws:
     #: Route and trace root of each API request.
     traced: list[tuple[str, str]] = field(default_factory=list)
     lookups: list[Lookup] = field(default_factory=list)
-    #: Functions that get a faulty store, to test that the harness detects it.
-    spoiled: dict[str, type[DynamoStore]] = field(default_factory=dict)
+    #: Functions whose step gets a fault, to test that the harness detects it: each is given the step, and returns it.
+    spoiled: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     #: Whether ``reconcile`` runs every five minutes.
     reconciles: bool = True
     #: Functions that fail for now, and the time at which they work again.
@@ -255,8 +255,7 @@ class SimulatedAws:
     def _start(self, function: str) -> ModuleType:
         app = cold_start(function)
         if function in self.spoiled:
-            store = self.spoiled[function](bootstrap.client("dynamodb"), "Table")
-            setattr(app, function, replace(getattr(app, function), store=store))
+            setattr(app, function, self.spoiled[function](getattr(app, function)))
         return app
 
     def _collect_logs(self, text: str) -> None:
@@ -586,6 +585,11 @@ def _state_machine(logical_id: str) -> str:
 @functools.cache
 def _granted() -> frozenset[Permission]:
     return frozenset(granted(deployed(template())))
+
+
+def with_store(store: Callable[[Any, str], object], name: str = "store") -> Callable[[Any], Any]:
+    """Returns what gives a step another store, which is its field ``name``; see ``SimulatedAws.spoiled``."""
+    return lambda step: replace(step, **{name: store(bootstrap.client("dynamodb"), "Table")})
 
 
 class SharedAccount:
