@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from tests.aws import isolated_aws_environment
-from tests.template_file import ASL, RESOURCES, ROOT
+from tests.template_file import MACHINES, RESOURCES, ROOT
 
 # The translator imports jsonschema, which builds grammars of international addresses for a second; no template has one.
 with pytest.MonkeyPatch.context() as _without:
@@ -173,11 +173,14 @@ def used_by_the_platform(resources: Mapping[str, Any]) -> set[Permission]:
 
 
 def used_by_the_machine(resources: Mapping[str, Any]) -> set[Permission]:
-    """Returns what the states of the state machine call."""
-    name = "OnboardPerson"
+    """Returns what the states of the state machines call."""
+    return set().union(*(_used_by(resources, name, machine) for name, machine in MACHINES.items()))
+
+
+def _used_by(resources: Mapping[str, Any], name: str, machine: Mapping[str, Any]) -> set[Permission]:
     meant = resources[name]["Properties"]["DefinitionSubstitutions"]
     found = set()
-    for state in _states(ASL):
+    for state in _states(machine):
         if state.get("Resource") == "arn:${Partition}:states:::dynamodb:updateItem":
             placeholder, action = state["Parameters"]["TableName"], "dynamodb:UpdateItem"
         elif state.get("Resource") == "arn:${Partition}:states:::lambda:invoke":
