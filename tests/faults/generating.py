@@ -180,7 +180,8 @@ class Generating:
         """Sends crun's callback of each task as of now."""
         crun = self.account.simulator.generation
         return [
-            self.account.report_task(str(url), data) for url, data in (crun.callback_of(each, body) for each in self.tasks)
+            self.account.report_task(str(url), data)
+            for url, data in (crun.callback_of(each, body) for each in self.tasks)
         ]
 
     # -- what there is now --------------------------------------------------------------------------------------------

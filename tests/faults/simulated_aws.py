@@ -313,6 +313,7 @@ class SimulatedAws:
             headers={"x-api-key": key or self.client_key},
             query={name: [value] for name, value in query.items()},
         )
+        event["requestContext"]["requestId"] = f"request-{next(_REQUESTS)}"
         return self._integration(function, event)
 
     def browser(self, url: str) -> Answer:
@@ -499,12 +500,17 @@ class SimulatedAws:
             self._begin_execution(body["name"], body["input"], body["stateMachineArn"])
 
 
+#: The numbers of requests to crun's own routes. Each has an id of its own, which no other request has.
+_REQUESTS = itertools.count(1)
 #: crun's own routes, by the last part of their paths.
 _CRUN_ROUTES = {
     "visual-validate-session": ("POST", "open_validation"),
     "visual-validate-result": ("GET", "get_result"),
     "asset-upload": ("POST", "fetch_asset"),
     "asset-info": ("GET", "get_result"),
+    "CreateTask": ("POST", "relay_task"),
+    "EstimateTask": ("POST", "relay_task"),
+    "TaskInfo": ("GET", "get_task"),
 }
 _FUNCTION_OF = {
     ("POST", "/sessions"): "create_session",
@@ -526,13 +532,6 @@ _FUNCTION_OF = {
     ("GET", "/receipt"): "issue_receipt",
     ("GET", "/sessions/{session_id}/use"): "check_use",
     ("POST", "/use-checks"): "check_use",
-    ("POST", "/generations"): "create_generation",
-    ("POST", "/generations/estimate"): "create_generation",
-    ("GET", "/generations"): "get_generation",
-    ("GET", "/generations/{generation_id}"): "get_generation",
-    ("GET", "/sessions/{session_id}/uses"): "get_generation",
-    ("POST", "/generations/{generation_id}/cancel"): "cancel_generation",
-    ("DELETE", "/generations/{generation_id}"): "cancel_generation",
     ("POST", "/sessions/{session_id}/assets"): "register_asset",
     ("POST", "/sessions/{session_id}/assets/{asset_id}/retry"): "register_asset",
     ("POST", "/sessions/{session_id}/requests"): "request_files",
