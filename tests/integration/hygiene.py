@@ -35,11 +35,11 @@ FACTS = IDS | {
 MESSAGES = {
     "asset erased", "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked",
     "consent withdrawn", "credits", "crun called", "event published", "events left", "generation canceled",
-    "generation erased", "generation requested", "inventory", "invite renewed",
-    "invite revoked", "message given up", "message read", "receipt issued", "reconciled", "refused", "result looked up",
-    "session created", "session erased", "task relayed", "upload checked", "webhook",
+    "generation erased", "generation requested", "inventory", "invite renewed", "invite revoked", "media saved",
+    "message given up", "message read", "receipt issued", "reconciled", "refused", "result looked up",
+    "session created", "session erased", "task created", "task polled", "task relayed", "upload checked", "webhook",
 }  # fmt: skip
-DIMENSIONS = {"service", "cause", "code", "call", "outcome"}
+DIMENSIONS = {"service", "cause", "code", "call", "outcome", "status"}
 #: What Lambda itself writes about an invocation, and the traceback of an error that a task raised to be retried: lines
 #: of code, and an error of the application, whose message quotes no input.
 OF_THE_RUNTIME = re.compile(
@@ -48,7 +48,7 @@ OF_THE_RUNTIME = re.compile(
     # The emulator also prints what an error was caused by, such as a call that took too long on a busy machine.
     r"(During handling of|The above exception was).*|(urllib3|botocore)\.exceptions\.\w+: .*|TimeoutError: timed out|"
 )
-EXECUTION_NAME = re.compile(r"ses_[0-9A-HJKMNP-TV-Z]{26}-(a\d+(-check|-r\d+)?|g\d+)")
+EXECUTION_NAME = re.compile(r"ses_[0-9A-HJKMNP-TV-Z]{26}-(a\d+(-check|-r\d+)?|g\d+)|gen_[0-9A-HJKMNP-TV-Z]{26}(-r\d+)?")
 IDS_AND_CODES = re.compile(r"[\w:./-]{0,120}")
 
 
@@ -87,7 +87,8 @@ class Remains:
 
 def _histories(stack: Stack) -> dict[str, str]:
     sfn = emulator.client("stepfunctions", stack.emulator_endpoint)
-    pages = sfn.get_paginator("list_executions").paginate(stateMachineArn=stack.outputs["StateMachineArn"])
+    machines = [stack.outputs[each] for each in ("StateMachineArn", "GenerationStateMachineArn")]
+    pages = [page for arn in machines for page in sfn.get_paginator("list_executions").paginate(stateMachineArn=arn)]
     found = {}
     for execution in [each for page in pages for each in page["executions"]]:
         arn = execution["executionArn"]
@@ -115,6 +116,7 @@ def no_secret_is_in_any_log_or_execution(remains: Remains, canaries: Canaries) -
     assert not leaked
     assert not re.search(r"X-Amz-Signature=[0-9a-f]{16}", text)
     assert "/callback/ses_" not in text
+    assert "/task/gen_" not in text
 
 
 def no_name_or_reference_is_in_a_log_or_execution(remains: Remains, canaries: Canaries) -> None:
