@@ -43,6 +43,8 @@ JOB = "/api/v1/client/job/"
 MODEL = "bytedance/seedance2-0-r2v"
 #: A prompt that no log may contain.
 PROMPT = "[Image1] hums a secret tune"
+#: An input without an asset.
+NOBODY = {"prompt": PROMPT, "reference_images": ["https://app.example.com/a.jpg"], "duration": 4}
 
 
 @dataclass
@@ -350,7 +352,7 @@ def test_a_refusal_of_the_account_is_the_same(
             with pytest.raises(Refused, match=str(code)):
                 side.api.upload("front", "Image", side.files["front"].url(), group_id)
             with pytest.raises(Refused, match=str(code)):
-                side.api.create_task(MODEL, {"prompt": PROMPT})
+                side.api.create_task(MODEL, NOBODY)
     finally:
         settings(crun, **before)
     answers = [[(call, status, body["code"]) for call, status, body in side.api.answers] for side in (bare, facade)]
@@ -466,42 +468,39 @@ class TaskCallbacks:
 
 @pytest.mark.parametrize("code", [429, 455])
 def test_a_burst_does_not_stop_a_video(bare: Side, facade: Side, crun: SimulatorControl, code: int) -> None:
-    content = {"prompt": PROMPT, "reference_images": ["https://app.example.com/a.jpg"], "duration": 4}
     for call in ("create_task", "task_info"):
         crun.fault(call=call, kind="both", code=code, times=3, retry_after=1)
         with pytest.raises(Refused, match=str(code)):
-            generate(bare.api, MODEL, content, pause=0.5)
+            generate(bare.api, MODEL, NOBODY, pause=0.5)
         crun.calm()
     for call in ("create_task", "task_info"):
         crun.fault(call=call, kind="both", code=code, times=3, retry_after=1)
-    assert generate(facade.api, MODEL, content, pause=0.5)["status"] == "success"
+    assert generate(facade.api, MODEL, NOBODY, pause=0.5)["status"] == "success"
 
 
 def test_a_lost_answer_at_task_info_does_not_stop_a_video(bare: Side, facade: Side, crun: SimulatorControl) -> None:
-    content = {"prompt": PROMPT, "reference_images": ["https://app.example.com/a.jpg"], "duration": 4}
     crun.fault(call="task_info", kind="reset", times=1)
     with pytest.raises((Refused, requests.RequestException)):
-        generate(bare.api, MODEL, content, pause=0.5)
+        generate(bare.api, MODEL, NOBODY, pause=0.5)
     crun.calm()
     crun.fault(call="task_info", kind="reset", times=2)
-    assert generate(facade.api, MODEL, content, pause=0.5)["status"] == "success"
+    assert generate(facade.api, MODEL, NOBODY, pause=0.5)["status"] == "success"
 
 
 def test_a_callback_that_never_comes_from_crun_comes_from_likeness(
     bare: Side, facade: Side, crun: SimulatorControl
 ) -> None:
-    content = {"prompt": PROMPT, "reference_images": ["https://app.example.com/a.jpg"], "duration": 4}
     before = settings(crun, callback_times=0)
     try:
         with TaskCallbacks() as receiver:
-            lost = bare.api.create_task(MODEL, content, receiver.url)
-            kept = facade.api.create_task(MODEL, content, receiver.url)
+            lost = bare.api.create_task(MODEL, NOBODY, receiver.url)
+            kept = facade.api.create_task(MODEL, NOBODY, receiver.url)
             came = receiver.of(kept, 90)
             assert came
             assert receiver.of(lost, 0.5) is None
     finally:
         settings(crun, **before)
-    assert came["param"] == {"model": MODEL, "callback_url": receiver.url, "input": content}
+    assert came["param"] == {"model": MODEL, "callback_url": receiver.url, "input": NOBODY}
     now = facade.api.task_info(kept)
     for each in (came, now):
         assert requests.get(each["result"].pop("media_urls")[0], timeout=40).status_code == 200
@@ -511,8 +510,7 @@ def test_a_callback_that_never_comes_from_crun_comes_from_likeness(
 def test_a_media_link_still_works_when_cruns_is_dead(
     bare: Side, facade: Side, crun: SimulatorControl, tmp_path: Path
 ) -> None:
-    content = {"prompt": PROMPT, "reference_images": ["https://app.example.com/a.jpg"], "duration": 4}
-    tasks = [side.api.create_task(MODEL, content) for side in (bare, facade)]
+    tasks = [side.api.create_task(MODEL, NOBODY) for side in (bare, facade)]
     found = []
     for side, task in zip((bare, facade), tasks, strict=True):
         deadline = time.monotonic() + 90
@@ -553,7 +551,7 @@ def test_a_task_of_another_client_or_with_its_asset_is_not_found(
         other.api.create_task(MODEL, wanted(done))
     assert other.ask("GET", "../account/balance").json()["data"] == {"balance": 5.0}
     with pytest.raises(Refused, match="402"):
-        other.api.create_task(MODEL, {"prompt": PROMPT, "duration": 4})
+        other.api.create_task(MODEL, NOBODY)
 
 
 def test_polls_for_results_and_assets_do_not_call_crun(facade: Side, crun: SimulatorControl) -> None:
