@@ -60,8 +60,8 @@ def deployable(built: Path, scratch: Path, python: str, parameters: Mapping[str,
     """Writes a template that MiniStack can deploy next to ``built``, and returns it; layers are linked in ``scratch``.
 
     MiniStack reads a queue only when MaximumConcurrency is a number, but its parameters are text: the number is written
-    into the template, from ``parameters`` or the default. ``python`` is the version of the functions, such as 3.13. It
-    takes the values on and off for booleans, which no value of a parameter equals: they are not listed.
+    into the template, from ``parameters`` or the default. It reads ``on`` and ``off`` as booleans, which no parameter
+    equals: their AllowedValues are left out. ``python`` is the version of the functions, such as 3.13.
     """
     template = yaml.safe_load(built.read_text())  # a built template has no short forms
     without_expressions(template)

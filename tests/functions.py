@@ -29,6 +29,8 @@ FUNCTIONS = (
     "open_validation",
     "get_result",
     "fetch_asset",
+    "relay_task",
+    "get_task",
     "erase_session",
     "get_session",
     "get_stats",

@@ -30,6 +30,8 @@ _UPLOAD = (
     " responds before it fetches the file."
 )
 _SESSION = "Likeness also sends a message, stores a row and writes to the rate limiter."
+_TASK = "Likeness also checks the person, stores the row with its ledger and the intent, and starts the execution."
+_MODEL = "bytedance/seedance2-0-r2v"
 
 
 def rows() -> list[Row]:
@@ -46,8 +48,11 @@ def _sides(stack: Stack, callbacks: Callbacks) -> dict[str, CrunApi]:
     origin = stack.api_url.removesuffix("/v1")
     keys = ClientKeys(emulator.client("dynamodb", stack.emulator_endpoint), stack.outputs["TableName"])
     key = keys.add("bench", [callbacks.url.rpartition("/")[0]])
-    # A token can be looked up several times, and a file is checked immediately.
-    easy = {"token_mode": "reusable", "fetch_delay_seconds": 0, "settle_min_seconds": 0, "settle_max_seconds": 0}
+    # A token can be looked up several times, a file is checked immediately, and no film is rendered meanwhile.
+    easy = {
+        "token_mode": "reusable", "fetch_delay_seconds": 0, "settle_min_seconds": 0, "settle_max_seconds": 0,
+        "balance": 1e9, "task_outcomes": [{"outcome": "never"}],
+    }  # fmt: skip
     requests.post(f"{stack.simulator_url}/_sim/settings", json=easy, timeout=10).raise_for_status()
     return {"crun": CrunApi(f"{origin}/crun", stack.crun_api_key), "likeness": CrunApi(stack.api_url, key)}
 
@@ -67,17 +72,24 @@ def _rows(sides: dict[str, CrunApi], floor: Idle, callbacks: Callbacks, url: str
         least = median["request"] + (median[f"crun {call}"] if calls_crun else 0)
         return Row("drop_in", call, median[f"likeness {call}"], "s", least, goal, note=note)
 
-    calls = ("visual-validate-session", "visual-validate-result", "asset-upload", "asset-info")
+    calls = (
+        "visual-validate-session", "visual-validate-result", "asset-upload", "asset-info", "CreateTask", "TaskInfo",
+    )  # fmt: skip
     return [
         row(calls[0], 2.0, _SESSION, calls_crun=True),
         row(calls[1], 1.5),
         row(calls[2], 3.0, _UPLOAD, calls_crun=True),
         row(calls[3], 1.5),
+        row(calls[4], 3.0, _TASK, calls_crun=True),
+        row(calls[5], 1.5),
     ]
 
 
 def _one_repetition(api: CrunApi, callbacks: Callbacks, url: str) -> dict[str, float]:
-    """Onboards one person with one file; times the result when it is available, and the file when it is Active."""
+    """Onboards one person with one file, and creates a task.
+
+    Times the result when it is available, and the file when it is Active.
+    """
     found: dict[str, float] = {}
 
     def timed(call: str, act: Callable[[], Any]) -> Any:
@@ -95,4 +107,7 @@ def _one_repetition(api: CrunApi, callbacks: Callbacks, url: str) -> dict[str, f
     while api.info(asset_id)["Status"] == "Processing" and time.monotonic() < deadline:
         time.sleep(0.2)
     timed("asset-info", lambda: api.info(asset_id))
+    shown = {"prompt": "[Image1] waves.", "reference_images": [f"asset://{asset_id}"], "duration": 4}
+    task_id = timed("CreateTask", lambda: api.create_task(_MODEL, shown))
+    timed("TaskInfo", lambda: api.task_info(task_id))
     return found

@@ -1,4 +1,4 @@
-"""A program written for crun, and its user: both retry when a response is lost."""
+"""Programs written for crun, and their users: they retry when a response is lost, except for CreateTask."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from likeness.adapters.aws import make_client
+from likeness.adapters.table.generations import DynamoGenerations
+from likeness.domain.generation import Generation, GenerationFilter
 from local.crun_script import serving
+from tests.faults.generating import MODEL, Person, place_person
 from tests.faults.onboarding import FACES, GaveUp, take_check
-from tests.faults.simulated_aws import SimulatedAws, Story
+from tests.faults.simulated_aws import Answer, SimulatedAws, Story
 
 CALLBACK = "https://shop.example/done?order=1#top"
+#: What a video shows. It must not be in any log.
+VIDEO_PROMPT = "[Image1] walks along a secret beach"
 _TRIES = 40
 #: How long it polls until a file is Active, in seconds.
 _TIMEOUT_SECONDS = 2 * 3600
@@ -25,6 +31,66 @@ def served_face() -> Iterator[str]:
     with TemporaryDirectory() as folder, serving(Path(folder)) as url:
         (Path(folder) / "front.jpg").write_bytes(FACES[0])
         yield f"{url}/front.jpg"
+
+
+@dataclass
+class VideoCaller:
+    """One video of a person who has active pictures. ``task_id`` is empty when no response had one.
+
+    A program of crun's never repeats CreateTask after a response that says nothing about the task. ``refusals`` are the
+    responses after which it tried again, because crun had no task.
+    """
+
+    account: SimulatedAws
+    person: Person | None = None
+    task_id: str = ""
+    info: dict[str, Any] = field(default_factory=dict)
+    #: The response to the last CreateTask.
+    answer: Answer = field(default_factory=lambda: Answer(0))
+    refusals: int = 0
+
+    def __post_init__(self) -> None:
+        self.person = self.person or place_person(self.account, 1)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The request, with crun's ids alone."""
+        assert self.person
+        images = [f"asset://{each}" for each in self.person.assets.values()]
+        shown = {
+            "prompt": VIDEO_PROMPT,
+            "reference_images": images,
+            "duration": 4,
+            "resolution": "480p",
+            "audio": False,
+        }
+        return {"model": MODEL, "input": shown}
+
+    def story(self) -> Story:
+        """Runs from CreateTask until the task is over, or until it is not known whether there is one."""
+        for _ in range(_TRIES):
+            self.answer = self.account.crun_route("CreateTask", body=self.body)
+            if self.answer.status not in (429, 455):
+                break
+            self.refusals += 1
+            yield 5
+        if self.answer.status != 200:
+            return
+        self.task_id = self.answer.body["data"]["task_id"]
+        for _ in range(_TIMEOUT_SECONDS // 5):
+            yield 5
+            answer = self.account.crun_route("TaskInfo", task_id=self.task_id)
+            if answer.status == 200:
+                self.info = answer.body["data"]
+                if self.info["status"] not in ("pending", "running"):
+                    return
+            else:
+                assert answer.status in (429, 455, 500, 502), answer
+
+    def generations(self) -> list[Generation]:
+        """Returns the client's generations."""
+        store = DynamoGenerations(make_client("dynamodb"), "Table")
+        return store.list_generations("acme", limit=100, cursor=None, wanted=GenerationFilter()).generations
 
 
 @dataclass

@@ -20,6 +20,8 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from moto.core.models import botocore_stubber
 
 CRUN_CALLS = "/api/v1/client/"
+#: The downloads of a generation's media, which are no calls of the API.
+MEDIA = "/media/"
 _THROTTLED = b'{"code": 429, "message": "rate limited", "data": null}'
 
 
@@ -200,22 +202,31 @@ class FaultInjector:
 
     @contextmanager
     def over_http(self) -> Iterator[None]:
-        """Numbers requests to crun, too, in the block."""
-        real = urllib3.PoolManager.urlopen
+        """Numbers requests to crun, and downloads of its media, too, in the block."""
+        real, download = urllib3.PoolManager.urlopen, urllib3.HTTPConnectionPool.urlopen
 
         def urlopen(pool: urllib3.PoolManager, method: str, url: str, **options: Any) -> urllib3.BaseHTTPResponse:
             if self._by is None or CRUN_CALLS not in url:
                 return real(pool, method, url, **options)
             return self._crun(lambda: real(pool, method, url, **options), url)
 
+        def downloaded(
+            pool: urllib3.HTTPConnectionPool, method: str, url: str, *more: Any, **options: Any
+        ) -> urllib3.BaseHTTPResponse:
+            if self._by is None or not url.startswith(MEDIA):
+                return download(pool, method, url, *more, **options)
+            return self._crun(lambda: download(pool, method, url, *more, **options), MEDIA)
+
         urllib3.PoolManager.urlopen = urlopen  # type: ignore[assignment, method-assign]
+        urllib3.HTTPConnectionPool.urlopen = downloaded  # type: ignore[assignment, method-assign]
         try:
             yield
         finally:
             urllib3.PoolManager.urlopen = real  # type: ignore[method-assign]
+            urllib3.HTTPConnectionPool.urlopen = download  # type: ignore[method-assign]
 
     def _crun(self, real: Callable[[], urllib3.BaseHTTPResponse], url: str) -> urllib3.BaseHTTPResponse:
-        operation = url.partition("?")[0].rpartition("/")[2]
+        operation = url.partition("?")[0].rstrip("/").rpartition("/")[2]
         fault = self._number("crun", operation)
         if fault is Fault.FAILS:
             raise urllib3.exceptions.ConnectTimeoutError

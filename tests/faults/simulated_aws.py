@@ -65,6 +65,9 @@ _ASYNC_RETRIES = (60.0, 120.0)
 _VISIBILITY_SECONDS = float(RESOURCES["OnboardingQueue"]["Properties"]["VisibilityTimeout"])
 _MAX_RECEIVES = RESOURCES["OnboardingQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
 _WATCHED = ("dynamodb", "events", "sqs", "s3", "secretsmanager", "stepfunctions")
+#: The prefixes of the upload bucket whose new objects are events of ``check_upload``.
+_CREATED = RESOURCES["CheckUploadFunction"]["Properties"]["Events"]["Created"]["Properties"]["Pattern"]["detail"]
+_UPLOADS = tuple(each["prefix"] for each in _CREATED["object"]["key"])
 #: The template's interval between runs of reconcile.
 _TICK_SECONDS = 300
 #: Longer than every Retry of the state machine, and every redelivery by SQS or S3.
@@ -110,6 +113,8 @@ class SimulatedAws:
     now: float = START
     warm: dict[str, ModuleType] = field(default_factory=dict)
     executions: dict[str, str] = field(default_factory=dict)
+    #: The input of each execution, as text.
+    inputs: dict[str, str] = field(default_factory=dict)
     metrics: list[str] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     undelivered: list[dict[str, Any]] = field(default_factory=list)
@@ -119,8 +124,8 @@ class SimulatedAws:
     #: Route and trace root of each API request.
     traced: list[tuple[str, str]] = field(default_factory=list)
     lookups: list[Lookup] = field(default_factory=list)
-    #: Functions that get a faulty store, to test that the harness detects it.
-    spoiled: dict[str, type[DynamoStore]] = field(default_factory=dict)
+    #: Functions whose step gets a fault, to test that the harness detects it: each is given the step, and returns it.
+    spoiled: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     #: Whether ``reconcile`` runs every five minutes.
     reconciles: bool = True
     #: Functions that fail for now, and the time at which they work again.
@@ -218,6 +223,7 @@ class SimulatedAws:
         self._visited.clear()
         self.warm.clear()
         self.executions.clear()
+        self.inputs.clear()
         self.state_machine.outputs.clear()
         self.broken_until.clear()
         self._agenda.clear()
@@ -249,8 +255,7 @@ class SimulatedAws:
     def _start(self, function: str) -> ModuleType:
         app = cold_start(function)
         if function in self.spoiled:
-            store = self.spoiled[function](bootstrap.client("dynamodb"), "Table")
-            setattr(app, function, replace(getattr(app, function), store=store))
+            setattr(app, function, self.spoiled[function](getattr(app, function)))
         return app
 
     def _collect_logs(self, text: str) -> None:
@@ -308,6 +313,7 @@ class SimulatedAws:
             headers={"x-api-key": key or self.client_key},
             query={name: [value] for name, value in query.items()},
         )
+        event["requestContext"]["requestId"] = f"request-{next(_REQUESTS)}"
         return self._integration(function, event)
 
     def browser(self, url: str) -> Answer:
@@ -324,13 +330,13 @@ class SimulatedAws:
         )
         return self._integration("receive_callback", event)
 
-    def task_callback(self, url: str, body: object = None) -> Answer:
-        """Calls the URL of a task, as crun does."""
-        path = "/task/" + url.partition("/task/")[2]
-        resource = "/task/{generation_id}/{signature}"
-        parts = dict(zip(("generation_id", "signature"), path.split("/")[2:], strict=True))
-        event = event_of_request("POST", resource, path, body=json.dumps(body), parameters=parts)
-        return self._integration("receive_task", event)
+    def report_task(self, url: str, body: object) -> Answer:
+        """Sends crun's callback about a task to the URL that crun has of it; a text is sent as it is."""
+        path = f"/task/{url.partition('/task/')[2]}"
+        text = body if isinstance(body, str) else json.dumps(body)
+        return self._integration(
+            "receive_task", event_of_request("POST", "/task/{generation_id}/{signature}", path, body=text)
+        )
 
     def _integration(self, function: str, event: Mapping[str, Any]) -> Answer:
         try:
@@ -367,7 +373,7 @@ class SimulatedAws:
         """Delivers the events of objects that functions stored."""
         notified = {each["detail"]["object"]["version-id"] for each in self.uploads}
         for found in self.aws("s3").list_object_versions(Bucket=self.bucket).get("Versions", []):
-            if found["VersionId"] not in notified and found["Key"].startswith(("uploads/", "inbox/")):
+            if found["VersionId"] not in notified and found["Key"].startswith(_UPLOADS):
                 self._uploaded(found["Key"], found["Size"], found["VersionId"])
 
     def deliver_upload(self, event: dict[str, Any]) -> None:
@@ -432,20 +438,21 @@ class SimulatedAws:
 
     def _begin_execution(self, name: str, document: str, arn: str) -> None:
         if name not in self.executions:
-            self.executions[name] = "RUNNING"
+            self.executions[name], self.inputs[name] = "RUNNING", document
             self.after(0.05, lambda: self.play(self._execute(name, json.loads(document), arn)))
 
     def place_execution(self, name: str, document: dict[str, Any], status: str) -> None:
         """Adds an execution that was started earlier: it runs from its first state, or has ended."""
-        sfn, arn = self.aws("stepfunctions"), os.environ["STATE_MACHINE_ARN"]
+        sfn = self.aws("stepfunctions")
+        variable = "GENERATION_STATE_MACHINE_ARN" if name.startswith("gen_") else "STATE_MACHINE_ARN"
+        arn = os.environ[variable]
         sfn.start_execution(stateMachineArn=arn, name=name, input=json.dumps(document))
         self.executions[name] = status
         if status == "RUNNING":
             self.after(0.05, lambda: self.play(self._execute(name, document, arn)))
 
     def _execute(self, name: str, document: dict[str, Any], machine_arn: str) -> Story:
-        is_onboarding = machine_arn == os.environ["STATE_MACHINE_ARN"]
-        run = self.state_machine.execute(name, document, "onboard_person" if is_onboarding else "make_generation")
+        run = self.state_machine.execute(machine_arn.rpartition(":")[2], name, document)
         while self.executions.get(name) == "RUNNING":  # otherwise it was stopped or deleted
             try:
                 yield next(run)
@@ -494,12 +501,17 @@ class SimulatedAws:
             self._begin_execution(body["name"], body["input"], body["stateMachineArn"])
 
 
+#: The numbers of requests to crun's own routes. Each has an id of its own, which no other request has.
+_REQUESTS = itertools.count(1)
 #: crun's own routes, by the last part of their paths.
 _CRUN_ROUTES = {
     "visual-validate-session": ("POST", "open_validation"),
     "visual-validate-result": ("GET", "get_result"),
     "asset-upload": ("POST", "fetch_asset"),
     "asset-info": ("GET", "get_result"),
+    "CreateTask": ("POST", "relay_task"),
+    "EstimateTask": ("POST", "relay_task"),
+    "TaskInfo": ("GET", "get_task"),
 }
 _FUNCTION_OF = {
     ("POST", "/sessions"): "create_session",
@@ -521,18 +533,18 @@ _FUNCTION_OF = {
     ("GET", "/receipt"): "issue_receipt",
     ("GET", "/sessions/{session_id}/use"): "check_use",
     ("POST", "/use-checks"): "check_use",
-    ("POST", "/generations"): "create_generation",
-    ("POST", "/generations/estimate"): "create_generation",
-    ("GET", "/generations"): "get_generation",
-    ("GET", "/generations/{generation_id}"): "get_generation",
-    ("GET", "/sessions/{session_id}/uses"): "get_generation",
-    ("POST", "/generations/{generation_id}/cancel"): "cancel_generation",
-    ("DELETE", "/generations/{generation_id}"): "cancel_generation",
     ("POST", "/sessions/{session_id}/assets"): "register_asset",
     ("POST", "/sessions/{session_id}/assets/{asset_id}/retry"): "register_asset",
     ("POST", "/sessions/{session_id}/requests"): "request_files",
     ("DELETE", "/sessions/{session_id}/requests/{name}"): "request_files",
     ("POST", "/sessions/{session_id}/finish"): "request_files",
+    ("GET", "/sessions/{session_id}/uses"): "get_generation",
+    ("POST", "/generations"): "create_generation",
+    ("POST", "/generations/estimate"): "create_generation",
+    ("GET", "/generations"): "get_generation",
+    ("GET", "/generations/{generation_id}"): "get_generation",
+    ("POST", "/generations/{generation_id}/cancel"): "cancel_generation",
+    ("DELETE", "/generations/{generation_id}"): "cancel_generation",
     ("GET", "/sessions"): "get_session",
     ("GET", "/stats"): "get_stats",
     ("DELETE", "/sessions/{session_id}"): "erase_session",
@@ -568,11 +580,11 @@ def _queues() -> tuple[str, str]:
     return sqs.create_queue(QueueName="onboarding", Attributes=attributes)["QueueUrl"], dead  # type: ignore[arg-type]
 
 
-def _state_machine(name: str) -> str:
-    role = boto3.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+def _state_machine(logical_id: str) -> str:
+    role = boto3.client("iam").create_role(RoleName=logical_id, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     # moto only keeps the executions' names; tests/faults/state_machine.py interprets the real document.
     made = boto3.client("stepfunctions").create_state_machine(
-        name=name, definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}', roleArn=role
+        name=logical_id, definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}', roleArn=role
     )
     return str(made["stateMachineArn"])
 
@@ -580,6 +592,11 @@ def _state_machine(name: str) -> str:
 @functools.cache
 def _granted() -> frozenset[Permission]:
     return frozenset(granted(deployed(template())))
+
+
+def with_store(store: Callable[[Any, str], object], name: str = "store") -> Callable[[Any], Any]:
+    """Returns what gives a step another store, which is its field ``name``; see ``SimulatedAws.spoiled``."""
+    return lambda step: replace(step, **{name: store(bootstrap.client("dynamodb"), "Table")})
 
 
 class SharedAccount:
@@ -634,8 +651,8 @@ def simulated_aws(
             webhook_dead_letter_url=boto3.client("sqs").create_queue(QueueName="dead-webhooks")["QueueUrl"],
             event_bus=make_bus("likeness-events"),
             bucket="uploads",
-            machine_arn=_state_machine("onboard"),
-            generation_machine_arn=_state_machine("make"),
+            machine_arn=_state_machine("OnboardPerson"),
+            generation_machine_arn=_state_machine("MakeGeneration"),
             crun=simulator.url,
             secrets=boto3.client("secretsmanager"),
         ) | {

@@ -15,7 +15,7 @@ from likeness.domain.session import AttemptStatus, Problem, Session
 from likeness.errors import ConditionFailed
 from tests.faults.fault_injection import Call, Fault
 from tests.faults.scenarios import INVARIANTS, SETTINGS, Scenario, calls_of, can_meet, pairs, play, singles
-from tests.faults.simulated_aws import SimulatedAws, simulated_aws
+from tests.faults.simulated_aws import SimulatedAws, simulated_aws, with_store
 from tests.template_file import ROOT
 
 SEED = 20_261_124
@@ -116,7 +116,7 @@ def test_the_harness_finds_a_broken_promise(
     fault: Fault,
     found: str,
 ) -> None:
-    monkeypatch.setattr(account, "spoiled", {function: store})
+    monkeypatch.setattr(account, "spoiled", {function: with_store(store)})
     calls = calls_of(account)  # without a fault the mistake has no effect
     number = next(each.number for each in calls if (each.by, each.operation) == (function, operation))
     outcome = play(account, Scenario(((number, fault),)))

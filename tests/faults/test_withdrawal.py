@@ -19,7 +19,7 @@ from likeness.steps.onboarding.withdraw_consent import WithdrawConsent
 from tests.faults.fault_injection import MOMENTARY, Call, Fault
 from tests.faults.onboarding import Onboarding, registration
 from tests.faults.scenarios import SETTINGS, calls_of
-from tests.faults.simulated_aws import SimulatedAws, simulated_aws
+from tests.faults.simulated_aws import SimulatedAws, simulated_aws, with_store
 from tests.functions import event_of_request
 
 SESSION = "/sessions/{session_id}"
@@ -217,7 +217,7 @@ class Careless(DynamoStore):
 def test_the_harness_finds_an_intent_without_its_condition(
     account: SimulatedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account, "spoiled", {"submit_asset": Careless})
+    monkeypatch.setattr(account, "spoiled", {"submit_asset": with_store(Careless)})
     account.begin({})
     account.play(Onboarding(account).story())
     account.settle()

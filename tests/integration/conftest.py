@@ -209,7 +209,7 @@ class Listener:
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             self.receive()
-            about = [each for each in self.events.values() if each["detail"]["session_id"] == session_id]
+            about = [each for each in self.events.values() if each["detail"].get("session_id") == session_id]
             if Counter(each["detail-type"].removeprefix("likeness.") for each in about) >= kinds:
                 return about
             time.sleep(0.3)

@@ -37,7 +37,7 @@ MESSAGES = {
     "consent withdrawn", "credits", "crun called", "event published", "events left", "generation canceled",
     "generation erased", "generation requested", "inventory", "invite renewed", "invite revoked", "media saved",
     "message given up", "message read", "receipt issued", "reconciled", "refused", "result looked up",
-    "session created", "session erased", "task created", "task polled", "upload checked", "webhook",
+    "session created", "session erased", "task created", "task polled", "task relayed", "upload checked", "webhook",
 }  # fmt: skip
 DIMENSIONS = {"service", "cause", "code", "call", "outcome", "status"}
 #: What Lambda itself writes about an invocation, and the traceback of an error that a task raised to be retried: lines
@@ -87,9 +87,8 @@ class Remains:
 
 def _histories(stack: Stack) -> dict[str, str]:
     sfn = emulator.client("stepfunctions", stack.emulator_endpoint)
-    listed = sfn.get_paginator("list_executions")
-    machines = [stack.outputs[name] for name in ("StateMachineArn", "GenerationStateMachineArn")]
-    pages = [page for each in machines for page in listed.paginate(stateMachineArn=each)]
+    machines = [stack.outputs[each] for each in ("StateMachineArn", "GenerationStateMachineArn")]
+    pages = [page for arn in machines for page in sfn.get_paginator("list_executions").paginate(stateMachineArn=arn)]
     found = {}
     for execution in [each for page in pages for each in page["executions"]]:
         arn = execution["executionArn"]
@@ -117,6 +116,7 @@ def no_secret_is_in_any_log_or_execution(remains: Remains, canaries: Canaries) -
     assert not leaked
     assert not re.search(r"X-Amz-Signature=[0-9a-f]{16}", text)
     assert "/callback/ses_" not in text
+    assert "/task/gen_" not in text
 
 
 def no_name_or_reference_is_in_a_log_or_execution(remains: Remains, canaries: Canaries) -> None:

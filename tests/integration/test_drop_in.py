@@ -5,6 +5,8 @@ Where they differ, Likeness promises what crun does not.
 
 from __future__ import annotations
 
+import http.server
+import json
 import re
 import threading
 import time
@@ -20,13 +22,29 @@ import pytest
 import requests
 
 from local import emulator
-from local.crun_script import Callbacks, CrunApi, File, Onboarded, Refused, onboard, pass_check, serving
+from local.crun_script import (
+    Callbacks,
+    CrunApi,
+    File,
+    Onboarded,
+    Refused,
+    generate,
+    onboard,
+    pass_check,
+    save,
+    serving,
+)
 from local.media import DemoMedia
 from local.stack import Stack
 from ops.client_keys import ClientKeys
-from tests.integration.conftest import Canaries, SimulatorControl
+from tests.integration.conftest import Api, Canaries, SimulatorControl
 
 JOB = "/api/v1/client/job/"
+MODEL = "bytedance/seedance2-0-r2v"
+#: A prompt that no log may contain.
+PROMPT = "[Image1] hums a secret tune"
+#: An input without an asset.
+NOBODY = {"prompt": PROMPT, "reference_images": ["https://app.example.com/a.jpg"], "duration": 4}
 
 
 @dataclass
@@ -67,8 +85,8 @@ def callbacks() -> Iterator[Callbacks]:
 
 @pytest.fixture(scope="module")
 def client_key(callbacks: Callbacks, keys: ClientKeys, canaries: Canaries) -> str:
-    key = keys.add("drop-in", [callbacks.url.rpartition("/")[0]])
-    canaries.secrets.add(key)
+    key = keys.add("drop-in", [callbacks.url.rpartition("/")[0]], sees_balance=True)
+    canaries.secrets |= {key, PROMPT.partition(" ")[2]}
     return key
 
 
@@ -118,7 +136,7 @@ class Names:
 
     def named(self, call: str, body: Any) -> Any:
         data = body.get("data") or {}
-        for name in ("BytedToken", "GroupId", "AssetId"):
+        for name in ("BytedToken", "GroupId", "AssetId", "task_id"):
             if name in data:
                 count = sum(each.startswith(name) for each in self._names.values())
                 self._names.setdefault(data[name], f"{name} {count + 1}")
@@ -127,23 +145,43 @@ class Names:
     def _value(self, name: str, value: Any) -> Any:
         if isinstance(value, dict):
             return {each: self._value(each, inner) for each, inner in value.items()}
+        if name == "media_urls":
+            return [urlsplit(each).path.rpartition(".")[2] for each in value]
+        if isinstance(value, list):
+            return [self._value("", each) for each in value]
+        if name in ("create_at", "complete_at", "duration_s"):
+            return re.sub("[0-9]", "0", value) if isinstance(value, str) else type(value).__name__
         if name == "H5Link":
             parts = urlsplit(value)
             return parts.path, [(key, each if key == "lng" else "") for key, each in parse_qsl(parts.query, True)]
         if name in ("CreateTime", "UpdateTime"):
             return re.sub("[0-9]", "0", value) if isinstance(value, str) else type(value).__name__
-        return self._names.get(value, value) if isinstance(value, str) else value
+        scheme, separator, known = value.rpartition("://") if isinstance(value, str) else ("", "", value)
+        return f"{scheme}{separator}{self._names.get(known, known)}" if isinstance(value, str) else value
 
 
 def answers_of(side: Side) -> list[Any]:
-    """Returns the program's responses, without polls that returned Processing."""
+    """Returns the program's responses, without polls of what was not over."""
     names = Names()
     found: list[Any] = [(call, status, names.named(call, body)) for call, status, body in side.api.answers]
     for _, _, body in found:
         error = (body.get("data") or {}).get("Error")
         if error and error["Code"] in ("DownloadFailed", "FormatUnsupported"):
             del error["Message"]  # Likeness finds these errors itself, with its own messages
-    return [each for each in found if (each[2].get("data") or {}).get("Status") != "Processing"]
+    waiting = {("Status", "Processing"), ("status", "pending"), ("status", "running")}
+    return [
+        each for each in found if not any((each[2].get("data") or {}).get(name) == value for name, value in waiting)
+    ]
+
+
+def wanted(done: Onboarded, prompt: str = PROMPT) -> dict[str, Any]:
+    """Returns the input of a video of an onboarded person."""
+    return {"prompt": prompt, "reference_images": done.uris[:1], "duration": 4, "resolution": "480p"}
+
+
+def video(side: Side, prompt: str = PROMPT) -> dict[str, Any]:
+    """Onboards a person with a picture and makes a video."""
+    return generate(side.api, MODEL, wanted(side.onboard("front"), prompt), pause=0.5, timeout=120)
 
 
 def happy(side: Side) -> None:
@@ -192,6 +230,41 @@ def bad_uploads(side: Side) -> None:
     side.ask("POST", "asset-upload", data="")
 
 
+def a_video(side: Side) -> None:
+    made = video(side)
+    assert made["status"] == "success"
+    assert made["param"]["input"]["prompt"] == PROMPT
+
+
+def a_video_that_is_blocked(side: Side) -> None:
+    with pytest.raises(Refused, match="TaskInfo: 501 blocked afterwards"):
+        video(side, "[Image1] is blocked afterwards")
+    for prompt in ("[Image1] is blocked by 422", "[Image1] is blocked by 501"):
+        with pytest.raises(Refused, match=r"CreateTask: (422|501) blocked before"):
+            video(side, prompt)
+
+
+def bad_tasks(side: Side) -> None:
+    good = {"model": MODEL, "input": {"prompt": "a hill", "reference_images": ["https://app.example.com/a.jpg"]}}
+    bad: list[Any] = [
+        {}, [], {"model": "", "input": {}}, good | {"input": []}, good | {"model": 5},
+        good | {"model": "no/such-model"}, good | {"callback_url": "nowhere"}, good | {"callback_url": "ftp://a.test/"},
+    ]  # fmt: skip
+    for call in ("CreateTask", "EstimateTask"):
+        for body in bad:
+            assert side.ask("POST", call, json=body).status_code == 422
+    for parameters in ({}, {"task_id": ""}, {"task_id": "nobody's"}, {"task_id": "../x?y=%00"}):
+        side.ask("GET", "TaskInfo", params=parameters)
+
+
+def estimates(side: Side) -> None:
+    done = side.onboard("front")
+    for call in ("EstimateTask", "../account/balance"):
+        body = {"model": MODEL, "input": wanted(done)}
+        answer = side.ask(*("POST", call), json=body) if call == "EstimateTask" else side.ask("GET", call)
+        assert answer.status_code == 200
+
+
 def bad_keys(side: Side) -> None:
     for key in ("", "lk_nobody", "st_ses_x.y.1.z"):
         side.ask("POST", "visual-validate-session", headers={"x-api-key": key}, json={"callback_url": "x"})
@@ -206,9 +279,27 @@ def no_such_route(side: Side) -> None:
     side.ask("GET", "../account/nothing")
 
 
+@pytest.fixture
+def moderation(crun: SimulatorControl) -> Iterator[None]:
+    """crun blocks some prompts: before it makes a video, and afterwards."""
+    after = {"prompt": "*blocked afterwards", "outcome": "failed", "message": "blocked afterwards"}
+    before_it = [
+        {"prompt": f"*blocked by {code}", "outcome": "refused", "code": code, "message": "blocked before"}
+        for code in (422, 501)
+    ]
+    previous = settings(crun, task_outcomes=[after, *before_it])
+    yield
+    settings(crun, **previous)
+
+
+@pytest.mark.usefixtures("moderation")
 @pytest.mark.parametrize(
-    "play", [happy, not_passed, too_early, bad_sessions, bad_questions, bad_uploads, bad_keys, no_such_route]
-)
+    "play",
+    [
+        happy, not_passed, too_early, bad_sessions, bad_questions, bad_uploads, bad_keys, no_such_route, a_video,
+        a_video_that_is_blocked, bad_tasks, estimates,
+    ],
+)  # fmt: skip
 def test_the_same_program_gets_the_same_responses(bare: Side, facade: Side, play: Callable[[Side], None]) -> None:
     for side in (bare, facade):
         play(side)
@@ -260,6 +351,8 @@ def test_a_refusal_of_the_account_is_the_same(
                 side.onboard()
             with pytest.raises(Refused, match=str(code)):
                 side.api.upload("front", "Image", side.files["front"].url(), group_id)
+            with pytest.raises(Refused, match=str(code)):
+                side.api.create_task(MODEL, NOBODY)
     finally:
         settings(crun, **before)
     answers = [[(call, status, body["code"]) for call, status, body in side.api.answers] for side in (bare, facade)]
@@ -333,6 +426,132 @@ def test_every_returned_id_works_in_a_generation_request(facade: Side, crun: Sim
     assert [each["AssetId"] for each in done.assets] == uploaded
     known = requests.get(f"{crun.url}/_sim/state", timeout=10).json()["assets"]
     assert {known[each]["status"] for each in uploaded} == {"Active"}
+
+
+class TaskCallbacks:
+    """A server that receives callbacks of tasks. ``came`` has the body of each."""
+
+    def __init__(self) -> None:
+        self.came: list[dict[str, Any]] = []
+        came = self.came
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                came.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Logs nothing."""
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/tasks?order=1"
+
+    def __enter__(self) -> TaskCallbacks:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def of(self, task_id: str, seconds: float) -> dict[str, Any] | None:
+        """Returns the callback of a task, or None when there is none within ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for each in self.came:
+                if each["task_id"] == task_id:
+                    return each
+            time.sleep(0.1)
+        return None
+
+
+@pytest.mark.parametrize("code", [429, 455])
+def test_a_burst_does_not_stop_a_video(bare: Side, facade: Side, crun: SimulatorControl, code: int) -> None:
+    for call in ("create_task", "task_info"):
+        crun.fault(call=call, kind="both", code=code, times=3, retry_after=1)
+        with pytest.raises(Refused, match=str(code)):
+            generate(bare.api, MODEL, NOBODY, pause=0.5)
+        crun.calm()
+    for call in ("create_task", "task_info"):
+        crun.fault(call=call, kind="both", code=code, times=3, retry_after=1)
+    assert generate(facade.api, MODEL, NOBODY, pause=0.5)["status"] == "success"
+
+
+def test_a_lost_answer_at_task_info_does_not_stop_a_video(bare: Side, facade: Side, crun: SimulatorControl) -> None:
+    crun.fault(call="task_info", kind="reset", times=1)
+    with pytest.raises((Refused, requests.RequestException)):
+        generate(bare.api, MODEL, NOBODY, pause=0.5)
+    crun.calm()
+    crun.fault(call="task_info", kind="reset", times=2)
+    assert generate(facade.api, MODEL, NOBODY, pause=0.5)["status"] == "success"
+
+
+def test_a_callback_that_never_comes_from_crun_comes_from_likeness(
+    bare: Side, facade: Side, crun: SimulatorControl
+) -> None:
+    before = settings(crun, callback_times=0)
+    try:
+        with TaskCallbacks() as receiver:
+            lost = bare.api.create_task(MODEL, NOBODY, receiver.url)
+            kept = facade.api.create_task(MODEL, NOBODY, receiver.url)
+            came = receiver.of(kept, 90)
+            assert came
+            assert receiver.of(lost, 0.5) is None
+    finally:
+        settings(crun, **before)
+    assert came["param"] == {"model": MODEL, "callback_url": receiver.url, "input": NOBODY}
+    now = facade.api.task_info(kept)
+    for each in (came, now):
+        assert requests.get(each["result"].pop("media_urls")[0], timeout=40).status_code == 200
+    assert came == now
+
+
+def test_a_media_link_still_works_when_cruns_is_dead(
+    bare: Side, facade: Side, crun: SimulatorControl, tmp_path: Path
+) -> None:
+    tasks = [side.api.create_task(MODEL, NOBODY) for side in (bare, facade)]
+    found = []
+    for side, task in zip((bare, facade), tasks, strict=True):
+        deadline = time.monotonic() + 90
+        while (info := side.api.task_info(task))["status"] != "success" and time.monotonic() < deadline:
+            time.sleep(0.5)
+        found.append(info["result"]["media_urls"][0])
+    requests.post(f"{crun.url}/_sim/clock", json={"offset_seconds": 61}, timeout=10).raise_for_status()
+    try:
+        with pytest.raises(requests.HTTPError):
+            save(found[0], tmp_path / "lost.mp4")
+        save(found[1], tmp_path / "kept.mp4")
+    finally:
+        requests.post(f"{crun.url}/_sim/clock", json={"offset_seconds": 0}, timeout=10).raise_for_status()
+    assert (tmp_path / "kept.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_a_withdrawn_person_is_refused(bare: Side, facade: Side, api: Api, client_key: str) -> None:
+    at_crun, here = bare.onboard("front"), facade.onboard("front")
+    client = api.with_credential(client_key)
+    newest = client("GET", "/sessions?limit=1").json()["sessions"][0]["id"]
+    assert client("POST", f"/sessions/{newest}/consent/withdraw").status_code == 200
+    assert bare.api.create_task(MODEL, wanted(at_crun)), "crun does not ask the person"
+    with pytest.raises(Refused, match=r"422 input\.reference_images\[0\]: .*\(consent_withdrawn\)"):
+        facade.api.create_task(MODEL, wanted(here))
+
+
+def test_a_task_of_another_client_or_with_its_asset_is_not_found(
+    stack: Stack, facade: Side, callbacks: Callbacks, keys: ClientKeys, canaries: Canaries
+) -> None:
+    key = keys.add("drop-in-three", [callbacks.url.rpartition("/")[0]], daily_credits=5.0)
+    canaries.secrets.add(key)
+    other = Side(CrunApi(stack.api_url, key), callbacks, facade.served, facade.files)
+    done = facade.onboard("front")
+    task = facade.api.create_task(MODEL, wanted(done))
+    answer = other.ask("GET", "TaskInfo", params={"task_id": task})
+    assert (answer.status_code, answer.json()) == (404, {"code": 404, "message": "task not found", "data": None})
+    with pytest.raises(Refused, match=r"422 input\.reference_images\[0\]: asset not found"):
+        other.api.create_task(MODEL, wanted(done))
+    assert other.ask("GET", "../account/balance").json()["data"] == {"balance": 5.0}
+    with pytest.raises(Refused, match="402"):
+        other.api.create_task(MODEL, NOBODY)
 
 
 def test_polls_for_results_and_assets_do_not_call_crun(facade: Side, crun: SimulatorControl) -> None:

@@ -23,7 +23,7 @@ def remains(api: Api, stack: Stack, listener: Listener) -> Remains:
     assert [each for each in found.facts if each.get("session_id") == session["id"] and "_aws" not in each]
     assert [each for each in found.facts if "_aws" in each]
     assert [name for name in found.histories if session["id"] in name]
-    assert [each for each in found.events if each["detail"]["session_id"] == session["id"]]
+    assert [each for each in found.events if each["detail"].get("session_id") == session["id"]]
     assert session["id"] in found.logs
     return found
 

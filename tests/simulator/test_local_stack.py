@@ -201,7 +201,11 @@ def built(folder: Path) -> Path:
     stat = {"Metric": {"Namespace": "N", "MetricName": "M"}, "Stat": "Sum", "Period": 60}
     scaling = {"ScalingConfig": {"MaximumConcurrency": {"Ref": "Runs"}}}
     template = {
-        "Parameters": {"Runs": {"Type": "Number", "Default": 100}},
+        "Parameters": {
+            "Runs": {"Type": "Number", "Default": 100},
+            "Switch": {"Type": "String", "Default": "off", "AllowedValues": ["on", "off"]},
+            "Choice": {"Type": "String", "Default": "keep", "AllowedValues": ["keep", "erase"]},
+        },
         "Resources": {
             "Reader": {
                 "Type": "AWS::Serverless::Function",
@@ -267,6 +271,13 @@ def test_a_queue_consumers_maximum_concurrency_is_a_number(
     file = deployable(built(tmp_path), tmp_path / "scratch", "3.13", parameters)
     events = yaml.safe_load(file.read_text())["Resources"]["Reader"]["Properties"]["Events"]
     assert events["Messages"]["Properties"]["ScalingConfig"] == {"MaximumConcurrency": runs}
+
+
+def test_a_parameter_that_is_on_or_off_can_be_set(tmp_path: Path) -> None:
+    file = deployable(built(tmp_path), tmp_path / "scratch", "3.13", {"Switch": "on"})
+    parameters = yaml.safe_load(file.read_text())["Parameters"]
+    assert parameters["Switch"] == {"Type": "String", "Default": "off"}
+    assert parameters["Choice"]["AllowedValues"] == ["keep", "erase"]
 
 
 def test_a_build_uses_the_users_uv_settings_and_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

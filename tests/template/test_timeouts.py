@@ -12,7 +12,7 @@ from likeness.domain.asset import SUBMISSION_LEASE_SECONDS
 from likeness.domain.generation import INTENT_LEASE_SECONDS
 from likeness.domain.webhooks import LONGEST_PAUSE_SECONDS, Retries
 from likeness.runtime import bootstrap
-from likeness.steps.crun_routes import fetch_asset, get_result, open_validation
+from likeness.steps.crun_routes import fetch_asset, get_result, get_task, open_validation, relay_task
 from likeness.steps.generations import save_media
 from likeness.steps.notifications import send_webhooks
 from likeness.steps.onboarding.look_up_result import LEASE_SECONDS
@@ -124,7 +124,7 @@ def test_every_function_of_the_workflow_is_compared_with_its_state() -> None:
         "CreateSessionFunction", "LookUpResultFunction", "PollAssetsFunction", "SubmitAssetFunction",
         "RecheckAssetsFunction", "CheckCreditsFunction", "OpenValidationFunction", "FetchAssetFunction",
         "CreateTaskFunction", "PollTaskFunction", "SaveMediaFunction", "ReceiveTaskFunction",
-        "CreateGenerationFunction",
+        "CreateGenerationFunction", "RelayTaskFunction", "GetTaskFunction",
     }  # fmt: skip
 
 
@@ -142,8 +142,9 @@ def test_the_lease_of_a_submission_is_longer_than_the_timeouts_of_its_functions(
         assert FUNCTIONS[name]["Timeout"] < SUBMISSION_LEASE_SECONDS
 
 
-def test_the_lease_of_a_task_is_longer_than_the_timeout_of_its_function() -> None:
-    assert FUNCTIONS["CreateTaskFunction"]["Timeout"] < INTENT_LEASE_SECONDS
+def test_the_lease_of_a_task_is_longer_than_the_timeouts_of_its_functions() -> None:
+    for name in ("CreateTaskFunction", "RelayTaskFunction"):
+        assert FUNCTIONS[name]["Timeout"] < INTENT_LEASE_SECONDS
 
 
 def test_saving_has_time_for_its_downloads_the_last_file_and_a_call_to_crun(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +156,10 @@ def test_saving_has_time_for_its_downloads_the_last_file_and_a_call_to_crun(monk
 
 
 def test_retries_for_a_caller_end_before_the_timeout() -> None:
-    for step, name in ((open_validation, "OpenValidationFunction"), (fetch_asset, "FetchAssetFunction")):
+    for step, name in (
+        (open_validation, "OpenValidationFunction"), (fetch_asset, "FetchAssetFunction"),
+        (relay_task, "RelayTaskFunction"), (get_task, "GetTaskFunction"),
+    ):  # fmt: skip
         assert FUNCTIONS[name]["Timeout"] > step._TRIES_SECONDS + CRUN_SECONDS
     assert fetch_asset._FETCH_SECONDS < fetch_asset._TRIES_SECONDS
     assert FUNCTIONS["GetResultFunction"]["Timeout"] > get_result._RESULT_SECONDS + 1

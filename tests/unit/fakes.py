@@ -24,6 +24,7 @@ from likeness.ports.files import Downloads, Files
 from likeness.ports.notifications import EVENTS_PER_PUT, EventBus, WebhookPost, Webhooks
 from likeness.ports.onboarding import Workflows
 from likeness.ports.system import Clock, Queue, SigningKeys
+from likeness.steps.notifications.call_back import TaskCallback
 
 Answer = TypeVar("Answer")
 
@@ -336,6 +337,11 @@ class FakeWebhookPost:
     def __call__(self, url: str, headers: Mapping[str, str], body: str) -> WebhookAnswer:
         self.posted.append((url, dict(headers), body))
         return self.answers.popleft() if self.answers else WebhookAnswer(204)
+
+
+def no_callback(generation_id: str) -> TaskCallback | None:
+    """Nobody wants to be called back."""
+    return None
 
 
 @dataclass

@@ -16,10 +16,11 @@ import pytest
 from pydantic import BaseModel
 
 from build_openapi import built, read
-from likeness.contracts import drop_in
+from likeness.contracts import drop_in, drop_in_tasks
 from likeness.contracts.consent import ConsentAgreed, Terms, UseChecks
 from likeness.contracts.consent_receipt import Controller, consent_receipt
 from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, read_body
+from likeness.contracts.drop_in_task_body import TaskRequest
 from likeness.contracts.generation import NewGeneration
 from likeness.contracts.generation_views import estimate_view, generation_page_view, generation_view, uses_view
 from likeness.contracts.http import AssetRegistration, MoreRequests, NewSession
@@ -43,6 +44,7 @@ from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import ClientKey
 from likeness.domain.consent import ConsentText
 from likeness.domain.deletions import DeletionKind, DeletionStatus
+from likeness.domain.drop_in import TaskEstimate
 from likeness.domain.file_requests import FileRequest, RequestStatus
 from likeness.domain.files import UploadForm
 from likeness.domain.generation import (
@@ -72,6 +74,7 @@ from likeness.domain.stats import Day
 from likeness.domain.terms import ConsentStatus, ConsentTerms, Withdrawal
 from likeness.domain.webhooks import Endpoint
 from likeness.errors import (
+    BudgetExhausted,
     Conflict,
     Forbidden,
     InvalidRequest,
@@ -82,6 +85,7 @@ from likeness.errors import (
     UpstreamRefused,
 )
 from likeness.runtime.problems import problem
+from likeness.steps.crun_routes.relay_task import _uncertain
 from tests.contract_file import CONTRACT, EXAMPLES, PATHS, SCHEMAS, resolved
 from tests.template_file import RESOURCES
 
@@ -143,6 +147,9 @@ BODIES: dict[str, type[BaseModel]] = {
     "addRequests": MoreRequests,
     "visualValidateSession": ValidationRequest,
     "assetUpload": UploadRequest,
+    "createTask": TaskRequest,
+    "estimateTask": TaskRequest,
+    "estimateCredits": TaskRequest,
 }
 OPERATIONS: dict[str, dict[str, Any]] = {
     each["operationId"]: each for item in PATHS.values() for each in item.values() if "operationId" in each
@@ -282,6 +289,22 @@ GENERATIONS = [
     replace(MADE, media=(), media_problem=Problem("erased", "A person was erased"), erased_at=AT),
 ]
 USE_ENTRY = UseEntry("ses_x", "gen_x", "acme", AT, "m", ("ast_y",))
+RUNNING = replace(
+    QUEUED, status=GenerationStatus.RUNNING, input='{"prompt": "waves"}', callback_url="https://app.example.com/",
+    task_id="task-1",
+)  # fmt: skip
+TASKS = [
+    RUNNING,
+    replace(
+        RUNNING.ended(GenerationStatus.SUCCEEDED, AT), credits=20.0,
+        media=(Media("generations/gen_x/1.mp4", "video/mp4", 10, "0" * 64),),
+        report=TaskReport("task-1", "success", duration_seconds=70.2),
+    ),
+    replace(
+        RUNNING.ended(GenerationStatus.FAILED, AT, Problem("generation_failed", "Blocked.")), input="",
+        callback_url=None,
+    ),
+]  # fmt: skip
 DAY = Day(
     date(2026, 11, 25), 1, Counter(verified=1), Counter(lapsed=1), Counter(active=1), Counter(face_mismatch=1),
     Counter({4.757: 1}),
@@ -374,6 +397,14 @@ VIEWS: dict[str, list[Any]] = {
     "VisualValidateResult": [drop_in.envelope(drop_in.visual_validate_result("group-1"))],
     "AssetUpload": [drop_in.envelope(drop_in.asset_upload(ACTIVE))],
     "AssetInfo": [drop_in.envelope(drop_in.asset_info(each)) for each in (WAITING, ACTIVE, FAILED)],
+    "CreatedTask": [drop_in.envelope(drop_in_tasks.created_task(TASKS[0]))],
+    "EstimatedTask": [
+        drop_in.envelope(drop_in_tasks.estimate_task(TaskEstimate(20.0, balance, affordable=True)))
+        for balance in (180.0, None)
+    ],
+    "EstimatedCredits": [drop_in.envelope(drop_in_tasks.estimate_credits(TaskEstimate(20.0, None, affordable=True)))],
+    "AccountBalance": [drop_in.envelope(drop_in_tasks.account_balance(180.0))],
+    "TaskInfo": [drop_in.envelope(drop_in_tasks.task_info(each, lambda _: "https://b.test/1")) for each in TASKS],
     "Refusal": [drop_in.refusal(Forbidden())[1], drop_in.refusal(InvalidRequest("name: Field required"))[1]],
     "Problem": [
         json.loads(problem(each, "request-1")["body"])
@@ -481,7 +512,8 @@ def test_a_problem_of_the_examples_is_one_that_the_code_or_the_gateway_returns()
 
 def test_a_refusal_of_the_examples_is_one_that_the_code_returns() -> None:
     errors = [Forbidden("invalid API key"), NotFound(), InvalidRequest("x"), RateLimited(), UpstreamDeferred()]
-    errors += [LikenessError(), *map(UpstreamRefused, (402, 404, 422, 501, 505))]
+    errors += [LikenessError(), *map(UpstreamRefused, (402, 404, 422, 501, 505)), BudgetExhausted()]
+    errors += [_uncertain(replace(QUEUED, id="gen_01KE1Q5V0G8Z6W3N4R2T7Y9XAB"))]
     made = [drop_in.refusal(each) for each in errors]
     assert {code for code, _ in made} == set(SCHEMAS["Refusal"]["properties"]["code"]["enum"])
     for name, each in _shown("Refusal").items():

@@ -39,7 +39,7 @@ from tests.aws import inventory, isolated_aws_environment, make_table
 from tests.event_schemas import SCHEMAS
 from tests.functions import cold_start, invoke
 from tests.template_file import ROOT, TEMPLATE
-from tests.unit.fakes import FakeClock, FakeQueue, FakeWebhookPost, FakeWebhooks
+from tests.unit.fakes import FakeClock, FakeQueue, FakeWebhookPost, FakeWebhooks, no_callback
 
 NOW = 1_800_000_000.0
 DEFAULT = Retries.of(
@@ -70,7 +70,7 @@ class Sending:
             FakeClock(NOW),
         )
         self.webhooks.add(*endpoints)
-        self.step = SendWebhooks(self.webhooks, self.queue, self.post, self.clock, DEFAULT, lambda: 0.0)
+        self.step = SendWebhooks(self.webhooks, self.queue, self.post, self.clock, DEFAULT, lambda: 0.0, no_callback)
 
     def deliver(self, tried: int = 1, to: str = "whe_1") -> Outcome:
         return self.step(Delivery(to, EVENT), tried)
@@ -458,6 +458,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         queue, dead = (sqs.create_queue(QueueName=each)["QueueUrl"] for each in ("webhooks", "dead"))
         for name, value in {
             "TABLE_NAME": "Table",
+            "UPLOAD_BUCKET_NAME": "uploads",
             "WEBHOOK_QUEUE_URL": queue,
             "WEBHOOK_DEAD_LETTER_QUEUE_URL": dead,
             "WEBHOOK_PRIVATE_ADDRESSES": "refused",

@@ -39,6 +39,8 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "open_validation": {"statusCode": 401},
     "get_result": {"statusCode": 401},
     "fetch_asset": {"statusCode": 401},
+    "relay_task": {"statusCode": 401},
+    "get_task": {"statusCode": 401},
     "check_upload": None,
     "start_onboarding": {"batchItemFailures": []},
     "publish_changes": {"batchItemFailures": []},

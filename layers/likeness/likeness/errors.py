@@ -14,6 +14,7 @@ LikenessError
 │   └── TooManyAttempts             429
 ├── UpstreamError                   a request to crun failed
 │   ├── UpstreamRefused             crun refused it; a retry does not help
+│   │   └── TaskRefused             crun refused to create a task; the message is crun's
 │   ├── UpstreamDeferred            crun did not process it; retry later
 │   │   └── RateLimited             429, a rate limit is reached; retry later
 │   └── UpstreamAmbiguous           crun may have processed it
@@ -198,6 +199,14 @@ class UpstreamRefused(UpstreamError):
         self.status, self.code, self.title = status, code, title
         self.detail = detail
         self.errors = tuple(errors)
+
+
+class TaskRefused(UpstreamRefused):
+    """When crun refused to create a task. Its words, for example of a moderation, are for the caller."""
+
+    def __init__(self, upstream_code: int, words: str | None) -> None:
+        super().__init__(upstream_code, words or "", words.split("; ") if words else ())
+        self.message = words or self.message
 
 
 class UpstreamDeferred(UpstreamError):

@@ -10,9 +10,28 @@ from typing import Any
 
 from likeness.domain.asset import Asset
 from likeness.domain.drop_in import asset_id_of, crun_error, crun_status
-from likeness.errors import Forbidden, LikenessError, NotFound, RequestError, UpstreamAmbiguous, UpstreamRefused
+from likeness.errors import (
+    AssetNotFound,
+    BudgetExhausted,
+    Conflict,
+    Forbidden,
+    GenerationDisabled,
+    LikenessError,
+    NotFound,
+    RequestError,
+    UpstreamAmbiguous,
+    UpstreamRefused,
+)
 
-OK, _UNAUTHORIZED, _NOT_FOUND, _INVALID, _LIMITED, _MAINTENANCE, _SERVER_ERROR = 200, 401, 404, 422, 429, 455, 500
+OK, _UNAUTHORIZED, _NO_CREDITS, _NOT_FOUND, _INVALID = 200, 401, 402, 404, 422
+_LIMITED, _MAINTENANCE, _SERVER_ERROR, _DISABLED = 429, 455, 500, 505
+#: Our refusals with a code of crun's other than 422.
+_OF_REQUESTS: dict[type[RequestError], int] = {
+    Forbidden: _UNAUTHORIZED,
+    NotFound: _NOT_FOUND,
+    BudgetExhausted: _NO_CREDITS,
+    GenerationDisabled: _DISABLED,
+}
 #: The message of every 422 of crun; its ``errors`` explain what is wrong.
 _INVALID_MESSAGE = "Missing Params or Type Error"
 #: Refusals of crun that are passed on to the caller. Not 401 and 403, which concern our key, not the caller's.
@@ -34,8 +53,13 @@ def refusal(error: LikenessError) -> tuple[int, dict[str, Any]]:
 
 def _errors(error: LikenessError) -> list[str]:
     """The ``errors`` of a 422: crun's own, else ours."""
-    listed = error.errors if isinstance(error, UpstreamRefused) else error.message.split("; ")
-    return list(listed) or [error.message]
+    if isinstance(error, UpstreamRefused):
+        return list(error.errors) or [error.message]
+    if isinstance(error, AssetNotFound):
+        return [f"{error.message} ({error.code})"]
+    if isinstance(error, Conflict) and error.field:
+        return [f"{error.field}: {error.message} ({error.code})"]
+    return error.message.split("; ")
 
 
 def _code(error: LikenessError) -> int:
@@ -46,7 +70,7 @@ def _code(error: LikenessError) -> int:
     if isinstance(error, UpstreamAmbiguous):
         return _SERVER_ERROR
     if isinstance(error, RequestError):
-        return {Forbidden: _UNAUTHORIZED, NotFound: _NOT_FOUND}.get(type(error), _INVALID)
+        return _OF_REQUESTS.get(type(error), _INVALID)
     # 429 is ours or crun's. A temporary failure (503) is 455 at crun.
     return {429: _LIMITED, 503: _MAINTENANCE}.get(error.status, _SERVER_ERROR)
 

@@ -14,7 +14,8 @@ from likeness.errors import InvalidRequest
 Model = TypeVar("Model", bound="DropInBody")
 
 
-def _web_address(value: str) -> str:
+def web_address(value: str) -> str:
+    """Returns ``value`` if it is an absolute http or https URI. Raises ValueError."""
     try:
         parts = urlsplit(value)
     except ValueError:
@@ -27,7 +28,7 @@ def _web_address(value: str) -> str:
 
 
 class DropInBody(BaseModel):
-    """The base of both bodies."""
+    """The base of all bodies."""
 
     model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
 
@@ -35,7 +36,7 @@ class DropInBody(BaseModel):
 class ValidationRequest(DropInBody):
     """The body of visual-validate-session."""
 
-    callback_url: Annotated[str, Field(max_length=2048), AfterValidator(_web_address)]
+    callback_url: Annotated[str, Field(max_length=2048), AfterValidator(web_address)]
 
 
 class UploadRequest(DropInBody):
@@ -43,7 +44,7 @@ class UploadRequest(DropInBody):
 
     name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT, pattern=PRINTABLE)]
     asset_type: Literal["Image", "Video", "Audio"]
-    asset_url: Annotated[str, Field(max_length=8192, repr=False), AfterValidator(_web_address)]
+    asset_url: Annotated[str, Field(max_length=8192, repr=False), AfterValidator(web_address)]
     group_id: Annotated[str, Field(min_length=1, max_length=128)]
 
 

@@ -1,7 +1,8 @@
 """The webhook queue's messages, and the requests to receivers (https://www.standardwebhooks.com).
 
-The queue has three kinds of message: an announcement from EventBridge, a delivery to one endpoint, and a resumption,
-which sends the waiting deliveries of an endpoint. None contains a URL or a secret.
+The queue has four kinds of message: an announcement from EventBridge, a delivery to one endpoint, a resumption, which
+sends the waiting deliveries of an endpoint, and the end of a task whose caller wants a callback (crun's own route).
+None contains a URL or a secret.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from likeness.domain.webhooks import WaitingDelivery
 
 #: Sent by `ops webhook test` and POST /webhooks/{id}/test only.
 TEST_EVENT = "likeness.webhook.test"
+
+
+#: The events that crun calls back for: the task is over.
+_ENDS = frozenset(f"likeness.generation.{each}" for each in ("succeeded", "failed", "uncertain"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,12 @@ class WebhookEvent:
     def body(self) -> str:
         """The payload's text: the same bytes for every try."""
         return _compact(self.payload)
+
+    @property
+    def ended_generation(self) -> str | None:
+        """The id of the generation that has an outcome since this event; None for other events."""
+        generation_id = self.data.get("generation_id")
+        return generation_id if self.type in _ENDS and isinstance(generation_id, str) else None
 
     @property
     def waiting(self) -> WaitingDelivery:
@@ -151,7 +162,31 @@ class Resumption:
         return _compact({"endpoint_id": self.endpoint_id, "client_id": self.client_id, "resumption": self.id})
 
 
-WebhookMessage = Announcement | Delivery | Resumption
+@dataclass(frozen=True, slots=True)
+class TaskOver:
+    """The task of a generation is over, and its caller wants a callback. Address and body are made at each try."""
+
+    type: ClassVar[str] = "task_callback"
+
+    generation_id: str
+    client_id: str
+
+    def __post_init__(self) -> None:
+        for name in ("generation_id", "client_id"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise ValueError(name)
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The ids for log lines about the message."""
+        return {"generation_id": self.generation_id}
+
+    def to_json(self) -> str:
+        """The message's body on the queue."""
+        return _compact({"task_over": self.generation_id, "client_id": self.client_id})
+
+
+WebhookMessage = Announcement | Delivery | Resumption | TaskOver
 
 
 def read_webhook_message(body: str) -> WebhookMessage:
@@ -169,6 +204,8 @@ def read_webhook_message(body: str) -> WebhookMessage:
         return Announcement(WebhookEvent(fields["detail-type"], fields.get("detail")))  # type: ignore[arg-type]
     if "resumption" in fields:
         return Resumption(fields.get("endpoint_id"), fields.get("client_id"), fields["resumption"])  # type: ignore[arg-type]
+    if "task_over" in fields:
+        return TaskOver(fields["task_over"], fields.get("client_id"))  # type: ignore[arg-type]
     event = fields.get("event")
     if not isinstance(event, dict):
         raise ValueError("event")

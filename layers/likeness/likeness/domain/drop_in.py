@@ -1,4 +1,4 @@
-"""crun's own four routes: issued tokens, the callback in the form of the H5 page, and assets in crun's terms.
+"""crun's own routes: issued tokens, the callback in the form of the H5 page, assets and estimates in crun's terms.
 
 Code that was written for crun.ai uses these routes by changing its base URL (docs/drop-in.md).
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from likeness.domain.asset import Asset, AssetStatus
@@ -98,3 +99,12 @@ def crun_error(asset: Asset) -> tuple[str, str] | None:
 def asset_id_of(asset: Asset) -> str:
     """The AssetId to show: crun's own as soon as it is known, so that ``asset://<AssetId>`` works with crun."""
     return asset.crun_asset_id or asset.id
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEstimate:
+    """What a task would cost, in credits. ``balance`` is None for a client that must not see it."""
+
+    credits: float
+    balance: float | None
+    affordable: bool

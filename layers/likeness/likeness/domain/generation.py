@@ -160,6 +160,8 @@ class Generation:
     updated_at: float = field(metadata=about(exported=True))
     body_sha256: str
     input: str = field(default="", metadata=about(erased=True))
+    #: The caller's own input of crun's route, as JSON text, where ``input`` has other ids.
+    given: str | None = field(default=None, metadata=about(erased=True))
     people: tuple[PersonUse, ...] = field(default=(), metadata=about(_people, sparse=True, exported=True))
     purpose: str | None = field(default=None, metadata=about(exported=True))
     reference: str | None = field(default=None, metadata=about(exported=True, erased=True))

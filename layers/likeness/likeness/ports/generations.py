@@ -68,7 +68,8 @@ class GenerationStore(Protocol):
         """Stores the outcome: the generation, each person's entry in the ledger, and the credits of the client's day.
 
         One transaction. ``before`` is the generation as it was read: the reservation is replaced by the credits.
-        Raises ConditionFailed when its status or intent has changed, or when it was erased and has media to store.
+        Raises ConditionFailed when its status or intent has changed, or when it has media to store and was erased, or a
+        person was, or has withdrawn.
         """
         ...
 

@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from likeness.runtime.operator_info import OperatorInfo
     from likeness.steps.crun_routes.fetch_asset import FetchAsset
     from likeness.steps.crun_routes.get_result import GetResult
+    from likeness.steps.crun_routes.get_task import GetTask
     from likeness.steps.crun_routes.open_validation import OpenValidation
+    from likeness.steps.crun_routes.relay_task import RelayTask
     from likeness.steps.crun_routes.retry_policy import RetryPolicy
     from likeness.steps.files.check_upload import CheckUpload
     from likeness.steps.files.claim_assets import ClaimAssets
@@ -427,6 +429,44 @@ def fetch_asset() -> FetchAsset:
     )
 
 
+def relay_task() -> RelayTask:
+    """The step of functions/relay_task. The interactive lane, because a caller waits."""
+    from likeness.steps.crun_routes.relay_task import RelayTask
+    from likeness.steps.generations.create_task import CreateTask
+    from likeness.steps.generations.store_generation import StoreGeneration
+
+    generations, crun, clock = _generations(), _crun_tasks("interactive"), SystemClock()
+    create = CreateTask(generations, crun, _signing_keys(), clock, _task_policy(), time.sleep, for_caller=True)
+    return RelayTask(
+        StoreGeneration(generations, _guard(), crun, clock, number("GENERATION_DAILY_CREDITS")),
+        generations,
+        create,
+        crun.balance,
+        _generation_workflows(),
+        _retry_policy(),
+        clock,
+        text("GENERATION") == "on",
+        text("WEBHOOK_PRIVATE_ADDRESSES") == "allowed",
+        report,
+    )
+
+
+def get_task() -> GetTask:
+    """The step of functions/get_task."""
+    from likeness.steps.crun_routes.get_task import GetTask
+
+    account = _crun(_rate_limiter("interactive").admit).balance
+    return GetTask(
+        _generations(),
+        _media_url(),
+        account,
+        _retry_policy(),
+        SystemClock(),
+        text("GENERATION") == "on",
+        number("GENERATION_DAILY_CREDITS"),
+    )
+
+
 def get_session() -> GetSession:
     """The step of functions/get_session."""
     from likeness.steps.onboarding.get_session import GetSession
@@ -697,6 +737,7 @@ def send_webhooks() -> SendWebhooks:
     from likeness.adapters.http.webhook_post import HttpWebhookPost
     from likeness.adapters.table.webhooks import DynamoWebhooks
     from likeness.domain.webhooks import Retries
+    from likeness.steps.notifications.call_back import CallBack
     from likeness.steps.notifications.send_webhooks import SendWebhooks
 
     return SendWebhooks(
@@ -706,6 +747,7 @@ def send_webhooks() -> SendWebhooks:
         SystemClock(),
         Retries.of(text("WEBHOOK_RETRY_SECONDS"), int(number("WEBHOOK_TRIES"))),
         SystemRandom().random,
+        CallBack(_generations(), _media_url()),
     )
 
 

@@ -227,6 +227,8 @@ class DynamoGenerations:
             _STATUS | {"#error": "error"},
         )
         writes = [outcome, *(self._put(use_item(generation, each)) for each in generation.people)]
+        if generation.media:
+            writes += [self._kept(each, generation.updated_at) for each in generation.people]
         released = before.reserved if before.settled is None else 0.0
         spent = counted - (before.settled or 0.0)
         if released or spent:
@@ -376,6 +378,18 @@ class DynamoGenerations:
                 "ExpressionAttributeNames": _STATUS,
                 "ExpressionAttributeValues": _values(verified=SessionStatus.VERIFIED, now=now)
                 | ({} if given is None else _values(given=given)),
+            }
+        }
+
+    def _kept(self, person: PersonUse, now: float) -> TransactWriteItemTypeDef:
+        """The check that media may be kept that show a person: neither erased, nor without a valid consent."""
+        return {
+            "ConditionCheck": {
+                "TableName": self._table,
+                "Key": session_key(person.session_id),
+                "ConditionExpression": f"attribute_exists(pk) AND #status <> :erased AND {PERMITTED}",
+                "ExpressionAttributeNames": _STATUS,
+                "ExpressionAttributeValues": _values(erased=SessionStatus.REDACTED, now=now),
             }
         }
 

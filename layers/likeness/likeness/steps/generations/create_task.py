@@ -40,7 +40,11 @@ _TOO_LATE = Problem("upstream_unavailable", "crun did not accept the request in 
 
 @dataclass(frozen=True, slots=True)
 class CreateTask:
-    """Creates the task of one generation. ``sleep(seconds)`` is called between the tries of a write."""
+    """Creates the task of one generation. ``sleep(seconds)`` is called between the tries of a write.
+
+    ``for_caller``: the caller of crun's own route waits for the task. Nobody else creates it, because a caller that got
+    an error asks again.
+    """
 
     store: GenerationStore
     crun: CrunTasks
@@ -48,6 +52,7 @@ class CreateTask:
     clock: Clock
     policy: TaskPolicy
     sleep: Callable[[float], None]
+    for_caller: bool = False
 
     def __call__(self, generation_id: str, execution: str) -> TaskAction:
         """Returns the next action. Raises an error that is worth a retry: the call has certainly not happened.
@@ -63,7 +68,9 @@ class CreateTask:
         now = self.clock.now()
         if generation.was_intended:
             return self._intended_by_another(generation, now)
-        if generation.erased_at is not None:
+        if generation.drop_in and not self.for_caller and now < generation.created_at + INTENT_LEASE_SECONDS:
+            raise WorkInProgress("A request is creating this task")
+        if generation.erased_at is not None or (generation.drop_in and not self.for_caller):
             return self._end(generation, generation.ended(GenerationStatus.CANCELED, now))
         if self.policy.may_not_start(generation, now):
             return self._refuse(generation, _TOO_LATE)

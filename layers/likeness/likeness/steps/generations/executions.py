@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from likeness.domain.generation import Generation
+from likeness.errors import StorageUnavailable
 from likeness.ports.generations import GenerationStore
 from likeness.ports.onboarding import Workflows
 
@@ -13,6 +15,14 @@ def execution_input(generation: Generation) -> str:
     """The input of a generation's executions. It follows from the row: a start is repeated with the same bytes."""
     document = {"generation_id": generation.id, "correlation_id": generation.correlation_id}
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
+def start(workflows: Workflows, generation: Generation, unstarted: Callable[[StorageUnavailable], None]) -> None:
+    """Starts the generation's execution. One that cannot be started is reported: ``reconcile`` starts it."""
+    try:
+        workflows.start(generation.execution, execution_input(generation))
+    except StorageUnavailable as error:
+        unstarted(error)
 
 
 def ensure_running(store: GenerationStore, workflows: Workflows, generation: Generation) -> Generation:

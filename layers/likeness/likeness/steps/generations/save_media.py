@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from likeness.domain.generation import Generation, GenerationStatus, Media, PersonUse, SavedMedia, TaskReport
 from likeness.domain.session import Problem, Session, SessionStatus
 from likeness.domain.terms import ConsentStatus
-from likeness.errors import MediaNotFetched
+from likeness.errors import MediaNotFetched, WorkInProgress
 from likeness.ports.generations import CrunTasks, GenerationStore, MediaFiles
 from likeness.ports.system import Clock
 from likeness.steps.generations.recheck import places_of
@@ -41,7 +41,7 @@ class SaveMedia:
     def __call__(self, generation_id: str, polls: int = 0) -> TaskAction:
         """Stores the outcome ``succeeded``, with the media or the reason why there are none. Safe to repeat.
 
-        Raises MediaNotFetched, UpstreamError and StorageUnavailable, which are worth a retry.
+        Raises MediaNotFetched, UpstreamError, StorageUnavailable and WorkInProgress, which are worth a retry.
         """
         before = self.store.get(generation_id)
         if before is None or before.report is None or not before.report.succeeded or before.is_over:
@@ -61,6 +61,8 @@ class SaveMedia:
                 self.media.erase(_prefix(before))  # the erasure had deleted what it found before the last file
                 if not current.is_over:  # its report is erased as well
                     end(self.store, self._ended(current, before.report, (), _withheld("erased")), current)
+            elif current is not None and not current.is_over:
+                raise WorkInProgress("A person's consent has just changed")
         return done(polls, before.task_id)
 
     def _ended(

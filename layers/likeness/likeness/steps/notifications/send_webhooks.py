@@ -1,5 +1,8 @@
 """Handles one message of the webhook queue: fans out an event to the client's endpoints, or sends a delivery.
 
+When a task that crun's own route has created is over, its caller's URL gets a callback in the same way. No endpoint
+belongs to it, so that nothing is paused.
+
 A failed delivery waits in the queue, never in a function, so no endpoint waits for another one. While an endpoint
 is unavailable, one delivery at a time is attempted and the others wait in the table, so that they use neither the
 invocations nor the queue of other endpoints. After the first accepted delivery, a resumption sends the waiting ones.
@@ -15,6 +18,7 @@ from likeness.contracts.webhooks import (
     Announcement,
     Delivery,
     Resumption,
+    TaskOver,
     WebhookEvent,
     WebhookMessage,
     headers,
@@ -22,6 +26,7 @@ from likeness.contracts.webhooks import (
 from likeness.domain.webhooks import PAUSE_AFTER_SECONDS, Endpoint, Retries, WebhookAnswer
 from likeness.ports.notifications import WebhookPost, Webhooks
 from likeness.ports.system import Clock, Queue
+from likeness.steps.notifications.call_back import HEADERS, TaskCallback
 
 _GONE = 410
 #: How long an invocation starts waiting deliveries. The next invocation sends the rest.
@@ -47,7 +52,7 @@ class Outcome:
     def facts(self, message: WebhookMessage, tried: int) -> Iterator[dict[str, object]]:
         """Yields the log facts of attempt ``tried`` of ``message``: one for each ``accepted`` event, then its own."""
         common: dict[str, object] = {"try": tried}
-        if not isinstance(message, Announcement):
+        if isinstance(message, Delivery | Resumption):
             common |= {"endpoint_id": message.endpoint_id}
         for each in self.accepted:
             yield common | {"type": each.type, "outcome": "delivered"} | each.ids
@@ -56,7 +61,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class SendWebhooks:
-    """Sends webhooks. ``chance()`` returns a random number from 0 to 1."""
+    """Sends webhooks. ``chance()`` returns a random number from 0 to 1.
+
+    ``call_back(generation_id)`` returns the callback of a task that is over, None when nobody wants one.
+    """
 
     webhooks: Webhooks
     queue: Queue
@@ -64,11 +72,14 @@ class SendWebhooks:
     clock: Clock
     retries: Retries
     chance: Callable[[], float]
+    call_back: Callable[[str], TaskCallback | None]
 
     def __call__(self, message: WebhookMessage, tried: int) -> Outcome:
         """Returns the outcome of attempt ``tried`` (from 1). Raises StorageUnavailable: see ``deferred``."""
         if isinstance(message, Announcement):
             return self._fan_out(message)
+        if isinstance(message, TaskOver):
+            return self._call_back(message, tried)
         endpoint = self.webhooks.find(message.client_id, message.endpoint_id)
         if endpoint is None:
             return Outcome("removed")
@@ -92,7 +103,19 @@ class SendWebhooks:
         for each in self.webhooks.of(event.client_id):
             if each.takes(event.type):
                 self.queue.send(Delivery(each.id, event).to_json())
+        ended = event.ended_generation
+        if ended is not None and self.call_back(ended) is not None:
+            self.queue.send(TaskOver(ended, event.client_id).to_json())
         return Outcome("fanned_out")
+
+    def _call_back(self, message: TaskOver, tried: int) -> Outcome:
+        callback = self.call_back(message.generation_id)
+        if callback is None:
+            return Outcome("removed")  # it was erased, or runs again
+        answer = self.post(callback.url, HEADERS, callback.body)
+        if answer.accepted or answer.status == _GONE:
+            return Outcome("delivered" if answer.accepted else "gone", status=answer.status)
+        return Outcome(_reason_of(answer), self.pause(tried, answer.retry_after), answer.status)
 
     def _deliver(self, endpoint: Endpoint, event: WebhookEvent, tried: int) -> Outcome:
         if self._has_to_wait(endpoint, event):
