@@ -285,6 +285,13 @@ def measure(only: tuple[str, ...] = ()) -> dict[str, Pairs]:
     return pairs
 
 
+def count(recordings: Sequence[Recording], environment: dict[str, str]) -> dict[str, float]:
+    """Returns the figure of one start for each of ``recordings``, by function, in the ruler's unit."""
+    with _benches(environment, 1) as free:
+        bench = free.get()
+        return {each.function: _count(bench, each) for each in recordings}
+
+
 def _rounds(function: str, ruler: Ruler) -> int:
     return ruler.most_rounds if function in _REPEATED else ruler.rounds
 
