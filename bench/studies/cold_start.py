@@ -36,7 +36,7 @@ from bench.table import Row
 
 PART = "cold_start"
 #: The starts of which the plot shows the phases; they are measured in CPU time.
-_PHASE_REPETITIONS = 3
+_PHASE_REPETITIONS = 2
 _TIMEOUT_SECONDS = 60.0
 #: A ruler may run a process this many times slower.
 _SLOWER = 10
