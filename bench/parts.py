@@ -35,11 +35,11 @@ PARTS = {
     "warm": ("bench.studies.warm", 40),
     "growth": ("bench.studies.growth", 60),
     "deployed": ("bench.studies.deployed", 100),
-    "drop_in": ("bench.studies.drop_in", 60),
+    "drop_in": ("bench.studies.drop_in", 90),
     "pages": ("bench.studies.pages", 60),
-    "memory": ("bench.studies.memory", 60),
+    "memory": ("bench.studies.memory", 90),
     "dollars": ("bench.studies.dollars", 75),
-    "capacity": ("bench.studies.capacity", 60),
+    "capacity": ("bench.studies.capacity", 120),
 }
 #: The seconds after which all parts together are ended.
 LIMIT_SECONDS = 720

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,6 +126,20 @@ def record() -> tuple[dict[str, Recording], dict[str, str]]:
 
     Returns the invocation with the most calls for each function that makes calls, and the functions' environment.
     """
+    found, environment = _recorded(_play)
+    return {name: max(each, key=lambda one: len(one.exchanges)) for name, each in found.items()}, environment
+
+
+def record_press_of_start() -> tuple[dict[str, Recording], dict[str, str]]:
+    """Creates an invite, gives the consent, and presses Start on the person's page.
+
+    Returns what the press invokes, by function, and the functions' environment.
+    """
+    found, environment = _recorded(_press_start)
+    return {name: each[-1] for name, each in found.items() if name in ("authorize", "create_session")}, environment
+
+
+def _recorded(play: Callable[[SimulatedAws], None]) -> tuple[dict[str, list[Recording]], dict[str, str]]:
     # It starts some hours ago: stored times are in the past when it is replayed, and no token has expired.
     with simulated_aws(SETTINGS, start=time.time() - 4 * 3600) as where, pytest.MonkeyPatch.context() as patch:
         patch.setattr(bootstrap, "client", bootstrap.client)  # restored at the end
@@ -133,9 +147,23 @@ def record() -> tuple[dict[str, Recording], dict[str, str]]:
         recorder.listen(where)
         where.begin({})
         where.warm = _AlwaysCold()
-        _play(where)
-        environment = environment_now()
-    return {name: max(each, key=lambda one: len(one.exchanges)) for name, each in recorder.found.items()}, environment
+        play(where)
+        return recorder.found, environment_now()
+
+
+def _invited(where: SimulatedAws) -> tuple[str, str]:
+    """Returns the id of a new session whose person has given the consent, and the token of the invite link."""
+    text = json.loads(where.invoke("record_consent", event_of_request("GET", "/consent", "/consent"))["body"])
+    agreed = {name: text[name] for name in ("text_version", "language", "sha256")}
+    made = where.api("POST", "/sessions", body={"start": "on_open"}).body
+    token = made["invite_url"].partition("#")[2]
+    where.api("POST", "/sessions/{session_id}/consent", key=token, session_id=made["id"], body=agreed)
+    return made["id"], token
+
+
+def _press_start(where: SimulatedAws) -> None:
+    session_id, token = _invited(where)
+    where.api("POST", "/sessions/{session_id}/attempts", key=token, session_id=session_id)
 
 
 def _play(where: SimulatedAws) -> None:
@@ -145,19 +173,15 @@ def _play(where: SimulatedAws) -> None:
     if not person.ended:
         raise RuntimeError("the recorded onboarding did not finish")
     path = {"session_id": person.session_id}
-    text = json.loads(where.invoke("record_consent", event_of_request("GET", "/consent", "/consent"))["body"])
-    agreed = {name: text[name] for name in ("text_version", "language", "sha256")}
-    made = where.api("POST", "/sessions", body={"start": "on_open"}).body
-    token = made["invite_url"].partition("#")[2]
-    where.api("POST", "/sessions/{session_id}/consent", key=token, session_id=made["id"], body=agreed)
+    invited, token = _invited(where)
     where.api("GET", "/sessions/{session_id}", **path)
     where.api("GET", "/sessions/{session_id}/use", **path)
-    where.api("POST", "/sessions/{session_id}/receipt", key=token, session_id=made["id"])
+    where.api("POST", "/sessions/{session_id}/receipt", key=token, session_id=invited)
     _play_generation(where, person.session_id)
     wanted = {"requests": [{"name": "front", "asset_type": "Image"}]}
-    where.api("POST", "/sessions/{session_id}/requests", body=wanted, session_id=made["id"])
-    where.api("POST", "/sessions/{session_id}/consent/withdraw", key=token, session_id=made["id"])
-    where.api("DELETE", "/sessions/{session_id}/invite", session_id=made["id"])
+    where.api("POST", "/sessions/{session_id}/requests", body=wanted, session_id=invited)
+    where.api("POST", "/sessions/{session_id}/consent/withdraw", key=token, session_id=invited)
+    where.api("DELETE", "/sessions/{session_id}/invite", session_id=invited)
     where.api("GET", "/webhooks")
     where.api("GET", "/stats")
     for each in ("export_inventory", "recheck_assets", "check_credits"):

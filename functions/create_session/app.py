@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from likeness.contracts.body import parse_body
-from likeness.contracts.http import NewSession
 from likeness.runtime import bootstrap
 from likeness.runtime.http import Response, answer, handler_of, make_app
 from likeness.runtime.logging import logger
@@ -18,6 +16,9 @@ idempotency = bootstrap.idempotency("app.create.<locals>.once")
 @app.post("/sessions")
 def create() -> Response:
     """Creates a session; with an Idempotency-Key, the same request returns the same response for a day."""
+    from likeness.contracts.body import parse_body  # a person who presses Start does not wait for Pydantic
+    from likeness.contracts.http import NewSession
+
     body = parse_body(NewSession, app.body)
     view = idempotency(app, body, lambda: sessions.create(app.caller, body, base_url(app.event), app.correlation_id))
     return answer(view, 201)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from likeness.contracts.body import parse_body
-from likeness.contracts.consent import Terms
 from likeness.runtime import bootstrap
 from likeness.runtime.http import Response, answer, handler_of, make_app
 from likeness.runtime.logging import logger
@@ -24,5 +22,8 @@ def withdraw(session_id: str) -> Response:
 @app.put("/sessions/{session_id}/consent_terms")
 def ask(session_id: str) -> Response:
     """Replaces the terms that the person is asked for."""
+    from likeness.contracts.body import parse_body  # a person who withdraws a consent does not wait for Pydantic
+    from likeness.contracts.consent import Terms
+
     body = parse_body(Terms, app.body)
     return answer(withdraw_consent.ask(app.caller, session_id, body))

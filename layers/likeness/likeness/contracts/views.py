@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def iso(seconds: float | None) -> str | None:
     """Epoch seconds as ISO 8601 UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]}Z"
 
 
 def problem_view(problem: Problem | None, *, of_asset: bool = False) -> dict[str, Any] | None:
@@ -52,6 +52,8 @@ def asset_view(asset: Asset, upload: UploadForm | None = None) -> dict[str, Any]
 
 def _shown(name: str, value: Any) -> Any:
     """A field's value in JSON. Fields with names that end in ``_at`` are epoch seconds and become ISO 8601."""
+    if value is None or type(value) is str:
+        return value
     if isinstance(value, Problem):
         return problem_view(value, of_asset=True)
     if isinstance(value, StrEnum):

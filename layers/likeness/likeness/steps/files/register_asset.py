@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from likeness.contracts.http import AssetRegistration
 from likeness.contracts.views import asset_view
 from likeness.domain.asset import SLOT_SECONDS, Asset, AssetStatus, new_asset
 from likeness.domain.caller import Caller
@@ -18,6 +17,9 @@ from likeness.ports.files import Files
 from likeness.ports.store import Store
 from likeness.ports.system import Clock
 from likeness.steps.onboarding.get_session import own_session
+
+if TYPE_CHECKING:
+    from likeness.contracts.http import AssetRegistration
 
 #: How often a registration for a request is tried when others change the request at the same time.
 _TRIES = 5

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from likeness.contracts.consent import asked_terms
-from likeness.contracts.http import NewSession, file_requests
 from likeness.contracts.views import iso, session_view
 from likeness.domain.asset import Asset, new_asset
 from likeness.domain.caller import Caller
@@ -30,6 +28,9 @@ from likeness.ports.system import Clock, SigningKeys
 from likeness.steps.files.register_asset import requested_by
 from likeness.steps.onboarding.get_session import own_session_with_assets
 from likeness.steps.onboarding.open_link import OpenLink
+
+if TYPE_CHECKING:
+    from likeness.contracts.http import NewSession
 
 #: The text version of a consent to terms that a client names for its own link, without a text.
 _BY_CLIENT = "client"
@@ -60,6 +61,8 @@ class CreateSession:
 
         ``correlation_id`` is stored with the session.
         """
+        from likeness.contracts.http import file_requests  # the other two have no body, so they do not load Pydantic
+
         caller.require_client()
         if body.return_url and (why_not := why_not_return_to(body.return_url, caller.return_origins)):
             raise InvalidRequest(f"return_url: {why_not}", field="return_url")
@@ -163,6 +166,8 @@ class CreateSession:
         """
         if body.consent_terms is None and body.consent is None and body.start == "now":
             return None
+        from likeness.contracts.consent import asked_terms
+
         return asked_terms(self.terms, body.consent_terms, now, "consent_terms.")
 
     def _invite_url(self, session: Session, base_url: str, now: float) -> str:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from likeness.contracts.consent import Terms, asked_terms
 from likeness.contracts.views import consents_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
@@ -22,6 +21,9 @@ from likeness.ports.store import Store
 from likeness.ports.system import Clock
 from likeness.steps.generations.list_in_flight import list_in_flight
 from likeness.steps.onboarding.get_session import own_session
+
+if TYPE_CHECKING:
+    from likeness.contracts.consent import Terms
 
 _CHANGED = "The session was changed at the same time"
 _AT_CRUN = frozenset({AssetStatus.SUBMITTING, AssetStatus.PROCESSING})
@@ -80,6 +82,8 @@ class WithdrawConsent:
         Returns what the session shows of its consent. Raises NotFound, Forbidden for a person, InvalidRequest, and
         Conflict for a session that is canceled or erased.
         """
+        from likeness.contracts.consent import asked_terms  # a withdrawal has no body, so it does not load Pydantic
+
         session = own_session(self.store, caller, session_id)
         caller.require_client()
         _require_open(session)
