@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from tests.aws import isolated_aws_environment
-from tests.template_file import ASL, RESOURCES, ROOT
+from tests.template_file import MACHINES, RESOURCES, ROOT
 
 # The translator imports jsonschema, which builds grammars of international addresses for a second; no template has one.
 with pytest.MonkeyPatch.context() as _without:
@@ -172,12 +172,14 @@ def used_by_the_platform(resources: Mapping[str, Any]) -> set[Permission]:
     return found
 
 
-def used_by_the_machine(resources: Mapping[str, Any]) -> set[Permission]:
-    """Returns what the states of the state machine call."""
-    name = "OnboardPerson"
+def used_by_the_machines(resources: Mapping[str, Any]) -> set[Permission]:
+    """Returns what the states of the state machines call."""
+    return {each for name in MACHINES for each in _used_by_the_machine(name, resources)}
+
+
+def _used_by_the_machine(name: str, resources: Mapping[str, Any]) -> Iterator[Permission]:
     meant = resources[name]["Properties"]["DefinitionSubstitutions"]
-    found = set()
-    for state in _states(ASL):
+    for state in _states(MACHINES[name]):
         if state.get("Resource") == "arn:${Partition}:states:::dynamodb:updateItem":
             placeholder, action = state["Parameters"]["TableName"], "dynamodb:UpdateItem"
         elif state.get("Resource") == "arn:${Partition}:states:::lambda:invoke":
@@ -187,10 +189,9 @@ def used_by_the_machine(resources: Mapping[str, Any]) -> set[Permission]:
             continue
         ((_, value),) = meant[placeholder.strip("${}")].items()
         called = value[0] if isinstance(value, list) else value
-        found.add(Permission(name, action, called))
+        yield Permission(name, action, called)
         if action == "lambda:InvokeFunction":  # for executions that started before or after a gradual deployment
-            found.add(Permission(name, action, f"{called}:live"))
-    return found
+            yield Permission(name, action, f"{called}:live")
 
 
 def _states(machine: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -324,6 +324,14 @@ class SimulatedAws:
         )
         return self._integration("receive_callback", event)
 
+    def task_callback(self, url: str, body: object = None) -> Answer:
+        """Calls the URL of a task, as crun does."""
+        path = "/task/" + url.partition("/task/")[2]
+        resource = "/task/{generation_id}/{signature}"
+        parts = dict(zip(("generation_id", "signature"), path.split("/")[2:], strict=True))
+        event = event_of_request("POST", resource, path, body=json.dumps(body), parameters=parts)
+        return self._integration("receive_task", event)
+
     def _integration(self, function: str, event: Mapping[str, Any]) -> Answer:
         try:
             found = self.invoke(function, event)
@@ -359,7 +367,7 @@ class SimulatedAws:
         """Delivers the events of objects that functions stored."""
         notified = {each["detail"]["object"]["version-id"] for each in self.uploads}
         for found in self.aws("s3").list_object_versions(Bucket=self.bucket).get("Versions", []):
-            if found["VersionId"] not in notified:
+            if found["VersionId"] not in notified and found["Key"].startswith(("uploads/", "inbox/")):
                 self._uploaded(found["Key"], found["Size"], found["VersionId"])
 
     def deliver_upload(self, event: dict[str, Any]) -> None:
@@ -423,8 +431,6 @@ class SimulatedAws:
     # -- Step Functions ---------------------------------------------------------------------------------------
 
     def _begin_execution(self, name: str, document: str, arn: str) -> None:
-        if arn != os.environ["STATE_MACHINE_ARN"]:
-            return
         if name not in self.executions:
             self.executions[name] = "RUNNING"
             self.after(0.05, lambda: self.play(self._execute(name, json.loads(document), arn)))
@@ -438,7 +444,8 @@ class SimulatedAws:
             self.after(0.05, lambda: self.play(self._execute(name, document, arn)))
 
     def _execute(self, name: str, document: dict[str, Any], machine_arn: str) -> Story:
-        run = self.state_machine.execute(name, document)
+        is_onboarding = machine_arn == os.environ["STATE_MACHINE_ARN"]
+        run = self.state_machine.execute(name, document, "onboard_person" if is_onboarding else "make_generation")
         while self.executions.get(name) == "RUNNING":  # otherwise it was stopped or deleted
             try:
                 yield next(run)
@@ -648,6 +655,7 @@ def simulated_aws(
         injector = FaultInjector(lambda *_: None, lambda *_: None, usage.note)
         for service in _WATCHED:
             injector.watch(service, bootstrap.client(service))
+        injector.watch("s3", bootstrap.media_client())
         client_key = ClientKeys(boto3.client("dynamodb"), "Table").add("acme", ["https://shop.example"])
         made = SimulatedAws(
             simulator=simulator,

@@ -1,7 +1,7 @@
-"""Interprets the state machine of statemachine/onboard_person.asl.json in simulated time.
+"""Interprets the state machines of statemachine/ in simulated time.
 
-Unlike moto's interpreter (tests/workflow), this one can be stopped at every call. It supports what the document uses
-and rejects everything else.
+Unlike moto's interpreter (tests/workflow), this one can be stopped at every call. It supports what the documents
+use and rejects everything else.
 """
 
 from __future__ import annotations
@@ -57,15 +57,17 @@ class StateMachine:
     outputs: dict[str, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        text = (ROOT / "statemachine/onboard_person.asl.json").read_text("utf-8")
-        text = text.replace("${TableName}", self.table).replace("${Partition}", "aws")
-        self.document: dict[str, Any] = json.loads(text)
+        self.documents: dict[str, dict[str, Any]] = {}
+        for file in (ROOT / "statemachine").iterdir():
+            text = file.read_text("utf-8").replace("${TableName}", self.table).replace("${Partition}", "aws")
+            self.documents[file.name.partition(".")[0]] = json.loads(text)
 
-    def execute(self, name: str, document: dict[str, Any]) -> Steps:
-        """Runs to the end; returns ``SUCCEEDED``, ``FAILED`` or ``TIMED_OUT``."""
+    def execute(self, name: str, document: dict[str, Any], machine: str = "onboard_person") -> Steps:
+        """Runs ``machine`` to the end; returns ``SUCCEEDED``, ``FAILED`` or ``TIMED_OUT``."""
         about = {"Name": name, "Input": json.loads(json.dumps(document)), "StartTime": self._time()}
-        until = self.now() + self.document["TimeoutSeconds"]
-        run = self._run(self.document, document, {"Execution": about})
+        definition = self.documents[machine]
+        until = self.now() + definition["TimeoutSeconds"]
+        run = self._run(definition, document, {"Execution": about})
         while True:
             try:
                 pause = next(run)

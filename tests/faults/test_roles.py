@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -45,7 +46,7 @@ from tests.roles import (
     holders,
     roles,
     template,
-    used_by_the_machine,
+    used_by_the_machines,
     used_by_the_platform,
 )
 from tests.template_file import ROOT
@@ -420,6 +421,61 @@ def _requests_for_videos(where: SimulatedAws) -> None:
     assert where.api("POST", "/generations/{generation_id}/cancel", generation_id=made).status == 200
 
 
+@contextmanager
+def _settings_of_tasks(where: SimulatedAws, **changes: Any) -> Iterator[None]:
+    before = where.simulator.settings.model_dump(include={"callback_times", *changes})
+    where.simulator.update_settings(callback_times=0, **changes)
+    yield
+    where.simulator.update_settings(**before)
+
+
+def _video(where: SimulatedAws, asset_id: str, prompt: str, seconds: float | None = None) -> str:
+    """Requests a video, and plays what follows to the end, or for some seconds."""
+    content = {"prompt": prompt, "reference_images": [asset_id], "duration": 4, "resolution": "480p"}
+    body = {"model": "bytedance/seedance2-0-r2v", "input": content}
+    made = where.api("POST", "/generations", idempotency_key=prompt, body=body).body["id"]
+    where.settle(seconds) if seconds else where.settle()
+    return str(made)
+
+
+def _outcome(where: SimulatedAws, made: str) -> tuple[str, str | None]:
+    found = where.api("GET", "/generations/{generation_id}", generation_id=made).body
+    return found["status"], (found["error"] or found["media_problem"] or {}).get("code")
+
+
+def _videos(where: SimulatedAws) -> None:
+    session = _verified(where, "front")
+    _upload(where, session["assets"][0], FACES[0])
+    where.settle()
+    asset = where.api("GET", f"{SESSION}/use", session_id=session["id"]).body["assets"][0]["id"]
+    outcomes = [
+        {"prompt": "refused", "outcome": "refused", "code": 422},
+        {"prompt": "moderated", "outcome": "failed", "after_seconds": 5},
+        {"prompt": "*", "outcome": "success", "after_seconds": 60},
+    ]
+    with _settings_of_tasks(where, task_outcomes=outcomes):
+        assert _outcome(where, _video(where, asset, "a walk")) == ("succeeded", None)
+        assert _outcome(where, _video(where, asset, "refused")) == ("refused", "upstream_rejected")
+        assert _outcome(where, _video(where, asset, "moderated")) == ("failed", "generation_failed")
+        where.simulator.add_faults(FaultRule(call="media", kind="http", code=403, times=None))
+        assert _outcome(where, _video(where, asset, "a dead link")) == ("succeeded", "media_unavailable")
+        where.simulator.clear_faults()
+
+        made = _video(where, asset, "an execution that is stopped", 10)
+        where.executions[made] = "ABORTED"
+        where.settle(60)
+        (task,) = [each for each in where.simulator.store.tasks.values() if made in str(each.callback_url)]
+        assert where.task_callback(str(task.callback_url), {"task_id": task.id}).status == 200
+        where.settle()
+        assert _outcome(where, made) == ("succeeded", None)
+
+        made = _video(where, asset, "a withdrawal", 10)
+        where.aws("s3").put_object(Bucket="uploads", Key=f"generations/{made}/1.mp4", Body=b"of an earlier try")
+        assert where.api("POST", f"{SESSION}/consent/withdraw", session_id=session["id"], body={}).status == 200
+        where.settle()
+        assert _outcome(where, made) == ("succeeded", "consent_withdrawn")
+
+
 def _a_full_session_and_a_new_invite(where: SimulatedAws) -> None:
     with served_face() as url:
         caller = CrunCaller(where, url)
@@ -526,6 +582,7 @@ SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     _scheduled_functions,
     _a_caller_of_crun_routes,
     _requests_for_videos,
+    _videos,
     _a_full_session_and_a_new_invite,
     _lost_events_of_files,
     _an_execution_that_is_stopped,
@@ -541,7 +598,7 @@ def used() -> set[Permission]:
         for play in SCENARIOS:
             where.begin({})
             play(where)
-    return where.usage.seen | used_by_the_machine(resources) | used_by_the_platform(resources)
+    return where.usage.seen | used_by_the_machines(resources) | used_by_the_platform(resources)
 
 
 def _beyond(used: set[Permission], source: dict[str, Any]) -> list[str]:

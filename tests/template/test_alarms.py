@@ -306,6 +306,7 @@ def test_the_metrics_of_searches_have_their_dimensions() -> None:
         ("service,code", Metric.ASSETS_FAILED.value),
         ("service,cause", Metric.RECONCILED.value),
         ("service,call,outcome", Metric.CRUN_CALL_SECONDS.value),
+        ("service,status", Metric.GENERATIONS_ENDED.value),
     }
 
 
