@@ -370,7 +370,6 @@ VIEWS: dict[str, list[Any]] = {
         generation_page_view(GenerationPage(GENERATIONS, "more")),
         generation_page_view(GenerationPage([], None)),
     ],
-    "TaskReceived": [{}],
     "GenerationEstimate": [estimate_view(1.5, None, None), estimate_view(1.5, 10.0, Spending(1.0, 20.0))],
     "Preview": [preview_view("https://uploads.test/", 1_800_000_300.0, "image/png")],
     "Receipt": [receipt_view(IssuedReceipt("d", "ses_x", "acme", Holder.PERSON, AT), "https://api.test/me#rt_x")],
