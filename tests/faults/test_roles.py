@@ -201,13 +201,18 @@ def _a_consent_that_ends(where: SimulatedAws) -> None:
     where.settle(1200)
     assert len(where.api("GET", f"{SESSION}/use", **on).body["assets"]) == 2
     where.api("POST", f"{SESSION}/consent/withdraw", **on)
+    _erased_by_policy(where)
+    assert where.api("GET", SESSION, **on).body["status"] == "redacted"
+
+
+def _erased_by_policy(where: SimulatedAws) -> None:
+    """Plays what follows when withdrawn sessions are erased."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ON_WITHDRAWAL", "erase")
         patch.setenv("WITHDRAWAL_GRACE_DAYS", "0")
         where.warm.pop("reconcile", None)
         where.settle()
     where.warm.pop("reconcile", None)
-    assert where.api("GET", SESSION, **on).body["status"] == "redacted"
 
 
 def _receipts(where: SimulatedAws) -> None:
@@ -443,11 +448,16 @@ def _outcome(where: SimulatedAws, made: str) -> tuple[str, str | None]:
     return found["status"], (found["error"] or found["media_problem"] or {}).get("code")
 
 
-def _videos(where: SimulatedAws) -> None:
+def _person_in_videos(where: SimulatedAws) -> tuple[dict[str, str], str]:
     session = _verified(where, "front")
     _upload(where, session["assets"][0], FACES[0])
     where.settle()
-    asset = where.api("GET", f"{SESSION}/use", session_id=session["id"]).body["assets"][0]["id"]
+    on = {"session_id": session["id"]}
+    return on, where.api("GET", f"{SESSION}/use", **on).body["assets"][0]["id"]
+
+
+def _videos(where: SimulatedAws) -> None:
+    on, asset = _person_in_videos(where)
     outcomes = [
         {"prompt": "refused", "outcome": "refused", "code": 422},
         {"prompt": "moderated", "outcome": "failed", "after_seconds": 5},
@@ -461,7 +471,7 @@ def _videos(where: SimulatedAws) -> None:
         assert _outcome(where, _video(where, asset, "a dead link")) == ("succeeded", "media_unavailable")
         where.simulator.clear_faults()
 
-        made = _video(where, asset, "an execution that is stopped", 10)
+        made = _video(where, asset, "a callback after the end of the execution", 10)
         where.executions[made] = "ABORTED"
         where.settle(60)
         (task,) = [each for each in where.simulator.store.tasks.values() if made in str(each.callback_url)]
@@ -469,41 +479,32 @@ def _videos(where: SimulatedAws) -> None:
         where.settle()
         assert _outcome(where, made) == ("succeeded", None)
 
-        made = _video(where, asset, "a withdrawal", 10)
+        made = _video(where, asset, "an execution that is stopped", 10)
+        where.executions[made] = "ABORTED"
+        where.settle()
+        assert _outcome(where, made)[0] == "succeeded"
+
+        made = _video(where, asset, "an execution that dies while it creates the task", 0.01)
+        where.executions[made] = "ABORTED"
+        generations = DynamoGenerations(where.aws("dynamodb"), "Table")
+        row = generations.get(made)
+        assert row
+        generations.intend(row, "dead", where.now)
+        where.settle()
+        assert _outcome(where, made) == ("uncertain", "task_unknown")
+    assert where.api("DELETE", SESSION, **on).status == 200
+
+
+def _a_withdrawal_while_a_video_is_made(where: SimulatedAws) -> None:
+    on, asset = _person_in_videos(where)
+    with _settings_of_tasks(where, task_min_seconds=60.0, task_max_seconds=60.0):
+        assert _outcome(where, _video(where, asset, "before")) == ("succeeded", None)
+        made = _video(where, asset, "during", 10)
         where.aws("s3").put_object(Bucket="uploads", Key=f"generations/{made}/1.mp4", Body=b"of an earlier try")
-        assert where.api("POST", f"{SESSION}/consent/withdraw", session_id=session["id"], body={}).status == 200
-        where.settle()
-        assert _outcome(where, made) == ("succeeded", "consent_withdrawn")
-
-
-def _videos_of_people_who_are_erased(where: SimulatedAws) -> None:
-    """One by a request, the other by the policy about withdrawals; an execution was stopped before it began."""
-    outcomes = [{"prompt": "*", "outcome": "success", "after_seconds": 5}]
-    people = [_verified(where, "front") for _ in range(2)]
-    for number, person in enumerate(people):
-        _upload(where, person["assets"][0], FACES[number])
-    where.settle()
-    with _settings_of_tasks(where, task_outcomes=outcomes):
-        made = []
-        for number, person in enumerate(people):
-            asset = where.api("GET", f"{SESSION}/use", session_id=person["id"]).body["assets"][0]["id"]
-            made.append(_video(where, asset, f"of person {number}", 0.01))
-            where.executions[made[-1]] = "ABORTED"
-    where.settle()
-    assert [_outcome(where, each) for each in made] == [("succeeded", None)] * 2
-    assert where.executions[f"{made[0]}-r1"] == "SUCCEEDED"
-    assert where.api("DELETE", SESSION, session_id=people[0]["id"]).body["status"] == "redacted"
-    assert where.api("POST", f"{SESSION}/consent/withdraw", session_id=people[1]["id"], body={}).status == 200
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ON_WITHDRAWAL", "erase")
-        patch.setenv("WITHDRAWAL_GRACE_DAYS", "0")
-        where.warm.pop("reconcile", None)
-        where.settle()
-    where.warm.pop("reconcile", None)
-    for each in made:
-        assert where.api("GET", "/generations/{generation_id}", generation_id=each).body["erased_at"]
-        found = where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"generations/{each}/")
-        assert not found.get("Versions")
+        assert where.api("POST", f"{SESSION}/consent/withdraw", body={}, **on).status == 200
+        _erased_by_policy(where)
+    assert _outcome(where, made) == ("succeeded", "consent_withdrawn")
+    assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix="generations/").get("Versions")
 
 
 def _a_full_session_and_a_new_invite(where: SimulatedAws) -> None:
@@ -613,7 +614,7 @@ SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     _a_caller_of_crun_routes,
     _requests_for_videos,
     _videos,
-    _videos_of_people_who_are_erased,
+    _a_withdrawal_while_a_video_is_made,
     _a_full_session_and_a_new_invite,
     _lost_events_of_files,
     _an_execution_that_is_stopped,
