@@ -109,6 +109,7 @@ RECEIPT: dict[Route, int] = {
 #: Routes without credentials. The callback has its signature.
 PUBLIC: dict[Route, int] = {
     ("GET", "/callback/{session_id}/{attempt}/{signature}"): 404,
+    ("POST", "/task/{generation_id}/{signature}"): 404,
     ("GET", "/invite"): 200,
     ("GET", "/me"): 200,
     ("GET", "/console"): 200,
