@@ -17,6 +17,7 @@ from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.adapters.table.generation_items import generation_item, generation_key, list_item, use_item
 from likeness.adapters.table.generations import DynamoGenerations
 from likeness.adapters.table.items import decode_item
+from likeness.adapters.workflows import StepFunctions
 from likeness.domain.asset import AssetStatus
 from likeness.domain.due import PROGRESS_SECONDS, DueItem
 from likeness.domain.executions import BEYOND, ExecutionStatus, Results
@@ -310,6 +311,25 @@ def test_what_is_over_is_not_due_anymore(line: Line, status: GenerationStatus) -
 
 def test_a_row_that_does_not_exist_is_not_due(line: Line) -> None:
     assert line.reconcile(DueItem("", None, 1.0, "gen_00000000000000000000000000")) == []
+
+
+class Histories:
+    """A client of Step Functions with one history of two pages."""
+
+    def get_execution_history(self, **asked: Any) -> dict[str, Any]:
+        pages: list[list[Any]] = [
+            [{"task_id": None, "next": "wait"}, {"task_id": "task-1"}],
+            [{"task_id": "task-1", "next": "save"}, "no object", {"outcome": "submitted"}],
+        ]
+        number = int(asked.get("nextToken", "0"))
+        events = [{"taskSucceededEventDetails": {"output": json.dumps({"Payload": each})}} for each in pages[number]]
+        return {"events": [{"type": "TaskStateEntered"}, *events], **({} if number else {"nextToken": "1"})}
+
+
+def test_a_history_names_each_task_once() -> None:
+    client: Any = Histories()
+    workflows = StepFunctions(client, "arn:aws:states:eu-central-1:1:stateMachine:make_generation")
+    assert workflows.results("gen_1") == Results(tasks=("task-1",))
 
 
 # -- from any state -----------------------------------------------------------------------------------------------
