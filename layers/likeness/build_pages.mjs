@@ -12,6 +12,8 @@ const PAGES = fileURLToPath(new URL("pages/", import.meta.url));
 const FOLDERS = ["shared", "invite", "me", "console"];
 /** The styles of each page, in their order. */
 const BUNDLED = { invite: ["style", "invite"], me: ["style", "invite", "me"], console: ["style", "console"] };
+/** What the console has no use for in the shared style. */
+const PERSONS_ONLY = /\/\* persons \*\/.*?\/\* all \*\//gs;
 
 const { build } = await import(pathToFileURL(join(tools, "node_modules/esbuild/lib/main.js")).href);
 
@@ -46,8 +48,9 @@ rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 for (const [page, sheets] of Object.entries(BUNDLED)) {
   writeFileSync(join(target, `${page}.js`), await bundled(`import "./${page}.js";`, "js"));
-  const styles = sheets.map((name) => readFileSync(paths.get(`./${name}.css`), "utf-8"));
-  writeFileSync(join(target, `${page}.css`), await bundled(styles.join("\n"), "css"));
+  const styles = sheets.map((name) => readFileSync(paths.get(`./${name}.css`), "utf-8")).join("\n");
+  const used = page === "console" ? styles.replaceAll(PERSONS_ONLY, "") : styles;
+  writeFileSync(join(target, `${page}.css`), await bundled(used, "css"));
 }
 writeFileSync(join(target, "invite_early.js"), await bundled('import "./early.js";', "js", "iife"));
 const { ORDER, TEXTS } = await import(pathToFileURL(paths.get("./texts.js")).href);

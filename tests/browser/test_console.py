@@ -414,7 +414,7 @@ def test_the_console_waits_as_long_as_retry_after(enter: Any, fresh_client: Api)
 def test_a_problem_is_shown_with_its_detail_and_code(enter: Any, fresh_client: Api) -> None:
     missing = f"ses_{'0' * 26}"
     page = enter(fresh_client, f"#{missing}", allowed=["status of 404"]).page
-    expect(page.locator("#detail-note")).to_contain_text("(not_found)")
+    expect(page.locator("#session-note")).to_contain_text("(not_found)")
 
 
 # -- one session ------------------------------------------------------------------------------------------------------

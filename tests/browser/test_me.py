@@ -5,15 +5,17 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from local.media import DemoMedia, make_media
 from local.stack import Stack
 from tests.browser.conftest import OpenPage, link_in
+from tests.contract_file import EXAMPLES
 from tests.integration.conftest import Api, come_back, face_check, registration, send_file
 
 HEADINGS = {
@@ -25,6 +27,17 @@ SENTENCES = {
     "zh": "培训视频",
     "zh-Hant": "培訓影片",
     "en": "advertising and training videos with your likeness until 31 March 2030.",
+}
+NEVER_USED = {
+    "zh": "尚未用您的肖像制作任何视频。",
+    "zh-Hant": "尚未用您的肖像製作任何影片。",
+    "en": "No video has been made with your likeness.",
+}
+#: What an entry of the ledger says in each language: its purpose, how it ended, the number of files.
+USED = {
+    "zh": ("广告", "视频已制作完成。", "使用了您的 1 个文件"),
+    "zh-Hant": ("廣告", "影片已製作完成。", "使用了您的 1 個檔案"),
+    "en": ("advertising", "A video was made.", "Your files in it: 1"),
 }
 PURPOSES = {"purposes": ["advertising", "training_videos"], "valid_until": "2030-04-01T00:00:00Z"}
 FORBIDDEN = "the server responded with a status of 403"
@@ -74,6 +87,7 @@ def test_a_person_reads_prints_renews_withdraws_and_erases(
         expect(page.locator("#view [data-part=agreed] .said")).to_contain_text(SENTENCES[language])
         expect(page.locator("#view .thumb img")).to_be_visible()
         expect(page.locator("#view [data-part=kept]")).to_contain_text(made["id"])
+        expect(page.locator("#view [data-part=uses]")).to_contain_text(NEVER_USED[language])
         assert "order 9" not in page.content()
         assert link_in(page.locator("#view .link-code")) == first
         expect(page.locator("#sheet img")).to_have_attribute("src", re.compile("blob:"))
@@ -125,6 +139,86 @@ def test_a_person_reads_prints_renews_withdraws_and_erases(
     expect(page.get_by_role("heading", level=1)).to_have_text("Everything is erased")
     assert api.get(made["id"])["status"] == "redacted"
     assert person("GET", f"/sessions/{made['id']}").json()["assets"][0]["name"] == ""
+
+
+def test_a_person_sees_a_use_of_their_likeness_also_after_the_erasure(
+    open_page: OpenPage, api: Api, media: DemoMedia
+) -> None:
+    made, _ = onboarded(api, media)
+    (asset,) = api.get(made["id"])["assets"]
+    body = {
+        "model": "bytedance/seedance2-0-r2v",
+        "input": {"prompt": "[Image1] waves", "reference_images": [asset["uri"]], "duration": 5},
+        "purpose": "advertising",
+    }
+    answer = api("POST", "/generations", json=body, headers={"Idempotency-Key": made["id"]})
+    assert answer.status_code == 202, answer.text
+    url = api("POST", f"/sessions/{made['id']}/receipt").json()["receipt_url"]
+    page = open_page(url, locale="en-US").page
+    uses = page.locator("[data-part=uses] .use")
+    expect(uses).to_have_count(1)
+    deadline = time.monotonic() + 90
+    while not api("GET", f"/sessions/{made['id']}/uses").json()["uses"][0]["outcome"] and time.monotonic() < deadline:
+        time.sleep(0.5)
+    page.reload()
+    for words in (*USED["en"], "bytedance/seedance2-0-r2v"):
+        expect(uses).to_contain_text(words)
+    page.get_by_role("button", name="Withdraw the consent").click()
+    page.locator("[data-part=withdraw] .ask:visible").get_by_role("button", name="Withdraw the consent").click()
+    expect(page.locator("[data-status]")).to_have_attribute("data-status", "withdrawn")
+    expect(uses).to_contain_text(USED["en"][1])
+    page.get_by_role("button", name="Erase everything").click()
+    page.get_by_role("button", name="Yes, erase everything").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Everything is erased")
+    expect(uses).to_contain_text(USED["en"][1])
+
+
+def test_uses_are_listed_page_by_page_in_plain_words(open_page: OpenPage, api: Api) -> None:
+    """The API's answers are the contract's example, with every outcome."""
+    made = api.session(start="on_open", language="en")
+    url = api("POST", f"/sessions/{made['id']}/receipt").json()["receipt_url"]
+    (example,) = EXAMPLES["uses"]["value"]["uses"]
+    outcomes = ["succeeded", None, "withheld", "failed", "refused", "uncertain", "canceled"]
+    uses = [example | {"outcome": each} for each in outcomes]
+    uses += [example | {"purpose": None}, example | {"purpose": "of_an_earlier_list"}]
+    busy = True
+
+    def answer(route: Route) -> None:
+        if busy:
+            return route.fulfill(status=503, json={"code": "unavailable", "title": "Not available"})
+        query = {name: each for name, (each,) in parse_qs(urlsplit(route.request.url).query).items()}
+        start = int(query.get("cursor", 0))
+        end = start + int(query["limit"])
+        return route.fulfill(json={"uses": uses[start:end], "next_cursor": str(end) if end < len(uses) else None})
+
+    watched = open_page("about:blank", locale="en-US", allowed=["status of 503"])
+    page = watched.page
+    page.route("**/uses?*", answer)
+    page.goto(url)
+    part = page.locator("[data-part=uses]")
+    expect(part.get_by_role("alert")).to_contain_text("That did not work.")
+    busy = False
+    part.get_by_role("button", name="Try again").click()
+    expect(part.locator(".use")).to_have_count(5)
+    expect(part.get_by_role("alert")).to_have_count(0)
+    part.get_by_role("button", name="Show more").click()
+    expect(part.locator(".use")).to_have_count(len(uses))
+    expect(part.locator(".use").nth(5)).to_be_focused()
+    expect(part.get_by_role("button")).to_be_hidden()
+    expect(part.locator(".use").nth(1)).to_contain_text("The video is being made.")
+    expect(part.locator(".use").nth(7)).to_contain_text("No purpose was named")
+    expect(part.locator(".use").nth(8)).to_contain_text("of an earlier list")
+    sentences = part.locator(".use > p:nth-child(3)").all_inner_texts()
+    assert len(set(sentences)) == len(outcomes), "each outcome has a sentence of its own"
+    for language in ("zh", "zh-Hant", "en"):
+        page.locator("#language").select_option(language)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        for words in USED[language]:
+            expect(part.locator(".use").first).to_contain_text(words)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        watched.accessible(f"uses in {language}")
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390, "text of twice the size"
 
 
 def test_every_bad_link_gets_one_page(open_page: OpenPage, api: Api, stack: Stack) -> None:

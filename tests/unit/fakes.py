@@ -220,6 +220,10 @@ class FakeConsentTexts:
         """Returns the name, as if it were a word of ``language``."""
         return f"{name} in {language.value}"
 
+    def purposes(self, language: Language) -> dict[str, str]:
+        """Returns one purpose."""
+        return {"advertising": self.purpose("advertising", language)}
+
 
 def no_generations(session_id: str) -> None:
     """Erases the generations of a person who is in none."""

@@ -338,3 +338,6 @@ def test_every_purpose_has_a_part_of_a_sentence_in_every_language() -> None:
         assert re.fullmatch("[a-z][a-z0-9_]{0,39}", name)
         assert set(parts) == set(Language)
         assert all(each == each.strip() and each for each in parts.values())
+    texts = ConsentTexts(str(DEFAULTS["ConsentVersion"]), "Acme", "", 30)
+    for language in Language:
+        assert texts.purposes(language) == {name: parts[language] for name, parts in purposes.items()}

@@ -376,7 +376,14 @@ VIEWS: dict[str, list[Any]] = {
     "Receipts": [receipts_view(WHOLE)],
     # Its session is one of the other views.
     "PersonalPage": [
-        personal_view(BARE, [], Holder.PERSON, RECEIPT, agreed=text, sentences=["Until then."], now=AT, max_attempts=10)
+        personal_view(
+            *(BARE, [], Holder.PERSON, RECEIPT),
+            agreed=text,
+            sentences=["Until then."],
+            purposes={"advertising": "advertising"},
+            now=AT,
+            max_attempts=10,
+        )
         | {"session": each}
         for each in SESSIONS
         for text in (None, ConsentText("2026-11", Language.EN, "Title", "Text", ("Until then.",), "t"))

@@ -481,3 +481,4 @@ def test_the_page_shows_the_text_as_it_was_agreed_to_and_the_terms_in_the_reader
     assert shown["agreed"]["title"] == "Title"
     assert shown["agreed"]["text_version"] == "1"
     assert shown["terms"] == ["advertising"]
+    assert shown["purposes"] == {"advertising": "advertising in zh-Hant"}

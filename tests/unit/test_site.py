@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from copy_swagger_ui import FILES, copy_swagger_ui
 from likeness.adapters.aws import make_client
 from likeness.adapters.files import S3Files
+from likeness.adapters.media_files import S3MediaFiles
 from likeness.domain.media import CONTENT_TYPES, standard_type
 from likeness.domain.media.limits import check_duration, check_pixels, check_sides, check_size
 from likeness.domain.media.types import AssetType
@@ -27,6 +28,10 @@ from tests.contract_file import PATHS
 from tests.template_file import RESOURCES, ROOT
 
 PAGES = ROOT / "layers/likeness/pages"
+
+
+def no_downloads() -> Never:
+    raise AssertionError("nothing is downloaded")
 
 
 def allowed(policy: str, directive: str = "connect-src") -> list[str]:
@@ -53,6 +58,9 @@ def test_a_page_may_send_files_to_and_show_pictures_of_the_presigned_hosts(
     preview = urlsplit(files.preview_url("uploads/a/b/file", "v1", "image/png"))
     shown = f"{preview.scheme}://{preview.netloc}/{preview.path.split('/')[1]}"
     assert shown in allowed(policy, "img-src")
+    video = urlsplit(S3MediaFiles(make_client("s3"), "uploads", no_downloads).url("generations/g/0.mp4", "video/mp4"))
+    policy = Site(addresses).html("console.html", {})["headers"]["Content-Security-Policy"]
+    assert f"{video.scheme}://{video.netloc}/{video.path.split('/')[1]}" in allowed(policy, "media-src")
     assert parse_qs(preview.query) | {
         "versionId": ["v1"],
         "response-content-type": ["image/png"],
@@ -71,12 +79,25 @@ def test_a_page_may_call_no_other_host() -> None:
     assert len(hashes) == 3
 
 
+@pytest.mark.parametrize("name", ["invite.html", "me.html", "console.html", "docs.html", "not_valid.html"])
+def test_only_the_console_plays_videos_from_the_upload_bucket(name: str) -> None:
+    policy = Site("https://s3.test/uploads https://s3.test/").html(name, {})["headers"]["Content-Security-Policy"]
+    bucket = ["https://s3.test/uploads", "https://s3.test/"]
+    assert allowed(policy, "media-src") == (bucket if name == "console.html" else ["blob:"])
+
+
+def test_the_indentation_of_a_page_is_not_sent() -> None:
+    """It would be a hundredth of the console, compressed."""
+    body = Site("https://s3.test/uploads").html("console.html", {})["body"]
+    assert "\n " not in body.partition("<script")[0]
+
+
 def digest(text: str) -> str:
     """Returns the source of an inline script or style, as a browser computes it."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-@pytest.mark.parametrize("name", ["invite.html", "console.html"])
+@pytest.mark.parametrize("name", ["invite.html", "me.html", "console.html"])
 def test_a_page_is_one_file_and_its_policy_allows_no_other_script_and_style(name: str) -> None:
     answer = Site("https://s3.test/uploads").html(name, {})
     body, policy = answer["body"], answer["headers"]["Content-Security-Policy"]

@@ -587,7 +587,7 @@ class PersonalPage:
     """What the page of a personal link shows.
 
     ``agreed`` is the text that the person agreed to, None when the client answers for the consent. ``terms`` are
-    sentences.
+    sentences, and ``purposes`` has the words for each purpose of the operator's list.
     """
 
     holder: str
@@ -595,6 +595,7 @@ class PersonalPage:
     session: Session
     agreed: ConsentText | None = None
     terms: tuple[str, ...] = ()
+    purposes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

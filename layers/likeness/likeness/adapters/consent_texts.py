@@ -64,6 +64,10 @@ class ConsentTexts:
         """See the port."""
         return read_purposes(self._version).get(name, {}).get(language.value, name)
 
+    def purposes(self, language: Language) -> dict[str, str]:
+        """See the port."""
+        return {each: self.purpose(each, language) for each in read_purposes(self._version)}
+
     def _read(self, version: str, language: Language) -> ConsentText:
         written = (_FOLDER / version / f"{language.value}.txt").read_text("utf-8")
         title, _, text = _filled(written, self._facts[language]).strip().partition("\n")

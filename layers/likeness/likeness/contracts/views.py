@@ -278,13 +278,14 @@ def personal_view(
     *,
     agreed: ConsentText | None,
     sentences: Sequence[str],
+    purposes: Mapping[str, str],
     now: float,
     max_attempts: int,
 ) -> dict[str, Any]:
     """What the page of a personal link shows.
 
-    ``agreed`` is the text that the person agreed to, and ``sentences`` name the terms in the reader's language.
-    ``uses`` is where the likeness was used.
+    ``agreed`` is the text that the person agreed to. ``sentences`` name the terms, and ``purposes`` has the words for
+    each purpose, in the reader's language. The uses are pages of their own, so ``uses`` is always empty.
     """
     return {
         "holder": holder.value,
@@ -292,6 +293,7 @@ def personal_view(
         "session": session_view(session, assets, now=now, max_attempts=max_attempts, person=True),
         "agreed": consent_text_view(agreed) if agreed else None,
         "terms": list(sentences),
+        "purposes": dict(purposes),
         "uses": [],
     }
 

@@ -241,6 +241,10 @@ class ConsentTexts(Protocol):
         """The words for a purpose, in a sentence; its name when the operator's list does not have it anymore."""
         ...
 
+    def purposes(self, language: Language) -> dict[str, str]:
+        """The words for every purpose of the operator's list, by its name."""
+        ...
+
 
 class Workflows(Protocol):
     """Executions of one state machine: ``onboard_person`` or ``make_generation``."""

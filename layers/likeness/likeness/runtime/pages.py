@@ -62,14 +62,15 @@ def document_headers(name: str) -> dict[str, str]:
     }
 
 
-def policy(upload_addresses: str = "", *, style: str = "'self'", script: str = "'self'") -> str:
+def policy(upload_addresses: str = "", *, style: str = "'self'", script: str = "'self'", media: str = "blob:") -> str:
     """The Content-Security-Policy of a page, which may also use ``upload_addresses`` (space-separated).
 
-    It sends files there, and shows pictures from there. ``style`` and ``script`` are the sources of these.
+    It sends files there, and shows pictures from there. ``style``, ``script`` and ``media`` are the sources of these:
+    videos and sounds are by default only those that the page has itself.
     """
     reached = f"'self' {upload_addresses}".strip()
     return (
-        f"default-src 'none'; style-src {style}; script-src {script}; img-src {reached} blob: data:; media-src blob:;"
+        f"default-src 'none'; style-src {style}; script-src {script}; img-src {reached} blob: data:; media-src {media};"
         f" connect-src {reached};"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _VERSION = "__VERSION__"
 _DIGEST = re.compile("[0-9a-f]{16}")
+_INDENTATION = re.compile("\n +")
 _LIMITS = "limits.json"
 _CONTRACT = "openapi.json"
 _OPERATORS_LOGO = "logo.svg"
@@ -52,6 +53,8 @@ _WHOLE = {
     "me.html": {_STYLE: "me.css", _SCRIPT: "me.js"},
     "console.html": {_STYLE: "console.css", _SCRIPT: "console.js"},
 }
+#: The pages that play videos from the upload bucket.
+_PLAYING = ("console.html",)
 #: The pages that have languages: how the names of the files with their texts begin.
 _TEXTS_OF = {"invite.html": "texts_", "me.html": "texts_me_"}
 #: The pages whose links contain a credential.
@@ -197,7 +200,8 @@ class Site:
 
     def _make(self, name: str, language: str) -> tuple[str, str]:
         """Returns the HTML of a page, and its Content-Security-Policy."""
-        body, allowed = files()[name].read_text("utf-8"), policy(self._upload_addresses)
+        # Without the indentation, which is a hundredth of the page.
+        body, allowed = _INDENTATION.sub("\n", files()[name].read_text("utf-8")), policy(self._upload_addresses)
         pages = f"pages/{self.version}/"
         icon = _data_url(files()["icon.svg"].read_text("utf-8"))
         parts = {_VERSION: self.version, _ICON: icon}
@@ -205,7 +209,8 @@ class Site:
             whole = {placeholder: files()[each].read_text("utf-8") for placeholder, each in _WHOLE[name].items()}
             parts |= whole
             style, *scripts = map(_hash, whole.values())
-            allowed = policy(self._upload_addresses, style=style, script=" ".join(scripts))
+            media = self._upload_addresses if name in _PLAYING else "blob:"
+            allowed = policy(self._upload_addresses, style=style, script=" ".join(scripts), media=media)
         if language:
             texts = files()[f"{_TEXTS_OF[name]}{language}.json"].read_text("utf-8").strip()
             parts |= {_TEXTS: f'{{"language":"{language}","texts":{texts}}}', _LIMIT_FACTS: self._limits}

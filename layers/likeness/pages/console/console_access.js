@@ -1,6 +1,6 @@
 // The client's keys and webhook endpoints, without secrets. The operator's commands create and rotate both.
 
-import { announce, byId, disableFor, keepList, momentText, problemText, showBadge } from "./console_parts.js";
+import { announce, byId, disableFor, fact, keepList, momentText, problemText, redraw, showBadge } from "./console_parts.js";
 import { h, setText } from "./dom.js";
 
 const PAUSE_MS = 15_000;
@@ -86,9 +86,6 @@ export class Access {
   }
 }
 
-/** Names and values of a `dl.facts`. */
-const facts = (pairs) => pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
-
 function makeKey({ id }) {
   return h(
     "li",
@@ -123,9 +120,5 @@ const failureText = (failure) => (/^\d+$/.test(failure) ? `HTTP ${failure}` : fa
 
 /** Shows facts if they have changed. */
 function update(row, pairs) {
-  const list = row.querySelector(".facts");
-  const text = JSON.stringify(pairs);
-  if (list.dataset.shown === text) return;
-  list.dataset.shown = text;
-  list.replaceChildren(...facts(pairs));
+  redraw(row.querySelector(".facts"), pairs, () => pairs.map(([name, value]) => fact(name, value)));
 }

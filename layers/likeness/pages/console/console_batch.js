@@ -2,6 +2,8 @@
 // same files in the same way, and makes the same idempotency keys.
 
 import { ApiError } from "./api.js";
+import { csvOf } from "./console_csv.js";
+import { waiting } from "./console_parts.js";
 
 const COLUMNS = ["reference", "language", "return_url", "requests"];
 const LANGUAGES = ["zh", "en", "zh-Hant"];
@@ -217,14 +219,6 @@ export async function inviteOne(api, body, signal) {
   }
 }
 
-/** Waits, or until `signal` aborts. */
-function waiting(milliseconds, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve(null)), { once: true });
-  });
-}
-
 /** Returns the result as CSV with BOM, for spreadsheets. */
 export function resultOf(done) {
   const rows = done.map(({ line, body, session, problem }) => [
@@ -235,14 +229,8 @@ export function resultOf(done) {
     session ? expiryOf(session) : "",
     problem ?? "",
   ]);
-  return `\ufeff${[RESULT, ...rows].map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
+  return csvOf([RESULT, ...rows]);
 }
 
 const expiryOf = (session) =>
   new Date(Date.parse(session.created_at) + LINK_DAYS * 86_400_000).toISOString().replace(/\.\d+/, "");
-
-/** A spreadsheet runs text that begins like a formula. An apostrophe makes it text. */
-function cell(value) {
-  const text = String(value).replace(/^[=+\-@\t\r]/, "'$&");
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}

@@ -6,6 +6,10 @@ import { h, setText, showPicture } from "./dom.js";
 const TAIL = 6;
 const MOST_REQUESTS = 20;
 const LINK_SECONDS = 120;
+const WITHDRAWAL =
+  "Nothing more is sent to crun, and use checks are refused. What crun has received before cannot be recalled: its" +
+  " result is stored, and not used. The files stay until the session is erased.";
+const AGREE_AGAIN = "After the person’s own withdrawal, only the person can agree again.";
 
 /** Opens a dialog. On closing, `onClose` removes its secrets and the focus returns to where it was. */
 export function openDialog(dialog, onClose) {
@@ -14,8 +18,8 @@ export function openDialog(dialog, onClose) {
     "close",
     () => {
       onClose();
-      if (opener?.isConnected && !opener.disabled) opener.focus();
-      else byId("session-title").focus();
+      if (opener?.getClientRects().length && !opener.disabled) opener.focus();
+      else byId(`${document.body.dataset.view}-title`)?.focus();
     },
     { once: true },
   );
@@ -50,7 +54,7 @@ export function showProblem(id, error) {
 /** Runs the action of a button, which is disabled meanwhile, and after an error for the time in Retry-After. */
 export async function runAction(button, problem, action) {
   if (button.disabled) return;
-  const dialog = button.closest("dialog");
+  const dialog = button.closest("dialog, article");
   dialog.dataset.busy = "yes";
   button.disabled = true;
   showProblem(problem, null);
@@ -64,6 +68,27 @@ export async function runAction(button, problem, action) {
     delete dialog.dataset.busy;
   }
   disableFor(button, wait);
+}
+
+/** Asks before `action()`, in a dialog with a title, two paragraphs and a button. A problem of the action is shown there. */
+export function ask(title, what, more, sure, action) {
+  const dialog = byId("ask-dialog");
+  const button = byId("ask-do");
+  setText(byId("ask-title"), title);
+  setText(byId("ask-what"), what);
+  setText(byId("ask-more"), more);
+  setText(button, sure);
+  button.disabled = false;
+  showProblem("ask-problem", null);
+  byId("ask-form").onsubmit = (event) => {
+    event.preventDefault();
+    runAction(button, "ask-problem", async () => {
+      await action();
+      dialog.close();
+    });
+  };
+  openDialog(dialog, () => {});
+  dialog.querySelector("[data-close]").focus();
 }
 
 /** Shows a link with a copy button and its QR code. The link is stored nowhere else. */
@@ -375,39 +400,16 @@ export class FreshDialog {
   }
 }
 
-/** The dialog that withdraws a session's consent. */
-export class WithdrawDialog {
-  #api;
-  #current;
-  #onChange;
-
-  constructor(api, current, onChange, signal) {
-    this.#api = api;
-    this.#current = current;
-    this.#onChange = onChange;
-    byId("withdraw").addEventListener("click", () => this.#open(), { signal });
-    byId("withdraw-form").addEventListener(
-      "submit",
-      (event) => {
-        event.preventDefault();
-        runAction(byId("withdraw-do"), "withdraw-problem", () => this.#withdraw());
-      },
-      { signal },
-    );
-  }
-
-  #open() {
-    showProblem("withdraw-problem", null);
-    openDialog(byId("withdraw-dialog"), () => {});
-  }
-
-  async #withdraw() {
-    const session = this.#current();
-    const consent = await this.#api("POST", `sessions/${session.id}/consent/withdraw`);
-    byId("withdraw-dialog").close();
-    this.#onChange({ ...session, ...consent });
+/** Lets the button withdraw the consent of the open session. See FreshDialog. */
+export function listenToWithdraw(api, current, onChange, signal) {
+  const withdraw = async () => {
+    const session = current();
+    const consent = await api("POST", `sessions/${session.id}/consent/withdraw`);
+    onChange({ ...session, ...consent });
     announce("Consent withdrawn");
-  }
+  };
+  const asked = () => ask("Withdraw the consent", WITHDRAWAL, AGREE_AGAIN, "Withdraw", withdraw);
+  byId("withdraw").addEventListener("click", asked, { signal });
 }
 
 /** The dialog that erases a session after the operator types the end of its id. */

@@ -1,8 +1,9 @@
 // Exports the filtered list as a file: reads it page by page in the browser, and can be stopped.
 
+import { csvOf, save } from "./console_csv.js";
 import { queryOf } from "./console_filter.js";
-import { announce, byId, localDayText, problemText } from "./console_parts.js";
-import { h, setText } from "./dom.js";
+import { announce, byId, localDayText, problemText, waiting } from "./console_parts.js";
+import { setText } from "./dom.js";
 
 const PAGE = 100;
 /** The largest export. A larger one is cut off, and says so: the inventory's export has everything. */
@@ -10,18 +11,9 @@ const MOST = 20_000;
 const MOST_WAITS = 20;
 const COLUMNS = ["id", "status", "reference", "language", "group_id", "created_at", "updated_at", "last_error"];
 
-/** Returns rows as CSV by RFC 4180 for spreadsheets: with a byte order mark, and no cell is taken for a formula. */
-export function csvOf(sessions) {
-  const rows = sessions.map((each) => [...COLUMNS.slice(0, -1).map((name) => each[name]), each.last_error?.code]);
-  return `\ufeff${[COLUMNS, ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("")}`;
-}
-
-function cell(value) {
-  const text = String(value ?? "");
-  // A spreadsheet runs a cell that begins like this as a formula, also after a comma or a tab in the same file.
-  const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
-}
+/** Returns sessions as CSV. */
+const tableOf = (sessions) =>
+  csvOf([COLUMNS, ...sessions.map((each) => [...COLUMNS.slice(0, -1).map((name) => each[name]), each.last_error?.code])]);
 
 export class Export {
   #api;
@@ -48,7 +40,9 @@ export class Export {
     const sessions = [];
     try {
       const complete = await this.#read(sessions, running.signal);
-      save(kind, sessions);
+      const name = `sessions-${new Date().toISOString().slice(0, 10)}.${kind}`;
+      if (kind === "csv") save(tableOf(sessions), name);
+      else save(`${JSON.stringify(sessions, null, 2)}\n`, name, "application/json");
       this.#end(complete ? `${sessions.length} exported.` : `The newest ${MOST} exported: choose a shorter period.`);
     } catch (error) {
       this.#end(running.signal.aborted ? "Stopped. No file was made." : `Not exported: ${problemText(error)}`);
@@ -81,7 +75,7 @@ export class Export {
       } catch (error) {
         if (!error.retryAfter || waits === MOST_WAITS) throw error;
         waits += 1;
-        await pause(error.retryAfter * 1_000, signal);
+        await waiting(error.retryAfter * 1_000, signal);
         continue;
       } finally {
         signal.throwIfAborted();
@@ -97,25 +91,4 @@ export class Export {
       query.set("cursor", page.next_cursor);
     }
   }
-}
-
-function pause(ms, signal) {
-  return new Promise((done) => {
-    const timer = setTimeout(() => done(null), ms);
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        done(null);
-      },
-      { once: true },
-    );
-  });
-}
-
-function save(kind, sessions) {
-  const text = kind === "csv" ? csvOf(sessions) : `${JSON.stringify(sessions, null, 2)}\n`;
-  const url = URL.createObjectURL(new Blob([text], { type: kind === "csv" ? "text/csv" : "application/json" }));
-  h("a", { href: url, download: `sessions-${new Date().toISOString().slice(0, 10)}.${kind}` }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

@@ -1,9 +1,10 @@
 // The files of a session: their rows with a thumbnail, another try, and the erasure of one file.
 
+import { shape } from "./charts.js";
+import { ask } from "./console_dialogs.js";
 import {
   announce,
   besideText,
-  byId,
   copyButton,
   disableFor,
   durationText,
@@ -13,16 +14,28 @@ import {
   showBadge,
   sizeText,
 } from "./console_parts.js";
-import { h, icon, setText } from "./dom.js";
+import { h, setText } from "./dom.js";
 
+/** Lines on a grid of 24 by 24, by type of file. Those in dom.js would bring all icons of the persons' pages. */
+const ICONS = {
+  Image: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4",
+  Video: "M4 6h11v12H4zM15 10l5-3v10l-5-3",
+  Audio: "M4 10v4M8 7v10M12 4v16M16 7v10M20 10v4",
+};
 /** The types of pictures of which the API has previews. */
 const SHOWN = ["image/jpeg", "image/png", "image/webp", "image/gif"];
+/** What is said before a file is erased. */
+const KEPT =
+  "All versions of the file and its name are deleted permanently. Its ids, times and digest are kept as evidence. The" +
+  " session’s other files are not affected. A copy that crun has received stays there until its support removes it.";
+
+const icon = (type) =>
+  shape("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": true }, shape("path", { d: ICONS[type] }));
 
 /** Makes and updates the rows. `changed()` is called after an asset has changed. */
 export class Files {
   #api;
   #changed;
-  #asked = null;
   #visible;
 
   constructor(api, changed, signal) {
@@ -32,14 +45,6 @@ export class Files {
       for (const each of entries) if (each.isIntersecting) this.#preview(each.target);
     });
     signal.addEventListener("abort", () => this.#visible.disconnect());
-    byId("file-form").addEventListener(
-      "submit",
-      (event) => {
-        event.preventDefault();
-        this.#erase();
-      },
-      { signal },
-    );
   }
 
   /** Returns the row of an asset. */
@@ -151,38 +156,12 @@ export class Files {
   // -- erasure
 
   #ask(asset) {
-    this.#asked = asset;
-    const dialog = byId("file-dialog");
-    const opener = /** @type {HTMLElement} */ (document.activeElement);
-    setText(byId("file-what"), `The file “${asset.name || asset.id}” will be erased. This cannot be undone.`);
-    byId("file-problem").hidden = true;
-    byId("file-do").disabled = false;
-    dialog.addEventListener(
-      "close",
-      () => {
-        this.#asked = null;
-        (opener?.isConnected && !opener.hidden ? opener : byId("session-title")).focus();
-      },
-      { once: true },
-    );
-    dialog.showModal();
-    dialog.querySelector("[data-close]").focus();
-  }
-
-  async #erase() {
-    const asset = this.#asked;
-    if (!asset || byId("file-do").disabled) return;
-    byId("file-do").disabled = true;
-    try {
+    const what = `The file “${asset.name || asset.id}” will be erased. This cannot be undone.`;
+    ask("Erase this file", what, KEPT, "Erase file", async () => {
       await this.#api("DELETE", `sessions/${asset.session_id}/assets/${asset.id}`);
-      if (this.#asked === asset) byId("file-dialog").close();
       announce("File erased");
       this.#changed();
-    } catch (error) {
-      byId("file-problem").hidden = false;
-      setText(byId("file-problem"), problemText(error));
-      disableFor(byId("file-do"), error.retryAfter);
-    }
+    });
   }
 }
 

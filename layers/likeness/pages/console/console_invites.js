@@ -1,5 +1,7 @@
 // Invites: a new link for one session, or none anymore; and a batch of people from a file.
 
+import { inviteOne, readPeople, resultOf } from "./console_batch.js";
+import { save } from "./console_csv.js";
 import { announce, byId } from "./console_parts.js";
 import { openDialog, runAction, showLink, showProblem } from "./console_dialogs.js";
 import { h, setText } from "./dom.js";
@@ -107,7 +109,6 @@ export class BatchDialog {
   async #read() {
     const [file] = byId("batch-file").files;
     if (!file) return;
-    const { readPeople } = await import("./console_batch.js");
     const { people, faults } = readPeople(await file.arrayBuffer());
     byId("batch-file").value = ""; // the same file can be chosen again after a correction
     this.#people = people;
@@ -126,7 +127,6 @@ export class BatchDialog {
   }
 
   async #run() {
-    const { inviteOne } = await import("./console_batch.js");
     const dialog = byId("batch-dialog");
     this.#stop = new AbortController();
     const { signal } = this.#stop;
@@ -172,8 +172,7 @@ export class BatchDialog {
     this.#onCreated();
   }
 
-  async #save() {
-    const { resultOf } = await import("./console_batch.js");
+  #save() {
     save(resultOf(this.#done), "invite-links.csv");
     announce("The links were saved to invite-links.csv");
   }
@@ -191,11 +190,4 @@ function previewRow({ line, body }) {
       h("td", {}, text),
     ),
   );
-}
-
-/** Offers a text as a file to save. */
-function save(text, name) {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
-  h("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -1,7 +1,7 @@
 // The list of sessions, newest first, with filter, search and pages. Updates keep the visible rows in place.
 
 import { fillFields, filterIn, narrows, nothingFound, queryOf, readFields, searches, suffixOf } from "./console_filter.js";
-import { byId, clockText, copyButton, keepList, localDayText, setAttributes, showBadge, utcText, words } from "./console_parts.js";
+import { byId, chipsOf, copyButton, keepList, localDayText, makeRow, press, setAttributes, showRow } from "./console_parts.js";
 import { h, setText } from "./dom.js";
 
 export const STATUSES = ["requires_input", "processing", "verified", "canceled", "redacted"];
@@ -161,19 +161,8 @@ export class SessionList {
   }
 
   #makeFilters() {
-    byId("filters").replaceChildren(
-      ...["", ...STATUSES].map((status) => {
-        const chip = h(
-          "button",
-          { class: "chip", type: "button", "data-status": status, "aria-pressed": String(!status) },
-          h("span", {}, status ? words(status) : "all"),
-          " ",
-          h("b", {}, "–"),
-        );
-        chip.addEventListener("click", () => this.#search(status));
-        return chip;
-      }),
-    );
+    const count = () => [" ", h("b", {}, "–")];
+    byId("filters").replaceChildren(...chipsOf(STATUSES, (status) => this.#search(status), count));
   }
 
   #search(status = this.#filter.status) {
@@ -198,9 +187,7 @@ export class SessionList {
 
   #showFilter(fill = true) {
     if (fill) fillFields(this.#filter);
-    for (const chip of byId("filters").children) {
-      setAttributes(chip, { "aria-pressed": String(chip.dataset.status === this.#filter.status) });
-    }
+    press(byId("filters"), this.#filter.status);
     byId("clear").hidden = !narrows(this.#filter);
   }
 
@@ -323,7 +310,7 @@ export class SessionList {
   #show() {
     const loaded = this.#loaded;
     const sessions = loaded.ids.map((id) => loaded.sessions.get(id));
-    stayInPlace(() => keepList(byId("rows"), sessions, (each) => each.id, makeRow, showRow));
+    stayInPlace(() => keepList(byId("rows"), sessions, (each) => each.id, makeRow, showSession));
     this.mark(this.#open);
     this.#keepInUrl();
     const more = byId("more");
@@ -361,31 +348,7 @@ function apart(page, newest) {
   return page.next_cursor !== null && !(page.sessions.at(-1)?.id <= newest);
 }
 
-function makeRow(session) {
-  return h(
-    "li",
-    {},
-    h(
-      "a",
-      { class: "row", href: `#${session.id}` },
-      h("span", { class: "name" }),
-      h("span", { class: "badge" }),
-      h("code", { class: "short" }, `…${session.id.slice(-8)}`),
-      h("time"),
-      h("span", { class: "why" }),
-    ),
-  );
-}
-
-function showRow(row, session) {
-  const [name, badge, , time, why] = row.firstChild.children;
-  setText(name, session.reference ?? (session.status === "redacted" ? "erased" : "no reference"));
-  name.classList.toggle("none", !session.reference);
-  showBadge(badge, session.status);
-  setAttributes(time, { datetime: session.created_at, title: utcText(session.created_at) });
-  setText(time, `${localDayText(session.created_at)} ${clockText(session.created_at).slice(0, 5)}`);
-  setText(why, session.last_error ? words(session.last_error.code) : "");
-}
+const showSession = (row, session) => showRow(row, session, session.status === "redacted", "", session.last_error);
 
 /** Changes the list without moving the visible rows. */
 function stayInPlace(change) {

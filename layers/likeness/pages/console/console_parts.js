@@ -57,6 +57,46 @@ export function showBadge(badge, status) {
   if (badge.className !== wanted) badge.className = wanted;
 }
 
+/** The end of an id, which is enough to recognize it. */
+export const shortId = (id) => h("code", {}, `…${id.slice(-8)}`);
+
+/** A link to the view of a session or generation. */
+export const shortLink = (id) => h("a", { href: `#${id}` }, shortId(id));
+
+/** Returns the row of a session or generation in its list. */
+export const makeRow = ({ id, created_at: created }) =>
+  h(
+    "li",
+    {},
+    h(
+      "a",
+      { class: "row", href: `#${id}` },
+      h("span", { class: "name" }),
+      h("span", { class: "badge" }),
+      shortId(id),
+      h("time", { datetime: created, title: utcText(created) }, `${localDayText(created)} ${clockText(created).slice(0, 5)}`),
+      h("span", { class: "what" }),
+      h("span", { class: "why" }),
+    ),
+  );
+
+/** Shows what may change in a row. `erased` says whether a reference is gone; `problem` has a code, or is null. */
+export function showRow(row, { reference, status }, erased, what, problem) {
+  const [name, badge, , , itsWhat, why] = row.firstChild.children;
+  setText(name, reference ?? (erased ? "erased" : "no reference"));
+  name.classList.toggle("none", !reference);
+  showBadge(badge, status);
+  setText(itsWhat, what);
+  setText(why, words(problem?.code ?? ""));
+}
+
+/** Shows the article of a view, or a note in its place. */
+export function showOne(view, note = "") {
+  byId(view).hidden = Boolean(note);
+  setText(byId(`${view}-note`), note);
+  byId(`${view}-note`).hidden = !note;
+}
+
 const two = (number) => String(number).padStart(2, "0");
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -105,6 +145,51 @@ export function besideText(time) {
 export const moment = (iso) =>
   h("time", { datetime: iso, title: utcText(iso) }, momentText(iso), h("small", { class: "utc" }, besideText(iso)));
 
+/** Returns a term and its value. `more` are elements that follow, such as a copy button. */
+export const fact = (term, text, ...more) => h("div", {}, h("dt", {}, term), h("dd", {}, text, ...more));
+export const timeFact = (term, iso) => fact(term, moment(iso));
+/** A time, and how long after another one it was. */
+export const laterFact = (term, iso, before) =>
+  fact(term, moment(iso), h("small", {}, `after ${durationText((Date.parse(iso) - Date.parse(before)) / 1_000)}`));
+
+/** A term and an id with a copy button. `what` names it for screen readers. */
+export const idFact = (term, id, what) => fact(term, ...copied(id, what));
+
+/** Returns an id and its copy button. */
+export const copied = (id, what) => [h("code", {}, id), " ", copyButton(what, () => id)];
+
+/** Gives the element with an id of the open view its copy button. */
+export function copyBeside(id, what) {
+  byId(id).nextElementSibling?.remove();
+  byId(id).after(" ", copyButton(what, () => byId(id).textContent));
+}
+
+/** Returns the buttons of a filter by status: all, and each one. `count()` returns what else is in a button. */
+export const chipsOf = (statuses, pick, count = () => []) =>
+  ["", ...statuses].map((status) =>
+    h(
+      "button",
+      { class: "chip", type: "button", "data-status": status, onclick: () => pick(status) },
+      h("span", {}, status ? words(status) : "all"),
+      ...count(),
+    ),
+  );
+
+/** Shows which status the buttons of a filter have chosen. */
+export function press(chips, status) {
+  for (const chip of chips.children) setAttributes(chip, { "aria-pressed": String(chip.dataset.status === status) });
+}
+
+const drawn = new WeakMap();
+
+/** Gives an element the children that `draw()` returns, if `data` differs from the last time: others keep their focus. */
+export function redraw(element, data, draw) {
+  const text = JSON.stringify(data);
+  if (drawn.get(element) === text) return;
+  drawn.set(element, text);
+  element.replaceChildren(...draw());
+}
+
 const NARROW = "\u00a0"; // a non-breaking space
 /** @type {[number, string, number, string][]} */
 const UNITS = [
@@ -138,6 +223,11 @@ export function problemText(error) {
   const wait = error.retryAfter ? ` Try again in ${Math.ceil(error.retryAfter)} s.` : "";
   const request = error.requestId ? ` Request ${error.requestId}.` : "";
   return `${error.message.replace(/[.\s]+$/, "")} (${error.code}).${wait}${request}`;
+}
+
+/** Returns why something has failed, as the API says it: "The face check was not passed. (attempt_failed)". */
+export function reasonText({ message, code, upstream_code: upstream }) {
+  return `${message} (${code}${upstream ? `, crun code ${upstream}` : ""})`;
 }
 
 /** Copies with the clipboard API, or with execCommand if there is none (plain http, old browsers). */
@@ -193,4 +283,12 @@ export function disableFor(button, seconds) {
     },
     (seconds ?? 0) * 1_000,
   );
+}
+
+/** Waits, or until `signal` aborts. */
+export function waiting(milliseconds, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve(null)), { once: true });
+  });
 }

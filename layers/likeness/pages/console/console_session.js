@@ -6,17 +6,24 @@ import {
   besideText,
   byId,
   clockText,
-  copyButton,
+  copyBeside,
   durationText,
+  fact,
+  idFact,
   keepList,
-  moment,
+  laterFact,
   momentText,
   problemText,
+  reasonText,
+  shortLink,
   showBadge,
+  showOne,
+  timeFact,
   words,
 } from "./console_parts.js";
 import { h, setText } from "./dom.js";
 import { Files } from "./console_files.js";
+import { Paged } from "./console_paged.js";
 import { drawTimeline, timelineOf, timelineRows } from "./console_timeline.js";
 
 const UNSETTLED_PAUSE_MS = 2_500;
@@ -34,17 +41,17 @@ export class SessionView {
   #session = null;
   #shown = {};
   #files;
+  #uses;
 
   /** `signal` aborts at the sign-out. */
   constructor(api, live, signal) {
     this.#api = api;
     this.#live = live;
     this.#files = new Files(api, () => this.now(), signal);
-    byId("session-id").parentElement.querySelector("button")?.remove();
-    byId("session-id").after(
-      " ",
-      copyButton("the session id", () => this.#id ?? ""),
-    );
+    const none = "This likeness was not used yet.";
+    const parts = { key: (each) => each.generation_id, make: makeUse, show: showUse, none, pause: SETTLED_PAUSE_MS };
+    this.#uses = new Paged(api, live, "uses", parts, signal);
+    copyBeside("session-id", "the session id");
   }
 
   /** The current session, from the last response. */
@@ -65,25 +72,24 @@ export class SessionView {
     setText(byId("session-title"), known?.reference ?? "Session");
     setText(byId("session-id"), id);
     byId("session").classList.add("is-loading");
-    byId("session").hidden = false;
-    byId("detail-note").hidden = true;
+    showOne("session");
     this.#empty();
     if (known) this.#head(known);
     this.#poller = this.#live.add(
       () => this.#refresh(id),
       () => this.#pause(),
     );
+    this.#uses.open(`sessions/${id}/uses?limit=20`);
   }
 
   /** Shows no session. */
   close() {
+    this.#uses.open(null);
     this.#live.remove(this.#poller);
     this.#poller = null;
     this.#id = null;
     this.#session = null;
-    byId("session").hidden = true;
-    setText(byId("detail-note"), "Select a session to see its details.");
-    byId("detail-note").hidden = false;
+    showOne("session", "Select a session to see its details.");
   }
 
   /** Updates the session now. */
@@ -102,8 +108,7 @@ export class SessionView {
     const before = this.#session?.status;
     this.#session = session;
     byId("session").classList.remove("is-loading");
-    byId("session").hidden = false;
-    byId("detail-note").hidden = true;
+    showOne("session");
     byId("erase").disabled = Boolean(session.erasure);
     byId("withdraw").disabled = Boolean(session.consent_withdrawal) || ["canceled", "redacted"].includes(session.status);
     byId("fresh").disabled = !canTryAgain(session);
@@ -129,9 +134,7 @@ export class SessionView {
       this.show(await this.#api("GET", `sessions/${id}`));
     } catch (error) {
       if (error.status !== 404 || id !== this.#id) throw error;
-      byId("session").hidden = true;
-      setText(byId("detail-note"), problemText(error));
-      byId("detail-note").hidden = false;
+      showOne("session", problemText(error));
     }
   }
 
@@ -167,10 +170,7 @@ export class SessionView {
     showBadge(byId("session-status"), session.status);
     const problem = session.last_error;
     byId("session-problem").hidden = !problem;
-    if (problem) {
-      const upstream = problem.upstream_code ? `, crun code ${problem.upstream_code}` : "";
-      setText(byId("session-problem"), `${problem.message} (${problem.code}${upstream})`);
-    }
+    if (problem) setText(byId("session-problem"), reasonText(problem));
     this.#when(
       "facts",
       [
@@ -218,34 +218,14 @@ function canTryAgain(session) {
   return waiting && !session.group_id && session.attempts_left !== 0;
 }
 
-/** Returns a term and its value. `more` are elements that follow, such as a copy button. */
-const fact = (term, text, ...more) => h("div", {}, h("dt", {}, term), h("dd", {}, text, ...more));
-const timeFact = (term, iso) => fact(term, moment(iso));
-
 function factsOf(session) {
   const facts = [timeFact("Created", session.created_at)];
-  if (session.verified_at) {
-    const took = (Date.parse(session.verified_at) - Date.parse(session.created_at)) / 1_000;
-    facts.push(
-      fact(
-        "Verified",
-        moment(session.verified_at),
-        h("small", {}, `after ${durationText(took)}`),
-      ),
-    );
-  }
+  if (session.verified_at) facts.push(laterFact("Verified", session.verified_at, session.created_at));
   if (session.finished_at) facts.push(timeFact("The person has finished", session.finished_at));
   if (session.status === "verified") facts.push(fact("Still expected", session.settled ? "nothing" : "files"));
   facts.push(fact("Language", `${LANGUAGES[session.language] ?? ""} (${session.language})`.trim()));
   if (session.group_id) {
-    facts.push(
-      fact(
-        "Group at crun",
-        h("code", {}, session.group_id),
-        " ",
-        copyButton("the group id", () => session.group_id),
-      ),
-    );
+    facts.push(idFact("Group at crun", session.group_id, "the group id"));
   }
   if (session.erasure) {
     facts.push(timeFact("Erased", session.erasure.erased_at));
@@ -331,6 +311,16 @@ function showAttempt(row, attempt) {
   setText(what, [made, came, attempt.result_code && `result ${attempt.result_code}`].filter(Boolean).join(" · "));
 }
 
+const makeUse = ({ generation_id: id }) =>
+  h("li", {}, shortLink(id), h("span", { class: "badge" }), h("span", { class: "what" }));
+
+function showUse(row, { time, outcome, reason, purpose, model, asset_ids: assets }) {
+  const [, badge, what] = row.children;
+  showBadge(badge, outcome ?? "running");
+  const files = `${assets.length} ${assets.length === 1 ? "file" : "files"}`;
+  setText(what, [momentText(time), purpose && words(purpose), model, files, reason && words(reason)].filter(Boolean).join(" · "));
+}
+
 /** Returns purposes and end of terms, or of a consent, as words. */
 function termsText({ purposes, valid_until: until, valid_days: days }) {
   const what = purposes ? purposes.map(words).join(", ") : "every purpose";
@@ -380,12 +370,7 @@ function showConsent({
     ),
     fact("How", SOURCES[consent.source] ?? consent.source),
     consent.sha256
-      ? fact(
-          "SHA-256 of the text",
-          h("code", {}, consent.sha256),
-          " ",
-          copyButton("the consent hash", () => consent.sha256),
-        )
+      ? idFact("SHA-256 of the text", consent.sha256, "the consent hash")
       : fact("SHA-256 of the text", "not on record"),
   );
 }

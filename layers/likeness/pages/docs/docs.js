@@ -2,8 +2,9 @@
 
 /** The page's sections, and the paths in each one: a path is in the first section that fits. @type {[string, RegExp][]} */
 const SECTIONS = [
-  ["Sessions", /^\/sessions(?!.*\/(assets|consent))/],
+  ["Sessions", /^\/sessions(?!.*\/(assets|consent|uses?$))/],
   ["Consent", /\/consent/],
+  ["Generations and uses", /^\/generations|\/uses?$|^\/use-checks/],
   ["Files", /^\/sessions/],
   ["Keys and webhooks", /^\/(client-keys|webhooks)/],
   ["Statistics", /^\/stats/],

@@ -70,8 +70,18 @@ export const ME_TEXTS = {
   file_erased: ["已删除", "Erased", "已刪除"],
   file_number: ["编号 {id}", "Number {id}", "編號 {id}"],
 
-  uses_heading: ["使用记录", "Where it was used", "使用記錄"],
+  uses_heading: ["您的肖像用在哪里", "Where your likeness was used", "您的肖像用在哪裡"],
   uses_none: ["尚未用您的肖像制作任何视频。", "No video has been made with your likeness.", "尚未用您的肖像製作任何影片。"],
+  uses_more: ["显示更多", "Show more", "顯示更多"],
+  use_files: ["使用了您的 {count} 个文件", "Your files in it: {count}", "使用了您的 {count} 個檔案"],
+  use_any: ["未注明用途", "No purpose was named", "未註明用途"],
+  use_running: ["视频正在制作中。", "The video is being made.", "影片正在製作中。"],
+  use_succeeded: ["视频已制作完成。", "A video was made.", "影片已製作完成。"],
+  use_withheld: ["视频已制作，但没有保留。", "A video was made, and was not kept.", "影片已製作，但沒有保留。"],
+  use_failed: ["制作失败，没有视频。", "It failed. There is no video.", "製作失敗，沒有影片。"],
+  use_refused: ["请求被拒绝，没有制作视频。", "It was refused. No video was made.", "請求被拒絕，沒有製作影片。"],
+  use_uncertain: ["不确定是否制作了视频。", "It is not known whether a video was made.", "不確定是否製作了影片。"],
+  use_canceled: ["已取消，没有制作视频。", "It was canceled. No video was made.", "已取消，沒有製作影片。"],
 
   link_heading: ["您的个人链接", "Your personal link", "您的個人連結"],
   link_lead: [

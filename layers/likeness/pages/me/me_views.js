@@ -1,7 +1,7 @@
 // The views of the page of a personal link, and the sheet that it prints.
 
 import { ApiError } from "./api.js";
-import { h, icon, setHeading, showPicture } from "./dom.js";
+import { h, icon, setHeading, setText, showPicture } from "./dom.js";
 import { element } from "./frame.js";
 import { Previews } from "./previews.js";
 import { busyButton, errorSlot, explainIn, sentenceView } from "./views.js";
@@ -22,16 +22,19 @@ export function homeView(me) {
   return h("div", { class: "step" },
     heading("h1", t("heading"), { tabindex: "-1" }),
     h("p", { class: "lead" }, t(page.holder === "client" ? "lead_client" : "lead")),
-    statusNote(me), agreedPart(me), keptPart(me), part(t, "uses", h("p", {}, t("uses_none"))), linkPart(me),
+    statusNote(me), agreedPart(me), keptPart(me), usesPart(me), linkPart(me),
     backPart(me), contactPart(me));
 }
 
-/** After the erasure: only its number is left. */
-export function goneView({ t, session }) {
+/** After the erasure: only its number and the ledger of uses are left. */
+export function goneView(me) {
+  const { t, session } = me;
   const at = session.erasure?.erased_at;
   const words = (key, values) => (key === "gone" ? t(at ? "gone" : "gone_soon", values) : t(key));
   const filled = Object.assign((key) => words(key, { date: at && t.date(at), id: session.id }), t);
-  return sentenceView(filled, "gone", "good").element;
+  const { element: view } = sentenceView(filled, "gone", "good");
+  view.append(usesPart(me));
+  return view;
 }
 
 /** Returns the last day of a consent, as the terms name it: in UTC, and an end at midnight is the day before. */
@@ -119,6 +122,47 @@ function fileRow(me, previews, asset) {
   };
   model.draw();
   return row;
+}
+
+/** Returns what the likeness was used for, newest first. It is requested now, page by page. */
+function usesPart(me) {
+  const { t } = me;
+  const list = h("ul", { class: "files" });
+  const note = h("p", {}, t("loading"));
+  const trouble = errorSlot();
+  let cursor = null;
+  let left = true;
+  async function load() {
+    await tried(me, trouble, async () => {
+      const page = await me.call("GET", me.path(cursor ? `/uses?limit=20&cursor=${encodeURIComponent(cursor)}` : "/uses?limit=5"));
+      const rows = page.uses.map((use) => useRow(me, use));
+      const first = list.childElementCount === 0;
+      list.append(...rows);
+      cursor = page.next_cursor;
+      left = Boolean(cursor);
+      setText(note, t("uses_none"));
+      if (!first) rows[0]?.focus();
+    });
+    list.hidden = list.childElementCount === 0;
+    note.hidden = left || !list.hidden;
+    setText(more.words, label());
+    more.button.hidden = !left;
+  }
+  const label = () => t(list.hidden ? "retry" : "uses_more");
+  const more = busyButton(label, t("loading"), load, "button second");
+  list.hidden = more.button.hidden = true;
+  load();
+  return part(t, "uses", note, list, trouble.element, more.button);
+}
+
+function useRow({ t, page }, { time, purpose, model, outcome, asset_ids: files }) {
+  const at = new Intl.DateTimeFormat(t.language, { dateStyle: "long", timeStyle: "short" }).format(new Date(time));
+  const what = purpose ? (page.purposes?.[purpose] ?? purpose.replaceAll("_", " ")) : t("use_any");
+  return h("li", { class: "use", tabindex: "-1" },
+    h("p", { class: "file-name" }, at),
+    h("p", { class: "use-purpose" }, what),
+    h("p", {}, t(`use_${outcome ?? "running"}`)),
+    h("p", { class: "detail" }, `${model} · ${t("use_files", { count: files.length })}`));
 }
 
 function linkPart(me) {

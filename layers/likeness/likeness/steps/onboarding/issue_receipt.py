@@ -113,6 +113,7 @@ class IssueReceipt:
             receipt,
             agreed=self._agreed(session),
             sentences=self._sentences(session, shown_in) if session.consent else (),
+            purposes=self.texts().purposes(shown_in),
             now=self.clock.now(),
             max_attempts=self.max_attempts,
         )
