@@ -110,6 +110,8 @@ class SimulatedAws:
     state_machine: StateMachine
     usage: Usage
     fresh: Tables
+    #: The client of S3 with which media are stored.
+    media_client: Any
     now: float = START
     warm: dict[str, ModuleType] = field(default_factory=dict)
     executions: dict[str, str] = field(default_factory=dict)
@@ -595,15 +597,15 @@ def with_store(store: Callable[[Any, str], object], name: str = "store") -> Call
 class SharedAccount:
     """One account for all examples of a module, because creating one takes a second. The first call creates it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._settings = settings
+    def __init__(self, settings: Mapping[str, Any], **parameters: Any) -> None:
+        self._settings, self._parameters = settings, parameters
         self._opened = ExitStack()
         self._account: SimulatedAws | None = None
 
     def __call__(self) -> SimulatedAws:
         """Returns the account."""
         if self._account is None:
-            self._account = self._opened.enter_context(simulated_aws(self._settings))
+            self._account = self._opened.enter_context(simulated_aws(self._settings, **self._parameters))
         return self._account
 
     def close(self) -> None:
@@ -687,6 +689,7 @@ def simulated_aws(
             ),
             usage=usage,
             fresh=Tables(),
+            media_client=media,
             now=start,
         )
         real = time.sleep

@@ -24,6 +24,7 @@ from likeness.contracts.integration import make_test_delivery
 from likeness.contracts.webhooks import Resumption
 from likeness.domain.asset import AssetStatus
 from likeness.domain.drop_in import session_of
+from likeness.domain.generation import GenerationStatus
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, Problem
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
@@ -33,6 +34,8 @@ from local.simulator import FaultRule
 from tests.aws import Tables
 from tests.faults.crun_caller import CrunCaller, served_face
 from tests.faults.fault_injection import Fault
+from tests.faults.generating import BUDGET, PARAMETERS, Generating
+from tests.faults.generating import SETTINGS as VIDEO_SETTINGS
 from tests.faults.onboarding import FACES, Onboarding, registration, take_check
 from tests.faults.scenarios import SETTINGS
 from tests.faults.simulated_aws import SimulatedAws, simulated_aws
@@ -49,6 +52,7 @@ from tests.roles import (
 from tests.template_file import ROOT
 
 SESSION = "/sessions/{session_id}"
+GENERATION = "/generations/{generation_id}"
 
 
 def _verified(where: SimulatedAws, *names: str) -> dict[str, Any]:
@@ -473,6 +477,106 @@ def _a_restored_table(where: SimulatedAws) -> None:
     assert len(where.simulator.store.assets) == 2
 
 
+def _a_video(where: SimulatedAws, seconds: float) -> Generating:
+    """Asks for a generation, and plays its story for a time."""
+    story = Generating(where)
+    where.play(story.story())
+    where.settle(seconds)
+    where.injector.asking = where.asking
+    return story
+
+
+def _a_generation(where: SimulatedAws) -> None:
+    story = _a_video(where, 600)
+    path, person = {"generation_id": story.id}, {"session_id": story.people[0].session_id}
+    for route in (GENERATION, "/generations", f"{SESSION}/uses"):
+        assert where.api("GET", route, **path, **person).status == 200
+    assert where.api("GET", "/generations", query=f"session_id={person['session_id']}").body["generations"]
+    assert story.ask().body["result"]["media"], "the same request again"
+    assert where.api("POST", "/generations/estimate", body=story.body).body["budget"]["left"] < BUDGET
+    assert where.api("POST", f"{GENERATION}/cancel", **path).body["code"] == "already_created"
+    assert where.api("DELETE", GENERATION, **path).status == 200
+    assert story.versions() == 0
+    other = _a_video(where, 0)
+    assert where.api("POST", f"{GENERATION}/cancel", generation_id=other.id).body["status"] == "canceled"
+    where.settle()
+
+
+def _a_task_that_fails(where: SimulatedAws) -> None:
+    story = _a_video(where, 5)
+    (task_id,) = story.tasks
+    where.simulator.generation.end(task_id, "failed", "moderation", "true")
+    where.settle()
+    found = story.row()
+    assert found
+    assert found.status is GenerationStatus.FAILED
+
+
+def _a_task_that_only_its_callback_names(where: SimulatedAws) -> None:
+    where.simulator.add_faults(FaultRule(call="create_task", kind="reset"))
+    story = Generating(where, reports=0)
+    where.play(story.story())
+    where.settle(60)
+    assert [each.status for each in story.report()] == [200]
+    where.settle()
+    assert len(story.files()) == 1
+
+
+def _generations_whose_executions_stop(where: SimulatedAws) -> None:
+    """The first one has no task yet, the second one's task is known to a history only."""
+    first, second = _a_video(where, 0), _a_video(where, 0)
+    before = Tables()
+    where.settle(3)
+    (task_id,) = second.tasks
+    before.restore()
+    for each in (first, second):
+        where.executions[each.id] = "ABORTED"
+    where.state_machine.outputs.pop(first.id)
+    where.settle()
+    found = second.row()
+    assert found
+    assert (found.task_id, second.created) == (task_id, 1)
+
+
+def _links_that_have_expired(where: SimulatedAws) -> None:
+    where.simulator.update_settings(media_link_seconds=0.001, renew_media_links=False)
+    story = _a_video(where, 600)
+    where.simulator.update_settings(media_link_seconds=VIDEO_SETTINGS["media_link_seconds"])
+    found = story.row()
+    assert found
+    assert found.media_problem
+    assert found.media_problem.code == "media_unavailable"
+
+
+def _a_withdrawal_while_media_are_saved(where: SimulatedAws) -> None:
+    story = Generating(where)
+    path = {"session_id": story.people[0].session_id}
+    answers = []
+
+    def withdraw() -> None:
+        answers.append(where.api("POST", f"{SESSION}/consent/withdraw", **path).body)
+
+    _before("TransactWriteItems", "save_media", withdraw, where)
+    where.play(story.story())
+    where.settle()
+    where.injector.asking = where.asking
+    assert [each["id"] for each in answers[0]["consent_withdrawal"]["in_flight"]] == [story.id]
+    assert story.versions() == 0
+
+
+def _erasures_of_people_with_media(where: SimulatedAws) -> None:
+    first, second = _a_video(where, 600), _a_video(where, 600)
+    assert where.api("DELETE", SESSION, session_id=first.people[0].session_id).status == 200
+    where.api("POST", f"{SESSION}/consent/withdraw", session_id=second.people[0].session_id)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ON_WITHDRAWAL", "erase")
+        patch.setenv("WITHDRAWAL_GRACE_DAYS", "0")
+        where.warm.pop("reconcile", None)
+        where.settle()
+    where.warm.pop("reconcile", None)
+    assert first.versions() == second.versions() == 0
+
+
 SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     _file_requests,
     _a_retried_file,
@@ -497,6 +601,13 @@ SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     _lost_events_of_files,
     _an_execution_that_is_stopped,
     _a_restored_table,
+    _a_generation,
+    _a_task_that_fails,
+    _a_task_that_only_its_callback_names,
+    _generations_whose_executions_stop,
+    _links_that_have_expired,
+    _a_withdrawal_while_media_are_saved,
+    _erasures_of_people_with_media,
 )
 
 
@@ -504,7 +615,7 @@ SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
 def used() -> set[Permission]:
     """Every permission that the functions, the state machine and AWS's services used."""
     resources = deployed(template())
-    with simulated_aws(SETTINGS) as where:
+    with simulated_aws(SETTINGS | VIDEO_SETTINGS, **PARAMETERS) as where:
         for play in SCENARIOS:
             where.begin({})
             play(where)

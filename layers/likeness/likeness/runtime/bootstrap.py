@@ -630,7 +630,6 @@ def _task_policy() -> TaskPolicy:
 def create_task() -> CreateTask:
     """The step of functions/create_task."""
     from likeness.steps.generations.create_task import CreateTask
-    from likeness.steps.generations.erase_generations import EraseGenerations
 
     return CreateTask(
         _generations(), _crun_tasks("background"), _signing_keys(), SystemClock(), _task_policy(), time.sleep
@@ -660,7 +659,6 @@ def save_media() -> SaveMedia:
 def receive_task() -> ReceiveTask:
     """The step of functions/receive_task."""
     from likeness.steps.generations.receive_task import ReceiveTask
-    from likeness.steps.generations.reconcile_generations import ReconcileGenerations
 
     return ReceiveTask(
         _generations(), _crun_tasks("background"), _generation_workflows(), _signing_keys(), SystemClock()
