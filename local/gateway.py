@@ -34,9 +34,9 @@ _INDEX = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Likenes
 <li><a href="/v1/console">The operator's console</a> (needs a client key)</li>
 <li><a href="/v1/invite">The person's page</a> (needs an invite link)</li>
 <li><a href="/crun/_sim">crun's simulator</a></li></ul></body></html>"""
-#: Besides the words of routes, the log shows only ids of sessions and assets in their places. Any other part of a path
-#: may be a signature or a token.
-_ID = re.compile(r"(sessions/ses|assets/ast)_[0-9A-HJKMNP-TV-Z]{26}")
+#: Besides the words of routes, the log shows only ids of sessions, assets and generations in their places. Any other
+#: part of a path may be a signature or a token.
+_ID = re.compile(r"(sessions/ses|assets/ast|generations/gen)_[0-9A-HJKMNP-TV-Z]{26}")
 _MASK = "***"
 
 

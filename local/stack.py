@@ -109,6 +109,7 @@ def running_stack(options: Options, report: Callable[[str], None] = print) -> It
             "CrunApiKey": crun_key,
             "WebhookPrivateAddresses": "allowed",
             "AssetUrlLoopback": "allowed",
+            "Generation": "on",
         } | dict(each.split("=", 1) for each in options.parameters)
         template = emulator.deployable(built, folder, _PYTHON, parameters)
         cleanup.callback(template.unlink, missing_ok=True)

@@ -19,6 +19,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from likeness.adapters.table.generation_items import GENERATION, generation_from, list_item
 from likeness.adapters.table.inventory import DynamoPages
 from likeness.adapters.table.items import (
     UPSTREAM_ID,
@@ -31,9 +32,20 @@ from likeness.adapters.table.items import (
     session_from,
     session_key,
 )
-from likeness.contracts.inventory import MANIFEST, VERSION, BadLine, asset_items, read_line, session_item, single_item
+from likeness.contracts.inventory import (
+    MANIFEST,
+    VERSION,
+    BadLine,
+    asset_items,
+    erased_generation,
+    generation_item,
+    read_line,
+    session_item,
+    single_item,
+)
 from likeness.domain.deletions import merged
-from likeness.domain.due import asset_due_at, session_due_at
+from likeness.domain.due import asset_due_at, generation_due_at, session_due_at
+from likeness.domain.generation import GenerationStatus
 from likeness.domain.inventory import Export, HeldExport
 from likeness.domain.terms import Withdrawal
 from likeness.runtime.system import SystemClock
@@ -125,13 +137,14 @@ def s3_source(s3: Any, url: str) -> Source:
 
 @dataclass(frozen=True)
 class Line:
-    """A readable line: its place, and the items to restore. ``session`` is None for a line without one."""
+    """A readable line: its place, and the items to restore. What a line of its kind does not have is None."""
 
     place: str
     kind: str
     single: Item | None
     session: Item | None
     assets: list[Item]
+    generation: Item | None = None
 
 
 def parts_of(source: Source) -> list[str]:
@@ -174,6 +187,10 @@ def _line(place: str, line: dict[str, Any]) -> Line:
         for each in assets:
             asset_from(each)
         return Line(place, kind, None, session, assets)
+    if kind == "generation":
+        generation = encode_item(generation_item(line))
+        generation_from(generation)
+        return Line(place, kind, None, None, [], generation)
     return Line(place, kind, encode_item(single_item(line)), None, [])
 
 
@@ -194,6 +211,8 @@ class Restore:
             self.counts[f"{line.kind} {self._single(line.single)}"] += 1
         if line.session:
             self.counts[f"{line.kind} {self._session(line.session)}"] += 1
+        if line.generation:
+            self.counts[f"generation {self._generation(line.generation)}"] += 1
         for each in line.assets:
             self.counts[f"asset {self._asset(each)}"] += 1
         for each in (*([line.session] if line.session else ()), *line.assets):
@@ -201,9 +220,32 @@ class Restore:
                 self.counts["deletion requests restored"] += 1
 
     def _single(self, item: Item) -> str:
-        # Entries never change, except that a key is revoked, which is never undone.
-        revoked = " OR attribute_not_exists(revoked_at)" if "revoked_at" in item else ""
-        return self._written([{"Put": self._put(item, f"attribute_not_exists(pk){revoked}", {})}])
+        # Entries never change, except that a key is revoked, and that a use ends, which are never undone.
+        last = next((each for each in ("revoked_at", "outcome") if each in item), None)
+        unless = f" OR attribute_not_exists({last})" if last else ""
+        return self._written([{"Put": self._put(item, f"attribute_not_exists(pk){unless}", {})}])
+
+    def _generation(self, item: Item) -> str:
+        """Restores a generation and its place in the list, without what is personal if it shows an erased person."""
+        generation = generation_from(item)
+        listed = [{"Put": {"TableName": self._table, "Item": list_item(generation)}}]
+        if generation.status is GenerationStatus.QUEUED:  # a row in the table still has its prompt
+            return self._written([{"Put": self._put(item, "attribute_not_exists(pk)", {})}, *listed])
+        if generation.erased_at is not None:
+            erased = "attribute_not_exists(pk) OR attribute_not_exists(erased_at)"
+            return self._written([{"Put": self._put(item, erased, {})}, *listed])
+        lives = "attribute_not_exists(pk) OR #status <> :redacted"
+        people = [
+            {"ConditionCheck": self._condition({"Key": session_key(each)}, lives, {})}
+            for each in generation.session_ids
+        ]
+        newer = "attribute_not_exists(pk) OR (updated_at < :updated AND attribute_not_exists(erased_at))"
+        put = {"Put": self._put(item, newer, {":updated": item["updated_at"]})}
+        outcome = self._written([put, *listed, *people])
+        if outcome == "restored":
+            return outcome
+        rest = encode_item(erased_generation(decode_item(item)))
+        return self._written([{"Put": self._put(rest, "attribute_not_exists(pk)", {})}, *listed])
 
     def _session(self, item: Item) -> str:
         return self._written([{"Put": self._newer(item)}])
@@ -349,19 +391,19 @@ def _time_in(entry: Item) -> str:
 
 
 def make_due(client: Any, table: str) -> int:
-    """Adds unfinished sessions and files without a due time to the index ``Due``, and returns their number.
+    """Adds unfinished sessions, files and generations without a due time to the index ``Due``; returns their number.
 
     So reconcile checks rows of earlier versions, and those that a restore has written.
     """
     pages = client.get_paginator("scan").paginate(
         TableName=table,
-        FilterExpression="begins_with(pk, :sessions) AND attribute_not_exists(due_at)",
-        ExpressionAttributeValues={":sessions": {"S": "SESSION#"}},
+        FilterExpression="attribute_not_exists(due_at)"
+        " AND (begins_with(pk, :sessions) OR begins_with(pk, :generations))",
+        ExpressionAttributeValues={":sessions": {"S": "SESSION#"}, ":generations": {"S": "GENERATION#"}},
     )
     found = 0
     for item in (item for page in pages for item in page["Items"]):
-        at = session_due_at(session_from(item)) if item["sk"]["S"] == "SESSION" else asset_due_at(asset_from(item))
-        values = {f":{name}": value for name, value in encode_item(due(item["id"]["S"], at)).items()}
+        values = {f":{name}": value for name, value in encode_item(due(item["id"]["S"], _due_at(item))).items()}
         if not values:
             continue
         with suppress(client.exceptions.ConditionalCheckFailedException):  # changed in the meantime
@@ -374,3 +416,11 @@ def make_due(client: Any, table: str) -> int:
             )
             found += 1
     return found
+
+
+def _due_at(item: Item) -> float | None:
+    """Returns when a session, a file or a generation is due, None when it is settled."""
+    kind = item["sk"]["S"]
+    if kind == GENERATION:
+        return generation_due_at(generation_from(item))
+    return session_due_at(session_from(item)) if kind == "SESSION" else asset_due_at(asset_from(item))

@@ -17,7 +17,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from tests.aws import isolated_aws_environment
 from tests.roles import template, transformed
-from tests.template_file import ASL
+from tests.template_file import MACHINES
 
 STACK_NAME = "likeness"
 REGION = "us-east-1"
@@ -106,14 +106,14 @@ def _loadable(document: Mapping[str, Any]) -> Any:
     """Returns ``document`` in a form that moto accepts: references to unsupported resources become names."""
     resources = document["Resources"]
     kept = {name: dict(each) for name, each in resources.items() if each["Type"] not in LEFT_OUT}
-    for each in kept.values():
+    for name, each in kept.items():
         waits_for = each.get("DependsOn", [])
         each["DependsOn"] = [one for one in ([waits_for] if isinstance(waits_for, str) else waits_for) if one in kept]
         if each["Type"] == "AWS::StepFunctions::StateMachine":
             # moto supports neither DefinitionS3Location nor DefinitionSubstitutions
             properties = dict(each["Properties"])
             del properties["DefinitionS3Location"]
-            definition = {"Fn::Sub": [json.dumps(ASL), properties.pop("DefinitionSubstitutions")]}
+            definition = {"Fn::Sub": [json.dumps(MACHINES[name]), properties.pop("DefinitionSubstitutions")]}
             each["Properties"] = properties | {"DefinitionString": definition}
         if each["Type"] == "AWS::CloudWatch::Dashboard":
             each["Properties"] = dict(each["Properties"], DashboardBody="{}")  # tests/template/test_alarms.py reads it

@@ -172,15 +172,14 @@ def used_by_the_platform(resources: Mapping[str, Any]) -> set[Permission]:
     return found
 
 
-def used_by_the_machine(resources: Mapping[str, Any]) -> set[Permission]:
+def used_by_the_machines(resources: Mapping[str, Any]) -> set[Permission]:
     """Returns what the states of the state machines call."""
-    return set().union(*(_used_by(resources, name, machine) for name, machine in MACHINES.items()))
+    return {each for name in MACHINES for each in _used_by_the_machine(name, resources)}
 
 
-def _used_by(resources: Mapping[str, Any], name: str, machine: Mapping[str, Any]) -> set[Permission]:
+def _used_by_the_machine(name: str, resources: Mapping[str, Any]) -> Iterator[Permission]:
     meant = resources[name]["Properties"]["DefinitionSubstitutions"]
-    found = set()
-    for state in _states(machine):
+    for state in _states(MACHINES[name]):
         if state.get("Resource") == "arn:${Partition}:states:::dynamodb:updateItem":
             placeholder, action = state["Parameters"]["TableName"], "dynamodb:UpdateItem"
         elif state.get("Resource") == "arn:${Partition}:states:::lambda:invoke":
@@ -190,10 +189,9 @@ def _used_by(resources: Mapping[str, Any], name: str, machine: Mapping[str, Any]
             continue
         ((_, value),) = meant[placeholder.strip("${}")].items()
         called = value[0] if isinstance(value, list) else value
-        found.add(Permission(name, action, called))
+        yield Permission(name, action, called)
         if action == "lambda:InvokeFunction":  # for executions that started before or after a gradual deployment
-            found.add(Permission(name, action, f"{called}:live"))
-    return found
+            yield Permission(name, action, f"{called}:live")
 
 
 def _states(machine: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -226,6 +224,13 @@ class Usage:
             bucket, _, key = url.path.removeprefix("/").partition("/")
             (version,) = parse_qs(url.query)["versionId"]
             self.note(function, "s3", "GetObject", {"Bucket": bucket, "Key": key, "VersionId": version})
+
+    def note_media(self, function: str, response: Any) -> None:
+        """Records the presigned URLs of a generation's media."""
+        result = response.get("result") if isinstance(response, dict) else None
+        for media in result["media"] if isinstance(result, dict) else ():
+            bucket, _, key = urlsplit(media["url"]).path.removeprefix("/").partition("/")
+            self.note(function, "s3", "GetObject", {"Bucket": bucket, "Key": key})
 
     def note_forms(self, function: str, response: Any) -> None:
         """Records the upload forms in a response: the signer needs what the form's policy allows."""

@@ -105,7 +105,7 @@ class Recorder:
         return _CRUN[operation] | ({"Status": self.asset_status} if operation == "asset-info" else {})
 
     def listen(self, where: SimulatedAws) -> None:
-        for watched in (*map(bootstrap.client, _SERVICES), where.media_client):
+        for watched in (*map(bootstrap.client, _SERVICES), bootstrap.media_client()):
             events = watched.meta.events
             events.register_first("provide-client-params", self.parameters)
             events.register_last("after-call", self.answered)
@@ -203,6 +203,7 @@ def _play_generation(where: SimulatedAws) -> None:
     where.settle()
     where.injector.instead = lambda _: None
     where.api("GET", "/generations/{generation_id}", generation_id=story.id)
+    where.api("GET", "/sessions/{session_id}/uses", session_id=story.people[0].session_id)
     other = Generating(where, people=story.people)
     where.injector.asking = asking
     other.ask()

@@ -181,7 +181,7 @@ class Generating:
         """Sends crun's callback of each task as of now."""
         crun = self.account.simulator.generation
         return [
-            self.account.report_task(str(url), data)
+            self.account.task_callback(str(url), data)
             for url, data in (crun.callback_of(each, body) for each in self.tasks)
         ]
 

@@ -160,7 +160,7 @@ def _place_executions(where: SimulatedAws, generation: Generation, drawn: Drawn,
 
 def _report(where: SimulatedAws, generation: Generation, task_id: str) -> None:
     """Sends a callback that names the task, as crun does."""
-    answer = where.report_task(_callback_url(generation), {"task_id": task_id, "status": "success"})
+    answer = where.task_callback(_callback_url(generation), {"task_id": task_id, "status": "success"})
     assert answer.status == 200, answer
 
 

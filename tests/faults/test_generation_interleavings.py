@@ -86,10 +86,10 @@ def test_forged_callbacks_change_nothing(account: SimulatedAws) -> None:
         assert [each.status for each in story.report(body)] == [200]
         account.settle(6)
     named = {"task_id": next(iter(story.tasks)), "status": "success"}
-    assert account.report_task(url[:-1] + ("A" if url[-1] != "A" else "B"), named).status == 404
-    assert account.report_task(url.replace(story.id, story.id[:-1] + "0"), named).status == 404
+    assert account.task_callback(url[:-1] + ("A" if url[-1] != "A" else "B"), named).status == 404
+    assert account.task_callback(url.replace(story.id, story.id[:-1] + "0"), named).status == 404
     for garbage in ("", "[", "[1]", '"text"', '{"task_id": 7}', "x" * 300_000):
-        assert account.report_task(url, garbage).status == 200
+        assert account.task_callback(url, garbage).status == 200
     after = story.row()
     assert before
     assert after
@@ -145,7 +145,7 @@ def test_a_callback_of_an_uncertain_generation_is_taken_over_if_the_task_is_ours
     ((task_id, task),) = story.tasks.items()
     named = task_id if body == "true" else next(iter(other.tasks))
     for _ in range(2):  # crun repeats it
-        assert account.report_task(str(task.callback_url), {"task_id": named, "status": "success"}).status == 200
+        assert account.task_callback(str(task.callback_url), {"task_id": named, "status": "success"}).status == 200
         account.settle(6)
     account.settle()
     found = story.row()

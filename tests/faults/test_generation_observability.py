@@ -40,7 +40,7 @@ def _send_refused_requests(where: SimulatedAws, video: Generating) -> None:
     where.api("GET", "/generations/{generation_id}", generation_id="a secret")
     where.api("POST", "/generations/{generation_id}/cancel", generation_id=video.id)
     where.api("DELETE", "/generations/{generation_id}", **other)
-    where.report_task(f"https://likeness.example/v1/task/{video.id}/forged", {})
+    where.task_callback(f"https://likeness.example/v1/task/{video.id}/forged", {})
 
 
 def _lines(where: SimulatedAws) -> dict[str, list[Line]]:

@@ -13,7 +13,6 @@ from likeness.domain.metrics import Metric
 from tests.aws import stream_records
 from tests.faults.onboarding import Onboarding
 from tests.faults.simulated_aws import SimulatedAws, simulated_aws
-from tests.faults.test_generation_observability import OF_GENERATIONS
 from tests.faults.test_observability_elsewhere import ELSEWHERE
 from tests.functions import FUNCTIONS, TASKS, event_of_request
 
@@ -72,7 +71,7 @@ def _metrics(where: SimulatedAws) -> list[Line]:
 def test_every_line_has_its_ids(person: Onboarding) -> None:
     lines = _lines(person.account)
     # The authorizer logs nothing here: every key is valid.
-    assert set(FUNCTIONS) - set(lines) == {"authorize", *OF_GENERATIONS, *ELSEWHERE}
+    assert set(FUNCTIONS) - set(lines) == {"authorize", *ELSEWHERE}
     of_requests = {"create_session", "erase_session", "get_session", "record_consent", "register_asset", "get_stats",
                    "receive_callback", "request_files", "revoke_invite", "manage_integration", "withdraw_consent",
                    "check_use", "issue_receipt"}  # fmt: skip

@@ -12,19 +12,21 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from likeness.adapters.table.generations import DynamoGenerations
 from likeness.adapters.table.items import session_key
 from likeness.adapters.table.webhooks import webhook_item
 from likeness.contracts.integration import make_test_delivery
 from likeness.contracts.webhooks import Resumption
 from likeness.domain.asset import AssetStatus
 from likeness.domain.drop_in import session_of
-from likeness.domain.generation import GenerationStatus
+from likeness.domain.generation import GenerationStatus, Media
 from likeness.domain.session import MAX_ASSETS_PER_SESSION, Problem
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
@@ -34,8 +36,6 @@ from local.simulator import FaultRule
 from tests.aws import Tables
 from tests.faults.crun_caller import CrunCaller, served_face
 from tests.faults.fault_injection import Fault
-from tests.faults.generating import BUDGET, PARAMETERS, Generating
-from tests.faults.generating import SETTINGS as VIDEO_SETTINGS
 from tests.faults.onboarding import FACES, Onboarding, registration, take_check
 from tests.faults.scenarios import SETTINGS
 from tests.faults.simulated_aws import SimulatedAws, simulated_aws
@@ -46,13 +46,12 @@ from tests.roles import (
     holders,
     roles,
     template,
-    used_by_the_machine,
+    used_by_the_machines,
     used_by_the_platform,
 )
 from tests.template_file import ROOT
 
 SESSION = "/sessions/{session_id}"
-GENERATION = "/generations/{generation_id}"
 
 
 def _verified(where: SimulatedAws, *names: str) -> dict[str, Any]:
@@ -202,13 +201,18 @@ def _a_consent_that_ends(where: SimulatedAws) -> None:
     where.settle(1200)
     assert len(where.api("GET", f"{SESSION}/use", **on).body["assets"]) == 2
     where.api("POST", f"{SESSION}/consent/withdraw", **on)
+    _erased_by_policy(where)
+    assert where.api("GET", SESSION, **on).body["status"] == "redacted"
+
+
+def _erased_by_policy(where: SimulatedAws) -> None:
+    """Plays what follows when withdrawn sessions are erased."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ON_WITHDRAWAL", "erase")
         patch.setenv("WITHDRAWAL_GRACE_DAYS", "0")
         where.warm.pop("reconcile", None)
         where.settle()
     where.warm.pop("reconcile", None)
-    assert where.api("GET", SESSION, **on).body["status"] == "redacted"
 
 
 def _receipts(where: SimulatedAws) -> None:
@@ -392,6 +396,117 @@ def _a_caller_of_crun_routes(where: SimulatedAws) -> None:
     assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix=f"uploads/{session}/").get("Versions")
 
 
+def _requests_for_videos(where: SimulatedAws) -> None:
+    session = _verified(where, "front")
+    _upload(where, session["assets"][0], FACES[0])
+    where.settle()
+    (asset,) = where.api("GET", f"{SESSION}/use", session_id=session["id"]).body["assets"]
+    content = {"prompt": "a walk", "reference_images": [asset["id"], asset["uri"]]}
+    body = {"model": "bytedance/seedance2-0-r2v", "input": content}
+    assert where.api("POST", "/generations/estimate", body=body).body["estimated_credits"] > 0
+    made = where.api("POST", "/generations", idempotency_key="kept", body=body).body["id"]
+    one = {"generation_id": made}
+    assert [each["id"] for each in where.api("GET", "/generations").body["generations"]] == [made]
+    assert where.api("GET", f"{SESSION}/uses", session_id=session["id"]).body["uses"][0]["generation_id"] == made
+    generations = DynamoGenerations(where.aws("dynamodb"), "Table")
+    before = generations.get(made)
+    assert before
+    key = f"generations/{made}/0.mp4"
+    where.aws("s3").put_object(Bucket="uploads", Key=key, Body=b"film")
+    ended = before.ended(GenerationStatus.SUCCEEDED, where.now)
+    generations.end(replace(ended, media=(Media(key, "video/mp4", 4, "0" * 64),), credits=1.0), before)
+    for again in (
+        where.api("POST", "/generations", idempotency_key="kept", body=body),
+        where.api("GET", "/generations/{generation_id}", **one),
+    ):
+        assert len(again.body["result"]["media"]) == 1
+    assert where.api("DELETE", "/generations/{generation_id}", **one).status == 200
+    assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix=key).get("Versions")
+    made = where.api("POST", "/generations", idempotency_key="taken back", body=body).body["id"]
+    assert where.api("POST", "/generations/{generation_id}/cancel", generation_id=made).status == 200
+
+
+@contextmanager
+def _settings_of_tasks(where: SimulatedAws, **changes: Any) -> Iterator[None]:
+    before = where.simulator.settings.model_dump(include={"callback_times", *changes})
+    where.simulator.update_settings(callback_times=0, **changes)
+    yield
+    where.simulator.update_settings(**before)
+
+
+def _video(where: SimulatedAws, asset_id: str, prompt: str, seconds: float | None = None) -> str:
+    """Requests a video, and plays what follows to the end, or for some seconds."""
+    content = {"prompt": prompt, "reference_images": [asset_id], "duration": 4, "resolution": "480p"}
+    body = {"model": "bytedance/seedance2-0-r2v", "input": content}
+    made = where.api("POST", "/generations", idempotency_key=prompt, body=body).body["id"]
+    where.settle(seconds) if seconds else where.settle()
+    return str(made)
+
+
+def _outcome(where: SimulatedAws, made: str) -> tuple[str, str | None]:
+    found = where.api("GET", "/generations/{generation_id}", generation_id=made).body
+    return found["status"], (found["error"] or found["media_problem"] or {}).get("code")
+
+
+def _person_in_videos(where: SimulatedAws) -> tuple[dict[str, str], str]:
+    session = _verified(where, "front")
+    _upload(where, session["assets"][0], FACES[0])
+    where.settle()
+    on = {"session_id": session["id"]}
+    return on, where.api("GET", f"{SESSION}/use", **on).body["assets"][0]["id"]
+
+
+def _videos(where: SimulatedAws) -> None:
+    on, asset = _person_in_videos(where)
+    outcomes = [
+        {"prompt": "refused", "outcome": "refused", "code": 422},
+        {"prompt": "moderated", "outcome": "failed", "after_seconds": 5},
+        {"prompt": "*", "outcome": "success", "after_seconds": 60},
+    ]
+    with _settings_of_tasks(where, task_outcomes=outcomes):
+        assert _outcome(where, _video(where, asset, "a walk")) == ("succeeded", None)
+        assert _outcome(where, _video(where, asset, "refused")) == ("refused", "upstream_rejected")
+        assert _outcome(where, _video(where, asset, "moderated")) == ("failed", "generation_failed")
+        where.simulator.add_faults(FaultRule(call="media", kind="http", code=403, times=None))
+        assert _outcome(where, _video(where, asset, "a dead link")) == ("succeeded", "media_unavailable")
+        where.simulator.clear_faults()
+
+        made = _video(where, asset, "a callback after the end of the execution", 10)
+        where.executions[made] = "ABORTED"
+        where.settle(60)
+        (task,) = [each for each in where.simulator.store.tasks.values() if made in str(each.callback_url)]
+        assert where.task_callback(str(task.callback_url), {"task_id": task.id}).status == 200
+        where.settle()
+        assert _outcome(where, made) == ("succeeded", None)
+
+        made = _video(where, asset, "an execution that is stopped", 10)
+        where.executions[made] = "ABORTED"
+        where.settle()
+        assert _outcome(where, made)[0] == "succeeded"
+
+        made = _video(where, asset, "an execution that dies while it creates the task", 0.01)
+        where.executions[made] = "ABORTED"
+        generations = DynamoGenerations(where.aws("dynamodb"), "Table")
+        row = generations.get(made)
+        assert row
+        generations.intend(row, "dead", where.now)
+        where.settle()
+        assert _outcome(where, made) == ("uncertain", "task_unknown")
+    assert where.api("DELETE", SESSION, **on).status == 200
+
+
+def _a_withdrawal_while_a_video_is_made(where: SimulatedAws) -> None:
+    on, asset = _person_in_videos(where)
+    with _settings_of_tasks(where, task_min_seconds=60.0, task_max_seconds=60.0):
+        assert _outcome(where, _video(where, asset, "before")) == ("succeeded", None)
+        made = _video(where, asset, "during", 10)
+        where.aws("s3").put_object(Bucket="uploads", Key=f"generations/{made}/1.mp4", Body=b"of an earlier try")
+        assert where.api("POST", f"{SESSION}/consent/withdraw", body={}, **on).status == 200
+        _erased_by_policy(where)
+    assert _outcome(where, made) == ("succeeded", "consent_withdrawn")
+    assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix="generations/").get("Versions")
+
+
 def _a_full_session_and_a_new_invite(where: SimulatedAws) -> None:
     with served_face() as url:
         caller = CrunCaller(where, url)
@@ -477,106 +592,6 @@ def _a_restored_table(where: SimulatedAws) -> None:
     assert len(where.simulator.store.assets) == 2
 
 
-def _a_video(where: SimulatedAws, seconds: float) -> Generating:
-    """Asks for a generation, and plays its story for a time."""
-    story = Generating(where)
-    where.play(story.story())
-    where.settle(seconds)
-    where.injector.asking = where.asking
-    return story
-
-
-def _a_generation(where: SimulatedAws) -> None:
-    story = _a_video(where, 600)
-    path, person = {"generation_id": story.id}, {"session_id": story.people[0].session_id}
-    for route in (GENERATION, "/generations", f"{SESSION}/uses"):
-        assert where.api("GET", route, **path, **person).status == 200
-    assert where.api("GET", "/generations", query=f"session_id={person['session_id']}").body["generations"]
-    assert story.ask().body["result"]["media"], "the same request again"
-    assert where.api("POST", "/generations/estimate", body=story.body).body["budget"]["left"] < BUDGET
-    assert where.api("POST", f"{GENERATION}/cancel", **path).body["code"] == "already_created"
-    assert where.api("DELETE", GENERATION, **path).status == 200
-    assert story.versions() == 0
-    other = _a_video(where, 0)
-    assert where.api("POST", f"{GENERATION}/cancel", generation_id=other.id).body["status"] == "canceled"
-    where.settle()
-
-
-def _a_task_that_fails(where: SimulatedAws) -> None:
-    story = _a_video(where, 5)
-    (task_id,) = story.tasks
-    where.simulator.generation.end(task_id, "failed", "moderation", "true")
-    where.settle()
-    found = story.row()
-    assert found
-    assert found.status is GenerationStatus.FAILED
-
-
-def _a_task_that_only_its_callback_names(where: SimulatedAws) -> None:
-    where.simulator.add_faults(FaultRule(call="create_task", kind="reset"))
-    story = Generating(where, reports=0)
-    where.play(story.story())
-    where.settle(60)
-    assert [each.status for each in story.report()] == [200]
-    where.settle()
-    assert len(story.files()) == 1
-
-
-def _generations_whose_executions_stop(where: SimulatedAws) -> None:
-    """The first one has no task yet, the second one's task is known to a history only."""
-    first, second = _a_video(where, 0), _a_video(where, 0)
-    before = Tables()
-    where.settle(3)
-    (task_id,) = second.tasks
-    before.restore()
-    for each in (first, second):
-        where.executions[each.id] = "ABORTED"
-    where.state_machine.outputs.pop(first.id)
-    where.settle()
-    found = second.row()
-    assert found
-    assert (found.task_id, second.created) == (task_id, 1)
-
-
-def _links_that_have_expired(where: SimulatedAws) -> None:
-    where.simulator.update_settings(media_link_seconds=0.001, renew_media_links=False)
-    story = _a_video(where, 600)
-    where.simulator.update_settings(media_link_seconds=VIDEO_SETTINGS["media_link_seconds"])
-    found = story.row()
-    assert found
-    assert found.media_problem
-    assert found.media_problem.code == "media_unavailable"
-
-
-def _a_withdrawal_while_media_are_saved(where: SimulatedAws) -> None:
-    story = Generating(where)
-    path = {"session_id": story.people[0].session_id}
-    answers = []
-
-    def withdraw() -> None:
-        answers.append(where.api("POST", f"{SESSION}/consent/withdraw", **path).body)
-
-    _before("TransactWriteItems", "save_media", withdraw, where)
-    where.play(story.story())
-    where.settle()
-    where.injector.asking = where.asking
-    assert [each["id"] for each in answers[0]["consent_withdrawal"]["in_flight"]] == [story.id]
-    assert story.versions() == 0
-
-
-def _erasures_of_people_with_media(where: SimulatedAws) -> None:
-    first, second = _a_video(where, 600), _a_video(where, 600)
-    assert where.api("DELETE", SESSION, session_id=first.people[0].session_id).status == 200
-    where.api("POST", f"{SESSION}/consent/withdraw", session_id=second.people[0].session_id)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ON_WITHDRAWAL", "erase")
-        patch.setenv("WITHDRAWAL_GRACE_DAYS", "0")
-        where.warm.pop("reconcile", None)
-        where.settle()
-    where.warm.pop("reconcile", None)
-    assert first.versions() == second.versions() == 0
-
-
 SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     _file_requests,
     _a_retried_file,
@@ -597,17 +612,13 @@ SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     _webhooks,
     _scheduled_functions,
     _a_caller_of_crun_routes,
+    _requests_for_videos,
+    _videos,
+    _a_withdrawal_while_a_video_is_made,
     _a_full_session_and_a_new_invite,
     _lost_events_of_files,
     _an_execution_that_is_stopped,
     _a_restored_table,
-    _a_generation,
-    _a_task_that_fails,
-    _a_task_that_only_its_callback_names,
-    _generations_whose_executions_stop,
-    _links_that_have_expired,
-    _a_withdrawal_while_media_are_saved,
-    _erasures_of_people_with_media,
 )
 
 
@@ -615,11 +626,11 @@ SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
 def used() -> set[Permission]:
     """Every permission that the functions, the state machine and AWS's services used."""
     resources = deployed(template())
-    with simulated_aws(SETTINGS | VIDEO_SETTINGS, **PARAMETERS) as where:
+    with simulated_aws(SETTINGS) as where:
         for play in SCENARIOS:
             where.begin({})
             play(where)
-    return where.usage.seen | used_by_the_machine(resources) | used_by_the_platform(resources)
+    return where.usage.seen | used_by_the_machines(resources) | used_by_the_platform(resources)
 
 
 def _beyond(used: set[Permission], source: dict[str, Any]) -> list[str]:

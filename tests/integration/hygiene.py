@@ -35,11 +35,11 @@ FACTS = IDS | {
 MESSAGES = {
     "asset erased", "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked",
     "consent withdrawn", "credits", "crun called", "event published", "events left", "generation canceled",
-    "generation erased", "generation requested", "inventory", "invite renewed",
-    "invite revoked", "message given up", "message read", "receipt issued", "reconciled", "refused", "result looked up",
-    "session created", "session erased", "upload checked", "webhook",
+    "generation erased", "generation requested", "inventory", "invite renewed", "invite revoked", "media saved",
+    "message given up", "message read", "receipt issued", "reconciled", "refused", "result looked up",
+    "session created", "session erased", "task created", "task polled", "upload checked", "webhook",
 }  # fmt: skip
-DIMENSIONS = {"service", "cause", "code", "call", "outcome"}
+DIMENSIONS = {"service", "cause", "code", "call", "outcome", "status"}
 #: What Lambda itself writes about an invocation, and the traceback of an error that a task raised to be retried: lines
 #: of code, and an error of the application, whose message quotes no input.
 OF_THE_RUNTIME = re.compile(
@@ -48,7 +48,7 @@ OF_THE_RUNTIME = re.compile(
     # The emulator also prints what an error was caused by, such as a call that took too long on a busy machine.
     r"(During handling of|The above exception was).*|(urllib3|botocore)\.exceptions\.\w+: .*|TimeoutError: timed out|"
 )
-EXECUTION_NAME = re.compile(r"ses_[0-9A-HJKMNP-TV-Z]{26}-(a\d+(-check|-r\d+)?|g\d+)")
+EXECUTION_NAME = re.compile(r"ses_[0-9A-HJKMNP-TV-Z]{26}-(a\d+(-check|-r\d+)?|g\d+)|gen_[0-9A-HJKMNP-TV-Z]{26}(-r\d+)?")
 IDS_AND_CODES = re.compile(r"[\w:./-]{0,120}")
 
 
@@ -87,7 +87,9 @@ class Remains:
 
 def _histories(stack: Stack) -> dict[str, str]:
     sfn = emulator.client("stepfunctions", stack.emulator_endpoint)
-    pages = sfn.get_paginator("list_executions").paginate(stateMachineArn=stack.outputs["StateMachineArn"])
+    listed = sfn.get_paginator("list_executions")
+    machines = [stack.outputs[name] for name in ("StateMachineArn", "GenerationStateMachineArn")]
+    pages = [page for each in machines for page in listed.paginate(stateMachineArn=each)]
     found = {}
     for execution in [each for page in pages for each in page["executions"]]:
         arn = execution["executionArn"]

@@ -22,6 +22,11 @@ ANOTHER_TEXT = {"text_version": "none", "language": "en", "sha256": "0" * 64}
 #: A request to make a video with an asset that does not exist.
 OF_NOBODY = {"model": "bytedance/seedance2-0-r2v", "input": {"reference_images": ["asset://asset-of-nobody"]}}
 MISSING_IDS = {"session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "asset_id": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
+#: The other parameters in paths.
+OF_A_PATH = {
+    "attempt": "1", "signature": "A" * 43, "version": "0", "file": "none.js", "name": "none", "webhook_id": "whe_1",
+    "generation_id": "gen_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+}  # fmt: skip
 ILL_FORMED = {"session_id": "ses_1", "asset_id": "ast_1"}
 #: Headers that differ between responses.
 OF_THE_REQUEST = {"date", "x-amz-request-id", "x-amzn-requestid", "x-amz-apigw-id", "x-amzn-trace-id"}
@@ -69,7 +74,7 @@ TABLE: dict[Route, Row] = {
     ("POST", "/generations"): Row(client=404, person=403, body=OF_NOBODY),
     ("POST", "/generations/estimate"): Row(client=404, person=403, body=OF_NOBODY),
     ("GET", "/generations"): Row(client=200, person=403),
-    # The generation does not exist; below are the tenants of one that does.
+    # The generation does not exist; a test below has one.
     ("GET", "/generations/{generation_id}"): Row(client=404, person=403),
     ("DELETE", "/generations/{generation_id}"): Row(client=404, person=403),
     ("POST", "/generations/{generation_id}/cancel"): Row(client=404, person=403),
@@ -104,6 +109,7 @@ RECEIPT: dict[Route, int] = {
 #: Routes without credentials. The callback has its signature.
 PUBLIC: dict[Route, int] = {
     ("GET", "/callback/{session_id}/{attempt}/{signature}"): 404,
+    ("POST", "/task/{generation_id}/{signature}"): 404,
     ("GET", "/invite"): 200,
     ("GET", "/me"): 200,
     ("GET", "/console"): 200,
@@ -177,13 +183,10 @@ def dora(api: Api, client_keys: dict[str, str]) -> Tenant:
 
 
 def ask(caller: Api, route: Route, ids: dict[str, str]) -> requests.Response:
-    path = (
-        route[1]
-        .replace("{path+}", "nowhere")
-        .format(attempt="1", signature="A" * 43, version="0", file="none.js", name="none", webhook_id="whe_1", **ids)
-    )
+    path = route[1].replace("{path+}", "nowhere").format(**(OF_A_PATH | ids))
     body = TABLE[route].body if route in TABLE else None
-    return caller(route[0], path, **{"data" if isinstance(body, str) else "json": body})
+    headers = {"Idempotency-Key": "of-tenants"} if route == ("POST", "/generations") else {}
+    return caller(route[0], path, headers=headers, **{"data" if isinstance(body, str) else "json": body})
 
 
 def shape(answer: requests.Response) -> tuple[int, dict[str, str], str]:
@@ -265,6 +268,23 @@ def test_ids_of_another_client_get_the_same_response_as_missing_ids(
         assert foreign[0] == 404
         assert foreign == shape(ask(outsider, route, MISSING_IDS)) == shape(ask(outsider, route, ILL_FORMED))
     assert alice.seen() == before
+
+
+def test_a_generation_is_its_clients_own(alice: Tenant, bob: Tenant) -> None:
+    # A model that takes no assets. It is not asked for: the generation is canceled or refused first.
+    body = {"model": "none/of-these", "input": {"prompt": "a walk"}, "reference": "video-of-alice"}
+    headers = {"Idempotency-Key": "tenants-video"}
+    made = alice.client("POST", "/generations", json=body, headers=headers).json()
+    ids = alice.ids | {"generation_id": made["id"]}
+    routes = [route for route in TABLE if "{generation_id}" in route[1]]
+    for route in routes:
+        for outsider in (bob.client, bob.person):
+            assert shape(ask(outsider, route, ids)) == shape(ask(outsider, route, MISSING_IDS))
+        assert ask(alice.person, route, ids).status_code == 403
+    assert "video-of-alice" not in bob.client("GET", "/generations?limit=100").text
+    own = bob.client("POST", "/generations", json=body | {"reference": "of-bob"}, headers=headers)
+    assert (own.status_code, own.json()["id"] == made["id"]) == (202, False)
+    assert alice.client("GET", f"/generations/{made['id']}").json()["reference"] == "video-of-alice"
 
 
 def test_an_asset_is_not_found_in_another_session(alice: Tenant, anna: Tenant, bob: Tenant) -> None:

@@ -91,6 +91,8 @@ def test_the_log_shows_a_path_without_parts_that_may_be_secret(route: str) -> No
         (f"/v1/invite/{SECRET}", "/v1/invite/***"),
         (f"/v1/sessions/{SESSION}{SECRET}", "/v1/sessions/***"),
         (f"/v1/sessions/{SESSION.lower()}", "/v1/sessions/***"),
+        (f"/v1/generations/{SESSION.replace('ses', 'gen')}", f"/v1/generations/{SESSION.replace('ses', 'gen')}"),
+        (f"/v1/task/{SESSION.replace('ses', 'gen')}/{SECRET}", "/v1/task/***/***"),
         ("/v1/sessions/Jane-Doe", "/v1/sessions/***"),
         ("/v1/sessions/\x1b[31m", "/v1/sessions/***"),
         ("//", "//"),

@@ -54,6 +54,8 @@ CASES = {
     "AssetsLostAlarm": Case({"AssetLost": [[], [1]]}, {"AssetLost": [[1], []]}),
     "ExecutionsFailedAlarm": Case({"ExecutionsFailed": [[], [0, 1]]}, {"ExecutionsFailed": [[0], [0]]}),
     "ExecutionsTimedOutAlarm": Case({"ExecutionsTimedOut": [[], [1]]}, {"ExecutionsTimedOut": [[0], []]}),
+    "GenerationExecutionsFailedAlarm": Case({"ExecutionsFailed": [[], [0, 1]]}, {"ExecutionsFailed": [[0], [0]]}),
+    "GenerationExecutionsTimedOutAlarm": Case({"ExecutionsTimedOut": [[], [1]]}, {"ExecutionsTimedOut": [[0], []]}),
     # Reconciled sessions in every quarter of an hour, not only in most of them.
     "ReconciledAlarm": Case({"Reconciled": [[1], [3], [1], [1]]}, {"Reconciled": [[9], [9], [], [9]]}),
     "CrunAccountRefusedAlarm": Case({"CrunAccountRefused": [[], [1]]}, {"CrunAccountRefused": [[1], []]}),
@@ -304,6 +306,7 @@ def test_the_metrics_of_searches_have_their_dimensions() -> None:
         ("service,code", Metric.ASSETS_FAILED.value),
         ("service,cause", Metric.RECONCILED.value),
         ("service,call,outcome", Metric.CRUN_CALL_SECONDS.value),
+        ("service,status", Metric.GENERATIONS_ENDED.value),
     }
 
 

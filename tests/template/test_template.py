@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from likeness.adapters.event_bus import SOURCE
+from likeness.adapters.table.generation_items import generation_key
 from likeness.adapters.table.items import asset_key, session_key
 from tests.template.conditions import implied, references
-from tests.template_file import RESOURCES, ROOT, TEMPLATE
+from tests.template_file import MACHINES, RESOURCES, ROOT, TEMPLATE
 
 FUNCTIONS = {
     name: resource["Properties"]
@@ -38,10 +39,13 @@ def test_the_contract_of_parameters_and_outputs() -> None:
         "Alarms", "AlarmEmail", "CreditsLowThreshold", "Dashboard", "LogRetentionDays", "PermissionsBoundary",
         "InventoryHours", "InventoryRetentionDays", "RecheckDays", "Reconcile", "FaceCheckSignIn",
         "ConsentPurposes", "ConsentValidDays", "ConsentLongestDays", "OnWithdrawal", "WithdrawalGraceDays",
+        "Generation", "GenerationModels", "GenerationDailyCredits", "GenerationDeadlineSeconds",
+        "GenerationRetentionDays",
     }  # fmt: skip
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl", "RestApiId", "TableName", "UploadBucketName", "OnboardingQueueUrl", "OnboardingDeadLetterQueueUrl",
-        "StateMachineArn", "EventBusName", "CrunApiKeySecretArn", "DomainTarget", "AlarmTopicArn",
+        "StateMachineArn", "GenerationStateMachineArn", "EventBusName", "CrunApiKeySecretArn", "DomainTarget",
+        "AlarmTopicArn",
     }  # fmt: skip
     defaults = {name: each.get("Default") for name, each in TEMPLATE["Parameters"].items()}
     assert defaults["LinkCheckDelaySeconds"] == 330
@@ -182,7 +186,7 @@ def test_every_consumed_queue_has_dead_letters_and_returns_only_failed_messages(
         assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_the_stream_delivers_only_sessions_and_assets_and_retries_them_until_they_expire() -> None:
+def test_the_stream_delivers_only_sessions_assets_and_generations_and_retries_them_until_they_expire() -> None:
     (function,) = [
         each for each in FUNCTIONS.values() for event in each.get("Events", {}).values() if event["Type"] == "DynamoDB"
     ]
@@ -192,9 +196,10 @@ def test_the_stream_delivers_only_sessions_and_assets_and_retries_them_until_the
     assert properties["StartingPosition"] == "TRIM_HORIZON"
     assert RESOURCES["Table"]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
     (pattern,) = [json.loads(each["Pattern"]) for each in properties["FilterCriteria"]["Filters"]]
-    assert pattern == {"dynamodb": {"NewImage": {"sk": {"S": ["SESSION", {"prefix": "ASSET#"}]}}}}
+    assert pattern == {"dynamodb": {"NewImage": {"sk": {"S": ["SESSION", "GENERATION", {"prefix": "ASSET#"}]}}}}
     assert session_key("x")["sk"] == {"S": "SESSION"}
     assert asset_key("x", "y")["sk"]["S"].startswith("ASSET#")
+    assert generation_key("x")["sk"] == {"S": "GENERATION"}
     assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert properties["BisectBatchOnFunctionError"] is True
     assert properties["MaximumRecordAgeInSeconds"] == 86400, "a stream keeps its records for a day"
@@ -328,8 +333,19 @@ def test_storage_of_faces_is_private_versioned_and_encrypted() -> None:
     assert set(shown) == {"ClientSessions"}
     access_log = RESOURCES["Api"]["Properties"]["AccessLogSetting"]["Format"]
     assert not {"$context.path", "querystring", "$context.identity"} & set(access_log.split('"'))
-    logging = RESOURCES["OnboardPerson"]["Properties"]["Logging"]
-    assert logging["IncludeExecutionData"] is False
+    for machine in MACHINES:
+        assert RESOURCES[machine]["Properties"]["Logging"]["IncludeExecutionData"] is False
+
+
+def test_files_are_kept_as_long_as_the_parameter_of_their_prefix() -> None:
+    """Of several rules for an object, S3 applies the shortest one, so no rule has an expiration without a prefix."""
+    rules = RESOURCES["UploadBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert {each["Prefix"]: each["ExpirationInDays"]["Ref"] for each in rules if "ExpirationInDays" in each} == {
+        "uploads/": "UploadRetentionDays",
+        "inbox/": "UploadRetentionDays",
+        "generations/": "GenerationRetentionDays",
+    }
+    assert all(each["Status"] == "Enabled" for each in rules)
 
 
 def test_access_logs_name_the_principal_and_the_route_and_never_a_path() -> None:

@@ -124,6 +124,7 @@ def test_every_function_of_the_workflow_is_compared_with_its_state() -> None:
         "CreateSessionFunction", "LookUpResultFunction", "PollAssetsFunction", "SubmitAssetFunction",
         "RecheckAssetsFunction", "CheckCreditsFunction", "OpenValidationFunction", "FetchAssetFunction",
         "CreateTaskFunction", "PollTaskFunction", "SaveMediaFunction", "ReceiveTaskFunction",
+        "CreateGenerationFunction",
     }  # fmt: skip
 
 

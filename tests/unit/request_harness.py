@@ -162,7 +162,7 @@ class RequestHarness:
 
     @property
     def cancel(self) -> CancelGeneration:
-        return CancelGeneration(self.generations, self.media, self.clock, self.url_of)
+        return CancelGeneration(self.generations, self.media, self.clock)
 
     def url_of(self, media: Media) -> str:
         return self.media.url(media.key, media.content_type)

@@ -42,6 +42,7 @@ VALUES = {
     "session_id": "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV", "asset_id": "ast_01ARZ3NDEKTSV4RRFFQ69G5FAV", "attempt": "1",
     "signature": "x", "version": "0" * 16, "file": "style.css", "path": "job/nothing",
     "name": "front", "webhook_id": "whe_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "generation_id": "gen_01ARZ3NDEKTSV4RRFFQ69G5FAV",
 }  # fmt: skip
 
 

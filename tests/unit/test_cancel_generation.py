@@ -70,7 +70,7 @@ def test_only_its_client_can_cancel_and_erase(harness: RequestHarness) -> None:
     person = Caller("acme", session_id=generation.session_ids[0])
     for step in (harness.cancel, harness.cancel.erase):
         for caller, wanted, error in (
-            (Caller("stranger"), generation.id, NotFound),
+            (Caller("another"), generation.id, NotFound),
             (ACME, MISSING, NotFound),
             (ACME, "gen_1", NotFound),
             (person, generation.id, Forbidden),

@@ -60,6 +60,7 @@ from tests.contract_file import CONTRACT, EXAMPLES, PATHS, SCHEMAS
 #: For browsers: pages, QR codes and the redirect after a face check. For programs written for crun: crun's own routes.
 FOR_OTHERS = {
     "/callback/{session_id}/{attempt}/{signature}",
+    "/task/{generation_id}/{signature}",
     "/invite",
     "/me",
     "/docs",

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from likeness.adapters.table.due_items import DynamoDueItems
+from likeness.adapters.table.generation_items import generation_key
 from likeness.adapters.table.generations import DynamoGenerations
 from likeness.domain.asset import AssetStatus
 from likeness.domain.caller import Caller
+from likeness.domain.due import PROGRESS_SECONDS
 from likeness.domain.generation import (
     LONGEST_DEADLINE_SECONDS,
     Generation,
@@ -21,11 +24,15 @@ from likeness.domain.generation import (
 from likeness.domain.session import Problem, Session, SessionStatus
 from likeness.domain.terms import TermsPolicy
 from likeness.errors import ConditionFailed, StorageUnavailable
+from likeness.steps.files.check_upload import CheckUpload
 from likeness.steps.generations.erase_generations import EraseGenerations
+from likeness.steps.generations.reconcile_generations import ReconcileGenerations
+from likeness.steps.onboarding.start_onboarding import StartOnboarding
 from likeness.steps.onboarding.withdraw_consent import WithdrawConsent
 from likeness.steps.upkeep.erase_session import EraseSession
+from likeness.steps.upkeep.reconcile import Reconcile
 from tests.template_file import TEMPLATE
-from tests.unit.fakes import FakeClock, FakeFiles
+from tests.unit.fakes import FakeClock, FakeFiles, FakeWorkflows
 from tests.unit.step_harness import TABLE, StepHarness
 
 CLIENT = Caller("acme")
@@ -243,6 +250,51 @@ def test_an_erasure_that_takes_too_long_is_continued(studio: Studio) -> None:
     assert tries == 3
     assert slow.objects == {}
     assert all(studio.current(each).erased_at is not None for each in made)
+
+
+def test_the_policy_about_withdrawals_erases_generations_too(studio: Studio) -> None:
+    session, shown = studio.person()
+    made = studio.succeeded(shown)
+    studio.withdraw(session)
+    at, failures = studio.at, list[Exception]()
+    due = DynamoDueItems(at.dynamodb, TABLE)
+    part = EraseGenerations(studio.generations, at.files, at.clock, 15)
+    at.clock.at += DAY
+    Reconcile(
+        at.store, due, at.workflows, at.files, StartOnboarding(at.store, at.workflows, at.clock),
+        CheckUpload(at.store, at.files, at.queue, at.clock), at.clock, at.causes.append, lambda: None,
+        lambda error, _: failures.append(error),
+        ReconcileGenerations(studio.generations, due, FakeWorkflows(), at.clock),
+        EraseSession(at.store, at.files, at.workflows, at.clock, part, by_policy=True),
+    )(at.clock.now() + 60)  # fmt: skip
+    assert failures == []
+    assert studio.current(made).erased_at == at.clock.now()
+    assert at.row(session).erased_by == "policy"
+    assert made.media[0].key not in at.files.objects
+
+
+def test_reconcile_counts_generations_and_postpones_those_that_it_cannot_read(studio: Studio) -> None:
+    _, shown = studio.person()
+    at, failures = studio.at, dict[str, Exception]()
+    waiting, damaged = studio.queued(shown), studio.queued(shown)
+    at.dynamodb.update_item(
+        TableName=TABLE, Key=generation_key(damaged.id), UpdateExpression="SET #status = :later",
+        ExpressionAttributeNames={"#status": "status"}, ExpressionAttributeValues={":later": {"S": "paused"}},
+    )  # fmt: skip
+    due, workflows = DynamoDueItems(at.dynamodb, TABLE), FakeWorkflows()
+    at.clock.at += PROGRESS_SECONDS
+    step = Reconcile(
+        at.store, due, at.workflows, at.files, StartOnboarding(at.store, at.workflows, at.clock),
+        CheckUpload(at.store, at.files, at.queue, at.clock), at.clock, at.causes.append, lambda: None,
+        lambda error, identifier: failures.update({identifier: error}),
+        ReconcileGenerations(studio.generations, due, workflows, at.clock),
+    )  # fmt: skip
+    counts = step(at.clock.now() + 60)
+    assert counts["generations"] >= 2
+    assert waiting.id in workflows.started
+    assert damaged.id not in workflows.started
+    assert isinstance(failures[damaged.id], ValueError)
+    assert damaged.id not in {each.generation_id for each in due.oldest(at.clock.now(), 1000)}
 
 
 def test_a_person_without_generations_costs_one_read(studio: Studio) -> None:

@@ -95,7 +95,7 @@ def test_an_erased_generation_shows_no_result(harness: RequestHarness) -> None:
 
 
 def test_a_generation_of_another_client_looks_like_a_missing_one(harness: RequestHarness) -> None:
-    foreign = made(harness, "stranger")
+    foreign = made(harness, "another")
     messages = set()
     for wanted in (foreign.id, MISSING, "gen_1", "", "ses_01ARZ3NDEKTSV4RRFFQ69G5FAV"):
         with pytest.raises(NotFound) as caught:
@@ -176,7 +176,7 @@ def test_the_client_and_the_person_see_what_a_likeness_was_used_for(harness: Req
 def test_the_uses_of_a_person_are_nobody_elses(harness: RequestHarness) -> None:
     session, _ = harness.person()
     other, _ = harness.person()
-    for caller in (Caller("stranger"), Caller("acme", session_id=other.id)):
+    for caller in (Caller("another"), Caller("acme", session_id=other.id)):
         with pytest.raises(NotFound):
             harness.read.uses(caller, session.id)
     with pytest.raises(InvalidCredential):

@@ -13,13 +13,26 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from likeness.adapters.table.due_items import DynamoDueItems
 from likeness.adapters.table.dynamodb import DynamoStore
+from likeness.adapters.table.generation_items import generation_item, list_item, use_item
+from likeness.adapters.table.generations import DynamoGenerations
 from likeness.adapters.table.inventory import DynamoPages, DynamoProgress
 from likeness.adapters.table.items import encode, encode_item, session_key
 from likeness.adapters.table.upstream_ids import DynamoUpstreamIds
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.consent import ConsentText
+from likeness.domain.generation import (
+    Generation,
+    GenerationFilter,
+    GenerationStatus,
+    Media,
+    PersonUse,
+    Spending,
+    TaskReport,
+    generation_id,
+)
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.inventory import Export
 from likeness.domain.media.types import AssetType
@@ -31,7 +44,7 @@ from likeness.steps.upkeep.export_inventory import ExportFiles, ExportInventory
 from likeness.steps.upkeep.get_stats import GetStats
 from ops.cli import main
 from ops.client_keys import ClientKeys
-from ops.inventory import index_upstream_ids, keep_for_good, withdraw_again
+from ops.inventory import index_upstream_ids, keep_for_good, make_due, withdraw_again
 from tests.aws import inventory, make_table
 from tests.unit.fakes import FakeClock, FakeConsentTexts
 from tests.unit.fakes import FakeFiles as NoFiles
@@ -503,3 +516,162 @@ def test_items_of_an_older_version_are_found_by_cruns_ids(store: DynamoStore, dy
         else:
             assert ids.asset_of("acme", each["crun_asset_id"]["S"])
     assert len(known) > 3
+
+
+# -- generations -----------------------------------------------------------------------------------------------------
+
+PROMPT = "prompt-secret"
+_LINK = "https://media.crun.test/1?signature-secret"
+
+
+def films(dynamodb: Any, sessions: list[Session]) -> dict[str, Generation]:
+    """Stores a generation of each kind, which shows the first two of the people."""
+    people = tuple(
+        PersonUse(each.id, (asset(each, 0).id,), (f"asset-{each.id[-4:]}-0",), "2027-01-15T08:00:00Z")
+        for each in sessions[:2]
+    )
+    report = TaskReport("task-1", "success", (_LINK,), message=_LINK)
+    plain = Generation(
+        id="", client_id="acme", status=GenerationStatus.QUEUED, model="m", created_at=NOW, updated_at=NOW + 50,
+        body_sha256="c" * 64, input=PROMPT, people=people, purpose="ads", reference="campaign-1", reserved=2.0,
+        base_url="https://api.test", callback_url="https://client.test/secret",
+    )  # fmt: skip
+    media = (Media("generations/x/0.mp4", "video/mp4", 5, "e" * 64),)
+    at_crun: dict[str, Any] = {"intended_at": NOW + 1, "intended_by": "one"}
+    given = at_crun | {"task_id": "task-1", "submitted_at": NOW + 2}
+    failure = Problem("generation_failed", f"see {_LINK}", "500", upstream_message=_LINK)
+    made = {
+        "queued": plain,
+        "intended": replace(plain, **at_crun),
+        "running": replace(plain, status=GenerationStatus.RUNNING, **given),
+        "succeeded": replace(
+            plain, status=GenerationStatus.SUCCEEDED, media=media, report=report, settled=1.5, credits=1.5,
+            ended_at=NOW + 50, **given,
+        ),
+        "failed": replace(plain, status=GenerationStatus.FAILED, error=failure, ended_at=NOW + 50, **given),
+    }  # fmt: skip
+    for name, each in made.items():
+        made[name] = each = replace(each, id=generation_id("acme", name))
+        for item in (generation_item(each), list_item(each), *(use_item(each, one) for one in each.people)):
+            dynamodb.put_item(TableName="table", Item=item)
+    day = {"pk": "SPENDING#acme", "sk": "2027-01-15", "spent": 1.5, "reserved": 2.0, "committed": 3.5}
+    dynamodb.put_item(TableName="table", Item=encode_item(day))
+    return made
+
+
+def test_generations_and_uses_are_exported_without_prompts_and_links(store: DynamoStore, dynamodb: Any) -> None:
+    made = films(dynamodb, fill(store, dynamodb))
+    exporter = Exporter(dynamodb)
+    done = exporter.run()
+    assert (done["generation"], done["use"]) == (5, 10)
+    text = b"".join(exporter.files.files.values()).decode()
+    assert [each for each in (PROMPT, _LINK, "signature-secret", "client.test") if each in text] == []
+    lines = {each["generation"]["id"]: each["generation"] for each in exporter.lines() if each["kind"] == "generation"}
+    assert lines.keys() == {each.id for each in made.values()}
+    succeeded = lines[made["succeeded"].id]
+    assert succeeded["media"][0]["sha256"] == "e" * 64
+    assert succeeded["people"][0]["asset_ids"] == list(made["succeeded"].people[0].asset_ids)
+    assert {each["outcome"] for each in exporter.lines() if each["kind"] == "use" and "outcome" in each} == {
+        "succeeded", "failed",
+    }  # fmt: skip
+
+
+def test_restored_generations_go_on_and_none_is_created_again(
+    store: DynamoStore, dynamodb: Any, tmp_path: Path
+) -> None:
+    sessions = fill(store, dynamodb)
+    made = films(dynamodb, sessions[1:])
+    exporter = Exporter(dynamodb)
+    exporter.run()
+    source = exporter.write(tmp_path / "export")
+    for _ in range(2):
+        done = restored(dynamodb, tmp_path, source)
+        assert done.exit_code == 0, done.output
+    before, after = DynamoGenerations(dynamodb, "table"), DynamoGenerations(dynamodb, "fresh")
+    for each in made.values():
+        found = after.get(each.id)
+        assert found
+        assert (found.status, found.task_id, found.intended_at, found.body_sha256, found.media, found.settled) == (
+            each.status, each.task_id, each.intended_at, each.body_sha256, each.media, each.settled,
+        )  # fmt: skip
+        assert found.people == each.people
+        assert (found.input, found.report, found.callback_url) == ("", None, None)
+        # A task that was not created yet cannot be: its prompt is gone.
+        assert found.erased_at == (NOW + 50 if each.status is GenerationStatus.QUEUED else None)
+    wanted = GenerationFilter()
+    assert [each.id for each in after.list_generations("acme", limit=9, cursor=None, wanted=wanted).generations] == [
+        each.id for each in before.list_generations("acme", limit=9, cursor=None, wanted=wanted).generations
+    ]
+    for one in sessions[1:3]:
+        assert after.list_uses(one.id, limit=9) == before.list_uses(one.id, limit=9)
+    assert after.of_task("task-1") in {each.id for each in made.values()}
+    assert after.spending("acme", NOW) == Spending()
+    make_due(dynamodb, "fresh")
+    due = {each.generation_id for each in DynamoDueItems(dynamodb, "fresh").oldest(NOW + 1e6, 100)} - {None}
+    assert due == {made[name].id for name in ("queued", "intended", "running")}
+
+
+def test_a_restore_keeps_newer_generations_and_erased_ones(store: DynamoStore, dynamodb: Any, tmp_path: Path) -> None:
+    sessions = fill(store, dynamodb)
+    made = films(dynamodb, sessions[1:])
+    exporter = Exporter(dynamodb)
+    exporter.run()
+    source = exporter.write(tmp_path / "export")
+    generations = DynamoGenerations(dynamodb, "table")
+    generations.erase(made["succeeded"], NOW + 300)
+    running = made["running"]
+    generations.end(replace(running.ended(GenerationStatus.FAILED, NOW + 300), credits=1.0), running)
+    before = dynamodb.scan(TableName="table")["Items"]
+    assert restored(dynamodb, tmp_path, source, table="table").exit_code == 0
+    assert dynamodb.scan(TableName="table")["Items"] == before
+
+
+def test_a_generation_of_an_erased_person_is_restored_without_media(
+    store: DynamoStore, dynamodb: Any, tmp_path: Path
+) -> None:
+    sessions = fill(store, dynamodb)
+    made = films(dynamodb, sessions[1:])
+    older = Exporter(dynamodb)
+    older.run()
+    erase(store, sessions[2])
+    newer = Exporter(dynamodb, clock=FakeClock(NOW + 25 * HOUR))
+    newer.run()
+    # The tombstone is restored first, then an export from before the erasure.
+    tombstone = replace_lines(newer.write(tmp_path / "newer"), {"tombstone"})
+    assert restored(dynamodb, tmp_path, tombstone).exit_code == 0
+    source = older.write(tmp_path / "older")
+    assert restored(dynamodb, tmp_path, source).exit_code == 0
+    found = DynamoGenerations(dynamodb, "fresh").get(made["succeeded"].id)
+    assert found
+    assert (found.media, found.reference, found.erased_at) == ((), None, NOW + 50)
+    assert "campaign-1" not in json.dumps(dynamodb.scan(TableName="fresh")["Items"])
+
+
+def replace_lines(source: Path, kinds: set[str]) -> Path:
+    """Leaves only the lines of these kinds in an export."""
+    manifest = json.loads((source / "manifest.json").read_text())
+    for part in manifest["parts"]:
+        lines = (source / part["name"]).read_bytes().splitlines(keepends=True)
+        body = b"".join(each for each in lines if json.loads(each)["kind"] in kinds)
+        (source / part["name"]).write_bytes(body)
+        part["sha256"] = hashlib.sha256(body).hexdigest()
+    (source / "manifest.json").write_text(json.dumps(manifest))
+    return source
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"generation": None}, {"generation": {"id": "gen_x"}}, {"generation": {"id": "gen_" + "0" * 26}}],
+    ids=["none", "no id", "no fields"],
+)
+def test_a_generation_that_cannot_be_read_is_named(
+    store: DynamoStore, dynamodb: Any, tmp_path: Path, broken: dict[str, Any]
+) -> None:
+    fill(store, dynamodb)
+    exporter = Exporter(dynamodb)
+    exporter.run()
+    source = exporter.write(tmp_path / "export")
+    _append(source, json.dumps({"kind": "generation"} | broken).encode())
+    done = restored(dynamodb, tmp_path, source)
+    assert done.exit_code == 1
+    assert "nothing was restored" in done.output

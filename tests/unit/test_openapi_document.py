@@ -20,6 +20,8 @@ from likeness.contracts import drop_in
 from likeness.contracts.consent import ConsentAgreed, Terms, UseChecks
 from likeness.contracts.consent_receipt import Controller, consent_receipt
 from likeness.contracts.drop_in_bodies import UploadRequest, ValidationRequest, read_body
+from likeness.contracts.generation import NewGeneration
+from likeness.contracts.generation_views import estimate_view, generation_page_view, generation_view, uses_view
 from likeness.contracts.http import AssetRegistration, MoreRequests, NewSession
 from likeness.contracts.integration import key_view, webhook_view
 from likeness.contracts.stats import stats_view
@@ -43,6 +45,17 @@ from likeness.domain.consent import ConsentText
 from likeness.domain.deletions import DeletionKind, DeletionStatus
 from likeness.domain.file_requests import FileRequest, RequestStatus
 from likeness.domain.files import UploadForm
+from likeness.domain.generation import (
+    Generation,
+    GenerationPage,
+    GenerationStatus,
+    Media,
+    PersonUse,
+    Spending,
+    TaskReport,
+    UseEntry,
+    UsePage,
+)
 from likeness.domain.media.types import AssetType
 from likeness.domain.receipt import Holder, IssuedReceipt, Receipt
 from likeness.domain.session import (
@@ -59,6 +72,7 @@ from likeness.domain.stats import Day
 from likeness.domain.terms import ConsentStatus, ConsentTerms, Withdrawal
 from likeness.domain.webhooks import Endpoint
 from likeness.errors import (
+    Conflict,
     Forbidden,
     InvalidRequest,
     LikenessError,
@@ -123,6 +137,8 @@ BODIES: dict[str, type[BaseModel]] = {
     "recordConsent": ConsentAgreed,
     "setConsentTerms": Terms,
     "checkUses": UseChecks,
+    "createGeneration": NewGeneration,
+    "estimateGeneration": NewGeneration,
     "registerAsset": AssetRegistration,
     "addRequests": MoreRequests,
     "visualValidateSession": ValidationRequest,
@@ -251,6 +267,21 @@ FAILED = replace(
 GONE = replace(ACTIVE, id="ast_g", status=AssetStatus.REDACTED, deletion_requests=ANSWERED)
 FORM = UploadForm("https://s3.test/", {"key": "k"}, AT)
 ASSETS = [asset_view(WAITING, FORM), asset_view(ACTIVE), asset_view(FAILED), asset_view(GONE)]
+QUEUED = Generation("gen_x", "acme", GenerationStatus.QUEUED, "m", AT, AT, "d")
+MADE = replace(
+    QUEUED.ended(GenerationStatus.SUCCEEDED, AT), purpose="advertising", reference="order-1", submitted_at=AT,
+    people=(PersonUse("ses_x", ("ast_y",), ("asset-2",)),), task_id="task-1", credits=1.5,
+    media=(Media("generations/gen_x/0.mp4", "video/mp4", 1, "0" * 64),), report=TaskReport("task-1", "success", media_urls=("https://cdn.test/v.mp4",)),
+)  # fmt: skip
+GENERATIONS = [
+    QUEUED,
+    MADE,
+    QUEUED.ended(GenerationStatus.FAILED, AT, Problem("generation_failed", "It failed.", upstream_code="501")),
+    QUEUED.ended(GenerationStatus.REFUSED, AT, Problem("consent_withdrawn", "The consent was withdrawn")),
+    replace(MADE, media=(), media_problem=Problem("media_unavailable", "Not all media could be fetched from crun")),
+    replace(MADE, media=(), media_problem=Problem("erased", "A person was erased"), erased_at=AT),
+]
+USE_ENTRY = UseEntry("ses_x", "gen_x", "acme", AT, "m", ("ast_y",))
 DAY = Day(
     date(2026, 11, 25), 1, Counter(verified=1), Counter(lapsed=1), Counter(active=1), Counter(face_mismatch=1),
     Counter({4.757: 1}),
@@ -299,6 +330,25 @@ VIEWS: dict[str, list[Any]] = {
             ]
         }
     ],
+    "UsePage": [
+        uses_view(UsePage([], None)),
+        uses_view(
+            UsePage(
+                [
+                    USE_ENTRY,
+                    replace(USE_ENTRY, purpose="advertising", outcome="withheld", reason="erased", media_sha256=("0",)),
+                ],
+                "more",
+            )
+        ),
+    ],
+    "Generation": [generation_view(each, lambda media: f"https://b.test/{media.key}") for each in GENERATIONS],
+    "GenerationPage": [
+        generation_page_view(GenerationPage(GENERATIONS, "more")),
+        generation_page_view(GenerationPage([], None)),
+    ],
+    "TaskReceived": [{}],
+    "GenerationEstimate": [estimate_view(1.5, None, None), estimate_view(1.5, 10.0, Spending(1.0, 20.0))],
     "Preview": [preview_view("https://uploads.test/", 1_800_000_300.0, "image/png")],
     "Receipt": [receipt_view(IssuedReceipt("d", "ses_x", "acme", Holder.PERSON, AT), "https://api.test/me#rt_x")],
     "Receipts": [receipts_view(WHOLE)],
@@ -327,7 +377,11 @@ VIEWS: dict[str, list[Any]] = {
     "Refusal": [drop_in.refusal(Forbidden())[1], drop_in.refusal(InvalidRequest("name: Field required"))[1]],
     "Problem": [
         json.loads(problem(each, "request-1")["body"])
-        for each in (InvalidRequest("limit: a number", field="limit"), UpstreamRefused(422, errors=["name: too long"]))
+        for each in (
+            InvalidRequest("limit: a number", field="limit"),
+            UpstreamRefused(422, errors=["name: too long"]),
+            Conflict("The asset is not active", code="asset_not_active", field="input.img_urls[0]", asset_id="ast_y"),
+        )
     ] + [{"title": "Too many requests", "code": "throttled"}],
 }  # fmt: skip
 
@@ -381,7 +435,7 @@ def test_every_response_of_the_contract_is_compared_with_a_view() -> None:
     "kind",
     [
         SessionStatus, AttemptStatus, AssetStatus, RequestStatus, AssetType, Language, DeletionKind, DeletionStatus,
-        ConsentStatus,
+        ConsentStatus, GenerationStatus,
     ],
 )  # fmt: skip
 def test_an_enumeration_has_the_values_of_the_domain(kind: type[Any]) -> None:

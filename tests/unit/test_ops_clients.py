@@ -189,6 +189,33 @@ def test_a_key_has_a_default_purpose_that_a_rotation_keeps(
     assert [each.purpose for each in keys.known()] == ["advertising", "advertising"]
 
 
+def test_a_key_has_a_budget_and_may_see_the_balance_and_a_rotation_keeps_both(
+    run: Callable[..., Result], keys: ClientKeys, dynamodb: Any
+) -> None:
+    arguments = ("add", "--client-id", "acme", "--daily-credits", "250.5", "--sees-balance")
+    digest = hashlib.sha256(run(*arguments).output.strip().encode()).hexdigest()
+    found = DynamoClientKeys(dynamodb, TABLE).find(digest)
+    assert found
+    assert (found.daily_credits, found.sees_balance) == (250.5, True)
+    assert "daily_credits=250.5 sees_balance" in run("list").output
+    run("rotate", "--key-id", digest[:12])
+    assert [(each.daily_credits, each.sees_balance) for each in keys.known()] == [(250.5, True)] * 2
+
+
+def test_a_key_of_an_earlier_version_has_neither_a_budget_nor_the_balance(keys: ClientKeys, dynamodb: Any) -> None:
+    digest = hashlib.sha256(keys.add("acme").encode()).hexdigest()
+    found = DynamoClientKeys(dynamodb, TABLE).find(digest)
+    assert found
+    assert (found.daily_credits, found.sees_balance) == (None, False)
+
+
+@pytest.mark.parametrize("budget", ["0", "-1", "nan", "inf"])
+def test_a_budget_is_a_number_above_0(run: Callable[..., Result], dynamodb: Any, budget: str) -> None:
+    result = run("add", "--client-id", "acme", "--daily-credits", budget)
+    assert (result.exit_code, "daily credits" in result.output) == (1, True)
+    assert stored(dynamodb) == []
+
+
 def test_a_revoked_key_is_not_rotated(run: Callable[..., Result], keys: ClientKeys) -> None:
     key_id = hashlib.sha256(keys.add("acme").encode()).hexdigest()[:12]
     keys.revoke(key_id)

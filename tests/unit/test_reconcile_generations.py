@@ -17,6 +17,7 @@ from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.adapters.table.generation_items import generation_item, generation_key, list_item, use_item
 from likeness.adapters.table.generations import DynamoGenerations
 from likeness.adapters.table.items import decode_item
+from likeness.adapters.workflows import StepFunctions
 from likeness.domain.asset import AssetStatus
 from likeness.domain.due import PROGRESS_SECONDS, DueItem
 from likeness.domain.executions import BEYOND, ExecutionStatus, Results
@@ -110,7 +111,7 @@ class Line:
         policy = TaskPolicy(Schedule(), FakePollHistory(), DAY)
         self.create = CreateTask(self.generations, self.crun, self.at.keys, self.at.clock, policy, lambda _: None)
         self.poll = PollTask(self.generations, self.crun, self.at.clock, policy, lambda: None)
-        self.save = SaveMedia(self.generations, self.crun, self.media, self.at.clock, policy)
+        self.save = SaveMedia(self.generations, self.crun, self.media, self.at.clock, DAY)
 
     def person(self) -> tuple[Session, PersonUse]:
         session, (asset,) = self.at.verified(AssetStatus.ACTIVE)
@@ -171,8 +172,13 @@ class Line:
                     action = self.create(generation.id, name)
                 elif action["next"] == "wait":
                     self.at.clock.at += action["wait_seconds"]
-                    known = {"task_id": action["task_id"], "asked_at": action["asked_at"]}
-                    action = self.poll(generation.id, action["round"], **known, started_at=started_at)
+                    action = self.poll(
+                        generation.id,
+                        action["round"],
+                        task_id=action["task_id"],
+                        asked_at=action["asked_at"],
+                        started_at=started_at,
+                    )
                 elif action["next"] == "save":
                     action = self.save(generation.id, action["round"])
             except LikenessError:
@@ -259,7 +265,7 @@ def test_names_that_a_restored_row_does_not_count_are_skipped(line: Line) -> Non
 @pytest.mark.parametrize("intended", [True, False])
 def test_a_task_that_only_a_history_names_is_recorded_and_not_created_again(line: Line, intended: bool) -> None:
     _, shown = line.person()
-    intent = {"intended_at": line.at.clock.now() - 700, "intended_by": "one"} if intended else {}
+    intent: dict[str, Any] = {"intended_at": line.at.clock.now() - 700, "intended_by": "one"} if intended else {}
     generation = line.place(shown, **intent)
     task_id = f"task-{generation.id}"
     line.crun.place(task_id)
@@ -305,6 +311,25 @@ def test_what_is_over_is_not_due_anymore(line: Line, status: GenerationStatus) -
 
 def test_a_row_that_does_not_exist_is_not_due(line: Line) -> None:
     assert line.reconcile(DueItem("", None, 1.0, "gen_00000000000000000000000000")) == []
+
+
+class Histories:
+    """A client of Step Functions with one history of two pages."""
+
+    def get_execution_history(self, **asked: Any) -> dict[str, Any]:
+        pages: list[list[Any]] = [
+            [{"task_id": None, "next": "wait"}, {"task_id": "task-1"}],
+            [{"task_id": "task-1", "next": "save"}, "no object", {"outcome": "submitted"}],
+        ]
+        number = int(asked.get("nextToken", "0"))
+        events = [{"taskSucceededEventDetails": {"output": json.dumps({"Payload": each})}} for each in pages[number]]
+        return {"events": [{"type": "TaskStateEntered"}, *events], **({} if number else {"nextToken": "1"})}
+
+
+def test_a_history_names_each_task_once() -> None:
+    client: Any = Histories()
+    workflows = StepFunctions(client, "arn:aws:states:eu-central-1:1:stateMachine:make_generation")
+    assert workflows.results("gen_1") == Results(tasks=("task-1",))
 
 
 # -- from any state -----------------------------------------------------------------------------------------------

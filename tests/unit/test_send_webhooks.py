@@ -355,6 +355,20 @@ def test_fields_of_a_later_version_are_ignored() -> None:
     assert read_webhook_message(json.dumps(body)) == Delivery("whe_1", EVENT)
 
 
+def test_an_event_of_a_generation_is_logged_with_its_id() -> None:
+    data = {
+        "id": "evt_1",
+        "time": "2027-01-15T08:00:00Z",
+        "client_id": "acme",
+        "generation_id": "gen_1",
+        "session_ids": [],
+    }
+    message = read_webhook_message(json.dumps({"detail-type": "likeness.generation.succeeded", "detail": data}))
+    assert message.ids == {"generation_id": "gen_1", "event_id": "evt_1"}
+    assert isinstance(message, Announcement)
+    assert json.loads(Delivery("whe_1", message.event).to_json())["event"]["data"] == data
+
+
 def test_the_selectable_event_types_are_the_documented_ones() -> None:
     assert sorted(EVENT_TYPES) == sorted(SCHEMAS)
 

@@ -29,6 +29,7 @@ from likeness.errors import ConditionFailed, Conflict, Forbidden, InvalidRequest
 from likeness.steps.files.check_upload import CheckUpload
 from likeness.steps.files.register_asset import RegisterAsset
 from likeness.steps.files.retry_asset import RetryAsset
+from likeness.steps.generations.erase_generations import EraseGenerations
 from likeness.steps.onboarding.check_use import CheckUse
 from likeness.steps.onboarding.create_session import CreateSession
 from likeness.steps.onboarding.get_session import GetSession
@@ -126,7 +127,9 @@ class Living:
     def reconcile(self, *, erase_after: float | None = None) -> None:
         """Runs reconcile on whatever is due."""
         at = self.at
-        erase = EraseSession(at.store, at.files, at.workflows, at.clock, no_generations, by_policy=True)
+        generations = DynamoGenerations(at.dynamodb, TABLE)
+        of_person = EraseGenerations(generations, at.files, at.clock, 15)
+        erase = EraseSession(at.store, at.files, at.workflows, at.clock, of_person, by_policy=True)
         start = StartOnboarding(at.store, at.workflows, at.clock)
         Reconcile(
             at.store, DynamoDueItems(at.dynamodb, TABLE), at.workflows, at.files, start,

@@ -27,7 +27,17 @@ from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from likeness.runtime import bootstrap
 from local.simulator import Simulator, SimulatorSettings
 from tests.aws import isolated_aws_environment, make_bus, make_table
-from tests.functions import ACCOUNT, CRUN_KEY, REGION, TASKS, cold_start, environment, invoke, one_authority
+from tests.functions import (
+    ACCOUNT,
+    CRUN_KEY,
+    GENERATION_TASKS,
+    REGION,
+    TASKS,
+    cold_start,
+    environment,
+    invoke,
+    one_authority,
+)
 from tests.template_file import ROOT
 
 
@@ -40,6 +50,7 @@ class WorkflowHarness:
     queue_url: str
     bucket: str
     machine_arn: str
+    generation_machine_arn: str
     warm: dict[str, ModuleType] = field(default_factory=dict)
     _starting: threading.Lock = field(default_factory=threading.Lock)
 
@@ -65,40 +76,61 @@ class WorkflowHarness:
         return len(found)
 
     def executions(self) -> list[dict[str, Any]]:
-        """Returns all executions, newest first."""
-        found: Any = boto3.client("stepfunctions").list_executions(stateMachineArn=self.machine_arn)["executions"]
+        """Returns all executions of onboard_person, newest first."""
+        return self._executions(self.machine_arn)
+
+    def generation_executions(self) -> list[dict[str, Any]]:
+        """Returns all executions of make_generation, newest first."""
+        return self._executions(self.generation_machine_arn)
+
+    @staticmethod
+    def _executions(arn: str) -> list[dict[str, Any]]:
+        found: Any = boto3.client("stepfunctions").list_executions(stateMachineArn=arn)["executions"]
         return list(found)
 
     def wait(self, seconds: float = 60) -> list[dict[str, Any]]:
         """Waits until no execution is running; returns all executions."""
+        return self._wait(self.executions, seconds)
+
+    def wait_for_generations(self, seconds: float = 60) -> list[dict[str, Any]]:
+        """The same for executions of make_generation."""
+        return self._wait(self.generation_executions, seconds)
+
+    @staticmethod
+    def _wait(executions: Callable[[], list[dict[str, Any]]], seconds: float) -> list[dict[str, Any]]:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            found = self.executions()
+            found = executions()
             if found and all(each["status"] != "RUNNING" for each in found):
                 return found
             time.sleep(0.1)
-        raise AssertionError(f"still running: {self.executions()}")
+        raise AssertionError(f"still running: {executions()}")
 
 
 def definition(file: Path, table: str) -> str:
     """Returns a state machine as deployed, with the names of moto's resources."""
     text = file.read_text().replace("${TableName}", table).replace("${Partition}", "aws")
-    for task in TASKS:
+    for task in (*TASKS, *GENERATION_TASKS):
         placeholder = "".join(part.capitalize() for part in task.split("_")) + "FunctionArn"
         text = text.replace("${" + placeholder + "}", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{task}")
     return text
 
 
-def _machine(table: str) -> str:
+def _machines(table: str) -> tuple[str, str]:
+    """Makes onboard_person and make_generation; returns their ARNs."""
     iam = boto3.client("iam")
     role = iam.create_role(RoleName="any", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    for task in TASKS:
+    for task in (*TASKS, *GENERATION_TASKS):
         boto3.client("lambda").create_function(
             FunctionName=task, Runtime="python3.13", Role=role, Handler="app.handler", Code={"ZipFile": b"-"}
         )
-    text = definition(ROOT / "statemachine/onboard_person.asl.json", table)
-    made = boto3.client("stepfunctions").create_state_machine(name="machine", definition=text, roleArn=role)
-    return str(made["stateMachineArn"])
+    first, second = (
+        boto3.client("stepfunctions").create_state_machine(
+            name=name, definition=definition(ROOT / f"statemachine/{file}.asl.json", table), roleArn=role
+        )["stateMachineArn"]
+        for name, file in (("machine", "onboard_person"), ("generations", "make_generation"))
+    )
+    return first, second
 
 
 def _parsed_once(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -160,7 +192,7 @@ def deployed(simulator: Simulator) -> Iterator[WorkflowHarness]:
         boto3.client("s3").create_bucket(Bucket="inventory")
         boto3.client("s3").create_bucket(Bucket="uploads")
         boto3.client("s3").put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
-        made = WorkflowHarness(simulator, table, queue_url, "uploads", _machine(table))
+        made = WorkflowHarness(simulator, table, queue_url, "uploads", *_machines(table))
         variables = environment(
             table=table,
             idempotency_table="IdempotencyTable",
@@ -172,6 +204,7 @@ def deployed(simulator: Simulator) -> Iterator[WorkflowHarness]:
             event_bus=make_bus("likeness-events"),
             bucket="uploads",
             machine_arn=made.machine_arn,
+            generation_machine_arn=made.generation_machine_arn,
             crun=simulator.url,
             secrets=boto3.client("secretsmanager"),
         )
@@ -193,6 +226,8 @@ def deployed(simulator: Simulator) -> Iterator[WorkflowHarness]:
         yield made
         if made.executions():
             made.wait()
+        if made.generation_executions():
+            made.wait_for_generations()
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ class ConsentTerms:
 
 @dataclass(frozen=True, kw_only=True)
 class InFlight:
-    """An ``attempt`` or an ``asset`` that crun had been sent before a withdrawal. Its result is not used."""
+    """An ``attempt``, ``asset`` or ``generation`` that crun was sent before a withdrawal. Its result is not used."""
 
     type: str
     id: str

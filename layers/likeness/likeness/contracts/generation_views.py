@@ -21,10 +21,11 @@ from likeness.domain.session import Problem
 _UNAVAILABLE = "media_unavailable"
 
 
-def generation_view(generation: Generation, url_of: Callable[[Media], str]) -> dict[str, Any]:
+def generation_view(generation: Generation, url_of: Callable[[Media], str] | None = None) -> dict[str, Any]:
     """A generation with its result. ``url_of`` returns a URL for a reader of the media, which is a secret.
 
-    Neither the input nor the prompt is ever part of it.
+    None where a generation has no media, because it is canceled or erased. Neither the input nor the prompt is ever
+    part of it.
     """
     return _common(generation) | {
         "result": _result(generation, url_of),
@@ -99,19 +100,20 @@ def _error(error: Problem | None) -> dict[str, Any] | None:
     }
 
 
-def _result(generation: Generation, url_of: Callable[[Media], str]) -> dict[str, Any] | None:
+def _result(generation: Generation, url_of: Callable[[Media], str] | None) -> dict[str, Any] | None:
     if generation.status is not GenerationStatus.SUCCEEDED or generation.erased_at is not None:
         return None
-    media = [
-        {
-            "url": url_of(each),
-            "content_type": each.content_type,
-            "size_bytes": each.size_bytes,
-            "sha256": each.sha256,
-        }
-        for each in generation.media
-    ]
+    media = [_media(each, url_of(each)) for each in generation.media] if url_of else []
     return {"media": media, "usage": dict(generation.report.usage) if generation.report else {}}
+
+
+def _media(media: Media, url: str) -> dict[str, Any]:
+    return {
+        "url": url,
+        "content_type": media.content_type,
+        "size_bytes": media.size_bytes,
+        "sha256": media.sha256,
+    }
 
 
 def _media_problem(generation: Generation) -> dict[str, Any] | None:

@@ -1,9 +1,10 @@
-"""The inventory as JSON Lines: the exported fields of sessions, assets, consents, receipts and client keys.
+"""The inventory as JSON Lines: sessions, assets, consents, receipts, client keys, generations and their uses.
 
 A field is exported when its declaration says so (domain/fields.py) or when it is listed here, so new fields are
 excluded by default. Never exported: byted tokens, callback and return URLs, leases, drivers, webhooks, the rate
-limiter, the poll history, names of assets. The key of a file may contain its name, so it is exported only for an asset
-that crun does not have yet, which would be lost without it.
+limiter, the poll history, names of assets, prompts, crun's links to media, and the credits of a client's day. The key
+of a file may contain its name, so it is exported only for an asset that crun does not have yet, which would be lost
+without it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields as fields_of
 from typing import Any
 
 from likeness.contracts.views import deletion_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.deletions import DeletionKind, DeletionRequest, are_readable, deletions, newest
-from likeness.domain.fields import exported
+from likeness.domain.fields import erased, exported
 from likeness.domain.file_requests import FileRequest
+from likeness.domain.generation import GENERATION_ID, Generation, GenerationStatus, UseEntry
 from likeness.domain.ids import ASSET_ID, SESSION_ID
 from likeness.domain.session import Attempt, Problem, Session, SessionStatus
 
@@ -31,6 +34,8 @@ _ATTEMPT = exported(Attempt)
 _REQUEST = exported(FileRequest)
 _ASSET = (*exported(Asset), "ttl")
 _ERROR = exported(Problem)
+#: With what decides whether the task may be created: an intent, and the request that has this id.
+_GENERATION = (*exported(Generation), "body_sha256", "intended_at", "intended_by", "executions", "settled")
 #: The location of a file that is not submitted to crun yet.
 _FILE = ("object_key", "version_id")
 _UNDER_WAY = frozenset(
@@ -49,6 +54,7 @@ _SINGLE = {
     ),
     "RECEIPT": ("receipt", ("pk", "sk", "session_id", "client_id", "holder", "created_at", "replaces")),
     "EARLIER": ("earlier_asset_id", ("pk", "sk", "upstream_id")),
+    "USES": ("use", ("pk", "sk", *(each.name for each in fields_of(UseEntry)))),
     "CONSENT_TEXTS": ("consent_text", ("pk", "sk", "text_version", "language", "title", "text", "sentences", "terms")),
     "CLIENT_KEYS": (
         "client_key",
@@ -56,6 +62,7 @@ _SINGLE = {
     ),
 }
 _KINDS = {kind: (family, fields) for family, (kind, fields) in _SINGLE.items()}
+_EVERY_KIND = frozenset({"session", "tombstone", "assets", "generation", *_KINDS})
 _A_LINK = re.compile(r"[a-z]+://", re.IGNORECASE)
 _NOT_SAID = "The file was not accepted."
 
@@ -69,6 +76,8 @@ def lines_of(items: Sequence[Values]) -> list[Values]:
     family = str(items[0]["pk"]).partition("#")[0]
     if family == "SESSION":
         return [_person(items)]
+    if family == "GENERATION":
+        return [{"kind": "generation", "generation": _without_links(_kept(each, _GENERATION))} for each in items]
     if family not in _SINGLE:
         return []
     kind, fields = _SINGLE[family]
@@ -117,12 +126,16 @@ def _deletions(asset: Values) -> list[DeletionRequest]:
 
 def _asset(values: Values) -> Values:
     under_way = values["status"] in _UNDER_WAY
-    kept = _kept(values, _ASSET + (_FILE if under_way else ()))
-    if "error" in kept:
-        kept["error"] = _kept(kept["error"], _ERROR)
-        if _A_LINK.search(str(kept["error"].get("message", ""))):
-            # crun's message about a file that it could not download may quote the link to it.
-            kept["error"] |= {"message": _NOT_SAID}
+    return _without_links(_kept(values, _ASSET + (_FILE if under_way else ())))
+
+
+def _without_links(kept: Values) -> Values:
+    for name in ("error", "media_problem"):
+        if name in kept:
+            kept[name] = _kept(kept[name], _ERROR)
+            if _A_LINK.search(str(kept[name].get("message", ""))):
+                # crun's message about a file that it could not download may quote the link to it.
+                kept[name] |= {"message": _NOT_SAID}
     return kept
 
 
@@ -141,13 +154,13 @@ def read_line(text: bytes) -> Values:
         line = json.loads(text)
     except (ValueError, RecursionError):
         raise BadLine("it is not JSON") from None
-    if not isinstance(line, dict) or line.get("kind") not in {"session", "tombstone", "assets", *_KINDS}:
+    if not isinstance(line, dict) or line.get("kind") not in _EVERY_KIND:
         raise BadLine("its kind is unknown")
     return line
 
 
 def single_item(line: Values) -> Values:
-    """Returns the item of a consent, a consent text, a receipt or a client key. Raises BadLine when it is not valid."""
+    """Returns the item of a consent, a use or another single entry. Raises BadLine when it is not valid."""
     family, fields = _KINDS[line["kind"]]
     item = _kept(line, fields)
     if str(item.get("pk", "")).partition("#")[0] != family or not isinstance(item.get("sk"), str) or not item["sk"]:
@@ -195,6 +208,27 @@ def asset_items(line: Values) -> list[Values]:
         key |= {"upstream_id": given["crun_asset_id"]} if "crun_asset_id" in given else {}
         found.append({"name": name, "object_key": ""} | _kept(given, _ASSET + _FILE) | key)
     return found
+
+
+def generation_item(line: Values) -> Values:
+    """Returns the item of a generation. Raises BadLine when it is not valid.
+
+    An export has no prompts. A generation whose task was not created yet is thus restored as erased, and is canceled.
+    """
+    given = line.get("generation")
+    if not isinstance(given, dict) or not GENERATION_ID.fullmatch(str(given.get("id"))):
+        raise BadLine("its generation is missing")
+    key = {"pk": f"GENERATION#{given['id']}", "sk": "GENERATION"}
+    key |= {"upstream_id": given["task_id"]} if "task_id" in given else {}
+    item = _kept(given, _GENERATION) | key
+    return erased_generation(item) if given.get("status") == GenerationStatus.QUEUED else item
+
+
+def erased_generation(item: Values) -> Values:
+    """Returns the item without what an erasure removes."""
+    blank, absent = erased(Generation)
+    kept = {name: each for name, each in item.items() if name not in (*blank, *absent)}
+    return {"erased_at": item["updated_at"]} | kept | dict.fromkeys(blank, "")
 
 
 def _require_deletions(given: Values) -> None:

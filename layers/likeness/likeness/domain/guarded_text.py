@@ -26,8 +26,8 @@ _LARGEST_NUMBER = 2**53
 # Characters that are not shown and that a reader may ignore: control and format characters are found by category.
 _IGNORED = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _INVISIBLE = frozenset({"Cc", "Cf"})
-#: The shape of an id. Shorter strings are words and sizes, such as 720p or 16:9.
-_ID = re.compile("[A-Za-z0-9][A-Za-z0-9._:~-]{7,199}")
+#: The shape of crun's ids. Shorter strings, and those without a digit, are words, sizes and names of fields.
+_ID = re.compile("(?=[^0-9]*[0-9])[A-Za-z0-9][A-Za-z0-9._:~-]{7,199}")
 #: A field's name that may be part of a message.
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_]{0,39}")
 

@@ -18,6 +18,8 @@ from likeness.runtime.settings import number, text
 from likeness.runtime.system import SystemClock
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
     from likeness.adapters.consent_texts import ConsentTexts
     from likeness.adapters.files import S3Files
     from likeness.adapters.http.crun_client import CrunClient
@@ -102,6 +104,14 @@ def client(service: str) -> Any:
     if service not in _clients:
         _clients[service] = make_client(service)
     return _clients[service]
+
+
+def media_client() -> S3Client:
+    """The client of S3 for large files, created once per function instance."""
+    if "media" not in _clients:
+        _clients["media"] = make_media_client()
+    found: S3Client = _clients["media"]
+    return found
 
 
 def store(conflict_seconds: float = CONFLICT_SECONDS) -> DynamoStore:
@@ -290,7 +300,7 @@ def cancel_generation() -> CancelGeneration:
     """The step of functions/cancel_generation."""
     from likeness.steps.generations.cancel_generation import CancelGeneration
 
-    return CancelGeneration(_generations(), _media_files(), SystemClock(), _media_url())
+    return CancelGeneration(_generations(), _media_files(), SystemClock())
 
 
 def origin() -> Callable[[Mapping[str, Any]], Origin]:
@@ -651,7 +661,7 @@ def save_media() -> SaveMedia:
     from likeness.steps.generations.save_media import SaveMedia
 
     downloads = HttpDownloads(loopback=text("ASSET_URL_LOOPBACK") == "allowed")
-    media = S3MediaFiles(make_media_client(), text("UPLOAD_BUCKET_NAME"), downloads)
+    media = S3MediaFiles(media_client(), text("UPLOAD_BUCKET_NAME"), downloads)
     deadline = number("GENERATION_DEADLINE_SECONDS")
     return SaveMedia(_generations(), _crun_tasks("background"), media, SystemClock(), deadline)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from likeness.steps.generations.get_generation import own_generation
 
 if TYPE_CHECKING:
     from likeness.domain.caller import Caller
-    from likeness.domain.generation import Media
     from likeness.ports.generations import GenerationStore, MediaFiles
     from likeness.ports.system import Clock
 
@@ -33,7 +31,6 @@ class CancelGeneration:
     generations: GenerationStore
     media: MediaFiles
     clock: Clock
-    url_of: Callable[[Media], str]
 
     def __call__(self, caller: Caller, generation_id: str) -> dict[str, Any]:
         """Returns the view of the generation, which is canceled.
@@ -43,7 +40,7 @@ class CancelGeneration:
         generation = self._canceled(own_generation(self.generations, caller, generation_id))
         if generation.status is not GenerationStatus.CANCELED:
             raise Conflict("The generation cannot be canceled anymore", code="already_created")
-        return generation_view(generation, self.url_of)
+        return generation_view(generation)
 
     def erase(self, caller: Caller, generation_id: str) -> dict[str, Any]:
         """Deletes media, input and reference, and returns the view of what remains.
@@ -60,7 +57,7 @@ class CancelGeneration:
             self.media.erase(media_prefix(generation.id))
             self.generations.erase(generation, self.clock.now())
             generation = own_generation(self.generations, caller, generation_id)
-        return generation_view(generation, self.url_of)
+        return generation_view(generation)
 
     def _canceled(self, generation: Generation) -> Generation:
         """Returns the generation, canceled if crun was not asked for it."""
