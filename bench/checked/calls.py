@@ -17,6 +17,7 @@ from likeness.contracts.messages import AssetsReady, LinkCheck, PassReported
 from likeness.domain.webhooks import Endpoint, new_secret
 from tests.faults.crun_caller import CALLBACK
 from tests.faults.fault_injection import Call
+from tests.faults.generating import TASK_SECONDS, Generating
 from tests.faults.onboarding import FACES, registration, take_check
 from tests.functions import event_of_request
 
@@ -187,6 +188,66 @@ def _erase(at: Stage) -> Act:
     return lambda: answered(at.where.api("DELETE", "/sessions/{session_id}", session_id=made), 200)
 
 
+# -- generations --------------------------------------------------------------------------------------------------
+
+
+def _ask_video(at: Stage) -> Act:
+    video = at.video()
+    return lambda: answered(video.ask(), 202)
+
+
+def _ask_video_again(at: Stage) -> Act:
+    video = at.asked()
+    return lambda: answered(video.ask(), 202)
+
+
+def _estimate(at: Stage) -> Act:
+    video = at.video()
+    return lambda: at.post("/generations/estimate", video.body, 200)
+
+
+def _of_video(at: Stage, method: str, resource: str, video: Generating) -> Act:
+    path = {"generation_id": video.id, "session_id": video.people[0].session_id}
+    return lambda: answered(at.where.api(method, resource, **path), 200)
+
+
+def _list_videos(at: Stage) -> Act:
+    at.asked()
+    return lambda: answered(at.where.api("GET", "/generations"), 200)
+
+
+def _erase_video(at: Stage) -> Act:
+    return _of_video(at, "DELETE", "/generations/{generation_id}", _saved(at))
+
+
+def _saved(at: Stage) -> Generating:
+    video = at.over()
+    for function in ("poll_task", "save_media"):
+        at.state(function, video)
+    return video
+
+
+def _state(at: Stage, function: str, video: Generating) -> Act:
+    return lambda: at.state(function, video)
+
+
+def _poll_task(at: Stage) -> Act:
+    video = at.created()
+    at.later(TASK_SECONDS / 2)
+    return _state(at, "poll_task", video)
+
+
+def _save(at: Stage) -> Act:
+    video = at.over()
+    at.state("poll_task", video)
+    return lambda: at.state("save_media", video)
+
+
+def _report(at: Stage) -> Act:
+    video = at.over()
+    return lambda: [answered(each, 200) for each in video.report()]
+
+
 # -- crun's own routes --------------------------------------------------------------------------------------------
 
 
@@ -318,6 +379,9 @@ _FETCH_NOTE = (
     "The workflow's own step submits the file: it reads the asset, and reads the result again, because an execution may"
     " have been faster. The rate limiter adds one write."
 )
+_VIDEO = "/generations/{generation_id}"
+_GUARD_CALLS = "1 read, 1 of the index, 1 read of the rows"
+_SAVE_CALLS = "1 read, 1 of the people, 1 download, 1 file, 1 of the people, 1 write"
 _STOP_CALLS = "4 stops (one for each execution there may be)"
 OPERATIONS = (
     Operation("create_session", "create_session", 3, _CREATE_CALLS, _create, _RATE_LIMITER_NOTE),
@@ -350,7 +414,7 @@ OPERATIONS = (
     Operation("manage_integration, a test", "manage_integration", 2, "1 read, 1 message", _test_webhook),
     Operation("register_asset", "register_asset", 2, "1 read, 1 write", _register),
     Operation("record_consent", "record_consent", 2, "1 read, 1 write", _consent),
-    Operation("withdraw_consent", "withdraw_consent", 5, "2 reads, 1 write, 1 read, 1 list", _withdraw),
+    Operation("withdraw_consent", "withdraw_consent", 6, "2 reads, 1 write, 1 read, 1 of the uses, 1 list", _withdraw),
     Operation("issue_receipt", "issue_receipt", 2, "1 read, 1 write", _issue_receipt),
     Operation("issue_receipt, the page behind it", "issue_receipt", 1, "1 read", _open_receipt),
     Operation("authorize, a receipt", "authorize", 1, "1 read", _open_receipt),
@@ -358,8 +422,9 @@ OPERATIONS = (
     Operation(
         "erase_session, one file",
         "erase_session",
-        12,
-        f"1 read, 1 mark, {_STOP_CALLS}, 2 listings, 1 deletion, 1 read of the assets, 1 write for each, 1 end",
+        13,
+        f"1 read, 1 mark, {_STOP_CALLS}, 2 listings, 1 deletion, 1 read of the uses, 1 of the assets, 1 write for each,"
+        " 1 end",
         _erase,
         "The response reads the assets again, so that it shows what the table contains.",
     ),
@@ -369,6 +434,73 @@ OPERATIONS = (
     Operation("get_result", "get_result", 2, "1 read of the key, 1 read", _result),
     Operation("get_result, one asset", "get_result", 3, "1 read of the key, 1 of the index, 1 read", _info),
     Operation("fetch_asset", "fetch_asset", 9, _FETCH_CALLS, _fetch, _FETCH_NOTE),
+    Operation("create_generation, one asset", "create_generation", 5, f"{_GUARD_CALLS}, 1 write, 1 start", _ask_video),
+    Operation("create_generation, the same request", "create_generation", 2, "1 read, 1 start", _ask_video_again),
+    Operation(
+        "create_generation, an estimate",
+        "create_generation",
+        3,
+        "1 of the index, 1 read of the rows, 1 crun",
+        _estimate,
+        _RATE_LIMITER_NOTE,
+    ),
+    Operation("get_generation", "get_generation", 1, "1 read", lambda at: _of_video(at, "GET", _VIDEO, at.asked())),
+    Operation("get_generation, a list", "get_generation", 2, "1 read of the list, 1 of its rows", _list_videos),
+    Operation(
+        "get_generation, a person's uses",
+        "get_generation",
+        2,
+        "1 read of the session, 1 of the uses",
+        lambda at: _of_video(at, "GET", "/sessions/{session_id}/uses", at.asked()),
+    ),
+    Operation(
+        "cancel_generation",
+        "cancel_generation",
+        2,
+        "1 read, 1 write",
+        lambda at: _of_video(at, "POST", f"{_VIDEO}/cancel", at.asked()),
+    ),
+    Operation(
+        "cancel_generation, an erasure",
+        "cancel_generation",
+        4,
+        "1 read, 1 listing, 1 deletion, 1 write",
+        _erase_video,
+        "The response reads the generation again, so that it shows what the table contains.",
+    ),
+    Operation(
+        "create_task",
+        "create_task",
+        5,
+        "1 read, 1 of the people, 1 write, 1 crun, 1 write",
+        lambda at: _state(at, "create_task", at.asked()),
+        _RATE_LIMITER_NOTE,
+    ),
+    Operation(
+        "poll_task",
+        "poll_task",
+        2,
+        "1 read, 1 crun",
+        _poll_task,
+        _RATE_LIMITER_NOTE,
+    ),
+    Operation(
+        "poll_task, the task is over",
+        "poll_task",
+        3,
+        "1 read, 1 crun, 1 write",
+        lambda at: _state(at, "poll_task", at.over()),
+        _RATE_LIMITER_NOTE,
+    ),
+    Operation("save_media, one file", "save_media", 6, _SAVE_CALLS, _save),
+    Operation(
+        "receive_task",
+        "receive_task",
+        5,
+        "1 read, 1 turn, 1 crun, 1 write, 1 look at the execution",
+        _report,
+        _RATE_LIMITER_NOTE,
+    ),
     Operation("check_upload, before the pass", "check_upload", 4, _CHECK_CALLS, _check_registered),
     Operation("check_upload, after the pass", "check_upload", 5, f"{_CHECK_CALLS}, 1 message", _check_verified),
     Operation("check_upload, the inbox", "check_upload", 6, f"1 write, {_CHECK_CALLS}, 1 message", _check_dropped),

@@ -17,6 +17,8 @@ from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus
 from tests.faults.crun_caller import served_face
 from tests.faults.fault_injection import Call
+from tests.faults.generating import SETTINGS as VIDEO_SETTINGS
+from tests.faults.generating import TASK_SECONDS, Generating, place_person
 from tests.faults.onboarding import take_check
 from tests.faults.simulated_aws import START, Answer, SimulatedAws, simulated_aws
 
@@ -26,7 +28,7 @@ TABLE = "Table"
 _BATCH = 25
 #: Files called ``never…`` stay Processing; others become Active this many simulated seconds after their submission.
 ACTIVE_AFTER_SECONDS = 5.0
-_OUTCOMES = {
+_OUTCOMES: dict[str, Any] = {
     "asset_outcomes": [
         {"name": "never*", "outcome": "never"},
         {"name": "*", "outcome": "active", "after_seconds": ACTIVE_AFTER_SECONDS},
@@ -91,6 +93,36 @@ class Stage:
             if self.task("submit_asset", session, asset_id=each)["outcome"] != "submitted":
                 raise OperationFailed("submit_asset")
         return session
+
+    def video(self) -> Generating:
+        """Returns a generation that nobody has asked for yet, of one verified person in one picture."""
+        asking = self.where.injector.asking
+        made = Generating(self.where, people=[place_person(self.where, 1)])
+        self.where.injector.asking = asking
+        return made
+
+    def asked(self) -> Generating:
+        """Returns one that was asked for; its execution has not started."""
+        made = self.video()
+        answered(made.ask(), 202)
+        return made
+
+    def created(self) -> Generating:
+        """Returns one whose task crun has."""
+        made = self.asked()
+        if self.state("create_task", made)["next"] != "wait":
+            raise OperationFailed("create_task")
+        return made
+
+    def over(self) -> Generating:
+        """Returns one whose task is over at crun, and nothing knows of it yet."""
+        made = self.created()
+        self.later(TASK_SECONDS + 1)
+        return made
+
+    def state(self, function: str, video: Generating) -> Any:
+        """Invokes a state's function as the state machine ``make_generation`` does."""
+        return self.where.invoke(function, {"generation_id": video.id, "execution": EXECUTION, "task": {"round": 0}})
 
     # -- written directly to the table ------------------------------------------------------------------------------
 
@@ -218,6 +250,6 @@ def answered(answer: Answer, status: int) -> Answer:
 @contextmanager
 def stage(start: float = START, *, stream: bool = False) -> Iterator[Stage]:
     """Creates an empty account at the time ``start``, in epoch seconds; with ``stream``, the table has a stream."""
-    with simulated_aws(_OUTCOMES, start=start, stream=stream) as where, served_face() as url:
+    with simulated_aws(_OUTCOMES | VIDEO_SETTINGS, start=start, stream=stream) as where, served_face() as url:
         where.reconciles = False  # no execution drives the sessions in the table
         yield Stage(where, url)

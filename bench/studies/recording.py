@@ -1,4 +1,4 @@
-"""Records one onboarding: the event of each function, and the responses of AWS and crun.
+"""Records one onboarding and one generation: the event of each function, and the responses of AWS and crun.
 
 Benchmarks replay it, function by function, with responses that need almost no time.
 """
@@ -17,9 +17,12 @@ import pytest
 from botocore.response import StreamingBody
 
 from likeness.adapters.table.webhooks import webhook_item
+from likeness.domain.generation import GenerationStatus
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
 from tests.faults.crun_caller import CALLBACK
+from tests.faults.generating import PARAMETERS, TASK_SECONDS, Generating, place_person
+from tests.faults.generating import SETTINGS as VIDEO_SETTINGS
 from tests.faults.onboarding import Onboarding, take_check
 from tests.faults.scenarios import SETTINGS
 from tests.faults.simulated_aws import SimulatedAws, simulated_aws
@@ -27,12 +30,16 @@ from tests.functions import event_of_request
 from tests.template_file import RESOURCES, ROOT, TEMPLATE
 
 _SERVICES = ("dynamodb", "events", "sqs", "s3", "secretsmanager", "stepfunctions")
+#: An address for documentation (RFC 5737): rejected without a connection, because no server has a file during a replay.
+_NOWHERE = "http://192.0.2.1/1.mp4"
 _CRUN: dict[str, dict[str, Any]] = {
     "visual-validate-session": {"BytedToken": "token", "H5Link": "https://h5.example/check?session=1"},
     "visual-validate-result": {"GroupId": "group-1"},
     "asset-upload": {"AssetId": "asset-1"},
     "asset-info": {"AssetId": "asset-1"},
     "balance": {"balance": 100},
+    "EstimateTask": {"estimated_credits": 16.0},
+    "CreateTask": {"task_id": "task-1"},
 }
 
 
@@ -80,7 +87,8 @@ class Recorder:
         self.asked = dict(params)
 
     def answered(self, http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
-        body = http_response.content
+        # Step Functions' responses about executions are made by SimulatedAws, not by moto.
+        body = http_response.content or json.dumps(parsed).encode()
         for name, value in parsed.items():
             if isinstance(value, StreamingBody):  # the body has been read
                 parsed[name] = StreamingBody(io.BytesIO(body), len(body))
@@ -88,14 +96,17 @@ class Recorder:
         headers = {name.lower(): value for name, value in http_response.headers.items()}
         self.exchanges.append(Exchange(service, model.name, self.asked, http_response.status_code, headers, body))
 
-    def asking(self, operation: str, _: str) -> None:
-        data = _CRUN[operation] | ({"Status": self.asset_status} if operation == "asset-info" else {})
-        body = json.dumps({"code": 200, "message": "success", "data": data}).encode()
+    def asking(self, operation: str, other: tuple[int, bytes] | None) -> None:
+        """Adds crun's response; ``other`` is the one that replaces the simulator's."""
+        body = other[1] if other else _answer(self._data(operation))
         self.exchanges.append(Exchange("crun", operation, {}, 200, {"content-type": "application/json"}, body))
 
+    def _data(self, operation: str) -> dict[str, Any]:
+        return _CRUN[operation] | ({"Status": self.asset_status} if operation == "asset-info" else {})
+
     def listen(self, where: SimulatedAws) -> None:
-        for service in _SERVICES:
-            events = bootstrap.client(service).meta.events
+        for watched in (*map(bootstrap.client, _SERVICES), bootstrap.media_client()):
+            events = watched.meta.events
             events.register_first("provide-client-params", self.parameters)
             events.register_last("after-call", self.answered)
         invoke, asking, client = where.invoke, where.injector.asking, bootstrap.client
@@ -113,7 +124,7 @@ class Recorder:
             return client(service)
 
         def asked(operation: str, url: str) -> None:
-            self.asking(operation, url)
+            self.asking(operation, where.injector.instead(operation))
             asking(operation, url)
 
         where.injector.asking = asked
@@ -122,7 +133,7 @@ class Recorder:
 
 
 def record() -> tuple[dict[str, Recording], dict[str, str]]:
-    """Onboards one person with three files and a consent, then calls the reading routes and the erasure.
+    """Onboards one person with three files and a consent, makes a video, then calls the reading routes and the erasure.
 
     Returns the invocation with the most calls for each function that makes calls, and the functions' environment.
     """
@@ -141,7 +152,10 @@ def record_press_of_start() -> tuple[dict[str, Recording], dict[str, str]]:
 
 def _recorded(play: Callable[[SimulatedAws], None]) -> tuple[dict[str, list[Recording]], dict[str, str]]:
     # It starts some hours ago: stored times are in the past when it is replayed, and no token has expired.
-    with simulated_aws(SETTINGS, start=time.time() - 4 * 3600) as where, pytest.MonkeyPatch.context() as patch:
+    with (
+        simulated_aws(SETTINGS, start=time.time() - 4 * 3600, **PARAMETERS) as where,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setattr(bootstrap, "client", bootstrap.client)  # restored at the end
         recorder = Recorder()
         recorder.listen(where)
@@ -177,13 +191,13 @@ def _play(where: SimulatedAws) -> None:
     where.api("GET", "/sessions/{session_id}", **path)
     where.api("GET", "/sessions/{session_id}/use", **path)
     where.api("POST", "/sessions/{session_id}/receipt", key=token, session_id=invited)
-    _play_generation(where, person.session_id)
     wanted = {"requests": [{"name": "front", "asset_type": "Image"}]}
     where.api("POST", "/sessions/{session_id}/requests", body=wanted, session_id=invited)
     where.api("POST", "/sessions/{session_id}/consent/withdraw", key=token, session_id=invited)
     where.api("DELETE", "/sessions/{session_id}/invite", session_id=invited)
     where.api("GET", "/webhooks")
     where.api("GET", "/stats")
+    _play_generation(where)
     for each in ("export_inventory", "recheck_assets", "check_credits"):
         where.invoke(each, {})
     where.api("DELETE", "/sessions/{session_id}", **path)
@@ -194,15 +208,34 @@ def _play(where: SimulatedAws) -> None:
     where.invoke("send_webhooks", json.loads((ROOT / "events/send_webhooks.json").read_text("utf-8")))
 
 
-def _play_generation(where: SimulatedAws, session_id: str) -> None:
-    """Makes a request for a video of the person, and takes it back before crun is asked."""
-    assets = where.api("GET", "/sessions/{session_id}/use", session_id=session_id).body["assets"]
-    pictures = [each["uri"] for each in assets if each["asset_type"] == "Image"]
-    body = {"model": "bytedance/seedance2-0-r2v", "input": {"prompt": "a walk", "reference_images": pictures[:1]}}
-    made = where.api("POST", "/generations", idempotency_key="recorded", body=body).body["id"]
-    where.api("GET", "/generations/{generation_id}", generation_id=made)
-    where.api("GET", "/sessions/{session_id}/uses", session_id=session_id)
-    where.api("DELETE", "/generations/{generation_id}", generation_id=made)
+def _play_generation(where: SimulatedAws) -> None:
+    """Makes a video of two people and cancels another; its media cannot be downloaded during a replay."""
+    where.simulator.update_settings(**VIDEO_SETTINGS)
+    asking = where.injector.asking
+    story = Generating(where, people=[place_person(where, 1), place_person(where, 1)])
+    where.injector.asking = asking
+    over_at = where.now + TASK_SECONDS
+
+    def report(operation: str) -> tuple[int, bytes] | None:
+        if operation != "TaskInfo":
+            return None
+        data = {"task_id": "task-1", "status": "success" if where.now >= over_at else "running"}
+        return 200, _answer(data | {"credits": 16, "result": {"code": 200, "media_urls": [_NOWHERE]}})
+
+    where.injector.instead = report
+    where.play(story.story())
+    where.settle()
+    where.injector.instead = lambda _: None
+    where.api("GET", "/generations/{generation_id}", generation_id=story.id)
+    where.api("GET", "/sessions/{session_id}/uses", session_id=story.people[0].session_id)
+    other = Generating(where, people=story.people)
+    where.injector.asking = asking
+    other.ask()
+    canceled = where.api("POST", "/generations/{generation_id}/cancel", generation_id=other.id)
+    generation = story.row()
+    if canceled.status != 200 or generation is None or generation.status is not GenerationStatus.SUCCEEDED:
+        raise RuntimeError("the recorded generation did not finish")
+    where.settle()
 
 
 def _play_crun_caller(where: SimulatedAws) -> None:
@@ -211,10 +244,13 @@ def _play_crun_caller(where: SimulatedAws) -> None:
     where.browser(take_check(opened["H5Link"], "pass"))
     where.settle()
     group_id = where.crun_route("visual-validate-result", byted_token=opened["BytedToken"]).body["data"]["GroupId"]
-    # An address for documentation (RFC 5737): rejected without a connection.
-    file = {"name": "face", "asset_type": "Image", "asset_url": "http://192.0.2.1/face.jpg", "group_id": group_id}
+    file = {"name": "face", "asset_type": "Image", "asset_url": _NOWHERE, "group_id": group_id}
     asset_id = where.crun_route("asset-upload", body=file).body["data"]["AssetId"]
     where.crun_route("asset-info", asset_id=asset_id)
+
+
+def _answer(data: dict[str, Any]) -> bytes:
+    return json.dumps({"code": 200, "message": "success", "data": data}).encode()
 
 
 def environment_now() -> dict[str, str]:

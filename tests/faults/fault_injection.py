@@ -86,7 +86,8 @@ class FaultInjector:
     calls: list[Call] = field(default_factory=list)
     fired: list[tuple[Call, Fault]] = field(default_factory=list)
     _by: str | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    #: ``outage`` may make calls of its own.
+    _lock: threading.RLock = field(default_factory=threading.RLock)
     _again: threading.local = field(default_factory=threading.local)
     _send: Any = None
 

@@ -13,7 +13,7 @@ from likeness.adapters.aws import make_client
 from likeness.adapters.table.generations import DynamoGenerations
 from likeness.adapters.table.items import asset_item, encode, session_item
 from likeness.domain.asset import Asset, AssetStatus
-from likeness.domain.generation import Generation, UseEntry
+from likeness.domain.generation import Generation, UseEntry, generation_id
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Consent, Language, Session, SessionStatus
@@ -36,7 +36,7 @@ SETTINGS: dict[str, Any] = {
     "task_outcomes": [{"prompt": "*", "outcome": "success", "after_seconds": TASK_SECONDS}],
 }
 #: The functions' environment: credits are reserved where there is a budget.
-PARAMETERS = {"GENERATION_DAILY_CREDITS": str(int(BUDGET))}
+PARAMETERS: dict[str, Any] = {"GENERATION_DAILY_CREDITS": str(int(BUDGET))}
 _TRIES = 40
 #: For how long crun may be asked for the task until the story goes on without a callback: longer than a step can fail.
 #: After two minutes it is checked less often.
@@ -100,7 +100,6 @@ class Generating:
     people: list[Person] = field(default_factory=list)
     #: The Idempotency-Key. Names of executions follow from it, and they are never used again in an account.
     key: str = field(default_factory=lambda: f"order-{next(_NUMBERS)}")
-    id: str = ""
     #: Whether the developer's request was accepted.
     accepted: bool = False
     #: What was wrong at the moments at which CreateTask was sent.
@@ -109,6 +108,7 @@ class Generating:
     sent: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.id = generation_id("acme", self.key)
         self.store = DynamoGenerations(make_client("dynamodb"), "Table")
         self.people = self.people or [place_person(self.account, 2), place_person(self.account, 1)]
         self.account.injector.asking = self._asking
@@ -149,7 +149,8 @@ class Generating:
         for _ in range(_TRIES):
             answer = self.ask()
             if answer.status == 202:
-                self.id, self.accepted = answer.body["id"], True
+                assert answer.body["id"] == self.id
+                self.accepted = True
                 return
             if answer.status < 500 and answer.status != 429 and "retry_after" not in answer.body:
                 break
@@ -163,8 +164,8 @@ class Generating:
     def _until_over_at_crun(self) -> Story:
         began = self.account.now
         while (waited := self.account.now - began) < _TIMEOUT_SECONDS:
-            ended: Any = self.account.simulator.generation.summary()["tasks"]
-            if any(each["status"] == "success" for each in ended.values()):
+            known: Any = self.account.simulator.generation.summary()["tasks"]
+            if any(known[each]["status"] == "success" for each in self.tasks):
                 return
             yield 1 if waited < _OFTEN_SECONDS else 300
         raise GaveUp
@@ -180,7 +181,7 @@ class Generating:
         """Sends crun's callback of each task as of now."""
         crun = self.account.simulator.generation
         return [
-            self.account.report_task(str(url), data)
+            self.account.task_callback(str(url), data)
             for url, data in (crun.callback_of(each, body) for each in self.tasks)
         ]
 
@@ -188,27 +189,39 @@ class Generating:
 
     @property
     def tasks(self) -> dict[str, Task]:
-        """The tasks at crun."""
-        return self.account.simulator.store.tasks
+        """Its tasks at crun."""
+        tasks = self.account.simulator.store.tasks
+        return {each: task for each, task in tasks.items() if self._is_its(task.callback_url)}
+
+    @property
+    def created(self) -> int:
+        """How many of its calls of CreateTask have arrived at crun."""
+        bodies: list[Any] = [each.body for each in self.account.simulator.create_requests()]
+        return sum(self._is_its(each["callback_url"]) for each in bodies)
+
+    def _is_its(self, callback_url: str | None) -> bool:
+        return f"/task/{self.id}/" in str(callback_url)
 
     def row(self) -> Generation | None:
         """Returns the generation as it is stored; None before it is."""
-        found = self.account.fresh.items("Table")
-        ids = [item.hash_key.value.partition("#")[2] for item in found if item.hash_key.value.startswith("GENERATION#")]
-        assert len(ids) <= 1, "one key is one generation"
-        return self.store.get(ids[0]) if ids else None
+        return self.store.get(self.id)
 
     def uses(self, person: Person) -> list[UseEntry]:
-        """Returns the ledger of a person's uses."""
-        return self.store.list_uses(person.session_id, limit=10).uses
+        """Returns its entries in the ledger of a person."""
+        found = self.store.list_uses(person.session_id, limit=100).uses
+        return [each for each in found if each.generation_id == self.id]
+
+    @property
+    def _prefix(self) -> str:
+        return f"generations/{self.id}/"
 
     def files(self) -> dict[str, bytes]:
-        """Returns the media in the bucket."""
+        """Returns its media in the bucket."""
         s3 = self.account.aws("s3")
-        keys = [each["Key"] for each in s3.list_objects_v2(Bucket="uploads", Prefix="generations/").get("Contents", [])]
+        keys = [each["Key"] for each in s3.list_objects_v2(Bucket="uploads", Prefix=self._prefix).get("Contents", [])]
         return {each: s3.get_object(Bucket="uploads", Key=each)["Body"].read() for each in keys}
 
     def versions(self) -> int:
         """Returns how many versions of media and deletion markers the bucket has."""
-        found = self.account.aws("s3").list_object_versions(Bucket="uploads", Prefix="generations/")
+        found = self.account.aws("s3").list_object_versions(Bucket="uploads", Prefix=self._prefix)
         return len(found.get("Versions", [])) + len(found.get("DeleteMarkers", []))

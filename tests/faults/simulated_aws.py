@@ -65,9 +65,6 @@ _ASYNC_RETRIES = (60.0, 120.0)
 _VISIBILITY_SECONDS = float(RESOURCES["OnboardingQueue"]["Properties"]["VisibilityTimeout"])
 _MAX_RECEIVES = RESOURCES["OnboardingQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
 _WATCHED = ("dynamodb", "events", "sqs", "s3", "secretsmanager", "stepfunctions")
-#: The prefixes of the upload bucket whose new objects are events of ``check_upload``.
-_CREATED = RESOURCES["CheckUploadFunction"]["Properties"]["Events"]["Created"]["Properties"]["Pattern"]["detail"]
-_UPLOADS = tuple(each["prefix"] for each in _CREATED["object"]["key"])
 #: The template's interval between runs of reconcile.
 _TICK_SECONDS = 300
 #: Longer than every Retry of the state machine, and every redelivery by SQS or S3.
@@ -330,13 +327,14 @@ class SimulatedAws:
         )
         return self._integration("receive_callback", event)
 
-    def report_task(self, url: str, body: object) -> Answer:
-        """Sends crun's callback about a task to the URL that crun has of it; a text is sent as it is."""
-        path = f"/task/{url.partition('/task/')[2]}"
+    def task_callback(self, url: str, body: object = None) -> Answer:
+        """Calls the URL of a task, as crun does. A text is sent as it is."""
+        path = "/task/" + url.partition("/task/")[2]
+        resource = "/task/{generation_id}/{signature}"
+        parts = dict(zip(("generation_id", "signature"), path.split("/")[2:], strict=True))
         text = body if isinstance(body, str) else json.dumps(body)
-        return self._integration(
-            "receive_task", event_of_request("POST", "/task/{generation_id}/{signature}", path, body=text)
-        )
+        event = event_of_request("POST", resource, path, body=text, parameters=parts)
+        return self._integration("receive_task", event)
 
     def _integration(self, function: str, event: Mapping[str, Any]) -> Answer:
         try:
@@ -373,7 +371,7 @@ class SimulatedAws:
         """Delivers the events of objects that functions stored."""
         notified = {each["detail"]["object"]["version-id"] for each in self.uploads}
         for found in self.aws("s3").list_object_versions(Bucket=self.bucket).get("Versions", []):
-            if found["VersionId"] not in notified and found["Key"].startswith(_UPLOADS):
+            if found["VersionId"] not in notified and found["Key"].startswith(("uploads/", "inbox/")):
                 self._uploaded(found["Key"], found["Size"], found["VersionId"])
 
     def deliver_upload(self, event: dict[str, Any]) -> None:
@@ -444,15 +442,15 @@ class SimulatedAws:
     def place_execution(self, name: str, document: dict[str, Any], status: str) -> None:
         """Adds an execution that was started earlier: it runs from its first state, or has ended."""
         sfn = self.aws("stepfunctions")
-        variable = "GENERATION_STATE_MACHINE_ARN" if name.startswith("gen_") else "STATE_MACHINE_ARN"
-        arn = os.environ[variable]
+        arn = os.environ["GENERATION_STATE_MACHINE_ARN" if name.startswith("gen_") else "STATE_MACHINE_ARN"]
         sfn.start_execution(stateMachineArn=arn, name=name, input=json.dumps(document))
         self.executions[name] = status
         if status == "RUNNING":
             self.after(0.05, lambda: self.play(self._execute(name, document, arn)))
 
     def _execute(self, name: str, document: dict[str, Any], machine_arn: str) -> Story:
-        run = self.state_machine.execute(machine_arn.rpartition(":")[2], name, document)
+        is_onboarding = machine_arn == os.environ["STATE_MACHINE_ARN"]
+        run = self.state_machine.execute(name, document, "onboard_person" if is_onboarding else "make_generation")
         while self.executions.get(name) == "RUNNING":  # otherwise it was stopped or deleted
             try:
                 yield next(run)
@@ -538,13 +536,6 @@ _FUNCTION_OF = {
     ("POST", "/sessions/{session_id}/requests"): "request_files",
     ("DELETE", "/sessions/{session_id}/requests/{name}"): "request_files",
     ("POST", "/sessions/{session_id}/finish"): "request_files",
-    ("GET", "/sessions/{session_id}/uses"): "get_generation",
-    ("POST", "/generations"): "create_generation",
-    ("POST", "/generations/estimate"): "create_generation",
-    ("GET", "/generations"): "get_generation",
-    ("GET", "/generations/{generation_id}"): "get_generation",
-    ("POST", "/generations/{generation_id}/cancel"): "cancel_generation",
-    ("DELETE", "/generations/{generation_id}"): "cancel_generation",
     ("GET", "/sessions"): "get_session",
     ("GET", "/stats"): "get_stats",
     ("DELETE", "/sessions/{session_id}"): "erase_session",
@@ -580,11 +571,11 @@ def _queues() -> tuple[str, str]:
     return sqs.create_queue(QueueName="onboarding", Attributes=attributes)["QueueUrl"], dead  # type: ignore[arg-type]
 
 
-def _state_machine(logical_id: str) -> str:
-    role = boto3.client("iam").create_role(RoleName=logical_id, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+def _state_machine(name: str) -> str:
+    role = boto3.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     # moto only keeps the executions' names; tests/faults/state_machine.py interprets the real document.
     made = boto3.client("stepfunctions").create_state_machine(
-        name=logical_id, definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}', roleArn=role
+        name=name, definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}', roleArn=role
     )
     return str(made["stateMachineArn"])
 
@@ -602,15 +593,15 @@ def with_store(store: Callable[[Any, str], object], name: str = "store") -> Call
 class SharedAccount:
     """One account for all examples of a module, because creating one takes a second. The first call creates it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._settings = settings
+    def __init__(self, settings: Mapping[str, Any], **parameters: Any) -> None:
+        self._settings, self._parameters = settings, parameters
         self._opened = ExitStack()
         self._account: SimulatedAws | None = None
 
     def __call__(self) -> SimulatedAws:
         """Returns the account."""
         if self._account is None:
-            self._account = self._opened.enter_context(simulated_aws(self._settings))
+            self._account = self._opened.enter_context(simulated_aws(self._settings, **self._parameters))
         return self._account
 
     def close(self) -> None:
@@ -651,8 +642,8 @@ def simulated_aws(
             webhook_dead_letter_url=boto3.client("sqs").create_queue(QueueName="dead-webhooks")["QueueUrl"],
             event_bus=make_bus("likeness-events"),
             bucket="uploads",
-            machine_arn=_state_machine("OnboardPerson"),
-            generation_machine_arn=_state_machine("MakeGeneration"),
+            machine_arn=_state_machine("onboard"),
+            generation_machine_arn=_state_machine("make"),
             crun=simulator.url,
             secrets=boto3.client("secretsmanager"),
         ) | {

@@ -1,7 +1,7 @@
 """Interprets the state machines of statemachine/ in simulated time.
 
-Unlike moto's interpreter (tests/workflow), this one can be stopped at every call. It supports what the documents use
-and rejects everything else.
+Unlike moto's interpreter (tests/workflow), this one can be stopped at every call. It supports what the documents
+use and rejects everything else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.functions import task_of
-from tests.template_file import MACHINES
+from tests.template_file import ROOT
 
 #: A generator that yields pauses in seconds.
 Steps = Generator[float, None, Any]
@@ -60,14 +60,15 @@ class StateMachine:
     outputs: dict[str, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        text = json.dumps(MACHINES).replace("${TableName}", self.table).replace("${Partition}", "aws")
-        #: The definitions by their logical ids in the template.
-        self.definitions: dict[str, dict[str, Any]] = json.loads(text)
+        self.documents: dict[str, dict[str, Any]] = {}
+        for file in (ROOT / "statemachine").iterdir():
+            text = file.read_text("utf-8").replace("${TableName}", self.table).replace("${Partition}", "aws")
+            self.documents[file.name.partition(".")[0]] = json.loads(text)
 
-    def execute(self, machine: str, name: str, document: dict[str, Any]) -> Steps:
-        """Runs to the end; returns ``SUCCEEDED``, ``FAILED`` or ``TIMED_OUT``. ``machine`` is a logical id."""
-        definition = self.definitions[machine]
+    def execute(self, name: str, document: dict[str, Any], machine: str = "onboard_person") -> Steps:
+        """Runs ``machine`` to the end; returns ``SUCCEEDED``, ``FAILED`` or ``TIMED_OUT``."""
         about = {"Name": name, "Input": json.loads(json.dumps(document)), "StartTime": self._time()}
+        definition = self.documents[machine]
         until = self.now() + definition["TimeoutSeconds"]
         run = self._run(definition, document, {"Execution": about})
         while True:

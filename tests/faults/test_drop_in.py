@@ -224,7 +224,7 @@ def test_a_lost_response_of_create_task_names_the_generation(studio: SimulatedAw
     # crun's callback names the task: the generation is made all the same.
     (task,) = studio.simulator.store.tasks
     url, data = studio.simulator.generation.callback_of(task)
-    assert studio.report_task(str(url), data).status == 200
+    assert studio.task_callback(str(url), data).status == 200
     studio.settle()
     found = studio.crun_route("TaskInfo", task_id=task).body["data"]
     assert found["status"] == "success"

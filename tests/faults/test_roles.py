@@ -475,7 +475,7 @@ def _videos(where: SimulatedAws) -> None:
         where.executions[made] = "ABORTED"
         where.settle(60)
         (task,) = [each for each in where.simulator.store.tasks.values() if made in str(each.callback_url)]
-        assert where.report_task(str(task.callback_url), {"task_id": task.id}).status == 200
+        assert where.task_callback(str(task.callback_url), {"task_id": task.id}).status == 200
         where.settle()
         assert _outcome(where, made) == ("succeeded", None)
 
