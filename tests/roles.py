@@ -226,11 +226,13 @@ class Usage:
             self.note(function, "s3", "GetObject", {"Bucket": bucket, "Key": key, "VersionId": version})
 
     def note_media(self, function: str, response: Any) -> None:
-        """Records the presigned URLs of a generation's media."""
-        result = response.get("result") if isinstance(response, dict) else None
-        for media in result["media"] if isinstance(result, dict) else ():
-            bucket, _, key = urlsplit(media["url"]).path.removeprefix("/").partition("/")
-            self.note(function, "s3", "GetObject", {"Bucket": bucket, "Key": key})
+        """Records the presigned URLs of a generation's media, in our own form or in crun's."""
+        data = (response.get("data") or response) if isinstance(response, dict) else {}
+        result = data.get("result") or {}
+        for url in [*(each["url"] for each in result.get("media", ())), *result.get("media_urls", ())]:
+            bucket, _, key = urlsplit(url).path.removeprefix("/").partition("/")
+            if key.startswith("generations/"):  # otherwise it is crun's
+                self.note(function, "s3", "GetObject", {"Bucket": bucket, "Key": key})
 
     def note_forms(self, function: str, response: Any) -> None:
         """Records the upload forms in a response: the signer needs what the form's policy allows."""

@@ -45,7 +45,7 @@ MISTAKES = [
         "functions/send_webhooks/app.py",
         "send_webhooks(message, tried)",
         "send_webhooks(tried, message)",
-        ['has incompatible type "int"; expected "Announcement | Delivery | Resumption"'],
+        ['has incompatible type "int"; expected "Announcement | Delivery | Resumption | TaskOver"'],
     ),
     (
         "functions/start_onboarding/app.py",

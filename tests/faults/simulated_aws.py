@@ -302,10 +302,11 @@ class SimulatedAws:
     def crun_route(self, call: str, *, key: str = "", body: object = None, **query: str) -> Answer:
         """Sends a request to one of crun's own routes, which have no authorizer."""
         method, function = _CRUN_ROUTES[call]
+        path = f"/api/v1/client/{call if '/' in call else f'job/{call}'}"
         event = event_of_request(
             method,
-            f"/api/v1/client/job/{call}",
-            f"/api/v1/client/job/{call}",
+            path,
+            path,
             body=None if body is None else json.dumps(body),
             headers={"x-api-key": key or self.client_key},
             query={name: [value] for name, value in query.items()},
@@ -510,6 +511,7 @@ _CRUN_ROUTES = {
     "CreateTask": ("POST", "relay_task"),
     "EstimateTask": ("POST", "relay_task"),
     "TaskInfo": ("GET", "get_task"),
+    "account/balance": ("GET", "get_task"),
 }
 _FUNCTION_OF = {
     ("POST", "/sessions"): "create_session",

@@ -129,7 +129,7 @@ def test_the_link_check_finds_a_lost_callback_and_polls_consume_no_token(where: 
 @pytest.fixture(scope="module")
 def studio() -> Iterator[SimulatedAws]:
     """An account whose crun makes a video in twelve seconds, and calls nobody back."""
-    with simulated_aws(generating.SETTINGS, **generating.PARAMETERS) as made:
+    with simulated_aws(generating.SETTINGS, GENERATION_DAILY_CREDITS=str(int(generating.BUDGET))) as made:
         yield made
 
 

@@ -9,7 +9,7 @@ from tests.functions import GENERATION_TASKS
 from tests.template_file import ROOT
 
 SCHEDULED = {"export_inventory", "recheck_assets", "check_credits"}
-DROP_IN = {"open_validation", "get_result", "fetch_asset"}
+DROP_IN = {"open_validation", "get_result", "fetch_asset", "relay_task", "get_task"}
 GENERATIONS = {"create_generation", "get_generation", "cancel_generation", "receive_task"}
 ELSEWHERE = {"send_webhooks", *DROP_IN, *SCHEDULED, *GENERATIONS, *GENERATION_TASKS}
 

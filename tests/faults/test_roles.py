@@ -23,7 +23,7 @@ from likeness.adapters.table.generations import DynamoGenerations
 from likeness.adapters.table.items import session_key
 from likeness.adapters.table.webhooks import webhook_item
 from likeness.contracts.integration import make_test_delivery
-from likeness.contracts.webhooks import Resumption
+from likeness.contracts.webhooks import Resumption, TaskOver
 from likeness.domain.asset import AssetStatus
 from likeness.domain.drop_in import session_of
 from likeness.domain.generation import GenerationStatus, Media
@@ -33,6 +33,7 @@ from likeness.runtime import bootstrap
 from likeness.steps.files.next_action import MAX_POLLS
 from local.receiver import Receiver, Reply
 from local.simulator import FaultRule
+from ops.client_keys import ClientKeys
 from tests.aws import Tables
 from tests.faults.crun_caller import CrunCaller, served_face
 from tests.faults.fault_injection import Fault
@@ -507,6 +508,27 @@ def _a_withdrawal_while_a_video_is_made(where: SimulatedAws) -> None:
     assert not where.aws("s3").list_object_versions(Bucket="uploads", Prefix="generations/").get("Versions")
 
 
+def _a_video_by_cruns_routes(where: SimulatedAws) -> None:
+    _, asset = _person_in_videos(where)
+    (at_crun,) = where.simulator.store.assets
+    key = ClientKeys(where.aws("dynamodb"), "Table").add("acme", sees_balance=True)
+    shown = {"prompt": "a walk", "reference_images": [asset, f"asset://{at_crun}"], "duration": 4, "resolution": "480p"}
+    with _settings_of_tasks(where), Receiver(lambda _: Reply(204)) as receiver:
+        body = {"model": "bytedance/seedance2-0-r2v", "input": shown, "callback_url": receiver.url}
+        assert where.crun_route("EstimateTask", key=key, body=body).body["data"]["affordable"]
+        task = where.crun_route("CreateTask", body=body).body["data"]["task_id"]
+        where.settle()
+        assert where.crun_route("TaskInfo", task_id=task).body["data"]["status"] == "success"
+        assert where.crun_route("account/balance", key=key).body["data"]["balance"] > 0
+        made = where.api("GET", "/generations").body["generations"][0]["id"]
+        record = {
+            "messageId": "m", "receiptHandle": "r", "body": TaskOver(made, "acme").to_json(),
+            "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": str(int(where.now * 1000))},
+        }  # fmt: skip
+        assert where.invoke("send_webhooks", {"Records": [record]}) == {"batchItemFailures": []}
+        where.usage.note_media("send_webhooks", json.loads(receiver.received[0].body))
+
+
 def _a_full_session_and_a_new_invite(where: SimulatedAws) -> None:
     with served_face() as url:
         caller = CrunCaller(where, url)
@@ -615,6 +637,7 @@ SCENARIOS: tuple[Callable[[SimulatedAws], None], ...] = (
     _requests_for_videos,
     _videos,
     _a_withdrawal_while_a_video_is_made,
+    _a_video_by_cruns_routes,
     _a_full_session_and_a_new_invite,
     _lost_events_of_files,
     _an_execution_that_is_stopped,

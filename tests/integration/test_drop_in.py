@@ -5,7 +5,6 @@ Where they differ, Likeness promises what crun does not.
 
 from __future__ import annotations
 
-import http.server
 import json
 import re
 import threading
@@ -35,6 +34,7 @@ from local.crun_script import (
     serving,
 )
 from local.media import DemoMedia
+from local.receiver import Receiver
 from local.stack import Stack
 from ops.client_keys import ClientKeys
 from tests.integration.conftest import Api, Canaries, SimulatorControl
@@ -428,42 +428,15 @@ def test_every_returned_id_works_in_a_generation_request(facade: Side, crun: Sim
     assert {known[each]["status"] for each in uploaded} == {"Active"}
 
 
-class TaskCallbacks:
-    """A server that receives callbacks of tasks. ``came`` has the body of each."""
-
-    def __init__(self) -> None:
-        self.came: list[dict[str, Any]] = []
-        came = self.came
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                came.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Logs nothing."""
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/tasks?order=1"
-
-    def __enter__(self) -> TaskCallbacks:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def of(self, task_id: str, seconds: float) -> dict[str, Any] | None:
-        """Returns the callback of a task, or None when there is none within ``seconds``."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            for each in self.came:
-                if each["task_id"] == task_id:
-                    return each
-            time.sleep(0.1)
-        return None
+def called_back(receiver: Receiver, task_id: str, seconds: float) -> dict[str, Any] | None:
+    """Returns the body of a task's callback, or None when there is none within ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for body in (json.loads(each.body) for each in receiver.received):
+            if body["task_id"] == task_id:
+                return dict(body)
+        time.sleep(0.1)
+    return None
 
 
 @pytest.mark.parametrize("code", [429, 455])
@@ -492,15 +465,16 @@ def test_a_callback_that_never_comes_from_crun_comes_from_likeness(
 ) -> None:
     before = settings(crun, callback_times=0)
     try:
-        with TaskCallbacks() as receiver:
-            lost = bare.api.create_task(MODEL, NOBODY, receiver.url)
-            kept = facade.api.create_task(MODEL, NOBODY, receiver.url)
-            came = receiver.of(kept, 90)
+        with Receiver() as receiver:
+            url = f"{receiver.url}/tasks?order=1"
+            lost = bare.api.create_task(MODEL, NOBODY, url)
+            kept = facade.api.create_task(MODEL, NOBODY, url)
+            came = called_back(receiver, kept, 90)
             assert came
-            assert receiver.of(lost, 0.5) is None
+            assert called_back(receiver, lost, 0.5) is None
     finally:
         settings(crun, **before)
-    assert came["param"] == {"model": MODEL, "callback_url": receiver.url, "input": NOBODY}
+    assert came["param"] == {"model": MODEL, "callback_url": url, "input": NOBODY}
     now = facade.api.task_info(kept)
     for each in (came, now):
         assert requests.get(each["result"].pop("media_urls")[0], timeout=40).status_code == 200
