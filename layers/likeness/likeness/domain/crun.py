@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #: An UpstreamError that is returned instead of raised.
 UpstreamProblem = Exception
 
 
-@dataclass(frozen=True, slots=True)
-class H5Session:
+class H5Session(NamedTuple):
     """crun's response to a new validation session. Both fields are secrets."""
 
     byted_token: str
     h5_link: str
 
 
-@dataclass(frozen=True, slots=True)
-class CrunCall:
+class CrunCall(NamedTuple):
     """One request to crun and its outcome. ``call`` is the last part of its path.
 
     ``outcome`` is ``ok``, ``refused``, ``deferred`` or ``ambiguous``, as in errors.py. ``upstream_code`` is crun's
@@ -32,8 +30,7 @@ class CrunCall:
     errors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AssetReport:
+class AssetReport(NamedTuple):
     """The state of an asset at crun: ``status`` unchanged, and the reason when it failed."""
 
     status: str

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class UploadForm:
+class UploadForm(NamedTuple):
     """A presigned POST: the URL and the fields to send before the file. ``expires_at`` in epoch seconds."""
 
     url: str
@@ -14,8 +13,7 @@ class UploadForm:
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(NamedTuple):
     """An object in the upload bucket. ``stored_at`` in epoch seconds."""
 
     version_id: str | None
@@ -23,8 +21,7 @@ class FoundFile:
     stored_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(NamedTuple):
     """The result of a download: its ``content``, or the ``problem`` as a code without secrets.
 
     ``retryable``: whether the same request may succeed later.

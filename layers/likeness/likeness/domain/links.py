@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from likeness.domain.session import Language
@@ -42,8 +42,7 @@ def with_language(h5_link: str, language: Language) -> str:
     return link + hash_sign + fragment
 
 
-@dataclass(frozen=True, slots=True)
-class CallbackResult:
+class CallbackResult(NamedTuple):
     """The parameters of a callback. They come from a browser and are no proof, only a reason to get the result.
 
     ``reported`` has the H5 page's parameters, each value shortened and on one line: they are stored, shown and passed

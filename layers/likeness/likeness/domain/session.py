@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from likeness.domain.fields import about, from_values
 from likeness.domain.file_requests import FileRequest, read_requests
@@ -273,8 +273,7 @@ class Session:
         return self.status not in (SessionStatus.CANCELED, SessionStatus.REDACTED)
 
 
-@dataclass(frozen=True, slots=True)
-class SessionFilter:
+class SessionFilter(NamedTuple):
     """Which of a client's sessions a listing contains. None leaves a filter out; those that are given combine.
 
     ``asset_id`` is ours or crun's, ``group_id`` is crun's. ``oldest`` and ``newest`` are ULIDs, both included.
@@ -300,8 +299,7 @@ class SessionFilter:
 EVERY_SESSION = SessionFilter()
 
 
-@dataclass(frozen=True, slots=True)
-class SessionPage:
+class SessionPage(NamedTuple):
     """One page of a listing; ``cursor`` is None on the last one.
 
     ``examined`` is how many sessions were read for it, and ``examined_to`` the creation (epoch seconds) of the oldest
