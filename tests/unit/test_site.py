@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, Never
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
