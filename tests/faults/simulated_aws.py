@@ -514,6 +514,13 @@ _CRUN_ROUTES = {
     "account/balance": ("GET", "get_task"),
 }
 _FUNCTION_OF = {
+    ("POST", "/generations"): "create_generation",
+    ("POST", "/generations/estimate"): "create_generation",
+    ("GET", "/generations"): "get_generation",
+    ("GET", "/generations/{generation_id}"): "get_generation",
+    ("GET", "/sessions/{session_id}/uses"): "get_generation",
+    ("POST", "/generations/{generation_id}/cancel"): "cancel_generation",
+    ("DELETE", "/generations/{generation_id}"): "cancel_generation",
     ("POST", "/sessions"): "create_session",
     ("POST", "/sessions/{session_id}/attempts"): "create_session",
     ("POST", "/sessions/{session_id}/invite"): "create_session",
