@@ -464,7 +464,8 @@ def test_every_response_of_the_contract_is_compared_with_a_view() -> None:
     schemas = {
         media["schema"]["$ref"].rpartition("/")[2]
         for operation in OPERATIONS.values() for answer in operation["responses"].values()
-        for kind, media in answer.get("content", {}).items() if kind.endswith("json")
+        for kind, media in answer.get("content", {}).items()
+        if kind.endswith("json") and media["schema"] != {"type": "object"}  # crun gets an empty object
     }  # fmt: skip
     assert schemas == set(VIEWS)
 
