@@ -77,9 +77,14 @@ FOR_OTHERS = {
     "/api/v1/client/job/visual-validate-result",
     "/api/v1/client/job/asset-upload",
     "/api/v1/client/job/asset-info",
+    "/api/v1/client/job/CreateTask",
+    "/api/v1/client/job/TaskInfo",
+    "/api/v1/client/job/EstimateTask",
+    "/api/v1/client/job/estimate-credits",
+    "/api/v1/client/account/balance",
 }
 #: The schemas of crun's own routes.
-_OF_OTHERS = {"NewAssetUpload", "Refusal", "AssetInfo"}
+_OF_OTHERS = {"NewAssetUpload", "Refusal", "AssetInfo", "NewTask", "TaskInfo"}
 #: The properties that the client does not read, with the reason.
 IGNORED = {Problem: {"type"}}  # always about:blank; ``code`` distinguishes problems
 

@@ -403,7 +403,6 @@ VIEWS: dict[str, list[Any]] = {
     "VisualValidateResult": [drop_in.envelope(drop_in.visual_validate_result("group-1"))],
     "AssetUpload": [drop_in.envelope(drop_in.asset_upload(ACTIVE))],
     "AssetInfo": [drop_in.envelope(drop_in.asset_info(each)) for each in (WAITING, ACTIVE, FAILED)],
-    "TaskReceived": [{}],
     "CreatedTask": [drop_in.envelope(drop_in_tasks.created_task(TASKS[0]))],
     "EstimatedTask": [
         drop_in.envelope(drop_in_tasks.estimate_task(TaskEstimate(20.0, balance, affordable=True)))
