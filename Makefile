@@ -185,7 +185,7 @@ cfn-lint := $(VENV)/bin/cfn-lint
 ruff := $(RUN) -m ruff check .
 format := $(RUN) -m ruff format --check .
 imports := PYTHONPATH=layers/likeness $(VENV)/bin/lint-imports && $(RUN) -m pytest tests/checks/test_imports.py --quiet
-statelint := $(VENV)/bin/statelint statemachine/onboard_person.asl.json
+statelint := $(VENV)/bin/statelint statemachine/onboard_person.asl.json statemachine/make_generation.asl.json
 resolve := $(MAKE) --no-print-directory resolve
 words := $(RUN) -m tests.checks.words && $(RUN) -m pytest tests/checks/test_words.py --quiet
 models := $(MAKE) --no-print-directory compare-models

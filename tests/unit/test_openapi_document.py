@@ -347,7 +347,6 @@ VIEWS: dict[str, list[Any]] = {
         generation_page_view(GenerationPage(GENERATIONS, "more")),
         generation_page_view(GenerationPage([], None)),
     ],
-    "TaskReceived": [{}],
     "GenerationEstimate": [estimate_view(1.5, None, None), estimate_view(1.5, 10.0, Spending(1.0, 20.0))],
     "Preview": [preview_view("https://uploads.test/", 1_800_000_300.0, "image/png")],
     "Receipt": [receipt_view(IssuedReceipt("d", "ses_x", "acme", Holder.PERSON, AT), "https://api.test/me#rt_x")],
@@ -426,7 +425,8 @@ def test_every_response_of_the_contract_is_compared_with_a_view() -> None:
     schemas = {
         media["schema"]["$ref"].rpartition("/")[2]
         for operation in OPERATIONS.values() for answer in operation["responses"].values()
-        for kind, media in answer.get("content", {}).items() if kind.endswith("json")
+        for kind, media in answer.get("content", {}).items()
+        if kind.endswith("json") and media["schema"] != {"type": "object"}  # crun gets an empty object
     }  # fmt: skip
     assert schemas == set(VIEWS)
 

@@ -122,11 +122,11 @@ def test_a_moderated_one_fails_with_crun_s_words(harness: WorkflowHarness, perso
 
 
 @pytest.mark.slow
-def test_a_burst_of_refusals_is_waited_for_and_one_task_is_created(
+def test_what_is_deferred_is_repeated_and_one_task_is_created(
     harness: WorkflowHarness, person: tuple[str, str]
 ) -> None:
-    for call, code in (("create_task", 429), ("task_info", 455), ("task_info", 500)):
-        harness.simulator.add_faults(FaultRule(call=call, kind="both", code=code, times=1))
+    harness.simulator.add_faults(FaultRule(call="create_task", kind="both", code=429, times=1))
+    harness.simulator.add_faults(FaultRule(call="media", kind="http", code=503, times=1))
     made = request(harness, person[1])
     harness.wait_for_generations()
     assert row(made).status == "succeeded"
