@@ -164,7 +164,7 @@ def _report(where: SimulatedAws, generation: Generation, task_id: str) -> None:
     assert answer.status == 200, answer
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=_STATES)
 def test_every_drawn_state_of_a_generation_ends(drawn: Drawn) -> None:
     _check(drawn)

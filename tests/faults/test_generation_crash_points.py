@@ -20,7 +20,7 @@ from tests.faults.simulated_aws import SimulatedAws, simulated_aws, with_store
 
 SEED = 20_261_127
 #: Pairs of faults: so many in each run of the tests, and so many by night.
-PAIRS, PAIRS_BY_NIGHT = 20, 240
+PAIRS, PAIRS_BY_NIGHT = 12, 240
 #: The faults after which a caller does not know what has happened. The others are tried at some calls in each run, and
 #: at all of them by night.
 _TELLING = (Fault.LOST, Fault.DIES)
@@ -57,7 +57,7 @@ def test_no_single_fault_at_any_call_breaks_a_promise(account: SimulatedAws, cal
 @pytest.mark.slow
 def test_no_other_fault_at_some_calls_breaks_a_promise(account: SimulatedAws, calls: list[Call]) -> None:
     others = [each for each in Fault if each not in _TELLING]
-    _play_all(account, list(singles(calls, others))[::6])
+    _play_all(account, list(singles(calls, others))[::9])
 
 
 @pytest.mark.slow

@@ -556,6 +556,24 @@ def test_an_erased_generation_that_runs_ends_without_media(
     assert uses(generations, shown)[0].outcome == "withheld"
 
 
+def test_no_media_are_stored_of_a_person_who_does_not_permit_it_anymore(
+    harness: StepHarness, generations: DynamoGenerations
+) -> None:
+    now = harness.clock.now()
+    (_, there), (second, leaving), (third, gone) = person(harness), person(harness), person(harness)
+    started = {each.session_id: running(generations, made(harness, there, each)) for each in (leaving, gone)}
+    harness.store.withdraw_consent(second, Withdrawal(now, "person"))
+    assert harness.store.redact_session(third, now)
+    for each in (leaving, gone):
+        before = current(generations, started[each.session_id])
+        ended = replace(before.ended(GenerationStatus.SUCCEEDED, now), media=MEDIA)
+        with pytest.raises(ConditionFailed):
+            generations.end(ended, before)
+        assert current(generations, before) == before
+        problem = Problem("consent_withdrawn", "A consent was withdrawn")
+        generations.end(replace(ended, media=(), media_problem=problem), before)
+
+
 def test_an_erased_generation_gets_the_id_of_its_task_but_no_intent(
     harness: StepHarness, generations: DynamoGenerations
 ) -> None:

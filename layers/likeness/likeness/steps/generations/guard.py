@@ -96,7 +96,7 @@ class Guard:
         if purpose is not None:
             self.terms.require_known([purpose], "purpose")
         references = self._references(model, content, OwnAddresses((self.bucket, *hosts)))
-        self._require_no_ids(caller, model, content, {each.path for each in references})
+        self._require_no_ids(caller, content, {each.path for each in references})
         if not references:
             return Guarded(content, (), purpose)
         if content.get(FALLBACK):
@@ -138,16 +138,11 @@ class Guard:
                 raise _invalid(path, why if known or why != NO_ASSET_HERE else _NO_ASSETS)
         return found
 
-    def _require_no_ids(self, caller: Caller, model: str, content: dict[str, Any], expected: set[str]) -> None:
-        """Raises InvalidRequest when a string outside of the places for assets is the id of one at crun.
-
-        Each that may be one costs a look-up; the names of the model's fields are none.
-        """
+    def _require_no_ids(self, caller: Caller, content: dict[str, Any], expected: set[str]) -> None:
+        """Raises InvalidRequest when a string outside of the places for assets is the id of one at crun."""
         possible: dict[str, str] = {}
-        known = self.models.get(model)
-        names = known.fields if known else {}
         for path, text in strings_of(content):
-            found = None if path in expected or text in names else possible_id(text)
+            found = None if path in expected else possible_id(text)
             if found:
                 possible.setdefault(found, path)
         for position, (found, path) in enumerate(possible.items()):
