@@ -20,7 +20,7 @@ from likeness.adapters.table.webhooks import webhook_item
 from likeness.domain.generation import GenerationStatus
 from likeness.domain.webhooks import Endpoint, new_secret
 from likeness.runtime import bootstrap
-from tests.faults.crun_caller import CALLBACK
+from tests.faults.crun_caller import CALLBACK, VideoCaller
 from tests.faults.generating import PARAMETERS, TASK_SECONDS, Generating, place_person
 from tests.faults.generating import SETTINGS as VIDEO_SETTINGS
 from tests.faults.onboarding import Onboarding, take_check
@@ -235,6 +235,8 @@ def _play_generation(where: SimulatedAws) -> None:
     generation = story.row()
     if canceled.status != 200 or generation is None or generation.status is not GenerationStatus.SUCCEEDED:
         raise RuntimeError("the recorded generation did not finish")
+    created = where.crun_route("CreateTask", body=VideoCaller(where, story.people[0]).body)
+    where.crun_route("TaskInfo", task_id=created.body["data"]["task_id"])
     where.settle()
 
 
