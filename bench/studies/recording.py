@@ -235,9 +235,11 @@ def _play_generation(where: SimulatedAws) -> None:
     generation = story.row()
     if canceled.status != 200 or generation is None or generation.status is not GenerationStatus.SUCCEEDED:
         raise RuntimeError("the recorded generation did not finish")
+    where.injector.instead = report
     created = where.crun_route("CreateTask", body=VideoCaller(where, story.people[0]).body)
     where.crun_route("TaskInfo", task_id=created.body["data"]["task_id"])
     where.settle()
+    where.injector.instead = lambda _: None
 
 
 def _play_crun_caller(where: SimulatedAws) -> None:
