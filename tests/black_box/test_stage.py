@@ -65,7 +65,7 @@ def test_the_contract_and_the_pages_are_served(api_url: str) -> None:
         ("GET", "job/asset-info?asset_id=nobody's", "", 404),
         # Wrong methods and unknown routes reach the same function.
         ("GET", "job/asset-upload", "", 404), ("DELETE", "job/asset-info", "", 404),
-        ("GET", "account/balance", "", 404),
+        ("GET", "files/upload-url", "", 404),
     ],
 )  # fmt: skip
 def test_crun_routes_respond_in_cruns_envelope(

@@ -62,7 +62,7 @@ def test_the_doctor_reads_key_and_base_url_from_the_stack(ops: Ops, crun: Simula
     assert its_own
     assert not its_own & set(crun.tokens("result"))
     assert crun.calls("upload") == uploaded
-    assert len(list(tmp_path.iterdir())) == 6
+    assert len(list(tmp_path.iterdir())) == 12
 
 
 def test_a_crun_that_breaks_the_contract_is_reported(ops: Ops, crun: SimulatorControl) -> None:
