@@ -155,6 +155,8 @@ export class Generations {
     if (problem) setText(byId("generation-problem"), reasonText(problem) + again);
     redraw(byId("generation-facts"), { ...generation, result: null }, () => factsOf(generation));
     this.#showMedia(generation);
+    // Until now it was hidden, and could not get the focus.
+    if (!before && document.activeElement?.closest("#generations-rows")) byId("generation-title").focus();
     if (before && before !== status) announce(`Generation ${words(status)}`);
   }
 
