@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 _TRIES = 3
 
 
-def media_prefix(generation_id: str) -> str:
-    """The beginning of the keys of a generation's media."""
-    return f"generations/{generation_id}/"
-
-
 @dataclass(frozen=True, slots=True)
 class CancelGeneration:
     """Cancels and erases a client's generations. A repetition changes nothing."""
@@ -54,7 +49,7 @@ class CancelGeneration:
             raise Conflict(message, code="generation_running", retry_after=30)
         if generation.erased_at is None:
             # The files first: as long as the row names them, a repetition finds them.
-            self.media.erase(media_prefix(generation.id))
+            self.media.erase(generation.media_prefix)
             self.generations.erase(generation, self.clock.now())
             generation = own_generation(self.generations, caller, generation_id)
         return generation_view(generation)

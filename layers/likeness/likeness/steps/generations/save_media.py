@@ -54,11 +54,11 @@ class SaveMedia:
         if problem is not None and problem.code in _WITHHELD:
             media = ()
         if not media:
-            self.media.erase(_prefix(before))  # also what an earlier invocation has saved
+            self.media.erase(before.media_prefix)  # also what an earlier invocation has saved
         if not end(self.store, self._ended(before, before.report, media, problem), before):
             current = self.store.get(generation_id)
             if current is not None and current.erased_at is not None:
-                self.media.erase(_prefix(before))  # the erasure had deleted what it found before the last file
+                self.media.erase(before.media_prefix)  # the erasure had deleted what it found before the last file
                 if not current.is_over:  # its report is erased as well
                     end(self.store, self._ended(current, before.report, (), _withheld("erased")), current)
             elif current is not None and not current.is_over:
@@ -105,14 +105,10 @@ class SaveMedia:
 
     def _one(self, generation: Generation, number: int, url: str, until: float) -> SavedMedia:
         left = max(1.0, until - self.clock.now())
-        saved = self.media.save(url, f"{_prefix(generation)}{number}", MAX_MEDIA_BYTES, left)
+        saved = self.media.save(url, f"{generation.media_prefix}{number}", MAX_MEDIA_BYTES, left)
         if saved.retryable and not is_given_up(generation, self.deadline_seconds, self.clock.now()):
             raise MediaNotFetched(f"The media could not be fetched ({saved.problem})")
         return saved
-
-
-def _prefix(generation: Generation) -> str:
-    return f"generations/{generation.id}/"
 
 
 def _withheld(code: str) -> Problem:
