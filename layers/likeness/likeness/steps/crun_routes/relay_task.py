@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from likeness.domain.drop_in import TaskEstimate
 from likeness.domain.generation import Generation, GenerationStatus, generation_id
@@ -28,6 +28,7 @@ from likeness.errors import (
     UpstreamError,
     WorkInProgress,
 )
+from likeness.steps.generations.despite_outage import despite_outage
 from likeness.steps.generations.executions import start
 
 if TYPE_CHECKING:
@@ -40,13 +41,9 @@ if TYPE_CHECKING:
     from likeness.steps.generations.store_generation import Origin, StoreGeneration
     from likeness.steps.generations.task_action import TaskAction
 
-Answer = TypeVar("Answer")
-
 #: When the last call to crun may start, after the request began. The slowest call then ends within 29 s.
 _TRIES_SECONDS = 12.0
 _PAUSE_SECONDS = 0.4
-#: The pauses between the tries of what has to be known after a task was created.
-_WRITE_PAUSES = (0.2, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +158,12 @@ class RelayTask:
 
     def _known(self, generation: Generation, task_id: str | None) -> Generation:
         """Returns the generation as it is stored, with the task that was created. CreateTask may not have stored it."""
-        current = self._tried(lambda: self.generations.get(generation.id)) or generation
+        current = despite_outage(lambda: self.generations.get(generation.id), self.retry.sleep) or generation
         if task_id is None or current.task_id is not None:
             return current
-        return self._tried(lambda: self.generations.record_task(current, task_id, self.clock.now()))
-
-    def _tried(self, work: Callable[[], Answer]) -> Answer:
-        for pause in _WRITE_PAUSES:
-            try:
-                return work()
-            except StorageUnavailable:
-                self.retry.sleep(pause)
-        return work()
+        return despite_outage(
+            lambda: self.generations.record_task(current, task_id, self.clock.now()), self.retry.sleep
+        )
 
     def _given_up(self, generation: Generation, request: str, error: LikenessError) -> Generation:
         """Cancels the generation after an error, and raises it. Returns the generation if it has a task, or has ended.
@@ -181,7 +172,7 @@ class RelayTask:
         result of the call may be what could not be stored.
         """
         try:
-            current = self._tried(lambda: self.generations.get(generation.id)) or generation
+            current = despite_outage(lambda: self.generations.get(generation.id), self.retry.sleep) or generation
             if current.status is not GenerationStatus.QUEUED:
                 return current
             is_ours = (current.intended_by or "").startswith(f"{request}/")
@@ -189,7 +180,7 @@ class RelayTask:
                 raise _uncertain(generation) from None
             problem = Problem(error.code, "crun did not accept the request in time", retryable=True)
             ended = current.ended(GenerationStatus.CANCELED, self.clock.now(), problem)
-            self._tried(lambda: self.generations.end(ended, current))
+            despite_outage(lambda: self.generations.end(ended, current), self.retry.sleep)
         except ConditionFailed:
             raise _uncertain(generation) from None
         except StorageUnavailable:

@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from likeness.domain.generation import INTENT_LEASE_SECONDS, Generation, GenerationStatus, rejected
 from likeness.domain.session import Problem
@@ -27,13 +26,10 @@ from likeness.errors import (
 )
 from likeness.ports.generations import CrunTasks, GenerationStore
 from likeness.ports.system import Clock, SigningKeys
+from likeness.steps.generations.despite_outage import despite_outage
 from likeness.steps.generations.recheck import places_of, refusal_of, under_current_consent
 from likeness.steps.generations.task_action import TaskAction, TaskPolicy, done, end, settle, wait
 
-Answer = TypeVar("Answer")
-
-#: A write that decides whether a call has happened is tried three times, with these pauses in seconds.
-_PAUSES = (0.2, 1.0)
 _UNKNOWN = Problem("task_unknown", "It is not known whether crun has the task, so it is not created again")
 _TOO_LATE = Problem("upstream_unavailable", "crun did not accept the request in time", retryable=True)
 
@@ -146,7 +142,7 @@ class CreateTask:
     def _intend(self, generation: Generation, by: str, now: float) -> Generation:
         """Stores the intent. Without an answer of the table, it is removed again: no call has happened."""
         try:
-            return self._tried(lambda: self.store.intend(generation, by, now))
+            return despite_outage(lambda: self.store.intend(generation, by, now), self.sleep)
         except StorageUnavailable:
             self._release(replace(generation, intended_by=by, intended_at=now))
             raise
@@ -154,12 +150,4 @@ class CreateTask:
     def _release(self, intent: Generation) -> None:
         """Removes the intent of a call that has not happened. If this fails, the generation becomes uncertain."""
         with suppress(StorageUnavailable):
-            self._tried(lambda: self.store.release_intent(intent, self.clock.now()))
-
-    def _tried(self, write: Callable[[], Answer]) -> Answer:
-        for pause in _PAUSES:
-            try:
-                return write()
-            except StorageUnavailable:
-                self.sleep(pause)
-        return write()
+            despite_outage(lambda: self.store.release_intent(intent, self.clock.now()), self.sleep)
