@@ -43,7 +43,7 @@ def generation_page_view(page: GenerationPage) -> dict[str, Any]:
 
 def estimate_view(estimated: float, budget: float | None, spending: Spending | None) -> dict[str, Any]:
     """crun's estimate in credits, and what is left of the client's budget of this UTC day, if it has one."""
-    left = None if budget is None or spending is None else max(0.0, budget - spending.committed)
+    left = None if budget is None or spending is None else spending.left(budget)
     return {
         "estimated_credits": estimated,
         "budget": None if left is None else {"daily_credits": budget, "left": left},

@@ -304,6 +304,10 @@ class Spending:
         """What counts against a budget."""
         return self.spent + self.reserved
 
+    def left(self, budget: float) -> float:
+        """What is left of a budget for the day."""
+        return max(0.0, budget - self.committed)
+
 
 @dataclass(frozen=True, slots=True)
 class GenerationFilter:

@@ -61,7 +61,7 @@ class GetTask:
             raise GenerationDisabled
         budget = budget_of(caller, self.daily_credits)
         if budget is not None:
-            return max(0.0, budget - self.generations.spending(caller.client_id, self.clock.now()).committed)
+            return self.generations.spending(caller.client_id, self.clock.now()).left(budget)
         if not caller.sees_balance:
             raise GenerationDisabled("The balance is not shown to this client")
         return self.retry(self.account, self.clock.now() + _TRIES_SECONDS, ambiguous=True)

@@ -116,7 +116,7 @@ class RelayTask:
             lambda: self.store.estimate(caller, body, origin, correlation_id), until, ambiguous=True
         )
         if budget is not None and spending is not None:
-            left = max(0.0, budget - spending.committed)
+            left = spending.left(budget)
             return TaskEstimate(estimated, left, estimated <= left)
         left = self.retry(self.account, until, ambiguous=True)
         return TaskEstimate(estimated, left if caller.sees_balance else None, estimated <= left)
