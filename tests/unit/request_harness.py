@@ -22,9 +22,10 @@ from likeness.domain.session import Consent, Session
 from likeness.domain.terms import TermsPolicy
 from likeness.errors import StorageUnavailable, UpstreamError
 from likeness.steps.generations.cancel_generation import CancelGeneration
-from likeness.steps.generations.create_generation import CreateGeneration, Origin
+from likeness.steps.generations.create_generation import CreateGeneration
 from likeness.steps.generations.get_generation import GetGeneration
 from likeness.steps.generations.guard import Guard, Guarded
+from likeness.steps.generations.store_generation import Origin, StoreGeneration
 from tests.unit.fakes import FakeClock, FakeWorkflows
 from tests.unit.generation_harness import FakeCrunTasks, FakeMediaFiles
 from tests.unit.step_harness import TABLE, StepHarness
@@ -146,11 +147,12 @@ class RequestHarness:
         return self.guard(caller, model, content, purpose, ORIGIN.hosts)
 
     @property
+    def storing(self) -> StoreGeneration:
+        return StoreGeneration(self.generations, self.guard, self.crun, self.clock, self.daily_credits)
+
+    @property
     def create(self) -> CreateGeneration:
-        return CreateGeneration(
-            self.generations, self.guard, self.crun, self.workflows, self.clock, self.url_of, self.is_enabled,
-            self.daily_credits, self.unstarted.append,
-        )  # fmt: skip
+        return CreateGeneration(self.storing, self.workflows, self.url_of, self.is_enabled, self.unstarted.append)
 
     def make(self, content: dict[str, Any], key: str | None = None, caller: Caller = ACME, **body: Any) -> Any:
         made = NewGeneration(**({"model": R2V, "input": content} | body))

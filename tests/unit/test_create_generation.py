@@ -32,7 +32,7 @@ from likeness.errors import (
     UpstreamAmbiguous,
     UpstreamRefused,
 )
-from likeness.steps.generations.create_generation import body_digest
+from likeness.steps.generations.store_generation import body_digest
 from tests.unit.request_harness import (
     ACME,
     GIVEN_AT,
@@ -188,7 +188,8 @@ def test_twenty_parallel_requests_make_one_generation_and_one_execution(harness:
     caller = client("parallel", daily_credits=1000.0)
     face = owned(harness, caller)
     body = NewGeneration(model=R2V, input=images(face))
-    step = replace(harness.create, generations=Simultaneous(harness.generations, 20))
+    rows = Simultaneous(harness.generations, 20)
+    step = replace(harness.create, store=replace(harness.storing, generations=rows))
     with ThreadPoolExecutor(20) as pool:
         views = [each.result(60) for each in [pool.submit(step, caller, "once", body, ORIGIN) for _ in range(20)]]
     assert len({each["id"] for each in views}) == 1
@@ -238,7 +239,8 @@ def test_a_person_cannot_make_a_video(harness: RequestHarness) -> None:
 
 
 def overtaken(harness: RequestHarness, change: Any, content: dict[str, Any], caller: Caller = ACME) -> Any:
-    step = replace(harness.create, generations=Overtaken(harness.generations, "create", change))
+    rows = Overtaken(harness.generations, "create", change)
+    step = replace(harness.create, store=replace(harness.storing, generations=rows))
     with pytest.raises((Conflict, BudgetExhausted)) as caught:
         step(caller, f"overtaken-{id(change)}", NewGeneration(model=R2V, input=content), ORIGIN)
     return caught.value

@@ -86,9 +86,8 @@ class Routes:
     @property
     def relay(self) -> RelayTask:
         at = self.harness
-        store = StoreGeneration(at.generations, at.guard, at.crun, at.clock, at.daily_credits)
         return RelayTask(
-            store, self.broken or at.generations, self.step(), lambda: self.account(), at.workflows, self.retry,
+            at.storing, self.broken or at.generations, self.step(), lambda: self.account(), at.workflows, self.retry,
             at.clock, at.is_enabled, self.private, at.unstarted.append,
         )  # fmt: skip
 

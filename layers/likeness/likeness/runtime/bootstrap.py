@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from likeness.steps.files.retry_asset import RetryAsset
     from likeness.steps.files.submit_asset import SubmitAsset
     from likeness.steps.generations.cancel_generation import CancelGeneration
-    from likeness.steps.generations.create_generation import CreateGeneration, Origin
+    from likeness.steps.generations.create_generation import CreateGeneration
     from likeness.steps.generations.create_task import CreateTask
     from likeness.steps.generations.erase_generations import EraseGenerations
     from likeness.steps.generations.get_generation import GetGeneration
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from likeness.steps.generations.receive_task import ReceiveTask
     from likeness.steps.generations.reconcile_generations import ReconcileGenerations
     from likeness.steps.generations.save_media import SaveMedia
+    from likeness.steps.generations.store_generation import Origin, StoreGeneration
     from likeness.steps.generations.task_action import TaskPolicy
     from likeness.steps.notifications.manage_integration import ManageIntegration
     from likeness.steps.notifications.publish_changes import PublishChanges
@@ -279,16 +280,18 @@ def create_generation() -> CreateGeneration:
     from likeness.steps.generations.create_generation import CreateGeneration
 
     return CreateGeneration(
-        _generations(),
-        _guard(),
-        _crun_tasks("interactive"),
+        _store_generation(_generations(), _crun_tasks("interactive")),
         _generation_workflows(),
-        SystemClock(),
         _media_url(),
         text("GENERATION") == "on",
-        number("GENERATION_DAILY_CREDITS"),
         report,
     )
+
+
+def _store_generation(generations: DynamoGenerations, crun: CrunTasksClient) -> StoreGeneration:
+    from likeness.steps.generations.store_generation import StoreGeneration
+
+    return StoreGeneration(generations, _guard(), crun, SystemClock(), number("GENERATION_DAILY_CREDITS"))
 
 
 def get_generation() -> GetGeneration:
@@ -308,7 +311,7 @@ def cancel_generation() -> CancelGeneration:
 def origin() -> Callable[[Mapping[str, Any]], Origin]:
     """A function that returns the URL and the names of this API for a request's event (see runtime/request.py)."""
     from likeness.runtime.request import base_url, own_hosts
-    from likeness.steps.generations.create_generation import Origin
+    from likeness.steps.generations.store_generation import Origin
 
     configured = text("PUBLIC_BASE_URL", may_be_empty=True)
     return lambda event: Origin(base_url(event, configured), own_hosts(event, configured))
@@ -433,12 +436,11 @@ def relay_task() -> RelayTask:
     """The step of functions/relay_task. The interactive lane, because a caller waits."""
     from likeness.steps.crun_routes.relay_task import RelayTask
     from likeness.steps.generations.create_task import CreateTask
-    from likeness.steps.generations.store_generation import StoreGeneration
 
     generations, crun, clock = _generations(), _crun_tasks("interactive"), SystemClock()
     create = CreateTask(generations, crun, _signing_keys(), clock, _task_policy(), time.sleep, for_caller=True)
     return RelayTask(
-        StoreGeneration(generations, _guard(), crun, clock, number("GENERATION_DAILY_CREDITS")),
+        _store_generation(generations, crun),
         generations,
         create,
         crun.balance,

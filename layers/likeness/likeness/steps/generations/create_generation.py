@@ -14,18 +14,14 @@ from likeness.contracts.generation_views import estimate_view, generation_view
 from likeness.domain.generation import GenerationStatus, generation_id
 from likeness.errors import Conflict, GenerationDisabled, InvalidRequest, StorageUnavailable
 from likeness.steps.generations.executions import start
-from likeness.steps.generations.store_generation import Origin as Origin  # callers know both from here
-from likeness.steps.generations.store_generation import StoreGeneration
-from likeness.steps.generations.store_generation import body_digest as body_digest
+from likeness.steps.generations.store_generation import body_digest
 
 if TYPE_CHECKING:
     from likeness.contracts.generation import NewGeneration
     from likeness.domain.caller import Caller
     from likeness.domain.generation import Media
-    from likeness.ports.generations import CrunTasks, GenerationStore
     from likeness.ports.onboarding import Workflows
-    from likeness.ports.system import Clock
-    from likeness.steps.generations.guard import Guard
+    from likeness.steps.generations.store_generation import Origin, StoreGeneration
 
 KEY_HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
@@ -35,18 +31,13 @@ LONGEST_KEY = 255
 class CreateGeneration:
     """Creates generations for a client.
 
-    ``daily_credits`` is the budget of clients whose key has none; 0 is no budget. ``url_of`` returns the URL of saved
-    media. ``unstarted(error)`` reports an execution that could not be started.
+    ``url_of`` returns the URL of saved media. ``unstarted(error)`` reports an execution that could not be started.
     """
 
-    generations: GenerationStore
-    guard: Guard
-    crun: CrunTasks
+    store: StoreGeneration
     workflows: Workflows
-    clock: Clock
     url_of: Callable[[Media], str]
     is_enabled: bool
-    daily_credits: float = 0.0
     unstarted: Callable[[StorageUnavailable], None] = lambda _: None
 
     def __call__(
@@ -65,9 +56,9 @@ class CreateGeneration:
         """
         self._require_enabled(caller)
         wanted, digest = generation_id(caller.client_id, _required(key)), body_digest(body)
-        existing = self.generations.get(wanted)
+        existing = self.store.generations.get(wanted)
         if existing is None:
-            existing = self._store(caller, wanted, body, origin, correlation_id)
+            existing = self.store(caller, wanted, body, origin, correlation_id)
         if existing.body_sha256 != digest:
             raise Conflict("This Idempotency-Key was used with a different request body", code="idempotency_key_reused")
         if existing.status is GenerationStatus.QUEUED and existing.intended_at is None:
@@ -79,11 +70,7 @@ class CreateGeneration:
     ) -> dict[str, Any]:
         """Returns crun's estimate and what is left of the budget. Stores nothing. Raises as a creation does."""
         self._require_enabled(caller)
-        return estimate_view(*self._store.estimate(caller, body, origin, correlation_id))
-
-    @property
-    def _store(self) -> StoreGeneration:
-        return StoreGeneration(self.generations, self.guard, self.crun, self.clock, self.daily_credits)
+        return estimate_view(*self.store.estimate(caller, body, origin, correlation_id))
 
     def _require_enabled(self, caller: Caller) -> None:
         caller.require_client()
