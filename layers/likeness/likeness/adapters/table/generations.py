@@ -6,15 +6,13 @@ that these count once; a repetition by the caller finds what was stored.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from likeness.adapters.aws import CONFLICT_SECONDS, despite_conflicts, get_items, translated, update_item
+from likeness.adapters.table.cursors import cursor_after, position_of
 from likeness.adapters.table.dynamodb import NOT_DECLINED, PERMITTED, write_and_count
 from likeness.adapters.table.generation_items import (
     GENERATION,
@@ -57,7 +55,7 @@ from likeness.domain.generation import (
     UsePage,
 )
 from likeness.domain.session import SessionStatus
-from likeness.errors import ConditionFailed, InvalidRequest
+from likeness.errors import ConditionFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -311,7 +309,7 @@ class DynamoGenerations:
     ) -> GenerationPage:
         """See the port. The list contains ids, and the generations are read for each page."""
         is_filtered = wanted != GenerationFilter()
-        after = _position(cursor)
+        after = position_of(cursor, _PLACE)
         found: list[tuple[str, Generation]] = []
         for _ in range(_PAGES_PER_CALL):
             rows, after = self._page(
@@ -324,7 +322,7 @@ class DynamoGenerations:
         rest = after
         if len(found) > limit or (len(found) == limit and after):
             rest = found[limit - 1][0]
-        return GenerationPage([each for _, each in found[:limit]], _cursor(rest))
+        return GenerationPage([each for _, each in found[:limit]], cursor_after(rest))
 
     def _at(self, places: Sequence[str]) -> list[tuple[str, Generation]]:
         """Returns the generations at these places of a list, with the place, in the same order."""
@@ -333,8 +331,8 @@ class DynamoGenerations:
 
     def list_uses(self, session_id: str, *, limit: int, cursor: str | None = None, since: float = 0.0) -> UsePage:
         """See the port. Raises InvalidRequest for a cursor that is not valid."""
-        rows, after = self._page(uses_partition(session_id), _position(cursor), limit, instant(since))
-        return UsePage([use_from(each) for each in rows], _cursor(after))
+        rows, after = self._page(uses_partition(session_id), position_of(cursor, _PLACE), limit, instant(since))
+        return UsePage([use_from(each) for each in rows], cursor_after(after))
 
     def load_assets(self, places: Sequence[Place]) -> tuple[dict[str, Session], dict[str, Asset]]:
         """See the port."""
@@ -504,21 +502,3 @@ def _matches(generation: Generation, wanted: GenerationFilter) -> bool:
     return wanted.status in (None, generation.status) and (
         wanted.session_id is None or wanted.session_id in generation.session_ids
     )
-
-
-def _cursor(place: str | None) -> str | None:
-    """Returns what continues after a place. It is opaque to the caller, and shows nothing of another client."""
-    return None if place is None else base64.urlsafe_b64encode(json.dumps([place]).encode()).decode()
-
-
-def _position(cursor: str | None) -> str | None:
-    """Returns the place after which a page begins. Raises InvalidRequest."""
-    if not cursor:
-        return None
-    try:
-        (place,) = json.loads(base64.urlsafe_b64decode(cursor))
-        if not (isinstance(place, str) and _PLACE.fullmatch(place)):
-            raise ValueError
-    except (ValueError, TypeError, RecursionError, binascii.Error):
-        raise InvalidRequest("cursor: not valid", field="cursor") from None
-    return place

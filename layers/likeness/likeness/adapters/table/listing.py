@@ -6,17 +6,14 @@ index is read from the newest session on.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from typing import TYPE_CHECKING
 
 from likeness.adapters.aws import get_items, translated
+from likeness.adapters.table.cursors import cursor_after, position_of
 from likeness.adapters.table.items import UPSTREAM_ID, Item, encode, session_from, session_key
 from likeness.adapters.table.upstream_ids import is_asset
 from likeness.domain.ids import ASSET_ID, SESSION_ID, bare, milliseconds_of, ulid_before
 from likeness.domain.session import Session, SessionFilter, SessionPage
-from likeness.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -44,8 +41,9 @@ def list_sessions(
     The cursor only says where to continue. It is opaque to the caller, and shows nothing of another client.
     """
     oldest, newest = wanted.oldest or _FIRST, wanted.newest or _LAST
-    after = _position(cursor)
-    if after is not None:
+    position = position_of(cursor, SESSION_ID)
+    if position is not None:
+        after = bare(position)
         if after == _FIRST:
             return SessionPage([], None)
         newest = min(newest, ulid_before(after))
@@ -144,18 +142,4 @@ def _page(sessions: list[Session], rest: str | None, examined: int) -> SessionPa
     """Returns a page that ends at the session ``rest``, None at the end of the list."""
     if rest is None:
         return SessionPage(sessions, None, examined)
-    cursor = base64.urlsafe_b64encode(json.dumps([rest]).encode()).decode()
-    return SessionPage(sessions, cursor, examined, milliseconds_of(bare(rest)) / 1000)
-
-
-def _position(cursor: str | None) -> str | None:
-    """Returns the ULID after which a page begins. Raises InvalidRequest."""
-    if not cursor:
-        return None
-    try:
-        (session_id,) = json.loads(base64.urlsafe_b64decode(cursor))
-        if not (isinstance(session_id, str) and SESSION_ID.fullmatch(session_id)):
-            raise ValueError
-    except (ValueError, TypeError, RecursionError, binascii.Error):
-        raise InvalidRequest("cursor: not valid", field="cursor") from None
-    return bare(session_id)
+    return SessionPage(sessions, cursor_after(rest), examined, milliseconds_of(bare(rest)) / 1000)
