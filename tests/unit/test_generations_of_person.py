@@ -125,14 +125,16 @@ def test_a_withdrawal_lists_the_generations_that_crun_may_be_making(studio: Stud
         studio.intended(shown)
 
 
-def test_one_that_runs_again_after_it_was_uncertain_is_in_flight(studio: Studio) -> None:
+def test_one_that_is_uncertain_is_in_flight_whether_crun_has_named_its_task_or_not(studio: Studio) -> None:
     session, shown = studio.person()
-    uncertain = studio.ended(studio.intended(shown), GenerationStatus.UNCERTAIN, error=Problem("task_unknown", "x"))
-    studio.ended(studio.intended(shown), GenerationStatus.UNCERTAIN, error=Problem("task_unknown", "x"))
+    unknown = studio.ended(studio.intended(shown), GenerationStatus.UNCERTAIN, error=Problem("task_unknown", "x"))
+    adopted = studio.ended(studio.intended(shown), GenerationStatus.UNCERTAIN, error=Problem("task_unknown", "x"))
     studio.at.clock.at += 60
-    studio.generations.record_task(uncertain, "task-adopted", studio.at.clock.now())
+    studio.generations.record_task(adopted, "task-adopted", studio.at.clock.now())
     studio.at.clock.at += 60
-    assert studio.withdraw(session) == [{"type": "generation", "id": uncertain.id}]
+    listed = studio.withdraw(session)
+    assert {each["id"] for each in listed} == {unknown.id, adopted.id}
+    assert len(listed) == 2
 
 
 def test_an_outcome_between_the_withdrawal_and_the_list_is_in_flight(studio: Studio) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from likeness.domain.generation import LONGEST_DEADLINE_SECONDS, Generation, UseEntry
+from likeness.domain.generation import LONGEST_DEADLINE_SECONDS, Generation, GenerationStatus, UseEntry
 from likeness.ports.generations import GenerationStore
 
 _ROWS_PER_PAGE = 100
@@ -13,8 +13,8 @@ _LATENESS_SECONDS = 86_400.0
 def list_in_flight(generations: GenerationStore, session_id: str, at: float) -> list[str]:
     """Returns the ids of the generations that crun may have been making at ``at`` (epoch seconds), newest first.
 
-    Those are the generations with an intent or a task, and without an outcome by then. ``at`` is the withdrawal: no
-    further intent follows it.
+    Those are the generations with an intent or a task, and without an outcome by then. An uncertain one is among them:
+    crun may have its task, and a callback can still name it. ``at`` is the withdrawal: no further intent follows it.
     """
     found: list[str] = []
     since = max(0.0, at - LONGEST_DEADLINE_SECONDS - _LATENESS_SECONDS)
@@ -29,10 +29,10 @@ def list_in_flight(generations: GenerationStore, session_id: str, at: float) -> 
 
 
 def _may_be_open(use: UseEntry, at: float) -> bool:
-    # One that was uncertain may run again: the ledger has its outcome until the next one.
-    return use.outcome in (None, "uncertain") or (use.ended_at is not None and use.ended_at >= at)
+    return use.outcome in (None, GenerationStatus.UNCERTAIN) or (use.ended_at is not None and use.ended_at >= at)
 
 
 def _was_at_crun(generation: Generation, at: float) -> bool:
-    is_open = not generation.is_over or (generation.ended_at is not None and generation.ended_at >= at)
-    return is_open and (generation.intended_at is not None or generation.task_id is not None)
+    is_open = not generation.is_over or generation.status is GenerationStatus.UNCERTAIN
+    ended_later = generation.ended_at is not None and generation.ended_at >= at
+    return (is_open or ended_later) and (generation.intended_at is not None or generation.task_id is not None)
