@@ -1,15 +1,17 @@
-"""moto's DynamoDB in less time: the same answers from the same code, which does no work twice.
+"""moto's DynamoDB in less time, and one write after the other: the same answers from the same code.
 
 moto copies items down to the last scalar and, for a transaction, whole tables; it sizes every attribute of an item for
 each attribute that is set, looks for a partition in all items of a table, and parses and copies the same expressions
-several times for each request.
+several times for each request. A transaction that fails puts back the tables that it copied at its start: without
+turns it would undo what other threads wrote meanwhile, which DynamoDB never does.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -31,6 +33,7 @@ _equal, _hash = DynamoType.__eq__, DynamoType.__hash__
 _to_plain = utilities.dynamo_to_dict
 _parse, _query = ConditionExpressionParser.parse, Table.query
 _transact = DynamoDBBackend.transact_write_items
+_WRITES = ("put_item", "update_item", "delete_item")
 
 #: The largest item that moto takes, in bytes.
 _MAX_BYTES = 405_000
@@ -82,6 +85,20 @@ def _quick_item(self: Item, hash_key: DynamoType, range_key: DynamoType | None, 
         dict.__setitem__(self.attrs, name, DynamoType(value))
     if self.size() > _MAX_BYTES:
         raise ItemSizeTooLarge
+
+
+# -- writes -------------------------------------------------------------------------------------------------------
+
+_turn = threading.RLock()
+
+
+def _in_turn(write: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(write)
+    def written(*args: Any, **options: Any) -> Any:
+        with _turn:
+            return write(*args, **options)
+
+    return written
 
 
 # -- tables -------------------------------------------------------------------------------------------------------
@@ -222,7 +239,8 @@ QUICK: tuple[tuple[Any, str, Any], ...] = (
     (utilities, "dynamo_to_dict", _quick_plain),
     (responses, "dynamo_to_dict", _quick_plain),
     (Item, "__init__", _quick_item),
-    (DynamoDBBackend, "transact_write_items", _quick_transact),
+    (DynamoDBBackend, "transact_write_items", _in_turn(_quick_transact)),
+    *((DynamoDBBackend, name, _in_turn(getattr(DynamoDBBackend, name))) for name in _WRITES),
     (Table, "__deepcopy__", _quick_copy_of_table),
     (Table, "query", _quick_query),
     (_Node, "__deepcopy__", _quick_copy_of_node),

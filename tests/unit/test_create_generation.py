@@ -167,18 +167,14 @@ def test_two_clients_can_use_the_same_key(harness: RequestHarness) -> None:
 
 
 class Simultaneous:
-    """The rows, for requests that have all passed the check before the first of them writes.
-
-    moto does not isolate transactions from each other, as DynamoDB does, so they take turns.
-    """
+    """The rows, for requests that have all passed the check before the first of them writes."""
 
     def __init__(self, rows: DynamoGenerations, requests: int) -> None:
-        self._rows, self._all_checked, self._turn = rows, threading.Barrier(requests), threading.Lock()
+        self._rows, self._all_checked = rows, threading.Barrier(requests)
 
     def create(self, generation: Generation, budget: float | None) -> None:
         self._all_checked.wait(30)
-        with self._turn:
-            self._rows.create(generation, budget)
+        self._rows.create(generation, budget)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._rows, name)
