@@ -28,9 +28,10 @@ IDS = {
 }  # fmt: skip
 #: What the functions add: ids, codes, numbers, and what an export counted.
 FACTS = IDS | {
-    "asset", "assets", "call", "client_key", "code", "consent", "consent_text", "crun_asset_id", "export", "failed",
-    "left_out", "lost", "next", "outcome", "parts", "receipt", "reconciled", "resubmissions", "seconds", "session",
-    "sessions", "source", "status", "there", "tombstone", "try", "type", "upstream_code", "wait_seconds",
+    "asset", "assets", "call", "client_key", "code", "consent", "consent_text", "crun_asset_id", "earlier_asset_id",
+    "export", "failed", "generation", "generations", "left_out", "lost", "next", "outcome", "parts", "receipt",
+    "reconciled", "resubmissions", "seconds", "session", "sessions", "source", "status", "there", "tombstone", "try",
+    "type", "upstream_code", "use", "wait_seconds",
 }  # fmt: skip
 MESSAGES = {
     "asset erased", "asset fetched", "asset submitted", "assets claimed", "assets polled", "assets rechecked",
