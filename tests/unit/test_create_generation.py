@@ -27,11 +27,13 @@ from likeness.errors import (
     Conflict,
     Forbidden,
     GenerationDisabled,
+    InputRejected,
     InvalidRequest,
     RateLimited,
     UpstreamAmbiguous,
     UpstreamRefused,
 )
+from likeness.runtime.problems import problem
 from likeness.steps.generations.store_generation import body_digest
 from tests.unit.request_harness import (
     ACME,
@@ -315,7 +317,23 @@ def test_an_estimate_stores_nothing_and_checks_the_same(harness: RequestHarness)
         harness.create.estimate(caller, NewGeneration(model=R2V, input=images("asset://asset-of-nobody")), ORIGIN)
 
 
-@pytest.mark.parametrize("error", [RateLimited(), UpstreamAmbiguous(), UpstreamRefused(422, errors=["duration: 5"])])
+def test_an_input_that_crun_rejects_is_the_callers_to_change(harness: RequestHarness) -> None:
+    caller = client("mistaken", daily_credits=100.0)
+    for make in (
+        lambda: harness.make({"prompt": "a walk"}, "mistaken", caller),
+        lambda: harness.create.estimate(caller, NewGeneration(model=R2V, input={"prompt": "a walk"}), ORIGIN),
+    ):
+        harness.crun.errors.append(UpstreamRefused(422, errors=["duration: at most 15"]))
+        with pytest.raises(InputRejected) as caught:
+            make()
+        shown = problem(caught.value)
+        assert shown["statusCode"] == 400
+        body = json.loads(shown["body"])
+        assert (body["code"], body["field"]) == ("upstream_rejected", "input")
+        assert body["upstream_errors"] == ["duration: at most 15"]
+
+
+@pytest.mark.parametrize("error", [RateLimited(), UpstreamAmbiguous(), UpstreamRefused(404)])
 def test_without_an_estimate_nothing_is_stored(harness: RequestHarness, error: Any) -> None:
     caller = client("unlucky", daily_credits=100.0)
     harness.crun.errors.append(error)

@@ -14,6 +14,7 @@ LikenessError
 │   └── TooManyAttempts             429
 ├── UpstreamError                   a request to crun failed
 │   ├── UpstreamRefused             crun refused it; a retry does not help
+│   │   ├── InputRejected           400, crun refused to estimate the caller's input, and lists its errors
 │   │   └── TaskRefused             crun refused to create a task; the message is crun's
 │   ├── UpstreamDeferred            crun did not process it; retry later
 │   │   └── RateLimited             429, a rate limit is reached; retry later
@@ -199,6 +200,15 @@ class UpstreamRefused(UpstreamError):
         self.status, self.code, self.title = status, code, title
         self.detail = detail
         self.errors = tuple(errors)
+
+
+class InputRejected(UpstreamRefused):
+    """When crun refused to estimate a generation (422). The caller has to change the input."""
+
+    def __init__(self, errors: Sequence[str] = ()) -> None:
+        super().__init__(422, errors=errors)
+        self.status, self.title, self.field = 400, "crun rejected the input", "input"
+        self.message = self.title
 
 
 class TaskRefused(UpstreamRefused):

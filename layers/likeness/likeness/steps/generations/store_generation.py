@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from likeness.domain.generation import Generation, GenerationStatus
-from likeness.errors import BudgetExhausted, ConditionFailed, Conflict
+from likeness.errors import BudgetExhausted, ConditionFailed, Conflict, InputRejected, UpstreamRefused
 
 if TYPE_CHECKING:
     from likeness.contracts.generation import NewGeneration
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from likeness.domain.generation import Spending
     from likeness.ports.generations import CrunTasks, GenerationStore
     from likeness.ports.system import Clock
-    from likeness.steps.generations.guard import Guard
+    from likeness.steps.generations.guard import Guard, Guarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,14 @@ class StoreGeneration:
         """Returns the new generation with the id ``wanted``, or the one that another request stored at the same time.
 
         ``drop_in``: crun's own route was called, and ``callback_url`` is its caller's. Raises InvalidRequest,
-        AssetNotFound, BudgetExhausted, UpstreamError for the estimate, and Conflict: for a use that is not permitted,
-        and for something that has changed at the same time.
+        AssetNotFound, BudgetExhausted, UpstreamError for the estimate (InputRejected for crun's 422), and Conflict: for
+        a use that is not permitted, and for something that has changed at the same time.
         """
         guarded = self.guard(caller, body.model, body.input, body.purpose, origin.hosts)
         budget = budget_of(caller, self.daily_credits)
         reserved = 0.0
         if budget is not None:
-            reserved = self.crun.estimate(body.model, guarded.content, correlation_id, caller.client_id)
+            reserved = self._estimate(caller, body, guarded, correlation_id)
         now, sent, given = self.clock.now(), canonical(guarded.content), canonical(body.input)
         generation = Generation(
             id=wanted,
@@ -97,10 +97,18 @@ class StoreGeneration:
         Stores nothing. Raises as a creation does.
         """
         guarded = self.guard(caller, body.model, body.input, body.purpose, origin.hosts)
-        estimated = self.crun.estimate(body.model, guarded.content, correlation_id, caller.client_id)
+        estimated = self._estimate(caller, body, guarded, correlation_id)
         budget = budget_of(caller, self.daily_credits)
         spending = None if budget is None else self.generations.spending(caller.client_id, self.clock.now())
         return estimated, budget, spending
+
+    def _estimate(self, caller: Caller, body: NewGeneration, guarded: Guarded, correlation_id: str | None) -> float:
+        try:
+            return self.crun.estimate(body.model, guarded.content, correlation_id, caller.client_id)
+        except UpstreamRefused as refusal:
+            if refusal.upstream_code != 422:
+                raise
+            raise InputRejected(refusal.errors) from None
 
     def _stored_by_another(
         self,
