@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from likeness.contracts.views import iso
 from likeness.domain.deletions import DeletionRequest, DeletionStatus
 from likeness.runtime.system import SystemClock
+from ops.arguments import Matching, as_json
 from ops.erasures import Entry, Erasures, OvertakenRecord, RefusedRecord, ids_in, letter
 from ops.stack import Stack, reach, with_stack
 
@@ -24,7 +25,11 @@ _DAY_SECONDS = 86_400
 _DAYS_TO_DELETE = 30
 #: A later day is probably a typing error.
 _LONGEST_DAYS = 10 * 366
-_TICKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._#/-]{0,63}")
+_TICKET = Matching(
+    "number",
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9._#/-]{0,63}"),
+    "a ticket is 1 to 64 letters, digits and . _ # / - (no names, no addresses)",
+)
 
 
 class _Day(click.ParamType):
@@ -54,21 +59,9 @@ class _Day(click.ParamType):
         return start
 
 
-class _Ticket(click.ParamType):
-    name = "number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not _TICKET.fullmatch(str(value)):
-            self.fail("a ticket is 1 to 64 letters, digits and . _ # / - (no names, no addresses)", param, ctx)
-        return str(value)
-
-
 _ids = click.argument("ids", nargs=-1)
 _at = click.option("--at", type=_Day(past=True), help="The day on which it happened, in UTC.  [default: now]")
-_ticket = click.option(
-    "--ticket", type=_Ticket(), help="The number of crun's message. Clients see it in the tombstone."
-)
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_ticket = click.option("--ticket", type=_TICKET, help="The number of crun's message. Clients see it in the tombstone.")
 
 
 @click.group()
@@ -83,7 +76,7 @@ def erasure() -> None:
 @erasure.command("list")
 @click.option("--client-id", help="Only those of this client.")
 @click.option("--status", type=click.Choice([each.value for each in DeletionStatus]), help="Filter by this status.")
-@_as_json
+@as_json
 @with_stack
 def list_requests(
     client_id: str | None, status: str | None, as_json: bool, stack_name: str, state_file: Path | None

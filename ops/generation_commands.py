@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
-from likeness.domain.generation import GENERATION_ID, GenerationFilter, GenerationStatus
+from likeness.domain.generation import GenerationFilter, GenerationStatus
+from ops.arguments import GENERATION, SESSION, as_json
 from ops.facts import lines
 from ops.generations import Generations
-from ops.session_commands import SessionId
 from ops.stack import reach, with_stack
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-class GenerationId(click.ParamType):
-    """The id of a generation, as an argument of a command."""
-
-    name = "generation_id"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not GENERATION_ID.fullmatch(str(value)):
-            self.fail("a generation's id is gen_ and 26 capital letters and digits", param, ctx)
-        return str(value)
 
 
 def _generations(stack_name: str, state_file: Path | None) -> Generations:
@@ -40,12 +26,10 @@ def generation() -> None:
 @generation.command("list")
 @click.option("--client-id", help="The client of the generations. [default: every client, or that of --session]")
 @click.option("--status", type=click.Choice([each.value for each in GenerationStatus]), help="Filter by this status.")
-@click.option(
-    "--session", "session_id", type=SessionId(), help="Only generations that show the person of this session."
-)
+@click.option("--session", "session_id", type=SESSION, help="Only generations that show the person of this session.")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
 @click.option("--cursor", help="The cursor of an earlier listing of a client, which this one continues.")
-@_as_json
+@as_json
 @with_stack
 def list_generations(
     client_id: str | None,
@@ -79,8 +63,8 @@ def list_generations(
 
 
 @generation.command()
-@click.argument("generation_id", type=GenerationId())
-@_as_json
+@click.argument("generation_id", type=GENERATION)
+@as_json
 @with_stack
 def show(generation_id: str, as_json: bool, stack_name: str, state_file: Path | None) -> None:
     """Show the state of a generation: its task at crun, people, files, executions, error."""

@@ -16,8 +16,8 @@ import requests
 from likeness_client import Client
 from likeness_client.errors import CredentialError, LikenessError
 from likeness_client.transport import Retry, Transport
+from ops.arguments import SESSION
 from ops.invites import Invited, UnfitFile, invite, read_people, write_links
-from ops.session_commands import SessionId
 from ops.stack import api_url, with_stack
 
 URL_VARIABLE = "LIKENESS_API_URL"
@@ -113,7 +113,7 @@ def _invite_all(people: Path, result: Path, overwrite: bool, where: tuple[Any, .
 
 
 @invite_people.command()
-@click.argument("session_id", type=SessionId())
+@click.argument("session_id", type=SESSION)
 @_with_api
 def renew(session_id: str, **where: Any) -> None:
     """Create a new invite link and print it once. Earlier links stop working."""
@@ -121,7 +121,7 @@ def renew(session_id: str, **where: Any) -> None:
 
 
 @invite_people.command()
-@click.argument("session_id", type=SessionId())
+@click.argument("session_id", type=SESSION)
 @_with_api
 def revoke(session_id: str, **where: Any) -> None:
     """Revoke the invite link without a new one. Can be repeated."""

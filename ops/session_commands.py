@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
-from likeness.domain.ids import ASSET_ID, SESSION_ID
 from likeness.domain.receipt import Holder
 from likeness.domain.session import SessionStatus
+from ops.arguments import ASSET, SESSION, as_json
 from ops.facts import lines
 from ops.sessions import Sessions
 from ops.stack import reach, with_stack
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-class SessionId(click.ParamType):
-    """The id of a session, as an argument of a command."""
-
-    name = "session_id"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not SESSION_ID.fullmatch(str(value)):
-            self.fail("a session's id is ses_ and 26 capital letters and digits", param, ctx)
-        return str(value)
-
-
-class _AssetId(click.ParamType):
-    name = "asset_id"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not ASSET_ID.fullmatch(str(value)):
-            self.fail("an asset's id is ast_ and 26 capital letters and digits", param, ctx)
-        return str(value)
 
 
 def _sessions(stack_name: str, state_file: Path | None) -> Sessions:
@@ -52,7 +29,7 @@ def session() -> None:
 @click.option("--status", type=click.Choice([each.value for each in SessionStatus]), help="Filter by this status.")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
 @click.option("--cursor", help="The cursor of an earlier listing, which this one continues.")
-@_as_json
+@as_json
 @with_stack
 def list_sessions(
     client_id: str,
@@ -78,9 +55,9 @@ def list_sessions(
 
 
 @session.command()
-@click.argument("session_id", type=SessionId())
+@click.argument("session_id", type=SESSION)
 @click.option("--dead-letters", is_flag=True, help="Also search the dead-letter queues for it.")
-@_as_json
+@as_json
 @with_stack
 def show(session_id: str, dead_letters: bool, as_json: bool, stack_name: str, state_file: Path | None) -> None:
     """Show the state of a session: attempts, executions, assets, errors."""
@@ -89,10 +66,10 @@ def show(session_id: str, dead_letters: bool, as_json: bool, stack_name: str, st
 
 
 @session.command()
-@click.argument("session_id", type=SessionId())
-@click.option("--asset", "asset_id", type=_AssetId(), help="Erase only this file.")
+@click.argument("session_id", type=SESSION)
+@click.option("--asset", "asset_id", type=ASSET, help="Erase only this file.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@_as_json
+@as_json
 @with_stack
 def erase(
     session_id: str, asset_id: str | None, yes: bool, as_json: bool, stack_name: str, state_file: Path | None
@@ -120,7 +97,7 @@ def erase(
 
 
 @session.command("revoke-receipt")
-@click.argument("session_id", type=SessionId())
+@click.argument("session_id", type=SESSION)
 @click.option("--holder", type=click.Choice([each.value for each in Holder]), default="person", show_default=True)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_stack
@@ -135,7 +112,7 @@ def revoke_receipt(session_id: str, holder: str, yes: bool, stack_name: str, sta
 
 
 @session.command()
-@click.argument("session_id", type=SessionId())
+@click.argument("session_id", type=SESSION)
 @click.option("--withdraw", is_flag=True, help="Withdraw the consent.")
 @click.option(
     "--by",
@@ -145,7 +122,7 @@ def revoke_receipt(session_id: str, holder: str, yes: bool, stack_name: str, sta
     help="Who withdraws it. After the person, only the person can give another consent.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@_as_json
+@as_json
 @with_stack
 def consent(
     session_id: str, withdraw: bool, by: str, yes: bool, as_json: bool, stack_name: str, state_file: Path | None

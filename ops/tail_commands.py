@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from likeness.adapters.table.dynamodb import DynamoStore
-from ops.session_commands import SessionId
+from ops.arguments import SESSION
 from ops.stack import reach, with_stack
 from ops.tail import Change, follow
 
@@ -18,7 +18,7 @@ _PAUSE_SECONDS = 2
 
 
 @click.command()
-@click.argument("session_id", type=SessionId())
+@click.argument("session_id", type=SESSION)
 @click.option(
     "--timeout", type=click.FloatRange(0, 86_400), default=3600, show_default=True, help="End after this many seconds."
 )
