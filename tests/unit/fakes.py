@@ -24,7 +24,6 @@ from likeness.ports.files import Downloads, Files
 from likeness.ports.notifications import EVENTS_PER_PUT, EventBus, WebhookPost, Webhooks
 from likeness.ports.onboarding import Workflows
 from likeness.ports.system import Clock, Queue, SigningKeys
-from likeness.steps.notifications.call_back import TaskCallback
 
 Answer = TypeVar("Answer")
 
@@ -343,9 +342,14 @@ class FakeWebhookPost:
         return self.answers.popleft() if self.answers else WebhookAnswer(204)
 
 
-def no_callback(generation_id: str) -> TaskCallback | None:
+class NoCallbacks:
     """Nobody wants to be called back."""
-    return None
+
+    def __call__(self, generation_id: str) -> None:
+        return None
+
+    def is_wanted(self, generation_id: str) -> bool:
+        return False
 
 
 @dataclass

@@ -39,7 +39,7 @@ from tests.aws import inventory, isolated_aws_environment, make_table
 from tests.event_schemas import SCHEMAS
 from tests.functions import cold_start, invoke
 from tests.template_file import ROOT, TEMPLATE
-from tests.unit.fakes import FakeClock, FakeQueue, FakeWebhookPost, FakeWebhooks, no_callback
+from tests.unit.fakes import FakeClock, FakeQueue, FakeWebhookPost, FakeWebhooks, NoCallbacks
 
 NOW = 1_800_000_000.0
 DEFAULT = Retries.of(
@@ -70,7 +70,7 @@ class Sending:
             FakeClock(NOW),
         )
         self.webhooks.add(*endpoints)
-        self.step = SendWebhooks(self.webhooks, self.queue, self.post, self.clock, DEFAULT, lambda: 0.0, no_callback)
+        self.step = SendWebhooks(self.webhooks, self.queue, self.post, self.clock, DEFAULT, lambda: 0.0, NoCallbacks())
 
     def deliver(self, tried: int = 1, to: str = "whe_1") -> Outcome:
         return self.step(Delivery(to, EVENT), tried)

@@ -45,7 +45,7 @@ from likeness.ports.notifications import Webhooks
 from likeness.steps.notifications.send_webhooks import RESUMPTION_SECONDS, Outcome, SendWebhooks
 from tests.aws import inventory
 from tests.template_file import RESOURCES, TEMPLATE
-from tests.unit.fakes import FakeClock, FakeQueue, FakeWebhookPost, FakeWebhooks, no_callback
+from tests.unit.fakes import FakeClock, FakeQueue, FakeWebhookPost, FakeWebhooks, NoCallbacks
 
 NOW = 1_800_000_000.0
 RETRIES = Retries.of(
@@ -78,7 +78,7 @@ class Sending:
             FakeClock(NOW),
         )
         self.webhooks.add(endpoint(**changes))
-        self.step = SendWebhooks(self.webhooks, self.queue, self.post, self.clock, RETRIES, lambda: 0.0, no_callback)
+        self.step = SendWebhooks(self.webhooks, self.queue, self.post, self.clock, RETRIES, lambda: 0.0, NoCallbacks())
 
     def deliver(self, number: int = 0, tried: int = 1) -> Outcome:
         return self.step(Delivery("whe_1", event(number)), tried)
@@ -412,7 +412,7 @@ class Simulation:
             dict[str, tuple[float, int | None]](),
         )
         self.webhooks.add(*endpoints)
-        self.step = SendWebhooks(self.webhooks, self, self._post, self.clock, RETRIES, lambda: 0.0, no_callback)
+        self.step = SendWebhooks(self.webhooks, self, self._post, self.clock, RETRIES, lambda: 0.0, NoCallbacks())
         self.accepted: list[tuple[float, str, str]] = []
         self.hidden = 0
         self._most, self._running = int(TEMPLATE["Parameters"]["BackgroundConcurrency"]["Default"]), 0

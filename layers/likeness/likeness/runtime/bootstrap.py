@@ -256,8 +256,15 @@ def _media_files() -> S3MediaFiles:
 
 
 def _media_url() -> Callable[[Media], str]:
-    files = _media_files()
-    return lambda media: files.url(media.key, media.content_type)
+    """Returns a function that presigns saved media. S3's client is made for the first: most responses have none."""
+    bucket = text("UPLOAD_BUCKET_NAME")
+
+    def url(media: Media) -> str:
+        from likeness.adapters.media_files import S3MediaFiles
+
+        return S3MediaFiles(client("s3"), bucket).url(media.key, media.content_type)
+
+    return url
 
 
 def _guard() -> Guard:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from likeness.contracts.drop_in_tasks import task_info
-from likeness.domain.generation import Media
+from likeness.domain.generation import Generation, Media
 from likeness.ports.generations import GenerationStore
 
 #: Like crun's callback, it has no signature: a receiver asks TaskInfo.
@@ -31,9 +31,17 @@ class CallBack:
 
     def __call__(self, generation_id: str) -> TaskCallback | None:
         """Returns the callback; None when nobody wants one, when it was erased, or while the task is running."""
+        generation = self._wanted(generation_id)
+        if generation is None or generation.callback_url is None:
+            return None
+        return TaskCallback(generation.callback_url, json.dumps(task_info(generation, self.url_of)))
+
+    def is_wanted(self, generation_id: str) -> bool:
+        """Returns whether there is one, without making it."""
+        return self._wanted(generation_id) is not None
+
+    def _wanted(self, generation_id: str) -> Generation | None:
         generation = self.generations.get(generation_id)
         if generation is None or not generation.is_over or generation.task_id is None:
             return None
-        if generation.callback_url is None:
-            return None
-        return TaskCallback(generation.callback_url, json.dumps(task_info(generation, self.url_of)))
+        return None if generation.callback_url is None else generation

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from likeness.contracts.webhooks import (
     TEST_EVENT,
@@ -59,12 +60,19 @@ class Outcome:
         yield common | {"type": message.type, "outcome": self.word, "status": self.status}
 
 
+class Callbacks(Protocol):
+    """The callbacks of tasks that are over."""
+
+    def __call__(self, generation_id: str) -> TaskCallback | None:
+        """Returns the callback; None when nobody wants one."""
+
+    def is_wanted(self, generation_id: str) -> bool:
+        """Returns whether there is one, without making it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SendWebhooks:
-    """Sends webhooks. ``chance()`` returns a random number from 0 to 1.
-
-    ``call_back(generation_id)`` returns the callback of a task that is over, None when nobody wants one.
-    """
+    """Sends webhooks. ``chance()`` returns a random number from 0 to 1."""
 
     webhooks: Webhooks
     queue: Queue
@@ -72,7 +80,7 @@ class SendWebhooks:
     clock: Clock
     retries: Retries
     chance: Callable[[], float]
-    call_back: Callable[[str], TaskCallback | None]
+    call_back: Callbacks
 
     def __call__(self, message: WebhookMessage, tried: int) -> Outcome:
         """Returns the outcome of attempt ``tried`` (from 1). Raises StorageUnavailable: see ``deferred``."""
@@ -104,7 +112,7 @@ class SendWebhooks:
             if each.takes(event.type):
                 self.queue.send(Delivery(each.id, event).to_json())
         ended = event.ended_generation
-        if ended is not None and self.call_back(ended) is not None:
+        if ended is not None and self.call_back.is_wanted(ended):
             self.queue.send(TaskOver(ended, event.client_id).to_json())
         return Outcome("fanned_out")
 
