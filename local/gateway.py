@@ -80,6 +80,10 @@ class Gateway(BaseHTTPRequestHandler):
             # The body is not read: on a kept-alive connection it would be parsed as the next request.
             return self._answer(refused, {"Connection": "close"}, b"")
         body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            # The client has ended. API Gateway forwards no part of a request either: an empty body can be a valid one.
+            self.close_connection = True
+            return None
         for prefix, (origin, path) in self.targets.items():
             if self.path == prefix or self.path.startswith((f"{prefix}/", f"{prefix}?")):
                 return self._forward(origin, path + self.path[len(prefix) :], body)

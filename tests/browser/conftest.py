@@ -178,6 +178,8 @@ def open_page(browser: Browser, stack: Stack) -> Iterator[OpenPage]:
     yield opened
     found = {index: each.unexpected() for index, each in enumerate(pages) if each.unexpected()}
     for context in contexts:
+        for page in context.pages:
+            page.unroute_all(behavior="ignoreErrors")  # a request of a page that polls may be on its way
         context.close()
     assert found == {}
 

@@ -79,6 +79,7 @@ def contract(api: Api) -> OpenApiSchema:
         made = {"model": "bytedance/seedance2-0-t2v", "input": {"prompt": f"walk {number}"}}
         assert api("POST", "/generations", json=made, headers={"Idempotency-Key": str(number)}).status_code == 202
     cursors = {path: api("GET", f"{path}?limit=1").json()["next_cursor"] for path in ("/sessions", "/generations")}
+    cursors["/sessions/{session_id}/uses"] = cursors["/generations"]
 
     period = parse_period(None, None, datetime.now(UTC).date())
 
@@ -119,7 +120,9 @@ def contract(api: Api) -> OpenApiSchema:
         for name in ("return_url", "callback_url"):
             url = str(body.get(name, "")) if isinstance(body, dict) else ""
             if url.startswith(("https://", "http://")[: 1 + (name == "callback_url")]) and len(url) <= 2048:
-                return body | {name: f"{api.stack.api_url.removesuffix('/v1')}/done"}
+                # Nothing listens there: a callback for a video would become a dead letter.
+                kept = context.operation.path not in GENERATION_ROUTES
+                return body | {name: f"{api.stack.api_url.removesuffix('/v1')}/done" if kept else None}
         return body
 
     return schema

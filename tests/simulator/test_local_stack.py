@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -107,7 +108,10 @@ def test_an_unknown_part_is_masked(path: str, expected: str) -> None:
 class Upstream(BaseHTTPRequestHandler):
     """Returns 201 for every request."""
 
+    received: ClassVar[list[str]] = []
+
     def do_POST(self) -> None:
+        self.received.append(self.path)
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(201)
         self.send_header("Content-Length", "0")
@@ -145,6 +149,17 @@ def test_each_request_is_one_line_with_method_path_status_and_milliseconds(
     assert (method, path, status, unit) == ("POST", f"/v1/sessions/{SESSION}/assets", "201", "ms")
     assert milliseconds.isdecimal()
     assert second.startswith("GET /*** 404 ")
+
+
+def test_a_request_whose_client_ended_in_the_middle_of_its_body_is_not_forwarded(origin: str) -> None:
+    for number, sent in enumerate((b"", b'{"a": 1'), start=1):
+        head = f"POST /v1/cut-{number} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", int(origin.rpartition(":")[2])), timeout=10) as client:
+            client.sendall(head.encode() + sent)
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(100) == b""
+    requests.post(f"{origin}/v1/whole", data=b'{"a": 1}', timeout=10)
+    assert [each for each in Upstream.received if each.startswith(("/cut", "/whole"))] == ["/whole"]
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------

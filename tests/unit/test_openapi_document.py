@@ -77,6 +77,7 @@ from likeness.errors import (
     BudgetExhausted,
     Conflict,
     Forbidden,
+    InputRejected,
     InvalidRequest,
     LikenessError,
     NotFound,
@@ -501,7 +502,7 @@ def _shown(schema: str) -> dict[str, dict[str, Any]]:
 def test_a_problem_of_the_examples_is_one_that_the_code_or_the_gateway_returns() -> None:
     # Each conflict has a different code.
     known = {(each.status, each.title, each.code if each.status != 409 else "") for each in _subclasses(LikenessError)}
-    refusals = [UpstreamRefused(code) for code in (401, 402, 403, 404, 422, 501, 505, 0)]
+    refusals = [InputRejected(), *(UpstreamRefused(code) for code in (401, 402, 403, 404, 422, 501, 505, 0))]
     known |= {(each.status, each.title, each.code) for each in refusals}
     gateway = [
         json.loads(each["ResponseTemplates"]["application/json"])

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from likeness.errors import Conflict, InvalidRequest, StorageUnavailable
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig
+    from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from pydantic import BaseModel
 
     from likeness.runtime.http import App
+    from likeness.runtime.stored_answers import StoredAnswers
 
 HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
@@ -45,10 +46,10 @@ class Idempotency:
         )
 
     @cached_property
-    def _answers(self) -> DynamoDBPersistenceLayer:
-        from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
+    def _answers(self) -> StoredAnswers:
+        from likeness.runtime.stored_answers import StoredAnswers
 
-        return DynamoDBPersistenceLayer(self._table_name, boto3_client=self._client)
+        return StoredAnswers(self._table_name, self._client)
 
     def __call__(self, app: App, body: BaseModel, operate: Callable[[], AnswerT]) -> AnswerT:
         """Returns the result of ``operate``, or the stored one of the first request with the same key.
