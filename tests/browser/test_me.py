@@ -227,6 +227,7 @@ def test_every_bad_link_gets_one_page(open_page: OpenPage, api: Api, stack: Stac
     credential = urlsplit(url).fragment
     encoded = open_page(f"{stack.api_url}/me%23{credential}", locale="en-US").page
     expect(encoded.get_by_role("heading", level=1)).to_have_text(HEADINGS["en"])
+    expect(encoded.get_by_text("No video has been made with your likeness.")).to_be_visible()  # its last request
     assert encoded.url == url
     api("DELETE", f"/sessions/{made['id']}/receipt")
     bent = credential[:-3] + credential[-3:][::-1] + ("" if credential[-3:] != credential[-3:][::-1] else "x")
