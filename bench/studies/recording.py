@@ -87,12 +87,13 @@ class Recorder:
         self.asked = dict(params)
 
     def answered(self, http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
-        # Step Functions' responses about executions are made by SimulatedAws, not by moto.
-        body = http_response.content or json.dumps(parsed).encode()
+        service = {"sfn": "stepfunctions"}.get(model.service_model.service_name, model.service_model.service_name)
+        body = http_response.content
+        if not body and service == "stepfunctions":  # responses about executions are made by SimulatedAws, not by moto
+            body = json.dumps(parsed).encode()
         for name, value in parsed.items():
             if isinstance(value, StreamingBody):  # the body has been read
                 parsed[name] = StreamingBody(io.BytesIO(body), len(body))
-        service = {"sfn": "stepfunctions"}.get(model.service_model.service_name, model.service_model.service_name)
         headers = {name.lower(): value for name, value in http_response.headers.items()}
         self.exchanges.append(Exchange(service, model.name, self.asked, http_response.status_code, headers, body))
 
