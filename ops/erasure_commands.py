@@ -13,8 +13,8 @@ from typing import Any
 import click
 from botocore.exceptions import ClientError
 
-from likeness.contracts.views import iso
 from likeness.domain.deletions import DeletionRequest, DeletionStatus
+from likeness.domain.times import iso
 from likeness.runtime.system import SystemClock
 from ops.arguments import Matching, as_json
 from ops.erasures import Entry, Erasures, OvertakenRecord, RefusedRecord, ids_in, letter

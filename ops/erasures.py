@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from likeness.adapters.table.items import UPSTREAM_ID, Item, asset_from, decode_item, encode, session_from
-from likeness.contracts.views import deletion_view, iso
+from likeness.contracts.views import deletion_view
 from likeness.domain.asset import Asset
 from likeness.domain.deletions import (
     DeletionKind,
@@ -25,6 +25,7 @@ from likeness.domain.deletions import (
     stored_deletions,
 )
 from likeness.domain.session import Session, StoredDeletions
+from likeness.domain.times import iso
 from ops.stack import Stack
 
 #: How often a write is retried when another command has changed the same row.

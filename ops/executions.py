@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from likeness.contracts.views import iso
+from likeness.domain.times import iso
 
 _CONSOLES = {
     "aws": "console.aws.amazon.com",

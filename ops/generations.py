@@ -9,9 +9,9 @@ from typing import Any
 
 from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.adapters.table.generations import DynamoGenerations
-from likeness.contracts.views import iso
 from likeness.domain.generation import Generation, GenerationFilter, TaskReport
 from likeness.domain.session import Problem
+from likeness.domain.times import iso
 from likeness.errors import NotFound
 from ops.client_keys import ClientKeys
 from ops.executions import executions

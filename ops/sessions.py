@@ -19,7 +19,6 @@ from likeness.contracts.views import (
     attempt_view,
     consents_view,
     deletion_view,
-    iso,
     problem_view,
     receipts_view,
     request_view,
@@ -33,6 +32,7 @@ from likeness.domain.progress import is_settled
 from likeness.domain.receipt import Holder
 from likeness.domain.session import Attempt, Session, SessionFilter, SessionStatus
 from likeness.domain.terms import TermsPolicy
+from likeness.domain.times import iso
 from likeness.errors import NotFound
 from likeness.runtime.system import SystemClock
 from likeness.steps.generations.erase_generations import EraseGenerations

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from likeness.contracts.events import EVENT_TYPES
-from likeness.contracts.views import iso
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.progress import is_settled
 from likeness.domain.session import Session, SessionStatus
+from likeness.domain.times import iso
 from likeness.errors import NotFound
 
 

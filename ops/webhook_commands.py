@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import click
 
 from likeness.contracts.events import EVENT_TYPES
-from likeness.contracts.views import iso
 from likeness.contracts.webhooks import Delivery, Resumption, concerns
+from likeness.domain.times import iso
 from likeness.domain.webhooks import Endpoint
 from ops.redrive import redrive_queue, redrive_some
 from ops.stack import Stack, reach, with_stack

@@ -356,14 +356,20 @@ def rows() -> list[Row]:
         goal=_SPREAD_GOAL,
         note=f"{detect().name[0].upper()}{detect().name[1:]}; {widest}, {len(found[widest].ratios)} runs.",
     )
-    return [whole, spread, *(_judged(name, each, unit, before.get(name)) for name, each in found.items())]
+    parts = [f"{found[name].middle[0]:,.0f}" for name in ("create_generation", "create_task")]
+    reasons = {
+        "relay_task": "It also creates the task at crun, with twice as many calls: where the caller does not wait for"
+        f" that, two functions do the same with {' and '.join(parts)} {unit}."
+    }
+    judged = [_judged(name, each, unit, before.get(name), reasons.get(name, "")) for name, each in found.items()]
+    return [whole, spread, *judged]
 
 
-def _judged(function: str, pairs: Pairs, unit: str, before: float | None) -> Row:
+def _judged(function: str, pairs: Pairs, unit: str, before: float | None, reason: str) -> Row:
     waited = function in _WAITED_FOR
     goal = _WAITED_GOAL if waited else _NO_WORSE * before if before else _NEW_GOAL
     mine, floor = pairs.middle
-    return Row(PART, function, mine, unit, floor=floor, goal=goal)
+    return Row(PART, function, mine, unit, floor=floor, goal=goal, note=reason)
 
 
 def extra() -> dict[str, Any]:

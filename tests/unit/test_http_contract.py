@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from likeness.contracts.body import parse_body
 from likeness.contracts.http import AssetRegistration, NewSession
-from likeness.contracts.views import asset_view, iso, session_view
+from likeness.contracts.views import asset_view, session_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.files import UploadForm
 from likeness.domain.media import CONTENT_TYPES, MAX_BYTES, standard_type
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Attempt, AttemptStatus, Language, Session, SessionStatus, failure
+from likeness.domain.times import iso
 from likeness.errors import InvalidRequest
 from tests.contract_file import SCHEMAS
 

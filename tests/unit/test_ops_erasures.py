@@ -17,12 +17,13 @@ from moto import mock_aws
 from likeness.adapters.table.dynamodb import DynamoStore
 from likeness.adapters.table.items import asset_key, decode_item, session_key
 from likeness.contracts.inventory import asset_items, lines_of, read_line, session_item, text_of
-from likeness.contracts.views import asset_view, iso, session_view
+from likeness.contracts.views import asset_view, session_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.deletions import DeletionKind, DeletionRequest
 from likeness.domain.ids import asset_id, session_id
 from likeness.domain.media.types import AssetType
 from likeness.domain.session import Language, Session, SessionStatus
+from likeness.domain.times import iso
 from ops.cli import main
 from ops.erasures import Entry, ErasedRow, letter
 from tests.aws import described_stack, isolated_aws_environment, make_table

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from likeness.contracts.views import iso
 from likeness.domain.consent import ConsentText
 from likeness.domain.session import Consent, Session
 from likeness.domain.terms import ConsentStatus
+from likeness.domain.times import iso
 
 _SCHEMA = "https://w3id.org/dpv/schema/dpv-27560"
 _CONTEXT = {

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from likeness.contracts.views import iso
 from likeness.domain.asset import ASSET_LOST, Asset, AssetStatus
 from likeness.domain.events import Event
 from likeness.domain.generation import Generation, GenerationStatus
 from likeness.domain.session import Session, SessionStatus
+from likeness.domain.times import iso
 
 VERSION = "1"
 #: Statuses with an event. ``awaiting_upload`` is in the response of the registration; ``submitting`` lasts one request.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from likeness.contracts.views import iso
 from likeness.domain.generation import (
     Generation,
     GenerationPage,
@@ -16,6 +15,7 @@ from likeness.domain.generation import (
     UsePage,
 )
 from likeness.domain.session import Problem
+from likeness.domain.times import iso
 
 #: Why media are absent, with which crun's own links are shown: it has them, and only we could not save them.
 _UNAVAILABLE = "media_unavailable"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from likeness.contracts.views import iso
 from likeness.contracts.webhooks import TEST_EVENT, Delivery, WebhookEvent
 from likeness.domain.caller import ClientKey
 from likeness.domain.ids import ulid
+from likeness.domain.times import iso
 from likeness.domain.webhooks import Endpoint
 
 

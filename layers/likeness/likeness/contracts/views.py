@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,10 @@ from likeness.domain.progress import is_settled, request_status
 from likeness.domain.receipt import Holder, IssuedReceipt, Receipt
 from likeness.domain.session import Attempt, Consent, Problem, Session, SessionPage
 from likeness.domain.terms import ConsentTerms, Withdrawal
+from likeness.domain.times import iso
 
 if TYPE_CHECKING:
     from likeness.domain.deletions import DeletionRequest
-
-
-def iso(seconds: float | None) -> str | None:
-    """Epoch seconds as ISO 8601 UTC."""
-    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]}Z"
 
 
 def problem_view(problem: Problem | None, *, of_asset: bool = False) -> dict[str, Any] | None:

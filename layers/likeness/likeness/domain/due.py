@@ -7,8 +7,7 @@ left: a write that changes a part of the session cannot hide other work.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from likeness.domain.asset import IN_PROGRESS, Asset, AssetStatus
 from likeness.domain.session import AttemptStatus, Session, SessionStatus
@@ -29,8 +28,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 600.0, 3600.0
 SLOT_SECONDS, LAST_SLOT_SECONDS = 900.0, 3900.0
 
 
-@dataclass(frozen=True, slots=True)
-class DueItem:
+class DueItem(NamedTuple):
     """A session, one of its files, or a generation, that should have made progress by ``due_at`` (epoch seconds).
 
     ``session_id`` is "" for a generation, which may show several people.

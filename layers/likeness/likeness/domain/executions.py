@@ -5,9 +5,8 @@ A name is derived from the row of the session or the generation, so starting an 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from likeness.domain.session import Attempt, Session
 
@@ -20,8 +19,7 @@ _GENERATIONS = 2
 BEYOND = 4
 
 
-@dataclass(frozen=True, slots=True)
-class FoundGroup:
+class FoundGroup(NamedTuple):
     """A GroupId that crun returned for attempt ``number`` at ``at`` (epoch seconds)."""
 
     number: int
@@ -29,8 +27,7 @@ class FoundGroup:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class FoundAsset:
+class FoundAsset(NamedTuple):
     """An AssetId that crun returned for a file that had been submitted ``resubmissions`` times before."""
 
     asset_id: str
@@ -38,8 +35,7 @@ class FoundAsset:
     resubmissions: int
 
 
-@dataclass(frozen=True, slots=True)
-class Results:
+class Results(NamedTuple):
     """The ids that an execution got from crun, in order of time."""
 
     groups: tuple[FoundGroup, ...] = ()

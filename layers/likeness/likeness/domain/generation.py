@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from likeness.domain.fields import about, from_values
 from likeness.domain.ids import GENERATION_ID as GENERATION_ID  # callers know it from here
@@ -119,8 +119,7 @@ class Media:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class SavedMedia:
+class SavedMedia(NamedTuple):
     """The result of saving a file: what it is, or the ``problem`` as a code without secrets.
 
     ``key`` ends with the extension of ``content_type``, which follows from the file's first bytes. ``retryable``:
@@ -292,8 +291,7 @@ class UseEntry:
     ended_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Spending:
+class Spending(NamedTuple):
     """A client's credits of one UTC day: what tasks have cost, and what is reserved for those that run."""
 
     spent: float = 0.0
@@ -309,24 +307,21 @@ class Spending:
         return max(0.0, budget - self.committed)
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationFilter:
+class GenerationFilter(NamedTuple):
     """Which of a client's generations a listing contains. None leaves a filter out."""
 
     status: str | None = None
     session_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationPage:
+class GenerationPage(NamedTuple):
     """One page of a listing, newest first; ``cursor`` is None on the last one."""
 
     generations: list[Generation]
     cursor: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class UsePage:
+class UsePage(NamedTuple):
     """One page of a person's uses, newest first; ``cursor`` is None on the last one."""
 
     uses: list[UseEntry]

@@ -7,8 +7,7 @@ publish is not checked here: crun decides.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from likeness.domain.guarded_text import shown_name
 from likeness.domain.media.types import AssetType
@@ -17,8 +16,7 @@ from likeness.domain.media.types import AssetType
 FALLBACK = "byteplus_fallback"
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """A text of at most ``most`` characters."""
 
     most: int
@@ -30,8 +28,7 @@ class Text:
         return f"must have at most {self.most} characters" if len(value) > self.most else None
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(NamedTuple):
     """One of some words."""
 
     words: tuple[str, ...]
@@ -41,8 +38,7 @@ class OneOf:
         return None if isinstance(value, str) and value in self.words else f"must be one of {', '.join(self.words)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(NamedTuple):
     """An integer from ``least`` to ``most``."""
 
     least: int
@@ -54,7 +50,6 @@ class Whole:
         return None if whole else f"must be an integer from {self.least} to {self.most}"
 
 
-@dataclass(frozen=True, slots=True)
 class Flag:
     """True or false."""
 
@@ -63,8 +58,7 @@ class Flag:
         return None if isinstance(value, bool) else "must be true or false"
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(NamedTuple):
     """A list of at most ``most`` files of one type: assets of it, or URLs."""
 
     kind: AssetType
@@ -80,8 +74,7 @@ class Files:
 Field = Text | OneOf | Whole | Flag | Files
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationModel:
+class GenerationModel(NamedTuple):
     """A model's fields by name, and what its files must be together.
 
     ``most_files``: of all fields together. ``sound_alone``: whether it accepts sounds without a picture or a clip.

@@ -12,6 +12,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 _BYTES = 32
 _RECEIPT = re.compile("rt_[0-9A-Za-z_-]{43}")
@@ -46,8 +47,7 @@ class Receipt:
     created_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedReceipt:
+class IssuedReceipt(NamedTuple):
     """A receipt as the authorizer finds it. ``created_at`` is in epoch seconds.
 
     ``replaces`` is the digest of the receipt that asked for it, and that stays valid until this one is first used: the

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 
 class AssetType(StrEnum):
@@ -16,8 +16,7 @@ class AssetType(StrEnum):
     AUDIO = "Audio"
 
 
-@dataclass(frozen=True, slots=True)
-class MediaFacts:
+class MediaFacts(NamedTuple):
     """The result of an inspection.
 
     ``content_type`` comes from the content, not from a name. ``width`` and ``height`` are pixels: as displayed (after

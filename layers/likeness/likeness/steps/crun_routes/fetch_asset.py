@@ -12,7 +12,7 @@ import io
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from likeness.contracts.messages import AssetsReady
 from likeness.domain.asset import OPEN_WORK, Asset, AssetStatus, new_asset, refused
@@ -34,11 +34,13 @@ from likeness.errors import (
     UpstreamRefused,
     WorkInProgress,
 )
-from likeness.ports.files import Downloads, Files
-from likeness.ports.store import Store
-from likeness.ports.system import Clock, Queue
 from likeness.steps.crun_routes.get_result import UpstreamIds, find_in_index
 from likeness.steps.crun_routes.retry_policy import RetryPolicy
+
+if TYPE_CHECKING:
+    from likeness.ports.files import Downloads, Files
+    from likeness.ports.store import Store
+    from likeness.ports.system import Clock, Queue
 
 #: The time for all attempts to fetch the file. The rest fits into API Gateway's 29 s.
 _FETCH_SECONDS, _FETCH_PAUSE_SECONDS = 10.0, 0.5

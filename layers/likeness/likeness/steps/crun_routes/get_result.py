@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.drop_in import opens, result_is_on_its_way, session_of
 from likeness.domain.session import Session, SessionStatus
 from likeness.errors import NotFound, UpstreamDeferred
-from likeness.ports.store import Store
-from likeness.ports.system import Clock
+
+if TYPE_CHECKING:
+    from likeness.ports.store import Store
+    from likeness.ports.system import Clock
 
 Found = TypeVar("Found")
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from likeness.domain.caller import Caller
 from likeness.domain.drop_in import new_issued_token, why_not_call_back
 from likeness.domain.ids import session_id
 from likeness.domain.session import DropIn, Language, Session, SessionStatus
 from likeness.errors import InvalidRequest
-from likeness.ports.onboarding import SessionStore
-from likeness.ports.system import Clock
 from likeness.steps.crun_routes.retry_policy import RetryPolicy
 from likeness.steps.onboarding.open_link import OpenLink
+
+if TYPE_CHECKING:
+    from likeness.ports.onboarding import SessionStore
+    from likeness.ports.system import Clock
 
 #: When the last call to crun may start. Even the slowest call then ends within API Gateway's 29 s.
 _TRIES_SECONDS = 11.0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from likeness.errors import UpstreamAmbiguous, UpstreamDeferred, UpstreamError
-from likeness.ports.system import Clock
+
+if TYPE_CHECKING:
+    from likeness.ports.system import Clock
 
 Found = TypeVar("Found")
 

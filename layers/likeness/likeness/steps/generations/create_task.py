@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from likeness.domain.generation import INTENT_LEASE_SECONDS, Generation, GenerationStatus, rejected
 from likeness.domain.session import Problem
@@ -24,11 +25,13 @@ from likeness.errors import (
     UpstreamRefused,
     WorkInProgress,
 )
-from likeness.ports.generations import CrunTasks, GenerationStore
-from likeness.ports.system import Clock, SigningKeys
 from likeness.steps.generations.despite_outage import despite_outage
 from likeness.steps.generations.recheck import places_of, refusal_of, under_current_consent
 from likeness.steps.generations.task_action import TaskAction, TaskPolicy, done, end, settle, wait
+
+if TYPE_CHECKING:
+    from likeness.ports.generations import CrunTasks, GenerationStore
+    from likeness.ports.system import Clock, SigningKeys
 
 _UNKNOWN = Problem("task_unknown", "It is not known whether crun has the task, so it is not created again")
 _TOO_LATE = Problem("upstream_unavailable", "crun did not accept the request in time", retryable=True)

@@ -7,12 +7,15 @@ first of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from likeness.domain.generation import Generation
 from likeness.errors import StorageUnavailable
-from likeness.ports.files import Files
-from likeness.ports.generations import GenerationStore
-from likeness.ports.system import Clock
+
+if TYPE_CHECKING:
+    from likeness.ports.files import Files
+    from likeness.ports.generations import GenerationStore
+    from likeness.ports.system import Clock
 
 _ROWS_PER_PAGE = 100
 

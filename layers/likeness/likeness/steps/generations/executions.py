@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from likeness.domain.generation import Generation
 from likeness.errors import StorageUnavailable
-from likeness.ports.generations import GenerationStore
-from likeness.ports.onboarding import Workflows
+
+if TYPE_CHECKING:
+    from likeness.ports.generations import GenerationStore
+    from likeness.ports.onboarding import Workflows
 
 
 def execution_input(generation: Generation) -> str:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from likeness.domain.generation import MAX_PEOPLE, PersonUse
 from likeness.domain.generation_models import FALLBACK, GenerationModel
@@ -46,8 +46,7 @@ _NO_ASSETS = "assets are accepted for the models of the operator's list only"
 MAX_POSSIBLE_IDS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Guarded:
+class Guarded(NamedTuple):
     """An input that may be sent to crun, and the people whose likeness it uses, in their order.
 
     ``content`` has crun's ids in place of ours. ``purpose`` is the one that was checked.
@@ -58,8 +57,7 @@ class Guarded:
     purpose: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Reference:
+class _Reference(NamedTuple):
     """A place in the input that names an asset by ``id``, ours or crun's."""
 
     field: str

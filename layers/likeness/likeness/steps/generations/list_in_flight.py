@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from likeness.domain.generation import LONGEST_DEADLINE_SECONDS, Generation, GenerationStatus, UseEntry
-from likeness.ports.generations import GenerationStore
+
+if TYPE_CHECKING:
+    from likeness.ports.generations import GenerationStore
 
 _ROWS_PER_PAGE = 100
 #: A deadline is checked by an execution, or by the next one that reconcile starts.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from likeness.domain.generation import Generation, GenerationStatus, TaskReport
 from likeness.domain.polling import observed
 from likeness.domain.session import Problem
 from likeness.errors import ACCOUNT_REFUSALS, ConditionFailed, UpstreamError, UpstreamRefused
-from likeness.ports.generations import CrunTasks, GenerationStore
-from likeness.ports.system import Clock
 from likeness.steps.files.next_action import HAND_OVER_SECONDS, LONGEST_SECONDS, MAX_POLLS
 from likeness.steps.generations.task_action import TaskAction, TaskPolicy, age_of, done, end, settle, wait
+
+if TYPE_CHECKING:
+    from likeness.ports.generations import CrunTasks, GenerationStore
+    from likeness.ports.system import Clock
 
 #: The longest wait when crun defers without a time. The schedule's pauses grow with the age and cover the rest.
 _SHORT_PAUSE_SECONDS = 15

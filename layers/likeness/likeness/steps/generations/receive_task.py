@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from likeness.contracts.crun import one_line, read_id
 from likeness.domain.generation import GENERATION_ID, Generation, GenerationStatus
 from likeness.domain.signing import task_is_authentic
 from likeness.errors import ConditionFailed, NotFound, UpstreamAmbiguous
-from likeness.ports.generations import CrunTasks, GenerationStore
-from likeness.ports.onboarding import Workflows
-from likeness.ports.system import Clock, SigningKeys
 from likeness.steps.generations.executions import ensure_running
+
+if TYPE_CHECKING:
+    from likeness.ports.generations import CrunTasks, GenerationStore
+    from likeness.ports.onboarding import Workflows
+    from likeness.ports.system import Clock, SigningKeys
 
 #: A longer body is not read.
 LONGEST_BODY = 256 * 1024

@@ -8,17 +8,19 @@ names, and the row does not, is recorded here, so that no other execution create
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from likeness.domain.due import DueItem, next_look_at
 from likeness.domain.executions import BEYOND, ExecutionStatus, generation_names
 from likeness.domain.generation import INTENT_LEASE_SECONDS, Generation
 from likeness.errors import ConditionFailed, WorkInProgress
-from likeness.ports.generations import GenerationStore
-from likeness.ports.onboarding import Workflows
-from likeness.ports.system import Clock
 from likeness.steps.generations.executions import execution_input
 from likeness.steps.onboarding.start_onboarding import Cause, cause_of
+
+if TYPE_CHECKING:
+    from likeness.ports.generations import GenerationStore
+    from likeness.ports.onboarding import Workflows
+    from likeness.ports.system import Clock
 
 
 class DueItems(Protocol):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from likeness.domain.generation import Generation, GenerationStatus, Media, PersonUse, SavedMedia, TaskReport
 from likeness.domain.session import Problem, Session, SessionStatus
 from likeness.domain.terms import ConsentStatus
 from likeness.errors import MediaNotFetched, WorkInProgress
-from likeness.ports.generations import CrunTasks, GenerationStore, MediaFiles
-from likeness.ports.system import Clock
 from likeness.steps.generations.recheck import places_of
 from likeness.steps.generations.task_action import TaskAction, done, end, is_given_up
+
+if TYPE_CHECKING:
+    from likeness.ports.generations import CrunTasks, GenerationStore, MediaFiles
+    from likeness.ports.system import Clock
 
 #: The largest file that is saved.
 MAX_MEDIA_BYTES = 200 * 1000 * 1000

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from likeness.domain.generation import Generation, GenerationStatus
 from likeness.errors import BudgetExhausted, ConditionFailed, Conflict, InputRejected, UpstreamRefused
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from likeness.steps.generations.guard import Guard, Guarded
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a request came to: the API's URL, and the names by which the API is reached."""
 
     base_url: str

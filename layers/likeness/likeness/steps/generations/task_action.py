@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from likeness.domain.generation import Generation, GenerationStatus, failed
 from likeness.domain.polling import Schedule
 from likeness.errors import ConditionFailed
-from likeness.ports.crun import PollHistory
-from likeness.ports.generations import GenerationStore
+
+if TYPE_CHECKING:
+    from likeness.ports.crun import PollHistory
+    from likeness.ports.generations import GenerationStore
 
 #: A task that was created late has this long at least before its outcome counts as unknown.
 _SHORTEST_RUN_SECONDS = 3600.0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from likeness.contracts.views import iso, session_view
+from likeness.contracts.views import session_view
 from likeness.domain.asset import Asset, new_asset
 from likeness.domain.caller import Caller
 from likeness.domain.ids import session_id
@@ -21,6 +21,7 @@ from likeness.domain.session import (
 )
 from likeness.domain.signing import issue_session_token
 from likeness.domain.terms import ConsentTerms, TermsPolicy
+from likeness.domain.times import iso
 from likeness.errors import ConditionFailed, Conflict, InvalidRequest, TooManyAttempts
 from likeness.ports.files import Files
 from likeness.ports.store import Store

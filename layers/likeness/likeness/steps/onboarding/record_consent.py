@@ -8,10 +8,11 @@ from typing import Any
 
 from likeness.contracts.consent import ConsentAgreed
 from likeness.contracts.messages import AssetsReady
-from likeness.contracts.views import consent_declined_view, consent_text_view, consent_view, iso
+from likeness.contracts.views import consent_declined_view, consent_text_view, consent_view
 from likeness.domain.caller import Caller
 from likeness.domain.session import Consent, Language, Session
 from likeness.domain.terms import ConsentStatus, ConsentTerms, TermsPolicy
+from likeness.domain.times import iso
 from likeness.errors import ConditionFailed, Conflict, Forbidden, InvalidRequest
 from likeness.ports.onboarding import ConsentTexts, SessionStore
 from likeness.ports.system import Clock, Queue

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from likeness.contracts.inventory import MANIFEST, VERSION, lines_of, text_of
-from likeness.contracts.views import iso
 from likeness.domain.ids import ulid
 from likeness.domain.inventory import Export, HeldExport, InventoryCursor, InventoryPage, Part
+from likeness.domain.times import iso
 from likeness.ports.system import Clock
 
 #: The size at which a part is complete. A part is held in memory and written in one call.
