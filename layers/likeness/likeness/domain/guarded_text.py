@@ -23,9 +23,14 @@ MAX_DEPTH = 8
 _MOST_DECODINGS = 6
 #: The largest number that is accepted: up to it, every reader of JSON keeps integers exactly.
 _LARGEST_NUMBER = 2**53
-# Characters that are not shown and that a reader may ignore: control and format characters are found by category.
-_IGNORED = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-_INVISIBLE = frozenset({"Cc", "Cf"})
+# Characters that a reader may ignore: those that are not shown, and what stands for a byte that cannot be decoded.
+# Control and format characters, and separators of lines and paragraphs, are found by category.
+_IGNORED = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\ufffd\U000e0000-\U000e0fff]"
+)
+_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
+#: Browsers and HTTP clients read it as a dot in a host's name (UTS 46). Its compatibility form is itself.
+_IDEOGRAPHIC_DOT = "\u3002"
 #: The shape of crun's ids. Shorter strings, and those without a digit, are words, sizes and names of fields.
 _ID = re.compile("(?=[^0-9]*[0-9])[A-Za-z0-9][A-Za-z0-9._:~-]{7,199}")
 #: A field's name that may be part of a message.
@@ -51,7 +56,7 @@ def readings(text: str) -> tuple[list[str], bool]:
 def _plain(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text.strip()
-    composed = _IGNORED.sub("", unicodedata.normalize("NFKC", text))
+    composed = _IGNORED.sub("", unicodedata.normalize("NFKC", text)).replace(_IDEOGRAPHIC_DOT, ".")
     return "".join(each for each in composed if unicodedata.category(each) not in _INVISIBLE).strip()
 
 
@@ -91,10 +96,10 @@ def _as_id(reading: str) -> str:
     return prefix + separator + rest.upper()
 
 
-def possible_id(text: str) -> str | None:
-    """The id that a string may be in whole, after it is decoded; None when it has not the shape of one."""
+def possible_ids(text: str) -> tuple[str, ...]:
+    """The ids that a string may be in whole, after it is decoded: as it is, and in lower case, as crun's ids are."""
     last = readings(text)[0][-1]
-    return last if _ID.fullmatch(last) else None
+    return tuple(dict.fromkeys((last, last.lower()))) if _ID.fullmatch(last) else ()
 
 
 def strings_of(content: Any, path: str = "input", depth: int = 1) -> Iterator[tuple[str, str]]:
