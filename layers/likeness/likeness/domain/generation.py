@@ -30,6 +30,8 @@ LONGEST_DEADLINE_SECONDS = 5 * 86_400.0
 MAX_PEOPLE = 20
 #: The most characters of crun's words that are kept.
 _LONGEST_WORDS = 500
+#: Stands in an error for crun's words, which may quote the prompt, after an erasure.
+ERASED_WORDS = "The reason that crun gave was erased"
 
 
 class GenerationStatus(StrEnum):
@@ -202,6 +204,21 @@ class Generation:
     def is_over(self) -> bool:
         """Whether nothing more is done by itself."""
         return self.status in ENDED
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether it has ended, and an erasure is complete."""
+        return self.is_over and self.erased_at is not None and not self._has_words
+
+    @property
+    def _has_words(self) -> bool:
+        return self.error is not None and self.error.upstream_message is not None
+
+    def without_words(self) -> Generation:
+        """The generation without crun's words in its error; itself when there are none."""
+        if self.error is None or not self._has_words:
+            return self
+        return replace(self, error=replace(self.error, message=ERASED_WORDS, upstream_message=None))
 
     @property
     def execution(self) -> str:
