@@ -97,6 +97,7 @@ def test_people_are_listed_in_the_order_of_the_input(harness: RequestHarness) ->
     [
         "A valuable asset of the team walks by", "assets, and more assets", "100% of it", "50%25 off", "asset",
         "ratio 16:9", "[Image1] says: hello", "资产在海滩上散步 ☀️", "a\nb\tc", "ast_ is not an id", "x" * 5000,
+        "C:\\users\\x", "R&B &amp; soul &c",
         "https://example.com/a%20b", "Beautiful", "asset-20260102030405 is no id of anybody",
     ],
 )  # fmt: skip
@@ -187,6 +188,12 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "encoded twice": lambda text: quote(quote(text, safe=""), safe=""),
     "encoded five times": lambda text: _times(5, lambda each: quote(each, safe=""), text),
     "encoded twenty times": lambda text: _times(20, lambda each: quote(each, safe=""), text),
+    "escaped as in JSON": lambda text: text.replace(":", "\\u003A"),
+    "in a document of its own": lambda text: '{"url": "' + text.replace("s", "\\u0073") + '"}',
+    "escaped as in JavaScript": lambda text: text.replace(":", "\\x3a"),
+    "escaped as in HTML": lambda text: text.replace(":", "&#58;").replace("a", "&#x61;"),
+    "with a name of HTML": lambda text: text.replace(":", "&colon;"),
+    "escaped twice, in two ways": lambda text: quote(text.replace(":", "&amp;#58;")),
     "with a zero-width space": lambda text: text.replace("asset", "as\u200bset"),
     "with an encoded zero-width space": lambda text: text.replace("asset", "as%E2%80%8Bset"),
     "with a word joiner": lambda text: text.replace("asset", "asset\u2060"),
