@@ -220,6 +220,31 @@ def test_an_erasure_removes_the_words_of_crun_which_may_quote_the_prompt(studio:
     assert [use.reason for use in studio.generations.list_uses(session.id, limit=9).uses] == ["generation_failed"] * 2
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        replace(FAILED, upstream_message=None),  # restored from an export
+        replace(FAILED, upstream_message=None, upstream_code=None),
+        Problem("upstream_rejected", f"crun did not accept the request: {WORDS}", "422", upstream_message=WORDS),
+    ],
+)
+def test_the_words_are_removed_from_each_error_of_crun(studio: Studio, error: Problem) -> None:
+    session, shown = studio.person()
+    made = studio.running(shown)
+    studio.generations.end(made.ended(GenerationStatus.FAILED, studio.at.clock.now(), error), made)
+    assert studio.current(made).error == error
+    studio.erase(session)
+    assert studio.current(made).error == replace(error, message=ERASED_WORDS, upstream_message=None)
+
+
+def test_our_own_words_stay(studio: Studio) -> None:
+    session, shown = studio.person()
+    made, ours = studio.running(shown), Problem("outcome_unknown", "crun has not reported the end of the task in time")
+    studio.generations.end(made.ended(GenerationStatus.UNCERTAIN, studio.at.clock.now(), ours), made)
+    studio.erase(session)
+    assert studio.current(made).error == ours
+
+
 @pytest.mark.parametrize("ends", ["before the erasure", "in the middle of it"])
 def test_an_erasure_that_dies_before_the_words_are_removed_is_repeated(studio: Studio, ends: str) -> None:
     session, shown = studio.person()

@@ -45,6 +45,7 @@ from likeness.domain.fields import erased
 from likeness.domain.generation import (
     ASK_SECONDS,
     ERASED_WORDS,
+    FAILED,
     GENERATION_ID,
     Generation,
     GenerationFilter,
@@ -292,8 +293,8 @@ class DynamoGenerations:
             self._change_if(
                 generation.id,
                 "SET #error.message = :erased REMOVE #error.upstream_message",
-                "attribute_exists(#error.upstream_message)",
-                _values(erased=ERASED_WORDS),
+                "(attribute_exists(#error.upstream_code) OR #error.code = :failed) AND #error.message <> :erased",
+                _values(erased=ERASED_WORDS, failed=FAILED),
                 {"#error": "error"},
             )
 
