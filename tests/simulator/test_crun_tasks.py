@@ -172,6 +172,13 @@ def test_the_first_route_of_an_estimate_is_enough(crun: Answers) -> None:
     assert crun.asked() == ["EstimateTask"]
 
 
+@pytest.mark.parametrize("credits_", [-1, "-0.5", 1e15, "1e300", "NaN", True])
+def test_an_estimate_that_cannot_be_reserved_is_no_estimate(crun: Answers, credits_: Any) -> None:
+    crun.add("EstimateTask", ok(estimated_credits=credits_))
+    with pytest.raises(UpstreamAmbiguous):
+        client(crun).estimate(MODEL, CONTENT)
+
+
 def test_an_estimate_that_is_refused_or_deferred_is_not_asked_elsewhere(crun: Answers) -> None:
     crun.add("EstimateTask", refusal(422), refusal(429))
     with pytest.raises(UpstreamRefused):

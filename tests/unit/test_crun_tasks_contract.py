@@ -72,7 +72,19 @@ def test_media_urls_are_read_beside_and_in_the_result(data: dict[str, Any]) -> N
 
 @pytest.mark.parametrize(
     ("given", "credits_"),
-    [(3, 3.0), ("2.5", 2.5), (0, 0.0), (None, None), ("", None), (True, None), (-1, None), ("NaN", None), ([1], None)],
+    [
+        (3, 3.0),
+        ("2.5", 2.5),
+        (0, 0.0),
+        (None, None),
+        ("", None),
+        (True, None),
+        (-1, None),
+        ("NaN", None),
+        ([1], None),
+        (1e15, None),
+        ("1e40", None),
+    ],
 )
 def test_credits_are_a_number_a_text_or_absent(given: Any, credits_: float | None) -> None:
     assert report(credits=given).credits == credits_
@@ -104,6 +116,11 @@ def test_times_are_iso_or_epoch(given: Any, at: float | None) -> None:
 def test_the_words_of_a_failure_are_kept_without_urls(data: dict[str, Any], code: str | None, message: str) -> None:
     found = report(status="failed", **data)
     assert (found.code, found.message) == (code, message)
+
+
+def test_usage_has_names_and_numbers_that_can_be_stored() -> None:
+    usage = {"tokens": 3, "too many": 1e40, "a\ud800": 1, "": 2, "long": {"x" * 200: "y" * 200}}
+    assert report(result={"usage": usage}).usage == {"tokens": 3, "a ": 1, "long": {"x" * 100: "y" * 100}}
 
 
 def test_the_callback_url_is_read_from_parameters_as_text_too() -> None:

@@ -97,6 +97,7 @@ def test_people_are_listed_in_the_order_of_the_input(harness: RequestHarness) ->
     [
         "A valuable asset of the team walks by", "assets, and more assets", "100% of it", "50%25 off", "asset",
         "ratio 16:9", "[Image1] says: hello", "资产在海滩上散步 ☀️", "a\nb\tc", "ast_ is not an id", "x" * 5000,
+        "C:\\users\\x", "R&B &amp; soul &c",
         "https://example.com/a%20b", "Beautiful", "asset-20260102030405 is no id of anybody",
     ],
 )  # fmt: skip
@@ -187,6 +188,12 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "encoded twice": lambda text: quote(quote(text, safe=""), safe=""),
     "encoded five times": lambda text: _times(5, lambda each: quote(each, safe=""), text),
     "encoded twenty times": lambda text: _times(20, lambda each: quote(each, safe=""), text),
+    "escaped as in JSON": lambda text: text.replace(":", "\\u003A"),
+    "in a document of its own": lambda text: '{"url": "' + text.replace("s", "\\u0073") + '"}',
+    "escaped as in JavaScript": lambda text: text.replace(":", "\\x3a"),
+    "escaped as in HTML": lambda text: text.replace(":", "&#58;").replace("a", "&#x61;"),
+    "with a name of HTML": lambda text: text.replace(":", "&colon;"),
+    "escaped twice, in two ways": lambda text: quote(text.replace(":", "&amp;#58;")),
     "with a zero-width space": lambda text: text.replace("asset", "as\u200bset"),
     "with an encoded zero-width space": lambda text: text.replace("asset", "as%E2%80%8Bset"),
     "with a word joiner": lambda text: text.replace("asset", "asset\u2060"),
@@ -196,6 +203,9 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "with a tab": lambda text: text.replace("asset", "ass\tet"),
     "with a line break": lambda text: text.replace("asset:", "asset\r\n:"),
     "with a variation selector": lambda text: text.replace("asset", "asset\ufe0f"),
+    "with a line separator": lambda text: text.replace("asset", "asset\u2028"),
+    "with an unassigned character that is ignored": lambda text: text.replace("asset", "as\u2065s\ufff0e\U000e0ffft"),
+    "with an encoded byte that is no text": lambda text: text.replace("asset", "as%FFset"),
     "with a direction override": lambda text: f"\u202e{text}",
     "with a full-width colon": lambda text: text.replace(":", "\uff1a"),
     "with a small colon": lambda text: text.replace(":", "\ufe55"),
@@ -207,6 +217,7 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "with one slash": lambda text: text.replace("//", "/"),
     "without slashes": lambda text: text.replace("//", ""),
     "without its scheme": lambda text: text.removeprefix("asset://"),
+    "without its scheme, in capitals": lambda text: text.removeprefix("asset://").upper(),
     "without its scheme, in spaces": lambda text: f" {text.removeprefix('asset://')} ",
     "without its scheme, encoded": lambda text: text.removeprefix("asset://").replace("-", "%2D"),
     "without its scheme, with a zero-width space": lambda text: text.removeprefix("asset://").replace("-", "\u200b-"),
@@ -294,6 +305,9 @@ def test_a_url_in_a_field_for_assets_must_not_hide_one(harness: RequestHarness, 
         f"https://{HOST.upper()}./v1/sessions",
         "https://likeness.example.com/me",
         "HTTP://LIKENESS.EXAMPLE.COM/me",
+        "https://likeness%E3%80%82example%e3%80%82com/me",
+        "https://likeness%EF%BD%A1example%EF%BC%8Ecom/me",
+        f"https://{HOST.replace('.', '%E3%80%82')}/v1/sessions",
     ],
 )
 @pytest.mark.parametrize("field", ["reference_images", "prompt"])
@@ -303,6 +317,13 @@ def test_a_url_of_our_bucket_or_api_is_refused(harness: RequestHarness, url: str
     assert (error.code, error.field.partition("[")[0]) == ("invalid_request", f"input.{field}")
     assert BUCKET not in error.message
     assert refusal(harness, {"deep": [{"url": url}]}, model=OFF_LIST).field == "input.deep[0].url"
+
+
+@pytest.mark.parametrize("dot", ["\u3002", "\uff0e", "\uff61", "\u2024"])
+def test_a_host_with_another_dot_is_the_same_host(harness: RequestHarness, dot: str) -> None:
+    url = f"https://likeness{dot}example{dot}com/me"
+    assert refusal(harness, {"prompt": url}).field == "input.prompt"
+    assert refusal(harness, {"url": url}, model=OFF_LIST).field == "input.url"
 
 
 @pytest.mark.parametrize(
@@ -367,6 +388,7 @@ def test_the_depth_is_bounded(harness: RequestHarness) -> None:
 def test_strings_that_may_be_ids_are_looked_up_a_limited_number_of_times(harness: RequestHarness) -> None:
     allowed = [f"made-up-{number}" for number in range(MAX_POSSIBLE_IDS)]
     assert harness.check({"names": [*allowed, *allowed]}, model=OFF_LIST)
+    assert harness.check({"names": [each.upper() for each in allowed]}, model=OFF_LIST)
     assert refusal(harness, {"names": [*allowed, "number-21-is-too-many"]}, model=OFF_LIST).code == "invalid_request"
 
 

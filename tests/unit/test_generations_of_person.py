@@ -14,6 +14,7 @@ from likeness.domain.asset import AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.due import PROGRESS_SECONDS
 from likeness.domain.generation import (
+    ERASED_WORDS,
     LONGEST_DEADLINE_SECONDS,
     Generation,
     GenerationStatus,
@@ -199,6 +200,74 @@ def test_a_generation_that_runs_is_erased_and_goes_on_without_media(studio: Stud
     assert studio.current(running).erased_at is not None
     with pytest.raises(ConditionFailed):
         studio.generations.intend(queued, "one", studio.at.clock.now())
+
+
+WORDS = "The text 'Jane Doe on a beach' was refused"
+FAILED = Problem("generation_failed", WORDS, "501", upstream_message=WORDS)
+
+
+def test_an_erasure_removes_the_words_of_crun_which_may_quote_the_prompt(studio: Studio) -> None:
+    session, shown = studio.person()
+    before, during = studio.running(shown), studio.running(shown)
+    studio.generations.end(before.ended(GenerationStatus.FAILED, studio.at.clock.now(), FAILED), before)
+    assert studio.current(before).error == FAILED
+    studio.erase(session)
+    studio.generations.end(during.ended(GenerationStatus.FAILED, studio.at.clock.now(), FAILED), during)
+    for each in (before, during):
+        row = studio.current(each)
+        assert (row.status, row.is_erased) == (GenerationStatus.FAILED, True)
+        assert row.error == Problem("generation_failed", ERASED_WORDS, "501")
+    assert [use.reason for use in studio.generations.list_uses(session.id, limit=9).uses] == ["generation_failed"] * 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        replace(FAILED, upstream_message=None),  # restored from an export
+        replace(FAILED, upstream_message=None, upstream_code=None),
+        Problem("upstream_rejected", f"crun did not accept the request: {WORDS}", "422", upstream_message=WORDS),
+    ],
+)
+def test_the_words_are_removed_from_each_error_of_crun(studio: Studio, error: Problem) -> None:
+    session, shown = studio.person()
+    made = studio.running(shown)
+    studio.generations.end(made.ended(GenerationStatus.FAILED, studio.at.clock.now(), error), made)
+    assert studio.current(made).error == error
+    studio.erase(session)
+    assert studio.current(made).error == replace(error, message=ERASED_WORDS, upstream_message=None)
+
+
+def test_our_own_words_stay(studio: Studio) -> None:
+    session, shown = studio.person()
+    made, ours = studio.running(shown), Problem("outcome_unknown", "crun has not reported the end of the task in time")
+    studio.generations.end(made.ended(GenerationStatus.UNCERTAIN, studio.at.clock.now(), ours), made)
+    studio.erase(session)
+    assert studio.current(made).error == ours
+
+
+@pytest.mark.parametrize("ends", ["before the erasure", "in the middle of it"])
+def test_an_erasure_that_dies_before_the_words_are_removed_is_repeated(studio: Studio, ends: str) -> None:
+    session, shown = studio.person()
+    made = studio.running(shown)
+    failed = made.ended(GenerationStatus.FAILED, studio.at.clock.now(), FAILED)
+    if ends == "before the erasure":
+        studio.generations.end(failed, made)
+
+    class Dies(DynamoGenerations):
+        """A table that is away for the second write of an erasure."""
+
+        def _change_if(self, generation_id: str, update: str, *more: Any, **options: Any) -> bool:
+            if "#error.message" in update:
+                raise StorageUnavailable
+            return super()._change_if(generation_id, update, *more, **options)
+
+    with pytest.raises(StorageUnavailable):
+        Dies(studio.at.dynamodb, TABLE).erase(studio.current(made), studio.at.clock.now())
+    if ends == "in the middle of it":
+        studio.generations.end(failed, made)
+    studio.erase(session)
+    assert WORDS not in str(studio.current(made))
+    assert studio.current(made).is_erased
 
 
 def test_a_file_that_is_saved_while_the_row_is_erased_is_deleted(studio: Studio) -> None:

@@ -24,6 +24,7 @@ from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.caller import Caller
 from likeness.domain.consent import ConsentText
 from likeness.domain.generation import (
+    ERASED_WORDS,
     Generation,
     GenerationFilter,
     GenerationStatus,
@@ -644,6 +645,9 @@ def test_a_generation_of_an_erased_person_is_restored_without_media(
     found = DynamoGenerations(dynamodb, "fresh").get(made["succeeded"].id)
     assert found
     assert (found.media, found.reference, found.erased_at) == ((), None, NOW + 50)
+    failed = DynamoGenerations(dynamodb, "fresh").get(made["failed"].id)
+    assert failed
+    assert failed.error == Problem("generation_failed", ERASED_WORDS, "500")
     assert "campaign-1" not in json.dumps(dynamodb.scan(TableName="fresh")["Items"])
 
 

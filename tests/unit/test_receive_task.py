@@ -176,6 +176,20 @@ def test_a_task_that_crun_does_not_know_is_not_taken_over(at: GenerationHarness)
     assert at.row(made).task_id is None
 
 
+def test_a_callback_that_names_the_task_in_vain_is_repeated_by_crun(at: GenerationHarness) -> None:
+    made, body = uncertain(at), json.dumps({"task_id": "task-9"})
+    at.crun.reports.append(UpstreamDeferred())
+    for _ in range(2):
+        with pytest.raises(UpstreamDeferred):
+            at.receive_task(made, body)
+    assert len(at.crun.asked) == 1
+    at.clock.at += ASK_SECONDS
+    at.crun.reports.append(at.report(made, "running", callback_url=ours(at, made)))
+    for _ in range(2):
+        at.receive_task(made, body)
+    assert at.row(made).task_id == "task-9"
+
+
 def test_an_outcome_that_comes_after_the_deadline_is_taken_over(at: GenerationHarness) -> None:
     made = at.running()
     at.generations.end(made.ended(GenerationStatus.UNCERTAIN, at.clock.now()), made)

@@ -9,7 +9,14 @@ import pytest
 
 from likeness.domain.generation import GenerationStatus, SavedMedia
 from likeness.domain.session import Consent
-from likeness.errors import MediaNotFetched, RateLimited, StorageUnavailable
+from likeness.errors import (
+    MediaNotFetched,
+    RateLimited,
+    StorageUnavailable,
+    UpstreamAmbiguous,
+    UpstreamError,
+    UpstreamRefused,
+)
 from tests.unit.generation_harness import DEADLINE, LINK, FailingStore, GenerationHarness, harness_of
 from tests.unit.step_harness import StepHarness
 
@@ -132,6 +139,24 @@ def test_crun_that_defers_the_question_for_a_link_is_asked_again_later(at: Gener
     with pytest.raises(RateLimited):
         at.save_media(made)
     assert not at.row(made).is_over
+
+
+@pytest.mark.parametrize("links", [(LINK,), ()])
+@pytest.mark.parametrize("error", [RateLimited(), UpstreamRefused(403), UpstreamAmbiguous()])
+def test_after_the_deadline_crun_is_not_asked_for_links_any_longer(
+    at: GenerationHarness, error: UpstreamError, links: tuple[str, ...]
+) -> None:
+    made = at.succeeded(urls=links)
+    at.clock.at += DEADLINE
+    at.media.problems.append(DEAD)
+    at.crun.reports.append(error)
+    at.save_media(made)
+    row = at.row(made)
+    assert row.status is GenerationStatus.SUCCEEDED
+    assert row.media_problem
+    assert row.media_problem.code == "media_unavailable"
+    assert row.report
+    assert row.report.media_urls == links
 
 
 def withheld(at: GenerationHarness, made: Any, session: Any, code: str) -> None:

@@ -7,7 +7,6 @@ times are ISO 8601 or epoch (seconds or milliseconds); credits are a number or a
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -22,6 +21,8 @@ _LONGEST_URL = 8192
 _LONGEST_WORDS = 500
 _LONGEST_WORD = 100
 _MOST_USAGE = 20
+#: Numbers are smaller than that: DynamoDB stores 38 digits, and readers of JSON keep fewer.
+TOO_MANY = 1e15
 #: In epoch seconds, this is the year 2286; a later time is in milliseconds.
 _LATEST_SECONDS = 1e10
 _URL = re.compile(r"https?://[\x21-\x7e]+")
@@ -95,14 +96,14 @@ def _urls(given: object) -> Iterator[str]:
 
 
 def _number(given: object) -> float | None:
-    """A number that is neither negative nor infinite, from a number or a text."""
+    """A number that is neither negative nor too large to be stored, from a number or a text."""
     if not isinstance(given, (int, float, str)) or isinstance(given, bool):
         return None
     try:
         number = float(given)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    return number if 0 <= number < TOO_MANY else None  # NaN is not comparable
 
 
 def _time(given: object) -> float | None:
@@ -135,11 +136,14 @@ def _words(*given: object) -> str | None:
 def _usage(given: object, depth: int = 2) -> dict[str, Any]:
     """Numbers, short texts and objects of them."""
     found: dict[str, Any] = {}
-    for name, each in list(_object(given).items())[:_MOST_USAGE]:
-        if isinstance(each, bool) or (isinstance(each, (int, float)) and abs(each) < 1e15):
-            found[name[:_LONGEST_WORD]] = each
+    for key, each in list(_object(given).items())[:_MOST_USAGE]:
+        name = _word(key)
+        if name is None:
+            continue
+        if isinstance(each, bool) or (isinstance(each, (int, float)) and abs(each) < TOO_MANY):
+            found[name] = each
         elif isinstance(each, str) and "://" not in each:
-            found[name[:_LONGEST_WORD]] = (one_line(each) or "")[:_LONGEST_WORD]
+            found[name] = _word(each) or ""
         elif isinstance(each, dict) and depth > 1:
-            found[name[:_LONGEST_WORD]] = _usage(each, depth - 1)
+            found[name] = _usage(each, depth - 1)
     return found

@@ -18,9 +18,9 @@ from typing import Any
 from likeness.contracts.views import deletion_view
 from likeness.domain.asset import Asset, AssetStatus
 from likeness.domain.deletions import DeletionKind, DeletionRequest, are_readable, deletions, newest
-from likeness.domain.fields import erased, exported
+from likeness.domain.fields import erased, exported, from_values
 from likeness.domain.file_requests import FileRequest
-from likeness.domain.generation import GENERATION_ID, Generation, GenerationStatus, UseEntry
+from likeness.domain.generation import GENERATION_ID, Generation, GenerationStatus, UseEntry, without_words
 from likeness.domain.ids import ASSET_ID, SESSION_ID
 from likeness.domain.session import Attempt, Problem, Session, SessionStatus
 
@@ -228,6 +228,8 @@ def erased_generation(item: Values) -> Values:
     """Returns the item without what an erasure removes."""
     blank, absent = erased(Generation)
     kept = {name: each for name, each in item.items() if name not in (*blank, *absent)}
+    if kept.get("error"):
+        kept["error"] = without_words(from_values(Problem, kept["error"]))
     return {"erased_at": item["updated_at"]} | kept | dict.fromkeys(blank, "")
 
 

@@ -30,6 +30,10 @@ LONGEST_DEADLINE_SECONDS = 5 * 86_400.0
 MAX_PEOPLE = 20
 #: The most characters of crun's words that are kept.
 _LONGEST_WORDS = 500
+#: The code of the error of a task that has failed at crun.
+FAILED = "generation_failed"
+#: Stands in an error for crun's words, which may quote the prompt, after an erasure.
+ERASED_WORDS = "The reason that crun gave was erased"
 
 
 class GenerationStatus(StrEnum):
@@ -203,6 +207,16 @@ class Generation:
         return self.status in ENDED
 
     @property
+    def is_erased(self) -> bool:
+        """Whether it has ended, and an erasure is complete."""
+        return self.is_over and self.erased_at is not None and self.without_words() is self
+
+    def without_words(self) -> Generation:
+        """The generation without crun's words in its error; itself when there are none."""
+        error = self.error and without_words(self.error)
+        return self if error == self.error else replace(self, error=error)
+
+    @property
     def execution(self) -> str:
         """The name of its next execution."""
         return f"{self.id}-r{self.executions}" if self.executions else self.id
@@ -267,7 +281,17 @@ def rejected(refusal: UpstreamRefused) -> Problem:
 def failed(report: TaskReport) -> Problem:
     """The problem of a generation whose task has failed. Its message is crun's, for example of a moderation."""
     message = report.message or "crun reported that the task failed, without a reason"
-    return Problem("generation_failed", message, report.code, upstream_message=report.message)
+    return Problem(FAILED, message, report.code, upstream_message=report.message)
+
+
+def without_words(error: Problem) -> Problem:
+    """The error without crun's words, which only one with a code of crun's has, or with FAILED.
+
+    ``upstream_message`` does not show them all: it is not exported, and ``message`` may have the same words.
+    """
+    if error.upstream_code is None and error.code != FAILED:
+        return error
+    return replace(error, message=ERASED_WORDS, upstream_message=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,20 @@ SCHEME = "asset:"
 NO_ASSET_HERE = "an asset is not accepted here"
 MAX_INPUT_BYTES = 65_536
 MAX_DEPTH = 8
-#: How often a string may be percent-encoded. One that is encoded more often is refused.
+#: How often a string may be encoded. One that is encoded more often is refused.
 _MOST_DECODINGS = 6
 #: The largest number that is accepted: up to it, every reader of JSON keeps integers exactly.
 _LARGEST_NUMBER = 2**53
-# Characters that are not shown and that a reader may ignore: control and format characters are found by category.
-_IGNORED = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-_INVISIBLE = frozenset({"Cc", "Cf"})
+# Characters that a reader may ignore: those that are not shown, and what stands for a byte that cannot be decoded.
+# Control and format characters, and separators of lines and paragraphs, are found by category.
+_IGNORED = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\ufffd\U000e0000-\U000e0fff]"
+)
+_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
+#: Browsers and HTTP clients read it as a dot in a host's name (UTS 46). Its compatibility form is itself.
+_IDEOGRAPHIC_DOT = "\u3002"
+#: A character as JSON and JavaScript escape it.
+_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|x([0-9a-f]{2}))", re.IGNORECASE)
 #: The shape of crun's ids. Shorter strings, and those without a digit, are words, sizes and names of fields.
 _ID = re.compile("(?=[^0-9]*[0-9])[A-Za-z0-9][A-Za-z0-9._:~-]{7,199}")
 #: A field's name that may be part of a message.
@@ -33,25 +40,34 @@ _NAME = re.compile("[A-Za-z][A-Za-z0-9_]{0,39}")
 
 
 def readings(text: str) -> tuple[list[str], bool]:
-    """The text as it may be read: without invisible characters, in its compatibility form, and percent-decoded.
+    """The text as it may be read: without invisible characters, in its compatibility form, and decoded.
 
-    The flag is whether the last one is decoded completely.
+    Percent-encoding is decoded, and so are the escapes of JSON and HTML: a text may be a document of its own. The flag
+    is whether the last reading is decoded completely.
     """
     found: list[str] = []
     for _ in range(_MOST_DECODINGS):
         text = _plain(text)
         found.append(text)
-        decoded = unquote(text, errors="replace")
+        decoded = _decoded(text)
         if decoded == text:
             return found, True
         text = decoded
     return found, False
 
 
+def _decoded(text: str) -> str:
+    if "&" in text:
+        from html import unescape  # rarely needed, and its table of names takes time to load
+
+        text = unescape(text)
+    return unquote(_ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), text), errors="replace")
+
+
 def _plain(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text.strip()
-    composed = _IGNORED.sub("", unicodedata.normalize("NFKC", text))
+    composed = _IGNORED.sub("", unicodedata.normalize("NFKC", text)).replace(_IDEOGRAPHIC_DOT, ".")
     return "".join(each for each in composed if unicodedata.category(each) not in _INVISIBLE).strip()
 
 
@@ -77,7 +93,7 @@ def why_refused(text: str, own: OwnAddresses) -> str | None:
     """Why a string is not accepted where no asset is accepted, without quoting it; None when it may be."""
     found, complete = readings(text)
     if not complete:
-        return "is percent-encoded too often"
+        return "is encoded too often"
     for reading in (each.casefold() for each in found):
         if SCHEME in reading or ASSET_ID.fullmatch(_as_id(reading)):
             return NO_ASSET_HERE
@@ -91,10 +107,10 @@ def _as_id(reading: str) -> str:
     return prefix + separator + rest.upper()
 
 
-def possible_id(text: str) -> str | None:
-    """The id that a string may be in whole, after it is decoded; None when it has not the shape of one."""
+def possible_ids(text: str) -> tuple[str, ...]:
+    """The ids that a string may be in whole, after it is decoded: as it is, and in lower case, as crun's ids are."""
     last = readings(text)[0][-1]
-    return last if _ID.fullmatch(last) else None
+    return tuple(dict.fromkeys((last, last.lower()))) if _ID.fullmatch(last) else ()
 
 
 def strings_of(content: Any, path: str = "input", depth: int = 1) -> Iterator[tuple[str, str]]:

@@ -68,8 +68,8 @@ class GenerationStore(Protocol):
         """Stores the outcome: the generation, each person's entry in the ledger, and the credits of the client's day.
 
         One transaction. ``before`` is the generation as it was read: the reservation is replaced by the credits.
-        Raises ConditionFailed when its status or intent has changed, or when it has media to store and was erased, or a
-        person was, or has withdrawn.
+        Of one that was erased, crun's words are left out. Raises ConditionFailed when its status or intent has changed,
+        or when it has media to store and was erased, or a person was, or has withdrawn.
         """
         ...
 
@@ -82,7 +82,10 @@ class GenerationStore(Protocol):
         ...
 
     def erase(self, generation: Generation, now: float) -> None:
-        """Removes prompt, media, reference and report from the row, and keeps ids and times. May be repeated."""
+        """Removes prompt, media, reference, report and crun's words from the row, and keeps ids and times.
+
+        May be repeated.
+        """
         ...
 
     def get(self, generation_id: str) -> Generation | None:

@@ -44,6 +44,8 @@ from likeness.domain.due import PROGRESS_SECONDS, shard_of
 from likeness.domain.fields import erased
 from likeness.domain.generation import (
     ASK_SECONDS,
+    ERASED_WORDS,
+    FAILED,
     GENERATION_ID,
     Generation,
     GenerationFilter,
@@ -189,6 +191,15 @@ class DynamoGenerations:
 
     def end(self, generation: Generation, before: Generation) -> None:
         """See the port. Only the fields of the outcome are written, so that what an erasure removed stays removed."""
+        without_words = generation.without_words()
+        try:
+            self._end(generation, before, may_be_erased=without_words is generation and not generation.media)
+        except ConditionFailed:
+            if without_words is generation:
+                raise
+            self._end(without_words, before, may_be_erased=True)
+
+    def _end(self, generation: Generation, before: Generation, *, may_be_erased: bool) -> None:
         counted = generation.cost
         same = {
             "#status": before.status,
@@ -209,7 +220,7 @@ class DynamoGenerations:
             "media_problem": generation.media_problem,
             "#error": generation.error,
         }
-        if generation.media:
+        if not may_be_erased:
             conditions.append("attribute_not_exists(erased_at)")
         removed = [name for name, each in written.items() if each is None]
         kept = {name: each for name, each in written.items() if each is not None}
@@ -262,7 +273,10 @@ class DynamoGenerations:
             return self.get(generation.id) or generation
 
     def erase(self, generation: Generation, now: float) -> None:
-        """See the port. One that runs stays due, and its execution finds it erased."""
+        """See the port. One that runs stays due, and its execution finds it erased.
+
+        The words of an error are removed last: from then on, no outcome is stored with words.
+        """
         blank, absent = erased(Generation)
         names = {f"#{name}": name for name in (*blank, *absent)}
         self._change_if(
@@ -275,6 +289,14 @@ class DynamoGenerations:
             _values(now=now, **({"gone": ""} if blank else {})),
             names,
         )
+        if generation.error is not None or not generation.is_over:
+            self._change_if(
+                generation.id,
+                "SET #error.message = :erased REMOVE #error.upstream_message",
+                "(attribute_exists(#error.upstream_code) OR #error.code = :failed) AND #error.message <> :erased",
+                _values(erased=ERASED_WORDS, failed=FAILED),
+                {"#error": "error"},
+            )
 
     # -- reads ------------------------------------------------------------------------------------------------
 

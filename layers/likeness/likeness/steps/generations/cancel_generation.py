@@ -47,7 +47,7 @@ class CancelGeneration:
         if not generation.is_over:
             message = "The generation is being made; it can be erased when it has ended"
             raise Conflict(message, code="generation_running", retry_after=30)
-        if generation.erased_at is None:
+        if not generation.is_erased:
             # The files first: as long as the row names them, a repetition finds them.
             self.media.erase(generation.media_prefix)
             self.generations.erase(generation, self.clock.now())

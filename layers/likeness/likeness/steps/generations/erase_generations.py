@@ -39,7 +39,7 @@ class EraseGenerations:
         while True:
             page = self.generations.list_uses(session_id, limit=_ROWS_PER_PAGE, cursor=cursor)
             for each in self.generations.load([use.generation_id for use in page.uses]):
-                if each.erased_at is not None and each.is_over:
+                if each.is_erased:
                     continue
                 if self.clock.now() > until:
                     raise StorageUnavailable("Not all generations are erased yet. Repeat the request", retry_after=1)

@@ -18,7 +18,7 @@ from likeness.domain.guarded_text import (
     MAX_INPUT_BYTES,
     NO_ASSET_HERE,
     OwnAddresses,
-    possible_id,
+    possible_ids,
     strings_of,
     why_refused,
 )
@@ -42,7 +42,7 @@ _URL = re.compile("https?://[!-~]{1,8000}", re.IGNORECASE)
 #: The index is eventually consistent: an asset that is not found is looked up once more after this pause.
 _INDEX_PAUSE_SECONDS = 0.3
 _NO_ASSETS = "assets are accepted for the models of the operator's list only"
-#: How many strings of one input may have the shape of an id without being one. Each costs a look-up.
+#: How many strings of one input may have the shape of an id without being one. Each costs one or two look-ups.
 MAX_POSSIBLE_IDS = 20
 
 
@@ -138,15 +138,15 @@ class Guard:
 
     def _require_no_ids(self, caller: Caller, content: dict[str, Any], expected: set[str]) -> None:
         """Raises InvalidRequest when a string outside of the places for assets is the id of one at crun."""
-        possible: dict[str, str] = {}
+        possible: dict[tuple[str, ...], str] = {}
         for path, text in strings_of(content):
-            found = None if path in expected else possible_id(text)
+            found = () if path in expected else possible_ids(text)
             if found:
                 possible.setdefault(found, path)
         for position, (found, path) in enumerate(possible.items()):
             if position == MAX_POSSIBLE_IDS:
                 raise _invalid(path, f"must not have more than {MAX_POSSIBLE_IDS} strings that may be ids")
-            if self.ids.asset_of(caller.client_id, found):
+            if any(self.ids.asset_of(caller.client_id, each) for each in found):
                 raise _invalid(path, NO_ASSET_HERE)
 
     # -- its assets and their people

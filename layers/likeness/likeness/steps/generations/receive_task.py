@@ -7,13 +7,14 @@ ASK_SECONDS for each generation, however often the URL is called. The stored rep
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from likeness.contracts.crun import one_line, read_id
-from likeness.domain.generation import GENERATION_ID, Generation, GenerationStatus
+from likeness.domain.generation import ASK_SECONDS, GENERATION_ID, Generation, GenerationStatus
 from likeness.domain.signing import task_is_authentic
-from likeness.errors import ConditionFailed, NotFound, UpstreamAmbiguous
+from likeness.errors import ConditionFailed, NotFound, UpstreamAmbiguous, UpstreamDeferred
 from likeness.steps.generations.executions import ensure_running
 
 if TYPE_CHECKING:
@@ -36,14 +37,22 @@ class ReceiveTask:
     clock: Clock
 
     def __call__(self, generation_id: str, signature: str, body: str | None) -> None:
-        """Accepts every body. Raises NotFound, always with the same message, for any forged URL, and UpstreamError."""
+        """Accepts every body. Raises NotFound, always with the same message, for any forged URL, and UpstreamError.
+
+        After an error, crun has to repeat the request.
+        """
         generation = self.store.get(generation_id) if self._is_authentic(generation_id, signature) else None
         if generation is None:
             raise NotFound("This URL is not valid")
         if generation.report is not None or (generation.is_over and generation.status != GenerationStatus.UNCERTAIN):
             return
         task_id = generation.task_id or (_task_id(body) if _may_adopt(generation) else None)
-        if task_id is None or not self.store.may_ask(generation_id, self.clock.now()):
+        if task_id is None:
+            return
+        if not self.store.may_ask(generation_id, self.clock.now()):
+            if generation.task_id is None:
+                # No execution asks for a task that is not known, so crun has to repeat what names it.
+                raise UpstreamDeferred("The task was asked for just now", retry_after=math.ceil(ASK_SECONDS))
             return
         report = self.crun.task(task_id, generation.correlation_id, generation.client_id)
         if report is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from likeness.domain.generation import Generation, GenerationStatus, Media, PersonUse, SavedMedia, TaskReport
 from likeness.domain.session import Problem, Session, SessionStatus
 from likeness.domain.terms import ConsentStatus
-from likeness.errors import MediaNotFetched, WorkInProgress
+from likeness.errors import MediaNotFetched, UpstreamError, WorkInProgress
 from likeness.steps.generations.recheck import places_of
 from likeness.steps.generations.task_action import TaskAction, done, end, is_given_up
 
@@ -103,7 +103,13 @@ class SaveMedia:
         return media, None if media and len(media) == len(saved) else _UNAVAILABLE
 
     def _fresh_urls(self, generation: Generation) -> Sequence[str]:
-        report = self.crun.task(str(generation.task_id), generation.correlation_id, generation.client_id)
+        """Returns the links of crun's report as it is now. Raises UpstreamError until the deadline."""
+        try:
+            report = self.crun.task(str(generation.task_id), generation.correlation_id, generation.client_id)
+        except UpstreamError:
+            if not is_given_up(generation, self.deadline_seconds, self.clock.now()):
+                raise
+            return ()
         return report.media_urls if report is not None else ()
 
     def _one(self, generation: Generation, number: int, url: str, until: float) -> SavedMedia:
