@@ -3,10 +3,10 @@
 Like most first programs, it retries nothing, stores nothing and checks little. Likeness serves the same routes, so the
 program runs there unchanged (docs/drop-in.md). Try it with ``make up``, with the simulated crun or with Likeness:
 
-    python -m local.crun_script --base-url http://127.0.0.1:8080/crun --api-key KEY
+    python -m local.crun_script --base-url http://127.0.0.1:8080/crun --api-key CRUN_KEY
     python -m local.crun_script --base-url http://127.0.0.1:8080/v1 --api-key KEY
 
-With ``--video FILE`` it also makes a video of the person.
+CRUN_KEY is ``crun_api_key`` of the stack's file. With ``--video FILE`` it also makes a video of the person.
 """
 
 from __future__ import annotations

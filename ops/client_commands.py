@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from likeness.adapters.consent_texts import purposes_of_all_versions
 from ops.client_keys import ClientKeys
 from ops.stack import reach, with_stack
 
@@ -28,7 +29,7 @@ def client() -> None:
     multiple=True,
     help="An origin to which browsers may return. Can be given several times.",
 )
-@click.option("--purpose", default="", help="The purpose of use checks and videos that name none: advertising, …")
+@click.option("--purpose", default="", help="The purpose of use checks and videos that name none, from purposes.json.")
 @click.option("--daily-credits", type=float, help="The client's budget for videos of a UTC day, in crun's credits.")
 @click.option("--sees-balance", is_flag=True, help="Let crun's own route show the account's balance to this client.")
 @with_stack
@@ -47,6 +48,13 @@ def add(
         click.echo(keys.add(client_id, origins, purpose, daily_credits, sees_balance=sees_balance))
     except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
+    if purpose and purpose not in purposes_of_all_versions():
+        # On stderr, so that KEY=$(python -m ops client add …) contains the key alone. The stack's list may be another.
+        click.echo(
+            f"{purpose} is in no purposes.json here; a stack that does not have it either refuses each use check and "
+            "each video of this key that names no purpose",
+            err=True,
+        )
 
 
 @client.command("list")
@@ -57,7 +65,7 @@ def list_keys(stack_name: str, state_file: Path | None) -> None:
         state = f"revoked {key.revoked_at}" if key.revoked_at else "active"
         more = [*key.return_origins, *([f"purpose={key.purpose}"] if key.purpose else [])]
         if key.daily_credits is not None:
-            more.append(f"daily_credits={key.daily_credits:g}")
+            more.append(f"daily_credits={key.daily_credits:.12g}")
         if key.sees_balance:
             more.append("sees_balance")
         click.echo(f"{key.key_id}  {key.client_id:<32}  {key.created_at}  {state}  {' '.join(more)}")

@@ -449,5 +449,5 @@ def _judged(code: int, credits_left: float | None, base_url: str) -> Finding:
         )
     if credits_left is not None and credits_left <= 0:
         return Finding("crun", Verdict.TO_DO, f"{base_url} accepts the key, but no credits are left", "buy credits")
-    left = "" if credits_left is None else f", {credits_left:g} credits left"
+    left = "" if credits_left is None else f", {credits_left:.12g} credits left"
     return Finding("crun", Verdict.READY, f"{base_url} accepts the key{left}")

@@ -42,3 +42,12 @@ export async function untilSettled(sessionId, seconds = 3600) {
   }
   throw new Error(`${sessionId} is not settled after ${seconds} s`);
 }
+
+/** Polls a generation until it has ended: its video can be downloaded, or `error` says why there is none. */
+export async function untilEnded(generationId, seconds = 3600) {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await pause(2000)) {
+    const generation = await call("GET", `/generations/${generationId}`);
+    if (generation.ended_at) return generation;
+  }
+  throw new Error(`${generationId} has not ended after ${seconds} s`);
+}

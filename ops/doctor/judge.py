@@ -195,7 +195,7 @@ class Judge:
             why = f"{report.code or 'no code'}: {report.message or 'no message'}"
             shown = self._redactor.text(why)[:_LONGEST_MESSAGE]
             yield self._differs("status", f"{report.status}, not success: {shown}")
-        yield self._learned("credits", "not shown" if report.credits is None else f"{report.credits:g}")
+        yield self._learned("credits", "not shown" if report.credits is None else f"{report.credits:.12g}")
         if report.is_over:
             back = report.callback_url
             text = "not shown" if back is None else "a different one"

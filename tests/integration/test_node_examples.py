@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -103,6 +104,20 @@ def test_a_person_is_asked_for_files(client: Api, media: DemoMedia) -> None:
         assert send_file(asset["upload"], media.portrait_png.read_bytes()).ok
         assert program.read("front: (.+)").startswith("asset://")
         assert program.read("voice: (.+)") == "open"
+
+
+def test_a_video_is_made_once_and_saved(client: Api, media: DemoMedia, tmp_path: Path) -> None:
+    with example(client, "onboard.mjs", str(media.portrait_jpeg)) as program:
+        _, session_id = invited(client, program.read("the person: (.+)"))
+        uri = program.read(r"alice-front.jpg: (.+)")
+    film = tmp_path / "clip.mp4"
+    with example(client, "generate.mjs", "order-of-node", uri, str(film)) as program:
+        made = program.read(r"(gen_\w+): queued")
+        assert program.read(r"clip.mp4: (\d+) credits") == "16"
+    (use,) = client("GET", f"/sessions/{session_id}/uses").json()["uses"]
+    assert (use["generation_id"], use["media_sha256"]) == (made, [hashlib.sha256(film.read_bytes()).hexdigest()])
+    with example(client, "generate.mjs", "order-of-node", uri, str(film)) as program:
+        assert program.read(r"(gen_\w+): succeeded") == made
 
 
 def test_a_program_for_crun_s_routes(client: Api, media: DemoMedia) -> None:

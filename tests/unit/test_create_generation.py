@@ -281,6 +281,7 @@ def test_the_estimate_is_reserved_on_the_clients_day(harness: RequestHarness) ->
     with pytest.raises(BudgetExhausted) as caught:
         harness.make(images(face), "third", caller)
     assert (caught.value.status, caught.value.code) == (402, "budget_exhausted")
+    assert "The estimate is 10 credits, and 5 are left" in caught.value.message
     assert harness.generations.spending("saver", harness.clock.now()) == Spending(0.0, 20.0)
     assert harness.generations.get(generation_id("saver", "third")) is None
     harness.clock.at += 86_400

@@ -345,6 +345,7 @@ def test_a_model_that_is_not_on_the_operators_list_takes_no_asset(harness: Reque
     try:
         error = refusal(harness, images(face))
         assert (error.field, "operator's list" in error.message) == ("input.reference_images[0]", True)
+        assert f"({I2V})" in error.message, "a caller with a typing error sees the right name"
         assert harness.check({"img_urls": [uri(face)]}, model=I2V).people
         for model in (f"{I2V} ", I2V.upper(), "", OFF_LIST):
             assert refusal(harness, {"img_urls": [uri(face)]}, model=model).field == "input.img_urls[0]"

@@ -519,7 +519,7 @@ def test_a_problem_of_the_examples_is_one_that_the_code_or_the_gateway_returns()
 
 def test_a_refusal_of_the_examples_is_one_that_the_code_returns() -> None:
     errors = [Forbidden("invalid API key"), NotFound(), InvalidRequest("x"), RateLimited(), UpstreamDeferred()]
-    errors += [LikenessError(), *map(UpstreamRefused, (402, 404, 422, 501, 505)), BudgetExhausted()]
+    errors += [LikenessError(), *map(UpstreamRefused, (402, 404, 422, 501, 505)), BudgetExhausted(16.0, 10.0)]
     errors += [_uncertain(replace(QUEUED, id="gen_01KE1Q5V0G8Z6W3N4R2T7Y9XAB"))]
     made = [drop_in.refusal(each) for each in errors]
     assert {code for code, _ in made} == set(SCHEMAS["Refusal"]["properties"]["code"]["enum"])

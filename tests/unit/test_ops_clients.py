@@ -39,8 +39,8 @@ def run(dynamodb: Any, tmp_path: Path) -> Callable[..., Result]:
     state = tmp_path / "stack.json"
     state.write_text(json.dumps({"emulator_endpoint": endpoint, "outputs": {"TableName": TABLE}}))
 
-    def run(*arguments: str) -> Result:
-        return CliRunner().invoke(main, ["client", *arguments, "--state-file", str(state)])
+    def run(*arguments: str, mix_stderr: bool = True) -> Result:
+        return CliRunner(mix_stderr=mix_stderr).invoke(main, ["client", *arguments, "--state-file", str(state)])
 
     return run
 
@@ -187,6 +187,21 @@ def test_a_key_has_a_default_purpose_that_a_rotation_keeps(
     assert "purpose=advertising" in run("list").output
     run("rotate", "--key-id", digest[:12])
     assert [each.purpose for each in keys.known()] == ["advertising", "advertising"]
+
+
+@pytest.mark.parametrize(("purpose", "warned"), [("advertising", False), ("advertizing", True)])
+def test_a_purpose_that_no_list_has_is_reported_beside_the_key(
+    run: Callable[..., Result], purpose: str, warned: bool
+) -> None:
+    result = run("add", "--client-id", "acme", "--purpose", purpose, mix_stderr=False)
+    assert re.fullmatch(r"lk_[A-Za-z0-9_-]{43}\n", result.stdout), "KEY=$(…) is the key alone"
+    assert (f"{purpose} is in no purposes.json" in result.stderr) is warned
+
+
+@pytest.mark.parametrize(("budget", "shown"), [("1234567.5", "1234567.5"), ("5000000", "5000000")])
+def test_a_large_budget_is_shown_with_each_digit(run: Callable[..., Result], budget: str, shown: str) -> None:
+    run("add", "--client-id", "acme", "--daily-credits", budget)
+    assert f"daily_credits={shown}\n" in run("list").output
 
 
 def test_a_key_has_a_budget_and_may_see_the_balance_and_a_rotation_keeps_both(

@@ -71,6 +71,10 @@ class BudgetExhausted(RequestError):
     code = "budget_exhausted"
     title = "The client's budget of this day is exhausted"
 
+    def __init__(self, estimate: float, left: float) -> None:
+        wanted, kept = (f"{round(each, 2):.12g}" for each in (estimate, left))
+        super().__init__(f"The estimate is {wanted} credits, and {kept} are left of the client's budget of this day")
+
 
 class NotFound(RequestError):
     """When the resource does not exist, or belongs to another client."""

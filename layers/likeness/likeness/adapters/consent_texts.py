@@ -38,6 +38,11 @@ def read_purposes(version: str) -> Mapping[str, Mapping[str, str]]:
     return found
 
 
+def purposes_of_all_versions() -> frozenset[str]:
+    """Returns the purposes of every folder, for a program that does not know the stack's ``ConsentVersion``."""
+    return frozenset(each for file in _FOLDER.glob("*/purposes.json") for each in read_purposes(file.parent.name))
+
+
 @cache
 def _sentences() -> Mapping[str, Mapping[str, str]]:
     found: dict[str, dict[str, str]] = json.loads((_FOLDER / "terms.json").read_text("utf-8"))

@@ -196,6 +196,12 @@ const peopleOf = ({ session_ids: ids }) => (ids.length ? ids.flatMap((id) => [sh
 
 const creditsText = ({ credits }) => (credits === null ? null : `${credits}\u00a0credits`);
 
+/** Returns a model's name, which may continue on the next line after its "/". */
+function breakable(/** @type {string} */ model) {
+  const slash = model.indexOf("/") + 1;
+  return [model.slice(0, slash), h("wbr"), model.slice(slash)];
+}
+
 /** Marks the row of the open generation. */
 const mark = (row, id) => setAttributes(row, { "aria-current": row.hash === `#${id}` ? "true" : null });
 
@@ -220,7 +226,7 @@ function factsOf(generation) {
     ["Erased", generation.erased_at],
   ];
   return [
-    fact("Model", generation.model),
+    fact("Model", "", ...breakable(generation.model)),
     fact("Purpose", words(generation.purpose ?? "none")),
     fact("Credits", creditsText(generation) ?? "not known"),
     fact("People", "", ...peopleOf(generation)),

@@ -41,7 +41,6 @@ _CRUN_ASSET = re.compile("asset://([A-Za-z0-9][A-Za-z0-9._~-]{0,199})")
 _URL = re.compile("https?://[!-~]{1,8000}", re.IGNORECASE)
 #: The index is eventually consistent: an asset that is not found is looked up once more after this pause.
 _INDEX_PAUSE_SECONDS = 0.3
-_NO_ASSETS = "assets are accepted for the models of the operator's list only"
 #: How many strings of one input may have the shape of an id without being one. Each costs one or two look-ups.
 MAX_POSSIBLE_IDS = 20
 
@@ -133,8 +132,12 @@ class Guard:
         for path, text in strings:
             why = None if path in expected else why_refused(text, own)
             if why:
-                raise _invalid(path, why if known or why != NO_ASSET_HERE else _NO_ASSETS)
+                raise _invalid(path, why if known or why != NO_ASSET_HERE else self._no_assets())
         return found
+
+    def _no_assets(self) -> str:
+        """Why an asset is not accepted for a model that is not on the operator's list, or that has a typing error."""
+        return f"assets are accepted only for the models of the operator's list ({', '.join(self.models) or 'empty'})"
 
     def _require_no_ids(self, caller: Caller, content: dict[str, Any], expected: set[str]) -> None:
         """Raises InvalidRequest when a string outside of the places for assets is the id of one at crun."""

@@ -125,7 +125,7 @@ class StoreGeneration:
         if budget is not None:
             spending = self.generations.spending(caller.client_id, generation.created_at)
             if spending.committed + generation.reserved > budget:
-                raise BudgetExhausted
+                raise BudgetExhausted(generation.reserved, spending.left(budget))
         raise Conflict("A person or an asset was changed at the same time", retry_after=1)
 
 
