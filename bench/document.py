@@ -49,7 +49,8 @@ _PARTS = {
     "warm": (
         "Warm invocations",
         "CPU time of a handler in a process that is already running. The floor makes the same calls, and the same"
-        " presigned forms and URLs, with the same clients, and does nothing else.",
+        " presigned forms and URLs, with the same clients, converts the event and the response as Lambda's runtime"
+        " does, and does nothing else.",
     ),
     "growth": ("Growth", "The cost of an operation with much stored data, compared with its cost with little."),
     "deployed": (

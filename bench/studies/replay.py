@@ -162,17 +162,25 @@ def _run(recorded: Mapping[str, Sequence[Exchange]], ready: Connection) -> None:
 
 @dataclass
 class Player:
-    """One function in a warm process. ``floor`` makes the calls of ``handler`` and does nothing else."""
+    """One function in a warm process, with its event and the response to it."""
 
     name: str
     use: Callable[[], object]
     handler: Callable[[], Any]
+    event: object = None
+    answer: object = None
     calls: list[Callable[[], object]] = field(default_factory=list)
 
     def floor(self) -> None:
-        """Makes the calls alone, one after another."""
+        """Makes the calls of ``handler``, and converts the event and the response, as Lambda's runtime does."""
+        _as_json(self.event)
         for each in self.calls:
             each()
+        _as_json(self.answer)
+
+
+def _as_json(value: object) -> None:
+    json.loads(json.dumps(value))
 
 
 @dataclass
@@ -251,7 +259,12 @@ class ReplayFailed(RuntimeError):
 
 def _player(name: str, recording: Recording, address: str) -> Player:
     app: ModuleType = cold_start(recording.function)
-    player = Player(name, lambda: urlopen(f"{address}{_USE_PATH}{name}").read(), lambda: invoke(app, recording.event))  # noqa: S310
+    player = Player(
+        name,
+        lambda: urlopen(f"{address}{_USE_PATH}{name}").read(),  # noqa: S310
+        lambda: invoke(app, recording.event),
+        recording.event,
+    )
     for _ in range(2):  # the second one is warm: it has its secrets and leases
         player.use()
         listener = _Listener(address)
@@ -261,7 +274,7 @@ def _player(name: str, recording: Recording, address: str) -> Player:
             raise ReplayFailed(f"{name}: {answer}")
         if missed := json.load(urlopen(f"{address}{_MISSED_PATH}")):  # noqa: S310
             raise ReplayFailed(f"{name}: no response was recorded for {', '.join(missed)}")
-    player.calls = listener.calls
+    player.calls, player.answer = listener.calls, answer
     return player
 
 
