@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from hypothesis import settings
 
 if TYPE_CHECKING:  # slow imports that only the tiers with a stack need
@@ -47,6 +48,8 @@ def stack(state_file: Path, canaries: Canaries) -> Iterator[Stack]:
 
     with running_stack(options(state_file)) as running:
         canaries.secrets |= {running.api_key, running.crun_api_key}
+        # All tests of a worker spend from one account.
+        requests.post(f"{running.simulator_url}/_sim/settings", json={"balance": 1e6}, timeout=10).raise_for_status()
         yield running
 
 
