@@ -14,6 +14,7 @@ from typing import Any
 
 from likeness.contracts.crun import one_line
 from likeness.domain.generation import TaskReport
+from likeness.errors import UpstreamAmbiguous
 
 #: More results than any model returns.
 _MOST_URLS = 20
@@ -22,7 +23,7 @@ _LONGEST_WORDS = 500
 _LONGEST_WORD = 100
 _MOST_USAGE = 20
 #: Numbers are smaller than that: DynamoDB stores 38 digits, and readers of JSON keep fewer.
-TOO_MANY = 1e15
+_TOO_MANY = 1e15
 #: In epoch seconds, this is the year 2286; a later time is in milliseconds.
 _LATEST_SECONDS = 1e10
 _URL = re.compile(r"https?://[\x21-\x7e]+")
@@ -95,6 +96,17 @@ def _urls(given: object) -> Iterator[str]:
             yield url
 
 
+def read_estimate(data: Mapping[str, Any], name: str) -> float:
+    """Returns the credits of an estimate, from a number or a text. Raises UpstreamAmbiguous for any other value.
+
+    They are reserved: a negative number would add to the budget.
+    """
+    found = _number(data.get(name))
+    if found is None:
+        raise UpstreamAmbiguous(f"crun's {name} is not a number of credits")
+    return found
+
+
 def _number(given: object) -> float | None:
     """A number that is neither negative nor too large to be stored, from a number or a text."""
     if not isinstance(given, (int, float, str)) or isinstance(given, bool):
@@ -103,7 +115,7 @@ def _number(given: object) -> float | None:
         number = float(given)
     except (ValueError, OverflowError):
         return None
-    return number if 0 <= number < TOO_MANY else None  # NaN is not comparable
+    return number if 0 <= number < _TOO_MANY else None  # NaN is not comparable
 
 
 def _time(given: object) -> float | None:
@@ -140,7 +152,7 @@ def _usage(given: object, depth: int = 2) -> dict[str, Any]:
         name = _word(key)
         if name is None:
             continue
-        if isinstance(each, bool) or (isinstance(each, (int, float)) and abs(each) < TOO_MANY):
+        if isinstance(each, bool) or (isinstance(each, (int, float)) and abs(each) < _TOO_MANY):
             found[name] = each
         elif isinstance(each, str) and "://" not in each:
             found[name] = _word(each) or ""

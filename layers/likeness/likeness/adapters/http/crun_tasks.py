@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from likeness.adapters.http.crun_client import CrunClient
-from likeness.contracts.crun import read_credits, read_id
-from likeness.contracts.crun_tasks import TOO_MANY, read_task_report, texts_of
+from likeness.contracts.crun import read_id
+from likeness.contracts.crun_tasks import read_estimate, read_task_report, texts_of
 from likeness.domain.generation import TaskReport
 from likeness.errors import UpstreamAmbiguous, UpstreamError, UpstreamIncomplete, UpstreamRefused
 
@@ -79,11 +79,9 @@ class CrunTasksClient(CrunClient):
     def _estimated(self, index: int, body: dict[str, Any], correlation_id: str | None, client_id: str | None) -> float:
         route, name = _ESTIMATES[index]
         self._take(1, client_id)
-        data = self._call("POST", f"job/{route}", name, correlation_id, body, list(texts_of(body["input"])))
-        credits_ = read_credits(data, name)
-        if not 0 <= credits_ < TOO_MANY:  # it is reserved: a negative one would add to the budget
-            raise UpstreamAmbiguous(f"crun's {name} is not a number of credits")
-        return credits_
+        return read_estimate(
+            self._call("POST", f"job/{route}", name, correlation_id, body, list(texts_of(body["input"]))), name
+        )
 
 
 def _may_lack_route(problem: UpstreamError) -> bool:
