@@ -257,14 +257,8 @@ def _media_files() -> S3MediaFiles:
 
 def _media_url() -> Callable[[Media], str]:
     """Returns a function that presigns saved media. S3's client is made for the first: most responses have none."""
-    bucket = text("UPLOAD_BUCKET_NAME")
-
-    def url(media: Media) -> str:
-        from likeness.adapters.media_files import S3MediaFiles
-
-        return S3MediaFiles(client("s3"), bucket).url(media.key, media.content_type)
-
-    return url
+    text("UPLOAD_BUCKET_NAME")  # a setting that is missing is an error at the start
+    return lambda media: _media_files().url(media.key, media.content_type)
 
 
 def _guard() -> Guard:
