@@ -167,7 +167,7 @@ class Player:
     name: str
     use: Callable[[], object]
     handler: Callable[[], Any]
-    event: object = None
+    event: object
     answer: object = None
     calls: list[Callable[[], object]] = field(default_factory=list)
 
